@@ -1,0 +1,219 @@
+"""Reads the settings from flags, environment, TOML and defaults, in that precedence, and keeps where each came from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ml_sys.errors import SettingsError, nearest
+from ml_sys.settings import Settings
+
+ENV_PREFIX = "MLSYS_"
+ENV_DELIMITER = "__"
+DEFAULT_FILE = Path("conf/mlsys.toml")
+# Environment variables that carry the prefix but are not settings.
+RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_DEBUG"})
+DEFAULT_ORIGIN = "default"
+
+Layer = dict[str, tuple[Any, str]]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Effective settings and, for each dotted key, where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the field of every setting, in the order of the tree."""
+    for name, field in model.model_fields.items():
+        key = prefix + (field.alias or name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from leaves(field.annotation, key + ".")
+        else:
+            yield key, field
+
+
+def load(
+    *,
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    assignments: Sequence[str] = (),
+) -> Configuration:
+    """Merge the four layers into one frozen settings object.
+
+    Parameters
+    ----------
+    config_file : Path, optional
+        TOML file. Without it MLSYS_CONFIG, then ``conf/mlsys.toml`` where that exists.
+    environment : mapping, optional
+        Environment variables; ``os.environ`` by default.
+    flags : mapping of dotted key to value, optional
+        Values of command-line flags; None values are ignored.
+    assignments : sequence of str
+        ``key=value`` texts of the ``--set`` flag.
+
+    Raises
+    ------
+    SettingsError
+        If a key is unknown or a value has the wrong type, naming the place and the nearest key.
+    """
+    environment = os.environ if environment is None else environment
+    keys = [key for key, _ in leaves()]
+    layers = [
+        _from_file(_find_file(config_file, environment), keys),
+        _from_environment(environment, keys),
+        _from_assignments(assignments, keys),
+        {key: (value, f"--{_flag_name(key)}") for key, value in (flags or {}).items() if value is not None},
+    ]
+    merged: Layer = {}
+    for layer in layers:
+        for key, entry in layer.items():
+            merged[key] = _merge(merged.get(key), entry)
+    settings = _validate(merged)
+    return Configuration(settings, {key: merged[key][1] if key in merged else DEFAULT_ORIGIN for key in keys})
+
+
+def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
+    """Build settings from a nested mapping, such as a version's own ``settings.toml``."""
+    return _validate(_flatten(values, [key for key, _ in leaves()], place))
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Return every setting's value as plain data, by dotted key."""
+    dumped = settings.model_dump(mode="json", by_alias=True)
+    values: dict[str, Any] = {}
+    for key, _ in leaves():
+        node: Any = dumped
+        for part in key.split("."):
+            node = node[part]
+        values[key] = node
+    return values
+
+
+def _merge(below: tuple[Any, str] | None, above: tuple[Any, str]) -> tuple[Any, str]:
+    """A table given in two layers is merged key by key; anything else is replaced."""
+    if below is None or not (isinstance(below[0], dict) and isinstance(above[0], dict)):
+        return above
+    return {**below[0], **above[0]}, f"{below[1]}, {above[1]}"
+
+
+def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = config_file or (Path(environment["MLSYS_CONFIG"]) if environment.get("MLSYS_CONFIG") else None)
+    if named is None:
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    if not named.is_file():
+        raise SettingsError(str(named), "--config", "there is no such file", hint="name an existing TOML file")
+    return named
+
+
+def _from_file(path: Path | None, keys: Sequence[str]) -> Layer:
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(str(path), "file", f"cannot be read as TOML: {error}", hint="mend the named line") from error
+    return _flatten(values, keys, str(path))
+
+
+def _flatten(values: Mapping[str, Any], keys: Sequence[str], place: str, prefix: str = "") -> Layer:
+    layer: Layer = {}
+    for name, value in values.items():
+        key = prefix + name
+        if key in keys:
+            layer[key] = (value, place)
+        elif any(known.startswith(key + ".") for known in keys):
+            if not isinstance(value, dict):
+                raise SettingsError(place, key, "is a group of settings, not a value", hint=f"write [{key}] and keys below")
+            layer |= _flatten(value, keys, place, key + ".")
+        else:
+            raise _unknown(place, key, keys)
+    return layer
+
+
+def _from_environment(environment: Mapping[str, str], keys: Sequence[str]) -> Layer:
+    by_variable = {_variable(key): key for key in keys}
+    layer: Layer = {}
+    for variable, text in environment.items():
+        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() in RESERVED_ENVIRONMENT:
+            continue
+        key = by_variable.get(variable.upper())
+        if key is None:
+            near = nearest(variable, by_variable)
+            raise SettingsError(
+                "environment", variable, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`"
+            )
+        layer[key] = (_parse(text, key), variable)
+    return layer
+
+
+def _from_assignments(assignments: Sequence[str], keys: Sequence[str]) -> Layer:
+    layer: Layer = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals:
+            raise SettingsError("--set", assignment, "has no '='", hint="write --set group.key=value")
+        table, _, name = key.rpartition(".")
+        if key in keys:
+            entry = (_parse(text, key), "--set")
+        elif table in keys:  # an entry of a table, such as model.params.max_depth
+            key, entry = table, ({name: _parse(text, table)}, "--set")
+        else:
+            raise _unknown("--set", key, keys)
+        layer[key] = _merge(layer.get(key), entry)
+    return layer
+
+
+def _parse(text: str, key: str) -> Any:
+    """Read a value as TOML would; what is no TOML value, or belongs to a text setting, is plain text."""
+    if dict(leaves())[key].annotation in {str, Path}:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _validate(layer: Layer) -> Settings:
+    nested: dict[str, Any] = {}
+    fields = dict(leaves())
+    for key, (value, _) in layer.items():
+        *groups, name = key.split(".")
+        node = nested
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = value
+    try:
+        return Settings.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parts = [str(part) for part in first["loc"]]
+        key = next((k for k in (".".join(parts[:n]) for n in range(len(parts), 0, -1)) if k in fields), ".".join(parts))
+        value, place = layer.get(key, (first.get("input"), DEFAULT_ORIGIN))
+        raise SettingsError(
+            place, key, f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}", hint=fields[key].description or ""
+        ) from error
+
+
+def _unknown(place: str, key: str, keys: Sequence[str]) -> SettingsError:
+    near = nearest(key, keys)
+    return SettingsError(place, key, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`")
+
+
+def _variable(key: str) -> str:
+    return ENV_PREFIX + key.replace(".", ENV_DELIMITER).upper()
+
+
+def _flag_name(key: str) -> str:
+    return key.rpartition(".")[2].replace("_", "-")

@@ -1,0 +1,169 @@
+"""Every failure that a user can cause or mend, with its own message.
+
+    MlsysError                     exit code 1
+    ├── UsageError                 exit code 2: the command was called wrongly
+    ├── GateRefusedError           exit code 3: the evidence does not allow a promotion
+    ├── SettingsError              a setting is unknown, of the wrong type or out of range
+    ├── InputError                 a file or table that cannot be used
+    │   ├── MissingFileError
+    │   ├── UnreadableFileError
+    │   ├── EmptyTableError
+    │   ├── MissingColumnError
+    │   ├── RepeatedColumnError
+    │   └── TooManyRejectedError
+    ├── NotEnoughDataError         the data cannot carry what was asked
+    ├── ResolveError               an import path in the settings leads nowhere
+    ├── SnapshotError              no snapshot, or one that does not verify
+    └── ArtifactError              no version, or one that does not verify
+
+A message says what is wrong and where; a hint says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    GATE_REFUSED = 3
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that looks most like ``name``, ignoring case, or None if none is close."""
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[found[0]] if found else None
+
+
+class MlsysError(Exception):
+    """Base of all errors that are shown as one clear line.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where.
+    hint : str, optional
+        What to do about it.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MlsysError):
+    """The command line was used wrongly."""
+
+    exit_code = ExitCode.USAGE
+
+
+class GateRefusedError(MlsysError):
+    """The promotion gate refused."""
+
+    exit_code = ExitCode.GATE_REFUSED
+
+
+class SettingsError(MlsysError):
+    """A setting cannot be used.
+
+    Parameters
+    ----------
+    place : str
+        Where the setting stands: a file, an environment variable or a flag.
+    key : str
+        Dotted name of the setting.
+    problem : str
+        What is wrong with it.
+    hint : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, place: str, key: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{place}: {key}: {problem}", hint=hint)
+        self.place = place
+        self.key = key
+
+
+class InputError(MlsysError):
+    """A file or a table cannot be used."""
+
+
+class MissingFileError(InputError):
+    """A file that was named does not exist."""
+
+    def __init__(self, path: Path, role: str) -> None:
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = nearest(path.name, siblings)
+        hint = f"did you mean {path.parent / near}?" if near else f"name the {role} file, for example --{role} FILE"
+        super().__init__(f"{path}: there is no such file ({role})", hint=hint)
+
+
+class UnreadableFileError(InputError):
+    """A file exists but cannot be read as what its name promises."""
+
+    def __init__(self, path: Path, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet") -> None:
+        super().__init__(f"{path}: cannot be read: {why}", hint=hint)
+
+
+class EmptyTableError(InputError):
+    """A table has no rows."""
+
+    def __init__(self, table: Path | str) -> None:
+        super().__init__(f"{table}: has no rows", hint="check the export: at least one data row is needed")
+
+
+class MissingColumnError(InputError):
+    """A table lacks a column that the schema names."""
+
+    def __init__(self, table: Path | str, column: str, present: Sequence[str], *, setting: str) -> None:
+        near = nearest(column, present)
+        closest = f"nearest is {near!r}. " if near else ""
+        super().__init__(
+            f"{table}: column {column!r} is missing",
+            hint=f"found {', '.join(present) or 'nothing'}; {closest}Rename it, or set [schema] {setting} in the configuration.",
+        )
+
+
+class RepeatedColumnError(InputError):
+    """A table has two columns of the same name."""
+
+    def __init__(self, table: Path | str, column: str) -> None:
+        super().__init__(f"{table}: column {column!r} appears more than once", hint="keep one of them")
+
+
+class TooManyRejectedError(InputError):
+    """More of a table was rejected than the settings allow."""
+
+    def __init__(self, table: str, rejected: int, read: int, limit: float, quarantine: Path) -> None:
+        super().__init__(
+            f"{table}: {rejected:,} of {read:,} rows rejected ({rejected / read:.1%}), "
+            f"more than ingest.max_rejected_share = {limit:.1%}",
+            hint=f"the rows and reasons are in {quarantine}; mend the export or raise the limit",
+        )
+
+
+class NotEnoughDataError(MlsysError):
+    """The data cannot carry what was asked of it."""
+
+
+class ResolveError(MlsysError):
+    """An import path in the settings leads nowhere."""
+
+
+class SnapshotError(MlsysError):
+    """There is no such snapshot, or it does not verify."""
+
+
+class ArtifactError(MlsysError):
+    """There is no such model version, or it does not verify."""

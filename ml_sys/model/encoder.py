@@ -1,0 +1,116 @@
+"""Turns a feature frame into the numbers that SMOTENC and the estimator work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+OTHER = "other"
+
+
+class FrameEncoder(TransformerMixin, BaseEstimator):
+    """Impute and scale numbers, code categories.
+
+    Numbers go on a signed log scale and then on a robust one, as SMOTENC's neighbours measure distances; trees do
+    not mind. A blank number or category takes the median or the most frequent level of the training rows.
+    Categories become codes by falling frequency; levels that are rare or were never seen share the last code,
+    ``"other"``, so that a new level neither fails nor gets a code of its own.
+
+    Parameters
+    ----------
+    numbers, categories : sequence of str
+        Columns of the frame.
+    min_level_share : float
+        Levels with a smaller share of the training rows are coded as ``"other"``.
+
+    Attributes
+    ----------
+    medians_, centers_, scales_ : ndarray of shape (n_numbers,), float64
+        Imputed value (before the log), centre and scale (after the log) of each number.
+    levels_ : list of list of str
+        Levels with codes of their own, per category, code 0 first.
+    """
+
+    def __init__(self, numbers: Sequence[str], categories: Sequence[str], min_level_share: float = 0.005) -> None:
+        self.numbers = numbers
+        self.categories = categories
+        self.min_level_share = min_level_share
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> FrameEncoder:
+        """Learn imputed values, scales and levels from training rows."""
+        raw = X[list(self.numbers)].to_numpy(dtype=np.float64)
+        self.medians_ = np.array([_median(column) for column in raw.T])
+        logged = _signed_log(np.where(np.isnan(raw), self.medians_, raw))
+        self.centers_, self.scales_ = _robust(logged)
+        self.levels_ = [self._levels(X[name]) for name in self.categories]
+        self.n_features_in_ = len(self.numbers) + len(self.categories)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
+        """Encode a frame; see the class.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_numbers + n_categories), float32
+            Numbers first, then codes.
+        """
+        check_is_fitted(self, "levels_")
+        out = np.empty((len(X), len(self.numbers) + len(self.categories)), dtype=np.float32)
+        for at, name in enumerate(self.numbers):
+            raw = X[name].to_numpy(dtype=np.float64)
+            filled = np.where(np.isnan(raw), self.medians_[at], raw)
+            out[:, at] = (_signed_log(filled) - self.centers_[at]) / self.scales_[at]
+        for at, (name, levels) in enumerate(zip(self.categories, self.levels_, strict=True)):
+            codes = {level: code for code, level in enumerate(levels)}
+            column = X[name].to_numpy(dtype=object)
+            blank = 0  # the most frequent level
+            known = {text: blank if _is_blank(text) else codes.get(text, len(levels)) for text in pd.unique(column)}
+            out[:, len(self.numbers) + at] = [known[text] for text in column]
+        return out
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the encoded columns."""
+        return np.array([*self.numbers, *self.categories], dtype=object)
+
+    def unseen(self, X: pd.DataFrame) -> dict[str, dict[str, int]]:
+        """Count, per category, values that are given but have no code of their own."""
+        counts: dict[str, dict[str, int]] = {}
+        for name, levels in zip(self.categories, self.levels_, strict=True):
+            found = X[name].dropna().value_counts()
+            counts[name] = {str(level): int(n) for level, n in found.items() if level not in levels}
+        return counts
+
+    def _levels(self, column: pd.Series) -> list[str]:
+        counts = column.dropna().value_counts()
+        enough = counts[counts >= max(self.min_level_share * len(column), 1)]
+        return [str(level) for level, _ in sorted(enough.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - NaN is the value that differs from itself
+
+
+def _median(column: NDArray[np.float64]) -> float:
+    known = column[~np.isnan(column)]
+    return float(np.median(known)) if known.size else 0.0
+
+
+def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    logged: NDArray[np.float64] = np.sign(values) * np.log1p(np.abs(values))
+    return logged
+
+
+def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and interquartile range of each column; of its non-zero part where the quartiles coincide."""
+    centers, scales = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    for at, column in enumerate(values.T):
+        low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75)) if column.size else (0.0, 0.0, 0.0)
+        spread = high - low or float(np.std(column)) or 1.0
+        scales[at] = spread
+    return centers, scales

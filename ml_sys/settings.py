@@ -1,0 +1,216 @@
+"""The one settings tree: what can be set, its default, and one line on what it does.
+
+Reading it from flags, environment and TOML is :mod:`ml_sys.configuration`'s part.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Ratio = Annotated[float, Field(gt=0, le=1)]
+ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+
+
+class Frozen(BaseModel):
+    """A group of settings: immutable, no unknown keys, defaults checked as well."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class SchemaSettings(Frozen):
+    """Names of the columns in the three tables."""
+
+    id: str = Field("id", description="Company identifier, in all three tables.")
+    closedate: str = Field("CLOSEDATE", description="Day on which the company became a customer.")
+    mrr: str = Field("MRR", description="Monthly recurring revenue of a customer; reported, never a feature.")
+    alexa_rank: str = Field("ALEXA_RANK", description="Traffic rank of the company's site.")
+    employee_range: str = Field("EMPLOYEE_RANGE", description='Number of employees as text, e.g. "11 to 25".')
+    industry: str = Field("INDUSTRY", description="Industry, free-form, often blank.")
+    when_timestamp: str = Field("WHEN_TIMESTAMP", description="Start (or end) of the period that a usage row covers.")
+    actions_crm_contacts: str = Field("ACTIONS_CRM_CONTACTS", description="Actions on contacts in the period.")
+    actions_crm_companies: str = Field("ACTIONS_CRM_COMPANIES", description="Actions on companies in the period.")
+    actions_crm_deals: str = Field("ACTIONS_CRM_DEALS", description="Actions on deals in the period.")
+    actions_email: str = Field("ACTIONS_EMAIL", description="Actions on email in the period.")
+    users_crm_contacts: str = Field("USERS_CRM_CONTACTS", description="Users who acted on contacts in the period.")
+    users_crm_companies: str = Field("USERS_CRM_COMPANIES", description="Users who acted on companies in the period.")
+    users_crm_deals: str = Field("USERS_CRM_DEALS", description="Users who acted on deals in the period.")
+    users_email: str = Field("USERS_EMAIL", description="Users who acted on email in the period.")
+    unranked: PositiveInt = Field(16_000_001, description="Value of the rank that means unranked.")
+
+
+class IngestSettings(Frozen):
+    """Where the tables come from and how many bad rows are too many."""
+
+    source: Literal["file", "sql"] | ImportPath = Field(
+        "file", description="Where tables come from: 'file', 'sql' or package.module:Class."
+    )
+    customers: str = Field("customers.csv", description="File of the customers, or table or query for 'sql'.")
+    noncustomers: str = Field("noncustomers.csv", description="File of the noncustomers, or table or query for 'sql'.")
+    usage: str = Field("usage_actions.csv", description="File of the usage rows, or table or query for 'sql'.")
+    database: str = Field("", description="For 'sql': a DuckDB file or a folder of Parquet files.")
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="Ingest fails when a larger share of a table is rejected."
+    )
+    as_of: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = Field(
+        "", description="Day the tables were exported (YYYY-MM-DD); empty takes the latest timestamp in any table."
+    )
+
+
+class UsageSettings(Frozen):
+    """What one usage row stands for."""
+
+    period_days: PositiveInt = Field(7, description="Days that one usage row covers.")
+    stamp: Literal["start", "end"] = Field("start", description="Whether a row is stamped at its period's start or end.")
+
+
+class LabelSettings(Frozen):
+    """What is predicted."""
+
+    horizon_days: PositiveInt = Field(30, description="A company is positive if it pays within this many days.")
+
+
+class PanelSettings(Frozen):
+    """Which (company, cutoff) pairs are learnt from."""
+
+    kind: Literal["rolling", "snapshot"] = Field(
+        "rolling", description="'rolling': every company at every cutoff; 'snapshot': one row per company."
+    )
+    step_days: PositiveInt = Field(28, description="Days between training cutoffs.")
+    max_cutoffs: PositiveInt = Field(26, description="At most this many training cutoffs, the latest ones.")
+
+
+class SplitSettings(Frozen):
+    """What is held out, and what decides early stopping, calibration and threshold."""
+
+    kind: Literal["time", "stratified"] = Field(
+        "time", description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies."
+    )
+    holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
+    holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
+    validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
+        5, description="Company folds of the training part; each is scored by a model that has not seen it."
+    )
+
+
+class FeatureSettings(Frozen):
+    """Which features are computed."""
+
+    windows_days: tuple[PositiveInt, ...] = Field(
+        (7, 14, 28, 56, 91), min_length=1, description="Window lengths that end at the cutoff, in days."
+    )
+    off: tuple[str, ...] = Field((), description="Features or groups that are left out, e.g. ['trend', 'log_rank'].")
+    extra: tuple[ImportPath, ...] = Field((), description="Features of your own, as package.module:function.")
+    firmographic_missingness: bool = Field(
+        False, description="Let a blank rank or employee range be a feature (it leaks: blanks are filled after paying)."
+    )
+    min_industry_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.005, description="Industries rarer than this among the training rows are grouped as 'other'."
+    )
+
+
+class ResampleSettings(Frozen):
+    """How SMOTENC rebalances the training rows."""
+
+    sampling_strategy: Ratio | Literal["auto", "none"] = Field(
+        0.02, description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off."
+    )
+    k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
+
+
+XGBOOST = "xgboost:XGBClassifier"
+XGBOOST_PARAMS: dict[str, Any] = {
+    "learning_rate": 0.03,
+    "max_depth": 4,
+    "min_child_weight": 5.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "reg_lambda": 5.0,
+    "max_bin": 64,
+}
+
+
+class ModelSettings(Frozen):
+    """The estimator at the end of the Pipeline."""
+
+    estimator: ImportPath = Field(XGBOOST, description="Any sklearn-compatible classifier, as package.module:Class.")
+    params: dict[str, Any] = Field(
+        XGBOOST_PARAMS, description="Parameters of the estimator; what XGBClassifier is not given keeps these defaults."
+    )
+    max_trees: PositiveInt = Field(600, description="Upper bound on trees; early stopping decides below it.")
+    early_stopping_rounds: PositiveInt = Field(50, description="Rounds without improvement before trees stop.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_params(cls, values: dict[str, Any]) -> dict[str, Any]:
+        ours = XGBOOST_PARAMS if values.get("estimator", XGBOOST) == XGBOOST else {}
+        return {**values, "params": {**ours, **values.get("params", {})}}
+
+
+class CalibrationSettings(Frozen):
+    """How scores become probabilities."""
+
+    method: Literal["sigmoid", "isotonic", "none"] = Field(
+        "sigmoid", description="Calibrator, fitted on un-resampled rows of companies outside the fit."
+    )
+
+
+class ThresholdSettings(Frozen):
+    """From which probability on a company counts as one that will convert."""
+
+    kind: Literal["capacity", "f1", "fixed"] = Field(
+        "capacity", description="'capacity': as many as sales can call; 'f1': best F1; 'fixed': the value."
+    )
+    capacity: PositiveInt = Field(50, description="Companies that sales can call in a week.")
+    value: Share = Field(0.05, description="For 'fixed': the probability itself.")
+    tier_b_capacities: PositiveFloat = Field(
+        4.0, description="Tier A holds one week's capacity, tier B this many more, C the rest."
+    )
+
+
+class BootstrapSettings(Frozen):
+    """How intervals are drawn."""
+
+    resamples: PositiveInt = Field(1000, description="Bootstrap resamples, clustered by company.")
+    confidence: Share = Field(0.95, description="Confidence of the intervals.")
+
+
+class ScoreSettings(Frozen):
+    """The ranked list."""
+
+    top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
+    stale_days: PositiveInt = Field(14, description="Usage that ends longer than this before the cutoff is reported.")
+    chunk_rows: PositiveInt = Field(100_000, description="Prospects scored at a time.")
+
+
+class ServeSettings(Frozen):
+    """The HTTP service."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks a free one.")
+
+
+class Settings(Frozen):
+    """Everything that can be set."""
+
+    artifacts_dir: Path = Field(Path("artifacts"), description="Folder of snapshots and models.")
+    seed: NonNegativeInt = Field(7, description="The one seed of everything random.")
+    threads: NonNegativeInt = Field(0, description="Threads of the estimator; 0 takes every core.")
+
+    schema_: SchemaSettings = Field(SchemaSettings(), alias="schema", description="Column names.")
+    ingest: IngestSettings = IngestSettings()
+    usage: UsageSettings = UsageSettings()
+    label: LabelSettings = LabelSettings()
+    panel: PanelSettings = PanelSettings()
+    split: SplitSettings = SplitSettings()
+    features: FeatureSettings = FeatureSettings()
+    resample: ResampleSettings = ResampleSettings()
+    model: ModelSettings = ModelSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    threshold: ThresholdSettings = ThresholdSettings()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+    score: ScoreSettings = ScoreSettings()
+    serve: ServeSettings = ServeSettings()
