@@ -112,7 +112,7 @@ class MissingFileError(InputError):
 class UnreadableFileError(InputError):
     """A file exists but cannot be read as what its name promises."""
 
-    def __init__(self, path: Path, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet") -> None:
+    def __init__(self, path: Path | str, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet") -> None:
         super().__init__(f"{path}: cannot be read: {why}", hint=hint)
 
 
@@ -145,10 +145,12 @@ class RepeatedColumnError(InputError):
 class TooManyRejectedError(InputError):
     """More of a table was rejected than the settings allow."""
 
-    def __init__(self, table: str, rejected: int, read: int, limit: float, quarantine: Path) -> None:
+    def __init__(
+        self, table: str, rejected: int, read: int, limit: float, quarantine: Path, *, mostly: str = ""
+    ) -> None:
         super().__init__(
             f"{table}: {rejected:,} of {read:,} rows rejected ({rejected / read:.1%}), "
-            f"more than ingest.max_rejected_share = {limit:.1%}",
+            f"more than ingest.max_rejected_share = {limit:.1%}" + (f": {mostly}" if mostly else ""),
             hint=f"the rows and reasons are in {quarantine}; mend the export or raise the limit",
         )
 

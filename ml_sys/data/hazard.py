@@ -1,21 +1,25 @@
 """The stated hazard of paying, and the true probability that follows from it.
 
-Invariant: the hazard of week w is a function of the firmographics and of usage complete `LAG_WEEKS` before that
-week begins (deciding to buy takes a month). The 30 days after a Monday c reach into the fifth week, whose hazard
-rests on usage complete by c; so every hazard in the window is known at c, and
+Invariant: the hazard of week w is a function of the firmographics and of usage complete `LAG_WEEKS` before
+that week begins (deciding to buy takes a month). The 30 days after a Monday c reach into the fifth week,
+whose hazard rests on usage complete by c; so every hazard in the window is known at c, and
 
     P(pay in [c, c + 30 d) | known at c, not paid yet) = 1 - prod_{j<4} (1 - h[c+j]) * (1 - s * h[c+4])
 
-holds exactly, with s the share of a week's purchases made on its first two days. Nothing that is known at c and
-absent from the formula can improve on it: this is the best reachable probability, not an approximation.
+holds exactly, with s the share of a week's purchases made on its first two days. Nothing that is known at c
+and absent from the formula can improve on it: this is the best reachable probability, not an approximation.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_sys.data.simulation import INDUSTRIES, NEVER, NO_VALUE, UNRANKED, Firms, Usage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HORIZON_DAYS = 30
 LAG_WEEKS = 4
@@ -25,7 +29,7 @@ _FULL_WEEKS, _REST_DAYS = divmod(HORIZON_DAYS, 7)
 _RECENT_WEEKS, _EARLIER_WEEKS = 4, 12
 
 # Effects on the log-odds of paying in a week.
-_UNSEEN, _SEEN = -8.75, -9.9
+_UNSEEN, _SEEN = -8.7, -9.75
 _PER_LOG_USERS, _MAX_USERS = 1.7, 40.0
 _PER_LOG_GROWTH, _MAX_LOG_GROWTH = 1.0, 1.5
 _PER_OBJECT = 0.4
@@ -81,11 +85,12 @@ def true_probability(hazard: NDArray[np.float64], week: int) -> NDArray[np.float
 def draw_purchases(
     rng: np.random.Generator, hazard: NDArray[np.float64], weeks: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the week of each company's purchase (NEVER for none within ``weeks``) and its day from the log's start.
+    """Draw the week of each company's purchase, and its day from the log's start.
 
     Returns
     -------
     week, day : ndarray of shape (n,), int64
+        Week NEVER, and a day in it, for no purchase within ``weeks``.
     """
     n = len(hazard)
     spent = np.cumsum(-np.log1p(-hazard[:, :weeks]), axis=1)
@@ -100,9 +105,9 @@ def firmographic_effect(firms: Firms) -> NDArray[np.float64]:
     effect = np.where(firms.employees == NO_VALUE, 0.0, _EMPLOYEES[firms.employees])
     known_rank = firms.rank != NO_VALUE
     effect += np.where(known_rank, np.where(firms.rank == UNRANKED, -_RANKED / 2, _RANKED), 0.0)
-    of_industry = np.array([
-        sum(value for word, value in _INDUSTRY_WORDS.items() if word in text.upper()) for text in INDUSTRIES
-    ])
+    of_industry = np.array(
+        [sum(value for word, value in _INDUSTRY_WORDS.items() if word in text.upper()) for text in INDUSTRIES]
+    )
     effect += np.where(firms.industry == NO_VALUE, 0.0, of_industry[firms.industry])
     return effect
 
@@ -117,7 +122,8 @@ def usage_effect(usage: Usage) -> NDArray[np.float32]:
         (_window(_running(usage.users[:, :, k]), 0, _RECENT_WEEKS) > 0).astype(np.float32)
         for k in range(usage.users.shape[2])
     )
-    recent, earlier = recent / _RECENT_WEEKS, earlier / (_EARLIER_WEEKS - _RECENT_WEEKS)
+    recent = recent / np.float32(_RECENT_WEEKS)
+    earlier = earlier / np.float32(_EARLIER_WEEKS - _RECENT_WEEKS)
     growth = np.log((recent + 0.5) / (earlier + 0.5)).clip(-_MAX_LOG_GROWTH, _MAX_LOG_GROWTH)
 
     rows = _running(usage.present)
@@ -147,7 +153,9 @@ def _running(values: NDArray[np.generic]) -> NDArray[np.float32]:
 def _window(running: NDArray[np.float32], skip: int, reach: int) -> NDArray[np.float32]:
     """Return sums over the weeks from ``reach`` to ``skip`` weeks before each Monday; (n, w + 1)."""
     monday = np.arange(running.shape[1])
-    difference: NDArray[np.float32] = running[:, np.maximum(monday - skip, 0)] - running[:, np.maximum(monday - reach, 0)]
+    difference: NDArray[np.float32] = (
+        running[:, np.maximum(monday - skip, 0)] - running[:, np.maximum(monday - reach, 0)]
+    )
     return difference
 
 

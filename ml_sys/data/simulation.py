@@ -1,20 +1,23 @@
 """A generated population: firmographics, and usage before and after a purchase.
 
-Invariant: usage before the purchase depends on latent engagement alone, never on the purchase to come. Whoever
-simulates a purchase may therefore let its hazard depend on that usage and know the true probability exactly
-(see `ml_sys.data.hazard`). Companies are drawn independently of each other and of their position, so position
-says nothing about the outcome.
+Invariant: usage before the purchase depends on latent engagement alone, never on the purchase to come.
+Whoever simulates a purchase may therefore let its hazard depend on that usage and know the true probability
+exactly (see `ml_sys.data.hazard`). Companies are drawn independently of each other and of their position, so
+position says nothing about the outcome.
 
-The constants were set by hand to look like a real freemium log: a row per company and week with use, two fifths
-of the rows all zero, most companies gone after a week or two, few growing teams.
+The constants were set by hand to look like a real freemium log: a row per company and week with use, two
+fifths of the rows all zero, most companies gone after a week or two, few growing teams.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LOG_START = np.datetime64("2019-01-07", "D")
 OBJECTS = ("CRM_CONTACTS", "CRM_COMPANIES", "CRM_DEALS", "EMAIL")
@@ -23,7 +26,8 @@ NO_VALUE = -1
 NEVER = 1_000_000
 
 EMPLOYEE_RANGES = (
-    "1", "2 to 5", "6 to 10", "11 to 25", "26 to 50", "51 to 200", "201 to 1000", "1001 to 10000", "10,001 or more",
+    "1", "2 to 5", "6 to 10", "11 to 25", "26 to 50", "51 to 200", "201 to 1000", "1001 to 10000",
+    "10,001 or more",
 )  # fmt: skip
 _EMPLOYEE_SHARES = (0.13, 0.23, 0.21, 0.08, 0.12, 0.09, 0.07, 0.06, 0.01)
 INDUSTRY_SHARES = {
@@ -34,8 +38,8 @@ INDUSTRY_SHARES = {
     "NON_PROFIT_ORGANIZATION_MANAGEMENT": 0.02, "REAL_ESTATE": 0.05, "Other": 0.04, "CONSUMER_SERVICES": 0.03,
     "Consulting/Advisory": 0.03, "MANAGEMENT_CONSULTING": 0.02, "FINANCIAL_SERVICES": 0.03,
     "Finance and Insurance": 0.02, "INSURANCE": 0.02, "Manufacturing": 0.03, "CONSTRUCTION": 0.03,
-    "RETAIL": 0.02, "HEALTH_WELLNESS_AND_FITNESS": 0.02, "Healthcare": 0.01, "AUTOMOTIVE": 0.01, "DESIGN": 0.01,
-    "RESTAURANTS": 0.01,
+    "RETAIL": 0.02, "HEALTH_WELLNESS_AND_FITNESS": 0.02, "Healthcare": 0.01, "AUTOMOTIVE": 0.01,
+    "DESIGN": 0.01, "RESTAURANTS": 0.01,
 }  # fmt: skip
 INDUSTRIES = tuple(INDUSTRY_SHARES)
 
@@ -48,12 +52,12 @@ _RANK_MAX = 11_000_000
 _KIND_SHARES = (0.34, 0.39, 0.175, 0.095)
 _MEAN_WEEKS = np.array([1.0, 2.0, 11.0, 55.0])
 _PRESENCE = np.array([0.0, 0.8, 0.5, 0.9], dtype=np.float32)
-_ACTIVITY = np.array([0.0, 0.22, 0.40, 0.80], dtype=np.float32)
+_ACTIVITY = np.array([0.0, 0.14, 0.28, 0.78], dtype=np.float32)
 _TEAM, _OPEN_BEFORE_LOG_WEEKS = 3, 12
 _OBJECT_ADOPTION = np.array([0.95, 0.55, 0.5, 0.3])
 _OBJECT_USERS = np.array([[0.6, 1.0], [0.3, 0.9], [0.3, 0.9], [0.1, 0.4]])  # share of the team, low and high
 _OBJECT_PACE = np.array([14.0, 7.0, 9.0, 3.0], dtype=np.float32)  # actions a user and week
-_PAID_PRESENCE, _PAID_ACTIVITY, _PAID_RISE, _PAID_RISE_WEEKS = 0.95, 0.82, 1.0, 12.0
+_PAID_PRESENCE, _PAID_ACTIVITY, _PAID_RISE, _PAID_RISE_WEEKS = 0.72, 0.82, 1.0, 12.0
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,9 @@ def free_usage(rng: np.random.Generator, portals: Portals, weeks: int) -> Usage:
     return _with_counts(rng, present, (row, column), mean_users, share, portals.log_pace)
 
 
-def paid_usage(rng: np.random.Generator, free: Usage, portals: Portals, closed_in: NDArray[np.int64]) -> Usage:
+def paid_usage(
+    rng: np.random.Generator, free: Usage, portals: Portals, closed_in: NDArray[np.int64]
+) -> Usage:
     """Replace usage from the week of the purchase on: it goes on, and rises.
 
     Parameters
@@ -194,7 +200,9 @@ def paid_usage(rng: np.random.Generator, free: Usage, portals: Portals, closed_i
     log_team = np.maximum(portals.log_team[buyers], 0.3)[row]
     mean_users = np.exp(log_team + 0.2 + _PAID_RISE * risen) * season[column]
     share = (1 - 0.6 * (1 - portals.object_share[buyers]))[row]
-    paid = _with_counts(rng, present, (row, column), mean_users, share, portals.log_pace[buyers] + np.float32(0.3))
+    paid = _with_counts(
+        rng, present, (row, column), mean_users, share, portals.log_pace[buyers] + np.float32(0.3)
+    )
 
     after = np.zeros((n, weeks), dtype=bool)
     after[buyers] = since >= 0

@@ -9,11 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.features.derived import FEATURES, WINDOWS_DAYS, Feature, Usage
 from ml_sys.features.firmographics import (
@@ -24,7 +27,6 @@ from ml_sys.features.firmographics import (
     firmographic_columns,
 )
 from ml_sys.features.windows import UsageLog, window_stats
-from ml_sys.data.schema import MEASURES
 from ml_sys.resolve import resolve
 
 # Raised whenever the meaning of a feature changes while its name stays.
@@ -39,6 +41,22 @@ class FeatureInputs:
 
     usage: UsageLog
     firmographics: Firmographics
+
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot, *, period_days: int, stamp: Literal["start", "end"]
+    ) -> FeatureInputs:
+        """Take usage and firmographics out of a snapshot and leave everything else behind."""
+        usage = UsageLog.from_rows(
+            snapshot.usage_company,
+            snapshot.usage_stamp,
+            snapshot.usage_values,
+            n_companies=len(snapshot.companies),
+            n_actions=len(ACTIONS),
+            period_days=period_days,
+            stamp=stamp,
+        )
+        return cls(usage, Firmographics.from_companies(snapshot.companies))
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class FeatureSpec:
     extra: tuple[str, ...] = ()
     firmographic_missingness: bool = False
     period_days: int = 7
-    stamp: str = "start"
+    stamp: Literal["start", "end"] = "start"
 
     def groups(self) -> dict[str, str]:
         """Return the group of every feature that is on, in the order of the frame's columns.
@@ -101,6 +119,12 @@ class FeatureSpec:
         text = json.dumps([FEATURE_CODE_VERSION, asdict(self), list(self.groups().items())], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def derived(self) -> list[Feature]:
+        """Return the registered features of this package and those that ``extra`` names."""
+        extra = [_registered(path) for path in self.extra]
+        ours = [entry for entry in FEATURES.values() if entry.function.__module__.startswith(__package__ or "ml_sys")]
+        return ours + extra
+
     def _all(self) -> Iterator[tuple[str, str]]:
         for days in sorted(set(self.windows_days)):
             for measure in MEASURES:
@@ -108,15 +132,10 @@ class FeatureSpec:
                 yield f"{measure}_max_{days}d", BASE_GROUP
             yield f"weeks_present_{days}d", BASE_GROUP
             yield f"weeks_active_{days}d", BASE_GROUP
-        for entry in self._derived():
+        for entry in self.derived():
             yield entry.name, entry.group
         for name in NUMBERS + CATEGORIES + (MISSINGNESS if self.firmographic_missingness else ()):
             yield name, FIRMOGRAPHIC_GROUP
-
-    def _derived(self) -> list[Feature]:
-        extra = [_registered(path) for path in self.extra]
-        ours = [entry for entry in FEATURES.values() if entry.function.__module__.startswith(__package__ or "ml_sys")]
-        return ours + extra
 
 
 def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> pd.DataFrame:
@@ -166,7 +185,7 @@ def _block(
         columns[f"weeks_present_{days}d"] = usage.weeks_present(days)
         columns[f"weeks_active_{days}d"] = usage.weeks_active(days)
     wanted = set(names)
-    for entry in spec._derived():  # noqa: SLF001 - the spec and its only reader share a module
+    for entry in spec.derived():
         if entry.name in wanted:
             columns[entry.name] = np.asarray(entry.function(usage), dtype=np.float32)
     return columns

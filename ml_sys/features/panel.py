@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml_sys.data.snapshot import Snapshot
+from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
-
-NEVER_CLOSED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,26 @@ class Timeline:
     horizon_days: int
     period_days: int
 
+    @classmethod
+    def of(cls, snapshot: Snapshot, *, horizon_days: int, period_days: int, stamp: Literal["start", "end"]) -> Timeline:
+        """Read a snapshot's timeline.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If the snapshot holds no usage.
+        """
+        if not snapshot.usage_stamp.size:
+            raise NotEnoughDataError("the snapshot holds no usage rows", hint="ingest a usage table that has some")
+        lag = period_days if stamp == "start" else 0
+        return cls(
+            first_usage=int(snapshot.usage_stamp.min()) + lag,
+            usage_end=int(snapshot.usage_stamp.max()) + lag,
+            as_of=snapshot.as_of,
+            horizon_days=horizon_days,
+            period_days=period_days,
+        )
+
     def is_mature(self, cutoff: int) -> bool:
         """Say whether the outcome of a cutoff is known and its usage covered."""
         return cutoff + self.horizon_days <= self.as_of and cutoff <= self.usage_end
@@ -62,8 +82,10 @@ class Timeline:
         return wanted[wanted > self.first_usage][::-1].astype(np.int32)
 
     def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
-        """Return cutoffs whose label windows have closed by ``before`` (the embargo)."""
-        return self.grid(self.on_grid(min(before, self.as_of) - self.horizon_days), step_days, at_most)
+        """Return cutoffs whose label windows have closed by ``before`` (the embargo), whole periods before it."""
+        before = min(before, self.as_of)
+        lag = -(-self.horizon_days // self.period_days) * self.period_days
+        return self.grid(before - lag, step_days, at_most)
 
 
 @dataclass(frozen=True)

@@ -3,31 +3,53 @@
 Invariant: a row counts at a cutoff only when the period it covers is complete by then. Everything here is
 integer arithmetic until the last step, so later rows cannot change a bit of an earlier cutoff.
 
-The days between the first window's start and the last cutoff are cut into elementary bins at every cutoff and
-every window start. Rows are added into (company, bin) cells once; any window of any cutoff is then a difference
-of two running sums. Cost grows with rows plus panel rows, not with rows × cutoffs × windows.
+Rows are sorted once by (company, day). Any window of any cutoff is then a difference of two of the company's
+running sums: cost grows with rows plus panel rows, not with rows × cutoffs × windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_sys.errors import MlsysError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
 NEVER = np.iinfo(np.int32).min
 BLOCK_COMPANIES = 4096
+_NO_MAXIMA = np.zeros((0, 0, 0, 0), dtype=np.float32)
 
 
 class UnsortedLogError(MlsysError):
     """Usage rows are not sorted by company and day."""
 
     def __init__(self) -> None:
-        super().__init__("usage rows are not sorted by company and day", hint="build the log with UsageLog.from_rows")
+        super().__init__(
+            "usage rows are not sorted by company and day", hint="build the log with UsageLog.from_rows"
+        )
+
+
+class UnknownCompanyError(MlsysError):
+    """A usage row belongs to none of the companies."""
+
+    def __init__(self, n_companies: int) -> None:
+        super().__init__(
+            f"a usage row belongs to none of the {n_companies:,} companies",
+            hint="rows name companies by position, from 0",
+        )
+
+
+class NotAscendingError(MlsysError):
+    """Cutoffs or window lengths are not strictly ascending."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} are not strictly ascending", hint="sort them and drop repeats")
 
 
 @dataclass(frozen=True)
@@ -66,28 +88,52 @@ class UsageLog:
         period_days: int,
         stamp: Literal["start", "end"],
     ) -> UsageLog:
-        """Sort rows, add up rows of the same company and day, and turn stamps into days of completion."""
+        """Sort rows, add up rows of the same company and day, and turn stamps into days of completion.
+
+        Parameters
+        ----------
+        company : ndarray of shape (n_rows,), int32
+            Position of each row's company, from 0 to ``n_companies - 1``.
+        stamp_day : ndarray of shape (n_rows,), int32
+            Day of each row's stamp, in days since 1970-01-01.
+        values : ndarray of shape (n_rows, n_measures), int32 or int64
+            Counts, not negative, actions first.
+        n_companies, n_actions : int
+            See the attributes.
+        period_days : int
+            Days that a row covers.
+        stamp : {"start", "end"}
+            Whether a row is stamped at its period's start or end.
+
+        Raises
+        ------
+        UnknownCompanyError
+            If a row's company is not one of ``n_companies``.
+        """
+        if company.size and not 0 <= company.min() <= company.max() < n_companies:
+            raise UnknownCompanyError(n_companies)
         day = stamp_day + np.int32(period_days if stamp == "start" else 0)
-        key = company.astype(np.int64) << 32 | day.astype(np.int64) - NEVER
-        if key.size and not (key[1:] > key[:-1]).all():
-            order = np.argsort(key, kind="stable")
-            key, company, day, values = key[order], company[order], day[order], values[order]
-            starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-            if starts.size < key.size:
+        if not _strictly_ascending(company, day):
+            company, day, values = _sorted(company, day, values, n_companies)
+            fresh = np.ones(company.size, dtype=np.bool_)
+            fresh[1:] = (company[1:] != company[:-1]) | (day[1:] != day[:-1])
+            if not fresh.all():
+                starts = np.flatnonzero(fresh)
                 company, day = company[starts], day[starts]
                 values = np.add.reduceat(values, starts, axis=0, dtype=np.int64)
         return cls(company, day, values, n_companies, n_actions)
 
     def blocks(self, n_companies: int = BLOCK_COMPANIES) -> Iterator[UsageLog]:
         """Cut the log into logs of at most ``n_companies`` consecutive companies."""
-        for start in range(0, self.n_companies, n_companies):
-            stop = min(start + n_companies, self.n_companies)
-            low, high = np.searchsorted(self.company, (start, stop))
+        edges = np.append(np.arange(0, self.n_companies, n_companies), self.n_companies).astype(np.int32)
+        rows = np.searchsorted(self.company, edges)
+        for at, start in enumerate(edges[:-1]):
+            low, high = rows[at], rows[at + 1]
             yield UsageLog(
-                self.company[low:high] - np.int32(start),
+                self.company[low:high] - start,
                 self.day[low:high],
                 self.values[low:high],
-                stop - start,
+                int(edges[at + 1] - start),
                 self.n_actions,
             )
 
@@ -141,85 +187,51 @@ def window_stats(
     ------
     UnsortedLogError
         If rows are not sorted by (company, day).
+    NotAscendingError
+        If cutoffs or windows are not strictly ascending.
     """
-    _require_sorted(log)
-    windows = np.asarray(windows_days, dtype=np.int32)
-    edges = np.unique(np.concatenate([cutoffs, (cutoffs[:, None] - windows[None, :]).ravel()]))
-    ends = np.searchsorted(edges, cutoffs)
-    starts = np.searchsorted(edges, cutoffs[:, None] - windows[None, :])
+    windows = np.asarray(windows_days, dtype=np.int64)
+    for name, ascending in (("cutoffs", cutoffs), ("windows", windows)):
+        if not (ascending[1:] > ascending[:-1]).all():
+            raise NotAscendingError(name)
+    from ml_sys.features import window_kernel as kernel  # loads numba
 
-    bins = np.searchsorted(edges, log.day, side="left")
-    counted = bins < edges.size
-    cells = log.company[counted].astype(np.int64) * edges.size + bins[counted]
-    values = log.values[counted].astype(np.int64)
-    day = log.day[counted]
-    is_active = (values[:, : log.n_actions] > 0).any(axis=1)
-
-    heads = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1]))) if cells.size else np.empty(0, np.int64)
-    filled = cells[heads]
-    shape = (log.n_companies, edges.size)
-
-    counts = np.column_stack([values, np.ones_like(day, dtype=np.int64), is_active])
-    running = _spread(counts, heads, filled, shape, np.add).cumsum(axis=1)
-    totals = (running[:, ends, None, :] - running[:, starts, :]).astype(np.float32)
-    n_measures = log.values.shape[1]
-
-    last = np.maximum.accumulate(_spread_days(day, heads, filled, shape), axis=1)[:, ends]
-    active_day = np.where(is_active, day, np.int32(NEVER))
-    last_active = np.maximum.accumulate(_spread_days(active_day, heads, filled, shape), axis=1)[:, ends]
-    return WindowStats(
-        sums=totals[..., :n_measures],
-        maxima=_maxima(_spread(values, heads, filled, shape, np.maximum), ends, starts) if with_maxima else None,
-        present=totals[..., n_measures],
-        active=totals[..., n_measures + 1],
-        first=_first_days(log, cutoffs),
-        last=last,
-        last_active=last_active,
-    )
-
-
-def _require_sorted(log: UsageLog) -> None:
-    same = log.company[1:] == log.company[:-1]
-    if not ((log.company[1:] > log.company[:-1]) | (same & (log.day[1:] >= log.day[:-1]))).all():
+    day = np.ascontiguousarray(log.day)
+    offsets = np.empty(log.n_companies + 1, dtype=np.int64)
+    if not kernel.locate(np.ascontiguousarray(log.company), day, offsets):
         raise UnsortedLogError
+    panel = (log.n_companies, cutoffs.size)
+    cells = (*panel, windows.size, log.values.shape[1])
+    stats = WindowStats(
+        sums=np.zeros(cells, dtype=np.float32),
+        maxima=np.zeros(cells, dtype=np.float32) if with_maxima else None,
+        present=np.zeros(cells[:3], dtype=np.float32),
+        active=np.zeros(cells[:3], dtype=np.float32),
+        first=np.full(panel, NEVER, dtype=np.int32),
+        last=np.full(panel, NEVER, dtype=np.int32),
+        last_active=np.full(panel, NEVER, dtype=np.int32),
+    )
+    kernel.fill(
+        offsets, day, np.ascontiguousarray(log.values, dtype=np.int64), log.n_actions,
+        np.ascontiguousarray(cutoffs), windows,
+        stats.sums, _NO_MAXIMA if stats.maxima is None else stats.maxima, with_maxima,
+        stats.present, stats.active, stats.first, stats.last, stats.last_active,
+    )  # fmt: skip
+    return stats
 
 
-def _spread(
-    values: NDArray[np.int64], heads: NDArray[np.int64], filled: NDArray[np.int64], shape: tuple[int, int], how: np.ufunc
-) -> NDArray[np.int64]:
-    """Reduce consecutive rows of one cell and lay the cells out as (company, bin, column)."""
-    dense = np.zeros((shape[0] * shape[1], values.shape[1]), dtype=np.int64)
-    if heads.size:
-        dense[filled] = how.reduceat(values, heads, axis=0)
-    return dense.reshape(*shape, values.shape[1])
+def _strictly_ascending(company: NDArray[np.int32], day: NDArray[np.int32]) -> bool:
+    same = company[1:] == company[:-1]
+    return bool(((company[1:] > company[:-1]) | (same & (day[1:] > day[:-1]))).all())
 
 
-def _spread_days(
-    day: NDArray[np.int32], heads: NDArray[np.int64], filled: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.int32]:
-    dense = np.full(shape[0] * shape[1], NEVER, dtype=np.int32)
-    if heads.size:
-        dense[filled] = np.maximum.reduceat(day, heads)
-    return dense.reshape(shape)
+def _sorted(
+    company: NDArray[np.int32], day: NDArray[np.int32], values: NDArray[np.int32], n_companies: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    from ml_sys.features import window_kernel as kernel  # loads numba
 
-
-def _maxima(cells: NDArray[np.int64], ends: NDArray[np.intp], starts: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Grow each cutoff's window backwards, so that a bin is looked at once per cutoff."""
-    n_companies, _, n_measures = cells.shape
-    out = np.empty((n_companies, ends.size, starts.shape[1], n_measures), dtype=np.float32)
-    for at, end in enumerate(ends):
-        high = end
-        best = np.zeros((n_companies, n_measures), dtype=np.int64)
-        for window, low in enumerate(starts[at]):
-            for column in range(low + 1, high + 1):
-                np.maximum(best, cells[:, column], out=best)
-            high = low
-            out[:, at, window] = best
-    return out
-
-
-def _first_days(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.int32]:
-    first = np.full(log.n_companies, np.iinfo(np.int32).max, dtype=np.int32)
-    heads = np.flatnonzero(np.concatenate(([True], log.company[1:] != log.company[:-1]))) if log.company.size else []
-    first[log.company[heads]] = log.day[heads]
-    return np.where(first[:, None] <= cutoffs[None, :], first[:, None], np.int32(NEVER)).astype(np.int32)
+    company, day, values = (np.ascontiguousarray(column) for column in (company, day, values))
+    result = np.empty_like(company), np.empty_like(day), np.empty_like(values)
+    # Rows of 64-bit counts are moved as twice as many 32-bit cells: one compiled loop for both.
+    kernel.sort(company, day, values.view(np.int32), n_companies, *result[:2], result[2].view(np.int32))
+    return result

@@ -37,7 +37,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         Levels with codes of their own, per category, code 0 first.
     """
 
-    def __init__(self, numbers: Sequence[str], categories: Sequence[str], min_level_share: float = 0.005) -> None:
+    def __init__(
+        self, numbers: Sequence[str], categories: Sequence[str], min_level_share: float = 0.005
+    ) -> None:
         self.numbers = numbers
         self.categories = categories
         self.min_level_share = min_level_share
@@ -70,7 +72,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             codes = {level: code for code, level in enumerate(levels)}
             column = X[name].to_numpy(dtype=object)
             blank = 0  # the most frequent level
-            known = {text: blank if _is_blank(text) else codes.get(text, len(levels)) for text in pd.unique(column)}
+            known = {
+                text: blank if _is_blank(text) else codes.get(text, len(levels)) for text in pd.unique(column)
+            }
             out[:, len(self.numbers) + at] = [known[text] for text in column]
         return out
 
@@ -107,7 +111,7 @@ def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and interquartile range of each column; of its non-zero part where the quartiles coincide."""
+    """Median and interquartile range of each column; the standard deviation where the quartiles coincide."""
     centers, scales = np.zeros(values.shape[1]), np.ones(values.shape[1])
     for at, column in enumerate(values.T):
         low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75)) if column.size else (0.0, 0.0, 0.0)

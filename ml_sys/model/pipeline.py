@@ -2,21 +2,108 @@
 
 from __future__ import annotations
 
-import logging
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
-from numpy.typing import NDArray
 
+from ml_sys.errors import SettingsError
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.encoder import FrameEncoder
+from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
+from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
-log = logging.getLogger(__name__)
+OFF = "passthrough"
 
 
-class ResampleStep(SMOTENC):
-    pass
+def build_pipeline(
+    spec: FeatureSpec,
+    *,
+    features: FeatureSettings,
+    resample: ResampleSettings,
+    model: ModelSettings,
+    seed: int,
+    threads: int,
+) -> Pipeline:
+    """Build the unfitted Pipeline.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        The frame's columns.
+    features, resample, model : settings groups
+        How columns are encoded, rows resampled and what is fitted.
+    seed : int
+        Seed of the resampling and of the estimator.
+    threads : int
+        Threads of the estimator; 0 takes every core.
+
+    Returns
+    -------
+    imblearn.pipeline.Pipeline
+        Steps ``encode``, ``resample`` (``"passthrough"`` where it is off) and ``model``.
+
+    Raises
+    ------
+    SettingsError
+        If the estimator rejects its parameters.
+    """
+    categories = spec.categories()
+    numbers = [name for name in spec.names() if name not in categories]
+    sampler: AdaptiveSMOTENC | str = OFF
+    if resample.sampling_strategy != "none":
+        sampler = AdaptiveSMOTENC(
+            categorical=list(range(len(numbers), len(numbers) + len(categories))),
+            sampling_strategy=resample.sampling_strategy,
+            k_neighbors=resample.k_neighbors,
+            random_state=seed,
+        )
+    return Pipeline(
+        [
+            ("encode", FrameEncoder(numbers, categories, features.min_industry_share)),
+            ("resample", sampler),
+            (
+                "model",
+                build_estimator(
+                    model.estimator, model.params, max_trees=model.max_trees, seed=seed, threads=threads
+                ),
+            ),
+        ]
+    )
+
+
+def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, seed: int, threads: int) -> Any:
+    """Build the estimator that a path names; seed, threads and tree count go in where its parameters allow.
+
+    Raises
+    ------
+    SettingsError
+        If the class does not take a parameter or is no classifier with probabilities.
+    """
+    made = resolve(path)
+    accepted = inspect.signature(made).parameters
+    common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
+    if stops_early(path):
+        common["n_estimators"] = max_trees
+        estimator = made(**{**common, **params})
+    else:
+        try:
+            estimator = made(
+                **{**{name: value for name, value in common.items() if name in accepted}, **params}
+            )
+        except TypeError as error:
+            raise SettingsError(
+                "settings", "model.params", f"{path}: {error}", hint="see its documentation"
+            ) from error
+    if not hasattr(estimator, "fit") or not hasattr(made, "predict_proba"):
+        raise SettingsError(
+            "settings", "model.estimator", f"{path} is no classifier that gives probabilities", hint=""
+        )
+    return estimator
+
+
+def stops_early(path: str) -> bool:
+    """Say whether the estimator is XGBoost's, whose number of trees early stopping decides."""
+    return path.rpartition(":")[2] == "XGBClassifier"

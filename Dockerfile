@@ -1,0 +1,34 @@
+# Build:  docker build -t mlsys .
+# Serve:  docker run -p 8000:8000 -v "$PWD/artifacts:/artifacts" mlsys
+# Else:   docker run --rm -v "$PWD/artifacts:/artifacts" -v "$PWD/data:/data" mlsys mlsys score /data/prospects.csv
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# Every wheel is checked by hash here; what is installed below comes from this folder alone.
+COPY requirements.txt .
+RUN pip wheel --no-deps --require-hashes --wheel-dir /wheels -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY ml_sys ml_sys
+RUN pip install --no-index --find-links /wheels hatchling \
+ && pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
+ && python -m venv /opt/mlsys \
+ && /opt/mlsys/bin/pip install --no-index --find-links /wheels ml-sys \
+ && /opt/mlsys/bin/pip uninstall --yes pip
+
+FROM python:3.13-slim
+RUN useradd --uid 10001 --create-home mlsys \
+ && mkdir /artifacts \
+ && chown mlsys:mlsys /artifacts
+COPY --from=build /opt/mlsys /opt/mlsys
+WORKDIR /app
+COPY conf conf
+ENV PATH=/opt/mlsys/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MLSYS_ARTIFACTS_DIR=/artifacts
+USER mlsys
+VOLUME /artifacts
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+CMD ["mlsys", "serve", "--host", "0.0.0.0", "--port", "8000"]

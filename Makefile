@@ -1,0 +1,79 @@
+# `make` alone lists the targets. Works from another folder as well: make -C path/to/mlsys demo
+# PYTHON names the interpreter that .venv is made with, for example: make setup PYTHON=python3.13
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Make .venv and install everything into it, pinned and checked by hash
+	@:
+
+demo: export MLSYS_ARTIFACTS_DIR := demo/artifacts
+demo: setup ## Show the whole job on generated data: from three tables to a ranked list
+	rm -rf demo
+	$(BIN)/mlsys sample demo/data
+	$(BIN)/mlsys ingest --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
+	  --usage demo/data/usage_actions.csv
+	$(BIN)/mlsys train
+	$(BIN)/mlsys evaluate
+	$(BIN)/mlsys promote 1.0.0
+	$(BIN)/mlsys score demo/data/noncustomers.csv
+
+test: lint types ## Run all checks: lint, types, and every test with coverage
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+lint: setup ## Check style, formatting and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Put imports and code into the project's form
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+types: setup ## Check types, strictly
+	$(BIN)/mypy
+
+bench: setup ## Measure speed and memory against baselines of the same run
+	$(BIN)/python -m tests.bench
+
+clean: ## Delete caches, reports and the demo; keeps .venv and artifacts
+	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find ml_sys tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the folder and the interpreter that .venv was made for, and is written last. Set-up starts
+# afresh without it (an interrupted set-up), with another folder or another PYTHON in it, or when .venv no
+# longer runs; a changed requirements.txt or pyproject.toml only updates what is there.
+SAME_FOLDER = test "$$(sed -n 1p $(STAMP) 2>/dev/null)" = "$$(pwd -P)"
+MADE_WITH := $(shell $(SAME_FOLDER) && $(BIN)/python -c '' 2>/dev/null && sed -n 2p $(STAMP))
+ifeq ($(origin PYTHON),file)
+PYTHON := $(or $(MADE_WITH),$(PYTHON))
+endif
+FRESH := $(if $(filter $(PYTHON),$(MADE_WITH)),,yes)
+ifeq ($(FRESH),yes)
+.PHONY: $(STAMP)
+endif
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+COMPLETE = $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(NEW_ENOUGH) || { echo "mlsys needs Python 3.11 or newer, and $(PYTHON) is" \
+	  "$$($(PYTHON) --version 2>&1 | tail -n 1). Name another: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(COMPLETE) || { echo "mlsys needs the modules venv and ensurepip of $(PYTHON);" \
+	  "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@rm -rf $(if $(FRESH),$(VENV),$(STAMP))
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), pinned and checked by hash (about a minute the first time)"
+	@$(PIP_INSTALL) --require-hashes -r requirements.txt
+	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@{ pwd -P; echo "$(PYTHON)"; } > $(STAMP)
+	@echo "Ready. Next: make demo"

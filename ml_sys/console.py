@@ -1,0 +1,103 @@
+"""How results, notes and errors reach a person: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ml_sys.errors import MlsysError
+
+# Width of tables that go to a file or a pipe, where there is no terminal to ask.
+_PLAIN_WIDTH = 120
+
+
+def stdout() -> Console:
+    """Return the console of results."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Return the console of notes, progress and errors."""
+    return _console(stderr=True)
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1, caption: str = ""
+) -> None:
+    """Print a table; the first ``left`` columns are texts, the others numbers."""
+    grid = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
+    for at, name in enumerate(columns):
+        grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+    stdout().print(grid)
+
+
+def line(text: str = "") -> None:
+    """Print a line of a result."""
+    stdout().print(Text(text), soft_wrap=True)
+
+
+def plain_json(content: Any) -> None:
+    """Print a result as JSON."""
+    stdout().print_json(json.dumps(content, allow_nan=False, default=str), highlight=False)
+
+
+def note(text: str) -> None:
+    """Print something worth knowing that is no result."""
+    stderr().print(Text(text, style="dim"), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print something to look into."""
+    stderr().print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
+
+
+def error(problem: MlsysError) -> None:
+    """Print an error as two lines: what is wrong and where, what to do."""
+    stderr().print(Text.assemble(("error: ", "bold red"), problem.message), soft_wrap=True)
+    if problem.hint:
+        stderr().print(Text(f"  {problem.hint}"), soft_wrap=True)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Show which step is being done; nothing where there is no terminal."""
+    console = stderr()
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        task = progress.add_task("", total=None)
+        yield lambda step: progress.update(task, description=step)
+
+
+@contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how much is done; nothing where there is no terminal."""
+    console = stderr()
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
+        transient=True, disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PLAIN_WIDTH)

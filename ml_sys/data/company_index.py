@@ -1,0 +1,68 @@
+"""Finds the position of a company by its id, for millions of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_sys.data.values import buffers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+# Whole numbers in a range not much wider than there are ids are looked up in a table, without hashing.
+_TABLE_PER_COMPANY, _TABLE_ALWAYS = 8, 1 << 20
+_MOST_DIGITS = 9
+
+
+class CompanyIndex:
+    """Positions of companies.
+
+    Parameters
+    ----------
+    ids : iterable of str
+        Distinct, by position.
+    lost : frozenset of str
+        Ids of companies whose every row is in quarantine.
+
+    Attributes
+    ----------
+    ids : pyarrow.StringArray
+    lost : frozenset of str
+    """
+
+    def __init__(self, ids: Iterable[str], lost: frozenset[str]) -> None:
+        self.ids: Any = pa.array(ids, pa.string())
+        self.lost = lost
+        numbers = _whole_numbers(self.ids)
+        self._table: NDArray[np.int32] | None = None
+        if numbers is not None and numbers.max() < _TABLE_PER_COMPANY * len(numbers) + _TABLE_ALWAYS:
+            self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
+            self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
+
+    def positions(self, ids: Any) -> NDArray[np.int32]:
+        """Return the position of each id of a `pyarrow.StringArray`, -1 for an unknown one."""
+        numbers = _whole_numbers(ids) if self._table is not None else None
+        if self._table is None or numbers is None:
+            found: NDArray[np.int32] = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy()
+            return found
+        beyond = numbers >= len(self._table)
+        return np.where(beyond, np.int32(-1), self._table[np.where(beyond, 0, numbers)])
+
+
+def _whole_numbers(ids: Any) -> NDArray[np.int32] | None:
+    """Return ids as integers, if each of them is written as its integer is."""
+    offsets, data = buffers(ids)
+    lengths = np.diff(offsets)
+    if not len(lengths) or not (lengths.all() and lengths.max() <= _MOST_DIGITS):
+        return None
+    leading_zeros = (data[offsets[:-1] - offsets[0]] == ord("0")) & (lengths > 1)
+    if leading_zeros.any() or (data - ord("0") > 9).any():  # in uint8: what is below "0" wraps around
+        return None
+    numbers: NDArray[np.int32] = ids.cast(pa.int32()).to_numpy()
+    return numbers

@@ -1,0 +1,84 @@
+"""What a snapshot says, and the name that follows from it.
+
+Invariant: the name depends on the kept rows, the day of the export and the quarantined rows; never on the
+order they came in, on files' names, or on how Parquet writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_sys.data.values import buffers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml_sys.data.usage import UsageRows
+
+SCHEMA_VERSION = 1
+ID_DIGITS = 16
+_NULL_LENGTH = -1
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a snapshot says, before it has a name.
+
+    Attributes
+    ----------
+    companies : pandas.DataFrame
+        As `ml_sys.data.companies.reconcile` returns it.
+    usage : UsageRows
+        Sorted by company and stamp.
+    quarantine : pyarrow.Table
+        As `ml_sys.data.quarantine.Quarantine.to_table` returns it.
+    as_of : int
+        Days since 1970-01-01.
+    """
+
+    companies: pd.DataFrame
+    usage: UsageRows
+    quarantine: pa.Table
+    as_of: int
+
+
+def identity(content: Content) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of what a snapshot says."""
+    digest = hashlib.sha256(f"mlsys snapshot {SCHEMA_VERSION} as of {content.as_of}".encode())
+    for name in ("id", "employee_range", "industry"):
+        _add_texts(digest, arrow_texts(content.companies[name]))
+    for name in ("closedate", "mrr", "alexa_rank"):
+        digest.update(np.ascontiguousarray(content.companies[name]).data)
+    for column in (content.usage.company, content.usage.stamp, content.usage.measures):
+        digest.update(np.ascontiguousarray(column).data)
+    return _with_quarantine(digest, content.quarantine, ("table", "reason", "raw"))
+
+
+def arrow_texts(texts: pd.Series[Any]) -> Any:
+    """Return a column of text as a `pyarrow.StringArray`, whatever pandas keeps it in."""
+    return pa.array(texts.to_numpy(dtype=object), pa.string(), from_pandas=True)
+
+
+def quarantine_identity(quarantine: pa.Table) -> str:
+    """Return such a digest of a quarantine alone, its files included."""
+    return _with_quarantine(hashlib.sha256(), quarantine, ("table", "file", "reason", "raw"))
+
+
+def _with_quarantine(digest: Any, quarantine: pa.Table, names: tuple[str, ...]) -> str:
+    for name in names:
+        _add_texts(digest, pa.array(quarantine[name].to_pylist(), pa.string()))
+    text: str = digest.hexdigest()
+    return text[:ID_DIGITS]
+
+
+def _add_texts(digest: Any, texts: Any) -> None:
+    """Add texts with their lengths, so that no two lists look alike."""
+    lengths = pc.binary_length(texts).fill_null(_NULL_LENGTH).to_numpy()
+    digest.update(lengths.astype(np.int64).data)
+    digest.update(buffers(texts)[1].data)

@@ -1,0 +1,62 @@
+"""Rows that were not taken, each with its table, file, line, reason and what it said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ml_sys.data.rows import BadRow
+
+FIELDS = ("table", "file", "line", "reason", "raw")
+
+# A merged row says nothing new of a company that is kept; it is counted apart from those that are wrong.
+MERGED_DUPLICATE = "duplicate company, merged"
+MERGED_CUSTOMER = "also a customer"
+MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER})
+
+
+class Quarantine:
+    """Collects rows, table by table."""
+
+    def __init__(self) -> None:
+        self._batches = [_batch("", "", ())]
+        self._counts: dict[str, Counter[str]] = {}
+
+    def add(self, table: str, file: str, rows: Sequence[BadRow]) -> None:
+        """Add rows of a table that came from a file."""
+        if rows:
+            self._batches.append(_batch(table, file, rows))
+            self._counts.setdefault(table, Counter()).update(row.reason for row in rows)
+
+    def rejected(self, table: str) -> Mapping[str, int]:
+        """Return reason to rows for what was wrong, the most frequent first."""
+        return {reason: n for reason, n in self._counted(table) if reason not in MERGED}
+
+    def merged(self, table: str) -> Mapping[str, int]:
+        """Return reason to rows for what was merged into a row that is kept."""
+        return {reason: n for reason, n in self._counted(table) if reason in MERGED}
+
+    def to_table(self) -> pa.Table:
+        """Return all rows, with columns `FIELDS`, in an order that does not depend on how they came."""
+        table = pa.Table.from_batches(self._batches)
+        return table.sort_by([(name, "ascending") for name in ("table", "reason", "raw", "file", "line")])
+
+    def _counted(self, table: str) -> list[tuple[str, int]]:
+        counts = self._counts.get(table, Counter())
+        return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _batch(table: str, file: str, rows: Sequence[BadRow]) -> pa.RecordBatch:
+    columns: list[Any] = [
+        pa.array([table] * len(rows), pa.string()),
+        pa.array([file] * len(rows), pa.string()),
+        pa.array([row.line for row in rows], pa.int64()),
+        pa.array([row.reason for row in rows], pa.string()),
+        pa.array([row.raw for row in rows], pa.string()),
+    ]
+    return pa.record_batch(columns, names=list(FIELDS))

@@ -1,0 +1,105 @@
+"""Rows on their way in: text columns with line numbers, whatever they were read from.
+
+Every kind of source ends in these types, so that files, databases and frames share one validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+RAW_LIMIT = 2000  # characters of a row that its quarantine keeps
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot even be split into fields.
+
+    Attributes
+    ----------
+    line : int
+        Line of the file (the header is line 1), or row of the table, from 1.
+    reason : str
+    raw : str
+        The row as it stands, at most `RAW_LIMIT` characters of it.
+    """
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of n rows.
+
+    Attributes
+    ----------
+    texts : mapping of str to pyarrow.StringArray of length n
+        One per field, by canonical name; a blank is "".
+    lines : ndarray of shape (n,), int64
+        As in `BadRow`.
+    raw : callable
+        From a position in the batch to the row as it stands, at most `RAW_LIMIT` characters.
+    bad : sequence of BadRow
+        Rows that are in none of the above.
+    """
+
+    texts: Mapping[str, pa.StringArray]
+    lines: NDArray[np.int64]
+    raw: Callable[[int], str]
+    bad: Sequence[BadRow] = ()
+
+
+Part = Callable[[], Rows]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table that was opened and whose columns were checked.
+
+    Attributes
+    ----------
+    where : str
+        File, table or class it comes from, for messages and the quarantine.
+    extra : tuple of str
+        Columns that are ignored.
+    parts : iterator of callables
+        Each reads a batch when called; they may be called in any order and from several threads.
+    close : callable
+        Lets go of the file; parts that were given out can still be called.
+    """
+
+    where: str
+    extra: tuple[str, ...]
+    parts: Iterator[Part]
+    close: Callable[[], None] = lambda: None
+
+
+class Source(Protocol):
+    """Where tables come from."""
+
+    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:
+        """Open a table.
+
+        Parameters
+        ----------
+        table : str
+            ``customers``, ``noncustomers`` or ``usage``.
+        location : str
+            What the settings say of it: a file, a table or a query.
+        columns : mapping of str to str
+            Canonical name to column.
+
+        Raises
+        ------
+        InputError
+            If it is missing, unreadable, or lacks a column.
+        """
+        ...

@@ -1,0 +1,288 @@
+"""Snapshots: the three tables as they were at one moment, on disk under a name derived from what they say.
+
+``artifacts/snapshots/<id>/`` holds companies.parquet, usage.parquet, quarantine.parquet and manifest.json,
+and never changes. Invariant: the folder appears by one rename after everything in it is on the disk. A dying
+process leaves no snapshot or a whole one, and at worst temporary names, which the next write removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
+from ml_sys.data.identity import SCHEMA_VERSION, Content, arrow_texts, identity, quarantine_identity
+from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.values import DAY_MICROSECONDS, day_text
+from ml_sys.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine.parquet"
+TABLES = (COMPANIES, USAGE, QUARANTINE)
+MANIFEST, LATEST = "manifest.json", "latest.json"
+
+_LOCK = ".lock"
+_AGAIN = "run `mlsys ingest` again"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot in memory: n companies and m usage rows.
+
+    Attributes
+    ----------
+    id : str
+        The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
+    path : Path
+    companies : pandas.DataFrame
+        Sorted by id; columns id (text), alexa_rank (float64; infinite for unranked, NaN for blank),
+        employee_range and industry (text or missing), mrr (float64; NaN for none).
+    closed : ndarray of shape (n,), int32
+        Day it became a customer, since 1970-01-01; `NEVER_CLOSED` for the others.
+    usage_company : ndarray of shape (m,), int32
+        Position in ``companies``, ascending.
+    usage_stamp : ndarray of shape (m,), int32
+        Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
+    usage_values : ndarray of shape (m, 8), int32
+        In the order of `MEASURES`.
+    as_of : int
+        Day after which nothing is known.
+    """
+
+    id: str
+    path: Path
+    companies: pd.DataFrame
+    closed: NDArray[np.int32]
+    usage_company: NDArray[np.int32]
+    usage_stamp: NDArray[np.int32]
+    usage_values: NDArray[np.int32]
+    as_of: int
+
+
+def write(
+    content: Content,
+    artifacts_dir: Path,
+    *,
+    sources: Mapping[str, str],
+    read: Mapping[str, int],
+    now: datetime,
+) -> tuple[Path, bool]:
+    """Store a snapshot, unless it is there already, and make it the latest.
+
+    Parameters
+    ----------
+    content : Content
+    artifacts_dir : Path
+        Folder of all artifacts.
+    sources : mapping of str to str
+        Table to the file or table it came from.
+    read : mapping of str to int
+        Table to rows read.
+    now : datetime
+        Aware.
+
+    Returns
+    -------
+    path : Path
+    is_new : bool
+        False if the same content was stored before. A stored one that no longer verifies is replaced.
+
+    Raises
+    ------
+    SnapshotError
+        If the folder cannot be written.
+    """
+    name = identity(content)
+    written_at = now.astimezone(UTC).isoformat(timespec="seconds")
+    folder = artifacts_dir / "snapshots"
+    final = folder / name
+    with _writing(folder):
+        is_new = not _verifies(final)
+        if is_new:
+            staging = folder / temporary_name()
+            staging.mkdir()
+            _write_tables(content, staging)
+            manifest = {
+                "schema_version": SCHEMA_VERSION,
+                "id": name,
+                "as_of": day_text(content.as_of),
+                "created_at": written_at,
+                "sources": dict(sources),
+                "read": dict(read),
+                "companies": len(content.companies),
+                "customers": int((content.companies["closedate"] != NEVER_CLOSED).sum()),
+                "usage_rows": len(content.usage.stamp),
+                "quarantined": content.quarantine.num_rows,
+                "sha256": {table: _digest((staging / table).read_bytes()) for table in TABLES},
+            }
+            (staging / MANIFEST).write_bytes(_json(manifest))
+            if final.exists():
+                shutil.rmtree(final)
+            publish_folder(staging, final)
+        write_durably(folder / LATEST, _json({"id": name, "ingested_at": written_at}))
+    return final, is_new
+
+
+def load(path: Path) -> Snapshot:
+    """Read a snapshot after comparing every file with the digest in its manifest.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the snapshot.
+
+    Raises
+    ------
+    SnapshotError
+        If it is not there, incomplete, changed or of another version; the message names the file.
+    """
+    manifest = _manifest(path)
+    contents = {table: _verified(path / table, manifest["sha256"].get(table)) for table in TABLES}
+    companies = pq.read_table(pa.BufferReader(contents.pop(COMPANIES)))
+    usage = pq.read_table(pa.BufferReader(contents.pop(USAGE)))
+    never: Any = NEVER_CLOSED
+    stamps = usage["stamp"].cast(pa.int64()).to_numpy()
+    values = np.empty((usage.num_rows, len(MEASURES)), np.int32)
+    for i, name in enumerate(MEASURES):
+        values[:, i] = usage[name].to_numpy()
+    return Snapshot(
+        id=manifest["id"],
+        path=path,
+        companies=companies.drop_columns(["closedate"]).to_pandas(),
+        closed=companies["closedate"].cast(pa.int32()).fill_null(never).to_numpy(),
+        usage_company=usage["company"].to_numpy(),
+        usage_stamp=(-(-stamps // DAY_MICROSECONDS)).astype(np.int32),
+        usage_values=values,
+        as_of=int(np.datetime64(manifest["as_of"], "D").astype(np.int64)),
+    )
+
+
+def latest(artifacts_dir: Path) -> Snapshot:
+    """Load the snapshot that was ingested last.
+
+    Raises
+    ------
+    SnapshotError
+        If there is none, or it does not verify.
+    """
+    pointer = artifacts_dir / "snapshots" / LATEST
+    if not pointer.exists():
+        raise SnapshotError(f"{pointer.parent}: there is no snapshot yet", hint="run `mlsys ingest` first")
+    try:
+        name = str(json.loads(pointer.read_bytes())["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{pointer}: cannot be read: {error}", hint=_AGAIN) from error
+    return load(pointer.parent / name)
+
+
+def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
+    """Write the quarantine of an ingest that failed, and return its path.
+
+    Raises
+    ------
+    SnapshotError
+        If the folder cannot be written.
+    """
+    folder = artifacts_dir / "quarantine"
+    path = folder / f"{quarantine_identity(quarantine)}.parquet"
+    sink = pa.BufferOutputStream()
+    pq.write_table(quarantine, sink)
+    with _writing(folder):
+        write_durably(path, sink.getvalue().to_pybytes())
+    return path
+
+
+def _write_tables(content: Content, folder: Path) -> None:
+    companies, usage = content.companies, content.usage
+    never = (companies["closedate"] == NEVER_CLOSED).to_numpy()
+    columns: dict[str, dict[str, Any]] = {
+        COMPANIES: {
+            "id": arrow_texts(companies["id"]),
+            "closedate": pa.array(companies["closedate"].to_numpy(), mask=never).cast(pa.date32()),
+            "mrr": companies["mrr"].to_numpy(),
+            "alexa_rank": companies["alexa_rank"].to_numpy(),
+            "employee_range": arrow_texts(companies["employee_range"]),
+            "industry": arrow_texts(companies["industry"]),
+        },
+        USAGE: {
+            "company": usage.company,
+            "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
+            **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(MEASURES)},
+        },
+    }
+    for name, table in columns.items():
+        pq.write_table(pa.table(table), folder / name)
+    pq.write_table(content.quarantine, folder / QUARANTINE)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        version = manifest["schema_version"]
+        np.datetime64(manifest["as_of"], "D")
+        known = {"id": str(manifest["id"]), "as_of": manifest["as_of"], "sha256": dict(manifest["sha256"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{path / MANIFEST}: cannot be read: {error}", hint=_AGAIN) from error
+    if version != SCHEMA_VERSION:
+        raise SnapshotError(f"{path / MANIFEST}: has version {version}, not {SCHEMA_VERSION}", hint=_AGAIN)
+    return known
+
+
+def _verified(path: Path, expected: str | None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
+    if _digest(content) != expected:
+        raise SnapshotError(f"{path}: is not what its manifest says, so it was changed", hint=_AGAIN)
+    return content
+
+
+def _verifies(path: Path) -> bool:
+    try:
+        manifest = _manifest(path)
+        for table in TABLES:
+            _verified(path / table, manifest["sha256"].get(table))
+    except SnapshotError:
+        return False
+    return True
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Hold a folder alone, and remove what a dead process left in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / _LOCK):
+            for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            yield
+    except OSError as error:
+        raise SnapshotError(
+            f"{folder}: cannot be written: {error.strerror or error}",
+            hint="check the folder, its rights and the disk",
+        ) from error
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,208 @@
+"""Where tables come from: files, a database, or a class of the user's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml_sys.data import columnar
+from ml_sys.data.delimited import open_csv
+from ml_sys.data.rows import RawTable, Source
+from ml_sys.data.schema import extra_columns
+from ml_sys.data.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
+from ml_sys.errors import InputError, MissingFileError, UnreadableFileError
+from ml_sys.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FILE, SQL = "file", "sql"
+_TABLE_NAME = re.compile(r"[\w.]+")
+_PROMISES = {".gz": GZIP, ".zst": ZSTD, ".parquet": PARQUET}
+
+
+def open_source(kind: str, *, database: str = "") -> Source:
+    """Return the source that ``ingest.source`` names.
+
+    Parameters
+    ----------
+    kind : str
+        ``file``, ``sql`` or ``package.module:Class``. Such a class is made without arguments and has either a
+        method ``read(table) -> pandas.DataFrame`` or the method of `Source`.
+    database : str
+        For ``sql``: a DuckDB file or a folder of Parquet files.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such database.
+    ResolveError, InputError
+        If the class cannot be found or made.
+    """
+    if kind == FILE:
+        return FileSource()
+    if kind == SQL:
+        return SqlSource(Path(database))
+    return _own_source(kind)
+
+
+class FileSource:
+    """CSV (plain, gzip or Zstandard) and Parquet files; what a file holds decides, not only its name."""
+
+    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:
+        """Open a file; see `Source`."""
+        path = Path(location)
+        if path.is_dir():
+            raise UnreadableFileError(
+                path, "it is a folder", hint="name a file; for a folder of Parquet files use 'sql'"
+            )
+        if not path.exists():
+            raise MissingFileError(path, table)
+        start = magic(path)
+        promised = _PROMISES.get(path.suffix.lower())
+        if promised and start and not start.startswith(promised):
+            raise UnreadableFileError(path, f"its content is not what the ending {path.suffix} promises")
+        if start == ZIP:
+            raise UnreadableFileError(path, "it is a ZIP archive or a workbook", hint="export it as CSV")
+        return _open_parquet(path, columns) if start == PARQUET else open_csv(path, columns)
+
+
+class SqlSource:
+    """Tables and queries of DuckDB, over a database file (opened read-only) or a folder of Parquet files.
+
+    Parameters
+    ----------
+    database : Path
+        The file or folder. In a folder each ``NAME.parquet`` is a table NAME.
+    """
+
+    def __init__(self, database: Path) -> None:
+        if not database.name:
+            raise InputError(
+                "ingest.database is empty", hint="name a DuckDB file or a folder of Parquet files"
+            )
+        if not database.exists():
+            raise MissingFileError(database, "database")
+        self._database = database
+
+    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:  # noqa: ARG002 - protocol
+        """Run a query, or read a table by name; see `Source`."""
+        where = f"{self._database}: {' '.join(location.split())}"
+        query = f"FROM {_quoted(location)}" if _TABLE_NAME.fullmatch(location) else location.rstrip("; \n")
+        try:
+            connection = self._connect()
+            present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
+            extra = extra_columns(where, present, columns)
+            wanted = ", ".join(_quoted(column) for column in columns.values())
+            chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
+            reader: Any = connection.execute(chosen).to_arrow_reader(columnar.BATCH_ROWS)
+        except duckdb.Error as error:
+            raise InputError(
+                f"{where}: {_first_line(error)}", hint="name a table of it, or a query"
+            ) from error
+        return RawTable(where, extra, columnar.parts(where, _batches(where, reader), columns))
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self._database.is_file():
+            return duckdb.connect(str(self._database), read_only=True)
+        connection = duckdb.connect()
+        for path in sorted(self._database.glob("*.parquet")):
+            file = str(path).replace("'", "''")
+            connection.execute(f"CREATE VIEW {_quoted(path.stem)} AS FROM read_parquet('{file}')")
+        return connection
+
+
+class FrameSource:
+    """A source of the user's own: a function from a table's name to a data frame.
+
+    Parameters
+    ----------
+    read : callable
+        Takes ``customers``, ``noncustomers`` or ``usage``, returns a `pandas.DataFrame`.
+    name : str
+        For messages.
+    """
+
+    def __init__(self, read: Callable[[str], Any], name: str) -> None:
+        self._read = read
+        self._name = name
+
+    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:  # noqa: ARG002 - protocol
+        """Ask for the frame; see `Source`. The location is not used."""
+        where = f"{self._name}: {table}"
+        try:
+            frame = self._read(table)
+        except Exception as error:  # whatever the user's own code raises
+            raise InputError(
+                f"{where}: {type(error).__name__}: {error}", hint="mend the source's read()"
+            ) from error
+        if not isinstance(frame, pd.DataFrame):
+            raise InputError(
+                f"{where}: read() returned {type(frame).__name__}", hint="return a pandas.DataFrame"
+            )
+        extra = extra_columns(where, [str(column) for column in frame.columns], columns)
+        batch = pa.record_batch(
+            [_as_arrow(frame[column]) for column in columns.values()], names=list(columns.values())
+        )
+        return RawTable(
+            where,
+            extra,
+            columnar.parts(where, pa.Table.from_batches([batch]).to_batches(columnar.BATCH_ROWS), columns),
+        )
+
+
+def _open_parquet(path: Path, columns: Mapping[str, str]) -> RawTable:
+    with reading(path):
+        file = pq.ParquetFile(path)
+    extra = extra_columns(str(path), file.schema_arrow.names, columns)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with reading(path), file:
+            yield from file.iter_batches(columnar.BATCH_ROWS, columns=list(columns.values()))
+
+    return RawTable(str(path), extra, columnar.parts(str(path), batches(), columns))
+
+
+def _batches(where: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except (pa.ArrowException, duckdb.Error, OSError) as error:
+        raise InputError(f"{where}: {_first_line(error)}") from error
+
+
+def _own_source(path: str) -> Source:
+    made = resolve(path)
+    try:
+        source: Any = made()
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(
+            f"{path}: {type(error).__name__}: {error}", hint="a source is made without arguments"
+        ) from error
+    if callable(getattr(source, "read", None)):
+        return FrameSource(source.read, path)
+    if callable(getattr(source, "open", None)):
+        own: Source = source
+        return own
+    raise InputError(f"{path}: has no method read(table)", hint="let it return a pandas.DataFrame")
+
+
+def _as_arrow(values: pd.Series[Any]) -> Any:
+    try:
+        array: Any = pa.Array.from_pandas(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types
+        array = pa.array([None if pd.isna(value) else str(value) for value in values], pa.string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _quoted(name: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,166 @@
+"""Makes one row per company and stamp out of the usage rows, sorted by company and time.
+
+Invariant: which rows are kept depends on what they say, never on their order. Of two rows that contradict
+each other the one with the most actions and users is kept: an export taken during a period counts too few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_sys.data.rows import BadRow
+from ml_sys.data.schema import MEASURES, USAGE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.data.company_index import CompanyIndex
+    from ml_sys.data.quarantine import Quarantine
+    from ml_sys.data.validate import Checked
+
+UNKNOWN_ID = "unknown id"
+LOST_COMPANY = "its company is in quarantine"
+DUPLICATE = "exact duplicate"
+CONFLICT = "conflicting usage row"
+
+_SORTABLE_BITS = 63
+
+
+@dataclass(frozen=True)
+class UsageRows:
+    """n usage rows.
+
+    Attributes
+    ----------
+    company : ndarray of shape (n,), int32
+        Position in the table of companies.
+    stamp : ndarray of shape (n,), int64
+        Microseconds since 1970-01-01 in UTC.
+    measures : ndarray of shape (n, 8), int32
+        In the order of `MEASURES`.
+    lines : ndarray of shape (n,), int64
+    """
+
+    company: NDArray[np.int32]
+    stamp: NDArray[np.int64]
+    measures: NDArray[np.int32]
+    lines: NDArray[np.int64]
+
+    def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
+        """Return the rows at some positions."""
+        return UsageRows(self.company[at], self.stamp[at], self.measures.take(at, axis=0), self.lines[at])
+
+
+def of_companies(checked: Checked, index: CompanyIndex) -> tuple[UsageRows, list[BadRow]]:
+    """Look up the company of each row of a batch.
+
+    Parameters
+    ----------
+    checked : Checked
+        A batch of usage rows.
+    index : CompanyIndex
+
+    Returns
+    -------
+    UsageRows
+        Those of known companies, in the order of the batch.
+    list of BadRow
+        The others.
+    """
+    named = checked.columns["id"]
+    values = np.stack([checked.columns[name] for name in MEASURES], axis=1)
+    rows = UsageRows(index.positions(named), checked.columns["when_timestamp"], values, checked.lines)
+    unknown = rows.company < 0
+    if not unknown.any():
+        return rows, []
+    strangers = np.flatnonzero(unknown)
+    ids = named.take(strangers).to_pylist()
+    reasons = [LOST_COMPANY if name in index.lost else UNKNOWN_ID for name in ids]
+    return rows.take(np.flatnonzero(~unknown)), _bad(rows.take(strangers), ids, reasons)
+
+
+def join(batches: list[UsageRows]) -> UsageRows:
+    """Put batches together, and empty the list on the way, so that no row is in memory twice for long."""
+    n = sum(len(batch.stamp) for batch in batches)
+    joined = UsageRows(
+        np.empty(n, np.int32),
+        np.empty(n, np.int64),
+        np.empty((n, len(MEASURES)), np.int32),
+        np.empty(n, np.int64),
+    )
+    end = n
+    while batches:
+        batch = batches.pop()
+        start = end - len(batch.stamp)
+        for name in ("company", "stamp", "measures", "lines"):
+            getattr(joined, name)[start:end] = getattr(batch, name)
+        end = start
+    return joined
+
+
+def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: Quarantine) -> UsageRows:
+    """Sort rows by company and stamp, and keep one of each.
+
+    Parameters
+    ----------
+    rows : UsageRows
+    index : CompanyIndex
+    where : str
+        File or table.
+    quarantine : Quarantine
+        Is added to: repetitions of a row, and rows that contradict the one kept.
+    """
+    order, same = _sorted(rows)
+    if not same.any():
+        return rows.take(order)
+    tied = same | np.append(same[1:], False)  # every row that shares its company and stamp
+    at, group = order[tied], np.cumsum(~same[tied])
+    values = rows.measures[at].astype(np.int64)
+    best = np.lexsort((rows.lines[at], *-values.T[::-1], -values.sum(axis=1), group))
+    at, group, values = at[best], group[best], values[best]
+    again = np.append(False, group[1:] == group[:-1])
+    equal = np.append(False, (values[1:] == values[:-1]).all(axis=1))
+    reasons = np.where(equal, DUPLICATE, CONFLICT)[again].tolist()
+    dropped = rows.take(at[again])
+    ids = index.ids.take(dropped.company).to_pylist()
+    quarantine.add(USAGE, where, _bad(dropped, ids, reasons))
+    order[tied] = at
+    keep = np.ones(len(order), np.bool_)
+    keep[tied] = ~again
+    return rows.take(order[keep])
+
+
+def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the order by company and stamp, and which rows in it share both with the row before."""
+    n = len(rows.stamp)
+    if not n:
+        return np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    offset = rows.stamp - rows.stamp.min()
+    offset //= max(1, int(np.gcd.reduce(offset)))
+    span = int(offset.max()) + 1
+    place_bits = n.bit_length()
+    if ((int(rows.company.max()) + 1) * span).bit_length() + place_bits <= _SORTABLE_BITS:
+        # All three fit into one integer, and sorting integers is twice as fast as ordering rows.
+        key = rows.company * np.int64(span)
+        key += offset
+        key <<= place_bits
+        key |= np.arange(n)
+        key.sort()
+        order = key & ((1 << place_bits) - 1)
+        key >>= place_bits
+        return order, np.append(False, key[1:] == key[:-1])
+    order = np.lexsort((offset, rows.company))
+    company, offset = rows.company[order], offset[order]
+    return order, np.append(False, (company[1:] == company[:-1]) & (offset[1:] == offset[:-1]))
+
+
+def _bad(rows: UsageRows, ids: list[str], reasons: list[str]) -> list[BadRow]:
+    """Write rows as id, stamp and measures, whatever they looked like: what they said made them bad."""
+    stamps = pa.array(rows.stamp).cast(pa.timestamp("us")).cast(pa.string()).to_pylist()
+    numbers = rows.measures.tolist()
+    raws = [",".join(map(str, (i, s, *v))) for i, s, v in zip(ids, stamps, numbers, strict=True)]
+    return [BadRow(*entry) for entry in zip(rows.lines.tolist(), reasons, raws, strict=True)]

@@ -1,0 +1,107 @@
+"""The holdout's verdict: every metric with its interval, for two populations, beside simple rules and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_sys.evaluation.bootstrap import Estimate, estimate
+from ml_sys.evaluation.metrics import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.features.panel import Panel
+from ml_sys.settings import BootstrapSettings
+
+MODEL, RANDOM = "model", "random"
+ALL, SEEN = "all prospects", "seen in usage"
+
+# By population, ranker and metric.
+Evaluation = dict[str, dict[str, dict[str, Estimate]]]
+
+
+def evaluate_holdout(
+    panel: Panel,
+    probability: NDArray[np.float64],
+    *,
+    threshold: float,
+    bootstrap: BootstrapSettings,
+    seed: int,
+) -> Evaluation:
+    """Judge a model's probabilities on rows that nothing was fitted to.
+
+    Parameters
+    ----------
+    panel : Panel
+        Holdout rows.
+    probability : ndarray of shape (n_rows,), float64
+    threshold : float
+        From which probability on a row counts as predicted to convert.
+    bootstrap : BootstrapSettings
+    seed : int
+
+    Returns
+    -------
+    dict
+        Population → ranker → metric → estimate. Rules have ranking metrics only, chance has no interval.
+    """
+    return {
+        name: _population(panel, probability, rows, threshold, bootstrap, seed)
+        for name, rows in ((ALL, np.ones(len(panel), dtype=bool)), (SEEN, panel.seen))
+        if rows.any()
+    }
+
+
+def _population(
+    panel: Panel,
+    probability: NDArray[np.float64],
+    rows: NDArray[np.bool_],
+    threshold: float,
+    bootstrap: BootstrapSettings,
+    seed: int,
+) -> dict[str, dict[str, Estimate]]:
+    def outcomes(score: NDArray[np.floating[Any]]) -> Outcomes:
+        return Outcomes(score.astype(np.float64), panel.label, panel.cutoff, panel.company).take(rows)
+
+    model = outcomes(probability)
+
+    def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
+        return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
+
+    options = {"resamples": bootstrap.resamples, "confidence": bootstrap.confidence, "seed": seed}
+    rankers = {MODEL: estimate(judged, model.company, **options)}  # type: ignore[arg-type]
+    for rule, score in panel.rules.items():
+        ranked = outcomes(score)
+        rankers[rule] = estimate(
+            lambda w, ranked=ranked: ranking_metrics(ranked, w), model.company, **options
+        )  # type: ignore[arg-type, misc]
+    rankers[RANDOM] = {name: Estimate(value, value, value) for name, value in random_metrics(model).items()}
+    return rankers
+
+
+def to_plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain data; undefined numbers become None."""
+    return {
+        population: {
+            ranker: {
+                metric: {name: None if np.isnan(x) else x for name, x in vars(one).items()}
+                for metric, one in metrics.items()
+            }
+            for ranker, metrics in rankers.items()
+        }
+        for population, rankers in evaluation.items()
+    }
+
+
+def from_plain(plain: Mapping[str, Any]) -> Evaluation:
+    """Read back what :func:`to_plain` gave."""
+    return {
+        population: {
+            ranker: {
+                metric: Estimate(**{name: float("nan") if x is None else float(x) for name, x in one.items()})
+                for metric, one in metrics.items()
+            }
+            for ranker, metrics in rankers.items()
+        }
+        for population, rankers in plain.items()
+    }

@@ -1,0 +1,186 @@
+"""Metrics of a ranked list of probabilities, for many weightings of its rows at once.
+
+Every metric takes weights of shape (n_resamples, n_rows): all ones give the value itself, a bootstrap's counts give
+its distribution. With unit weights they are scikit-learn's. Ties share their places: a depth that ends inside a group
+of equal scores takes the expected number of positives under random order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float64]
+Values = NDArray[np.float64]
+
+LIST_DEPTHS = (10, 50)
+DECILE = 0.1
+CALIBRATION_BINS = 10
+# Log loss is infinite where a probability is exactly wrong; scikit-learn clips at the dtype's epsilon.
+_EPSILON = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Holdout rows: what was predicted of whom, and what came of it.
+
+    Attributes
+    ----------
+    score : ndarray of shape (n_rows,), float64
+        What rows are ranked by.
+    label : ndarray of shape (n_rows,), bool
+    cutoff : ndarray of shape (n_rows,), int32
+        One list of prospects per cutoff.
+    company : ndarray of shape (n_rows,), int32
+        Cluster of the bootstrap.
+    """
+
+    score: NDArray[np.float64]
+    label: NDArray[np.bool_]
+    cutoff: NDArray[np.int32]
+    company: NDArray[np.int32]
+
+    def take(self, rows: NDArray[np.bool_]) -> Outcomes:
+        """Return the rows of a mask."""
+        return Outcomes(self.score[rows], self.label[rows], self.cutoff[rows], self.company[rows])
+
+
+def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
+    """Return the metrics that depend on the order of the rows alone.
+
+    Average precision, ROC-AUC and the top decile are of all rows ranked together; precision and recall at a depth are
+    means over the lists, one list per cutoff, since that is how sales works down them.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        Of n_rows rows.
+    weights : ndarray of shape (n_resamples, n_rows), float64
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_resamples,), float64
+        NaN where a metric is not defined, as without positives.
+    """
+    ranked = _Ranked.build(outcomes.score, outcomes.label, weights)
+    share = ranked.positives / ranked.total
+    decile = DECILE * ranked.total
+    decile_hits = ranked.hits_at(decile)
+    metrics = {
+        "roc_auc": ranked.roc_auc(),
+        "average_precision": ranked.average_precision(),
+        "precision_top_decile": decile_hits / decile,
+        "recall_top_decile": _ratio(decile_hits, ranked.positives),
+        "lift_top_decile": _ratio(decile_hits / decile, share),
+    }
+    rows_of = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
+    lists = [_Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in rows_of]
+    for depth in LIST_DEPTHS:
+        hits = [one.hits_at(np.minimum(depth, one.total)) for one in lists]
+        precision = [_ratio(h, np.minimum(depth, one.total)) for h, one in zip(hits, lists, strict=True)]
+        recall = [_ratio(h, one.positives) for h, one in zip(hits, lists, strict=True)]
+        metrics[f"precision_at_{depth}"] = _mean_of_defined(precision)
+        metrics[f"recall_at_{depth}"] = _mean_of_defined(recall)
+        metrics[f"lift_at_{depth}"] = _ratio(metrics[f"precision_at_{depth}"], share)
+    return metrics
+
+
+def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) -> dict[str, Values]:
+    """Return the metrics that need a probability and a threshold; arguments and result as above.
+
+    The calibration error is the mean distance between predicted and observed rate over ten bins of equally many
+    rows.
+    """
+    probability, label = outcomes.score, outcomes.label.astype(np.float64)
+    total = weights.sum(axis=1)
+    above = (probability >= threshold).astype(np.float64)
+    tp, fp = weights @ (above * label), weights @ (above * (1 - label))
+    fn, tn = weights @ ((1 - above) * label), weights @ ((1 - above) * (1 - label))
+    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
+    loss = -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
+    return {
+        "precision": _ratio(tp, tp + fp, empty=0.0),
+        "recall": _ratio(tp, tp + fn),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn, empty=0.0),
+        "accuracy": (tp + tn) / total,
+        "true_positives": tp,
+        "false_positives": fp,
+        "false_negatives": fn,
+        "true_negatives": tn,
+        "brier": weights @ (probability - label) ** 2 / total,
+        "log_loss": weights @ loss / total,
+        "calibration_error": _calibration_error(probability, label, weights),
+        "mean_probability": weights @ probability / total,
+        "conversion_rate": weights @ label / total,
+    }
+
+
+def random_metrics(outcomes: Outcomes) -> dict[str, float]:
+    """Return what a list in random order gets on average, per ranking metric; ties share their places."""
+    tied = Outcomes(np.zeros(outcomes.score.size), outcomes.label, outcomes.cutoff, outcomes.company)
+    values = ranking_metrics(tied, np.ones((1, outcomes.score.size)))
+    return {name: float(value[0]) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Cumulated weights at the end of each group of equal scores, best score first, after a leading zero."""
+
+    weight: Weights
+    hits: Weights
+
+    @classmethod
+    def build(cls, score: NDArray[np.float64], label: NDArray[np.bool_], weights: Weights) -> _Ranked:
+        order = np.argsort(-score, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
+        ordered = weights[:, order]
+        running = np.cumsum(ordered, axis=1)[:, ends]
+        ordered *= label[order]
+        hits = np.cumsum(ordered, axis=1)[:, ends]
+        zeros = np.zeros((len(weights), 1))
+        return cls(np.hstack([zeros, running]), np.hstack([zeros, hits]))
+
+    @property
+    def total(self) -> Values:
+        return self.weight[:, -1]
+
+    @property
+    def positives(self) -> Values:
+        return self.hits[:, -1]
+
+    def hits_at(self, depth: Values) -> Values:
+        """Return the expected positives among the first ``depth`` rows, one depth per resample."""
+        return np.array([np.interp(d, w, h) for d, w, h in zip(depth, self.weight, self.hits, strict=True)])
+
+    def average_precision(self) -> Values:
+        precision = np.divide(self.hits, self.weight, out=np.zeros_like(self.hits), where=self.weight > 0)
+        return _ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
+
+    def roc_auc(self) -> Values:
+        misses = self.weight - self.hits
+        area = (np.diff(misses, axis=1) * (self.hits[:, 1:] + self.hits[:, :-1]) / 2).sum(axis=1)
+        return _ratio(area, self.positives * misses[:, -1])
+
+
+def _calibration_error(
+    probability: NDArray[np.float64], label: NDArray[np.float64], weights: Weights
+) -> Values:
+    order = np.argsort(probability, kind="stable")
+    error = np.zeros(len(weights))
+    for rows in np.array_split(order, min(CALIBRATION_BINS, order.size)):
+        error += np.abs(weights[:, rows] @ (probability[rows] - label[rows]))
+    calibration_error: Values = error / weights.sum(axis=1)
+    return calibration_error
+
+
+def _mean_of_defined(values: Sequence[Values]) -> Values:
+    stacked = np.array(values)
+    known = ~np.isnan(stacked)
+    return _ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def _ratio(above: Values, below: Values, *, empty: float = float("nan")) -> Values:
+    return np.divide(above, below, out=np.full_like(above, empty), where=below > 0)

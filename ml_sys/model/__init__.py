@@ -1,0 +1,1 @@
+"""Fits the one Pipeline, calibrates it, and keeps it on disk."""

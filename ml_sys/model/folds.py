@@ -1,0 +1,68 @@
+"""Folds and shares of companies: every row of a company on one side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.features.panel import Panel, company_digests, row_digests
+
+
+def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal companies into folds, those that ever convert evenly.
+
+    Which fold a company falls into depends on what its rows say and on the seed, not on its id or position.
+
+    Parameters
+    ----------
+    panel : Panel
+        Of n_rows rows.
+    n_folds : int
+        At most this many folds; fewer where fewer companies convert.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_companies,), int64
+        Fold of each company by position; -1 for companies without a row.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer than two companies convert.
+    """
+    positives = np.unique(panel.company[panel.label])
+    if positives.size < 2:  # noqa: PLR2004 - one to learn from, one to check on
+        raise NotEnoughDataError(
+            f"{positives.size} companies convert within the training cutoffs; at least 2 are needed",
+            hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",
+        )
+    n_folds = min(n_folds, positives.size)
+    digest = company_digests(panel, row_digests(panel)) ^ np.uint64(_key(str(seed)))
+    converts = np.zeros(digest.size, dtype=bool)
+    converts[positives] = True
+    present = np.zeros(digest.size, dtype=bool)
+    present[panel.company] = True
+    fold = np.full(digest.size, -1, dtype=np.int64)
+    for stratum in (np.flatnonzero(converts), np.flatnonzero(present & ~converts)):
+        fold[stratum[np.argsort(digest[stratum], kind="stable")]] = np.arange(stratum.size) % n_folds
+    return fold
+
+
+def keyed_share(ids: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+    """Choose about ``share`` of the ids by a keyed hash, so that an id's side never changes as others come.
+
+    Returns
+    -------
+    ndarray of shape (n_ids,), bool
+    """
+    limit = int(share * 2**64)
+    return np.array([_key(f"{seed}:{company}") < limit for company in ids], dtype=bool)
+
+
+def _key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

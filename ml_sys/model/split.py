@@ -1,0 +1,108 @@
+"""Cuts what a snapshot can teach into a training part and a holdout that nothing is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_sys.data.snapshot import Snapshot
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.features.compute import FeatureInputs, FeatureSpec
+from ml_sys.features.panel import Panel, Timeline, build_panel
+from ml_sys.model.folds import keyed_share
+from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training rows, and every row of the same companies and cutoffs to validate on."""
+
+    train: Panel
+    validation: Panel
+
+
+@dataclass(frozen=True)
+class Source:
+    """A snapshot as the model layer sees it: inputs of features, closing days, ids for naming rows only."""
+
+    inputs: FeatureInputs
+    closed: NDArray[np.int32]
+    ids: NDArray[np.object_]
+    timeline: Timeline
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, settings: Settings) -> Source:
+        """Take a snapshot apart under the settings' meaning of a usage row and of the label."""
+        usage, horizon = settings.usage, settings.label.horizon_days
+        return cls(
+            FeatureInputs.from_snapshot(snapshot, period_days=usage.period_days, stamp=usage.stamp),
+            snapshot.closed,
+            snapshot.companies["id"].to_numpy(dtype=object),
+            Timeline.of(snapshot, horizon_days=horizon, period_days=usage.period_days, stamp=usage.stamp),
+        )
+
+
+def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
+    """Return the training part and the holdout that the settings ask for.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no mature cutoff is left for one of them.
+    """
+    timeline, panel = source.timeline, settings.panel
+    if settings.split.kind == "stratified":
+        cutoffs = _some(timeline.grid(timeline.latest_mature(), panel.step_days, panel.max_cutoffs), "mature")
+        held = keyed_share([str(i) for i in source.ids], settings.split.holdout_share, settings.seed)
+        everyone = rolling(source, cutoffs, spec, settings)
+        return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
+    holdout = _some(
+        timeline.grid(timeline.latest_mature(), panel.step_days, settings.split.holdout_cutoffs), "mature"
+    )
+    return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
+
+
+def training_part(source: Source, before: int, spec: FeatureSpec, settings: Settings) -> Part:
+    """Return what was mature by the day ``before``: every label window has closed by then.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was.
+    """
+    panel = settings.panel
+    cutoffs = _some(source.timeline.training_cutoffs(before, panel.step_days, panel.max_cutoffs), "training")
+    return _part(source, cutoffs, spec, settings)
+
+
+def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:
+    """Return every prospect at every cutoff, in canonical order."""
+    horizon = settings.label.horizon_days
+    return build_panel("rolling", source.inputs, source.closed, cutoffs, horizon, spec)
+
+
+def _part(
+    source: Source,
+    cutoffs: NDArray[np.int32],
+    spec: FeatureSpec,
+    settings: Settings,
+    companies: NDArray[np.bool_] | None = None,
+) -> Part:
+    every = rolling(source, cutoffs, spec, settings)
+    every = every if companies is None else every.take(companies[every.company])
+    if settings.panel.kind == "rolling":
+        return Part(every, every)
+    horizon = settings.label.horizon_days
+    one_each = build_panel("snapshot", source.inputs, source.closed, cutoffs, horizon, spec)
+    return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
+
+
+def _some(cutoffs: NDArray[np.int32], what: str) -> NDArray[np.int32]:
+    if not cutoffs.size:
+        raise NotEnoughDataError(
+            f"the data hold no {what} cutoff: usage before it, and its label window closed in time",
+            hint="ingest a longer history, or lower split.holdout_cutoffs, panel.step_days or label.horizon_days",
+        )
+    return cutoffs

@@ -1,0 +1,70 @@
+"""Where "will convert" begins and which tier a company is in, chosen on the validation slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from ml_sys.settings import ThresholdSettings
+
+TIERS = ("A", "B", "C")
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """Least probability of tier A and of tier B; tier C is the rest."""
+
+    a: float
+    b: float
+
+    def of(self, probabilities: NDArray[np.float64]) -> NDArray[np.str_]:
+        """Return the tier of each probability, shape (n,)."""
+        return np.where(
+            probabilities >= self.a, TIERS[0], np.where(probabilities >= self.b, TIERS[1], TIERS[2])
+        )
+
+
+def choose_threshold(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    settings: ThresholdSettings,
+    *,
+    n_lists: int,
+) -> float:
+    """Return the probability from which on a company counts as one that will convert.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n,), float64
+        Calibrated, of validation rows.
+    labels : ndarray of shape (n,), bool
+    settings : ThresholdSettings
+        ``capacity``: as many as sales can call; ``f1``: the best F1; ``fixed``: the value itself.
+    n_lists : int
+        Number of cutoffs among the rows, a list each.
+    """
+    if settings.kind == "fixed":
+        return settings.value
+    if settings.kind == "capacity":
+        return _at_depth(probabilities, settings.capacity * n_lists)
+    precision, recall, thresholds = precision_recall_curve(labels, probabilities)
+    total = precision[:-1] + recall[:-1]
+    f1 = np.divide(2 * precision[:-1] * recall[:-1], total, out=np.zeros_like(total), where=total > 0)
+    return float(thresholds[int(np.argmax(f1))])
+
+
+def choose_tiers(probabilities: NDArray[np.float64], settings: ThresholdSettings, *, n_lists: int) -> Tiers:
+    """Return tiers so that an average list has one capacity in A and the wanted number of capacities in B."""
+    week = settings.capacity * n_lists
+    return Tiers(
+        _at_depth(probabilities, week),
+        _at_depth(probabilities, round(week * (1 + settings.tier_b_capacities))),
+    )
+
+
+def _at_depth(probabilities: NDArray[np.float64], depth: int) -> float:
+    ranked = np.sort(probabilities)[::-1]
+    return float(ranked[min(depth, ranked.size) - 1])

@@ -1,0 +1,212 @@
+"""Fits the one Pipeline, its number of trees, its calibration, its threshold and its tiers on training rows alone.
+
+The validation slice is the training part itself, by company folds: each row is scored by a Pipeline that has not
+seen its company. These scores decide when trees stop, how scores become probabilities and where the threshold lies;
+the Pipeline that is kept is then fitted to all training rows. With a few dozen conversions to learn from, a slice that
+no model learns from would cost more than it shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from imblearn.pipeline import Pipeline
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.panel import Panel
+from ml_sys.model.calibration import Calibrator, fit_calibrator
+from ml_sys.model.folds import company_folds
+from ml_sys.model.pipeline import OFF, build_pipeline, stops_early
+from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
+from ml_sys.settings import Settings
+
+STOPPING_METRIC = "aucpr"
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """All that turns a feature frame into probabilities and decisions.
+
+    Attributes
+    ----------
+    pipeline : imblearn.pipeline.Pipeline
+        Fitted; its ``resample`` step does nothing when it predicts.
+    calibrator : Calibrator
+        From the Pipeline's scores to probabilities.
+    spec : FeatureSpec
+        The features it takes.
+    threshold : float
+        Probability from which on a company counts as one that will convert.
+    tiers : Tiers
+        Least probabilities of tiers A and B.
+    """
+
+    pipeline: Pipeline
+    calibrator: Calibrator
+    spec: FeatureSpec
+    threshold: float
+    tiers: Tiers
+
+    def probabilities(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Return P(conversion within the horizon), float64, of each row of a feature frame."""
+        return self.calibrator(raw_scores(self.pipeline, features))
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What happened while fitting.
+
+    Attributes
+    ----------
+    rows, positives, companies : int
+        Training rows, positive ones among them, companies among them.
+    cutoffs : tuple of int
+        Training cutoffs, in days since 1970-01-01.
+    trees : int or None
+        Number of trees that early stopping chose; None for other estimators.
+    before, after : tuple of int
+        Majority and minority rows before and after resampling.
+    validation_mean, validation_rate : float
+        Mean calibrated probability on the validation slice, and the rate observed there.
+    """
+
+    rows: int
+    positives: int
+    companies: int
+    cutoffs: tuple[int, ...]
+    trees: int | None
+    before: tuple[int, int]
+    after: tuple[int, int]
+    validation_mean: float
+    validation_rate: float
+
+
+def spec_from(settings: Settings) -> FeatureSpec:
+    """Return the features that the settings ask for."""
+    return FeatureSpec(
+        windows_days=tuple(sorted(set(settings.features.windows_days))),
+        off=settings.features.off,
+        extra=settings.features.extra,
+        firmographic_missingness=settings.features.firmographic_missingness,
+        period_days=settings.usage.period_days,
+        stamp=settings.usage.stamp,
+    )
+
+
+def fit_model(
+    panel: Panel, validation: Panel, spec: FeatureSpec, settings: Settings
+) -> tuple[FittedModel, FitReport]:
+    """Fit a model to training rows.
+
+    Parameters
+    ----------
+    panel : Panel
+        Training rows in canonical order.
+    validation : Panel
+        Every row of the training companies and cutoffs: ``panel`` itself, or the rolling panel where ``panel`` holds
+        one row per company. Each is scored by a Pipeline fitted to other companies.
+    spec : FeatureSpec
+        The features of ``panel``.
+    settings : Settings
+
+    Returns
+    -------
+    model : FittedModel
+    report : FitReport
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer than two companies convert.
+    """
+    pipeline = build_pipeline(
+        spec,
+        features=settings.features,
+        resample=settings.resample,
+        model=settings.model,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    label = panel.label.astype(np.int64)
+    scores, trees = _validation_scores(pipeline, panel, validation, settings)
+    if trees is not None:
+        pipeline.set_params(model__n_estimators=trees)
+    pipeline.fit(panel.features, label)
+
+    calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
+    probabilities = calibrator(scores)
+    cutoffs = np.unique(validation.cutoff)
+    threshold = choose_threshold(probabilities, validation.label, settings.threshold, n_lists=cutoffs.size)
+    tiers = choose_tiers(probabilities, settings.threshold, n_lists=cutoffs.size)
+    counts = (int((label == 0).sum()), int(label.sum()))
+    sampler = pipeline.named_steps["resample"]
+    report = FitReport(
+        rows=len(panel),
+        positives=counts[1],
+        companies=int(np.unique(panel.company).size),
+        cutoffs=tuple(int(c) for c in cutoffs),
+        trees=trees,
+        before=counts,
+        after=counts if sampler == OFF else sampler.counts_after_,
+        validation_mean=float(probabilities.mean()),
+        validation_rate=float(validation.label.mean()),
+    )
+    return FittedModel(pipeline, calibrator, spec, threshold, tiers), report
+
+
+def raw_scores(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the Pipeline's own score of the positive class, float64, before calibration."""
+    if features.empty:
+        return np.empty(0)
+    scores: NDArray[np.float64] = pipeline.predict_proba(features)[:, 1].astype(np.float64)
+    return scores
+
+
+def _validation_scores(
+    pipeline: Pipeline, panel: Panel, validation: Panel, settings: Settings
+) -> tuple[NDArray[np.float64], int | None]:
+    """Score every validation row by a Pipeline fitted to other companies; choose the number of trees on the way."""
+    fold = company_folds(validation, settings.split.validation_folds, settings.seed)
+    early = stops_early(settings.model.estimator)
+    fitted: list[tuple[Panel, NDArray[np.bool_], Any]] = []
+    for number in range(fold.max() + 1):
+        outside = fold[validation.company] == number
+        inside, held = panel.take(fold[panel.company] != number), validation.take(outside)
+        one = clone(pipeline)
+        if early:
+            _fit_until_it_stops(one, inside, held, settings.model.early_stopping_rounds)
+        else:
+            one.fit(inside.features, inside.label.astype(np.int64))
+        fitted.append((held, outside, one))
+    trees = (
+        round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None
+    )
+    scores = np.empty(len(validation))
+    for held, outside, one in fitted:
+        scores[outside] = raw_scores(one, held.features) if trees is None else _at_trees(one, held, trees)
+    return scores, trees
+
+
+def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: int) -> None:
+    """Fit step by step: XGBoost has to see the other companies, encoded but not resampled, to know when to stop."""
+    target = inside.label.astype(np.int64)
+    encoded = pipeline["encode"].fit_transform(inside.features, target)
+    if pipeline["resample"] != OFF:
+        encoded, target = pipeline["resample"].fit_resample(encoded, target)
+    model = pipeline["model"].set_params(early_stopping_rounds=rounds, eval_metric=STOPPING_METRIC)
+    watched = [(pipeline["encode"].transform(held.features), held.label.astype(np.int64))]
+    model.fit(encoded, target, eval_set=watched, verbose=False)
+
+
+def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:
+    model = pipeline["model"]
+    limit = min(trees, model.get_booster().num_boosted_rounds())
+    scores: NDArray[np.float64] = model.predict_proba(
+        pipeline["encode"].transform(held.features), iteration_range=(0, limit)
+    )[:, 1].astype(np.float64)
+    return scores

@@ -1,0 +1,68 @@
+"""Semantic versions of models, derived from what changed.
+
+Feature schema, label or horizon → major; estimator, parameters, resampling or calibration → minor; only data or seed →
+patch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ml_sys.errors import UsageError
+
+FIRST = "1.0.0"
+_PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
+_MAJOR_GROUPS = ("label", "usage", "features")
+_MINOR_GROUPS = ("model", "resample", "calibration", "threshold", "panel", "split")
+
+
+def parse(version: str) -> tuple[int, int, int]:
+    """Read ``"1.2.3"``.
+
+    Raises
+    ------
+    UsageError
+        If it is no such version.
+    """
+    match = _PATTERN.fullmatch(version)
+    if not match:
+        raise UsageError(f"{version!r} is no version", hint="write major.minor.patch, for example 1.2.0")
+    major, minor, patch = (int(part) for part in match.groups())
+    return major, minor, patch
+
+
+def derive(
+    versions: Iterable[str],
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    schema_hashes: tuple[str | None, str],
+) -> tuple[str, str]:
+    """Return the next version and, in words, why.
+
+    Parameters
+    ----------
+    versions : iterable of str
+        All that exist; the next one lies above them.
+    before, after : mapping
+        Effective settings by dotted key of the parent (None without one) and of the new version.
+    schema_hashes : tuple of str
+        Feature schema of the parent and of the new version.
+    """
+    known = [parse(version) for version in versions]
+    if before is None or not known:
+        return FIRST, "first version"
+    major, minor, patch = max(known)
+    changes = [f"{key} {before.get(key)} → {after[key]}" for key in after if before.get(key) != after[key]]
+    weighty = [
+        change for change in changes if change.startswith(tuple(f"{group}." for group in _MAJOR_GROUPS))
+    ]
+    if weighty or schema_hashes[0] != schema_hashes[1]:
+        return f"{major + 1}.0.0", f"major: {'; '.join(weighty) or 'the feature schema changed'}"
+    lighter = [
+        change for change in changes if change.startswith(tuple(f"{group}." for group in _MINOR_GROUPS))
+    ]
+    if lighter:
+        return f"{major}.{minor + 1}.0", f"minor: {'; '.join(lighter)}"
+    return f"{major}.{minor}.{patch + 1}", f"patch: {'; '.join(changes) or 'same settings, trained again'}"

@@ -1,0 +1,1 @@
+"""Gives prospects their probabilities, a file at a time."""

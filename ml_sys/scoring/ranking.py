@@ -1,0 +1,141 @@
+"""The ranked list, and what calling the top of it is expected to bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml_sys.model.train import FittedModel
+
+COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
+# A cell that begins with one of these is run as a formula by spreadsheets.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Shares of the capacity at which the cost of stopping is shown.
+_STOPS = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Calling the first ``calls`` of a list: conversions expected there, and those that stopping there leaves."""
+
+    calls: int
+    expected: float
+    lost: float
+
+
+@dataclass(frozen=True)
+class CapacityPlan:
+    """What the top of a list is worth if its probabilities hold.
+
+    Attributes
+    ----------
+    calls : int
+        Companies called; fewer than the capacity where the list is shorter.
+    expected : float
+        Expected conversions among them.
+    low, high : int
+        Bounds that hold the number of conversions with the confidence asked for.
+    confidence : float
+    share : float
+        Of the conversions expected in the whole list.
+    stops : tuple of Stop
+    """
+
+    calls: int
+    expected: float
+    low: int
+    high: int
+    confidence: float
+    share: float
+    stops: tuple[Stop, ...]
+
+
+def ranked_list(
+    ids: NDArray[np.object_],
+    probability: NDArray[np.float64],
+    model: FittedModel,
+    *,
+    version: str,
+    cutoff: str,
+) -> pd.DataFrame:
+    """Rank prospects by probability, best first; equal probabilities share no rank but keep the input's order.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,), object
+    probability : ndarray of shape (n,), float64
+    model : FittedModel
+        Whose threshold and tiers apply.
+    version, cutoff : str
+        Written into every row.
+
+    Returns
+    -------
+    DataFrame of shape (n, 7)
+        In the columns ``COLUMNS``.
+    """
+    order = np.argsort(-probability, kind="stable")
+    ranked = probability[order]
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, order.size + 1),
+            "id": ids[order],
+            "probability": ranked,
+            "tier": model.tiers.of(ranked),
+            "will_convert": ranked >= model.threshold,
+            "model_version": version,
+            "cutoff": cutoff,
+        }
+    )
+
+
+def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: float) -> CapacityPlan:
+    """Say what calling the first ``capacity`` companies of a list is expected to bring.
+
+    Conversions are a sum of independent events with the list's probabilities, so the bounds are exact for a list
+    whose probabilities hold; they know nothing of errors in the probabilities themselves.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n,), float64
+        Of the whole list, best first.
+    capacity : int
+    confidence : float
+        In (0, 1).
+
+    References
+    ----------
+    Wang, "On the number of successes in independent trials", Statistica Sinica 3 (1993), for the distribution.
+    """
+    top = probability[:capacity]
+    cumulative = np.cumsum(distribution(top))
+    tail = (1 - confidence) / 2
+    running = np.concatenate(([0.0], np.cumsum(top)))
+    calls = sorted({int(np.ceil(share * top.size)) for share in _STOPS})
+    total = float(probability.sum())
+    return CapacityPlan(
+        calls=top.size,
+        expected=float(running[-1]),
+        low=int(np.searchsorted(cumulative, tail)),
+        high=min(int(np.searchsorted(cumulative, 1 - tail)), top.size),
+        confidence=confidence,
+        share=float(running[-1]) / total if total else 0.0,
+        stops=tuple(Stop(n, float(running[n]), float(running[-1] - running[n])) for n in calls if n),
+    )
+
+
+def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return P(k of the events happen) for k = 0 to n, of independent events; shape (n + 1,)."""
+    chances = np.ones(1)
+    for p in probability:
+        chances = np.append(chances * (1 - p), 0.0) + np.append(0.0, chances * p)
+    return chances
+
+
+def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
+    """Put an apostrophe before texts that a spreadsheet would run as a formula."""
+    return [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else str(text) for text in texts]

@@ -1,0 +1,1 @@
+"""Answers over HTTP with the model that is in production."""

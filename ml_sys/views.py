@@ -1,0 +1,251 @@
+"""Each result as tables for a person, and as plain data for ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ml_sys import console
+from ml_sys.evaluation.backtest import PLAIN, Backtest
+from ml_sys.evaluation.bootstrap import Estimate
+from ml_sys.evaluation.holdout import MODEL, RANDOM, Evaluation, to_plain
+from ml_sys.registry.creation import Reevaluation, Trained
+from ml_sys.registry.store import Entry, Index
+
+# Metrics in the order shown, with their number of decimals.
+_RANKING = (
+    ("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("recall_at_10", 3), ("lift_at_10", 1),
+    ("precision_at_50", 3), ("recall_at_50", 3), ("lift_at_50", 1), ("precision_top_decile", 4),
+    ("recall_top_decile", 3), ("lift_top_decile", 1),
+)  # fmt: skip
+_PROBABILITY = (
+    ("precision", 3), ("recall", 3), ("f1", 3), ("accuracy", 4), ("brier", 5), ("log_loss", 5),
+    ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
+)  # fmt: skip
+_BACKTEST = (("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3))
+
+
+def trained(result: Trained, confidence: float) -> None:
+    """Show a new version."""
+    fit, held = result.fit, result.holdout
+    first, last = _date(fit.cutoffs[0]), _date(fit.cutoffs[-1])
+    resampled = "not resampled" if fit.after == fit.before else (
+        f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {sum(fit.after):,} rows"
+    )  # fmt: skip
+    console.table(
+        f"Version {result.entry.version} ({result.entry.changes})",
+        ("", "cutoffs", "rows", "positives", "companies"),
+        [
+            ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", f"{fit.rows:,}", f"{fit.positives:,}", f"{fit.companies:,}"),
+            (
+                "judged on",
+                f"{len(held['cutoffs'])}: {held['cutoffs'][0]} to {held['cutoffs'][-1]}",
+                f"{held['rows']:,}", f"{held['positives']:,}", f"{held['companies']:,}",
+            ),
+        ],
+        caption=f"{resampled}; {fit.trees or 'no'} trees by early stopping; validation: predicted "
+        f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
+    )  # fmt: skip
+    evaluation(result.evaluation, confidence)
+    console.line(f"Written: {result.folder}")
+
+
+def trained_plain(result: Trained) -> dict[str, Any]:
+    """Return a new version as plain data."""
+    fit = result.fit
+    return {
+        "version": result.entry.version,
+        "changes": result.entry.changes,
+        "snapshot": result.entry.snapshot,
+        "folder": str(result.folder),
+        "training": {
+            "cutoffs": [_date(c) for c in fit.cutoffs],
+            "rows": fit.rows,
+            "positives": fit.positives,
+            "companies": fit.companies,
+            "trees": fit.trees,
+            "positives_after_resampling": fit.after[1],
+            "rows_after_resampling": sum(fit.after),
+        },
+        "holdout": result.holdout,
+        "metrics": to_plain(result.evaluation),
+    }
+
+
+def evaluation(judged: Evaluation, confidence: float) -> None:
+    """Show the holdout's verdict, a table per population."""
+    for population, rankers in judged.items():
+        model = rankers[MODEL]
+        others = [name for name in rankers if name != MODEL]
+        rows = []
+        for metric, digits in _RANKING:
+            beside = [_number(rankers[name][metric].value, digits) for name in others]
+            rows.append(
+                (
+                    _spoken(metric),
+                    _number(model[metric].value, digits),
+                    _interval(model[metric], digits),
+                    *beside,
+                )
+            )
+        for metric, digits in _PROBABILITY:
+            blank = [None] * len(others)
+            rows.append(
+                (
+                    _spoken(metric),
+                    _number(model[metric].value, digits),
+                    _interval(model[metric], digits),
+                    *blank,
+                )
+            )
+        console.table(
+            f"Holdout, {population}", ("metric", "model", f"{confidence:.0%} interval", *others), rows
+        )
+        cells = {
+            name: f"{model[name].value:,.0f}" for name in model if name.endswith(("positives", "negatives"))
+        }
+        console.table(
+            f"Confusion at the threshold, {population}",
+            ("", "predicted to convert", "predicted not to"),
+            [
+                ("converted", cells["true_positives"], cells["false_negatives"]),
+                ("did not", cells["false_positives"], cells["true_negatives"]),
+            ],
+        )
+
+
+def reevaluated(result: Reevaluation, confidence: float) -> None:
+    """Show a version judged again."""
+    evaluation(result.evaluation, confidence)
+    if result.identical:
+        console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
+    else:
+        console.line(
+            f"Version {result.version}: {len(result.differing)} stored metrics differ: {', '.join(result.differing[:5])}"
+        )
+
+
+def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
+    """Return a version judged again as plain data."""
+    return {
+        "version": result.version,
+        "identical": result.identical,
+        "differing": list(result.differing),
+        "holdout": result.holdout,
+        "metrics": to_plain(result.evaluation),
+    }
+
+
+def backtest(result: Backtest) -> None:
+    """Show a backtest: for each population the cutoffs, their mean and their spread, for every ranker."""
+    for population in result.mean:
+        rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
+        columns = ["cutoff", "prospects", "conversions"]
+        columns += [f"{name}: {short}" for name in ("model",) for short in ("ROC-AUC", "AP", "P@10")]
+        columns += [f"{name}: AP" for name in rankers[1:]]
+        rows: list[Sequence[object]] = []
+        for one in result.cutoffs:
+            metrics = one.metrics[population]
+            rows.append(
+                (_date(one.cutoff), f"{one.prospects:,}", one.conversions, *_backtest_cells(metrics, rankers))
+            )
+        rows.append(("mean", "", "", *_backtest_cells(result.mean[population], rankers)))
+        rows.append(("spread (sd)", "", "", *_backtest_cells(result.spread[population], rankers)))
+        console.table(f"Backtest, {population}", columns, rows)
+        means = [
+            (name, *(_number(result.mean[population][name][metric], digits) for metric, digits in _BACKTEST))
+            for name in [*rankers, RANDOM]
+        ]
+        console.table(
+            f"Means, {population}", ("ranked by", "ROC-AUC", "average precision", "precision at 10"), means
+        )
+        pooled = result.pooled[population]
+        console.line(
+            f"{population}: mean probability {pooled['mean_probability']:.4%}, observed {pooled['conversion_rate']:.4%}, "
+            f"calibration error {pooled['calibration_error']:.5f}"
+        )
+    console.line(
+        f"{PLAIN}: XGBoost's own defaults on the same features and rows, without resampling or calibration."
+    )
+
+
+def backtest_plain(result: Backtest) -> dict[str, Any]:
+    """Return a backtest as plain data, without its predictions."""
+    return {
+        "cutoffs": [
+            {**vars(one), "cutoff": _date(one.cutoff), "metrics": _finite(one.metrics)}
+            for one in result.cutoffs
+        ],
+        "mean": _finite(result.mean),
+        "spread": _finite(result.spread),
+        "pooled": _finite(result.pooled),
+    }
+
+
+def models(index: Index) -> None:
+    """Show the registry."""
+    rows = []
+    for entry in reversed(list(index.versions.values())):
+        metrics = [_number(entry.metrics.get(name), digits) for name, digits in
+                   (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))]  # fmt: skip
+        rows.append(
+            (entry.version, entry.status, entry.created_at, entry.data_through, entry.changes, *metrics)
+        )
+    columns = ("version", "status", "trained", "data through", "changes", "AP", "ROC-AUC", "P@10", "ECE")
+    console.table(f"Models; in production: {index.production or 'none'}", columns, rows, left=5)
+
+
+def models_plain(index: Index) -> dict[str, Any]:
+    """Return the registry as plain data."""
+    return {"production": index.production, "versions": [vars(entry) for entry in index.versions.values()]}
+
+
+def settings(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Show effective settings and where each came from."""
+    rows = [(key, _toml(value), origins[key]) for key, value in values.items()]
+    console.table("Settings", ("key", "value", "origin"), rows, left=3)
+
+
+def headline(entry: Entry) -> str:
+    """Return a version's headline metrics in a few words."""
+    ap, roc = entry.metrics.get("average_precision"), entry.metrics.get("roc_auc")
+    return f"average precision {_number(ap, 3) or 'unknown'}, ROC-AUC {_number(roc, 3) or 'unknown'} on its holdout"
+
+
+def _backtest_cells(metrics: Mapping[str, Mapping[str, float]], rankers: Sequence[str]) -> list[str | None]:
+    ours = [_number(metrics[MODEL][metric], digits) for metric, digits in _BACKTEST]
+    return ours + [_number(metrics[name]["average_precision"], 3) for name in rankers[1:]]
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _finite(value) for key, value in tree.items()}
+    return None if isinstance(tree, float) and np.isnan(tree) else tree
+
+
+def _spoken(metric: str) -> str:
+    special = {
+        "roc_auc": "ROC-AUC",
+        "f1": "F1",
+        "brier": "Brier score",
+        "calibration_error": "expected calibration error",
+    }
+    return special.get(metric, metric.replace("_", " "))
+
+
+def _number(value: float | None, digits: int) -> str | None:
+    return None if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _interval(one: Estimate, digits: int) -> str | None:
+    return None if np.isnan(one.low) else f"{one.low:.{digits}f} to {one.high:.{digits}f}"
+
+
+def _toml(value: Any) -> str:
+    return '""' if value == "" else str(value)
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))

@@ -1,0 +1,1 @@
+"""Benchmarks against a baseline of the same run: python -m tests.bench."""

@@ -1,0 +1,433 @@
+"""What ingest takes, what it puts into quarantine and why, and what it reports."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.data import snapshot
+from ml_sys.data.ingest import ingest
+from ml_sys.data.sample import generate
+from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
+from ml_sys.data.sources import FileSource
+from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
+from ml_sys.settings import SchemaSettings
+from tests.data.tables import COUNTS, FREE_IDS, PAID_IDS, Tables, adds_up, quarantined, usage_row
+
+REAL = Path(os.environ.get("MLSYS_REAL_DATA", Path(__file__).parents[3] / "shared/data/hubspot"))
+
+NOT_A_DATE = "is not an ISO date (YYYY-MM-DD, with or without a time)"
+BAD_STAMPS = {
+    "31/12/2019": NOT_A_DATE,
+    "12-31-19": NOT_A_DATE,
+    "43830": NOT_A_DATE,
+    "yesterday": NOT_A_DATE,
+    "2019-13-01": NOT_A_DATE,
+    "2019-02-29": NOT_A_DATE,
+    "20191231": NOT_A_DATE,
+    "2019-12-31 25:00": NOT_A_DATE,
+    "2019-12-31T10:00+25:00": NOT_A_DATE,
+    "2019-12-31T10:00+01:75": NOT_A_DATE,
+    "٢٠١٩-12-31": NOT_A_DATE,
+    "": "is blank",
+    "0001-01-01": "lies outside 1970 to 2099",
+    "9999-12-31": "lies outside 1970 to 2099",
+}
+BAD_COUNTS = {
+    "": "is blank",
+    " ": "is blank",
+    "1.5": "is not a whole number",
+    "-3": "is negative",
+    "-0.5": "is negative",
+    "1e400": "is too large",
+    "2147483648": "is too large",
+    "9" * 400: "is too large",
+    "many": "is not a number",
+    "0x10": "is not a number",
+    "1 000": "is not a number",
+    "nan": "is not a number",
+    "inf": "is not a number",
+    "=1+1": "is not a number",
+    "٣": "is not a number",
+}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
+
+
+def counts(value: str) -> tuple[str, ...]:
+    return (value, *COUNTS[1:])
+
+
+def only(tables: Tables, table: str) -> tuple[int, str]:
+    """Ingest, and return line and reason of the one row that must be in quarantine."""
+    report = tables.ingest()
+    assert adds_up(report)
+    ((where, line, reason),) = quarantined(report)
+    assert where == table
+    return line, reason
+
+
+def test_good_tables_are_taken_whole(tables: Tables) -> None:
+    report = tables.ingest(max_rejected_share=0.0)
+    assert quarantined(report) == []
+    assert (report.companies, report.customers, report.usage_rows) == (11, 3, 33)
+    assert (report.tables[USAGE].first_day, report.tables[USAGE].last_day) == ("2020-01-06", "2020-01-20")
+    assert (report.tables[CUSTOMERS].first_day, report.as_of) == ("2020-02-10", "2020-02-12")
+
+
+@pytest.mark.parametrize("stamp", BAD_STAMPS)
+def test_a_usage_row_with_a_bad_stamp_is_rejected(tables: Tables, stamp: str) -> None:
+    tables.usage.insert(4, usage_row("n1", stamp))
+    assert only(tables, USAGE) == (6, f"WHEN_TIMESTAMP {BAD_STAMPS[stamp]}")
+
+
+@pytest.mark.parametrize("day", BAD_STAMPS)
+def test_a_customer_with_a_bad_closing_day_is_rejected(tables: Tables, day: str) -> None:
+    tables.customers.append(f"{day},1,1,2 to 5,RETAIL,c9")
+    assert only(tables, CUSTOMERS) == (5, f"CLOSEDATE {BAD_STAMPS[day]}")
+
+
+@pytest.mark.parametrize("value", BAD_COUNTS)
+def test_a_usage_row_with_a_bad_count_is_rejected(tables: Tables, value: str) -> None:
+    tables.usage.append(usage_row("n1", counts=counts(value)))
+    assert only(tables, USAGE) == (35, f"ACTIONS_CRM_CONTACTS {BAD_COUNTS[value]}")
+
+
+@pytest.mark.parametrize("value", ["12", "12.0", " 12 ", "+12", "1.2e1", "012", "12."])
+def test_a_whole_number_counts_however_it_is_written(tables: Tables, value: str) -> None:
+    tables.usage = [usage_row("n1", counts=counts(value))]
+    tables.ingest(max_rejected_share=0.0)
+    assert snapshot.latest(tables.artifacts).usage_values[:, 0].tolist() == [12]
+
+
+def test_the_largest_count_is_kept_exactly(tables: Tables) -> None:
+    tables.usage = [usage_row("n1", counts=counts("2147483647"))]
+    tables.ingest(max_rejected_share=0.0)
+    assert snapshot.latest(tables.artifacts).usage_values[0, 0] == 2147483647
+
+
+@pytest.mark.parametrize(
+    ("rank", "reason"),
+    {
+        "0": "is not positive",
+        "-5": "is not positive",
+        "high": "is not a number",
+        "1e999": "is too large",
+    }.items(),
+)
+def test_a_company_with_a_bad_rank_is_rejected(tables: Tables, rank: str, reason: str) -> None:
+    tables.noncustomers.append(f"{rank},2 to 5,RETAIL,n99")
+    assert only(tables, NONCUSTOMERS) == (10, f"ALEXA_RANK {reason}")
+
+
+@pytest.mark.parametrize(("mrr", "reason"), {"a lot": "is not a number", "1e999": "is too large"}.items())
+def test_a_customer_with_a_bad_mrr_is_rejected(tables: Tables, mrr: str, reason: str) -> None:
+    tables.customers.append(f"2020-02-12,{mrr},1,2 to 5,RETAIL,c99")
+    assert only(tables, CUSTOMERS) == (5, f"MRR {reason}")
+
+
+def test_a_blank_id_is_rejected_in_every_table(tables: Tables) -> None:
+    tables.customers.append("2020-02-12,1,1,2 to 5,RETAIL,")
+    tables.noncustomers.append("1,2 to 5,RETAIL,  ")
+    tables.usage.append(usage_row(""))
+    report = tables.ingest()
+    assert quarantined(report) == [
+        (CUSTOMERS, 5, "id is blank"),
+        (NONCUSTOMERS, 10, "id is blank"),
+        (USAGE, 35, "id is blank"),
+    ]
+    assert adds_up(report)
+
+
+def test_a_row_with_several_faults_is_listed_once(tables: Tables) -> None:
+    tables.usage.append(usage_row("", "never", counts("-1")))
+    assert only(tables, USAGE) == (35, "id is blank")
+
+
+def test_usage_of_an_unknown_id_is_rejected(tables: Tables) -> None:
+    tables.usage.append(usage_row("stranger"))
+    assert only(tables, USAGE) == (35, "unknown id")
+
+
+@pytest.mark.parametrize("written", ["007", "7.0", "70", "+7", "1234567890123"])
+def test_an_id_is_text_even_when_all_ids_are_numbers(tables: Tables, written: str) -> None:
+    tables.customers, tables.noncustomers = ["2020-02-12,1,1,2 to 5,RETAIL,8"], ["1,2 to 5,RETAIL,7"]
+    tables.usage = [usage_row("7"), usage_row(written)]
+    assert only(tables, USAGE) == (3, "unknown id")
+
+
+def test_an_id_is_stripped(tables: Tables) -> None:
+    tables.usage = [usage_row(" n1\u00a0")]
+    assert tables.ingest().usage_rows == 1
+
+
+def test_the_second_of_two_equal_usage_rows_is_rejected(tables: Tables) -> None:
+    tables.usage += [tables.usage[3], tables.usage[3].replace(" 00:00:00.000", "")]
+    report = tables.ingest()
+    assert quarantined(report) == [(USAGE, 35, "exact duplicate"), (USAGE, 36, "exact duplicate")]
+    assert report.tables[USAGE].rejected == {"exact duplicate": 2}
+    assert adds_up(report)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_contradicting_usage_rows_the_busier_is_kept_whatever_their_order(
+    tables: Tables, order: tuple[int, int]
+) -> None:
+    quiet, busy = usage_row("n1", counts=counts("1")), usage_row("n1", counts=counts("7"))
+    tables.usage = [(quiet, busy)[i] for i in order]
+    assert only(tables, USAGE) == (2 + order.index(0), "conflicting usage row")
+    assert snapshot.latest(tables.artifacts).usage_values[:, 0].tolist() == [7]
+
+
+def test_stamps_of_one_day_at_other_times_do_not_contradict_each_other(tables: Tables) -> None:
+    tables.usage = [usage_row("n1", "2020-01-06 01:00"), usage_row("n1", "2020-01-06 02:00", counts("9"))]
+    assert tables.ingest(max_rejected_share=0.0).usage_rows == 2
+
+
+def test_agreeing_duplicates_are_merged_into_the_most_complete_row(tables: Tables) -> None:
+    tables.noncustomers += [",6 to 10,,n99", "77,6 to 10,RETAIL,n99", ",,RETAIL,n99"]
+    report = tables.ingest(max_rejected_share=0.0)
+    assert quarantined(report) == [
+        (NONCUSTOMERS, 10, "duplicate company, merged"),
+        (NONCUSTOMERS, 12, "duplicate company, merged"),
+    ]
+    assert report.tables[NONCUSTOMERS].rejected == {}
+    assert adds_up(report)
+    kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["n99"]
+    assert (kept.alexa_rank, kept.employee_range, kept.industry) == (77, "6 to 10", "RETAIL")
+
+
+def test_contradicting_duplicates_all_go_to_quarantine_and_their_usage_with_them(tables: Tables) -> None:
+    tables.noncustomers += ["77,6 to 10,,n99", "78,6 to 10,,n99"]
+    tables.usage.append(usage_row("n99"))
+    report = tables.ingest()
+    assert quarantined(report) == [
+        (NONCUSTOMERS, 10, "conflicting company rows"),
+        (NONCUSTOMERS, 11, "conflicting company rows"),
+        (USAGE, 35, "its company is in quarantine"),
+    ]
+    assert adds_up(report)
+
+
+def test_an_id_in_both_tables_is_a_customer(tables: Tables) -> None:
+    tables.noncustomers.append("1,2 to 5,RETAIL,c1")
+    report = tables.ingest(max_rejected_share=0.0)
+    assert quarantined(report) == [(NONCUSTOMERS, 10, "also a customer")]
+    assert report.tables[NONCUSTOMERS].merged == {"also a customer": 1}
+    assert report.customers == 3
+    assert adds_up(report)
+
+
+@pytest.mark.parametrize("second", ["yesterday,1,1,2 to 5,RETAIL,c9", "2020-02-11,1,1,2 to 5,RETAIL,c9"])
+def test_a_customer_whose_row_cannot_be_used_does_not_become_a_noncustomer(
+    tables: Tables, second: str
+) -> None:
+    tables.customers.append(second)
+    if not second.startswith("yesterday"):
+        tables.customers.append("2020-02-12,1,1,2 to 5,RETAIL,c9")
+    tables.noncustomers.append("1,2 to 5,RETAIL,c9")
+    report = tables.ingest()
+    assert (NONCUSTOMERS, 10, "its customer row is in quarantine") in quarantined(report)
+    assert "c9" not in set(snapshot.latest(tables.artifacts).companies["id"])
+    assert adds_up(report)
+
+
+def test_quarantine_names_the_file_and_keeps_the_row_as_it_stands(tables: Tables) -> None:
+    tables.usage.append("last Monday,1,2,3,4,5,6,7,8,n1")
+    report = tables.ingest()
+    (row,) = pq.read_table(report.path / snapshot.QUARANTINE).to_pylist()
+    assert row["file"] == str(tables.path(USAGE))
+    assert row["raw"] == "last Monday,1,2,3,4,5,6,7,8,n1"
+
+
+def test_too_many_rejected_rows_fail_and_the_quarantine_is_kept(tables: Tables) -> None:
+    tables.usage += [usage_row("stranger"), usage_row("n1", "soon")]
+    with pytest.raises(
+        TooManyRejectedError, match=r"2 of 35 rows rejected \(5\.7%\).*unknown id \(1\)"
+    ) as caught:
+        tables.ingest(max_rejected_share=0.05)
+    (kept,) = (tables.artifacts / "quarantine").glob("*.parquet")
+    assert str(kept) in caught.value.hint
+    assert sorted(pq.read_table(kept)["line"].to_pylist()) == [35, 36]
+    assert not (tables.artifacts / "snapshots").exists()
+
+
+def test_as_many_rejected_rows_as_the_limit_allows_pass(tables: Tables) -> None:
+    tables.usage += [usage_row("stranger")]
+    assert tables.ingest(max_rejected_share=1 / 34).tables[USAGE].rejected == {"unknown id": 1}
+
+
+def test_tables_without_any_usable_date_fail(tables: Tables) -> None:
+    tables.customers, tables.usage = ["soon,1,1,,,c1"], [usage_row("n1", "soon")]
+    with pytest.raises(NotEnoughDataError):
+        tables.ingest()
+
+
+def test_the_day_of_the_export_can_be_given(tables: Tables) -> None:
+    report = tables.ingest(as_of="2020-02-11")
+    assert report.as_of == "2020-02-11"
+    assert any("1 rows are dated after 2020-02-11" in note for note in report.notes)
+    with pytest.raises(UsageError, match="is no day"):
+        tables.ingest(as_of="2020-02-31")
+
+
+def test_as_of_is_the_day_of_the_latest_stamp(tables: Tables) -> None:
+    tables.usage.append(usage_row("n1", "2020-03-02 13:00"))
+    assert tables.ingest().as_of == "2020-03-02"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "day"),
+    [
+        ("2020-01-06", "2020-01-06"),
+        ("2020-01-06T00:00:00Z", "2020-01-06"),
+        ("2020-01-06 13:00", "2020-01-07"),
+        ("2020-01-06 00:00:00.000001", "2020-01-07"),
+        ("2020-01-06 00:00:00.000000001", "2020-01-07"),
+        ("2020-01-06T01:00:00+02:00", "2020-01-06"),
+        ("2020-01-06T23:30:00-0100", "2020-01-08"),
+        (" 2020-01-06 ", "2020-01-06"),
+    ],
+)
+def test_a_stamp_is_brought_to_utc_and_rounded_up_to_a_day(tables: Tables, stamp: str, day: str) -> None:
+    tables.usage = [usage_row("n1", stamp)]
+    tables.ingest(max_rejected_share=0.0)
+    stored = snapshot.latest(tables.artifacts).usage_stamp
+    assert stored.astype("datetime64[D]").astype(str).tolist() == [day]
+
+
+def test_the_unranked_value_becomes_infinite_and_a_blank_rank_nan(tables: Tables) -> None:
+    tables.noncustomers += ["16000001,,,n97", "16000001.0,,,n98", ",,,n99"]
+    tables.ingest(max_rejected_share=0.0)
+    ranks = snapshot.latest(tables.artifacts).companies.set_index("id")["alexa_rank"]
+    assert np.isinf(ranks[["n97", "n98"]]).all()
+    assert np.isnan(ranks["n99"])
+
+
+def test_column_names_come_from_the_schema(tables: Tables) -> None:
+    tables.write()
+    path = tables.path(USAGE)
+    path.write_text(path.read_text().replace("ACTIONS_EMAIL", "mails"))
+    report = tables.ingest_as_they_are(schema=SchemaSettings(actions_email="mails"), max_rejected_share=0.0)
+    assert report.tables[USAGE].accepted == 33
+    assert snapshot.latest(tables.artifacts).usage_values[0, ACTIONS.index("actions_email")] == 1
+
+
+def test_notes_tell_of_odd_mrr_and_ignored_columns(tables: Tables) -> None:
+    tables.customers[0] = "2020-02-10,-3,1000,2 to 5,RETAIL,c1"
+    tables.write()
+    path = tables.path(NONCUSTOMERS)
+    path.write_text("\n".join(f"{line},more" for line in path.read_text().splitlines()) + "\n")
+    notes = tables.ingest_as_they_are(max_rejected_share=0.0).notes
+    assert any(note.startswith("1 customers with an MRR of zero or less are kept") for note in notes)
+    assert "noncustomers: ignored 'more'" in notes
+
+
+def test_the_canary_tells_of_blanks_that_differ_by_outcome(tables: Tables) -> None:
+    assert not any("is blank for" in note for note in tables.ingest().notes)
+    tables.noncustomers[:4] = [row.replace("6 to 10", "") for row in tables.noncustomers[:4]]
+    report = tables.ingest()
+    assert any(
+        note.startswith("employee_range is blank for 0.0% of customers and 50.0%") for note in report.notes
+    )
+    rates = {entry.column: (entry.customers, entry.noncustomers) for entry in report.blanks}
+    assert rates["employee_range"] == (0.0, 0.5)
+
+
+def test_conversion_by_month_counts_only_companies_that_were_still_free(tables: Tables) -> None:
+    tables.customers = ["2020-01-15,1,1,,,c1", "2020-02-10,1,1,,,c2", "2019-12-01,1,1,,,c3"]
+    tables.usage = [usage_row("c2", "2020-01-06"), usage_row("n1", "2020-01-06", ("0",) * 8)]
+    january, february = tables.ingest(max_rejected_share=0.0).conversion
+    assert (january.month, january.free, january.conversions, january.active) == ("2020-01", 10, 1, 0)
+    assert (february.month, february.free, february.conversions) == ("2020-02", 9, 1)
+    assert (february.active, february.active_conversions) == (1, 1)
+    assert february.rate == pytest.approx(1 / 9)
+
+
+def test_progress_is_told_table_by_table(tables: Tables) -> None:
+    told: dict[str, int] = {}
+    tables.ingest(on_progress=lambda table, rows: told.update({table: rows}))
+    assert told == {CUSTOMERS: 3, NONCUSTOMERS: 8, USAGE: 33}
+
+
+FAULTS = {
+    "unknown": lambda _: usage_row("stranger"),
+    "negative": lambda i: usage_row(FREE_IDS[i % 8], counts=counts("-1")),
+    "no date": lambda i: usage_row(FREE_IDS[i % 8], "31/12/2019"),
+    "short": lambda _: "2020-01-06,1,2",
+    "open quote": lambda i: f'"{usage_row(FREE_IDS[i % 8])}',
+    "repeated": lambda i: usage_row(FREE_IDS[i % 8], "2020-01-06"),
+    "contradicting": lambda i: usage_row(FREE_IDS[i % 8], "2020-01-06", counts(str(i))),
+    "NUL": lambda _: "2020-01-06,\0,,,,,,,,n1",
+    "blank": lambda _: ",,,,,,,,,",
+}
+
+
+@given(
+    faults=st.lists(st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 50)), max_size=12),
+    twins=st.lists(st.sampled_from([*PAID_IDS, *FREE_IDS]), max_size=4),
+    seed=st.integers(0, 2**16),
+)
+def test_accepted_and_quarantined_add_up_to_read_whatever_is_wrong(
+    faults: list[tuple[str, int]], twins: list[str], seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        tables = Tables(Path(folder))
+        tables.usage += [FAULTS[kind](i) for kind, i in faults]
+        tables.noncustomers += [f"{2000 + seed % 3},6 to 10,,{name}" for name in twins]
+        report = tables.ingest()
+        assert adds_up(report)
+        assert report.tables[USAGE].read == 33 + len(faults)
+        shuffled = Tables(Path(folder), usage=tables.usage[:], noncustomers=tables.noncustomers[:])
+        for rows in (shuffled.usage, shuffled.noncustomers):
+            random.Random(seed).shuffle(rows)
+        if not any(kind == "open quote" for kind, _ in faults):
+            assert shuffled.ingest().id == report.id
+
+
+def test_a_generated_sample_is_ingested_within_the_default_limit(tmp_path: Path) -> None:
+    made = generate(tmp_path, companies=3000, weeks=60, seed=3)
+    report = ingest(
+        FileSource(),
+        SchemaSettings(),
+        customers=str(tmp_path / "customers.csv"),
+        noncustomers=str(tmp_path / "noncustomers.csv"),
+        usage=str(tmp_path / "usage_actions.csv"),
+        artifacts_dir=tmp_path / "artifacts",
+        max_rejected_share=0.05,
+    )
+    assert adds_up(report)
+    assert report.companies == 3000
+    assert made is not None
+    shutil.rmtree(tmp_path / "artifacts")
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real tables here")
+def test_the_real_tables_are_taken_with_three_duplicates_merged(tmp_path: Path) -> None:
+    report = ingest(
+        FileSource(),
+        SchemaSettings(),
+        customers=str(REAL / "customers.csv"),
+        noncustomers=str(REAL / "noncustomers.csv"),
+        usage=str(REAL / "usage_actions.csv"),
+        artifacts_dir=tmp_path,
+        max_rejected_share=0.0,
+    )
+    accepted = {table: found.accepted for table, found in report.tables.items()}
+    assert accepted == {CUSTOMERS: 163, NONCUSTOMERS: 5037, USAGE: 21542}
+    assert report.tables[NONCUSTOMERS].merged == {"duplicate company, merged": 3}
+    assert report.as_of == "2020-05-29"
+    assert adds_up(report)

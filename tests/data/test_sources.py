@@ -1,0 +1,303 @@
+"""Where tables may come from, and that all ways give the same snapshot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from ml_sys.data import delimited, snapshot, textfile
+from ml_sys.data.columnar import as_text
+from ml_sys.data.rows import RawTable
+from ml_sys.data.schema import TABLES, USAGE, column_names
+from ml_sys.data.sources import FileSource, FrameSource, SqlSource, open_source
+from ml_sys.errors import (
+    InputError,
+    MissingColumnError,
+    MissingFileError,
+    RepeatedColumnError,
+    ResolveError,
+    UnreadableFileError,
+)
+from ml_sys.settings import SchemaSettings
+from tests.data.tables import HEADERS, Tables, quarantined, usage_row
+
+USAGE_COLUMNS = column_names(USAGE, SchemaSettings())
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    made = Tables(tmp_path)
+    made.write()
+    return made
+
+
+def as_frame(tables: Tables, table: str) -> pd.DataFrame:
+    """Read a table as pandas does, types guessed."""
+    frame = pd.read_csv(tables.path(table))
+    return frame.assign(WHEN_TIMESTAMP=pd.to_datetime(frame.WHEN_TIMESTAMP)) if table == USAGE else frame
+
+
+def rows_of(table: RawTable) -> list[tuple[int, tuple[str, ...]]]:
+    """Read all parts: line and texts of each row."""
+    found = []
+    for part in table.parts:
+        rows = part()
+        texts = zip(*(text.to_pylist() for text in rows.texts.values()), strict=True)
+        found += list(zip(rows.lines.tolist(), texts, strict=True))
+    return found
+
+
+def test_compressed_files_give_the_same_snapshot_as_plain_ones(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are()
+    content = tables.path(USAGE).read_bytes()
+    half = len(content) // 2
+    compress = zstandard.ZstdCompressor().compress
+    packed = {
+        "usage.csv.gz": gzip.compress(content[:half]) + gzip.compress(content[half:]),
+        "usage.csv.zst": compress(content[:half]) + compress(content[half:]),
+        "named-like-a-plain-one.csv": gzip.compress(content),
+    }
+    for name, compressed in packed.items():
+        (tables.folder / name).write_bytes(compressed)
+        assert tables.ingest_as_they_are(usage=str(tables.folder / name)).id == plain.id
+
+
+def test_parquet_gives_the_same_snapshot_as_csv(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are(max_rejected_share=0.0)
+    paths = {}
+    for table in TABLES:
+        paths[table] = str(tables.folder / f"{table}.parquet")
+        as_frame(tables, table).to_parquet(paths[table])
+    assert tables.ingest_as_they_are(**paths, max_rejected_share=0.0).id == plain.id
+
+
+def test_a_row_of_a_parquet_file_is_quarantined_with_its_number_and_values(tables: Tables) -> None:
+    frame = as_frame(tables, USAGE)
+    frame.loc[4, "USERS_EMAIL"] = -1
+    frame.to_parquet(tables.folder / "usage.parquet")
+    report = tables.ingest_as_they_are(usage=str(tables.folder / "usage.parquet"))
+    assert quarantined(report) == [(USAGE, 5, "USERS_EMAIL is negative")]
+    (raw,) = pq.read_table(report.path / snapshot.QUARANTINE)["raw"].to_pylist()
+    assert raw.startswith("c2,2020-01-13 00:00:00.000000,")
+    assert raw.endswith(",-1")
+
+
+def test_a_database_gives_the_same_snapshot_as_files(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are(max_rejected_share=0.0)
+    database = tables.folder / "crm.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE SCHEMA crm")
+        for table in TABLES:
+            connection.execute(f"CREATE TABLE crm.{table} AS FROM '{tables.path(table)}'")
+    source = open_source("sql", database=str(database))
+    by_name = {table: f"crm.{table}" for table in TABLES}
+    assert tables.ingest_as_they_are(source=source, **by_name, max_rejected_share=0.0).id == plain.id
+    by_query = by_name | {"usage": "SELECT * FROM crm.usage WHERE USERS_EMAIL > 0; -- all of them"}
+    assert tables.ingest_as_they_are(source=source, **by_query, max_rejected_share=0.0).id == plain.id
+
+
+def test_a_database_is_not_changed_by_a_query(tables: Tables) -> None:
+    database = tables.folder / "crm.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS id")
+    with pytest.raises(InputError):
+        SqlSource(database).open("usage", "DROP TABLE t", {"id": "id"})
+    with duckdb.connect(str(database)) as connection:
+        assert connection.execute("FROM t").fetchall() == [(1,)]
+
+
+def test_a_folder_of_parquet_files_is_a_database(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are()
+    folder = tables.folder / "it's parquet"
+    folder.mkdir()
+    for table in TABLES:
+        as_frame(tables, table).to_parquet(folder / f"{table}.parquet")
+    source = open_source("sql", database=str(folder))
+    assert tables.ingest_as_they_are(source=source, **{table: table for table in TABLES}).id == plain.id
+
+
+@pytest.mark.parametrize(
+    ("location", "error", "words"),
+    [
+        ("nowhere", InputError, "nowhere"),
+        ("SELECT 1 AS", InputError, "syntax error"),
+        ("SELECT id, id FROM t", RepeatedColumnError, "'id'"),
+        ("SELECT id AS ID FROM t", MissingColumnError, "'id' is missing"),
+        ("SELECT error('halt') AS id FROM t", InputError, "halt"),
+    ],
+)
+def test_a_query_that_cannot_be_used_is_refused(
+    tmp_path: Path, location: str, error: type[Exception], words: str
+) -> None:
+    pq.write_table(pa.table({"id": [1, 2]}), tmp_path / "t.parquet")
+    with pytest.raises(error, match=words):
+        rows_of(SqlSource(tmp_path).open("usage", location, {"id": "id"}))
+
+
+def test_a_database_that_is_missing_unnamed_or_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        open_source("sql", database=str(tmp_path / "none.duckdb"))
+    with pytest.raises(InputError, match=r"ingest\.database is empty"):
+        open_source("sql")
+    (tmp_path / "x.duckdb").write_text("this is no database at all, but text that is long enough " * 9)
+    with pytest.raises(InputError, match=r"x\.duckdb"):
+        open_source("sql", database=str(tmp_path / "x.duckdb")).open("usage", "t", {"id": "id"})
+
+
+OWN_SOURCE = """
+import pandas as pd
+
+
+class Frames:
+    def read(self, name):
+        return pd.read_csv(f"{name}.csv")
+
+
+class Broken:
+    def read(self, name):
+        raise RuntimeError("the service is down")
+
+
+class NoFrame:
+    def read(self, name):
+        return [1, 2]
+
+
+class NoRead:
+    pass
+
+
+class NeedsMore:
+    def __init__(self, key):
+        self.key = key
+"""
+
+
+@pytest.fixture
+def own(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    (tables.folder / "own_sources.py").write_text(OWN_SOURCE)
+    monkeypatch.syspath_prepend(str(tables.folder))
+    monkeypatch.chdir(tables.folder)
+    monkeypatch.delitem(__import__("sys").modules, "own_sources", raising=False)
+    return tables
+
+
+def test_a_class_of_ones_own_needs_only_a_method_that_returns_frames(own: Tables) -> None:
+    plain = own.ingest_as_they_are(max_rejected_share=0.0)
+    source = open_source("own_sources:Frames")
+    assert own.ingest_as_they_are(source=source, max_rejected_share=0.0).id == plain.id
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("Broken", InputError, "RuntimeError: the service is down"),
+        ("NoFrame", InputError, "returned list"),
+        ("NoRead", InputError, "has no method read"),
+        ("NeedsMore", InputError, "TypeError"),
+        ("Nothing", ResolveError, "Nothing"),
+    ],
+)
+def test_a_class_of_ones_own_that_does_not_work_is_named(
+    own: Tables, name: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        own.ingest_as_they_are(source=open_source(f"own_sources:{name}"))
+
+
+def test_a_frame_with_values_of_several_types_is_read_as_text() -> None:
+    frame = pd.DataFrame({"id": [1, "b", None, 2.5], "x": [1, 2, 3, 4]})
+    table = FrameSource(lambda _: frame, "mine").open("usage", "", {"id": "id", "x": "x"})
+    assert rows_of(table) == [(1, ("1", "1")), (2, ("b", "2")), (3, ("", "3")), (4, ("2.5", "4"))]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pa.array([1.0, 2.5, None, float("nan"), 1e300]), ["1", "2.5", "", "", "1e+300"]),
+        (pa.array([7, None], pa.int64()), ["7", ""]),
+        (pa.array([None, None], pa.null()), ["", ""]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+        (pa.array([dt.date(2020, 1, 2)]), ["2020-01-02"]),
+        (pa.array([dt.datetime(2020, 1, 2, 3)], pa.timestamp("ns")), ["2020-01-02 03:00:00.000000"]),
+        (
+            pa.array([dt.datetime(2020, 1, 2, 3)], pa.timestamp("s", "Europe/Berlin")),
+            ["2020-01-02 03:00:00.000000Z"],
+        ),
+        (pa.array(["x"], pa.large_string()), ["x"]),
+    ],
+)
+def test_typed_values_are_written_as_a_csv_export_would(values: pa.Array, texts: list[str]) -> None:
+    assert as_text("t", "c", values, is_id=True).to_pylist() == texts
+
+
+def test_a_float_stays_as_it_is_where_it_is_no_id() -> None:
+    assert as_text("t", "c", pa.array([1.5, 2.0]), is_id=False).to_pylist()[0] == "1.5"
+
+
+@pytest.mark.parametrize("values", [pa.array([[1], [2]]), pa.array([{"a": 1}]), pa.array([b"\xff\xfe"])])
+def test_a_column_that_has_no_text_is_refused(values: pa.Array) -> None:
+    with pytest.raises(UnreadableFileError, match="column 'c'"):
+        as_text("t", "c", values, is_id=False)
+
+
+def clean_rows(n: int, *, quote: bool = False) -> list[str]:
+    rows = [
+        usage_row(f"n{i % 8 + 1}", f"2020-01-{i % 28 + 1:02}", tuple(str(i % k) for k in range(1, 9)))
+        for i in range(n)
+    ]
+    return [",".join(f'"{cell}"' for cell in row.split(",")) for row in rows] if quote else rows
+
+
+@pytest.mark.parametrize("quote", [False, True])
+def test_blocks_of_any_size_give_the_same_rows(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, quote: bool
+) -> None:
+    tables.usage = clean_rows(200, quote=quote)
+    tables.usage[50] = tables.usage[50].removesuffix('"') + ('\nmore"' if quote else "")
+    tables.usage[51:51] = ["", "a,b", "\0" + tables.usage[1], '"open' + tables.usage[2]]
+    tables.write()
+    whole = rows_of(delimited.open_csv(tables.path(USAGE), USAGE_COLUMNS))
+    assert len(whole) == 200
+    for size in (40, 97, 1000):
+        monkeypatch.setattr(textfile, "BLOCK_BYTES", size)
+        assert rows_of(delimited.open_csv(tables.path(USAGE), USAGE_COLUMNS)) == whole
+
+
+@pytest.mark.parametrize("quote", [False, True])
+def test_both_levels_read_a_clean_block_alike(tables: Tables, quote: bool) -> None:
+    tables.usage = clean_rows(100, quote=quote)
+    tables.write()
+    layout = delimited.Layout(",", 10, {field: i for i, field in enumerate(USAGE_COLUMNS)})
+    block = textfile.block_of(("\r\n".join(tables.usage) + "\r\n").encode(), 2)
+    fast = delimited._read_fast(block, layout)
+    careful, done = delimited._read_carefully(block, layout, is_last=True)
+    assert fast is not None
+    assert done == 100
+    assert fast.lines.tolist() == careful.lines.tolist()
+    for field in USAGE_COLUMNS:
+        assert fast.texts[field].to_pylist() == careful.texts[field].to_pylist()
+    assert [fast.raw(i) for i in range(100)] == [careful.raw(i) for i in range(100)]
+
+
+def test_the_order_of_columns_does_not_matter(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are()
+    frame = pd.read_csv(tables.path(USAGE), dtype=str)
+    frame[sorted(frame)].to_csv(tables.path(USAGE), index=False)
+    assert list(frame) == HEADERS[USAGE].split(",")
+    assert tables.ingest_as_they_are(max_rejected_share=0.0).id == plain.id
+
+
+def test_a_missing_file_is_named_with_the_nearest_one(tables: Tables) -> None:
+    with pytest.raises(MissingFileError) as caught:
+        FileSource().open("usage", str(tables.folder / "usages.csv"), {"id": "id"})
+    assert "usage.csv" in caught.value.hint

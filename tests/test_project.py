@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+# In parts, so that this file does not name them either.
+REGISTRY_HOSTS = [
+    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("anaconda", "org"))
+]
+PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==\S+", re.MULTILINE)
+
+
+def run(*command, cwd=PROJECT):
+    return subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def makefile_folder(tmp_path):
+    """A folder that holds what set-up reads, and nothing else."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    return tmp_path
+
+
+def requirements():
+    """The text of each pin, by name, with the lines that belong to it."""
+    text = (PROJECT / "requirements.txt").read_text()
+    starts = [*PIN.finditer(text)]
+    ends = [match.start() for match in starts[1:]] + [len(text)]
+    return {match["name"]: text[match.start() : end] for match, end in zip(starts, ends, strict=True)}
+
+
+def test_no_file_of_the_project_names_a_registry():
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [PROJECT / name for name in listed.stdout.splitlines() if (PROJECT / name).is_file()]
+    assert len(files) > 10
+    texts = {str(file.relative_to(PROJECT)): file.read_bytes().decode(errors="replace") for file in files}
+    assert [name for name, text in texts.items() for host in REGISTRY_HOSTS if host in text] == []
+
+
+def test_every_pin_has_a_hash():
+    unhashed = [name for name, text in requirements().items() if "--hash=sha256:" not in text]
+    assert unhashed == []
+
+
+def test_requirements_hold_pins_hashes_and_comments_only():
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    allowed = re.compile(r"[A-Za-z0-9][\w.-]*==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?|    #.*")
+    assert [line for line in lines if not allowed.fullmatch(line)] == []
+
+
+def test_every_dependency_of_pyproject_is_pinned():
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    wanted = pyproject["project"]["dependencies"] + pyproject["dependency-groups"]["dev"]
+    names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in wanted}
+    assert names - {name.lower() for name in requirements()} == set()
+
+
+@pytest.mark.parametrize("target", [(), ("help",)])
+def test_make_help_lists_every_target(target):
+    phony = re.search(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    shown = run("make", "--no-print-directory", *target).stdout
+    assert re.findall(r"^  make (\w+) +\S", shown, re.MULTILINE) == phony[1].split()
+
+
+def test_make_works_from_another_folder(tmp_path):
+    shown = run("make", "--no-print-directory", "-C", str(PROJECT), "help", cwd=tmp_path)
+    assert "make setup" in shown.stdout
+
+
+@pytest.mark.parametrize("version", ["Python 3.10.4", "Python 2.7.18"])
+def test_set_up_refuses_an_old_python_in_one_line(makefile_folder, version):
+    old = makefile_folder / "old-python"
+    old.write_text(f'#!/bin/sh\ntest "$1" = --version && echo "{version}" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    ran = run("make", "setup", "PYTHON=./old-python", cwd=makefile_folder)
+    assert ran.returncode != 0
+    first, *rest = ran.stderr.splitlines()
+    assert first == (
+        f"mlsys needs Python 3.11 or newer, and ./old-python is {version}. "
+        "Name another: make setup PYTHON=python3.12"
+    )
+    assert all(line.startswith("make") for line in rest)
+    assert not (makefile_folder / ".venv").exists()
+
+
+def test_set_up_refuses_a_python_that_does_not_exist(makefile_folder):
+    ran = run("make", "setup", "PYTHON=no-such-python", cwd=makefile_folder)
+    assert ran.returncode != 0
+    assert "no-such-python" in ran.stderr.splitlines()[0]
+    assert not (makefile_folder / ".venv").exists()
