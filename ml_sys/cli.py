@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -53,13 +52,13 @@ class GlobalOptions:
 class _GlobalsAnywhere(TyperGroup):
     """Moves global options to the front, wherever they were typed."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         front, rest = [], []
         waiting = iter(args)
         for arg in waiting:
             if arg == "--":
                 rest += [arg, *waiting]
-            elif arg in _WITHOUT_VALUE or arg.partition("=")[0] in _WITH_VALUE and "=" in arg:
+            elif arg in _WITHOUT_VALUE or ("=" in arg and arg.partition("=")[0] in _WITH_VALUE):
                 front.append(arg)
             elif arg in _WITH_VALUE:
                 front += [arg, *[value for value in (next(waiting, None),) if value is not None]]
@@ -132,6 +131,42 @@ def sample(
     )
 
 
+@app.command(rich_help_panel=DATA)
+def ingest(
+    ctx: typer.Context,
+    customers: Annotated[str | None, typer.Option(help="File of the customers.")] = None,
+    noncustomers: Annotated[str | None, typer.Option(help="File of the noncustomers.")] = None,
+    usage: Annotated[str | None, typer.Option(help="File of the usage rows.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="DATE", help="Day of the export; by default the latest timestamp.")] = None,
+) -> None:
+    """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
+    from ml_sys import console, views
+    from ml_sys.data.ingest import ingest as read_tables
+    from ml_sys.data.sources import open_source
+
+    settings = ctx.obj.load(
+        ingest__customers=customers, ingest__noncustomers=noncustomers, ingest__usage=usage, ingest__as_of=as_of
+    ).settings
+    chosen = settings.ingest
+    with console.steps() as on_step:
+        report = read_tables(
+            open_source(chosen.source, database=chosen.database),
+            settings.schema_,
+            customers=chosen.customers,
+            noncustomers=chosen.noncustomers,
+            usage=chosen.usage,
+            artifacts_dir=settings.artifacts_dir,
+            max_rejected_share=chosen.max_rejected_share,
+            as_of=chosen.as_of,
+            now=_now(),
+            on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
+        )
+    if ctx.obj.as_json:
+        console.plain_json(views.ingested_plain(report))
+    else:
+        views.ingested(report)
+
+
 @app.command(rich_help_panel=MODELS)
 def train(
     ctx: typer.Context,
@@ -176,7 +211,7 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the backtest.")] = None,
 ) -> None:
     """Judge a version on its holdout again, or the settings on past cutoffs."""
-    from ml_sys import console, views
+    from ml_sys import console, listing, views
 
     settings = ctx.obj.load(seed=seed).settings
     if not backtest:
@@ -206,7 +241,7 @@ def evaluate(
     with console.counting("cutoffs", len(cutoffs)) as on_progress:
         judged = backtests.backtest(source, cutoffs, spec_from(settings), settings, on_progress)
     if predictions is not None:
-        _write_csv(judged.predictions, predictions)
+        listing.write_table(judged.predictions, predictions)
     if ctx.obj.as_json:
         console.plain_json(views.backtest_plain(judged))
     else:
@@ -258,6 +293,65 @@ def rollback(ctx: typer.Context) -> None:
         console.plain_json({"production": now, "left": left})
     else:
         console.line(f"Version {now} is in production again, in place of {left}.")
+
+
+@app.command(rich_help_panel=SERVICE)
+def score(
+    ctx: typer.Context,
+    prospects: Annotated[Path, typer.Argument(help="Noncustomers-like file, or one with ready feature columns.")],
+    usage: Annotated[Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of the usage.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version; by default the one in production, or the latest.")] = None,
+    capacity: Annotated[int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")] = None,
+    keep_order: Annotated[bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")] = False,
+) -> None:
+    """Rank prospects by their probability of paying within the horizon."""
+    from ml_sys import console, listing, views
+    from ml_sys.scoring.ranking import plan_capacity
+
+    if keep_order and out is None:
+        raise UsageError("--keep-order is about the file that is written", hint="add --out FILE")
+    settings = ctx.obj.load(score__top=top).settings
+    registry = _registry(settings.artifacts_dir)
+    with console.steps() as on_step:
+        scored = listing.score_file(
+            registry, registry.resolve(version), settings, prospects, usage=usage, as_of=_day(as_of, "--as-of"), on_step=on_step
+        )
+    plan = None
+    if capacity is not None:
+        plan = plan_capacity(scored.table["probability"].to_numpy(), capacity, settings.bootstrap.confidence)
+    if out is not None:
+        listing.write_table(scored.table.iloc[scored.input_order] if keep_order else scored.table, out)
+    kept = listing.keep_rejects(scored, settings.artifacts_dir)
+    shown = settings.score.top if out is None or top is not None else 0
+    if ctx.obj.as_json:
+        console.plain_json(views.scored_plain(scored, plan, out, kept, shown))
+    else:
+        views.scored(scored, plan, out, kept, shown)
+
+
+@app.command(rich_help_panel=SERVICE)
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = None,
+    version: Annotated[str | None, typer.Option(envvar="MLSYS_MODEL_VERSION", help="Version; by default the one in production.")] = None,
+) -> None:
+    """Serve predictions over HTTP."""
+    import uvicorn
+
+    from ml_sys import console
+    from ml_sys.model.artifact import load_model
+    from ml_sys.serve.app import create_app
+
+    settings = ctx.obj.load(serve__host=host, serve__port=port).settings
+    registry = _registry(settings.artifacts_dir)
+    served = registry.resolve(version)
+    console.note(f"serving version {served} on http://{settings.serve.host}:{settings.serve.port}, Ctrl-C to stop")
+    application = create_app(load_model(registry.folder(served)), served)
+    uvicorn.run(application, host=settings.serve.host, port=settings.serve.port, log_config=None)
 
 
 @app.command("config", rich_help_panel="Settings")
@@ -314,7 +408,7 @@ def _registry(artifacts_dir: Path) -> Registry:
 def _snapshot(artifacts_dir: Path) -> Snapshot:
     from ml_sys.data import snapshot
 
-    return snapshot.load(snapshot.latest(artifacts_dir))
+    return snapshot.latest(artifacts_dir)
 
 
 def _now() -> datetime:

@@ -116,16 +116,16 @@ class ResampleSettings(Frozen):
     """How SMOTENC rebalances the training rows."""
 
     sampling_strategy: Ratio | Literal["auto", "none"] = Field(
-        0.02, description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off."
+        0.005, description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off."
     )
     k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
 
 
 XGBOOST = "xgboost:XGBClassifier"
 XGBOOST_PARAMS: dict[str, Any] = {
-    "learning_rate": 0.03,
+    "learning_rate": 0.05,
     "max_depth": 4,
-    "min_child_weight": 5.0,
+    "min_child_weight": 10.0,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
     "reg_lambda": 5.0,

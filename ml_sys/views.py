@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ml_sys import console
+from ml_sys.data.report import IngestReport
 from ml_sys.evaluation.backtest import PLAIN, Backtest
 from ml_sys.evaluation.bootstrap import Estimate
 from ml_sys.evaluation.holdout import MODEL, RANDOM, Evaluation, to_plain
 from ml_sys.registry.creation import Reevaluation, Trained
 from ml_sys.registry.store import Entry, Index
+from ml_sys.scoring.batch import ScoredList
+from ml_sys.scoring.ranking import CapacityPlan
 
 # Metrics in the order shown, with their number of decimals.
 _RANKING = (
@@ -25,6 +30,89 @@ _PROBABILITY = (
     ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
 )  # fmt: skip
 _BACKTEST = (("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3))
+
+
+def ingested(report: IngestReport) -> None:
+    """Show what an ingest took and what it did not."""
+    rows: list[Sequence[object]] = []
+    for name, one in report.tables.items():
+        days = f"{one.first_day} to {one.last_day}" if one.first_day else None
+        merged, rejected = sum(one.merged.values()), sum(one.rejected.values())
+        rows.append((name, days, f"{one.read:,}", f"{one.accepted:,}", f"{merged:,}", f"{rejected:,}"))
+    known = "new" if report.is_new else "recognised: the same content was ingested before"
+    columns = ("table", "dates", "read", "accepted", "merged", "rejected")
+    console.table(f"Snapshot {report.id} ({known}), as of {report.as_of}", columns, rows, left=2)
+    reasons = [
+        (name, reason, f"{count:,}")
+        for name, one in report.tables.items()
+        for reason, count in [*one.rejected.items(), *one.merged.items()]
+    ]
+    if reasons:
+        console.table("Not taken, by reason; all in quarantine", ("table", "reason", "rows"), reasons, left=2)
+    months = [
+        (m.month, f"{m.free:,}", m.conversions, _percent(m.rate), f"{m.active:,}", m.active_conversions, _percent(m.active_rate))
+        for m in report.conversion
+    ]
+    columns = ("month", "free companies", "conversions", "rate", "seen in usage", "conversions", "rate")
+    console.table("Conversion by month", columns, months)
+    for text in report.notes:
+        console.note(f"note: {text}")
+    console.line(f"Written: {report.path}" if report.is_new else f"Kept: {report.path}")
+
+
+def ingested_plain(report: IngestReport) -> dict[str, Any]:
+    """Return an ingest as plain data."""
+    return _plain(report)
+
+
+def scored(result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int) -> None:
+    """Show the top of a ranked list and what calling it is expected to bring."""
+    table = result.table
+    if shown:
+        first = table.head(shown)
+        rows = [
+            (row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no")
+            for row in first.itertuples()
+        ]
+        title = f"Top {len(first)} of {len(table):,} prospects, model {first['model_version'].iloc[0]}, as of {first['cutoff'].iloc[0]}"
+        console.table(title, ("rank", "id", "probability", "tier", "will convert"), rows, left=0)
+    if plan is not None:
+        capacity(plan)
+    for text in result.notes:
+        console.note(f"note: {text}")
+    for text in result.warnings:
+        console.warn(text)
+    if kept is not None:
+        console.note(f"rows not taken, with their reasons: {kept}")
+    if out is not None:
+        console.line(f"Written: {out} ({len(table):,} rows)")
+
+
+def capacity(plan: CapacityPlan) -> None:
+    """Show what the top of a list is expected to bring."""
+    console.table(
+        f"Calling the first {plan.calls}: {plan.expected:.1f} conversions expected, "
+        f"{plan.low} to {plan.high} with {plan.confidence:.0%} confidence if the probabilities hold",
+        ("stop after", "expected", "left uncalled"),
+        [(stop.calls, f"{stop.expected:.2f}", f"{stop.lost:.2f}") for stop in plan.stops],
+        left=0,
+        caption=f"that is {plan.share:.0%} of the conversions expected in the whole list",
+    )
+
+
+def scored_plain(
+    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+) -> dict[str, Any]:
+    """Return a ranked list as plain data: the rows shown, or where all of them were written."""
+    return {
+        "prospects": len(result.table),
+        "list": result.table.head(shown).to_dict("records"),
+        "out": None if out is None else str(out),
+        "quarantine": None if kept is None else str(kept),
+        "capacity": None if plan is None else _plain(plan),
+        "notes": list(result.notes),
+        "warnings": list(result.warnings),
+    }
 
 
 def trained(result: Trained, confidence: float) -> None:
@@ -175,12 +263,12 @@ def backtest_plain(result: Backtest) -> dict[str, Any]:
     """Return a backtest as plain data, without its predictions."""
     return {
         "cutoffs": [
-            {**vars(one), "cutoff": _date(one.cutoff), "metrics": _finite(one.metrics)}
+            {**vars(one), "cutoff": _date(one.cutoff), "metrics": _plain(one.metrics)}
             for one in result.cutoffs
         ],
-        "mean": _finite(result.mean),
-        "spread": _finite(result.spread),
-        "pooled": _finite(result.pooled),
+        "mean": _plain(result.mean),
+        "spread": _plain(result.spread),
+        "pooled": _plain(result.pooled),
     }
 
 
@@ -214,15 +302,26 @@ def headline(entry: Entry) -> str:
     return f"average precision {_number(ap, 3) or 'unknown'}, ROC-AUC {_number(roc, 3) or 'unknown'} on its holdout"
 
 
+def _plain(value: Any) -> Any:
+    """Return frozen dataclasses, mappings and sequences as what JSON knows; NaN becomes None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _percent(share: float) -> str | None:
+    return None if np.isnan(share) else f"{share:.2%}"
+
+
 def _backtest_cells(metrics: Mapping[str, Mapping[str, float]], rankers: Sequence[str]) -> list[str | None]:
     ours = [_number(metrics[MODEL][metric], digits) for metric, digits in _BACKTEST]
     return ours + [_number(metrics[name]["average_precision"], 3) for name in rankers[1:]]
-
-
-def _finite(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {key: _finite(value) for key, value in tree.items()}
-    return None if isinstance(tree, float) and np.isnan(tree) else tree
 
 
 def _spoken(metric: str) -> str:

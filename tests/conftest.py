@@ -3,18 +3,114 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=30, deadline=None)
-settings.register_profile(
-    "ci", max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+from ml_sys.data.ingest import ingest
+from ml_sys.data.sample import generate
+from ml_sys.data.snapshot import Snapshot, latest
+from ml_sys.data.sources import open_source
+from ml_sys.model.split import Source
+from ml_sys.registry.creation import train_version
+from ml_sys.registry.store import Registry
+from ml_sys.settings import SchemaSettings, Settings
+
+hypothesis.settings.register_profile("dev", max_examples=30, deadline=None)
+hypothesis.settings.register_profile(
+    "ci",
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.upper().startswith("MLSYS_")]:
         monkeypatch.delenv(name)
+
+
+RunCommand = Callable[..., subprocess.CompletedProcess[str]]
+# Enough conversions to learn from, few enough rows to train in seconds.
+SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}
+QUICK = {
+    "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
+    "bootstrap": {"resamples": 50},
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def three_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a generated customers.csv, noncustomers.csv, usage_actions.csv and truth.csv."""
+    folder = tmp_path_factory.mktemp("sample")
+    generate(folder, **SAMPLE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested(three_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifacts folder that holds a snapshot of the generated tables and nothing else."""
+    artifacts = tmp_path_factory.mktemp("ingested")
+    ingest(
+        open_source("file"),
+        SchemaSettings(),
+        customers=str(three_tables / "customers.csv"),
+        noncustomers=str(three_tables / "noncustomers.csv"),
+        usage=str(three_tables / "usage_actions.csv"),
+        artifacts_dir=artifacts,
+        max_rejected_share=0.05,
+    )
+    return artifacts
+
+
+@pytest.fixture(scope="session")
+def snapshot(ingested: Path) -> Snapshot:
+    """The snapshot of the generated tables."""
+    return latest(ingested)
+
+
+@pytest.fixture(scope="session")
+def quick_settings(ingested: Path) -> Settings:
+    """Settings under which training takes seconds."""
+    return Settings.model_validate({**QUICK, "artifacts_dir": ingested})
+
+
+@pytest.fixture(scope="session")
+def source(snapshot: Snapshot, quick_settings: Settings) -> Source:
+    """The snapshot as the model layer sees it."""
+    return Source.of(snapshot, quick_settings)
+
+
+@pytest.fixture(scope="session")
+def trained(ingested: Path, quick_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
+    artifacts = tmp_path_factory.mktemp("trained") / "artifacts"
+    shutil.copytree(ingested, artifacts)
+    settings = quick_settings.model_copy(update={"artifacts_dir": artifacts})
+    train_version(Registry(artifacts), latest(artifacts), settings, now=datetime(2026, 1, 1, tzinfo=UTC))
+    return artifacts
+
+
+@pytest.fixture
+def mlsys(tmp_path: Path) -> RunCommand:
+    """Run the command line as a user would: a process of its own, in a folder of its own."""
+
+    def run(
+        *args: object, artifacts: Path | None = None, cwd: Path = tmp_path
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ml_sys", *map(str, args)]
+        if artifacts is not None:
+            command += ["--artifacts", str(artifacts)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+
+    return run

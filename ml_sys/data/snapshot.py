@@ -173,6 +173,11 @@ def load(path: Path) -> Snapshot:
     )
 
 
+def exists(artifacts_dir: Path) -> bool:
+    """Say whether anything was ingested into an artifacts folder."""
+    return (artifacts_dir / "snapshots" / LATEST).exists()
+
+
 def latest(artifacts_dir: Path) -> Snapshot:
     """Load the snapshot that was ingested last.
 
@@ -182,7 +187,7 @@ def latest(artifacts_dir: Path) -> Snapshot:
         If there is none, or it does not verify.
     """
     pointer = artifacts_dir / "snapshots" / LATEST
-    if not pointer.exists():
+    if not exists(artifacts_dir):
         raise SnapshotError(f"{pointer.parent}: there is no snapshot yet", hint="run `mlsys ingest` first")
     try:
         name = str(json.loads(pointer.read_bytes())["id"])

@@ -25,7 +25,8 @@ from ml_sys.model.pipeline import OFF, build_pipeline, stops_early
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
 from ml_sys.settings import Settings
 
-STOPPING_METRIC = "aucpr"
+# Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop by.
+STOPPING_METRIC = "logloss"
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,24 @@ def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: 
     encoded = pipeline["encode"].fit_transform(inside.features, target)
     if pipeline["resample"] != OFF:
         encoded, target = pipeline["resample"].fit_resample(encoded, target)
+    watched = held.label.astype(np.int64)
     model = pipeline["model"].set_params(early_stopping_rounds=rounds, eval_metric=STOPPING_METRIC)
-    watched = [(pipeline["encode"].transform(held.features), held.label.astype(np.int64))]
-    model.fit(encoded, target, eval_set=watched, verbose=False)
+    model.fit(
+        encoded,
+        target,
+        eval_set=[(pipeline["encode"].transform(held.features), watched)],
+        sample_weight_eval_set=[_resampled_odds(target, watched)],
+        verbose=False,
+    )
+
+
+def _resampled_odds(target: NDArray[np.int64], watched: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weigh validation rows so that they are as often positive as the rows the trees see.
+
+    Otherwise the log loss of a resampled fit measures how far its base rate is off, not how well it tells rows apart.
+    """
+    odds = [y.sum() / max((y == 0).sum(), 1) for y in (target, watched)]
+    return np.where(watched == 1, odds[0] / odds[1] if odds[1] else 1.0, 1.0)
 
 
 def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:

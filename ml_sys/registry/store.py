@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +18,7 @@ from filelock import FileLock
 
 from ml_sys.errors import ArtifactError, nearest
 from ml_sys.model.artifact import read_manifest, verified_bytes
-from ml_sys.registry.durable import TEMPORARY_PREFIX, publish_folder, write_durably
+from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
 
 Status = Literal["candidate", "production", "archived"]
 INDEX, LOCK, MODELS = "registry.json", "registry.lock", "models"
@@ -134,7 +133,7 @@ class Registry:
         """
         with self._locked():
             index = self.read()
-            staging = self.root / MODELS / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+            staging = self.root / MODELS / temporary_name()
             staging.mkdir()
             try:
                 entry = build(staging, index)

@@ -1,0 +1,157 @@
+"""Scores a file of prospects as of a cutoff and says what there is to know about the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ml_sys.data.quarantine import Quarantine
+from ml_sys.data.schema import ACTIONS, NONCUSTOMERS, USAGE
+from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.windows import UsageLog
+from ml_sys.model.train import FittedModel
+from ml_sys.scoring.prospects import Companies, Ready, UsageRows
+from ml_sys.scoring.ranking import ranked_list
+
+_SHOWN_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class ScoredList:
+    """A ranked list and what to know about it.
+
+    Attributes
+    ----------
+    table : DataFrame
+        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first.
+    input_order : ndarray of shape (n,), int64
+        Rows of ``table`` in the order of the prospects file.
+    notes, warnings : tuple of str
+        What is worth knowing, and what to look into.
+    quarantine : pyarrow.Table
+        Rows that were not taken, each with its table, file, line and reason.
+    """
+
+    table: pd.DataFrame
+    input_order: Any
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    quarantine: pa.Table
+
+
+def score_ready(model: FittedModel, prospects: Ready, *, version: str, cutoff: int) -> ScoredList:
+    """Score prospects whose features are given; usage plays no part."""
+    return _list(model, prospects.ids, prospects.features, prospects, None, version, cutoff, [], [])
+
+
+def score_companies(
+    model: FittedModel,
+    prospects: Companies,
+    usage: UsageRows,
+    *,
+    customers: dict[str, int],
+    version: str,
+    cutoff: int,
+    stale_days: int,
+) -> ScoredList:
+    """Score prospects from firmographics and usage complete by the cutoff.
+
+    Parameters
+    ----------
+    model : FittedModel
+    prospects : Companies
+        Of n companies.
+    usage : UsageRows
+        Of the same companies by position.
+    customers : dict of str to int
+        Closing day of companies known to be customers; those who closed before the cutoff are left out.
+    version : str
+    cutoff : int
+        Day since 1970-01-01.
+    stale_days : int
+        Usage that ends longer than this before the cutoff is warned of.
+    """
+    spec, frame = model.spec, prospects.frame
+    log = UsageLog.from_rows(
+        usage.company,
+        usage.stamp,
+        usage.values,
+        n_companies=len(frame),
+        n_actions=len(ACTIONS),
+        period_days=spec.period_days,
+        stamp=spec.stamp,
+    )
+    inputs = FeatureInputs(log, Firmographics.from_companies(frame))
+    features = feature_frame(inputs, np.array([cutoff], dtype=np.int32), spec)
+    notes, warnings = [], []
+    if usage.strangers:
+        notes.append(f"{usage.strangers:,} usage rows belong to companies that are not in the list")
+    counted = log.day <= cutoff
+    with_usage = np.unique(log.company[counted]).size
+    notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {_date(cutoff)}")
+    ends = int(log.day.max(initial=np.iinfo(np.int32).min))
+    if not counted.any():
+        warnings.append(f"no usage is complete by {_date(cutoff)}: the ranking rests on firmographics alone")
+    elif cutoff - ends > stale_days:
+        warnings.append(
+            f"usage ends on {_date(ends)}, {cutoff - ends} days before {_date(cutoff)}: "
+            "every company looks idle since; ingest newer usage or move --as-of"
+        )
+    is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
+    if is_customer.any():
+        notes.append(f"{is_customer.sum():,} companies were customers before {_date(cutoff)} and are left out")
+    keep = np.flatnonzero(~is_customer)
+    ids = frame["id"].to_numpy(dtype=object)[keep]
+    features = features.take(keep).reset_index(drop=True)
+    return _list(model, ids, features, prospects, usage, version, cutoff, notes, warnings)
+
+
+def _list(
+    model: FittedModel,
+    ids: Any,
+    features: pd.DataFrame,
+    prospects: Companies | Ready,
+    usage: UsageRows | None,
+    version: str,
+    cutoff: int,
+    notes: list[str],
+    warnings: list[str],
+) -> ScoredList:
+    for category, levels in model.pipeline["encode"].unseen(features).items():
+        if levels:
+            shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
+            warnings.append(
+                f"{category}: {sum(levels.values()):,} rows have a value the model gives no weight of its own "
+                f"({len(levels)} values: {shown})"
+            )
+    parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]
+    if usage is not None:
+        parts.append(_rejects(usage.quarantine, USAGE, "usage rows", warnings, notes))
+    probability = model.probabilities(features)
+    order = np.argsort(-probability, kind="stable")
+    return ScoredList(
+        table=ranked_list(ids, probability, model, version=version, cutoff=_date(cutoff)),
+        input_order=np.argsort(order, kind="stable"),
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+        quarantine=pa.concat_tables(parts),
+    )
+
+
+def _rejects(
+    quarantine: Quarantine, table: str, what: str, warnings: list[str], notes: list[str]
+) -> pa.Table:
+    for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
+        if found:
+            reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())
+            told.append(f"{sum(found.values()):,} {what} not taken: {reasons}")
+    return quarantine.to_table()
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))
