@@ -1,7 +1,7 @@
 """The command line: each command parses, calls one use case and shows its result.
 
-Global options may stand anywhere on the line; they are gathered in front before the commands see the rest. Heavy
-imports happen inside commands, so that help is instant.
+Global options may stand anywhere on the line; they are gathered in front before the commands see the rest.
+Heavy imports happen inside commands, so that help is instant.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def globals_(
     log_level: Annotated[str, typer.Option(help="Lowest level that is logged, e.g. debug.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - main reads it
 ) -> None:
-    """Say which free companies will become paying customers in the next 30 days, how sure that is, and why."""
+    """Say which free companies will become paying customers in the next 30 days, how sure we are, and why."""
     from ml_sys import logs
 
     logs.configure(json_lines=log_json, level=log_level)
@@ -137,7 +137,9 @@ def ingest(
     customers: Annotated[str | None, typer.Option(help="File of the customers.")] = None,
     noncustomers: Annotated[str | None, typer.Option(help="File of the noncustomers.")] = None,
     usage: Annotated[str | None, typer.Option(help="File of the usage rows.")] = None,
-    as_of: Annotated[str | None, typer.Option(metavar="DATE", help="Day of the export; by default the latest timestamp.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Day of the export; by default the latest timestamp.")
+    ] = None,
 ) -> None:
     """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console, views
@@ -145,7 +147,10 @@ def ingest(
     from ml_sys.data.sources import open_source
 
     settings = ctx.obj.load(
-        ingest__customers=customers, ingest__noncustomers=noncustomers, ingest__usage=usage, ingest__as_of=as_of
+        ingest__customers=customers,
+        ingest__noncustomers=noncustomers,
+        ingest__usage=usage,
+        ingest__as_of=as_of,
     ).settings
     chosen = settings.ingest
     with console.steps() as on_step:
@@ -277,10 +282,8 @@ def promote(
     elif before == version:
         console.line(f"Version {version} is in production already.")
     else:
-        replaced = f" in place of {before}" if before else ""
-        console.line(
-            f"Version {version} is in production{replaced}: {views.headline(registry.read().versions[version])}."
-        )
+        replaced, entry = f" in place of {before}" if before else "", registry.read().versions[version]
+        console.line(f"Version {version} is in production{replaced}: {views.headline(entry)}.")
 
 
 @app.command(rich_help_panel=MODELS)
@@ -298,14 +301,28 @@ def rollback(ctx: typer.Context) -> None:
 @app.command(rich_help_panel=SERVICE)
 def score(
     ctx: typer.Context,
-    prospects: Annotated[Path, typer.Argument(help="Noncustomers-like file, or one with ready feature columns.")],
-    usage: Annotated[Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")] = None,
-    as_of: Annotated[str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of the usage.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")] = None,
+    prospects: Annotated[
+        Path, typer.Argument(help="Noncustomers-like file, or one with ready feature columns.")
+    ],
+    usage: Annotated[
+        Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of the usage.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")
+    ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")] = None,
-    version: Annotated[str | None, typer.Option(help="Version; by default the one in production, or the latest.")] = None,
-    capacity: Annotated[int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")] = None,
-    keep_order: Annotated[bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")] = False,
+    version: Annotated[
+        str | None, typer.Option(help="Version; by default the one in production, or the latest.")
+    ] = None,
+    capacity: Annotated[
+        int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")
+    ] = None,
+    keep_order: Annotated[
+        bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")
+    ] = False,
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console, listing, views
@@ -317,7 +334,13 @@ def score(
     registry = _registry(settings.artifacts_dir)
     with console.steps() as on_step:
         scored = listing.score_file(
-            registry, registry.resolve(version), settings, prospects, usage=usage, as_of=_day(as_of, "--as-of"), on_step=on_step
+            registry,
+            registry.resolve(version),
+            settings,
+            prospects,
+            usage=usage,
+            as_of=_day(as_of, "--as-of"),
+            on_step=on_step,
         )
     plan = None
     if capacity is not None:
@@ -337,7 +360,10 @@ def serve(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = None,
-    version: Annotated[str | None, typer.Option(envvar="MLSYS_MODEL_VERSION", help="Version; by default the one in production.")] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(envvar="MLSYS_MODEL_VERSION", help="Version; by default the one in production."),
+    ] = None,
 ) -> None:
     """Serve predictions over HTTP."""
     import uvicorn
@@ -349,7 +375,9 @@ def serve(
     settings = ctx.obj.load(serve__host=host, serve__port=port).settings
     registry = _registry(settings.artifacts_dir)
     served = registry.resolve(version)
-    console.note(f"serving version {served} on http://{settings.serve.host}:{settings.serve.port}, Ctrl-C to stop")
+    console.note(
+        f"serving version {served} on http://{settings.serve.host}:{settings.serve.port}, Ctrl-C to stop"
+    )
     application = create_app(load_model(registry.folder(served)), served)
     uvicorn.run(application, host=settings.serve.host, port=settings.serve.port, log_config=None)
 
@@ -371,7 +399,7 @@ def show_config(ctx: typer.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line; known errors are two lines on stderr, unknown ones a line unless ``--debug`` is given."""
+    """Run the command line; an error is two lines on stderr, and a traceback only with ``--debug``."""
     debug = "--debug" in sys.argv or os.environ.get("MLSYS_DEBUG", "") not in {"", "0"}
     try:
         app()

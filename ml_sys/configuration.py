@@ -1,18 +1,20 @@
-"""Reads the settings from flags, environment, TOML and defaults, in that precedence, and keeps where each came from."""
+"""Reads settings from flags, environment, TOML and defaults, in that order, and keeps the origin of each."""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from ml_sys.errors import SettingsError, nearest
 from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 ENV_PREFIX = "MLSYS_"
 ENV_DELIMITER = "__"
@@ -101,7 +103,7 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 
 def _merge(below: tuple[Any, str] | None, above: tuple[Any, str]) -> tuple[Any, str]:
-    """A table given in two layers is merged key by key; anything else is replaced."""
+    """Merge a table given in two layers key by key; replace anything else."""
     if below is None or not (isinstance(below[0], dict) and isinstance(above[0], dict)):
         return above
     return {**below[0], **above[0]}, f"{below[1]}, {above[1]}"
@@ -112,7 +114,9 @@ def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path
     if named is None:
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     if not named.is_file():
-        raise SettingsError(str(named), "--config", "there is no such file", hint="name an existing TOML file")
+        raise SettingsError(
+            str(named), "--config", "there is no such file", hint="name an existing TOML file"
+        )
     return named
 
 
@@ -122,7 +126,9 @@ def _from_file(path: Path | None, keys: Sequence[str]) -> Layer:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(str(path), "file", f"cannot be read as TOML: {error}", hint="mend the named line") from error
+        raise SettingsError(
+            str(path), "file", f"cannot be read as TOML: {error}", hint="mend the named line"
+        ) from error
     return _flatten(values, keys, str(path))
 
 
@@ -134,7 +140,9 @@ def _flatten(values: Mapping[str, Any], keys: Sequence[str], place: str, prefix:
             layer[key] = (value, place)
         elif any(known.startswith(key + ".") for known in keys):
             if not isinstance(value, dict):
-                raise SettingsError(place, key, "is a group of settings, not a value", hint=f"write [{key}] and keys below")
+                raise SettingsError(
+                    place, key, "is a group of settings, not a value", hint=f"write [{key}] and keys below"
+                )
             layer |= _flatten(value, keys, place, key + ".")
         else:
             raise _unknown(place, key, keys)
@@ -151,7 +159,10 @@ def _from_environment(environment: Mapping[str, str], keys: Sequence[str]) -> La
         if key is None:
             near = nearest(variable, by_variable)
             raise SettingsError(
-                "environment", variable, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`"
+                "environment",
+                variable,
+                "is not a setting",
+                hint=f"did you mean {near}?" if near else "see `mlsys config`",
             )
         layer[key] = (_parse(text, key), variable)
     return layer
@@ -199,16 +210,24 @@ def _validate(layer: Layer) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         parts = [str(part) for part in first["loc"]]
-        key = next((k for k in (".".join(parts[:n]) for n in range(len(parts), 0, -1)) if k in fields), ".".join(parts))
+        key = next(
+            (k for k in (".".join(parts[:n]) for n in range(len(parts), 0, -1)) if k in fields),
+            ".".join(parts),
+        )
         value, place = layer.get(key, (first.get("input"), DEFAULT_ORIGIN))
         raise SettingsError(
-            place, key, f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}", hint=fields[key].description or ""
+            place,
+            key,
+            f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}",
+            hint=fields[key].description or "",
         ) from error
 
 
 def _unknown(place: str, key: str, keys: Sequence[str]) -> SettingsError:
     near = nearest(key, keys)
-    return SettingsError(place, key, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`")
+    return SettingsError(
+        place, key, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`"
+    )
 
 
 def _variable(key: str) -> str:

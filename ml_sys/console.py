@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -19,7 +19,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ml_sys.errors import MlsysError
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ml_sys.errors import MlsysError
 
 # Width of tables that go to a file or a pipe, where there is no terminal to ask.
 _PLAIN_WIDTH = 120
@@ -77,11 +80,7 @@ def error(problem: MlsysError) -> None:
 @contextmanager
 def steps() -> Iterator[Callable[[str], None]]:
     """Show which step is being done; nothing where there is no terminal."""
-    console = stderr()
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    ) as progress:  # fmt: skip
+    with _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=None)
         yield lambda step: progress.update(task, description=step)
 
@@ -89,13 +88,15 @@ def steps() -> Iterator[Callable[[str], None]]:
 @contextmanager
 def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show how much is done; nothing where there is no terminal."""
-    console = stderr()
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
-        transient=True, disable=not console.is_terminal,
-    ) as progress:  # fmt: skip
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with _progress(*columns) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    console = stderr()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -22,9 +22,12 @@ A message says what is wrong and where; a hint says what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -105,14 +108,20 @@ class MissingFileError(InputError):
     def __init__(self, path: Path, role: str) -> None:
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = nearest(path.name, siblings)
-        hint = f"did you mean {path.parent / near}?" if near else f"name the {role} file, for example --{role} FILE"
+        hint = (
+            f"did you mean {path.parent / near}?"
+            if near
+            else f"name the {role} file, for example --{role} FILE"
+        )
         super().__init__(f"{path}: there is no such file ({role})", hint=hint)
 
 
 class UnreadableFileError(InputError):
     """A file exists but cannot be read as what its name promises."""
 
-    def __init__(self, path: Path | str, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet") -> None:
+    def __init__(
+        self, path: Path | str, why: str, *, hint: str = "expected CSV (also .gz, .zst) or Parquet"
+    ) -> None:
         super().__init__(f"{path}: cannot be read: {why}", hint=hint)
 
 
@@ -129,9 +138,10 @@ class MissingColumnError(InputError):
     def __init__(self, table: Path | str, column: str, present: Sequence[str], *, setting: str) -> None:
         near = nearest(column, present)
         closest = f"nearest is {near!r}. " if near else ""
+        found = ", ".join(present) or "nothing"
         super().__init__(
             f"{table}: column {column!r} is missing",
-            hint=f"found {', '.join(present) or 'nothing'}; {closest}Rename it, or set [schema] {setting} in the configuration.",
+            hint=f"found {found}; {closest}Rename it, or set [schema] {setting} in the configuration.",
         )
 
 

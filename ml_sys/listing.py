@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ml_sys.data import snapshot
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError, UnreadableFileError
 from ml_sys.model.artifact import load_model
-from ml_sys.registry.store import Registry
 from ml_sys.scoring.batch import ScoredList, score_companies, score_ready
 from ml_sys.scoring.prospects import Ready, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import spreadsheet_safe
-from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
 
 
 def score_file(
@@ -73,7 +78,9 @@ def score_file(
         )
     every = rows.stamp if stamps is None else stamps
     if as_of is None and not every.size:
-        raise UnreadableFileError(usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE")
+        raise UnreadableFileError(
+            usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
+        )
     customers = {} if known is None else _customers(known)
     on_step("scoring")
     return score_companies(

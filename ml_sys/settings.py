@@ -30,13 +30,23 @@ class SchemaSettings(Frozen):
     alexa_rank: str = Field("ALEXA_RANK", description="Traffic rank of the company's site.")
     employee_range: str = Field("EMPLOYEE_RANGE", description='Number of employees as text, e.g. "11 to 25".')
     industry: str = Field("INDUSTRY", description="Industry, free-form, often blank.")
-    when_timestamp: str = Field("WHEN_TIMESTAMP", description="Start (or end) of the period that a usage row covers.")
-    actions_crm_contacts: str = Field("ACTIONS_CRM_CONTACTS", description="Actions on contacts in the period.")
-    actions_crm_companies: str = Field("ACTIONS_CRM_COMPANIES", description="Actions on companies in the period.")
+    when_timestamp: str = Field(
+        "WHEN_TIMESTAMP", description="Start (or end) of the period that a usage row covers."
+    )
+    actions_crm_contacts: str = Field(
+        "ACTIONS_CRM_CONTACTS", description="Actions on contacts in the period."
+    )
+    actions_crm_companies: str = Field(
+        "ACTIONS_CRM_COMPANIES", description="Actions on companies in the period."
+    )
     actions_crm_deals: str = Field("ACTIONS_CRM_DEALS", description="Actions on deals in the period.")
     actions_email: str = Field("ACTIONS_EMAIL", description="Actions on email in the period.")
-    users_crm_contacts: str = Field("USERS_CRM_CONTACTS", description="Users who acted on contacts in the period.")
-    users_crm_companies: str = Field("USERS_CRM_COMPANIES", description="Users who acted on companies in the period.")
+    users_crm_contacts: str = Field(
+        "USERS_CRM_CONTACTS", description="Users who acted on contacts in the period."
+    )
+    users_crm_companies: str = Field(
+        "USERS_CRM_COMPANIES", description="Users who acted on companies in the period."
+    )
     users_crm_deals: str = Field("USERS_CRM_DEALS", description="Users who acted on deals in the period.")
     users_email: str = Field("USERS_EMAIL", description="Users who acted on email in the period.")
     unranked: PositiveInt = Field(16_000_001, description="Value of the rank that means unranked.")
@@ -49,14 +59,19 @@ class IngestSettings(Frozen):
         "file", description="Where tables come from: 'file', 'sql' or package.module:Class."
     )
     customers: str = Field("customers.csv", description="File of the customers, or table or query for 'sql'.")
-    noncustomers: str = Field("noncustomers.csv", description="File of the noncustomers, or table or query for 'sql'.")
-    usage: str = Field("usage_actions.csv", description="File of the usage rows, or table or query for 'sql'.")
+    noncustomers: str = Field(
+        "noncustomers.csv", description="File of the noncustomers, or table or query for 'sql'."
+    )
+    usage: str = Field(
+        "usage_actions.csv", description="File of the usage rows, or table or query for 'sql'."
+    )
     database: str = Field("", description="For 'sql': a DuckDB file or a folder of Parquet files.")
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.05, description="Ingest fails when a larger share of a table is rejected."
     )
     as_of: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = Field(
-        "", description="Day the tables were exported (YYYY-MM-DD); empty takes the latest timestamp in any table."
+        "",
+        description="Day of the export (YYYY-MM-DD); empty takes the latest timestamp in any table.",
     )
 
 
@@ -64,13 +79,17 @@ class UsageSettings(Frozen):
     """What one usage row stands for."""
 
     period_days: PositiveInt = Field(7, description="Days that one usage row covers.")
-    stamp: Literal["start", "end"] = Field("start", description="Whether a row is stamped at its period's start or end.")
+    stamp: Literal["start", "end"] = Field(
+        "start", description="Whether a row is stamped at its period's start or end."
+    )
 
 
 class LabelSettings(Frozen):
     """What is predicted."""
 
-    horizon_days: PositiveInt = Field(30, description="A company is positive if it pays within this many days.")
+    horizon_days: PositiveInt = Field(
+        30, description="A company is positive if it pays within this many days."
+    )
 
 
 class PanelSettings(Frozen):
@@ -87,7 +106,8 @@ class SplitSettings(Frozen):
     """What is held out, and what decides early stopping, calibration and threshold."""
 
     kind: Literal["time", "stratified"] = Field(
-        "time", description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies."
+        "time",
+        description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies.",
     )
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
@@ -102,10 +122,13 @@ class FeatureSettings(Frozen):
     windows_days: tuple[PositiveInt, ...] = Field(
         (7, 14, 28, 56, 91), min_length=1, description="Window lengths that end at the cutoff, in days."
     )
-    off: tuple[str, ...] = Field((), description="Features or groups that are left out, e.g. ['trend', 'log_rank'].")
+    off: tuple[str, ...] = Field(
+        (), description="Features or groups that are left out, e.g. ['trend', 'log_rank']."
+    )
     extra: tuple[ImportPath, ...] = Field((), description="Features of your own, as package.module:function.")
     firmographic_missingness: bool = Field(
-        False, description="Let a blank rank or employee range be a feature (it leaks: blanks are filled after paying)."
+        False,
+        description="Let blank rank or employee range be a feature (it leaks: blanks are filled on paying).",
     )
     min_industry_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.005, description="Industries rarer than this among the training rows are grouped as 'other'."
@@ -116,7 +139,8 @@ class ResampleSettings(Frozen):
     """How SMOTENC rebalances the training rows."""
 
     sampling_strategy: Ratio | Literal["auto", "none"] = Field(
-        0.005, description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off."
+        0.005,
+        description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off.",
     )
     k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
 
@@ -136,12 +160,17 @@ XGBOOST_PARAMS: dict[str, Any] = {
 class ModelSettings(Frozen):
     """The estimator at the end of the Pipeline."""
 
-    estimator: ImportPath = Field(XGBOOST, description="Any sklearn-compatible classifier, as package.module:Class.")
+    estimator: ImportPath = Field(
+        XGBOOST, description="Any sklearn-compatible classifier, as package.module:Class."
+    )
     params: dict[str, Any] = Field(
-        XGBOOST_PARAMS, description="Parameters of the estimator; what XGBClassifier is not given keeps these defaults."
+        XGBOOST_PARAMS,
+        description="Parameters of the estimator; what XGBClassifier is not given keeps these defaults.",
     )
     max_trees: PositiveInt = Field(600, description="Upper bound on trees; early stopping decides below it.")
-    early_stopping_rounds: PositiveInt = Field(50, description="Rounds without improvement before trees stop.")
+    early_stopping_rounds: PositiveInt = Field(
+        50, description="Rounds without improvement before trees stop."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -182,7 +211,9 @@ class ScoreSettings(Frozen):
     """The ranked list."""
 
     top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
-    stale_days: PositiveInt = Field(14, description="Usage that ends longer than this before the cutoff is reported.")
+    stale_days: PositiveInt = Field(
+        14, description="Usage that ends longer than this before the cutoff is reported."
+    )
     chunk_rows: PositiveInt = Field(100_000, description="Prospects scored at a time.")
 
 
@@ -190,7 +221,9 @@ class ServeSettings(Frozen):
     """The HTTP service."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks a free one.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8000, description="Port to listen on; 0 picks a free one."
+    )
 
 
 class Settings(Frozen):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
 from ml_sys.configuration import effective, leaves
 from ml_sys.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _HEAD = (
     "# Every setting of mlsys with its default. What is left out here keeps its default.\n"
-    "# Flags come before MLSYS_ environment variables (MLSYS_MODEL__MAX_TREES=300), and those before this file.\n"
+    "# Flags come before environment variables (MLSYS_MODEL__MAX_TREES=300), and those before this file.\n"
 )
 
 
@@ -43,4 +45,4 @@ def _documented() -> Iterator[tuple[str, Any, str]]:
 def _literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_literal(one)}" for key, one in value.items()) + " }"
-    return tomlkit.item(value).as_string()
+    return str(tomlkit.item(value).as_string())

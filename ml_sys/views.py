@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_sys import console
-from ml_sys.data.report import IngestReport
 from ml_sys.evaluation.backtest import PLAIN, Backtest
-from ml_sys.evaluation.bootstrap import Estimate
 from ml_sys.evaluation.holdout import MODEL, RANDOM, Evaluation, to_plain
-from ml_sys.registry.creation import Reevaluation, Trained
-from ml_sys.registry.store import Entry, Index
-from ml_sys.scoring.batch import ScoredList
-from ml_sys.scoring.ranking import CapacityPlan
+
+if TYPE_CHECKING:
+    from ml_sys.data.report import IngestReport
+    from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.registry.creation import Reevaluation, Trained
+    from ml_sys.registry.store import Entry, Index
+    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.ranking import CapacityPlan
 
 # Metrics in the order shown, with their number of decimals.
 _RANKING = (
@@ -29,6 +31,7 @@ _PROBABILITY = (
     ("precision", 3), ("recall", 3), ("f1", 3), ("accuracy", 4), ("brier", 5), ("log_loss", 5),
     ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
 )  # fmt: skip
+_HEADLINE = (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))
 _BACKTEST = (("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3))
 
 
@@ -49,12 +52,20 @@ def ingested(report: IngestReport) -> None:
     ]
     if reasons:
         console.table("Not taken, by reason; all in quarantine", ("table", "reason", "rows"), reasons, left=2)
-    months = [
-        (m.month, f"{m.free:,}", m.conversions, _percent(m.rate), f"{m.active:,}", m.active_conversions, _percent(m.active_rate))
+    months: list[Sequence[object]] = [
+        (
+            m.month,
+            f"{m.free:,}",
+            m.conversions,
+            _percent(m.rate),
+            f"{m.active:,}",
+            m.active_conversions,
+            _percent(m.active_rate),
+        )
         for m in report.conversion
     ]
-    columns = ("month", "free companies", "conversions", "rate", "seen in usage", "conversions", "rate")
-    console.table("Conversion by month", columns, months)
+    heads = ("month", "free companies", "conversions", "rate", "seen in usage", "conversions", "rate")
+    console.table("Conversion by month", heads, months)
     for text in report.notes:
         console.note(f"note: {text}")
     console.line(f"Written: {report.path}" if report.is_new else f"Kept: {report.path}")
@@ -62,10 +73,13 @@ def ingested(report: IngestReport) -> None:
 
 def ingested_plain(report: IngestReport) -> dict[str, Any]:
     """Return an ingest as plain data."""
-    return _plain(report)
+    plain: dict[str, Any] = _plain(report)
+    return plain
 
 
-def scored(result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int) -> None:
+def scored(
+    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+) -> None:
     """Show the top of a ranked list and what calling it is expected to bring."""
     table = result.table
     if shown:
@@ -74,7 +88,8 @@ def scored(result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept
             (row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no")
             for row in first.itertuples()
         ]
-        title = f"Top {len(first)} of {len(table):,} prospects, model {first['model_version'].iloc[0]}, as of {first['cutoff'].iloc[0]}"
+        version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
+        title = f"Top {len(first)} of {len(table):,} prospects, model {version}, as of {cutoff}"
         console.table(title, ("rank", "id", "probability", "tier", "will convert"), rows, left=0)
     if plan is not None:
         capacity(plan)
@@ -119,23 +134,23 @@ def trained(result: Trained, confidence: float) -> None:
     """Show a new version."""
     fit, held = result.fit, result.holdout
     first, last = _date(fit.cutoffs[0]), _date(fit.cutoffs[-1])
-    resampled = "not resampled" if fit.after == fit.before else (
-        f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {sum(fit.after):,} rows"
-    )  # fmt: skip
+    resampled = "not resampled"
+    if fit.after != fit.before:
+        total = f"{sum(fit.after):,}"
+        resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
+    trained_on = (fit.rows, fit.positives, fit.companies)
+    judged_on = (held["rows"], held["positives"], held["companies"])
+    dates = held["cutoffs"]
     console.table(
         f"Version {result.entry.version} ({result.entry.changes})",
         ("", "cutoffs", "rows", "positives", "companies"),
         [
-            ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", f"{fit.rows:,}", f"{fit.positives:,}", f"{fit.companies:,}"),
-            (
-                "judged on",
-                f"{len(held['cutoffs'])}: {held['cutoffs'][0]} to {held['cutoffs'][-1]}",
-                f"{held['rows']:,}", f"{held['positives']:,}", f"{held['companies']:,}",
-            ),
+            ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", *(f"{n:,}" for n in trained_on)),
+            ("judged on", f"{len(dates)}: {dates[0]} to {dates[-1]}", *(f"{n:,}" for n in judged_on)),
         ],
         caption=f"{resampled}; {fit.trees or 'no'} trees by early stopping; validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
-    )  # fmt: skip
+    )
     evaluation(result.evaluation, confidence)
     console.line(f"Written: {result.folder}")
 
@@ -211,7 +226,8 @@ def reevaluated(result: Reevaluation, confidence: float) -> None:
         console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
     else:
         console.line(
-            f"Version {result.version}: {len(result.differing)} stored metrics differ: {', '.join(result.differing[:5])}"
+            f"Version {result.version}: {len(result.differing)} stored metrics differ: "
+            + ", ".join(result.differing[:5])
         )
 
 
@@ -251,7 +267,8 @@ def backtest(result: Backtest) -> None:
         )
         pooled = result.pooled[population]
         console.line(
-            f"{population}: mean probability {pooled['mean_probability']:.4%}, observed {pooled['conversion_rate']:.4%}, "
+            f"{population}: mean probability {pooled['mean_probability']:.4%}, "
+            f"observed {pooled['conversion_rate']:.4%}, "
             f"calibration error {pooled['calibration_error']:.5f}"
         )
     console.line(
@@ -276,8 +293,7 @@ def models(index: Index) -> None:
     """Show the registry."""
     rows = []
     for entry in reversed(list(index.versions.values())):
-        metrics = [_number(entry.metrics.get(name), digits) for name, digits in
-                   (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))]  # fmt: skip
+        metrics = [_number(entry.metrics.get(name), digits) for name, digits in _HEADLINE]
         rows.append(
             (entry.version, entry.status, entry.created_at, entry.data_through, entry.changes, *metrics)
         )
@@ -299,7 +315,8 @@ def settings(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
 def headline(entry: Entry) -> str:
     """Return a version's headline metrics in a few words."""
     ap, roc = entry.metrics.get("average_precision"), entry.metrics.get("roc_auc")
-    return f"average precision {_number(ap, 3) or 'unknown'}, ROC-AUC {_number(roc, 3) or 'unknown'} on its holdout"
+    shown = [_number(value, 3) or "unknown" for value in (ap, roc)]
+    return f"average precision {shown[0]}, ROC-AUC {shown[1]} on its holdout"
 
 
 def _plain(value: Any) -> Any:

@@ -83,9 +83,7 @@ def open_csv(path: Path, columns: Mapping[str, str]) -> RawTable:
     return RawTable(str(path), extra, _parts(body, layout), pieces.close)
 
 
-def _header(
-    path: Path, pieces: Iterator[Block | BadRow]
-) -> tuple[Iterator[Block | BadRow], list[str], str]:
+def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
     """Read the first line that is not blank: what follows it, its fields and their delimiter."""
     first = next(pieces, None)
     while isinstance(first, Block) and not first.data.strip():
@@ -279,7 +277,7 @@ def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | N
 
 
 def _is_row(lines: Sequence[bytes], layout: Layout) -> bool:
-    """Tell whether lines make a row without any stray quote: two of those would swallow what is between them."""
+    """Tell whether lines make a row without a stray quote: two of those would swallow what is between."""
     try:
         text = [f"{line.decode('utf-8', 'replace')}\n" for line in lines]
         return len(next(csv.reader(text, delimiter=layout.delimiter, strict=True))) == layout.n_fields

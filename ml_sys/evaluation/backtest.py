@@ -1,23 +1,28 @@
-"""Retrains at each of a row of past cutoffs on what was mature then, and scores every prospect of that day."""
+"""Retrains at past cutoffs on what was mature then, and scores every prospect of each day."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.evaluation.holdout import ALL, MODEL, RANDOM, SEEN
 from ml_sys.evaluation.metrics import Outcomes, probability_metrics, random_metrics, ranking_metrics
-from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.panel import Panel
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.train import fit_model, raw_scores
 from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.panel import Panel
 
 PLAIN = "plain XGBoost"
 # XGBoost's own defaults for everything but the number of trees, which it leaves at 100.
@@ -67,8 +72,8 @@ class Backtest:
     pooled : dict
         Probability metrics of all rows of all cutoffs; population → metric → value.
     predictions : DataFrame
-        ``cutoff`` (date text), ``id``, ``probability``: every company in the panel at each cutoff, best first, and no
-        outcome.
+        ``cutoff`` (date text), ``id``, ``probability``: every company in the panel at each cutoff, best
+        first, and no outcome.
     """
 
     cutoffs: list[CutoffResult]
@@ -104,7 +109,7 @@ def backtest(
     cutoffs: Sequence[int] | NDArray[np.int32],
     spec: FeatureSpec,
     settings: Settings,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Retrain at each cutoff and judge what the model would have said on that day.
 

@@ -1,14 +1,18 @@
-"""Bootstrap clustered by company: whole companies are drawn, with all their rows, since rows of one are alike."""
+"""Bootstrap clustered by company: whole companies are drawn with all their rows, as those are alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml_sys.evaluation.metrics import Values, Weights
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from ml_sys.evaluation.metrics import Values, Weights
 
 # Weights held at once; with their running sums about 150 MB.
 _CELLS_AT_ONCE = 2_000_000
@@ -62,8 +66,8 @@ def estimate(
 
     References
     ----------
-    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; Field and Welsh, "Bootstrapping
-    clustered data", JRSS B 69 (2007), for drawing whole clusters.
+    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; Field and Welsh,
+    "Bootstrapping clustered data", JRSS B 69 (2007), for drawing whole clusters.
     """
     values = metrics(np.ones((1, company.size)))
     chunks = [metrics(weights) for weights in cluster_weights(company, resamples, seed)]

@@ -1,17 +1,22 @@
-"""The holdout's verdict: every metric with its interval, for two populations, beside simple rules and chance."""
+"""The holdout's verdict: each metric with its interval, in two populations, beside rules and chance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_sys.evaluation.bootstrap import Estimate, estimate
 from ml_sys.evaluation.metrics import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
-from ml_sys.features.panel import Panel
-from ml_sys.settings import BootstrapSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.settings import BootstrapSettings
 
 MODEL, RANDOM = "model", "random"
 ALL, SEEN = "all prospects", "seen in usage"
@@ -68,13 +73,16 @@ def _population(
     def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
         return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
 
-    options = {"resamples": bootstrap.resamples, "confidence": bootstrap.confidence, "seed": seed}
-    rankers = {MODEL: estimate(judged, model.company, **options)}  # type: ignore[arg-type]
+    estimated = partial(
+        estimate,
+        company=model.company,
+        resamples=bootstrap.resamples,
+        confidence=bootstrap.confidence,
+        seed=seed,
+    )
+    rankers = {MODEL: estimated(judged)}
     for rule, score in panel.rules.items():
-        ranked = outcomes(score)
-        rankers[rule] = estimate(
-            lambda w, ranked=ranked: ranking_metrics(ranked, w), model.company, **options
-        )  # type: ignore[arg-type, misc]
+        rankers[rule] = estimated(partial(ranking_metrics, outcomes(score)))
     rankers[RANDOM] = {name: Estimate(value, value, value) for name, value in random_metrics(model).items()}
     return rankers
 

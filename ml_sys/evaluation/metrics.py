@@ -1,17 +1,20 @@
 """Metrics of a ranked list of probabilities, for many weightings of its rows at once.
 
-Every metric takes weights of shape (n_resamples, n_rows): all ones give the value itself, a bootstrap's counts give
-its distribution. With unit weights they are scikit-learn's. Ties share their places: a depth that ends inside a group
-of equal scores takes the expected number of positives under random order.
+Every metric takes weights of shape (n_resamples, n_rows): all ones give the value itself, a bootstrap's
+counts give its distribution. With unit weights they are scikit-learn's. Ties share their places: a depth that
+ends inside a group of equal scores takes the expected number of positives under random order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -51,8 +54,8 @@ class Outcomes:
 def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     """Return the metrics that depend on the order of the rows alone.
 
-    Average precision, ROC-AUC and the top decile are of all rows ranked together; precision and recall at a depth are
-    means over the lists, one list per cutoff, since that is how sales works down them.
+    Average precision, ROC-AUC and the top decile are of all rows ranked together; precision and recall at a
+    depth are means over the lists, one list per cutoff, since that is how sales works down them.
 
     Parameters
     ----------
@@ -91,8 +94,8 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
 def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) -> dict[str, Values]:
     """Return the metrics that need a probability and a threshold; arguments and result as above.
 
-    The calibration error is the mean distance between predicted and observed rate over ten bins of equally many
-    rows.
+    The calibration error is the mean distance between predicted and observed rate over ten bins of equally
+    many rows.
     """
     probability, label = outcomes.score, outcomes.label.astype(np.float64)
     total = weights.sum(axis=1)
@@ -127,18 +130,23 @@ def random_metrics(outcomes: Outcomes) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Cumulated weights at the end of each group of equal scores, best score first, after a leading zero."""
+    """Cumulated weights at the end of each group of equal scores, best score first, after a leading zero.
+
+    ``hits`` are the weights of positives or, for the calibration error, weights times what is added up.
+    """
 
     weight: Weights
     hits: Weights
 
     @classmethod
-    def build(cls, score: NDArray[np.float64], label: NDArray[np.bool_], weights: Weights) -> _Ranked:
+    def build(
+        cls, score: NDArray[np.float64], hit: NDArray[np.bool_] | NDArray[np.float64], weights: Weights
+    ) -> _Ranked:
         order = np.argsort(-score, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
         ordered = weights[:, order]
         running = np.cumsum(ordered, axis=1)[:, ends]
-        ordered *= label[order]
+        ordered *= hit[order]
         hits = np.cumsum(ordered, axis=1)[:, ends]
         zeros = np.zeros((len(weights), 1))
         return cls(np.hstack([zeros, running]), np.hstack([zeros, hits]))
@@ -168,11 +176,9 @@ class _Ranked:
 def _calibration_error(
     probability: NDArray[np.float64], label: NDArray[np.float64], weights: Weights
 ) -> Values:
-    order = np.argsort(probability, kind="stable")
-    error = np.zeros(len(weights))
-    for rows in np.array_split(order, min(CALIBRATION_BINS, order.size)):
-        error += np.abs(weights[:, rows] @ (probability[rows] - label[rows]))
-    calibration_error: Values = error / weights.sum(axis=1)
+    gap = _Ranked.build(probability, probability - label, weights)
+    edges = np.array([gap.hits_at(share * gap.total) for share in np.linspace(0, 1, CALIBRATION_BINS + 1)])
+    calibration_error: Values = np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total
     return calibration_error
 
 

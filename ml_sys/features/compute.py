@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ml_sys.data.schema import ACTIONS, MEASURES
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.features.derived import FEATURES, WINDOWS_DAYS, Feature, Usage
 from ml_sys.features.firmographics import (
@@ -28,6 +26,13 @@ from ml_sys.features.firmographics import (
 )
 from ml_sys.features.windows import UsageLog, window_stats
 from ml_sys.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
 
 # Raised whenever the meaning of a feature changes while its name stays.
 FEATURE_CODE_VERSION = 1
@@ -92,18 +97,28 @@ class FeatureSpec:
         Raises
         ------
         SettingsError
-            If ``off`` names a feature or group that does not exist, or leaves nothing.
+            If ``off`` names a feature or group that does not exist or leaves nothing, or two features share a
+            name.
         """
-        known = dict(self._all())
+        everything = list(self._all())
+        known = dict(everything)
+        for name, n in Counter(name for name, _ in everything).items():
+            if n > 1:
+                raise SettingsError("features.extra", name, "is there twice", hint="name each feature once")
         off = set(self.off)
         for name in sorted(off - set(known) - set(known.values())):
             near = nearest(name, [*known, *known.values()])
             raise SettingsError(
-                "features.off", name, "is neither a feature nor a group", hint=f"did you mean {near!r}?" if near else ""
+                "features.off",
+                name,
+                "is neither a feature nor a group",
+                hint=f"did you mean {near!r}?" if near else "",
             )
         on = {name: group for name, group in known.items() if name not in off and group not in off}
         if not on:
-            raise SettingsError("features.off", ", ".join(self.off), "leaves no feature", hint="leave at least one on")
+            raise SettingsError(
+                "features.off", ", ".join(self.off), "leaves no feature", hint="leave at least one on"
+            )
         return on
 
     def names(self) -> list[str]:
@@ -122,7 +137,11 @@ class FeatureSpec:
     def derived(self) -> list[Feature]:
         """Return the registered features of this package and those that ``extra`` names."""
         extra = [_registered(path) for path in self.extra]
-        ours = [entry for entry in FEATURES.values() if entry.function.__module__.startswith(__package__ or "ml_sys")]
+        ours = [
+            entry
+            for entry in FEATURES.values()
+            if entry.function.__module__.startswith(__package__ or "ml_sys")
+        ]
         return ours + extra
 
     def _all(self) -> Iterator[tuple[str, str]]:
@@ -155,8 +174,8 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
     Returns
     -------
     DataFrame of shape (n_companies * n_cutoffs, n_features)
-        Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories object
-        with None for blanks.
+        Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories
+        object with None for blanks.
     """
     names = spec.names()
     parts = [_block(block, cutoffs, spec, names) for block in inputs.usage.blocks()]
@@ -166,7 +185,9 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
         if name in firm:
             columns[name] = np.repeat(firm[name], cutoffs.size)
         else:
-            columns[name] = np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
+            columns[name] = (
+                np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
+            )
     return pd.DataFrame(columns, copy=False)
 
 
@@ -197,5 +218,6 @@ def _registered(path: str) -> Feature:
         if entry.function is function:
             return entry
     raise ResolveError(
-        f"features.extra: {path} is not a registered feature", hint="decorate the function with @feature(group=…)"
+        f"features.extra: {path} is not a registered feature",
+        hint="decorate the function with @feature(group=…)",
     )

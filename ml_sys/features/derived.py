@@ -11,13 +11,17 @@ It sees window columns of one panel and nothing else, so it cannot look past the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_sys.errors import ResolveError
 from ml_sys.features.windows import NEVER, WindowStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Column = NDArray[np.float32]
 
@@ -55,7 +59,7 @@ class Usage:
 
     def most_users(self, days: int, obj: str | None = None) -> Column:
         """Most users in a single week of the window, of one object or of the busiest."""
-        assert self.stats.maxima is not None  # noqa: S101 - features are always computed with maxima
+        assert self.stats.maxima is not None  # noqa: S101 - features are computed with maxima
         block = self.stats.maxima[:, :, self._at(days), len(OBJECTS) :]
         return (block.max(axis=-1) if obj is None else block[..., OBJECTS.index(obj)]).ravel()
 
@@ -68,7 +72,7 @@ class Usage:
         return self.stats.active[:, :, self._at(days)].ravel()
 
     def days_since(self, what: str) -> Column:
-        """Days from the ``first``, ``last`` or ``last_active`` row to the cutoff; ``NEVER_DAYS`` where there is none."""
+        """Days from the ``first``, ``last`` or ``last_active`` row to the cutoff, or ``NEVER_DAYS``."""
         day = getattr(self.stats, what)
         since = self.cutoffs[None, :].astype(np.float64) - day
         return np.where(day == NEVER, NEVER_DAYS, since).astype(np.float32).ravel()
@@ -94,11 +98,24 @@ class Feature:
 FEATURES: dict[str, Feature] = {}
 
 
-def feature(*, group: str, name: str = "") -> Callable[[Callable[[Usage], Column]], Callable[[Usage], Column]]:
-    """Register a function of :class:`Usage` as a feature, under its own name unless ``name`` is given."""
+def feature(
+    *, group: str, name: str = ""
+) -> Callable[[Callable[[Usage], Column]], Callable[[Usage], Column]]:
+    """Register a function of :class:`Usage` as a feature, under its own name unless ``name`` is given.
+
+    Raises
+    ------
+    ResolveError
+        If another module has registered a feature of that name.
+    """
 
     def register(function: Callable[[Usage], Column]) -> Callable[[Usage], Column]:
         entry = Feature(name or function.__name__, group, function)
+        taken = FEATURES.get(entry.name, entry).function.__module__
+        if taken != function.__module__:
+            raise ResolveError(
+                f"feature {entry.name!r} is defined in {taken} already", hint="give it another name"
+            )
         FEATURES[entry.name] = entry
         return function
 
@@ -111,7 +128,7 @@ def ratio(above: Column, below: Column) -> Column:
 
 
 def growth(recent: Column, recent_days: int, longer: Column, longer_days: int) -> Column:
-    """Rate of the recent window over that of the longer one that contains it; 0 where the longer one is empty."""
+    """Rate of a window over that of the longer one that contains it; 0 where the longer one is empty."""
     return ratio(recent, longer) * np.float32(longer_days / recent_days)
 
 
@@ -204,7 +221,8 @@ def actions_growth_28d_91d(usage: Usage) -> Column:
 def actions_week_over_week(usage: Usage) -> Column:
     """Last week's actions minus the week's before, on a log scale."""
     last = usage.actions(7)
-    return np.log1p(last) - np.log1p(usage.actions(14) - last)
+    change: Column = np.log1p(last) - np.log1p(usage.actions(14) - last)
+    return change
 
 
 @feature(group="trend")
@@ -221,14 +239,19 @@ def object_entropy_28d(usage: Usage) -> Column:
 
 @feature(group="breadth")
 def objects_used_28d(usage: Usage) -> Column:
-    """Number of objects with any action in the last four weeks."""
-    return np.sum([usage.actions(28, obj) > 0 for obj in OBJECTS], axis=0, dtype=np.float32)
+    """Objects with any action in the last four weeks."""
+    return _objects_used(usage, 28)
 
 
 @feature(group="breadth")
 def objects_used_91d(usage: Usage) -> Column:
-    """Number of objects with any action in the last thirteen weeks."""
-    return np.sum([usage.actions(91, obj) > 0 for obj in OBJECTS], axis=0, dtype=np.float32)
+    """Objects with any action in the last thirteen weeks."""
+    return _objects_used(usage, 91)
+
+
+def _objects_used(usage: Usage, days: int) -> Column:
+    used: Column = np.sum([usage.actions(days, obj) > 0 for obj in OBJECTS], axis=0, dtype=np.float32)
+    return used
 
 
 def _entropy(parts: Sequence[Column]) -> Column:
@@ -240,15 +263,25 @@ def _entropy(parts: Sequence[Column]) -> Column:
     return out.astype(np.float32)
 
 
+def _actions(days: int) -> Callable[[Usage], Column]:
+    return lambda usage: usage.actions(days)
+
+
+def _users(days: int) -> Callable[[Usage], Column]:
+    return lambda usage: usage.users(days)
+
+
+def _share(obj: str) -> Callable[[Usage], Column]:
+    return lambda usage: ratio(usage.actions(28, obj), usage.actions(28))
+
+
 def _register_families() -> None:
-    """Features that exist once per window or object."""
+    """Register features that exist once per window or object."""
     for days in WINDOWS_DAYS:
-        feature(group="totals", name=f"actions_{days}d")(lambda usage, days=days: usage.actions(days))  # type: ignore[misc]
-        feature(group="users", name=f"users_{days}d")(lambda usage, days=days: usage.users(days))  # type: ignore[misc]
+        feature(group="totals", name=f"actions_{days}d")(_actions(days))
+        feature(group="users", name=f"users_{days}d")(_users(days))
     for obj in OBJECTS:
-        feature(group="breadth", name=f"share_{obj}_28d")(  # type: ignore[misc]
-            lambda usage, obj=obj: ratio(usage.actions(28, obj), usage.actions(28))
-        )
+        feature(group="breadth", name=f"share_{obj}_28d")(_share(obj))
 
 
 _register_families()

@@ -1,18 +1,25 @@
 """What is known of a company apart from its usage: traffic rank, size and industry.
 
-Values are those at the export, not at the cutoff; blanks get filled in for companies after they pay. So a blank
-rank or employee range is left to the encoder to impute, and only an explicit setting makes its missingness a feature.
+Values are those at the export, not at the cutoff; blanks get filled in for companies after they pay. So a
+blank rank or employee range is left to the encoder to impute, and only an explicit setting makes its
+missingness a feature.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from numpy.typing import NDArray
+
+_T = TypeVar("_T")
 
 MISSING = "missing"
 NUMBERS = ("log_rank", "unranked", "employees")
@@ -92,7 +99,9 @@ class Firmographics:
         )
 
 
-def firmographic_columns(firmographics: Firmographics, *, with_missingness: bool) -> dict[str, NDArray[np.generic]]:
+def firmographic_columns(
+    firmographics: Firmographics, *, with_missingness: bool
+) -> dict[str, NDArray[np.generic]]:
     """Turn firmographics into one column per feature.
 
     Parameters
@@ -120,7 +129,9 @@ def firmographic_columns(firmographics: Firmographics, *, with_missingness: bool
     }
     if with_missingness:
         columns["rank_missing"] = np.isnan(rank).astype(np.float32)
-        columns["employees_missing"] = np.array([text is None for text in firmographics.employee_range], np.float32)
+        columns["employees_missing"] = np.array(
+            [text is None for text in firmographics.employee_range], np.float32
+        )
     return columns
 
 
@@ -133,23 +144,26 @@ def normalised_industry(text: str | None) -> str:
 
 
 def _employees(text: str | None) -> float:
-    """Geometric middle of a range such as '11 to 25'; its lower end where the range is open; NaN for other text."""
+    """Geometric middle of a range such as '11 to 25'; its lower end where it is open; NaN for other text."""
     numbers = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]{0,11}", text or "")]
     positive = [n for n in numbers if n > 0]
     return float(np.sqrt(positive[0] * positive[-1])) if positive else float("nan")
 
 
 def _range(text: str | None) -> str | None:
-    return None if text is None else re.sub(r"[^a-z0-9]+", "_", text.casefold().replace(",", "")).strip("_") or None
+    if text is None:
+        return None
+    return re.sub(r"[^a-z0-9]+", "_", text.casefold().replace(",", "")).strip("_") or None
 
 
-def _by_level(texts: NDArray[np.object_], function: object) -> list[object]:
+def _by_level(texts: NDArray[np.object_], function: Callable[[str | None], _T]) -> list[_T]:
     """Apply a function once per distinct text."""
-    known = {text: function(text) for text in set(texts)}  # type: ignore[operator]
+    known = {text: function(text) for text in set(texts)}
     return [known[text] for text in texts]
 
 
-def _texts(column: Iterable[object]) -> NDArray[np.object_]:
-    texts = np.empty(len(column), dtype=object)  # type: ignore[arg-type]
+def _texts(column: Collection[object]) -> NDArray[np.object_]:
+    texts: Any = np.empty(len(column), dtype=object)
     texts[:] = [None if value is None or value is pd.NA or value != value else str(value) for value in column]
-    return texts
+    result: NDArray[np.object_] = texts
+    return result

@@ -1,23 +1,26 @@
 """Panels: which companies are looked at on which cutoffs, and what became of them.
 
-A company that became a customer before a cutoff is not in the panel at it; one that will become a customer later
-is, as an ordinary negative until its window opens.
+A company that became a customer before a cutoff is not in the panel at it; one that will become a customer
+later is, as an ordinary negative until its window opens.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Timeline:
     period_days: int
 
     @classmethod
-    def of(cls, snapshot: Snapshot, *, horizon_days: int, period_days: int, stamp: Literal["start", "end"]) -> Timeline:
+    def of(
+        cls, snapshot: Snapshot, *, horizon_days: int, period_days: int, stamp: Literal["start", "end"]
+    ) -> Timeline:
         """Read a snapshot's timeline.
 
         Raises
@@ -54,7 +59,9 @@ class Timeline:
             If the snapshot holds no usage.
         """
         if not snapshot.usage_stamp.size:
-            raise NotEnoughDataError("the snapshot holds no usage rows", hint="ingest a usage table that has some")
+            raise NotEnoughDataError(
+                "the snapshot holds no usage rows", hint="ingest a usage table that has some"
+            )
         lag = period_days if stamp == "start" else 0
         return cls(
             first_usage=int(snapshot.usage_stamp.min()) + lag,
@@ -77,12 +84,12 @@ class Timeline:
         return day - (day - self.usage_end) % self.period_days
 
     def grid(self, last: int, step_days: int, at_most: int) -> NDArray[np.int32]:
-        """Return up to ``at_most`` cutoffs that end at ``last``, ``step_days`` apart, with usage before each."""
+        """Return up to ``at_most`` cutoffs up to ``last``, ``step_days`` apart, with usage before each."""
         wanted = last - step_days * np.arange(at_most)
         return wanted[wanted > self.first_usage][::-1].astype(np.int32)
 
     def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
-        """Return cutoffs whose label windows have closed by ``before`` (the embargo), whole periods before it."""
+        """Return cutoffs whole periods before ``before`` whose label windows close by it (the embargo)."""
         before = min(before, self.as_of)
         lag = -(-self.horizon_days // self.period_days) * self.period_days
         return self.grid(before - lag, step_days, at_most)
@@ -132,7 +139,11 @@ class Panel:
 
 
 def rolling_panel(
-    inputs: FeatureInputs, closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int, spec: FeatureSpec
+    inputs: FeatureInputs,
+    closed: NDArray[np.int32],
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+    spec: FeatureSpec,
 ) -> Panel:
     """Lay out every company at every cutoff by which it had not closed.
 
@@ -170,22 +181,31 @@ def rolling_panel(
 
 
 def snapshot_panel(
-    inputs: FeatureInputs, closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int, spec: FeatureSpec
+    inputs: FeatureInputs,
+    closed: NDArray[np.int32],
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+    spec: FeatureSpec,
 ) -> Panel:
     """Lay out one row per company: customers just before they closed, the others at matched cutoffs.
 
-    Customers take the last cutoff not after their closing day, if that is within the horizon. The others take the
-    customers' cutoffs in turn, so that both are seen in the same seasons. Which of the others takes which depends
-    on what the companies look like, not on their ids.
+    Customers take the last cutoff not after their closing day, if that is within the horizon. The others take
+    the customers' cutoffs in turn, so that both are seen in the same seasons. Which of the others takes which
+    depends on what the companies look like, not on their ids.
     """
     panel = canonical(rolling_panel(inputs, closed, cutoffs, horizon_days, spec))
     positive = np.flatnonzero(panel.label)
-    last = {int(panel.company[row]): int(row) for row in positive[np.argsort(panel.cutoff[positive], kind="stable")]}
+    last = {
+        int(panel.company[row]): int(row)
+        for row in positive[np.argsort(panel.cutoff[positive], kind="stable")]
+    }
     chosen = sorted(last.values())
     seasons = np.sort(panel.cutoff[chosen])
     ever = np.zeros(inputs.usage.n_companies, dtype=bool)
     ever[panel.company[positive]] = True
-    by_key = {(int(c), int(t)): row for row, (c, t) in enumerate(zip(panel.company, panel.cutoff, strict=True))}
+    by_key = {
+        (int(c), int(t)): row for row, (c, t) in enumerate(zip(panel.company, panel.cutoff, strict=True))
+    }
     order = list(dict.fromkeys(int(c) for c in panel.company if not ever[c]))
     for number, company in enumerate(order):
         row = by_key.get((company, int(seasons[number % seasons.size]))) if seasons.size else None
@@ -206,7 +226,9 @@ def canonical(panel: Panel) -> Panel:
 
 def row_digests(panel: Panel) -> NDArray[np.uint64]:
     """Return a 64-bit digest of each row's features."""
-    return pd.util.hash_pandas_object(panel.features, index=False).to_numpy(dtype=np.uint64)
+    digests: Any = pd.util.hash_pandas_object(panel.features, index=False).to_numpy(dtype=np.uint64)
+    result: NDArray[np.uint64] = digests
+    return result
 
 
 def company_digests(panel: Panel, content: NDArray[np.uint64]) -> NDArray[np.uint64]:

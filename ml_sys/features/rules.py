@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_sys.features.windows import UsageLog, window_stats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RULE_DAYS = 30
 MOST_ACTIONS = f"most actions in {RULE_DAYS} days"

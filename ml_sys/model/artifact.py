@@ -1,17 +1,16 @@
 """A model version on disk: written once, verified before a byte of it is parsed, never a pickle.
 
-A version's folder holds the fitted Pipeline (skops), XGBoost's own booster file, what the scorer needs beside it, the
-holdout it is judged on, its metrics, settings and card, and a manifest with the SHA-256 of each of them.
+A version's folder holds the fitted Pipeline (skops), XGBoost's own booster file, what the scorer needs beside
+it, the holdout it is judged on, its metrics, settings and card, and a manifest with the SHA-256 of each of
+them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import skops.io
@@ -23,6 +22,10 @@ from ml_sys.model.calibration import Calibrator
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
 METRICS, HOLDOUT, SETTINGS, CARD, MANIFEST = (
     "metrics.json",
@@ -32,7 +35,8 @@ METRICS, HOLDOUT, SETTINGS, CARD, MANIFEST = (
     "manifest.json",
 )
 FORMAT = 1
-# Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the file.
+# Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
+# file.
 TRUSTED_TYPES = (
     "imblearn.pipeline.Pipeline",
     "ml_sys.model.encoder.FrameEncoder",
@@ -95,7 +99,7 @@ def write_artifact(
     if unknown:
         raise ArtifactError(
             f"the fitted Pipeline holds {', '.join(sorted(unknown))}, which would not be loaded again",
-            hint="use another estimator, or add the type to TRUSTED_TYPES in ml_sys.model.artifact after reviewing it",
+            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in artifact.py",
         )
     estimator = model.pipeline["model"]
     if hasattr(estimator, "get_booster"):
@@ -179,10 +183,10 @@ def load_model(folder: Path) -> FittedModel:
     if unknown:
         raise ArtifactError(f"{folder / PIPELINE}: holds untrusted types: {', '.join(sorted(unknown))}")
     scorer = json.loads(contents[SCORER])
-    features = scorer["features"]
-    spec = FeatureSpec(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in features.items()}
-    )
+    features: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in scorer["features"].items()
+    }
+    spec = FeatureSpec(**features)
     if spec.schema_hash() != read_manifest(folder)["feature_schema"]["hash"]:
         raise ArtifactError(
             f"{folder}: was trained on features that this version of mlsys does not produce",
@@ -203,7 +207,8 @@ def load_model(folder: Path) -> FittedModel:
 def read_holdout(folder: Path) -> tuple[Panel, pd.DataFrame]:
     """Read the rows that a version is judged on, and their ids and stored probabilities."""
     frame = pd.read_parquet(folder / HOLDOUT)
-    features = frame[[name for name in frame if name.startswith(_FEATURE_PREFIX)]]
+    names = [str(name) for name in frame.columns]
+    features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
     features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
     panel = Panel(
         features=features,
@@ -213,7 +218,7 @@ def read_holdout(folder: Path) -> tuple[Panel, pd.DataFrame]:
         seen=frame["seen"].to_numpy(),
         rules={
             name.removeprefix(_RULE_PREFIX): frame[name].to_numpy()
-            for name in frame
+            for name in names
             if name.startswith(_RULE_PREFIX)
         },
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CalibrationMethod = Literal["sigmoid", "isotonic", "none"]
 # Scores of exactly 0 or 1 have no log-odds; float32 cannot tell these bounds from them.
 _EPSILON = 1e-7
-# Where scores carry no signal the fitted slope may come out negative; ranking is never turned round by calibration.
+# Where scores carry no signal the fitted slope may come out negative; ranking is never turned round by
+# calibration.
 _LEAST_SLOPE = 1e-3
 
 
@@ -24,7 +27,8 @@ class Calibrator:
     Attributes
     ----------
     method : {"sigmoid", "isotonic", "none"}
-        Sigmoid is a straight line on the log-odds of the score, isotonic a rising step function with linear joins.
+        Sigmoid is a straight line on the log-odds of the score, isotonic a rising step function with linear
+        joins.
     slope, intercept : float
         Of the line.
     knots, values : tuple of float
@@ -41,9 +45,10 @@ class Calibrator:
         """Map scores of shape (n,) in [0, 1] to probabilities, float64."""
         scores = np.asarray(scores, dtype=np.float64)
         if self.method == "none":
-            return scores
+            return np.array(scores)
         if self.method == "isotonic":
-            return np.interp(scores, self.knots, self.values)
+            joined: NDArray[np.float64] = np.interp(scores, self.knots, self.values)
+            return joined
         probability: NDArray[np.float64] = 1 / (1 + np.exp(-(self.slope * log_odds(scores) + self.intercept)))
         return probability
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 OTHER = "other"
 
@@ -17,10 +20,10 @@ OTHER = "other"
 class FrameEncoder(TransformerMixin, BaseEstimator):
     """Impute and scale numbers, code categories.
 
-    Numbers go on a signed log scale and then on a robust one, as SMOTENC's neighbours measure distances; trees do
-    not mind. A blank number or category takes the median or the most frequent level of the training rows.
-    Categories become codes by falling frequency; levels that are rare or were never seen share the last code,
-    ``"other"``, so that a new level neither fails nor gets a code of its own.
+    Numbers go on a signed log scale and then on a robust one, as SMOTENC's neighbours measure distances;
+    trees do not mind. A blank number or category takes the median or the most frequent level of the training
+    rows. Categories become codes by falling frequency; levels that are rare or were never seen share the last
+    code, ``"other"``, so that a new level neither fails nor gets a code of its own.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         self.categories = categories
         self.min_level_share = min_level_share
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> FrameEncoder:
+    def fit(self, X: pd.DataFrame, y: Any = None) -> FrameEncoder:  # noqa: ARG002 - scikit-learn's signature
         """Learn imputed values, scales and levels from training rows."""
         raw = X[list(self.numbers)].to_numpy(dtype=np.float64)
         self.medians_ = np.array([_median(column) for column in raw.T])
@@ -78,7 +81,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             out[:, len(self.numbers) + at] = [known[text] for text in column]
         return out
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002 - as above
         """Return the names of the encoded columns."""
         return np.array([*self.numbers, *self.categories], dtype=object)
 
@@ -97,7 +100,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
 
 
 def _is_blank(value: object) -> bool:
-    return value is None or value != value  # noqa: PLR0124 - NaN is the value that differs from itself
+    return value is None or value != value
 
 
 def _median(column: NDArray[np.float64]) -> float:

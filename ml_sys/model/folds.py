@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.panel import Panel, company_digests, row_digests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
@@ -36,7 +40,7 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
         If fewer than two companies convert.
     """
     positives = np.unique(panel.company[panel.label])
-    if positives.size < 2:  # noqa: PLR2004 - one to learn from, one to check on
+    if positives.size < 2:
         raise NotEnoughDataError(
             f"{positives.size} companies convert within the training cutoffs; at least 2 are needed",
             hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import SettingsError
-from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
-from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
 OFF = "passthrough"
 
@@ -97,7 +100,7 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
             raise SettingsError(
                 "settings", "model.params", f"{path}: {error}", hint="see its documentation"
             ) from error
-    if not hasattr(estimator, "fit") or not hasattr(made, "predict_proba"):
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
         raise SettingsError(
             "settings", "model.estimator", f"{path} is no classifier that gives probabilities", hint=""
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +20,9 @@ log = logging.getLogger(__name__)
 class AdaptiveSMOTENC(BaseEstimator):
     """Draw synthetic minority rows until they stand in the wanted ratio to the majority.
 
-    Neighbours are ``min(k_neighbors, minority - 1)``. Without categorical columns SMOTE takes over, without numeric
-    ones SMOTEN; with fewer than two minority rows, or where the ratio is reached already, rows stay as they are. What
-    was done instead of SMOTENC is logged.
+    Neighbours are ``min(k_neighbors, minority - 1)``. Without categorical columns SMOTE takes over, without
+    numeric ones SMOTEN; with fewer than two minority rows, or where the ratio is reached already, rows stay
+    as they are. What was done instead of SMOTENC is logged.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ class AdaptiveSMOTENC(BaseEstimator):
                 majority,
             )
             return None
-        if minority < 2:  # noqa: PLR2004 - a neighbour is needed
+        if minority < 2:
             log.warning("no resampling: %d positive rows have no neighbours to draw between", minority)
             return None
         common = {

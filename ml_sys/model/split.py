@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
 from ml_sys.features.panel import Panel, Timeline, build_panel
 from ml_sys.model.folds import keyed_share
-from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,6 @@ def _some(cutoffs: NDArray[np.int32], what: str) -> NDArray[np.int32]:
     if not cutoffs.size:
         raise NotEnoughDataError(
             f"the data hold no {what} cutoff: usage before it, and its label window closed in time",
-            hint="ingest a longer history, or lower split.holdout_cutoffs, panel.step_days or label.horizon_days",
+            hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",
         )
     return cutoffs

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from ml_sys.settings import ThresholdSettings
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.settings import ThresholdSettings
 
 TIERS = ("A", "B", "C")
 

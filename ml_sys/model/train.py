@@ -1,31 +1,35 @@
-"""Fits the one Pipeline, its number of trees, its calibration, its threshold and its tiers on training rows alone.
+"""Fits the one Pipeline, its number of trees, calibration, threshold and tiers on training rows alone.
 
-The validation slice is the training part itself, by company folds: each row is scored by a Pipeline that has not
-seen its company. These scores decide when trees stop, how scores become probabilities and where the threshold lies;
-the Pipeline that is kept is then fitted to all training rows. With a few dozen conversions to learn from, a slice that
-no model learns from would cost more than it shows.
+The validation slice is the training part itself, by company folds: each row is scored by a Pipeline that has
+not seen its company. These scores decide when trees stop, how scores become probabilities and where the
+threshold lies; the Pipeline that is kept is then fitted to all training rows. With a few dozen conversions to
+learn from, a slice that no model learns from would cost more than it shows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from imblearn.pipeline import Pipeline
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.panel import Panel
 from ml_sys.model.calibration import Calibrator, fit_calibrator
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import OFF, build_pipeline, stops_early
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
-from ml_sys.settings import Settings
 
-# Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop by.
+if TYPE_CHECKING:
+    import pandas as pd
+    from imblearn.pipeline import Pipeline
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.settings import Settings
+
+# Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop
+# by.
 STOPPING_METRIC = "logloss"
 
 
@@ -109,8 +113,8 @@ def fit_model(
     panel : Panel
         Training rows in canonical order.
     validation : Panel
-        Every row of the training companies and cutoffs: ``panel`` itself, or the rolling panel where ``panel`` holds
-        one row per company. Each is scored by a Pipeline fitted to other companies.
+        Every row of the training companies and cutoffs: ``panel`` itself, or the rolling panel where
+        ``panel`` holds one row per company. Each is scored by a Pipeline fitted to other companies.
     spec : FeatureSpec
         The features of ``panel``.
     settings : Settings
@@ -171,7 +175,7 @@ def raw_scores(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64
 def _validation_scores(
     pipeline: Pipeline, panel: Panel, validation: Panel, settings: Settings
 ) -> tuple[NDArray[np.float64], int | None]:
-    """Score every validation row by a Pipeline fitted to other companies; choose the number of trees on the way."""
+    """Score every validation row by a Pipeline fitted to other companies, and choose the number of trees."""
     fold = company_folds(validation, settings.split.validation_folds, settings.seed)
     early = stops_early(settings.model.estimator)
     fitted: list[tuple[Panel, NDArray[np.bool_], Any]] = []
@@ -194,7 +198,7 @@ def _validation_scores(
 
 
 def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: int) -> None:
-    """Fit step by step: XGBoost has to see the other companies, encoded but not resampled, to know when to stop."""
+    """Fit step by step: XGBoost sees the other companies, encoded but not resampled, to know when to stop."""
     target = inside.label.astype(np.int64)
     encoded = pipeline["encode"].fit_transform(inside.features, target)
     if pipeline["resample"] != OFF:
@@ -213,7 +217,8 @@ def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: 
 def _resampled_odds(target: NDArray[np.int64], watched: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weigh validation rows so that they are as often positive as the rows the trees see.
 
-    Otherwise the log loss of a resampled fit measures how far its base rate is off, not how well it tells rows apart.
+    Otherwise the log loss of a resampled fit measures how far its base rate is off, not how well it tells
+    rows apart.
     """
     odds = [y.sum() / max((y == 0).sum(), 1) for y in (target, watched)]
     return np.where(watched == 1, odds[0] / odds[1] if odds[1] else 1.0, 1.0)

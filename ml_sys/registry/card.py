@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate
 from ml_sys.evaluation.holdout import MODEL, Evaluation
-from ml_sys.features.compute import FeatureSpec
-from ml_sys.model.train import FitReport
-from ml_sys.registry.store import Entry
+
+if TYPE_CHECKING:
+    from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.model.train import FitReport
+    from ml_sys.registry.store import Entry
 
 _SHOWN = (
-    "average_precision", "roc_auc", "precision_at_10", "precision_at_50", "recall_top_decile", "lift_top_decile",
-    "brier", "calibration_error",
+    "average_precision", "roc_auc", "precision_at_10", "precision_at_50", "recall_top_decile",
+    "lift_top_decile", "brier", "calibration_error",
 )  # fmt: skip
 
 

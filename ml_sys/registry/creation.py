@@ -7,16 +7,13 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from importlib.metadata import version as package_version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tomlkit
 
 from ml_sys.configuration import effective
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import ArtifactError
 from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.model.artifact import (
@@ -34,6 +31,12 @@ from ml_sys.registry.card import write_card
 from ml_sys.registry.store import Entry, Index, Registry, latest
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from ml_sys.data.snapshot import Snapshot
 
 HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
 _PACKAGES = ("ml-sys", "imbalanced-learn", "numpy", "pandas", "scikit-learn", "scipy", "skops", "xgboost-cpu")
@@ -69,7 +72,7 @@ def train_version(
     now: datetime,
     version: str | None = None,
     message: str = "",
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train, judge and register a version.
 
@@ -169,7 +172,7 @@ def train_version(
 
 @dataclass(frozen=True)
 class Reevaluation:
-    """A version judged again on its own holdout: the metrics, and whether they are the stored ones to the last bit."""
+    """A version judged again on its own holdout, and whether its metrics are the stored ones exactly."""
 
     version: str
     evaluation: Evaluation
@@ -231,11 +234,16 @@ def _parent(registry: Registry, parent: str | None) -> tuple[dict[str, Any] | No
 def _git_state() -> dict[str, Any]:
     """Return the commit that the working folder is on and whether it is dirty; empty outside a repository."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - git is found on the user's PATH
-        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
+        commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+    return {"commit": commit, "dirty": bool(status)}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+    return done.stdout.strip()
 
 
 def _date(day: int | np.integer[Any]) -> str:

@@ -1,24 +1,26 @@
 """The registry: which model versions exist, and which one is in production.
 
-``registry.json`` is the readable index and the only place the production pointer lives. It is replaced as a whole,
-under a file lock, by one rename; a version's folder appears by one rename and never changes.
+``registry.json`` is the readable index and the only place the production pointer lives. It is replaced as a
+whole, under a file lock, by one rename; a version's folder appears by one rename and never changes.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
+from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
 from ml_sys.errors import ArtifactError, nearest
 from ml_sys.model.artifact import read_manifest, verified_bytes
-from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 Status = Literal["candidate", "production", "archived"]
 INDEX, LOCK, MODELS = "registry.json", "registry.lock", "models"

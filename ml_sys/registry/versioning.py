@@ -1,16 +1,18 @@
 """Semantic versions of models, derived from what changed.
 
-Feature schema, label or horizon → major; estimator, parameters, resampling or calibration → minor; only data or seed →
-patch.
+Feature schema, label or horizon → major; estimator, parameters, resampling or calibration → minor; only data
+or seed → patch.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 FIRST = "1.0.0"
 _PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")

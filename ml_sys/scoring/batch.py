@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import ACTIONS, NONCUSTOMERS, USAGE
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
-from ml_sys.model.train import FittedModel
-from ml_sys.scoring.prospects import Companies, Ready, UsageRows
 from ml_sys.scoring.ranking import ranked_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml_sys.data.quarantine import Quarantine
+    from ml_sys.model.train import FittedModel
+    from ml_sys.scoring.prospects import Companies, Ready, UsageRows
 
 _SHOWN_LEVELS = 3
 
@@ -104,7 +107,9 @@ def score_companies(
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
     if is_customer.any():
-        notes.append(f"{is_customer.sum():,} companies were customers before {_date(cutoff)} and are left out")
+        notes.append(
+            f"{is_customer.sum():,} companies were customers before {_date(cutoff)} and are left out"
+        )
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
     features = features.take(keep).reset_index(drop=True)
@@ -126,7 +131,7 @@ def _list(
         if levels:
             shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
             warnings.append(
-                f"{category}: {sum(levels.values()):,} rows have a value the model gives no weight of its own "
+                f"{category}: {sum(levels.values()):,} rows have a value that was rare or unseen in training "
                 f"({len(levels)} values: {shown})"
             )
     parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +14,19 @@ from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.rows import BadRow, RawTable, Rows
 from ml_sys.data.schema import CUSTOMERS, FIELDS, MEASURES, NONCUSTOMERS, USAGE, column_names
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import join, of_companies, one_per_stamp
 from ml_sys.data.validate import check
 from ml_sys.data.values import DAY_MICROSECONDS, Fault, amounts, free_texts, ids
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
-from ml_sys.features.compute import FeatureSpec
-from ml_sys.settings import SchemaSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.settings import SchemaSettings
 
 DUPLICATE = "duplicate id"
 
@@ -89,8 +92,8 @@ class UsageRows:
 def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Companies | Ready:
     """Read a file of prospects.
 
-    A file that has every feature column of the model is taken as ready; any other one must have the columns of
-    noncustomers.
+    A file that has every feature column of the model is taken as ready; any other one must have the columns
+    of noncustomers.
 
     Parameters
     ----------
@@ -203,7 +206,10 @@ def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) 
     quarantine.add(
         NONCUSTOMERS,
         opened.where,
-        [BadRow(int(line), DUPLICATE, str(name)) for line, name in zip(frame["line"][again], frame["id"][again], strict=True)],
+        [
+            BadRow(int(line), DUPLICATE, str(name))
+            for line, name in zip(frame["line"][again], frame["id"][again], strict=True)
+        ],
     )
     frame = frame[~again].reset_index(drop=True)
     if frame.empty:

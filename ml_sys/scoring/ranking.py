@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ml_sys.model.train import FittedModel
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ml_sys.model.train import FittedModel
 
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
 # A cell that begins with one of these is run as a formula by spreadsheets.
@@ -20,7 +24,7 @@ _STOPS = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Stop:
-    """Calling the first ``calls`` of a list: conversions expected there, and those that stopping there leaves."""
+    """Calling the first ``calls`` of a list: conversions expected, and those that stopping there leaves."""
 
     calls: int
     expected: float
@@ -62,7 +66,7 @@ def ranked_list(
     version: str,
     cutoff: str,
 ) -> pd.DataFrame:
-    """Rank prospects by probability, best first; equal probabilities share no rank but keep the input's order.
+    """Rank prospects by probability, best first; equal probabilities keep the input's order.
 
     Parameters
     ----------
@@ -96,8 +100,8 @@ def ranked_list(
 def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: float) -> CapacityPlan:
     """Say what calling the first ``capacity`` companies of a list is expected to bring.
 
-    Conversions are a sum of independent events with the list's probabilities, so the bounds are exact for a list
-    whose probabilities hold; they know nothing of errors in the probabilities themselves.
+    Conversions are a sum of independent events with the list's probabilities, so the bounds are exact for a
+    list whose probabilities hold; they know nothing of errors in the probabilities themselves.
 
     Parameters
     ----------
@@ -109,7 +113,8 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
 
     References
     ----------
-    Wang, "On the number of successes in independent trials", Statistica Sinica 3 (1993), for the distribution.
+    Wang, "On the number of successes in independent trials", Statistica Sinica 3 (1993), for the
+    distribution.
     """
     top = probability[:capacity]
     cumulative = np.cumsum(distribution(top))

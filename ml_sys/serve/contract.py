@@ -34,7 +34,7 @@ UsageRow: type[BaseModel] = create_model(  # type: ignore[call-overload]
     __base__=_Strict,
     __doc__="Usage of one period.",
     when_timestamp=(datetime, Field(description="Stamp of the period, UTC.")),
-    **{measure: (Count, 0) for measure in MEASURES},
+    **dict.fromkeys(MEASURES, (Count, 0)),
 )
 
 
@@ -50,7 +50,7 @@ class RawCompany(_Strict):
     unranked: bool = Field(False, description="The site is known to have no rank.")
     employee_range: Name | None = Field(None, examples=["11 to 25"])
     industry: Name | None = Field(None, examples=["COMPUTER_SOFTWARE"])
-    usage: list[UsageRow] = Field(  # type: ignore[valid-type]
+    usage: list[UsageRow] = Field(
         default_factory=list,
         max_length=_MAX_ROWS,
         examples=[[{"when_timestamp": "2020-05-25", "actions_crm_contacts": 14, "users_crm_contacts": 2}]],
@@ -70,7 +70,7 @@ class Prediction(BaseModel):
 
 
 def request_type(spec: FeatureSpec) -> Any:
-    """Return the type of a request: flat features of this model, or a raw company (known by its ``as_of``)."""
+    """Return the type of a request: flat features of this model, or a raw company, known by its ``as_of``."""
     categories = set(spec.categories())
     fields = {name: (Name | None if name in categories else float | None, None) for name in spec.names()}
     flat = create_model(  # type: ignore[call-overload]
@@ -81,7 +81,8 @@ def request_type(spec: FeatureSpec) -> Any:
     )
 
     def kind(body: Any) -> str:
-        return "raw" if isinstance(body, RawCompany) or isinstance(body, dict) and "as_of" in body else "flat"
+        raw = isinstance(body, RawCompany) or (isinstance(body, dict) and "as_of" in body)
+        return "raw" if raw else "flat"
 
     return Annotated[Annotated[RawCompany, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
 

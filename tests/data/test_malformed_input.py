@@ -120,7 +120,8 @@ REFUSED: dict[str, tuple[str, bytes, type[InputError], str]] = {
     ),
 }
 
-# What is read of noncustomers, and what must be in quarantine: line and reason. Ids of good rows are n1 and n2.
+# What is read of noncustomers, and what must be in quarantine: line and reason. Ids of good rows are n1 and
+# n2.
 ACCEPTED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     "BOM": (b"\xef\xbb\xbf" + PLAIN, []),
     "CRLF": (PLAIN.replace(b"\n", b"\r\n"), []),
@@ -288,13 +289,10 @@ def test_any_bytes_at_all_end_in_a_clear_error_or_rows(
         assert str(path) in error.message
 
 
-READ_LONG_LINE = """
-import resource, sys
-from pathlib import Path
-from ml_sys.data.delimited import open_csv
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-bad = [row for part in open_csv(Path(sys.argv[1]), {"id": "id", "x": "x"}).parts for row in part().bad]
-print(len(bad), bad[0].line, bad[0].reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, sep=";")
+READ_LONG_LINE = """ import resource, sys from pathlib import Path from ml_sys.data.delimited import open_csv
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss bad = [row for part in open_csv(Path(sys.argv[1]),
+{"id": "id", "x": "x"}).parts for row in part().bad] print(len(bad), bad[0].line, bad[0].reason,
+resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, sep=";")
 """
 
 

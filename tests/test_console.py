@@ -1,0 +1,72 @@
+"""Results go to stdout, everything else to stderr; nothing moves where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from ml_sys import console
+from ml_sys.errors import InputError
+
+
+def test_results_go_to_stdout_and_everything_else_to_stderr(capsys):
+    console.line("a result")
+    console.note("a note")
+    console.warn("a warning")
+    console.error(InputError("what is wrong", hint="what to do"))
+    out, err = capsys.readouterr()
+    assert out == "a result\n"
+    assert err == "a note\nwarning: a warning\nerror: what is wrong\n  what to do\n"
+
+
+def test_an_error_without_a_hint_is_one_line(capsys):
+    console.error(InputError("what is wrong"))
+    assert capsys.readouterr().err == "error: what is wrong\n"
+
+
+@pytest.mark.parametrize("text", ["[bold]not markup[/]", "customers[id]", ":smile:", "100 % of 1,000 at 1e-5"])
+def test_what_looks_like_markup_is_printed_as_it_is(capsys, text):
+    console.line(text)
+    console.warn(text)
+    console.table("title", ("column",), [(text,)])
+    console.error(InputError(text, hint=text))
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{text}\n")
+    assert out.count(text) == 2
+    assert err == f"warning: {text}\nerror: {text}\n  {text}\n"
+
+
+def test_a_long_line_is_not_broken(capsys):
+    text = "x" * 500 + " " + "y" * 500
+    console.line(text)
+    console.note(text)
+    assert list(capsys.readouterr()) == [text + "\n"] * 2
+
+
+def test_a_table_shows_every_cell_and_a_dash_for_none(capsys):
+    console.table("Ranked", ("id", "n"), [("a", 1), ("b", None)], caption="two rows")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "Ranked"
+    assert [line.split("│")[1:3] for line in lines if "│" in line] == [[" a  ", " 1 "], [" b  ", " – "]]
+    assert lines[-1].strip() == "two rows"
+
+
+def test_json_is_what_a_parser_reads_back_whatever_it_holds(capsys):
+    content = {"rate": 0.1, "long": "z" * 1000, "umlaut": "ü [bold]", "none": None, "list": [1, 2]}
+    console.plain_json(content)
+    assert json.loads(capsys.readouterr().out) == content
+
+
+def test_a_number_that_json_does_not_know_is_never_printed():
+    with pytest.raises(ValueError, match="JSON"):
+        console.plain_json({"rate": math.nan})
+
+
+def test_progress_prints_nothing_where_there_is_no_terminal(capsys):
+    with console.steps() as on_step:
+        on_step("reading")
+    with console.counting("rows", 10) as on_progress:
+        on_progress(5)
+    assert capsys.readouterr() == ("", "")
