@@ -22,9 +22,19 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	$(BIN)/mlsys ingest --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
 	  --usage demo/data/usage_actions.csv
 	$(BIN)/mlsys train
-	$(BIN)/mlsys evaluate
+	$(BIN)/mlsys evaluate --truth demo/data/truth.csv
 	$(BIN)/mlsys promote 1.0.0
-	$(BIN)/mlsys score demo/data/noncustomers.csv
+	$(BIN)/mlsys score demo/data/noncustomers.csv --out demo/prospects.csv --top 20 --capacity 50
+	@echo
+	@echo "Files written:"
+	@find demo -type f ! -name '*.lock' | sort | sed 's/^/  /'
+	@echo
+	@echo "Next, in this folder:"
+	@echo "  export MLSYS_ARTIFACTS_DIR=demo/artifacts PATH=\"\$$PWD/$(BIN):\$$PATH\""
+	@echo "  mlsys models                                  what there is and how good it is"
+	@echo "  mlsys evaluate --backtest --every-days 56     the same on past dates"
+	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
+	@echo "  mlsys ingest --help                           begin with your own three tables"
 
 test: lint types ## Run all checks: lint, types, and every test with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term

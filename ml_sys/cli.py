@@ -22,7 +22,9 @@ from ml_sys.errors import ExitCode, MlsysError, UsageError
 if TYPE_CHECKING:
     from ml_sys.configuration import Configuration
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.evaluation.backtest import Backtest
     from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +212,9 @@ def evaluate(
     ] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last cutoff, inclusive.")] = None,
     every_days: Annotated[int, typer.Option(min=1, help="Days between cutoffs of the backtest.")] = 28,
+    truth: Annotated[
+        Path | None, typer.Option(help="truth.csv of a sample: say how close the model comes to it.")
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write the backtest's predictions to this CSV.")
     ] = None,
@@ -219,40 +224,33 @@ def evaluate(
     from ml_sys import console, listing, views
 
     settings = ctx.obj.load(seed=seed).settings
-    if not backtest:
-        if first or last or predictions:
-            raise UsageError("--from, --to and --predictions belong to a backtest", hint="add --backtest")
-        from ml_sys.registry.creation import evaluate_version
-
-        registry = _registry(settings.artifacts_dir)
-        result = evaluate_version(registry, registry.resolve(version))
-        if ctx.obj.as_json:
-            console.plain_json(views.reevaluated_plain(result))
-        else:
-            views.reevaluated(result, settings.bootstrap.confidence)
-        if not result.identical:
-            raise typer.Exit(ExitCode.FAILED)
-        return
-    if version is not None:
-        raise UsageError(
-            "a backtest retrains with the settings, not with a version", hint="leave the version out"
-        )
-    from ml_sys.evaluation import backtest as backtests
-    from ml_sys.model.split import Source
-    from ml_sys.model.train import spec_from
-
-    source = Source.of(_snapshot(settings.artifacts_dir), settings)
-    cutoffs = backtests.backtest_cutoffs(source, _day(first, "--from"), _day(last, "--to"), every_days)
-    with console.counting("cutoffs", len(cutoffs)) as on_progress:
-        judged = backtests.backtest(source, cutoffs, spec_from(settings), settings, on_progress)
-    if predictions is not None:
-        listing.write_table(judged.predictions, predictions)
-    if ctx.obj.as_json:
-        console.plain_json(views.backtest_plain(judged))
-    else:
-        views.backtest(judged)
+    if backtest:
+        if version is not None or truth is not None:
+            raise UsageError(
+                "a backtest retrains with the settings, not with a version",
+                hint="leave VERSION and --truth out",
+            )
+        days = _day(first, "--from"), _day(last, "--to")
+        judged = _backtest(settings, *days, every_days)
         if predictions is not None:
-            console.line(f"Written: {predictions} ({len(judged.predictions):,} rows)")
+            listing.write_table(judged.predictions, predictions)
+        if ctx.obj.as_json:
+            console.plain_json(views.backtest_plain(judged))
+        else:
+            views.backtest(judged, predictions)
+        return
+    if first or last or predictions:
+        raise UsageError("--from, --to and --predictions belong to a backtest", hint="add --backtest")
+    from ml_sys.registry.creation import evaluate_version
+
+    registry = _registry(settings.artifacts_dir)
+    result = evaluate_version(registry, registry.resolve(version), truth)
+    if ctx.obj.as_json:
+        console.plain_json(views.reevaluated_plain(result))
+    else:
+        views.reevaluated(result, settings.bootstrap.confidence)
+    if not result.identical:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -437,6 +435,18 @@ def _snapshot(artifacts_dir: Path) -> Snapshot:
     from ml_sys.data import snapshot
 
     return snapshot.latest(artifacts_dir)
+
+
+def _backtest(settings: Settings, first: int | None, last: int | None, every_days: int) -> Backtest:
+    from ml_sys import console
+    from ml_sys.evaluation import backtest as backtests
+    from ml_sys.model.split import Source
+    from ml_sys.model.train import spec_from
+
+    source = Source.of(_snapshot(settings.artifacts_dir), settings)
+    cutoffs = backtests.backtest_cutoffs(source, first, last, every_days)
+    with console.counting("cutoffs", len(cutoffs)) as on_progress:
+        return backtests.backtest(source, cutoffs, spec_from(settings), settings, on_progress)
 
 
 def _now() -> datetime:

@@ -42,12 +42,16 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1, caption: str = ""
 ) -> None:
     """Print a table; the first ``left`` columns are texts, the others numbers."""
-    grid = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
+    grid = Table()
     for at, name in enumerate(columns):
         grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
     for row in rows:
         grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
-    stdout().print(grid)
+    console = stdout()
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(grid)
+    if caption:
+        console.print(Text(caption, style="dim"), soft_wrap=True)
 
 
 def line(text: str = "") -> None:

@@ -16,6 +16,7 @@ from ml_sys.evaluation.holdout import MODEL, RANDOM, Evaluation, to_plain
 if TYPE_CHECKING:
     from ml_sys.data.report import IngestReport
     from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.evaluation.truth import Closeness
     from ml_sys.registry.creation import Reevaluation, Trained
     from ml_sys.registry.store import Entry, Index
     from ml_sys.scoring.batch import ScoredList
@@ -222,6 +223,8 @@ def evaluation(judged: Evaluation, confidence: float) -> None:
 def reevaluated(result: Reevaluation, confidence: float) -> None:
     """Show a version judged again."""
     evaluation(result.evaluation, confidence)
+    if result.closeness is not None:
+        closeness(result.closeness)
     if result.identical:
         console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
     else:
@@ -229,6 +232,21 @@ def reevaluated(result: Reevaluation, confidence: float) -> None:
             f"Version {result.version}: {len(result.differing)} stored metrics differ: "
             + ", ".join(result.differing[:5])
         )
+
+
+def closeness(found: Closeness) -> None:
+    """Show how close a model comes to the best reachable ranking."""
+    rows = [
+        (_spoken(name), _number(found.model[name], digits), _number(found.truth[name], digits))
+        for name, digits in _RANKING
+    ]
+    console.table(
+        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision",
+        ("metric", "model", "truth"),
+        rows,
+        caption=f"{found.rows:,} holdout rows, {found.positives} conversions; the truth knows each company's "
+        f"hazard, not its outcome; rank correlation with it {found.correlation:.2f}",
+    )
 
 
 def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
@@ -239,11 +257,12 @@ def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
         "differing": list(result.differing),
         "holdout": result.holdout,
         "metrics": to_plain(result.evaluation),
+        "truth": None if result.closeness is None else _plain(result.closeness),
     }
 
 
-def backtest(result: Backtest) -> None:
-    """Show a backtest: for each population the cutoffs, their mean and their spread, for every ranker."""
+def backtest(result: Backtest, predictions: Path | None = None) -> None:
+    """Show a backtest, and where its predictions were written: for each population the cutoffs, their mean and their spread, for every ranker."""
     for population in result.mean:
         rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
         columns = ["cutoff", "prospects", "conversions"]

@@ -16,6 +16,7 @@ import tomlkit
 from ml_sys.configuration import effective
 from ml_sys.errors import ArtifactError
 from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, from_plain, to_plain
+from ml_sys.evaluation.truth import Closeness, compare_with_truth
 from ml_sys.model.artifact import (
     METRICS,
     SETTINGS,
@@ -179,10 +180,18 @@ class Reevaluation:
     holdout: dict[str, Any]
     identical: bool
     differing: tuple[str, ...]
+    closeness: Closeness | None
 
 
-def evaluate_version(registry: Registry, version: str) -> Reevaluation:
-    """Score a version's holdout again and compare with what was stored.
+def evaluate_version(registry: Registry, version: str, truth: Path | None = None) -> Reevaluation:
+    """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    truth : Path, optional
+        The ``truth.csv`` of a generated sample.
 
     Raises
     ------
@@ -194,17 +203,21 @@ def evaluate_version(registry: Registry, version: str) -> Reevaluation:
     model = load_model(folder)
     manifest = read_manifest(folder)
     settings = Settings.model_validate(tomlkit.parse(contents[SETTINGS].decode()).unwrap())
-    panel, _ = read_holdout(folder)
+    panel, known = read_holdout(folder)
+    probability = model.probabilities(panel.features)
     again = evaluate_holdout(
         panel,
-        model.probabilities(panel.features),
+        probability,
         threshold=model.threshold,
         bootstrap=settings.bootstrap,
         seed=settings.seed,
     )
     stored = from_plain(json.loads(contents[METRICS]))
     differing = tuple(_differences(to_plain(stored), to_plain(again)))
-    return Reevaluation(version, again, manifest["holdout"], not differing, differing)
+    closeness = None
+    if truth is not None:
+        closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
+    return Reevaluation(version, again, manifest["holdout"], not differing, differing, closeness)
 
 
 def _differences(a: Any, b: Any, path: str = "") -> list[str]:

@@ -211,16 +211,24 @@ class Registry:
         index = self.read()
         found = {}
         for folder in sorted((self.root / MODELS).iterdir()):
-            if folder.is_dir() and folder.name not in index.versions:
-                entry = read_manifest(folder).get("entry")
-                if isinstance(entry, dict):
-                    found[folder.name] = Entry(**entry)
+            entry = None if folder.name in index.versions else _entry_in(folder)
+            if entry is not None:
+                found[folder.name] = entry
         if found:
             self._write(replace(index, versions={**index.versions, **found}))
 
     def _write(self, index: Index) -> None:
         plain: dict[str, Any] = asdict(index)
         write_durably(self.root / INDEX, (json.dumps(plain, indent=2) + "\n").encode())
+
+
+def _entry_in(folder: Path) -> Entry | None:
+    """Return what a version's folder says of itself; None for a folder that is no version, or a copy of one."""
+    try:
+        entry = Entry(**read_manifest(folder)["entry"])
+    except (ArtifactError, KeyError, TypeError):
+        return None
+    return entry if entry.version == folder.name else None
 
 
 def latest(index: Index) -> str:

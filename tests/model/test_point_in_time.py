@@ -184,6 +184,7 @@ def stays_the_same_through_ingest(folder: Path, tmp_path: Path, cutoff: str) -> 
     fitted_again, told_again = probabilities(
         snapshot_of(tmp_path / "changed", tmp_path / "artifacts"), cutoff
     )
+    assert len(set(told.values())) > 50
     assert fitted_again == fitted
     assert told_again == {new[name]: p for name, p in told.items()}
 

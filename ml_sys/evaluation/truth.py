@@ -1,0 +1,108 @@
+"""How close a model comes to the best reachable ranking, where the true probabilities are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.errors import EmptyTableError, MissingColumnError, MissingFileError, NotEnoughDataError
+from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+
+COLUMNS = ("cutoff", "id", "probability")
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """A model beside the truth on the same holdout rows.
+
+    Attributes
+    ----------
+    rows, positives : int
+        Holdout rows whose true probability is known, and conversions among them.
+    model, truth : dict of str to float
+        Ranking metrics of the model and of the true probabilities.
+    correlation : float
+        Spearman's rank correlation between the two probabilities.
+    """
+
+    rows: int
+    positives: int
+    model: dict[str, float]
+    truth: dict[str, float]
+    correlation: float
+
+    @property
+    def share(self) -> float:
+        """Average precision of the model over that of the truth."""
+        return self.model["average_precision"] / self.truth["average_precision"]
+
+
+def compare_with_truth(
+    path: Path, panel: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64]
+) -> Closeness:
+    """Hold a model against the true probabilities of generated data.
+
+    Parameters
+    ----------
+    path : Path
+        The ``truth.csv`` of ``mlsys sample``.
+    panel : Panel
+        Holdout rows; n_rows.
+    ids : ndarray of shape (n_rows,), object
+    probability : ndarray of shape (n_rows,), float64
+        The model's.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is no such table.
+    NotEnoughDataError
+        If it knows no conversion of the holdout.
+    """
+    known = _read(path)
+    rows = pd.DataFrame({"cutoff": [str(np.datetime64(int(day), "D")) for day in panel.cutoff], "id": ids})
+    truth = rows.merge(known, on=["cutoff", "id"], how="left", validate="many_to_one")["probability"]
+    found = truth.notna().to_numpy()
+    if not panel.label[found].any():
+        raise NotEnoughDataError(
+            f"{path}: knows no conversion of the holdout's cutoffs",
+            hint="name the sample the model was trained on",
+        )
+
+    def judged(score: NDArray[np.float64]) -> dict[str, float]:
+        outcomes = Outcomes(score, panel.label, panel.cutoff, panel.company).take(found)
+        metrics = ranking_metrics(outcomes, np.ones((1, outcomes.score.size)))
+        return {name: float(values[0]) for name, values in metrics.items()}
+
+    exact = truth.to_numpy(dtype=np.float64)
+    ranks = pd.DataFrame({"model": probability[found], "truth": exact[found]}).rank()
+    return Closeness(
+        rows=int(found.sum()),
+        positives=int(panel.label[found].sum()),
+        model=judged(probability),
+        truth=judged(exact),
+        correlation=float(np.corrcoef(ranks["model"], ranks["truth"])[0, 1]),
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise MissingFileError(path, "truth")
+    try:
+        table = pd.read_csv(path, dtype={"cutoff": str, "id": str})
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise EmptyTableError(path) from error
+    for column in COLUMNS:
+        if column not in table:
+            raise MissingColumnError(path, column, list(map(str, table.columns)), setting=column)
+    return table[list(COLUMNS)]

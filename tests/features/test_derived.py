@@ -1,0 +1,145 @@
+"""Derived features against values worked out by hand."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.errors import ResolveError
+from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.derived import FEATURES, NEVER_DAYS, OBJECTS, WINDOWS_DAYS, Usage, feature
+from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.windows import UsageLog
+
+CUTOFF = 18_000
+# Days before the cutoff on which a week was complete, and its counts: four of actions, four of users.
+BUSY = {
+    0: (6, 0, 2, 0, 2, 0, 1, 0),
+    7: (1, 1, 0, 0, 1, 1, 0, 0),
+    21: (0, 0, 0, 0, 0, 0, 0, 0),
+    35: (10, 0, 0, 0, 5, 0, 0, 0),
+    84: (0, 0, 0, 20, 0, 0, 0, 7),
+    140: (50, 50, 50, 50, 9, 9, 9, 9),
+}
+# Of the busy company, by hand; the last 28 days hold the rows of 0, 7 and 21 days ago.
+BY_HAND = {
+    "actions_7d": 8,
+    "actions_14d": 10,
+    "actions_28d": 10,
+    "actions_56d": 20,
+    "actions_91d": 40,
+    "users_7d": 3,
+    "users_14d": 5,
+    "users_28d": 5,
+    "users_56d": 10,
+    "users_91d": 17,
+    "days_since_first_row": 140,
+    "days_since_last_row": 0,
+    "days_since_last_active": 0,
+    "present_share_91d": 5 / 13,
+    "most_users_28d": 2,
+    "most_users_91d": 7,
+    "users_growth_7d_28d": 3 / 5 * 28 / 7,
+    "users_growth_28d_91d": 5 / 17 * 91 / 28,
+    "users_per_active_week_28d": 5 / 2,
+    "actions_per_user_28d": 10 / 5,
+    "actions_per_active_week_28d": 10 / 2,
+    "actions_per_active_week_91d": 40 / 4,
+    "actions_growth_7d_28d": 8 / 10 * 28 / 7,
+    "actions_growth_28d_91d": 10 / 40 * 91 / 28,
+    "actions_week_over_week": math.log(9) - math.log(3),
+    "users_change_28d": 5 - 5,
+    "object_entropy_28d": -(0.7 * math.log(0.7) + 0.1 * math.log(0.1) + 0.2 * math.log(0.2)),
+    "objects_used_28d": 3,
+    "objects_used_91d": 4,
+    "share_contacts_28d": 0.7,
+    "share_companies_28d": 0.1,
+    "share_deals_28d": 0.2,
+    "share_email_28d": 0,
+    "actions_crm_contacts_sum_28d": 7,
+    "actions_crm_contacts_max_28d": 6,
+    "users_email_sum_91d": 7,
+    "users_email_max_28d": 0,
+    "weeks_present_28d": 3,
+    "weeks_active_28d": 2,
+    "weeks_present_91d": 5,
+    "weeks_active_91d": 4,
+}
+SILENT = {
+    "days_since_first_row": NEVER_DAYS,
+    "days_since_last_row": NEVER_DAYS,
+    "days_since_last_active": NEVER_DAYS,
+}
+
+
+def inputs() -> FeatureInputs:
+    """The busy company, one without a row and one whose only week was idle."""
+    days = [CUTOFF - ago for ago in BUSY]
+    log = UsageLog.from_rows(
+        np.array([0] * len(BUSY) + [2], dtype=np.int32),
+        np.array([*days, CUTOFF - 14], dtype=np.int32),
+        np.array([*BUSY.values(), [0] * 8], dtype=np.int32),
+        n_companies=3,
+        n_actions=len(ACTIONS),
+        period_days=7,
+        stamp="end",
+    )
+    nothing = np.array([None] * 3, dtype=object)
+    return FeatureInputs(log, Firmographics(np.full(3, np.nan), nothing, nothing))
+
+
+FRAME = feature_frame(inputs(), np.array([CUTOFF], dtype=np.int32), FeatureSpec(WINDOWS_DAYS))
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_feature_is_what_one_works_out_by_hand(name: str) -> None:
+    assert FRAME.loc[0, name] == pytest.approx(BY_HAND[name], rel=1e-6, abs=1e-7)
+
+
+def test_every_derived_feature_has_been_worked_out_by_hand() -> None:
+    ours = {name for name, entry in FEATURES.items() if entry.function.__module__.startswith("ml_sys.")}
+    assert ours <= set(BY_HAND)
+
+
+def test_a_company_without_usage_has_zeros_and_never() -> None:
+    for name in [*FEATURES, *(f"{measure}_sum_7d" for measure in MEASURES)]:
+        if name in FRAME:
+            assert FRAME.loc[1, name] == SILENT.get(name, 0), name
+
+
+def test_an_idle_week_makes_a_company_seen_but_not_active() -> None:
+    idle = FRAME.loc[2]
+    assert idle["days_since_last_row"] == idle["days_since_first_row"] == 14
+    assert idle["days_since_last_active"] == NEVER_DAYS
+    assert idle["present_share_91d"] == pytest.approx(1 / 3)
+    assert (idle["weeks_present_28d"], idle["weeks_active_28d"]) == (1, 0)
+
+
+def test_every_feature_says_what_it_is_or_belongs_to_a_family() -> None:
+    families = {f"{kind}_{days}d" for kind in ("actions", "users") for days in WINDOWS_DAYS}
+    families |= {f"share_{obj}_28d" for obj in OBJECTS}
+    for name, entry in FEATURES.items():
+        assert name in families or inspect.getdoc(entry.function), name
+        assert entry.group
+
+
+def test_no_number_is_infinite_and_only_firmographics_may_be_blank() -> None:
+    numbers = FRAME.select_dtypes("number")
+    assert not np.isinf(numbers.to_numpy()).any()
+    blank = numbers.columns[numbers.isna().any()]
+    assert set(blank) <= {"log_rank", "unranked", "employees"}
+    assert (numbers.dtypes == np.float32).all()
+
+
+def test_two_modules_cannot_define_one_feature() -> None:
+    def actions_28d(usage: Usage) -> np.ndarray:
+        return usage.actions(7)
+
+    kept = FEATURES["actions_28d"]
+    with pytest.raises(ResolveError, match=r"'actions_28d' is defined in ml_sys\.features\.derived"):
+        feature(group="mine")(actions_28d)
+    assert FEATURES["actions_28d"] is kept

@@ -1,0 +1,227 @@
+"""Panels: who is looked at when, what became of them, and which events count on the day itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot import Snapshot, load
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.panel import Panel, Timeline, build_panel, canonical, rolling_panel, snapshot_panel
+from tests.data.tables import Tables, usage_row
+from tests.model import world as w
+
+SPEC = FeatureSpec(windows_days=(7, 28))
+CUTOFF, HORIZON = 18_000, 30
+WORLD = w.small_world(companies=120, weeks=40)
+GRID = np.arange(w.MONDAY + 70, w.MONDAY + 210, 28, dtype=np.int32)
+
+
+def inputs_of(world: Snapshot, stamp: str = "start") -> FeatureInputs:
+    return FeatureInputs.from_snapshot(world, period_days=w.PERIOD, stamp=stamp)  # type: ignore[arg-type]
+
+
+def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 60,)) -> Snapshot:
+    """A company with five actions in each of its weeks, and one that never does anything."""
+    values = np.tile(np.array([5, 0, 0, 0, 2, 0, 0, 0], dtype=np.int32), (len(stamps), 1))
+    companies = pd.DataFrame(
+        {"id": ["a", "b"], "alexa_rank": [10.0, 20.0], "employee_range": None, "industry": None, "mrr": np.nan}
+    )
+    return Snapshot(
+        "0" * 16,
+        Path(),
+        companies,
+        np.array([closed, NEVER_CLOSED], dtype=np.int32),
+        np.zeros(len(stamps), dtype=np.int32),
+        np.array(stamps, dtype=np.int32),
+        values,
+        as_of=CUTOFF + 100,
+    )
+
+
+def panel_at(world: Snapshot, cutoff: int = CUTOFF, stamp: str = "start") -> Panel:
+    cutoffs = np.array([cutoff], dtype=np.int32)
+    return rolling_panel(inputs_of(world, stamp), world.closed, cutoffs, HORIZON, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("closed", "label"),
+    [
+        (CUTOFF - 1, None),
+        (CUTOFF, True),
+        (CUTOFF + HORIZON - 1, True),
+        (CUTOFF + HORIZON, False),
+        (CUTOFF + 1000, False),
+        (NEVER_CLOSED, False),
+    ],
+)
+def test_the_label_window_holds_its_first_day_and_not_its_last(closed: int, label: bool | None) -> None:
+    panel = panel_at(one_company(closed))
+    found = dict(zip(panel.company.tolist(), panel.label.tolist(), strict=True))
+    assert found.get(0) is label
+    assert found[1] is False
+
+
+@pytest.mark.parametrize(
+    ("stamp", "day", "counts"),
+    [
+        ("start", CUTOFF - w.PERIOD, True),
+        ("start", CUTOFF - w.PERIOD + 1, False),
+        ("end", CUTOFF, True),
+        ("end", CUTOFF + 1, False),
+    ],
+)
+def test_usage_counts_from_the_day_on_which_its_period_is_complete(stamp: str, day: int, counts: bool) -> None:
+    panel = panel_at(one_company(stamps=(day,)), stamp=stamp)
+    assert panel.features.loc[0, "actions_7d"] == (5 if counts else 0)
+    assert panel.seen.tolist() == [counts, False]
+
+
+def test_a_window_of_seven_days_leaves_out_the_row_completed_seven_days_before() -> None:
+    panel = panel_at(one_company(stamps=(CUTOFF - 14, CUTOFF - 7)))
+    assert panel.features.loc[0, ["actions_7d", "actions_14d"]].tolist() == [5, 10]
+
+
+def test_future_customers_are_ordinary_negatives_until_their_window_opens() -> None:
+    inputs = inputs_of(WORLD)
+    panel = rolling_panel(inputs, WORLD.closed, GRID, HORIZON, SPEC)
+    rows = {(int(c), int(t)): bool(y) for c, t, y in zip(panel.company, panel.cutoff, panel.label, strict=True)}
+    expected = {
+        (company, int(cutoff)): bool(day < cutoff + HORIZON)
+        for company, day in enumerate(WORLD.closed.tolist())
+        for cutoff in GRID
+        if day >= cutoff
+    }
+    assert rows == expected
+    assert 0 < sum(rows.values()) < len(rows)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_rows_in_another_order_change_no_feature(seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(WORLD.usage_company.size)
+    shuffled = replace(
+        WORLD,
+        usage_company=WORLD.usage_company[order],
+        usage_stamp=WORLD.usage_stamp[order],
+        usage_values=WORLD.usage_values[order],
+    )
+    pd.testing.assert_frame_equal(
+        feature_frame(inputs_of(shuffled), GRID, SPEC),
+        feature_frame(inputs_of(WORLD), GRID, SPEC),
+        check_exact=True,
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_usage_after_a_cutoff_and_days_of_closing_change_no_feature(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    changed = w.with_more_usage(WORLD, int(GRID[-1]), rng)
+    changed = w.with_closed(changed, rng.integers(0, 20_000, WORLD.closed.size))
+    pd.testing.assert_frame_equal(
+        feature_frame(inputs_of(changed), GRID, SPEC),
+        feature_frame(inputs_of(WORLD), GRID, SPEC),
+        check_exact=True,
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_renumbered_panel_has_the_same_rows_in_the_same_order(seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(WORLD.companies))
+    panels = [
+        build_panel("rolling", inputs_of(one), one.closed, GRID, HORIZON, SPEC)
+        for one in (WORLD, w.renumbered(WORLD, order))
+    ]
+    pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)
+    np.testing.assert_array_equal(panels[0].label, panels[1].label)
+    np.testing.assert_array_equal(panels[0].cutoff, panels[1].cutoff)
+
+
+def test_a_company_listed_twice_has_its_usage_once(tmp_path: Path) -> None:
+    frames = []
+    for name, repeats in (("once", []), ("twice", ["2000,6 to 10,,n1", "2000,,,n1"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        tables = Tables(folder)
+        tables.noncustomers = [*repeats, *tables.noncustomers]
+        tables.usage = [*tables.usage, usage_row("n1")]
+        world = load(tables.ingest().path)
+        frames.append(feature_frame(inputs_of(world), np.array([18_310], dtype=np.int32), SPEC))
+    assert frames[0]["actions_91d"].max() > 0
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+
+
+def test_the_snapshot_panel_sees_each_company_once_and_customers_just_before_they_closed() -> None:
+    panel = snapshot_panel(inputs_of(WORLD), WORLD.closed, GRID, HORIZON, SPEC)
+    assert np.unique(panel.company).size == panel.company.size
+    positive = panel.company[panel.label]
+    wanted = {
+        company: int(GRID[GRID <= day].max())
+        for company, day in enumerate(WORLD.closed.tolist())
+        if GRID[0] <= day < GRID[-1] + HORIZON and (GRID[GRID <= day].max() + HORIZON > day)
+    }
+    assert dict(zip(positive.tolist(), panel.cutoff[panel.label].tolist(), strict=True)) == wanted
+    assert positive.size > 5
+
+
+def test_the_others_of_a_snapshot_panel_are_seen_in_the_seasons_of_the_customers() -> None:
+    panel = snapshot_panel(inputs_of(WORLD), WORLD.closed, GRID, HORIZON, SPEC)
+    share = {
+        outcome: np.array([(panel.cutoff[panel.label == outcome] == c).mean() for c in GRID])
+        for outcome in (True, False)
+    }
+    np.testing.assert_allclose(share[True], share[False], atol=0.08)
+
+
+def test_the_snapshot_panel_does_not_depend_on_numbering() -> None:
+    order = np.random.default_rng(2).permutation(len(WORLD.companies))
+    panels = [
+        canonical(snapshot_panel(inputs_of(one), one.closed, GRID, HORIZON, SPEC))
+        for one in (WORLD, w.renumbered(WORLD, order))
+    ]
+    pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)
+
+
+def test_a_cutoff_is_mature_when_its_window_has_closed_and_its_usage_is_covered() -> None:
+    timeline = Timeline(first_usage=100, usage_end=700, as_of=720, horizon_days=30, period_days=7)
+    assert [timeline.is_mature(c) for c in (690, 691)] == [True, False]
+    covered = replace(timeline, as_of=2000)
+    assert [covered.is_mature(c) for c in (700, 701)] == [True, False]
+
+
+def test_the_latest_mature_cutoff_ends_a_period() -> None:
+    timeline = Timeline(first_usage=100, usage_end=700, as_of=729, horizon_days=30, period_days=7)
+    assert timeline.latest_mature() == 693
+    assert replace(timeline, as_of=730).latest_mature() == 700
+    assert replace(timeline, as_of=9999).latest_mature() == 700
+
+
+@given(before=st.integers(300, 900), horizon=st.integers(1, 60), step=st.integers(1, 40))
+def test_every_training_window_has_closed_by_the_embargo(before: int, horizon: int, step: int) -> None:
+    timeline = Timeline(first_usage=100, usage_end=700, as_of=720, horizon_days=horizon, period_days=7)
+    cutoffs = timeline.training_cutoffs(before, step, 10)
+    known = min(before, 720)
+    assert (cutoffs + horizon <= known).all()
+    assert cutoffs.max() > known - horizon - 7
+    assert (np.diff(cutoffs) == step).all()
+    assert (cutoffs > 100).all()
+
+
+def test_a_snapshot_without_usage_has_no_timeline() -> None:
+    with pytest.raises(NotEnoughDataError, match="no usage"):
+        Timeline.of(one_company(stamps=()), horizon_days=30, period_days=7, stamp="start")
+
+
+@pytest.mark.parametrize(("stamp", "lag"), [("start", 7), ("end", 0)])
+def test_usage_covers_the_period_of_its_last_stamp(stamp: str, lag: int) -> None:
+    timeline = Timeline.of(
+        one_company(stamps=(17_900, 17_990)), horizon_days=30, period_days=7, stamp=stamp
+    )  # type: ignore[arg-type]
+    assert (timeline.first_usage, timeline.usage_end) == (17_900 + lag, 17_990 + lag)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.configuration import effective
+from ml_sys.errors import UsageError
+from ml_sys.registry.versioning import derive, parse
+from ml_sys.settings import Settings
+
+BEFORE = effective(Settings())
+SAME = ("aaaa", "aaaa")
+
+
+def changed(**values):
+    return BEFORE | {key.replace("__", "."): value for key, value in values.items()}
+
+
+def test_the_first_version_is_1_0_0():
+    assert derive([], None, BEFORE, (None, "aaaa")) == ("1.0.0", "first version")
+
+
+@pytest.mark.parametrize(
+    ("after", "hashes", "version", "why"),
+    [
+        (changed(label__horizon_days=14), SAME, "3.0.0", "major: label.horizon_days 30 → 14"),
+        (changed(usage__stamp="end"), SAME, "3.0.0", "major: usage.stamp start → end"),
+        (changed(features__off=["trend"]), ("aaaa", "bbbb"), "3.0.0", "major: features.off [] → ['trend']"),
+        (BEFORE, ("aaaa", "bbbb"), "3.0.0", "major: the feature schema changed"),
+        (changed(model__max_trees=10), SAME, "2.5.0", "minor: model.max_trees 600 → 10"),
+        (changed(resample__sampling_strategy="none"), SAME, "2.5.0", "minor: resample.sampling_strategy 0.02 → none"),
+        (changed(calibration__method="isotonic"), SAME, "2.5.0", "minor: calibration.method sigmoid → isotonic"),
+        (changed(panel__step_days=7), SAME, "2.5.0", "minor: panel.step_days 28 → 7"),
+        (changed(split__kind="stratified"), SAME, "2.5.0", "minor: split.kind time → stratified"),
+        (changed(seed=8), SAME, "2.4.8", "patch: seed 7 → 8"),
+        (BEFORE, SAME, "2.4.8", "patch: same settings, trained again"),
+    ],
+)
+def test_the_weightiest_change_decides_and_is_named(after, hashes, version, why):
+    assert derive(["1.0.0", "2.4.7"], BEFORE, after, hashes) == (version, why)
+
+
+def test_a_lighter_change_beside_a_weightier_one_does_not_hide_it():
+    after = changed(seed=8, model__max_trees=10, label__horizon_days=14)
+    assert derive(["1.0.0"], BEFORE, after, SAME)[0] == "2.0.0"
+    assert derive(["1.0.0"], BEFORE, changed(seed=8, model__max_trees=10), SAME)[0] == "1.1.0"
+
+
+NUMBER = st.integers(0, 30)
+VERSION = st.builds("{}.{}.{}".format, NUMBER, NUMBER, NUMBER)
+
+
+@given(
+    versions=st.lists(VERSION, min_size=1),
+    key=st.sampled_from(["label.horizon_days", "model.max_trees", "seed", "threads"]),
+)
+def test_a_derived_version_lies_above_all_that_exist(versions, key):
+    derived, _ = derive(versions, BEFORE, BEFORE | {key: 12345}, SAME)
+    assert parse(derived) > max(parse(version) for version in versions)
+
+
+@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "1.0.0\n", "1.0.-1", "../1.0.0", "٣.0.0", ""])
+def test_what_is_no_version_is_refused(version):
+    with pytest.raises(UsageError, match="is no version"):
+        parse(version)
+
+
+def test_versions_are_compared_as_numbers():
+    assert parse("1.10.0") > parse("1.9.9")
