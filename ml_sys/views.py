@@ -262,7 +262,7 @@ def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
 
 
 def backtest(result: Backtest, predictions: Path | None = None) -> None:
-    """Show a backtest, and where its predictions were written: for each population the cutoffs, their mean and their spread, for every ranker."""
+    """Show a backtest: each cutoff, mean and spread by population; and where its predictions are."""
     for population in result.mean:
         rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
         columns = ["cutoff", "prospects", "conversions"]
@@ -290,9 +290,9 @@ def backtest(result: Backtest, predictions: Path | None = None) -> None:
             f"observed {pooled['conversion_rate']:.4%}, "
             f"calibration error {pooled['calibration_error']:.5f}"
         )
-    console.line(
-        f"{PLAIN}: XGBoost's own defaults on the same features and rows, without resampling or calibration."
-    )
+    console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 200 trees, no resampling.")
+    if predictions is not None:
+        console.line(f"Written: {predictions} ({len(result.predictions):,} rows)")
 
 
 def backtest_plain(result: Backtest) -> dict[str, Any]:

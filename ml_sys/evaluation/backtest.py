@@ -14,7 +14,7 @@ from ml_sys.evaluation.metrics import Outcomes, probability_metrics, random_metr
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.train import fit_model, raw_scores
-from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
+from ml_sys.settings import ModelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.features.panel import Panel
 
 PLAIN = "plain XGBoost"
-# XGBoost's own defaults for everything but the number of trees, which it leaves at 100.
-_PLAIN_MODEL = ModelSettings.model_construct(
-    estimator=XGBOOST, params={}, max_trees=100, early_stopping_rounds=1
-)
+_PLAIN_MODEL = ModelSettings(max_trees=200)
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 
@@ -185,7 +182,7 @@ def _one(
 
 
 def _plain_scores(train: Panel, panel: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
-    """Score by XGBoost as it comes: no resampling, no early stopping, no calibration."""
+    """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
     pipeline = build_pipeline(
         spec,
         features=settings.features,

@@ -223,7 +223,7 @@ class Registry:
 
 
 def _entry_in(folder: Path) -> Entry | None:
-    """Return what a version's folder says of itself; None for a folder that is no version, or a copy of one."""
+    """Return what a folder says of itself; None where it is no version, or a copy of one."""
     try:
         entry = Entry(**read_manifest(folder)["entry"])
     except (ArtifactError, KeyError, TypeError):
