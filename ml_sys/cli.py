@@ -78,6 +78,14 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        import ml_sys
+
+        sys.stdout.write(f"mlsys {ml_sys.__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def globals_(
     ctx: typer.Context,
@@ -90,6 +98,10 @@ def globals_(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
     log_level: Annotated[str, typer.Option(help="Lowest level that is logged, e.g. debug.")] = "",
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop."),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - main reads it
 ) -> None:
     """Say which free companies will become paying customers in the next 30 days, how sure we are, and why."""

@@ -1,7 +1,7 @@
 """Ingest of ten million usage rows, against DuckDB reading the same CSV into a table.
 
 Run ``python -m tests.bench.ingest [--rows N]``. Each part runs in a process of its own, so that peaks of
-memory do not mix; starting Python and importing is not counted. The budget is that of DESIGN 10.
+memory do not mix; starting Python and importing is not counted.
 """
 
 from __future__ import annotations

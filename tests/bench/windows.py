@@ -1,7 +1,7 @@
 """Window sums of ten million usage rows, against a Polars group-by per cutoff.
 
 Run ``python tests/bench/windows.py [--rows N]``. Each part runs in a process of its own on the same shuffled
-rows, so that peaks of memory do not mix. Budgets are those of DESIGN 10, for ten million rows; with fewer,
+rows, so that peaks of memory do not mix. Budgets hold for ten million rows; with fewer,
 fixed costs weigh more and nothing is judged.
 """
 

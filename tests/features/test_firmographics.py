@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ml_sys.features.firmographics import (
     CATEGORIES,
     MISSINGNESS,
+    _SYNONYMS,
     NUMBERS,
     Firmographics,
     firmographic_columns,
@@ -105,3 +106,7 @@ def test_every_kind_of_blank_is_the_same_blank(blank: object) -> None:
 
 def test_nobody_is_no_trouble() -> None:
     assert all(column.size == 0 for column in columns(alexa_rank=[]).values())
+
+
+def test_no_synonym_leads_to_another_one() -> None:
+    assert not set(_SYNONYMS) & set(_SYNONYMS.values())

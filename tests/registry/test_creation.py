@@ -8,6 +8,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ml_sys.data.snapshot import latest
@@ -107,8 +108,6 @@ def test_an_edited_metric_is_found_even_if_its_digest_was_forged(copied):
 
 
 def test_a_holdout_with_turned_labels_does_not_reproduce_the_metrics(copied):
-    import pandas as pd
-
     path = copied.folder("1.0.0") / "holdout.parquet"
     frame = pd.read_parquet(path)
     frame.loc[frame["label"].idxmax(), "label"] = False
@@ -118,9 +117,12 @@ def test_a_holdout_with_turned_labels_does_not_reproduce_the_metrics(copied):
 
 
 def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copied, quick_settings):
-    settings = quick_settings.model_copy(
-        update={"artifacts_dir": copied.root, "seed": 8, "model": quick_settings.model.model_copy(update={"max_trees": 5})}
-    )
+    quicker = {
+        "seed": 8,
+        "model": quick_settings.model.model_copy(update={"max_trees": 5}),
+        "split": quick_settings.split.model_copy(update={"validation_folds": 2}),
+    }
+    settings = quick_settings.model_copy(update={"artifacts_dir": copied.root, **quicker})
     before = {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()}
     steps = []
     made = train_version(

@@ -9,7 +9,7 @@ from ml_sys.errors import UsageError
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.settings import Settings
 
-BEFORE = effective(Settings())
+BEFORE = effective(Settings()) | {"resample.sampling_strategy": 0.02}
 SAME = ("aaaa", "aaaa")
 
 

@@ -1,0 +1,87 @@
+"""Calibration: scores become probabilities, in the same order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.model.calibration import Calibrator, fit_calibrator, log_odds
+
+METHODS = ("sigmoid", "isotonic", "none")
+EVERY_SCORE = np.linspace(0, 1, 501)
+
+
+def drawn(
+    slope: float, intercept: float, n: int = 40_000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores, what they really mean, and labels drawn from that."""
+    rng = np.random.default_rng(seed)
+    scores = rng.beta(0.6, 4, n).clip(1e-6, 1 - 1e-6)
+    truth = 1 / (1 + np.exp(-(slope * log_odds(scores) + intercept)))
+    return scores, truth, rng.random(n) < truth
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(seed=st.integers(0, 500), n=st.integers(2, 60), signal=st.sampled_from([-1.0, 0.0, 1.0]))
+def test_a_higher_score_never_gets_a_lower_probability(method: str, seed: int, n: int, signal: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.random(n)
+    labels = rng.random(n) < 0.5 + signal * (scores - 0.5)
+    probability = fit_calibrator(method, scores, labels)(EVERY_SCORE)  # type: ignore[arg-type]
+    assert (np.diff(probability) >= 0).all()
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -3.0), (0.6, 0.5), (1.7, 0.0)])
+def test_a_known_shift_is_recovered(slope: float, intercept: float) -> None:
+    scores, truth, labels = drawn(slope, intercept)
+    fitted = fit_calibrator("sigmoid", scores, labels)
+    assert fitted.slope == pytest.approx(slope, abs=0.06 * max(slope, 1))
+    assert fitted.intercept == pytest.approx(intercept, abs=0.25)
+    assert np.abs(fitted(scores) - truth).mean() < 0.01
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_the_mean_probability_is_the_rate_of_the_rows_fitted_to(method: str) -> None:
+    scores, _, labels = drawn(1.0, -2.0, n=5000)
+    fitted = fit_calibrator(method, scores, labels)  # type: ignore[arg-type]
+    assert fitted(scores).mean() == pytest.approx(labels.mean(), rel=1e-3)
+
+
+def test_isotonic_follows_a_shape_that_no_line_has() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.random(20_000)
+    truth = np.where(scores < 0.5, 0.05, 0.4)
+    fitted = fit_calibrator("isotonic", scores, rng.random(scores.size) < truth)
+    assert np.abs(fitted(scores) - truth).mean() < 0.015
+
+
+def test_scores_that_point_the_wrong_way_are_not_turned_round() -> None:
+    scores, _, labels = drawn(-1.0, 0.0, n=3000)
+    fitted = fit_calibrator("sigmoid", scores, labels)
+    assert fitted.slope > 0
+    assert fitted(scores).mean() == pytest.approx(labels.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("label", [True, False])
+def test_with_one_kind_of_label_scores_stay_as_they_are(method: str, label: bool) -> None:
+    fitted = fit_calibrator(method, EVERY_SCORE, np.full(EVERY_SCORE.size, label))  # type: ignore[arg-type]
+    assert fitted == Calibrator("none")
+    np.testing.assert_array_equal(fitted(EVERY_SCORE), EVERY_SCORE)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_of_exactly_zero_and_one_give_finite_probabilities(method: str) -> None:
+    scores = np.array([0.0, 0.0, 1.0, 1.0, 0.5])
+    fitted = fit_calibrator(method, scores, np.array([False, True, True, True, False]))  # type: ignore[arg-type]
+    assert np.isfinite(fitted(np.array([0.0, 0.3, 1.0]))).all()
+
+
+def test_probabilities_are_double_even_of_single_scores() -> None:
+    scores, _, labels = drawn(1.0, -1.0, n=500)
+    for method in METHODS:
+        fitted = fit_calibrator(method, scores.astype(np.float32), labels)  # type: ignore[arg-type]
+        assert fitted(scores.astype(np.float32)).dtype == np.float64

@@ -1,0 +1,130 @@
+"""The encoder: whatever a frame holds comes out as finite numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from ml_sys.model.encoder import FrameEncoder
+
+NUMBERS, CATEGORIES = ["a", "b"], ["colour"]
+cells = st.one_of(
+    st.floats(width=32, allow_infinity=False), st.sampled_from([0.0, 1e30, -1e30, 3.4e38, 1e-40, float("nan")])
+)
+colours = st.sampled_from(["red", "green", "", "other", None])
+
+
+def frame_of(a: list[float], b: list[float], colour: list[str | None]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "a": np.array(a, dtype=np.float32),
+            "b": np.array(b, dtype=np.float32),
+            "colour": np.array(colour, dtype=object),
+        }
+    )
+
+
+def fitted(frame: pd.DataFrame, min_level_share: float = 0.0) -> FrameEncoder:
+    return FrameEncoder(NUMBERS, CATEGORIES, min_level_share).fit(frame)
+
+
+TRAINING = frame_of(
+    [0, 1, 3, 7, np.nan], [5, 5, 5, 5, 5], ["red", "red", "green", None, "blue"]
+)  # fmt: skip
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    n = draw(st.integers(1, 12))
+    columns = [draw(st.lists(kind, min_size=n, max_size=n)) for kind in (cells, cells, colours)]
+    return frame_of(*columns)
+
+
+@given(training=frames(), scored=frames())
+def test_every_frame_becomes_finite_numbers_and_known_codes(training: pd.DataFrame, scored: pd.DataFrame) -> None:
+    encoder = fitted(training)
+    for frame in (training, scored):
+        encoded = encoder.transform(frame)
+        assert encoded.dtype == np.float32
+        assert encoded.shape == (len(frame), 3)
+        assert np.isfinite(encoded).all()
+        assert set(encoded[:, 2]) <= set(range(len(encoder.levels_[0]) + 1))
+
+
+def test_codes_follow_frequency_and_a_level_never_seen_takes_the_last_one() -> None:
+    encoder = fitted(TRAINING)
+    assert encoder.levels_ == [["red", "blue", "green"]]
+    scored = frame_of([0] * 5, [0] * 5, ["red", "blue", "green", "violet", "other"])
+    assert encoder.transform(scored)[:, 2].tolist() == [0, 1, 2, 3, 3]
+
+
+def test_a_blank_category_is_taken_for_the_most_frequent_level() -> None:
+    scored = frame_of([0] * 2, [0] * 2, [None, "red"])
+    scored.loc[2] = [0, 0, float("nan")]
+    assert fitted(TRAINING).transform(scored)[:, 2].tolist() == [0, 0, 0]
+
+
+def test_a_rare_level_shares_the_code_of_those_never_seen() -> None:
+    encoder = fitted(TRAINING, min_level_share=0.3)
+    assert encoder.levels_ == [["red"]]
+    assert encoder.transform(frame_of([0] * 2, [0] * 2, ["green", "violet"]))[:, 2].tolist() == [1, 1]
+
+
+def test_a_blank_number_is_encoded_as_the_median_of_the_training_rows() -> None:
+    encoded = fitted(TRAINING).transform(frame_of([np.nan, 2], [np.nan, 5], ["red"] * 2))
+    np.testing.assert_array_equal(encoded[0], encoded[1])
+
+
+def test_numbers_are_logged_and_then_scaled_by_quartiles() -> None:
+    training = frame_of([0, 1, 3, 7, 15], [0] * 5, ["red"] * 5)
+    encoded = fitted(training).transform(training)[:, 0]
+    np.testing.assert_allclose(encoded, np.array([-2, -1, 0, 1, 2]) / 2, rtol=1e-6, atol=1e-7)
+
+
+def test_the_sign_of_a_number_is_kept() -> None:
+    encoder = fitted(frame_of([-10, -1, 0, 1, 10], [0] * 5, ["red"] * 5))
+    encoded = encoder.transform(frame_of([-1e30, -5, 0, 5, 1e30], [0] * 5, ["red"] * 5))[:, 0]
+    assert (np.diff(encoded) > 0).all()
+    np.testing.assert_allclose(encoded, -encoded[::-1])
+
+
+def test_a_constant_and_an_empty_column_carry_nothing_and_break_nothing() -> None:
+    training = frame_of([np.nan] * 4, [5] * 4, [None] * 4)
+    encoder = fitted(training)
+    assert encoder.levels_ == [[]]
+    np.testing.assert_array_equal(encoder.transform(training), np.zeros((4, 3)))
+
+
+def test_a_column_constant_but_for_one_row_is_scaled_by_its_spread() -> None:
+    training = frame_of([0] * 99 + [1e30], [0] * 100, ["red"] * 100)
+    assert 1 < fitted(training).transform(training)[:, 0].max() < 20
+
+
+def test_no_rows_become_no_rows() -> None:
+    nobody = TRAINING.head(0)
+    assert fitted(TRAINING).transform(nobody).shape == (0, 3)
+    assert fitted(nobody).transform(TRAINING).shape == (5, 3)
+
+
+def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> None:
+    shuffled = TRAINING.iloc[[4, 2, 0, 3, 1]][["colour", "b", "a"]].reset_index(drop=True)
+    np.testing.assert_array_equal(fitted(shuffled).transform(TRAINING), fitted(TRAINING).transform(TRAINING))
+
+
+def test_levels_without_a_code_are_counted_per_category() -> None:
+    scored = frame_of([0] * 4, [0] * 4, ["violet", "violet", "red", None])
+    assert fitted(TRAINING).unseen(scored) == {"colour": {"violet": 2}}
+
+
+def test_an_encoder_is_cloned_unfitted_and_says_so() -> None:
+    with pytest.raises(NotFittedError):
+        clone(fitted(TRAINING)).transform(TRAINING)
+
+
+def test_columns_are_named_numbers_first() -> None:
+    assert fitted(TRAINING).get_feature_names_out().tolist() == ["a", "b", "colour"]

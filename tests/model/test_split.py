@@ -1,0 +1,90 @@
+"""Splits: what is learnt from and what is held out never meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.model.split import Source, split, training_part
+from ml_sys.model.train import spec_from
+from tests.model import world as w
+
+WORLD = w.small_world()
+SETTINGS = w.settings()
+SPEC = spec_from(SETTINGS)
+SOURCE = Source.of(WORLD, SETTINGS)
+
+
+@pytest.mark.parametrize(("step", "held"), [(7, 1), (28, 3), (30, 2)])
+def test_in_time_every_training_window_closes_by_the_first_holdout_cutoff(step: int, held: int) -> None:
+    asked = w.settings(panel={"step_days": step}, split={"holdout_cutoffs": held})
+    part, holdout = split(SOURCE, SPEC, asked)
+    first = int(holdout.cutoff.min())
+    assert part.train.cutoff.max() + w.HORIZON <= first
+    assert part.validation.cutoff.max() + w.HORIZON <= first
+    assert part.train.cutoff.max() + w.HORIZON + w.PERIOD > first
+
+
+def test_in_time_the_last_mature_cutoffs_are_held_out() -> None:
+    _, holdout = split(SOURCE, SPEC, SETTINGS)
+    latest = SOURCE.timeline.latest_mature()
+    assert np.unique(holdout.cutoff).tolist() == [latest - 28, latest]
+    assert latest + w.HORIZON <= WORLD.as_of < latest + w.HORIZON + w.PERIOD
+
+
+def test_stratified_keeps_every_row_of_a_company_on_one_side_at_all_cutoffs() -> None:
+    part, holdout = split(SOURCE, SPEC, w.settings(split={"kind": "stratified", "holdout_share": 0.3}))
+    assert not set(part.train.company) & set(holdout.company)
+    assert not set(part.validation.company) & set(holdout.company)
+    assert set(part.train.cutoff) == set(holdout.cutoff)
+    assert part.train.label.any()
+    assert holdout.label.any()
+    assert 0.2 < np.unique(holdout.company).size / w.COMPANIES < 0.4
+
+
+def test_stratified_keeps_a_companys_side_as_data_grow() -> None:
+    asked = w.settings(split={"kind": "stratified"})
+    order = np.random.default_rng(3).permutation(w.COMPANIES)
+    fewer = w.renumbered(WORLD, order)
+    kept = np.arange(w.COMPANIES) < 200
+    rows = fewer.usage_company < 200
+    fewer = replace(
+        fewer,
+        companies=fewer.companies.iloc[:200].assign(id=WORLD.companies["id"].to_numpy()[order[:200]]),
+        closed=fewer.closed[kept],
+        usage_company=fewer.usage_company[rows],
+        usage_stamp=fewer.usage_stamp[rows],
+        usage_values=fewer.usage_values[rows],
+    )
+    sides = []
+    for world in (WORLD, fewer):
+        source = Source.of(world, asked)
+        part, holdout = split(source, SPEC, asked)
+        sides.append((set(source.ids[part.train.company]), set(source.ids[holdout.company])))
+    (all_train, all_held), (few_train, few_held) = sides
+    assert few_held
+    assert few_train <= all_train
+    assert few_held <= all_held
+
+
+def test_a_snapshot_panel_learns_from_one_row_each_and_is_validated_on_every_row() -> None:
+    asked = w.settings(panel={"kind": "snapshot"})
+    part, _ = split(SOURCE, SPEC, asked)
+    assert np.unique(part.train.company).size == len(part.train)
+    assert len(part.validation) > 2 * len(part.train)
+    assert np.isin(part.train.cutoff, part.validation.cutoff).all()
+
+
+def test_too_short_a_history_is_said_to_be_so() -> None:
+    with pytest.raises(NotEnoughDataError, match="no training cutoff"):
+        training_part(SOURCE, w.MONDAY + 40, SPEC, SETTINGS)
+    with pytest.raises(NotEnoughDataError, match="no mature cutoff"):
+        split(Source.of(w.small_world(weeks=4, companies=20), SETTINGS), SPEC, SETTINGS)
+
+
+def test_the_panel_takes_no_more_cutoffs_than_asked() -> None:
+    part = training_part(SOURCE, w.CUTOFF, SPEC, w.settings(panel={"max_cutoffs": 2}))
+    assert np.unique(part.train.cutoff).size == 2

@@ -1,0 +1,50 @@
+"""Thresholds and tiers: where "will convert" begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
+from ml_sys.settings import ThresholdSettings
+
+PROBABILITIES = np.arange(1, 101) / 1000
+LABELS = PROBABILITIES > 0.09
+
+
+def chosen(kind: str, n_lists: int = 1, **changes: float) -> float:
+    asked = ThresholdSettings.model_validate({"kind": kind, **changes})
+    return choose_threshold(PROBABILITIES, LABELS, asked, n_lists=n_lists)
+
+
+@pytest.mark.parametrize(("capacity", "n_lists", "above"), [(5, 1, 5), (5, 3, 15), (1, 1, 1), (400, 1, 100)])
+def test_capacity_lets_through_as_many_as_sales_can_call(capacity: int, n_lists: int, above: int) -> None:
+    threshold = chosen("capacity", n_lists, capacity=capacity)
+    assert (threshold <= PROBABILITIES).sum() == above
+
+
+def test_a_fixed_threshold_is_the_value_given() -> None:
+    assert chosen("fixed", value=0.37) == 0.37
+
+
+@given(st.data())
+def test_no_threshold_has_a_better_f1_than_the_one_chosen(data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 25))
+    probability = np.array(data.draw(st.lists(st.sampled_from([0.01, 0.1, 0.2, 0.5, 0.9]), min_size=n, max_size=n)))
+    label = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    threshold = choose_threshold(probability, label, ThresholdSettings(kind="f1"), n_lists=1)
+    best = f1_score(label, probability >= threshold)
+    assert best >= max(f1_score(label, probability >= other) for other in probability) - 1e-12
+
+
+def test_tiers_hold_a_week_and_the_wanted_number_of_weeks() -> None:
+    tiers = choose_tiers(PROBABILITIES, ThresholdSettings(capacity=4, tier_b_capacities=2.5), n_lists=3)
+    found, counts = np.unique(tiers.of(PROBABILITIES), return_counts=True)
+    assert dict(zip(found.tolist(), counts.tolist(), strict=True)) == {"A": 12, "B": 30, "C": 58}
+
+
+def test_a_probability_on_the_bound_is_in_the_better_tier() -> None:
+    assert Tiers(0.5, 0.2).of(np.array([0.5, 0.4999, 0.2, 0.1999])).tolist() == ["A", "B", "B", "C"]

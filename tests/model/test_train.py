@@ -1,0 +1,218 @@
+"""Training: what is fitted, to whom, and that doing it again gives the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from ml_sys.data.ingest import ingest
+from ml_sys.data.sample import generate
+from ml_sys.data.snapshot import load
+from ml_sys.data.sources import FileSource
+from ml_sys.errors import SettingsError
+from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline, stops_early
+from ml_sys.model.split import Source, split, training_part
+from ml_sys.model.train import FitReport, FittedModel, _validation_scores, fit_model, raw_scores, spec_from
+from ml_sys.settings import SchemaSettings, Settings
+from tests.model import world as w
+
+SETTINGS = w.settings()
+SOURCE = Source.of(w.small_world(), SETTINGS)
+PART, HOLDOUT = split(SOURCE, spec_from(SETTINGS), SETTINGS)
+
+
+def fitted(asked: Settings = SETTINGS) -> tuple[FittedModel, FitReport]:
+    part, _ = (PART, None) if asked.panel == SETTINGS.panel else split(SOURCE, spec_from(asked), asked)
+    return fit_model(part.train, part.validation, spec_from(asked), asked)
+
+
+@pytest.fixture(scope="module")
+def first() -> tuple[FittedModel, FitReport]:
+    return fitted()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(first: tuple[FittedModel, FitReport]) -> None:
+    again, report = fitted()
+    assert w.fingerprint(again) == w.fingerprint(first[0])
+    assert report == first[1]
+    assert w.fingerprint(fitted(w.settings(seed=8))[0]).booster != w.fingerprint(first[0]).booster
+
+
+def test_the_number_of_trees_is_frozen_into_the_pipeline(first: tuple[FittedModel, FitReport]) -> None:
+    model, report = first
+    estimator = model.pipeline["model"]
+    assert report.trees == estimator.n_estimators == estimator.get_booster().num_boosted_rounds()
+    assert 1 <= report.trees < SETTINGS.model.max_trees
+    assert estimator.early_stopping_rounds is None
+
+
+def test_a_bound_on_trees_is_kept() -> None:
+    _, report = fitted(w.settings(model={"max_trees": 2}))
+    assert report.trees in {1, 2}
+
+
+def test_the_report_counts_rows_as_they_were_and_as_smotenc_left_them(
+    first: tuple[FittedModel, FitReport],
+) -> None:
+    report, label = first[1], PART.train.label
+    negative = int((~label).sum())
+    assert report.before == (negative, int(label.sum()))
+    assert report.after == (negative, int(0.2 * negative))
+    assert (report.rows, report.positives) == (label.size, label.sum())
+    assert report.companies == np.unique(PART.train.company).size
+    assert report.cutoffs == tuple(np.unique(PART.train.cutoff))
+
+
+def test_predicting_resamples_nothing(first: tuple[FittedModel, FitReport]) -> None:
+    model = first[0]
+    for n in (0, 1, 7, len(HOLDOUT)):
+        assert model.probabilities(HOLDOUT.features.head(n)).shape == (n,)
+
+
+def test_a_row_is_scored_the_same_alone_and_among_others(first: tuple[FittedModel, FitReport]) -> None:
+    model = first[0]
+    together = model.probabilities(HOLDOUT.features)
+    for row in (0, 5, 50):
+        assert model.probabilities(HOLDOUT.features.iloc[[row]])[0] == together[row]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"estimator": "sklearn.neighbors:KNeighborsClassifier", "params": {"n_neighbors": 1}},
+        {"params": {"max_depth": 12, "min_child_weight": 0.0, "reg_lambda": 0.0}, "early_stopping_rounds": 20},
+    ],
+)
+def test_validation_scores_come_from_models_that_have_not_seen_the_company(model: dict[str, object]) -> None:
+    luck = np.random.default_rng(0).random(w.COMPANIES) < 0.3
+    panel = replace(PART.train, label=luck[PART.train.company])
+    asked, spec = w.settings(model=model, resample={"sampling_strategy": "none"}), spec_from(SETTINGS)
+    pipeline = build_pipeline(
+        spec, features=asked.features, resample=asked.resample, model=asked.model, seed=1, threads=1
+    )
+    scores, _ = _validation_scores(pipeline, panel, panel, asked)
+    pipeline.fit(panel.features, panel.label.astype(np.int64))
+    assert roc_auc_score(panel.label, raw_scores(pipeline, panel.features)) > 0.95
+    assert roc_auc_score(panel.label, scores) < 0.6
+
+
+@pytest.mark.parametrize("strategy", [0.2, "auto", "none"])
+def test_probabilities_are_calibrated_to_rows_that_were_not_resampled(strategy: float | str) -> None:
+    model, report = fitted(w.settings(resample={"sampling_strategy": strategy}))
+    assert report.validation_rate == PART.validation.label.mean()
+    assert report.validation_mean == pytest.approx(report.validation_rate, rel=1e-3)
+    assert model.probabilities(HOLDOUT.features).mean() == pytest.approx(HOLDOUT.label.mean(), rel=0.6)
+    if strategy == "none":
+        assert model.pipeline.named_steps["resample"] == OFF
+        assert report.after == report.before
+    if strategy == "auto":
+        assert report.after[0] == report.after[1] == report.before[0]
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "none"])
+def test_a_model_is_calibrated_as_asked(method: str) -> None:
+    model, _ = fitted(w.settings(calibration={"method": method}))
+    raw = raw_scores(model.pipeline, HOLDOUT.features)
+    probability = model.probabilities(HOLDOUT.features)
+    assert model.calibrator.method == method
+    assert (np.diff(probability[np.argsort(raw, kind="stable")]) >= 0).all()
+    assert np.array_equal(raw, probability) == (method == "none")
+
+
+def test_a_snapshot_panel_is_calibrated_on_every_row_of_its_companies() -> None:
+    model, report = fitted(w.settings(panel={"kind": "snapshot"}))
+    assert report.rows == report.companies
+    assert report.validation_mean == pytest.approx(report.validation_rate, rel=1e-3)
+    assert model.probabilities(HOLDOUT.features).shape == (len(HOLDOUT),)
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("sklearn.linear_model:LogisticRegression", {"max_iter": 500}),
+        ("sklearn.ensemble:RandomForestClassifier", {"n_estimators": 20}),
+        ("sklearn.ensemble:HistGradientBoostingClassifier", {"max_iter": 10}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:'n_jobs' has no effect:FutureWarning")
+def test_any_classifier_with_probabilities_can_be_named(path: str, params: dict[str, object]) -> None:
+    model, report = fitted(w.settings(model={"estimator": path, "params": params}))
+    again, _ = fitted(w.settings(model={"estimator": path, "params": params}))
+    probability = model.probabilities(HOLDOUT.features)
+    assert type(model.pipeline["model"]).__name__ == path.rpartition(":")[2]
+    assert report.trees is None
+    assert report.after[1] == int(0.2 * report.after[0])
+    assert roc_auc_score(HOLDOUT.label, probability) > 0.6
+    np.testing.assert_array_equal(probability, again.probabilities(HOLDOUT.features))
+
+
+@pytest.mark.parametrize("off", [("firmographics",), ("windows",)])
+def test_features_may_be_switched_off_down_to_numbers_or_few(off: tuple[str, ...]) -> None:
+    asked = w.settings(features={"off": off})
+    part, holdout = split(SOURCE, spec_from(asked), asked)
+    model, _ = fit_model(part.train, part.validation, spec_from(asked), asked)
+    assert holdout.features.columns.tolist() == spec_from(asked).names()
+    assert np.isfinite(model.probabilities(holdout.features)).all()
+
+
+def test_categories_alone_are_enough_to_fit() -> None:
+    groups = {group for group in spec_from(SETTINGS).groups().values() if group != "firmographics"}
+    asked = w.settings(features={"off": (*groups, "log_rank", "unranked", "employees")})
+    part, holdout = split(SOURCE, spec_from(asked), asked)
+    model, report = fit_model(part.train, part.validation, spec_from(asked), asked)
+    assert holdout.features.columns.tolist() == ["employee_range", "industry"]
+    assert report.after[1] == int(0.2 * report.after[0])
+    assert np.isfinite(model.probabilities(holdout.features)).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "message"),
+    [
+        ("sklearn.linear_model:LogisticRegression", {"depth": 3}, "depth"),
+        ("sklearn.linear_model:RidgeClassifier", {}, "gives probabilities"),
+        ("sklearn.linear_model:SGDClassifier", {"loss": "hinge"}, "gives probabilities"),
+        ("math:sqrt", {}, "model"),
+    ],
+)
+def test_an_estimator_that_cannot_do_is_refused_before_anything_is_fitted(
+    path: str, params: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        build_estimator(path, params, max_trees=5, seed=1, threads=1)
+
+
+def test_only_xgboost_stops_early() -> None:
+    assert stops_early("xgboost:XGBClassifier")
+    assert not stops_early("sklearn.ensemble:RandomForestClassifier")
+
+
+@pytest.mark.slow
+def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path: Path) -> None:
+    # About 150 conversions are held out, so that a factor of 1.5 is five standard errors.
+    generate(tmp_path, companies=12_000, weeks=60, seed=2)
+    names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
+    paths = {table: str(tmp_path / f"{name}.csv") for table, name in names.items()}
+    report = ingest(FileSource(), SchemaSettings(), **paths, artifacts_dir=tmp_path, max_rejected_share=0.05)
+    asked = w.settings(
+        features={"windows_days": [28], "off": ["breadth"]},
+        panel={"max_cutoffs": 6},
+        split={"holdout_cutoffs": 4},
+        resample={"sampling_strategy": 0.02},
+        model={"max_trees": 60, "early_stopping_rounds": 10, "params": {"learning_rate": 0.15}},
+    )
+    source, spec = Source.of(load(report.path), asked), spec_from(asked)
+    part, holdout = split(source, spec, asked)
+    model, fit = fit_model(part.train, part.validation, spec, asked)
+    assert fit.after[1] > 3 * fit.before[1]
+    assert holdout.label.sum() > 100
+    assert 1 / 1.5 < model.probabilities(holdout.features).mean() / holdout.label.mean() < 1.5
+
+
+def test_a_model_says_the_same_of_training_rows_however_they_were_cut(first: tuple[FittedModel, FitReport]) -> None:
+    part = training_part(SOURCE, int(HOLDOUT.cutoff.min()), spec_from(SETTINGS), SETTINGS)
+    again, _ = fit_model(part.train, part.validation, spec_from(SETTINGS), SETTINGS)
+    assert w.fingerprint(again) == w.fingerprint(first[0])

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from ml_sys.listing import write_table
+from ml_sys.model.threshold import Tiers
+from ml_sys.scoring.ranking import COLUMNS, distribution, plan_capacity, ranked_list, spreadsheet_safe
+
+PROBABILITIES = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
+
+
+def ranked(probability, *, a=0.5, b=0.1, threshold=0.3):
+    model = SimpleNamespace(tiers=Tiers(a, b), threshold=threshold)
+    ids = np.array([f"c{n}" for n in range(len(probability))], dtype=object)
+    return ranked_list(ids, np.asarray(probability, dtype=np.float64), model, version="1.0.0", cutoff="2020-06-01")
+
+
+@given(PROBABILITIES)
+def test_a_list_falls_in_probability_and_counts_its_ranks(probability):
+    table = ranked(probability)
+    assert tuple(table) == COLUMNS
+    assert table["rank"].tolist() == list(range(1, len(probability) + 1))
+    assert (np.diff(table["probability"]) <= 0).all()
+    assert {name: probability[int(name[1:])] for name in table["id"]} == dict(
+        zip(table["id"], table["probability"], strict=True)
+    )
+
+
+def test_equal_probabilities_keep_the_order_of_the_input():
+    assert ranked([0.1, 0.4, 0.1, 0.4, 0.1])["id"].tolist() == ["c1", "c3", "c0", "c2", "c4"]
+
+
+def test_tiers_and_the_decision_begin_at_their_bounds():
+    table = ranked([0.5, 0.49, 0.3, 0.29, 0.1, 0.09])
+    assert table["tier"].tolist() == ["A", "B", "B", "B", "B", "C"]
+    assert table["will_convert"].tolist() == [True, True, True, False, False, False]
+
+
+@given(calls=st.integers(1, 80), p=st.floats(0.0, 1.0))
+def test_equal_probabilities_give_the_binomial_distribution(calls, p):
+    expected = stats.binom(calls, p).pmf(np.arange(calls + 1))
+    np.testing.assert_allclose(distribution(np.full(calls, p)), expected, rtol=1e-9, atol=1e-12)
+
+
+@given(PROBABILITIES)
+def test_a_distribution_has_the_moments_of_a_sum_of_independent_events(p):
+    chances = distribution(p)
+    k = np.arange(p.size + 1)
+    assert chances.sum() == pytest.approx(1)
+    assert (chances * k).sum() == pytest.approx(p.sum(), abs=1e-9)
+    assert (chances * (k - p.sum()) ** 2).sum() == pytest.approx((p * (1 - p)).sum(), abs=1e-9)
+
+
+@given(calls=st.integers(1, 80), p=st.floats(0.001, 0.999), confidence=st.sampled_from([0.5, 0.8, 0.95]))
+def test_the_interval_of_a_plan_is_the_binomial_one(calls, p, confidence):
+    plan = plan_capacity(np.full(calls, p), calls, confidence)
+    tail = (1 - confidence) / 2
+    low, high = stats.binom(calls, p).ppf([tail, 1 - tail])
+    assert (plan.low, plan.high) == (low, high)
+    assert plan.low <= plan.expected + 1 <= plan.high + 2
+
+
+@given(p=PROBABILITIES, capacity=st.integers(1, 80))
+def test_a_plan_adds_up(p, capacity):
+    p = np.sort(p)[::-1]
+    plan = plan_capacity(p, capacity, 0.95)
+    assert plan.calls == min(capacity, p.size)
+    assert plan.expected == pytest.approx(p[:capacity].sum())
+    assert 0 <= plan.low <= plan.high <= plan.calls
+    assert plan.share == pytest.approx(p[:capacity].sum() / p.sum() if p.sum() else 0.0)
+    for stop in plan.stops:
+        assert stop.expected == pytest.approx(p[: stop.calls].sum())
+        assert stop.expected + stop.lost == pytest.approx(plan.expected)
+    assert plan.stops[-1].calls == plan.calls
+    assert plan.stops[-1].lost == 0
+
+
+def test_stops_are_at_quarters_of_the_calls():
+    assert [stop.calls for stop in plan_capacity(np.full(500, 0.01), 40, 0.95).stops] == [10, 20, 30, 40]
+    assert [stop.calls for stop in plan_capacity(np.full(2, 0.01), 40, 0.95).stops] == [1, 2]
+
+
+DANGEROUS = ["=1+1", "+cmd", "-2", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text):
+    assert spreadsheet_safe([text]) == [f"'{text}"]
+
+
+def test_other_texts_stay_as_they_are():
+    assert spreadsheet_safe(["100123", "a=b", "", "'quoted"]) == ["100123", "a=b", "", "'quoted"]
+
+
+def test_a_csv_holds_escaped_ids_and_a_parquet_file_the_ids_themselves(tmp_path):
+    table = ranked(np.linspace(0.9, 0.1, len(DANGEROUS) + 1)).assign(id=["plain", *DANGEROUS])
+    write_table(table, tmp_path / "new" / "list.csv")
+    write_table(table, tmp_path / "new" / "list.parquet")
+    with (tmp_path / "new" / "list.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["plain", *(f"'{text}" for text in DANGEROUS)]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "list.parquet"), table)
+
+
+def test_a_csv_keeps_every_bit_of_a_probability(tmp_path):
+    table = ranked(np.random.default_rng(1).random(200) ** 5)
+    write_table(table, tmp_path / "list.csv")
+    read = pd.read_csv(tmp_path / "list.csv", float_precision="round_trip")
+    assert read["probability"].to_numpy().tobytes() == table["probability"].to_numpy().tobytes()
