@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,7 +101,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         table.to_parquet(path, index=False)
         return
-    table.assign(id=spreadsheet_safe(table["id"])).to_csv(path, index=False, lineterminator="\n")
+    ids = spreadsheet_safe(table["id"])
+    # Readers take a bare carriage return for the end of a line; the csv module alone would not quote it.
+    broken = any("\r" in text for text in ids)
+    table.assign(id=ids).to_csv(
+        path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
+    )
 
 
 def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> Path | None:

@@ -70,7 +70,9 @@ def test_every_default_can_be_said_in_the_environment_as_the_value_it_is():
     variables = {
         "MLSYS_" + key.replace(".", "__").upper(): value
         if isinstance(value, str)
-        else tomlkit.item(value if not isinstance(value, dict) else tomlkit.inline_table() | value).as_string()
+        else tomlkit.item(
+            value if not isinstance(value, dict) else tomlkit.inline_table() | value
+        ).as_string()
         for key, value in values.items()
     }
     assert effective(settings_of(environment=variables)) == values
@@ -78,14 +80,23 @@ def test_every_default_can_be_said_in_the_environment_as_the_value_it_is():
 
 def test_names_of_environment_variables_ignore_case_and_those_of_others_are_left_alone():
     settings = settings_of(
-        environment={"mlsys_panel__step_days": "14", "PATH": "/bin", "MLSYS_CONFIG": "", "MLSYS_MODEL_VERSION": "1.0.0"}
+        environment={
+            "mlsys_panel__step_days": "14",
+            "PATH": "/bin",
+            "MLSYS_CONFIG": "",
+            "MLSYS_MODEL_VERSION": "1.0.0",
+        }
     )
     assert settings.panel.step_days == 14
 
 
 def test_a_text_setting_takes_its_value_literally():
     settings = settings_of(assignments=["ingest.as_of=2020-06-01", "ingest.customers=123", "schema.id=true"])
-    assert (settings.ingest.as_of, settings.ingest.customers, settings.schema_.id) == ("2020-06-01", "123", "true")
+    assert (settings.ingest.as_of, settings.ingest.customers, settings.schema_.id) == (
+        "2020-06-01",
+        "123",
+        "true",
+    )
 
 
 def test_other_settings_take_their_value_as_toml_or_as_plain_text():

@@ -26,7 +26,9 @@ def test_an_error_without_a_hint_is_one_line(capsys):
     assert capsys.readouterr().err == "error: what is wrong\n"
 
 
-@pytest.mark.parametrize("text", ["[bold]not markup[/]", "customers[id]", ":smile:", "100 % of 1,000 at 1e-5"])
+@pytest.mark.parametrize(
+    "text", ["[bold]not markup[/]", "customers[id]", ":smile:", "100 % of 1,000 at 1e-5"]
+)
 def test_what_looks_like_markup_is_printed_as_it_is(capsys, text):
     console.line(text)
     console.warn(text)

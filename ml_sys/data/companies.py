@@ -102,7 +102,7 @@ def reconcile(
     order = pc.sort_indices(arrow_texts(companies["id"])).to_numpy()
     companies = companies.iloc[order].reset_index(drop=True)
     lost = unusable | set(contradicted["id"]) | noncustomers.bad_ids
-    return companies, frozenset(lost - set(companies["id"]))
+    return companies, frozenset(lost.difference(companies["id"][companies["id"].isin(lost)]))
 
 
 def _one_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

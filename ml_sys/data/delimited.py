@@ -180,7 +180,7 @@ def _read_fast(block: Block, layout: Layout) -> Rows | None:
     data, n_lines = block.data, len(block.ends)
     if b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return None
-    if data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data:  # blank lines are no rows
+    if np.diff(block.ends, prepend=-1).min() <= len(b"\r\n"):  # perhaps a blank line, and that is no row
         return None
     is_quoted = b'"' in data
     if is_quoted and block.line(n_lines - 1).count(b'"') % 2:

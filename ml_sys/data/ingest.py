@@ -94,11 +94,10 @@ def ingest(
             opened[table] = source.open(table, locations[table], columns[table])
             stack.callback(opened[table].close)
         run = _Run(opened, columns, float(schema.unranked), on_progress or (lambda _table, _rows: None))
-
-    companies, lost = reconcile(
-        run.companies(CUSTOMERS), run.companies(NONCUSTOMERS), run.quarantine, unranked=run.unranked
-    )
-    rows = run.usage(CompanyIndex(companies["id"].to_numpy(dtype=object), lost))
+        companies, lost = reconcile(
+            run.companies(CUSTOMERS), run.companies(NONCUSTOMERS), run.quarantine, unranked=run.unranked
+        )
+        rows = run.usage(CompanyIndex(companies["id"].to_numpy(dtype=object), lost))
     quarantine = run.quarantine.to_table()
     for table in TABLES:
         rejected = run.quarantine.rejected(table)

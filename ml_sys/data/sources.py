@@ -101,7 +101,7 @@ class SqlSource:
             extra = extra_columns(where, present, columns)
             wanted = ", ".join(_quoted(column) for column in columns.values())
             chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
-            reader: Any = connection.execute(chosen).to_arrow_reader(columnar.BATCH_ROWS)
+            reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
         except duckdb.Error as error:
             raise InputError(
                 f"{where}: {_first_line(error)}", hint="name a table of it, or a query"

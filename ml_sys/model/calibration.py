@@ -49,7 +49,9 @@ class Calibrator:
         if self.method == "isotonic":
             joined: NDArray[np.float64] = np.interp(scores, self.knots, self.values)
             return joined
-        probability: NDArray[np.float64] = 1 / (1 + np.exp(-(self.slope * log_odds(scores) + self.intercept)))
+        with np.errstate(over="ignore"):  # an infinite exponential is a probability of 0
+            against = np.exp(-(self.slope * log_odds(scores) + self.intercept))
+        probability: NDArray[np.float64] = 1 / (1 + against)
         return probability
 
 

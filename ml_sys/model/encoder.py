@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OTHER = "other"
+# What spreads less is constant but for rounding; dividing by it would blow up any other value.
+_LEAST_SPREAD = 1e-6
 
 
 class FrameEncoder(TransformerMixin, BaseEstimator):
@@ -36,6 +38,8 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
     ----------
     medians_, centers_, scales_ : ndarray of shape (n_numbers,), float64
         Imputed value (before the log), centre and scale (after the log) of each number.
+    rare_ : list of list of str
+        Levels of the training rows that share the last code.
     levels_ : list of list of str
         Levels with codes of their own, per category, code 0 first.
     """
@@ -54,6 +58,8 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         logged = _signed_log(np.where(np.isnan(raw), self.medians_, raw))
         self.centers_, self.scales_ = _robust(logged)
         self.levels_ = [self._levels(X[name]) for name in self.categories]
+        known = [sorted({str(level) for level in X[name].dropna()}) for name in self.categories]
+        self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(known, self.levels_, strict=True)]
         self.n_features_in_ = len(self.numbers) + len(self.categories)
         return self
 
@@ -86,11 +92,11 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         return np.array([*self.numbers, *self.categories], dtype=object)
 
     def unseen(self, X: pd.DataFrame) -> dict[str, dict[str, int]]:
-        """Count, per category, values that are given but have no code of their own."""
+        """Count, per category, values that no training row had."""
         counts: dict[str, dict[str, int]] = {}
-        for name, levels in zip(self.categories, self.levels_, strict=True):
-            found = X[name].dropna().value_counts()
-            counts[name] = {str(level): int(n) for level, n in found.items() if level not in levels}
+        for name, levels, rare in zip(self.categories, self.levels_, self.rare_, strict=True):
+            found, known = X[name].dropna().value_counts(), {*levels, *rare}
+            counts[name] = {str(level): int(n) for level, n in found.items() if level not in known}
         return counts
 
     def _levels(self, column: pd.Series) -> list[str]:
@@ -117,7 +123,9 @@ def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     """Median and interquartile range of each column; the standard deviation where the quartiles coincide."""
     centers, scales = np.zeros(values.shape[1]), np.ones(values.shape[1])
     for at, column in enumerate(values.T):
-        low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75)) if column.size else (0.0, 0.0, 0.0)
-        spread = high - low or float(np.std(column)) or 1.0
-        scales[at] = spread
+        if not column.size:
+            continue
+        low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75))
+        spreads = (high - low, float(np.std(column)), 1.0)
+        scales[at] = next(spread for spread in spreads if spread > _LEAST_SPREAD)
     return centers, scales

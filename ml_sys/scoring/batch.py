@@ -131,7 +131,7 @@ def _list(
         if levels:
             shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
             warnings.append(
-                f"{category}: {sum(levels.values()):,} rows have a value that was rare or unseen in training "
+                f"{category}: {sum(levels.values()):,} rows have a value that no training row had "
                 f"({len(levels)} values: {shown})"
             )
     parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from ml_sys.model.train import FittedModel
 from ml_sys.serve.contract import Prediction, features_of, request_type
@@ -30,6 +31,10 @@ def create_app(model: FittedModel, version: str) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         return _problem(422, "The request does not fit the model's schema.", _fields(error))
+
+    @app.exception_handler(HTTPException)
+    async def _refused(_: Request, error: HTTPException) -> JSONResponse:
+        return _problem(error.status_code, str(error.detail), [])
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -59,8 +64,12 @@ def _problem(status: int, title: str, errors: list[dict[str, Any]]) -> JSONRespo
 
 
 def _fields(error: RequestValidationError) -> list[dict[str, Any]]:
-    """Name each field in error; the first two places are "body" and the kind of request."""
-    return [
-        {"field": ".".join(str(part) for part in one["loc"][1:]) or "body", "problem": one["msg"]}
-        for one in error.errors()
-    ]
+    """Name each field in error; its place begins with "body" and maybe the kind of request."""
+    return [{"field": _field(one), "problem": one["msg"]} for one in error.errors()]
+
+
+def _field(one: dict[str, Any]) -> str:
+    if one["type"] == "json_invalid":
+        return "body"
+    parts = [str(part) for part in one["loc"][1:]]
+    return ".".join(parts[1:] if parts[:1] in (["raw"], ["flat"]) else parts) or "body"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def features_of(request: BaseModel, spec: FeatureSpec) -> pd.DataFrame:
 
 def _inputs(company: RawCompany, spec: FeatureSpec) -> FeatureInputs:
     rows = [row.model_dump() for row in company.usage]
-    stamps = [-(-int(pd.Timestamp(row["when_timestamp"]).timestamp()) // 86400) for row in rows]
+    stamps = [_day_rounded_up(row["when_timestamp"]) for row in rows]
     usage = UsageLog.from_rows(
         np.zeros(len(rows), dtype=np.int32),
         np.array(stamps, dtype=np.int32),
@@ -116,6 +116,12 @@ def _inputs(company: RawCompany, spec: FeatureSpec) -> FeatureInputs:
     rank = np.inf if company.unranked else np.nan if blank else float(company.alexa_rank or 0)
     firmographics = Firmographics(np.array([rank]), _text(company.employee_range), _text(company.industry))
     return FeatureInputs(usage, firmographics)
+
+
+def _day_rounded_up(stamp: datetime) -> int:
+    """Return days since 1970-01-01; a stamp within a day counts as the next one, as it does at ingest."""
+    utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    return -((datetime(1970, 1, 1, tzinfo=UTC) - utc) // timedelta(days=1))
 
 
 def _text(value: str | None) -> Any:

@@ -72,7 +72,9 @@ def test_a_group_is_switched_off_whole(group: str) -> None:
     assert feature_frame(INPUTS, CUTOFFS, left).columns.tolist() == left.names()
 
 
-@pytest.mark.parametrize(("name", "near"), [("trends", "trend"), ("actions_growth_7d28d", "actions_growth_7d_28d")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("trends", "trend"), ("actions_growth_7d28d", "actions_growth_7d_28d")]
+)
 def test_an_unknown_feature_is_answered_with_the_nearest(name: str, near: str) -> None:
     with pytest.raises(SettingsError, match=f"features.off: {name}: is neither") as caught:
         replace(SPEC, off=(name,)).names()

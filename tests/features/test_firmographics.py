@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.features.firmographics import (
+    _SYNONYMS,
     CATEGORIES,
     MISSINGNESS,
-    _SYNONYMS,
     NUMBERS,
     Firmographics,
     firmographic_columns,

@@ -33,7 +33,13 @@ def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 
     """A company with five actions in each of its weeks, and one that never does anything."""
     values = np.tile(np.array([5, 0, 0, 0, 2, 0, 0, 0], dtype=np.int32), (len(stamps), 1))
     companies = pd.DataFrame(
-        {"id": ["a", "b"], "alexa_rank": [10.0, 20.0], "employee_range": None, "industry": None, "mrr": np.nan}
+        {
+            "id": ["a", "b"],
+            "alexa_rank": [10.0, 20.0],
+            "employee_range": None,
+            "industry": None,
+            "mrr": np.nan,
+        }
     )
     return Snapshot(
         "0" * 16,
@@ -79,7 +85,9 @@ def test_the_label_window_holds_its_first_day_and_not_its_last(closed: int, labe
         ("end", CUTOFF + 1, False),
     ],
 )
-def test_usage_counts_from_the_day_on_which_its_period_is_complete(stamp: str, day: int, counts: bool) -> None:
+def test_usage_counts_from_the_day_on_which_its_period_is_complete(
+    stamp: str, day: int, counts: bool
+) -> None:
     panel = panel_at(one_company(stamps=(day,)), stamp=stamp)
     assert panel.features.loc[0, "actions_7d"] == (5 if counts else 0)
     assert panel.seen.tolist() == [counts, False]
@@ -93,7 +101,9 @@ def test_a_window_of_seven_days_leaves_out_the_row_completed_seven_days_before()
 def test_future_customers_are_ordinary_negatives_until_their_window_opens() -> None:
     inputs = inputs_of(WORLD)
     panel = rolling_panel(inputs, WORLD.closed, GRID, HORIZON, SPEC)
-    rows = {(int(c), int(t)): bool(y) for c, t, y in zip(panel.company, panel.cutoff, panel.label, strict=True)}
+    rows = {
+        (int(c), int(t)): bool(y) for c, t, y in zip(panel.company, panel.cutoff, panel.label, strict=True)
+    }
     expected = {
         (company, int(cutoff)): bool(day < cutoff + HORIZON)
         for company, day in enumerate(WORLD.closed.tolist())
@@ -163,9 +173,9 @@ def test_the_snapshot_panel_sees_each_company_once_and_customers_just_before_the
     assert np.unique(panel.company).size == panel.company.size
     positive = panel.company[panel.label]
     wanted = {
-        company: int(GRID[GRID <= day].max())
+        company: int(GRID[day >= GRID].max())
         for company, day in enumerate(WORLD.closed.tolist())
-        if GRID[0] <= day < GRID[-1] + HORIZON and (GRID[GRID <= day].max() + HORIZON > day)
+        if GRID[0] <= day < GRID[-1] + HORIZON and (GRID[day >= GRID].max() + HORIZON > day)
     }
     assert dict(zip(positive.tolist(), panel.cutoff[panel.label].tolist(), strict=True)) == wanted
     assert positive.size > 5
@@ -221,7 +231,5 @@ def test_a_snapshot_without_usage_has_no_timeline() -> None:
 
 @pytest.mark.parametrize(("stamp", "lag"), [("start", 7), ("end", 0)])
 def test_usage_covers_the_period_of_its_last_stamp(stamp: str, lag: int) -> None:
-    timeline = Timeline.of(
-        one_company(stamps=(17_900, 17_990)), horizon_days=30, period_days=7, stamp=stamp
-    )  # type: ignore[arg-type]
+    timeline = Timeline.of(one_company(stamps=(17_900, 17_990)), horizon_days=30, period_days=7, stamp=stamp)  # type: ignore[arg-type]
     assert (timeline.first_usage, timeline.usage_end) == (17_900 + lag, 17_990 + lag)

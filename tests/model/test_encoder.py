@@ -14,7 +14,8 @@ from ml_sys.model.encoder import FrameEncoder
 
 NUMBERS, CATEGORIES = ["a", "b"], ["colour"]
 cells = st.one_of(
-    st.floats(width=32, allow_infinity=False), st.sampled_from([0.0, 1e30, -1e30, 3.4e38, 1e-40, float("nan")])
+    st.floats(width=32, allow_infinity=False),
+    st.sampled_from([0.0, 1e30, -1e30, 3.4e38, 1e-40, float("nan")]),
 )
 colours = st.sampled_from(["red", "green", "", "other", None])
 
@@ -46,7 +47,9 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(training=frames(), scored=frames())
-def test_every_frame_becomes_finite_numbers_and_known_codes(training: pd.DataFrame, scored: pd.DataFrame) -> None:
+def test_every_frame_becomes_finite_numbers_and_known_codes(
+    training: pd.DataFrame, scored: pd.DataFrame
+) -> None:
     encoder = fitted(training)
     for frame in (training, scored):
         encoded = encoder.transform(frame)
@@ -108,7 +111,15 @@ def test_a_column_constant_but_for_one_row_is_scaled_by_its_spread() -> None:
 def test_no_rows_become_no_rows() -> None:
     nobody = TRAINING.head(0)
     assert fitted(TRAINING).transform(nobody).shape == (0, 3)
-    assert fitted(nobody).transform(TRAINING).shape == (5, 3)
+    assert np.isfinite(fitted(nobody).transform(TRAINING)).all()
+
+
+def test_a_spread_that_is_only_rounding_is_none() -> None:
+    training = frame_of([0.1] * 11, [0] * 10 + [1e-41], ["red"] * 11)
+    scored = frame_of([0.2], [5], ["red"])
+    np.testing.assert_allclose(
+        fitted(training).transform(scored), [[np.log(1.2 / 1.1), np.log(6), 0]], rtol=1e-5
+    )
 
 
 def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> None:
@@ -116,7 +127,7 @@ def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> 
     np.testing.assert_array_equal(fitted(shuffled).transform(TRAINING), fitted(TRAINING).transform(TRAINING))
 
 
-def test_levels_without_a_code_are_counted_per_category() -> None:
+def test_levels_that_no_training_row_had_are_counted_per_category() -> None:
     scored = frame_of([0] * 4, [0] * 4, ["violet", "violet", "red", None])
     assert fitted(TRAINING).unseen(scored) == {"colour": {"violet": 2}}
 

@@ -44,7 +44,8 @@ def test_folds_follow_the_company_and_not_its_number() -> None:
     order = np.random.default_rng(5).permutation(w.COMPANIES)
     renumbered = panel_of(w.renumbered(WORLD, order))
     np.testing.assert_array_equal(
-        company_folds(renumbered, 3, seed=7)[renumbered.company], company_folds(PANEL, 3, seed=7)[PANEL.company]
+        company_folds(renumbered, 3, seed=7)[renumbered.company],
+        company_folds(PANEL, 3, seed=7)[PANEL.company],
     )
 
 

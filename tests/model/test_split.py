@@ -81,8 +81,10 @@ def test_a_snapshot_panel_learns_from_one_row_each_and_is_validated_on_every_row
 def test_too_short_a_history_is_said_to_be_so() -> None:
     with pytest.raises(NotEnoughDataError, match="no training cutoff"):
         training_part(SOURCE, w.MONDAY + 40, SPEC, SETTINGS)
+    asked = w.settings(label={"horizon_days": 90})
+    short = Source.of(w.small_world(weeks=10, companies=20), asked)
     with pytest.raises(NotEnoughDataError, match="no mature cutoff"):
-        split(Source.of(w.small_world(weeks=4, companies=20), SETTINGS), SPEC, SETTINGS)
+        split(short, SPEC, asked)
 
 
 def test_the_panel_takes_no_more_cutoffs_than_asked() -> None:

@@ -33,7 +33,9 @@ def test_a_fixed_threshold_is_the_value_given() -> None:
 @given(st.data())
 def test_no_threshold_has_a_better_f1_than_the_one_chosen(data: st.DataObject) -> None:
     n = data.draw(st.integers(2, 25))
-    probability = np.array(data.draw(st.lists(st.sampled_from([0.01, 0.1, 0.2, 0.5, 0.9]), min_size=n, max_size=n)))
+    probability = np.array(
+        data.draw(st.lists(st.sampled_from([0.01, 0.1, 0.2, 0.5, 0.9]), min_size=n, max_size=n))
+    )
     label = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
     threshold = choose_threshold(probability, label, ThresholdSettings(kind="f1"), n_lists=1)
     best = f1_score(label, probability >= threshold)

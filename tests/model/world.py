@@ -1,4 +1,4 @@
-"""A small world whose every part a test may change: companies, their usage and the days on which they paid."""
+"""A small world whose parts a test may change: companies, their usage, the days on which they paid."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_sys.data.snapshot import Snapshot
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.snapshot import Snapshot
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.threshold import Tiers
@@ -46,7 +46,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def small_world(seed: int = 3, companies: int = COMPANIES, weeks: int = WEEKS) -> Snapshot:
-    """Busy companies pay more often, and use more in the six weeks before; a fifth of them do within the log."""
+    """Busy companies pay more often, and use more in the weeks around it."""
     rng = np.random.default_rng(seed)
     activity = rng.gamma(1.0, 2.0, companies)
     joined = rng.integers(0, weeks // 2, companies)
@@ -63,9 +63,12 @@ def small_world(seed: int = 3, companies: int = COMPANIES, weeks: int = WEEKS) -
         {
             "id": [f"c{i:04d}" for i in range(companies)],
             "alexa_rank": rng.choice([np.inf, np.nan, 1200.0, 85_000.0, 3_000_000.0], companies),
-            "employee_range": rng.choice(np.array(["1", "2 to 5", "10,001 or more", None], dtype=object), companies),
+            "employee_range": rng.choice(
+                np.array(["1", "2 to 5", "10,001 or more", None], dtype=object), companies
+            ),
             "industry": rng.choice(
-                np.array(["COMPUTER_SOFTWARE", "Technology - Software", "Retail", None], dtype=object), companies
+                np.array(["COMPUTER_SOFTWARE", "Technology - Software", "Retail", None], dtype=object),
+                companies,
             ),
             "mrr": np.where(pays, rng.normal(500, 200, companies), np.nan),
         }

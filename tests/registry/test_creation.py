@@ -138,9 +138,15 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     assert copied.read().versions["1.1.0"].status == "candidate"
 
 
-@pytest.mark.parametrize(("version", "error"), [("1.0.0", ArtifactError), ("1.0", UsageError), ("../x", UsageError)])
-def test_a_version_that_exists_or_is_none_is_refused_before_anything_is_trained(copied, quick_settings, version, error):
+@pytest.mark.parametrize(
+    ("version", "error"), [("1.0.0", ArtifactError), ("1.0", UsageError), ("../x", UsageError)]
+)
+def test_a_version_that_exists_or_is_none_is_refused_before_anything_is_trained(
+    copied, quick_settings, version, error
+):
     steps = []
     with pytest.raises(error):
-        train_version(copied, latest(copied.root), quick_settings, now=NOW, version=version, on_step=steps.append)
+        train_version(
+            copied, latest(copied.root), quick_settings, now=NOW, version=version, on_step=steps.append
+        )
     assert not steps

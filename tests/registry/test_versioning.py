@@ -29,8 +29,18 @@ def test_the_first_version_is_1_0_0():
         (changed(features__off=["trend"]), ("aaaa", "bbbb"), "3.0.0", "major: features.off [] → ['trend']"),
         (BEFORE, ("aaaa", "bbbb"), "3.0.0", "major: the feature schema changed"),
         (changed(model__max_trees=10), SAME, "2.5.0", "minor: model.max_trees 600 → 10"),
-        (changed(resample__sampling_strategy="none"), SAME, "2.5.0", "minor: resample.sampling_strategy 0.02 → none"),
-        (changed(calibration__method="isotonic"), SAME, "2.5.0", "minor: calibration.method sigmoid → isotonic"),
+        (
+            changed(resample__sampling_strategy="none"),
+            SAME,
+            "2.5.0",
+            "minor: resample.sampling_strategy 0.02 → none",
+        ),
+        (
+            changed(calibration__method="isotonic"),
+            SAME,
+            "2.5.0",
+            "minor: calibration.method sigmoid → isotonic",
+        ),
         (changed(panel__step_days=7), SAME, "2.5.0", "minor: panel.step_days 28 → 7"),
         (changed(split__kind="stratified"), SAME, "2.5.0", "minor: split.kind time → stratified"),
         (changed(seed=8), SAME, "2.4.8", "patch: seed 7 → 8"),
@@ -60,7 +70,9 @@ def test_a_derived_version_lies_above_all_that_exist(versions, key):
     assert parse(derived) > max(parse(version) for version in versions)
 
 
-@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "1.0.0\n", "1.0.-1", "../1.0.0", "٣.0.0", ""])
+@pytest.mark.parametrize(
+    "version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "01.0.0", "1.0.0\n", "1.0.-1", "../1.0.0", "٣.0.0", ""]
+)
 def test_what_is_no_version_is_refused(version):
     with pytest.raises(UsageError, match="is no version"):
         parse(version)

@@ -1,0 +1,108 @@
+"""The bootstrap: whole companies are drawn, the same ones for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml_sys.evaluation.bootstrap import cluster_weights, estimate
+
+COMPANY = np.repeat(np.arange(40, dtype=np.int32) * 3, np.arange(40) % 4 + 1)
+VALUES = np.random.default_rng(0).normal(5, 2, COMPANY.size)
+
+
+def drawn(resamples: int = 200, seed: int = 1, company: np.ndarray = COMPANY) -> np.ndarray:
+    return np.concatenate(list(cluster_weights(company, resamples, seed)))
+
+
+def mean(weights: np.ndarray) -> dict[str, np.ndarray]:
+    return {"mean": weights @ VALUES / weights.sum(axis=1)}
+
+
+def estimated(**changes: float) -> tuple[float, float, float]:
+    asked = {"resamples": 500, "confidence": 0.95, "seed": 1} | changes
+    found = estimate(mean, COMPANY, **asked)["mean"]  # type: ignore[arg-type]
+    return found.value, found.low, found.high
+
+
+def test_all_rows_of_a_company_are_drawn_equally_often() -> None:
+    weights = drawn()
+    for company in np.unique(COMPANY):
+        rows = weights[:, company == COMPANY]
+        assert (rows == rows[:, :1]).all()
+
+
+def test_every_resample_draws_as_many_companies_as_there_are() -> None:
+    first_row = np.unique(COMPANY, return_index=True)[1]
+    weights = drawn()[:, first_row]
+    assert (weights.sum(axis=1) == 40).all()
+    assert (weights == np.round(weights)).all()
+    assert (weights.mean(axis=0) - 1).__abs__().max() < 5 / np.sqrt(200)
+    assert (weights == 0).any()
+    assert (weights > 1).any()
+
+
+def test_the_same_seed_draws_the_same_and_another_one_others() -> None:
+    np.testing.assert_array_equal(drawn(seed=1), drawn(seed=1))
+    assert (drawn(seed=1) != drawn(seed=2)).any()
+    assert estimated() == estimated()
+    assert estimated(seed=2)[1:] != estimated()[1:]
+
+
+def test_chunks_do_not_change_what_is_drawn() -> None:
+    many_rows = np.tile(COMPANY, 3000)
+    chunks = list(cluster_weights(many_rows, 20, seed=1))
+    assert len(chunks) > 1
+    np.testing.assert_array_equal(np.concatenate(chunks)[:, : COMPANY.size], drawn(20))
+
+
+def test_the_value_is_that_of_the_rows_themselves_and_lies_inside_its_interval() -> None:
+    value, low, high = estimated()
+    assert value == pytest.approx(VALUES.mean(), rel=1e-12)
+    assert low < value < high
+
+
+def test_the_interval_is_as_wide_as_theory_says() -> None:
+    company = np.arange(400, dtype=np.int32)
+    values = np.random.default_rng(1).normal(0, 1, 400)
+    found = estimate(
+        lambda weights: {"mean": weights @ values / weights.sum(axis=1)},
+        company,
+        resamples=2000,
+        confidence=0.95,
+        seed=0,
+    )["mean"]
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_alike_rows_of_a_company_do_not_make_the_interval_narrower() -> None:
+    def width(company: np.ndarray, values: np.ndarray) -> float:
+        found = estimate(
+            lambda weights: {"mean": weights @ values / weights.sum(axis=1)},
+            company,
+            resamples=400,
+            confidence=0.9,
+            seed=0,
+        )["mean"]
+        return found.high - found.low
+
+    values = np.random.default_rng(1).normal(0, 1, 50)
+    company = np.arange(50, dtype=np.int32)
+    assert width(np.repeat(company, 10), np.repeat(values, 10)) == pytest.approx(width(company, values))
+    assert width(np.arange(500, dtype=np.int32), np.repeat(values, 10)) < 0.5 * width(company, values)
+
+
+def test_more_confidence_is_a_wider_interval() -> None:
+    _, low, high = estimated(confidence=0.5)
+    _, lower, higher = estimated(confidence=0.99)
+    assert lower < low < high < higher
+
+
+def test_resamples_in_which_a_metric_is_not_defined_are_left_out() -> None:
+    def sometimes(weights: np.ndarray) -> dict[str, np.ndarray]:
+        values = mean(weights)["mean"]
+        return {"some": np.where(weights[:, 0] > 0, values, np.nan), "none": np.full(len(weights), np.nan)}
+
+    found = estimate(sometimes, COMPANY, resamples=100, confidence=0.9, seed=1)
+    assert found["some"].low < found["some"].value < found["some"].high
+    assert np.isnan([found["none"].value, found["none"].low, found["none"].high]).all()

@@ -1,0 +1,157 @@
+"""The command line itself: help, exit codes, streams, global options. What commands do is tested in e2e/."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("pandas", "numpy", "sklearn", "xgboost", "pyarrow", "fastapi", "numba", "scipy")
+COMMANDS = (
+    "sample",
+    "ingest",
+    "train",
+    "evaluate",
+    "models",
+    "promote",
+    "rollback",
+    "score",
+    "serve",
+    "config",
+)
+
+
+def test_help_lists_every_command_and_exits_0(mlsys):
+    done = mlsys("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["score", "-h"]])
+def test_help_imports_nothing_heavy(tmp_path, arguments):
+    program = (
+        "import sys\nfrom ml_sys.cli import main\n"
+        f"sys.argv = ['mlsys', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    assert left.code == 0\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(mlsys, command):
+    done = mlsys(command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"mlsys {command}" in done.stdout.replace("python -m ml_sys", "mlsys")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["train", "--no-such-option"],
+        ["train", "--seed", "many"],
+        ["train", "--seed", "-1"],
+        ["promote"],
+        ["score"],
+        ["serve", "--port", "70000"],
+        ["sample", "out", "--companies", "0"],
+        ["score", "prospects.csv", "--keep-order"],
+        ["evaluate", "--from", "2020-01-01"],
+        ["evaluate", "--predictions", "out.csv"],
+        ["evaluate", "1.0.0", "--backtest"],
+        ["--set"],
+    ],
+)
+def test_wrong_usage_exits_2_and_prints_no_result(mlsys, arguments):
+    done = mlsys(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "hinted"),
+    [
+        (["train"], "snapshot", "mlsys ingest"),
+        (["evaluate"], "holds no model", "mlsys train"),
+        (["promote", "1.0.0"], "holds no model", "mlsys train"),
+        (["rollback"], "no earlier production version", "mlsys promote"),
+        (["score", "prospects.csv"], "holds no model", "mlsys train"),
+        (["serve"], "holds no model", "mlsys train"),
+        (["ingest", "--customers", "custmers.csv"], "custmers.csv: there is no such file", "--customers"),
+        (["config", "--set", "sed=1"], "--set: sed: is not a setting", "did you mean seed?"),
+        (["config", "--set", "seed=many"], "--set: seed: input should be", "seed"),
+        (["config", "--config", "none.toml"], "none.toml", "existing TOML file"),
+        (["config", "--log-level", "loud"], "--log-level: loud", "one of"),
+    ],
+)
+def test_a_failure_is_two_lines_on_stderr_and_exits_1(mlsys, arguments, said, hinted):
+    done = mlsys(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    problem, hint = done.stderr.splitlines()
+    assert problem.startswith("error: ")
+    assert said in problem
+    assert hint.startswith("  ")
+    assert hinted in hint
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "train"], ["train", "--debug"]])
+def test_debug_shows_the_traceback_and_still_fails(mlsys, arguments):
+    done = mlsys(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "SnapshotError" in done.stderr
+
+
+def test_a_failure_with_json_wanted_prints_no_half_result(mlsys):
+    done = mlsys("train", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_global_options_may_stand_anywhere_on_the_line(mlsys):
+    options = ["--set", "seed=1", "--json"]
+    lines = [[*options, "config"], ["config", *options], ["--json", "config", "--set=seed=1"]]
+    outputs = [mlsys(*line).stdout for line in lines]
+    assert json.loads(outputs[0])["seed"] == {"value": 1, "origin": "--set"}
+    assert len(set(outputs)) == 1
+
+
+def test_config_shows_every_value_with_its_origin(mlsys, tmp_path, monkeypatch):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "mlsys.toml").write_text("[label]\nhorizon_days = 14\n[panel]\nstep_days = 14\n")
+    monkeypatch.setenv("MLSYS_PANEL__STEP_DAYS", "7")
+    shown = json.loads(mlsys("config", "--json", artifacts=tmp_path / "here").stdout)
+    assert shown["label.horizon_days"] == {"value": 14, "origin": "conf/mlsys.toml"}
+    assert shown["panel.step_days"] == {"value": 7, "origin": "MLSYS_PANEL__STEP_DAYS"}
+    assert shown["artifacts_dir"]["value"] == str(tmp_path / "here")
+    assert shown["split.kind"] == {"value": "time", "origin": "default"}
+    table = mlsys("config").stdout
+    assert "label.horizon_days" in table
+    assert "MLSYS_PANEL__STEP_DAYS" in table
+
+
+def test_models_of_an_empty_registry_is_an_empty_list(mlsys, tmp_path):
+    done = mlsys("models", "--json", artifacts=tmp_path / "new")
+    assert json.loads(done.stdout) == {"production": None, "versions": []}
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell with head")
+def test_a_reader_that_has_seen_enough_causes_no_traceback(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m ml_sys config --json | head -1", shell=True, capture_output=True, text=True,
+        cwd=tmp_path, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
