@@ -312,7 +312,7 @@ def test_usage_is_joined_by_id_whatever_the_order_of_prospects(snapshot):
         theirs = snapshot.usage_company == company
         mine = rows.company == position
         np.testing.assert_array_equal(rows.stamp[mine], snapshot.usage_stamp[theirs])
-        np.testing.assert_array_equal(rows.values[mine], snapshot.usage_values[theirs])
+        np.testing.assert_array_equal(rows.values[mine], snapshot.usage_values[theirs])  # noqa: PD011 - no frame
     assert not (rows.company == 0).any()
 
 

@@ -270,9 +270,9 @@ def test_what_the_service_does_not_have_is_a_problem_document(server, method, pa
     assert answer.json()["status"] == status
 
 
-def test_a_stamp_within_a_day_counts_as_the_next_day_as_it_does_in_a_file(server, snapshot, companies):
-    chosen, cutoff, _, _ = companies
-    row = {**dict.fromkeys(MEASURES, 50)}
+def test_a_stamp_within_a_day_counts_as_the_next_day_as_it_does_in_a_file(server, companies):
+    _, cutoff, _, _ = companies
+    row = dict.fromkeys(MEASURES, 50)
     body = {"as_of": str(EPOCH + cutoff)}
 
     def predict(stamp):
