@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imblearn.pipeline import Pipeline
 
-from ml_sys.errors import SettingsError
+from ml_sys.errors import SettingsError, nearest
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
@@ -86,25 +86,32 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
         If the class does not take a parameter or is no classifier with probabilities.
     """
     made = resolve(path)
-    accepted = inspect.signature(made).parameters
     common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
     if stops_early(path):
+        _refuse_unknown(params, made().get_params())
         common["n_estimators"] = max_trees
-        estimator = made(**{**common, **params})
     else:
-        try:
-            estimator = made(
-                **{**{name: value for name, value in common.items() if name in accepted}, **params}
-            )
-        except TypeError as error:
-            raise SettingsError(
-                "settings", "model.params", f"{path}: {error}", hint="see its documentation"
-            ) from error
+        accepted = inspect.signature(made).parameters
+        common = {name: value for name, value in common.items() if name in accepted and value is not None}
+    try:
+        estimator = made(**{**common, **params})
+    except TypeError as error:
+        raise SettingsError(
+            "settings", "model.params", f"{path}: {error}", hint="see its documentation"
+        ) from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
         raise SettingsError(
             "settings", "model.estimator", f"{path} is no classifier that gives probabilities", hint=""
         )
     return estimator
+
+
+def _refuse_unknown(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse what XGBoost would take without a word and never look at, such as a misspelt parameter."""
+    for name in sorted(set(params) - set(known)):
+        near = nearest(name, known)
+        hint = f"did you mean {near}?" if near else "see the parameters of XGBClassifier"
+        raise SettingsError("settings", f"model.params.{name}", "is no parameter of XGBClassifier", hint=hint)
 
 
 def stops_early(path: str) -> bool:

@@ -95,7 +95,7 @@ def spec_from(settings: Settings) -> FeatureSpec:
     """Return the features that the settings ask for."""
     return FeatureSpec(
         windows_days=tuple(sorted(set(settings.features.windows_days))),
-        off=settings.features.off,
+        off=tuple(sorted(settings.features.off)),
         extra=settings.features.extra,
         firmographic_missingness=settings.features.firmographic_missingness,
         period_days=settings.usage.period_days,
