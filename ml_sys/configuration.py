@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ml_sys.errors import SettingsError, nearest
-from ml_sys.settings import Settings
+from ml_sys.settings import XGBOOST, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ DEFAULT_FILE = Path("conf/mlsys.toml")
 # Environment variables that carry the prefix but are not settings.
 RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_DEBUG"})
 DEFAULT_ORIGIN = "default"
+# Parameters belong to the estimator that the same layer, or one below it, names.
+ESTIMATOR_KEY, PARAMS_KEY = "model.estimator", "model.params"
 
 Layer = dict[str, tuple[Any, str]]
 
@@ -79,6 +81,8 @@ def load(
     ]
     merged: Layer = {}
     for layer in layers:
+        if _names_another_estimator(layer, merged):
+            merged.pop(PARAMS_KEY, None)
         for key, entry in layer.items():
             merged[key] = _merge(merged.get(key), entry)
     settings = _validate(merged)
@@ -100,6 +104,13 @@ def effective(settings: Settings) -> dict[str, Any]:
             node = node[part]
         values[key] = node
     return values
+
+
+def _names_another_estimator(layer: Layer, below: Layer) -> bool:
+    default = XGBOOST, DEFAULT_ORIGIN
+    return (
+        layer.get(ESTIMATOR_KEY, below.get(ESTIMATOR_KEY, default))[0] != below.get(ESTIMATOR_KEY, default)[0]
+    )
 
 
 def _merge(below: tuple[Any, str] | None, above: tuple[Any, str]) -> tuple[Any, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HEAD = (
     "# Every setting of mlsys with its default. What is left out here keeps its default.\n"
-    "# Flags come before environment variables (MLSYS_MODEL__MAX_TREES=300), and those before this file.\n"
+    "# Flags come before environment variables (MLSYS_MODEL__MAX_TREES=300), and those before this file.\n\n"
 )
 
 

@@ -99,9 +99,9 @@ def test_the_day_of_the_export_is_part_of_the_name(tables: Tables) -> None:
 
 
 def test_texts_that_only_look_alike_when_joined_give_different_names(tables: Tables) -> None:
-    tables.noncustomers[0] = "1,ab,c,n1"
+    tables.noncustomers[:2] = ["1,ab,,n1", "1,c,,n2"]
     first = tables.ingest().id
-    tables.noncustomers[0] = "1,a,bc,n1"
+    tables.noncustomers[:2] = ["1,a,,n1", "1,bc,,n2"]
     assert tables.ingest().id != first
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ml_sys.configuration import DEFAULT_FILE, effective, leaves, load
+from ml_sys.settings import XGBOOST_PARAMS, Settings
+from ml_sys.settings_file import as_markdown, as_toml
+
+SHIPPED = Path(__file__).parents[1] / DEFAULT_FILE
+
+
+def test_the_shipped_settings_file_is_the_generated_one():
+    assert SHIPPED.read_text(encoding="utf-8") == as_toml()
+
+
+def test_every_key_of_the_shipped_file_loads_to_the_default():
+    configuration = load(config_file=SHIPPED, environment={})
+    assert configuration.settings == Settings()
+    assert set(configuration.origins) == {key for key, _ in leaves()}
+    assert set(configuration.origins.values()) == {str(SHIPPED)}
+
+
+def test_a_value_written_in_the_shipped_file_is_the_one_in_force():
+    text = as_toml().replace("horizon_days = 30", "horizon_days = 14")
+    assert tomllib.loads(text)["label"]["horizon_days"] == 14
+
+
+@pytest.mark.parametrize("key", [key for key, _ in leaves()])
+def test_every_setting_has_one_line_that_says_what_it_does(key):
+    said = dict(leaves())[key].description
+    assert "\n" not in said
+    assert said[0].isupper() or said[0] in "'`"
+    assert said.endswith(".")
+    assert len(said) <= 100
+    assert f"# {said}\n" in as_toml()
+
+
+def test_the_table_has_one_row_a_setting_in_the_order_of_the_tree():
+    rows = as_markdown().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(effective(Settings()))
+    assert {row.count(" | ") for row in rows} == {2}
+
+
+def test_another_estimator_can_be_named_beside_the_shipped_file():
+    assert load(config_file=SHIPPED, environment={}).settings.model.params == XGBOOST_PARAMS
+    named = load(
+        config_file=SHIPPED,
+        environment={"MLSYS_MODEL__ESTIMATOR": "sklearn.linear_model:LogisticRegression"},
+        assignments=["model.params.C=0.1"],
+    )
+    assert named.settings.model.params == {"C": 0.1}
+    assert named.origins["model.params"] == "--set"
+
+
+def test_one_parameter_of_the_same_estimator_leaves_the_others_of_the_shipped_file():
+    named = load(
+        config_file=SHIPPED,
+        environment={},
+        assignments=["model.estimator=xgboost:XGBClassifier", "model.params.max_depth=2"],
+    )
+    assert named.settings.model.params == {**XGBOOST_PARAMS, "max_depth": 2}
+
+
+def test_config_prints_plain_data_for_every_setting(mlsys):
+    shown = json.loads(mlsys("config", "--json").stdout)
+    assert {key: entry["value"] for key, entry in shown.items()} == effective(Settings())
