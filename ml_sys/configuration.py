@@ -107,17 +107,16 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 
 def _names_another_estimator(layer: Layer, below: Layer) -> bool:
-    default = XGBOOST, DEFAULT_ORIGIN
-    return (
-        layer.get(ESTIMATOR_KEY, below.get(ESTIMATOR_KEY, default))[0] != below.get(ESTIMATOR_KEY, default)[0]
-    )
+    current = below.get(ESTIMATOR_KEY, (XGBOOST, DEFAULT_ORIGIN))
+    return bool(layer.get(ESTIMATOR_KEY, current)[0] != current[0])
 
 
 def _merge(below: tuple[Any, str] | None, above: tuple[Any, str]) -> tuple[Any, str]:
     """Merge a table given in two layers key by key; replace anything else."""
     if below is None or not (isinstance(below[0], dict) and isinstance(above[0], dict)):
         return above
-    return {**below[0], **above[0]}, f"{below[1]}, {above[1]}"
+    origin = below[1] if below[1].endswith(above[1]) else f"{below[1]}, {above[1]}"
+    return {**below[0], **above[0]}, origin
 
 
 def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -235,7 +234,8 @@ def _validate(layer: Layer) -> Settings:
 
 
 def _unknown(place: str, key: str, keys: Sequence[str]) -> SettingsError:
-    near = nearest(key, keys)
+    groups = dict.fromkeys(known.rpartition(".")[0] for known in keys if "." in known)
+    near = nearest(key, [*keys, *groups])
     return SettingsError(
         place, key, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`"
     )

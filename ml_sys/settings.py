@@ -176,7 +176,8 @@ class ModelSettings(Frozen):
     @classmethod
     def _complete_params(cls, values: dict[str, Any]) -> dict[str, Any]:
         ours = XGBOOST_PARAMS if values.get("estimator", XGBOOST) == XGBOOST else {}
-        return {**values, "params": {**ours, **values.get("params", {})}}
+        given = values.get("params", {})
+        return {**values, "params": {**ours, **given} if isinstance(given, dict) else given}
 
 
 class CalibrationSettings(Frozen):
