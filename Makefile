@@ -37,7 +37,7 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 
 test: lint types ## Run all checks: lint, types, and every test with coverage
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: setup ## Check style, formatting and the direction of imports
 	$(BIN)/ruff check .

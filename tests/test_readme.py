@@ -1,0 +1,201 @@
+"""The README: its commands run, its output has the form that is shown, its tables and links are right."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ml_sys.cli import app
+from ml_sys.errors import ExitCode
+from ml_sys.model.artifact import load_model
+from ml_sys.serve.app import create_app
+from ml_sys.settings_file import as_markdown
+
+PROJECT = Path(__file__).parents[1]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMED_FILE = re.compile(r"# (\w+\.py)\n")
+LEFT_OUT = "…"
+# Where the tour takes minutes, its test takes seconds.
+QUICK = """
+threads = 1
+[features]
+windows_days = [28]
+[split]
+validation_folds = 2
+[model]
+max_trees = 15
+early_stopping_rounds = 10
+[bootstrap]
+resamples = 20
+"""
+SMALLER = {"--companies": "1500", "--weeks": "56"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that the README shows, and the output shown below it."""
+
+    command: str
+    shown: str
+
+
+def steps_of(block: str) -> list[Step]:
+    """Split a console block at its prompts; a backslash continues a command."""
+    steps = []
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        match = re.match(r"((?:.*\\\n)*.*)\n?", part)
+        steps.append(Step(match[1].replace("\\\n", " "), part[match.end() :]))
+    return steps
+
+
+BLOCKS = BLOCK.findall(README)
+STEPS = [step for language, block in BLOCKS if language == "console" for step in steps_of(block)]
+
+
+def smaller(words: list[str]) -> list[str]:
+    """Put the test's sizes in place of the README's."""
+    return [SMALLER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[subprocess.CompletedProcess[str]]:
+    """What each command of the README says when all are run in order, in a folder with its files."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    (folder / "conf").mkdir()
+    (folder / "conf" / "mlsys.toml").write_text(QUICK)
+    for language, block in BLOCKS:
+        if language == "python" and (named := NAMED_FILE.match(block)):
+            (folder / named[1]).write_text(block)
+    done = []
+    for step in STEPS:
+        program, *words = shlex.split(step.command)
+        assert program == "mlsys", step.command
+        done.append(
+            subprocess.run(
+                [sys.executable, "-m", "ml_sys", *smaller(words)],
+                cwd=folder,
+                timeout=300,
+                check=False,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "COLUMNS": "120"},
+            )
+        )
+    return done
+
+
+def headers(output: str) -> list[list[str]]:
+    """Return the column names of each table."""
+    lines = [line for line in output.splitlines() if line.startswith("┃")]
+    return [[name.strip() for name in line.strip("┃").split("┃")] for line in lines]
+
+
+def sentence(line: str) -> str:
+    """Strip a line of what differs from one run to the next: numbers, dates, digests."""
+    return re.sub(r"\b(?=\w*\d)[0-9a-f]{16}\b|-?\d[\d,.:%-]*", "#", line).strip()
+
+
+def is_table(line: str) -> bool:
+    return line[:1] in {"┏", "┃", "┡", "│", "└", "├"}
+
+
+@pytest.mark.slow
+def test_every_command_runs_in_order_and_prints_tables_and_sentences_as_shown(outputs):
+    missing = []
+    for step, done in zip(STEPS, outputs, strict=True):
+        assert done.returncode == ExitCode.DONE, f"{step.command}\n{done.stderr}"
+        printed = headers(done.stdout)
+        missing += [(step.command, shown) for shown in headers(step.shown) if shown not in printed]
+        sentences = {sentence(line) for line in (done.stdout + done.stderr).splitlines()}
+        shown = [line for line in step.shown.splitlines() if line and not is_table(line)]
+        missing += [
+            (step.command, line)
+            for line in shown
+            if not line.endswith(LEFT_OUT) and sentence(line) not in sentences
+        ]
+    assert missing == []
+
+
+def test_the_tour_and_each_extension_are_among_the_commands_that_run():
+    assert [step.command.split()[1] for step in STEPS] == [
+        *("sample", "ingest", "train", "evaluate", "promote", "score"),
+        "config",
+        *("train", "train", "ingest"),
+    ]
+    commands = " ".join(step.command for step in STEPS)
+    assert "features.extra" in commands
+    assert "model.estimator" in commands
+    assert "ingest.source" in commands
+
+
+def test_every_command_is_described_with_every_option():
+    described = re.findall(r"^\| `mlsys (\w+)[^`]*` \|(.*)$", README, re.MULTILINE)
+    commands = {command.name or command.callback.__name__: command for command in app.registered_commands}
+    assert {name for name, _ in described} == set(commands)
+    for name in commands:
+        asked = subprocess.run(
+            [sys.executable, "-m", "ml_sys", name, "--help"], capture_output=True, text=True, check=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+        options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE)) - {"--help"}
+        row = " ".join(text for described_name, text in described if described_name == name)
+        lines = "".join(line for line in README.splitlines() if line.startswith(f"| `mlsys {name}"))
+        assert options == set(re.findall(r"--[a-z-]+", row + lines)), name
+
+
+def test_every_global_option_is_described():
+    asked = subprocess.run(
+        [sys.executable, "-m", "ml_sys", "--help"], capture_output=True, text=True, check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE))
+    paragraph = README[README.index("Options of every command") :].partition("\n\n")[0]
+    ours = options - {"--help", "--install-completion", "--show-completion"}
+    assert ours == {option for option in re.findall(r"--[a-z-]+", paragraph) if option != "--"}
+
+
+def test_the_table_of_settings_is_the_generated_one():
+    between = README.partition(BEGIN)[2].partition(END)[0]
+    assert between.strip() == as_markdown()
+
+
+def test_every_link_to_a_file_or_a_heading_leads_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    anchors = {
+        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    }
+    assert len(links) > 5
+    broken = [
+        link
+        for link in links
+        if (link[1:] not in anchors if link.startswith("#") else not (PROJECT / link).is_file())
+    ]
+    assert broken == []
+
+
+def test_the_shown_request_is_answered_with_the_fields_that_are_shown(trained):
+    request = json.loads(next(block for language, block in BLOCKS if language == "json"))
+    shown = json.loads(re.search(r"^answers\s+`(\{.+\})`", README, re.MULTILINE)[1])
+    model = load_model(trained / "models" / "1.0.0")
+    with TestClient(create_app(model, "1.0.0")) as client:
+        answer = client.post("/predict", json=request)
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json()) == list(shown)
+
+
+def test_every_make_target_that_is_shown_exists():
+    targets = re.search(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    shown = re.findall(r"make ([a-z]+)\b(?= *(?:#|`|$))", README, re.MULTILINE)
+    assert {"demo", "test"} <= set(shown) <= set(targets)
