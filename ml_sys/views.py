@@ -139,6 +139,7 @@ def trained(result: Trained, confidence: float) -> None:
     if fit.after != fit.before:
         total = f"{sum(fit.after):,}"
         resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
+    trees = f"{fit.trees} trees by early stopping; " if fit.trees else ""
     trained_on = (fit.rows, fit.positives, fit.companies)
     judged_on = (held["rows"], held["positives"], held["companies"])
     dates = held["cutoffs"]
@@ -149,7 +150,7 @@ def trained(result: Trained, confidence: float) -> None:
             ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", *(f"{n:,}" for n in trained_on)),
             ("judged on", f"{len(dates)}: {dates[0]} to {dates[-1]}", *(f"{n:,}" for n in judged_on)),
         ],
-        caption=f"{resampled}; {fit.trees or 'no'} trees by early stopping; validation: predicted "
+        caption=f"{resampled}; {trees}validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
     )
     evaluation(result.evaluation, confidence)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 FIRST = "1.0.0"
 _PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
@@ -56,7 +56,7 @@ def derive(
     if before is None or not known:
         return FIRST, "first version"
     major, minor, patch = max(known)
-    changes = [f"{key} {before.get(key)} → {after[key]}" for key in after if before.get(key) != after[key]]
+    changes = list(_changes(before, after))
     weighty = [
         change for change in changes if change.startswith(tuple(f"{group}." for group in _MAJOR_GROUPS))
     ]
@@ -68,3 +68,16 @@ def derive(
     if lighter:
         return f"{major}.{minor + 1}.0", f"minor: {'; '.join(lighter)}"
     return f"{major}.{minor}.{patch + 1}", f"patch: {'; '.join(changes) or 'same settings, trained again'}"
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Name each setting that differs; of a table only the entries that do."""
+    for key in after:
+        old, new = before.get(key), after[key]
+        if isinstance(old, dict) and isinstance(new, dict):
+            entries = {f"{key}.{name}": value for name, value in new.items()}
+            gone = [f"{key}.{name} left out" for name in old if name not in new]
+            yield from _changes({f"{key}.{name}": value for name, value in old.items()}, entries)
+            yield from gone
+        elif old != new:
+            yield f"{key} {'none' if old is None else old} → {new}"

@@ -80,3 +80,13 @@ def test_what_is_no_version_is_refused(version):
 
 def test_versions_are_compared_as_numbers():
     assert parse("1.10.0") > parse("1.9.9")
+
+
+def test_of_a_changed_table_only_the_entries_that_differ_are_named() -> None:
+    before = {"model.params": {"max_depth": 5, "eta": 0.1, "gamma": 1.0}}
+    after = {"model.params": {"max_depth": 6, "eta": 0.1, "alpha": 2.0}}
+    version, why = derive(["1.0.0"], before, after, ("a", "a"))
+    assert version == "1.1.0"
+    assert why == (
+        "minor: model.params.max_depth 5 → 6; model.params.alpha none → 2.0; model.params.gamma left out"
+    )
