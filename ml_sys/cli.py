@@ -6,7 +6,6 @@ Heavy imports happen inside commands, so that help is instant.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.backtest import Backtest
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
-
-log = logging.getLogger(__name__)
 
 DATA, MODELS, SERVICE = "Data", "Model lifecycle", "Lists and service"
 _WITH_VALUE = ("--config", "--artifacts", "--set", "--log-level")

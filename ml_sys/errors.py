@@ -21,7 +21,6 @@ A message says what is wrong and where; a hint says what to do.
 
 from __future__ import annotations
 
-import difflib
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -41,6 +40,8 @@ class ExitCode(IntEnum):
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that looks most like ``name``, ignoring case, or None if none is close."""
+    import difflib  # only when something went wrong: help has to be instant
+
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
     return by_folded[found[0]] if found else None
