@@ -208,6 +208,61 @@ class BootstrapSettings(Frozen):
     confidence: Share = Field(0.95, description="Confidence of the intervals.")
 
 
+class RegistrySettings(Frozen):
+    """Who may write versions, and whose signature they need."""
+
+    signing_key: str = Field(
+        "",
+        description="Private Ed25519 key file that new versions are signed with; unsigned ones are not used.",
+    )
+    trusted_keys: tuple[str, ...] = Field(
+        (), description="Public key files; with any, a version signed by none of them is not used."
+    )
+    actor: str = Field("", description="Who the audit trail names; empty takes the user and the host.")
+    lock_timeout_seconds: PositiveFloat = Field(
+        60.0, description="How long a command waits for another one that writes the registry."
+    )
+
+
+class CanarySettings(Frozen):
+    """When a leak canary of `train` fails; a failed one blocks promotion."""
+
+    max_column_auc: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        0.99, description="A single column that separates converters better (ROC-AUC) is a leak."
+    )
+    max_column_precision: Share = Field(
+        0.5, description="A single column that ranks converters with a higher average precision is a leak."
+    )
+    allowed: tuple[str, ...] = Field(
+        (), description="Columns, or 'id', that may separate this well, since you know why."
+    )
+
+
+class GateSettings(Frozen):
+    """What `promote` asks of a version."""
+
+    primary_metric: Literal["average_precision", "roc_auc"] = Field(
+        "average_precision", description="What champion and challenger are compared by."
+    )
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="How far below the champion's metric a challenger may lie, as a share of it."
+    )
+    max_probability_worse: Share = Field(
+        0.5, description="Refuse when being worse by more than the tolerance is more probable than this."
+    )
+    resamples: PositiveInt = Field(2000, description="Paired bootstrap resamples, clustered by company.")
+    confidence: Share = Field(0.95, description="Confidence of the gate's intervals.")
+    min_positives: PositiveInt = Field(
+        10, description="Conversions that a holdout needs before anything can be said of a version."
+    )
+    max_calibration_error: Share = Field(
+        0.01, description="Largest mean distance between predicted and observed rate, in absolute terms."
+    )
+    max_calibration_ratio: Annotated[float, Field(gt=1)] = Field(
+        1.5, description="Predicted over observed conversions may be shown to be off by at most this factor."
+    )
+
+
 class ScoreSettings(Frozen):
     """The ranked list."""
 
@@ -246,5 +301,8 @@ class Settings(Frozen):
     calibration: CalibrationSettings = CalibrationSettings()
     threshold: ThresholdSettings = ThresholdSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
+    canary: CanarySettings = CanarySettings()
+    registry: RegistrySettings = RegistrySettings()
+    gate: GateSettings = GateSettings()
     score: ScoreSettings = ScoreSettings()
     serve: ServeSettings = ServeSettings()
