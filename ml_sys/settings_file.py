@@ -26,23 +26,27 @@ def as_toml() -> str:
         if group != table:
             lines.append(f"\n[{group}]\n")
             table = group
-        lines.append(f"# {description}\n{name} = {_literal(value)}\n")
+        lines.append(f"# {description}\n{name} = {literal(value)}\n")
     return "".join(lines)
 
 
 def as_markdown() -> str:
     """Return the same as a Markdown table."""
-    rows = [f"| `{key}` | `{_literal(value)}` | {description} |" for key, value, description in _documented()]
+    rows = [f"| `{key}` | `{literal(value)}` | {description} |" for key, value, description in _documented()]
     return "\n".join(["| key | default | what it does |", "|---|---|---|", *rows])
+
+
+def literal(value: Any) -> str:
+    """Return a value as a settings file writes it, on one line."""
+    if isinstance(value, dict):
+        entries = ", ".join(f"{tomlkit.key(key).as_string()} = {literal(one)}" for key, one in value.items())
+        return f"{{ {entries} }}" if entries else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(literal(one) for one in value) + "]"
+    return str(tomlkit.item(value).as_string())
 
 
 def _documented() -> Iterator[tuple[str, Any, str]]:
     defaults = effective(Settings())
     for key, field in leaves():
         yield key, defaults[key], field.description
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_literal(one)}" for key, one in value.items()) + " }"
-    return str(tomlkit.item(value).as_string())

@@ -5,10 +5,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml_sys.configuration import DEFAULT_FILE, effective, leaves, load
 from ml_sys.settings import XGBOOST_PARAMS, Settings
-from ml_sys.settings_file import as_markdown, as_toml
+from ml_sys.settings_file import as_markdown, as_toml, literal
 
 SHIPPED = Path(__file__).parents[1] / DEFAULT_FILE
 
@@ -68,3 +70,18 @@ def test_one_parameter_of_the_same_estimator_leaves_the_others_of_the_shipped_fi
 def test_config_prints_plain_data_for_every_setting(mlsys):
     shown = json.loads(mlsys("config", "--json").stdout)
     assert {key: entry["value"] for key, entry in shown.items()} == effective(Settings())
+
+
+# TOML has no null; what configuration reads from files, variables and flags has none either.
+VALUES = st.recursive(
+    st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=VALUES)
+def test_a_value_is_written_on_one_line_as_toml_that_reads_back(value):
+    written = literal(value)
+    assert not {"\n", "\r"} & set(written)
+    assert tomllib.loads(f"value = {written}") == {"value": value}

@@ -1,0 +1,85 @@
+"""What commands start from: the global options, the registry, the latest snapshot, the clock, a date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.configuration import Configuration
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """What holds for every command."""
+
+    config_file: Path | None
+    artifacts_dir: Path | None
+    assignments: tuple[str, ...]
+    as_json: bool
+
+    def load(self, **flags: Any) -> Configuration:
+        """Read the settings; flags are dotted keys with ``__`` for the dot."""
+        from ml_sys.configuration import load
+
+        dotted = {key.replace("__", "."): value for key, value in flags.items()}
+        dotted["artifacts_dir"] = self.artifacts_dir
+        return load(config_file=self.config_file, flags=dotted, assignments=self.assignments)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Return the registry under the artifacts folder, with the keys that the settings name.
+
+    Raises
+    ------
+    SettingsError
+        If a key cannot be read.
+    """
+    from ml_sys.model.signing import read_keys
+    from ml_sys.registry.store import Registry
+
+    chosen = settings.registry
+    return Registry(
+        settings.artifacts_dir,
+        keys=read_keys(chosen.signing_key, chosen.trusted_keys),
+        actor=chosen.actor,
+        wait_seconds=chosen.lock_timeout_seconds,
+    )
+
+
+def latest_snapshot(artifacts_dir: Path) -> Snapshot:
+    """Return the snapshot that was ingested last."""
+    from ml_sys.data import snapshot
+
+    return snapshot.latest(artifacts_dir)
+
+
+def now() -> datetime:
+    """Return the time at which the command runs."""
+    return datetime.now(UTC)
+
+
+def parse_day(text: str | None, flag: str) -> int | None:
+    """Read a date as days since 1970-01-01; None stays None.
+
+    Raises
+    ------
+    UsageError
+        If it is no date, naming the flag.
+    """
+    if text is None:
+        return None
+    try:
+        return (date.fromisoformat(text) - date(1970, 1, 1)).days
+    except ValueError as error:
+        raise UsageError(
+            f"{flag}: {text!r} is no date", hint="write YYYY-MM-DD, for example 2020-01-06"
+        ) from error

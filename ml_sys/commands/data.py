@@ -1,0 +1,74 @@
+"""Commands that make and read the three tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import now
+
+
+def sample(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the four files are written.")],
+    companies: Annotated[int, typer.Option(min=1, help="Companies generated.")] = 8000,
+    weeks: Annotated[int, typer.Option(min=1, help="Length of the usage log.")] = 104,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed; by default the setting's.")] = None,
+) -> None:
+    """Generate the three tables, faults and all, and the true probabilities."""
+    from ml_sys import console
+    from ml_sys.data import sample as generator
+    from ml_sys.views import data as views
+
+    settings = ctx.obj.load(seed=seed).settings
+    with console.counting("companies", companies) as on_progress:
+        report = generator.generate(
+            folder, companies=companies, weeks=weeks, seed=settings.seed, on_progress=on_progress
+        )
+    if ctx.obj.as_json:
+        console.plain_json(vars(report))
+    else:
+        views.sampled(report)
+
+
+def ingest(
+    ctx: typer.Context,
+    customers: Annotated[str | None, typer.Option(help="File of the customers.")] = None,
+    noncustomers: Annotated[str | None, typer.Option(help="File of the noncustomers.")] = None,
+    usage: Annotated[str | None, typer.Option(help="File of the usage rows.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Day of the export; by default the latest timestamp.")
+    ] = None,
+) -> None:
+    """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
+    from ml_sys import console
+    from ml_sys.data.ingest import ingest as read_tables
+    from ml_sys.data.sources import open_source
+    from ml_sys.views import data as views
+
+    settings = ctx.obj.load(
+        ingest__customers=customers,
+        ingest__noncustomers=noncustomers,
+        ingest__usage=usage,
+        ingest__as_of=as_of,
+    ).settings
+    chosen = settings.ingest
+    with console.steps() as on_step:
+        report = read_tables(
+            open_source(chosen.source, database=chosen.database),
+            settings.schema_,
+            customers=chosen.customers,
+            noncustomers=chosen.noncustomers,
+            usage=chosen.usage,
+            artifacts_dir=settings.artifacts_dir,
+            max_rejected_share=chosen.max_rejected_share,
+            as_of=chosen.as_of,
+            now=now(),
+            on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
+        )
+    if ctx.obj.as_json:
+        console.plain_json(views.ingested_plain(report))
+    else:
+        views.ingested(report)

@@ -1,0 +1,80 @@
+"""Commands that prove what is stored: verification, reproduction, keys for signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import open_registry
+from ml_sys.errors import ExitCode, UsageError
+
+
+def verify(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every version, and what else lies there.")] = False,
+) -> None:
+    """Verify the audit trail, the index, and every byte of a version or of all."""
+    from ml_sys import console
+    from ml_sys.registry import verification
+    from ml_sys.views import integrity as views
+
+    if every and version is not None:
+        raise UsageError("--all means every version", hint="leave VERSION or --all out")
+    registry = open_registry(ctx.obj.load().settings)
+    with console.counting("versions", None) as on_progress:
+        findings = verification.verify(registry, version, every=every, on_progress=on_progress)
+    if ctx.obj.as_json:
+        console.plain_json(views.findings_plain(findings))
+    else:
+        views.findings(findings)
+    if any(one.status == "failed" for one in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def reproduce(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=0, help="Threads instead of those it was trained with; 0 takes every core."),
+    ] = None,
+) -> None:
+    """Train VERSION again from its snapshot, settings and seed, and say whether a bit differs."""
+    from ml_sys import console
+    from ml_sys.registry.reproduction import reproduce_version
+    from ml_sys.views import integrity as views
+
+    registry = open_registry(ctx.obj.load().settings)
+    with console.steps() as on_step:
+        result = reproduce_version(registry, registry.resolve(version), threads=threads, on_step=on_step)
+    if ctx.obj.as_json:
+        console.plain_json(views.reproduced_plain(result))
+    else:
+        views.reproduced(result)
+    if not (result.identical or result.close):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def keygen(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(help="File of the new private key; its public key goes beside it.")],
+) -> None:
+    """Make a key that versions are signed with."""
+    from ml_sys import console
+    from ml_sys.model.signing import make_keys
+
+    public = make_keys(path)
+    if ctx.obj.as_json:
+        console.plain_json({"private": str(path), "public": str(public)})
+        return
+    console.line(f"Written: {path} (private, for those who train) and {public} (for everybody else)")
+    console.line(
+        f'Next: set registry.signing_key = "{path}", and elsewhere registry.trusted_keys = ["{public}"]'
+    )

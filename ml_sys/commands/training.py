@@ -1,0 +1,109 @@
+"""Commands that fit a model and judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_sys.commands.context import latest_snapshot, now, open_registry, parse_day
+from ml_sys.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ml_sys.evaluation.backtest import Backtest
+    from ml_sys.settings import Settings
+
+
+def train(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None, typer.Option(help="Version to give it; by default derived from what changed.")
+    ] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="The one seed.")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")] = None,
+) -> None:
+    """Train a model on the latest snapshot, judge it on the holdout and register it."""
+    from ml_sys import console
+    from ml_sys.registry.creation import train_version
+    from ml_sys.views import training as views
+
+    settings = ctx.obj.load(seed=seed, threads=threads).settings
+    snapshot, registry = latest_snapshot(settings.artifacts_dir), open_registry(settings)
+    with console.steps() as on_step:
+        result = train_version(
+            registry, snapshot, settings, now=now(), version=version, message=message, on_step=on_step
+        )
+    if ctx.obj.as_json:
+        console.plain_json(views.trained_plain(result))
+    else:
+        views.trained(result, settings.bootstrap.confidence)
+
+
+def evaluate(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
+    ] = None,
+    backtest: Annotated[bool, typer.Option("--backtest", help="Retrain at past cutoffs instead.")] = False,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First cutoff of the backtest.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last cutoff, inclusive.")] = None,
+    every_days: Annotated[int, typer.Option(min=1, help="Days between cutoffs of the backtest.")] = 28,
+    truth: Annotated[
+        Path | None, typer.Option(help="truth.csv of a sample: say how close the model comes to it.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write the backtest's predictions to this CSV.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the backtest.")] = None,
+) -> None:
+    """Judge a version on its holdout again, or the settings on past cutoffs."""
+    from ml_sys import console
+
+    settings = ctx.obj.load(seed=seed).settings
+    if backtest:
+        if version is not None or truth is not None:
+            raise UsageError(
+                "a backtest retrains with the settings, not with a version",
+                hint="leave VERSION and --truth out",
+            )
+        from ml_sys import listing
+        from ml_sys.views import backtest as backtest_views
+
+        days = parse_day(first, "--from"), parse_day(last, "--to")
+        judged = _backtest(settings, *days, every_days)
+        if predictions is not None:
+            listing.write_table(judged.predictions, predictions)
+        if ctx.obj.as_json:
+            console.plain_json(backtest_views.backtest_plain(judged))
+        else:
+            backtest_views.backtest(judged, predictions)
+        return
+    if first or last or predictions:
+        raise UsageError("--from, --to and --predictions belong to a backtest", hint="add --backtest")
+    from ml_sys.registry.reevaluation import evaluate_version
+    from ml_sys.views import evaluation as views
+
+    registry = open_registry(settings)
+    result = evaluate_version(registry, registry.resolve(version), truth)
+    if ctx.obj.as_json:
+        console.plain_json(views.reevaluated_plain(result))
+    else:
+        views.reevaluated(result, settings.bootstrap.confidence)
+    if not result.identical:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _backtest(settings: Settings, first: int | None, last: int | None, every_days: int) -> Backtest:
+    from ml_sys import console
+    from ml_sys.evaluation import backtest as backtests
+    from ml_sys.model.split import Source
+    from ml_sys.model.train import spec_from
+
+    source = Source.of(latest_snapshot(settings.artifacts_dir), settings)
+    cutoffs = backtests.backtest_cutoffs(source, first, last, every_days)
+    with console.counting("cutoffs", len(cutoffs)) as on_progress:
+        return backtests.backtest(source, cutoffs, spec_from(settings), settings, on_progress)

@@ -1,0 +1,1 @@
+"""Each result as tables for a person, and as plain data for ``--json``; a module per subject."""

@@ -1,0 +1,59 @@
+"""How numbers, dates, metrics and nested results are written, the same in every view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, timedelta
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_sys.evaluation.bootstrap import Estimate
+
+_EPOCH = date(1970, 1, 1)
+_SPOKEN = {
+    "roc_auc": "ROC-AUC",
+    "f1": "F1",
+    "brier": "Brier score",
+    "calibration_error": "expected calibration error",
+}
+
+
+def number(value: float | None, digits: int) -> str | None:
+    """Return a number with so many decimals; None, which tables show as a dash, where there is none."""
+    return None if value is None or isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(share: float) -> str | None:
+    """Return a share as a percentage; None where there is none."""
+    return None if isnan(share) else f"{share:.2%}"
+
+
+def interval(one: Estimate, digits: int) -> str | None:
+    """Return the two ends of an estimate's interval; None where it has none."""
+    return None if isnan(one.low) else f"{one.low:.{digits}f} to {one.high:.{digits}f}"
+
+
+def date_of(day: int) -> str:
+    """Return a day, counted from 1970-01-01, as YYYY-MM-DD."""
+    return (_EPOCH + timedelta(days=int(day))).isoformat()
+
+
+def spoken(metric: str) -> str:
+    """Return a metric's name as a person says it."""
+    return _SPOKEN.get(metric, metric.replace("_", " "))
+
+
+def plain(value: Any) -> Any:
+    """Return frozen dataclasses, mappings and sequences as what JSON knows; NaN becomes None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and isnan(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,72 @@
+"""What a sample holds, and what an ingest took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.views.cells import percent, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ml_sys.data.report import IngestReport
+    from ml_sys.data.sample import SampleReport
+
+
+def sampled(report: SampleReport) -> None:
+    """Show what was generated."""
+    console.table(
+        f"Sample in {report.folder}",
+        ("file", "rows"),
+        [
+            ("customers.csv", f"{report.customers:,}"),
+            ("noncustomers.csv", f"{report.noncustomers:,}"),
+            ("usage_actions.csv", f"{report.usage_rows:,}"),
+            ("truth.csv", f"{report.truth_rows:,}"),
+        ],
+        caption=f"{report.monthly_rate:.2%} of free companies pay within 30 days; faults put in: "
+        + ", ".join(f"{count} {kind}" for kind, count in report.anomalies.items()),
+    )
+
+
+def ingested(report: IngestReport) -> None:
+    """Show what an ingest took and what it did not."""
+    rows: list[Sequence[object]] = []
+    for name, one in report.tables.items():
+        days = f"{one.first_day} to {one.last_day}" if one.first_day else None
+        merged, rejected = sum(one.merged.values()), sum(one.rejected.values())
+        rows.append((name, days, f"{one.read:,}", f"{one.accepted:,}", f"{merged:,}", f"{rejected:,}"))
+    known = "new" if report.is_new else "recognised: the same content was ingested before"
+    columns = ("table", "dates", "read", "accepted", "merged", "rejected")
+    console.table(f"Snapshot {report.id} ({known}), as of {report.as_of}", columns, rows, left=2)
+    reasons = [
+        (name, reason, f"{count:,}")
+        for name, one in report.tables.items()
+        for reason, count in [*one.rejected.items(), *one.merged.items()]
+    ]
+    if reasons:
+        console.table("Not taken, by reason; all in quarantine", ("table", "reason", "rows"), reasons, left=2)
+    months: list[Sequence[object]] = [
+        (
+            m.month,
+            f"{m.free:,}",
+            m.conversions,
+            percent(m.rate),
+            f"{m.active:,}",
+            m.active_conversions,
+            percent(m.active_rate),
+        )
+        for m in report.conversion
+    ]
+    heads = ("month", "free companies", "conversions", "rate", "seen in usage", "conversions", "rate")
+    console.table("Conversion by month", heads, months)
+    for text in report.notes:
+        console.note(f"note: {text}")
+    console.line(f"Written: {report.path}" if report.is_new else f"Kept: {report.path}")
+
+
+def ingested_plain(report: IngestReport) -> dict[str, Any]:
+    """Return an ingest as plain data."""
+    content: dict[str, Any] = plain(report)
+    return content

@@ -1,0 +1,107 @@
+"""How well a version did: on its holdout, beside the truth of a sample, judged again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.evaluation.holdout import MODEL, Evaluation, to_plain
+from ml_sys.views.cells import interval, number, plain, spoken
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from ml_sys.evaluation.truth import Closeness
+    from ml_sys.registry.reevaluation import Reevaluation
+
+# Metrics in the order shown, with their number of decimals.
+_RANKING = (
+    ("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("recall_at_10", 3), ("lift_at_10", 1),
+    ("precision_at_50", 3), ("recall_at_50", 3), ("lift_at_50", 1), ("precision_top_decile", 4),
+    ("recall_top_decile", 3), ("lift_top_decile", 1),
+)  # fmt: skip
+_PROBABILITY = (
+    ("precision", 3), ("recall", 3), ("f1", 3), ("accuracy", 4), ("brier", 5), ("log_loss", 5),
+    ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
+)  # fmt: skip
+
+
+def evaluation(judged: Evaluation, confidence: float) -> None:
+    """Show the holdout's verdict, a table per population."""
+    for population, rankers in judged.items():
+        model = rankers[MODEL]
+        others = [name for name in rankers if name != MODEL]
+        rows = []
+        for metric, digits in _RANKING:
+            beside = [number(rankers[name][metric].value, digits) for name in others]
+            rows.append(
+                (
+                    spoken(metric),
+                    number(model[metric].value, digits),
+                    interval(model[metric], digits),
+                    *beside,
+                )
+            )
+        for metric, digits in _PROBABILITY:
+            blank = [None] * len(others)
+            rows.append(
+                (
+                    spoken(metric),
+                    number(model[metric].value, digits),
+                    interval(model[metric], digits),
+                    *blank,
+                )
+            )
+        console.table(
+            f"Holdout, {population}", ("metric", "model", f"{confidence:.0%} interval", *others), rows
+        )
+        cells = {
+            name: f"{model[name].value:,.0f}" for name in model if name.endswith(("positives", "negatives"))
+        }
+        console.table(
+            f"Confusion at the threshold, {population}",
+            ("", "predicted to convert", "predicted not to"),
+            [
+                ("converted", cells["true_positives"], cells["false_negatives"]),
+                ("did not", cells["false_positives"], cells["true_negatives"]),
+            ],
+        )
+
+
+def reevaluated(result: Reevaluation, confidence: float) -> None:
+    """Show a version judged again."""
+    evaluation(result.evaluation, confidence)
+    if result.closeness is not None:
+        closeness(result.closeness)
+    if result.identical:
+        console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
+    else:
+        differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
+        console.line(f"Version {result.version}: {differing}: " + ", ".join(result.differing[:5]))
+
+
+def closeness(found: Closeness) -> None:
+    """Show how close a model comes to the best reachable ranking."""
+    rows = [
+        (spoken(name), number(found.model[name], digits), number(found.truth[name], digits))
+        for name, digits in _RANKING
+    ]
+    console.table(
+        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision",
+        ("metric", "model", "truth"),
+        rows,
+        caption=f"{counted(found.rows, 'holdout row')}, {counted(found.positives, 'conversion')}; "
+        "the truth knows each company's hazard, not its outcome; "
+        f"rank correlation with it {found.correlation:.2f}",
+    )
+
+
+def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
+    """Return a version judged again as plain data."""
+    return {
+        "version": result.version,
+        "identical": result.identical,
+        "differing": list(result.differing),
+        "holdout": result.holdout,
+        "metrics": to_plain(result.evaluation),
+        "truth": None if result.closeness is None else plain(result.closeness),
+    }

@@ -1,0 +1,68 @@
+"""A ranked list, and what calling it is expected to bring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.views.cells import plain
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.ranking import CapacityPlan
+
+
+def scored(
+    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+) -> None:
+    """Show the top of a ranked list and what calling it is expected to bring."""
+    table = result.table
+    if shown:
+        first = table.head(shown)
+        rows = [
+            (row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no")
+            for row in first.itertuples()
+        ]
+        version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
+        title = f"Top {len(first)} of {counted(len(table), 'prospect')}, model {version}, as of {cutoff}"
+        console.table(title, ("rank", "id", "probability", "tier", "will convert"), rows, left=0)
+    if plan is not None:
+        capacity(plan)
+    for text in result.notes:
+        console.note(f"note: {text}")
+    for text in result.warnings:
+        console.warn(text)
+    if kept is not None:
+        console.note(f"rows not taken, with their reasons: {kept}")
+    if out is not None:
+        console.line(f"Written: {out} ({counted(len(table), 'row')})")
+
+
+def capacity(plan: CapacityPlan) -> None:
+    """Show what the top of a list is expected to bring."""
+    console.table(
+        f"Calling the first {plan.calls}: {plan.expected:.1f} conversions expected, "
+        f"{plan.low} to {plan.high} with {plan.confidence:.0%} confidence if the probabilities hold",
+        ("stop after", "expected", "left uncalled"),
+        [(stop.calls, f"{stop.expected:.2f}", f"{stop.lost:.2f}") for stop in plan.stops],
+        left=0,
+        caption=f"that is {plan.share:.0%} of the conversions expected in the whole list",
+    )
+
+
+def scored_plain(
+    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+) -> dict[str, Any]:
+    """Return a ranked list as plain data: the rows shown, or where all of them were written."""
+    return {
+        "prospects": len(result.table),
+        "list": result.table.head(shown).to_dict("records"),
+        "out": None if out is None else str(out),
+        "quarantine": None if kept is None else str(kept),
+        "capacity": None if plan is None else plain(plan),
+        "notes": list(result.notes),
+        "warnings": list(result.warnings),
+    }

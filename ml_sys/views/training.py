@@ -1,0 +1,78 @@
+"""A new version."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.evaluation.holdout import to_plain
+from ml_sys.views.cells import date_of
+from ml_sys.views.evaluation import evaluation
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ml_sys.registry.creation import Trained
+
+
+def trained(result: Trained, confidence: float) -> None:
+    """Show a new version."""
+    fit, held = result.fit, result.holdout
+    first, last = date_of(fit.cutoffs[0]), date_of(fit.cutoffs[-1])
+    resampled = "not resampled"
+    if fit.after != fit.before:
+        total = f"{sum(fit.after):,}"
+        resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
+    trees = f"{counted(fit.trees, 'tree')} by early stopping; " if fit.trees else ""
+    trained_on = (fit.rows, fit.positives, fit.companies)
+    judged_on = (held["rows"], held["positives"], held["companies"])
+    dates = held["cutoffs"]
+    console.table(
+        f"Version {result.entry.version} ({result.entry.changes})",
+        ("", "cutoffs", "rows", "positives", "companies"),
+        [
+            ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", *(f"{n:,}" for n in trained_on)),
+            ("judged on", f"{len(dates)}: {dates[0]} to {dates[-1]}", *(f"{n:,}" for n in judged_on)),
+        ],
+        caption=f"{resampled}; {trees}validation: predicted "
+        f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
+    )
+    evaluation(result.evaluation, confidence)
+    canaries([asdict(one) for one in result.canaries])
+    console.line(f"Written: {result.folder}")
+
+
+def canaries(found: Sequence[Mapping[str, Any]]) -> None:
+    """Show what the leak canaries found."""
+    failed = sum(one["status"] == "failed" for one in found)
+    title = "Leak canaries" + (
+        f": {counted(failed, 'has', 'have')} failed, which blocks promotion" if failed else ""
+    )
+    rows = [(one["name"], one["status"], one["found"]) for one in found]
+    console.table(title, ("canary", "", "found"), rows, left=3)
+
+
+def trained_plain(result: Trained) -> dict[str, Any]:
+    """Return a new version as plain data."""
+    fit = result.fit
+    return {
+        "version": result.entry.version,
+        "changes": result.entry.changes,
+        "snapshot": result.entry.snapshot,
+        "folder": str(result.folder),
+        "training": {
+            "cutoffs": [date_of(c) for c in fit.cutoffs],
+            "rows": fit.rows,
+            "positives": fit.positives,
+            "companies": fit.companies,
+            "trees": fit.trees,
+            "positives_after_resampling": fit.after[1],
+            "rows_after_resampling": sum(fit.after),
+        },
+        "holdout": result.holdout,
+        "metrics": to_plain(result.evaluation),
+        "status": result.entry.status,
+        "canaries": [asdict(one) for one in result.canaries],
+    }

@@ -1,0 +1,22 @@
+"""Words that depend on a number."""
+
+from __future__ import annotations
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as ``1 row`` or ``1,024 rows``.
+
+    Parameters
+    ----------
+    number : int
+    one : str
+        What is said of a single one: "row", or with a verb "row is left out".
+    many : str, optional
+        What is said of any other number; by default ``one`` with an s.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(0, "row"), counted(2000, "company", "companies")
+    ('1 row', '0 rows', '2,000 companies')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

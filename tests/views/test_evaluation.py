@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from ml_sys.evaluation.truth import Closeness
+from ml_sys.registry.reevaluation import Reevaluation
+from ml_sys.views import evaluation
+
+RANKING = {
+    f"{metric}_{at}": 0.5
+    for metric in ("precision", "recall", "lift")
+    for at in ("at_10", "at_50", "top_decile")
+} | {"average_precision": 0.5, "roc_auc": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("differing", "said"),
+    [
+        ((), "the stored metrics are reproduced exactly."),
+        (("f1",), "1 stored metric differs: f1"),
+        (("f1", "brier"), "2 stored metrics differ: f1, brier"),
+    ],
+)
+def test_judging_again_says_what_differs_from_the_stored_metrics(capsys, differing, said):
+    again = Reevaluation("1.0.0", {}, {}, identical=not differing, differing=differing, closeness=None)
+    evaluation.reevaluated(again, 0.95)
+    assert capsys.readouterr().out == f"Version 1.0.0: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "said"),
+    [(1, 1, "1 holdout row, 1 conversion;"), (1500, 0, "1,500 holdout rows, 0 conversions;")],
+)
+def test_closeness_says_on_how_many_rows_it_rests(capsys, rows, positives, said):
+    evaluation.closeness(Closeness(rows, positives, RANKING, RANKING, correlation=1.0))
+    shown = capsys.readouterr().out
+    assert "100% of the best reachable average precision" in shown
+    assert said in shown
