@@ -13,8 +13,14 @@
     │   └── TooManyRejectedError
     ├── NotEnoughDataError         the data cannot carry what was asked
     ├── ResolveError               an import path in the settings leads nowhere
+    ├── StorageError               the file system refused a write: full, read-only, failing
     ├── SnapshotError              no snapshot, or one that does not verify
-    └── ArtifactError              no version, or one that does not verify
+    └── ArtifactError              no such version, or nothing that can be done with it
+        ├── UnverifiedError        its files are not what was registered
+        ├── SchemaDriftError       its features mean something else to this code
+        ├── AuditError             the audit trail was edited, or does not fit the registry
+        ├── BusyError              another process writes the registry
+        └── ChampionChangedError   another version went into production while one was judged
 
 A message says what is wrong and where; a hint says what to do.
 """
@@ -178,5 +184,65 @@ class SnapshotError(MlsysError):
     """There is no such snapshot, or it does not verify."""
 
 
+class StorageError(MlsysError):
+    """The file system refused a write, and what was there before is still there."""
+
+
 class ArtifactError(MlsysError):
-    """There is no such model version, or it does not verify."""
+    """There is no such model version, or what was asked of it cannot be done."""
+
+
+class UnverifiedError(ArtifactError):
+    """A version's files are not those that were registered.
+
+    Parameters
+    ----------
+    place : Path or str
+        The file, or the folder of the version.
+    problem : str
+        What is wrong with it.
+    hint : str, optional
+        What to do about it.
+    """
+
+    def __init__(
+        self, place: Path | str, problem: str, *, hint: str = "restore the version's folder from a copy"
+    ) -> None:
+        super().__init__(f"{place}: {problem}", hint=hint)
+
+
+class SchemaDriftError(ArtifactError):
+    """A version was trained on features that this code does not produce any more."""
+
+
+class AuditError(ArtifactError):
+    """The audit trail was edited, or does not fit the registry.
+
+    Parameters
+    ----------
+    path : Path
+    problem : str
+        The first record in error, and what is wrong with it.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}",
+            hint="restore it from a copy; or move it and registry.json aside together, and the next command "
+            "registers the versions anew, none in production",
+        )
+
+
+class BusyError(ArtifactError):
+    """Another process has been writing the registry for longer than we wait."""
+
+
+class ChampionChangedError(ArtifactError):
+    """Another version went into production while one was being judged."""
+
+    def __init__(self, judged: str | None, found: str | None) -> None:
+        super().__init__(
+            f"{found or 'no version'} is in production now, and was not when the version was judged "
+            f"against {judged or 'none'}",
+            hint="promote again",
+        )

@@ -10,7 +10,7 @@ import numpy as np
 from ml_sys.data import snapshot
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError, UnreadableFileError
-from ml_sys.model.artifact import load_model
+from ml_sys.registry.loading import load_version
 from ml_sys.scoring.batch import ScoredList, score_companies, score_ready
 from ml_sys.scoring.prospects import Ready, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import spreadsheet_safe
@@ -58,7 +58,7 @@ def score_file(
         If usage is neither given nor in a snapshot.
     """
     on_step("loading the model")
-    model = load_model(registry.folder(version))
+    model = load_version(registry, version)
     on_step("reading prospects")
     read = read_prospects(prospects, settings.schema_, model.spec)
     known = _latest(settings.artifacts_dir)

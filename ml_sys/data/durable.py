@@ -1,15 +1,51 @@
-"""Writes that survive a crash: a temporary file, fsync, rename, fsync of the folder."""
+"""Writes that survive a crash: a temporary file, fsync, rename, fsync of the folder.
+
+A write that fails leaves what was there before, and says in one line where it failed and why.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import shutil
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ml_sys.errors import MlsysError, StorageError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
+_HINTS = {
+    errno.ENOSPC: "free some space and try again; nothing was changed",
+    errno.EDQUOT: "free some of the quota and try again; nothing was changed",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f) and try again; nothing was changed",
+    errno.EROFS: "the file system is read-only; name another folder with --artifacts",
+    errno.EACCES: "check the rights of the folder, or name another one with --artifacts",
+    errno.EPERM: "check the rights of the folder, or name another one with --artifacts",
+}
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn what the file system refuses within the block into one line that names the place.
+
+    Raises
+    ------
+    StorageError
+    """
+    try:
+        yield
+    except MlsysError:
+        raise
+    except OSError as error:
+        named = [one for one in (error.filename2, error.filename) if isinstance(one, str)]
+        where = named[0] if named else place
+        hint = _HINTS.get(error.errno or 0, "check the disk and the folder; nothing was changed")
+        raise StorageError(f"{where}: {error.strerror or error}", hint=hint) from error
 
 
 def temporary_name() -> str:
@@ -17,28 +53,96 @@ def temporary_name() -> str:
     return f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
 
 
+def clear_temporaries(folder: Path) -> None:
+    """Remove what a killed writer left half-written in a folder; only for who holds the folder's lock."""
+    for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file's content; a crash leaves either the old or the new."""
+    staged = stage(path, content)
+    try:
+        staged.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def stage(path: Path, content: bytes) -> Path:
+    """Write the content that a file is to have under a temporary name beside it, and return that."""
     temporary = path.with_name(temporary_name())
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_file(temporary, content)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return temporary
+
+
+def append_durably(path: Path, content: bytes, size: int) -> None:
+    """Write behind the first ``size`` bytes of a file, made where it is missing.
+
+    Whatever stands behind them is cut off. A failed write is cut off as well, so that it was never there.
+
+    Raises
+    ------
+    OSError
+        If it failed and nothing of it is left.
+    StorageError
+        If it failed and could not be cut off, so that it may be there or not.
+    """
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        if is_new:
+            sync_folder(path.parent)
+        os.ftruncate(descriptor, size)
+        os.lseek(descriptor, size, os.SEEK_SET)
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        except BaseException as error:
+            _cut_off(path, descriptor, size, error)
+            raise
     finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        with suppress(OSError):  # what was written and waited for is there, whatever closing says
+            os.close(descriptor)
 
 
 def publish_folder(staging: Path, target: Path) -> None:
     """Let a finished folder appear under its name by one rename."""
     for path in staging.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     sync_folder(staging)
     staging.rename(target)
-    sync_folder(target.parent)
+    try:
+        sync_folder(target.parent)
+    except OSError:
+        with suppress(OSError):
+            target.rename(staging)
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -50,3 +154,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _cut_off(path: Path, descriptor: int, size: int, why: BaseException) -> None:
+    try:
+        os.ftruncate(descriptor, size)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror}: its last line failed, could not be cut off and may be there or not",
+            hint="check the disk, then see with mlsys history what counts",
+        ) from why
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

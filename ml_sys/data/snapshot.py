@@ -203,6 +203,17 @@ def latest(artifacts_dir: Path) -> Snapshot:
     return load(pointer.parent / name)
 
 
+def stored(artifacts_dir: Path, name: str) -> Snapshot:
+    """Load the snapshot of an id.
+
+    Raises
+    ------
+    SnapshotError
+        If it is not there, or does not verify.
+    """
+    return load(artifacts_dir / "snapshots" / name)
+
+
 def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
     """Write the quarantine of an ingest that failed, and return its path.
 

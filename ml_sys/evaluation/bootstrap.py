@@ -34,13 +34,23 @@ def cluster_weights(company: NDArray[np.int32], resamples: int, seed: int) -> It
     """
     _, cluster = np.unique(company, return_inverse=True)
     n_clusters = int(cluster.max(initial=-1)) + 1
+    for counts in cluster_counts(n_clusters, company.size, resamples, seed):
+        yield counts[:, cluster]
+
+
+def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> Iterator[Weights]:
+    """Yield how often each cluster is drawn, in chunks of shape (some resamples, n_clusters), float64.
+
+    ``n_rows`` is what the counts will be spread over; the more rows, the fewer resamples at once. What is
+    drawn does not depend on it.
+    """
     rng = np.random.default_rng(seed)
-    step = max(1, _CELLS_AT_ONCE // max(company.size, 1))
+    step = max(1, _CELLS_AT_ONCE // max(n_rows, 1))
     for start in range(0, resamples, step):
         counts = np.empty((min(step, resamples - start), n_clusters))
         for row in counts:
             row[:] = np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)
-        yield counts[:, cluster]
+        yield counts
 
 
 def estimate(

@@ -1,247 +1,203 @@
-"""A model version on disk: written once, verified before a byte of it is parsed, never a pickle.
+"""A version on disk: written once, verified before a byte of it is parsed, never a pickle.
 
-A version's folder holds the fitted Pipeline (skops), XGBoost's own booster file, what the scorer needs beside
-it, the holdout it is judged on, its metrics, settings and card, and a manifest with the SHA-256 of each of
-them.
+A version's folder holds plain files and a manifest with the SHA-256 of each. The *seal*, kept outside in the
+registry, is the digest of the manifest and of its signature, so that no byte of the folder can change unseen.
+What the files say is :mod:`ml_sys.model.contents`'s part.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import os
+import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import skops.io
-
-from ml_sys.errors import ArtifactError
-from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.panel import Panel
-from ml_sys.model.calibration import Calibrator
-from ml_sys.model.threshold import Tiers
-from ml_sys.model.train import FittedModel
+from ml_sys.data.durable import write_file
+from ml_sys.errors import UnverifiedError
+from ml_sys.model.signing import NO_KEYS, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
-METRICS, HOLDOUT, SETTINGS, CARD, MANIFEST = (
-    "metrics.json",
-    "holdout.parquet",
-    "settings.toml",
-    "card.md",
-    "manifest.json",
-)
-FORMAT = 1
-# Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
-# file.
-TRUSTED_TYPES = (
-    "imblearn.pipeline.Pipeline",
-    "ml_sys.model.encoder.FrameEncoder",
-    "ml_sys.model.resample.AdaptiveSMOTENC",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "numpy.random._mt19937.__randomstate_ctor",
-)
-_FEATURE_PREFIX = "feature:"
-_RULE_PREFIX = "rule:"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+FORMAT = 2
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A version's files, verified, in memory.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        ``version``, ``entry``, ``feature_schema``, ``files`` and the facts of its making.
+    files : dict of str to bytes
+        Content of every file but the manifest and its signature.
+    seal : str
+        SHA-256 of the manifest and the signature.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    files: dict[str, bytes]
+    seal: str
+
+    def text(self, name: str) -> str:
+        """Return a file's text."""
+        return self.file(name).decode()
+
+    def json(self, name: str) -> Any:
+        """Return what a JSON file says."""
+        return json.loads(self.file(name))
+
+    def file(self, name: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises
+        ------
+        UnverifiedError
+            If the version has no such file.
+        """
+        if name not in self.files:
+            raise UnverifiedError(self.folder / name, "is missing")
+        return self.files[name]
 
 
 def write_artifact(
-    folder: Path,
-    model: FittedModel,
-    *,
-    holdout: Panel,
-    ids: Any,
-    probability: Any,
-    metrics: Mapping[str, Any],
-    settings_toml: str,
-    card: str,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write a version's files and, last, their manifest.
+    folder: Path, files: Mapping[str, bytes], facts: Mapping[str, Any], keys: Keys = NO_KEYS
+) -> str:
+    """Write a version's files and, last, their manifest and its signature.
 
     Parameters
     ----------
     folder : Path
         An existing, empty folder.
-    model : FittedModel
-    holdout : Panel
-        Rows that the model is judged on; n_rows.
-    ids : sequence of str
-        Company of each position.
-    probability : ndarray of shape (n_rows,), float64
-        The model's, of each holdout row.
-    metrics : mapping
-        Plain data.
-    settings_toml, card : str
-        The effective settings and the human-readable description.
+    files : mapping of str to bytes
     facts : mapping
-        What else the manifest says: version, snapshot, data, code, lineage.
+        What the manifest says beside the digests; plain data.
+    keys : Keys
+        Signs the manifest if it holds a private key.
+
+    Returns
+    -------
+    str
+        The seal.
+    """
+    for name, content in files.items():
+        write_file(folder / name, content)
+    digests = {name: _digest(files[name]) for name in sorted(files)}
+    manifest = (
+        json.dumps({"format": FORMAT, **facts, "files": digests}, indent=2, allow_nan=False) + "\n"
+    ).encode()
+    write_file(folder / MANIFEST, manifest)
+    signature = keys.sign(manifest)
+    if signature is not None:
+        write_file(folder / SIGNATURE, signature)
+    return _seal(manifest, signature)
+
+
+def open_artifact(folder: Path, seal: str | None, keys: Keys = NO_KEYS) -> Artifact:
+    """Read a version's files, each verified; nothing of them is parsed before that but the manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        Named for the version.
+    seal : str or None
+        What the registry holds; None where it does not know the version yet.
+    keys : Keys
+        With trusted keys, one of them must have signed the manifest.
 
     Raises
     ------
-    ArtifactError
-        If the Pipeline holds a type that would not be loaded again.
+    UnverifiedError
+        If a file is missing, extra, no plain file or not what was registered, or the signature is missing or
+        wrong; the message names the file.
     """
-    skops.io.dump(model.pipeline, folder / PIPELINE)
-    unknown = set(skops.io.get_untrusted_types(file=folder / PIPELINE)) - set(TRUSTED_TYPES)
-    if unknown:
-        raise ArtifactError(
-            f"the fitted Pipeline holds {', '.join(sorted(unknown))}, which would not be loaded again",
-            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in artifact.py",
+    present = _plain_files(folder)
+    if MANIFEST not in present:
+        raise UnverifiedError(folder / MANIFEST, "is missing")
+    content = _read(present.pop(MANIFEST))
+    signature = _read(present.pop(SIGNATURE)) if SIGNATURE in present else None
+    _check_signature(folder, content, signature, keys)
+    found = _seal(content, signature)
+    if seal is not None and found != seal:
+        raise UnverifiedError(
+            folder / MANIFEST,
+            "is not the one that was registered" + ("" if signature is None else ", or its signature is not"),
         )
-    estimator = model.pipeline["model"]
-    if hasattr(estimator, "get_booster"):
-        (folder / BOOSTER).write_bytes(bytes(estimator.get_booster().save_raw("ubj")))
-    scorer = {
-        "features": asdict(model.spec),
-        "calibrator": asdict(model.calibrator),
-        "threshold": model.threshold,
-        "tiers": asdict(model.tiers),
-    }
-    _write_json(folder / SCORER, scorer)
-    _write_json(folder / METRICS, metrics)
-    _holdout_frame(holdout, ids, probability).to_parquet(folder / HOLDOUT, index=False)
-    (folder / SETTINGS).write_text(settings_toml, encoding="utf-8")
-    (folder / CARD).write_text(card, encoding="utf-8")
-    digests = {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())}
-    names = model.spec.groups()
-    manifest = {
-        "format": FORMAT,
-        **facts,
-        "feature_schema": {"hash": model.spec.schema_hash(), "features": names},
-        "files": digests,
-    }
-    _write_json(folder / MANIFEST, manifest)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a version's manifest.
-
-    Raises
-    ------
-    ArtifactError
-        If it is missing or no manifest.
-    """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{folder / MANIFEST}: cannot be read: {error}", hint="restore the version's folder"
-        ) from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise ArtifactError(f"{folder / MANIFEST}: is no manifest", hint="restore the version's folder")
-    return manifest
-
-
-def verified_bytes(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file of a version, having checked each against the manifest.
-
-    Raises
-    ------
-    ArtifactError
-        If a file is missing, extra, a link, or differs from its digest.
-    """
-    digests = read_manifest(folder)["files"]
-    present = {path.name: path for path in folder.iterdir() if path.name != MANIFEST}
+    manifest = _parsed(folder, content)
+    digests = manifest["files"]
     for name in sorted(set(present) ^ set(digests)):
-        problem = "is not in the manifest" if name in present else "is missing"
-        raise ArtifactError(f"{folder / name}: {problem}", hint="restore the version's folder from a copy")
-    contents = {}
+        raise UnverifiedError(folder / name, "is not in the manifest" if name in present else "is missing")
+    files = {}
     for name, path in present.items():
-        if path.is_symlink() or not path.is_file():
-            raise ArtifactError(f"{path}: is no plain file", hint="restore the version's folder from a copy")
-        contents[name] = path.read_bytes()
-        if _digest(contents[name]) != digests[name]:
-            raise ArtifactError(
-                f"{path}: differs from its digest in the manifest", hint="restore it from a copy"
+        files[name] = _read(path)
+        if _digest(files[name]) != digests[name]:
+            raise UnverifiedError(path, "differs from its digest in the manifest")
+    return Artifact(folder, manifest, files, found)
+
+
+def _plain_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder, having refused links and everything else that is no plain file."""
+    try:
+        if folder.is_symlink():
+            raise UnverifiedError(folder, "is a link")
+        present = {path.name: path for path in sorted(folder.iterdir())}
+        for path in present.values():
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise UnverifiedError(path, "is no plain file")
+    except OSError as error:
+        raise UnverifiedError(folder, f"cannot be read: {error.strerror}") from error
+    return present
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with os.fdopen(os.open(path, _READ), "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UnverifiedError(path, f"cannot be read: {error.strerror}") from error
+
+
+def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(content)
+        if manifest.get("format", FORMAT) == FORMAT:
+            digests, version = manifest["files"], manifest["entry"]["version"]
+            whole = all(isinstance(one, str) for one in (*digests, *digests.values()))
+        else:
+            raise UnverifiedError(
+                folder / MANIFEST,
+                f"has format {manifest['format']}, and this mlsys reads format {FORMAT}",
+                hint="use the mlsys that wrote it, or train again",
             )
-    return contents
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnverifiedError(folder / MANIFEST, "is no manifest") from error
+    if not whole:
+        raise UnverifiedError(folder / MANIFEST, "is no manifest")
+    if version != folder.name:
+        raise UnverifiedError(folder / MANIFEST, f"belongs to version {version}, not to {folder.name}")
+    return dict(manifest)
 
 
-def load_model(folder: Path) -> FittedModel:
-    """Load a version's model after verifying every file of it.
-
-    Raises
-    ------
-    ArtifactError
-        If a file does not verify, holds an untrusted type, or means features that this code does not produce.
-    """
-    contents = verified_bytes(folder)
-    unknown = set(skops.io.get_untrusted_types(data=contents[PIPELINE])) - set(TRUSTED_TYPES)
-    if unknown:
-        raise ArtifactError(f"{folder / PIPELINE}: holds untrusted types: {', '.join(sorted(unknown))}")
-    scorer = json.loads(contents[SCORER])
-    features: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in scorer["features"].items()
-    }
-    spec = FeatureSpec(**features)
-    if spec.schema_hash() != read_manifest(folder)["feature_schema"]["hash"]:
-        raise ArtifactError(
-            f"{folder}: was trained on features that this version of mlsys does not produce",
-            hint="score with the mlsys version that trained it, or train again",
-        )
-    calibrator = scorer["calibrator"]
-    return FittedModel(
-        pipeline=skops.io.loads(contents[PIPELINE], trusted=list(TRUSTED_TYPES)),
-        calibrator=Calibrator(
-            **{**calibrator, "knots": tuple(calibrator["knots"]), "values": tuple(calibrator["values"])}
-        ),
-        spec=spec,
-        threshold=scorer["threshold"],
-        tiers=Tiers(**scorer["tiers"]),
-    )
+def _check_signature(folder: Path, content: bytes, signature: bytes | None, keys: Keys) -> None:
+    if not keys.trusted:
+        return
+    hint = "train it again with registry.signing_key, or add its maker's key to registry.trusted_keys"
+    if signature is None:
+        raise UnverifiedError(folder / SIGNATURE, "is missing, and only signed versions are used", hint=hint)
+    if not keys.accept(content, signature):
+        raise UnverifiedError(folder / SIGNATURE, "was made by no trusted key", hint=hint)
 
 
-def read_holdout(folder: Path) -> tuple[Panel, pd.DataFrame]:
-    """Read the rows that a version is judged on, and their ids and stored probabilities."""
-    frame = pd.read_parquet(folder / HOLDOUT)
-    names = [str(name) for name in frame.columns]
-    features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
-    features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
-    panel = Panel(
-        features=features,
-        company=frame["company"].to_numpy(),
-        cutoff=frame["cutoff"].to_numpy(),
-        label=frame["label"].to_numpy(),
-        seen=frame["seen"].to_numpy(),
-        rules={
-            name.removeprefix(_RULE_PREFIX): frame[name].to_numpy()
-            for name in names
-            if name.startswith(_RULE_PREFIX)
-        },
-    )
-    return panel, frame[["id", "probability"]]
-
-
-def _holdout_frame(panel: Panel, ids: Any, probability: Any) -> pd.DataFrame:
-    known = pd.DataFrame(
-        {
-            "id": ids[panel.company],
-            "company": panel.company,
-            "cutoff": panel.cutoff,
-            "label": panel.label,
-            "seen": panel.seen,
-            "probability": probability,
-            **{_RULE_PREFIX + name: score for name, score in panel.rules.items()},
-        }
-    )
-    return pd.concat([known, panel.features.add_prefix(_FEATURE_PREFIX)], axis=1)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+def _seal(manifest: bytes, signature: bytes | None) -> str:
+    return _digest(manifest + b"\0" + (signature or b""))
 
 
 def _digest(content: bytes) -> str:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.evaluation.holdout import MODEL, Evaluation
+from ml_sys.evaluation.holdout import MODEL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ml_sys.evaluation.bootstrap import Estimate
-    from ml_sys.features.compute import FeatureSpec
-    from ml_sys.model.train import FitReport
-    from ml_sys.registry.store import Entry
+    from ml_sys.evaluation.canaries import Canary
+    from ml_sys.registry.creation import Fit
+    from ml_sys.registry.index import Entry
 
 _SHOWN = (
     "average_precision", "roc_auc", "precision_at_10", "precision_at_50", "recall_top_decile",
@@ -21,34 +23,46 @@ _SHOWN = (
 
 
 def write_card(
-    entry: Entry,
-    fit: FitReport,
-    holdout: dict[str, Any],
-    evaluation: Evaluation,
-    spec: FeatureSpec,
-    horizon_days: int,
+    entry: Entry, fit: Fit, holdout: Mapping[str, Any], canaries: Sequence[Canary], facts: Mapping[str, Any]
 ) -> str:
-    """Return the card as Markdown."""
-    groups = sorted(set(spec.groups().values()))
-    first, last = (np.datetime64(day, "D") for day in (fit.cutoffs[0], fit.cutoffs[-1]))
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    entry : Entry
+    fit : Fit
+    holdout : mapping
+        Cutoffs (dates), rows and positives of the holdout.
+    canaries : sequence of Canary
+    facts : mapping
+        The manifest's: parent, horizon, package versions, platform and commit.
+    """
+    report, schema = fit.report, facts["feature_schema"]["features"]
+    first, last = (np.datetime64(day, "D") for day in (report.cutoffs[0], report.cutoffs[-1]))
     lines = [
         f"# Model {entry.version}",
         "",
-        f"Predicts which free companies become customers within {horizon_days} days of a cutoff.",
+        f"Predicts which free companies become customers within {facts['horizon_days']} days of a cutoff.",
         "",
         f"- Made: {entry.created_at} ({entry.changes})",
-        f"- Said of it: {entry.message}" if entry.message else "- Said of it: nothing",
+        f"- Follows: {facts['parent'] or 'no version'}",
+        f"- Said of it: {entry.message or 'nothing'}",
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
-        f"- Trained on: {fit.rows:,} rows, {fit.positives:,} conversions, {fit.companies:,} companies, "
-        f"{len(fit.cutoffs)} cutoffs from {first} to {last}",
-        f"- Resampled: {fit.before[1]:,} of {sum(fit.before):,} rows positive before, "
-        f"{fit.after[1]:,} of {sum(fit.after):,} after",
+        f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, "
+        f"{report.companies:,} companies, {len(report.cutoffs)} cutoffs from {first} to {last}",
+        f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
+        f"{report.after[1]:,} of {sum(report.after):,} after",
         f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions, cutoffs "
         + ", ".join(holdout["cutoffs"]),
-        f"- Features: {len(spec.names())} in the groups {', '.join(groups)}",
+        f"- Features: {len(schema)} in the groups {', '.join(sorted(set(schema.values())))}",
+        f"- Made with: {_code(facts)}",
+        "",
+        "## Leak canaries",
+        "",
+        *(f"- {one.name}: {one.status}. {one.found}" for one in canaries),
         "",
     ]
-    for population, rankers in evaluation.items():
+    for population, rankers in fit.evaluation.items():
         names = list(rankers)
         lines += [
             f"## Holdout, {population}",
@@ -61,6 +75,12 @@ def write_card(
             lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _code(facts: Mapping[str, Any]) -> str:
+    git = facts["git"]
+    commit = f", commit {git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git else ""
+    return f"mlsys {facts['packages']['ml-sys']}{commit}, Python {facts['python']}, {facts['platform']}"
 
 
 def _cell(one: Estimate | None, *, interval: bool) -> str:

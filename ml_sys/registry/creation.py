@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, Any
 
@@ -14,33 +14,66 @@ import numpy as np
 import tomlkit
 
 from ml_sys.configuration import effective
-from ml_sys.errors import ArtifactError
-from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, from_plain, to_plain
-from ml_sys.evaluation.truth import Closeness, compare_with_truth
-from ml_sys.model.artifact import (
-    METRICS,
-    SETTINGS,
-    load_model,
-    read_holdout,
-    read_manifest,
-    verified_bytes,
-    write_artifact,
-)
-from ml_sys.model.split import Source, split
-from ml_sys.model.train import FitReport, fit_model, spec_from
+from ml_sys.errors import ArtifactError, UnverifiedError
+
+try:
+    from ml_sys.evaluation.canaries import Canary, run_canaries
+except ImportError:  # TEMPORARY
+    Canary = None
+    run_canaries = lambda *a: ()
+from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, to_plain
+from ml_sys.model.artifact import write_artifact
+from ml_sys.model.contents import CANARIES, CARD, METRICS, SETTINGS, as_json, feature_schema, model_files
+from ml_sys.model.split import Part, Source, split
+from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
 from ml_sys.registry.card import write_card
-from ml_sys.registry.store import Entry, Index, Registry, latest
+from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse
-from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.panel import Panel
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
 
 HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
-_PACKAGES = ("ml-sys", "imbalanced-learn", "numpy", "pandas", "scikit-learn", "scipy", "skops", "xgboost-cpu")
+_PACKAGES = (
+    "ml-sys", "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy",
+    "skops", "xgboost", "xgboost-cpu",
+)  # fmt: skip
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model fitted to a snapshot, and what it says of the holdout.
+
+    Attributes
+    ----------
+    source : Source
+    part : Part
+        Rows that it learnt from.
+    model : FittedModel
+    report : FitReport
+    holdout : Panel
+        n_rows rows.
+    probability : ndarray of shape (n_rows,), float64
+    evaluation : Evaluation
+    """
+
+    source: Source
+    part: Part
+    model: FittedModel
+    report: FitReport
+    holdout: Panel
+    probability: NDArray[np.float64]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -56,6 +89,7 @@ class Trained:
     holdout : dict
         Cutoffs (dates), rows, positives and companies of the holdout.
     evaluation : Evaluation
+    canaries : tuple of Canary
     """
 
     entry: Entry
@@ -63,6 +97,36 @@ class Trained:
     fit: FitReport
     holdout: dict[str, Any]
     evaluation: Evaluation
+    canaries: tuple[Canary, ...]
+
+
+def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda _: None) -> Fit:
+    """Fit a model and judge it on the holdout; nothing is written.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : Settings
+    on_step : callable
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the snapshot cannot carry training and holdout.
+    """
+    spec = spec_from(settings)
+    source = Source.of(snapshot, settings)
+    on_step("computing features")
+    part, holdout = split(source, spec, settings)
+    on_step("fitting")
+    model, report = fit_model(part.train, part.validation, spec, settings)
+    on_step("judging on the holdout")
+    probability = model.probabilities(holdout.features)
+    evaluation = evaluate_holdout(
+        holdout, probability, threshold=model.threshold, bootstrap=settings.bootstrap, seed=settings.seed
+    )
+    return Fit(source, part, model, report, holdout, probability, evaluation)
 
 
 def train_version(
@@ -73,7 +137,7 @@ def train_version(
     now: datetime,
     version: str | None = None,
     message: str = "",
-    on_step: Callable[[str], None] = lambda _: None,
+    on_step: OnStep = lambda _: None,
 ) -> Trained:
     """Train, judge and register a version.
 
@@ -105,131 +169,71 @@ def train_version(
                 f"version {version} exists already",
                 hint="versions are never overwritten; leave --version out or name a new one",
             )
-    spec = spec_from(settings)
-    source = Source.of(snapshot, settings)
-    on_step("computing features")
-    part, holdout = split(source, spec, settings)
-    on_step("fitting")
-    model, fit = fit_model(part.train, part.validation, spec, settings)
-    on_step("judging on the holdout")
-    probability = model.probabilities(holdout.features)
-    evaluation = evaluate_holdout(
-        holdout, probability, threshold=model.threshold, bootstrap=settings.bootstrap, seed=settings.seed
-    )
-    held = {
+    fit = fit_snapshot(snapshot, settings, on_step)
+    on_step("looking for leaks")
+    canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout, fit.report.trees)
+    on_step("registering")
+    held = _holdout_facts(fit.holdout)
+    schema, made_with = feature_schema(fit.model.spec), {**environment(), "git": _git_state()}
+    values = {**effective(settings), "snapshot": snapshot.id}
+    files = {
+        **model_files(fit.model, fit.holdout, fit.source.ids, fit.probability),
+        METRICS: as_json(to_plain(fit.evaluation)),
+        CANARIES: as_json([asdict(one) for one in canaries]),
+        SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),
+    }
+
+    def build(folder: Path, index: Index) -> Entry:
+        parent, before, hash_before = _parent(registry, index)
+        derived, why = derive(index.versions, before, values, (hash_before, schema["hash"]))
+        entry = Entry(
+            version=version or derived,
+            status="rejected" if any(one.status == "failed" for one in canaries) else "candidate",
+            created_at=now.isoformat(timespec="seconds"),
+            changes=why,
+            snapshot=snapshot.id,
+            data_through=_date(fit.source.timeline.usage_end),
+            metrics=_headline(fit.evaluation),
+            message=message,
+        )
+        facts = {
+            "entry": {name: value for name, value in asdict(entry).items() if name != "seal"},
+            "parent": parent,
+            "snapshot": snapshot.id,
+            "seed": settings.seed,
+            "horizon_days": settings.label.horizon_days,
+            "fit": {**asdict(fit.report), "cutoffs": [_date(c) for c in fit.report.cutoffs]},
+            "holdout": held,
+            "feature_schema": schema,
+            "settings": values,
+            **made_with,
+        }
+        card = write_card(entry, fit, held, canaries, facts)
+        seal = write_artifact(folder, {**files, CARD: card.encode()}, facts, registry.keys)
+        return Entry(**{**asdict(entry), "seal": seal})
+
+    entry = registry.add(build)
+    return Trained(entry, registry.folder(entry.version), fit.report, held, fit.evaluation, canaries)
+
+
+def environment() -> dict[str, Any]:
+    """Return what may change a result beside data and settings: package versions, Python and platform."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = package_version(name)
+        except PackageNotFoundError:  # xgboost goes by either name, and LightGBM is the user's choice
+            continue
+    return {"packages": packages, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def _holdout_facts(holdout: Panel) -> dict[str, Any]:
+    return {
         "cutoffs": [_date(c) for c in np.unique(holdout.cutoff)],
         "rows": len(holdout),
         "positives": int(holdout.label.sum()),
         "companies": int(np.unique(holdout.company).size),
     }
-    values = effective(settings)
-    schema_hash = spec.schema_hash()
-
-    def build(folder: Path, index: Index) -> Entry:
-        parent = index.production or (latest(index) if index.versions else None)
-        before, hash_before = _parent(registry, parent)
-        derived, why = derive(index.versions, before, values, (hash_before, schema_hash))
-        entry = Entry(
-            version=version or derived,
-            status="candidate",
-            created_at=now.isoformat(timespec="seconds"),
-            changes=why,
-            snapshot=snapshot.id,
-            data_through=_date(source.timeline.usage_end),
-            metrics=_headline(evaluation),
-            message=message,
-        )
-        facts = {
-            "entry": asdict(entry),
-            "parent": parent,
-            "snapshot": snapshot.id,
-            "seed": settings.seed,
-            "horizon_days": settings.label.horizon_days,
-            "fit": {**asdict(fit), "cutoffs": [_date(c) for c in fit.cutoffs]},
-            "holdout": held,
-            "settings": values,
-            "packages": {name: package_version(name) for name in _PACKAGES},
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "git": _git_state(),
-        }
-        write_artifact(
-            folder,
-            model,
-            holdout=holdout,
-            ids=source.ids,
-            probability=probability,
-            metrics=to_plain(evaluation),
-            settings_toml=tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)),
-            card=write_card(entry, fit, held, evaluation, spec, settings.label.horizon_days),
-            facts=facts,
-        )
-        return entry
-
-    on_step("registering")
-    entry = registry.add(build)
-    return Trained(entry, registry.folder(entry.version), fit, held, evaluation)
-
-
-@dataclass(frozen=True)
-class Reevaluation:
-    """A version judged again on its own holdout, and whether its metrics are the stored ones exactly."""
-
-    version: str
-    evaluation: Evaluation
-    holdout: dict[str, Any]
-    identical: bool
-    differing: tuple[str, ...]
-    closeness: Closeness | None
-
-
-def evaluate_version(registry: Registry, version: str, truth: Path | None = None) -> Reevaluation:
-    """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
-
-    Parameters
-    ----------
-    registry : Registry
-    version : str
-    truth : Path, optional
-        The ``truth.csv`` of a generated sample.
-
-    Raises
-    ------
-    ArtifactError
-        If a file of the version does not verify.
-    """
-    folder = registry.folder(version)
-    contents = verified_bytes(folder)
-    model = load_model(folder)
-    manifest = read_manifest(folder)
-    settings = Settings.model_validate(tomlkit.parse(contents[SETTINGS].decode()).unwrap())
-    panel, known = read_holdout(folder)
-    probability = model.probabilities(panel.features)
-    again = evaluate_holdout(
-        panel,
-        probability,
-        threshold=model.threshold,
-        bootstrap=settings.bootstrap,
-        seed=settings.seed,
-    )
-    stored = from_plain(json.loads(contents[METRICS]))
-    differing = tuple(_differences(to_plain(stored), to_plain(again)))
-    closeness = None
-    if truth is not None:
-        closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
-    return Reevaluation(version, again, manifest["holdout"], not differing, differing, closeness)
-
-
-def _differences(a: Any, b: Any, path: str = "") -> list[str]:
-    """Name the leaves where two trees of plain data differ."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        keys = list(dict.fromkeys([*a, *b]))
-        return [
-            found
-            for key in keys
-            for found in _differences(a.get(key), b.get(key), f"{path} / {key}".strip(" /"))
-        ]
-    return [] if a == b else [path]
 
 
 def _headline(evaluation: Evaluation) -> dict[str, float | None]:
@@ -237,11 +241,20 @@ def _headline(evaluation: Evaluation) -> dict[str, float | None]:
     return {name: None if np.isnan(metrics[name].value) else metrics[name].value for name in HEADLINE}
 
 
-def _parent(registry: Registry, parent: str | None) -> tuple[dict[str, Any] | None, str | None]:
-    if parent is None:
-        return None, None
-    manifest = read_manifest(registry.folder(parent))
-    return manifest["settings"], manifest["feature_schema"]["hash"]
+def _parent(registry: Registry, index: Index) -> tuple[str | None, dict[str, Any] | None, str | None]:
+    """Return the version that a new one is compared with, its settings and the digest of its features.
+
+    It is the one in production or, where there is none or its files are damaged, the latest.
+    """
+    if not index.versions:
+        return None, None, None
+    for parent in dict.fromkeys((index.production or latest(index), latest(index))):
+        try:
+            manifest = registry.open(parent).manifest
+        except UnverifiedError:
+            continue
+        return parent, manifest["settings"], manifest["feature_schema"]["hash"]
+    return None, None, None
 
 
 def _git_state() -> dict[str, Any]:

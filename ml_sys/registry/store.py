@@ -1,70 +1,62 @@
-"""The registry: which model versions exist, and which one is in production.
+"""The registry: which model versions exist, which one is in production, and how that came about.
 
-``registry.json`` is the readable index and the only place the production pointer lives. It is replaced as a
-whole, under a file lock, by one rename; a version's folder appears by one rename and never changes.
+The audit trail is the truth: a change counts from the moment that its record is complete on the disk, and
+``registry.json`` is the readable index that follows from it (:mod:`ml_sys.registry.state`). A version's folder
+appears by one rename and never changes; one whose writer died before the record was written is adopted. So at
+any instant there is the old state or the new one, and a write that fails takes back what it did.
 """
 
 from __future__ import annotations
 
-import json
+import getpass
 import shutil
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+import socket
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
-from ml_sys.errors import ArtifactError, nearest
-from ml_sys.model.artifact import read_manifest, verified_bytes
+from ml_sys.data.durable import (
+    TEMPORARY_PREFIX,
+    clear_temporaries,
+    publish_folder,
+    storage_errors,
+    temporary_name,
+)
+from ml_sys.errors import ArtifactError, BusyError, ChampionChangedError, MlsysError, nearest
+from ml_sys.model.artifact import Artifact, open_artifact
+from ml_sys.model.signing import NO_KEYS, Keys
+from ml_sys.registry.audit import Action, Record, Trail
+from ml_sys.registry.index import Entry, Index, latest, new_entry
+from ml_sys.registry.state import State
+from ml_sys.registry.versioning import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Status = Literal["candidate", "production", "archived"]
-INDEX, LOCK, MODELS = "registry.json", "registry.lock", "models"
+LOCK, MODELS = "registry.lock", "models"
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A version in the index.
+class Change:
+    """Why the production version changes.
 
     Attributes
     ----------
-    version : str
-    status : {"candidate", "production", "archived"}
-    created_at : str
-        ISO 8601, UTC.
-    changes : str
-        Why it got its number.
-    snapshot : str
-        Snapshot it was trained on.
-    data_through : str
-        Day up to which the snapshot's usage reaches.
-    metrics : dict of str to float
-        Headline metrics on its holdout.
-    message : str
-        What its author said of it.
+    reason : str
+    forced : bool
+        Whether the gate's refusal is overridden.
+    evidence : dict or None
+        The gate's verdict, as plain data.
     """
 
-    version: str
-    status: Status
-    created_at: str
-    changes: str
-    snapshot: str
-    data_through: str
-    metrics: dict[str, float | None]
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Index:
-    """The whole registry: entries by version, the production version, and those it replaced, latest last."""
-
-    versions: dict[str, Entry] = field(default_factory=dict)
-    production: str | None = None
-    replaced: tuple[str, ...] = ()
+    reason: str = ""
+    forced: bool = False
+    evidence: dict[str, Any] | None = None
 
 
 class Registry:
@@ -73,32 +65,45 @@ class Registry:
     Parameters
     ----------
     root : Path
-        The artifacts folder; made at the first write.
+        The artifacts folder, local or mounted; made at the first write.
+    keys : Keys
+        What new versions are signed with, and whose signatures are asked for.
+    actor : str
+        Who the audit trail names; by default the user and the host.
+    wait_seconds : float
+        How long a writer waits for another one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self, root: Path, *, keys: Keys = NO_KEYS, actor: str = "", wait_seconds: float = WAIT_SECONDS
+    ) -> None:
         self.root = root
+        self.keys = keys
+        self._state = State(root)
+        self._actor = actor
+        self._wait_seconds = wait_seconds
 
     def read(self) -> Index:
-        """Return the index.
+        """Return the index: what ``registry.json`` says or, where that is damaged or lags, the audit trail.
 
         Raises
         ------
-        ArtifactError
-            If ``registry.json`` cannot be read.
+        AuditError
+            If both are damaged.
+        StorageError
+            If they cannot be read.
         """
-        path = self.root / INDEX
-        try:
-            plain = json.loads(path.read_bytes())
-            return Index(
-                {version: Entry(**entry) for version, entry in plain["versions"].items()},
-                plain["production"],
-                tuple(plain["replaced"]),
-            )
-        except FileNotFoundError:
-            return Index()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{path}: is no registry: {error}", hint="restore it from a copy") from error
+        return self._state.index()
+
+    def trail(self) -> Trail:
+        """Read and verify the audit trail.
+
+        Raises
+        ------
+        AuditError
+            Naming the first record that was edited, dropped or moved.
+        """
+        return self._state.trail()
 
     def folder(self, version: str) -> Path:
         """Return the folder of a version, whether it exists or not."""
@@ -112,7 +117,188 @@ class Registry:
         ArtifactError
             If there is no such version, or none at all.
         """
+        return self._resolved(self.read(), version)
+
+    def open(self, version: str) -> Artifact:
+        """Read a version's files, each verified against what was registered.
+
+        Raises
+        ------
+        ArtifactError
+            If there is no such version.
+        UnverifiedError
+            If a file of it, its manifest or its signature is not what it has to be.
+        """
         index = self.read()
+        seal = index.versions[self._resolved(index, version)].seal
+        return open_artifact(self.folder(version), seal, self.keys)
+
+    def add(self, build: Callable[[Path, Index], Entry]) -> Entry:
+        """Create a version: ``build`` fills a staging folder and says what it is called.
+
+        Raises
+        ------
+        ArtifactError
+            If the version exists already; it is never overwritten.
+        StorageError
+            If it cannot be written; nothing of it is left then.
+        """
+        with self._locked() as (trail, index):
+            staging = self.root / MODELS / temporary_name()
+            staging.mkdir()
+            try:
+                entry = build(staging, index)
+                target = self.folder(entry.version)
+                if entry.version in index.versions or target.exists():
+                    raise ArtifactError(
+                        f"{target}: version {entry.version} exists already",
+                        hint="versions are never overwritten; leave --version out or name a new one",
+                    )
+                publish_folder(staging, target)
+                try:
+                    self._state.append(trail, index, self._added("add", entry))
+                except BaseException:
+                    if not self._state.knows(entry.version):
+                        with suppress(OSError):  # one that stays is adopted by the next writer
+                            target.rename(staging)
+                    raise
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        return entry
+
+    def promote(self, version: str, champion: str | None, change: Change) -> None:
+        """Put a version into production in place of the champion that it was judged against.
+
+        Parameters
+        ----------
+        version : str
+        champion : str or None
+            The production version when the version was judged.
+        change : Change
+
+        Raises
+        ------
+        ChampionChangedError
+            If another version went into production since.
+        ArtifactError
+            If there is no such version.
+        """
+        self.resolve(version)  # nothing is locked or made for a version that does not exist
+        with self._locked() as (trail, index):
+            if index.production != champion:
+                raise ChampionChangedError(champion, index.production)
+            if champion != version:
+                self._state.append(trail, index, self._moved("promote", version, champion, change))
+
+    def rollback(
+        self, change: Change, check: Callable[[str], object], to: str | None = None
+    ) -> tuple[str, str]:
+        """Go back to the production version before, or to an earlier one.
+
+        Parameters
+        ----------
+        change : Change
+        check : callable
+            Called with the version to go back to; raises where that cannot be used.
+        to : str, optional
+            The earlier production version; by default the one before.
+
+        Returns
+        -------
+        tuple of str
+            The version that was in production, and the one that is now.
+
+        Raises
+        ------
+        ArtifactError
+            If there is none to go back to, or ``to`` is not among them.
+        """
+        self._earlier(self.read(), to)  # nothing is locked or made where there is nothing to go back to
+        with self._locked() as (trail, index):
+            left, target = self._earlier(index, to)
+            check(target)
+            self._state.append(trail, index, self._moved("rollback", target, left, change))
+        return left, target
+
+    def recover(self) -> None:
+        """Finish or clear what killed writers left; every writing command does so first.
+
+        In a folder that holds no registry nothing is made.
+
+        Raises
+        ------
+        AuditError
+            If the audit trail was edited, or is shorter than the index says.
+        StorageError
+            If the folder cannot be written.
+        """
+        if (self.root / MODELS).is_dir() or self.trail().size:
+            with self._locked():
+                pass
+
+    def index_problem(self) -> str:
+        """Say how ``registry.json`` disagrees with the audit trail; empty where it does not.
+
+        Raises
+        ------
+        AuditError
+            If the trail is damaged.
+        """
+        return self._state.problem()
+
+    def strangers(self) -> list[str]:
+        """Return the names in the folder of models that are no registered version."""
+        models = self.root / MODELS
+        known = self.read().versions
+        if not models.is_dir():
+            return []
+        return sorted(
+            path.name
+            for path in models.iterdir()
+            if path.name not in known and not path.name.startswith(TEMPORARY_PREFIX)
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[Trail, Index]]:
+        """Hold the registry alone, in a state that nobody left half-written."""
+        models = self.root / MODELS
+        with storage_errors(self.root):
+            models.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / LOCK)
+            try:
+                lock.acquire(timeout=self._wait_seconds)
+            except Timeout as error:
+                waited = f"{self._wait_seconds:g} s"
+                raise BusyError(
+                    f"{self.root}: another process has been writing the registry for {waited}",
+                    hint="wait for it, or raise registry.lock_timeout_seconds",
+                ) from error
+            try:
+                clear_temporaries(self.root)
+                clear_temporaries(models)
+                yield self._adopted(*self._state.caught_up())
+            finally:
+                with suppress(OSError):  # the lock ends with the process, and what was done is done
+                    lock.release()
+
+    def _adopted(self, trail: Trail, index: Index) -> tuple[Trail, Index]:
+        """Register the whole versions that nobody registered."""
+        for folder in sorted((self.root / MODELS).iterdir()):
+            entry = None if folder.name in index.versions else self._orphan(folder)
+            if entry is not None:
+                trail, index = self._state.append(trail, index, self._added("adopt", entry))
+        return trail, index
+
+    def _orphan(self, folder: Path) -> Entry | None:
+        """Return the entry of a whole version that nobody registered; None for anything else."""
+        try:
+            parse(folder.name)
+            artifact = open_artifact(folder, None, self.keys)
+            return new_entry({**artifact.manifest["entry"], "seal": artifact.seal})
+        except (MlsysError, ValueError, TypeError):
+            return None
+
+    def _resolved(self, index: Index, version: str | None) -> str:
         if not index.versions:
             raise ArtifactError(f"{self.root}: holds no model", hint="train one: mlsys train")
         if version is None:
@@ -125,120 +311,52 @@ class Registry:
             )
         return version
 
-    def add(self, build: Callable[[Path, Index], Entry]) -> Entry:
-        """Create a version: ``build`` fills a staging folder and says what it is called.
+    def _earlier(self, index: Index, to: str | None) -> tuple[str, str]:
+        """Return the version in production and the one that a rollback goes back to."""
+        now = index.production
+        if now is None or not index.replaced:
+            raise ArtifactError(
+                "there is no earlier production version to go back to",
+                hint="mlsys models lists what there is; mlsys promote VERSION chooses one",
+            )
+        target = index.replaced[-1] if to is None else self._resolved(index, to)
+        if target == now:
+            raise ArtifactError(
+                f"version {target} is in production already", hint="see what was before it: mlsys history"
+            )
+        if target not in index.replaced:
+            earlier = ", ".join(one for one in dict.fromkeys(reversed(index.replaced)) if one != now)
+            raise ArtifactError(
+                f"version {target} was not in production before {now}",
+                hint=f"go back to one of {earlier}; or mlsys promote {target}",
+            )
+        return now, target
 
-        Raises
-        ------
-        ArtifactError
-            If the version exists already; it is never overwritten.
-        """
-        with self._locked():
-            index = self.read()
-            staging = self.root / MODELS / temporary_name()
-            staging.mkdir()
-            try:
-                entry = build(staging, index)
-                target = self.folder(entry.version)
-                if entry.version in index.versions or target.exists():
-                    raise ArtifactError(
-                        f"{target}: version {entry.version} exists already",
-                        hint="versions are never overwritten; leave --version out or name a new one",
-                    )
-                publish_folder(staging, target)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-            self._write(replace(index, versions={**index.versions, entry.version: entry}))
-        return entry
+    def _added(self, action: Action, entry: Entry) -> Record:
+        return Record(0, _now(), self._who(), action, entry.version, entry=asdict(entry))
 
-    def promote(self, version: str) -> str | None:
-        """Put a version into production and return the one it replaces; its files are verified first.
+    def _moved(self, action: Action, version: str, before: str | None, change: Change) -> Record:
+        return Record(
+            sequence=0,
+            at=_now(),
+            by=self._who(),
+            action=action,
+            version=version,
+            replaced=before,
+            reason=change.reason,
+            forced=change.forced,
+            evidence=change.evidence,
+        )
 
-        Raises
-        ------
-        ArtifactError
-            If there is no such version or its files do not verify.
-        """
-        with self._locked():
-            version = self.resolve(version)
-            verified_bytes(self.folder(version))
-            index = self.read()
-            before = index.production
-            if before == version:
-                return before
-            replaced = index.replaced if before is None else (*index.replaced, before)
-            self._write(_with_production(index, version, replaced))
-        return before
-
-    def rollback(self) -> tuple[str, str]:
-        """Return production to the version before; again goes further back.
-
-        Returns
-        -------
-        tuple of str
-            The version left and the version that is in production now.
-
-        Raises
-        ------
-        ArtifactError
-            If there is none to go back to, or its files do not verify.
-        """
-        with self._locked():
-            index = self.read()
-            if index.production is None or not index.replaced:
-                raise ArtifactError(
-                    "there is no earlier production version to go back to",
-                    hint="mlsys models lists what there is; mlsys promote VERSION chooses one",
-                )
-            target = index.replaced[-1]
-            verified_bytes(self.folder(target))
-            self._write(_with_production(index, target, index.replaced[:-1]))
-        return index.production, target
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the registry's lock, and clear what a killed writer left half-written."""
-        (self.root / MODELS).mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / LOCK):
-            for folder in (self.root, self.root / MODELS):
-                for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
-                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-            self._adopt_orphans()
-            yield
-
-    def _adopt_orphans(self) -> None:
-        """Index versions whose folder appeared but whose writer was killed before it could say so."""
-        index = self.read()
-        found = {}
-        for folder in sorted((self.root / MODELS).iterdir()):
-            entry = None if folder.name in index.versions else _entry_in(folder)
-            if entry is not None:
-                found[folder.name] = entry
-        if found:
-            self._write(replace(index, versions={**index.versions, **found}))
-
-    def _write(self, index: Index) -> None:
-        plain: dict[str, Any] = asdict(index)
-        write_durably(self.root / INDEX, (json.dumps(plain, indent=2) + "\n").encode())
+    def _who(self) -> str:
+        if self._actor:
+            return self._actor
+        try:
+            user = getpass.getuser()
+        except (OSError, KeyError, ImportError):  # a container whose user has no name
+            user = "unknown"
+        return f"{user}@{socket.gethostname()}"
 
 
-def _entry_in(folder: Path) -> Entry | None:
-    """Return what a folder says of itself; None where it is no version, or a copy of one."""
-    try:
-        entry = Entry(**read_manifest(folder)["entry"])
-    except (ArtifactError, KeyError, TypeError):
-        return None
-    return entry if entry.version == folder.name else None
-
-
-def latest(index: Index) -> str:
-    """Return the highest version of an index that has one."""
-    return max(index.versions, key=lambda version: tuple(int(part) for part in version.split(".")))
-
-
-def _with_production(index: Index, version: str, replaced: tuple[str, ...]) -> Index:
-    entries = dict(index.versions)
-    if index.production is not None:
-        entries[index.production] = replace(entries[index.production], status="archived")
-    entries[version] = replace(entries[version], status="production")
-    return Index(entries, version, replaced)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

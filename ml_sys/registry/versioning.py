@@ -1,7 +1,7 @@
 """Semantic versions of models, derived from what changed.
 
 Feature schema, label or horizon → major; estimator, parameters, resampling or calibration → minor; only data
-or seed → patch.
+or seed → patch. What is about the registry, scoring or serving makes no difference to a model.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ FIRST = "1.0.0"
 _PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
 _MAJOR_GROUPS = ("label", "usage", "features")
 _MINOR_GROUPS = ("model", "resample", "calibration", "threshold", "panel", "split")
+_PATCH_KEYS = ("seed", "snapshot")
 
 
 def parse(version: str) -> tuple[int, int, int]:
@@ -48,26 +49,33 @@ def derive(
     versions : iterable of str
         All that exist; the next one lies above them.
     before, after : mapping
-        Effective settings by dotted key of the parent (None without one) and of the new version.
+        Effective settings by dotted key, and ``"snapshot"``, of the parent (None where it cannot be read) and
+        of the new version.
     schema_hashes : tuple of str
         Feature schema of the parent and of the new version.
     """
     known = [parse(version) for version in versions]
-    if before is None or not known:
+    if not known:
         return FIRST, "first version"
     major, minor, patch = max(known)
+    if before is None:
+        return f"{major + 1}.0.0", "major: no earlier version can be read to compare with"
     changes = list(_changes(before, after))
-    weighty = [
-        change for change in changes if change.startswith(tuple(f"{group}." for group in _MAJOR_GROUPS))
-    ]
+    weighty = _of(changes, _MAJOR_GROUPS)
     if weighty or schema_hashes[0] != schema_hashes[1]:
         return f"{major + 1}.0.0", f"major: {'; '.join(weighty) or 'the feature schema changed'}"
-    lighter = [
-        change for change in changes if change.startswith(tuple(f"{group}." for group in _MINOR_GROUPS))
-    ]
+    lighter = _of(changes, _MINOR_GROUPS)
     if lighter:
         return f"{major}.{minor + 1}.0", f"minor: {'; '.join(lighter)}"
-    return f"{major}.{minor}.{patch + 1}", f"patch: {'; '.join(changes) or 'same settings, trained again'}"
+    light = [change for change in changes if change.partition(" ")[0] in _PATCH_KEYS]
+    return (
+        f"{major}.{minor}.{patch + 1}",
+        f"patch: {'; '.join(light) or 'same data and settings, trained again'}",
+    )
+
+
+def _of(changes: list[str], groups: tuple[str, ...]) -> list[str]:
+    return [change for change in changes if change.startswith(tuple(f"{group}." for group in groups))]
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""The HTTP service: one served model, ``/health`` and ``/predict``."""
+"""The HTTP service: one served model, ``/health``, ``/ready`` and ``/predict``."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from ml_sys.errors import ArtifactError
+from ml_sys.model.golden import replay
 from ml_sys.model.train import FittedModel
 from ml_sys.serve.contract import Prediction, features_of, request_type
 
+_NOT_ITSELF = "The model does not say what it said when it was made."
+_log = logging.getLogger(__name__)
 
-def create_app(model: FittedModel, version: str) -> FastAPI:
+
+def create_app(model: FittedModel, version: str, golden: Mapping[str, Any]) -> FastAPI:
     """Build the application around a loaded model.
 
     Parameters
@@ -22,6 +29,8 @@ def create_app(model: FittedModel, version: str) -> FastAPI:
     model : FittedModel
     version : str
         Named in every response.
+    golden : mapping
+        The version's golden rows; ``/ready`` replays them.
     """
     app = FastAPI(
         title="mlsys", version=version, description="Probability that a free company pays within the horizon."
@@ -40,6 +49,16 @@ def create_app(model: FittedModel, version: str) -> FastAPI:
     async def health() -> dict[str, str]:
         """Say that the process lives and which model it serves."""
         return {"status": "ok", "model_version": version}
+
+    @app.get("/ready", responses={503: {"description": _NOT_ITSELF}})
+    def ready() -> Any:
+        """Say whether the model still gives its golden rows the probabilities that it once gave them."""
+        try:
+            replay(golden, model, f"version {version}")
+        except ArtifactError as error:
+            _log.error("%s", error.message)
+            return _problem(503, _NOT_ITSELF, [])
+        return {"status": "ready", "model_version": version}
 
     def predict(body: Any) -> Prediction:
         """Predict for one company, from ready features or from raw usage rows with an ``as_of`` day."""

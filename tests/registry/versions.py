@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from ml_sys.registry.store import Entry, Index, Registry
+from ml_sys.model.artifact import write_artifact
+from ml_sys.model.signing import NO_KEYS, Keys
+from ml_sys.registry.index import Entry, Index
+from ml_sys.registry.store import Change, Registry
 
 
 def small_entry(version: str) -> Entry:
@@ -21,25 +23,35 @@ def small_entry(version: str) -> Entry:
     )
 
 
-def fill(folder: Path, version: str) -> Entry:
+def fill(folder: Path, version: str, keys: Keys = NO_KEYS) -> Entry:
     """Write the files of a version and return its entry."""
-    content = f"weights of {version}".encode()
-    (folder / "weights").write_bytes(content)
-    manifest = {
-        "entry": vars(small_entry(version)),
-        "files": {"weights": hashlib.sha256(content).hexdigest()},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return small_entry(version)
+    entry = small_entry(version)
+    facts = {"entry": {name: value for name, value in asdict(entry).items() if name != "seal"}}
+    return replace(entry, seal=write_artifact(folder, {"weights": f"weights of {version}".encode()}, facts, keys))
+
+
+def add(registry: Registry, version: str) -> Entry:
+    def build(folder: Path, _: Index) -> Entry:
+        return fill(folder, version, registry.keys)
+
+    return registry.add(build)
 
 
 def registry_with(root: Path, *versions: str) -> Registry:
     """Return a registry that holds these versions, none in production."""
-    registry = Registry(root)
+    registry = Registry(root, actor="tester")
     for version in versions:
-
-        def build(folder: Path, _: Index, version: str = version) -> Entry:
-            return fill(folder, version)
-
-        registry.add(build)
+        add(registry, version)
     return registry
+
+
+def promote(registry: Registry, version: str, reason: str = "") -> str | None:
+    """Put a version into production, whatever is there, and return what was."""
+    before = registry.read().production
+    registry.open(version)
+    registry.promote(version, before, Change(reason))
+    return before
+
+
+def rollback(registry: Registry, to: str | None = None) -> tuple[str, str]:
+    return registry.rollback(Change(), registry.open, to)

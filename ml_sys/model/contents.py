@@ -1,0 +1,232 @@
+"""What a version's files say: from a fitted model to bytes, and from verified bytes back.
+
+The Pipeline is a skops file whose types are compared with a list that is a constant here, before anything of
+it is built; XGBoost's trees are also there in XGBoost's own format.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import skops.io
+import tomlkit
+
+from ml_sys.errors import ArtifactError, MlsysError, SchemaDriftError, UnverifiedError
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.panel import Panel
+from ml_sys.model.calibration import Calibrator
+from ml_sys.model.golden import golden_rows, replay
+from ml_sys.model.threshold import Tiers
+from ml_sys.model.train import FittedModel
+from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.model.artifact import Artifact
+
+PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
+METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
+GOLDEN, CANARIES = "golden.json", "canaries.json"
+# Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
+# file.
+TRUSTED_TYPES = (
+    "imblearn.pipeline.Pipeline",
+    "ml_sys.model.encoder.FrameEncoder",
+    "ml_sys.model.resample.AdaptiveSMOTENC",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "numpy.random._mt19937.__randomstate_ctor",
+)
+_FEATURE_PREFIX = "feature:"
+_RULE_PREFIX = "rule:"
+
+
+def model_files(
+    model: FittedModel, holdout: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64]
+) -> dict[str, bytes]:
+    """Return the files that the model itself, its golden rows and its holdout are kept in.
+
+    Parameters
+    ----------
+    model : FittedModel
+    holdout : Panel
+        Rows that the model is judged on; n_rows.
+    ids : ndarray of shape (n_companies,), object
+        Id of the company at each position.
+    probability : ndarray of shape (n_rows,), float64
+        The model's, of each holdout row.
+
+    Raises
+    ------
+    ArtifactError
+        If the Pipeline holds a type that would not be loaded again.
+    """
+    pipeline = skops.io.dumps(model.pipeline)
+    unknown = _untrusted(pipeline)
+    if unknown:
+        raise ArtifactError(
+            f"the fitted Pipeline holds {', '.join(unknown)}, which would not be loaded again",
+            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in contents.py",
+        )
+    files = {PIPELINE: pipeline}
+    booster = booster_bytes(model)
+    if booster is not None:
+        files[BOOSTER] = booster
+    files[SCORER] = as_json(
+        {
+            "features": asdict(model.spec),
+            "calibrator": asdict(model.calibrator),
+            "threshold": model.threshold,
+            "tiers": asdict(model.tiers),
+        }
+    )
+    files[GOLDEN] = json.dumps(golden_rows(model, holdout.features, probability), allow_nan=False).encode()
+    parquet = io.BytesIO()
+    _holdout_frame(holdout, ids, probability).to_parquet(parquet, index=False)
+    files[HOLDOUT] = parquet.getvalue()
+    return files
+
+
+def booster_bytes(model: FittedModel) -> bytes | None:
+    """Return XGBoost's trees in its own format; None for another estimator."""
+    estimator = model.pipeline["model"]
+    return bytes(estimator.get_booster().save_raw("ubj")) if hasattr(estimator, "get_booster") else None
+
+
+def load_model(artifact: Artifact) -> FittedModel:
+    """Build a version's model from its verified files and replay its golden rows.
+
+    Raises
+    ------
+    UnverifiedError
+        If the Pipeline holds an untrusted type, or a golden row comes out otherwise than when it was made.
+    SchemaDriftError
+        If the version means features that this code does not produce.
+    """
+    unknown = _untrusted(artifact.file(PIPELINE))
+    if unknown:
+        raise UnverifiedError(artifact.folder / PIPELINE, f"holds untrusted types: {', '.join(unknown)}")
+    scorer = artifact.json(SCORER)
+    spec = feature_spec(artifact)
+    problem = drift(spec, artifact.manifest["feature_schema"])
+    if problem:
+        raise SchemaDriftError(f"{artifact.folder}: {problem}")
+    calibrator = scorer["calibrator"]
+    model = FittedModel(
+        pipeline=skops.io.loads(artifact.file(PIPELINE), trusted=list(TRUSTED_TYPES)),
+        calibrator=Calibrator(
+            **{**calibrator, "knots": tuple(calibrator["knots"]), "values": tuple(calibrator["values"])}
+        ),
+        spec=spec,
+        threshold=scorer["threshold"],
+        tiers=Tiers(**scorer["tiers"]),
+    )
+    replay(artifact.json(GOLDEN), model, str(artifact.folder))
+    return model
+
+
+def feature_spec(artifact: Artifact) -> FeatureSpec:
+    """Return the features that a version takes."""
+    features: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in artifact.json(SCORER)["features"].items()
+    }
+    return FeatureSpec(**features)
+
+
+def feature_schema(spec: FeatureSpec) -> dict[str, Any]:
+    """Return what a manifest says of features: the digest of their meaning, and the group of each."""
+    return {"hash": spec.schema_hash(), "features": spec.groups()}
+
+
+def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
+    """Say how the features of a version differ from what this code makes of the same specification.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+    schema : mapping
+        What :func:`feature_schema` gave when the version was trained.
+
+    Returns
+    -------
+    str
+        Empty where they do not.
+    """
+    try:
+        now = feature_schema(spec)
+    except MlsysError as error:
+        return f"this mlsys cannot produce its features: {error.message}"
+    if now["hash"] == schema["hash"]:
+        return ""
+    gone = [name for name in schema["features"] if name not in now["features"]]
+    new = [name for name in now["features"] if name not in schema["features"]]
+    changes = [f"{', '.join(gone)} gone"] * bool(gone) + [f"{', '.join(new)} new"] * bool(new)
+    return "this mlsys does not produce its features: " + (" and ".join(changes) or "their meaning changed")
+
+
+def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
+    """Return the rows that a version is judged on, and their ids and stored probabilities."""
+    frame = pd.read_parquet(io.BytesIO(artifact.file(HOLDOUT)))
+    names = [str(name) for name in frame.columns]
+    features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
+    features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
+    panel = Panel(
+        features=features,
+        company=frame["company"].to_numpy(),
+        cutoff=frame["cutoff"].to_numpy(),
+        label=frame["label"].to_numpy(),
+        seen=frame["seen"].to_numpy(),
+        rules={
+            name.removeprefix(_RULE_PREFIX): frame[name].to_numpy()
+            for name in names
+            if name.startswith(_RULE_PREFIX)
+        },
+    )
+    return panel, frame[["id", "probability"]]
+
+
+def read_settings(artifact: Artifact) -> Settings:
+    """Return the settings that a version was trained with."""
+    return Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
+
+
+def as_json(content: Any) -> bytes:
+    """Return plain data as the bytes of a JSON file that people can read."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _untrusted(pipeline: bytes) -> list[str]:
+    """Name the types of a Pipeline file that are not trusted; nothing of it is built."""
+    return sorted(set(skops.io.get_untrusted_types(data=pipeline)) - set(TRUSTED_TYPES))
+
+
+def _holdout_frame(panel: Panel, ids: Any, probability: Any) -> pd.DataFrame:
+    known = pd.DataFrame(
+        {
+            "id": ids[panel.company],
+            "company": panel.company,
+            "cutoff": panel.cutoff,
+            "label": panel.label,
+            "seen": panel.seen,
+            "probability": probability,
+            **{_RULE_PREFIX + name: score for name, score in panel.rules.items()},
+        }
+    )
+    return pd.concat([known, panel.features.add_prefix(_FEATURE_PREFIX)], axis=1)

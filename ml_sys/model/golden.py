@@ -1,0 +1,214 @@
+"""Golden rows: inputs and what the model said of them when it was made, replayed before it is used.
+
+A version carries two kinds. *Companies* are made up here, edge cases all: they go through the feature
+function and the model, so that a feature which came to mean something else is noticed. *Rows* are ready
+features, of the holdout and of edge cases, so that another CPU or library version is noticed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.errors import SchemaDriftError, UnverifiedError
+from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.windows import UsageLog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.model.train import FittedModel
+
+# Absolute, on a probability; the same as between the compiled scorer and the Pipeline.
+PROBABILITY_TOLERANCE = 1e-6
+# Relative: a feature's last bit may differ between CPUs, its meaning may not.
+FEATURE_TOLERANCE = 1e-5
+HOLDOUT_ROWS = 16
+
+_CUTOFF = 18_000  # any day will do
+_MOST = 2**31 - 1
+_UNSEEN = "never seen by any training row"
+# Name, rank, employee range, industry, and usage: days before the cutoff on which a row was complete, counts.
+_Row = tuple[int, tuple[int, ...]]
+_Company = tuple[str, float, "str | None", "str | None", tuple[_Row, ...]]
+_STEADY = (40, 12, 9, 25, 4, 2, 2, 3)
+_COMPANIES: tuple[_Company, ...] = (
+    ("nothing known", np.nan, None, None, ()),
+    ("firmographics alone", 250_000.0, "11 to 25", "COMPUTER_SOFTWARE", ()),
+    ("unranked, and of an industry never seen", np.inf, "a handful", _UNSEEN, ((0, _STEADY),)),
+    ("complete on the cutoff", 1.0, "10,001 or more", "Higher Education", ((0, (1, 0, 0, 0, 1, 0, 0, 0)),)),
+    ("not complete by the cutoff", 9_999.0, "1", "INTERNET", ((-1, _STEADY), (-7, _STEADY))),
+    ("idle for a year", 16e6, "2 to 5", "Hospitality", ((371, _STEADY), (364, _STEADY))),
+    (
+        "growing",
+        73_000.0,
+        "51 to 200",
+        "Marketing and Advertising",
+        tuple((7 * week, tuple(n * (13 - week) for n in _STEADY)) for week in range(13)),
+    ),
+    ("present and never active", 5e6, "6 to 10", "", tuple((7 * week, (0,) * 8) for week in range(8))),
+    ("as busy as a number can say", 42.0, "1001 to 10000", "FINANCE", ((0, (_MOST,) * 8), (7, (_MOST,) * 8))),
+    (
+        "on the edges of the windows",
+        1e6,
+        "201 to 1000",
+        "retail",
+        tuple((day, _STEADY) for day in (6, 7, 13, 14, 27, 28, 55, 56, 90, 91)),
+    ),
+)
+
+
+def golden_rows(
+    model: FittedModel, features: pd.DataFrame, probability: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Return golden rows as plain data.
+
+    Parameters
+    ----------
+    model : FittedModel
+    features : DataFrame of shape (n_rows, n_features)
+        Of the holdout.
+    probability : ndarray of shape (n_rows,), float64
+        The model's, of the same rows.
+    """
+    companies = [_plain_company(one) for one in _COMPANIES]
+    made = _company_features(companies, model.spec)
+    order = np.argsort(probability, kind="stable")
+    spread = order[np.linspace(0, len(order) - 1, min(HOLDOUT_ROWS, len(order))).round().astype(np.intp)]
+    edges = _edge_cases(model.spec)
+    rows = pd.concat([features.take(spread), edges], ignore_index=True).astype(dict(edges.dtypes))
+    return {
+        "companies": companies,
+        "features": _plain_rows(made),
+        "probabilities": [float(p) for p in model.probabilities(made)],
+        "rows": _plain_rows(rows),
+        "row_probabilities": [float(p) for p in model.probabilities(rows)],
+    }
+
+
+def replay(golden: Mapping[str, Any], model: FittedModel, place: str) -> None:
+    """Check that a model still says of its golden rows what it said when it was made.
+
+    Parameters
+    ----------
+    golden : mapping
+        What :func:`golden_rows` gave.
+    model : FittedModel
+    place : str
+        The version, named in errors.
+
+    Raises
+    ------
+    SchemaDriftError
+        If a feature of a golden company is not what it was.
+    UnverifiedError
+        If a probability is not what it was.
+    """
+    names = [one["name"] for one in golden["companies"]]
+    made = _company_features(golden["companies"], model.spec)
+    stored = _frame(golden["features"], model.spec)
+    for column in made.columns:
+        for name, old, new in zip(names, stored[column], made[column], strict=True):
+            if not _alike(old, new):
+                raise SchemaDriftError(
+                    f"{place}: feature {column} means something else than when the version was trained: "
+                    f"{old} became {new} for the golden company {name!r}",
+                )
+    rows = _frame(golden["rows"], model.spec)
+    for what, frame, expected in (
+        ("company", made, golden["probabilities"]),
+        ("row", rows, golden["row_probabilities"]),
+    ):
+        for at, (old, new) in enumerate(zip(expected, model.probabilities(frame), strict=True)):
+            if not abs(old - new) <= PROBABILITY_TOLERANCE:
+                which = names[at] if what == "company" else at
+                raise UnverifiedError(
+                    place,
+                    f"golden {what} {which}: probability {new:.6f} instead of {old:.6f}; the libraries here "
+                    "compute something else than those that trained it",
+                    hint="install the package versions of requirements.txt, or train again here",
+                )
+
+
+def _alike(old: object, new: object) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return bool(np.isclose(old, new, rtol=FEATURE_TOLERANCE, atol=FEATURE_TOLERANCE, equal_nan=True))
+    return old == new
+
+
+def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> pd.DataFrame:
+    lag = spec.period_days if spec.stamp == "start" else 0
+    rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
+    usage = UsageLog.from_rows(
+        np.array([at for at, _, _ in rows], dtype=np.int32),
+        np.array([_CUTOFF - ago - lag for _, ago, _ in rows], dtype=np.int32),
+        np.array([counts for _, _, counts in rows], dtype=np.int32).reshape(-1, len(MEASURES)),
+        n_companies=len(companies),
+        n_actions=len(ACTIONS),
+        period_days=spec.period_days,
+        stamp=spec.stamp,
+    )
+    ranks = [np.inf if c["unranked"] else np.nan if c["rank"] is None else c["rank"] for c in companies]
+    firmographics = Firmographics(
+        np.array(ranks, dtype=np.float64),
+        np.array([c["employee_range"] for c in companies], dtype=object),
+        np.array([c["industry"] for c in companies], dtype=object),
+    )
+    return feature_frame(FeatureInputs(usage, firmographics), np.array([_CUTOFF], dtype=np.int32), spec)
+
+
+def _plain_company(company: _Company) -> dict[str, Any]:
+    name, rank, employee_range, industry, usage = company
+    return {
+        "name": name,
+        "rank": float(rank) if np.isfinite(rank) else None,
+        "unranked": bool(np.isinf(rank)),
+        "employee_range": employee_range,
+        "industry": industry,
+        "usage": [[ago, list(counts)] for ago, counts in usage],
+    }
+
+
+def _edge_cases(spec: FeatureSpec) -> pd.DataFrame:
+    """Every column blank, zero, negative, or as large as a float32 gets; categories blank or never seen."""
+    limit = float(np.finfo(np.float32).max)
+    cases: list[tuple[float, str | None]] = [
+        (np.nan, None),
+        (0.0, None),
+        (-1.0, _UNSEEN),
+        (limit, _UNSEEN),
+        (-limit, None),
+    ]
+    rows = [
+        [text if name in spec.categories() else number for name in spec.names()] for number, text in cases
+    ]
+    return _typed(pd.DataFrame(rows, columns=spec.names(), dtype=object), spec)
+
+
+def _plain_rows(frame: pd.DataFrame) -> dict[str, Any]:
+    columns = [
+        [None if value is None or value != value else value for value in frame[name].tolist()]
+        for name in frame.columns
+    ]
+    return {"columns": list(frame.columns), "rows": [list(row) for row in zip(*columns, strict=True)]}
+
+
+def _frame(plain: Mapping[str, Any], spec: FeatureSpec) -> pd.DataFrame:
+    return _typed(pd.DataFrame(plain["rows"], columns=plain["columns"], dtype=object), spec)
+
+
+def _typed(frame: pd.DataFrame, spec: FeatureSpec) -> pd.DataFrame:
+    categories = set(spec.categories())
+    return pd.DataFrame(
+        {
+            name: frame[name].to_numpy(dtype=object if name in categories else np.float32)
+            for name in spec.names()
+        },
+        copy=False,
+    )

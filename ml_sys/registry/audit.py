@@ -1,0 +1,174 @@
+"""The audit trail: what happened to the registry, when, by whom, why and on what evidence.
+
+``audit.jsonl`` only grows. Each line is a record that holds the digest of the one before and its own, so that
+a record which was edited, dropped or moved breaks the chain at a place that can be named. Order is that of
+the sequence numbers; clocks may jump. A record counts once its line is complete, newline included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml_sys.errors import AuditError, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Action = Literal["add", "adopt", "promote", "rollback"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    sequence : int
+        From 1, without gaps.
+    at : str
+        ISO 8601, UTC.
+    by : str
+        Who did it.
+    action : {"add", "adopt", "promote", "rollback"}
+        Adopt: the folder of a version was found whose writer was killed before it could register it.
+    version : str
+        That was registered, or went into production.
+    replaced : str or None
+        Version that left production.
+    reason : str
+        In the words of who did it.
+    forced : bool
+        Whether the gate's refusal was overridden.
+    evidence : dict or None
+        The gate's verdict.
+    entry : dict or None
+        The index's entry, for a version that was registered.
+    previous, hash : str
+        Digests of the record before (empty for the first) and of this one.
+    """
+
+    sequence: int
+    at: str
+    by: str
+    action: Action
+    version: str
+    replaced: str | None = None
+    reason: str = ""
+    forced: bool = False
+    evidence: dict[str, Any] | None = None
+    entry: dict[str, Any] | None = None
+    previous: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """An audit trail that was read and verified.
+
+    Attributes
+    ----------
+    records : tuple of Record
+    size : int
+        Bytes that they take; whatever stands behind them was never completed.
+    torn : bool
+        Whether something does.
+    """
+
+    records: tuple[Record, ...] = ()
+    size: int = 0
+    torn: bool = False
+
+    @property
+    def head(self) -> str:
+        """Digest of the last record."""
+        return self.records[-1].hash if self.records else ""
+
+
+def sealed(record: Record, trail: Trail) -> Record:
+    """Return a record with its number and digests, as the one that follows a trail, and as it is read back."""
+    numbered = replace(record, sequence=len(trail.records) + 1, previous=trail.head)
+    stored = Record(**json.loads(_canonical(asdict(numbered))))
+    return replace(stored, hash=_digest(stored))
+
+
+def line(record: Record) -> bytes:
+    """Return a record's line."""
+    return _canonical(asdict(record)) + b"\n"
+
+
+def read(path: Path) -> Trail:
+    """Read and verify a trail.
+
+    Raises
+    ------
+    AuditError
+        Naming the first record that was edited, dropped or moved.
+    StorageError
+        If it cannot be read.
+    """
+    content = _content(path)
+    size = content.rfind(b"\n") + 1
+    lines = content[:size].split(b"\n")[:-1]
+    if lines and b"\0" in lines[-1]:  # the power went before every block of it was on the disk
+        size -= len(lines.pop()) + 1
+    records: list[Record] = []
+    for at, text in enumerate(lines):
+        record = _intact(path, at + 1, text)
+        if record.sequence != at + 1:
+            raise AuditError(path, _out_of_place(record.sequence, at + 1, lines[at:]))
+        if record.previous != (records[-1].hash if records else ""):
+            raise AuditError(path, f"record {at} was edited: record {at + 1} does not follow from it")
+        records.append(record)
+    return Trail(tuple(records), size, torn=size < len(content))
+
+
+def length(path: Path) -> int:
+    """Return the number of lines of a trail; nothing is verified.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    return _content(path).count(b"\n")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}", hint="check its rights") from error
+
+
+def _intact(path: Path, number: int, text: bytes) -> Record:
+    try:
+        record = Record(**json.loads(text))
+        whole = record.hash == _digest(record) and line(record) == text + b"\n"
+    except (ValueError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise AuditError(path, f"record {number} was edited")
+    return record
+
+
+def _out_of_place(found: int, expected: int, rest: list[bytes]) -> str:
+    """Say whether a record is missing or only stands elsewhere."""
+    if found < expected:
+        return f"record {found} stands again where record {expected} belongs"
+    later = any(f'"sequence":{expected},'.encode() in text for text in rest)
+    return f"record {found} stands before record {expected}" if later else f"record {expected} was dropped"
+
+
+def _digest(record: Record) -> str:
+    body = {name: value for name, value in asdict(record).items() if name != "hash"}
+    return hashlib.sha256(_canonical(body)).hexdigest()
+
+
+def _canonical(content: Any) -> bytes:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace")  # half a character, as a shell may pass one, becomes a question mark

@@ -1,0 +1,187 @@
+"""What the promotion gate asks, one function a criterion.
+
+Each returns what was found in words for people and in figures for the audit trail; a figure that is not
+defined is None, and what it decides has failed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
+from ml_sys.evaluation.metrics import Outcomes, probability_metrics
+from ml_sys.evaluation.paired import Paired, chance_p_value, metric_interval
+
+if TYPE_CHECKING:
+    from ml_sys.settings import GateSettings
+
+FILES = "files verify"
+CANARIES = "leak canaries passed"
+CONVERSIONS = "enough conversions"
+SIGNAL = "ranks better than chance"
+CALIBRATED = "calibrated"
+UNSEEN = "rows new to the champion"
+NO_WORSE = "no worse than the champion"
+
+PERMUTATIONS = 2000
+# Whoever tries often enough gets lucky, so chance has only this share of what the confidence leaves open.
+_CHANCE_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a criterion found: whether it holds, in words, and the finite numbers behind it."""
+
+    passed: bool
+    text: str
+    figures: dict[str, float | None]
+
+
+def finite(**figures: float) -> dict[str, float | None]:
+    """Return numbers with None in place of those that are not finite."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def not_judged(why: str) -> Finding:
+    """Return the finding where nothing could be found."""
+    return Finding(False, f"not judged: {why}", {})
+
+
+def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
+    """Return the criteria in their order, and in words what each asks."""
+    error, ratio = settings.max_calibration_error, settings.max_calibration_ratio
+    absolute = {
+        FILES: "every file as it was written",
+        CANARIES: "none failed",
+        CONVERSIONS: f"at least {settings.min_positives:,}",
+        SIGNAL: f"interval above the rate, p of chance at most {_chance_limit(settings.confidence):.2g}",
+        CALIBRATED: f"error at most {error:g}, interval not outside {1 / ratio:.3g} to {ratio:.3g}",
+    }
+    return absolute | (
+        {
+            UNSEEN: "it has not trained on them",
+            NO_WORSE: f"probability at most {settings.max_probability_worse:g}",
+        }
+        if beside_champion
+        else {}
+    )
+
+
+def files(problems: tuple[str, ...]) -> Finding:
+    """Say whether all files verify."""
+    return Finding(not problems, "; ".join(problems) or "they do", finite(problems=len(problems)))
+
+
+def canaries(failed: tuple[str, ...]) -> Finding:
+    """Say whether the leak canaries passed."""
+    return Finding(not failed, "; ".join(failed) or "all passed", finite(failed=len(failed)))
+
+
+def unseen(overlap: str) -> Finding:
+    """Say whether the rows are new to the champion."""
+    return Finding(not overlap, overlap or "it has not", {})
+
+
+def conversions(outcomes: Outcomes, settings: GateSettings) -> Finding:
+    """Say whether there are conversions enough to say anything."""
+    positives, rows = int(outcomes.label.sum()), outcomes.label.size
+    companies = np.unique(outcomes.company[outcomes.label]).size
+    return Finding(
+        positives >= settings.min_positives,
+        f"{positives:,} of {companies:,} companies in {rows:,} rows",
+        finite(conversions=positives, companies=companies, rows=rows),
+    )
+
+
+def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
+    """Say whether the ranking knows anything.
+
+    Both the interval and chance are asked: with few conversions a lucky order repeats its luck in every
+    resample, and the interval alone lets it through.
+    """
+    if not outcomes.label.any():
+        return not_judged("there are no conversions")
+    found = metric_interval(
+        outcomes,
+        "average_precision",
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=seed,
+    )
+    rate = outcomes.label.mean()
+    p_value = chance_p_value(outcomes, permutations=PERMUTATIONS, seed=seed)
+    return Finding(
+        bool(found.low > rate and p_value <= _chance_limit(settings.confidence)),
+        f"average precision {_with_interval(found)}, rate {rate:.3g}, p = {p_value:.2g}",
+        finite(
+            average_precision=found.value,
+            low=found.low,
+            high=found.high,
+            conversion_rate=rate,
+            p_value=p_value,
+        ),
+    )
+
+
+def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
+    """Say whether the probabilities can be multiplied by money."""
+    if not outcomes.label.any():
+        return not_judged("there are no conversions")
+    unweighted = np.ones((1, outcomes.label.size))
+    # The calibration error does not depend on the threshold.
+    error = float(probability_metrics(outcomes, unweighted, 1.0)["calibration_error"][0])
+    ratio = _predicted_over_observed(outcomes, settings, seed)
+    most = settings.max_calibration_ratio
+    return Finding(
+        bool(error <= settings.max_calibration_error and ratio.low <= most and ratio.high >= 1 / most),
+        f"error {error:.2g}, predicted over observed {_with_interval(ratio)}",
+        finite(calibration_error=error, predicted_over_observed=ratio.value, low=ratio.low, high=ratio.high),
+    )
+
+
+def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Finding:
+    """Say whether the challenger holds its own; an obstacle is why they could not be compared."""
+    metric = settings.primary_metric.replace("_", " ")
+    if paired is None:
+        return not_judged(obstacle or f"{metric} is not defined on these rows")
+    return Finding(
+        paired.probability_worse <= settings.max_probability_worse,
+        f"{metric} {paired.challenger:.3g} against {paired.champion:.3g}, difference {paired.low:.2g} to "
+        f"{paired.high:.2g}; worse by over {settings.tolerance:.0%} with probability "
+        f"{paired.probability_worse:.2g}",
+        {name: value for name, value in asdict(paired).items() if name != "metric"},
+    )
+
+
+def _chance_limit(confidence: float) -> float:
+    """Return the largest p-value that passes; however confident, that of no order getting there does."""
+    return max(_CHANCE_SHARE * (1 - confidence), 1 / (PERMUTATIONS + 1))
+
+
+def _predicted_over_observed(outcomes: Outcomes, settings: GateSettings, seed: int) -> Estimate:
+    """Return the ratio with its interval, clustered by company; infinite where nothing converts."""
+    _, cluster = np.unique(outcomes.company, return_inverse=True)
+    sums = [np.bincount(cluster, weights=of) for of in (outcomes.score, outcomes.label)]
+    draws = cluster_counts(sums[0].size, cluster.size, settings.resamples, seed)
+    predicted, observed = np.concatenate(
+        [[(counts * one).sum(axis=1) for one in sums] for counts in draws], axis=1
+    )
+    # Resamples without a conversion have an infinite ratio; its inverse is zero, which percentiles can take.
+    inverse = observed[predicted > 0] / predicted[predicted > 0]
+    if not inverse.size:
+        return Estimate(0.0, 0.0, 0.0)
+    tail = 100 * (1 - settings.confidence) / 2
+    low, high = np.percentile(inverse, (100 - tail, tail))
+    return Estimate(float(sums[0].sum() / sums[1].sum()), _inverse(low), _inverse(high))
+
+
+def _inverse(value: float) -> float:
+    return 1 / float(value) if value else math.inf
+
+
+def _with_interval(one: Estimate) -> str:
+    return f"{one.value:.3g} ({one.low:.3g} to {one.high:.3g})"

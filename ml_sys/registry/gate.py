@@ -1,0 +1,240 @@
+"""The promotion gate: what the evidence says of a challenger, criterion by criterion.
+
+A pure function of arrays: the same evidence and seed give the same verdict, in whatever order the rows come.
+Nothing that the evidence holds raises an error or brings a number that is not finite into a verdict: what
+cannot be judged has failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ml_sys.evaluation.metrics import Outcomes
+from ml_sys.evaluation.paired import Paired, paired_bootstrap
+from ml_sys.registry import criteria
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.settings import GateSettings
+
+Conclusion = Literal["better", "no worse", "worse", "first", "not judged"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A version and what it says of the rows.
+
+    Attributes
+    ----------
+    version : str
+    probability : ndarray of shape (n_rows,), float64, or None
+        None where it could not score them.
+    problems : tuple of str
+        Why its files do not verify; empty where they do.
+    """
+
+    version: str
+    probability: NDArray[np.float64] | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a verdict rests on.
+
+    Attributes
+    ----------
+    challenger : Contender
+    champion : Contender or None
+        None before the first promotion.
+    label : ndarray of shape (n_rows,), bool
+    cutoff, company : ndarray of shape (n_rows,), int32
+        The challenger's holdout, which both have scored; may be empty where its files do not verify.
+    failed_canaries : tuple of str
+        What the challenger's leak canaries found.
+    overlap : str
+        A sentence where the champion has trained on these rows, else empty.
+    unmatched : str
+        Why the champion could not be scored on these rows, else empty.
+    """
+
+    challenger: Contender
+    champion: Contender | None
+    label: NDArray[np.bool_]
+    cutoff: NDArray[np.int32]
+    company: NDArray[np.int32]
+    failed_canaries: tuple[str, ...] = ()
+    overlap: str = ""
+    unmatched: str = ""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One row of the table that a person reads.
+
+    Attributes
+    ----------
+    name : str
+        What is asked, in plain words.
+    passed : bool
+    found, asked : str
+        Short texts for people.
+    figures : dict of str to float or None
+        The numbers behind them; None where one is not defined.
+    """
+
+    name: str
+    passed: bool
+    found: str
+    asked: str
+    figures: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a version.
+
+    Attributes
+    ----------
+    version : str
+    champion : str or None
+    verified : bool
+        Whether the version's own files verify; where they do not, nothing else was judged.
+    criteria : tuple of Criterion
+        In the order of the checks; those about the champion only where there is one.
+    conclusion : {"better", "no worse", "worse", "first", "not judged"}
+        Beside the champion; "first" without one, "not judged" where they could not be compared.
+    comparison : Paired or None
+        The figures behind the conclusion; None where the two could not be compared.
+    """
+
+    version: str
+    champion: str | None
+    verified: bool
+    criteria: tuple[Criterion, ...]
+    conclusion: Conclusion
+    comparison: Paired | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every criterion holds."""
+        return all(criterion.passed for criterion in self.criteria)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the verdict as plain data, for JSON and the audit trail.
+
+        Keys: ``version``, ``champion``, ``verified``, ``passed``, ``conclusion``; ``criteria``, a list of
+        ``name``, ``passed``, ``found``, ``asked`` and ``figures``, in which a number that is not defined is
+        None; ``comparison``, None or the fields of :class:`~ml_sys.evaluation.paired.Paired`.
+        """
+        return {
+            "version": self.version,
+            "champion": self.champion,
+            "verified": self.verified,
+            "passed": self.passed,
+            "conclusion": self.conclusion,
+            "criteria": [asdict(criterion) for criterion in self.criteria],
+            "comparison": None if self.comparison is None else asdict(self.comparison),
+        }
+
+
+def judge(evidence: Evidence, settings: GateSettings, *, seed: int) -> Verdict:
+    """Judge a challenger, beside the champion where there is one.
+
+    Where the challenger's own files do not verify nothing else of it is judged, and every criterion fails.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    settings : GateSettings
+    seed : int
+        Of everything drawn.
+
+    Returns
+    -------
+    Verdict
+    """
+    challenger, champion, rows = evidence.challenger, evidence.champion, evidence.label.size
+    own_problems = _problems(challenger, rows)
+    problems = () if champion is None else _problems(champion, rows, excuse=evidence.unmatched)
+    findings = {criteria.FILES: criteria.files((*own_problems, *problems))}
+    paired = None
+    if not own_problems:
+        obstacle = evidence.unmatched or ("the champion's files do not verify" if problems else "")
+        ranked, champions = _rankings(evidence, with_champion=champion is not None and not obstacle)
+        paired = None if champions is None else _paired(ranked, champions, settings, seed)
+        findings |= {
+            criteria.CANARIES: criteria.canaries(evidence.failed_canaries),
+            criteria.CONVERSIONS: criteria.conversions(ranked, settings),
+            criteria.SIGNAL: criteria.signal(ranked, settings, seed),
+            criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
+            criteria.UNSEEN: criteria.unseen(evidence.overlap),
+            criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
+        }
+    asked = criteria.asked(settings, beside_champion=champion is not None)
+    unknown = criteria.not_judged("its files do not verify")
+    found = [findings.get(name, unknown) for name in asked]
+    return Verdict(
+        challenger.version,
+        None if champion is None else champion.version,
+        not own_problems,
+        tuple(
+            Criterion(name, one.passed, one.text, words, one.figures)
+            for (name, words), one in zip(asked.items(), found, strict=True)
+        ),
+        "first" if champion is None else _conclusion(paired, no_worse=found[-1].passed),
+        paired,
+    )
+
+
+def _conclusion(paired: Paired | None, *, no_worse: bool) -> Conclusion:
+    if paired is None:
+        return "not judged"
+    if not no_worse:
+        return "worse"
+    return "better" if paired.low > 0 else "no worse"
+
+
+def _paired(challenger: Outcomes, champion: Outcomes, settings: GateSettings, seed: int) -> Paired | None:
+    """Return the comparison, None where the metric is not defined on the rows or on any resample."""
+    found = paired_bootstrap(
+        challenger,
+        champion,
+        settings.primary_metric,
+        tolerance=settings.tolerance,
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=seed,
+    )
+    return None if np.isnan([found.difference, found.low]).any() else found
+
+
+def _problems(contender: Contender, rows: int, *, excuse: str = "") -> tuple[str, ...]:
+    """Name what keeps a contender's probabilities from being used; an excuse is why it has none."""
+    probability, found = contender.probability, contender.problems
+    if not found and probability is None and not excuse:
+        found = ("it has not scored the rows",)
+    elif not found and probability is not None:
+        sound = int(((probability >= 0) & (probability <= 1)).sum())
+        if probability.shape != (rows,) or sound < rows:
+            found = (f"it has {sound:,} probabilities between 0 and 1 for {rows:,} rows",)
+    return tuple(f"{contender.version}: {problem}" for problem in found)
+
+
+def _rankings(evidence: Evidence, *, with_champion: bool) -> tuple[Outcomes, Outcomes | None]:
+    """Return what the contenders say of the rows, put into an order that depends on the rows alone.
+
+    The last digits of sums of probabilities depend on the order, and so does what falls on random rows.
+    """
+    contenders = (evidence.challenger, evidence.champion) if with_champion else (evidence.challenger,)
+    scores = [np.asarray(one.probability, dtype=np.float64) for one in contenders if one is not None]
+    order = np.lexsort((*scores, evidence.label, evidence.cutoff, evidence.company))
+    ranked = [
+        Outcomes(score[order], evidence.label[order], evidence.cutoff[order], evidence.company[order])
+        for score in scores
+    ]
+    return ranked[0], ranked[1] if with_champion else None

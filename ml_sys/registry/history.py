@@ -1,0 +1,75 @@
+"""What the audit trail says of production: which version was live when, by whom, why, on what evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from ml_sys.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ml_sys.registry.audit import Record
+
+MOVES = ("promote", "rollback")
+
+
+@dataclass(frozen=True)
+class Period:
+    """A time during which a version was in production.
+
+    Attributes
+    ----------
+    since : str
+        ISO 8601, UTC.
+    until : str or None
+        None while it still is.
+    """
+
+    since: str
+    until: str | None
+
+
+def periods(records: Sequence[Record]) -> dict[str, list[Period]]:
+    """Return the times of each version that ever was in production, first to last."""
+    moves = [record for record in records if record.action in MOVES]
+    found: dict[str, list[Period]] = {}
+    for record, following in zip_longest(moves, moves[1:]):
+        found.setdefault(record.version, []).append(Period(record.at, following.at if following else None))
+    return found
+
+
+def live_at(records: Sequence[Record], moment: datetime) -> Record | None:
+    """Return the record that put the version into production which was live at a moment.
+
+    Order is that of the records: of those stamped by then, the last one counts, whatever the clock did.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    moment : datetime
+        Aware.
+    """
+    moves = [record for record in records if record.action in MOVES]
+    by_then = [record for record in moves if datetime.fromisoformat(record.at) <= moment]
+    return by_then[-1] if by_then else None
+
+
+def parse_moment(text: str) -> datetime:
+    """Read a date or a time, UTC where it names no zone; a date means its first moment.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no time", hint="write YYYY-MM-DD or YYYY-MM-DDTHH:MM, UTC or with its offset"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

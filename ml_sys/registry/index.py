@@ -1,0 +1,190 @@
+"""The index: which versions there are, which one is in production, and which it replaced.
+
+An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds its
+own digest, so that an edit by hand does not pass for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml_sys.registry.versioning import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ml_sys.registry.audit import Record
+
+Status = Literal["candidate", "production", "archived", "rejected"]
+_WHEN_NEW = ("candidate", "rejected")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A version in the index.
+
+    Attributes
+    ----------
+    version : str
+    status : {"candidate", "production", "archived", "rejected"}
+        Rejected: a leak canary failed, so it does not pass the gate.
+    created_at : str
+        ISO 8601, UTC.
+    changes : str
+        Why it got its number.
+    snapshot : str
+        Snapshot it was trained on.
+    data_through : str
+        Day up to which the snapshot's usage reaches.
+    metrics : dict of str to float
+        Headline metrics on its holdout.
+    message : str
+        What its author said of it.
+    seal : str
+        Digest of its manifest and signature; empty only in the manifest itself.
+    """
+
+    version: str
+    status: Status
+    created_at: str
+    changes: str
+    snapshot: str
+    data_through: str
+    metrics: dict[str, float | None]
+    message: str = ""
+    seal: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """The whole registry.
+
+    Attributes
+    ----------
+    versions : dict of str to Entry
+        In the order of their registration.
+    production : str or None
+    replaced : tuple of str
+        Production versions that a rollback goes back to, latest last.
+    sequence : int
+        Number of the last audit record that it follows from; 0 without any.
+    head : str
+        Digest of that record.
+    """
+
+    versions: dict[str, Entry] = field(default_factory=dict)
+    production: str | None = None
+    replaced: tuple[str, ...] = ()
+    sequence: int = 0
+    head: str = ""
+
+
+def apply(index: Index, record: Record) -> Index:
+    """Return the index after what a record says.
+
+    Raises
+    ------
+    ValueError
+        If it cannot follow on this index, as a promotion of a version that does not exist.
+    """
+    if record.action in {"add", "adopt"}:
+        if record.version in index.versions or record.entry is None:
+            raise ValueError(f"version {record.version} is registered twice or without an entry")
+        changed = replace(index, versions={**index.versions, record.version: new_entry(record.entry)})
+    elif record.version not in index.versions:
+        raise ValueError(f"version {record.version} was never registered")
+    elif record.replaced != index.production:
+        raise ValueError(f"{record.replaced} was not in production, but {index.production}")
+    elif record.action == "promote":
+        replaced = index.replaced if index.production is None else (*index.replaced, index.production)
+        changed = _with_production(index, record.version, replaced)
+    elif record.action == "rollback":
+        if record.version not in index.replaced:
+            raise ValueError(f"version {record.version} was not in production before")
+        last = len(index.replaced) - 1 - index.replaced[::-1].index(record.version)
+        changed = _with_production(index, record.version, index.replaced[:last])
+    else:
+        raise ValueError(f"nothing is known of {record.action!r}")
+    return replace(changed, sequence=record.sequence, head=record.hash)
+
+
+def replayed(records: Iterable[Record]) -> Index:
+    """Return the index that an audit trail leads to.
+
+    Raises
+    ------
+    ValueError
+        See :func:`apply`; the message begins with the record's number.
+    """
+    index = Index()
+    for record in records:
+        try:
+            index = apply(index, record)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"record {record.sequence}: {error}") from error
+    return index
+
+
+def latest(index: Index) -> str:
+    """Return the highest version of an index that has one."""
+    return max(index.versions, key=parse)
+
+
+def new_entry(plain: Mapping[str, Any]) -> Entry:
+    """Read the entry of a version that is being registered.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none, or says that the version is or was in production.
+    """
+    entry = Entry(**plain)
+    texts = [value for name, value in asdict(entry).items() if name != "metrics"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.metrics, dict):
+        raise TypeError("an entry holds texts and metrics")
+    if not all(value is None or isinstance(value, int | float) for value in entry.metrics.values()):
+        raise TypeError("a metric is a number or missing")
+    if entry.status not in _WHEN_NEW:
+        raise ValueError(f"a new version is {' or '.join(_WHEN_NEW)}, not {entry.status}")
+    return entry
+
+
+def to_bytes(index: Index) -> bytes:
+    """Return an index as the bytes of its file, which people can read."""
+    plain = {**_plain(index), "digest": _digest(index)}
+    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def from_bytes(content: bytes) -> Index | None:
+    """Read back what :func:`to_bytes` gave; None if it is anything else."""
+    try:
+        plain = json.loads(content)
+        index = Index(
+            {version: Entry(**entry) for version, entry in plain["versions"].items()},
+            plain["production"],
+            tuple(plain["replaced"]),
+            int(plain["sequence"]),
+            str(plain["head"]),
+        )
+        return index if plain["digest"] == _digest(index) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _plain(index: Index) -> dict[str, Any]:
+    return {**asdict(index), "replaced": list(index.replaced)}
+
+
+def _digest(index: Index) -> str:
+    return hashlib.sha256(json.dumps(_plain(index), sort_keys=True).encode()).hexdigest()
+
+
+def _with_production(index: Index, version: str, replaced: tuple[str, ...]) -> Index:
+    entries = dict(index.versions)
+    if index.production is not None:
+        entries[index.production] = replace(entries[index.production], status="archived")
+    entries[version] = replace(entries[version], status="production")
+    return replace(index, versions=entries, production=version, replaced=replaced)

@@ -1,0 +1,176 @@
+"""What there is to know about a version, and in what two versions differ."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.configuration import effective
+from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, from_plain
+from ml_sys.model.contents import CANARIES, METRICS
+from ml_sys.registry.history import MOVES, Period, periods
+from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.registry.audit import Record
+    from ml_sys.registry.index import Entry
+    from ml_sys.registry.store import Registry
+
+# Settings that say where things lie, not what a model is.
+_PLACES = ("artifacts_dir", "snapshot")
+
+
+@dataclass(frozen=True)
+class Description:
+    """A version, whole.
+
+    Attributes
+    ----------
+    entry : Entry
+    facts : dict
+        The manifest without the digests of files.
+    set_otherwise : dict
+        Settings that differ from their defaults.
+    evaluation : Evaluation
+        As stored.
+    canaries : list of dict
+    moves : tuple of Record
+        Promotions and rollbacks that put it into production.
+    served : tuple of Period
+    """
+
+    entry: Entry
+    facts: dict[str, Any]
+    set_otherwise: dict[str, Any]
+    evaluation: Evaluation
+    canaries: list[dict[str, Any]]
+    moves: tuple[Record, ...]
+    served: tuple[Period, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data, metrics as they are stored left to the caller."""
+        return {
+            "entry": asdict(self.entry),
+            "facts": self.facts,
+            "set_otherwise": self.set_otherwise,
+            "canaries": self.canaries,
+            "promotions": [asdict(record) for record in self.moves],
+            "served": [asdict(period) for period in self.served],
+        }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """In what two versions differ.
+
+    Attributes
+    ----------
+    versions : tuple of str
+    settings, data : dict of str to tuple
+        Values of both, by name, where they differ.
+    features_gone, features_new : tuple of str
+        Of the first only, and of the second only.
+    metrics : dict of str to tuple of float or None
+        Of the model on each one's own holdout, all prospects.
+    same_holdout : bool
+        Whether both were judged on the same cutoffs of the same snapshot.
+    """
+
+    versions: tuple[str, str]
+    settings: dict[str, tuple[Any, Any]]
+    data: dict[str, tuple[Any, Any]]
+    features_gone: tuple[str, ...]
+    features_new: tuple[str, ...]
+    metrics: dict[str, tuple[float | None, float | None]]
+    same_holdout: bool
+
+
+def describe(registry: Registry, version: str) -> Description:
+    """Return what there is to know about a version.
+
+    Raises
+    ------
+    UnverifiedError
+        If a file of it is not what was registered.
+    """
+    artifact, records = registry.open(version), registry.trail().records
+    facts = {name: value for name, value in artifact.manifest.items() if name not in {"files", "entry"}}
+    defaults = _flat(effective(Settings()))
+    return Description(
+        entry=registry.read().versions[version],
+        facts=facts,
+        set_otherwise={
+            key: value for key, value in _flat(facts["settings"]).items() if defaults.get(key) != value
+        },
+        evaluation=from_plain(artifact.json(METRICS)),
+        canaries=artifact.json(CANARIES),
+        moves=tuple(one for one in records if one.action in MOVES and one.version == version),
+        served=tuple(periods(records).get(version, ())),
+    )
+
+
+def compare(registry: Registry, first: str, second: str) -> Difference:
+    """Say in what two versions differ.
+
+    Raises
+    ------
+    UnverifiedError
+        If a file of one of them is not what was registered.
+    """
+    a, b = describe(registry, first), describe(registry, second)
+    settings = [_flat(one.facts["settings"]) for one in (a, b)]
+    features = [one.facts["feature_schema"]["features"] for one in (a, b)]
+    of_model = [one.evaluation[ALL][MODEL] for one in (a, b)]
+    return Difference(
+        versions=(first, second),
+        settings=_differing(*settings),
+        data=_differing(_data(a), _data(b)),
+        features_gone=tuple(name for name in features[0] if name not in features[1]),
+        features_new=tuple(name for name in features[1] if name not in features[0]),
+        metrics={
+            name: (_defined(one.value), _defined(of_model[1][name].value) if name in of_model[1] else None)
+            for name, one in of_model[0].items()
+        },
+        same_holdout=a.facts["holdout"] == b.facts["holdout"] and a.entry.snapshot == b.entry.snapshot,
+    )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted key, those of a table each by its own, without those that name places."""
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": one for name, one in value.items()})
+        elif key not in _PLACES:
+            flat[key] = value
+    return flat
+
+
+def _data(one: Description) -> dict[str, Any]:
+    fit, holdout = one.facts["fit"], one.facts["holdout"]
+    return {
+        "snapshot": one.entry.snapshot,
+        "usage through": one.entry.data_through,
+        "training cutoffs": _span(fit["cutoffs"]),
+        "training rows": fit["rows"],
+        "training conversions": fit["positives"],
+        "trees": fit["trees"],
+        "holdout cutoffs": _span(holdout["cutoffs"]),
+        "holdout rows": holdout["rows"],
+        "holdout conversions": holdout["positives"],
+    }
+
+
+def _span(cutoffs: list[str]) -> str:
+    return f"{len(cutoffs)}: {cutoffs[0]} to {cutoffs[-1]}"
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys((*a, *b))
+    return {name: (a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)}
+
+
+def _defined(value: float) -> float | None:
+    return None if value != value else value

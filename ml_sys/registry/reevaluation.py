@@ -1,0 +1,75 @@
+"""Judges a version again on its own holdout, and says whether its stored metrics hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.evaluation.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
+from ml_sys.evaluation.truth import Closeness, compare_with_truth
+from ml_sys.model.contents import METRICS, read_holdout, read_settings
+from ml_sys.registry.loading import built
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.registry.store import Registry
+
+
+@dataclass(frozen=True)
+class Reevaluation:
+    """A version judged again on its own holdout, and whether its metrics are the stored ones exactly."""
+
+    version: str
+    evaluation: Evaluation
+    holdout: dict[str, Any]
+    identical: bool
+    differing: tuple[str, ...]
+    closeness: Closeness | None
+
+
+def evaluate_version(registry: Registry, version: str, truth: Path | None = None) -> Reevaluation:
+    """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    truth : Path, optional
+        The ``truth.csv`` of a generated sample.
+
+    Raises
+    ------
+    ArtifactError
+        If a file of the version does not verify.
+    """
+    artifact = registry.open(version)
+    model, settings = built(registry, artifact), read_settings(artifact)
+    panel, known = read_holdout(artifact)
+    probability = model.probabilities(panel.features)
+    again = evaluate_holdout(
+        panel,
+        probability,
+        threshold=model.threshold,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+    )
+    stored = from_plain(artifact.json(METRICS))
+    differing = tuple(differences(to_plain(stored), to_plain(again)))
+    closeness = None
+    if truth is not None:
+        closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
+    return Reevaluation(version, again, artifact.manifest["holdout"], not differing, differing, closeness)
+
+
+def differences(a: Any, b: Any, path: str = "") -> list[str]:
+    """Name the leaves where two trees of plain data differ."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        keys = list(dict.fromkeys([*a, *b]))
+        return [
+            found
+            for key in keys
+            for found in differences(a.get(key), b.get(key), f"{path} / {key}".strip(" /"))
+        ]
+    return [] if a == b else [path]

@@ -1,0 +1,129 @@
+"""Checks everything that the registry holds: every byte of every version, the audit trail, the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ml_sys.errors import ArtifactError, AuditError, MlsysError, SchemaDriftError, StorageError
+from ml_sys.registry.loading import load_version
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ml_sys.registry.index import Index
+    from ml_sys.registry.store import Registry
+
+AUDIT, INDEX = "audit trail", "index"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing.
+
+    Attributes
+    ----------
+    subject : str
+        ``"audit trail"``, ``"index"``, or a version.
+    status : {"passed", "warned", "failed"}
+        Warned: nothing is damaged, but it cannot be used here.
+    found : str
+        In words.
+    hint : str
+        What to do about it.
+    """
+
+    subject: str
+    status: Literal["passed", "warned", "failed"]
+    found: str
+    hint: str = ""
+
+
+def verify(
+    registry: Registry,
+    version: str | None = None,
+    *,
+    every: bool = False,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """Verify the audit trail, the index, and one version or all.
+
+    Half-written work of a killed process is finished or cleared first, as by any writing command; in a folder
+    that cannot be written it is only looked past.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str, optional
+        By default the one in production or, without one, the latest.
+    every : bool
+        Every version instead, and what else lies among them.
+    on_progress : callable
+        Called with the number of versions that are done.
+
+    Returns
+    -------
+    tuple of Finding
+        Of the audit trail, the index, then each version.
+
+    Raises
+    ------
+    ArtifactError
+        If the version does not exist, or there is none.
+    """
+    index_finding = _index(registry)  # before a recovery mends it
+    findings = [_trail(registry), index_finding]
+    try:
+        index = registry.read()
+    except (
+        AuditError
+    ):  # the trail's finding has it, and without it nobody knows what versions there should be
+        return tuple(findings)
+    for done, name in enumerate(index.versions if every else [registry.resolve(version)]):
+        findings.append(_version(registry, index, name))
+        on_progress(done + 1)
+    if every:
+        hint = "move it out of the folder of models"
+        findings += [
+            Finding(name, "warned", "is no registered version", hint) for name in registry.strangers()
+        ]
+    return tuple(findings)
+
+
+def _trail(registry: Registry) -> Finding:
+    try:
+        registry.recover()
+    except StorageError:
+        pass  # read-only: what is there can be verified all the same
+    except AuditError as error:
+        return Finding(AUDIT, "failed", error.message, error.hint)
+    try:
+        records = registry.trail().records
+        return Finding(
+            AUDIT, "passed", f"{counted(len(records), 'record')}, each follows from the one before"
+        )
+    except MlsysError as error:
+        return Finding(AUDIT, "failed", error.message, error.hint)
+
+
+def _index(registry: Registry) -> Finding:
+    try:
+        problem = registry.index_problem()
+    except MlsysError:
+        return Finding(INDEX, "warned", "cannot be held against the audit trail while that is damaged")
+    if problem:
+        hint = "it is made anew from the audit trail; the one found is kept as registry.json.damaged"
+        return Finding(INDEX, "failed", problem, hint)
+    return Finding(INDEX, "passed", "follows from the audit trail")
+
+
+def _version(registry: Registry, index: Index, version: str) -> Finding:
+    try:
+        load_version(registry, version)
+    except SchemaDriftError as error:
+        status: Literal["warned", "failed"] = "failed" if version == index.production else "warned"
+        return Finding(version, status, error.message, error.hint)
+    except ArtifactError as error:
+        return Finding(version, "failed", error.message, error.hint)
+    return Finding(version, "passed", "files, features and golden rows are those that were registered")

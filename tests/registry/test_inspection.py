@@ -1,0 +1,84 @@
+"""What there is to know about a version, and in what two versions differ."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ml_sys.data.snapshot import latest
+from ml_sys.errors import UnverifiedError
+from ml_sys.registry.creation import train_version
+from ml_sys.registry.inspection import compare, describe
+from ml_sys.registry.promotion import rollback
+from ml_sys.registry.store import Change, Registry
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def two(trained: Path, quick_settings, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """1.0.0, and 2.0.0 with fewer features and another depth; both were in production."""
+    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("two") / "artifacts"))
+    registry = Registry(root, actor="on call")
+    params = {**quick_settings.model.params, "max_depth": 2}
+    settings = quick_settings.model_copy(
+        update={
+            "artifacts_dir": root,
+            "model": quick_settings.model.model_copy(update={"params": params}),
+            "features": quick_settings.features.model_copy(update={"off": ("trend",)}),
+        }
+    )
+    train_version(registry, latest(root), settings, now=NOW, message="shallow")
+    registry.promote("1.0.0", None, Change("first", evidence={"passed": True}))
+    registry.promote("2.0.0", "1.0.0", Change("second"))
+    rollback(registry, reason="back")
+    return registry
+
+
+def test_a_description_holds_data_settings_metrics_lineage_and_promotions(two):
+    found = describe(two, "2.0.0")
+    assert found.entry.message == "shallow"
+    assert found.facts["parent"] == "1.0.0"
+    assert found.set_otherwise["model.params.max_depth"] == 2
+    assert found.set_otherwise["features.off"] == ["trend"]
+    assert "model.params.subsample" not in found.set_otherwise
+    assert "artifacts_dir" not in found.set_otherwise
+    assert found.evaluation["all prospects"]["model"]["average_precision"].value > 0
+    assert [one.reason for one in found.moves] == ["second"]
+    assert len(found.served) == 1
+    assert found.served[0].until is not None
+    assert [one.reason for one in describe(two, "1.0.0").moves] == ["first", "back"]
+    json.dumps(found.to_plain(), allow_nan=False)
+
+
+def test_two_versions_differ_in_what_was_changed_and_in_nothing_else(two):
+    found = compare(two, "1.0.0", "2.0.0")
+    assert set(found.settings) == {"model.params.max_depth", "features.off"}
+    assert found.settings["model.params.max_depth"] == (4, 2)
+    assert found.features_gone
+    assert all("trend" in two_groups(two)[name] for name in found.features_gone)
+    assert found.features_new == ()
+    assert set(found.data) <= {"trees"}
+    assert found.same_holdout
+    assert found.metrics["average_precision"][0] != found.metrics["average_precision"][1]
+
+
+def two_groups(registry):
+    return describe(registry, "1.0.0").facts["feature_schema"]["features"]
+
+
+def test_a_version_does_not_differ_from_itself(two):
+    found = compare(two, "1.0.0", "1.0.0")
+    assert (found.settings, found.data, found.features_gone, found.features_new) == ({}, {}, (), ())
+    assert all(a == b for a, b in found.metrics.values())
+
+
+def test_a_damaged_version_is_not_described(two, tmp_path):
+    registry = Registry(Path(shutil.copytree(two.root, tmp_path / "artifacts")))
+    (registry.folder("1.0.0") / "metrics.json").write_text("{}")
+    with pytest.raises(UnverifiedError, match=r"metrics\.json"):
+        describe(registry, "1.0.0")
