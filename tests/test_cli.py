@@ -17,6 +17,10 @@ COMMANDS = (
     "models",
     "promote",
     "rollback",
+    "history",
+    "verify",
+    "reproduce",
+    "keygen",
     "score",
     "serve",
     "config",
@@ -41,6 +45,7 @@ def test_help_lists_every_command_and_exits_0(mlsys):
         (["config", "--json"], '"label.horizon_days"'),
         (["models"], "in production: none"),
         (["models", "--json"], '"versions": []'),
+        (["history"], "Nothing has happened yet."),
     ],
 )
 def test_what_needs_no_data_imports_nothing_heavy(tmp_path, arguments, shown):
@@ -79,6 +84,10 @@ def test_every_command_explains_itself(mlsys, command):
         ["evaluate", "--from", "2020-01-01"],
         ["evaluate", "--predictions", "out.csv"],
         ["evaluate", "1.0.0", "--backtest"],
+        ["promote", "1.0.0", "--force"],
+        ["verify", "1.0.0", "--all"],
+        ["history", "--at", "noon"],
+        ["models", "diff", "1.0.0"],
         ["--set"],
     ],
 )
@@ -97,6 +106,11 @@ def test_wrong_usage_exits_2_and_prints_no_result(mlsys, arguments):
         (["evaluate"], "holds no model", "mlsys train"),
         (["promote", "1.0.0"], "holds no model", "mlsys train"),
         (["rollback"], "no earlier production version", "mlsys promote"),
+        (["verify"], "holds no model", "mlsys train"),
+        (["reproduce"], "holds no model", "mlsys train"),
+        (["models", "show"], "holds no model", "mlsys train"),
+        (["models", "diff", "1.0.0", "1.1.0"], "holds no model", "mlsys train"),
+        (["models", "--set", 'registry.signing_key="none.pem"'], "none.pem", "mlsys keygen"),
         (["score", "prospects.csv"], "holds no model", "mlsys train"),
         (["serve"], "holds no model", "mlsys train"),
         (["ingest", "--customers", "custmers.csv"], "custmers.csv: there is no such file", "--customers"),
@@ -170,6 +184,17 @@ def test_models_of_an_empty_registry_is_an_empty_list(mlsys, tmp_path):
     done = mlsys("models", "--json", artifacts=tmp_path / "new")
     assert json.loads(done.stdout) == {"production": None, "versions": []}
     assert not (tmp_path / "new").exists()
+
+
+def test_a_key_is_made_for_its_owner_alone_and_never_overwritten(mlsys, tmp_path):
+    done = mlsys("keygen", "keys/mine.pem", "--json")
+    assert json.loads(done.stdout) == {"private": "keys/mine.pem", "public": "keys/mine.pem.pub"}
+    assert (tmp_path / "keys" / "mine.pem").stat().st_mode & 0o777 == 0o600
+    content = (tmp_path / "keys" / "mine.pem").read_bytes()
+    again = mlsys("keygen", "keys/mine.pem")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert (tmp_path / "keys" / "mine.pem").read_bytes() == content
 
 
 def test_a_reader_that_has_seen_enough_causes_no_traceback(tmp_path):

@@ -57,10 +57,16 @@ def clear_temporaries(folder: Path) -> None:
     """Remove what a killed writer left half-written in a folder; only for who holds the folder's lock."""
     for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
         if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
+            clear_folder(left)
         else:
             with suppress(OSError):
                 left.unlink()
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove a folder that may be missing, as far as that is possible."""
+    with suppress(OSError):  # rmtree ignores every error but one of closing
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -161,9 +167,11 @@ def _cut_off(path: Path, descriptor: int, size: int, why: BaseException) -> None
         os.ftruncate(descriptor, size)
     except OSError as error:
         raise StorageError(
-            f"{path}: {error.strerror}: its last line failed, could not be cut off and may be there or not",
+            f"{path}: {error.strerror}: what was written last may stand or not, as it could not be cut off",
             hint="check the disk, then see with mlsys history what counts",
         ) from why
+    with suppress(OSError):  # lest a crash bring it back
+        os.fsync(descriptor)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

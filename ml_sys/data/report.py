@@ -9,6 +9,7 @@ import numpy as np
 
 from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
 from ml_sys.data.values import DAY_MICROSECONDS, day_text
+from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,7 +244,10 @@ def _notes(
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
     unpaid = int((companies["mrr"] <= 0).sum())
     if unpaid:
-        notes.append(f"{unpaid:,} customers with an MRR of zero or less are kept; MRR is not a feature")
+        kept = counted(
+            unpaid, "customer with an MRR of zero or less is", "customers with an MRR of zero or less are"
+        )
+        notes.append(f"{kept} kept; MRR is not a feature")
     if len(content.usage.stamp) and content.as_of - last_stamp > _STALE_DAYS:
         behind = content.as_of - last_stamp
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
@@ -251,9 +255,8 @@ def _notes(
     later = int(((closed > content.as_of) & (closed != NEVER_CLOSED)).sum())
     later += int((content.usage.stamp // DAY_MICROSECONDS > content.as_of).sum())
     if later:
-        notes.append(
-            f"{later:,} rows are dated after {day_text(content.as_of)}, the day given as that of the export"
-        )
+        are = counted(later, "row is", "rows are")
+        notes.append(f"{are} dated after {day_text(content.as_of)}, the day given as that of the export")
     notes += [
         f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
         "others: it may be filled in after paying, so that a blank tells the outcome"

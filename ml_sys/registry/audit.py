@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ml_sys.errors import AuditError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Action = Literal["add", "adopt", "promote", "rollback"]
@@ -88,10 +89,10 @@ class Trail:
 
 
 def sealed(record: Record, trail: Trail) -> Record:
-    """Return a record with its number and digests, as the one that follows a trail, and as it is read back."""
+    """Return a record as the one that follows a trail, numbered, with its digests, and as it is read back."""
     numbered = replace(record, sequence=len(trail.records) + 1, previous=trail.head)
-    stored = Record(**json.loads(_canonical(asdict(numbered))))
-    return replace(stored, hash=_digest(stored))
+    stored = json.loads(_canonical(asdict(numbered)))
+    return Record(**{**stored, "hash": _digest(stored)})
 
 
 def line(record: Record) -> bytes:
@@ -147,8 +148,10 @@ def _content(path: Path) -> bytes:
 
 def _intact(path: Path, number: int, text: bytes) -> Record:
     try:
-        record = Record(**json.loads(text))
-        whole = record.hash == _digest(record) and line(record) == text + b"\n"
+        plain = json.loads(text)
+        record = Record(**plain)
+        numbered = isinstance(record.sequence, int)
+        whole = numbered and record.hash == _digest(plain) and _canonical(plain) == text
     except (ValueError, TypeError, RecursionError):
         whole = False
     if not whole:
@@ -164,8 +167,9 @@ def _out_of_place(found: int, expected: int, rest: list[bytes]) -> str:
     return f"record {found} stands before record {expected}" if later else f"record {expected} was dropped"
 
 
-def _digest(record: Record) -> str:
-    body = {name: value for name, value in asdict(record).items() if name != "hash"}
+def _digest(plain: Mapping[str, Any]) -> str:
+    """Digest what a line says, not what a record of this code holds: a later one may have more fields."""
+    body = {name: value for name, value in plain.items() if name != "hash"}
     return hashlib.sha256(_canonical(body)).hexdigest()
 
 

@@ -15,12 +15,7 @@ import tomlkit
 
 from ml_sys.configuration import effective
 from ml_sys.errors import ArtifactError, UnverifiedError
-
-try:
-    from ml_sys.evaluation.canaries import Canary, run_canaries
-except ImportError:  # TEMPORARY
-    Canary = None
-    run_canaries = lambda *a: ()
+from ml_sys.evaluation.canaries import Canary, run_canaries
 from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, to_plain
 from ml_sys.model.artifact import write_artifact
 from ml_sys.model.contents import CANARIES, CARD, METRICS, SETTINGS, as_json, feature_schema, model_files
@@ -171,7 +166,7 @@ def train_version(
             )
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
-    canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout, fit.report.trees)
+    canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
     on_step("registering")
     held = _holdout_facts(fit.holdout)
     schema, made_with = feature_schema(fit.model.spec), {**environment(), "git": _git_state()}

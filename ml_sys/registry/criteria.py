@@ -28,8 +28,6 @@ UNSEEN = "rows new to the champion"
 NO_WORSE = "no worse than the champion"
 
 PERMUTATIONS = 2000
-# Whoever tries often enough gets lucky, so chance has only this share of what the confidence leaves open.
-_CHANCE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -158,8 +156,11 @@ def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Fi
 
 
 def _chance_limit(confidence: float) -> float:
-    """Return the largest p-value that passes; however confident, that of no order getting there does."""
-    return max(_CHANCE_SHARE * (1 - confidence), 1 / (PERMUTATIONS + 1))
+    """Return the largest p-value that passes: what an interval leaves out below it.
+
+    However confident the settings are, a ranking that none of the permutations reaches passes.
+    """
+    return max((1 - confidence) / 2, 1 / (PERMUTATIONS + 1))
 
 
 def _predicted_over_observed(outcomes: Outcomes, settings: GateSettings, seed: int) -> Estimate:

@@ -1,7 +1,7 @@
 """The index: which versions there are, which one is in production, and which it replaced.
 
-An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds its
-own digest, so that an edit by hand does not pass for it.
+An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds
+its own digest, so that an edit by hand does not pass for it.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def new_entry(plain: Mapping[str, Any]) -> Entry:
 
 def to_bytes(index: Index) -> bytes:
     """Return an index as the bytes of its file, which people can read."""
-    plain = {**_plain(index), "digest": _digest(index)}
+    plain = {**asdict(index), "replaced": list(index.replaced)}
+    plain["digest"] = _digest(plain)
     return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -169,17 +170,14 @@ def from_bytes(content: bytes) -> Index | None:
             int(plain["sequence"]),
             str(plain["head"]),
         )
-        return index if plain["digest"] == _digest(index) else None
+        return index if plain["digest"] == _digest(plain) else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _plain(index: Index) -> dict[str, Any]:
-    return {**asdict(index), "replaced": list(index.replaced)}
-
-
-def _digest(index: Index) -> str:
-    return hashlib.sha256(json.dumps(_plain(index), sort_keys=True).encode()).hexdigest()
+def _digest(plain: Mapping[str, Any]) -> str:
+    body = {name: value for name, value in plain.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _with_production(index: Index, version: str, replaced: tuple[str, ...]) -> Index:

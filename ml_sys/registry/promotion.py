@@ -44,7 +44,7 @@ class Promotion:
     verdict : Verdict or None
         None where the version was in production already.
     replaced : str or None
-        The version that was in production before.
+        The version in production before; it still is where nothing was promoted.
     promoted : bool
         Whether the version is in production now.
     """

@@ -1,8 +1,8 @@
 """The registry's state on disk: the audit trail, which is the truth, and the index that follows from it.
 
-A change counts from the moment that its record is complete on the disk. ``registry.json`` is replaced as a whole
-by one rename after that; where its writer died in between, or was refused, readers look at the trail and the next
-writer catches up. So the index may lag behind the trail, and is never ahead of it.
+A change counts from the moment that its record is complete on the disk. ``registry.json`` is replaced as a
+whole by one rename after that; where its writer died in between, or was refused, readers look at the trail
+and the next writer catches up. So the index may lag behind the trail, and is never ahead of it.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class State:
         stored = from_bytes(self._content() or b"")
         if stored is None:
             return self._replayed(self.trail())
-        if audit.length(self._trail_file) > stored.sequence:
-            with suppress(AuditError):  # what was registered before the damage can still be used
+        with suppress(AuditError, StorageError):  # what was registered before the damage can still be used
+            if audit.length(self._trail_file) > stored.sequence:
                 return self._replayed(self.trail())
         return stored
 
@@ -154,7 +154,8 @@ class State:
         if stored.sequence > len(trail.records):
             return f"record {len(trail.records) + 1} was dropped: {self._index_file} follows from it"
         if stored.head != Trail(trail.records[: stored.sequence]).head:
-            return f"record {stored.sequence} or one before it was rewritten: {self._index_file} follows from another"
+            which = f"record {stored.sequence} or one before it"
+            return f"{which} was rewritten: {self._index_file} follows from another"
         return ""
 
     def _mistaken(self, stored: Index, trail: Trail) -> str:

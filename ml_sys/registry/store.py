@@ -1,15 +1,16 @@
 """The registry: which model versions exist, which one is in production, and how that came about.
 
 The audit trail is the truth: a change counts from the moment that its record is complete on the disk, and
-``registry.json`` is the readable index that follows from it (:mod:`ml_sys.registry.state`). A version's folder
-appears by one rename and never changes; one whose writer died before the record was written is adopted. So at
-any instant there is the old state or the new one, and a write that fails takes back what it did.
+``registry.json`` is the readable index that follows from it (:mod:`ml_sys.registry.state`). A version's
+folder appears by one rename and never changes; one whose writer died before the record was written is
+adopted. So at any instant there is the old state or the new one, and a write that fails takes back what it
+did.
 """
 
 from __future__ import annotations
 
 import getpass
-import shutil
+import os
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from ml_sys.data.durable import (
     TEMPORARY_PREFIX,
+    clear_folder,
     clear_temporaries,
     publish_folder,
     storage_errors,
@@ -149,10 +151,15 @@ class Registry:
             try:
                 entry = build(staging, index)
                 target = self.folder(entry.version)
-                if entry.version in index.versions or target.exists():
+                if entry.version in index.versions:
                     raise ArtifactError(
                         f"{target}: version {entry.version} exists already",
                         hint="versions are never overwritten; leave --version out or name a new one",
+                    )
+                if os.path.lexists(target):
+                    raise ArtifactError(
+                        f"{target}: is there already, and is no version that verifies",
+                        hint="move it out of the folder of models, or name another one with --version",
                     )
                 publish_folder(staging, target)
                 try:
@@ -163,7 +170,7 @@ class Registry:
                             target.rename(staging)
                     raise
             finally:
-                shutil.rmtree(staging, ignore_errors=True)
+                clear_folder(staging)
         return entry
 
     def promote(self, version: str, champion: str | None, change: Change) -> None:

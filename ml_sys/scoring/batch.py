@@ -13,6 +13,7 @@ from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
 from ml_sys.scoring.ranking import ranked_list
+from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,12 +94,13 @@ def score_companies(
     features = feature_frame(inputs, np.array([cutoff], dtype=np.int32), spec)
     notes, warnings = [], []
     if usage.strangers:
-        notes.append(f"{usage.strangers:,} usage rows belong to companies that are not in the list")
-    counted = log.day <= cutoff
-    with_usage = np.unique(log.company[counted]).size
+        belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
+        notes.append(f"{belong} to companies that are not in the list")
+    complete = log.day <= cutoff
+    with_usage = np.unique(log.company[complete]).size
     notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {_date(cutoff)}")
     ends = int(log.day.max(initial=np.iinfo(np.int32).min))
-    if not counted.any():
+    if not complete.any():
         warnings.append(f"no usage is complete by {_date(cutoff)}: the ranking rests on firmographics alone")
     elif cutoff - ends > stale_days:
         warnings.append(
@@ -107,9 +109,8 @@ def score_companies(
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
     if is_customer.any():
-        notes.append(
-            f"{is_customer.sum():,} companies were customers before {_date(cutoff)} and are left out"
-        )
+        were = counted(int(is_customer.sum()), "company was a customer", "companies were customers")
+        notes.append(f"{were} before {_date(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
     features = features.take(keep).reset_index(drop=True)
@@ -130,9 +131,10 @@ def _list(
     for category, levels in model.pipeline["encode"].unseen(features).items():
         if levels:
             shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
+            have = counted(sum(levels.values()), "row has", "rows have")
             warnings.append(
-                f"{category}: {sum(levels.values()):,} rows have a value that no training row had "
-                f"({len(levels)} values: {shown})"
+                f"{category}: {have} a value that no training row had "
+                f"({counted(len(levels), 'value')}: {shown})"
             )
     parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]
     if usage is not None:

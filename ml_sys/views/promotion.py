@@ -38,9 +38,9 @@ def promoted(version: str, result: Promotion) -> None:
 def promoted_plain(version: str, result: Promotion) -> dict[str, Any]:
     """Return a promotion as plain data."""
     return {
-        "version": version,
+        "production": version if result.promoted else result.replaced,
+        "replaced": result.replaced if result.promoted else None,
         "promoted": result.promoted,
-        "replaced": result.replaced,
         "verdict": None if result.verdict is None else result.verdict.to_plain(),
     }
 

@@ -69,7 +69,7 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """sample → ingest → train twice → evaluate → promote → score → models → rollback."""
+    """sample → ingest → train twice → evaluate → promote → score → models → rollback → history → verify."""
     place = Workplace(tmp_path_factory.mktemp("chain"))
     tables = ["--customers", "tables/customers.csv", "--noncustomers", "tables/noncustomers.csv"]
     tables += ["--usage", "tables/usage_actions.csv"]
@@ -93,7 +93,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         name="score out",
     )
     place.run("models", "--json", name="models")
-    place.run("rollback", "--json", name="rollback")
+    place.run("rollback", "--json", "--reason", "the call centre objects", name="rollback")
+    place.run("history", "--json", name="history")
+    place.run("models", "show", "1.0.0", "--json", name="show")
+    place.run("models", "diff", "1.0.0", "1.0.1", "--json", name="diff")
+    place.run("verify", "--all", "--json", name="verify")
     return place
 
 
@@ -105,7 +109,8 @@ def test_every_command_of_the_chain_keeps_stdout_for_its_result(chain):
 
 
 def test_json_is_all_there_is_on_stdout(chain):
-    for name in ("sample", "ingest", "train", "evaluate", "promote again", "score out", "models", "rollback"):
+    plain = {"ingest again", "train again", "promote", "score"}
+    for name in chain.said.keys() - plain:
         assert isinstance(chain.json(name), dict), name
 
 
@@ -154,12 +159,109 @@ def test_evaluate_reproduces_the_metrics_that_training_printed(chain):
 
 
 def test_promotions_and_the_rollback_say_what_moved(chain):
-    assert chain.said["promote"].stdout.startswith("Version 1.0.0 is in production: average precision 0.")
-    assert chain.json("promote again") == {"production": "1.0.1", "replaced": "1.0.0"}
+    assert chain.said["promote"].stdout.endswith("Version 1.0.0 is in production.\n")
+    said = chain.json("promote again")
+    assert (said["production"], said["replaced"], said["promoted"]) == ("1.0.1", "1.0.0", True)
+    assert said["verdict"]["conclusion"] == "no worse"
     assert chain.json("rollback") == {"production": "1.0.0", "left": "1.0.1"}
     statuses = {entry["version"]: entry["status"] for entry in chain.json("models")["versions"]}
     assert statuses == {"1.0.0": "archived", "1.0.1": "production"}
     assert chain.json("models")["versions"][0]["message"] == "the first"
+
+
+def test_every_criterion_of_the_gate_is_shown_with_its_figures(chain):
+    shown = chain.said["promote"].stdout
+    for name in (
+        "files verify",
+        "leak canaries passed",
+        "enough conversions",
+        "better than chance",
+        "calibrated",
+    ):
+        assert re.search(rf"│ [^│]*{name}[^│]*│ passed │ [^│]+ │ [^│]+ │", shown), name
+
+
+def test_the_history_says_who_did_what_and_on_what_evidence(chain):
+    records = chain.json("history")["records"]
+    assert [(one["action"], one["version"], one["replaced"]) for one in records] == [
+        ("add", "1.0.0", None),
+        ("add", "1.0.1", None),
+        ("promote", "1.0.0", None),
+        ("promote", "1.0.1", "1.0.0"),
+        ("rollback", "1.0.0", "1.0.1"),
+    ]
+    assert records[3]["evidence"]["champion"] == "1.0.0"
+    assert records[4]["reason"] == "the call centre objects"
+    assert all("@" in one["by"] for one in records)
+
+
+def test_what_was_live_at_a_time_is_said_with_its_evidence(chain):
+    records = chain.json("history")["records"]
+    then = json.loads(chain.run("history", "--at", records[3]["at"], "--json").stdout)
+    assert then["production"] == "1.0.1"
+    assert then["record"]["evidence"]["passed"] is True
+    assert "1.0.1 was in production at" in chain.run("history", "--at", records[3]["at"]).stdout
+    assert "No version was in production at 2001-02-03" in chain.run("history", "--at", "2001-02-03").stdout
+    assert "is no time" in chain.run("history", "--at", "noon", code=2).stderr
+
+
+def test_models_say_when_they_were_served(chain):
+    by_version = {
+        one["version"]: one["served"] for one in json.loads(chain.run("models", "--json").stdout)["versions"]
+    }
+    assert [period["until"] is None for period in by_version["1.0.0"]] == [False, True]
+    assert [period["until"] is None for period in by_version["1.0.1"]] == [False]
+    assert "since 2" in chain.run("models").stdout
+
+
+def test_a_version_is_shown_whole(chain):
+    said, table = chain.json("show"), chain.run("models", "show", "1.0.0").stdout
+    assert said["entry"]["message"] == "the first"
+    assert said["set_otherwise"]["model.params.learning_rate"] == 0.1
+    assert [one["action"] for one in said["promotions"]] == ["promote", "rollback"]
+    assert said["metrics"] == chain.json("train")["metrics"]
+    assert said["canaries"] == chain.json("train")["canaries"]
+    for words in (
+        "the first",
+        "learning_rate = 0.1",
+        "later usage deleted",
+        "the call centre objects",
+        "ROC-AUC",
+    ):
+        assert words in table
+
+
+def test_a_copy_differs_in_nothing(chain):
+    said = chain.json("diff")
+    assert said["settings"] == said["data"] == {}
+    assert said["same_holdout"] is True
+    assert "have the same settings, features and data" in chain.run("models", "diff", "1.0.0", "1.0.1").stdout
+
+
+def test_verification_passes_and_a_flipped_bit_fails_it_by_name(chain):
+    said = chain.json("verify")
+    assert said["passed"] is True
+    assert [one["subject"] for one in said["findings"]] == ["audit trail", "index", "1.0.0", "1.0.1"]
+    path = chain.version("1.0.1") / "booster.ubj"
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        done = chain.run("verify", "1.0.1", code=1)
+        assert "1 thing does not verify" in done.stdout
+        assert "booster.ubj" in done.stdout
+    finally:
+        path.write_bytes(content)
+
+
+def test_a_dry_run_of_a_refused_promotion_exits_3_and_a_forced_one_needs_a_reason(chain):
+    index = (chain.folder / "artifacts" / "registry.json").read_bytes()
+    strict = ("promote", "1.0.1", "--set", "gate.min_positives=100000")
+    for extra in ((), ("--dry-run",)):
+        done = chain.run(*strict, *extra, code=3)
+        assert "Refused: 1 criterion is not met. Nothing was changed." in done.stdout
+    assert "--force needs a reason" in chain.run(*strict, "--force", code=2).stderr
+    assert "this was a dry run" in chain.run("promote", "1.0.1", "--dry-run").stdout
+    assert (chain.folder / "artifacts" / "registry.json").read_bytes() == index
 
 
 def test_a_rollback_with_nowhere_to_go_fails_in_two_lines_and_moves_nothing(chain):
@@ -242,7 +344,9 @@ def test_a_version_that_was_edited_is_not_promoted(chain):
     content = path.read_bytes()
     try:
         path.write_bytes(content.replace(b"0.", b"0.9", 1))
-        done = chain.run("promote", "1.0.1", code=1)
+        done = chain.run("promote", "1.0.1", "--json", code=3)
+        assert "metrics.json: differs from its digest" in done.stdout
+        done = chain.run("promote", "1.0.1", "--force", "--reason", "in a hurry", code=1)
         assert "metrics.json: differs from its digest" in done.stderr
     finally:
         path.write_bytes(content)

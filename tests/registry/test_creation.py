@@ -13,13 +13,17 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UsageError
-from ml_sys.registry.creation import evaluate_version, train_version
+from ml_sys.registry.creation import train_version
+from ml_sys.registry.reevaluation import evaluate_version
 from ml_sys.registry.store import Registry
+from tests.registry.forgery import forge
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FILES = {
     "booster.ubj",
+    "canaries.json",
     "card.md",
+    "golden.json",
     "holdout.parquet",
     "metrics.json",
     "pipeline.skops",
@@ -36,15 +40,6 @@ def copied(trained: Path, tmp_path: Path) -> Registry:
 
 def manifest_of(registry, version="1.0.0"):
     return json.loads((registry.folder(version) / "manifest.json").read_text())
-
-
-def forge(registry, name, content, version="1.0.0"):
-    """Change a file and its digest in the manifest, as someone with the tools for it could."""
-    folder = registry.folder(version)
-    (folder / name).write_bytes(content)
-    manifest = manifest_of(registry, version)
-    manifest["files"][name] = hashlib.sha256(content).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_version_holds_its_files_and_a_manifest_with_their_digests(trained):
@@ -100,7 +95,7 @@ def test_an_edited_metric_is_refused_as_a_file_that_changed(copied):
 def test_an_edited_metric_is_found_even_if_its_digest_was_forged(copied):
     metrics = json.loads((copied.folder("1.0.0") / "metrics.json").read_text())
     metrics["seen in usage"]["model"]["roc_auc"]["value"] = 0.99
-    forge(copied, "metrics.json", json.dumps(metrics).encode())
+    forge(copied, "1.0.0", "metrics.json", json.dumps(metrics).encode())
     again = evaluate_version(copied, "1.0.0")
     assert not again.identical
     assert [place for place in again.differing if "roc_auc" in place] == list(again.differing)
@@ -112,7 +107,7 @@ def test_a_holdout_with_turned_labels_does_not_reproduce_the_metrics(copied):
     frame = pd.read_parquet(path)
     frame.loc[frame["label"].idxmax(), "label"] = False
     frame.to_parquet(path, index=False)
-    forge(copied, "holdout.parquet", path.read_bytes())
+    forge(copied, "1.0.0", "holdout.parquet", path.read_bytes())
     assert not evaluate_version(copied, "1.0.0").identical
 
 
@@ -133,7 +128,9 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     assert made.entry.message == "fewer trees"
     manifest = manifest_of(copied, "1.1.0")
     assert (manifest["parent"], manifest["seed"]) == ("1.0.0", 8)
-    assert steps == ["computing features", "fitting", "judging on the holdout", "registering"]
+    assert steps == [
+        "computing features", "fitting", "judging on the holdout", "looking for leaks", "registering",
+    ]  # fmt: skip
     assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
     assert copied.read().versions["1.1.0"].status == "candidate"
 

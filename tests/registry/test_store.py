@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.errors import ArtifactError
-from ml_sys.registry.index import Index, latest
-from ml_sys.registry.store import Registry
-from tests.registry.versions import fill, promote, registry_with, rollback
+from ml_sys.errors import ArtifactError, AuditError, BusyError, ChampionChangedError, UnverifiedError
+from ml_sys.model.artifact import write_artifact
+from ml_sys.model.signing import NO_KEYS, Keys, make_keys, read_keys
+from ml_sys.registry.index import Index, from_bytes, latest, replayed, to_bytes
+from ml_sys.registry.store import Change, Registry
+from tests.registry.versions import add, fill, promote, registry_with, rollback, small_entry
 
 ABC = ("1.0.0", "1.1.0", "2.0.0")
 
@@ -118,28 +126,57 @@ def test_promoting_what_is_in_production_changes_nothing(tmp_path):
     assert tree(tmp_path) == before
 
 
-@given(steps=st.lists(st.sampled_from([*ABC, "rollback"]), max_size=12))
-def test_the_pointer_follows_any_sequence_of_promotes_and_rollbacks(tmp_path_factory, steps):
+STEP = st.one_of(
+    st.tuples(st.just("add"), st.none()),
+    st.tuples(st.just("promote"), st.integers(0, 4)),
+    st.tuples(st.just("rollback"), st.none()),
+    st.tuples(st.just("rollback"), st.integers(0, 4)),
+)
+
+
+@given(steps=st.lists(STEP, max_size=14), data=st.data())
+def test_the_pointer_follows_any_sequence_of_acts_and_the_trail_replays_to_it(tmp_path_factory, steps, data):
     """Production is the top of a stack: promote pushes, unless it is the top already, and rollback pops."""
-    registry = registry_with(tmp_path_factory.mktemp("walk"), *ABC)
-    stack = []
-    for step in steps:
-        if step != "rollback":
-            promote(registry, step)
-            stack += [step] if stack[-1:] != [step] else []
-        elif len(stack) > 1:
-            rollback(registry)
-            stack.pop()
+    root = tmp_path_factory.mktemp("walk")
+    writers = [Registry(root, actor=name) for name in ("ada", "bob")]
+    versions, stack, done = [], [], 0
+    for act, number in steps:
+        writer = data.draw(st.sampled_from(writers))
+        version = f"1.{number}.0"
+        before = writer.read()
+        if act == "add":
+            versions.append(f"1.{len(versions)}.0")
+            add(writer, versions[-1])
+            done += 1
+        elif act == "promote" and version in versions:
+            promote(writer, version)
+            done += stack[-1:] != [version]
+            stack += [version] if stack[-1:] != [version] else []
+        elif act == "rollback" and number is None and len(stack) > 1:
+            assert rollback(writer) == (stack.pop(), stack[-1])
+            done += 1
+        elif act == "rollback" and version in stack[:-1] and version != stack[-1]:
+            assert rollback(writer, version) == (stack[-1], version)
+            while stack.pop() != version or version in stack[:-1] and False:
+                pass
+            stack.append(version)
+            done += 1
         else:
             with pytest.raises(ArtifactError):
-                rollback(registry)
-        index = registry.read()
+                promote(writer, version) if act == "promote" else rollback(
+                    writer, None if number is None else version
+                )
+            assert writer.read() == before
+        index = writers[0].read()
+        assert index == writers[1].read() == from_bytes((root / "registry.json").read_bytes() if done else b"") or not done
+        assert index == replayed(writers[0].trail().records)
+        assert index.sequence == done
+        assert list(index.versions) == versions
         assert index.production == (stack[-1] if stack else None)
-        in_production = [v for v, entry in index.versions.items() if entry.status == "production"]
-        assert in_production == stack[-1:]
-        assert {v for v, e in index.versions.items() if e.status == "archived"} >= set(stack[:-1]) - set(
-            stack[-1:]
-        )
+        assert list(index.replaced) == stack[:-1]
+        for name, entry in index.versions.items():
+            now = "production" if name == index.production else None
+            assert entry.status == (now or entry.status) != ("x" if now else "production")
 
 
 @pytest.mark.parametrize("act", ["promote", "rollback"])

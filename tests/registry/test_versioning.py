@@ -9,7 +9,7 @@ from ml_sys.errors import UsageError
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.settings import Settings
 
-BEFORE = effective(Settings()) | {"resample.sampling_strategy": 0.02}
+BEFORE = effective(Settings()) | {"resample.sampling_strategy": 0.02, "snapshot": "eeee"}
 SAME = ("aaaa", "aaaa")
 
 
@@ -44,11 +44,25 @@ def test_the_first_version_is_1_0_0():
         (changed(panel__step_days=7), SAME, "2.5.0", "minor: panel.step_days 28 → 7"),
         (changed(split__kind="stratified"), SAME, "2.5.0", "minor: split.kind time → stratified"),
         (changed(seed=8), SAME, "2.4.8", "patch: seed 7 → 8"),
-        (BEFORE, SAME, "2.4.8", "patch: same settings, trained again"),
+        (BEFORE, SAME, "2.4.8", "patch: same data and settings, trained again"),
+        (BEFORE | {"snapshot": "ffff"}, SAME, "2.4.8", "patch: snapshot eeee → ffff"),
+        (
+            changed(artifacts_dir="elsewhere", gate__resamples=9),
+            SAME,
+            "2.4.8",
+            "patch: same data and settings, trained again",
+        ),
     ],
 )
 def test_the_weightiest_change_decides_and_is_named(after, hashes, version, why):
     assert derive(["1.0.0", "2.4.7"], BEFORE, after, hashes) == (version, why)
+
+
+def test_where_no_earlier_version_can_be_read_the_next_one_is_a_major():
+    assert derive(["1.0.0", "2.4.7"], None, BEFORE, (None, "aaaa")) == (
+        "3.0.0",
+        "major: no earlier version can be read to compare with",
+    )
 
 
 def test_a_lighter_change_beside_a_weightier_one_does_not_hide_it():

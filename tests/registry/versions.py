@@ -27,7 +27,9 @@ def fill(folder: Path, version: str, keys: Keys = NO_KEYS) -> Entry:
     """Write the files of a version and return its entry."""
     entry = small_entry(version)
     facts = {"entry": {name: value for name, value in asdict(entry).items() if name != "seal"}}
-    return replace(entry, seal=write_artifact(folder, {"weights": f"weights of {version}".encode()}, facts, keys))
+    return replace(
+        entry, seal=write_artifact(folder, {"weights": f"weights of {version}".encode()}, facts, keys)
+    )
 
 
 def add(registry: Registry, version: str) -> Entry:

@@ -1,0 +1,381 @@
+"""The gate: what passes, what is refused and why, and how often it errs on simulated and on real models."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from ml_sys.evaluation.metrics import Outcomes
+from ml_sys.evaluation.paired import paired_bootstrap
+from ml_sys.features.panel import Panel
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import fit_model, spec_from
+from ml_sys.registry.criteria import (
+    CALIBRATED,
+    CANARIES,
+    CONVERSIONS,
+    FILES,
+    NO_WORSE,
+    SIGNAL,
+    UNSEEN,
+    signal,
+)
+from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
+from ml_sys.settings import GateSettings, Settings
+
+ABSOLUTE = [FILES, CANARIES, CONVERSIONS, SIGNAL, CALIBRATED]
+QUICK_GATE = GateSettings(resamples=200)
+
+
+class World:
+    """Companies at three cutoffs, their true log-odds of converting, and what came of them.
+
+    A company that converts is gone afterwards, as in a panel.
+    """
+
+    def __init__(
+        self, seed: int, companies: int = 2000, conversions: float = 40, spread: float = 1.8
+    ) -> None:
+        self.rng = np.random.default_rng(seed)
+        lasting = self.rng.normal(0, spread, (companies, 1))
+        odds = lasting + self.rng.normal(0, spread / 3, (companies, 3))
+        self.base = _base_for(odds, conversions)
+        converts = self.rng.random(odds.shape) < _sigmoid(self.base + odds)
+        present = np.cumsum(np.cumsum(converts, axis=1), axis=1) <= 1
+        company, at = np.nonzero(present)
+        self.odds, self.label = odds[present], converts[present]
+        self.company, self.cutoff = company.astype(np.int32), (18_000 + 28 * at).astype(np.int32)
+
+    def noise(self, size: float) -> np.ndarray:
+        """Errors of a model: the larger part is the same at all cutoffs of a company."""
+        of_company = self.rng.normal(size=self.company.max() + 1)[self.company]
+        return size * (0.8 * of_company + 0.6 * self.rng.normal(size=self.company.size))
+
+    def probability(self, noise: float = 0.0, share: float = 1.0) -> np.ndarray:
+        """Probabilities of a model that sees a share of the log-odds, with errors; right on average."""
+        odds = share * self.odds + self.noise(noise)
+        return _sigmoid(_base_for(odds, self.label.sum()) + odds)
+
+    def outcomes(self, probability: np.ndarray) -> Outcomes:
+        return Outcomes(probability, self.label, self.cutoff, self.company)
+
+    def evidence(self, challenger: np.ndarray, champion: np.ndarray | None = None) -> Evidence:
+        other = None if champion is None else Contender("1.0.0", champion)
+        return Evidence(Contender("1.1.0", challenger), other, self.label, self.cutoff, self.company)
+
+
+def _sigmoid(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-odds))
+
+
+def _base_for(odds: np.ndarray, conversions: float) -> float:
+    """Return the constant that makes probabilities add up to the conversions."""
+    low, high = -30.0, 10.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _sigmoid(middle + odds).sum() < conversions else (low, middle)
+    return low
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(seed=1)
+
+
+@pytest.fixture(scope="module")
+def good(world: World) -> np.ndarray:
+    """Probabilities of a good model of the world."""
+    return world.probability(noise=0.5)
+
+
+def judged(evidence: Evidence, gate: GateSettings = QUICK_GATE, seed: int = 7) -> Verdict:
+    return judge(evidence, gate, seed=seed)
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [criterion.name for criterion in verdict.criteria if not criterion.passed]
+
+
+def written(verdict: Verdict) -> str:
+    return json.dumps(verdict.to_plain(), allow_nan=False)
+
+
+# What passes.
+
+
+def test_the_first_version_meets_the_absolute_criteria_alone(world: World, good: np.ndarray) -> None:
+    verdict = judged(world.evidence(good))
+    assert [criterion.name for criterion in verdict.criteria] == ABSOLUTE
+    assert (verdict.passed, verdict.conclusion, verdict.champion) == (True, "first", None)
+    assert verdict.comparison is None
+
+
+def test_an_identical_copy_of_the_champion_is_no_worse(world: World, good: np.ndarray) -> None:
+    for gate in (QUICK_GATE, QUICK_GATE.model_copy(update={"tolerance": 0.0, "max_probability_worse": 1e-9})):
+        verdict = judged(world.evidence(good, good), gate)
+        assert [criterion.name for criterion in verdict.criteria] == [*ABSOLUTE, UNSEEN, NO_WORSE]
+        assert (verdict.passed, verdict.conclusion) == (True, "no worse")
+        assert verdict.comparison is not None
+        assert (verdict.comparison.difference, verdict.comparison.low, verdict.comparison.high) == (0, 0, 0)
+
+
+def test_a_much_better_challenger_is_called_better_and_a_much_worse_one_worse(
+    world: World, good: np.ndarray
+) -> None:
+    poor = world.probability(noise=4.0)
+    assert judged(world.evidence(good, poor)).conclusion == "better"
+    verdict = judged(world.evidence(poor, good))
+    assert verdict.conclusion == "worse"
+    assert NO_WORSE in failed(verdict)
+
+
+# What is refused.
+
+
+def test_a_challenger_whose_files_do_not_verify_is_judged_no_further(world: World, good: np.ndarray) -> None:
+    nothing = np.empty(0, dtype=np.int32)
+    broken = Contender("1.1.0", None, ("booster.ubj: digest differs",))
+    for champion in (None, Contender("1.0.0", good)):
+        verdict = judged(Evidence(broken, champion, nothing.astype(bool), nothing, nothing))
+        assert not verdict.verified
+        assert failed(verdict) == [criterion.name for criterion in verdict.criteria]
+        assert "booster.ubj: digest differs" in verdict.criteria[0].found
+        assert {criterion.found for criterion in verdict.criteria[1:]} == {
+            "not judged: its files do not verify"
+        }
+        assert verdict.conclusion == ("first" if champion is None else "not judged")
+
+
+def test_a_champion_whose_files_do_not_verify_cannot_be_compared_with(world: World, good: np.ndarray) -> None:
+    evidence = replace(
+        world.evidence(good), champion=Contender("1.0.0", None, ("manifest.json: is missing",))
+    )
+    verdict = judged(evidence)
+    assert verdict.verified
+    assert failed(verdict) == [FILES, NO_WORSE]
+    assert verdict.criteria[0].found == "1.0.0: manifest.json: is missing"
+    assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
+
+
+def test_a_failed_canary_is_named_and_refused(world: World, good: np.ndarray) -> None:
+    verdict = judged(replace(world.evidence(good), failed_canaries=("ids rank converters", "labels leak")))
+    assert failed(verdict) == [CANARIES]
+    assert verdict.criteria[1].found == "ids rank converters; labels leak"
+
+
+def test_a_champion_that_has_trained_on_the_rows_is_said_and_refused(world: World, good: np.ndarray) -> None:
+    verdict = judged(replace(world.evidence(good, good), overlap="it trained on 3 of the 3 cutoffs"))
+    assert failed(verdict) == [UNSEEN]
+    assert verdict.criteria[-2].found == "it trained on 3 of the 3 cutoffs"
+    assert verdict.conclusion == "no worse"
+
+
+def test_a_champion_that_could_not_score_the_rows_is_not_compared_with(
+    world: World, good: np.ndarray
+) -> None:
+    evidence = replace(
+        world.evidence(good), champion=Contender("1.0.0", None), unmatched="1.0.0 looks 14 days ahead"
+    )
+    verdict = judged(evidence)
+    assert failed(verdict) == [NO_WORSE]
+    assert verdict.criteria[-1].found == "not judged: 1.0.0 looks 14 days ahead"
+    assert verdict.conclusion == "not judged"
+
+
+def test_too_few_conversions_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
+    found = int(world.label.sum())
+    for least in (found, found + 1):
+        verdict = judged(world.evidence(good), QUICK_GATE.model_copy(update={"min_positives": least}))
+        assert (CONVERSIONS in failed(verdict)) == (least > found)
+        assert verdict.criteria[2].figures["conversions"] == found
+
+
+def test_shuffled_probabilities_are_refused_for_want_of_signal(world: World, good: np.ndarray) -> None:
+    verdict = judged(world.evidence(world.rng.permutation(good), good))
+    assert failed(verdict) == [SIGNAL, NO_WORSE]
+    assert verdict.conclusion == "worse"
+
+
+def test_one_lucky_company_is_no_signal() -> None:
+    label = np.zeros(3000, dtype=bool)
+    label[:30] = True
+    score = np.random.default_rng(2).random(3000) * 0.01
+    score[label] *= 0.8
+    score[0] = 0.02
+    nothing = np.zeros(3000, dtype=np.int32)
+    lucky = Evidence(Contender("1.0.0", score), None, label, nothing, np.arange(3000, dtype=np.int32))
+    verdict = judged(lucky)
+    assert SIGNAL in failed(verdict)
+    figures = verdict.criteria[3].figures
+    assert figures["average_precision"] > 3 * figures["conversion_rate"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("factor", "passes"), [(3.0, False), (1 / 3, False), (1.2, True), (1 / 1.2, True), (0.0, False)]
+)
+def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
+    world: World, good: np.ndarray, factor: float, passes: bool
+) -> None:
+    verdict = judged(world.evidence(np.minimum(factor * good, 1.0)))
+    assert (CALIBRATED not in failed(verdict)) == passes
+    ratio = verdict.criteria[4].figures["predicted_over_observed"]
+    assert ratio == pytest.approx(factor * good.sum() / world.label.sum(), rel=0.02)
+
+
+def test_probabilities_right_on_average_alone_are_not_calibrated() -> None:
+    world = World(seed=3, companies=1000, conversions=600)
+    verdict = judged(world.evidence(np.full(world.label.size, world.label.mean())))
+    assert verdict.criteria[4].figures["predicted_over_observed"] == pytest.approx(1)
+    assert CALIBRATED not in failed(verdict)
+    inverted = 2 * world.label.mean() - world.probability()
+    assert CALIBRATED in failed(judged(world.evidence(np.clip(inverted, 0, 1))))
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1, 1.1])
+def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndarray, wrong: float) -> None:
+    spoilt = good.copy()
+    spoilt[5] = wrong
+    verdict = judged(world.evidence(spoilt, good))
+    assert not verdict.verified
+    assert (
+        f"{good.size - 1:,} probabilities between 0 and 1 for {good.size:,} rows" in verdict.criteria[0].found
+    )
+    assert failed(judged(world.evidence(good, spoilt))) == [FILES, NO_WORSE]
+    assert FILES in failed(judged(world.evidence(good[1:])))
+    assert FILES in failed(judged(replace(world.evidence(good), challenger=Contender("1.1.0", None))))
+
+
+# What holds of every verdict.
+
+
+@st.composite
+def any_evidence(draw: st.DrawFn) -> Evidence:
+    n = draw(st.integers(0, 30))
+
+    def column(values: st.SearchStrategy, dtype: type) -> np.ndarray:
+        return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=dtype)
+
+    chance = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
+    if draw(st.booleans()):
+        chance = st.floats(allow_nan=True)
+    probability = st.builds(lambda one: one, st.just(None))
+    del probability
+    contenders = [
+        Contender(
+            version,
+            column(chance, np.float64) if draw(st.booleans()) or version == "1.1.0" else None,
+            tuple(draw(st.lists(st.sampled_from(["a is missing"]), max_size=1))),
+        )
+        for version in ("1.1.0", "1.0.0")
+    ]
+    return Evidence(
+        contenders[0],
+        draw(st.sampled_from([None, contenders[1]])),
+        column(st.booleans(), np.bool_),
+        column(st.integers(0, 2), np.int32),
+        column(st.integers(0, 5), np.int32),
+        unmatched=draw(st.sampled_from(["", "it looks further ahead"])),
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@given(evidence=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
+def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metric: str) -> None:
+    verdict = judged(evidence, GateSettings(primary_metric=metric, resamples=5, min_positives=1))
+    plain = json.loads(written(verdict))
+    assert plain["passed"] == verdict.passed == all(one["passed"] for one in plain["criteria"])
+    assert [one["name"] for one in plain["criteria"]][:5] == ABSOLUTE
+    assert len(plain["criteria"]) == (5 if evidence.champion is None else 7)
+    assert all(one["found"] and one["asked"] for one in plain["criteria"])
+    if not evidence.label.any():
+        assert not verdict.passed
+
+
+def test_the_order_of_the_rows_changes_no_byte_of_a_verdict(world: World, good: np.ndarray) -> None:
+    other = world.probability(noise=1.0)
+    straight = world.evidence(good, other)
+    order = np.random.default_rng(9).permutation(good.size)
+    shuffled = Evidence(
+        Contender("1.1.0", good[order]),
+        Contender("1.0.0", other[order]),
+        world.label[order],
+        world.cutoff[order],
+        world.company[order],
+    )
+    assert written(judged(straight)) == written(judged(shuffled)) == written(judged(straight))
+    assert written(judged(straight, seed=8)) != written(judged(straight))
+
+
+def test_the_primary_metric_decides_and_is_named(world: World, good: np.ndarray) -> None:
+    gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
+    verdict = judged(world.evidence(good, world.probability(noise=1.0)), gate)
+    assert verdict.comparison is not None
+    assert verdict.comparison.metric == "roc_auc"
+    assert verdict.criteria[-1].found.startswith("roc auc 0.")
+    assert verdict.criteria[-1].figures["challenger"] == verdict.comparison.challenger
+
+
+def test_more_tolerance_and_more_patience_let_more_through(world: World, good: np.ndarray) -> None:
+    evidence = world.evidence(world.probability(noise=1.5), good)
+    worse = judged(evidence).criteria[-1].figures["probability_worse"]
+    assert worse is not None
+    assert worse > QUICK_GATE.max_probability_worse
+    for change in ({"tolerance": 0.95}, {"max_probability_worse": min(worse + 0.001, 0.9999)}):
+        assert NO_WORSE not in failed(judged(evidence, QUICK_GATE.model_copy(update=change)))
+
+
+# How often it errs, on simulated models.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "conversions"), [(1.0, 40), (2.0, 12)])
+def test_of_300_challengers_of_equal_quality_few_are_called_better(noise: float, conversions: int) -> None:
+    better = 0
+    for seed in range(300):
+        world = World(seed, companies=1000, conversions=conversions)
+        one, other = (world.outcomes(world.probability(noise)) for _ in range(2))
+        gate = {"tolerance": 0.1, "resamples": 400, "confidence": 0.95, "seed": 7}
+        better += paired_bootstrap(one, other, "average_precision", **gate).low > 0  # type: ignore[arg-type]
+    assert better <= 0.05 * 300
+
+
+@pytest.mark.slow
+def test_a_clearly_better_challenger_is_let_through() -> None:
+    verdicts = []
+    for seed in range(10):
+        world = World(seed, companies=4000, conversions=60)
+        verdicts.append(judged(world.evidence(world.probability(noise=0.5), world.probability(noise=2.0))))
+    assert sum(verdict.passed for verdict in verdicts) >= 9
+    assert sum(verdict.conclusion == "better" for verdict in verdicts) >= 7
+
+
+@pytest.mark.slow
+def test_a_challenger_that_lost_a_third_of_a_strong_signal_is_refused() -> None:
+    for seed in range(10):
+        world = World(seed, companies=4000, conversions=200, spread=3.0)
+        # As much noise as keeps the spread of the log-odds when a third of the truth is gone.
+        lost = world.probability(share=2 / 3, noise=float(np.sqrt(1 - (2 / 3) ** 2) * world.odds.std()))
+        verdict = judged(world.evidence(lost, world.probability(noise=0.3)))
+        assert NO_WORSE in failed(verdict)
+        assert verdict.conclusion == "worse"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "conversions"), [(15_000, 27), (10_000, 30)])
+def test_chance_is_seldom_taken_for_signal(rows: int, conversions: int) -> None:
+    let_through = 0
+    rng = np.random.default_rng(0)
+    company, cutoff = np.arange(rows, dtype=np.int32), np.zeros(rows, dtype=np.int32)
+    for _ in range(200):
+        outcomes = Outcomes(rng.random(rows), np.arange(rows) < conversions, cutoff, company)
+        let_through += signal(outcomes, GateSettings(resamples=100), seed=7).passed
+    assert let_through <= 0.025 * 200
