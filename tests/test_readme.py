@@ -16,7 +16,8 @@ from fastapi.testclient import TestClient
 
 from ml_sys.cli import app
 from ml_sys.errors import ExitCode
-from ml_sys.model.artifact import load_model
+from ml_sys.model.contents import GOLDEN, load_model
+from ml_sys.registry.store import Registry
 from ml_sys.serve.app import create_app
 from ml_sys.settings_file import as_markdown
 
@@ -189,8 +190,8 @@ def test_every_link_to_a_file_or_a_heading_leads_somewhere():
 
 def test_the_shown_request_is_answered_with_the_fields_that_are_shown(trained):
     request, shown = (json.loads(block) for language, block in BLOCKS if language == "json")
-    model = load_model(trained / "models" / "1.0.0")
-    with TestClient(create_app(model, "1.0.0")) as client:
+    artifact = Registry(trained).open("1.0.0")
+    with TestClient(create_app(load_model(artifact), "1.0.0", artifact.json(GOLDEN))) as client:
         answer = client.post("/predict", json=request)
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == list(shown)

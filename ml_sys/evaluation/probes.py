@@ -71,10 +71,12 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
     return Outcomes(*(np.concatenate([getattr(one, f.name) for one in shuffles]) for f in fields(Outcomes)))
 
 
-def id_ranking(
+def id_rankings(
     ids: NDArray[np.object_], train: Panel, holdout: Panel, *, seed: int, threads: int
-) -> Outcomes | None:
-    """Rank a holdout by what can be learnt from the order of the ids alone.
+) -> tuple[Outcomes, ...]:
+    """Rank a holdout's companies by what can be learnt from the order of the ids, and by that order itself.
+
+    Companies have one row each here, since an id is the same in all rows of one.
 
     Parameters
     ----------
@@ -85,17 +87,25 @@ def id_ranking(
 
     Returns
     -------
-    Outcomes or None
-        None if there is nothing to learn from or to judge by.
+    tuple of Outcomes
+        By a model, by rising and by falling ids; empty if there is nothing to learn from or to judge by.
     """
-    train = _sample(train, np.random.default_rng(seed))
-    if not _can_be_judged(train, holdout):
-        return None
+    known, judged = _by_company(train), _by_company(holdout)
+    if not _can_be_judged(known, judged):
+        return ()
     rank = _ranks(ids)
     model = build_estimator(XGBOOST, _RANGES, max_trees=_TREES, seed=seed, threads=threads)
-    model.fit(rank[train.company][:, None], train.label.astype(np.int64))
-    score = model.predict_proba(rank[holdout.company][:, None])[:, 1].astype(np.float64)
-    return Outcomes(score, holdout.label, holdout.cutoff, holdout.company)
+    model.fit(rank[known.company][:, None], known.label.astype(np.int64))
+    order = rank[judged.company]
+    learnt = model.predict_proba(order[:, None])[:, 1]
+    return tuple(replace(judged, score=score.astype(np.float64)) for score in (learnt, order, -order))
+
+
+def _by_company(panel: Panel) -> Outcomes:
+    """Return one row per company, unranked: whether it converts at any of the panel's cutoffs."""
+    company = np.unique(panel.company)
+    label = np.isin(company, panel.company[panel.label])
+    return Outcomes(np.zeros(company.size), label, np.zeros(company.size, dtype=np.int32), company)
 
 
 def _remembered(train: Panel, holdout: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
@@ -121,9 +131,9 @@ def _sample(panel: Panel, rng: np.random.Generator) -> Panel:
     return panel.take(keep)
 
 
-def _can_be_judged(train: Panel, holdout: Panel) -> bool:
+def _can_be_judged(train: Panel | Outcomes, holdout: Panel | Outcomes) -> bool:
     learnt, judged = int(train.label.sum()), int(holdout.label.sum())
-    return 2 <= learnt < len(train) and 0 < judged < len(holdout)
+    return 2 <= learnt < train.label.size and 0 < judged < holdout.label.size
 
 
 def _place_within_cutoff(score: NDArray[np.float64], cutoff: NDArray[np.int32]) -> NDArray[np.float64]:

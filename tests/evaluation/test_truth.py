@@ -10,7 +10,7 @@ import pytest
 
 from ml_sys.errors import MissingColumnError, MissingFileError, NotEnoughDataError
 from ml_sys.evaluation.truth import compare_with_truth
-from ml_sys.model.artifact import read_holdout
+from ml_sys.model.contents import read_holdout
 from ml_sys.registry.store import Registry
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Holdout = tuple["Panel", "NDArray[np.object_]", "NDArray[np.float64]"]
 @pytest.fixture(scope="module")
 def holdout(trained: Path) -> Holdout:
     """The holdout of the trained version, its ids and the probabilities stored with it."""
-    panel, known = read_holdout(Registry(trained).folder("1.0.0"))
+    panel, known = read_holdout(Registry(trained).open("1.0.0"))
     return panel, known["id"].to_numpy(dtype=object), known["probability"].to_numpy()
 
 

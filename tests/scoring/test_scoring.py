@@ -19,7 +19,7 @@ from ml_sys.errors import (
 )
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.listing import keep_rejects, score_file
-from ml_sys.model.artifact import load_model
+from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage, usage_of
 from ml_sys.settings import Settings
@@ -30,7 +30,7 @@ EPOCH = np.datetime64(0, "D")
 
 @pytest.fixture(scope="module")
 def model(trained):
-    return load_model(Registry(trained).folder("1.0.0"))
+    return load_version(Registry(trained), "1.0.0")
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_a_value_the_model_has_never_seen_is_counted_per_field(score):
     told = {text.partition(":")[0]: text for text in scored.warnings if "no training row had" in text}
     assert "industry: 3 rows have" in told["industry"]
     assert "2 values: alchemy, dowsing" in told["industry"]
-    assert "employee_range: 1 rows have" in told["employee_range"]
+    assert "employee_range: 1 row has" in told["employee_range"]
     assert len(scored.table) == 5
 
 

@@ -14,12 +14,15 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from ml_sys.data.schema import MEASURES
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.listing import score_file
-from ml_sys.model.artifact import load_model
+from ml_sys.model.contents import GOLDEN
+from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
+from ml_sys.serve.app import create_app
 from ml_sys.settings import Settings
 
 EPOCH = np.datetime64(0, "D")
@@ -58,7 +61,7 @@ def server(trained: Path, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def model(trained):
-    return load_model(Registry(trained).folder("1.0.0"))
+    return load_version(Registry(trained), "1.0.0")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,28 @@ def raw(snapshot, position, cutoff):
 def test_health_says_which_model_is_served(server):
     answer = server.get("/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "model_version": "1.0.0"})
+
+
+def test_a_server_is_ready_once_its_model_says_of_its_golden_rows_what_it_once_said(server):
+    answer = server.get("/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "model_version": "1.0.0"})
+
+
+@pytest.mark.parametrize("rows", ["probabilities", "row_probabilities", "features"])
+def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(trained, model, caplog, rows):
+    golden = Registry(trained).open("1.0.0").json(GOLDEN)
+    if rows == "features":
+        at = golden["features"]["columns"].index("log_rank")
+        golden["features"]["rows"][1][at] += 1
+    else:
+        golden[rows][2] += 1e-5
+    with TestClient(create_app(model, "1.0.0", golden)) as client:
+        answer = client.get("/ready")
+        assert client.get("/health").status_code == 200
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 503
+    assert "golden" in caplog.text
 
 
 def test_every_way_to_score_a_company_gives_the_same_bits(server, trained, snapshot, companies, tmp_path):

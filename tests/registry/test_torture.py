@@ -1,0 +1,37 @@
+"""Short runs of the two scripts that torment the registry; the long ones are run by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="processes are forked and killed"),
+]
+
+
+def torture(*argv: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torture", *argv],
+        capture_output=True, text=True, timeout=600, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert " 0 failures" in done.stdout
+    return done.stdout
+
+
+def test_commands_killed_at_random_lose_no_version_and_stop_no_other():
+    said = torture("kill", "--rounds", "10", "--seed", "3")
+    assert " killed " in said
+    assert "inside" in said
+
+
+def test_commands_at_the_same_time_lose_no_update():
+    said = torture("race", "--seconds", "8", "--processes", "4")
+    assert "add " in said
+    assert "records " in said
