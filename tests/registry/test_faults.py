@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ml_sys.errors import StorageError
-from ml_sys.registry.index import Index
+from ml_sys.registry.index import Entry, Index
 from ml_sys.registry.store import Registry
 from tests.registry.versions import add, fill, promote, registry_with, rollback
 
@@ -308,6 +308,25 @@ def test_what_cannot_be_read_is_named_and_not_taken_for_damaged(tmp_path, name):
     (tmp_path / "aside").rename(tmp_path / name)
     registry.recover()
     assert registry.read().production == "1.0.0"
+
+
+def test_a_version_is_kept_where_nobody_can_say_whether_it_was_registered(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0")
+    trail = tmp_path / "audit.jsonl"
+
+    def build(folder: Path, _: Index) -> Entry:
+        trail.rename(tmp_path / "aside")
+        trail.mkdir()
+        return fill(folder, "1.1.0")
+
+    with pytest.raises(StorageError, match=r"audit\.jsonl: Is a directory"):
+        registry.add(build)
+    trail.rmdir()
+    (tmp_path / "aside").rename(trail)
+    assert set(registry.read().versions) == {"1.0.0"}
+    registry.recover()
+    assert set(registry.read().versions) == {"1.0.0", "1.1.0"}
+    registry.open("1.1.0")
 
 
 LIMITED = """

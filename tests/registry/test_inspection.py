@@ -20,16 +20,16 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def two(trained: Path, quick_settings, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def two(registered: Path, cheap_settings, tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """1.0.0, and 2.0.0 with fewer features and another depth; both were in production."""
-    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("two") / "artifacts"))
+    root = Path(shutil.copytree(registered, tmp_path_factory.mktemp("two") / "artifacts"))
     registry = Registry(root, actor="on call")
-    params = {**quick_settings.model.params, "max_depth": 2}
-    settings = quick_settings.model_copy(
+    params = {**cheap_settings.model.params, "max_depth": 2}
+    settings = cheap_settings.model_copy(
         update={
             "artifacts_dir": root,
-            "model": quick_settings.model.model_copy(update={"params": params}),
-            "features": quick_settings.features.model_copy(update={"off": ("trend",)}),
+            "model": cheap_settings.model.model_copy(update={"params": params}),
+            "features": cheap_settings.features.model_copy(update={"off": ("trend",)}),
         }
     )
     train_version(registry, latest(root), settings, now=NOW, message="shallow")

@@ -30,11 +30,11 @@ STRICT = GATE.model_copy(update={"min_positives": 10_000})
 
 
 @pytest.fixture(scope="module")
-def several(trained: Path, quick_settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def several(registered: Path, cheap_settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """1.0.0 and its copy 1.0.1; 1.1.0, a single stump; 2.0.0, without the windows and breadth."""
-    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("several") / "artifacts"))
+    root = Path(shutil.copytree(registered, tmp_path_factory.mktemp("several") / "artifacts"))
     registry, snapshot = Registry(root), latest(root)
-    settings = quick_settings.model_copy(update={"artifacts_dir": root})
+    settings = cheap_settings.model_copy(update={"artifacts_dir": root})
     stump = settings.model.model_copy(
         update={"params": {**settings.model.params, "max_depth": 1}, "max_trees": 1}
     )
@@ -173,9 +173,9 @@ def test_without_the_snapshot_a_champion_of_other_features_cannot_be_compared(re
     assert go(registry, "1.0.1").promoted  # of the same features: its rows are in the version itself
 
 
-def test_a_champion_that_looks_another_time_ahead_cannot_be_compared(registry, quick_settings):
-    label = quick_settings.label.model_copy(update={"horizon_days": 21})
-    settings = quick_settings.model_copy(update={"artifacts_dir": registry.root, "label": label})
+def test_a_champion_that_looks_another_time_ahead_cannot_be_compared(registry, cheap_settings):
+    label = cheap_settings.label.model_copy(update={"horizon_days": 21})
+    settings = cheap_settings.model_copy(update={"artifacts_dir": registry.root, "label": label})
     train_version(registry, latest(registry.root), settings, now=NOW)
     go(registry, "1.0.0")
     result = go(registry, "3.0.0")

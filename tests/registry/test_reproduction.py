@@ -37,9 +37,9 @@ def reproduced_elsewhere(artifacts: Path, **environment: str) -> dict:
 
 
 @pytest.mark.slow
-def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(trained):
+def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(registered):
     said = reproduced_elsewhere(
-        trained, PYTHONHASHSEED="4711", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8"
+        registered, PYTHONHASHSEED="4711", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8"
     )
     assert said["identical"] is True
     assert (said["booster"], said["metrics"], said["largest_difference"]) == (True, [], 0.0)
@@ -47,15 +47,15 @@ def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(trai
 
 
 @pytest.mark.slow
-def test_another_number_of_threads_gives_the_same_or_says_by_how_much_it_differs(trained):
-    found = reproduce_version(Registry(trained), "1.0.0", threads=2)
+def test_another_number_of_threads_gives_the_same_or_says_by_how_much_it_differs(registered):
+    found = reproduce_version(Registry(registered), "1.0.0", threads=2)
     assert found.environment == ("threads 1 → 2",)
     assert found.close
     assert found.largest_difference <= 1e-6
 
 
 @pytest.mark.slow
-def test_rows_in_another_order_give_the_same_bytes(trained, three_tables, quick_settings, tmp_path):
+def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, cheap_settings, tmp_path):
     for name in ("customers", "noncustomers", "usage_actions"):
         frame = pd.read_csv(three_tables / f"{name}.csv", dtype=str, keep_default_na=False)
         frame.sample(frac=1, random_state=3).to_csv(tmp_path / f"{name}.csv", index=False)
@@ -68,14 +68,14 @@ def test_rows_in_another_order_give_the_same_bytes(trained, three_tables, quick_
         artifacts_dir=tmp_path,
         max_rejected_share=0.05,
     )
-    fit = fit_snapshot(latest(tmp_path), quick_settings)
-    stored = (Registry(trained).folder("1.0.0") / "booster.ubj").read_bytes()
+    fit = fit_snapshot(latest(tmp_path), cheap_settings)
+    stored = (Registry(registered).folder("1.0.0") / "booster.ubj").read_bytes()
     assert hashlib.sha256(booster_bytes(fit.model)).digest() == hashlib.sha256(stored).digest()
 
 
 @pytest.fixture
-def copied(trained: Path, tmp_path: Path) -> Registry:
-    return Registry(Path(shutil.copytree(trained, tmp_path / "artifacts")))
+def copied(registered: Path, tmp_path: Path) -> Registry:
+    return Registry(Path(shutil.copytree(registered, tmp_path / "artifacts")))
 
 
 @pytest.mark.slow

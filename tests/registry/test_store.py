@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def tree(root):
 
 def test_a_registry_that_was_never_written_is_empty_and_stays_unwritten(tmp_path):
     assert Registry(tmp_path / "artifacts").read() == Index()
+    assert Registry(tmp_path / "artifacts").strangers() == []
     with pytest.raises(ArtifactError, match="holds no model") as caught:
         Registry(tmp_path / "artifacts").resolve(None)
     assert "mlsys train" in caught.value.hint
@@ -476,12 +478,12 @@ def test_readers_see_every_state_in_order_while_a_writer_writes(tmp_path):
             if index.production is not None:
                 assert index.versions[index.production].status == "production"
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    for n in range(40):
-        add(registry, f"2.{n}.0") if n % 4 == 0 else promote(registry, f"1.{n % 2}.0")
-    stop.set()
-    looking.join()
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        for n in range(40):
+            add(registry, f"2.{n}.0") if n % 4 == 0 else promote(registry, f"1.{n % 2}.0")
+        stop.set()
+        looking.result()
     assert seen == sorted(seen)
     assert len(set(seen)) > 5
     assert set(problems) == {""}

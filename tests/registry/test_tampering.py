@@ -113,6 +113,16 @@ def forge(registry: Registry, change: Change) -> Registry:
     return registry
 
 
+def with_a_second_version(registry: Registry) -> dict[str, Any]:
+    """Put a copy of the version beside it under another name, and return the facts of its manifest."""
+    whole = registry.open(VERSION)
+    facts = {name: whole.manifest[name] for name in whole.manifest if name not in {"format", "files"}}
+    facts["entry"] = {**facts["entry"], "version": "1.1.0"}
+    registry.folder("1.1.0").mkdir()
+    write_artifact(registry.folder("1.1.0"), whole.files, facts)
+    return facts
+
+
 def replaced(name: str, content: bytes) -> Change:
     return lambda files, facts: files.update({name: content})
 
@@ -456,16 +466,37 @@ def test_a_golden_probability_that_is_none_is_refused(plain):
 
 
 def test_a_version_of_features_that_are_not_produced_any_more_is_refused_with_the_way_out(plain):
-    def edit(scorer: Any) -> None:
-        scorer["features"]["windows_days"] = [7]
+    facts = with_a_second_version(plain)
 
-    forge(plain, edited(SCORER, edit))
+    def older(files: dict[str, bytes], facts: dict[str, Any]) -> None:
+        edited(SCORER, lambda scorer: scorer["features"].update(windows_days=[7]))(files, facts)
+        facts["git"] = {"commit": "0123456789abcdef", "dirty": True}
+
+    forge(plain, older)
     with pytest.raises(
         SchemaDriftError, match=r"this mlsys does not produce its features: .* gone"
     ) as caught:
         load_version(plain, VERSION)
-    assert "use mlsys 0." in caught.value.hint
-    assert "train again" in caught.value.hint
+    made = f"use mlsys {facts['packages']['ml-sys']}"
+    trainer = f"{made} (commit 0123456789ab with changes), which trained it"
+    assert caught.value.hint == f"{trainer}; or use version 1.1.0, which this mlsys can"
+    assert load_version(plain, "1.1.0").spec.windows_days != (7,)
+
+
+def test_of_the_others_only_those_that_verify_are_a_way_out(plain):
+    with_a_second_version(plain)
+
+    def older(files: dict[str, bytes], facts: dict[str, Any]) -> None:
+        edited(SCORER, lambda scorer: scorer["features"].update(windows_days=[7]))(files, facts)
+        facts["git"] = {}
+
+    forge(plain, older)
+    (plain.folder("1.1.0") / "card.md").write_text("damaged since it was registered")
+    assert set(plain.read().versions) == {VERSION, "1.1.0"}
+    with pytest.raises(SchemaDriftError) as caught:
+        load_version(plain, VERSION)
+    assert caught.value.hint.endswith("which trained it; or train again")
+    assert "commit" not in caught.value.hint
 
 
 def test_drift_names_what_is_gone_and_what_is_new_and_what_cannot_be_made(artifact):
