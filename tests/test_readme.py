@@ -133,6 +133,7 @@ def test_every_command_runs_in_order_and_prints_tables_and_sentences_as_shown(ou
 def test_the_tour_and_each_extension_are_among_the_commands_that_run():
     assert [step.command.split()[1] for step in STEPS] == [
         *("sample", "ingest", "train", "evaluate", "promote", "score"),
+        *("history", "verify", "reproduce"),
         "config",
         *("train", "train", "ingest"),
     ]
@@ -144,8 +145,9 @@ def test_the_tour_and_each_extension_are_among_the_commands_that_run():
 
 def test_every_command_is_described_with_every_option():
     described = re.findall(r"^\| `mlsys (\w+)[^`]*` \|(.*)$", README, re.MULTILINE)
-    commands = {command.name or command.callback.__name__: command for command in app.registered_commands}
-    assert {name for name, _ in described} == set(commands)
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
+    assert {name for name, _ in described} == commands
     for name in commands:
         asked = subprocess.run(
             [sys.executable, "-m", "ml_sys", name, "--help"], capture_output=True, text=True, check=True,

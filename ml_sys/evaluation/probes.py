@@ -1,8 +1,4 @@
-"""Rankings by models that should know nothing, or next to nothing, of who converts.
-
-They are fitted to all positive training rows and a sample of the others. That costs little however large the
-tables are, and finds leaks better: what a model remembers of a positive row is not drowned by the others.
-"""
+"""Rankings by models that should know nothing, or next to nothing, of who converts."""
 
 from __future__ import annotations
 
@@ -27,6 +23,8 @@ if TYPE_CHECKING:
 
 Split = Callable[[Source, "FeatureSpec", "Settings"], tuple[Part, Panel]]
 
+# Negative rows that a model of shuffled labels is fitted to, beside all positive ones. A sample costs little
+# however large the tables are, and what a model remembers of positive rows is not drowned by the others.
 _OTHERS = 5000
 _SHUFFLES, _ATTEMPTS = 2, 6
 _TREES = 50

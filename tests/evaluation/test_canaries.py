@@ -234,6 +234,7 @@ def test_ids_in_the_order_of_paying_fail_although_training_rows_saw_other_ids_pa
     found = by_ids(ids, CanarySettings(max_column_auc=0.999, max_column_precision=0.999))
     assert found.status == "failed"
     assert found.figures["roc_auc"] == 1
+    assert found.figures["p_value"] == pytest.approx(3 / 5000)  # three rankings were tried
 
 
 def test_ids_that_give_the_label_away_warn_where_that_is_allowed() -> None:

@@ -18,6 +18,7 @@ from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
 from ml_sys.evaluation.paired import (
     Paired,
     RankingMetric,
+    _average_precision,
     _resampled,
     chance_p_value,
     metric_interval,
@@ -189,6 +190,17 @@ def test_a_single_conversion_at_place_k_is_reached_by_k_in_n() -> None:
     for place in (1, 5, 25, 50):
         rows = Outcomes(score, np.arange(50) == place - 1, company * 0, company)
         assert chance_p_value(rows, permutations=4000, seed=2) == pytest.approx(place / 50, abs=0.025)
+
+
+@given(both=rankings())
+def test_chance_is_measured_by_the_same_average_precision_ties_included(
+    both: tuple[Outcomes, Outcomes],
+) -> None:
+    _, group, sizes = np.unique(-both[0].score, return_inverse=True, return_counts=True)
+    labels = [label for label in (both[0].label, ~both[0].label) if label.any()]
+    for label in labels:
+        found = _average_precision(group[label][None], np.cumsum(sizes))
+        assert found[0] == pytest.approx(average_precision_score(label, both[0].score), rel=1e-12)
 
 
 def test_chance_is_what_shuffled_labels_reach() -> None:
