@@ -151,6 +151,14 @@ def publish_folder(staging: Path, target: Path) -> None:
         raise
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, so that a crash keeps what is written in it."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, where the platform can."""
     if os.name == "nt":

@@ -98,8 +98,9 @@ def conversions(outcomes: Outcomes, settings: GateSettings) -> Finding:
 def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
     """Say whether the ranking knows anything: its interval clears the rate, and chance hardly reaches it.
 
-    Of random rankings the interval alone let 0.2 to 2.2 % through, chance alone 2 to 3 % and both together at
-    most 0.6 %: 500 rankings in each of five settings with 10 to 120 conversions, at a confidence of 0.95.
+    Chance lets (1 - confidence) / 2 of random rankings through, the interval 0.2 to 2.2 % at a confidence of
+    0.95, and both together at most 0.6 %: 500 rankings in each of five settings with 10 to 120 conversions in
+    about 10,000 rows or more.
     """
     if not outcomes.label.any():
         return not_judged("there are no conversions")

@@ -201,6 +201,8 @@ def _conclusion(paired: Paired | None, *, no_worse: bool) -> Conclusion:
 
 def _paired(challenger: Outcomes, champion: Outcomes, settings: GateSettings, seed: int) -> Paired | None:
     """Return the comparison, None where the metric is not defined on the rows or on any resample."""
+    if not challenger.label.any():
+        return None
     found = paired_bootstrap(
         challenger,
         champion,

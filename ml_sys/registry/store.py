@@ -23,6 +23,7 @@ from ml_sys.data.durable import (
     TEMPORARY_PREFIX,
     clear_folder,
     clear_temporaries,
+    make_folder,
     publish_folder,
     storage_errors,
     temporary_name,
@@ -270,7 +271,7 @@ class Registry:
         """Hold the registry alone, in a state that nobody left half-written."""
         models = self.root / MODELS
         with storage_errors(self.root):
-            models.mkdir(parents=True, exist_ok=True)
+            make_folder(models)
             lock = FileLock(self.root / LOCK)
             try:
                 lock.acquire(timeout=self._wait_seconds)

@@ -86,6 +86,7 @@ class Disk:
 
 
 ACTS: dict[str, Callable[[Registry], object]] = {
+    "first": lambda registry: add(registry, "2.0.0"),
     "add": lambda registry: add(registry, "2.0.0"),
     "promote": lambda registry: promote(registry, "1.1.0"),
     "rollback": rollback,
@@ -94,7 +95,13 @@ ACTS: dict[str, Callable[[Registry], object]] = {
 
 
 def begun(root: Path, act: str) -> Registry:
-    """Return a registry of three versions, two of them once in production; with all that a recovery mends."""
+    """Return a registry of three versions, two of them once in production.
+
+    For a recovery it has all that one mends; before a first version there is only its folder.
+    """
+    if act == "first":
+        root.mkdir()
+        return Registry(root)
     registry = registry_with(root, "0.9.0", "1.0.0", "1.1.0")
     promote(registry, "0.9.0")
     promote(registry, "1.0.0")

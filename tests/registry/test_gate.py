@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ml_sys.evaluation.metrics import Outcomes
@@ -218,16 +218,36 @@ def test_one_lucky_company_is_no_signal() -> None:
     assert figures["average_precision"] > 3 * figures["conversion_rate"]  # type: ignore[operator]
 
 
+def test_an_order_that_chance_reaches_too_often_is_no_signal_though_its_interval_clears_the_rate() -> None:
+    nothing, company = np.zeros(1000, dtype=np.int32), np.arange(1000, dtype=np.int32)
+    score = np.random.default_rng(9).random(1000)
+    found = signal(Outcomes(score, company < 30, nothing, company), QUICK_GATE, seed=7)
+    assert found.figures["low"] > found.figures["conversion_rate"]  # type: ignore[operator]
+    assert found.figures["p_value"] == pytest.approx(0.05, abs=0.02)
+    assert not found.passed
+
+
+@pytest.mark.parametrize("error", [0.01, 0.5])
 @pytest.mark.parametrize(
     ("factor", "passes"), [(3.0, False), (1 / 3, False), (1.2, True), (1 / 1.2, True), (0.0, False)]
 )
 def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
-    world: World, good: np.ndarray, factor: float, passes: bool
+    world: World, good: np.ndarray, factor: float, passes: bool, error: float
 ) -> None:
-    verdict = judged(world.evidence(np.minimum(factor * good, 1.0)))
+    gate = QUICK_GATE.model_copy(update={"max_calibration_error": error})
+    verdict = judged(world.evidence(np.minimum(factor * good, 1.0)), gate)
     assert (CALIBRATED not in failed(verdict)) == passes
     ratio = verdict.criteria[4].figures["predicted_over_observed"]
     assert ratio == pytest.approx(factor, rel=0.06)  # the highest ones are cut off at 1
+
+
+def test_a_bound_that_a_resample_without_conversions_takes_away_is_no_figure() -> None:
+    nothing, company = np.zeros(20, dtype=np.int32), np.arange(20, dtype=np.int32)
+    one = Evidence(Contender("1.0.0", np.full(20, 0.05)), None, company == 0, nothing, company)
+    figures = judged(one).criteria[4].figures
+    assert figures["predicted_over_observed"] == pytest.approx(1)
+    assert figures["high"] is None
+    assert figures["low"] is not None
 
 
 def test_probabilities_right_on_average_alone_are_not_calibrated() -> None:
@@ -284,7 +304,19 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
     )
 
 
+def no_rows() -> Evidence:
+    nothing = np.empty(0)
+    return Evidence(
+        Contender("1.1.0", nothing),
+        Contender("1.0.0", nothing),
+        nothing.astype(bool),
+        nothing.astype(np.int32),
+        nothing.astype(np.int32),
+    )
+
+
 @pytest.mark.filterwarnings("error")
+@example(evidence=no_rows(), metric="average_precision")
 @given(evidence=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
 def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metric: str) -> None:
     verdict = judged(evidence, GateSettings(primary_metric=metric, resamples=5, min_positives=1))
