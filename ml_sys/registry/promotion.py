@@ -121,7 +121,7 @@ def promote(
 
 
 def rollback(registry: Registry, to: str | None = None, reason: str = "") -> tuple[str, str]:
-    """Go back to the production version before, or to an earlier one, after loading it and replaying its rows.
+    """Go back to the production version before, or to an earlier one, after replaying its golden rows.
 
     Returns
     -------
