@@ -231,7 +231,8 @@ class CanarySettings(Frozen):
         0.99, description="A single column that separates converters better (ROC-AUC) is a leak."
     )
     max_column_precision: Share = Field(
-        0.5, description="A single column that ranks converters with a higher average precision is a leak."
+        0.5,
+        description="A single column of a higher average precision, counted from the base rate, is a leak.",
     )
     allowed: tuple[str, ...] = Field(
         (), description="Columns, or 'id', that may separate this well, since you know why."
@@ -245,13 +246,18 @@ class GateSettings(Frozen):
         "average_precision", description="What champion and challenger are compared by."
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1, description="How far below the champion's metric a challenger may lie, as a share of it."
+        0.1,
+        description="How far below the champion a challenger may lie: a share of its average precision, "
+        "or of its ROC-AUC above one half.",
     )
     max_probability_worse: Share = Field(
         0.5, description="Refuse when being worse by more than the tolerance is more probable than this."
     )
     resamples: PositiveInt = Field(2000, description="Paired bootstrap resamples, clustered by company.")
     confidence: Share = Field(0.95, description="Confidence of the gate's intervals.")
+    min_lift: Annotated[float, Field(ge=1)] = Field(
+        3.0, description="The interval of average precision must lie above this many times the prevalence."
+    )
     min_positives: PositiveInt = Field(
         10, description="Conversions that a holdout needs before anything can be said of a version."
     )

@@ -68,7 +68,7 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     dict of str to ndarray of shape (n_resamples,), float64
         NaN where a metric is not defined, as without positives.
     """
-    ranked = _Ranked.build(outcomes.score, outcomes.label, weights)
+    ranked = Ranked.build(outcomes.score, outcomes.label, weights)
     share = ranked.positives / ranked.total
     decile = DECILE * ranked.total
     decile_hits = ranked.hits_at(decile)
@@ -80,7 +80,7 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         "lift_top_decile": _ratio(decile_hits / decile, share),
     }
     rows_of = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
-    lists = [_Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in rows_of]
+    lists = [Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in rows_of]
     for depth in LIST_DEPTHS:
         hits = [one.hits_at(np.minimum(depth, one.total)) for one in lists]
         precision = [_ratio(h, np.minimum(depth, one.total)) for h, one in zip(hits, lists, strict=True)]
@@ -129,7 +129,7 @@ def random_metrics(outcomes: Outcomes) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class _Ranked:
+class Ranked:
     """Cumulated weights at the end of each group of equal scores, best score first, after a leading zero.
 
     ``hits`` are the weights of positives or, for the calibration error, weights times what is added up.
@@ -141,7 +141,8 @@ class _Ranked:
     @classmethod
     def build(
         cls, score: NDArray[np.float64], hit: NDArray[np.bool_] | NDArray[np.float64], weights: Weights
-    ) -> _Ranked:
+    ) -> Ranked:
+        """Rank rows by their scores, under weights of shape (n_resamples, n_rows)."""
         order = np.argsort(-score, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
         ordered = weights[:, order]
@@ -153,10 +154,12 @@ class _Ranked:
 
     @property
     def total(self) -> Values:
+        """Weight of all rows, per resample."""
         return self.weight[:, -1]
 
     @property
     def positives(self) -> Values:
+        """Weight of the positive ones, per resample."""
         return self.hits[:, -1]
 
     def hits_at(self, depth: Values) -> Values:
@@ -164,10 +167,12 @@ class _Ranked:
         return np.array([np.interp(d, w, h) for d, w, h in zip(depth, self.weight, self.hits, strict=True)])
 
     def average_precision(self) -> Values:
+        """Return the mean precision at the places of positives; NaN without any."""
         precision = np.divide(self.hits, self.weight, out=np.zeros_like(self.hits), where=self.weight > 0)
         return _ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
 
     def roc_auc(self) -> Values:
+        """Return the share of pairs of a positive and another row in right order; NaN without either."""
         misses = self.weight - self.hits
         area = (np.diff(misses, axis=1) * (self.hits[:, 1:] + self.hits[:, :-1]) / 2).sum(axis=1)
         return _ratio(area, self.positives * misses[:, -1])
@@ -176,7 +181,7 @@ class _Ranked:
 def _calibration_error(
     probability: NDArray[np.float64], label: NDArray[np.float64], weights: Weights
 ) -> Values:
-    gap = _Ranked.build(probability, probability - label, weights)
+    gap = Ranked.build(probability, probability - label, weights)
     edges = np.array([gap.hits_at(share * gap.total) for share in np.linspace(0, 1, CALIBRATION_BINS + 1)])
     calibration_error: Values = np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total
     return calibration_error

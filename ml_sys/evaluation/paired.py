@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
-from ml_sys.evaluation.metrics import Outcomes, Values, Weights, _Ranked
+from ml_sys.evaluation.metrics import Outcomes, Ranked, Values, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RankingMetric = Literal["average_precision", "roc_auc"]
+# What a share of a metric is counted from: a ROC-AUC of a half is worth nothing.
+_NO_SKILL: dict[RankingMetric, float] = {"average_precision": 0.0, "roc_auc": 0.5}
 # Places of positives held at once.
 _CELLS_AT_ONCE = 1_000_000
 # Orders that are equally good may differ in their last digits.
@@ -73,7 +75,8 @@ def paired_bootstrap(
         The same rows in the same order, at least one; only their scores differ.
     metric : {"average_precision", "roc_auc"}
     tolerance : float
-        How far below the champion's metric does not count as worse, as a share of it, in [0, 1).
+        How far below the champion's metric does not count as worse, in [0, 1): as a share of it or, for
+        ROC-AUC, of its lead over chance.
     resamples : int
     confidence : float
         Of the percentile interval, in (0, 1).
@@ -104,7 +107,7 @@ def paired_bootstrap(
         low,
         high,
         _share(difference > 0),
-        _share(drawn[0] < (1 - tolerance) * drawn[1]),
+        _share(drawn[0] < drawn[1] - tolerance * (drawn[1] - _NO_SKILL[metric])),
     )
 
 
@@ -231,7 +234,7 @@ class _Segments:
             cluster[order], start, cluster[order][positive], positive_start, np.flatnonzero(holds[start])
         )
 
-    def ranked(self, counts: Weights) -> _Ranked:
+    def ranked(self, counts: Weights) -> Ranked:
         """Return the ranking under weights of shape (n_resamples, n_clusters)."""
         weight = np.zeros((len(counts), self.start.size + 1))
         hits = np.zeros_like(weight)
@@ -239,7 +242,7 @@ class _Segments:
         for row, drawn in zip(weight, counts, strict=True):
             row[1:] = np.add.reduceat(drawn[self.cluster], self.start)
         hits[:, 1 + self.group] = np.add.reduceat(counts[:, self.positive], self.positive_start, axis=1)
-        return _Ranked(np.cumsum(weight, axis=1), np.cumsum(hits, axis=1))
+        return Ranked(np.cumsum(weight, axis=1), np.cumsum(hits, axis=1))
 
 
 def _interval(drawn: Values, confidence: float) -> tuple[float, float]:

@@ -56,7 +56,8 @@ def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
         FILES: "every file as it was written",
         CANARIES: "none failed",
         CONVERSIONS: f"at least {settings.min_positives:,}",
-        SIGNAL: f"interval above the rate, p of chance at most {_chance_limit(settings.confidence):.2g}",
+        SIGNAL: f"interval above {settings.min_lift:g} times the rate, "
+        f"p of chance at most {_chance_limit(settings.confidence):.2g}",
         CALIBRATED: f"error at most {error:g}, interval not outside {1 / ratio:.3g} to {ratio:.3g}",
     }
     return absolute | (
@@ -100,7 +101,8 @@ def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
 
     Chance lets (1 - confidence) / 2 of random rankings through, the interval 0.2 to 2.2 % at a confidence of
     0.95, and both together at most 0.6 %: 500 rankings in each of five settings with 10 to 120 conversions in
-    about 10,000 rows or more.
+    about 10,000 rows or more. The interval has to clear the rate by a factor besides: a model that learnt
+    from noise may rank active companies first by accident, which is better than chance and no signal.
     """
     if not outcomes.label.any():
         return not_judged("there are no conversions")
@@ -114,7 +116,7 @@ def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
     rate = outcomes.label.mean()
     p_value = chance_p_value(outcomes, permutations=PERMUTATIONS, seed=seed)
     return Finding(
-        bool(found.low > rate and p_value <= _chance_limit(settings.confidence)),
+        bool(found.low > _least(rate, settings.min_lift) and p_value <= _chance_limit(settings.confidence)),
         f"average precision {_with_interval(found)}, rate {rate:.3g}, p = {p_value:.2g}",
         finite(
             average_precision=found.value,
@@ -154,6 +156,11 @@ def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Fi
         f"{paired.probability_worse:.2g}",
         {name: value for name, value in asdict(paired).items() if name != "metric"},
     )
+
+
+def _least(rate: float, lift: float) -> float:
+    """Return the average precision to clear; where many convert, at most halfway from the rate to 1."""
+    return min(lift * rate, (1 + rate) / 2)
 
 
 def _chance_limit(confidence: float) -> float:

@@ -136,6 +136,21 @@ def test_a_much_better_challenger_is_called_better_and_a_much_worse_one_worse(
     assert NO_WORSE in failed(verdict)
 
 
+def test_a_lead_that_may_be_luck_is_no_worse_and_not_better(world: World, good: np.ndarray) -> None:
+    verdict = judged(world.evidence(good, world.probability(noise=1.5, model=1)))
+    assert verdict.comparison is not None
+    assert verdict.comparison.low < 0 < verdict.comparison.difference
+    assert (verdict.passed, verdict.conclusion) == (True, "no worse")
+
+
+def test_extreme_confidence_asks_no_more_of_chance_than_can_be_counted(
+    world: World, good: np.ndarray
+) -> None:
+    assert SIGNAL not in failed(
+        judged(world.evidence(good), QUICK_GATE.model_copy(update={"confidence": 0.9999, "min_lift": 1.0}))
+    )
+
+
 # What is refused.
 
 
@@ -189,6 +204,14 @@ def test_a_champion_that_could_not_score_the_rows_is_not_compared_with(
     assert verdict.conclusion == "not judged"
 
 
+def test_a_metric_that_is_not_defined_on_the_rows_is_said_to_be_so(world: World, good: np.ndarray) -> None:
+    gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
+    everyone = replace(world.evidence(good, good), label=np.ones(good.size, dtype=bool))
+    verdict = judged(everyone, gate)
+    assert verdict.criteria[-1].found == "not judged: roc auc is not defined on these rows"
+    assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
+
+
 def test_too_few_conversions_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
     found = int(world.label.sum())
     for least in (found, found + 1):
@@ -221,10 +244,24 @@ def test_one_lucky_company_is_no_signal() -> None:
 def test_an_order_that_chance_reaches_too_often_is_no_signal_though_its_interval_clears_the_rate() -> None:
     nothing, company = np.zeros(1000, dtype=np.int32), np.arange(1000, dtype=np.int32)
     score = np.random.default_rng(9).random(1000)
-    found = signal(Outcomes(score, company < 30, nothing, company), QUICK_GATE, seed=7)
+    lenient = QUICK_GATE.model_copy(update={"min_lift": 1.0})
+    found = signal(Outcomes(score, company < 30, nothing, company), lenient, seed=7)
     assert found.figures["low"] > found.figures["conversion_rate"]  # type: ignore[operator]
     assert found.figures["p_value"] == pytest.approx(0.05, abs=0.02)
     assert not found.passed
+
+
+@pytest.mark.parametrize(("lift", "passes"), [(1.0, True), (50.0, False)])
+def test_an_interval_that_clears_the_rate_by_too_little_is_no_signal(
+    world: World, good: np.ndarray, lift: float, passes: bool
+) -> None:
+    verdict = judged(world.evidence(good), QUICK_GATE.model_copy(update={"min_lift": lift}))
+    assert (SIGNAL not in failed(verdict)) == passes
+
+
+def test_where_many_convert_a_good_order_is_a_signal_though_no_metric_is_three_times_the_rate() -> None:
+    nothing, company = np.zeros(400, dtype=np.int32), np.arange(400, dtype=np.int32)
+    assert signal(Outcomes(-company / 400, company < 200, nothing, company), QUICK_GATE, seed=7).passed
 
 
 @pytest.mark.parametrize("error", [0.01, 0.5])
@@ -269,7 +306,8 @@ def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndar
         f"{good.size - 1:,} probabilities between 0 and 1 for {good.size:,} rows" in verdict.criteria[0].found
     )
     assert failed(judged(world.evidence(good, spoilt))) == [FILES, NO_WORSE]
-    assert FILES in failed(judged(world.evidence(good[1:])))
+    for probability in (good[1:], np.append(good, 0.1)):
+        assert FILES in failed(judged(world.evidence(probability)))
     assert FILES in failed(judged(replace(world.evidence(good), challenger=Contender("1.1.0", None))))
 
 
@@ -409,7 +447,7 @@ def test_chance_is_seldom_taken_for_signal(rows: int, conversions: int) -> None:
     company, cutoff = np.arange(rows, dtype=np.int32), np.zeros(rows, dtype=np.int32)
     for _ in range(120):
         outcomes = Outcomes(rng.random(rows), np.arange(rows) < conversions, cutoff, company)
-        let_through += signal(outcomes, GateSettings(resamples=100), seed=7).passed
+        let_through += signal(outcomes, GateSettings(resamples=100, min_lift=1), seed=7).passed
     assert let_through <= 0.025 * 120
 
 
