@@ -12,7 +12,7 @@ from ml_sys.views.cells import number, plain, spoken
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from ml_sys.registry.audit import Record
@@ -34,9 +34,9 @@ def models(index: Index, served: Mapping[str, Sequence[Period]]) -> None:
             (
                 entry.version,
                 entry.status,
-                _minute(entry.created_at),
+                _day(entry.created_at),
                 entry.data_through,
-                _served(served.get(entry.version, ())),
+                _served(served.get(entry.version, ()), _day),
                 entry.changes,
                 *metrics,
             )
@@ -88,7 +88,7 @@ def description(one: Description) -> None:
         ("made", f"{_minute(entry.created_at)} UTC ({entry.changes})"),
         ("follows", facts["parent"]),
         ("said of it", entry.message or None),
-        ("served", _served(one.served)),
+        ("served", _served(one.served, _minute)),
         ("snapshot", f"{entry.snapshot}, usage through {entry.data_through}"),
         ("trained on", _rows(fit)),
         ("judged on", _rows(holdout)),
@@ -209,15 +209,13 @@ def _evidence(record: Record) -> str | None:
     return record.entry["changes"] if record.entry is not None else None
 
 
-def _served(periods: Sequence[Period]) -> str | None:
+def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | None:
+    """Say when a version was in production last, and how often before."""
     if not periods:
         return None
     last = periods[-1]
-    text = (
-        f"since {_minute(last.since)}"
-        if last.until is None
-        else f"{_minute(last.since)} to {_minute(last.until)}"
-    )
+    since = moment(last.since)
+    text = f"since {since}" if last.until is None else f"{since} to {moment(last.until)}"
     return text if len(periods) == 1 else f"{text}, and {counted(len(periods) - 1, 'time')} before"
 
 
@@ -232,6 +230,10 @@ def _rows(facts: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str | None:
     return None if value is None else value if isinstance(value, str) else literal(value)
+
+
+def _day(moment: str) -> str:
+    return moment[:10]
 
 
 def _minute(moment: str) -> str:

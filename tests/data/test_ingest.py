@@ -278,7 +278,7 @@ def test_tables_without_any_usable_date_fail(tables: Tables) -> None:
 def test_the_day_of_the_export_can_be_given(tables: Tables) -> None:
     report = tables.ingest(as_of="2020-02-11")
     assert report.as_of == "2020-02-11"
-    assert any("1 rows are dated after 2020-02-11" in note for note in report.notes)
+    assert any("1 row is dated after 2020-02-11" in note for note in report.notes)
     with pytest.raises(UsageError, match="is no day"):
         tables.ingest(as_of="2020-02-31")
 
@@ -331,7 +331,7 @@ def test_notes_tell_of_odd_mrr_and_ignored_columns(tables: Tables) -> None:
     path = tables.path(NONCUSTOMERS)
     path.write_text("\n".join(f"{line},more" for line in path.read_text().splitlines()) + "\n")
     notes = tables.ingest_as_they_are(max_rejected_share=0.0).notes
-    assert any(note.startswith("1 customers with an MRR of zero or less are kept") for note in notes)
+    assert any(note.startswith("1 customer with an MRR of zero or less is kept") for note in notes)
     assert "noncustomers: ignored 'more'" in notes
 
 
