@@ -1,0 +1,108 @@
+"""What does not verify is named; what a killed process left is no finding."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ml_sys.errors import ArtifactError
+from ml_sys.features import compute
+from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.verification import AUDIT, INDEX, verify
+from tests.registry.versions import add
+
+
+@pytest.fixture
+def registry(registered: Path, tmp_path: Path) -> Registry:
+    """A registry whose version 1.0.0 is in production."""
+    registry = Registry(Path(shutil.copytree(registered, tmp_path / "artifacts")))
+    registry.promote("1.0.0", None, Change())
+    return registry
+
+
+def statuses(registry, version=None, **options):
+    return {one.subject: one.status for one in verify(registry, version, **options)}
+
+
+SOUND = {AUDIT: "passed", INDEX: "passed", "1.0.0": "passed"}
+
+
+def test_a_sound_registry_passes_and_progress_counts_its_versions(registry):
+    seen = []
+    assert statuses(registry, every=True, on_progress=seen.append) == SOUND
+    assert seen == [1]
+
+
+def test_without_a_version_the_one_in_production_is_meant(registry):
+    add(registry, "9.0.0")
+    assert statuses(registry) == SOUND
+
+
+def test_a_version_that_does_not_exist_is_refused(registry):
+    with pytest.raises(ArtifactError, match=r"there is no version 7\.0\.0"):
+        verify(registry, "7.0.0")
+
+
+def test_a_damaged_version_fails_and_the_others_are_judged_all_the_same(registry):
+    add(registry, "9.0.0")
+    (registry.folder("9.0.0") / "weights").write_bytes(b"other")
+    findings = {one.subject: one for one in verify(registry, every=True)}
+    assert findings["9.0.0"].status == "failed"
+    assert "weights: differs from its digest" in findings["9.0.0"].found
+    assert findings["9.0.0"].hint
+    assert findings["1.0.0"].status == "passed"
+
+
+def test_an_edited_record_fails_by_its_number_and_leaves_the_index_unjudged(registry):
+    path = registry.root / "audit.jsonl"
+    path.write_text(path.read_text().replace('"first version"', '"first version!"', 1))
+    findings = {one.subject: one for one in verify(registry, every=True)}
+    assert findings[AUDIT].status == "failed"
+    assert "record 1 was edited" in findings[AUDIT].found
+    assert "restore it from a copy" in findings[AUDIT].hint
+    assert findings[INDEX].status == "warned"
+    assert findings["1.0.0"].status == "passed"
+
+
+def test_where_trail_and_index_are_damaged_no_version_is_known(registry):
+    (registry.root / "audit.jsonl").write_text("{}\n")
+    (registry.root / "registry.json").write_text("{}")
+    assert statuses(registry, every=True) == {AUDIT: "failed", INDEX: "warned"}
+
+
+def test_an_index_edited_by_hand_fails_once_and_is_made_anew(registry):
+    path = registry.root / "registry.json"
+    path.write_text(path.read_text().replace('"production": "1.0.0"', '"production": null'))
+    assert statuses(registry, every=True) == SOUND | {INDEX: "failed"}
+    assert statuses(registry, every=True) == SOUND
+    assert (registry.root / "registry.json.damaged").is_file()
+
+
+def test_what_a_killed_process_left_is_cleared_and_no_finding(registry):
+    (registry.root / "models" / ".tmp-0123").mkdir()
+    (registry.root / ".tmp-4567").write_text("half")
+    assert statuses(registry, every=True) == SOUND
+    assert not list(registry.root.rglob(".tmp-*"))
+
+
+def test_a_folder_that_is_no_version_is_warned_of(registry):
+    (registry.root / "models" / "notes").mkdir()
+    assert statuses(registry, every=True) == SOUND | {"notes": "warned"}
+    assert statuses(registry) == SOUND
+
+
+def test_a_version_of_other_features_is_warned_of_but_fails_in_production(registry, monkeypatch):
+    monkeypatch.setattr(compute, "FEATURE_CODE_VERSION", compute.FEATURE_CODE_VERSION + 1)
+    assert statuses(registry)["1.0.0"] == "failed"
+    add(registry, "9.0.0")
+    registry.promote("9.0.0", "1.0.0", Change())
+    assert statuses(registry, "1.0.0")["1.0.0"] == "warned"
+
+
+def test_where_nobody_can_write_what_is_there_is_verified_all_the_same(registry):
+    lock = registry.root / "registry.lock"
+    lock.unlink()
+    lock.mkdir()  # cannot be locked, as on a file system that is read-only
+    assert statuses(registry, every=True) == SOUND
