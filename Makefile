@@ -32,7 +32,8 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	@echo "Next, in this folder:"
 	@echo "  export MLSYS_ARTIFACTS_DIR=demo/artifacts PATH=\"\$$PWD/$(BIN):\$$PATH\""
 	@echo "  mlsys models                                  what there is and how good it is"
-	@echo "  mlsys evaluate --backtest --every-days 56     the same on past dates"
+	@echo "  mlsys history                                 which version was live when, and on what evidence"
+	@echo "  mlsys evaluate --backtest --every-days 56     how good the settings are on past dates"
 	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 

@@ -247,8 +247,7 @@ class GateSettings(Frozen):
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1,
-        description="How far below the champion a challenger may lie: a share of its average precision, "
-        "or of its ROC-AUC above one half.",
+        description="How far below the champion's metric a challenger may lie, as a share of what that is worth.",
     )
     max_probability_worse: Share = Field(
         0.5, description="Refuse when being worse by more than the tolerance is more probable than this."

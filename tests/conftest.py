@@ -39,6 +39,13 @@ def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no worker is left alone with one in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 # Enough conversions to learn from, few enough rows to train in seconds.
 SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}

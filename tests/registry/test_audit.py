@@ -226,6 +226,8 @@ def test_a_torn_last_line_never_counted_and_is_written_over(told, lines, tmp_pat
         (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:torn])
         trail = audit.read(tmp_path / "audit.jsonl")
         assert (len(trail.records), trail.torn, trail.size) == (5, True, sum(map(len, lines[:5])))
+    with (tmp_path / "audit.jsonl").open("ab") as file:  # longer than what will be written over it
+        file.write(b"x" * 5000)
     registry = Registry(tmp_path, actor="tester")
     assert registry.read().production == "1.0.0"
     registry.promote("1.1.0", "1.0.0", Change())

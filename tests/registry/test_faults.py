@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ml_sys.errors import StorageError
+from ml_sys.model.artifact import MANIFEST
 from ml_sys.registry.index import Entry, Index
 from ml_sys.registry.store import Registry
 from tests.registry.versions import add, fill, promote, registry_with, rollback
@@ -121,6 +122,11 @@ def state(registry: Registry) -> Index:
     return replace(registry.read(), head="")
 
 
+def folders(root: Path) -> set[str]:
+    """Names of what lies among the versions, but for what is half-written."""
+    return {path.name for path in root.glob("models/*") if not path.name.startswith(".tmp-")}
+
+
 def assert_nothing_is_lost(root: Path, old: Index, new: Index) -> None:
     """Read what a refused act left, let the next one follow, and check everything that there is then."""
     registry = Registry(root, actor="tester")
@@ -182,6 +188,9 @@ def test_whatever_the_disk_refuses_there_is_the_old_state_or_the_new_one(tmp_pat
             assert str(root) in refusal.message
             assert "\n" not in refusal.message
             assert refusal.hint
+            if kind == "once":  # what was done was taken back
+                assert not stands
+                assert folders(root) == folders(tmp_path / "start")
             if stands:
                 # The one way to be told of a failure and have the change: the record was written, the disk
                 # would not confirm it, and would not let it be cut off either.
@@ -192,6 +201,26 @@ def test_whatever_the_disk_refuses_there_is_the_old_state_or_the_new_one(tmp_pat
     assert len(refusals) > 10
     assert sum(one is not None for one in refusals) >= 5
     assert beyond_recall == (kind == "from then on")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of what descriptors stand for")
+def test_all_that_a_version_needs_is_waited_for_and_its_record_last(tmp_path, monkeypatch):
+    root, waited, wait = tmp_path / "new" / "artifacts", [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        waited.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        wait(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    add(Registry(root, actor="tester"), "1.0.0")
+    record = waited.index(str(root / "audit.jsonl"))
+    before = set(waited[:record])
+    assert before >= {str(one) for one in (tmp_path, tmp_path / "new", root, root / "models")}
+    staged = {path.rpartition("/")[0] for path in before if path.endswith("/weights")}
+    assert len(staged) == 1
+    assert before >= {*staged, *(f"{folder}/{MANIFEST}" for folder in staged)}
+    assert any(path.startswith(f"{root}/.tmp-") for path in before)  # the index that is to follow
+    assert set(waited[record + 1 :]) == {str(root)}
 
 
 @pytest.mark.parametrize(
