@@ -247,7 +247,7 @@ class GateSettings(Frozen):
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1,
-        description="How far below the champion's metric a challenger may lie, as a share of what that is worth.",
+        description="How far below the champion's metric a challenger may lie, as a share of its worth.",
     )
     max_probability_worse: Share = Field(
         0.5, description="Refuse when being worse by more than the tolerance is more probable than this."

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ml_sys.data.durable import write_file
 from ml_sys.errors import UnverifiedError
@@ -39,7 +39,7 @@ class Artifact:
     files : dict of str to bytes
         Content of every file but the manifest and its signature.
     seal : str
-        SHA-256 of the manifest and the signature.
+        SHA-256 of the manifest and, after a plus, of its signature if it has one.
     """
 
     folder: Path
@@ -124,13 +124,10 @@ def open_artifact(folder: Path, seal: str | None, keys: Keys = NO_KEYS) -> Artif
         raise UnverifiedError(folder / MANIFEST, "is missing")
     content = _read(present.pop(MANIFEST))
     signature = _read(present.pop(SIGNATURE)) if SIGNATURE in present else None
-    _check_signature(folder, content, signature, keys)
     found = _seal(content, signature)
     if seal is not None and found != seal:
-        raise UnverifiedError(
-            folder / MANIFEST,
-            "is not the one that was registered" + ("" if signature is None else ", or its signature is not"),
-        )
+        _blame(folder, found, seal)
+    _check_signature(folder, content, signature, keys)
     manifest = _parsed(folder, content)
     digests = manifest["files"]
     for name in sorted(set(present) ^ set(digests)):
@@ -197,7 +194,19 @@ def _check_signature(folder: Path, content: bytes, signature: bytes | None, keys
 
 
 def _seal(manifest: bytes, signature: bytes | None) -> str:
-    return _digest(manifest + b"\0" + (signature or b""))
+    return _digest(manifest) + ("" if signature is None else f"+{_digest(signature)}")
+
+
+def _blame(folder: Path, found: str, registered: str) -> NoReturn:
+    """Refuse a seal that is not the registered one, naming the file that differs."""
+    (manifest, _, signature), (as_registered, _, signed) = found.partition("+"), registered.partition("+")
+    if manifest != as_registered:
+        raise UnverifiedError(folder / MANIFEST, "is not the one that was registered")
+    if signature and signed:
+        raise UnverifiedError(folder / SIGNATURE, "is not the one that was registered")
+    raise UnverifiedError(
+        folder / SIGNATURE, "is missing" if signed else "was not there when it was registered"
+    )
 
 
 def _digest(content: bytes) -> str:

@@ -164,6 +164,7 @@ def train_version(
                 f"version {version} exists already",
                 hint="versions are never overwritten; leave --version out or name a new one",
             )
+    message = message.encode(errors="replace").decode()  # half a character from a shell would fail in the end
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)

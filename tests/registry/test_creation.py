@@ -79,6 +79,12 @@ def test_the_card_is_about_the_version(trained, snapshot):
     assert "| average precision | 0." in card
 
 
+def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(copied, cheap_settings):
+    settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root})
+    made = train_version(copied, latest(copied.root), settings, now=NOW, message="caf\udcc3")
+    assert copied.read().versions[made.entry.version].message == "caf?"
+
+
 def test_a_version_judged_again_gives_its_stored_metrics_to_the_last_bit(trained):
     again = evaluate_version(Registry(trained), "1.0.0")
     assert again.identical

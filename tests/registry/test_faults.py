@@ -208,7 +208,7 @@ def test_all_that_a_version_needs_is_waited_for_and_its_record_last(tmp_path, mo
     root, waited, wait = tmp_path / "new" / "artifacts", [], os.fsync
 
     def noted(descriptor: int) -> None:
-        waited.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        waited.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         wait(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)

@@ -178,14 +178,25 @@ def test_every_flipped_bit_and_every_cut_is_found_and_its_file_named(plain, sign
         with pytest.raises(UnverifiedError) as caught:
             load_version(registry, VERSION)
         path.write_bytes(content[path])
-        if path.name in {MANIFEST, SIGNATURE}:  # the seal is of both: either may be named
-            assert any(
-                caught.value.message.startswith(f"{path.parent / one}: ") for one in (MANIFEST, SIGNATURE)
-            )
-        else:
-            assert caught.value.message == f"{path}: differs from its digest in the manifest"
+        sealed = path.name in {MANIFEST, SIGNATURE}
+        problem = (
+            "is not the one that was registered" if sealed else "differs from its digest in the manifest"
+        )
+        assert caught.value.message == f"{path}: {problem}"
         assert caught.value.hint
     assert registry.open(VERSION).file(PIPELINE) == content[registry.folder(VERSION) / PIPELINE]
+
+
+def test_a_signature_that_is_gone_is_named_also_where_nobody_asks_for_it(signed):
+    (signed.folder(VERSION) / SIGNATURE).unlink()
+    with pytest.raises(UnverifiedError, match=r"manifest\.sig: is missing"):
+        Registry(signed.root).open(VERSION)
+
+
+def test_a_signature_that_was_added_is_named(plain):
+    (plain.folder(VERSION) / SIGNATURE).write_bytes(b"x")
+    with pytest.raises(UnverifiedError, match=r"manifest\.sig: was not there when it was registered"):
+        plain.open(VERSION)
 
 
 def test_a_longer_file_is_refused(plain):
