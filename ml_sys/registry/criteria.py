@@ -15,6 +15,7 @@ import numpy as np
 from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
 from ml_sys.evaluation.metrics import Outcomes, probability_metrics
 from ml_sys.evaluation.paired import Paired, chance_p_value, metric_interval
+from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     from ml_sys.settings import GateSettings
@@ -91,7 +92,8 @@ def conversions(outcomes: Outcomes, settings: GateSettings) -> Finding:
     companies = np.unique(outcomes.company[outcomes.label]).size
     return Finding(
         positives >= settings.min_positives,
-        f"{positives:,} of {companies:,} companies in {rows:,} rows",
+        f"{counted(positives, 'conversion')} of "
+        f"{counted(companies, 'company', 'companies')} in {rows:,} rows",
         finite(conversions=positives, companies=companies, rows=rows),
     )
 
