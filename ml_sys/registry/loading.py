@@ -42,7 +42,8 @@ def _way_out(registry: Registry, artifact: Artifact) -> str:
     made = f"mlsys {facts['packages']['ml-sys']}"
     if facts["git"]:
         made += f" (commit {facts['git']['commit'][:12]}{' with changes' if facts['git']['dirty'] else ''})"
-    usable = [version for version in registry.read().versions if _is_usable(registry, version)]
+    sound = [one.version for one in registry.read().versions.values() if one.status != "rejected"]
+    usable = [version for version in sound if _is_usable(registry, version)]
     others = f"use version {' or '.join(usable)}, which this mlsys can" if usable else "train again"
     return f"use {made}, which trained it; or {others}"
 
