@@ -8,11 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+KeyDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class Frozen(BaseModel):
@@ -284,6 +294,42 @@ class ServeSettings(Frozen):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port to listen on; 0 picks a free one."
+    )
+    workers: PositiveInt = Field(1, description="Processes that answer; each holds the model.")
+    api_keys: tuple[KeyDigest, ...] = Field(
+        (), description="Digests of the keys that callers may show; `mlsys apikey new` makes one."
+    )
+    insecure: bool = Field(
+        False, description="Listen on other addresses than this machine's without any API key."
+    )
+    max_body_bytes: PositiveInt = Field(8_388_608, description="Larger request bodies get 413.")
+    max_header_bytes: PositiveInt = Field(
+        16_384, description="Larger request lines and headers together get 431."
+    )
+    max_batch_rows: PositiveInt = Field(1000, description="Companies in one /predict/batch; more get 413.")
+    max_concurrency: PositiveInt = Field(
+        64, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
+    )
+    request_timeout_seconds: PositiveFloat = Field(
+        10.0, description="How long a request may take to arrive, and to be answered."
+    )
+    drain_seconds: NonNegativeFloat = Field(
+        1.0, description="After SIGTERM: how long it answers on while /ready says 503."
+    )
+    reload_seconds: PositiveFloat = Field(
+        0.5, description="How often each worker looks for another production version."
+    )
+    access_log_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="Share of the requests in the access log; server errors are always there."
+    )
+    prediction_log: Literal["sqlite", "none"] | ImportPath = Field(
+        "sqlite", description="Where predictions are kept: 'sqlite', 'none' or package.module:Class."
+    )
+    prediction_log_path: str = Field(
+        "", description="Its file, on a local disk; empty takes predictions.sqlite in the artifacts folder."
+    )
+    prediction_queue: PositiveInt = Field(
+        20_000, description="Predictions that may wait to be kept, per worker; beyond it callers get 503."
     )
 
 
