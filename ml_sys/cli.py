@@ -80,7 +80,7 @@ def globals_(
     from ml_sys import logs
 
     logs.configure(json_lines=log_json, level=log_level)
-    ctx.obj = GlobalOptions(config, artifacts, tuple(assign or ()), as_json)
+    ctx.obj = GlobalOptions(config, artifacts, tuple(assign or ()), as_json, log_json, log_level)
 
 
 app.command(rich_help_panel=DATA)(data.sample)
@@ -96,6 +96,7 @@ app.command(rich_help_panel=MODELS)(integrity.reproduce)
 app.command(rich_help_panel=MODELS)(integrity.keygen)
 app.command(rich_help_panel=SERVICE)(service.score)
 app.command(rich_help_panel=SERVICE)(service.serve)
+app.add_typer(service.keys_app, name="apikey", rich_help_panel=SERVICE)
 app.command(rich_help_panel=SETTINGS)(configuration.config)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ml_sys.data import snapshot
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError, UnreadableFileError
-from ml_sys.registry.loading import load_version
+from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import ScoredList, score_companies, score_ready
 from ml_sys.scoring.prospects import Ready, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import spreadsheet_safe
@@ -58,14 +58,14 @@ def score_file(
         If usage is neither given nor in a snapshot.
     """
     on_step("loading the model")
-    model = load_version(registry, version)
+    scorer = load_scorer(registry, version)
     on_step("reading prospects")
-    read = read_prospects(prospects, settings.schema_, model.spec)
+    read = read_prospects(prospects, settings.schema_, scorer.spec)
     known = _latest(settings.artifacts_dir)
-    lag = model.spec.period_days if model.spec.stamp == "start" else 0
+    lag = scorer.spec.period_days if scorer.spec.stamp == "start" else 0
     if isinstance(read, Ready):
         end = int(known.usage_stamp.max()) + lag if known is not None and known.usage_stamp.size else 0
-        return score_ready(model, read, version=version, cutoff=end if as_of is None else as_of)
+        return score_ready(scorer, read, version=version, cutoff=end if as_of is None else as_of)
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
@@ -85,7 +85,7 @@ def score_file(
     customers = {} if known is None else _customers(known)
     on_step("scoring")
     return score_companies(
-        model,
+        scorer,
         read,
         rows,
         customers=customers,

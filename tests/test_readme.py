@@ -16,7 +16,8 @@ from fastapi.testclient import TestClient
 
 from ml_sys.cli import app
 from ml_sys.errors import ExitCode
-from ml_sys.model.contents import GOLDEN, load_model
+from ml_sys.model.contents import load_model
+from ml_sys.model.layout import GOLDEN
 from ml_sys.registry.store import Registry
 from ml_sys.serve.app import create_app
 from ml_sys.settings_file import as_markdown

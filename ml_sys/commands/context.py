@@ -25,6 +25,8 @@ class GlobalOptions:
     artifacts_dir: Path | None
     assignments: tuple[str, ...]
     as_json: bool
+    log_json: bool = False
+    log_level: str = ""
 
     def load(self, **flags: Any) -> Configuration:
         """Read the settings; flags are dotted keys with ``__`` for the dot."""
@@ -36,23 +38,10 @@ class GlobalOptions:
 
 
 def open_registry(settings: Settings) -> Registry:
-    """Return the registry under the artifacts folder, with the keys that the settings name.
+    """Return the registry that the settings name; see :func:`ml_sys.registry.store.open_registry`."""
+    from ml_sys.registry import store
 
-    Raises
-    ------
-    SettingsError
-        If a key cannot be read.
-    """
-    from ml_sys.model.signing import read_keys
-    from ml_sys.registry.store import Registry
-
-    chosen = settings.registry
-    return Registry(
-        settings.artifacts_dir,
-        keys=read_keys(chosen.signing_key, chosen.trusted_keys),
-        actor=chosen.actor,
-        wait_seconds=chosen.lock_timeout_seconds,
-    )
+    return store.open_registry(settings)
 
 
 def latest_snapshot(artifacts_dir: Path) -> Snapshot:

@@ -72,25 +72,54 @@ def serve(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that answer.")] = None,
     version: Annotated[
         str | None,
-        typer.Option(envvar="MLSYS_MODEL_VERSION", help="Version; by default the one in production."),
+        typer.Option(envvar="MLSYS_MODEL_VERSION", help="Serve this version alone; by default production's."),
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on any address without an API key.")
+    ] = False,
 ) -> None:
-    """Serve predictions over HTTP."""
-    import uvicorn
-
+    """Serve predictions over HTTP; a promotion or rollback reaches the service as it runs."""
     from ml_sys import console
-    from ml_sys.model.contents import GOLDEN
-    from ml_sys.registry.loading import built
-    from ml_sys.serve.app import create_app
+    from ml_sys.serve import server
+    from ml_sys.serve.prediction_log import make_sink
 
-    settings = ctx.obj.load(serve__host=host, serve__port=port).settings
+    settings = ctx.obj.load(
+        serve__host=host, serve__port=port, serve__workers=workers, serve__insecure=insecure or None
+    ).settings
+    chosen = settings.serve
+    server.check_exposure(chosen.host, has_keys=bool(chosen.api_keys), insecure=chosen.insecure)
     registry = open_registry(settings)
-    served = registry.resolve(version)
-    console.note(
-        f"serving version {served} on http://{settings.serve.host}:{settings.serve.port}, Ctrl-C to stop"
-    )
-    artifact = registry.open(served)
-    application = create_app(built(registry, artifact), served, artifact.json(GOLDEN))
-    uvicorn.run(application, host=settings.serve.host, port=settings.serve.port, log_config=None)
+    served = registry.resolve(version) if version else registry.read().production
+    sink = make_sink(chosen.prediction_log, server.predictions_path(settings))
+    if sink is not None:  # whether it can be used is better known now than in a worker
+        sink.close()
+    with server.listen(chosen.host, chosen.port) as listening:
+        shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+        where = f"http://{shown}:{listening.getsockname()[1]}, Ctrl-C to stop"
+        console.note(f"serving version {served} on {where}" if served else f"serving on {where}")
+        if served is None:
+            console.warn("no version is in production: /ready says 503 until one is: mlsys promote VERSION")
+        application = server.Application(
+            settings, version, logging=(ctx.obj.log_json, ctx.obj.log_level) if chosen.workers > 1 else None
+        )
+        server.run(listening, application)
+
+
+keys_app = typer.Typer(no_args_is_help=True, help="Keys that callers of the service show.")
+
+
+@keys_app.command()
+def new(ctx: typer.Context) -> None:
+    """Make an API key: shown once, for its user; the settings get its digest."""
+    from ml_sys import console
+    from ml_sys.serve.keys import new_key
+
+    key, digest = new_key()
+    if ctx.obj.as_json:
+        console.plain_json({"key": key, "digest": digest})
+        return
+    console.line(key)
+    console.note(f"Give the key to its user; it is not kept. Add its digest to serve.api_keys:\n  {digest}")

@@ -82,6 +82,19 @@ class Snapshot:
     as_of: int
 
 
+@dataclass(frozen=True)
+class Tables:
+    """A snapshot in memory as :class:`Snapshot`, its companies as they are stored."""
+
+    id: str
+    companies: pa.Table
+    closed: NDArray[np.int32]
+    usage_company: NDArray[np.int32]
+    usage_stamp: NDArray[np.int32]
+    usage_values: NDArray[np.int32]
+    as_of: int
+
+
 def write(
     content: Content,
     artifacts_dir: Path,
@@ -159,6 +172,27 @@ def load(path: Path) -> Snapshot:
     SnapshotError
         If it is not there, incomplete, changed or of another version; the message names the file.
     """
+    tables = load_tables(path)
+    return Snapshot(
+        id=tables.id,
+        path=path,
+        companies=tables.companies.to_pandas(),
+        closed=tables.closed,
+        usage_company=tables.usage_company,
+        usage_stamp=tables.usage_stamp,
+        usage_values=tables.usage_values,
+        as_of=tables.as_of,
+    )
+
+
+def load_tables(path: Path) -> Tables:
+    """Read a snapshot like :func:`load`, without pandas.
+
+    Raises
+    ------
+    SnapshotError
+        As there.
+    """
     manifest = _manifest(path)
     contents = {table: _verified(path / table, manifest["sha256"].get(table)) for table in TABLES}
     companies = pq.read_table(pa.BufferReader(contents.pop(COMPANIES)))
@@ -168,10 +202,9 @@ def load(path: Path) -> Snapshot:
     values = np.empty((usage.num_rows, len(MEASURES)), np.int32)
     for i, name in enumerate(MEASURES):
         values[:, i] = usage[name].to_numpy()
-    return Snapshot(
+    return Tables(
         id=manifest["id"],
-        path=path,
-        companies=companies.drop_columns(["closedate"]).to_pandas(),
+        companies=companies.drop_columns(["closedate"]),
         closed=companies["closedate"].cast(pa.int32()).fill_null(never).to_numpy(),
         usage_company=usage["company"].to_numpy(),
         usage_stamp=(-(-stamps // DAY_MICROSECONDS)).astype(np.int32),
@@ -193,6 +226,17 @@ def latest(artifacts_dir: Path) -> Snapshot:
     SnapshotError
         If there is none, or it does not verify.
     """
+    return load(latest_path(artifacts_dir))
+
+
+def latest_path(artifacts_dir: Path) -> Path:
+    """Return the folder of the snapshot that was ingested last.
+
+    Raises
+    ------
+    SnapshotError
+        If there is none.
+    """
     pointer = artifacts_dir / "snapshots" / LATEST
     if not exists(artifacts_dir):
         raise SnapshotError(f"{pointer.parent}: there is no snapshot yet", hint="run `mlsys ingest` first")
@@ -200,7 +244,7 @@ def latest(artifacts_dir: Path) -> Snapshot:
         name = str(json.loads(pointer.read_bytes())["id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{pointer}: cannot be read: {error}", hint=_AGAIN) from error
-    return load(pointer.parent / name)
+    return pointer.parent / name
 
 
 def stored(artifacts_dir: Path, name: str) -> Snapshot:

@@ -1,4 +1,4 @@
-"""The one feature function: train, evaluate, score and serve all call :func:`feature_frame`.
+"""The one feature function: train, evaluate, score and serve all call :func:`feature_columns`.
 
 Its input type carries neither id nor MRR nor CLOSEDATE, so none of them can reach a feature.
 """
@@ -9,10 +9,10 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from ml_sys.data.schema import ACTIONS, MEASURES
 from ml_sys.errors import ResolveError, SettingsError, nearest
@@ -30,10 +30,12 @@ from ml_sys.resolve import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    import pandas as pd
 
     from ml_sys.data.snapshot import Snapshot
 
+# One array per feature, each of the same length.
+Columns = dict[str, NDArray[Any]]
 # Raised whenever the meaning of a feature changes while its name stays.
 FEATURE_CODE_VERSION = 1
 BASE_GROUP = "windows"
@@ -157,7 +159,7 @@ class FeatureSpec:
             yield name, FIRMOGRAPHIC_GROUP
 
 
-def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> pd.DataFrame:
+def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Columns:
     """Compute every feature of every (company, cutoff).
 
     A feature is a function of the firmographics and of usage complete by the cutoff. Nothing else.
@@ -173,14 +175,14 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
 
     Returns
     -------
-    DataFrame of shape (n_companies * n_cutoffs, n_features)
+    dict of str to ndarray of shape (n_companies * n_cutoffs,)
         Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories
         object with None for blanks.
     """
     names = spec.names()
     parts = [_block(block, cutoffs, spec, names) for block in inputs.usage.blocks()]
     firm = firmographic_columns(inputs.firmographics, with_missingness=spec.firmographic_missingness)
-    columns: dict[str, NDArray[np.generic]] = {}
+    columns: Columns = {}
     for name in names:
         if name in firm:
             columns[name] = np.repeat(firm[name], cutoffs.size)
@@ -188,7 +190,14 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
             columns[name] = (
                 np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
             )
-    return pd.DataFrame(columns, copy=False)
+    return columns
+
+
+def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> pd.DataFrame:
+    """Return :func:`feature_columns` as a DataFrame of shape (n_companies * n_cutoffs, n_features)."""
+    import pandas as pd  # the service computes features without it
+
+    return pd.DataFrame(feature_columns(inputs, cutoffs, spec), copy=False)
 
 
 def _block(

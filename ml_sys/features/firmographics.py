@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 _T = TypeVar("_T")
@@ -163,6 +163,8 @@ def _by_level(texts: NDArray[np.object_], function: Callable[[str | None], _T]) 
 
 
 def _texts(column: Collection[object]) -> NDArray[np.object_]:
+    import pandas as pd  # whoever has such a column has loaded it
+
     texts: Any = np.empty(len(column), dtype=object)
     texts[:] = [None if value is None or value is pd.NA or value != value else str(value) for value in column]
     result: NDArray[np.object_] = texts

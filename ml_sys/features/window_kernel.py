@@ -1,53 +1,46 @@
-"""The compiled inner loops of `ml_sys.features.windows`, which imports them only when needed.
+"""The inner loops of `ml_sys.features.windows`.
 
 Invariant: all arithmetic is on 64-bit integers; a result becomes float32 in the one statement that stores it.
-
-Each loop is compiled for read-only input, which takes writable input too, and kept in numba's cache: beside
-this file, in the user's cache folder where that is read-only, nowhere where neither can be written.
+Each loop is compiled for read-only input, which takes writable input too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numba import njit, types
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ml_sys.kernel import kernel
 
-_DAYS = types.Array(types.int32, 1, "C", readonly=True)
-_OFFSETS = types.Array(types.int64, 1, "C", readonly=True)
-_COUNTS = types.Array(types.int64, 2, "C", readonly=True)
-_CELLS = types.Array(types.int32, 2, "C", readonly=True)
 _NEVER = np.iinfo(np.int32).min
 
-_LOCATE = types.boolean(_DAYS, _DAYS, types.int64[::1])
-_SORT = types.void(_DAYS, _DAYS, _CELLS, types.int64, types.int32[::1], types.int32[::1], types.int32[:, ::1])
-_WINDOWS = types.void(
-    _OFFSETS, _DAYS, _COUNTS, types.int64, _DAYS, _OFFSETS,
-    types.float32[:, :, :, ::1], types.float32[:, :, :, ::1], types.boolean,
-    types.float32[:, :, ::1], types.float32[:, :, ::1],
-    types.int32[:, ::1], types.int32[:, ::1], types.int32[:, ::1],
-)  # fmt: skip
+
+def _read(numba: Any, dtype: str, dimensions: int) -> Any:
+    return numba.types.Array(getattr(numba.types, dtype), dimensions, "C", readonly=True)
 
 
-def _compiled(signatures: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile for the given signatures, from the cache where there can be one."""
-
-    def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            cached: Callable[..., Any] = njit(signatures, cache=True, nogil=True)(function)
-        except RuntimeError:  # numba found no folder that it may write to
-            uncached: Callable[..., Any] = njit(signatures, nogil=True)(function)
-            return uncached
-        return cached
-
-    return compile_
+def _locate_types(numba: Any) -> Any:
+    days = _read(numba, "int32", 1)
+    return numba.types.boolean(days, days, numba.int64[::1])
 
 
-@_compiled(_LOCATE)
-def locate(company, day, offsets):  # type: ignore[no-untyped-def]  # the signature above types it
+def _sort_types(numba: Any) -> Any:
+    days, cells = _read(numba, "int32", 1), _read(numba, "int32", 2)
+    return numba.void(days, days, cells, numba.int64, numba.int32[::1], numba.int32[::1], numba.int32[:, ::1])
+
+
+def _fill_types(numba: Any) -> Any:
+    days, offsets, counts = _read(numba, "int32", 1), _read(numba, "int64", 1), _read(numba, "int64", 2)
+    return numba.void(
+        offsets, days, counts, numba.int64, days, offsets,
+        numba.float32[:, :, :, ::1], numba.float32[:, :, :, ::1], numba.types.boolean,
+        numba.float32[:, :, ::1], numba.float32[:, :, ::1],
+        numba.int32[:, ::1], numba.int32[:, ::1], numba.int32[:, ::1],
+    )  # fmt: skip
+
+
+@kernel(_locate_types)
+def locate(company, day, offsets):  # type: ignore[no-untyped-def]  # the types above
     """Find each company's first row, and say whether rows are sorted and of known companies.
 
     Parameters
@@ -79,8 +72,8 @@ def locate(company, day, offsets):  # type: ignore[no-untyped-def]  # the signat
     return True
 
 
-@_compiled(_SORT)
-def sort(  # type: ignore[no-untyped-def]  # the signature above types it
+@kernel(_sort_types)
+def sort(  # type: ignore[no-untyped-def]  # the types above
     company, day, cells, n_companies, sorted_company, sorted_day, sorted_cells
 ):
     """Sort rows by company and day: counted into companies, then Shell-sorted within each.
@@ -128,8 +121,8 @@ def sort(  # type: ignore[no-untyped-def]  # the signature above types it
             sorted_cells[row, cell] = cells[origin[row], cell]
 
 
-@_compiled(_WINDOWS)
-def fill(  # type: ignore[no-untyped-def]  # the signature above types it
+@kernel(_fill_types)
+def fill(  # type: ignore[no-untyped-def]  # the types above
     offsets, day, values, n_actions, cutoffs, windows,
     sums, maxima, with_maxima, present, active, first, last, last_active,
 ):  # fmt: skip

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_sys.errors import MlsysError
+from ml_sys.features import window_kernel as kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,8 +195,6 @@ def window_stats(
     for name, ascending in (("cutoffs", cutoffs), ("windows", windows)):
         if not (ascending[1:] > ascending[:-1]).all():
             raise NotAscendingError(name)
-    from ml_sys.features import window_kernel as kernel  # loads numba
-
     day = np.ascontiguousarray(log.day)
     offsets = np.empty(log.n_companies + 1, dtype=np.int64)
     if not kernel.locate(np.ascontiguousarray(log.company), day, offsets):
@@ -228,8 +227,6 @@ def _strictly_ascending(company: NDArray[np.int32], day: NDArray[np.int32]) -> b
 def _sorted(
     company: NDArray[np.int32], day: NDArray[np.int32], values: NDArray[np.int32], n_companies: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    from ml_sys.features import window_kernel as kernel  # loads numba
-
     company, day, values = (np.ascontiguousarray(column) for column in (company, day, values))
     result = np.empty_like(company), np.empty_like(day), np.empty_like(values)
     # Rows of 64-bit counts are moved as twice as many 32-bit cells: one compiled loop for both.

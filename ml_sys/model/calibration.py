@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 CalibrationMethod = Literal["sigmoid", "isotonic", "none"]
 # Scores of exactly 0 or 1 have no log-odds; float32 cannot tell these bounds from them.
-_EPSILON = 1e-7
+EPSILON = 1e-7
 # Where scores carry no signal the fitted slope may come out negative; ranking is never turned round by
 # calibration.
 _LEAST_SLOPE = 1e-3
@@ -40,6 +40,11 @@ class Calibrator:
     intercept: float = 0.0
     knots: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Calibrator:
+        """Return what :func:`dataclasses.asdict` took apart."""
+        return cls(**{**plain, "knots": tuple(plain["knots"]), "values": tuple(plain["values"])})
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map scores of shape (n,) in [0, 1] to probabilities, float64."""
@@ -73,6 +78,9 @@ def fit_calibrator(
     Platt, "Probabilistic outputs for support vector machines" (1999), here on log-odds; Zadrozny and Elkan,
     "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002, for isotonic.
     """
+    from sklearn.isotonic import IsotonicRegression  # the service calibrates without scikit-learn
+    from sklearn.linear_model import LogisticRegression
+
     if method == "none" or labels.all() or not labels.any():
         return Calibrator("none")
     if method == "isotonic":
@@ -92,6 +100,6 @@ def fit_calibrator(
 
 def log_odds(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return log(p / (1 - p)), float64, with p kept off 0 and 1."""
-    clipped = np.clip(np.asarray(scores, dtype=np.float64), _EPSILON, 1 - _EPSILON)
+    clipped = np.clip(np.asarray(scores, dtype=np.float64), EPSILON, 1 - EPSILON)
     odds: NDArray[np.float64] = np.log(clipped / (1 - clipped))
     return odds

@@ -15,26 +15,33 @@ import pandas as pd
 import skops.io
 import tomlkit
 
-from ml_sys.errors import ArtifactError, MlsysError, SchemaDriftError, UnverifiedError
-from ml_sys.features.compute import FeatureSpec
+from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.features.panel import Panel
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.golden import golden_rows, replay
+from ml_sys.model.layout import (
+    BOOSTER,
+    GOLDEN,
+    HOLDOUT,
+    PIPELINE,
+    SCORER,
+    SETTINGS,
+    as_json,
+    usable_spec,
+)
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import Columns
     from ml_sys.model.artifact import Artifact
 
-PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
-METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
-GOLDEN, CANARIES = "golden.json", "canaries.json"
 # Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
 # file.
 TRUSTED_TYPES = (
@@ -91,12 +98,15 @@ def model_files(
     files[SCORER] = as_json(
         {
             "features": asdict(model.spec),
+            "encoder": model.pipeline["encode"].plain(),
             "calibrator": asdict(model.calibrator),
             "threshold": model.threshold,
             "tiers": asdict(model.tiers),
         }
     )
-    files[GOLDEN] = json.dumps(golden_rows(model, holdout.features, probability), allow_nan=False).encode()
+    columns = {name: holdout.features[name].to_numpy() for name in model.spec.names()}
+    golden = golden_rows(model.spec, _from_columns(model), columns, probability)
+    files[GOLDEN] = json.dumps(golden, allow_nan=False).encode()
     parquet = io.BytesIO()
     _holdout_frame(holdout, ids, probability).to_parquet(parquet, index=False)
     files[HOLDOUT] = parquet.getvalue()
@@ -123,62 +133,16 @@ def load_model(artifact: Artifact) -> FittedModel:
     if unknown:
         raise UnverifiedError(artifact.folder / PIPELINE, f"holds untrusted types: {', '.join(unknown)}")
     scorer = artifact.json(SCORER)
-    spec = feature_spec(artifact)
-    problem = drift(spec, artifact.manifest["feature_schema"])
-    if problem:
-        raise SchemaDriftError(f"{artifact.folder}: {problem}")
-    calibrator = scorer["calibrator"]
+    spec = usable_spec(artifact)
     model = FittedModel(
         pipeline=skops.io.loads(artifact.file(PIPELINE), trusted=list(TRUSTED_TYPES)),
-        calibrator=Calibrator(
-            **{**calibrator, "knots": tuple(calibrator["knots"]), "values": tuple(calibrator["values"])}
-        ),
+        calibrator=Calibrator.from_plain(scorer["calibrator"]),
         spec=spec,
         threshold=scorer["threshold"],
         tiers=Tiers(**scorer["tiers"]),
     )
-    replay(artifact.json(GOLDEN), model, str(artifact.folder))
+    replay(artifact.json(GOLDEN), spec, _from_columns(model), str(artifact.folder))
     return model
-
-
-def feature_spec(artifact: Artifact) -> FeatureSpec:
-    """Return the features that a version takes."""
-    features: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in artifact.json(SCORER)["features"].items()
-    }
-    return FeatureSpec(**features)
-
-
-def feature_schema(spec: FeatureSpec) -> dict[str, Any]:
-    """Return what a manifest says of features: the digest of their meaning, and the group of each."""
-    return {"hash": spec.schema_hash(), "features": spec.groups()}
-
-
-def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
-    """Say how the features of a version differ from what this code makes of the same specification.
-
-    Parameters
-    ----------
-    spec : FeatureSpec
-    schema : mapping
-        What :func:`feature_schema` gave when the version was trained.
-
-    Returns
-    -------
-    str
-        Empty where they do not.
-    """
-    try:
-        now = feature_schema(spec)
-    except MlsysError as error:
-        return f"this mlsys cannot produce its features: {error.message}"
-    if now["hash"] == schema["hash"]:
-        return ""
-    gone = [name for name in schema["features"] if name not in now["features"]]
-    new = [name for name in now["features"] if name not in schema["features"]]
-    changes = [f"{', '.join(gone)} gone"] * bool(gone) + [f"{', '.join(new)} new"] * bool(new)
-    return "this mlsys does not produce its features: " + (" and ".join(changes) or "their meaning changed")
 
 
 def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
@@ -207,9 +171,8 @@ def read_settings(artifact: Artifact) -> Settings:
     return Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
 
 
-def as_json(content: Any) -> bytes:
-    """Return plain data as the bytes of a JSON file that people can read."""
-    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+def _from_columns(model: FittedModel) -> Callable[[Columns], NDArray[np.float64]]:
+    return lambda columns: model.probabilities(pd.DataFrame(columns, copy=False))
 
 
 def _untrusted(pipeline: bytes) -> list[str]:

@@ -9,6 +9,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ml_sys.model.encoding import scaled, signed_log
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,7 +57,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         """Learn imputed values, scales and levels from training rows."""
         raw = X[list(self.numbers)].to_numpy(dtype=np.float64)
         self.medians_ = np.array([_median(column) for column in raw.T])
-        logged = _signed_log(np.where(np.isnan(raw), self.medians_, raw))
+        logged = signed_log(np.where(np.isnan(raw), self.medians_, raw))
         self.centers_, self.scales_ = _robust(logged)
         self.levels_ = [self._levels(X[name]) for name in self.categories]
         known = [sorted({str(level) for level in X[name].dropna()}) for name in self.categories]
@@ -76,7 +78,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         for at, name in enumerate(self.numbers):
             raw = X[name].to_numpy(dtype=np.float64)
             filled = np.where(np.isnan(raw), self.medians_[at], raw)
-            out[:, at] = (_signed_log(filled) - self.centers_[at]) / self.scales_[at]
+            out[:, at] = scaled(filled, self.centers_[at], self.scales_[at])
         for at, (name, levels) in enumerate(zip(self.categories, self.levels_, strict=True)):
             codes = {level: code for code, level in enumerate(levels)}
             column = X[name].to_numpy(dtype=object)
@@ -91,13 +93,18 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         """Return the names of the encoded columns."""
         return np.array([*self.numbers, *self.categories], dtype=object)
 
-    def unseen(self, X: pd.DataFrame) -> dict[str, dict[str, int]]:
-        """Count, per category, values that no training row had."""
-        counts: dict[str, dict[str, int]] = {}
-        for name, levels, rare in zip(self.categories, self.levels_, self.rare_, strict=True):
-            found, known = X[name].dropna().value_counts(), {*levels, *rare}
-            counts[name] = {str(level): int(n) for level, n in found.items() if level not in known}
-        return counts
+    def plain(self) -> dict[str, Any]:
+        """Return what it learnt, as plain data; from this the scorer of the service is compiled."""
+        check_is_fitted(self, "levels_")
+        return {
+            "numbers": list(self.numbers),
+            "categories": list(self.categories),
+            "medians": self.medians_.tolist(),
+            "centers": self.centers_.tolist(),
+            "scales": self.scales_.tolist(),
+            "levels": self.levels_,
+            "rare": self.rare_,
+        }
 
     def _levels(self, column: pd.Series) -> list[str]:
         counts = column.dropna().value_counts()
@@ -112,11 +119,6 @@ def _is_blank(value: object) -> bool:
 def _median(column: NDArray[np.float64]) -> float:
     known = column[~np.isnan(column)]
     return float(np.median(known)) if known.size else 0.0
-
-
-def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    logged: NDArray[np.float64] = np.sign(values) * np.log1p(np.abs(values))
-    return logged
 
 
 def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,20 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ml_sys.data.schema import ACTIONS, MEASURES
 from ml_sys.errors import SchemaDriftError, UnverifiedError
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.compute import Columns, FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from ml_sys.model.train import FittedModel
+    Probabilities = Callable[[Columns], NDArray[np.float64]]
 
 # Absolute, on a probability; the same as between the compiled scorer and the Pipeline.
 PROBABILITY_TOLERANCE = 1e-6
@@ -65,41 +64,49 @@ _COMPANIES: tuple[_Company, ...] = (
 
 
 def golden_rows(
-    model: FittedModel, features: pd.DataFrame, probability: NDArray[np.float64]
+    spec: FeatureSpec, probabilities: Probabilities, features: Columns, probability: NDArray[np.float64]
 ) -> dict[str, Any]:
     """Return golden rows as plain data.
 
     Parameters
     ----------
-    model : FittedModel
-    features : DataFrame of shape (n_rows, n_features)
+    spec : FeatureSpec
+        Of the model.
+    probabilities : callable
+        The model: from feature columns to one probability a row.
+    features : dict of str to ndarray of shape (n_rows,)
         Of the holdout.
     probability : ndarray of shape (n_rows,), float64
         The model's, of the same rows.
     """
     companies = [_plain_company(one) for one in _COMPANIES]
-    made = _company_features(companies, model.spec)
+    made = _company_features(companies, spec)
     order = np.argsort(probability, kind="stable")
     spread = order[np.linspace(0, len(order) - 1, min(HOLDOUT_ROWS, len(order))).round().astype(np.intp)]
-    edges = _edge_cases(model.spec)
-    rows = pd.concat([features.take(spread), edges], ignore_index=True).astype(dict(edges.dtypes))
+    edges = _edge_cases(spec)
+    rows = {
+        name: np.concatenate([features[name][spread].astype(edge.dtype), edge])
+        for name, edge in edges.items()
+    }
     return {
         "companies": companies,
         "features": _plain_rows(made),
-        "probabilities": [float(p) for p in model.probabilities(made)],
+        "probabilities": [float(p) for p in probabilities(made)],
         "rows": _plain_rows(rows),
-        "row_probabilities": [float(p) for p in model.probabilities(rows)],
+        "row_probabilities": [float(p) for p in probabilities(rows)],
     }
 
 
-def replay(golden: Mapping[str, Any], model: FittedModel, place: str) -> None:
+def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabilities, place: str) -> None:
     """Check that a model still says of its golden rows what it said when it was made.
 
     Parameters
     ----------
     golden : mapping
         What :func:`golden_rows` gave.
-    model : FittedModel
+    spec : FeatureSpec
+    probabilities : callable
+        The model, as above.
     place : str
         The version, named in errors.
 
@@ -111,21 +118,21 @@ def replay(golden: Mapping[str, Any], model: FittedModel, place: str) -> None:
         If a probability is not what it was.
     """
     names = [one["name"] for one in golden["companies"]]
-    made = _company_features(golden["companies"], model.spec)
-    stored = _frame(golden["features"], model.spec)
-    for column in made.columns:
-        for name, old, new in zip(names, stored[column], made[column], strict=True):
+    made = _company_features(golden["companies"], spec)
+    stored = _columns(golden["features"], spec)
+    for column, values in made.items():
+        for name, old, new in zip(names, stored[column].tolist(), values.tolist(), strict=True):
             if not _alike(old, new):
                 raise SchemaDriftError(
                     f"{place}: feature {column} means something else than when the version was trained: "
                     f"{old} became {new} for the golden company {name!r}",
                 )
-    rows = _frame(golden["rows"], model.spec)
-    for what, frame, expected in (
+    rows = _columns(golden["rows"], spec)
+    for what, columns, expected in (
         ("company", made, golden["probabilities"]),
         ("row", rows, golden["row_probabilities"]),
     ):
-        for at, (old, new) in enumerate(zip(expected, model.probabilities(frame), strict=True)):
+        for at, (old, new) in enumerate(zip(expected, probabilities(columns), strict=True)):
             if not abs(old - new) <= PROBABILITY_TOLERANCE:
                 which = names[at] if what == "company" else at
                 raise UnverifiedError(
@@ -142,7 +149,7 @@ def _alike(old: object, new: object) -> bool:
     return old == new
 
 
-def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> pd.DataFrame:
+def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> Columns:
     lag = spec.period_days if spec.stamp == "start" else 0
     rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
     usage = UsageLog.from_rows(
@@ -160,7 +167,7 @@ def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec)
         np.array([c["employee_range"] for c in companies], dtype=object),
         np.array([c["industry"] for c in companies], dtype=object),
     )
-    return feature_frame(FeatureInputs(usage, firmographics), np.array([_CUTOFF], dtype=np.int32), spec)
+    return feature_columns(FeatureInputs(usage, firmographics), np.array([_CUTOFF], dtype=np.int32), spec)
 
 
 def _plain_company(company: _Company) -> dict[str, Any]:
@@ -175,40 +182,32 @@ def _plain_company(company: _Company) -> dict[str, Any]:
     }
 
 
-def _edge_cases(spec: FeatureSpec) -> pd.DataFrame:
+def _edge_cases(spec: FeatureSpec) -> Columns:
     """Every column blank, zero, negative, or as large as a float32 gets; categories blank or never seen."""
     limit = float(np.finfo(np.float32).max)
-    cases: list[tuple[float, str | None]] = [
-        (np.nan, None),
+    cases: list[tuple[float | None, str | None]] = [
+        (None, None),
         (0.0, None),
         (-1.0, _UNSEEN),
         (limit, _UNSEEN),
         (-limit, None),
     ]
-    rows = [
-        [text if name in spec.categories() else number for name in spec.names()] for number, text in cases
-    ]
-    return _typed(pd.DataFrame(rows, columns=spec.names(), dtype=object), spec)
-
-
-def _plain_rows(frame: pd.DataFrame) -> dict[str, Any]:
-    columns = [
-        [None if value is None or value != value else value for value in frame[name].tolist()]
-        for name in frame.columns
-    ]
-    return {"columns": list(frame.columns), "rows": [list(row) for row in zip(*columns, strict=True)]}
-
-
-def _frame(plain: Mapping[str, Any], spec: FeatureSpec) -> pd.DataFrame:
-    return _typed(pd.DataFrame(plain["rows"], columns=plain["columns"], dtype=object), spec)
-
-
-def _typed(frame: pd.DataFrame, spec: FeatureSpec) -> pd.DataFrame:
     categories = set(spec.categories())
-    return pd.DataFrame(
-        {
-            name: frame[name].to_numpy(dtype=object if name in categories else np.float32)
-            for name in spec.names()
-        },
-        copy=False,
-    )
+    rows = [[text if name in categories else number for name in spec.names()] for number, text in cases]
+    return _columns({"columns": spec.names(), "rows": rows}, spec)
+
+
+def _plain_rows(columns: Columns) -> dict[str, Any]:
+    plain = [
+        [None if value is None or value != value else value for value in column.tolist()]
+        for column in columns.values()
+    ]
+    return {"columns": list(columns), "rows": [list(row) for row in zip(*plain, strict=True)]}
+
+
+def _columns(plain: Mapping[str, Any], spec: FeatureSpec) -> Columns:
+    categories = set(spec.categories())
+    return {
+        name: np.array(values, dtype=object if name in categories else np.float32)
+        for name, values in zip(plain["columns"], zip(*plain["rows"], strict=True), strict=True)
+    }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +27,10 @@ class Tiers:
         return np.where(
             probabilities >= self.a, TIERS[0], np.where(probabilities >= self.b, TIERS[1], TIERS[2])
         )
+
+    def name(self, probability: float) -> str:
+        """Return the tier of one probability."""
+        return TIERS[0] if probability >= self.a else TIERS[1] if probability >= self.b else TIERS[2]
 
 
 def choose_threshold(
@@ -53,6 +56,8 @@ def choose_threshold(
         return settings.value
     if settings.kind == "capacity":
         return _at_depth(probabilities, settings.capacity * n_lists)
+    from sklearn.metrics import precision_recall_curve  # the service decides without scikit-learn
+
     precision, recall, thresholds = precision_recall_curve(labels, probabilities)
     total = precision[:-1] + recall[:-1]
     f1 = np.divide(2 * precision[:-1] * recall[:-1], total, out=np.zeros_like(total), where=total > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from collections.abc import Callable
@@ -18,12 +19,23 @@ from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.evaluation.canaries import Canary, run_canaries
 from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, to_plain
 from ml_sys.model.artifact import write_artifact
-from ml_sys.model.contents import CANARIES, CARD, METRICS, SETTINGS, as_json, feature_schema, model_files
+from ml_sys.model.contents import model_files
+from ml_sys.model.layout import (
+    BOOSTER,
+    CANARIES,
+    CARD,
+    METRICS,
+    SCORER,
+    SETTINGS,
+    as_json,
+    feature_schema,
+)
 from ml_sys.model.split import Part, Source, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
 from ml_sys.registry.card import write_card
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse
+from ml_sys.scoring.opening import prove_equal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -169,11 +181,14 @@ def train_version(
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
     on_step("registering")
+    contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
+    columns = {name: fit.holdout.features[name].to_numpy() for name in fit.model.spec.names()}
+    prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
     held = _holdout_facts(fit.holdout)
     schema, made_with = feature_schema(fit.model.spec), {**environment(), "git": _git_state()}
     values = {**effective(settings), "snapshot": snapshot.id}
     files = {
-        **model_files(fit.model, fit.holdout, fit.source.ids, fit.probability),
+        **contents,
         METRICS: as_json(to_plain(fit.evaluation)),
         CANARIES: as_json([asdict(one) for one in canaries]),
         SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys.configuration import effective
 from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, from_plain
-from ml_sys.model.contents import CANARIES, METRICS
+from ml_sys.model.layout import CANARIES, METRICS
 from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
 

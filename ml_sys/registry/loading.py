@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml_sys.errors import MlsysError, SchemaDriftError
-from ml_sys.model.contents import drift, feature_spec, load_model
+from ml_sys.model.layout import drift, feature_spec
+from ml_sys.scoring.opening import open_scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ml_sys.model.artifact import Artifact
     from ml_sys.model.train import FittedModel
     from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
 
 
 def load_version(registry: Registry, version: str) -> FittedModel:
@@ -30,8 +35,27 @@ def load_version(registry: Registry, version: str) -> FittedModel:
 
 def built(registry: Registry, artifact: Artifact) -> FittedModel:
     """Build the model of a version whose files are verified; raises like :func:`load_version`."""
-    try:
+    from ml_sys.model.contents import load_model  # who scores only, does without all that it imports
+
+    with _drift_explained(registry, artifact):
         return load_model(artifact)
+
+
+def load_scorer(registry: Registry, version: str) -> Scorer:
+    """Load a version's scorer, which gives the model's probabilities; raises like :func:`load_version`."""
+    return scorer_of(registry, registry.open(version))
+
+
+def scorer_of(registry: Registry, artifact: Artifact) -> Scorer:
+    """Build the scorer of a version whose files are verified; raises like :func:`load_version`."""
+    with _drift_explained(registry, artifact):
+        return open_scorer(artifact)
+
+
+@contextmanager
+def _drift_explained(registry: Registry, artifact: Artifact) -> Iterator[None]:
+    try:
+        yield
     except SchemaDriftError as error:
         raise SchemaDriftError(error.message, hint=_way_out(registry, artifact)) from error
 

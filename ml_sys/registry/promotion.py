@@ -13,7 +13,8 @@ import numpy as np
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import ChampionChangedError, MlsysError, UsageError
 from ml_sys.features.compute import FeatureInputs, feature_frame
-from ml_sys.model.contents import CANARIES, read_holdout
+from ml_sys.model.contents import read_holdout
+from ml_sys.model.layout import CANARIES
 from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
 from ml_sys.registry.loading import built, load_version
 from ml_sys.registry.store import Change

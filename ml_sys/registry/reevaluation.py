@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys.evaluation.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.evaluation.truth import Closeness, compare_with_truth
-from ml_sys.model.contents import METRICS, read_holdout, read_settings
+from ml_sys.model.contents import read_holdout, read_settings
+from ml_sys.model.layout import METRICS
 from ml_sys.registry.loading import built
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.evaluation.holdout import to_plain
-from ml_sys.model.contents import BOOSTER, METRICS, booster_bytes, read_holdout, read_settings
+from ml_sys.model.contents import booster_bytes, read_holdout, read_settings
 from ml_sys.model.golden import PROBABILITY_TOLERANCE
+from ml_sys.model.layout import BOOSTER, METRICS
 from ml_sys.registry.creation import OnStep, environment, fit_snapshot
 from ml_sys.registry.reevaluation import differences
 

@@ -30,7 +30,7 @@ from ml_sys.data.durable import (
 )
 from ml_sys.errors import ArtifactError, BusyError, ChampionChangedError, MlsysError, nearest
 from ml_sys.model.artifact import Artifact, open_artifact
-from ml_sys.model.signing import NO_KEYS, Keys
+from ml_sys.model.signing import NO_KEYS, Keys, read_keys
 from ml_sys.registry.audit import Action, Record, Trail
 from ml_sys.registry.index import Entry, Index, latest, new_entry
 from ml_sys.registry.state import State
@@ -39,6 +39,8 @@ from ml_sys.registry.versioning import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from ml_sys.settings import Settings
 
 LOCK, MODELS = "registry.lock", "models"
 WAIT_SECONDS = 60.0
@@ -364,6 +366,23 @@ class Registry:
         except (OSError, KeyError, ImportError):  # a container whose user has no name
             user = "unknown"
         return f"{user}@{socket.gethostname()}"
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Return the registry under the artifacts folder, with the keys that the settings name.
+
+    Raises
+    ------
+    SettingsError
+        If a key cannot be read.
+    """
+    chosen = settings.registry
+    return Registry(
+        settings.artifacts_dir,
+        keys=read_keys(chosen.signing_key, chosen.trusted_keys),
+        actor=chosen.actor,
+        wait_seconds=chosen.lock_timeout_seconds,
+    )
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_sys.data.schema import ACTIONS, NONCUSTOMERS, USAGE
-from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
 from ml_sys.scoring.ranking import ranked_list
@@ -17,10 +18,12 @@ from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from ml_sys.data.quarantine import Quarantine
-    from ml_sys.model.train import FittedModel
+    from ml_sys.features.compute import Columns
     from ml_sys.scoring.prospects import Companies, Ready, UsageRows
+    from ml_sys.scoring.scorer import Scorer
 
 _SHOWN_LEVELS = 3
 
@@ -48,13 +51,14 @@ class ScoredList:
     quarantine: pa.Table
 
 
-def score_ready(model: FittedModel, prospects: Ready, *, version: str, cutoff: int) -> ScoredList:
+def score_ready(scorer: Scorer, prospects: Ready, *, version: str, cutoff: int) -> ScoredList:
     """Score prospects whose features are given; usage plays no part."""
-    return _list(model, prospects.ids, prospects.features, prospects, None, version, cutoff, [], [])
+    features = {name: prospects.features[name].to_numpy() for name in scorer.spec.names()}
+    return _list(scorer, prospects.ids, features, prospects, None, version, cutoff, [], [])
 
 
 def score_companies(
-    model: FittedModel,
+    scorer: Scorer,
     prospects: Companies,
     usage: UsageRows,
     *,
@@ -67,7 +71,7 @@ def score_companies(
 
     Parameters
     ----------
-    model : FittedModel
+    scorer : Scorer
     prospects : Companies
         Of n companies.
     usage : UsageRows
@@ -80,7 +84,7 @@ def score_companies(
     stale_days : int
         Usage that ends longer than this before the cutoff is warned of.
     """
-    spec, frame = model.spec, prospects.frame
+    spec, frame = scorer.spec, prospects.frame
     log = UsageLog.from_rows(
         usage.company,
         usage.stamp,
@@ -91,7 +95,7 @@ def score_companies(
         stamp=spec.stamp,
     )
     inputs = FeatureInputs(log, Firmographics.from_companies(frame))
-    features = feature_frame(inputs, np.array([cutoff], dtype=np.int32), spec)
+    features = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
     notes, warnings = [], []
     if usage.strangers:
         belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
@@ -113,14 +117,14 @@ def score_companies(
         notes.append(f"{were} before {_date(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
-    features = features.take(keep).reset_index(drop=True)
-    return _list(model, ids, features, prospects, usage, version, cutoff, notes, warnings)
+    features = {name: column[keep] for name, column in features.items()}
+    return _list(scorer, ids, features, prospects, usage, version, cutoff, notes, warnings)
 
 
 def _list(
-    model: FittedModel,
+    scorer: Scorer,
     ids: Any,
-    features: pd.DataFrame,
+    features: Columns,
     prospects: Companies | Ready,
     usage: UsageRows | None,
     version: str,
@@ -128,7 +132,8 @@ def _list(
     notes: list[str],
     warnings: list[str],
 ) -> ScoredList:
-    for category, levels in model.pipeline["encode"].unseen(features).items():
+    for category in scorer.spec.categories():
+        levels = unseen_levels(scorer, category, features[category])
         if levels:
             shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
             have = counted(sum(levels.values()), "row has", "rows have")
@@ -139,15 +144,21 @@ def _list(
     parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]
     if usage is not None:
         parts.append(_rejects(usage.quarantine, USAGE, "usage rows", warnings, notes))
-    probability = model.probabilities(features)
+    probability = scorer.probabilities(scorer.rows(features))
     order = np.argsort(-probability, kind="stable")
     return ScoredList(
-        table=ranked_list(ids, probability, model, version=version, cutoff=_date(cutoff)),
+        table=ranked_list(ids, probability, scorer, version=version, cutoff=_date(cutoff)),
         input_order=np.argsort(order, kind="stable"),
         notes=tuple(notes),
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
     )
+
+
+def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) -> dict[str, int]:
+    """Count the values of a category that no training row had, the most frequent first."""
+    counts = Counter(level for level in column.tolist() if isinstance(level, str))
+    return {level: n for level, n in counts.most_common() if not scorer.is_known(category, level)}
 
 
 def _rejects(

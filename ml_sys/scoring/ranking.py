@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.model.train import FittedModel
+    from ml_sys.scoring.scorer import Scorer
 
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
 # A cell that begins with one of these is run as a formula by spreadsheets.
@@ -61,7 +61,7 @@ class CapacityPlan:
 def ranked_list(
     ids: NDArray[np.object_],
     probability: NDArray[np.float64],
-    model: FittedModel,
+    scorer: Scorer,
     *,
     version: str,
     cutoff: str,
@@ -72,7 +72,7 @@ def ranked_list(
     ----------
     ids : ndarray of shape (n,), object
     probability : ndarray of shape (n,), float64
-    model : FittedModel
+    scorer : Scorer
         Whose threshold and tiers apply.
     version, cutoff : str
         Written into every row.
@@ -89,8 +89,8 @@ def ranked_list(
             "rank": np.arange(1, order.size + 1),
             "id": ids[order],
             "probability": ranked,
-            "tier": model.tiers.of(ranked),
-            "will_convert": ranked >= model.threshold,
+            "tier": scorer.tiers.of(ranked),
+            "will_convert": ranked >= scorer.threshold,
             "model_version": version,
             "cutoff": cutoff,
         }

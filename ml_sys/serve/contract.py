@@ -1,60 +1,118 @@
-"""What the service takes and gives; the flat request is built from the served model's own feature schema."""
+"""What the service takes and gives; the flat request is built from the served model's own feature schema.
+
+Requests are read straight from the bytes of their body, and strictly: a text is no number, a number no date,
+and what is not a field is refused with the nearest one that is.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import from_json, to_json
 
-from ml_sys.data.schema import ACTIONS, MEASURES
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.features.firmographics import Firmographics
-from ml_sys.features.windows import UsageLog
+from ml_sys.data.schema import MEASURES
+from ml_sys.errors import SettingsError, nearest
+from ml_sys.features.compute import BASE_GROUP, FeatureSpec
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_REASONS = 20
 _MAX_TEXT = 500
 _MAX_ROWS = 1000
 _MAX_COUNT = 2**31 - 1
-_EPOCH = date(1970, 1, 1)
+# The largest float32.
+_MAX_NUMBER = 3.4028234663852886e38
+_MAX_ERRORS = 50
+# Looking for the nearest name takes milliseconds, which nobody shall have us spend at will.
+_MAX_SUGGESTIONS = 3
+_MAX_NAME = 100
+_ID, _AS_OF = "id", "as_of"
+_EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
+_EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
 
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Name = Annotated[str, Field(max_length=_MAX_TEXT)]
+CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+NotNegative = Annotated[float, Field(ge=0, le=_MAX_NUMBER)]
 
 
 class _Strict(BaseModel):
-    """No unknown fields, no infinite numbers."""
+    """No unknown fields, no infinite numbers, no text that passes for a number."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
 UsageRow: type[BaseModel] = create_model(  # type: ignore[call-overload]
     "UsageRow",
     __base__=_Strict,
     __doc__="Usage of one period.",
-    when_timestamp=(datetime, Field(description="Stamp of the period, UTC.")),
-    **dict.fromkeys(MEASURES, (Count, 0)),
+    when_timestamp=(datetime, Field(description="Stamp of the period; UTC where it names no zone.")),
+    **{name: (Count, Field(0, description="Count in the period.")) for name in MEASURES},
 )
 
 
 class RawCompany(_Strict):
     """A company as it is exported: firmographics, and usage rows with their dates."""
 
-    as_of: date = Field(
-        description="Cutoff: only usage complete by this day counts.", examples=["2020-06-01"]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "4711",
+                    "as_of": "2020-06-01",
+                    "alexa_rank": 250000,
+                    "employee_range": "11 to 25",
+                    "industry": "COMPUTER_SOFTWARE",
+                    "usage": [
+                        {
+                            "when_timestamp": "2020-05-18T00:00:00Z",
+                            "actions_crm_contacts": 8,
+                            "users_crm_contacts": 2,
+                        },
+                        {
+                            "when_timestamp": "2020-05-25T00:00:00Z",
+                            "actions_crm_contacts": 14,
+                            "users_crm_contacts": 3,
+                        },
+                    ],
+                }
+            ]
+        }
     )
-    alexa_rank: Annotated[float, Field(gt=0)] | None = Field(
+
+    id: CompanyId | None = Field(None, description="Kept in the prediction log; never a feature.")
+    as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
+    alexa_rank: Annotated[float, Field(gt=0, le=_MAX_NUMBER)] | None = Field(
         None, description="Traffic rank; blank where unknown."
     )
     unranked: bool = Field(False, description="The site is known to have no rank.")
-    employee_range: Name | None = Field(None, examples=["11 to 25"])
-    industry: Name | None = Field(None, examples=["COMPUTER_SOFTWARE"])
+    employee_range: Name | None = Field(None, description='Number of employees as text, e.g. "11 to 25".')
+    industry: Name | None = Field(None, description="Industry in any spelling.")
     usage: list[UsageRow] = Field(
-        default_factory=list,
-        max_length=_MAX_ROWS,
-        examples=[[{"when_timestamp": "2020-05-25", "actions_crm_contacts": 14, "users_crm_contacts": 2}]],
+        default_factory=list, max_length=_MAX_ROWS, description="One row a period; later ones do not count."
     )
+
+
+class Reason(BaseModel):
+    """Why a probability is what it is."""
+
+    text: str
+    direction: str = Field(description="raises or lowers")
+    contribution: float = Field(description="What it adds to the log-odds.")
 
 
 class Prediction(BaseModel):
@@ -62,69 +120,244 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    conversion_probability: float
-    will_convert: bool
-    tier: str
+    conversion_probability: float = Field(ge=0, le=1, description="Calibrated; within the horizon.")
+    will_convert: bool = Field(description="Whether the probability reaches the threshold.")
+    tier: str = Field(description="A, B or C")
     threshold: float
+    model_version: str = Field(description="The version that said so.")
+    warnings: list[str] = Field(description="Values that no training row had, and features that are missing.")
+    reasons: list[Reason] | None = Field(None, description="The strongest ones; only where asked for.")
+
+
+class FieldError(BaseModel):
+    """A field and what is wrong with it."""
+
+    field: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldError] | None = None
+    request_id: str | None = None
+
+
+class BatchItem(BaseModel):
+    """What became of one company of a batch: a prediction, or what is wrong with it."""
+
+    index: int = Field(ge=0, description="Its place in the request, from 0.")
+    prediction: Prediction | None = None
+    errors: list[FieldError] | None = None
+
+
+class BatchResult(BaseModel):
+    """What became of each company of a batch, in their order."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
     model_version: str
+    predicted: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    results: list[BatchItem]
+
+
+class CompanyResult(BaseModel):
+    """A company of the current snapshot: its features at the cutoff, and what the model says."""
+
+    id: str
+    as_of: str = Field(description="Cutoff: the end of the snapshot's usage.")
+    snapshot: str
+    features: dict[str, float | str | None]
+    prediction: Prediction
+
+
+class ModelResult(BaseModel):
+    """The version that is served."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    created_at: str
+    message: str
+    snapshot: str
+    data_through: str
+    horizon_days: int
+    threshold: float
+    compiled: bool = Field(description="Whether its trees are compiled; its Pipeline answers otherwise.")
+    features: dict[str, str] = Field(description="Each feature and its group.")
+    metrics: dict[str, Any]
+    card: str = Field(description="Markdown.")
+
+
+class Status(BaseModel):
+    """Whether the service lives, or can answer."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: str
+    model_version: str | None
+
+
+class RequestError(Exception):
+    """A request that does not fit; ``errors`` names each field, ``status`` is HTTP's."""
+
+    def __init__(self, errors: list[dict[str, str]], status: int = 422) -> None:
+        super().__init__("the request does not fit")
+        self.errors = errors
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Reads the requests of models with these features.
+
+    Attributes
+    ----------
+    spec : FeatureSpec
+    names : tuple of str
+        Its features, in order.
+    categories : tuple of (int, str)
+        Place and name of those that are texts.
+    flat : TypeAdapter
+        Ready features.
+    either : TypeAdapter
+        Ready features, or a raw company.
+    schema : dict
+        JSON schemas by name: ``RawCompany``, ``FlatFeatures`` and what they refer to.
+    """
+
+    spec: FeatureSpec
+    names: tuple[str, ...]
+    categories: tuple[tuple[int, str], ...]
+    flat: TypeAdapter[Any]
+    either: TypeAdapter[Any]
+    schema: dict[str, Any]
+
+    @classmethod
+    def of(cls, spec: FeatureSpec) -> Contract:
+        """Build the contract of a feature specification.
+
+        Raises
+        ------
+        SettingsError
+            If a feature is called ``id`` or ``as_of``.
+        """
+        either = TypeAdapter(request_type(spec))
+        schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
+        names = tuple(spec.names())
+        categories = tuple((names.index(name), name) for name in spec.categories())
+        return cls(spec, names, categories, TypeAdapter(flat_type(spec)), either, schema)
+
+    def one(self, body: bytes) -> BaseModel:
+        """Read one company.
+
+        Raises
+        ------
+        RequestError
+            If it does not fit.
+        """
+        # A raw company is known by its as_of; where no such text is in the body, there is none to look for.
+        adapter = self.either if b'"as_of"' in body else self.flat
+        try:
+            request: BaseModel = adapter.validate_json(body)
+        except ValidationError as error:
+            raise RequestError(self._errors(error)) from None
+        return request
+
+    def many(self, body: bytes, most: int) -> list[BaseModel | RequestError]:
+        """Read a batch: ``{"companies": [...]}``, each as in :meth:`one`, or what is wrong with it.
+
+        Raises
+        ------
+        RequestError
+            If the batch itself does not fit, or holds more than ``most`` companies.
+        """
+        try:
+            content = from_json(body)
+        except ValueError as error:
+            raise RequestError([{"field": "body", "problem": f"no JSON: {error}"}]) from None
+        if not isinstance(content, dict) or not isinstance(content.get("companies"), list):
+            raise RequestError([{"field": "companies", "problem": 'the body is {"companies": [...]}'}])
+        unknown = [name for name in content if name != "companies"]
+        if unknown:
+            raise RequestError([_unknown(name[:_MAX_NAME], ()) for name in unknown[:_MAX_ERRORS]])
+        if len(content["companies"]) > most:
+            raise RequestError([{"field": "companies", "problem": f"at most {most} at a time"}], 413)
+        return [self._tried(one) for one in content["companies"]]
+
+    def _tried(self, company: Any) -> BaseModel | RequestError:
+        try:
+            return self.one(to_json(company))
+        except RequestError as error:
+            return error
+
+    def _errors(self, error: ValidationError) -> list[dict[str, str]]:
+        """Name each field in error; its place begins with the kind of request where that was looked at."""
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        shown = [self._plain(one, at < _MAX_SUGGESTIONS) for at, one in enumerate(found[:_MAX_ERRORS])]
+        if len(found) > _MAX_ERRORS:
+            shown.append({"field": "body", "problem": f"and {len(found) - _MAX_ERRORS} more"})
+        return shown
+
+    def _plain(self, one: Any, suggest: bool) -> dict[str, str]:
+        kind, place = one["type"], [str(part)[:_MAX_NAME] for part in one["loc"]]
+        raw = place[:1] == ["raw"]
+        place = place[1:] if place[:1] in (["raw"], ["flat"]) else place
+        if kind == "extra_forbidden":
+            known = (
+                UsageRow.model_fields if len(place) > 1 else RawCompany.model_fields if raw else self.names
+            )
+            return _unknown(".".join(place), known if suggest else ())
+        return {"field": ".".join(place) or "body", "problem": one["msg"]}
 
 
 def request_type(spec: FeatureSpec) -> Any:
     """Return the type of a request: flat features of this model, or a raw company, known by its ``as_of``."""
-    categories = set(spec.categories())
-    fields = {name: (Name | None if name in categories else float | None, None) for name in spec.names()}
-    flat = create_model(  # type: ignore[call-overload]
-        "FlatFeatures",
-        __base__=_Strict,
-        __doc__="Ready features; what is left out counts as blank.",
-        **fields,
-    )
 
     def kind(body: Any) -> str:
-        raw = isinstance(body, RawCompany) or (isinstance(body, dict) and "as_of" in body)
+        raw = isinstance(body, RawCompany) or (isinstance(body, dict) and _AS_OF in body)
         return "raw" if raw else "flat"
 
+    flat = flat_type(spec)
     return Annotated[Annotated[RawCompany, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
 
 
-def features_of(request: BaseModel, spec: FeatureSpec) -> pd.DataFrame:
-    """Return the feature frame of one request; raw usage goes through the one feature function."""
-    if not isinstance(request, RawCompany):
-        frame = pd.DataFrame([request.model_dump()], columns=spec.names())
-        categories = spec.categories()
-        numbers = {name: np.float32 for name in spec.names() if name not in categories}
-        return frame.astype({**numbers, **dict.fromkeys(categories, object)})
-    cutoff = np.array([(request.as_of - _EPOCH).days], dtype=np.int32)
-    return feature_frame(_inputs(request, spec), cutoff, spec)
+def flat_type(spec: FeatureSpec) -> Any:
+    """Return the type of a request with ready features.
 
+    Raises
+    ------
+    SettingsError
+        If a feature is called ``id`` or ``as_of``.
+    """
+    groups, categories = spec.groups(), set(spec.categories())
+    for taken in {_ID, _AS_OF} & set(groups):
+        raise SettingsError("features", taken, "is a field of requests", hint="call the feature otherwise")
+    fields: dict[str, Any] = {_ID: (CompanyId | None, Field(None, description="Kept in the prediction log."))}
+    for name, group in groups.items():
+        number = NotNegative if group == BASE_GROUP else Number
+        fields[name] = (Name | None if name in categories else number | None, Field(None))
+    example = {_ID: "4711"} | {
+        name: _EXAMPLE_TEXTS.get(name, _EXAMPLE_NUMBERS.get(name, float(at % 7)))
+        for at, name in enumerate(groups)
+    }
 
-def _inputs(company: RawCompany, spec: FeatureSpec) -> FeatureInputs:
-    rows = [row.model_dump() for row in company.usage]
-    stamps = [_day_rounded_up(row["when_timestamp"]) for row in rows]
-    usage = UsageLog.from_rows(
-        np.zeros(len(rows), dtype=np.int32),
-        np.array(stamps, dtype=np.int32),
-        np.array([[row[measure] for measure in MEASURES] for row in rows], dtype=np.int32).reshape(
-            -1, len(MEASURES)
-        ),
-        n_companies=1,
-        n_actions=len(ACTIONS),
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+    class Flat(_Strict):
+        model_config = ConfigDict(json_schema_extra={"examples": [example]})
+
+    return create_model(  # type: ignore[call-overload]
+        "FlatFeatures",
+        __base__=Flat,
+        __doc__="Ready features; what is left out or null counts as blank.",
+        **fields,
     )
-    blank = company.alexa_rank is None
-    rank = np.inf if company.unranked else np.nan if blank else float(company.alexa_rank or 0)
-    firmographics = Firmographics(np.array([rank]), _text(company.employee_range), _text(company.industry))
-    return FeatureInputs(usage, firmographics)
 
 
-def _day_rounded_up(stamp: datetime) -> int:
-    """Return days since 1970-01-01; a stamp within a day counts as the next one, as it does at ingest."""
-    utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-    return -((datetime(1970, 1, 1, tzinfo=UTC) - utc) // timedelta(days=1))
-
-
-def _text(value: str | None) -> Any:
-    texts = np.empty(1, dtype=object)
-    texts[0] = value if value is None or value.strip() else None
-    return texts
+def _unknown(field: str, known: Iterable[str]) -> dict[str, str]:
+    near = nearest(field.rpartition(".")[2], known)
+    return {"field": field, "problem": "is no field" + (f"; did you mean {near}?" if near else "")}

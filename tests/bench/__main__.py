@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "gate", "ingest", "windows")
+BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving")
 
 
 def main() -> None:

@@ -42,18 +42,8 @@ from ml_sys.errors import (
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model import contents
 from ml_sys.model.artifact import FORMAT, MANIFEST, SIGNATURE, Artifact, open_artifact, write_artifact
-from ml_sys.model.contents import (
-    GOLDEN,
-    PIPELINE,
-    SCORER,
-    booster_bytes,
-    drift,
-    feature_schema,
-    load_model,
-    model_files,
-    read_holdout,
-    read_settings,
-)
+from ml_sys.model.contents import booster_bytes, load_model, model_files, read_holdout, read_settings
+from ml_sys.model.layout import GOLDEN, PIPELINE, SCORER, drift, feature_schema
 from ml_sys.model.signing import NO_KEYS, Keys, make_keys, read_keys
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry

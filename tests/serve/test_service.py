@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from ml_sys.data.schema import MEASURES
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.listing import score_file
-from ml_sys.model.contents import GOLDEN
+from ml_sys.model.layout import GOLDEN
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.serve.app import create_app

@@ -1,0 +1,120 @@
+"""Compiles a version's plain files into a scorer.
+
+The encoder of the Pipeline imputes a blank number, takes a signed logarithm and scales: all of it monotone.
+So instead of encoding every row, each threshold is moved to where it lies among raw numbers, and each split
+is told where the imputed value would have gone. A row is then compared as it came, with the same outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.model.calibration import Calibrator
+from ml_sys.model.encoding import scaled
+from ml_sys.model.layout import spec_from_plain
+from ml_sys.model.threshold import Tiers
+from ml_sys.scoring.probability import Calibration
+from ml_sys.scoring.scorer import CompiledScorer
+from ml_sys.scoring.trees import NotCompilableError, Trees, read_trees
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_LARGEST = float(np.finfo(np.float32).max)
+_BITS = 32
+
+
+def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledScorer:
+    """Compile the scorer of a version.
+
+    Parameters
+    ----------
+    plain : mapping
+        What its file ``scorer.json`` says.
+    booster : bytes or None
+        Its file ``booster.ubj``; None where it has none.
+
+    Raises
+    ------
+    NotCompilableError
+        If the model is not one of plain trees of XGBoost, or was trained before scorers were compiled.
+    """
+    if booster is None or "encoder" not in plain:
+        raise NotCompilableError(
+            "it was trained by an earlier mlsys" if booster else "its estimator is not XGBoost's"
+        )
+    spec, encoder = spec_from_plain(plain["features"]), plain["encoder"]
+    names = spec.names()
+    codes = {
+        names.index(category): {level: float(code) for code, level in enumerate(levels)}
+        for category, levels in zip(encoder["categories"], encoder["levels"], strict=True)
+    }
+    return CompiledScorer(
+        spec=spec,
+        trees=_over_raw_features(read_trees(booster), encoder, names),
+        codes=codes,
+        other={at: float(len(levels)) for at, levels in codes.items()},
+        rare={
+            category: frozenset(levels)
+            for category, levels in zip(encoder["categories"], encoder["rare"], strict=True)
+        },
+        calibration=Calibration.of(Calibrator.from_plain(plain["calibrator"])),
+        threshold=plain["threshold"],
+        tiers=Tiers(**plain["tiers"]),
+    )
+
+
+def _over_raw_features(trees: Trees, encoder: Mapping[str, Any], names: list[str]) -> Trees:
+    """Return the same trees over raw features in the order of ``names``."""
+    encoded = [*encoder["numbers"], *encoder["categories"]]
+    n_numbers = len(encoder["numbers"])
+    medians, centers, scales = (np.array(encoder[key]) for key in ("medians", "centers", "scales"))
+    nodes = trees.nodes.copy()
+    split = np.flatnonzero(~np.isnan(nodes["threshold"]))
+    stored, threshold = nodes["feature"][split], nodes["threshold"][split]
+    feature = np.where(stored < 0, ~stored, stored)
+    is_number = feature < n_numbers
+    # A blank category counts as the most frequent level, whose code is 0.
+    blank_left = threshold > 0
+    number = feature[is_number]
+    imputed = scaled(medians[number], centers[number], scales[number])
+    blank_left[is_number] = imputed < threshold[is_number]
+    moved = threshold.copy()
+    moved[is_number] = _first_reaching(threshold[is_number], centers[number], scales[number])
+    place = np.array([names.index(name) for name in encoded], dtype=np.int32)[feature]
+    nodes["feature"][split] = np.where(blank_left, place, ~place)
+    nodes["threshold"][split] = moved
+    return replace(trees, nodes=nodes)
+
+
+def _first_reaching(
+    threshold: NDArray[np.float32], centers: NDArray[np.float64], scales: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the least float32 that is encoded to at least the threshold; infinity where none is.
+
+    Found by halving the range of all finite float32, which are ordered like their bits.
+    """
+    low = np.full(threshold.shape, _position(np.float32(-_LARGEST)), dtype=np.int64)
+    high = np.full(threshold.shape, _position(np.float32(_LARGEST)) + 1, dtype=np.int64)
+    for _ in range(_BITS + 1):
+        middle = (low + high) // 2
+        reaches = scaled(_number(middle).astype(np.float64), centers, scales) >= threshold
+        high = np.where((low < high) & reaches, middle, high)
+        low = np.where((low < high) & ~reaches, middle + 1, low)
+    return _number(low)
+
+
+def _position(number: np.float32) -> int:
+    """Return the place of a float32 in their order, 0 for 0."""
+    bits = int(number.view(np.int32))
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+
+
+def _number(position: NDArray[np.int64]) -> NDArray[np.float32]:
+    bits = np.where(position >= 0, position, np.int64(-0x80000000) - position).astype(np.int32)
+    return bits.view(np.float32)

@@ -1,0 +1,92 @@
+"""From a version's verified files to a scorer that may be used, and the proof that it says the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.errors import ArtifactError
+from ml_sys.model.golden import PROBABILITY_TOLERANCE, replay
+from ml_sys.model.layout import BOOSTER, GOLDEN, SCORER, usable_spec
+from ml_sys.scoring.compile import compile_scorer
+from ml_sys.scoring.trees import NotCompilableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import Columns
+    from ml_sys.model.artifact import Artifact
+    from ml_sys.scoring.scorer import CompiledScorer, Scorer
+
+
+def open_scorer(artifact: Artifact) -> Scorer:
+    """Return the scorer of a version, compiled where that can be, with its golden rows replayed.
+
+    Raises
+    ------
+    UnverifiedError
+        If a golden row comes out otherwise than when it was made.
+    SchemaDriftError
+        If the version means features that this code does not produce.
+    """
+    spec = usable_spec(artifact)
+    try:
+        scorer: Scorer = compile_scorer(artifact.json(SCORER), artifact.files.get(BOOSTER))
+    except NotCompilableError:
+        return _of_pipeline(artifact)
+    replay(
+        artifact.json(GOLDEN),
+        spec,
+        lambda columns: scorer.probabilities(scorer.rows(columns)),
+        str(artifact.folder),
+    )
+    return scorer
+
+
+def prove_equal(
+    plain: Mapping[str, Any], booster: bytes | None, columns: Columns, probability: NDArray[np.float64]
+) -> CompiledScorer | None:
+    """Compile a new version's scorer and hold it against what its Pipeline said of the holdout.
+
+    Parameters
+    ----------
+    plain, booster
+        See :func:`ml_sys.scoring.compile.compile_scorer`.
+    columns : dict of str to ndarray of shape (n_rows,)
+        Features of the holdout.
+    probability : ndarray of shape (n_rows,), float64
+        The Pipeline's, of the same rows.
+
+    Returns
+    -------
+    CompiledScorer or None
+        None for a model that no scorer is compiled for.
+
+    Raises
+    ------
+    ArtifactError
+        If a row differs by more than ``PROBABILITY_TOLERANCE``.
+    """
+    try:
+        scorer = compile_scorer(plain, booster)
+    except NotCompilableError:
+        return None
+    apart = np.abs(scorer.probabilities(scorer.rows(columns)) - probability)
+    if not (apart <= PROBABILITY_TOLERANCE).all():
+        worst = int(np.argmax(np.where(np.isnan(apart), np.inf, apart)))
+        raise ArtifactError(
+            f"the compiled scorer differs from the Pipeline by {apart[worst]:.2g} on row {worst} of the "
+            "holdout, so the version was not created",
+            hint="this is a fault of mlsys: please report it with the settings",
+        )
+    return scorer
+
+
+def _of_pipeline(artifact: Artifact) -> Scorer:
+    from ml_sys.model.contents import load_model  # with pandas, scikit-learn and the estimator's library
+    from ml_sys.scoring.pipeline_scorer import PipelineScorer
+
+    return PipelineScorer(load_model(artifact))

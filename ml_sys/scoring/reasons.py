@@ -1,0 +1,116 @@
+"""Why a probability is what it is: the statements about a company that moved its prediction most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from ml_sys.errors import ArtifactError
+from ml_sys.features.phrases import phrase_of
+from ml_sys.scoring.scorer import CompiledScorer
+from ml_sys.scoring.shap_kernel import shap_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.scoring.scorer import Scorer
+
+
+class NoReasonsError(ArtifactError):
+    """Reasons were asked of a model that has no exact ones."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no reasons can be given for this model: its estimator gives no exact reasons",
+            hint="ask without reasons, or serve a version whose estimator is XGBClassifier",
+        )
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A statement about a company, and what it does to its probability.
+
+    Attributes
+    ----------
+    text : str
+        In the words of sales people.
+    direction : {"raises", "lowers"}
+    contribution : float
+        What its features add to the calibrated log-odds, beside what the average training row has; for a
+        calibration that is no line on the log-odds, to those before it.
+    features : tuple of str
+        Those that add anything, the strongest first.
+    """
+
+    text: str
+    direction: Literal["raises", "lowers"]
+    contribution: float
+    features: tuple[str, ...]
+
+
+def reasons(
+    scorer: Scorer, row: NDArray[np.float32], values: Mapping[str, float | str | None], top: int
+) -> list[Reason]:
+    """Return the statements that moved a prediction most, the strongest first.
+
+    The values of Shapley of a statement's features are added up. Its text is about the one that pulls most in
+    the direction of their sum.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        Of the prediction.
+    row : ndarray of shape (1, n_features), float32
+        What ``scorer.row`` gives.
+    values : mapping
+        Value of each feature, categories as texts, None for blanks.
+    top : int
+        How many at most; statements that add nothing are left out.
+
+    Raises
+    ------
+    NoReasonsError
+        If the scorer is not compiled.
+    """
+    if not isinstance(scorer, CompiledScorer):
+        raise NoReasonsError
+    # The slope is 1 unless the calibration is a line on the log-odds.
+    slope = scorer.calibration.slope
+    added = [slope * one for one in shap_values(scorer.trees, row[0]).tolist()]
+    sums = [
+        (statement, sum(added[at] for at, _ in features), features)
+        for statement, features in _statements(scorer.spec).items()
+    ]
+    strongest = sorted((one for one in sums if one[1]), key=lambda one: (-abs(one[1]), one[0]))[:top]
+    return [_reason(contribution, features, added, values) for _, contribution, features in strongest]
+
+
+def _reason(
+    contribution: float,
+    features: tuple[tuple[int, str], ...],
+    added: list[float],
+    values: Mapping[str, float | str | None],
+) -> Reason:
+    raises = contribution > 0
+    _, said = max(features, key=lambda one: added[one[0]] if raises else -added[one[0]])
+    moving = sorted((one for one in features if added[one[0]]), key=lambda one: -abs(added[one[0]]))
+    return Reason(
+        text=phrase_of(said).say(values[said]),
+        direction="raises" if raises else "lowers",
+        contribution=contribution,
+        features=tuple(name for _, name in moving),
+    )
+
+
+@lru_cache(maxsize=8)
+def _statements(spec: FeatureSpec) -> dict[str, tuple[tuple[int, str], ...]]:
+    """Return place and name of the features of each statement."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for at, name in enumerate(spec.names()):
+        found.setdefault(phrase_of(name).statement, []).append((at, name))
+    return {statement: tuple(features) for statement, features in found.items()}

@@ -1,0 +1,135 @@
+"""The compiled scorer: a dictionary of features, one row of float32, trees, a probability.
+
+It decides what the Pipeline decides: what the encoder does to a number is monotone, so each threshold of the
+trees was moved to the raw number at which the encoded one reaches it (:mod:`ml_sys.scoring.compile`). Neither
+pandas nor scikit-learn nor XGBoost is needed for it.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.model.threshold import Tiers
+    from ml_sys.scoring.probability import Calibration
+    from ml_sys.scoring.trees import Trees
+
+
+class Scorer(Protocol):
+    """What gives a version's probabilities: compiled or, where that cannot be, its Pipeline.
+
+    Attributes
+    ----------
+    spec : FeatureSpec
+    threshold : float
+        Probability from which on a company counts as one that will convert.
+    tiers : Tiers
+    """
+
+    @property
+    def spec(self) -> FeatureSpec: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def tiers(self) -> Tiers: ...  # noqa: D102
+
+    def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Return a row of shape (1, n_features) from values in the order of the features, None for blanks."""
+
+    def rows(self, columns: Columns) -> NDArray[np.float32]:
+        """Return rows of shape (n_rows, n_features) from feature columns."""
+
+    def probability(self, row: NDArray[np.float32]) -> float:
+        """Return P(conversion within the horizon) of one row."""
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(conversion within the horizon) of each row."""
+
+    def is_known(self, category: str, level: str) -> bool:
+        """Say whether any training row had this value of a category."""
+
+
+@dataclass(frozen=True)
+class CompiledScorer:
+    """A version's trees and calibration; see :class:`Scorer`.
+
+    Attributes
+    ----------
+    spec : FeatureSpec
+    trees : Trees
+        Over raw features, in the order of ``spec.names()``; categories as codes.
+    codes : dict of int to dict of str to float
+        Code of each level, by the column of the category.
+    other : dict of int to float
+        Code of every other level.
+    rare : dict of str to frozenset of str
+        Levels of the training rows that have no code of their own.
+    calibration, threshold, tiers
+        As in the fitted model.
+    """
+
+    spec: FeatureSpec
+    trees: Trees
+    codes: dict[int, dict[str, float]]
+    other: dict[int, float]
+    rare: dict[str, frozenset[str]]
+    calibration: Calibration
+    threshold: float
+    tiers: Tiers
+
+    def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Return a row of shape (1, n_features) from values in the order of the features, None for blanks.
+
+        Raises
+        ------
+        OverflowError
+            If a number is too large for float32.
+        """
+        plain = list(values)
+        for at, codes in self.codes.items():
+            level = plain[at]
+            plain[at] = math.nan if level is None else codes.get(level, self.other[at])
+        try:
+            packed = struct.pack(f"{len(plain)}f", *plain)
+        except struct.error:
+            packed = struct.pack(f"{len(plain)}f", *(math.nan if one is None else one for one in plain))
+        return np.frombuffer(packed, dtype=np.float32).reshape(1, -1)
+
+    def rows(self, columns: Columns) -> NDArray[np.float32]:
+        """Return rows of shape (n_rows, n_features) from feature columns."""
+        names = self.spec.names()
+        rows = np.empty((len(columns[names[0]]), len(names)), dtype=np.float32)
+        for at, name in enumerate(names):
+            rows[:, at] = self._coded(at, columns[name]) if at in self.codes else columns[name]
+        return rows
+
+    def probability(self, row: NDArray[np.float32]) -> float:
+        """Return P(conversion within the horizon) of one row."""
+        return self.calibration.one(float(self.trees.margins(row)[0]))
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(conversion within the horizon) of each row."""
+        return self.calibration.many(self.trees.margins(rows))
+
+    def is_known(self, category: str, level: str) -> bool:
+        """Say whether any training row had this value of a category."""
+        at = self.spec.names().index(category)
+        return level in self.codes[at] or level in self.rare[category]
+
+    def _coded(self, at: int, column: NDArray[Any]) -> list[float]:
+        codes, other = self.codes[at], self.other[at]
+        known = {
+            level: math.nan if level is None or level != level else codes.get(level, other)
+            for level in set(column.tolist())
+        }
+        return [known[level] for level in column.tolist()]

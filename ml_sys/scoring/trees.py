@@ -1,0 +1,199 @@
+"""XGBoost's trees as one array of nodes, and the walk through them.
+
+The walk gives the bits that XGBoost gives: float32 throughout, trees in their order, the base first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.errors import ArtifactError
+from ml_sys.kernel import kernel
+from ml_sys.scoring import ubjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_NO_CHILD = -1
+# Trees that are walked side by side: what one waits for in memory, another has already.
+GROUP = 8
+# A row whose feature is below the threshold goes to ``left``, else to the node after it; a blank one goes
+# left, or right where ``feature`` is stored as its complement. A leaf is its own left child under a threshold
+# that is no number, so that a walk of any further steps stays there.
+NODE = np.dtype([("left", np.int32), ("feature", np.int32), ("threshold", np.float32), ("value", np.float32)])
+
+
+class NotCompilableError(ArtifactError):
+    """A model is of a kind that no scorer is compiled for; it can be used through its Pipeline."""
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A model of trees.
+
+    Attributes
+    ----------
+    nodes : ndarray of shape (n_nodes,), NODE
+        Tree by tree; the two children of a node are neighbours.
+    cover : ndarray of shape (n_nodes,), float32
+        Sum of hessians of the training rows that came by; exact reasons weigh with it.
+    roots : ndarray of shape (n_groups, GROUP), int32
+        Position of each tree's root; the last group is filled up with trees that add nothing.
+    depths : ndarray of shape (n_groups,), int32
+        Longest way to a leaf in each group.
+    base : float32
+        What every margin begins with.
+    """
+
+    nodes: NDArray[Any]
+    cover: NDArray[np.float32]
+    roots: NDArray[np.int32]
+    depths: NDArray[np.int32]
+    base: np.float32
+
+    def margins(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the margin of each row of shape (n_rows, n_features), float32."""
+        margins = np.empty(len(rows), dtype=np.float32)
+        walk.run(rows, self.nodes, self.roots, self.depths, self.base, margins)
+        return margins
+
+
+def read_trees(booster: bytes) -> Trees:
+    """Read the trees of a model file of XGBoost.
+
+    Raises
+    ------
+    NotCompilableError
+        If the model has more than trees for one binary outcome.
+    ValueError, KeyError
+        If it is no model file.
+    """
+    learner = ubjson.read(booster)["learner"]
+    booster_kind = learner["gradient_booster"]["name"]
+    _need(booster_kind == "gbtree", f"its booster is {booster_kind}")
+    objective = learner["objective"]["name"]
+    _need(objective == "binary:logistic", f"its objective is {objective}")
+    outcome = learner["learner_model_param"]
+    _need(outcome["num_class"] == "0" and outcome["num_target"] == "1", "it has several outcomes")
+    _need("best_iteration" not in learner["attributes"], "it uses a part of its trees alone")
+    trees = learner["gradient_booster"]["model"]["trees"]
+    _need(bool(trees), "it has no tree")
+    _need(not any(np.any(tree["split_type"]) for tree in trees), "it splits by categories")
+    nodes, covers, roots, depths, start = [], [], [], [], 0
+    for tree in trees:
+        part, cover, depth = _nodes(tree, start)
+        nodes.append(part)
+        covers.append(cover)
+        roots.append(start)
+        depths.append(depth)
+        start += len(part)
+    fill = -len(roots) % GROUP
+    nodes.append(np.array([(start, 0, np.nan, 0)], dtype=NODE))
+    covers.append(np.zeros(1, dtype=np.float32))
+    # The two steps that XGBoost takes, each rounded to float32.
+    share = np.float32(str(outcome["base_score"]).strip("[]"))
+    base = -np.log(np.float32(1) / share - np.float32(1))
+    return Trees(
+        np.concatenate(nodes),
+        np.concatenate(covers),
+        np.array(roots + [start] * fill, dtype=np.int32).reshape(-1, GROUP),
+        np.array(depths + [0] * fill, dtype=np.int32).reshape(-1, GROUP).max(axis=1),
+        np.float32(base),
+    )
+
+
+def _nodes(tree: Mapping[str, Any], start: int) -> tuple[NDArray[Any], NDArray[np.float32], int]:
+    """Lay out a tree level by level, children beside each other; return nodes, their cover and the depth."""
+    left, right = (np.asarray(tree[side], dtype=np.int32) for side in ("left_children", "right_children"))
+    level, levels, depth, reached = np.zeros(1, dtype=np.int32), [], -1, 0
+    while level.size:
+        levels.append(level)
+        reached += level.size
+        if reached > left.size:
+            raise ValueError("a node that is reached in two ways")
+        inside = level[left[level] != _NO_CHILD]
+        level = np.stack((left[inside], right[inside]), axis=1).ravel()
+        if level.size and not 0 < level.min() <= level.max() < left.size:
+            raise ValueError("a child that is no node of its tree")
+        depth += 1
+    picked = np.concatenate(levels)
+    position = np.zeros(left.size, dtype=np.int32)
+    position[picked] = start + np.arange(reached)
+    leaf = left[picked] == _NO_CHILD
+    condition = np.asarray(tree["split_conditions"], dtype=np.float32)[picked]
+    feature = np.asarray(tree["split_indices"], dtype=np.int32)[picked]
+    blank_left = np.asarray(tree["default_left"])[picked] != 0
+    nodes = np.zeros(reached, dtype=NODE)
+    nodes["left"] = position[np.where(leaf, picked, left[picked])]
+    nodes["feature"] = np.where(leaf, 0, np.where(blank_left, feature, ~feature))
+    nodes["threshold"] = np.where(leaf, np.nan, condition)
+    nodes["value"] = np.where(leaf, condition, 0)
+    return nodes, np.asarray(tree["sum_hessian"], dtype=np.float32)[picked], depth
+
+
+def _need(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise NotCompilableError(
+            f"no scorer is compiled for this model: {otherwise}",
+            hint="it is used through its Pipeline, which is slower; trees of XGBClassifier are compiled",
+        )
+
+
+def _walk_types(numba: Any) -> Any:
+    def read(dtype: Any, dimensions: int) -> Any:
+        return numba.types.Array(dtype, dimensions, "C", readonly=True)
+
+    nodes, roots, depths = read(numba.from_dtype(NODE), 1), read(numba.int32, 2), read(numba.int32, 1)
+    return numba.void(read(numba.float32, 2), nodes, roots, depths, numba.float32, numba.float32[::1])
+
+
+def _walk_in_numpy(rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, margins: Any) -> None:
+    """Walk all trees of all rows a step at a time, then add up in the order of the trees."""
+    row = np.arange(len(rows))[:, None]
+    at = np.repeat(roots.reshape(1, -1), len(rows), axis=0)
+    left, stored, threshold = nodes["left"], nodes["feature"], nodes["threshold"]
+    for _ in range(int(depths.max())):
+        feature = stored[at]
+        value = rows[row, feature ^ (feature >> 31)]
+        at = left[at] + ((value >= threshold[at]) | (np.isnan(value) & (feature < 0)))
+    steps = np.concatenate((np.full((len(rows), 1), base, dtype=np.float32), nodes["value"][at]), axis=1)
+    margins[:] = np.add.accumulate(steps, axis=1, dtype=np.float32)[:, -1]
+
+
+@kernel(_walk_types, meanwhile=_walk_in_numpy)
+def walk(rows, nodes, roots, depths, base, margins):  # type: ignore[no-untyped-def]  # the types above
+    """Write the margin of each row.
+
+    Without a branch on what a row holds, and with several trees side by side, the processor seldom waits. No
+    position is negative; saying so to the compiler spares it a test of each.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features), float32
+        NaN where blank.
+    nodes, roots, depths, base
+        As in `Trees`.
+    margins : ndarray of shape (n_rows,), float32
+        Written.
+    """
+    at = np.empty(GROUP, dtype=np.uint64)
+    for row in range(rows.shape[0]):
+        total = base
+        for group in range(roots.shape[0]):
+            for tree in range(GROUP):
+                at[tree] = roots[group, tree]
+            for _ in range(depths[group]):
+                for tree in range(GROUP):
+                    node = nodes[at[tree]]
+                    feature = node["feature"]
+                    value = rows[row, np.uint64(feature ^ (feature >> 31))]
+                    goes_right = (value >= node["threshold"]) | ((value != value) & (feature < 0))
+                    at[tree] = np.uint64(node["left"] + goes_right)
+            for tree in range(GROUP):
+                total += nodes[at[tree]]["value"]
+        margins[row] = total

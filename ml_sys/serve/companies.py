@@ -1,0 +1,123 @@
+"""Companies of the current snapshot, by id: what was known of one at the end of its usage."""
+
+from __future__ import annotations
+
+import math
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.data.schema import ACTIONS
+from ml_sys.features.compute import FeatureInputs, feature_columns
+from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.windows import UsageLog
+from ml_sys.serve.inputs import by_company
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.data.snapshot import Tables
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.serve.inputs import Values
+
+
+@dataclass(frozen=True)
+class Found:
+    """A prospect of the snapshot.
+
+    Attributes
+    ----------
+    snapshot : str
+    cutoff : str
+        Day, ISO 8601.
+    values : list
+        Its features, None for blanks.
+    """
+
+    snapshot: str
+    cutoff: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Why there is no such prospect."""
+
+    reason: str
+
+
+class Companies:
+    """The snapshot that was ingested last, in memory from the first question on: 36 bytes a usage row.
+
+    Parameters
+    ----------
+    artifacts_dir : Path
+    """
+
+    def __init__(self, artifacts_dir: Path) -> None:
+        self._artifacts_dir = artifacts_dir
+        self._lock = threading.Lock()
+        self._tables: Tables | None = None
+
+    def find(self, company: str, spec: FeatureSpec) -> Found | Absent:
+        """Compute the features of a prospect at the end of the snapshot's usage, as ``mlsys score`` does.
+
+        Raises
+        ------
+        SnapshotError
+            If there is no snapshot, or it does not verify.
+        """
+        tables = self._current()
+        ids = tables.companies["id"]
+        at = bisect_left(range(len(ids)), company, key=lambda place: ids[place].as_py())
+        if at == len(ids) or ids[at].as_py() != company:
+            return Absent("The current snapshot holds no company of this id.")
+        if not tables.usage_stamp.size:
+            return Absent("The current snapshot holds no usage.")
+        lag = spec.period_days if spec.stamp == "start" else 0
+        cutoff = int(tables.usage_stamp.max()) + lag
+        if tables.closed[at] < cutoff:
+            return Absent("The company is a customer already.")
+        inputs = FeatureInputs(_usage(tables, at, spec), _firmographics(tables, at))
+        columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
+        return Found(tables.id, str(np.datetime64(cutoff, "D")), by_company(columns, spec.names())[0])
+
+    def _current(self) -> Tables:
+        from ml_sys.data import snapshot  # with pyarrow, which only this endpoint needs
+
+        path = snapshot.latest_path(self._artifacts_dir)
+        with self._lock:
+            if self._tables is None or self._tables.id != path.name:
+                self._tables = snapshot.load_tables(path)
+            return self._tables
+
+
+def _usage(tables: Tables, at: int, spec: FeatureSpec) -> UsageLog:
+    low, high = np.searchsorted(tables.usage_company, [at, at + 1])
+    return UsageLog.from_rows(
+        np.zeros(high - low, dtype=np.int32),
+        tables.usage_stamp[low:high],
+        tables.usage_values[low:high],
+        n_companies=1,
+        n_actions=len(ACTIONS),
+        period_days=spec.period_days,
+        stamp=spec.stamp,
+    )
+
+
+def _firmographics(tables: Tables, at: int) -> Firmographics:
+    rank, employee_range, industry = (
+        tables.companies[name][at].as_py() for name in ("alexa_rank", "employee_range", "industry")
+    )
+    return Firmographics(
+        np.array([math.nan if rank is None else rank]), _text(employee_range), _text(industry)
+    )
+
+
+def _text(value: str | None) -> Any:
+    texts = np.empty(1, dtype=object)
+    texts[0] = value
+    return texts

@@ -1,0 +1,176 @@
+"""What Prometheus scrapes; exact across workers, which count in files that they share.
+
+Import this module only after :func:`share` where several workers are to be counted together: the client
+library decides when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.serve.served import Served
+
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_PROBABILITIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def share(folder: Path | None) -> None:
+    """Say where the workers of this service count; None for one worker, which counts in memory."""
+    if folder is None:
+        os.environ.pop(_SHARED, None)
+    else:
+        os.environ[_SHARED] = str(folder)
+        _forget_the_dead(folder)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        # Each worker's values are files of its own in the shared folder; then a scrape adds them up.
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "mlsys_requests_total", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "mlsys_request_seconds",
+            "Seconds from the head of a request to the end of its response.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._refused = Counter(
+            "mlsys_refused_total", "Requests refused before the application.", ("status",), registry=registry
+        )
+        self._tiers = Counter(
+            "mlsys_predictions_total", "Predictions given.", ("model_version", "tier"), registry=registry
+        )
+        self._probability = Histogram(
+            "mlsys_prediction_probability",
+            "Probabilities given.",
+            ("model_version",),
+            buckets=_PROBABILITIES,
+            registry=registry,
+        )
+        self._workers = Gauge(
+            "mlsys_model_workers",
+            "Workers that serve a version.",
+            ("model_version",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._age = Gauge(
+            "mlsys_model_age_seconds",
+            "Seconds since the served version was trained; the oldest of the workers.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._reloads = Counter(
+            "mlsys_model_reloads_total",
+            "Versions taken into service, or not.",
+            ("result",),
+            registry=registry,
+        )
+        self._stale = Gauge(
+            "mlsys_model_reload_failing",
+            "Workers whose latest reload failed: they go on with the version before.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._waiting = Gauge(
+            "mlsys_prediction_log_waiting",
+            "Predictions that wait to be kept.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._log_failing = Gauge(
+            "mlsys_prediction_log_failing",
+            "Workers whose prediction log cannot be written.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._version: str | None = None
+        self._refused_before: dict[int, int] = {}
+        self._stale.set(0)
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def predicted(self, version: str, tier: str, probability: float) -> None:
+        """Count a prediction."""
+        self._tiers.labels(version, tier).inc()
+        self._probability.labels(version).observe(probability)
+
+    def serving(self, served: Served) -> None:
+        """Note the version that answers from now on."""
+        if self._version is not None:
+            self._workers.labels(self._version).set(0)
+        self._version = served.version
+        self._workers.labels(served.version).set(1)
+        self._reloads.labels("ok").inc()
+        self._stale.set(0)
+
+    def reload_failed(self) -> None:
+        """Raise the alarm: another version is in production and cannot be used."""
+        self._reloads.labels("failed").inc()
+        self._stale.set(1)
+
+    def settled(self) -> None:
+        """Take the alarm back: the version in production is the one that is served."""
+        self._stale.set(0)
+
+    def tick(self, served: Served | None, refused: dict[int, int], waiting: int, log_problem: str) -> None:
+        """Bring up to date what changes by itself.
+
+        Parameters
+        ----------
+        served : Served or None
+        refused : dict of int to int
+            Requests refused before the application, by status, since the process began.
+        waiting : int
+            Predictions that wait to be kept.
+        log_problem : str
+            Why they cannot be kept; empty where they can.
+        """
+        if served is not None:
+            self._age.set(time.time() - served.trained_at)
+        for status, n in refused.items():
+            more = n - self._refused_before.get(status, 0)
+            if more:
+                self._refused.labels(status).inc(more)
+                self._refused_before[status] = n
+        self._waiting.set(waiting)
+        self._log_failing.set(1 if log_problem else 0)
+
+    def text(self) -> bytes:
+        """Return what Prometheus reads, of all workers."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        if _SHARED not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return generate_latest(together)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Leave dead workers out of what is said of living ones; what they counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
+        except OSError:  # it lives, and belongs to somebody else
+            continue

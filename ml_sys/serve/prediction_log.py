@@ -1,0 +1,255 @@
+"""Keeps every prediction that the service gives: offered by the event loop, written by a thread in batches.
+
+What `PredictionLog.offer` has accepted is written, in order, or counted as lost by `PredictionLog.close`.
+A sink that fails is tried again for as long as that takes, and at most ``capacity`` predictions wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ml_sys.errors import MlsysError, ResolveError
+from ml_sys.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SQLITE, NONE = "sqlite", "none"
+BATCH_ROWS = 2000
+PAUSE_SECONDS = 0.2  # a batch costs a wait for the disk, whatever its size
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 5.0
+_log = logging.getLogger(__name__)
+
+
+class Logged(NamedTuple):
+    """One prediction.
+
+    Parameters
+    ----------
+    at : float
+        When it was given, in seconds since 1970-01-01.
+    version : str
+        The version that gave it.
+    company : str or None
+        The company's id, if the caller named one.
+    row : bytes
+        The float32 row that the model saw. A sink stores its digest and not the row.
+    probability : float
+    """
+
+    at: float
+    version: str
+    company: str | None
+    row: bytes
+    probability: float
+
+
+class Sink(Protocol):
+    """Where predictions are kept; ``serve.prediction_log`` names a class, which is made with a path.
+
+    Its methods are called by one thread at a time, which need not be the one that made it.
+    """
+
+    def write(self, predictions: Sequence[Logged]) -> None:
+        """Keep the predictions, all or none: they are durable when it returns.
+
+        Whatever it raises counts as a failure, and the same predictions come again. The first line of the
+        error's text goes to the service's log, so it must name no company.
+        """
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def make_sink(name: str, path: Path) -> Sink | None:
+    """Return the sink that ``serve.prediction_log`` names, or None for ``"none"``.
+
+    Parameters
+    ----------
+    name : str
+        ``sqlite``, ``none`` or ``package.module:Class``.
+    path : Path
+        Given to the class.
+
+    Raises
+    ------
+    ResolveError
+        If the class cannot be found or made, or is no sink.
+    StorageError
+        If the file cannot be used.
+    """
+    if name == NONE:
+        return None
+    if name == SQLITE:
+        from ml_sys.serve.sqlite_sink import SqliteSink  # another sink needs no SQLite
+
+        return SqliteSink(path)
+    return _own_sink(name, path)
+
+
+class PredictionLog:
+    """A bounded queue of predictions, and the thread that writes what waits in it.
+
+    Parameters
+    ----------
+    sink : Sink
+    capacity : int
+        Predictions that may wait, those being written included.
+
+    Attributes
+    ----------
+    problem : str
+        Why the last write failed; empty when it did not.
+    """
+
+    def __init__(self, sink: Sink, capacity: int) -> None:
+        self.problem = ""
+        self._sink = sink
+        self._capacity = capacity
+        self._many = min(BATCH_ROWS, capacity // 2)
+        self._queue: deque[Logged] = deque()
+        self._lock = threading.Lock()  # the writer never takes it, so that offering never waits for a write
+        self._accepted = 0  # changed only under the lock
+        self._written = 0  # changed only by the writer
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._give_up_at = math.inf
+        self._writer = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """Predictions accepted and not written yet."""
+        return self._accepted - self._written
+
+    @property
+    def written(self) -> int:
+        """Predictions that are durable."""
+        return self._written
+
+    def start(self) -> None:
+        """Start the writer; once, and in the process that is to write."""
+        self._writer.start()
+
+    def offer(self, predictions: Sequence[Logged]) -> bool:
+        """Take predictions, all or none; does not wait for any disk and may be called from any thread.
+
+        Returns
+        -------
+        bool
+            False if they do not fit beside those that wait, or the log is closed.
+        """
+        with self._lock:
+            waiting = self._accepted - self._written + len(predictions)
+            if waiting > self._capacity:
+                return False
+            self._queue.extend(predictions)
+            self._accepted += len(predictions)
+        if waiting >= self._many and not self._wake.is_set():
+            self._wake.set()
+        return True
+
+    def close(self, timeout: float) -> int:
+        """Accept nothing more, write what waits and close the sink.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds after which it gives up.
+
+        Returns
+        -------
+        int
+            Predictions that could not be written.
+        """
+        with self._lock:
+            if not self._closing.is_set():
+                self._capacity = -1  # nothing fits any more
+                self._give_up_at = time.monotonic() + timeout
+                self._closing.set()
+        self._wake.set()
+        if self._writer.ident is None:
+            self._writer.start()
+        self._writer.join(timeout)
+        lost = self.waiting
+        if lost:
+            _log.error("%d predictions could not be kept: %s", lost, self.problem or "no time was left")
+        return lost
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            self._wake.wait(PAUSE_SECONDS)
+            self._wake.clear()
+            is_last = self._closing.is_set()  # seen before the queue is emptied: nothing comes after it
+            while self._queue:
+                size = min(len(self._queue), BATCH_ROWS)
+                if not self._write([self._queue.popleft() for _ in range(size)]):
+                    break
+        try:
+            self._sink.close()
+        except Exception as error:  # whatever a sink raises; all that it was given is durable
+            _log.warning("the prediction log did not close: %s", _reason(error))
+
+    def _write(self, batch: list[Logged]) -> bool:
+        """Write a batch, however often that takes; False if the time to close is over."""
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                self._sink.write(batch)
+            except Exception as error:  # whatever a sink raises
+                self._note_failure(_reason(error))
+            else:
+                self._written += len(batch)
+                self._note_success()
+                return True
+            if self._closing.is_set():
+                left = self._give_up_at - time.monotonic()
+                if left <= 0:
+                    return False
+                time.sleep(min(delay, left))
+            elif self._closing.wait(delay):
+                delay = FIRST_RETRY_SECONDS
+                continue
+            delay = min(2 * delay, LAST_RETRY_SECONDS)
+
+    def _note_failure(self, reason: str) -> None:
+        if not self.problem:
+            _log.error("predictions cannot be kept, trying again: %s", reason)
+        self.problem = reason
+
+    def _note_success(self) -> None:
+        if self.problem:
+            _log.info("predictions are kept again; none was lost")
+        self.problem = ""
+
+
+def _own_sink(name: str, path: Path) -> Sink:
+    made = resolve(name)
+    try:
+        sink: Any = made(path)
+    except MlsysError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise ResolveError(
+            f"{name}: {type(error).__name__}: {error}", hint="a sink is made with the path of its file"
+        ) from error
+    for method in ("write", "close"):
+        if not callable(getattr(sink, method, None)):
+            raise ResolveError(
+                f"{name}: has no method {method}", hint="a sink has write(predictions) and close()"
+            )
+    own: Sink = sink
+    return own
+
+
+def _reason(error: Exception) -> str:
+    """Say on one line what failed; later lines of a database's message may quote the row."""
+    if isinstance(error, MlsysError):
+        return error.message
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,0 +1,143 @@
+"""Problem documents (RFC 9457): every error that the service answers with has this one form.
+
+A document says what is wrong and carries the request's id. It never holds a path of this machine, a stack
+trace or a key, so callers write the texts themselves and never pass on an exception's.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from starlette.types import Send
+
+    Headers = Iterable[tuple[bytes, bytes]]
+
+MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER = b"x-request-id"
+# What an answer may decide for itself: the documentation page needs scripts, other pages may be kept.
+OVERRIDABLE_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+_END_OF_HEAD = b"\r\n\r\n"
+_END_OF_DOCUMENT = b'"}'
+_as_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def document(
+    status: int,
+    title: str,
+    *,
+    detail: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+    request_id: str = "",
+) -> bytes:
+    """Return a problem document as JSON; what is empty is left out."""
+    content: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if detail:
+        content["detail"] = detail
+    if errors:
+        content["errors"] = list(errors)
+    if request_id:
+        content["request_id"] = request_id
+    return _as_json(content).encode()
+
+
+def problem(
+    status: int,
+    title: str,
+    *,
+    detail: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+    request_id: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem document as a response, for handlers.
+
+    Parameters
+    ----------
+    status : int
+    title : str
+        What kind of problem this is, the same for every request that has it.
+    detail : str, optional
+        What is special about this one.
+    errors : sequence of mapping, optional
+        One for each field in error.
+    request_id : str, optional
+    headers : mapping, optional
+        More headers, e.g. ``Retry-After``.
+    """
+    content = document(status, title, detail=detail, errors=errors, request_id=request_id)
+    return Response(content, status, headers, MEDIA_TYPE)
+
+
+async def send_problem(
+    send: Send,
+    status: int,
+    title: str,
+    *,
+    detail: str = "",
+    request_id: str = "",
+    headers: Headers = (),
+    finish: bool = True,
+) -> None:
+    """Send a problem document as ASGI messages.
+
+    Parameters
+    ----------
+    send : callable
+    status, title, detail, request_id
+        As in :func:`problem`.
+    headers : iterable of pairs of bytes, optional
+    finish : bool
+        False leaves the response open although its body is complete, so that the server goes on reading.
+    """
+    body = document(status, title, detail=detail, request_id=request_id)
+    start = {"type": "http.response.start", "status": status, "headers": [*_entity(body), *headers]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": not finish})
+
+
+def raw_problem(
+    status: int,
+    title: str,
+    *,
+    request_id: str,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    close: bool = True,
+    with_body: bool = True,
+) -> bytes:
+    """Return a whole HTTP/1.1 response, for what is refused before the application is asked."""
+    head, body = _template(status, title, len(request_id), headers, close)
+    given = request_id.encode("ascii")
+    shown = (body, given, _END_OF_DOCUMENT) if with_body else ()
+    return b"".join((head, given, _END_OF_HEAD, *shown))
+
+
+@lru_cache(maxsize=1024)  # under overload each response costs as little as it can
+def _template(
+    status: int, title: str, id_length: int, headers: tuple[tuple[bytes, bytes], ...], close: bool
+) -> tuple[bytes, bytes]:
+    """Return a response's head and its document, both up to the request's id, which comes last."""
+    whole = document(status, title, request_id="x" * id_length)
+    every = [*_entity(whole), *FIXED_HEADERS, *OVERRIDABLE_HEADERS, *headers]
+    if close:
+        every.append((b"connection", b"close"))
+    lines = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode())]
+    lines += [b"%b: %b" % header for header in every]
+    head = b"\r\n".join([*lines, REQUEST_ID_HEADER + b": "])
+    return head, whole[: -id_length - len(_END_OF_DOCUMENT)]
+
+
+def _entity(body: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]

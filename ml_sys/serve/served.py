@@ -1,0 +1,180 @@
+"""The version that a process serves: loaded, verified, never changed; a new one takes its place as a whole."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.model.golden import replay
+from ml_sys.model.layout import CARD, GOLDEN, METRICS
+from ml_sys.registry.loading import scorer_of
+from ml_sys.scoring.reasons import reasons
+from ml_sys.scoring.scorer import CompiledScorer
+from ml_sys.serve.contract import Contract
+from ml_sys.serve.inputs import values_of, values_of_many
+from ml_sys.serve.prediction_log import Logged
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import BaseModel
+
+    from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
+    from ml_sys.serve.inputs import Values
+
+_SHOWN_NAMES = 5
+_SHOWN_TEXT = 80
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that answers.
+
+    Attributes
+    ----------
+    version : str
+    seal : str
+        Of its files; two versions of one name are told apart by it.
+    scorer : Scorer
+    contract : Contract
+        Its requests.
+    golden : dict
+        Its golden rows.
+    facts : dict
+        What ``/model`` says of it.
+    trained_at : float
+        Seconds since 1970-01-01.
+    """
+
+    version: str
+    seal: str
+    scorer: Scorer
+    contract: Contract
+    golden: Mapping[str, Any]
+    facts: dict[str, Any]
+    trained_at: float
+
+    def check(self) -> None:
+        """Replay the golden rows.
+
+        Raises
+        ------
+        ArtifactError
+            If the model does not say what it said when it was made.
+        """
+        scorer = self.scorer
+        replay(
+            self.golden,
+            scorer.spec,
+            lambda columns: scorer.probabilities(scorer.rows(columns)),
+            f"version {self.version}",
+        )
+
+    def predict(self, request: BaseModel, n_reasons: int = 0) -> tuple[dict[str, Any], Logged]:
+        """Predict for one company, and say what is to be logged of it.
+
+        Raises
+        ------
+        NoReasonsError
+            If reasons are asked of a model that has none.
+        """
+        return self._predicted(request, values_of(request, self.scorer.spec), n_reasons)
+
+    def predict_many(
+        self, requests: Sequence[BaseModel], n_reasons: int = 0
+    ) -> list[tuple[dict[str, Any], Logged]]:
+        """Predict for each company, as :meth:`predict` does."""
+        every = values_of_many(requests, self.scorer.spec)
+        return [
+            self._predicted(request, values, n_reasons)
+            for request, values in zip(requests, every, strict=True)
+        ]
+
+    def say(self, values: Values, company: str | None, n_reasons: int = 0) -> tuple[dict[str, Any], Logged]:
+        """Predict from the values of the features, in their order."""
+        scorer = self.scorer
+        row = scorer.row(values)
+        probability = scorer.probability(row)
+        prediction: dict[str, Any] = {
+            "conversion_probability": probability,
+            "will_convert": probability >= scorer.threshold,
+            "tier": scorer.tiers.name(probability),
+            "threshold": scorer.threshold,
+            "model_version": self.version,
+            "warnings": self._warnings(values),
+        }
+        if n_reasons:
+            prediction["reasons"] = self._reasons(row, values, n_reasons)
+        return prediction, Logged(time.time(), self.version, company, row.tobytes(), probability)
+
+    def _predicted(self, request: BaseModel, values: Values, n_reasons: int) -> tuple[dict[str, Any], Logged]:
+        return self.say(values, request.__dict__["id"], n_reasons)
+
+    def _warnings(self, values: Values) -> list[str]:
+        warnings = []
+        for at, category in self.contract.categories:
+            level = values[at]
+            if isinstance(level, str) and not self.scorer.is_known(category, level):
+                shown = level if len(level) <= _SHOWN_TEXT else level[:_SHOWN_TEXT] + "…"
+                warnings.append(f"{category}: no training row had {shown!r}; it counts as other")
+        if None in values:
+            names = self.contract.names
+            missing = [name for name, value in zip(names, values, strict=True) if value is None]
+            shown = ", ".join(missing[:_SHOWN_NAMES]) + ("…" if len(missing) > _SHOWN_NAMES else "")
+            are = counted(len(missing), "feature is", "features are")
+            warnings.append(f"{are} missing, and taken as typical: {shown}")
+        return warnings
+
+    def _reasons(self, row: Any, values: Values, top: int) -> list[dict[str, Any]]:
+        named = dict(zip(self.contract.names, values, strict=True))
+        return [
+            {"text": one.text, "direction": one.direction, "contribution": one.contribution}
+            for one in reasons(self.scorer, row, named, top)
+        ]
+
+
+def load_served(registry: Registry, version: str, known: Served | None = None) -> Served:
+    """Load and verify a version.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    known : Served, optional
+        One whose contract is used again where the features are the same.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such version, or it may not be used.
+    """
+    artifact = registry.open(version)
+    scorer = scorer_of(registry, artifact)
+    same = known if known is not None and known.scorer.spec == scorer.spec else None
+    manifest, entry = artifact.manifest, artifact.manifest["entry"]
+    facts = {
+        "model_version": version,
+        "created_at": entry["created_at"],
+        "message": entry["message"],
+        "snapshot": entry["snapshot"],
+        "data_through": entry["data_through"],
+        "horizon_days": manifest["horizon_days"],
+        "threshold": scorer.threshold,
+        "compiled": isinstance(scorer, CompiledScorer),
+        "features": scorer.spec.groups(),
+        "metrics": artifact.json(METRICS),
+        "card": artifact.text(CARD),
+    }
+    return Served(
+        version=version,
+        seal=artifact.seal,
+        scorer=scorer,
+        contract=Contract.of(scorer.spec) if same is None else same.contract,
+        golden=artifact.json(GOLDEN),
+        facts=facts,
+        trained_at=datetime.fromisoformat(entry["created_at"]).timestamp(),
+    )

@@ -1,0 +1,331 @@
+"""Reasons of a prediction: XGBoost's own SHAP values, added up by statement and put into words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from itertools import combinations
+from math import comb
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from imblearn.pipeline import Pipeline
+
+from ml_sys.errors import ArtifactError
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.model.calibration import Calibrator
+from ml_sys.model.encoder import FrameEncoder
+from ml_sys.model.threshold import Tiers
+from ml_sys.model.train import FittedModel
+from ml_sys.scoring.compile import compile_scorer
+from ml_sys.scoring.pipeline_scorer import PipelineScorer
+from ml_sys.scoring.reasons import NoReasonsError, Reason, reasons
+from ml_sys.scoring.shap_kernel import contribute, shap_values
+from ml_sys.scoring.trees import GROUP, NODE, Trees
+
+WIDE = FeatureSpec((7, 28), firmographic_missingness=True)
+# So few that trees ask for the same feature again and again.
+NARROW = FeatureSpec((7,), off=("windows", "users", "trend", "intensity", "totals", "breadth", "recency"))
+INDUSTRIES = ["software", "retail", "finance", "beekeeping", None]
+RANGES = ["1", "2_to_5", "11_to_25", None]
+SIGMOID = Calibrator("sigmoid", slope=1.7, intercept=-0.4)
+
+
+def random_frame(spec, n_rows, seed, *, wild=False):
+    """Rows with blanks; wild ones with levels and numbers that no other row has."""
+    rng = np.random.default_rng(seed)
+    frame = {}
+    for name in spec.names():
+        if name in spec.categories():
+            levels = INDUSTRIES if name == "industry" else RANGES
+            column = rng.choice(np.array(levels, dtype=object), n_rows)
+            frame[name] = np.where(rng.random(n_rows) < 0.2 * wild, "never seen", column)
+        else:
+            column = np.round(rng.gamma(0.5, 6.0, n_rows), 1).astype(np.float32)
+            column[rng.random(n_rows) < 0.15] = np.nan
+            odd = rng.random(n_rows) < 0.2 * wild
+            column[odd] = rng.choice(np.float32([-3.4e38, -1, 0, 1e-30, 1e12, 3.4e38]), odd.sum())
+            frame[name] = column
+    return pd.DataFrame(frame)
+
+
+def fitted(spec, seed=0, calibrator=SIGMOID, **params):
+    """A small fit: its encoder, its estimator and the scorer compiled of both."""
+    frame = random_frame(spec, 600, seed)
+    categories = spec.categories()
+    encoder = FrameEncoder([name for name in spec.names() if name not in categories], categories, 0.01)
+    encoded = encoder.fit_transform(frame)
+    rng = np.random.default_rng(seed)
+    pull = encoded[:, rng.integers(encoded.shape[1], size=5)].sum(axis=1)
+    label = (pull + rng.normal(0, 1, len(frame)) > np.median(pull)).astype(int)
+    settings = {
+        "n_estimators": 11,
+        "max_depth": 4,
+        "learning_rate": 0.3,
+        "n_jobs": 1,
+        "random_state": seed,
+        **params,
+    }
+    model = xgb.XGBClassifier(**settings).fit(encoded, label)
+    plain = {
+        "features": asdict(spec),
+        "encoder": encoder.plain(),
+        "calibrator": asdict(calibrator),
+        "threshold": 0.5,
+        "tiers": asdict(Tiers(0.5, 0.2)),
+    }
+    scorer = compile_scorer(plain, bytes(model.get_booster().save_raw("ubj")))
+    return SimpleNamespace(encoder=encoder, model=model, scorer=scorer)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return fitted(WIDE)
+
+
+def by_xgboost(fit, frame):
+    """XGBoost's contributions of encoded rows, in the order of the scorer's features, the base last."""
+    names = [*fit.encoder.numbers, *fit.encoder.categories]
+    data = xgb.DMatrix(fit.encoder.transform(frame))
+    found = fit.model.get_booster().predict(data, pred_contribs=True)
+    return found[:, [*(names.index(name) for name in fit.scorer.spec.names()), -1]]
+
+
+def by_ours(scorer, frame):
+    return np.array([shap_values(scorer.trees, row) for row in scorer.rows(columns_of(frame))])
+
+
+def columns_of(frame):
+    return {name: frame[name].to_numpy() for name in frame}
+
+
+def by_definition(trees, row):
+    """Shapley's values, every set of known features taken in turn."""
+
+    def expected(at, known):
+        node = trees.nodes[at]
+        left = int(node["left"])
+        if left == at:
+            return float(node["value"])
+        feature = int(node["feature"])
+        blank_right, feature = feature < 0, ~feature if feature < 0 else feature
+        if feature in known:
+            value = row[feature]
+            return expected(
+                left + bool(blank_right if np.isnan(value) else value >= node["threshold"]), known
+            )
+        shares = trees.cover[left : left + 2].astype(float) / float(trees.cover[at])
+        return sum(share * expected(left + side, known) for side, share in enumerate(shares))
+
+    n = row.size
+    roots = [root for root in trees.roots.ravel().tolist() if root < trees.nodes.size - 1]
+    worth = {
+        frozenset(known): sum(expected(root, known) for root in roots)
+        for size in range(n + 1)
+        for known in combinations(range(n), size)
+    }
+    return [
+        sum(
+            (worth[known | {feature}] - worth[known]) / (n * comb(n - 1, len(known)))
+            for known in worth
+            if feature not in known
+        )
+        for feature in range(n)
+    ] + [worth[frozenset()] + float(trees.base)]
+
+
+def values_of(row, names):
+    return {
+        name: None if value is None or value != value else value
+        for name, value in zip(names, row, strict=True)
+    }
+
+
+def stumps(*splits):
+    """Trees of one split at 0.5 each: feature, leaves below and above, cover of both."""
+    nodes, cover = [], []
+    for feature, low, high, low_cover, high_cover in splits:
+        at = len(nodes)
+        nodes += [(at + 1, feature, 0.5, 0), (at + 1, 0, np.nan, low), (at + 2, 0, np.nan, high)]
+        cover += [low_cover + high_cover, low_cover, high_cover]
+    filler = len(nodes)
+    nodes.append((filler, 0, np.nan, 0))
+    roots = [3 * tree for tree in range(len(splits))] + [filler] * (-len(splits) % GROUP)
+    roots = np.array(roots, dtype=np.int32).reshape(-1, GROUP)
+    return Trees(
+        np.array(nodes, dtype=NODE),
+        np.array([*cover, 0], dtype=np.float32),
+        roots,
+        np.ones(len(roots), dtype=np.int32),
+        np.float32(-1),
+    )
+
+
+def explained(scorer, trees, top=20, **values):
+    """Reasons of a row of ones, but for the values given, under trees by hand: (name, low, high[, cover])."""
+    names = scorer.spec.names()
+    given_trees = stumps(*((names.index(name), low, high, 1, 1) for name, low, high in trees))
+    named = {name: "software" if name in scorer.spec.categories() else 1.0 for name in names} | values
+    return reasons(
+        replace(scorer, trees=given_trees), scorer.row([named[name] for name in names]), named, top
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "params"),
+    [
+        (WIDE, {}),
+        (WIDE, {"n_estimators": 1, "max_depth": 1}),
+        (WIDE, {"n_estimators": 16, "max_depth": 7, "min_child_weight": 0, "reg_lambda": 0}),
+        (WIDE, {"subsample": 0.5, "colsample_bytree": 0.2, "scale_pos_weight": 9, "base_score": 0.02}),
+        (NARROW, {"max_depth": 9, "min_child_weight": 0}),
+        (NARROW, {"max_depth": 0, "max_leaves": 40, "grow_policy": "lossguide", "max_bin": 512}),
+    ],
+)
+def test_contributions_are_those_of_xgboost(spec, params):
+    fit = fitted(spec, seed=len(params), **params)
+    frame = random_frame(spec, 60, seed=99, wild=True)
+    np.testing.assert_allclose(by_ours(fit.scorer, frame), by_xgboost(fit, frame), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("max_depth", [2, 3, 5, 6])
+def test_contributions_are_exact(max_depth):
+    scorer = fitted(NARROW, n_estimators=3, max_depth=max_depth, min_child_weight=0).scorer
+    for row in scorer.rows(columns_of(random_frame(NARROW, 3, seed=4, wild=True))):
+        np.testing.assert_allclose(
+            shap_values(scorer.trees, row), by_definition(scorer.trees, row), atol=1e-12, rtol=0
+        )
+
+
+ROWS = arrays(np.float32, len(WIDE.names()), elements=st.floats(width=32, allow_infinity=False))
+
+
+@given(ROWS)
+def test_contributions_of_any_row_are_finite_and_add_up_to_the_margin(usual, row):
+    values = shap_values(usual.scorer.trees, row)
+    assert np.isfinite(values).all()
+    assert values.sum() == pytest.approx(float(usual.scorer.trees.margins(row[None])[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("n_trees", [1, GROUP - 1, GROUP, GROUP + 1])
+def test_a_stump_adds_its_leaf_less_its_mean_however_the_last_group_is_filled(n_trees):
+    values = shap_values(stumps(*[(1, -2.0, 4.0, 3, 1)] * n_trees), np.array([9, 1, 9], dtype=np.float32))
+    mean = (-2 * 3 + 4) / 4
+    np.testing.assert_allclose(values, [0, n_trees * (4 - mean), 0, -1 + n_trees * mean], atol=1e-12)
+
+
+@pytest.mark.parametrize("cover", [(0, 5), (5, 0), (0, 0)])
+def test_leaves_that_no_training_row_reached_leave_contributions_finite(cover):
+    values = shap_values(stumps((0, -2.0, 4.0, *cover)), np.zeros(1, dtype=np.float32))
+    assert np.isfinite(values).all()
+    assert values.sum() == pytest.approx(-3)
+
+
+def test_contributions_are_the_same_until_the_loop_is_compiled(usual, monkeypatch):
+    frame = random_frame(WIDE, 2, seed=5)
+    compiled = by_ours(usual.scorer, frame)
+    monkeypatch.setattr(contribute, "run", contribute.meanwhile)
+    np.testing.assert_allclose(by_ours(usual.scorer, frame), compiled, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("calibrator", "slope"),
+    [
+        (SIGMOID, 1.7),
+        (Calibrator("none"), 1),
+        (Calibrator("isotonic", knots=(0.1, 0.9), values=(0.0, 1.0)), 1),
+    ],
+)
+def test_all_reasons_together_are_what_moved_the_log_odds(calibrator, slope):
+    scorer = fitted(WIDE, calibrator=calibrator).scorer
+    frame = random_frame(WIDE, 20, seed=7, wild=True)
+    rows = scorer.rows(columns_of(frame))
+    for row, raw in zip(rows, frame.to_numpy(dtype=object), strict=True):
+        margin, base = float(scorer.trees.margins(row[None])[0]), shap_values(scorer.trees, row)[-1]
+        found = reasons(scorer, row[None], values_of(raw, WIDE.names()), 1000)
+        assert sum(one.contribution for one in found) == pytest.approx(slope * (margin - base), abs=1e-4)
+
+
+def test_reasons_come_strongest_first_as_many_as_asked_for(usual):
+    scorer, names = usual.scorer, WIDE.names()
+    frame = random_frame(WIDE, 10, seed=8)
+    for row, raw in zip(scorer.rows(columns_of(frame)), frame.to_numpy(dtype=object), strict=True):
+        every = reasons(scorer, row[None], values_of(raw, names), 1000)
+        strength = [abs(one.contribution) for one in every]
+        assert strength == sorted(strength, reverse=True)
+        assert all(strength)
+        assert len({one.text for one in every}) == len(every) > 5
+        assert reasons(scorer, row[None], values_of(raw, names), 3) == every[:3]
+        told = [name for one in every for name in one.features]
+        assert len(told) == len(set(told))
+        assert {one.direction == "raises" for one in every if one.contribution > 0} <= {True}
+        assert {one.direction == "lowers" for one in every if one.contribution < 0} <= {True}
+
+
+def test_a_reason_adds_up_the_columns_of_its_statement(usual):
+    found = explained(
+        usual.scorer,
+        [("actions_crm_deals_sum_7d", -1, 1), ("actions_crm_deals_max_28d", -3, 3), ("employees", 0.5, -0.5)],
+        actions_crm_deals_max_28d=6.0,
+    )
+    assert found == [
+        Reason(
+            "6 actions on deals in the busiest week of the last 28 days",
+            "raises",
+            pytest.approx(1.7 * 4),
+            ("actions_crm_deals_max_28d", "actions_crm_deals_sum_7d"),
+        ),
+        Reason("about 1 employee", "lowers", pytest.approx(-1.7 * 0.5), ("employees",)),
+    ]
+
+
+def test_a_reason_is_told_by_a_column_that_pulls_its_way(usual):
+    deals = ("actions_crm_deals_sum_7d", "actions_crm_deals_max_7d", "actions_crm_deals_sum_28d")
+    (one,) = explained(usual.scorer, [(deals[0], 3, -3), (deals[1], -2, 2), (deals[2], -2.5, 2.5)])
+    assert (one.direction, one.text) == ("raises", "1 action on deals in the last 28 days")
+
+
+def test_equally_strong_reasons_come_by_name(usual):
+    found = explained(
+        usual.scorer, [("unranked", 1, -1), ("employees", -1, 1), ("days_since_last_row", -1, 1)]
+    )
+    assert [one.features[0] for one in found] == ["employees", "days_since_last_row", "unranked"]
+
+
+def test_statements_that_add_nothing_are_no_reasons(usual):
+    assert explained(usual.scorer, [("employees", 2, 2)]) == []
+    assert explained(usual.scorer, [("employees", -2, 2)], top=0) == []
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [("beekeeping_by_night", "industry: beekeeping by night"), (None, "industry not known")],
+)
+def test_a_category_is_told_by_its_text_whether_the_model_knows_it_or_not(usual, level, text):
+    (one,) = explained(usual.scorer, [("industry", -2, 2)], industry=level)
+    assert (one.text, one.features) == (text, ("industry",))
+
+
+def test_a_model_that_is_not_compiled_gives_no_reasons(usual):
+    pipeline = Pipeline([("encode", usual.encoder), ("model", usual.model)])
+    scorer = PipelineScorer(FittedModel(pipeline, SIGMOID, WIDE, 0.5, Tiers(0.5, 0.2)))
+    frame = random_frame(WIDE, 1, seed=1)
+    row = scorer.rows(columns_of(frame))
+    with pytest.raises(NoReasonsError, match="its estimator gives no exact reasons") as caught:
+        reasons(scorer, row, values_of(frame.to_numpy(dtype=object)[0], WIDE.names()), 3)
+    assert isinstance(caught.value, ArtifactError)
+    assert "XGBClassifier" in caught.value.hint
+
+
+def test_reasons_need_none_of_the_libraries_of_training():
+    heavy = "{'numba', 'pandas', 'sklearn', 'imblearn', 'scipy', 'skops', 'xgboost'}"
+    code = f"import sys, ml_sys.scoring.reasons; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,262 @@
+"""A real uvicorn on the loopback interface around a small application, and a client that speaks raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from ml_sys import logs
+from ml_sys.serve.access import AccessLog
+from ml_sys.serve.guard import Guard, read_body
+from ml_sys.serve.protocol import REFUSED, Limits, ServeConfig
+
+STARTS_WITHIN = 30.0
+DEFAULTS: dict[str, Any] = {
+    "max_header_bytes": 16_384,
+    "timeout_seconds": 10.0,
+    "max_concurrency": 64,
+    "max_body_bytes": 100_000,
+    "digests": [],
+    "share": 1.0,
+    "keep_alive": 5,
+}
+INNERMOST = "what only the application knows"
+
+
+def create_app() -> FastAPI:
+    """Make an application that does what a client asks for, good or bad."""
+    app = FastAPI()
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.post("/length")
+    async def length(request: Request) -> dict[str, int]:
+        return {"length": len(await read_body(request.receive))}
+
+    @app.post("/framework")
+    async def framework(body: Annotated[Any, Body()]) -> Any:
+        return body
+
+    @app.api_route("/sleep/{seconds}", methods=["GET", "POST", "HEAD"])
+    async def sleep(seconds: float, request: Request) -> dict[str, float]:
+        request.state.version = "1.2.3"
+        await asyncio.sleep(seconds)
+        return {"slept": seconds}
+
+    @app.get("/thread/{seconds}")
+    def thread(seconds: float) -> dict[str, float]:
+        time.sleep(seconds)
+        return {"slept": seconds}
+
+    @app.get("/boom")
+    async def boom() -> None:
+        raise ValueError(INNERMOST)
+
+    @app.get("/own-500")
+    async def own() -> Response:
+        return Response("mine", 500)
+
+    @app.get("/late-boom")
+    async def late_boom() -> StreamingResponse:
+        async def pieces():
+            yield b"begun"
+            raise ValueError(INNERMOST)
+
+        return StreamingResponse(pieces())
+
+    @app.get("/page")
+    async def page() -> HTMLResponse:
+        own = {"content-security-policy": "default-src 'self'", "cache-control": "max-age=60"}
+        return HTMLResponse("<p>", headers=own)
+
+    return app
+
+
+def serve(options: dict[str, Any]) -> None:
+    """Run a server until it is terminated; the first line on stdout is its port."""
+    import uvicorn
+
+    logs.configure(json_lines=True, level="")
+    app = create_app()
+    observed: list[list[Any]] = []
+
+    @app.get("/ready")  # answered also when the slots are full
+    async def notes() -> dict[str, Any]:
+        tasks = len(server.server_state.tasks)
+        return {"observed": observed, "refused": dict(REFUSED), "tasks": tasks}
+
+    guarded = Guard(
+        app,
+        digests=tuple(options["digests"]),
+        max_body_bytes=options["max_body_bytes"],
+        timeout_seconds=options["timeout_seconds"],
+        access=AccessLog(options["share"]),
+        observe=lambda *seen: observed.append(list(seen)),
+    )
+    limits = Limits(options["max_header_bytes"], options["timeout_seconds"], options["max_concurrency"])
+    config = ServeConfig(
+        guarded, limits=limits, loop="uvloop", log_config=None, timeout_keep_alive=options["keep_alive"]
+    )
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    print(listener.getsockname()[1], flush=True)  # noqa: T201 – how the test learns the port
+    server.run(sockets=[listener])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def is_problem(self) -> bool:
+        a_problem = self.headers["content-type"] == "application/problem+json"
+        return a_problem and self.json["status"] == self.status and bool(self.json["title"])
+
+
+@dataclass
+class Connection:
+    """A connection that sends what it is told to and reads one response after the other."""
+
+    port: int
+    sock: socket.socket = field(init=False)
+    _buffer: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+    def send(self, data: bytes) -> Connection:
+        self.sock.sendall(data)
+        return self
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+        """Send a whole request and return its answer."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: test"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        self.send("\r\n".join([*lines, "", ""]).encode() + body)
+        return self.answer(with_body=method != "HEAD")
+
+    def answer(self, *, with_body: bool = True) -> Answer:
+        """Read the next response."""
+        while b"\r\n\r\n" not in self._buffer:
+            self._more()
+        head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
+        first, *lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        length = int(headers.get("content-length", 0)) if with_body else 0
+        while len(self._buffer) < length:
+            self._more()
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return Answer(int(first.split(" ")[1]), headers, body)
+
+    def is_closed(self, within: float = 15.0) -> bool:
+        """Say whether the server ends the connection in time, without another byte."""
+        self.sock.settimeout(within)
+        try:
+            return not self._buffer and self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+
+    def _more(self) -> None:
+        data = self.sock.recv(65_536)
+        if not data:
+            raise ConnectionError(f"closed after {self._buffer!r}")
+        self._buffer += data
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process."""
+
+    port: int
+    pid: int
+    log: Path
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+        with Connection(self.port) as connection:
+            return connection.ask(method, path, body, **headers)
+
+    def notes(self) -> dict[str, Any]:
+        """Return what was observed, what was refused, and how many requests are in hand."""
+        notes: dict[str, Any] = self.ask("GET", "/ready").json
+        return notes
+
+    def connect(self) -> Connection:
+        return Connection(self.port)
+
+    def records(self, logger: str) -> list[dict[str, Any]]:
+        """Return what a logger of the process has written so far."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["logger"] == logger]
+
+    def resident_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * 4096
+
+
+def until(condition: Callable[[], bool], within: float = 5.0) -> None:
+    """Wait for something to come true, and fail if it does not."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(folder: Path, **options: Any) -> Iterator[Running]:
+    """Start a server with some options other than the defaults."""
+    log = folder / "log"
+    arguments = json.dumps({**DEFAULTS, **options})
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.serve.servers", arguments],
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, log.read_text()
+        server = Running(int(line), process.pid, log)
+        assert server.ask("GET", "/health").status == 200
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=STARTS_WITHIN)
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    serve(json.loads(sys.argv[1]))
