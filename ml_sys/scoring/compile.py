@@ -8,6 +8,7 @@ is told where the imputed value would have gone. A row is then compared as it ca
 from __future__ import annotations
 
 from dataclasses import replace
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,10 +60,13 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
         trees=_over_raw_features(read_trees(booster), encoder, names),
         codes=codes,
         other={at: float(len(levels)) for at, levels in codes.items()},
-        rare={
-            category: frozenset(levels)
-            for category, levels in zip(encoder["categories"], encoder["rare"], strict=True)
+        known={
+            category: frozenset((*levels, *rare))
+            for category, levels, rare in zip(
+                encoder["categories"], encoder["levels"], encoder["rare"], strict=True
+            )
         },
+        packer=Struct(f"{len(names)}f"),
         calibration=Calibration.of(Calibrator.from_plain(plain["calibrator"])),
         threshold=plain["threshold"],
         tiers=Tiers(**plain["tiers"]),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.scoring.probability import Calibration
     from ml_sys.scoring.trees import Trees
 
+_FLOAT32 = np.dtype(np.float32)
+
 
 class Scorer(Protocol):
     """What gives a version's probabilities: compiled or, where that cannot be, its Pipeline.
@@ -72,8 +74,10 @@ class CompiledScorer:
         Code of each level, by the column of the category.
     other : dict of int to float
         Code of every other level.
-    rare : dict of str to frozenset of str
-        Levels of the training rows that have no code of their own.
+    known : dict of str to frozenset of str
+        Levels of the training rows, by category; rare ones among them have no code of their own.
+    packer : Struct
+        Puts a row's numbers into bytes.
     calibration, threshold, tiers
         As in the fitted model.
     """
@@ -82,7 +86,8 @@ class CompiledScorer:
     trees: Trees
     codes: dict[int, dict[str, float]]
     other: dict[int, float]
-    rare: dict[str, frozenset[str]]
+    known: dict[str, frozenset[str]]
+    packer: struct.Struct
     calibration: Calibration
     threshold: float
     tiers: Tiers
@@ -100,10 +105,10 @@ class CompiledScorer:
             level = plain[at]
             plain[at] = math.nan if level is None else codes.get(level, self.other[at])
         try:
-            packed = struct.pack(f"{len(plain)}f", *plain)
-        except struct.error:
-            packed = struct.pack(f"{len(plain)}f", *(math.nan if one is None else one for one in plain))
-        return np.frombuffer(packed, dtype=np.float32).reshape(1, -1)
+            packed = self.packer.pack(*plain)
+        except struct.error:  # a blank is no number
+            packed = self.packer.pack(*[math.nan if one is None else one for one in plain])
+        return np.ndarray((1, len(plain)), _FLOAT32, packed)
 
     def rows(self, columns: Columns) -> NDArray[np.float32]:
         """Return rows of shape (n_rows, n_features) from feature columns."""
@@ -123,8 +128,7 @@ class CompiledScorer:
 
     def is_known(self, category: str, level: str) -> bool:
         """Say whether any training row had this value of a category."""
-        at = self.spec.names().index(category)
-        return level in self.codes[at] or level in self.rare[category]
+        return level in self.known[category]
 
     def _coded(self, at: int, column: NDArray[Any]) -> list[float]:
         codes, other = self.codes[at], self.other[at]

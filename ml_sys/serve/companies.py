@@ -71,7 +71,7 @@ class Companies:
             If there is no snapshot, or it does not verify.
         """
         tables = self._current()
-        ids = tables.companies["id"]
+        ids: Any = tables.companies["id"]
         at = bisect_left(range(len(ids)), company, key=lambda place: ids[place].as_py())
         if at == len(ids) or ids[at].as_py() != company:
             return Absent("The current snapshot holds no company of this id.")

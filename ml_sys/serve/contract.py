@@ -309,9 +309,8 @@ class Contract:
         raw = place[:1] == ["raw"]
         place = place[1:] if place[:1] in (["raw"], ["flat"]) else place
         if kind == "extra_forbidden":
-            known = (
-                UsageRow.model_fields if len(place) > 1 else RawCompany.model_fields if raw else self.names
-            )
+            fields = UsageRow if len(place) > 1 else RawCompany if raw else None
+            known = self.names if fields is None else fields.model_fields
             return _unknown(".".join(place), known if suggest else ())
         return {"field": ".".join(place) or "body", "problem": one["msg"]}
 
@@ -342,7 +341,7 @@ def flat_type(spec: FeatureSpec) -> Any:
     for name, group in groups.items():
         number = NotNegative if group == BASE_GROUP else Number
         fields[name] = (Name | None if name in categories else number | None, Field(None))
-    example = {_ID: "4711"} | {
+    example: dict[str, Any] = {_ID: "4711"} | {
         name: _EXAMPLE_TEXTS.get(name, _EXAMPLE_NUMBERS.get(name, float(at % 7)))
         for at, name in enumerate(groups)
     }
@@ -350,7 +349,7 @@ def flat_type(spec: FeatureSpec) -> Any:
     class Flat(_Strict):
         model_config = ConfigDict(json_schema_extra={"examples": [example]})
 
-    return create_model(  # type: ignore[call-overload]
+    return create_model(
         "FlatFeatures",
         __base__=Flat,
         __doc__="Ready features; what is left out or null counts as blank.",

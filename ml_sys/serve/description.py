@@ -82,8 +82,9 @@ METRICS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Prometheus' text format.",
         "content": {"text/plain": {"schema": {"type": "string"}}},
-    }
-} | problems()
+    },
+    **problems(),
+}
 
 _START = (
     """SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true, tryItOutEnabled: true})"""

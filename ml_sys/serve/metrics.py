@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,19 +98,29 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        # Looking a counter up by its labels takes longer than counting.
+        self._known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         self._version: str | None = None
         self._refused_before: dict[int, int] = {}
         self._stale.set(0)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        counted = self._known.get((method, route, status))
+        if counted is None:
+            counted = self._requests.labels(method, route, status), self._seconds.labels(route)
+            self._known[method, route, status] = counted
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def predicted(self, version: str, tier: str, probability: float) -> None:
         """Count a prediction."""
-        self._tiers.labels(version, tier).inc()
-        self._probability.labels(version).observe(probability)
+        counted = self._known.get((version, tier))
+        if counted is None:
+            counted = self._tiers.labels(version, tier), self._probability.labels(version)
+            self._known[version, tier] = counted
+        counted[0].inc()
+        counted[1].observe(probability)
 
     def serving(self, served: Served) -> None:
         """Note the version that answers from now on."""
@@ -161,7 +171,7 @@ class Metrics:
         if _SHARED not in os.environ:
             return generate_latest(self._registry)
         together = CollectorRegistry()
-        MultiProcessCollector(together)
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call] # it has no types
         return generate_latest(together)
 
 

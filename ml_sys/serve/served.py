@@ -1,10 +1,11 @@
-"""The version that a process serves: loaded, verified, never changed; a new one takes its place as a whole."""
+"""The version that a process serves: loaded, verified, never changed; a new one replaces it whole."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.model.golden import replay
@@ -121,12 +122,12 @@ class Served:
             if isinstance(level, str) and not self.scorer.is_known(category, level):
                 shown = level if len(level) <= _SHOWN_TEXT else level[:_SHOWN_TEXT] + "…"
                 warnings.append(f"{category}: no training row had {shown!r}; it counts as other")
-        if None in values:
-            names = self.contract.names
-            missing = [name for name, value in zip(names, values, strict=True) if value is None]
-            shown = ", ".join(missing[:_SHOWN_NAMES]) + ("…" if len(missing) > _SHOWN_NAMES else "")
-            are = counted(len(missing), "feature is", "features are")
-            warnings.append(f"{are} missing, and taken as typical: {shown}")
+        n_missing = values.count(None)
+        if n_missing:
+            missing = (name for name, value in zip(self.contract.names, values, strict=True) if value is None)
+            names = ", ".join(islice(missing, _SHOWN_NAMES)) + ("…" if n_missing > _SHOWN_NAMES else "")
+            are = counted(n_missing, "feature is", "features are")
+            warnings.append(f"{are} missing, and taken as typical: {names}")
         return warnings
 
     def _reasons(self, row: Any, values: Values, top: int) -> list[dict[str, Any]]:

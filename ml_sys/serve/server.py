@@ -1,4 +1,4 @@
-"""Runs the service: one process, or several on one socket that are watched over and replaced when they die."""
+"""Runs the service: one process, or several on one socket, each replaced when it dies."""
 
 from __future__ import annotations
 

@@ -65,7 +65,12 @@ def floor_app() -> Any:
 
     app = FastAPI()
     answer = Prediction(
-        conversion_probability=0.01, will_convert=False, tier="C", threshold=0.05, model_version="1.0.0"
+        conversion_probability=0.01,
+        will_convert=False,
+        tier="C",
+        threshold=0.05,
+        model_version="1.0.0",
+        warnings=[],
     )
 
     async def predict(body: Any) -> Any:

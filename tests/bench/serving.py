@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -157,11 +158,11 @@ def scorer(artifacts: Path) -> None:
     booster.set_param({"nthread": 1})
     compiled, companies = open_scorer(artifact), plain_rows(features)
     kernel.load()
-    names = compiled.spec.names()
+    values = itemgetter(*compiled.spec.names())
 
     def ours() -> None:
         for company in companies:
-            compiled.probability(compiled.row([company[name] for name in names]))
+            compiled.probability(compiled.row(values(company)))
 
     def alone() -> None:
         for at in range(len(rows)):
