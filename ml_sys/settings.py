@@ -16,6 +16,8 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -331,6 +333,13 @@ class ServeSettings(Frozen):
     prediction_queue: PositiveInt = Field(
         20_000, description="Predictions that may wait to be kept, per worker; beyond it callers get 503."
     )
+
+    @field_validator("prediction_queue")
+    @classmethod
+    def _takes_a_batch(cls, queue: int, other: ValidationInfo) -> int:
+        if queue < other.data.get("max_batch_rows", 1):
+            raise ValueError("a full batch (serve.max_batch_rows) does not fit")
+        return queue
 
 
 class Settings(Frozen):

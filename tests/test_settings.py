@@ -38,6 +38,8 @@ def test_every_group_is_named_once_and_ends_in_leaves():
         {"threads": -1},
         {"split": {"holdout_share": 1.0}},
         {"split": {"validation_folds": 1}},
+        {"serve": {"prediction_queue": 999}},
+        {"serve": {"api_keys": ["a key and not its digest"]}},
         {"resample": {"sampling_strategy": 0.0}},
         {"resample": {"sampling_strategy": "equal"}},
         {"resample": {"sampling_strategy": float("nan")}},

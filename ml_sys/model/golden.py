@@ -145,7 +145,8 @@ def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabil
 
 def _alike(old: object, new: object) -> bool:
     if isinstance(old, float) and isinstance(new, float):
-        return bool(np.isclose(old, new, rtol=FEATURE_TOLERANCE, atol=FEATURE_TOLERANCE, equal_nan=True))
+        near = abs(old - new) <= FEATURE_TOLERANCE * (1 + abs(new))
+        return near or old == new or (old != old and new != new)
     return old == new
 
 

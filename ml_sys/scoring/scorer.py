@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.scoring.trees import Trees
 
 _FLOAT32 = np.dtype(np.float32)
+_NAN = math.nan
 
 
 class Scorer(Protocol):
@@ -103,11 +104,11 @@ class CompiledScorer:
         plain = list(values)
         for at, codes in self.codes.items():
             level = plain[at]
-            plain[at] = math.nan if level is None else codes.get(level, self.other[at])
+            plain[at] = _NAN if level is None else codes.get(level, self.other[at])
         try:
             packed = self.packer.pack(*plain)
         except struct.error:  # a blank is no number
-            packed = self.packer.pack(*[math.nan if one is None else one for one in plain])
+            packed = self.packer.pack(*[_NAN if one is None else one for one in plain])
         return np.ndarray((1, len(plain)), _FLOAT32, packed)
 
     def rows(self, columns: Columns) -> NDArray[np.float32]:
@@ -133,7 +134,7 @@ class CompiledScorer:
     def _coded(self, at: int, column: NDArray[Any]) -> list[float]:
         codes, other = self.codes[at], self.other[at]
         known = {
-            level: math.nan if level is None or level != level else codes.get(level, other)
+            level: _NAN if level is None or level != level else codes.get(level, other)
             for level in set(column.tolist())
         }
         return [known[level] for level in column.tolist()]

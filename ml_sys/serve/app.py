@@ -396,4 +396,4 @@ def _n_reasons(request: Request) -> int:
 
 
 def _json(content: dict[str, Any]) -> Response:
-    return Response(to_json(content, inf_nan_mode="strings"), media_type="application/json")
+    return Response(to_json(content, inf_nan_mode="null"), media_type="application/json")
