@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
-from pydantic_core import from_json, to_json
+from pydantic_core import core_schema, from_json, to_json
 
 from ml_sys.data.schema import MEASURES
 from ml_sys.errors import SettingsError, nearest
@@ -43,7 +43,7 @@ _ID, _AS_OF = "id", "as_of"
 _EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
 _EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
 
-Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+Count = Annotated[int, _Whole]
 Name = Annotated[str, Field(max_length=_MAX_TEXT)]
 CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]

@@ -162,7 +162,7 @@ def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[
     raw = RawCompany.model_json_schema(ref_template=template)
     for one in (problem, raw):
         schemas.update(one.pop("$defs", {}))
-    schemas.update(Problem=problem, RawCompany=raw, **(contract.schema if contract else {}))
+    schemas.update({"Problem": problem, "RawCompany": raw, **(contract.schema if contract else {})})
     schemas.setdefault("FlatFeatures", {"type": "object", "description": "No version is served."})
     for path, operations in document["paths"].items():
         for operation in operations.values():

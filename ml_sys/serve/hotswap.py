@@ -84,7 +84,10 @@ class Current:
         """
         loop, tried = asyncio.get_running_loop(), 0.0
         while True:
-            tick()
+            try:
+                tick()
+            except Exception:  # a full disk under the shared counters must not end the watch
+                _log.exception("the metrics cannot be brought up to date")
             mark = await asyncio.to_thread(self._mark)
             again = bool(self._failed) and loop.time() - tried >= _RETRY_SECONDS
             changed = mark != self._seen and self._pinned is None

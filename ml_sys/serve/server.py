@@ -24,7 +24,7 @@ from ml_sys.serve.protocol import Limits, ServeConfig
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from ml_sys.serve.app import Service
+    from ml_sys.serve.service import Service
     from ml_sys.settings import Settings
 
 PREDICTIONS = "predictions.sqlite"
@@ -71,10 +71,10 @@ class Application:
 
     def _service(self) -> Service:
         from ml_sys.serve import metrics as counting
-        from ml_sys.serve.app import Service
         from ml_sys.serve.companies import Companies
         from ml_sys.serve.hotswap import Current
         from ml_sys.serve.prediction_log import PredictionLog, make_sink
+        from ml_sys.serve.service import Service
 
         settings = self.settings
         counting.share(self.shared)

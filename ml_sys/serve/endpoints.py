@@ -1,0 +1,214 @@
+"""What the service answers: status, predictions, companies of the snapshot."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic_core import to_json
+
+from ml_sys.errors import SnapshotError
+from ml_sys.serve import description
+from ml_sys.serve.companies import Absent
+from ml_sys.serve.contract import (
+    MAX_REASONS,
+    BatchResult,
+    CompanyResult,
+    ModelResult,
+    Prediction,
+    RequestError,
+    Status,
+)
+from ml_sys.serve.guard import read_body
+from ml_sys.serve.metrics import CONTENT_TYPE
+from ml_sys.serve.problems import problem
+from ml_sys.serve.protocol import DRAINING
+
+if TYPE_CHECKING:
+    from ml_sys.serve.prediction_log import Logged
+    from ml_sys.serve.served import Served
+    from ml_sys.serve.service import Service
+
+# Batches of more rows are answered in a thread, so that others need not wait for them.
+_ROWS_AT_ONCE = 8
+_log = logging.getLogger(__name__)
+
+
+class UnavailableError(Exception):
+    """Nothing can be predicted now; the title says why."""
+
+
+def status_router(service: Service) -> APIRouter:
+    """Return the endpoints that say how the service and its model are."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/health", response_model=Status)
+    async def health() -> Response:
+        """Say that the process lives, and which version it serves."""
+        served = service.current.served
+        return _json({"status": "ok", "model_version": served.version if served else None})
+
+    @router.get("/ready", response_model=Status, responses=description.problems(503, with_key=False))
+    async def ready() -> Response:
+        """Say whether predictions can be had: a version is served and gives its golden rows what it gave."""
+        served = _served(service)
+        if DRAINING.is_set():
+            raise UnavailableError("The service is about to end.")
+        if not await run_in_threadpool(service.is_itself, served):
+            raise UnavailableError("The model does not say what it said when it was made.")
+        return _json({"status": "ready", "model_version": served.version})
+
+    @router.get("/model", response_model=ModelResult, responses=description.problems(503))
+    async def model(request: Request) -> Response:
+        """Describe the version that is served: features, metrics on its holdout, card."""
+        served = _served(service)
+        request.state.version = served.version
+        return _json(served.facts)
+
+    @router.get("/metrics", responses=description.METRICS)
+    async def metrics() -> Response:
+        """Give what Prometheus scrapes, of all workers."""
+        service.tick()
+        text = await run_in_threadpool(service.metrics.text)
+        return Response(text, headers={"content-type": CONTENT_TYPE})
+
+    return router
+
+
+def prediction_router(service: Service) -> APIRouter:
+    """Return the endpoints that predict."""
+    router = APIRouter(tags=["predictions"])
+
+    @router.post(
+        "/predict",
+        response_model=Prediction,
+        responses=description.problems(408, 413, 422, 503),
+        openapi_extra=description.PREDICT,
+    )
+    async def predict(request: Request) -> Response:
+        """Predict for one company, from ready features or from raw usage rows with an ``as_of`` day."""
+        served = _served(service)
+        request.state.version = served.version
+        n_reasons = _n_reasons(request)
+        company = served.contract.one(await read_body(request.receive))
+        prediction, logged = served.predict(company, n_reasons)
+        _account(service, [logged], [prediction])
+        return _json(prediction)
+
+    @router.post(
+        "/predict/batch",
+        response_model=BatchResult,
+        response_model_exclude_none=True,
+        responses=description.problems(408, 413, 422, 503),
+        openapi_extra=description.BATCH,
+    )
+    async def predict_batch(request: Request) -> Response:
+        """Predict for many companies; one that does not fit gets its errors, the others are predicted."""
+        served = _served(service)
+        request.state.version = served.version
+        n_reasons = _n_reasons(request)
+        body = await read_body(request.receive)
+        many = body.count(b"{") > _ROWS_AT_ONCE
+        answer = _batch(service, served, body, n_reasons)
+        return _json(await run_in_threadpool(answer) if many else answer())
+
+    @router.get(
+        "/companies/{id}",
+        response_model=CompanyResult,
+        responses=description.problems(404, 422, 503),
+        openapi_extra=description.COMPANY,
+    )
+    async def company(id: str, request: Request) -> Response:  # noqa: A002 - the name in the path
+        """Look a company up in the snapshot: its features at the end of the usage, and its prediction."""
+        served = _served(service)
+        request.state.version = served.version
+        n_reasons = _n_reasons(request)
+        try:
+            found = await run_in_threadpool(service.companies.find, id, served.scorer.spec)
+        except SnapshotError as error:
+            _log.error("%s", error.message)
+            raise UnavailableError("There is no snapshot that can be used.") from None
+        if isinstance(found, Absent):
+            return problem(404, found.reason, request_id=request.state.request_id)
+        prediction, logged = served.say(found.values, id, n_reasons)
+        _account(service, [logged], [prediction])
+        features = dict(zip(served.contract.names, found.values, strict=True))
+        return _json(
+            {
+                "id": id,
+                "as_of": found.cutoff,
+                "snapshot": found.snapshot,
+                "features": features,
+                "prediction": prediction,
+            }
+        )
+
+    return router
+
+
+def _batch(service: Service, served: Served, body: bytes, n_reasons: int) -> Any:
+    """Return the function that answers a batch."""
+
+    def answer() -> dict[str, Any]:
+        companies = served.contract.many(body, service.settings.max_batch_rows)
+        fit = {at: one for at, one in enumerate(companies) if not isinstance(one, RequestError)}
+        predicted = served.predict_many(list(fit.values()), n_reasons)
+        _account(service, [logged for _, logged in predicted], [one for one, _ in predicted])
+        results: list[dict[str, Any]] = [
+            {"index": at, "errors": one.errors} if isinstance(one, RequestError) else {"index": at}
+            for at, one in enumerate(companies)
+        ]
+        for at, (prediction, _) in zip(fit, predicted, strict=True):
+            results[at]["prediction"] = prediction
+        return {
+            "model_version": served.version,
+            "predicted": len(fit),
+            "failed": len(companies) - len(fit),
+            "results": results,
+        }
+
+    return answer
+
+
+def _account(service: Service, logged: list[Logged], predictions: list[dict[str, Any]]) -> None:
+    """Log and count predictions before they are given.
+
+    Raises
+    ------
+    UnavailableError
+        If the log is full: what is not kept is not given.
+    """
+    if not service.keep(logged):
+        raise UnavailableError("The prediction log is behind.")
+    for one in predictions:
+        service.metrics.predicted(one["model_version"], one["tier"], one["conversion_probability"])
+
+
+def _served(service: Service) -> Served:
+    served = service.current.served
+    if served is None:
+        raise UnavailableError("No version is in production.")
+    return served
+
+
+def _n_reasons(request: Request) -> int:
+    """Return how many reasons the query asks for.
+
+    Raises
+    ------
+    RequestError
+        If it is no number in range.
+    """
+    if not request.scope["query_string"]:
+        return 0
+    asked = request.query_params.get("reasons", "0")
+    if not asked.isascii() or not asked.isdigit() or len(asked) > 2 or int(asked) > MAX_REASONS:
+        raise RequestError([{"field": "reasons", "problem": f"is a number from 0 to {MAX_REASONS}"}])
+    return int(asked)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(to_json(content, inf_nan_mode="null"), media_type="application/json")
