@@ -44,6 +44,8 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
     ------
     NotCompilableError
         If the model is not one of plain trees of XGBoost, or was trained before scorers were compiled.
+    ValueError, KeyError, TypeError, IndexError
+        If what the files say is no such thing.
     """
     if booster is None or "encoder" not in plain:
         raise NotCompilableError(
@@ -82,6 +84,8 @@ def _over_raw_features(trees: Trees, encoder: Mapping[str, Any], names: list[str
     split = np.flatnonzero(~np.isnan(nodes["threshold"]))
     stored, threshold = nodes["feature"][split], nodes["threshold"][split]
     feature = np.where(stored < 0, ~stored, stored)
+    if feature.size and feature.max() >= len(encoded):
+        raise ValueError("the trees split by more features than the encoder gives")
     is_number = feature < n_numbers
     # A blank category counts as the most frequent level, whose code is 0.
     blank_left = threshold > 0

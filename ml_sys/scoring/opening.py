@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.errors import ArtifactError
+from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.model.golden import PROBABILITY_TOLERANCE, replay
 from ml_sys.model.layout import BOOSTER, GOLDEN, SCORER, usable_spec
 from ml_sys.scoring.compile import compile_scorer
@@ -28,7 +28,7 @@ def open_scorer(artifact: Artifact) -> Scorer:
     Raises
     ------
     UnverifiedError
-        If a golden row comes out otherwise than when it was made.
+        If its files make no scorer, or a golden row comes out otherwise than when it was made.
     SchemaDriftError
         If the version means features that this code does not produce.
     """
@@ -37,6 +37,8 @@ def open_scorer(artifact: Artifact) -> Scorer:
         scorer: Scorer = compile_scorer(artifact.json(SCORER), artifact.files.get(BOOSTER))
     except NotCompilableError:
         return _of_pipeline(artifact)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UnverifiedError(artifact.folder, f"holds no scorer that can be compiled: {error!r}") from error
     replay(
         artifact.json(GOLDEN),
         spec,

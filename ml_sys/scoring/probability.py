@@ -26,6 +26,9 @@ _KINDS = {"none": 0, "sigmoid": 1, "isotonic": 2}
 # Beyond it C's exp overflows float64.
 _LARGEST_EXPONENT = 709.0
 _ONE = np.float32(1)
+# XGBoost takes no greater exponent, or its exponential would be infinite.
+_LARGEST_AGAINST = np.float32(88.7)
+_MOST_AGAINST = float(_LARGEST_AGAINST)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Calibration:
 
     def one(self, margin: float) -> float:
         """Return the probability of one margin."""
-        score = float(_ONE / (_ONE + np.float32(_expf(-margin))))
+        score = float(_ONE / (_ONE + np.float32(_expf(min(-margin, _MOST_AGAINST)))))
         probability: float = _calibrated(
             score, self.kind, self.slope, self.intercept, self.knots, self.values
         )
@@ -69,13 +72,14 @@ class Calibration:
         return probabilities
 
 
-def _expf_of_c() -> Any:
-    function = (ctypes.CDLL("ucrtbase") if os.name == "nt" else ctypes.CDLL(None)).expf
+def function_of_c(name: str) -> Any:
+    """Return a function of C's library from float to float."""
+    function = getattr(ctypes.CDLL("ucrtbase") if os.name == "nt" else ctypes.CDLL(None), name)
     function.argtypes, function.restype = [ctypes.c_float], ctypes.c_float
     return function
 
 
-_expf = _expf_of_c()
+_expf = function_of_c("expf")
 
 
 def _calibrated(score: float, kind: int, slope: float, intercept: float, knots: Any, values: Any) -> Any:
@@ -110,14 +114,14 @@ def _calibrate_types(numba: Any) -> Any:
 
 
 def _exponential_by_c(margins: Any, out: Any) -> None:
-    out[:] = [_expf(-margin) for margin in margins.tolist()]
+    out[:] = [_expf(min(-margin, _MOST_AGAINST)) for margin in margins.tolist()]
 
 
 @kernel(_exponential_types, meanwhile=_exponential_by_c)
 def exponential(margins, out):  # type: ignore[no-untyped-def]  # the types above
     """Write exp(-margin), float32, by the same function of C that XGBoost calls."""
     for at in range(margins.size):
-        out[at] = math.exp(-margins[at])
+        out[at] = math.exp(min(-margins[at], _LARGEST_AGAINST))
 
 
 @kernel(_calibrate_types, helpers=(_calibrated,))

@@ -96,10 +96,7 @@ class CompiledScorer:
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
         """Return a row of shape (1, n_features) from values in the order of the features, None for blanks.
 
-        Raises
-        ------
-        OverflowError
-            If a number is too large for float32.
+        A number too large for float32 comes out infinite.
         """
         plain = list(values)
         for at, codes in self.codes.items():

@@ -13,6 +13,7 @@ import numpy as np
 from ml_sys.errors import ArtifactError
 from ml_sys.kernel import kernel
 from ml_sys.scoring import ubjson
+from ml_sys.scoring.probability import function_of_c
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NO_CHILD = -1
+_OF_EACH_NODE = ("right_children", "split_conditions", "split_indices", "default_left", "sum_hessian")
 # Trees that are walked side by side: what one waits for in memory, another has already.
 GROUP = 8
 # A row whose feature is below the threshold goes to ``left``, else to the node after it; a blank one goes
@@ -70,7 +72,7 @@ def read_trees(booster: bytes) -> Trees:
     ------
     NotCompilableError
         If the model has more than trees for one binary outcome.
-    ValueError, KeyError
+    ValueError, KeyError, TypeError, IndexError
         If it is no model file.
     """
     learner = ubjson.read(booster)["learner"]
@@ -93,11 +95,11 @@ def read_trees(booster: bytes) -> Trees:
         depths.append(depth)
         start += len(part)
     fill = -len(roots) % GROUP
-    nodes.append(np.array([(start, 0, np.nan, 0)], dtype=NODE))
+    nodes.append(np.array([(start, 0, np.nan, -0.0)], dtype=NODE))  # to add 0 would turn -0 into 0
     covers.append(np.zeros(1, dtype=np.float32))
-    # The two steps that XGBoost takes, each rounded to float32.
+    # The two steps that XGBoost takes, rounded to float32 each; NumPy's logarithm has other last bits.
     share = np.float32(str(outcome["base_score"]).strip("[]"))
-    base = -np.log(np.float32(1) / share - np.float32(1))
+    base = -function_of_c("logf")(float(np.float32(1) / share - np.float32(1)))
     return Trees(
         np.concatenate(nodes),
         np.concatenate(covers),
@@ -110,6 +112,8 @@ def read_trees(booster: bytes) -> Trees:
 def _nodes(tree: Mapping[str, Any], start: int) -> tuple[NDArray[Any], NDArray[np.float32], int]:
     """Lay out a tree level by level, children beside each other; return nodes, their cover and the depth."""
     left, right = (np.asarray(tree[side], dtype=np.int32) for side in ("left_children", "right_children"))
+    if {len(tree[name]) for name in _OF_EACH_NODE} != {left.size}:
+        raise ValueError("a tree that says less of some nodes than of others")
     level, levels, depth, reached = np.zeros(1, dtype=np.int32), [], -1, 0
     while level.size:
         levels.append(level)

@@ -43,6 +43,34 @@ _ID, _AS_OF = "id", "as_of"
 _EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
 _EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
 
+
+def _whole(number: float) -> int:
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+class _Whole:
+    """A whole number in either spelling of JSON, 8 or 8.0, but no text and no bool."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        number = core_schema.float_schema(ge=0, le=_MAX_COUNT, allow_inf_nan=False, strict=True)
+        return core_schema.union_schema(
+            [
+                core_schema.int_schema(ge=0, le=_MAX_COUNT, strict=True),
+                core_schema.no_info_after_validator_function(_whole, number),
+            ],
+            mode="left_to_right",
+            custom_error_type="count",
+            custom_error_message=f"Input should be a whole number from 0 to {_MAX_COUNT}",
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}
+
+
 Count = Annotated[int, _Whole]
 Name = Annotated[str, Field(max_length=_MAX_TEXT)]
 CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -261,8 +289,9 @@ class Contract:
         RequestError
             If it does not fit.
         """
-        # A raw company is known by its as_of; where no such text is in the body, there is none to look for.
-        adapter = self.either if b'"as_of"' in body else self.flat
+        # A raw company is known by its as_of; where no such text is in the body, plain or escaped, there is
+        # none to look for.
+        adapter = self.either if b'"as_of"' in body or b"\\u" in body else self.flat
         try:
             request: BaseModel = adapter.validate_json(body)
         except ValidationError as error:

@@ -42,6 +42,8 @@ DRAINING = threading.Event()
 
 _RETRY_AFTER = ((b"retry-after", b"1"),)
 _SEPARATORS = 4  # ": " and the line's end
+# What had arrived before the end is read within this time.
+_LAST_READ_SECONDS = 0.05
 _MALFORMED = (400, "The request is not valid HTTP.")
 _LATE = (408, "The request took too long to arrive.")
 _HEAD_TOO_LARGE = (431, "The request's line and headers are too large.")
@@ -106,6 +108,7 @@ class LimitedProtocol(HttpToolsProtocol):
         # Bytes since the last request or piece of a body ended; the second: how many of them may be older.
         self._pending = self._maybe_older = 0
         self._refusal = _MALFORMED
+        self._ending = False  # the server stops
         self._deaf = False  # nothing more is read, the connection ends with the last response
         self._waiting: ASGI3Application | None = None  # what will answer once the body is here
         self._cut_off: RequestResponseCycle | None = None  # waits for its turn to be refused
@@ -120,6 +123,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """Forget the timer."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End with the answer in hand; an idle connection ends once it has read what had arrived by now."""
+        self._ending = True
+        if self._awaits_answer():
+            super().shutdown()
+        else:
+            self.loop.call_later(_LAST_READ_SECONDS, self._end_if_idle)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, and see whether what is incomplete may go on."""
@@ -197,7 +208,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _admit(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Start to answer a request, or refuse it where too many are in hand."""
         self._waiting = None
-        if DRAINING.is_set():
+        if DRAINING.is_set() or self._ending:
             cycle.keep_alive = False
         if len(self.tasks) < self._limits.max_concurrency or cycle.scope["path"] in ALWAYS_ANSWERED:
             super()._start_asgi_task(cycle, app)
@@ -267,6 +278,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 status, title, request_id=request_id(shown), headers=headers, close=close, with_body=with_body
             )
         )
+
+    def _end_if_idle(self) -> None:
+        if not self._awaits_answer() and not self._arriving:
+            self.transport.close()
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self._limits.request_timeout_seconds, self._late)

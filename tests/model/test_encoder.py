@@ -127,11 +127,6 @@ def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> 
     np.testing.assert_array_equal(fitted(shuffled).transform(TRAINING), fitted(TRAINING).transform(TRAINING))
 
 
-def test_levels_that_no_training_row_had_are_counted_per_category() -> None:
-    scored = frame_of([0] * 4, [0] * 4, ["violet", "violet", "red", None])
-    assert fitted(TRAINING).unseen(scored) == {"colour": {"violet": 2}}
-
-
 def test_an_encoder_is_cloned_unfitted_and_says_so() -> None:
     with pytest.raises(NotFittedError):
         clone(fitted(TRAINING)).transform(TRAINING)

@@ -1,0 +1,75 @@
+"""Requests that schemathesis makes up from the service's own description, good and bad.
+
+This takes some examples. More, against any running server::
+
+    schemathesis run http://127.0.0.1:8000/openapi.json --checks all --max-examples 150 --continue-on-failure
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+STARTS_WITHIN = 60.0
+EXAMPLES = 40
+LEAST_CASES = 1000
+
+
+@pytest.fixture(scope="module")
+def address(trained, tmp_path_factory):
+    """The address of a running server of version 1.0.0 with a registry of its own."""
+    folder = tmp_path_factory.mktemp("described")
+    shutil.copytree(trained, folder / "artifacts")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, "-m", "ml_sys", "serve", "--port", found.rpartition(":")[2]]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--artifacts", str(folder / "artifacts"), "--version", "1.0.0"],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + STARTS_WITHIN
+            while not is_ready(found):
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield found
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def is_ready(address):
+    try:
+        return httpx.get(f"{address}/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.slow
+def test_no_request_that_the_description_allows_or_forbids_gets_a_wrong_answer(address, snapshot, tmp_path):
+    company = snapshot.companies["id"].iloc[0]
+    # Without an id that exists, no made-up request would find a company.
+    (tmp_path / "schemathesis.toml").write_text(
+        f'[[operations]]\ninclude-path = "/companies/{{id}}"\n[operations.parameters]\nid = "{company}"\n'
+    )
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        *("--config-file", str(tmp_path / "schemathesis.toml"), "run", f"{address}/openapi.json"),
+        *("--checks", "all", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-color"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-8000:]
+    cases = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+    assert cases is not None, done.stdout[-8000:]
+    assert int(cases[1]) == int(cases[2]) >= LEAST_CASES
