@@ -22,6 +22,8 @@ DEFAULT_FILE = Path("conf/mlsys.toml")
 # Environment variables that carry the prefix but are not settings.
 RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_DEBUG"})
 DEFAULT_ORIGIN = "default"
+# A key that was taken for its digest must not be shown.
+_SECRET = frozenset({"serve.api_keys"})
 # Parameters belong to the estimator that the same layer, or one below it, names.
 ESTIMATOR_KEY, PARAMS_KEY = "model.estimator", "model.params"
 
@@ -228,7 +230,7 @@ def _validate(layer: Layer) -> Settings:
         raise SettingsError(
             place,
             key,
-            f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}",
+            f"{first['msg'][0].lower()}{first['msg'][1:]}" + ("" if key in _SECRET else f", got {value!r}"),
             hint=fields[key].description or "",
         ) from error
 

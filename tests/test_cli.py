@@ -23,6 +23,7 @@ COMMANDS = (
     "keygen",
     "score",
     "serve",
+    "apikey",
     "config",
 )
 
@@ -79,6 +80,7 @@ def test_every_command_explains_itself(mlsys, command):
         ["promote"],
         ["score"],
         ["serve", "--port", "70000"],
+        ["serve", "--workers", "0"],
         ["sample", "out", "--companies", "0"],
         ["score", "prospects.csv", "--keep-order"],
         ["evaluate", "--from", "2020-01-01"],
@@ -112,7 +114,8 @@ def test_wrong_usage_exits_2_and_prints_no_result(mlsys, arguments):
         (["models", "diff", "1.0.0", "1.1.0"], "holds no model", "mlsys train"),
         (["models", "--set", 'registry.signing_key="none.pem"'], "none.pem", "mlsys keygen"),
         (["score", "prospects.csv"], "holds no model", "mlsys train"),
-        (["serve"], "holds no model", "mlsys train"),
+        (["serve", "--version", "1.0.0"], "holds no model", "mlsys train"),
+        (["serve", "--host", "192.0.2.1"], "no API key is asked for", "mlsys apikey new"),
         (["ingest", "--customers", "custmers.csv"], "custmers.csv: there is no such file", "--customers"),
         (["config", "--set", "sed=1"], "--set: sed: is not a setting", "did you mean seed?"),
         (["config", "--set", "seed=many"], "--set: seed: input should be", "seed"),

@@ -16,10 +16,8 @@ from fastapi.testclient import TestClient
 
 from ml_sys.cli import app
 from ml_sys.errors import ExitCode
-from ml_sys.model.contents import load_model
-from ml_sys.model.layout import GOLDEN
-from ml_sys.registry.store import Registry
-from ml_sys.serve.app import create_app
+from ml_sys.serve.server import Application
+from ml_sys.settings import Settings
 from ml_sys.settings_file import as_markdown
 
 PROJECT = Path(__file__).parents[1]
@@ -191,13 +189,28 @@ def test_every_link_to_a_file_or_a_heading_leads_somewhere():
     assert broken == []
 
 
-def test_the_shown_request_is_answered_with_the_fields_that_are_shown(trained):
+@pytest.fixture
+def service(trained, tmp_path):
+    """The application on a registry whose only version is served, with a prediction log in ``tmp_path``."""
+    settings = Settings.model_validate(
+        {"artifacts_dir": trained, "serve": {"prediction_log_path": str(tmp_path / "predictions.sqlite")}}
+    )
+    with TestClient(Application(settings, "1.0.0")()) as client:
+        yield client
+
+
+def test_the_shown_request_is_answered_with_the_fields_that_are_shown(service):
     request, shown = (json.loads(block) for language, block in BLOCKS if language == "json")
-    artifact = Registry(trained).open("1.0.0")
-    with TestClient(create_app(load_model(artifact), "1.0.0", artifact.json(GOLDEN))) as client:
-        answer = client.post("/predict", json=request)
+    answer = service.post("/predict", json=request)
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == list(shown)
+
+
+def test_every_metric_that_is_shown_is_there(service):
+    shown = set(re.findall(r"\bmlsys_[a-z_]+", README)) - {"mlsys_model_version"}
+    kept = set(re.findall(r"^# TYPE (\w+)", service.get("/metrics").text, re.MULTILINE))
+    assert len(shown) > 5
+    assert shown <= kept
 
 
 def test_every_make_target_that_is_shown_exists():

@@ -195,18 +195,18 @@ def load_tables(path: Path) -> Tables:
     """
     manifest = _manifest(path)
     contents = {table: _verified(path / table, manifest["sha256"].get(table)) for table in TABLES}
-    companies = pq.read_table(pa.BufferReader(contents.pop(COMPANIES)))
-    usage = pq.read_table(pa.BufferReader(contents.pop(USAGE)))
+    companies = pq.ParquetFile(pa.BufferReader(contents.pop(COMPANIES))).read()
+    usage = pq.ParquetFile(pa.BufferReader(contents.pop(USAGE))).read()
     never: Any = NEVER_CLOSED
-    stamps = usage["stamp"].cast(pa.int64()).to_numpy()
+    stamps = _numbers(usage["stamp"].cast(pa.int64()))
     values = np.empty((usage.num_rows, len(MEASURES)), np.int32)
     for i, name in enumerate(MEASURES):
-        values[:, i] = usage[name].to_numpy()
+        values[:, i] = _numbers(usage[name])
     return Tables(
         id=manifest["id"],
         companies=companies.drop_columns(["closedate"]),
-        closed=companies["closedate"].cast(pa.int32()).fill_null(never).to_numpy(),
-        usage_company=usage["company"].to_numpy(),
+        closed=_numbers(companies["closedate"].cast(pa.int32()).fill_null(never)),
+        usage_company=_numbers(usage["company"]),
         usage_stamp=(-(-stamps // DAY_MICROSECONDS)).astype(np.int32),
         usage_values=values,
         as_of=int(np.datetime64(manifest["as_of"], "D").astype(np.int64)),
@@ -296,6 +296,11 @@ def _write_tables(content: Content, folder: Path) -> None:
     pq.write_table(pa.table(columns[COMPANIES]), folder / COMPANIES)
     pq.write_table(pa.table(columns[USAGE]), folder / USAGE, **_USAGE_ENCODING)
     pq.write_table(content.quarantine, folder / QUARANTINE)
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    """Return a column without blanks as an array; pyarrow's own way imports pandas."""
+    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks] or [np.empty(0, np.int64)])
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -71,7 +71,26 @@ class _Whole:
         return {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}
 
 
+class _Moment:
+    """A day, or a moment of it; a day is its beginning."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.union_schema(
+            [core_schema.date_schema(strict=True), core_schema.datetime_schema(strict=True)],
+            mode="left_to_right",
+            custom_error_type="moment",
+            custom_error_message="Input should be a date or a date with a time, as 2020-06-01T00:00:00Z",
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        kinds = [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+        return {"anyOf": kinds}
+
+
 Count = Annotated[int, _Whole]
+Moment = Annotated[date | datetime, _Moment]
 Name = Annotated[str, Field(max_length=_MAX_TEXT)]
 CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
@@ -88,7 +107,7 @@ UsageRow: type[BaseModel] = create_model(  # type: ignore[call-overload]
     "UsageRow",
     __base__=_Strict,
     __doc__="Usage of one period.",
-    when_timestamp=(datetime, Field(description="Stamp of the period; UTC where it names no zone.")),
+    when_timestamp=(Moment, Field(description="Stamp of the period; UTC where it names no zone.")),
     **{name: (Count, Field(0, description="Count in the period.")) for name in MEASURES},
 )
 

@@ -71,7 +71,8 @@ class Current:
             before, self.served = self.served, served
             self._failed = ""
             self._metrics.serving(served)
-            _log.info("serving version %s%s", served.version, f", after {before.version}" if before else "")
+            if before is not None:
+                _log.info("serving version %s, after %s", served.version, before.version)
 
     async def watch(self, every_seconds: float, tick: Callable[[], None]) -> None:
         """Refresh whenever the registry's files change, and for a while after a failure; never returns.

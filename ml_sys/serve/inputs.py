@@ -89,8 +89,10 @@ def _rank(company: RawCompany) -> float:
     return math.nan if company.alexa_rank is None else company.alexa_rank
 
 
-def _day_rounded_up(stamp: datetime) -> int:
+def _day_rounded_up(stamp: date) -> int:
     """Return days since 1970-01-01; a stamp within a day counts as the next one, as it does at ingest."""
+    if not isinstance(stamp, datetime):
+        return (stamp - _EPOCH).days
     utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
     return -((_EPOCH_MOMENT - utc) // timedelta(days=1))
 

@@ -210,7 +210,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._waiting = None
         if DRAINING.is_set() or self._ending:
             cycle.keep_alive = False
-        if len(self.tasks) < self._limits.max_concurrency or cycle.scope["path"] in ALWAYS_ANSWERED:
+        if self._has_room() or cycle.scope["path"] in ALWAYS_ANSWERED:
             super()._start_asgi_task(cycle, app)
             return
         # A client that asks for leave to send its body may or may not send it after a refusal.
@@ -220,6 +220,11 @@ class LimitedProtocol(HttpToolsProtocol):
         if close:
             self.transport.close()
         self.on_response_complete()
+
+    def _has_room(self) -> bool:
+        most = self._limits.max_concurrency
+        # A task that is done stays in the set until the event loop's next turn.
+        return len(self.tasks) < most or sum(not task.done() for task in self.tasks) < most
 
     def _feed(self, data: bytes) -> None:
         while data:

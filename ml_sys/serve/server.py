@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions.sqlite"
 _BACKLOG = 2048
+_CONNECTIONS_PER_TURN = 32
 # What is in hand may take its whole time before it is given up at the end.
 _GRACE_SECONDS = 5
 _log = logging.getLogger(__name__)
@@ -151,11 +152,13 @@ def run(listening: socket.socket, application: Application) -> None:
         Its ``shared`` is set here where there are several workers.
     """
     serve = application.settings.serve
+    # The event loop takes one new connection per turn and listening socket.
+    sockets = [listening, *(listening.dup() for _ in range(_CONNECTIONS_PER_TURN - 1))]
     if serve.workers == 1:
-        uvicorn.Server(_config(application)).run(sockets=[listening])
+        uvicorn.Server(_config(application)).run(sockets=sockets)
         return
     with tempfile.TemporaryDirectory(prefix="mlsys-metrics-") as shared:
-        Multiprocess(_config(replace(application, shared=Path(shared))), sockets=[listening]).run()
+        Multiprocess(_config(replace(application, shared=Path(shared))), sockets=sockets).run()
 
 
 def _config(application: Application) -> ServeConfig:

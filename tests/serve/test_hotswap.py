@@ -1,0 +1,122 @@
+"""A promotion or rollback reaches a running server; a version that may not be used does not."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from ml_sys.registry.store import Change, Registry
+from tests.serve.conftest import FIRST, OTHER, SECOND, produce, said, seconds_until, serving
+
+WITHIN = 2.0
+
+
+def damage(root, version):
+    """Change a byte of a version's trees, and return what puts it back."""
+    file = next(path for path in (root / "models" / version).iterdir() if path.suffix == ".ubj")
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
+    return lambda: file.write_bytes(sound)
+
+
+@pytest.mark.slow
+def test_a_promotion_and_a_rollback_reach_the_server_in_time_and_it_says_what_the_version_says(
+    artifacts, models, telling
+):
+    with serving(artifacts) as server:
+        before = server.predict(telling)
+        assert before["model_version"] == FIRST
+        assert before["conversion_probability"] == pytest.approx(said(models[FIRST], telling), abs=1e-6)
+        produce(artifacts, SECOND)
+        assert seconds_until(lambda: server.version() == SECOND) < WITHIN
+        after = server.predict(telling)
+        assert after["model_version"] == SECOND
+        assert after["conversion_probability"] == pytest.approx(said(models[SECOND], telling), abs=1e-6)
+        assert after["conversion_probability"] != before["conversion_probability"]
+        registry = Registry(artifacts)
+        registry.rollback(Change("test"), registry.open)
+        assert seconds_until(lambda: server.version() == FIRST) < WITHIN
+        assert server.predict(telling) == before
+        assert server.metric("mlsys_model_reloads_total", result="ok") == 3
+        assert server.metric("mlsys_model_workers", model_version=FIRST) == 1
+        assert server.metric("mlsys_model_workers", model_version=SECOND) == 0
+
+
+@pytest.mark.slow
+def test_requests_and_their_description_change_with_the_features_of_the_version(artifacts, models):
+    with serving(artifacts) as server:
+        (gone, *_) = sorted(set(models[FIRST].spec.names()) - set(models[OTHER].spec.names()))
+        assert server.predict({gone: 1.0})
+        produce(artifacts, OTHER)
+        assert seconds_until(lambda: server.version() == OTHER) < WITHIN
+        assert server.client.post("/predict", json={gone: 1.0}).status_code == 422
+        schemas = server.client.get("/openapi.json").json()["components"]["schemas"]
+        assert list(schemas["FlatFeatures"]["properties"]) == ["id", *models[OTHER].spec.names()]
+        assert list(server.client.get("/model").json()["features"]) == models[OTHER].spec.names()
+
+
+@pytest.mark.slow
+def test_a_damaged_version_leaves_the_old_one_serving_with_an_alarm_and_one_line(artifacts, telling):
+    with serving(artifacts) as server:
+        before = server.predict(telling)
+        mend = damage(artifacts, SECOND)
+        produce(artifacts, SECOND)
+        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 1) < WITHIN
+        assert server.predict(telling) == before
+        assert server.client.get("/ready").status_code == 200
+        assert server.metric("mlsys_model_reloads_total", result="failed") == 1
+        seconds_until(lambda: "cannot be used" in server.log.read_text())
+        assert server.log.read_text().count("cannot be used") == 1
+        mend()
+        seconds_until(lambda: server.version() == SECOND)  # it is tried again by itself
+        assert server.metric("mlsys_model_reload_failing") == 0
+        assert server.predict(telling)["model_version"] == SECOND
+
+
+@pytest.mark.slow
+def test_the_alarm_ends_where_production_comes_back_to_what_is_served(artifacts):
+    with serving(artifacts) as server:
+        damage(artifacts, SECOND)
+        produce(artifacts, SECOND)
+        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 1) < WITHIN
+        produce(artifacts, FIRST)
+        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 0) < WITHIN
+        assert server.version() == FIRST
+
+
+@pytest.mark.slow
+def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(versions, tmp_path, models):
+    root = shutil.copytree(versions, tmp_path / "artifacts")
+    with serving(root, ready=503) as server:
+        assert "no version is in production" in server.log.read_text()
+        assert server.version() is None
+        assert server.client.post("/predict", json={}).status_code == 503
+        produce(root, FIRST)
+        assert seconds_until(lambda: server.client.get("/ready").status_code == 200) < WITHIN
+        assert server.predict({})["conversion_probability"] == pytest.approx(
+            said(models[FIRST], dict.fromkeys(models[FIRST].spec.names())), abs=1e-6
+        )
+        assert server.metric("mlsys_model_reload_failing") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_a_pinned_server_does_not_follow(artifacts, way):
+    options = ["--version", SECOND] if way == "option" else []
+    environment = {} if options else {"MLSYS_MODEL_VERSION": SECOND}
+    with serving(artifacts, *options, **environment) as server:
+        assert server.version() == SECOND
+        produce(artifacts, OTHER)
+        time.sleep(1.5)
+        assert server.version() == SECOND
+        assert server.metric("mlsys_model_reloads_total") == 1
+
+
+def test_a_pinned_version_that_does_not_exist_is_refused_with_those_that_do(mlsys, versions):
+    done = mlsys("serve", "--port", 0, "--version", "1.9.9", artifacts=versions)
+    assert done.returncode == 1
+    assert "1.9.9" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

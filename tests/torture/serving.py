@@ -1,0 +1,355 @@
+"""Torments a running service: promotions and malformed requests under load, overload, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ml_sys.registry.store import Change, Registry
+from tests.bench.generator import Outcome
+from tests.bench.load import start
+from tests.torture.service import (
+    STARTS_WITHIN,
+    Service,
+    bodies_of,
+    expected,
+    logged,
+    predictions_to_ask,
+    recorded,
+    serving,
+)
+
+Found = tuple[dict[str, Any], list[str]]
+
+CONNECTIONS, TIMES_AS_MANY = 32, 10
+SWAP_SECONDS = RECOVERY_SECONDS = 2.0
+MOST_GROWTH, MOST_TAIL = 0.05, 2.0
+WARM_UP_SECONDS = 4.0
+MALFORMED_SHARE = 0.1
+_MAX_BODY = 200_000
+_SAMPLE_SECONDS = 0.25
+_OK, _BUSY, _SERVER_ERROR = 200, 503, 500
+_MEGABYTE = 1e6
+
+
+def swap(artifacts: Path, seconds: float, changes: int, workers: int, seed: int) -> Found:
+    """Change the production version under load; every answer is the one of the version that it names."""
+    chance = random.Random(seed)  # noqa: S311 - a test
+    bodies = bodies_of(artifacts)
+    should = expected(artifacts, bodies)
+    registry, record = Registry(artifacts), artifacts.parent / "swap.jsonl"
+    _forced(registry, min(should))
+    moves, sizes = [(0.0, min(should))], []
+    with serving(artifacts, workers) as service:
+        _warm_up(service, bodies)
+        load = start(
+            service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=seconds, record=record
+        )
+        began = time.monotonic()
+        for number in range(changes):
+            while (left := began + (number + 0.5) * seconds / changes - time.monotonic()) > 0:
+                time.sleep(min(left, _SAMPLE_SECONDS))
+                sizes.append(service.resident())
+            moves.append((time.monotonic(), _moved(registry, chance)))
+        outcome = load.outcome()
+    answers = recorded(record)
+    failures = _not_ok(answers)
+    failures += [
+        f"request {one['request']}: {said} is not what the version it names gives"
+        for one in answers
+        if one.get("status") == _OK
+        and (said := json.loads(one["body"]))["conversion_probability"]
+        != should[said["model_version"]][one["request"]]
+    ]
+    stale = sum(not _timely(one, moves) for one in answers if one.get("status") == _OK)
+    if stale:
+        failures.append(f"{stale} answers by a version that left production over {SWAP_SECONDS} s before")
+    growth = _growth(sizes)
+    if growth > MOST_GROWTH:
+        failures.append(f"memory grew by {growth:.1%}")
+    waits = _waits(answers, moves)
+    figures = {
+        "answers": outcome.requests, "per second": round(outcome.per_second), "changes": len(moves) - 1,
+        "seen": len(waits), "seen after s, median": round(median(waits), 2), "most": round(max(waits), 2),
+        "memory growth": f"{growth:+.2%}", "p99 ms": _p99(outcome),
+    }  # fmt: skip
+    return figures, failures
+
+
+def soak(artifacts: Path, seconds: float, workers: int, seed: int) -> Found:
+    """Mix malformed requests into good ones: each gets the answer that it has to."""
+    chance = random.Random(seed)  # noqa: S311 - a test
+    bodies = bodies_of(artifacts)
+    malformed = _malformed(bodies[0])
+    asked = [
+        chance.choice(malformed) if chance.random() < MALFORMED_SHARE else chance.choice(_good(bodies))
+        for _ in range(1000)
+    ]
+    record = artifacts.parent / "soak.jsonl"
+    sizes = []
+    with serving(artifacts, workers, max_body_bytes=_MAX_BODY) as service:
+        _warm_up(service, bodies)
+        requests = [request for _, request in asked]
+        load = start(service.url, requests, connections=8, seconds=seconds, record=record)
+        began = time.monotonic()
+        while time.monotonic() < began + seconds:
+            time.sleep(_SAMPLE_SECONDS)
+            sizes.append(service.resident())
+        outcome = load.outcome()
+    wrong = Counter(
+        f"{asked[one['request']][1].get('method', 'POST')} {asked[one['request']][1]['path'][:60]!r} gets "
+        f"{one.get('status', one.get('failure'))}, not {asked[one['request']][0]}"
+        for one in recorded(record)
+        if one["request"] >= 0 and one.get("status") != asked[one["request"]][0]
+    )
+    failures = [f"{what}, {times} times" for what, times in wrong.items()]
+    failures += [f"{n} of {status}" for status, n in outcome.statuses.items() if status >= _SERVER_ERROR]
+    growth = _growth(sizes)
+    if growth > MOST_GROWTH:
+        failures.append(f"memory grew by {growth:.1%}")
+    figures = {
+        "per second": round(outcome.per_second), "statuses": dict(sorted(outcome.statuses.items())),
+        "memory MB": round(sizes[-1] / _MEGABYTE), "memory growth": f"{growth:+.2%}",
+    }  # fmt: skip
+    return figures, failures
+
+
+def overload(artifacts: Path, seconds: float, workers: int, options: dict[str, Any]) -> Found:
+    """Ask ten times as much as can be answered: the rest is refused at once, and what is taken is quick."""
+    bodies = bodies_of(artifacts)
+    asked = predictions_to_ask(bodies)
+    over, after = artifacts.parent / "overload.jsonl", artifacts.parent / "after.jsonl"
+    with serving(artifacts, workers, **options) as service:
+        _warm_up(service, bodies)
+        steady = start(service.url, asked, connections=CONNECTIONS, seconds=seconds).outcome()
+        many = TIMES_AS_MANY * CONNECTIONS
+        pressed = start(service.url, asked, connections=many, seconds=seconds, record=over).outcome()
+        ended = max(one["done"] for one in recorded(over))
+        start(
+            service.url, asked, connections=CONNECTIONS, seconds=2 * RECOVERY_SECONDS, record=after
+        ).outcome()
+    limit = MOST_TAIL * _p99(steady)
+    tail = _p99(pressed)
+    refusals = [one for one in recorded(over) if one.get("status") == _BUSY]
+    slow = [
+        one["done"] - ended
+        for one in recorded(after)
+        if one.get("status") != _OK or 1000 * (one["done"] - one["due"]) > limit
+    ]
+    # A pause of the machine is no overload: what counts is when half of the second was slow.
+    by_second = Counter(int(at) for at in slow)
+    late = sum(by_second[at] for at in by_second if at >= RECOVERY_SECONDS)
+    failures = [
+        f"a refusal without Retry-After: {one}"
+        for one in refusals
+        if "retry-after" not in one["head"].lower()
+    ]
+    failures += [f"overload: {kind}: {n}" for kind, n in pressed.failures.items()]
+    failures += [f"{n} of {status}" for status, n in pressed.statuses.items() if status not in {_OK, _BUSY}]
+    if tail > limit:
+        failures.append(f"accepted requests' p99 {tail} ms exceeds {limit:.1f} ms")
+    if late > len(recorded(after)) * 0.02:
+        failures.append(f"{late} slow or refused answers over {RECOVERY_SECONDS} s after")
+    figures = {
+        "steady per second": round(steady.per_second), "steady p99 ms": _p99(steady),
+        "overload answered 200": pressed.statuses.get(_OK, 0), "refused": len(refusals),
+        "overload per second": round(pressed.per_second),
+        "overload p50 ms": round(pressed.latency_ms.get(_OK, {}).get("p50", 0.0), 1), "overload p99 ms": tail,
+        "times steady": round(tail / _p99(steady), 2),
+        "refusal p99 ms": round(pressed.latency_ms.get(_BUSY, {}).get("p99", 0.0), 1),
+        "slow after, by second": dict(sorted(by_second.items())),
+    }  # fmt: skip
+    return figures, failures
+
+
+def term(artifacts: Path, seconds: float, workers: int) -> Found:
+    """End the service under load: what it took is answered, and the log holds what was answered."""
+    bodies = bodies_of(artifacts)
+    record, before = artifacts.parent / "term.jsonl", 0
+    with serving(artifacts, workers) as service:
+        _warm_up(service, bodies)
+        time.sleep(1)  # the log's writer catches up
+        before = logged(artifacts)
+        load = start(
+            service.url,
+            predictions_to_ask(bodies),
+            connections=CONNECTIONS,
+            seconds=seconds + 3,
+            record=record,
+        )
+        time.sleep(seconds)
+        told = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        unready = _until(lambda: service.ask("/ready")[0] != _OK, 5)
+        first = service.ask("/ready")[0]
+        code = service.process.wait(30)
+        ended = time.monotonic()
+        load.outcome()
+    answers = recorded(record)
+    good = [one for one in answers if one.get("status") == _OK]
+    lost = Counter(one["failure"] for one in answers if "failure" in one and one["failure"] != "refused")
+    kept = logged(artifacts) - before
+    failures = [f"{n} requests without an answer: {kind}" for kind, n in lost.items()]
+    failures += [f"{one['status']}: {one['body']}" for one in answers if one.get("status", _OK) != _OK]
+    if kept != len(good):
+        failures.append(f"{kept} predictions in the log, and {len(good)} answered")
+    if code not in {0, -signal.SIGTERM}:  # which uvicorn, having ended in order, sends itself again
+        failures.append(f"exit code {code}")
+    if first != _BUSY or not any(one["done"] > told + unready for one in good):
+        failures.append(f"/ready says {first} and not 503 while requests are answered")
+    figures = {
+        "answered": len(good), "in the log": kept,
+        "after the signal": sum(one["done"] > told for one in good),
+        "not ready after s": round(unready, 2), "last answer after s": round(good[-1]["done"] - told, 2),
+        "ended after s": round(ended - told, 2), "unanswered": dict(lost),
+    }  # fmt: skip
+    return figures, failures
+
+
+def worker(artifacts: Path, seconds: float, workers: int) -> Found:
+    """Kill one worker: the others go on, another takes its place, and the metrics stay sums."""
+    bodies = bodies_of(artifacts)
+    record = artifacts.parent / "worker.jsonl"
+    with serving(artifacts, workers) as service:
+        _warm_up(service, bodies)
+        known = {"", *(service.answering() for _ in range(20 * workers))}
+        counted = service.counted("mlsys_predictions_total")
+        load = start(
+            service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=seconds, record=record
+        )
+        time.sleep(seconds / 3)
+        victim = min(service.workers())
+        killed = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        back = _until(lambda: service.answering() not in known, STARTS_WITHIN)
+        load.outcome()
+        counted = service.counted("mlsys_predictions_total") - counted
+        alive = service.counted("mlsys_model_workers")
+    answers = recorded(record)
+    good = [one for one in answers if one.get("status") == _OK]
+    lost = Counter(one["failure"] for one in answers if "failure" in one)
+    gaps = [later["done"] - one["done"] for one, later in pairwise(good) if later["done"] > killed]
+    failures = [f"{n} requests: {kind}" for kind, n in lost.items() if n > CONNECTIONS or kind == "refused"]
+    failures += [f"{one['status']}: {one['body']}" for one in answers if one.get("status", _OK) != _OK]
+    if not len(good) <= counted <= len(good) + lost.total():
+        failures.append(f"the metrics count {counted:.0f}, and the client {len(good)}")
+    if back >= STARTS_WITHIN or alive != workers:
+        failures.append(f"{alive:.0f} workers in the end; a new one after {back:.1f} s")
+    figures = {
+        "answered": len(good), "counted": round(counted), "lost with the worker": dict(lost),
+        "longest pause s": round(max(gaps), 2), "back after s": round(back, 2),
+    }  # fmt: skip
+    return figures, failures
+
+
+def _forced(registry: Registry, version: str) -> None:
+    registry.promote(version, registry.read().production, Change("torture", forced=True))
+
+
+def _moved(registry: Registry, chance: random.Random) -> str:
+    """Promote another version or go back to one, and return which."""
+    index = registry.read()
+    if index.replaced and chance.random() < 0.5:  # as often as not
+        return registry.rollback(Change("torture"), registry.open)[1]
+    version = chance.choice([one for one in index.versions if one != index.production])
+    _forced(registry, version)
+    return version
+
+
+def _warm_up(service: Service, bodies: list[dict[str, Any]]) -> None:
+    """Let the service load what it loads in the background and meet its first requests."""
+    start(service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=WARM_UP_SECONDS).outcome()
+
+
+def _not_ok(answers: list[dict[str, Any]]) -> list[str]:
+    kinds = Counter(str(one.get("status", one.get("failure"))) for one in answers)
+    return [f"{n} answers of {kind}" for kind, n in kinds.items() if kind != str(_OK)]
+
+
+def _timely(answer: dict[str, Any], moves: Sequence[tuple[float, str]]) -> bool:
+    """Say whether the version that answered was in production at most so long before it was asked."""
+    version = json.loads(answer["body"])["model_version"]
+    ends = [at for at, _ in moves[1:]] + [float("inf")]
+    return any(
+        one == version and at <= answer["done"] and end >= answer["due"] - SWAP_SECONDS
+        for (at, one), end in zip(moves, ends, strict=True)
+    )
+
+
+def _waits(answers: list[dict[str, Any]], moves: Sequence[tuple[float, str]]) -> list[float]:
+    """Return how long after each change its version answered, where the next change left it the time."""
+    seen = [
+        (one["done"], json.loads(one["body"])["model_version"]) for one in answers if one.get("status") == _OK
+    ]
+    waits, at = [], 0
+    ends = [when for when, _ in moves[2:]] + [float("inf")]
+    for (when, version), end in zip(moves[1:], ends, strict=True):
+        while at < len(seen) and seen[at][0] < when:
+            at += 1
+        found = next((done - when for done, one in seen[at:] if one == version or done > end), None)
+        if found is not None and when + found <= end:
+            waits.append(found)
+    return waits
+
+
+def _growth(sizes: Sequence[int]) -> float:
+    """Return by how much of it the memory of the second quarter grew until the last one."""
+    quarter = len(sizes) // 4
+    return median(sizes[-quarter:]) / median(sizes[quarter : 2 * quarter]) - 1
+
+
+def _p99(outcome: Outcome) -> float:
+    return round(outcome.latency_ms[_OK]["p99"], 1)
+
+
+def _until(condition: Callable[[], bool], within: float) -> float:
+    """Wait for something to come true; return the seconds that it took."""
+    began = time.monotonic()
+    while not condition() and time.monotonic() < began + within:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def _good(bodies: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    flat = [(_OK, request) for request in predictions_to_ask(bodies[:20])]
+    batch = {"path": "/predict/batch", "body": {"companies": bodies[:5]}}
+    reasons = {"path": "/predict?reasons=3", "body": bodies[1]}
+    pages = [{"method": "GET", "path": path} for path in ("/health", "/model", "/metrics", "/openapi.json")]
+    return flat + [(_OK, request) for request in (batch, reasons, *pages)]
+
+
+def _malformed(body: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """Return requests that cannot be answered with 200, with the status that each has to get."""
+    name = next(one for one, value in body.items() if isinstance(value, float))
+    text = next(one for one, value in body.items() if isinstance(value, str))
+    unfit = [
+        "", "{", "[]", "null", "nul", '"text"', "{}}", '{"a":', "\udcff\udcfe", "[" * 5000,
+        {**body, "no_such_feature": 1}, {**body, text: 7}, {**body, text: "x" * 5000},
+    ]  # fmt: skip
+    no_numbers = ("NaN", "Infinity", "1e400", "-1e400", "1e39", '"text"', "[1]", "{}", "9" * 400)
+    zero = json.dumps({**body, name: 0})
+    unfit += [zero.replace(f'"{name}": 0', f'"{name}": {bad}') for bad in no_numbers]
+    found = [(422, {"path": "/predict", "body": one}) for one in unfit]
+    found += [(422, {"path": "/predict/batch", "body": one}) for one in ("{", "[", {"companies": 3}, {})]
+    found += [(422, {"path": "/predict?reasons=x", "body": body})]
+    found += [(405, {"method": "GET", "path": "/predict"}), (405, {"method": "DELETE", "path": "/health"})]
+    found += [
+        (404, {"method": "GET", "path": path})
+        for path in ("/no/such/page", "/%00", "/companies/nobody", "//")
+    ]
+    found += [(413, {"path": "/predict", "body": "x" * (_MAX_BODY + 1)})]
+    found += [(413, {"path": "/predict", "body": "{}", "headers": {"content-length": "99999999999"}})]
+    found += [(431, {"method": "GET", "path": "/health", "headers": {"x-long": "x" * 20_000}})]
+    found += [
+        (400, {"method": method, "path": "/health"}) for method in ("B\x00D", "GET /a HTTP/9\r\n", "\x16\x03")
+    ]
+    return found
