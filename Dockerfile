@@ -16,8 +16,7 @@ RUN pip install --no-index --find-links /wheels hatchling \
  && python -m venv /opt/mlsys \
  && /opt/mlsys/bin/pip install --no-index --find-links /wheels ml-sys \
  && /opt/mlsys/bin/pip uninstall --yes pip
-# numba's cache of compiled loops, beside the source: a read-only container starts as fast as any.
-ENV NUMBA_CPU_NAME=generic
+# numba's cache of compiled loops, beside the source; on a CPU of another kind they are compiled anew at the start.
 RUN /opt/mlsys/bin/python -c "import ml_sys.features.compute, ml_sys.scoring.trees; from ml_sys import kernel; kernel.load()"
 
 FROM python:3.13-slim
@@ -30,7 +29,6 @@ COPY conf conf
 ENV PATH=/opt/mlsys/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CPU_NAME=generic \
     MLSYS_ARTIFACTS_DIR=/artifacts
 USER mlsys
 VOLUME /artifacts

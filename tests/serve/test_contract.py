@@ -26,7 +26,7 @@ REFUSED = [
     ({**DAY, "usage": [{**ROW, "actions_mail": 1}]}, "usage.0.actions_mail"),
     ({**DAY, "usage": [{"actions_email": 1}]}, "usage.0.when_timestamp"),
     ({**DAY, "usage": [{"when_timestamp": "last Monday"}]}, "usage.0.when_timestamp"),
-    ({**DAY, "usage": [{"when_timestamp": "2020-05-04"}]}, "usage.0.when_timestamp"),
+    ({**DAY, "usage": [{"when_timestamp": "4 May 2020"}]}, "usage.0.when_timestamp"),
     ({**DAY, "usage": [{"when_timestamp": 1588550400}]}, "usage.0.when_timestamp"),
     ({**DAY, "usage": {"0": ROW}}, "usage"),
     ({**DAY, "usage": None}, "usage"),
