@@ -197,7 +197,6 @@ def load_tables(path: Path) -> Tables:
     contents = {table: _verified(path / table, manifest["sha256"].get(table)) for table in TABLES}
     companies = pq.ParquetFile(pa.BufferReader(contents.pop(COMPANIES))).read()
     usage = pq.ParquetFile(pa.BufferReader(contents.pop(USAGE))).read()
-    never: Any = NEVER_CLOSED
     stamps = _numbers(usage["stamp"].cast(pa.int64()))
     values = np.empty((usage.num_rows, len(MEASURES)), np.int32)
     for i, name in enumerate(MEASURES):
@@ -205,7 +204,7 @@ def load_tables(path: Path) -> Tables:
     return Tables(
         id=manifest["id"],
         companies=companies.drop_columns(["closedate"]),
-        closed=_numbers(companies["closedate"].cast(pa.int32()).fill_null(never)),
+        closed=_numbers(companies["closedate"].cast(pa.int32()), blank=NEVER_CLOSED),
         usage_company=_numbers(usage["company"]),
         usage_stamp=(-(-stamps // DAY_MICROSECONDS)).astype(np.int32),
         usage_values=values,
@@ -298,9 +297,18 @@ def _write_tables(content: Content, folder: Path) -> None:
     pq.write_table(content.quarantine, folder / QUARANTINE)
 
 
-def _numbers(column: Any) -> NDArray[Any]:
-    """Return a column without blanks as an array; pyarrow's own way imports pandas."""
-    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks] or [np.empty(0, np.int64)])
+def _numbers(column: Any, blank: int = 0) -> NDArray[Any]:
+    """Return integers as an array, with ``blank`` for blanks; pyarrow's own way imports pandas."""
+    dtype = np.dtype(f"int{column.type.bit_width}")
+    parts = [np.empty(0, dtype)]
+    for chunk in column.chunks:
+        validity, content = chunk.buffers()
+        part = np.frombuffer(content, dtype)[chunk.offset : chunk.offset + len(chunk)]
+        if chunk.null_count:
+            bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
+            part = np.where(bits[chunk.offset : chunk.offset + len(chunk)] == 1, part, dtype.type(blank))
+        parts.append(part)
+    return np.concatenate(parts)
 
 
 def _manifest(path: Path) -> dict[str, Any]:
