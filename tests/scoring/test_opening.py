@@ -26,7 +26,7 @@ from tests.registry import conftest as fixtures
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OTHERS = {
-    "sklearn.linear_model:LogisticRegression": {"max_iter": 1000, "n_jobs": None},
+    "sklearn.linear_model:LogisticRegression": {"max_iter": 1000},
     "sklearn.ensemble:HistGradientBoostingClassifier": {"max_iter": 10},
     "xgboost:XGBClassifier": {"booster": "dart", "n_estimators": 5},
 }

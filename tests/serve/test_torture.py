@@ -45,11 +45,12 @@ def test_malformed_requests_are_each_refused_as_they_have_to_be(versions):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_answered_until_the_end_is_in_the_log_and_nothing_else(versions, workers):
-    figures, _ = serving.term(versions, seconds=1, workers=workers)
+    figures, failures = serving.term(versions, seconds=1, workers=workers)
+    assert not failures
     assert figures["answered"] == figures["in the log"]
     assert figures["after the signal"]
 
 
 def test_a_killed_worker_comes_back_and_the_others_go_on(versions):
-    _, failures = serving.worker(versions, seconds=5, workers=2)
+    _, failures = serving.worker(versions, seconds=6, workers=2)
     assert not failures

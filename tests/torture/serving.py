@@ -246,7 +246,7 @@ def worker(artifacts: Path, seconds: float, workers: int) -> Found:
         failures.append(f"{alive:.0f} workers in the end; a new one after {back:.1f} s")
     figures = {
         "answered": len(good), "counted": round(counted), "lost with the worker": dict(lost),
-        "longest pause s": round(max(gaps), 2), "back after s": round(back, 2),
+        "longest pause s": round(max(gaps, default=seconds), 2), "back after s": round(back, 2),
     }  # fmt: skip
     return figures, failures
 
