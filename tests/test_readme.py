@@ -206,6 +206,20 @@ def test_the_shown_request_is_answered_with_the_fields_that_are_shown(service):
     assert list(answer.json()) == list(shown)
 
 
+def test_the_shown_sink_keeps_predictions(trained, tmp_path, monkeypatch):
+    block = next(text for language, text in BLOCKS if language == "python" and "class CsvSink" in text)
+    (tmp_path / "my_sink.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    kept = tmp_path / "predictions.csv"
+    chosen = {"prediction_log": "my_sink:CsvSink", "prediction_log_path": str(kept)}
+    settings = Settings.model_validate({"artifacts_dir": trained, "serve": chosen})
+    with TestClient(Application(settings, "1.0.0")()) as client:
+        answer = client.post("/predict", json={"id": "4711"}).json()
+    at, *said = kept.read_text().strip().split(",")
+    assert float(at) > 0
+    assert said == ["1.0.0", "4711", str(answer["conversion_probability"])]
+
+
 def test_every_metric_that_is_shown_is_there(service):
     shown = set(re.findall(r"\bmlsys_[a-z_]+", README)) - {"mlsys_model_version"}
     kept = set(re.findall(r"^# TYPE (\w+)", service.get("/metrics").text, re.MULTILINE))
