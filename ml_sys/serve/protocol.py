@@ -3,7 +3,7 @@
 :class:`LimitedProtocol` refuses before the application is asked. It leans on these parts of uvicorn's
 httptools protocol, which are not documented; a test says when a release renames one:
 
-* of the connection: ``parser``, ``cycle``, ``pipeline``, ``tasks``, ``headers``, ``url``, ``transport``,
+* of the connection: ``parser``, ``cycle``, ``pipeline``, ``headers``, ``url``, ``transport``,
   ``loop``, ``_start_asgi_task``, ``_unset_keepalive_if_required``, ``on_response_complete`` and the parser's
   callbacks;
 * of the request (``cycle``): ``scope``, ``body``, ``more_body``, ``keep_alive``, ``disconnected``,
@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -78,12 +79,18 @@ class ServeConfig(uvicorn.Config):
     limits : Limits
     **options
         As of :class:`uvicorn.Config`.
+
+    Attributes
+    ----------
+    in_hand : int
+        Requests that are being answered by this process.
     """
 
     def __init__(self, app: Any, *, limits: Limits, **options: Any) -> None:
         ours = {"ws": "none", "server_header": False, "access_log": False, "proxy_headers": False}
         super().__init__(app, **{**ours, **options}, http=LimitedProtocol)
         self.limits = limits
+        self.in_hand = 0
 
 
 class _RefusedError(Exception):
@@ -210,8 +217,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._waiting = None
         if DRAINING.is_set() or self._ending:
             cycle.keep_alive = False
-        if self._has_room() or cycle.scope["path"] in ALWAYS_ANSWERED:
-            super()._start_asgi_task(cycle, app)
+        if self.config.in_hand < self._limits.max_concurrency or cycle.scope["path"] in ALWAYS_ANSWERED:
+            self.config.in_hand += 1
+            super()._start_asgi_task(cycle, partial(self._answered, app))
             return
         # A client that asks for leave to send its body may or may not send it after a refusal.
         close = not cycle.keep_alive or cycle.waiting_for_100_continue
@@ -221,10 +229,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def _has_room(self) -> bool:
-        most = self._limits.max_concurrency
-        # A task that is done stays in the set until the event loop's next turn.
-        return len(self.tasks) < most or sum(not task.done() for task in self.tasks) < most
+    async def _answered(self, app: ASGI3Application, scope: Any, receive: Any, send: Any) -> None:
+        # uvicorn's own set of tasks holds one that is done until the event loop's next turn.
+        try:
+            await app(scope, receive, send)
+        finally:
+            self.config.in_hand -= 1
 
     def _feed(self, data: bytes) -> None:
         while data:
