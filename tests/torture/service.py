@@ -63,7 +63,7 @@ class Service:
     def workers(self) -> set[int]:
         """Return the processes that answer, where there are several."""
         found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         lines = [line.split(None, 1) for line in found.stdout.splitlines()]
