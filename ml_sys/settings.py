@@ -310,7 +310,7 @@ class ServeSettings(Frozen):
     )
     max_batch_rows: PositiveInt = Field(1000, description="Companies in one /predict/batch; more get 413.")
     max_concurrency: PositiveInt = Field(
-        64, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
+        32, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
     )
     request_timeout_seconds: PositiveFloat = Field(
         10.0, description="How long a request may take to arrive, and to be answered."

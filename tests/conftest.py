@@ -121,3 +121,25 @@ def mlsys(tmp_path: Path) -> RunCommand:
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def cheap_settings(quick_settings: Settings) -> Settings:
+    """Few features, folds and trees; enough to tell converters from the others."""
+    return quick_settings.model_copy(
+        update={
+            "features": quick_settings.features.model_copy(update={"windows_days": (28,)}),
+            "split": quick_settings.split.model_copy(update={"validation_folds": 2}),
+            "model": quick_settings.model.model_copy(update={"max_trees": 30}),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def registered(ingested: Path, cheap_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
+    artifacts = tmp_path_factory.mktemp("registered") / "artifacts"
+    shutil.copytree(ingested, artifacts)
+    settings = cheap_settings.model_copy(update={"artifacts_dir": artifacts})
+    train_version(Registry(artifacts), latest(artifacts), settings, now=datetime(2026, 1, 1, tzinfo=UTC))
+    return artifacts

@@ -1,4 +1,4 @@
-"""What the service takes and gives; the flat request is built from the served model's own feature schema.
+"""What the service takes; the flat request is built from the served model's own feature schema.
 
 Requests are read straight from the bytes of their body, and strictly: a text is no number, a number no date,
 and what is not a field is refused with the nearest one that is.
@@ -152,102 +152,6 @@ class RawCompany(_Strict):
     usage: list[UsageRow] = Field(
         default_factory=list, max_length=_MAX_ROWS, description="One row a period; later ones do not count."
     )
-
-
-class Reason(BaseModel):
-    """Why a probability is what it is."""
-
-    text: str
-    direction: str = Field(description="raises or lowers")
-    contribution: float = Field(description="What it adds to the log-odds.")
-
-
-class Prediction(BaseModel):
-    """What the model says of one company."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    conversion_probability: float = Field(ge=0, le=1, description="Calibrated; within the horizon.")
-    will_convert: bool = Field(description="Whether the probability reaches the threshold.")
-    tier: str = Field(description="A, B or C")
-    threshold: float
-    model_version: str = Field(description="The version that said so.")
-    warnings: list[str] = Field(description="Values that no training row had, and features that are missing.")
-    reasons: list[Reason] | None = Field(None, description="The strongest ones; only where asked for.")
-
-
-class FieldError(BaseModel):
-    """A field and what is wrong with it."""
-
-    field: str
-    problem: str
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldError] | None = None
-    request_id: str | None = None
-
-
-class BatchItem(BaseModel):
-    """What became of one company of a batch: a prediction, or what is wrong with it."""
-
-    index: int = Field(ge=0, description="Its place in the request, from 0.")
-    prediction: Prediction | None = None
-    errors: list[FieldError] | None = None
-
-
-class BatchResult(BaseModel):
-    """What became of each company of a batch, in their order."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    model_version: str
-    predicted: int = Field(ge=0)
-    failed: int = Field(ge=0)
-    results: list[BatchItem]
-
-
-class CompanyResult(BaseModel):
-    """A company of the current snapshot: its features at the cutoff, and what the model says."""
-
-    id: str
-    as_of: str = Field(description="Cutoff: the end of the snapshot's usage.")
-    snapshot: str
-    features: dict[str, float | str | None]
-    prediction: Prediction
-
-
-class ModelResult(BaseModel):
-    """The version that is served."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    model_version: str
-    created_at: str
-    message: str
-    snapshot: str
-    data_through: str
-    horizon_days: int
-    threshold: float
-    compiled: bool = Field(description="Whether its trees are compiled; its Pipeline answers otherwise.")
-    features: dict[str, str] = Field(description="Each feature and its group.")
-    metrics: dict[str, Any]
-    card: str = Field(description="Markdown.")
-
-
-class Status(BaseModel):
-    """Whether the service lives, or can answer."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    status: str
-    model_version: str | None
 
 
 class RequestError(Exception):

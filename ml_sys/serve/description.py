@@ -13,7 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from ml_sys.serve.contract import MAX_REASONS, Contract, Problem, RawCompany
+from ml_sys.serve.answers import Problem
+from ml_sys.serve.contract import MAX_REASONS, Contract, RawCompany
 from ml_sys.serve.problems import MEDIA_TYPE
 from ml_sys.serve.protocol import ALWAYS_ANSWERED
 

@@ -12,16 +12,9 @@ from pydantic_core import to_json
 
 from ml_sys.errors import SnapshotError
 from ml_sys.serve import description
+from ml_sys.serve.answers import BatchResult, CompanyResult, ModelResult, Prediction, Status
 from ml_sys.serve.companies import Absent
-from ml_sys.serve.contract import (
-    MAX_REASONS,
-    BatchResult,
-    CompanyResult,
-    ModelResult,
-    Prediction,
-    RequestError,
-    Status,
-)
+from ml_sys.serve.contract import MAX_REASONS, RequestError
 from ml_sys.serve.guard import read_body
 from ml_sys.serve.metrics import CONTENT_TYPE
 from ml_sys.serve.problems import problem
@@ -90,9 +83,7 @@ def prediction_router(service: Service) -> APIRouter:
     )
     async def predict(request: Request) -> Response:
         """Predict for one company, from ready features or from raw usage rows with an ``as_of`` day."""
-        served = _served(service)
-        request.state.version = served.version
-        n_reasons = _n_reasons(request)
+        served, n_reasons = _asked(service, request)
         company = served.contract.one(await read_body(request.receive))
         prediction, logged = served.predict(company, n_reasons)
         _account(service, [logged], [prediction])
@@ -107,9 +98,7 @@ def prediction_router(service: Service) -> APIRouter:
     )
     async def predict_batch(request: Request) -> Response:
         """Predict for many companies; one that does not fit gets its errors, the others are predicted."""
-        served = _served(service)
-        request.state.version = served.version
-        n_reasons = _n_reasons(request)
+        served, n_reasons = _asked(service, request)
         body = await read_body(request.receive)
         many = body.count(b"{") > _ROWS_AT_ONCE
         answer = _batch(service, served, body, n_reasons)
@@ -123,9 +112,7 @@ def prediction_router(service: Service) -> APIRouter:
     )
     async def company(id: str, request: Request) -> Response:  # noqa: A002 - the name in the path
         """Look a company up in the snapshot: its features at the end of the usage, and its prediction."""
-        served = _served(service)
-        request.state.version = served.version
-        n_reasons = _n_reasons(request)
+        served, n_reasons = _asked(service, request)
         try:
             found = await run_in_threadpool(service.companies.find, id, served.scorer.spec)
         except SnapshotError as error:
@@ -192,6 +179,13 @@ def _served(service: Service) -> Served:
     if served is None:
         raise UnavailableError("No version is in production.")
     return served
+
+
+def _asked(service: Service, request: Request) -> tuple[Served, int]:
+    """Return the version that answers, noted for the access log, and how many reasons are asked for."""
+    served = _served(service)
+    request.state.version = served.version
+    return served, _n_reasons(request)
 
 
 def _n_reasons(request: Request) -> int:

@@ -13,6 +13,7 @@ httptools protocol, which are not documented; a test says when a release renames
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -25,11 +26,15 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ml_sys.serve.access import request_id
-from ml_sys.serve.problems import REQUEST_ID_HEADER, raw_problem
+from ml_sys.serve.problems import (
+    FIXED_HEADERS,
+    OVERRIDABLE_HEADERS,
+    REQUEST_ID_HEADER,
+    raw_problem,
+    send_problem,
+)
 
 if TYPE_CHECKING:
-    import asyncio
-
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -42,6 +47,7 @@ REFUSED: Counter[int] = Counter()
 DRAINING = threading.Event()
 
 _RETRY_AFTER = ((b"retry-after", b"1"),)
+_REFUSED_AFTER_SECONDS = 0.2
 _SEPARATORS = 4  # ": " and the line's end
 # What had arrived before the end is read within this time.
 _LAST_READ_SECONDS = 0.05
@@ -91,6 +97,16 @@ class ServeConfig(uvicorn.Config):
         super().__init__(app, **{**ours, **options}, http=LimitedProtocol)
         self.limits = limits
         self.in_hand = 0
+
+
+async def _too_many(after: float, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - as ASGI has it
+    """Refuse a request, after a moment: callers that ask again at once do not crowd out those in hand."""
+    await asyncio.sleep(after)
+    REFUSED[_BUSY[0]] += 1
+    given = request_id(dict(scope["headers"]).get(REQUEST_ID_HEADER))
+    ours = (REQUEST_ID_HEADER, given.encode("ascii"))
+    headers = (*_RETRY_AFTER, *FIXED_HEADERS, *OVERRIDABLE_HEADERS, ours)
+    await send_problem(send, *_BUSY, request_id=given, headers=headers)
 
 
 class _RefusedError(Exception):
@@ -221,13 +237,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self.config.in_hand += 1
             super()._start_asgi_task(cycle, partial(self._answered, app))
             return
-        # A client that asks for leave to send its body may or may not send it after a refusal.
-        close = not cycle.keep_alive or cycle.waiting_for_100_continue
-        cycle.response_started = cycle.response_complete = True
-        self._write(*_BUSY, headers=_RETRY_AFTER, cycle=cycle, close=close)
-        if close:
-            self.transport.close()
-        self.on_response_complete()
+        if cycle.waiting_for_100_continue:  # a client may or may not send its body after a refusal
+            cycle.keep_alive = False
+        after = 0.0 if self.pipeline else _REFUSED_AFTER_SECONDS
+        super()._start_asgi_task(cycle, partial(_too_many, after))
 
     async def _answered(self, app: ASGI3Application, scope: Any, receive: Any, send: Any) -> None:
         # uvicorn's own set of tasks holds one that is done until the event loop's next turn.

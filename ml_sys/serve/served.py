@@ -83,7 +83,7 @@ class Served:
         NoReasonsError
             If reasons are asked of a model that has none.
         """
-        return self._predicted(request, values_of(request, self.scorer.spec), n_reasons)
+        return self.say(values_of(request, self.scorer.spec), request.__dict__["id"], n_reasons)
 
     def predict_many(
         self, requests: Sequence[BaseModel], n_reasons: int = 0
@@ -91,7 +91,7 @@ class Served:
         """Predict for each company, as :meth:`predict` does."""
         every = values_of_many(requests, self.scorer.spec)
         return [
-            self._predicted(request, values, n_reasons)
+            self.say(values, request.__dict__["id"], n_reasons)
             for request, values in zip(requests, every, strict=True)
         ]
 
@@ -111,9 +111,6 @@ class Served:
         if n_reasons:
             prediction["reasons"] = self._reasons(row, values, n_reasons)
         return prediction, Logged(time.time(), self.version, company, row.tobytes(), probability)
-
-    def _predicted(self, request: BaseModel, values: Values, n_reasons: int) -> tuple[dict[str, Any], Logged]:
-        return self.say(values, request.__dict__["id"], n_reasons)
 
     def _warnings(self, values: Values) -> list[str]:
         warnings = []

@@ -61,7 +61,8 @@ def floor_app() -> Any:
     from fastapi import FastAPI
 
     from ml_sys.model.layout import feature_spec
-    from ml_sys.serve.contract import Prediction, request_type
+    from ml_sys.serve.answers import Prediction
+    from ml_sys.serve.contract import request_type
 
     app = FastAPI()
     answer = Prediction(

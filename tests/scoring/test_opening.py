@@ -22,7 +22,6 @@ from ml_sys.registry.store import Registry
 from ml_sys.scoring.opening import open_scorer, prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.scorer import CompiledScorer
-from tests.registry import conftest as fixtures
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OTHERS = {
@@ -30,9 +29,6 @@ OTHERS = {
     "sklearn.ensemble:HistGradientBoostingClassifier": {"max_iter": 10},
     "xgboost:XGBClassifier": {"booster": "dart", "n_estimators": 5},
 }
-
-
-registered, cheap_settings = fixtures.registered, fixtures.cheap_settings
 
 
 @pytest.fixture(scope="module")

@@ -40,25 +40,15 @@ _ADDRESS = re.compile(r"http://\S+:(\d+)")
 
 
 @pytest.fixture(scope="session")
-def cheap(quick_settings: Settings) -> Settings:
-    """Few features, folds and trees; enough to tell converters from the others."""
-    return quick_settings.model_copy(
-        update={
-            "features": quick_settings.features.model_copy(update={"windows_days": (28,)}),
-            "split": quick_settings.split.model_copy(update={"validation_folds": 2}),
-            "model": quick_settings.model.model_copy(update={"max_trees": 30}),
-        }
-    )
-
-
-@pytest.fixture(scope="session")
-def versions(ingested: Path, cheap: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def versions(ingested: Path, cheap_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifacts folder with the three versions, none in production; copy it before changing it."""
     root = Path(shutil.copytree(ingested, tmp_path_factory.mktemp("versions") / "artifacts"))
-    shallow = {"model": cheap.model.model_copy(update={"params": {"learning_rate": 0.3, "max_depth": 2}})}
-    fewer = {"features": cheap.features.model_copy(update={"off": ("breadth",)})}
+    shallow = {
+        "model": cheap_settings.model.model_copy(update={"params": {"learning_rate": 0.3, "max_depth": 2}})
+    }
+    fewer = {"features": cheap_settings.features.model_copy(update={"off": ("breadth",)})}
     for version, changed in ((FIRST, {}), (SECOND, shallow), (OTHER, fewer)):
-        settings = cheap.model_copy(update={"artifacts_dir": root, **changed})
+        settings = cheap_settings.model_copy(update={"artifacts_dir": root, **changed})
         train_version(Registry(root), latest(root), settings, now=NOW, version=version)
     return root
 

@@ -262,8 +262,8 @@ def test_too_many_requests_in_a_row_are_cut_off_after_those_that_were_taken(serv
 
 def test_refused_requests_in_a_row_are_each_answered(server):
     with busy(server, 0.6), server.connect() as connection:
-        connection.send(b"GET /sleep/0 HTTP/1.1\r\n\r\n" * 200)
-        assert [connection.answer().status for _ in range(200)] == [503] * 200
+        connection.send(b"GET /sleep/0 HTTP/1.1\r\n\r\n" * MAX_PIPELINED)
+        assert [connection.answer().status for _ in range(MAX_PIPELINED)] == [503] * MAX_PIPELINED
 
 
 MALFORMED = [
