@@ -8,7 +8,6 @@ pandas nor scikit-learn nor XGBoost is needed for it.
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from struct import Struct
 
     from numpy.typing import NDArray
 
@@ -88,7 +88,7 @@ class CompiledScorer:
     codes: dict[int, dict[str, float]]
     other: dict[int, float]
     known: dict[str, frozenset[str]]
-    packer: struct.Struct
+    packer: Struct
     calibration: Calibration
     threshold: float
     tiers: Tiers
@@ -98,15 +98,12 @@ class CompiledScorer:
 
         A number too large for float32 comes out infinite.
         """
-        plain = list(values)
+        plain = [_NAN if one is None else one for one in values]
         for at, codes in self.codes.items():
-            level = plain[at]
-            plain[at] = _NAN if level is None else codes.get(level, self.other[at])
-        try:
-            packed = self.packer.pack(*plain)
-        except struct.error:  # a blank is no number
-            packed = self.packer.pack(*[_NAN if one is None else one for one in plain])
-        return np.ndarray((1, len(plain)), _FLOAT32, packed)
+            level = values[at]
+            if level is not None:
+                plain[at] = codes.get(level, self.other[at])
+        return np.ndarray((1, len(plain)), _FLOAT32, self.packer.pack(*plain))
 
     def rows(self, columns: Columns) -> NDArray[np.float32]:
         """Return rows of shape (n_rows, n_features) from feature columns."""
