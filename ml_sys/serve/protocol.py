@@ -47,7 +47,7 @@ REFUSED: Counter[int] = Counter()
 DRAINING = threading.Event()
 
 _RETRY_AFTER = ((b"retry-after", b"1"),)
-_REFUSED_AFTER_SECONDS = 0.2
+_REFUSED_AFTER_SECONDS = 0.3
 _SEPARATORS = 4  # ": " and the line's end
 # What had arrived before the end is read within this time.
 _LAST_READ_SECONDS = 0.05

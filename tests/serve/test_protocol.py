@@ -201,7 +201,7 @@ def test_a_client_that_asks_for_leave_gets_it(server):
 
 def test_beyond_the_slots_callers_get_503_and_when_to_come_back(server):
     before = server.notes()["refused"].get("503", 0)
-    with busy(server, 0.6) as slow:
+    with busy(server, 0.95) as slow:
         with server.connect() as connection:
             answer = connection.ask("GET", "/sleep/0", X_Request_ID="mine-1")
             assert (answer.status, answer.is_problem) == (503, True)
@@ -211,14 +211,14 @@ def test_beyond_the_slots_callers_get_503_and_when_to_come_back(server):
             assert connection.ask("HEAD", "/sleep/0").status == 503
             assert connection.ask("POST", "/length", b"x" * 50_000).status == 503
             assert connection.ask("GET", "/health").status == 200
-        assert [one.answer().json for one in slow] == [{"slept": 0.6}] * SLOTS
+        assert [one.answer().json for one in slow] == [{"slept": 0.95}] * SLOTS
         with server.connect() as connection:
             assert connection.ask("GET", "/sleep/0").status == 200
     assert server.notes()["refused"]["503"] == before + 3
 
 
 def test_a_refusal_ends_the_connection_of_a_client_that_cannot_keep_it(server):
-    with busy(server, 0.6):
+    with busy(server, 0.95):
         for request in (
             b"GET /sleep/0 HTTP/1.0\r\n\r\n",
             b"GET /sleep/0 HTTP/1.1\r\nConnection: close\r\n\r\n" + START + b"\r\n",
@@ -261,7 +261,7 @@ def test_too_many_requests_in_a_row_are_cut_off_after_those_that_were_taken(serv
 
 
 def test_refused_requests_in_a_row_are_each_answered(server):
-    with busy(server, 0.6), server.connect() as connection:
+    with busy(server, 0.95), server.connect() as connection:
         connection.send(b"GET /sleep/0 HTTP/1.1\r\n\r\n" * MAX_PIPELINED)
         assert [connection.answer().status for _ in range(MAX_PIPELINED)] == [503] * MAX_PIPELINED
 
