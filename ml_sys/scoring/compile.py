@@ -57,9 +57,11 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
         names.index(category): {level: float(code) for code, level in enumerate(levels)}
         for category, levels in zip(encoder["categories"], encoder["levels"], strict=True)
     }
+    trees = _over_raw_features(read_trees(booster), encoder, names)
+    calibration = Calibration.of(Calibrator.from_plain(plain["calibrator"]))
     return CompiledScorer(
         spec=spec,
-        trees=_over_raw_features(read_trees(booster), encoder, names),
+        trees=trees,
         codes=codes,
         other={at: float(len(levels)) for at, levels in codes.items()},
         known={
@@ -69,7 +71,8 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
             )
         },
         packer=Struct(f"{len(names)}f"),
-        calibration=Calibration.of(Calibrator.from_plain(plain["calibrator"])),
+        calibration=calibration,
+        arguments=(*trees.arguments(), *calibration.arguments()),
         threshold=plain["threshold"],
         tiers=Tiers(**plain["tiers"]),
     )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ml_sys.scoring.loops import predict
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from struct import Struct
@@ -77,6 +79,8 @@ class CompiledScorer:
         Code of every other level.
     known : dict of str to frozenset of str
         Levels of the training rows, by category; rare ones among them have no code of their own.
+    arguments : tuple
+        Trees and calibration in the order in which the loop for one row takes them.
     packer : Struct
         Puts a row's numbers into bytes.
     calibration, threshold, tiers
@@ -88,6 +92,7 @@ class CompiledScorer:
     codes: dict[int, dict[str, float]]
     other: dict[int, float]
     known: dict[str, frozenset[str]]
+    arguments: tuple[Any, ...]
     packer: Struct
     calibration: Calibration
     threshold: float
@@ -115,7 +120,8 @@ class CompiledScorer:
 
     def probability(self, row: NDArray[np.float32]) -> float:
         """Return P(conversion within the horizon) of one row."""
-        return self.calibration.one(float(self.trees.margins(row)[0]))
+        probability: float = predict.run(row, *self.arguments)
+        return probability
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(conversion within the horizon) of each row."""

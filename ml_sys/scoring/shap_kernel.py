@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.kernel import kernel
-from ml_sys.scoring.trees import NODE
+from ml_sys.scoring.loops import NODE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

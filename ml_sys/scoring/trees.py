@@ -1,7 +1,4 @@
-"""XGBoost's trees as one array of nodes, and the walk through them.
-
-The walk gives the bits that XGBoost gives: float32 throughout, trees in their order, the base first.
-"""
+"""XGBoost's trees as one array of nodes, read from its own model file."""
 
 from __future__ import annotations
 
@@ -11,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError
-from ml_sys.kernel import kernel
 from ml_sys.scoring import ubjson
-from ml_sys.scoring.probability import function_of_c
+from ml_sys.scoring.loops import GROUP, NODE, function_of_c, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +18,6 @@ if TYPE_CHECKING:
 
 _NO_CHILD = -1
 _OF_EACH_NODE = ("right_children", "split_conditions", "split_indices", "default_left", "sum_hessian")
-# Trees that are walked side by side: what one waits for in memory, another has already.
-GROUP = 8
-# A row whose feature is below the threshold goes to ``left``, else to the node after it; a blank one goes
-# left, or right where ``feature`` is stored as its complement. A leaf is its own left child under a threshold
-# that is no number, so that a walk of any further steps stays there.
-NODE = np.dtype([("left", np.int32), ("feature", np.int32), ("threshold", np.float32), ("value", np.float32)])
 
 
 class NotCompilableError(ArtifactError):
@@ -61,8 +51,12 @@ class Trees:
     def margins(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the margin of each row of shape (n_rows, n_features), float32."""
         margins = np.empty(len(rows), dtype=np.float32)
-        walk.run(rows, self.nodes, self.roots, self.depths, self.base, margins)
+        walk.run(rows, *self.arguments(), margins)
         return margins
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the loops take of it."""
+        return self.nodes, self.roots, self.depths, self.base
 
 
 def read_trees(booster: bytes) -> Trees:
@@ -146,58 +140,3 @@ def _need(holds: bool, otherwise: str) -> None:
             f"no scorer is compiled for this model: {otherwise}",
             hint="it is used through its Pipeline, which is slower; trees of XGBClassifier are compiled",
         )
-
-
-def _walk_types(numba: Any) -> Any:
-    def read(dtype: Any, dimensions: int) -> Any:
-        return numba.types.Array(dtype, dimensions, "C", readonly=True)
-
-    nodes, roots, depths = read(numba.from_dtype(NODE), 1), read(numba.int32, 2), read(numba.int32, 1)
-    return numba.void(read(numba.float32, 2), nodes, roots, depths, numba.float32, numba.float32[::1])
-
-
-def _walk_in_numpy(rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, margins: Any) -> None:
-    """Walk all trees of all rows a step at a time, then add up in the order of the trees."""
-    row = np.arange(len(rows))[:, None]
-    at = np.repeat(roots.reshape(1, -1), len(rows), axis=0)
-    left, stored, threshold = nodes["left"], nodes["feature"], nodes["threshold"]
-    for _ in range(int(depths.max())):
-        feature = stored[at]
-        value = rows[row, feature ^ (feature >> 31)]
-        at = left[at] + ((value >= threshold[at]) | (np.isnan(value) & (feature < 0)))
-    steps = np.concatenate((np.full((len(rows), 1), base, dtype=np.float32), nodes["value"][at]), axis=1)
-    margins[:] = np.add.accumulate(steps, axis=1, dtype=np.float32)[:, -1]
-
-
-@kernel(_walk_types, meanwhile=_walk_in_numpy)
-def walk(rows, nodes, roots, depths, base, margins):  # type: ignore[no-untyped-def]  # the types above
-    """Write the margin of each row.
-
-    Without a branch on what a row holds, and with several trees side by side, the processor seldom waits. No
-    position is negative; saying so to the compiler spares it a test of each.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_features), float32
-        NaN where blank.
-    nodes, roots, depths, base
-        As in `Trees`.
-    margins : ndarray of shape (n_rows,), float32
-        Written.
-    """
-    at = np.empty(GROUP, dtype=np.uint64)
-    for row in range(rows.shape[0]):
-        total = base
-        for group in range(roots.shape[0]):
-            for tree in range(GROUP):
-                at[tree] = roots[group, tree]
-            for _ in range(depths[group]):
-                for tree in range(GROUP):
-                    node = nodes[at[tree]]
-                    feature = node["feature"]
-                    value = rows[row, np.uint64(feature ^ (feature >> 31))]
-                    goes_right = (value >= node["threshold"]) | ((value != value) & (feature < 0))
-                    at[tree] = np.uint64(node["left"] + goes_right)
-            for tree in range(GROUP):
-                total += nodes[at[tree]]["value"]
-        margins[row] = total

@@ -19,8 +19,8 @@ from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.scoring.compile import _first_reaching, compile_scorer
-from ml_sys.scoring.probability import calibrate, exponential
-from ml_sys.scoring.trees import NotCompilableError, walk
+from ml_sys.scoring.loops import calibrate, exponential, predict, walk
+from ml_sys.scoring.trees import NotCompilableError
 from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -177,7 +177,7 @@ def test_one_row_has_the_same_bits_alone_as_among_others_and_before_loops_are_co
     many = scored(scorer, frame)
     rows = scorer.rows({name: frame[name].to_numpy() for name in frame})
     assert [scorer.probability(row[None]) for row in rows] == many.tolist()
-    for loop in (walk, exponential, calibrate):
+    for loop in (walk, exponential, calibrate, predict):
         monkeypatch.setattr(loop, "run", loop.meanwhile)
     assert scored(scorer, frame).tobytes() == many.tobytes()
     assert [scorer.probability(row[None]) for row in rows] == many.tolist()

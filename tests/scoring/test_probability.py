@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.model.calibration import Calibrator, fit_calibrator
-from ml_sys.scoring.probability import Calibration, calibrate, exponential
+from ml_sys.scoring.loops import GROUP, NODE, calibrate, exponential, predict
+from ml_sys.scoring.probability import Calibration
 
 margins = st.one_of(
     st.floats(-30, 30, width=32), st.floats(width=32, allow_nan=False), st.sampled_from([0.0, -0.0])
@@ -23,6 +24,15 @@ CALIBRATORS = [
     KNOTS,
     Calibrator("isotonic", knots=(0.5,), values=(0.25,)),
 ]
+
+
+ROW = np.zeros((1, 1), dtype=np.float32)
+
+
+def no_tree(margin):
+    """Trees that add nothing, as the loops take them: every row has this margin."""
+    leaf = np.array([(0, 0, np.nan, -0.0)], dtype=NODE)
+    return leaf, np.zeros((1, GROUP), dtype=np.int32), np.zeros(1, dtype=np.int32), margin
 
 
 def scores_of_xgboost(margins):
@@ -46,7 +56,9 @@ def test_one_margin_gives_the_same_bits_alone_as_among_others(calibrator, severa
     calibration = Calibration.of(calibrator)
     with np.errstate(over="ignore"):
         many = calibration.many(np.float32(several))
-        assert [calibration.one(margin) for margin in np.float32(several).tolist()] == many.tolist()
+        for form in (predict, predict.meanwhile):
+            alone = [form(ROW, *no_tree(margin), *calibration.arguments()) for margin in np.float32(several)]
+            assert alone == many.tolist()
     assert ((many >= 0) & (many <= 1)).all()
 
 
