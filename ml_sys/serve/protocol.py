@@ -43,7 +43,7 @@ ALWAYS_ANSWERED = frozenset({"/health", "/ready"})
 MAX_PIPELINED = 16
 # Responses of this process that the application never saw, by status.
 REFUSED: Counter[int] = Counter()
-# Set once this process is about to end: each response is then the last of its connection.
+# Set once this process is about to end: it still answers, and says that it is not ready for more.
 DRAINING = threading.Event()
 
 _RETRY_AFTER = ((b"retry-after", b"1"),)
@@ -231,7 +231,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _admit(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Start to answer a request, or refuse it where too many are in hand."""
         self._waiting = None
-        if DRAINING.is_set() or self._ending:
+        if self._ending:
             cycle.keep_alive = False
         if self.config.in_hand < self._limits.max_concurrency or cycle.scope["path"] in ALWAYS_ANSWERED:
             self.config.in_hand += 1

@@ -158,7 +158,17 @@ def run(listening: socket.socket, application: Application) -> None:
         uvicorn.Server(_config(application)).run(sockets=sockets)
         return
     with tempfile.TemporaryDirectory(prefix="mlsys-metrics-") as shared:
-        Multiprocess(_config(replace(application, shared=Path(shared))), sockets=sockets).run()
+        _Workers(_config(replace(application, shared=Path(shared))), sockets=sockets).run()
+
+
+class _Workers(Multiprocess):
+    """The parent of the workers."""
+
+    def terminate_all(self) -> None:
+        """Tell the workers to end, and let go of the sockets: they would take what nobody answers."""
+        super().terminate_all()
+        for one in self.sockets:
+            one.close()
 
 
 def _config(application: Application) -> ServeConfig:
