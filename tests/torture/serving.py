@@ -34,6 +34,7 @@ CONNECTIONS, TIMES_AS_MANY = 32, 10
 SWAP_SECONDS = RECOVERY_SECONDS = 2.0
 MOST_GROWTH, MOST_TAIL = 0.05, 2.0
 WARM_UP_SECONDS = 4.0
+WARM_UP_ROUNDS, SETTLED_SHARE = 10, 0.01
 MALFORMED_SHARE = 0.1
 _MAX_BODY = 200_000
 _SAMPLE_SECONDS = 0.25
@@ -50,7 +51,7 @@ def swap(artifacts: Path, seconds: float, changes: int, workers: int, seed: int)
     _forced(registry, min(should))
     moves, sizes = [(0.0, min(should))], []
     with serving(artifacts, workers) as service:
-        _warm_up(service, bodies)
+        _warm_up(service, predictions_to_ask(bodies))
         load = start(
             service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=seconds, record=record
         )
@@ -97,8 +98,8 @@ def soak(artifacts: Path, seconds: float, workers: int, seed: int) -> Found:
     record = artifacts.parent / "soak.jsonl"
     sizes = []
     with serving(artifacts, workers, max_body_bytes=_MAX_BODY) as service:
-        _warm_up(service, bodies)
         requests = [request for _, request in asked]
+        _warm_up(service, requests)
         load = start(service.url, requests, connections=8, seconds=seconds, record=record)
         began = time.monotonic()
         while time.monotonic() < began + seconds:
@@ -129,7 +130,7 @@ def overload(artifacts: Path, seconds: float, workers: int, options: dict[str, A
     asked = predictions_to_ask(bodies)
     over, after = artifacts.parent / "overload.jsonl", artifacts.parent / "after.jsonl"
     with serving(artifacts, workers, **options) as service:
-        _warm_up(service, bodies)
+        _warm_up(service, predictions_to_ask(bodies))
         steady = start(service.url, asked, connections=CONNECTIONS, seconds=seconds).outcome()
         many = TIMES_AS_MANY * CONNECTIONS
         # Not recorded, like the steady load: to write each answer down takes the client longer than to ask.
@@ -179,7 +180,7 @@ def term(artifacts: Path, seconds: float, workers: int) -> Found:
     bodies = bodies_of(artifacts)
     record, before = artifacts.parent / "term.jsonl", 0
     with serving(artifacts, workers) as service:
-        _warm_up(service, bodies)
+        _warm_up(service, predictions_to_ask(bodies))
         time.sleep(1)  # the log's writer catches up
         before = logged(artifacts)
         load = start(
@@ -223,7 +224,7 @@ def worker(artifacts: Path, seconds: float, workers: int) -> Found:
     bodies = bodies_of(artifacts)
     record = artifacts.parent / "worker.jsonl"
     with serving(artifacts, workers) as service:
-        _warm_up(service, bodies)
+        _warm_up(service, predictions_to_ask(bodies))
         known = {"", *(service.answering() for _ in range(20 * workers))}
         counted = service.counted("mlsys_predictions_total")
         load = start(
@@ -268,9 +269,13 @@ def _moved(registry: Registry, chance: random.Random) -> str:
     return version
 
 
-def _warm_up(service: Service, bodies: list[dict[str, Any]]) -> None:
-    """Let the service load what it loads in the background and meet its first requests."""
-    start(service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=WARM_UP_SECONDS).outcome()
+def _warm_up(service: Service, asked: list[dict[str, Any]]) -> None:
+    """Let the service meet such requests for the first time, until what it loads for them is there."""
+    for _ in range(WARM_UP_ROUNDS):
+        before = service.resident()
+        start(service.url, asked, connections=CONNECTIONS, seconds=WARM_UP_SECONDS).outcome()
+        if service.resident() < before * (1 + SETTLED_SHARE):
+            return
 
 
 def _not_ok(answers: list[dict[str, Any]]) -> list[str]:
