@@ -220,6 +220,37 @@ class BootstrapSettings(Frozen):
     confidence: Share = Field(0.95, description="Confidence of the intervals.")
 
 
+class BacktestSettings(Frozen):
+    """How past lists are made again, each by a model that knew only what was mature then."""
+
+    every_days: PositiveInt = Field(7, description="Days between the lists of a backtest.")
+    retrain_days: PositiveInt = Field(
+        28, description="A model of the backtest makes the lists of this many days, then it is retrained."
+    )
+    window: Literal["rolling", "expanding"] = Field(
+        "rolling",
+        description="'rolling': train on the latest panel.max_cutoffs cutoffs; 'expanding': on all before.",
+    )
+    jobs: NonNegativeInt = Field(0, description="Processes that fit side by side; 0 takes one per core.")
+    capacities: tuple[PositiveInt, ...] = Field(
+        (10, 25, 50), min_length=1, description="Calls a week for which a campaign is played through."
+    )
+    cooldown_weeks: PositiveInt = Field(
+        4, description="Weeks for which a company that was listed makes room for others in a campaign."
+    )
+
+
+class ReportSettings(Frozen):
+    """What `train` puts into a version's report."""
+
+    lists: NonNegativeInt = Field(
+        26, description="Weekly lists of the backtest in the report; 0 leaves the backtest out."
+    )
+    resampling: bool = Field(
+        True, description="Hold the resampling against none and class weights, which fits both as well."
+    )
+
+
 class RegistrySettings(Frozen):
     """Who may write versions, and whose signature they need."""
 
@@ -361,6 +392,8 @@ class Settings(Frozen):
     calibration: CalibrationSettings = CalibrationSettings()
     threshold: ThresholdSettings = ThresholdSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    report: ReportSettings = ReportSettings()
     canary: CanarySettings = CanarySettings()
     registry: RegistrySettings = RegistrySettings()
     gate: GateSettings = GateSettings()

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.evaluation.holdout import ALL, MODEL, RANDOM, SEEN
+from ml_sys.evaluation.holdout import ALL, SEEN
+from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.metrics import Outcomes, probability_metrics, random_metrics, ranking_metrics
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.split import Source, rolling, training_part

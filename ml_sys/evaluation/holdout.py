@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.evaluation.bootstrap import Estimate, estimate
+from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.metrics import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ml_sys.features.panel import Panel
     from ml_sys.settings import BootstrapSettings
 
-MODEL, RANDOM = "model", "random"
 ALL, SEEN = "all prospects", "seen in usage"
 
 # By population, ranker and metric.

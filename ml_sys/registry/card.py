@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.evaluation.holdout import MODEL
+from ml_sys.evaluation.lists import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

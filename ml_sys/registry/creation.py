@@ -17,7 +17,8 @@ import tomlkit
 from ml_sys.configuration import effective
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.evaluation.canaries import Canary, run_canaries
-from ml_sys.evaluation.holdout import ALL, MODEL, Evaluation, evaluate_holdout, to_plain
+from ml_sys.evaluation.holdout import ALL, Evaluation, evaluate_holdout, to_plain
+from ml_sys.evaluation.lists import MODEL
 from ml_sys.model.artifact import write_artifact
 from ml_sys.model.contents import model_files
 from ml_sys.model.layout import (

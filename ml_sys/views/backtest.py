@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.evaluation.backtest import PLAIN, Backtest
-from ml_sys.evaluation.holdout import MODEL, RANDOM
+from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.views.cells import date_of, number, plain
 from ml_sys.wording import counted
 

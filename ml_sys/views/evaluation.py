@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.evaluation.holdout import MODEL, Evaluation, to_plain
+from ml_sys.evaluation.holdout import Evaluation, to_plain
+from ml_sys.evaluation.lists import MODEL
 from ml_sys.views.cells import interval, number, plain, spoken
 from ml_sys.wording import counted
 

@@ -8,7 +8,8 @@ import pytest
 
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.evaluation.backtest import PLAIN, Backtest, backtest, backtest_cutoffs
-from ml_sys.evaluation.holdout import ALL, MODEL, RANDOM, SEEN, evaluate_holdout, from_plain, to_plain
+from ml_sys.evaluation.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
+from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import fit_model, spec_from

@@ -12,7 +12,8 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
-from ml_sys.evaluation.holdout import ALL, MODEL
+from ml_sys.evaluation.holdout import ALL
+from ml_sys.evaluation.lists import MODEL
 from ml_sys.features import compute
 from ml_sys.registry import criteria
 from ml_sys.registry.creation import train_version
