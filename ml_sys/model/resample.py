@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 class AdaptiveSMOTENC(BaseEstimator):
     """Draw synthetic minority rows until they stand in the wanted ratio to the majority.
+
+    SMOTENC is given the minority rows and a single other one: nothing it does depends on the rest of the
+    majority, which it would only encode and decode again. The rows drawn are those of the whole, to the bit.
 
     Neighbours are ``min(k_neighbors, minority - 1)``. Without categorical columns SMOTE takes over, without
     numeric ones SMOTEN; with fewer than two minority rows, or where the ratio is reached already, rows stay
@@ -63,27 +67,30 @@ class AdaptiveSMOTENC(BaseEstimator):
         """Return the rows given and the synthetic ones after them, in the dtypes given."""
         majority, minority = int((y == 0).sum()), int((y == 1).sum())
         self.counts_before_ = self.counts_after_ = (majority, minority)
-        sampler = self._sampler(X.shape[1], majority, minority)
+        wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)
+        sampler = self._sampler(X.shape[1], minority, wanted)
         if sampler is None:
             return X, y
-        resampled, labels = sampler.fit_resample(X, y)
-        self.counts_after_ = (int((labels == 0).sum()), int((labels == 1).sum()))
-        return np.ascontiguousarray(resampled, dtype=X.dtype), labels.astype(y.dtype)
+        needed = np.arange(y.size)
+        if isinstance(sampler, SMOTENC):
+            needed = np.append(np.flatnonzero(y == 1), np.flatnonzero(y == 0)[0])
+        with warnings.catch_warnings():
+            # More positives than the one other row given to it is what is wanted here.
+            warnings.filterwarnings("ignore", message="After over-sampling", category=UserWarning)
+            drawn = sampler.fit_resample(X[needed], y[needed])[0][needed.size :]
+        self.counts_after_ = (majority, minority + len(drawn))
+        labels = np.concatenate([y, np.ones(len(drawn), dtype=y.dtype)])
+        return np.concatenate([X, np.asarray(drawn, dtype=X.dtype)]), labels
 
-    def _sampler(self, n_columns: int, majority: int, minority: int) -> SMOTE | SMOTEN | SMOTENC | None:
-        wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)
+    def _sampler(self, n_columns: int, minority: int, wanted: int) -> SMOTE | SMOTEN | SMOTENC | None:
         if wanted <= minority:
-            log.info(
-                "no resampling: %d of %d rows are positive, the ratio asked for is reached",
-                minority,
-                majority,
-            )
+            log.info("no resampling: the %d positive rows are as many as the ratio asked for", minority)
             return None
         if minority < 2:
             log.warning("no resampling: %d positive rows have no neighbours to draw between", minority)
             return None
         common = {
-            "sampling_strategy": self.sampling_strategy,
+            "sampling_strategy": {1: wanted},
             "k_neighbors": min(self.k_neighbors, minority - 1),
             "random_state": self.random_state,
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imblearn.over_sampling import SMOTENC
 
 from ml_sys.model.resample import AdaptiveSMOTENC
 
@@ -107,3 +109,22 @@ def test_the_log_says_what_takes_the_place_of_smotenc(
     with caplog.at_level(logging.INFO):
         AdaptiveSMOTENC(categorical, 0.5).fit_resample(*rows(100, 10))
     assert sampler in caplog.text
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    positive=st.integers(2, 40),
+    ratio=st.sampled_from([0.1, 0.3, 1.0]),
+    levels=st.integers(1, 6),
+)
+def test_the_rows_drawn_are_those_of_imbalanced_learn_given_every_row(
+    seed: int, positive: int, ratio: float, levels: int
+) -> None:
+    X, y = rows(300, positive, seed)
+    X[:, CATEGORICAL] = np.random.default_rng(seed).integers(0, levels, (300, 2))
+    hypothesis.assume(int(ratio * (300 - positive)) > positive)
+    k = min(5, positive - 1)
+    whole = SMOTENC(CATEGORICAL, sampling_strategy=ratio, k_neighbors=k, random_state=seed).fit_resample(X, y)
+    ours = AdaptiveSMOTENC(CATEGORICAL, ratio, random_state=seed).fit_resample(X, y)
+    np.testing.assert_array_equal(ours[0], whole[0].astype(np.float32))
+    np.testing.assert_array_equal(ours[1], whole[1])
