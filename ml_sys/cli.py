@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ml_sys.commands import configuration, data, integrity, promotion, service, training, versions
+from ml_sys.commands import backtests, configuration, data, integrity, promotion, service, training, versions
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import ExitCode, MlsysError
 
@@ -88,6 +88,8 @@ app.command(rich_help_panel=DATA)(data.ingest)
 app.command(rich_help_panel=MODELS)(training.train)
 app.command(rich_help_panel=MODELS)(training.evaluate)
 app.add_typer(versions.models_app, name="models", rich_help_panel=MODELS)
+app.command(rich_help_panel=MODELS)(backtests.compare)
+app.command(rich_help_panel=MODELS)(backtests.ablate)
 app.command(rich_help_panel=MODELS)(promotion.promote)
 app.command(rich_help_panel=MODELS)(promotion.rollback)
 app.command(rich_help_panel=MODELS)(versions.history)

@@ -224,6 +224,7 @@ class BacktestSettings(Frozen):
     """How past lists are made again, each by a model that knew only what was mature then."""
 
     every_days: PositiveInt = Field(7, description="Days between the lists of a backtest.")
+    lists: PositiveInt = Field(26, description="Lists of a backtest, the latest ones, where no day is named.")
     retrain_days: PositiveInt = Field(
         28, description="A model of the backtest makes the lists of this many days, then it is retrained."
     )
@@ -241,11 +242,9 @@ class BacktestSettings(Frozen):
 
 
 class ReportSettings(Frozen):
-    """What `train` puts into a version's report."""
+    """What `train` puts into a version's report beside the holdout."""
 
-    lists: NonNegativeInt = Field(
-        26, description="Weekly lists of the backtest in the report; 0 leaves the backtest out."
-    )
+    backtest: bool = Field(True, description="Play through past lists, each by a model of its time.")
     resampling: bool = Field(
         True, description="Hold the resampling against none and class weights, which fits both as well."
     )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import latest_snapshot, now, open_registry, parse_day
+from ml_sys.commands.backtests import (
+    EveryOption,
+    FirstOption,
+    JobsOption,
+    LastOption,
+    RetrainOption,
+    SeedOption,
+    run_backtest,
+)
+from ml_sys.commands.context import latest_snapshot, now, open_registry
 from ml_sys.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from ml_sys.evaluation.backtest import Backtest
-    from ml_sys.settings import Settings
 
 
 def train(
@@ -47,23 +52,39 @@ def evaluate(
         str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
     ] = None,
     backtest: Annotated[bool, typer.Option("--backtest", help="Retrain at past cutoffs instead.")] = False,
-    first: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="First cutoff of the backtest.")
+    first: FirstOption = None,
+    last: LastOption = None,
+    every_days: EveryOption = None,
+    retrain_days: RetrainOption = None,
+    window: Annotated[
+        str | None, typer.Option(help="Learn from the latest cutoffs ('rolling') or all ('expanding').")
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last cutoff, inclusive.")] = None,
-    every_days: Annotated[int, typer.Option(min=1, help="Days between cutoffs of the backtest.")] = 28,
+    jobs: JobsOption = None,
     truth: Annotated[
         Path | None, typer.Option(help="truth.csv of a sample: say how close the model comes to it.")
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write the backtest's predictions to this CSV.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the backtest.")] = None,
+    seed: SeedOption = None,
 ) -> None:
     """Judge a version on its holdout again, or the settings on past cutoffs."""
     from ml_sys import console
 
-    settings = ctx.obj.load(seed=seed).settings
+    ranges: dict[str, object] = {
+        "--from": first,
+        "--to": last,
+        "--every-days": every_days,
+        "--retrain-days": retrain_days,
+    }
+    ranges |= {"--window": window, "--jobs": jobs, "--predictions": predictions}
+    settings = ctx.obj.load(
+        seed=seed,
+        backtest__every_days=every_days,
+        backtest__retrain_days=retrain_days,
+        backtest__window=window,
+        backtest__jobs=jobs,
+    ).settings
     if backtest:
         if version is not None or truth is not None:
             raise UsageError(
@@ -73,17 +94,17 @@ def evaluate(
         from ml_sys import listing
         from ml_sys.views import backtest as backtest_views
 
-        days = parse_day(first, "--from"), parse_day(last, "--to")
-        judged = _backtest(settings, *days, every_days)
+        judged = run_backtest(settings, first, last)
         if predictions is not None:
-            listing.write_table(judged.predictions, predictions)
+            listing.write_table(judged.predictions(), predictions)
         if ctx.obj.as_json:
             console.plain_json(backtest_views.backtest_plain(judged))
         else:
             backtest_views.backtest(judged, predictions)
         return
-    if first or last or predictions:
-        raise UsageError("--from, --to and --predictions belong to a backtest", hint="add --backtest")
+    given = [flag for flag, value in ranges.items() if value is not None]
+    if given:
+        raise UsageError(f"{' and '.join(given)} belong to a backtest", hint="add --backtest")
     from ml_sys.registry.reevaluation import evaluate_version
     from ml_sys.views import evaluation as views
 
@@ -95,15 +116,3 @@ def evaluate(
         views.reevaluated(result, settings.bootstrap.confidence)
     if not result.identical:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _backtest(settings: Settings, first: int | None, last: int | None, every_days: int) -> Backtest:
-    from ml_sys import console
-    from ml_sys.evaluation import backtest as backtests
-    from ml_sys.model.split import Source
-    from ml_sys.model.train import spec_from
-
-    source = Source.of(latest_snapshot(settings.artifacts_dir), settings)
-    cutoffs = backtests.backtest_cutoffs(source, first, last, every_days)
-    with console.counting("cutoffs", len(cutoffs)) as on_progress:
-        return backtests.backtest(source, cutoffs, spec_from(settings), settings, on_progress)

@@ -1,48 +1,50 @@
-"""Retrains at past cutoffs on what was mature then, and scores every prospect of each day."""
+"""Makes past lists again, each by a model that knew only what was mature then, and judges them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import joblib
 import numpy as np
 import pandas as pd
 
-from ml_sys.errors import NotEnoughDataError
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.evaluation.holdout import ALL, SEEN
-from ml_sys.evaluation.lists import MODEL, RANDOM
-from ml_sys.evaluation.metrics import Outcomes, probability_metrics, random_metrics, ranking_metrics
-from ml_sys.model.pipeline import build_pipeline
-from ml_sys.model.split import Source, rolling, training_part
-from ml_sys.model.train import fit_model, raw_scores
-from ml_sys.settings import ModelSettings, ResampleSettings, Settings
+from ml_sys.evaluation.lists import MODEL, RANDOM, ScoredLists
+from ml_sys.evaluation.listwise import list_estimates, paired_lists
+from ml_sys.evaluation.metrics import probability_metrics, random_metrics, ranking_metrics
+from ml_sys.evaluation.terms import Term, TermScores, fit_term
+from ml_sys.model.split import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.compute import FeatureSpec
-    from ml_sys.features.panel import Panel
-
-PLAIN = "plain XGBoost"
-_PLAIN_MODEL = ModelSettings(max_trees=200)
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.evaluation.paired import ListMetric, Paired
+    from ml_sys.evaluation.term_store import TermStore
+    from ml_sys.settings import BootstrapSettings, Settings
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class CutoffResult:
-    """One cutoff of a backtest.
+    """One list of a backtest.
 
     Attributes
     ----------
     cutoff : int
         Day since 1970-01-01.
+    trained : int
+        Day on which the model was fitted that made it.
     prospects, conversions : int
-        Companies in the panel, and those that paid within the horizon.
+        Companies in the list, and those that paid within the horizon.
     training_cutoffs, training_positives : int
-        What was mature then.
+        What was mature when the model was fitted.
     trees : int or None
         Number of trees chosen.
     metrics : dict
@@ -50,6 +52,7 @@ class CutoffResult:
     """
 
     cutoff: int
+    trained: int
     prospects: int
     conversions: int
     training_cutoffs: int
@@ -60,191 +63,253 @@ class CutoffResult:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A backtest: each cutoff, the mean and spread over cutoffs, all cutoffs' probabilities taken together.
+    """A backtest: each list, mean and spread over lists, intervals, all lists' probabilities together.
 
     Attributes
     ----------
     cutoffs : list of CutoffResult
     mean, spread : dict
-        Mean and standard deviation over cutoffs; population → ranker → metric → value.
+        Mean and standard deviation over lists; population → ranker → metric → value.
+    intervals : dict
+        Population → ranker → metric of :data:`ml_sys.evaluation.listwise.LIST_METRICS` → mean over lists
+        with its interval, clustered by company.
     pooled : dict
-        Probability metrics of all rows of all cutoffs; population → metric → value.
-    predictions : DataFrame
-        ``cutoff`` (date text), ``id``, ``probability``: every company in the panel at each cutoff, best
-        first, and no outcome.
+        Probability metrics of all rows of all lists; population → metric → value.
+    lists : ScoredLists
+        Every prospect of every list.
+    ids : ndarray of shape (n_companies,), object
+        Id of the company at each position.
+    remembered : int
+        Lists that were made in an earlier run with the same data, settings and code.
     """
 
     cutoffs: list[CutoffResult]
     mean: Metrics
     spread: Metrics
+    intervals: dict[str, dict[str, dict[ListMetric, Estimate]]]
     pooled: dict[str, dict[str, float]]
-    predictions: pd.DataFrame
+    lists: ScoredLists
+    ids: NDArray[np.object_]
+    remembered: int
+
+    def predictions(self) -> pd.DataFrame:
+        """Return ``cutoff`` (date text), ``id`` and ``probability`` of every prospect, best first by list.
+
+        What came of it is not told.
+        """
+        lists = self.lists
+        order = np.lexsort((-lists.probability, lists.cutoff))
+        return pd.DataFrame(
+            {
+                "cutoff": np.datetime_as_string(lists.cutoff[order].astype("datetime64[D]")),
+                "id": self.ids[lists.company[order]],
+                "probability": lists.probability[order],
+            }
+        )
 
 
-def backtest_cutoffs(
-    source: Source, first: int | None, last: int | None, every_days: int
-) -> NDArray[np.int32]:
-    """Return the cutoffs from ``first`` to ``last`` inclusive, by default the last six that are mature.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If none is left, or one's outcome is not known yet or lies outside the usage.
-    """
-    timeline = source.timeline
-    last = timeline.latest_mature() if last is None else last
-    first = last - 5 * every_days if first is None else first
-    cutoffs = np.arange(first, last + 1, every_days, dtype=np.int32)
-    late = [int(c) for c in cutoffs if not timeline.is_mature(int(c))]
-    if late or not cutoffs.size:
-        found = f"cutoff {_date(late[0])} is not mature" if late else "no cutoff lies in the range asked for"
-        raise NotEnoughDataError(found, hint=f"the latest mature cutoff is {_date(timeline.latest_mature())}")
-    return cutoffs
-
-
-def backtest(
-    source: Source,
-    cutoffs: Sequence[int] | NDArray[np.int32],
-    spec: FeatureSpec,
+def make_lists(
+    snapshot: Snapshot,
+    terms: Sequence[Term],
     settings: Settings,
+    *,
+    store: TermStore | None = None,
+    plain: bool = True,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> Backtest:
-    """Retrain at each cutoff and judge what the model would have said on that day.
+) -> tuple[list[TermScores], int]:
+    """Make the lists of every term, in processes side by side; each fit takes one thread.
 
     Parameters
     ----------
-    source : Source
-    cutoffs : sequence of int
-        Mature cutoffs, in days since 1970-01-01.
-    spec : FeatureSpec
+    snapshot : Snapshot
+    terms : sequence of Term
     settings : Settings
+    store : TermStore, optional
+        Where what was made is remembered.
+    plain : bool
+        Whether plain XGBoost is among the rankers.
     on_progress : callable
-        Called with the number of cutoffs done.
+        Called with the number of lists done.
+
+    Returns
+    -------
+    found : list of TermScores
+        In the order of ``terms``.
+    remembered : int
+        Lists among them that were not made now.
 
     Raises
     ------
     NotEnoughDataError
-        If a cutoff has no mature training cutoff before it.
+        If nothing was mature on the first day of a term.
     """
-    results, outcomes, predictions = [], [], []
-    for done, cutoff in enumerate(cutoffs, start=1):
-        result, panel, probability, threshold = _one(source, int(cutoff), spec, settings)
-        results.append(result)
-        outcomes.append((panel, probability, threshold))
-        order = np.argsort(-probability, kind="stable")
-        predictions.append(
-            pd.DataFrame(
-                {
-                    "cutoff": _date(int(cutoff)),
-                    "id": source.ids[panel.company[order]],
-                    "probability": probability[order],
-                }
-            )
-        )
-        on_progress(done)
+    found = {term: kept for term in terms if store is not None and (kept := store.load(term)) is not None}
+    remembered = done = sum(len(term.cutoffs) for term in found)
+    on_progress(done)
+    missing = [term for term in terms if term not in found]
+    if missing:
+        source, single = Source.of(snapshot, settings), settings.model_copy(update={"threads": 1})
+        jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(missing))
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for term, made in parallel(
+            joblib.delayed(_named)(source, term, single, plain=plain) for term in missing
+        ):
+            found[term] = made
+            if store is not None:
+                store.save(term, made)
+            done += len(term.cutoffs)
+            on_progress(done)
+    return [found[term] for term in terms], remembered
+
+
+def backtest(
+    snapshot: Snapshot,
+    terms: Sequence[Term],
+    settings: Settings,
+    *,
+    store: TermStore | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Backtest:
+    """Make past lists again and judge them; arguments and errors as of :func:`make_lists`."""
+    found, remembered = make_lists(snapshot, terms, settings, store=store, on_progress=on_progress)
+    lists = joined_lists(snapshot, found)
+    results = [
+        _judged(cutoff, term, made, lists.take(lists.cutoff == cutoff))
+        for term, made in zip(terms, found, strict=True)
+        for cutoff in term.cutoffs
+    ]
     return Backtest(
         results,
-        _over(results, np.nanmean),
-        _over(results, np.nanstd),
-        _pooled(outcomes),
-        pd.concat(predictions, ignore_index=True),
+        _over(results, np.mean),
+        _over(results, np.std),
+        _intervals(lists, settings.bootstrap, settings.seed),
+        {population: _pooled(lists.take(rows)) for population, rows in populations(lists)},
+        lists,
+        snapshot.companies["id"].to_numpy(dtype=object),
+        remembered,
     )
 
 
-def _one(
-    source: Source, cutoff: int, spec: FeatureSpec, settings: Settings
-) -> tuple[CutoffResult, Panel, NDArray[np.float64], float]:
-    part = training_part(source, cutoff, spec, settings)
-    model, report = fit_model(part.train, part.validation, spec, settings)
-    panel = rolling(source, np.array([cutoff], dtype=np.int32), spec, settings)
-    probability = model.probabilities(panel.features)
-    rankers = {MODEL: probability, PLAIN: _plain_scores(part.train, panel, spec, settings)}
-    rankers |= {rule: score.astype(np.float64) for rule, score in panel.rules.items()}
+def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists:
+    """Put the lists of all terms together, with what became of each company."""
+
+    def joined(name: str) -> NDArray[np.generic]:
+        return np.concatenate([getattr(one, name) for one in found])
+
+    company = joined("company").astype(np.int32)
+    closed = snapshot.closed[company]
+    mrr = snapshot.companies["mrr"].to_numpy(dtype=np.float64)[company]
+    return ScoredLists(
+        cutoff=joined("cutoff").astype(np.int32),
+        company=company,
+        label=joined("label").astype(np.bool_),
+        seen=joined("seen").astype(np.bool_),
+        closed=closed,
+        mrr=np.where(closed == NEVER_CLOSED, np.nan, mrr),
+        scores={name: np.concatenate([one.scores[name] for one in found]) for name in found[0].scores},
+        threshold=np.repeat([one.threshold for one in found], [one.cutoff.size for one in found]),
+        tier=joined("tier").astype(np.str_),
+    )
+
+
+def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the name and the rows of each population that figures are given for."""
+    return [(ALL, np.ones(len(lists), dtype=bool)), (SEEN, lists.seen)]
+
+
+def compare_lists(
+    challenger: ScoredLists, champion: ScoredLists, bootstrap: BootstrapSettings, seed: int
+) -> dict[str, dict[ListMetric, Paired]]:
+    """Hold two makers of the same lists against each other, by population and metric.
+
+    Parameters
+    ----------
+    challenger, champion : ScoredLists
+        The same companies at the same cutoffs; their rows may be in any order.
+    bootstrap : BootstrapSettings
+    seed : int
+    """
+    one, other = _aligned(challenger), _aligned(champion)
+    return {
+        population: paired_lists(
+            one.take(rows).outcomes(),
+            other.take(rows).outcomes(),
+            resamples=bootstrap.resamples,
+            confidence=bootstrap.confidence,
+            seed=seed,
+        )
+        for population, rows in populations(one)
+    }
+
+
+def _named(source: Source, term: Term, settings: Settings, *, plain: bool) -> tuple[Term, TermScores]:
+    return term, fit_term(source, term, settings, plain=plain)
+
+
+def _aligned(lists: ScoredLists) -> ScoredLists:
+    return lists.take(np.lexsort((lists.company, lists.cutoff)))
+
+
+def _judged(cutoff: int, term: Term, made: TermScores, one: ScoredLists) -> CutoffResult:
     metrics: Metrics = {}
-    for population, rows in ((ALL, np.ones(len(panel), dtype=bool)), (SEEN, panel.seen)):
-        one = np.ones((1, int(rows.sum())))
+    for population, rows in populations(one):
+        taken, weights = one.take(rows), np.ones((1, int(rows.sum())))
         metrics[population] = {
-            name: _first(ranking_metrics(_outcomes(panel, score).take(rows), one))
-            for name, score in rankers.items()
+            ranker: _first(ranking_metrics(taken.outcomes(ranker), weights)) for ranker in taken.scores
         }
-        judged = _outcomes(panel, probability).take(rows)
-        metrics[population][MODEL] |= _first(probability_metrics(judged, one, model.threshold))
-        metrics[population][RANDOM] = random_metrics(judged)
-    result = CutoffResult(
-        cutoff=cutoff,
-        prospects=len(panel),
-        conversions=int(panel.label.sum()),
-        training_cutoffs=len(report.cutoffs),
-        training_positives=report.positives,
-        trees=report.trees,
-        metrics=metrics,
+        metrics[population][MODEL] |= _first(probability_metrics(taken.outcomes(), weights, made.threshold))
+        metrics[population][RANDOM] = random_metrics(taken.outcomes())
+    return CutoffResult(
+        cutoff,
+        term.trained,
+        len(one),
+        int(one.label.sum()),
+        made.training_cutoffs,
+        made.training_positives,
+        made.trees,
+        metrics,
     )
-    return result, panel, probability, model.threshold
 
 
-def _plain_scores(train: Panel, panel: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
-    """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
-    pipeline = build_pipeline(
-        spec,
-        features=settings.features,
-        resample=ResampleSettings(sampling_strategy="none"),
-        model=_PLAIN_MODEL,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
-    pipeline.fit(train.features, train.label.astype(np.int64))
-    return raw_scores(pipeline, panel.features)
-
-
-def _outcomes(panel: Panel, score: NDArray[np.float64]) -> Outcomes:
-    return Outcomes(score, panel.label, panel.cutoff, panel.company)
+def _intervals(
+    lists: ScoredLists, bootstrap: BootstrapSettings, seed: int
+) -> dict[str, dict[str, dict[ListMetric, Estimate]]]:
+    return {
+        population: list_estimates(
+            {ranker: lists.take(rows).outcomes(ranker) for ranker in lists.scores},
+            resamples=bootstrap.resamples,
+            confidence=bootstrap.confidence,
+            seed=seed,
+        )
+        for population, rows in populations(lists)
+    }
 
 
 def _first(metrics: dict[str, NDArray[np.float64]]) -> dict[str, float]:
     return {name: float(values[0]) for name, values in metrics.items()}
 
 
-def _over(results: list[CutoffResult], how: Callable[[list[float]], float]) -> Metrics:
-    """Fold each metric over the cutoffs where it is defined."""
-    first = results[0].metrics
+def _over(results: list[CutoffResult], how: Callable[[list[float]], np.floating]) -> Metrics:
+    """Fold each metric over the lists where it is defined."""
+
+    def folded(values: list[float]) -> float:
+        known = [value for value in values if not np.isnan(value)]
+        return float(how(known)) if known else float("nan")
+
     return {
         population: {
             ranker: {
-                metric: _defined([r.metrics[population][ranker][metric] for r in results], how)
+                metric: folded([one.metrics[population][ranker][metric] for one in results])
                 for metric in metrics
             }
             for ranker, metrics in rankers.items()
         }
-        for population, rankers in first.items()
+        for population, rankers in results[0].metrics.items()
     }
 
 
-def _defined(values: list[float], how: Callable[[list[float]], float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(how(known)) if known else float("nan")
-
-
-def _pooled(outcomes: list[tuple[Panel, NDArray[np.float64], float]]) -> dict[str, dict[str, float]]:
-    pooled = {}
-    for population in (ALL, SEEN):
-        parts = []
-        for panel, probability, _ in outcomes:
-            rows = np.ones(len(panel), dtype=bool) if population == ALL else panel.seen
-            parts.append(_outcomes(panel, probability).take(rows))
-        joined = Outcomes(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("score", "label", "cutoff", "company")
-            )
-        )
-        threshold = float(np.mean([threshold for _, _, threshold in outcomes]))
-        metrics = _first(probability_metrics(joined, np.ones((1, joined.score.size)), threshold))
-        pooled[population] = {
-            name: metrics[name]
-            for name in ("brier", "log_loss", "calibration_error", "mean_probability", "conversion_rate")
-        }
-    return pooled
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))
+def _pooled(lists: ScoredLists) -> dict[str, float]:
+    weights = np.ones((1, len(lists)))
+    metrics = _first(probability_metrics(lists.outcomes(), weights, float(lists.threshold.mean())))
+    names = ("brier", "log_loss", "calibration_error", "mean_probability", "conversion_rate")
+    return {name: metrics[name] for name in names}

@@ -62,8 +62,8 @@ class ScoredLists:
         """The model's probabilities."""
         return self.scores[MODEL]
 
-    def take(self, rows: NDArray[np.bool_]) -> ScoredLists:
-        """Return the rows of a mask."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> ScoredLists:
+        """Return the rows of a mask, or those named in the order named."""
         return ScoredLists(
             self.cutoff[rows],
             self.company[rows],

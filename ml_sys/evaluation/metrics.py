@@ -85,8 +85,8 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         hits = [one.hits_at(np.minimum(depth, one.total)) for one in lists]
         precision = [_ratio(h, np.minimum(depth, one.total)) for h, one in zip(hits, lists, strict=True)]
         recall = [_ratio(h, one.positives) for h, one in zip(hits, lists, strict=True)]
-        metrics[f"precision_at_{depth}"] = _mean_of_defined(precision)
-        metrics[f"recall_at_{depth}"] = _mean_of_defined(recall)
+        metrics[f"precision_at_{depth}"] = mean_of_defined(precision)
+        metrics[f"recall_at_{depth}"] = mean_of_defined(recall)
         metrics[f"lift_at_{depth}"] = _ratio(metrics[f"precision_at_{depth}"], share)
     return metrics
 
@@ -187,7 +187,8 @@ def _calibration_error(
     return calibration_error
 
 
-def _mean_of_defined(values: Sequence[Values]) -> Values:
+def mean_of_defined(values: Sequence[Values]) -> Values:
+    """Return the mean of arrays, place by place, over those that are no NaN there; NaN where all are."""
     stacked = np.array(values)
     known = ~np.isnan(stacked)
     return _ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))

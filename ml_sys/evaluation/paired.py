@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RankingMetric = Literal["average_precision", "roc_auc"]
+ListMetric = Literal["average_precision", "roc_auc", "precision_at_10"]
 # What a share of a metric is counted from: a ROC-AUC of a half is worth nothing.
 _NO_SKILL: dict[RankingMetric, float] = {"average_precision": 0.0, "roc_auc": 0.5}
 # Places of positives held at once.
@@ -36,7 +37,7 @@ class Paired:
 
     Attributes
     ----------
-    metric : {"average_precision", "roc_auc"}
+    metric : {"average_precision", "roc_auc", "precision_at_10"}
     challenger, champion, difference : float
         The metric of each, and the challenger's minus the champion's.
     low, high : float
@@ -47,7 +48,7 @@ class Paired:
         Share of resamples in which it lies below the champion's by more than the tolerance.
     """
 
-    metric: RankingMetric
+    metric: ListMetric
     challenger: float
     champion: float
     difference: float
@@ -98,7 +99,7 @@ def paired_bootstrap(
     """
     value, drawn = _resampled((challenger, champion), metric, resamples, seed)
     difference = drawn[0] - drawn[1]
-    low, high = _interval(difference, confidence)
+    low, high = interval_of(difference, confidence)
     return Paired(
         metric,
         float(value[0]),
@@ -106,8 +107,8 @@ def paired_bootstrap(
         float(value[0] - value[1]),
         low,
         high,
-        _share(difference > 0),
-        _share(drawn[0] < drawn[1] - tolerance * (drawn[1] - _NO_SKILL[metric])),
+        share_of(difference > 0),
+        share_of(drawn[0] < drawn[1] - tolerance * (drawn[1] - _NO_SKILL[metric])),
     )
 
 
@@ -116,7 +117,7 @@ def metric_interval(
 ) -> Estimate:
     """Return a metric with its percentile interval; arguments as above."""
     value, drawn = _resampled((outcomes,), metric, resamples, seed)
-    return Estimate(float(value[0]), *_interval(drawn[0], confidence))
+    return Estimate(float(value[0]), *interval_of(drawn[0], confidence))
 
 
 def chance_p_value(outcomes: Outcomes, *, permutations: int, seed: int) -> float:
@@ -184,7 +185,7 @@ def _resampled(
     """
     _, cluster = np.unique(rankings[0].company, return_inverse=True)
     n_clusters = int(cluster.max()) + 1
-    segments = [_Segments.of(one, cluster) for one in rankings]
+    segments = [Segments.of(one, cluster) for one in rankings]
 
     def measured(counts: Weights) -> Values:
         ranked = [one.ranked(counts) for one in segments]
@@ -198,7 +199,7 @@ def _resampled(
 
 
 @dataclass(frozen=True)
-class _Segments:
+class Segments:
     """A ranking cut where groups of equal scores that hold positives begin and end.
 
     Attributes
@@ -222,7 +223,8 @@ class _Segments:
     group: NDArray[np.intp]
 
     @classmethod
-    def of(cls, outcomes: Outcomes, cluster: NDArray[np.intp]) -> _Segments:
+    def of(cls, outcomes: Outcomes, cluster: NDArray[np.intp]) -> Segments:
+        """Cut a ranking whose rows belong to the clusters given."""
         order = np.argsort(-outcomes.score, kind="stable")
         score, positive = outcomes.score[order], np.flatnonzero(outcomes.label[order])
         begins = np.append(True, np.diff(score) != 0)
@@ -245,7 +247,8 @@ class _Segments:
         return Ranked(np.cumsum(weight, axis=1), np.cumsum(hits, axis=1))
 
 
-def _interval(drawn: Values, confidence: float) -> tuple[float, float]:
+def interval_of(drawn: Values, confidence: float) -> tuple[float, float]:
+    """Return the percentile interval of what was drawn; NaN without anything."""
     if not drawn.size:
         return float("nan"), float("nan")
     tail = 100 * (1 - confidence) / 2
@@ -253,5 +256,6 @@ def _interval(drawn: Values, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _share(resamples: NDArray[np.bool_]) -> float:
+def share_of(resamples: NDArray[np.bool_]) -> float:
+    """Return the share of resamples that are true; NaN without any."""
     return float(resamples.mean()) if resamples.size else float("nan")

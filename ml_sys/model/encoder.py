@@ -60,7 +60,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         logged = signed_log(np.where(np.isnan(raw), self.medians_, raw))
         self.centers_, self.scales_ = _robust(logged)
         self.levels_ = [self._levels(X[name]) for name in self.categories]
-        known = [sorted({str(level) for level in X[name].dropna()}) for name in self.categories]
+        known = [{str(level) for level in X[name].dropna().unique()} for name in self.categories]
         self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(known, self.levels_, strict=True)]
         self.n_features_in_ = len(self.numbers) + len(self.categories)
         return self

@@ -5,46 +5,67 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.evaluation.backtest import PLAIN, Backtest
 from ml_sys.evaluation.lists import MODEL, RANDOM
-from ml_sys.views.cells import date_of, number, plain
+from ml_sys.evaluation.terms import PLAIN
+from ml_sys.views.cells import date_of, interval, number, plain
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ml_sys.evaluation.backtest import Backtest
+    from ml_sys.evaluation.paired import ListMetric
+
 # Metrics in the order shown, with their number of decimals.
-_BACKTEST = (("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3))
+_BACKTEST: tuple[tuple[ListMetric, int], ...] = (
+    ("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3),
+)  # fmt: skip
 
 
 def backtest(result: Backtest, predictions: Path | None = None) -> None:
-    """Show a backtest: each cutoff, mean and spread by population; and where its predictions are."""
+    """Show a backtest: each list, mean and spread by population; and where its predictions are."""
     for population in result.mean:
         rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
-        columns = ["cutoff", "prospects", "conversions"]
-        columns += [f"{name}: {short}" for name in ("model",) for short in ("ROC-AUC", "AP", "P@10")]
+        columns = ["list", "trained", "prospects", "conversions"]
+        columns += [f"model: {short}" for short in ("ROC-AUC", "AP", "P@10")]
         columns += [f"{name}: AP" for name in rankers[1:]]
-        rows: list[Sequence[object]] = []
-        for one in result.cutoffs:
-            metrics = one.metrics[population]
-            rows.append(
-                (
-                    date_of(one.cutoff),
-                    f"{one.prospects:,}",
-                    one.conversions,
-                    *_backtest_cells(metrics, rankers),
-                )
+        rows: list[Sequence[object]] = [
+            (
+                date_of(one.cutoff),
+                date_of(one.trained),
+                f"{one.prospects:,}",
+                one.conversions,
+                *_backtest_cells(one.metrics[population], rankers),
             )
-        rows.append(("mean", "", "", *_backtest_cells(result.mean[population], rankers)))
-        rows.append(("spread (sd)", "", "", *_backtest_cells(result.spread[population], rankers)))
-        console.table(f"Backtest, {population}", columns, rows)
+            for one in result.cutoffs
+        ]
+        rows.append(("mean", "", "", "", *_backtest_cells(result.mean[population], rankers)))
+        rows.append(("spread (sd)", "", "", "", *_backtest_cells(result.spread[population], rankers)))
+        console.table(f"Backtest, {population}", columns, rows, left=2)
         means = [
-            (name, *(number(result.mean[population][name][metric], digits) for metric, digits in _BACKTEST))
+            (
+                name,
+                *(
+                    cell
+                    for metric, digits in _BACKTEST
+                    for cell in _estimated(result, population, name, metric, digits)
+                ),
+            )
             for name in [*rankers, RANDOM]
         ]
         console.table(
-            f"Means, {population}", ("ranked by", "ROC-AUC", "average precision", "precision at 10"), means
+            f"Means over lists, {population}",
+            (
+                "ranked by",
+                "ROC-AUC",
+                "interval",
+                "average precision",
+                "interval",
+                "precision at 10",
+                "interval",
+            ),
+            means,
         )
         pooled = result.pooled[population]
         console.line(
@@ -53,21 +74,40 @@ def backtest(result: Backtest, predictions: Path | None = None) -> None:
             f"calibration error {pooled['calibration_error']:.5f}"
         )
     console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 200 trees, no resampling.")
+    if result.remembered:
+        made = counted(result.remembered, "list was", "lists were")
+        console.line(f"{made} made in an earlier run with the same data, settings and code.")
     if predictions is not None:
-        console.line(f"Written: {predictions} ({counted(len(result.predictions), 'row')})")
+        console.line(f"Written: {predictions} ({counted(len(result.lists), 'row')})")
 
 
 def backtest_plain(result: Backtest) -> dict[str, Any]:
     """Return a backtest as plain data, without its predictions."""
     return {
         "cutoffs": [
-            {**vars(one), "cutoff": date_of(one.cutoff), "metrics": plain(one.metrics)}
+            {
+                **vars(one),
+                "cutoff": date_of(one.cutoff),
+                "trained": date_of(one.trained),
+                "metrics": plain(one.metrics),
+            }
             for one in result.cutoffs
         ],
         "mean": plain(result.mean),
         "spread": plain(result.spread),
+        "intervals": plain(result.intervals),
         "pooled": plain(result.pooled),
+        "remembered": result.remembered,
     }
+
+
+def _estimated(
+    result: Backtest, population: str, ranker: str, metric: ListMetric, digits: int
+) -> tuple[str | None, str | None]:
+    value = number(result.mean[population][ranker][metric], digits)
+    if ranker == RANDOM:
+        return value, None
+    return value, interval(result.intervals[population][ranker][metric], digits)
 
 
 def _backtest_cells(metrics: Mapping[str, Mapping[str, float]], rankers: Sequence[str]) -> list[str | None]:

@@ -17,6 +17,7 @@ from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.data.sources import FileSource
 from ml_sys.evaluation.backtest import backtest
+from ml_sys.evaluation.terms import Term
 from ml_sys.model.split import Source, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import SchemaSettings
@@ -123,10 +124,8 @@ def test_the_backtest_says_the_same_of_a_past_cutoff_however_much_arrives_later(
     changed = w.with_more_usage(WORLD, w.CUTOFF, rng)
     closed = np.where(changed.closed >= w.CUTOFF, w.CUTOFF + 2, changed.closed)
     changed = w.with_closed(changed, closed)
-    told = [
-        backtest(Source.of(one, SETTINGS), [w.CUTOFF], spec_from(SETTINGS), SETTINGS).predictions
-        for one in (WORLD, changed)
-    ]
+    settings = w.settings(backtest={"jobs": 1})
+    told = [backtest(one, [Term(w.CUTOFF, (w.CUTOFF,))], settings).predictions() for one in (WORLD, changed)]
     pd.testing.assert_frame_equal(
         *(one.sort_values("id", ignore_index=True) for one in told), check_exact=True
     )
