@@ -41,8 +41,8 @@ class CutoffResult:
         Day since 1970-01-01.
     trained : int
         Day on which the model was fitted that made it.
-    prospects, conversions : int
-        Companies in the list, and those that paid within the horizon.
+    prospects, conversions : dict of str to int
+        By population: companies in the list, and those that paid within the horizon.
     training_cutoffs, training_positives : int
         What was mature when the model was fitted.
     trees : int or None
@@ -53,8 +53,8 @@ class CutoffResult:
 
     cutoff: int
     trained: int
-    prospects: int
-    conversions: int
+    prospects: dict[str, int]
+    conversions: dict[str, int]
     training_cutoffs: int
     training_positives: int
     trees: int | None
@@ -262,8 +262,8 @@ def _judged(cutoff: int, term: Term, made: TermScores, one: ScoredLists) -> Cuto
     return CutoffResult(
         cutoff,
         term.trained,
-        len(one),
-        int(one.label.sum()),
+        {population: int(rows.sum()) for population, rows in populations(one)},
+        {population: int(one.label[rows].sum()) for population, rows in populations(one)},
         made.training_cutoffs,
         made.training_positives,
         made.trees,

@@ -23,26 +23,37 @@ _BACKTEST: tuple[tuple[ListMetric, int], ...] = (
 )  # fmt: skip
 
 
+_RETRAINED = " *"
+
+
 def backtest(result: Backtest, predictions: Path | None = None) -> None:
     """Show a backtest: each list, mean and spread by population; and where its predictions are."""
     for population in result.mean:
         rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
-        columns = ["list", "trained", "prospects", "conversions"]
-        columns += [f"model: {short}" for short in ("ROC-AUC", "AP", "P@10")]
-        columns += [f"{name}: AP" for name in rankers[1:]]
+        columns = [
+            "list",
+            "prospects",
+            "paid",
+            "ROC-AUC",
+            "AP",
+            "P@10",
+            *(f"AP: {one}" for one in rankers[1:]),
+        ]
         rows: list[Sequence[object]] = [
             (
-                date_of(one.cutoff),
-                date_of(one.trained),
-                f"{one.prospects:,}",
-                one.conversions,
+                date_of(one.cutoff) + (_RETRAINED if one.cutoff == one.trained else ""),
+                f"{one.prospects[population]:,}",
+                one.conversions[population],
                 *_backtest_cells(one.metrics[population], rankers),
             )
             for one in result.cutoffs
         ]
-        rows.append(("mean", "", "", "", *_backtest_cells(result.mean[population], rankers)))
-        rows.append(("spread (sd)", "", "", "", *_backtest_cells(result.spread[population], rankers)))
-        console.table(f"Backtest, {population}", columns, rows, left=2)
+        rows.append(("mean", "", "", *_backtest_cells(result.mean[population], rankers)))
+        rows.append(("spread (sd)", "", "", *_backtest_cells(result.spread[population], rankers)))
+        caption = (
+            "* the model was retrained that day; ROC-AUC, AP (average precision) and P@10 are the model's"
+        )
+        console.table(f"Backtest, {population}", columns, rows, caption=caption)
         means = [
             (
                 name,

@@ -386,7 +386,7 @@ def test_a_backtest_writes_a_prediction_for_every_prospect_and_cutoff(chain):
     assert predictions["probability"].between(0, 1).all()
     counted = predictions.groupby("cutoff").size()
     assert [counted[one["cutoff"]] for one in said["cutoffs"]] == [
-        one["prospects"] for one in said["cutoffs"]
+        one["prospects"]["all prospects"] for one in said["cutoffs"]
     ]
 
 

@@ -110,8 +110,9 @@ def test_probabilities_are_those_of_a_model_fitted_to_what_was_mature_at_the_ter
     expected = pd.Series(model.probabilities(panel.features), index=SOURCE.ids[panel.company])
     np.testing.assert_array_equal(told.set_index("id")["probability"][expected.index], expected)
     result = done.cutoffs[at]
-    assert (result.cutoff, result.trained, result.prospects) == (cutoff, term.trained, len(panel))
-    assert result.conversions == panel.label.sum()
+    assert (result.cutoff, result.trained) == (cutoff, term.trained)
+    assert result.prospects == {ALL: len(panel), SEEN: panel.seen.sum()}
+    assert result.conversions == {ALL: panel.label.sum(), SEEN: panel.label[panel.seen].sum()}
     assert (result.training_cutoffs, result.training_positives) == (len(report.cutoffs), report.positives)
     assert result.trees == report.trees
     rows = done.lists.cutoff == cutoff
@@ -154,7 +155,7 @@ def test_each_mean_over_lists_has_an_interval_that_holds_it(done: Backtest) -> N
 def test_pooled_metrics_are_of_all_rows_of_all_lists(done: Backtest) -> None:
     known = done.predictions()
     assert done.pooled[ALL]["mean_probability"] == pytest.approx(known["probability"].mean())
-    conversions = sum(one.conversions for one in done.cutoffs)
+    conversions = sum(one.conversions[ALL] for one in done.cutoffs)
     assert done.pooled[ALL]["conversion_rate"] == pytest.approx(conversions / len(known))
 
 
