@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.evaluation.campaign import Season, play_season
 from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM, ScoredLists
 from ml_sys.evaluation.listwise import list_estimates, paired_lists
@@ -75,6 +76,8 @@ class Backtest:
         with its interval, clustered by company.
     pooled : dict
         Probability metrics of all rows of all lists; population → metric → value.
+    season : Season
+        What working down the lists reaches.
     lists : ScoredLists
         Every prospect of every list.
     ids : ndarray of shape (n_companies,), object
@@ -88,6 +91,7 @@ class Backtest:
     spread: Metrics
     intervals: dict[str, dict[str, dict[ListMetric, Estimate]]]
     pooled: dict[str, dict[str, float]]
+    season: Season
     lists: ScoredLists
     ids: NDArray[np.object_]
     remembered: int
@@ -184,6 +188,14 @@ def backtest(
         _over(results, np.std),
         _intervals(lists, settings.bootstrap, settings.seed),
         {population: _pooled(lists.take(rows)) for population, rows in populations(lists)},
+        play_season(
+            lists,
+            capacities=settings.backtest.capacities,
+            cooldown_weeks=settings.backtest.cooldown_weeks,
+            resamples=settings.bootstrap.resamples,
+            confidence=settings.bootstrap.confidence,
+            seed=settings.seed,
+        ),
         lists,
         snapshot.companies["id"].to_numpy(dtype=object),
         remembered,

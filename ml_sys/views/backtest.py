@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
+from ml_sys.evaluation.campaign import headline
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.terms import PLAIN
-from ml_sys.views.cells import date_of, interval, number, plain
+from ml_sys.features.rules import MOST_USERS
+from ml_sys.views.cells import bar, date_of, interval, number, percent, plain
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.evaluation.backtest import Backtest
+    from ml_sys.evaluation.campaign import Season
     from ml_sys.evaluation.paired import ListMetric
 
 # Metrics in the order shown, with their number of decimals.
 _BACKTEST: tuple[tuple[ListMetric, int], ...] = (
     ("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3),
 )  # fmt: skip
-
-
+# Marks the lists on whose day the model was fitted.
 _RETRAINED = " *"
 
 
@@ -84,12 +87,49 @@ def backtest(result: Backtest, predictions: Path | None = None) -> None:
             f"observed {pooled['conversion_rate']:.4%}, "
             f"calibration error {pooled['calibration_error']:.5f}"
         )
+    season(result.season)
     console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 200 trees, no resampling.")
     if result.remembered:
         made = counted(result.remembered, "list was", "lists were")
         console.line(f"{made} made in an earlier run with the same data, settings and code.")
     if predictions is not None:
         console.line(f"Written: {predictions} ({counted(len(result.lists), 'row')})")
+
+
+def season(found: Season) -> None:
+    """Show what working down the lists reaches, by capacity, with and without a cool-down."""
+    keys = list(dict.fromkeys((one.capacity, one.cooldown_weeks) for one in found.campaigns))
+    rankers = [
+        MODEL,
+        *(lead.ranker for lead in found.leads if (lead.capacity, lead.cooldown_weeks) == keys[0]),
+    ]
+    most = max(one.converters.value for one in found.campaigns)
+    rows = []
+    for capacity, cooldown in keys:
+        for ranker in [*rankers, RANDOM]:
+            one = found.of(ranker, capacity, cooldown)
+            low, high = one.converters.low, one.converters.high
+            rows.append(
+                (
+                    ranker,
+                    capacity,
+                    f"{cooldown} weeks" if cooldown else "none",
+                    f"{one.converters.value:.0f}" if ranker != RANDOM else f"{one.converters.value:.1f}",
+                    None if isnan(low) else f"{low:.0f} to {high:.0f}",
+                    bar(one.converters.value, most),
+                    f"{one.calls_per_converter:.0f}" if one.converters.value else None,
+                    percent(one.precision),
+                )
+            )
+    first = found.campaigns[0]
+    console.table(
+        f"Working down {counted(first.lists, 'list')}: converters reached, of {first.of}",
+        ("ranked by", "calls a list", "cool-down", "reached", "interval", "", "calls for each", "precision"),
+        rows,
+        caption="each company counts once; cool-down: who was called makes room for the next",
+    )
+    capacity, cooldown = keys[-1]
+    console.line(headline(found, capacity, cooldown, MOST_USERS))
 
 
 def backtest_plain(result: Backtest) -> dict[str, Any]:
@@ -108,6 +148,15 @@ def backtest_plain(result: Backtest) -> dict[str, Any]:
         "spread": plain(result.spread),
         "intervals": plain(result.intervals),
         "pooled": plain(result.pooled),
+        "campaigns": [
+            {
+                **plain(one),
+                "share": plain(one.share),
+                "calls_per_converter": one.calls_per_converter if one.converters.value else None,
+            }
+            for one in result.season.campaigns
+        ],
+        "leads": plain(result.season.leads),
         "remembered": result.remembered,
     }
 

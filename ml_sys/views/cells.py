@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.bootstrap import Estimate
 
 _EPOCH = date(1970, 1, 1)
+_BAR_WIDTH = 20
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _SPOKEN = {
     "roc_auc": "ROC-AUC",
     "f1": "F1",
@@ -34,6 +36,18 @@ def percent(share: float) -> str | None:
 def interval(one: Estimate, digits: int) -> str | None:
     """Return the two ends of an estimate's interval; None where it has none."""
     return None if isnan(one.low) else f"{one.low:.{digits}f} to {one.high:.{digits}f}"
+
+
+def bar(value: float, most: float) -> str:
+    """Return a bar whose length says how much of ``most`` a value is, in eighths of a character.
+
+    Examples
+    --------
+    >>> bar(10, 10) == "█" * 20, bar(1, 10), bar(0, 10), bar(5, 0)
+    (True, '██', '', '')
+    """
+    eighths = round(8 * _BAR_WIDTH * value / most) if most > 0 and value > 0 else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
 
 
 def date_of(day: int) -> str:

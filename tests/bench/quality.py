@@ -1,0 +1,130 @@
+"""Estimators and resampling beside each other on the same past lists: what the shipped default is held to.
+
+``python -m tests.bench.quality --artifacts DIR`` takes the latest snapshot of an artifacts folder. Each
+variant makes the same lists with several seeds, each list by a model of that day; what was made is remembered
+there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ml_sys.data.snapshot import Snapshot, latest
+from ml_sys.evaluation.backtest import joined_lists, make_lists, populations
+from ml_sys.evaluation.lists import MODEL, ScoredLists
+from ml_sys.evaluation.metrics import probability_metrics, ranking_metrics
+from ml_sys.evaluation.term_store import TermStore
+from ml_sys.evaluation.terms import PLAIN, plan_terms
+from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
+from ml_sys.model.split import Source
+from ml_sys.settings import Settings
+
+SEEDS, LISTS, EVERY_DAYS = (1, 2, 3), 8, 14
+DEFAULT = "default"
+VARIANTS: dict[str, dict[str, Any]] = {
+    DEFAULT: {},
+    "no resampling": {"resample": {"sampling_strategy": "none"}},
+    **{f"SMOTENC {ratio}": {"resample": {"sampling_strategy": ratio}} for ratio in (0.02, 0.05, 0.1, "auto")},
+    "scale_pos_weight 20": {
+        "resample": {"sampling_strategy": "none"},
+        "model": {"params": {"scale_pos_weight": 20.0}},
+    },
+    "LogisticRegression": {
+        "resample": {"sampling_strategy": "none"},
+        "model": {
+            "estimator": "sklearn.linear_model:LogisticRegression",
+            "params": {"C": 0.01, "max_iter": 2000},
+        },
+    },
+    "RandomForest": {
+        "resample": {"sampling_strategy": "none"},
+        "model": {
+            "estimator": "sklearn.ensemble:RandomForestClassifier",
+            "params": {"n_estimators": 300, "min_samples_leaf": 20, "max_features": 0.2},
+        },
+    },
+}
+_COLUMNS = ("roc_auc", "average_precision", "precision_at_10", "recall_top_decile", "calibration_error")
+
+
+def main(arguments: list[str]) -> None:
+    """Print a table per population."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.quality")
+    parser.add_argument("--artifacts", type=Path, required=True)
+    parser.add_argument("--lists", type=int, default=LISTS)
+    parser.add_argument("--every-days", type=int, default=EVERY_DAYS)
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
+    asked = parser.parse_args(arguments)
+    snapshot = latest(asked.artifacts)
+    backtest = {"lists": asked.lists, "every_days": asked.every_days, "retrain_days": asked.every_days}
+    found: dict[str, list[tuple[ScoredLists, float]]] = {}
+    for name in asked.variants:
+        for seed in SEEDS:
+            settings = Settings.model_validate(
+                {"artifacts_dir": asked.artifacts, "seed": seed, "backtest": backtest, **VARIANTS[name]}
+            )
+            found.setdefault(name, []).append(_made(snapshot, settings, plain=name == DEFAULT))
+    console = Console(width=130)
+    for population, _ in populations(found[asked.variants[0]][0][0]):
+        table = Table(title=f"{population}: means over {asked.lists} lists and seeds {SEEDS} (sd over seeds)")
+        for column in ("", *_COLUMNS, "predicted/observed", "seconds a list"):
+            table.add_column(column, justify="left" if not column else "right")
+        for row in _rows(found, population):
+            table.add_row(*row)
+        console.print(table)
+
+
+def _made(snapshot: Snapshot, settings: Settings, *, plain: bool) -> tuple[ScoredLists, float]:
+    terms = plan_terms(Source.of(snapshot, settings).timeline, settings)
+    store = TermStore(settings.artifacts_dir, snapshot.id, settings, plain=plain)
+    began = time.perf_counter()
+    made, remembered = make_lists(snapshot, terms, settings, store=store, plain=plain)
+    seconds = (time.perf_counter() - began) / len(terms) if not remembered else float("nan")
+    return joined_lists(snapshot, made), seconds
+
+
+def _rows(found: dict[str, list[tuple[ScoredLists, float]]], population: str) -> Iterator[list[str]]:
+    for name, runs in found.items():
+        yield _row(name, [_metrics(lists, population, MODEL) for lists, _ in runs], [s for _, s in runs])
+        if name == DEFAULT:
+            for ranker in (PLAIN, MOST_USERS, MOST_ACTIONS):
+                yield _row(ranker, [_metrics(lists, population, ranker) for lists, _ in runs], [])
+
+
+def _row(name: str, metrics: list[dict[str, float]], seconds: list[float]) -> list[str]:
+    cells = [name]
+    for column in (*_COLUMNS, "ratio"):
+        values = [one[column] for one in metrics if column in one]
+        digits = 5 if column == "calibration_error" else 3
+        cells.append(f"{np.mean(values):.{digits}f} ({np.std(values):.{digits}f})" if values else "–")
+    known = [one for one in seconds if not np.isnan(one)]
+    return [*cells, f"{np.mean(known):.1f}" if known else "–"]
+
+
+def _metrics(lists: ScoredLists, population: str, ranker: str) -> dict[str, float]:
+    lists = lists.take(dict(populations(lists))[population])
+    each = []
+    for cutoff in np.unique(lists.cutoff):
+        one = lists.take(lists.cutoff == cutoff)
+        each.append(ranking_metrics(one.outcomes(ranker), np.ones((1, len(one)))))
+    means = {name: float(np.nanmean([one[name][0] for one in each])) for name in each[0]}
+    if ranker == MODEL:
+        pooled = probability_metrics(
+            lists.outcomes(), np.ones((1, len(lists))), float(lists.threshold.mean())
+        )
+        means["calibration_error"] = float(pooled["calibration_error"][0])
+        means["ratio"] = float(pooled["mean_probability"][0] / pooled["conversion_rate"][0])
+    return means
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,149 @@
+"""Campaigns: who is called when lists are worked down week by week, and which converters are reached."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.evaluation.campaign import calls, headline, play_season
+from ml_sys.evaluation.lists import MODEL, RANDOM, ScoredLists
+
+RULE = "most users in 30 days"
+MONDAY = 18_000
+
+
+def lists_of(scores: np.ndarray, pays_at: np.ndarray, horizon: int = 30) -> ScoredLists:
+    """Lists of every company that has not paid, from scores of shape (weeks, companies)."""
+    weeks, companies = scores.shape
+    cutoff = np.repeat(MONDAY + 7 * np.arange(weeks), companies).astype(np.int32)
+    company = np.tile(np.arange(companies), weeks).astype(np.int32)
+    closed = pays_at[company]
+    here = closed >= cutoff
+    n = int(here.sum())
+    return ScoredLists(
+        cutoff=cutoff[here],
+        company=company[here],
+        label=(closed < cutoff.astype(np.int64) + horizon)[here],
+        seen=np.ones(n, dtype=bool),
+        closed=closed[here].astype(np.int32),
+        mrr=np.full(n, np.nan),
+        scores={MODEL: scores.ravel()[here], RULE: -scores.ravel()[here]},
+        threshold=np.full(n, 0.5),
+        tier=np.full(n, "C"),
+    )
+
+
+@st.composite
+def seasons(draw: st.DrawFn) -> ScoredLists:
+    weeks, companies = draw(st.integers(1, 8)), draw(st.integers(2, 12))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scores = rng.integers(0, 4, (weeks, companies)).astype(np.float64)  # many ties
+    pays = np.where(rng.random(companies) < 0.5, MONDAY + rng.integers(0, 80, companies), NEVER_CLOSED)
+    return lists_of(scores, pays)
+
+
+@given(lists=seasons(), capacity=st.integers(1, 5), cooldown=st.integers(0, 5))
+def test_calls_are_those_of_a_person_who_keeps_a_diary(
+    lists: ScoredLists, capacity: int, cooldown: int
+) -> None:
+    expected = np.zeros(len(lists), dtype=bool)
+    diary: dict[int, int] = {}
+    for cutoff in sorted(set(lists.cutoff.tolist())):
+        ranked = sorted(
+            np.flatnonzero(lists.cutoff == cutoff), key=lambda row: (-lists.scores[MODEL][row], row)
+        )
+        free = [
+            row
+            for row in ranked
+            if int(lists.company[row]) not in diary
+            or (cutoff - diary[int(lists.company[row])]) / 7 >= cooldown
+        ]
+        for row in free[:capacity]:
+            expected[row] = True
+            diary[int(lists.company[row])] = cutoff
+    np.testing.assert_array_equal(calls(lists, lists.scores[MODEL], capacity, cooldown), expected)
+
+
+@given(lists=seasons(), capacity=st.integers(1, 4))
+def test_a_season_counts_each_converter_once(lists: ScoredLists, capacity: int) -> None:
+    season = play_season(
+        lists, capacities=(capacity,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1
+    )
+    for cooldown in (0, 4):
+        one = season.of(MODEL, capacity, cooldown)
+        called = calls(lists, lists.scores[MODEL], capacity, cooldown)
+        reached = set(lists.company[called & lists.label].tolist())
+        assert one.converters.value == len(reached)
+        assert one.of == len(set(lists.company[lists.label].tolist()))
+        assert one.calls == called.sum()
+        assert one.companies == len(set(lists.company[called].tolist()))
+        assert one.lists == len(set(lists.cutoff.tolist()))
+        assert one.precision == pytest.approx((called & lists.label).sum() / called.sum())
+
+
+def ten_weeks() -> ScoredLists:
+    """One company stands on top of every list and never pays; the next ones pay, one after the other."""
+    scores = np.tile(np.linspace(1, 0, 10), (10, 1))
+    pays = np.array([NEVER_CLOSED, *(MONDAY + 7 * np.arange(1, 10) + 1)])
+    return lists_of(scores, pays)
+
+
+def test_a_cool_down_reaches_converters_below_one_that_stands_on_top_for_weeks() -> None:
+    season = play_season(
+        ten_weeks(), capacities=(1, 2), cooldown_weeks=4, resamples=200, confidence=0.9, seed=3
+    )
+    without, rested = season.of(MODEL, 1, 0), season.of(MODEL, 1, 4)
+    assert (without.converters.value, without.companies) == (0, 1)
+    assert without.calls_per_converter == np.inf
+    assert rested.converters.value > 5
+    assert rested.calls_per_converter == rested.calls / rested.converters.value
+    assert rested.share == rested.converters.value / 9
+    assert rested.converters.low <= rested.converters.value <= rested.converters.high
+
+
+def test_the_lead_over_another_ranker_is_the_difference_of_converters() -> None:
+    season = play_season(
+        ten_weeks(), capacities=(2,), cooldown_weeks=4, resamples=200, confidence=0.9, seed=3
+    )
+    for lead in season.leads:
+        one, other = (
+            season.of(ranker, lead.capacity, lead.cooldown_weeks) for ranker in (MODEL, lead.ranker)
+        )
+        assert lead.difference.value == one.converters.value - other.converters.value
+        assert lead.difference.low <= lead.difference.value <= lead.difference.high
+        assert 0 <= lead.probability_more <= 1
+
+
+def test_chance_reaches_what_random_order_reaches_on_average() -> None:
+    rng = np.random.default_rng(5)
+    pays = np.where(np.arange(400) < 60, MONDAY + rng.integers(0, 60, 400), NEVER_CLOSED)
+    lists = lists_of(rng.random((6, 400)), pays)
+    season = play_season(lists, capacities=(20,), cooldown_weeks=4, resamples=50, confidence=0.95, seed=1)
+    chance, model = season.of(RANDOM, 20, 0), season.of(MODEL, 20, 0)  # its scores are random here
+    assert abs(chance.converters.value - model.converters.value) < 10
+    assert np.isnan(chance.converters.low)
+
+
+def test_the_headline_says_what_is_reached_and_what_a_rule_reaches() -> None:
+    season = play_season(
+        ten_weeks(), capacities=(1,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1
+    )
+    chance, rule = (season.of(one, 1, 4).converters.value for one in (RANDOM, RULE))
+    reached = season.of(MODEL, 1, 4).converters.value
+    assert headline(season, 1, 4, RULE) == (
+        f"Calling the top 1 of each of the 10 weekly lists reaches {reached:.0f} of 9 converters "
+        f"({reached / 9:.0%}), one in {10 / reached:.0f} calls, {reached / chance:.0f} times as many as at "
+        f"random; calling those with the most users in 30 days reaches {rule:.0f}."
+    )
+
+
+def test_lists_without_a_converter_are_said_to_have_none() -> None:
+    lists = lists_of(np.zeros((2, 3)), np.full(3, NEVER_CLOSED))
+    season = play_season(lists, capacities=(1,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1)
+    assert headline(season, 1, 0, RULE) == "No company paid within the horizon of the 2 lists."
+    one = season.of(MODEL, 1, 0)
+    assert (one.converters.value, one.of, one.precision) == (0, 0, 0)
+    assert np.isnan(one.share)
