@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -15,11 +14,9 @@ from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM, ScoredLists
 from ml_sys.evaluation.listwise import list_estimates, paired_lists
 from ml_sys.evaluation.metrics import probability_metrics, random_metrics, ranking_metrics
-from ml_sys.evaluation.terms import Term, TermScores, fit_term
-from ml_sys.model.split import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.bootstrap import Estimate
     from ml_sys.evaluation.paired import ListMetric, Paired
     from ml_sys.evaluation.term_store import TermStore
+    from ml_sys.evaluation.terms import Term, TermScores
+    from ml_sys.model.split import Source
     from ml_sys.settings import BootstrapSettings, Settings
 
 Metrics = dict[str, dict[str, dict[str, float]]]
@@ -151,18 +150,12 @@ def make_lists(
     remembered = done = sum(len(term.cutoffs) for term in found)
     on_progress(done)
     missing = [term for term in terms if term not in found]
-    if missing:
-        source, single = Source.of(snapshot, settings), settings.model_copy(update={"threads": 1})
-        jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(missing))
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for term, made in parallel(
-            joblib.delayed(_named)(source, term, single, plain=plain) for term in missing
-        ):
-            found[term] = made
-            if store is not None:
-                store.save(term, made)
-            done += len(term.cutoffs)
-            on_progress(done)
+    for term, made in _fitted(snapshot, missing, settings, plain=plain):
+        found[term] = made
+        if store is not None:
+            store.save(term, made)
+        done += len(term.cutoffs)
+        on_progress(done)
     return [found[term] for term in terms], remembered
 
 
@@ -254,7 +247,25 @@ def compare_lists(
     }
 
 
+def _fitted(
+    snapshot: Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
+) -> Iterator[tuple[Term, TermScores]]:
+    """Yield each term as it is done."""
+    if not terms:
+        return
+    import joblib  # what was remembered needs none of these
+
+    from ml_sys.model.split import Source
+
+    source, single = Source.of(snapshot, settings), settings.model_copy(update={"threads": 1})
+    jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(terms))
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    yield from parallel(joblib.delayed(_named)(source, term, single, plain=plain) for term in terms)
+
+
 def _named(source: Source, term: Term, settings: Settings, *, plain: bool) -> tuple[Term, TermScores]:
+    from ml_sys.evaluation.fitting import fit_term  # loads what models are fitted with
+
     return term, fit_term(source, term, settings, plain=plain)
 
 

@@ -38,7 +38,9 @@ _LIBRARIES = (
     "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "scikit-learn", "scipy", "xgboost",
     "xgboost-cpu",
 )  # fmt: skip
-_CODE = ("data/snapshot.py", "evaluation/terms.py", "evaluation/lists.py", "features", "model")
+_CODE = ("data/snapshot.py", "evaluation/fitting.py", "evaluation/lists.py", "features", "model")
+# Packages whose versions say what code they hold.
+_INSTALLED = {"imblearn", "lightgbm", "sklearn", "xgboost"}
 _SCORE, _FACTS = "score:", b"mlsys"
 _FACTS_KEPT = ("training_cutoffs", "training_positives", "trees", "threshold")
 
@@ -132,6 +134,8 @@ def _code_digest() -> str:
 
 def _source_digest(import_path: str) -> str:
     """Digest of the file in which something of the user's own is defined."""
+    if import_path.partition(".")[0].partition(":")[0] in _INSTALLED:
+        return import_path
     try:
         source = inspect.getsourcefile(inspect.unwrap(resolve(import_path)))
         return hashlib.sha256(Path(source or "").read_bytes()).hexdigest()

@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.evaluation.lists import MODEL
-from ml_sys.model.pipeline import build_pipeline
-from ml_sys.model.split import Source, rolling, training_part
-from ml_sys.model.train import fit_model, raw_scores, spec_from
-from ml_sys.settings import ModelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.features.panel import Panel, Timeline
+    from ml_sys.features.panel import Timeline
+    from ml_sys.settings import Settings
 
 PLAIN = "plain XGBoost"
-_PLAIN_MODEL = ModelSettings(max_trees=200)
 # Without a first day asked for, a backtest begins when there is this much to learn from.
 _LEAST_TRAINING_CUTOFFS = 6
-# More than any history has; an expanding window leaves nothing out.
-_EVERY_CUTOFF = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -102,66 +95,6 @@ def plan_terms(
             terms.append([])
         terms[-1].append(cutoff)
     return tuple(Term(term[0], tuple(term)) for term in terms)
-
-
-def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = True) -> TermScores:
-    """Fit a model to what was mature on the first day of a term, and make the term's lists.
-
-    Parameters
-    ----------
-    source : Source
-    term : Term
-    settings : Settings
-    plain : bool
-        Whether XGBoost with the default parameters is fitted beside it, as a ranker of its own.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If nothing was mature.
-    """
-    spec = spec_from(settings)
-    part = training_part(source, term.trained, spec, _windowed(settings))
-    model, report = fit_model(part.train, part.validation, spec, settings)
-    panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
-    probability = model.probabilities(panel.features)
-    scores = {MODEL: probability}
-    if plain:
-        scores[PLAIN] = _plain_scores(part.train, panel, settings)
-    scores |= {rule: score.astype(np.float64) for rule, score in panel.rules.items()}
-    return TermScores(
-        len(report.cutoffs),
-        report.positives,
-        report.trees,
-        model.threshold,
-        panel.cutoff,
-        panel.company,
-        panel.label,
-        panel.seen,
-        model.tiers.of(probability),
-        scores,
-    )
-
-
-def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.float64]:
-    """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
-    pipeline = build_pipeline(
-        spec_from(settings),
-        features=settings.features,
-        resample=ResampleSettings(sampling_strategy="none"),
-        model=_PLAIN_MODEL,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
-    pipeline.fit(train.features, train.label.astype(np.int64))
-    return raw_scores(pipeline, panel.features)
-
-
-def _windowed(settings: Settings) -> Settings:
-    if settings.backtest.window == "rolling":
-        return settings
-    panel = settings.panel.model_copy(update={"max_cutoffs": _EVERY_CUTOFF})
-    return settings.model_copy(update={"panel": panel})
 
 
 def _mature_before(timeline: Timeline, day: int, settings: Settings) -> int:
