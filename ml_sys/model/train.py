@@ -138,7 +138,7 @@ def fit_model(
         threads=settings.threads,
     )
     label = panel.label.astype(np.int64)
-    scores, trees = _validation_scores(pipeline, panel, validation, settings)
+    scores, trees = validation_scores(pipeline, panel, validation, settings)
     if trees is not None:
         pipeline.set_params(model__n_estimators=trees)
     pipeline.fit(panel.features, label)
@@ -172,10 +172,26 @@ def raw_scores(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64
     return scores
 
 
-def _validation_scores(
+def validation_scores(
     pipeline: Pipeline, panel: Panel, validation: Panel, settings: Settings
 ) -> tuple[NDArray[np.float64], int | None]:
-    """Score every validation row by a Pipeline fitted to other companies, and choose the number of trees."""
+    """Score every validation row by a Pipeline fitted to other companies, and choose the number of trees.
+
+    Parameters
+    ----------
+    pipeline : imblearn.pipeline.Pipeline
+        Unfitted; it stays so.
+    panel, validation : Panel
+        As of :func:`fit_model`.
+    settings : Settings
+
+    Returns
+    -------
+    scores : ndarray of shape (n_validation_rows,), float64
+        The Pipeline's own, before calibration.
+    trees : int or None
+        For XGBoost, the number at which they were taken.
+    """
     fold = company_folds(validation, settings.split.validation_folds, settings.seed)
     early = stops_early(settings.model.estimator)
     fitted: list[tuple[Panel, NDArray[np.bool_], Any]] = []

@@ -17,7 +17,7 @@ from ml_sys.data.sources import FileSource
 from ml_sys.errors import SettingsError
 from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline, stops_early
 from ml_sys.model.split import Source, split, training_part
-from ml_sys.model.train import FitReport, FittedModel, _validation_scores, fit_model, raw_scores, spec_from
+from ml_sys.model.train import FitReport, FittedModel, validation_scores, fit_model, raw_scores, spec_from
 from ml_sys.settings import SchemaSettings, Settings
 from tests.model import world as w
 
@@ -93,14 +93,14 @@ def test_a_row_is_scored_the_same_alone_and_among_others(first: tuple[FittedMode
         },
     ],
 )
-def test_validation_scores_come_from_models_that_have_not_seen_the_company(model: dict[str, object]) -> None:
+def testvalidation_scores_come_from_models_that_have_not_seen_the_company(model: dict[str, object]) -> None:
     luck = np.random.default_rng(0).random(w.COMPANIES) < 0.3
     panel = replace(PART.train, label=luck[PART.train.company])
     asked, spec = w.settings(model=model, resample={"sampling_strategy": "none"}), spec_from(SETTINGS)
     pipeline = build_pipeline(
         spec, features=asked.features, resample=asked.resample, model=asked.model, seed=1, threads=1
     )
-    scores, _ = _validation_scores(pipeline, panel, panel, asked)
+    scores, _ = validation_scores(pipeline, panel, panel, asked)
     pipeline.fit(panel.features, panel.label.astype(np.int64))
     assert roc_auc_score(panel.label, raw_scores(pipeline, panel.features)) > 0.95
     assert roc_auc_score(panel.label, scores) < 0.6

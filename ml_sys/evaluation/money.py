@@ -1,0 +1,183 @@
+"""What the top of a list is worth in monthly recurring revenue: an estimate, and how past estimates did.
+
+What a company will pay is not predicted: each conversion is worth what customers who closed before the list
+paid on average. An MRR of zero or less counts as zero, an unknown one as the average.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.evaluation.paired import interval_of
+from ml_sys.evaluation.promise import apart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.evaluation.lists import ScoredLists
+
+GAIN_DEPTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """The top of a list in money a month.
+
+    Attributes
+    ----------
+    calls : int
+        Companies called.
+    expected, low, high : float
+        Expected MRR of those that will convert, and an interval for what it comes to.
+    """
+
+    calls: int
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PastWorth:
+    """Worth of past lists' tops, added up, and what they brought."""
+
+    capacity: int
+    lists: int
+    worth: Worth
+    realised: float
+
+
+@dataclass(frozen=True)
+class Money:
+    """What lists were worth.
+
+    Attributes
+    ----------
+    customers : int
+        Customers whose MRR is known, of all lists' pasts.
+    not_positive : int
+        Of these, those with an MRR of zero or less.
+    past : tuple of PastWorth
+        By capacity.
+    gains : dict of str to tuple of float
+        Ranker → share of the converters' MRR within each of ``GAIN_DEPTHS`` of a list.
+    """
+
+    customers: int
+    not_positive: int
+    past: tuple[PastWorth, ...]
+    gains: dict[str, tuple[float, ...]]
+
+
+def worth_of(
+    probability: NDArray[np.float64],
+    mrr: NDArray[np.float64],
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Worth:
+    """Estimate what companies are worth a month.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n,), float64
+        Of the companies that are called.
+    mrr : ndarray of shape (n_customers,), float64
+        Of customers before; at least one.
+    resamples : int
+    confidence : float
+        Of the interval, in (0, 1).
+    seed : int
+
+    Notes
+    -----
+    The interval draws who converts, what each pays, and the customers that this is known from. It takes the
+    probabilities to hold.
+    """
+    drawn = _draws(probability, np.maximum(mrr, 0.0), resamples, np.random.default_rng(seed))
+    expected = float(probability.sum() * np.maximum(mrr, 0.0).mean())
+    return Worth(probability.size, expected, *interval_of(drawn, confidence))
+
+
+def money(
+    lists: ScoredLists,
+    closed: NDArray[np.int32],
+    mrr: NDArray[np.float64],
+    *,
+    horizon_days: int,
+    capacities: Sequence[int],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Money | None:
+    """Say what past lists' tops were worth, and what they brought; None where no MRR is known.
+
+    Lists whose label windows overlap would count a conversion twice: of those the latest is taken.
+
+    Parameters
+    ----------
+    lists : ScoredLists
+    closed : ndarray of shape (n_companies,), int32
+        Day on which each company of the snapshot became a customer.
+    mrr : ndarray of shape (n_companies,), float64
+        NaN where it is not known.
+    horizon_days, capacities, resamples, confidence, seed
+        As elsewhere.
+    """
+    pools = {
+        int(cutoff): mrr[(closed < cutoff) & ~np.isnan(mrr)] for cutoff in apart(lists.cutoff, horizon_days)
+    }
+    pools = {cutoff: np.maximum(pool, 0.0) for cutoff, pool in pools.items() if pool.size}
+    if not pools:
+        return None
+    latest = mrr[(closed < max(pools)) & ~np.isnan(mrr)]
+    past = []
+    for capacity in capacities:
+        drawn, expected, realised, called = np.zeros(resamples), 0.0, 0.0, 0
+        for cutoff, pool in pools.items():
+            one = lists.take(lists.cutoff == cutoff)
+            top = one.take(np.argsort(-one.probability, kind="stable")[:capacity])
+            drawn += _draws(top.probability, pool, resamples, np.random.default_rng([seed, cutoff]))
+            expected += float(top.probability.sum() * pool.mean())
+            realised += float(_paid(top, float(pool.mean())).sum())
+            called += len(top)
+        worth = Worth(called, expected, *interval_of(drawn, confidence))
+        past.append(PastWorth(capacity, len(pools), worth, realised))
+    shown = lists.take(np.isin(lists.cutoff, list(pools)))
+    gains = {ranker: _gains(shown, ranker, float(latest.mean())) for ranker in lists.scores}
+    return Money(latest.size, int((latest <= 0).sum()), tuple(past), gains)
+
+
+def _draws(
+    probability: NDArray[np.float64], pool: NDArray[np.float64], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw what companies bring, shape (resamples,): each time from another draw of the customers."""
+    drawn = np.empty(resamples)
+    for at in range(resamples):
+        customers = pool[rng.integers(pool.size, size=pool.size)]
+        converting = int((rng.random(probability.size) < probability).sum())
+        drawn[at] = customers[rng.integers(pool.size, size=converting)].sum()
+    return drawn
+
+
+def _paid(lists: ScoredLists, unknown: float) -> NDArray[np.float64]:
+    """Return what each row brought: 0 for those that did not convert."""
+    known = np.where(np.isnan(lists.mrr), unknown, np.maximum(lists.mrr, 0.0))
+    return np.where(lists.label, known, 0.0)
+
+
+def _gains(lists: ScoredLists, ranker: str, unknown: float) -> tuple[float, ...]:
+    found, total = np.zeros(len(GAIN_DEPTHS)), 0.0
+    for cutoff in np.unique(lists.cutoff):
+        one = lists.take(lists.cutoff == cutoff)
+        paid = _paid(one, unknown)[np.argsort(-one.scores[ranker], kind="stable")]
+        reached = np.concatenate(([0.0], np.cumsum(paid)))
+        found += reached[np.ceil(np.array(GAIN_DEPTHS) * len(one)).astype(np.intp)]
+        total += float(paid.sum())
+    return tuple((found / total).tolist()) if total else (float("nan"),) * len(GAIN_DEPTHS)
