@@ -31,7 +31,7 @@ def ranked(rows):
     ("rows", "of", "written"), [(1, "1 prospect", "1 row"), (1200, "1,200 prospects", "1,200 rows")]
 )
 def test_a_list_says_how_many_prospects_it_holds(capsys, rows, of, written):
-    scoring.scored(ranked(rows), None, Path("list.csv"), None, 1)
+    scoring.scored(ranked(rows), None, Path("list.csv"), None, None, 1)
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first == f"Top 1 of {of}, model 1.0.0, as of 2020-01-06"
     assert last == f"Written: list.csv ({written})"
