@@ -104,9 +104,17 @@ def reasons(
         for statement, features in _statements(compiled.spec).items()
     ]
     ordered = sorted((one for one in sums if one[1]), key=lambda one: (-abs(one[1]), one[0]))
-    moved = moves(compiled, row, [[at for at, _ in features] for _, _, features in ordered])
-    held = [one for one, move in zip(ordered, moved, strict=True) if move * one[1] > 0]
-    return [_reason(contribution, features, added, values) for _, contribution, features in held[:top]]
+    found: list[Reason] = []
+    # Most of the strongest hold, so that those after the first few are seldom checked.
+    for start in range(0, len(ordered), max(top, 1)):
+        if len(found) >= top:
+            break
+        part = ordered[start : start + top]
+        moved = moves(compiled, row, [[at for at, _ in features] for _, _, features in part])
+        for (_, contribution, features), move in zip(part, moved, strict=True):
+            if move * contribution > 0:
+                found.append(_reason(contribution, features, added, values))
+    return found[:top]
 
 
 def contributions(scorer: CompiledScorer, row: NDArray[np.float32]) -> list[float]:
