@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ml_sys.errors import MlsysError
 
@@ -39,12 +39,18 @@ def stderr() -> Console:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1, caption: str = ""
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    left: int = 1,
+    texts: Collection[str] = (),
+    caption: str = "",
 ) -> None:
-    """Print a table; the first ``left`` columns are texts, the others numbers."""
+    """Print a table; the first ``left`` columns and those in ``texts`` are texts, the others numbers."""
     grid = Table()
     for at, name in enumerate(columns):
-        grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
+        grid.add_column(name, justify="left" if at < left or name in texts else "right", overflow="fold")
     for row in rows:
         grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     console = stdout()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml_sys.data import snapshot
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.errors import SnapshotError, UnreadableFileError
+from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
 from ml_sys.registry.loading import load_scorer
-from ml_sys.scoring.batch import ScoredList, score_companies, score_ready
+from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
+from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.prospects import Ready, read_prospects, read_usage, usage_of
-from ml_sys.scoring.ranking import spreadsheet_safe
+from ml_sys.scoring.ranking import write_csv
+from ml_sys.scoring.reasons import check_reasons
+from ml_sys.scoring.remembered import FOLDER, last_listed, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,7 @@ def score_file(
     *,
     usage: Path | None,
     as_of: int | None,
+    capacity: int,
     on_step: Callable[[str], None],
 ) -> ScoredList:
     """Score a file of prospects with a version.
@@ -47,6 +50,8 @@ def score_file(
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int, optional
         Cutoff; by default the end of the usage.
+    capacity : int
+        Companies that are called; as many have reasons, unless the settings say otherwise.
     on_step : callable
         Called with the name of each step as it begins.
 
@@ -59,13 +64,26 @@ def score_file(
     """
     on_step("loading the model")
     scorer = load_scorer(registry, version)
+    chosen = settings.score
+    if chosen.reasons:
+        check_reasons(scorer)
     on_step("reading prospects")
     read = read_prospects(prospects, settings.schema_, scorer.spec)
     known = _latest(settings.artifacts_dir)
     lag = scorer.spec.period_days if scorer.spec.stamp == "start" else 0
     if isinstance(read, Ready):
-        end = int(known.usage_stamp.max()) + lag if known is not None and known.usage_stamp.size else 0
-        return score_ready(scorer, read, version=version, cutoff=end if as_of is None else as_of)
+        if as_of is not None:
+            cutoff = as_of
+        elif known is not None and known.usage_stamp.size:
+            cutoff = int(known.usage_stamp.max()) + lag
+        elif chosen.cooldown_weeks or chosen.remember:
+            raise UsageError(
+                "there is no usage to take the day of the list from, which it is remembered by",
+                hint="name it: --as-of DATE",
+            )
+        else:
+            cutoff = 0
+        return score_ready(scorer, read, _asked(settings, cutoff, capacity), version=version, cutoff=cutoff)
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
@@ -83,15 +101,17 @@ def score_file(
             usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
         )
     customers = {} if known is None else _customers(known)
+    cutoff = int(every.max()) + lag if as_of is None else as_of
     on_step("scoring")
     return score_companies(
         scorer,
         read,
         rows,
+        _asked(settings, cutoff, capacity),
         customers=customers,
         version=version,
-        cutoff=int(every.max()) + lag if as_of is None else as_of,
-        stale_days=settings.score.stale_days,
+        cutoff=cutoff,
+        stale_days=chosen.stale_days,
     )
 
 
@@ -101,12 +121,19 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         table.to_parquet(path, index=False)
         return
-    ids = spreadsheet_safe(table["id"])
-    # Readers take a bare carriage return for the end of a line; the csv module alone would not quote it.
-    broken = any("\r" in text for text in ids)
-    table.assign(id=ids).to_csv(
-        path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
-    )
+    write_csv(table, path)
+
+
+def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:
+    """Remember the companies that a list hands out, and return where; None for an empty list.
+
+    These are the first ``capacity``, without any that cool down: they are not to be called.
+    """
+    table = scored.table
+    if not len(table):
+        return None
+    fresh = table[table["listed_on"] == ""] if "listed_on" in table else table
+    return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
 
 
 def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> Path | None:
@@ -114,6 +141,15 @@ def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> Path | None:
     if not scored.quarantine.num_rows:
         return None
     return snapshot.keep_quarantine(scored.quarantine, artifacts_dir)
+
+
+def _asked(settings: Settings, cutoff: int, capacity: int) -> Asked:
+    chosen = settings.score
+    listed = None
+    if chosen.cooldown_weeks:
+        since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
+        listed = last_listed(settings.artifacts_dir / FOLDER, after=since, before=cutoff)
+    return Asked(chosen.reasons, chosen.reasons_top or capacity, listed, chosen.cooldown_weeks)
 
 
 def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:

@@ -314,6 +314,16 @@ class ScoreSettings(Frozen):
     """The ranked list."""
 
     top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
+    reasons: NonNegativeInt = Field(0, description="Reasons given for a company at the top of the list.")
+    reasons_top: NonNegativeInt = Field(
+        0, description="Companies that reasons are given for; 0 takes as many as the capacity."
+    )
+    cooldown_weeks: NonNegativeInt = Field(
+        0, description="Weeks for which a company that was listed is put behind all others; 0 for none."
+    )
+    remember: bool = Field(
+        False, description="Remember who was listed even without a cool-down, for a later one."
+    )
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."
     )

@@ -35,6 +35,20 @@ def score(
     keep_order: Annotated[
         bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")
     ] = False,
+    reasons: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Say why: up to N reasons for each company.")
+    ] = None,
+    reasons_top: Annotated[
+        int | None,
+        typer.Option(min=0, help="Companies that reasons are given for; by default as many as the capacity."),
+    ] = None,
+    cooldown_weeks: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="K", help="Put companies behind that were listed in the last K weeks."),
+    ] = None,
+    remember: Annotated[
+        bool, typer.Option("--remember", help="Remember who is listed, for a later --cooldown-weeks.")
+    ] = False,
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console, listing
@@ -43,7 +57,14 @@ def score(
 
     if keep_order and out is None:
         raise UsageError("--keep-order is about the file that is written", hint="add --out FILE")
-    settings = ctx.obj.load(score__top=top).settings
+    settings = ctx.obj.load(
+        score__top=top,
+        score__reasons=reasons,
+        score__reasons_top=reasons_top,
+        score__cooldown_weeks=cooldown_weeks,
+        score__remember=remember or None,
+    ).settings
+    calls = settings.threshold.capacity if capacity is None else capacity
     registry = open_registry(settings)
     with console.steps() as on_step:
         scored = listing.score_file(
@@ -53,6 +74,7 @@ def score(
             prospects,
             usage=usage,
             as_of=parse_day(as_of, "--as-of"),
+            capacity=calls,
             on_step=on_step,
         )
     plan = None
@@ -60,12 +82,15 @@ def score(
         plan = plan_capacity(scored.table["probability"].to_numpy(), capacity, settings.bootstrap.confidence)
     if out is not None:
         listing.write_table(scored.table.iloc[scored.input_order] if keep_order else scored.table, out)
+    remembered = None
+    if settings.score.remember or settings.score.cooldown_weeks:
+        remembered = listing.remember_list(scored, settings.artifacts_dir, calls)
     kept = listing.keep_rejects(scored, settings.artifacts_dir)
     shown = settings.score.top if out is None or top is not None else 0
     if ctx.obj.as_json:
-        console.plain_json(views.scored_plain(scored, plan, out, kept, shown))
+        console.plain_json(views.scored_plain(scored, plan, out, kept, remembered, shown))
     else:
-        views.scored(scored, plan, out, kept, shown)
+        views.scored(scored, plan, out, kept, remembered, shown)
 
 
 def serve(

@@ -13,7 +13,10 @@ from ml_sys.data.schema import ACTIONS, NONCUSTOMERS, USAGE
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
-from ml_sys.scoring.ranking import ranked_list
+from ml_sys.scoring.cooldown import cooled_order, cooling_down
+from ml_sys.scoring.ranking import REASON, best_first, ranked_list
+from ml_sys.scoring.reasons import reasons
+from ml_sys.scoring.remembered import days_of
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
@@ -23,9 +26,32 @@ if TYPE_CHECKING:
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.features.compute import Columns
     from ml_sys.scoring.prospects import Companies, Ready, UsageRows
+    from ml_sys.scoring.reasons import Reason
     from ml_sys.scoring.scorer import Scorer
 
 _SHOWN_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a list shall hold beside its ranking.
+
+    Attributes
+    ----------
+    reasons : int
+        Reasons of a company at most; 0 for none.
+    reasons_top : int
+        Companies at the top that they are given for.
+    listed : dict of str to int, optional
+        Day on which a company was last listed, by id as remembered lists have it; None without a cool-down.
+    cooldown_weeks : int
+        See :func:`ml_sys.scoring.cooldown.cooling_down`.
+    """
+
+    reasons: int = 0
+    reasons_top: int = 0
+    listed: dict[str, int] | None = None
+    cooldown_weeks: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,13 +61,17 @@ class ScoredList:
     Attributes
     ----------
     table : DataFrame
-        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first.
+        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first. With a cool-down,
+        ``listed_on`` says since when a company cools down, and those that do come last. With reasons, one
+        column for each, from ``reason_1``; empty below the top and where there are fewer.
     input_order : ndarray of shape (n,), int64
         Rows of ``table`` in the order of the prospects file.
     notes, warnings : tuple of str
         What is worth knowing, and what to look into.
     quarantine : pyarrow.Table
         Rows that were not taken, each with its table, file, line and reason.
+    reasons : tuple of lists of Reason
+        Of the rows at the top of ``table``; empty where none were asked for.
     """
 
     table: pd.DataFrame
@@ -49,18 +79,20 @@ class ScoredList:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     quarantine: pa.Table
+    reasons: tuple[list[Reason], ...] = ()
 
 
-def score_ready(scorer: Scorer, prospects: Ready, *, version: str, cutoff: int) -> ScoredList:
+def score_ready(scorer: Scorer, prospects: Ready, asked: Asked, *, version: str, cutoff: int) -> ScoredList:
     """Score prospects whose features are given; usage plays no part."""
     features = {name: prospects.features[name].to_numpy() for name in scorer.spec.names()}
-    return _list(scorer, prospects.ids, features, prospects, None, version, cutoff, [], [])
+    return _list(scorer, prospects.ids, features, prospects, None, asked, version, cutoff, [], [])
 
 
 def score_companies(
     scorer: Scorer,
     prospects: Companies,
     usage: UsageRows,
+    asked: Asked,
     *,
     customers: dict[str, int],
     version: str,
@@ -76,6 +108,7 @@ def score_companies(
         Of n companies.
     usage : UsageRows
         Of the same companies by position.
+    asked : Asked
     customers : dict of str to int
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
     version : str
@@ -118,7 +151,7 @@ def score_companies(
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
     features = {name: column[keep] for name, column in features.items()}
-    return _list(scorer, ids, features, prospects, usage, version, cutoff, notes, warnings)
+    return _list(scorer, ids, features, prospects, usage, asked, version, cutoff, notes, warnings)
 
 
 def _list(
@@ -127,6 +160,7 @@ def _list(
     features: Columns,
     prospects: Companies | Ready,
     usage: UsageRows | None,
+    asked: Asked,
     version: str,
     cutoff: int,
     notes: list[str],
@@ -144,14 +178,47 @@ def _list(
     parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]
     if usage is not None:
         parts.append(_rejects(usage.quarantine, USAGE, "usage rows", warnings, notes))
-    probability = scorer.probabilities(scorer.rows(features))
-    order = np.argsort(-probability, kind="stable")
+    rows = scorer.rows(features)
+    probability = scorer.probabilities(rows)
+    order: NDArray[np.integer] = best_first(probability)
+    listed_on = None
+    if asked.listed is not None:
+        listed_on = days_of(ids, asked.listed)
+        order = cooled_order(order, listed_on, cutoff, asked.cooldown_weeks)
+    table = ranked_list(ids, probability, order, scorer, version=version, cutoff=_date(cutoff))
+    if listed_on is not None:
+        cooling = cooling_down(listed_on, cutoff, asked.cooldown_weeks)
+        days = listed_on.astype("datetime64[D]").astype(str)
+        table["listed_on"] = np.where(cooling, days, "")[order]
+        if cooling.any():
+            was = counted(int(cooling.sum()), "company was", "companies were")
+            notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
+    given = _reasons(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
+    for number in range(1, asked.reasons + 1):
+        told = [
+            f"{one[number - 1].direction}: {one[number - 1].text}" if number <= len(one) else ""
+            for one in given
+        ]
+        table[f"{REASON}{number}"] = told + [""] * (len(table) - len(told))
     return ScoredList(
-        table=ranked_list(ids, probability, scorer, version=version, cutoff=_date(cutoff)),
+        table=table,
         input_order=np.argsort(order, kind="stable"),
         notes=tuple(notes),
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
+        reasons=given,
+    )
+
+
+def _reasons(
+    scorer: Scorer, rows: NDArray[np.float32], features: Columns, chosen: NDArray[np.integer], top: int
+) -> tuple[list[Reason], ...]:
+    """Return the reasons of some rows."""
+    if not top:
+        return ()
+    return tuple(
+        reasons(scorer, rows[at : at + 1], {name: column[at] for name, column in features.items()}, top)
+        for at in chosen.tolist()
     )
 
 

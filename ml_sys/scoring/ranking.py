@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,16 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from io import StringIO
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ml_sys.scoring.scorer import Scorer
 
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
+# Beginning of the columns of reasons, which are numbered from 1.
+REASON = "reason_"
 # A cell that begins with one of these is run as a formula by spreadsheets.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Shares of the capacity at which the cost of stopping is shown.
@@ -58,20 +63,28 @@ class CapacityPlan:
     stops: tuple[Stop, ...]
 
 
+def best_first(probability: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return positions by falling probability; equal probabilities keep the input's order."""
+    return np.argsort(-probability, kind="stable")
+
+
 def ranked_list(
     ids: NDArray[np.object_],
     probability: NDArray[np.float64],
+    order: NDArray[np.integer],
     scorer: Scorer,
     *,
     version: str,
     cutoff: str,
 ) -> pd.DataFrame:
-    """Rank prospects by probability, best first; equal probabilities keep the input's order.
+    """Rank prospects in an order.
 
     Parameters
     ----------
     ids : ndarray of shape (n,), object
     probability : ndarray of shape (n,), float64
+    order : ndarray of shape (n,), int
+        Positions, the first to call first.
     scorer : Scorer
         Whose threshold and tiers apply.
     version, cutoff : str
@@ -82,7 +95,6 @@ def ranked_list(
     DataFrame of shape (n, 7)
         In the columns ``COLUMNS``.
     """
-    order = np.argsort(-probability, kind="stable")
     ranked = probability[order]
     return pd.DataFrame(
         {
@@ -106,7 +118,7 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
     Parameters
     ----------
     probability : ndarray of shape (n,), float64
-        Of the whole list, best first.
+        Of the whole list, the first to call first.
     capacity : int
     confidence : float
         In (0, 1).
@@ -144,3 +156,17 @@ def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
     """Put an apostrophe before texts that a spreadsheet would run as a formula."""
     return [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else str(text) for text in texts]
+
+
+def write_csv(table: pd.DataFrame, target: Path | StringIO) -> None:
+    """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas."""
+    foreign = [name for name in table.columns if name == "id" or str(name).startswith(REASON)]
+    texts = {str(name): spreadsheet_safe(table[name]) for name in foreign}
+    # Readers take a bare carriage return for the end of a line; the csv module alone would not quote it.
+    broken = any("\r" in text for column in texts.values() for text in column)
+    table.assign(**texts).to_csv(
+        target,
+        index=False,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL,
+    )

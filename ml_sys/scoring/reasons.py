@@ -1,4 +1,9 @@
-"""Why a probability is what it is: the statements about a company that moved its prediction most."""
+"""Why a probability is what it is: the statements about a company that moved its prediction most.
+
+A contribution of Shapley is a mean over many rows that do not exist, so where features interact it may point
+another way than the company itself shows. Each reason is therefore counter-checked: with the features of its
+statement at their typical values, all at once, the prediction must move back, or the reason is not given.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from ml_sys.errors import ArtifactError
 from ml_sys.features.phrases import phrase_of
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.shap_kernel import shap_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
@@ -27,7 +33,7 @@ class NoReasonsError(ArtifactError):
     def __init__(self) -> None:
         super().__init__(
             "no reasons can be given for this model: its estimator gives no exact reasons",
-            hint="ask without reasons, or serve a version whose estimator is XGBClassifier",
+            hint="ask without reasons, or use a version whose estimator is XGBClassifier",
         )
 
 
@@ -53,13 +59,27 @@ class Reason:
     features: tuple[str, ...]
 
 
+def check_reasons(scorer: Scorer) -> CompiledScorer:
+    """Return the scorer if it can give reasons.
+
+    Raises
+    ------
+    NoReasonsError
+        If it is not compiled.
+    """
+    if not isinstance(scorer, CompiledScorer):
+        raise NoReasonsError
+    return scorer
+
+
 def reasons(
     scorer: Scorer, row: NDArray[np.float32], values: Mapping[str, float | str | None], top: int
 ) -> list[Reason]:
     """Return the statements that moved a prediction most, the strongest first.
 
     The values of Shapley of a statement's features are added up. Its text is about the one that pulls most in
-    the direction of their sum.
+    the direction of their sum. A statement whose sum the counter-check does not confirm is left out, and the
+    next strongest takes its place; see :func:`moves`.
 
     Parameters
     ----------
@@ -77,17 +97,55 @@ def reasons(
     NoReasonsError
         If the scorer is not compiled.
     """
-    if not isinstance(scorer, CompiledScorer):
-        raise NoReasonsError
-    # The slope is 1 unless the calibration is a line on the log-odds.
-    slope = scorer.calibration.slope
-    added = [slope * one for one in shap_values(scorer.trees, row[0]).tolist()]
+    compiled = check_reasons(scorer)
+    added = contributions(compiled, row)
     sums = [
         (statement, sum(added[at] for at, _ in features), features)
-        for statement, features in _statements(scorer.spec).items()
+        for statement, features in _statements(compiled.spec).items()
     ]
-    strongest = sorted((one for one in sums if one[1]), key=lambda one: (-abs(one[1]), one[0]))[:top]
-    return [_reason(contribution, features, added, values) for _, contribution, features in strongest]
+    ordered = sorted((one for one in sums if one[1]), key=lambda one: (-abs(one[1]), one[0]))
+    found: list[Reason] = []
+    # Most of the strongest hold, so that those after the first few are seldom checked.
+    for start in range(0, len(ordered), max(top, 1)):
+        if len(found) >= top:
+            break
+        part = ordered[start : start + top]
+        moved = moves(compiled, row, [[at for at, _ in features] for _, _, features in part])
+        for (_, contribution, features), move in zip(part, moved, strict=True):
+            if move * contribution > 0:
+                found.append(_reason(contribution, features, added, values))
+    return found[:top]
+
+
+def contributions(scorer: CompiledScorer, row: NDArray[np.float32]) -> list[float]:
+    """Return what each feature of a row adds to the log-odds; the last is what they are without any.
+
+    They are the calibrated log-odds, without its intercept, where the calibration is a line on them; else
+    those before calibration.
+    """
+    # The slope is 1 unless the calibration is a line on the log-odds.
+    return [scorer.calibration.slope * one for one in shap_values(scorer.trees, row[0]).tolist()]
+
+
+def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[Sequence[int]]) -> list[float]:
+    """Return how much higher the log-odds of a row are than with some features at their typical values.
+
+    Typical is what the encoder takes for a blank: the median or the most frequent level of the training rows.
+    So a blank feature moves nothing. Log-odds are compared, as a calibration may map a range of them to one
+    probability.
+
+    Parameters
+    ----------
+    scorer : CompiledScorer
+    row : ndarray of shape (1, n_features), float32
+    features : sequence of sequences of int
+        Columns that are put at their typical values together.
+    """
+    rows = np.repeat(row, len(features) + 1, axis=0)
+    for at, columns in enumerate(features, start=1):
+        rows[at, columns] = np.nan
+    margin, *typical = scorer.trees.margins(rows).tolist()
+    return [scorer.calibration.slope * (margin - one) for one in typical]
 
 
 def _reason(

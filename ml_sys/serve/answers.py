@@ -26,7 +26,9 @@ class Prediction(BaseModel):
     threshold: float
     model_version: str = Field(description="The version that said so.")
     warnings: list[str] = Field(description="Values that no training row had, and features that are missing.")
-    reasons: list[Reason] | None = Field(None, description="The strongest ones; only where asked for.")
+    reasons: list[Reason] | None = Field(
+        None, description="The strongest ones that a counter-check confirms; only where asked for."
+    )
 
 
 class FieldError(BaseModel):

@@ -47,7 +47,7 @@ _REASONS = {
     "name": "reasons",
     "in": "query",
     "required": False,
-    "description": "How many of the strongest reasons to give.",
+    "description": "How many of the strongest reasons to give, at most; each is counter-checked.",
     "schema": {"type": "integer", "minimum": 0, "maximum": MAX_REASONS, "default": 0},
     "example": 3,
 }

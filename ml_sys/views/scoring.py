@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
+from ml_sys.scoring.ranking import REASON
 from ml_sys.views.cells import plain
 from ml_sys.wording import counted
 
@@ -16,19 +17,32 @@ if TYPE_CHECKING:
 
 
 def scored(
-    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+    result: ScoredList,
+    plan: CapacityPlan | None,
+    out: Path | None,
+    kept: Path | None,
+    remembered: Path | None,
+    shown: int,
 ) -> None:
     """Show the top of a ranked list and what calling it is expected to bring."""
     table = result.table
     if shown:
         first = table.head(shown)
+        columns = ["rank", "id", "probability", "tier", "will convert"]
         rows = [
-            (row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no")
+            [row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no"]
             for row in first.itertuples()
         ]
+        if "listed_on" in first:
+            columns.append("listed on")
+            rows = [[*row, day] for row, day in zip(rows, first["listed_on"], strict=True)]
+        if result.reasons:
+            columns.append("reasons")
+            told = first[[name for name in first if str(name).startswith(REASON)]].to_numpy().tolist()
+            rows = [[*row, "\n".join(filter(None, one))] for row, one in zip(rows, told, strict=True)]
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
         title = f"Top {len(first)} of {counted(len(table), 'prospect')}, model {version}, as of {cutoff}"
-        console.table(title, ("rank", "id", "probability", "tier", "will convert"), rows, left=0)
+        console.table(title, columns, rows, left=0, texts=("reasons",))
     if plan is not None:
         capacity(plan)
     for text in result.notes:
@@ -37,6 +51,8 @@ def scored(
         console.warn(text)
     if kept is not None:
         console.note(f"rows not taken, with their reasons: {kept}")
+    if remembered is not None:
+        console.note(f"remembered as handed out: {remembered}")
     if out is not None:
         console.line(f"Written: {out} ({counted(len(table), 'row')})")
 
@@ -54,15 +70,33 @@ def capacity(plan: CapacityPlan) -> None:
 
 
 def scored_plain(
-    result: ScoredList, plan: CapacityPlan | None, out: Path | None, kept: Path | None, shown: int
+    result: ScoredList,
+    plan: CapacityPlan | None,
+    out: Path | None,
+    kept: Path | None,
+    remembered: Path | None,
+    shown: int,
 ) -> dict[str, Any]:
     """Return a ranked list as plain data: the rows shown, or where all of them were written."""
     return {
         "prospects": len(result.table),
-        "list": result.table.head(shown).to_dict("records"),
+        "list": _rows_plain(result, shown),
         "out": None if out is None else str(out),
+        "remembered": None if remembered is None else str(remembered),
         "quarantine": None if kept is None else str(kept),
         "capacity": None if plan is None else plain(plan),
         "notes": list(result.notes),
         "warnings": list(result.warnings),
     }
+
+
+def _rows_plain(result: ScoredList, shown: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for at, row in enumerate(result.table.head(shown).to_dict("records")):
+        one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
+        if "listed_on" in one:
+            one["listed_on"] = one["listed_on"] or None
+        if result.reasons:
+            one["reasons"] = plain(result.reasons[at]) if at < len(result.reasons) else []
+        rows.append(one)
+    return rows

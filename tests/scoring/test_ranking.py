@@ -13,7 +13,14 @@ from scipy import stats
 
 from ml_sys.listing import write_table
 from ml_sys.model.threshold import Tiers
-from ml_sys.scoring.ranking import COLUMNS, distribution, plan_capacity, ranked_list, spreadsheet_safe
+from ml_sys.scoring.ranking import (
+    COLUMNS,
+    best_first,
+    distribution,
+    plan_capacity,
+    ranked_list,
+    spreadsheet_safe,
+)
 
 PROBABILITIES = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
 
@@ -21,9 +28,8 @@ PROBABILITIES = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
 def ranked(probability, *, a=0.5, b=0.1, threshold=0.3):
     model = SimpleNamespace(tiers=Tiers(a, b), threshold=threshold)
     ids = np.array([f"c{n}" for n in range(len(probability))], dtype=object)
-    return ranked_list(
-        ids, np.asarray(probability, dtype=np.float64), model, version="1.0.0", cutoff="2020-06-01"
-    )
+    probability = np.asarray(probability, dtype=np.float64)
+    return ranked_list(ids, probability, best_first(probability), model, version="1.0.0", cutoff="2020-06-01")
 
 
 @given(PROBABILITIES)

@@ -20,6 +20,8 @@ from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import ArtifactError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.firmographics import MISSING
+from ml_sys.features.phrases import phrase_of
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.threshold import Tiers
@@ -27,7 +29,7 @@ from ml_sys.model.train import FittedModel
 from ml_sys.scoring.compile import compile_scorer
 from ml_sys.scoring.loops import GROUP, NODE
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.scoring.reasons import NoReasonsError, Reason, reasons
+from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, reasons
 from ml_sys.scoring.shap_kernel import contribute, shap_values
 from ml_sys.scoring.trees import Trees
 
@@ -244,14 +246,106 @@ def test_contributions_are_the_same_until_the_loop_is_compiled(usual, monkeypatc
         (Calibrator("isotonic", knots=(0.1, 0.9), values=(0.0, 1.0)), 1),
     ],
 )
-def test_all_reasons_together_are_what_moved_the_log_odds(calibrator, slope):
+def test_contributions_together_are_what_moved_the_log_odds_and_reasons_are_sums_of_them(calibrator, slope):
     scorer = fitted(WIDE, calibrator=calibrator).scorer
     frame = random_frame(WIDE, 20, seed=7, wild=True)
     rows = scorer.rows(columns_of(frame))
     for row, raw in zip(rows, frame.to_numpy(dtype=object), strict=True):
         margin, base = float(scorer.trees.margins(row[None])[0]), shap_values(scorer.trees, row)[-1]
-        found = reasons(scorer, row[None], values_of(raw, WIDE.names()), 1000)
-        assert sum(one.contribution for one in found) == pytest.approx(slope * (margin - base), abs=1e-4)
+        added = contributions(scorer, row[None])[:-1]
+        assert sum(added) == pytest.approx(slope * (margin - base), abs=1e-5)
+        for one in reasons(scorer, row[None], values_of(raw, WIDE.names()), 1000):
+            told = sum(added[WIDE.names().index(name)] for name in one.features)
+            assert one.contribution == pytest.approx(told, abs=1e-12)
+
+
+def test_contributions_and_what_is_there_without_any_add_up_to_the_calibrated_log_odds():
+    fit = fitted(WIDE)
+    frame = random_frame(WIDE, 50, seed=9, wild=True)
+    rows = fit.scorer.rows(columns_of(frame))
+    probability = fit.scorer.probabilities(rows)
+    for row, theirs, p in zip(rows, by_xgboost(fit, frame), probability, strict=True):
+        log_odds = np.log(p / (1 - p)) - SIGMOID.intercept
+        assert sum(contributions(fit.scorer, row[None])) == pytest.approx(log_odds, abs=1e-5)
+        assert SIGMOID.slope * theirs.sum() == pytest.approx(log_odds, abs=1e-4)  # float32
+
+
+def at_typical(fit, frame, features):
+    """The margin by XGBoost with features at what the encoder learnt of the training rows."""
+    moved = frame.copy()
+    for name in features:
+        if name in fit.encoder.numbers:
+            moved[name] = fit.encoder.medians_[fit.encoder.numbers.index(name)]
+        else:
+            moved[name] = fit.encoder.levels_[fit.encoder.categories.index(name)][0]
+    return float(fit.model.predict(fit.encoder.transform(moved), output_margin=True)[0])
+
+
+@given(seed=st.integers(0, 2**20), wild=st.booleans())
+def test_every_reason_holds_by_xgboost_with_its_features_at_their_typical_values(usual, seed, wild):
+    frame = random_frame(WIDE, 1, seed, wild=wild)
+    scorer, names = usual.scorer, WIDE.names()
+    row = scorer.rows(columns_of(frame))
+    found = reasons(scorer, row, values_of(frame.to_numpy(dtype=object)[0], names), 1000)
+    added = contributions(scorer, row)
+    margin = at_typical(usual, frame, [])
+    held = []
+    for statement in {phrase_of(name).statement for name in names}:
+        features = [name for name in names if phrase_of(name).statement == statement]
+        total = sum(added[names.index(name)] for name in features)
+        if total * (margin - at_typical(usual, frame, features)) > 0:
+            held.append(("raises" if total > 0 else "lowers", pytest.approx(total)))
+    assert len(found) == len(held)
+    assert all((one.direction, one.contribution) in held for one in found)
+
+
+def by_two(scorer, first, second, leaves, cover):
+    """Reasons of a row of ones under one tree; leaves where the two features are 00, 01, 10, 11."""
+    names = scorer.spec.names()
+    one, two = names.index(first), names.index(second)
+    nodes = [(1, one, 0.5, 0), (3, two, 0.5, 0), (5, two, 0.5, 0)]
+    nodes += [(at, 0, np.nan, leaf) for at, leaf in enumerate(leaves, start=3)]
+    nodes.append((7, 0, np.nan, 0))
+    trees = Trees(
+        np.array(nodes, dtype=NODE),
+        np.array([sum(cover), sum(cover[:2]), sum(cover[2:]), *cover, 0], dtype=np.float32),
+        np.array([0] + [7] * (GROUP - 1), dtype=np.int32).reshape(-1, GROUP),
+        np.array([2], dtype=np.int32),
+        np.float32(0),
+    )
+    named = {name: "software" if name in scorer.spec.categories() else 1.0 for name in names}
+    row = scorer.row([named[name] for name in names])
+    changed = replace(scorer, trees=trees)
+    return reasons(changed, row, named, 1), contributions(changed, row)
+
+
+def test_a_reason_that_the_company_itself_contradicts_makes_room_for_the_next(usual):
+    # Users raise it on average over companies, yet lower it for one with as many employees.
+    found, added = by_two(
+        usual.scorer, "users_28d", "employees", leaves=(-20, 2, 20, 1), cover=(45, 5, 45, 5)
+    )
+    by_name = dict(zip(WIDE.names(), added, strict=False))
+    assert by_name["users_28d"] > -by_name["employees"] > 0
+    assert [(one.features, one.direction) for one in found] == [(("employees",), "lowers")]
+
+
+def test_all_columns_of_a_statement_are_put_at_their_typical_values_together(usual):
+    # Either alone is enough for the leaf, so that putting back one of them moves nothing.
+    deals = ("actions_crm_deals_sum_7d", "actions_crm_deals_max_28d")
+    found, _ = by_two(usual.scorer, *deals, leaves=(0, 1, 1, 1), cover=(1, 1, 1, 1))
+    assert [(set(one.features), one.direction) for one in found] == [(set(deals), "raises")]
+
+
+def test_a_falling_calibration_turns_reasons_and_their_check(usual):
+    scorer = replace(usual.scorer, calibration=replace(usual.scorer.calibration, slope=-1.0))
+    (one,) = explained(scorer, [("employees", -2, 2)])
+    assert (one.direction, one.contribution) == ("lowers", pytest.approx(-2))
+
+
+def test_a_blank_is_typical_and_so_no_reason(usual):
+    trees = [("employees", -2, 2), ("industry", -2, 2)]
+    assert len(explained(usual.scorer, trees)) == 2
+    assert explained(usual.scorer, trees, employees=None, industry=None) == []
 
 
 def test_reasons_come_strongest_first_as_many_as_asked_for(usual):
@@ -262,7 +356,7 @@ def test_reasons_come_strongest_first_as_many_as_asked_for(usual):
         strength = [abs(one.contribution) for one in every]
         assert strength == sorted(strength, reverse=True)
         assert all(strength)
-        assert len({one.text for one in every}) == len(every) > 5
+        assert len({one.text for one in every}) == len(every) > 0
         assert reasons(scorer, row[None], values_of(raw, names), 3) == every[:3]
         told = [name for one in every for name in one.features]
         assert len(told) == len(set(told))
@@ -307,7 +401,7 @@ def test_statements_that_add_nothing_are_no_reasons(usual):
 
 @pytest.mark.parametrize(
     ("level", "text"),
-    [("beekeeping_by_night", "industry: beekeeping by night"), (None, "industry not known")],
+    [("beekeeping_by_night", "industry: beekeeping by night"), (MISSING, "industry not known")],
 )
 def test_a_category_is_told_by_its_text_whether_the_model_knows_it_or_not(usual, level, text):
     (one,) = explained(usual.scorer, [("industry", -2, 2)], industry=level)

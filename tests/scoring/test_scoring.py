@@ -54,6 +54,7 @@ def score(trained, tmp_path):
             prospects,
             usage=usage,
             as_of=day,
+            capacity=50,
             on_step=lambda step: None,
         )
 

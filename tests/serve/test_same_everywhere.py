@@ -51,7 +51,7 @@ def from_file(server, prospects, places, folder):
     )
     scored = score_file(
         Registry(server.root), FIRST, Settings(artifacts_dir=server.root), file,
-        usage=None, as_of=prospects.cutoff, on_step=lambda _: None,
+        usage=None, as_of=prospects.cutoff, capacity=50, on_step=lambda _: None,
     )  # fmt: skip
     return scored.table.set_index("id")["probability"][table["id"]].tolist()
 

@@ -11,8 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ml_sys.data.schema import MEASURES
+from ml_sys.features.phrases import phrase_of
 from ml_sys.model.layout import GOLDEN
+from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
+from ml_sys.scoring.reasons import contributions, moves, reasons
 from ml_sys.serve.app import Service, create_app
 from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
@@ -123,13 +126,37 @@ def test_missing_features_are_counted_and_the_first_ones_named(served, models):
 
 def test_reasons_are_given_where_they_are_asked_for(served, telling):
     assert "reasons" not in served.predict(telling)
-    reasons = served.predict(telling, params={"reasons": 3})["reasons"]
-    assert len(reasons) == 3
-    for one in reasons:
+    given = served.predict(telling, params={"reasons": 3})["reasons"]
+    assert len(given) == 3
+    for one in given:
         assert one["text"]
         assert one["direction"] == ("raises" if one["contribution"] > 0 else "lowers")
-    strength = [abs(one["contribution"]) for one in reasons]
+    strength = [abs(one["contribution"]) for one in given]
     assert strength == sorted(strength, reverse=True)
+
+
+def test_only_reasons_that_the_counter_check_confirms_are_given(served, prospects, some):
+    scorer = load_scorer(Registry(served.root), FIRST)
+    names = list(scorer.spec.names())
+    dropped = 0
+    for body in (prospects.flat(at) for at in some[:6]):
+        given = served.predict(body, params={"reasons": 20})["reasons"]
+        row = scorer.row([body[name] for name in names])
+        found = reasons(scorer, row, body, 20)
+        assert [one["text"] for one in given] == [one.text for one in found]
+        together = [
+            [at for at, name in enumerate(names) if phrase_of(name).statement == statement]
+            for statement in (phrase_of(one.features[0]).statement for one in found)
+        ]
+        for one, move in zip(given, moves(scorer, row, together), strict=True):
+            assert move > 0 if one["direction"] == "raises" else move < 0
+        moving = {
+            phrase_of(name).statement
+            for name, one in zip(names, contributions(scorer, row), strict=False)
+            if one
+        }
+        dropped += len(moving) - len(found)
+    assert dropped
 
 
 @pytest.mark.parametrize("asked", ["-1", "21", "x", "", "3.0", "٣", "1e1"])

@@ -1,0 +1,153 @@
+"""Lists that were handed out, one plain CSV file per cutoff, so that a cool-down knows who was on them.
+
+A list is named for its cutoff and replaced when that day is scored again. Its ids stand as a spreadsheet may
+open them, and are looked up in that form.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data.durable import TEMPORARY_PREFIX, make_folder, storage_errors, write_durably
+from ml_sys.errors import InputError
+from ml_sys.scoring.cooldown import NEVER_LISTED
+from ml_sys.scoring.ranking import spreadsheet_safe, write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+FOLDER = "lists"
+COLUMNS = ("rank", "id", "probability", "tier", "model_version", "cutoff")
+TIERS = ("A", "B", "C")
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv")
+_EPOCH = date(1970, 1, 1)
+
+
+class RememberedListError(InputError):
+    """A file among the remembered lists is none, or was damaged."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}",
+            hint="put back what `score` wrote, or take the file away: its companies then cool down no more",
+        )
+
+
+def remember(folder: Path, table: pd.DataFrame, cutoff: str) -> Path:
+    """Write the list of a cutoff in place of any that is there, and return where.
+
+    Parameters
+    ----------
+    folder : Path
+    table : DataFrame
+        The companies that are handed out, with the columns ``COLUMNS``.
+    cutoff : str
+        Its day, YYYY-MM-DD.
+
+    Raises
+    ------
+    StorageError
+        If the file system refuses.
+    """
+    path = folder / f"{cutoff}.csv"
+    content = io.StringIO(newline="")
+    write_csv(table[list(COLUMNS)], content)
+    with storage_errors(folder):
+        make_folder(folder)
+        write_durably(path, content.getvalue().encode())
+    return path
+
+
+def last_listed(folder: Path, *, after: int, before: int) -> dict[str, int]:
+    """Return the latest day on which each company was listed, between two days that do not count themselves.
+
+    Parameters
+    ----------
+    folder : Path
+        May be missing.
+    after, before : int
+        Days since 1970-01-01.
+
+    Returns
+    -------
+    dict of str to int
+        By id, as it stands in the files.
+
+    Raises
+    ------
+    RememberedListError
+        If there is another file, or a list of these days does not read as one.
+    """
+    found: dict[str, int] = {}
+    for day, path in _lists(folder):
+        if after < day < before:
+            found.update(dict.fromkeys(_read(path), day))
+    return found
+
+
+def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
+    """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
+    days = [listed.get(name, NEVER_LISTED) for name in spreadsheet_safe(ids)]
+    return np.array(days, dtype=np.int32)
+
+
+def _lists(folder: Path) -> list[tuple[int, Path]]:
+    """Return day and path of each list, the oldest first."""
+    if not folder.is_dir():
+        return []
+    lists = []
+    for path in folder.iterdir():
+        if path.name.startswith(TEMPORARY_PREFIX):  # of a writer that was killed
+            continue
+        named = _NAME.fullmatch(path.name)
+        try:
+            day = date.fromisoformat(named[1]) if named else None
+        except ValueError:
+            day = None
+        if day is None:
+            raise RememberedListError(path, "no list, whose name would be its date, YYYY-MM-DD.csv")
+        lists.append(((day - _EPOCH).days, path))
+    return sorted(lists)
+
+
+def _read(path: Path) -> Iterator[str]:
+    """Read the ids of a list, and hold every cell against what `score` writes."""
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RememberedListError(path, f"cannot be read: {error}") from error
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise RememberedListError(path, f"row 1: the columns are not {', '.join(COLUMNS)}")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(COLUMNS):
+            raise RememberedListError(path, f"row {number}: {len(row)} cells in place of {len(COLUMNS)}")
+        rank, name, probability, tier, version, cutoff = row
+        holds = {
+            "rank": rank == str(number - 1),
+            "id": bool(name.strip()),
+            "probability": _is_probability(probability),
+            "tier": tier in TIERS,
+            "model_version": bool(version),
+            "cutoff": cutoff == path.stem,
+        }
+        for column, cell in zip(COLUMNS, row, strict=True):
+            if not holds[column]:
+                raise RememberedListError(path, f"row {number}, column {column!r}: {cell!r} is not possible")
+        yield name
+
+
+def _is_probability(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False

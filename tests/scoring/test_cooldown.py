@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.scoring.cooldown import NEVER_LISTED, cooled_order, cooling_down
+
+CUTOFF = 18_000
+DAYS = st.just(NEVER_LISTED) | st.integers(CUTOFF - 60, CUTOFF + 20)
+WEEKS = st.integers(0, 8)
+
+
+@st.composite
+def lists(draw):
+    """An order of companies, some left out, and the day on which each was last listed."""
+    days = np.array(draw(st.lists(DAYS, max_size=30)), dtype=np.int32)
+    order = draw(st.permutations(range(days.size)))
+    return np.array(order[: draw(st.integers(0, days.size))], dtype=np.intp), days
+
+
+@given(lists(), WEEKS)
+def test_companies_listed_lately_come_last_and_nobody_is_lost(case, weeks):
+    order, days = case
+    found = cooled_order(order, days, CUTOFF, weeks).tolist()
+    waits = {at: CUTOFF - 7 * weeks < days[at] < CUTOFF for at in order.tolist()}
+    assert found == sorted(order.tolist(), key=waits.get)  # a stable sort: each part keeps its order
+
+
+@given(lists())
+def test_without_weeks_the_order_stays(case):
+    order, days = case
+    np.testing.assert_array_equal(cooled_order(order, days, CUTOFF, 0), order)
+
+
+@given(lists(), WEEKS)
+def test_to_cool_an_order_twice_changes_nothing_more(case, weeks):
+    order, days = case
+    once = cooled_order(order, days, CUTOFF, weeks)
+    np.testing.assert_array_equal(cooled_order(once, days, CUTOFF, weeks), once)
+
+
+def test_a_list_counts_from_the_day_after_until_the_weeks_are_over():
+    days = np.array([CUTOFF - 29, CUTOFF - 28, CUTOFF - 27, CUTOFF - 1, CUTOFF, CUTOFF + 1, NEVER_LISTED])
+    expected = [False, False, True, True, False, False, False]
+    assert cooling_down(days.astype(np.int32), CUTOFF, 4).tolist() == expected

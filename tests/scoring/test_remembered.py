@@ -1,0 +1,134 @@
+"""Remembered lists: what is written is found again, what was damaged is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.data.durable import TEMPORARY_PREFIX
+from ml_sys.errors import InputError, StorageError
+from ml_sys.scoring.cooldown import NEVER_LISTED
+from ml_sys.scoring.remembered import COLUMNS, RememberedListError, days_of, last_listed, remember
+
+EPOCH = np.datetime64(0, "D")
+
+
+def day(text):
+    return int((np.datetime64(text) - EPOCH).astype(int))
+
+
+def listed(ids, cutoff):
+    return pd.DataFrame(
+        {
+            "rank": range(1, len(ids) + 1),
+            "id": np.array(ids, dtype=object),
+            "probability": 0.25,
+            "tier": "A",
+            "will_convert": True,
+            "model_version": "1.0.0",
+            "cutoff": cutoff,
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three lists, a week apart."""
+    for cutoff, ids in (("2020-01-05", "ab"), ("2020-01-12", "bc"), ("2020-01-19", "cd")):
+        remember(tmp_path / "lists", listed(list(ids), cutoff), cutoff)
+    return tmp_path / "lists"
+
+
+def test_the_latest_day_counts_between_days_that_do_not(folder):
+    found = last_listed(folder, after=day("2020-01-04"), before=day("2020-01-20"))
+    assert found == {
+        "a": day("2020-01-05"), "b": day("2020-01-12"), "c": day("2020-01-19"), "d": day("2020-01-19")
+    }  # fmt: skip
+    between = last_listed(folder, after=day("2020-01-05"), before=day("2020-01-19"))
+    assert between == dict.fromkeys("bc", day("2020-01-12"))
+    assert days_of(["c", "x", "b"], between).tolist() == [day("2020-01-12"), NEVER_LISTED, day("2020-01-12")]
+
+
+def test_a_file_is_plain_and_written_over_by_the_same_day(folder):
+    path = remember(folder, listed(["x"], "2020-01-19"), "2020-01-19")
+    assert path.read_text() == (
+        "rank,id,probability,tier,model_version,cutoff\n1,x,0.25,A,1.0.0,2020-01-19\n"
+    )
+    assert sorted(one.name for one in folder.iterdir()) == ["2020-01-05.csv", "2020-01-12.csv", path.name]
+
+
+def test_without_a_folder_or_with_what_a_killed_writer_left_nobody_was_listed(tmp_path):
+    assert last_listed(tmp_path / "none", after=0, before=99_999) == {}
+    (tmp_path / f"{TEMPORARY_PREFIX}0123").write_text("ra")
+    assert last_listed(tmp_path, after=0, before=99_999) == {}
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), unique=True, max_size=8))
+def test_any_id_is_found_again(tmp_path_factory, ids):
+    ids = [one for one in ids if one.isprintable() or set(one) <= set("a\r\n,\"'=")]
+    folder = tmp_path_factory.mktemp("any")
+    remember(folder, listed(ids, "2020-01-05"), "2020-01-05")
+    found = days_of(ids, last_listed(folder, after=0, before=99_999))
+    assert found.tolist() == [day("2020-01-05")] * len(ids)
+
+
+def test_an_id_that_a_spreadsheet_would_run_is_escaped_and_found_again(tmp_path):
+    ids = ["=1+1", "@x", "-5", 'a,"b"', "c\rd", "e\nf"]
+    path = remember(tmp_path, listed(ids, "2020-01-05"), "2020-01-05")
+    assert "'=1+1" in path.read_text()
+    assert set(days_of(ids, last_listed(tmp_path, after=0, before=99_999)).tolist()) == {day("2020-01-05")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("rank,id", "rank,company", "row 1: the columns are not rank, id, probability"),
+        ("2,c,", "3,c,", "row 3, column 'rank': '3'"),
+        ("1,b,", "1, ,", "row 2, column 'id': ' '"),
+        ("c,0.25", "c,1.25", "row 3, column 'probability': '1.25'"),
+        ("c,0.25", "c,nan", "row 3, column 'probability': 'nan'"),
+        ("c,0.25", "c,high", "row 3, column 'probability': 'high'"),
+        ("A,1.0.0", "D,1.0.0", "row 2, column 'tier': 'D'"),
+        ("A,1.0.0", "A,", "row 2, column 'model_version': ''"),
+        ("2020-01-12\n2", "2020-01-11\n2", "row 2, column 'cutoff': '2020-01-11'"),
+        ("2,c,0.25", "2,c", "row 3: 5 cells in place of 6"),
+        ("1,b,", '1,"b,', "cannot be read: unexpected end of data"),
+    ],
+)
+def test_a_damaged_list_is_named_with_row_and_column(folder, old, new, told):
+    path = folder / "2020-01-12.csv"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(RememberedListError) as caught:
+        last_listed(folder, after=0, before=99_999)
+    assert caught.value.message.startswith(f"{path}: {told}")
+    assert "take the file away" in caught.value.hint
+    assert isinstance(caught.value, InputError)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"PAR1"])
+def test_a_file_that_is_no_list_is_named(folder, content):
+    (folder / "2020-01-12.csv").write_bytes(content)
+    with pytest.raises(RememberedListError, match=r"2020-01-12\.csv"):
+        last_listed(folder, after=0, before=99_999)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "2020-01-12 (copy).csv", "2020-02-30.csv", "12.csv"])
+def test_a_foreign_file_is_named(folder, name):
+    (folder / name).write_text(",".join(COLUMNS))
+    with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
+        last_listed(folder, after=0, before=99_999)
+
+
+def test_a_damaged_list_outside_the_days_is_not_read(folder):
+    (folder / "2020-01-05.csv").write_text("damaged")
+    assert set(last_listed(folder, after=day("2020-01-05"), before=99_999)) == set("bcd")
+
+
+def test_a_place_where_no_folder_can_be_is_one_clear_error(tmp_path):
+    (tmp_path / "lists").write_text("a file")
+    with pytest.raises(StorageError, match="lists"):
+        remember(tmp_path / "lists", listed(["a"], "2020-01-05"), "2020-01-05")
