@@ -110,8 +110,8 @@ class PanelSettings(Frozen):
     kind: Literal["rolling", "snapshot"] = Field(
         "rolling", description="'rolling': every company at every cutoff; 'snapshot': one row per company."
     )
-    step_days: PositiveInt = Field(28, description="Days between training cutoffs.")
-    max_cutoffs: PositiveInt = Field(26, description="At most this many training cutoffs, the latest ones.")
+    step_days: PositiveInt = Field(14, description="Days between training cutoffs.")
+    max_cutoffs: PositiveInt = Field(52, description="At most this many training cutoffs, the latest ones.")
 
 
 class SplitSettings(Frozen):
@@ -122,6 +122,7 @@ class SplitSettings(Frozen):
         description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies.",
     )
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
+    holdout_step_days: PositiveInt = Field(28, description="For 'time': days between the cutoffs held out.")
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
         5, description="Company folds of the training part; each is scored by a model that has not seen it."

@@ -50,6 +50,7 @@ RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 # Enough conversions to learn from, few enough rows to train in seconds.
 SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}
 QUICK = {
+    "panel": {"step_days": 28, "max_cutoffs": 26},
     "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
     "bootstrap": {"resamples": 50},
     "threads": 1,

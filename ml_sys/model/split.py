@@ -61,8 +61,10 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
         held = keyed_share([str(i) for i in source.ids], settings.split.holdout_share, settings.seed)
         everyone = rolling(source, cutoffs, spec, settings)
         return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
+    held_out = settings.split
     holdout = _some(
-        timeline.grid(timeline.latest_mature(), panel.step_days, settings.split.holdout_cutoffs), "mature"
+        timeline.grid(timeline.latest_mature(), held_out.holdout_step_days, held_out.holdout_cutoffs),
+        "mature",
     )
     return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
 
