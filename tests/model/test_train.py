@@ -17,7 +17,7 @@ from ml_sys.data.sources import FileSource
 from ml_sys.errors import SettingsError
 from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline, stops_early
 from ml_sys.model.split import Source, split, training_part
-from ml_sys.model.train import FitReport, FittedModel, validation_scores, fit_model, raw_scores, spec_from
+from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
 from ml_sys.settings import SchemaSettings, Settings
 from tests.model import world as w
 
