@@ -94,7 +94,7 @@ def test_the_number_of_conversions_needed_is_that_of_a_two_sided_test() -> None:
         (24, "The lists hold 24 conversions; to notice a promise that is off by a factor of 1.5, 48 are "
              "needed: about 5 more weeks at this rate."),
         (1, "The lists hold 1 conversion; "),
-        (0, "The lists hold 0 conversions; to notice a promise that is off by a factor of 1.5, 48 are needed."),
+        (0, "The lists hold 0 conversions; to notice a promise that is off by a factor of 1.5, 48 are"),
     ],
 )  # fmt: skip
 def test_with_few_conversions_it_is_said_how_many_more_are_needed(converting: int, said: str) -> None:
