@@ -54,7 +54,7 @@ def test_another_estimator_can_be_named_beside_the_shipped_file():
         environment={"MLSYS_MODEL__ESTIMATOR": "sklearn.linear_model:LogisticRegression"},
         assignments=["model.params.C=0.1"],
     )
-    assert named.settings.model.params == {"C": 0.1}
+    assert named.settings.model.params == {"C": 0.1, "max_iter": 1000}
     assert named.origins["model.params"] == "--set"
 
 
