@@ -100,6 +100,8 @@ class Trained:
     canaries : tuple of Canary
     compiled : bool
         Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
+    git : dict
+        Commit of the working folder and whether it is dirty; empty outside a repository.
     """
 
     entry: Entry
@@ -109,6 +111,7 @@ class Trained:
     evaluation: Evaluation
     canaries: tuple[Canary, ...]
     compiled: bool
+    git: dict[str, Any]
 
 
 def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda _: None) -> Fit:
@@ -230,7 +233,9 @@ def train_version(
 
     entry = registry.add(build)
     folder = registry.folder(entry.version)
-    return Trained(entry, folder, fit.report, held, fit.evaluation, canaries, scorer is not None)
+    return Trained(
+        entry, folder, fit.report, held, fit.evaluation, canaries, scorer is not None, made_with["git"]
+    )
 
 
 def environment() -> dict[str, Any]:
