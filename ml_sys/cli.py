@@ -14,7 +14,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ml_sys.commands import backtests, configuration, data, integrity, promotion, service, training, versions
+from ml_sys.commands import (
+    backtests,
+    configuration,
+    data,
+    integrity,
+    promotion,
+    service,
+    training,
+    tuning,
+    versions,
+)
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import ExitCode, MlsysError
 
@@ -87,6 +97,7 @@ app.command(rich_help_panel=DATA)(data.sample)
 app.command(rich_help_panel=DATA)(data.ingest)
 app.command(rich_help_panel=MODELS)(training.train)
 app.command(rich_help_panel=MODELS)(training.evaluate)
+app.command(rich_help_panel=MODELS)(tuning.tune)
 app.add_typer(versions.models_app, name="models", rich_help_panel=MODELS)
 app.command(rich_help_panel=MODELS)(backtests.compare)
 app.command(rich_help_panel=MODELS)(backtests.ablate)

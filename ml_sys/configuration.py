@@ -108,6 +108,13 @@ def effective(settings: Settings) -> dict[str, Any]:
     return values
 
 
+def entries(settings: Settings) -> dict[str, Any]:
+    """Return the same with the estimator's parameters as keys of their own, such as ``model.params.C``."""
+    values = effective(settings)
+    params = values.pop(PARAMS_KEY)
+    return {**values, **{f"{PARAMS_KEY}.{name}": value for name, value in params.items()}}
+
+
 def _names_another_estimator(layer: Layer, below: Layer) -> bool:
     current = below.get(ESTIMATOR_KEY, (XGBOOST, DEFAULT_ORIGIN))
     return bool(layer.get(ESTIMATOR_KEY, current)[0] != current[0])

@@ -96,12 +96,12 @@ def steps() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how much is done; nothing where there is no terminal."""
+def counting(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Show how much is done, and what, which may change; nothing where there is no terminal."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with _progress(*columns) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        yield lambda done, what=what: progress.update(task, completed=done, description=what)
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

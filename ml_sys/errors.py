@@ -13,6 +13,7 @@
     │   └── TooManyRejectedError
     ├── NotEnoughDataError         the data cannot carry what was asked
     ├── ResolveError               an import path in the settings leads nowhere
+    ├── TrackingError              an MLflow address does not answer, or refuses
     ├── StorageError               the file system refused a write: full, read-only, failing
     ├── SnapshotError              no snapshot, or one that does not verify
     └── ArtifactError              no such version, or nothing that can be done with it
@@ -178,6 +179,24 @@ class NotEnoughDataError(MlsysError):
 
 class ResolveError(MlsysError):
     """An import path in the settings leads nowhere."""
+
+
+class TrackingError(MlsysError):
+    """An MLflow tracking address does not answer, or refuses what it was given.
+
+    Parameters
+    ----------
+    address : str
+    why : Exception
+        What MLflow said.
+    """
+
+    def __init__(self, address: str, why: Exception) -> None:
+        reason = (str(why).strip().splitlines() or [type(why).__name__])[0]
+        super().__init__(
+            f"{address}: MLflow cannot log there: {reason}",
+            hint="check the server and mlflow.tracking_uri; a folder may be named as well",
+        )
 
 
 class SnapshotError(MlsysError):

@@ -168,6 +168,15 @@ XGBOOST_PARAMS: dict[str, Any] = {
     "reg_lambda": 5.0,
     "max_bin": 64,
 }
+# What other estimators need to be told: to converge, to say nothing on stdout, to give the same bytes twice,
+# and to hold no rows back on their own, where rows of one company would fall on both sides.
+ESTIMATOR_PARAMS: dict[str, dict[str, Any]] = {
+    XGBOOST: XGBOOST_PARAMS,
+    "sklearn.linear_model:LogisticRegression": {"max_iter": 1000},
+    "sklearn.ensemble:RandomForestClassifier": {"min_samples_leaf": 5},
+    "sklearn.ensemble:HistGradientBoostingClassifier": {"early_stopping": False},
+    "lightgbm:LGBMClassifier": {"verbosity": -1, "deterministic": True, "force_col_wise": True},
+}
 
 
 class ModelSettings(Frozen):
@@ -178,7 +187,7 @@ class ModelSettings(Frozen):
     )
     params: dict[str, Any] = Field(
         XGBOOST_PARAMS,
-        description="Parameters of the estimator; what XGBClassifier is not given keeps these defaults.",
+        description="Parameters of the estimator; those not given keep the defaults that mlsys has for it.",
     )
     max_trees: PositiveInt = Field(600, description="Upper bound on trees; early stopping decides below it.")
     early_stopping_rounds: PositiveInt = Field(
@@ -188,7 +197,7 @@ class ModelSettings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _complete_params(cls, values: dict[str, Any]) -> dict[str, Any]:
-        ours = XGBOOST_PARAMS if values.get("estimator", XGBOOST) == XGBOOST else {}
+        ours = ESTIMATOR_PARAMS.get(str(values.get("estimator", XGBOOST)), {})
         given = values.get("params", {})
         return {**values, "params": {**ours, **given} if isinstance(given, dict) else given}
 
@@ -249,6 +258,28 @@ class ReportSettings(Frozen):
     resampling: bool = Field(
         True, description="Hold the resampling against none and class weights, which fits both as well."
     )
+
+
+class TuneSettings(Frozen):
+    """How `mlsys tune` searches."""
+
+    trials: PositiveInt = Field(40, description="Trials that a study is to have, with those of earlier runs.")
+    minutes: NonNegativeFloat = Field(
+        0.0, description="No trial begins after this many minutes; 0 sets no limit."
+    )
+    cutoffs: Annotated[int, Field(ge=2)] = Field(
+        6, description="Past cutoffs that a trial is judged on, all before the holdout."
+    )
+    every_days: PositiveInt = Field(28, description="Days between these cutoffs.")
+
+
+class MlflowSettings(Frozen):
+    """Where `train --mlflow` logs to."""
+
+    tracking_uri: str = Field(
+        "", description="Address or folder; empty takes MLFLOW_TRACKING_URI, or the folder mlruns."
+    )
+    experiment: Annotated[str, Field(min_length=1)] = Field("mlsys", description="Experiment of the runs.")
 
 
 class RegistrySettings(Frozen):
@@ -404,6 +435,8 @@ class Settings(Frozen):
     bootstrap: BootstrapSettings = BootstrapSettings()
     backtest: BacktestSettings = BacktestSettings()
     report: ReportSettings = ReportSettings()
+    tune: TuneSettings = TuneSettings()
+    mlflow: MlflowSettings = MlflowSettings()
     canary: CanarySettings = CanarySettings()
     registry: RegistrySettings = RegistrySettings()
     gate: GateSettings = GateSettings()

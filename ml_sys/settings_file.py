@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from ml_sys.configuration import effective, leaves
+from ml_sys.configuration import ESTIMATOR_KEY, effective, entries, leaves
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _HEAD = (
     "# Every setting of mlsys with its default. What is left out here keeps its default.\n"
@@ -27,6 +27,22 @@ def as_toml() -> str:
             lines.append(f"\n[{group}]\n")
             table = group
         lines.append(f"# {description}\n{name} = {literal(value)}\n")
+    return "".join(lines)
+
+
+def as_changes(settings: Settings, head: Sequence[str]) -> str:
+    """Return a settings file of what differs from the defaults, below lines that say where it comes from."""
+    lines, table = ["".join(f"# {line}\n" for line in head)], ""
+    defaults = entries(Settings.model_validate({"model": {"estimator": settings.model.estimator}}))
+    defaults[ESTIMATOR_KEY] = Settings().model.estimator
+    # Keys without a group come first in TOML, and those of a group together.
+    found = [one for one in entries(settings).items() if defaults.get(one[0]) != one[1]]
+    for key, value in sorted(found, key=lambda one: one[0].rpartition(".")[0]):
+        group, _, name = key.rpartition(".")
+        if group != table:
+            lines.append(f"\n[{group}]\n")
+            table = group
+        lines.append(f"{tomlkit.key(name).as_string()} = {literal(value)}\n")
     return "".join(lines)
 
 

@@ -67,7 +67,9 @@ def test_another_estimator_gets_no_parameters_of_xgboost():
     settings = Settings.model_validate(
         {"model": {"estimator": "sklearn.linear_model:LogisticRegression", "params": {"C": 0.5}}}
     )
-    assert settings.model.params == {"C": 0.5}
+    assert settings.model.params == {"C": 0.5, "max_iter": 1000}
+    named = Settings.model_validate({"model": {"estimator": "sklearn.linear_model:SGDClassifier"}})
+    assert named.model.params == {}
 
 
 def test_one_settings_object_does_not_share_its_parameters_with_the_next():

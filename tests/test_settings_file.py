@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ml_sys.configuration import DEFAULT_FILE, effective, leaves, load
 from ml_sys.settings import XGBOOST_PARAMS, Settings
-from ml_sys.settings_file import as_markdown, as_toml, literal
+from ml_sys.settings_file import as_changes, as_markdown, as_toml, literal
 
 SHIPPED = Path(__file__).parents[1] / DEFAULT_FILE
 
@@ -54,7 +54,7 @@ def test_another_estimator_can_be_named_beside_the_shipped_file():
         environment={"MLSYS_MODEL__ESTIMATOR": "sklearn.linear_model:LogisticRegression"},
         assignments=["model.params.C=0.1"],
     )
-    assert named.settings.model.params == {"C": 0.1}
+    assert named.settings.model.params == {"C": 0.1, "max_iter": 1000}
     assert named.origins["model.params"] == "--set"
 
 
@@ -85,3 +85,22 @@ def test_a_value_is_written_on_one_line_as_toml_that_reads_back(value):
     written = literal(value)
     assert not {"\n", "\r"} & set(written)
     assert tomllib.loads(f"value = {written}") == {"value": value}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"artifacts_dir": "elsewhere", "seed": 9, "panel": {"step_days": 14}, "score": {"top": 3}},
+        {"model": {"params": {"max_depth": 2, "scale_pos_weight": 12.5}}, "features": {"off": ["trend"]}},
+        {"model": {"estimator": "sklearn.linear_model:LogisticRegression", "params": {"C": 0.1}}},
+        {"schema": {"id": "Kunde"}, "features": {"windows_days": [7, 28]}},
+    ],
+)
+def test_a_file_of_what_differs_loads_to_the_same_settings_and_holds_no_more(changed, tmp_path):
+    settings = Settings.model_validate(changed)
+    file = tmp_path / "changes.toml"
+    file.write_text(as_changes(settings, ["found on a Monday", "by hand"]), encoding="utf-8")
+    assert load(config_file=file, environment={}).settings == settings
+    assert file.read_text(encoding="utf-8").startswith("# found on a Monday\n# by hand\n")
+    assert tomllib.loads(file.read_text(encoding="utf-8")) == changed

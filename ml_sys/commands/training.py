@@ -17,7 +17,7 @@ from ml_sys.commands.backtests import (
     run_backtest,
 )
 from ml_sys.commands.context import latest_snapshot, now, open_registry
-from ml_sys.errors import ExitCode, UsageError
+from ml_sys.errors import ExitCode, TrackingError, UsageError
 
 
 def train(
@@ -28,13 +28,24 @@ def train(
     message: Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="The one seed.")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")] = None,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Log the version to MLflow, at mlflow.tracking_uri.")
+    ] = False,
+    mlflow_uri: Annotated[
+        str | None, typer.Option("--mlflow-uri", metavar="URI", help="Log it at this address or folder.")
+    ] = None,
 ) -> None:
     """Train a model on the latest snapshot, judge it on the holdout and register it."""
     from ml_sys import console
     from ml_sys.registry.creation import train_version
     from ml_sys.views import training as views
 
-    settings = ctx.obj.load(seed=seed, threads=threads).settings
+    settings = ctx.obj.load(seed=seed, threads=threads, mlflow__tracking_uri=mlflow_uri).settings
+    tracker = None
+    if mlflow or mlflow_uri is not None:
+        from ml_sys.registry import tracking
+
+        tracker = tracking.open_tracker(settings.mlflow.tracking_uri, settings.mlflow.experiment)
     snapshot, registry = latest_snapshot(settings.artifacts_dir), open_registry(settings)
     with console.steps() as on_step:
         result = train_version(
@@ -44,6 +55,13 @@ def train(
         console.plain_json(views.trained_plain(result))
     else:
         views.trained(result, settings.bootstrap.confidence)
+    if tracker is not None:
+        try:
+            run = tracking.log_version(tracker, result, settings)
+        except TrackingError as error:
+            console.warn(f"version {result.entry.version} is registered, but was not logged: {error.message}")
+            raise typer.Exit(ExitCode.FAILED) from error
+        console.note(f"logged to MLflow at {tracker.address}, run {run}")
 
 
 def evaluate(

@@ -31,6 +31,7 @@ from ml_sys.model.layout import (
 )
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
+from ml_sys.model.trees import has_stray_tree
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,16 +44,19 @@ if TYPE_CHECKING:
     from ml_sys.model.artifact import Artifact
 
 # Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
-# file.
+# file. None of them runs what the file says; trees are followed without looking where they lead, so that
+# those of a file are checked before they are asked.
 TRUSTED_TYPES = (
     "imblearn.pipeline.Pipeline",
     "ml_sys.model.encoder.FrameEncoder",
     "ml_sys.model.resample.AdaptiveSMOTENC",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
+    "collections.OrderedDict",  # what LightGBM keeps its own results in
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.loss.HalfBinomialLoss",
@@ -86,6 +90,8 @@ def model_files(
     """
     pipeline = skops.io.dumps(model.pipeline)
     unknown = _untrusted(pipeline)
+    if has_stray_tree(model.pipeline):
+        unknown.append("a tree by categories, or of more features than it is given")
     if unknown:
         raise ArtifactError(
             f"the fitted Pipeline holds {', '.join(unknown)}, which would not be loaded again",
@@ -125,7 +131,8 @@ def load_model(artifact: Artifact) -> FittedModel:
     Raises
     ------
     UnverifiedError
-        If the Pipeline holds an untrusted type, or a golden row comes out otherwise than when it was made.
+        If the Pipeline holds an untrusted type or a tree that leads out of itself, or a golden row comes out
+        otherwise than when it was made.
     SchemaDriftError
         If the version means features that this code does not produce.
     """
@@ -134,8 +141,11 @@ def load_model(artifact: Artifact) -> FittedModel:
         raise UnverifiedError(artifact.folder / PIPELINE, f"holds untrusted types: {', '.join(unknown)}")
     scorer = artifact.json(SCORER)
     spec = usable_spec(artifact)
+    pipeline = skops.io.loads(artifact.file(PIPELINE), trusted=list(TRUSTED_TYPES))
+    if has_stray_tree(pipeline):
+        raise UnverifiedError(artifact.folder / PIPELINE, "holds a tree that leads out of itself")
     model = FittedModel(
-        pipeline=skops.io.loads(artifact.file(PIPELINE), trusted=list(TRUSTED_TYPES)),
+        pipeline=pipeline,
         calibrator=Calibrator.from_plain(scorer["calibrator"]),
         spec=spec,
         threshold=scorer["threshold"],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from imblearn.pipeline import Pipeline
 
-from ml_sys.errors import SettingsError, nearest
+from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
 OFF = "passthrough"
+# scikit-learn warns that it ignores the parameter here; the thread pools are limited around the fit anyway.
+_WITHOUT_N_JOBS = frozenset({"sklearn.linear_model:LogisticRegression"})
+# Packages of estimators that are extras of this one.
+_EXTRAS = {"lightgbm": "lightgbm"}
 
 
 def build_pipeline(
@@ -84,14 +89,18 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
     ------
     SettingsError
         If the class does not take a parameter or is no classifier with probabilities.
+    ResolveError
+        If the path leads nowhere, such as to an extra that is not installed.
     """
-    made = resolve(path)
+    made = _named(path)
     common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
     if stops_early(path):
         _refuse_unknown(params, made().get_params())
         common["n_estimators"] = max_trees
     else:
         accepted = inspect.signature(made).parameters
+        if path in _WITHOUT_N_JOBS:
+            del common["n_jobs"]
         common = {name: value for name, value in common.items() if name in accepted and value is not None}
     try:
         estimator = made(**{**common, **params})
@@ -104,6 +113,16 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
             "settings", "model.estimator", f"{path} is no classifier that gives probabilities", hint=""
         )
     return estimator
+
+
+def _named(path: str) -> Any:
+    try:
+        return resolve(path)
+    except ResolveError as error:
+        extra = _EXTRAS.get(path.partition(":")[0].partition(".")[0])
+        if extra is None or find_spec(extra) is not None:
+            raise
+        raise ResolveError(error.message, hint=f'pip install "ml-sys[{extra}]"') from error
 
 
 def _refuse_unknown(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
     timeline, panel = source.timeline, settings.panel
     if settings.split.kind == "stratified":
         cutoffs = _some(timeline.grid(timeline.latest_mature(), panel.step_days, panel.max_cutoffs), "mature")
-        held = keyed_share([str(i) for i in source.ids], settings.split.holdout_share, settings.seed)
+        held = held_companies(source, settings)
         everyone = rolling(source, cutoffs, spec, settings)
         return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
     held_out = settings.split
@@ -69,8 +69,24 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
     return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
 
 
-def training_part(source: Source, before: int, spec: FeatureSpec, settings: Settings) -> Part:
+def training_part(
+    source: Source,
+    before: int,
+    spec: FeatureSpec,
+    settings: Settings,
+    companies: NDArray[np.bool_] | None = None,
+) -> Part:
     """Return what was mature by the day ``before``: every label window has closed by then.
+
+    Parameters
+    ----------
+    source : Source
+    before : int
+        Day since 1970-01-01.
+    spec : FeatureSpec
+    settings : Settings
+    companies : ndarray of shape (n_companies,), bool, optional
+        Companies to learn from; all by default.
 
     Raises
     ------
@@ -79,7 +95,12 @@ def training_part(source: Source, before: int, spec: FeatureSpec, settings: Sett
     """
     panel = settings.panel
     cutoffs = _some(source.timeline.training_cutoffs(before, panel.step_days, panel.max_cutoffs), "training")
-    return _part(source, cutoffs, spec, settings)
+    return _part(source, cutoffs, spec, settings, companies)
+
+
+def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
+    """Return which companies a stratified split holds out, a mask of shape (n_companies,)."""
+    return keyed_share([str(i) for i in source.ids], settings.split.holdout_share, settings.seed)
 
 
 def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:

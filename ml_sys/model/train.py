@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, fit_calibrator
@@ -138,10 +139,11 @@ def fit_model(
         threads=settings.threads,
     )
     label = panel.label.astype(np.int64)
-    scores, trees = validation_scores(pipeline, panel, validation, settings)
-    if trees is not None:
-        pipeline.set_params(model__n_estimators=trees)
-    pipeline.fit(panel.features, label)
+    with threadpool_limits(settings.threads or None):  # for estimators that take no number of threads
+        scores, trees = validation_scores(pipeline, panel, validation, settings)
+        if trees is not None:
+            pipeline.set_params(model__n_estimators=trees)
+        pipeline.fit(panel.features, label)
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)

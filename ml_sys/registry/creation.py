@@ -98,6 +98,10 @@ class Trained:
         Cutoffs (dates), rows, positives and companies of the holdout.
     evaluation : Evaluation
     canaries : tuple of Canary
+    compiled : bool
+        Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
+    git : dict
+        Commit of the working folder and whether it is dirty; empty outside a repository.
     """
 
     entry: Entry
@@ -106,6 +110,8 @@ class Trained:
     holdout: dict[str, Any]
     evaluation: Evaluation
     canaries: tuple[Canary, ...]
+    compiled: bool
+    git: dict[str, Any]
 
 
 def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda _: None) -> Fit:
@@ -184,7 +190,7 @@ def train_version(
     on_step("registering")
     contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
     columns = {name: fit.holdout.features[name].to_numpy() for name in fit.model.spec.names()}
-    prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
+    scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
     held = _holdout_facts(fit.holdout)
     schema, made_with = feature_schema(fit.model.spec), {**environment(), "git": _git_state()}
     values = {**effective(settings), "snapshot": snapshot.id}
@@ -217,6 +223,7 @@ def train_version(
             "fit": {**asdict(fit.report), "cutoffs": [_date(c) for c in fit.report.cutoffs]},
             "holdout": held,
             "feature_schema": schema,
+            "compiled": scorer is not None,
             "settings": values,
             **made_with,
         }
@@ -225,7 +232,10 @@ def train_version(
         return Entry(**{**asdict(entry), "seal": seal})
 
     entry = registry.add(build)
-    return Trained(entry, registry.folder(entry.version), fit.report, held, fit.evaluation, canaries)
+    folder = registry.folder(entry.version)
+    return Trained(
+        entry, folder, fit.report, held, fit.evaluation, canaries, scorer is not None, made_with["git"]
+    )
 
 
 def environment() -> dict[str, Any]:

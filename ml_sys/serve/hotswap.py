@@ -73,6 +73,8 @@ class Current:
             self._metrics.serving(served)
             if before is not None:
                 _log.info("serving version %s, after %s", served.version, before.version)
+            if not served.facts["compiled"]:
+                _log.warning("version %s is scored through its Pipeline, which is slower", served.version)
 
     async def watch(self, every_seconds: float, tick: Callable[[], None]) -> None:
         """Refresh whenever the registry's files change, and for a while after a failure; never returns.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ml_sys.registry.creation import Trained
 
+SLOWER = "scored through its Pipeline, which is slower"
+
 
 def trained(result: Trained, confidence: float) -> None:
     """Show a new version."""
@@ -41,6 +43,8 @@ def trained(result: Trained, confidence: float) -> None:
     )
     evaluation(result.evaluation, confidence)
     canaries([asdict(one) for one in result.canaries])
+    if not result.compiled:
+        console.note(f"{SLOWER}: no scorer is compiled for this estimator")
     console.line(f"Written: {result.folder}")
 
 
@@ -74,5 +78,6 @@ def trained_plain(result: Trained) -> dict[str, Any]:
         "holdout": result.holdout,
         "metrics": to_plain(result.evaluation),
         "status": result.entry.status,
+        "compiled": result.compiled,
         "canaries": [asdict(one) for one in result.canaries],
     }

@@ -77,7 +77,7 @@ def headline(entry: Entry) -> str:
 def description(one: Description) -> None:
     """Show a version whole."""
     from ml_sys.views.evaluation import evaluation
-    from ml_sys.views.training import canaries
+    from ml_sys.views.training import SLOWER, canaries
 
     entry, facts, fit, holdout = one.entry, one.facts, one.facts["fit"], one.facts["holdout"]
     features = facts["feature_schema"]["features"]
@@ -100,6 +100,8 @@ def description(one: Description) -> None:
          + (" with changes" if git and git["dirty"] else "")),
         ("made with", f"Python {facts['python']}, {facts['platform']}"),
     ]  # fmt: skip
+    if not facts.get("compiled", True):
+        rows.append(("service", SLOWER))
     console.table(f"Model {entry.version}", ("", "what it is"), rows, left=2)
     canaries(one.canaries)
     if one.moves:

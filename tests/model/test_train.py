@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
+from sklearn.naive_bayes import GaussianNB
+from threadpoolctl import threadpool_info
 
 from ml_sys.data.ingest import ingest
 from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
-from ml_sys.errors import SettingsError
+from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline, stops_early
 from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
 from ml_sys.settings import SchemaSettings, Settings
 from tests.model import world as w
 
+needs_lightgbm = pytest.mark.skipif(find_spec("lightgbm") is None, reason="an extra")
 SETTINGS = w.settings()
 SOURCE = Source.of(w.small_world(), SETTINGS)
 PART, HOLDOUT = split(SOURCE, spec_from(SETTINGS), SETTINGS)
@@ -142,13 +148,13 @@ def test_a_snapshot_panel_is_calibrated_on_every_row_of_its_companies() -> None:
         ("sklearn.linear_model:LogisticRegression", {"max_iter": 100, "C": 0.01}),
         ("sklearn.ensemble:RandomForestClassifier", {"n_estimators": 20}),
         ("sklearn.ensemble:HistGradientBoostingClassifier", {"max_iter": 10}),
+        pytest.param("lightgbm:LGBMClassifier", {"n_estimators": 10}, marks=needs_lightgbm),
     ],
 )
-@pytest.mark.filterwarnings("ignore:'n_jobs' has no effect:FutureWarning")
+@pytest.mark.filterwarnings("error::FutureWarning", "error::UserWarning")
 def test_any_classifier_with_probabilities_can_be_named(path: str, params: dict[str, object]) -> None:
     asked = w.settings(model={"estimator": path, "params": params})
-    with threadpool_limits(1):
-        (model, report), (again, _) = fitted(asked), fitted(asked)
+    (model, report), (again, _) = fitted(asked), fitted(asked)
     probability = model.probabilities(HOLDOUT.features)
     assert type(model.pipeline["model"]).__name__ == path.rpartition(":")[2]
     assert report.trees is None
@@ -190,6 +196,40 @@ def test_an_estimator_that_cannot_do_is_refused_before_anything_is_fitted(
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         build_estimator(path, params, max_trees=5, seed=1, threads=1)
+
+
+def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    monkeypatch.setattr("ml_sys.model.pipeline.find_spec", lambda name: None)
+    with pytest.raises(ResolveError, match="lightgbm") as caught:
+        build_estimator("lightgbm:LGBMClassifier", {}, max_trees=5, seed=1, threads=1)
+    assert caught.value.hint == 'pip install "ml-sys[lightgbm]"'
+
+
+@needs_lightgbm
+def test_a_misspelt_name_in_an_extra_that_is_installed_is_not_said_to_be_missing() -> None:
+    with pytest.raises(ResolveError) as caught:
+        build_estimator("lightgbm:LGBMClasifier", {}, max_trees=5, seed=1, threads=1)
+    assert caught.value.hint == "did you mean lightgbm:LGBMClassifier?"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_estimators_without_a_number_of_threads_keep_to_the_limit(threads: int) -> None:
+    asked = w.settings(model={"estimator": f"{__name__}:Watching", "params": {}}, threads=threads)
+    Watching.seen.clear()
+    fitted(asked)
+    assert set(Watching.seen) == {min(threads, os.cpu_count() or 1)}
+
+
+class Watching(GaussianNB):
+    """Writes down how many OpenMP threads it may use while it is fitted."""
+
+    seen: ClassVar[list[int]] = []
+
+    def fit(self, X: Any, y: Any) -> Watching:
+        pools = [one["num_threads"] for one in threadpool_info() if one["user_api"] == "openmp"]
+        self.seen.append(max(pools))
+        return super().fit(X, y)
 
 
 def test_only_xgboost_stops_early() -> None:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.model.contents import booster_bytes, load_model, read_holdout
 from ml_sys.model.golden import PROBABILITY_TOLERANCE
-from ml_sys.model.layout import BOOSTER, GOLDEN, SCORER
+from ml_sys.model.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
 from ml_sys.registry import creation
 from ml_sys.registry.creation import train_version
 from ml_sys.registry.store import Registry
@@ -113,6 +115,20 @@ def test_what_the_encoder_learnt_is_part_of_the_proof(artifact, holdout):
     plain["encoder"]["centers"] = [center + 0.5 for center in plain["encoder"]["centers"]]
     with pytest.raises(ArtifactError, match="differs from the Pipeline"):
         prove_equal(plain, artifact.file(BOOSTER), *holdout)
+
+
+def test_a_pipeline_whose_tree_leads_out_of_itself_is_refused_before_it_is_asked(artifact):
+    pipeline = load_model(artifact).pipeline
+    rows, label = np.eye(8, dtype=np.float32), np.arange(8) % 2
+    forest = RandomForestClassifier(2, bootstrap=False, random_state=0).fit(rows, label)
+    tree = forest.estimators_[1].tree_
+    state = tree.__getstate__()
+    state["nodes"]["left_child"][0] = 10**9
+    tree.__setstate__(state)
+    pipeline.steps[-1] = ("model", forest)
+    forged = replace(artifact, files={**artifact.files, PIPELINE: skops.io.dumps(pipeline)})
+    with pytest.raises(UnverifiedError, match="holds a tree that leads out of itself"):
+        load_model(forged)
 
 
 @pytest.mark.slow

@@ -1,0 +1,80 @@
+"""Every estimator that the README names, from training to the service, by the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ml_sys.evaluation.holdout import ALL
+from ml_sys.evaluation.lists import MODEL
+from tests.serve.conftest import serving
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = """
+threads = 1
+[features]
+windows_days = [28]
+[split]
+validation_folds = 2
+[bootstrap]
+resamples = 20
+[model]
+estimator = "{estimator}"
+[model.params]
+{params}
+"""
+NAMED = {
+    "sklearn.linear_model:LogisticRegression": "C = 0.1",
+    "sklearn.ensemble:RandomForestClassifier": "n_estimators = 30",
+    "sklearn.ensemble:HistGradientBoostingClassifier": "max_iter = 20",
+    "lightgbm:LGBMClassifier": "n_estimators = 20",
+}
+
+
+@pytest.fixture(params=NAMED)
+def place(request, ingested: Path, tmp_path: Path):
+    if request.param.startswith("lightgbm") and find_spec("lightgbm") is None:
+        pytest.skip("an extra")
+    shutil.copytree(ingested, tmp_path / "artifacts")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "mlsys.toml").write_text(
+        SETTINGS.format(estimator=request.param, params=NAMED[request.param])
+    )
+
+    def run(*args: object, warned: str = "") -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "ml_sys", *map(str, args)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        assert warned in done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_an_estimator_that_is_named_is_trained_judged_promoted_scored_and_served(
+    place, tmp_path, three_tables
+):
+    said = json.loads(place("--json", "train"))  # and nothing else on stdout
+    assert said["compiled"] is False
+    assert said["metrics"][ALL][MODEL]["roc_auc"]["value"] > 0.6
+    assert json.loads(place("--json", "evaluate"))["identical"] is True
+    assert "slower" in place("models", "show", "1.0.0")
+    place("promote", "1.0.0", "--force", "--reason", "to be served")
+    place("score", three_tables / "noncustomers.csv", "--out", "ranked.csv")
+    ranked = pd.read_csv(tmp_path / "ranked.csv")
+    with serving(tmp_path / "artifacts") as service:
+        assert service.client.get("/model").json()["compiled"] is False
+        best = service.client.get(f"/companies/{ranked['id'][0]}").json()["prediction"]
+    assert best["conversion_probability"] == ranked["probability"][0]
+    assert "scored through its Pipeline, which is slower" in service.log.read_text()
