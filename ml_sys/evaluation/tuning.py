@@ -1,8 +1,8 @@
 """Searches for better settings on past cutoffs, and says how much of the gain is only the choosing.
 
 A trial is worth the mean average precision that its settings reach at past cutoffs, each judged by a model of
-what was mature then. All of them lie before the holdout of every split that the search can lead to, so that
-`mlsys train` judges what was found on outcomes that had no part in finding it.
+what was mature then. All of them lie before the holdout, so that `mlsys train` judges what was found on
+outcomes that had no part in finding it.
 
 The best of many trials looks better than it is. The nested estimate chooses by all cutoffs but one, takes
 the chosen trial's value at the one left out, and averages over which one that is. Cutoffs share companies,
@@ -134,8 +134,8 @@ def study_key(snapshot: str, settings: Settings, space: Space, versions: Mapping
 def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneSettings) -> NDArray[np.int32]:
     """Return the past cutoffs that trials are judged on, ascending.
 
-    Each has a conversion and something to learn from, and its outcome was known by the first cutoff of the
-    holdout, whichever step between cutoffs the search chooses.
+    Each has a conversion and, whichever step between cutoffs the search chooses, something to learn from; its
+    outcome was known by the first cutoff of the holdout.
 
     Raises
     ------
@@ -149,8 +149,8 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
         closed = closed[~held_companies(source, settings)]
         cutoffs = timeline.grid(latest, asked.every_days, asked.cutoffs)
     else:
-        holdouts = [timeline.grid(latest, step, split.holdout_cutoffs) for step in steps]
-        before = min((int(one[0]) for one in holdouts if one.size), default=latest)
+        holdout = timeline.grid(latest, split.holdout_step_days, split.holdout_cutoffs)
+        before = int(holdout[0]) if holdout.size else latest
         cutoffs = timeline.training_cutoffs(before, asked.every_days, asked.cutoffs)
     usable = [
         int(c)
