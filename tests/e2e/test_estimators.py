@@ -76,5 +76,6 @@ def test_an_estimator_that_is_named_is_trained_judged_promoted_scored_and_served
     with serving(tmp_path / "artifacts") as service:
         assert service.client.get("/model").json()["compiled"] is False
         best = service.client.get(f"/companies/{ranked['id'][0]}").json()["prediction"]
-    assert best["conversion_probability"] == ranked["probability"][0]
+    # A linear model's float32 products are summed in another order for one row than for many.
+    assert best["conversion_probability"] == pytest.approx(ranked["probability"][0], abs=1e-6)
     assert "scored through its Pipeline, which is slower" in service.log.read_text()
