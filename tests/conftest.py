@@ -53,6 +53,7 @@ QUICK = {
     "panel": {"step_days": 28, "max_cutoffs": 26},
     "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
     "bootstrap": {"resamples": 50},
+    "report": {"backtest": False, "resampling": False},
     "threads": 1,
 }
 

@@ -36,6 +36,9 @@ validation_folds = 2
 [model]
 max_trees = 15
 early_stopping_rounds = 10
+[report]
+backtest = false
+resampling = false
 [bootstrap]
 resamples = 20
 """

@@ -24,6 +24,9 @@ threads = 1
 windows_days = [28]
 [split]
 validation_folds = 2
+[report]
+backtest = false
+resampling = false
 [bootstrap]
 resamples = 20
 [model]

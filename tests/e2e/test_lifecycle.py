@@ -34,6 +34,9 @@ max_trees = 25
 early_stopping_rounds = 10
 [model.params]
 learning_rate = 0.1
+[report]
+backtest = false
+resampling = false
 [bootstrap]
 resamples = 20
 """

@@ -33,6 +33,9 @@ validation_folds = 2
 cutoffs = 2
 [model]
 max_trees = 10
+[report]
+backtest = false
+resampling = false
 [bootstrap]
 resamples = 20
 [score]

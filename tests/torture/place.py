@@ -37,6 +37,9 @@ validation_folds = 2
 [model]
 max_trees = 5
 early_stopping_rounds = 5
+[report]
+backtest = false
+resampling = false
 [bootstrap]
 resamples = 2
 [gate]
