@@ -30,7 +30,9 @@ _MODEL, _CHANCE = "var(--model)", "var(--chance)"
 _RULES = ("var(--rule-1)", "var(--rule-2)", "var(--rule-3)")
 _MODEL_DASH, _CHANCE_DASH = [1, 0], [2, 3]
 _RULE_DASHES = ([7, 3], [3, 2], [7, 3, 2, 3])
-_PERCENT, _LOG_TICKS = ".0%", "~g"
+_PERCENT = ".0%"
+# Of axes on which each step about triples.
+_LOG_TICKS = tuple(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)) + (1.0,)
 
 
 def lines(
@@ -80,9 +82,10 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
         max(max(one["predicted"], one["high"]) for one in points),
     ]
     scale = alt.Scale(type="log", domain=ends, nice=False)
-    axis = alt.Axis(format=_LOG_TICKS, tickCount=4, labelExpr="format(datum.value * 100, '~g') + '%'")
-    base = alt.Chart(alt.Data(values=list(points)))
-    diagonal = alt.Chart(alt.Data(values=[{"at": end} for end in ends])).mark_line(
+    ticks = [tick for tick in _LOG_TICKS if ends[0] <= tick <= ends[1]]
+    axis = alt.Axis(values=ticks, labelExpr="format(datum.value * 100, '~g') + '%'")
+    base = alt.Chart(alt.InlineData(values=list(points)))
+    diagonal = alt.Chart(alt.InlineData(values=[{"at": end} for end in ends])).mark_line(
         color=_CHANCE, strokeDash=_CHANCE_DASH
     )
     chart = alt.layer(
@@ -104,10 +107,10 @@ def columns(
 ) -> str:  # fmt: skip
     """Draw columns side by side for each kind; places on x keep their order."""
     chart = (
-        alt.Chart(alt.Data(values=list(points)))
+        alt.Chart(alt.InlineData(values=list(points)))
         .mark_bar()
         .encode(
-            x=alt.X("x:N", sort=None, title=x, axis=alt.Axis(labelAngle=0 if len(points) < 21 else -40)),
+            x=alt.X("x:N", sort=None, title=x, axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("ranker:N", sort=list(kinds)),
             y=alt.Y("y:Q", title=y, axis=alt.Axis(format=y_format, tickCount=5)),
             color=_colour(kinds),
@@ -120,7 +123,7 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_
     """Draw one bar a name, in the order given, with what the value spreads over as a thin line."""
     height = 22 * len(points)
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190))
-    base = alt.Chart(alt.Data(values=list(points)))
+    base = alt.Chart(alt.InlineData(values=list(points)))
     value = alt.X("y:Q", title=x, axis=alt.Axis(format=x_format, tickCount=4))
     chart = alt.layer(
         base.mark_bar(color=_MODEL, height=12).encode(x=value, y=named),
@@ -134,7 +137,7 @@ def intervals(
 ) -> str:
     """Draw a dot and its interval for each name, in the order given."""
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, grid=True))
-    base = alt.Chart(alt.Data(values=list(points)))
+    base = alt.Chart(alt.InlineData(values=list(points)))
     scale = alt.Scale(zero=False)
     axis = alt.Axis(format=x_format, tickCount=4)
     chart = alt.layer(
@@ -150,22 +153,22 @@ def intervals(
 
 def _over_x(
     points: Sequence[Point], bands: Sequence[Point], rankers: Sequence[str], x: str, y: str, x_format: str
-) -> alt.LayerChart:
+) -> Any:
     axis = alt.X("x:Q", title=x, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=x_format, tickCount=5))
     return _lines_of(points, bands, rankers, axis, y, _PERCENT)
 
 
 def _lines_of(
     points: Sequence[Point], bands: Sequence[Point], rankers: Sequence[str], x: alt.X, y: str, y_format: str
-) -> alt.LayerChart:
+) -> Any:
     vertical = alt.Y("y:Q", title=y, axis=alt.Axis(format=y_format, tickCount=5))
     area = (
-        alt.Chart(alt.Data(values=list(bands)))
+        alt.Chart(alt.InlineData(values=list(bands)))
         .mark_area(opacity=0.2, color=_MODEL)
         .encode(x=x, y=alt.Y("low:Q", title=y), y2="high:Q")
     )
     line = (
-        alt.Chart(alt.Data(values=list(points)))
+        alt.Chart(alt.InlineData(values=list(points)))
         .mark_line(strokeWidth=2)
         .encode(x=x, y=vertical, color=_colour(rankers), strokeDash=_dash(rankers))
     )
@@ -189,7 +192,7 @@ def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
 
 
 def _svg(
-    chart: alt.Chart | alt.LayerChart,
+    chart: alt.TopLevelMixin,
     key: str,
     title: str,
     text: str,

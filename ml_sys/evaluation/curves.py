@@ -135,6 +135,23 @@ def working_depths(
     return tuple(Depth(depth, found[f"precision {depth}"], found[f"recall {depth}"]) for depth in wanted)
 
 
+def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: float, seed: int) -> Estimate:
+    """Return by how much one ranking's average precision is beyond that of another one of the same rows.
+
+    Both are judged on the same resamples, so that what is hard for both does not count.
+    """
+
+    def difference(weights: Weights) -> dict[str, Values]:
+        ours, theirs = (
+            Ranked.build(one.score, one.label, weights).average_precision() for one in (outcomes, other)
+        )
+        return {"lead": ours - theirs}
+
+    return estimate(difference, outcomes.company, resamples=resamples, confidence=confidence, seed=seed)[
+        "lead"
+    ]
+
+
 def _curve(outcomes: Outcomes, read: Reader, resamples: int, confidence: float, seed: int) -> Curve:
     """Read a curve off the rows, and its band off resamples of their companies."""
 
@@ -163,7 +180,8 @@ def _roc_at(weight: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[n
         return np.full(GRID.size, np.nan)
     # At one share of mistakes the curve may jump: its upper end is what is found there.
     last = np.append(np.diff(misses) > 0, True)
-    return np.interp(GRID, misses[last] / misses[-1], hits[last] / hits[-1])
+    found: NDArray[np.float64] = np.interp(GRID, misses[last] / misses[-1], hits[last] / hits[-1])
+    return found
 
 
 def _precision_at(weight: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,7 +193,8 @@ def _precision_at(weight: NDArray[np.float64], hits: NDArray[np.float64]) -> NDA
     step = hits[place] - hits[place - 1]
     part = np.divide(wanted - hits[place - 1], step, out=np.ones_like(step), where=step > 0)
     called = weight[place - 1] + part * (weight[place] - weight[place - 1])
-    return np.divide(wanted, called, out=np.zeros_like(called), where=called > 0)
+    precision: NDArray[np.float64] = np.divide(wanted, called, out=np.zeros_like(called), where=called > 0)
+    return precision
 
 
 def _mean(hits: Sequence[Values], below: Sequence[Values]) -> Values:
@@ -184,7 +203,8 @@ def _mean(hits: Sequence[Values], below: Sequence[Values]) -> Values:
     known = under > 0
     share = np.divide(above, under, out=np.zeros_like(above), where=known)
     lists = known.sum(axis=0)
-    return np.divide(share.sum(axis=0), lists, out=np.full(lists.shape, np.nan), where=lists > 0)
+    mean: Values = np.divide(share.sum(axis=0), lists, out=np.full(lists.shape, np.nan), where=lists > 0)
+    return mean
 
 
 def _over(above: float, below: float) -> float:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.evaluation.backtest import Backtest
+    from ml_sys.evaluation.bootstrap import Estimate
     from ml_sys.evaluation.canaries import Canary
     from ml_sys.evaluation.curves import Curve, Decile, Depth
     from ml_sys.evaluation.examples import Example
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the order of the holdout is worth, by ranker."""
+    """What the order of the holdout is worth, by ranker; ``lead`` is average precision beyond a rule's."""
 
     roc: dict[str, Curve]
     precision_recall: dict[str, Curve]
     gains: dict[str, tuple[Decile, ...]]
     depths: dict[str, tuple[Depth, ...]]
+    lead: dict[str, Estimate]
 
 
 @dataclass(frozen=True)

@@ -63,17 +63,18 @@ def examples(
         Of the probabilities.
     """
     positive = np.flatnonzero(panel.label)
-    rank = np.array([_rank(panel, probability, at) for at in positive], dtype=np.int64)
+    places = [_rank(panel, probability, at) for at in positive.tolist()]
+    rank = np.array(places, dtype=np.int64)
     best = _distinct(panel.company, positive[np.lexsort((positive, -probability[positive], rank))])
     worst = _distinct(panel.company, positive[np.lexsort((positive, probability[positive], -rank))])
     worst = [at for at in worst if at not in best]
-    places = dict(zip(positive.tolist(), rank.tolist(), strict=True))
+    place_of = dict(zip(positive.tolist(), places, strict=True))
 
     def told(at: int) -> Example:
         return Example(
             company=str(ids[at]),
             cutoff=int(panel.cutoff[at]),
-            rank=places[at],
+            rank=place_of[at],
             listed=int((panel.cutoff == panel.cutoff[at]).sum()),
             probability=float(probability[at]),
             seen=bool(panel.seen[at]),

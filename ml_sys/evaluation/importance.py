@@ -15,7 +15,7 @@ from ml_sys.evaluation.metrics import Ranked
 from ml_sys.scoring.shap_kernel import shap_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -30,7 +30,8 @@ _SHAP_ROWS = 1_500
 class Scores(Protocol):
     """What ranks rows of shape (n_rows, n_features), float32."""
 
-    def __call__(self, rows: NDArray[np.float32], /) -> NDArray[np.floating[Any]]: ...
+    def __call__(self, rows: NDArray[np.float32], /) -> NDArray[np.floating[Any]]:
+        """Return the score of each row."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def importances(
 
 
 def mean_absolute_shap(scorer: CompiledScorer, rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """Return mean |SHAP| of each feature over a sample of rows, in the calibrated log-odds where it is a line."""
+    """Return mean |SHAP| of each feature over a sample of rows, as reasons count it."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_SHAP_ROWS])
     total = np.zeros(rows.shape[1])
     for row in rows[chosen]:
@@ -148,15 +149,15 @@ def _sampled(label: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], Wei
 
 def _shuffled(
     rows: NDArray[np.float32],
-    columns: Sequence[int],
+    columns: list[int],
     cutoff: NDArray[np.int32],
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Exchange columns together between the companies of each cutoff, so that no day's level is told."""
-    moved = rows.copy()
+    moved, chosen = rows.copy(), np.array(columns)
     for day in np.unique(cutoff):
         at = np.flatnonzero(cutoff == day)
-        moved[np.ix_(at, columns)] = rows[np.ix_(rng.permutation(at), columns)]
+        moved[np.ix_(at, chosen)] = rows[np.ix_(rng.permutation(at), chosen)]
     return moved
 
 

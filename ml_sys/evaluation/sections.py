@@ -54,12 +54,12 @@ def overview(evidence: Evidence) -> Section:
         tiles=(
             Tile(
                 percent(model["precision_at_10"].value, 0),
-                "of the top 10 convert",
+                "Calls in the top 10 that convert",
                 f"{percent_spread(model['precision_at_10'], 0)}; at random {percent(came, 2)}",
             ),
             Tile(
                 percent(model["recall_at_50"].value, 0),
-                "of converters in the top 50",
+                "Converters found in the top 50",
                 f"{percent_spread(model['recall_at_50'], 0)}; "
                 f"at random {percent(chance_of(evidence, 'recall_at_50'), 0)}",
             ),
@@ -71,14 +71,14 @@ def overview(evidence: Evidence) -> Section:
             ),
             Tile(
                 number(said / came, 2) if came else NONE,
-                "promised for each that came",
+                "Promised for each conversion",
                 f"predicted {percent(said, 2)}, observed {percent(came, 2)}",
             ),
         ),
         notes=(
             f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
             f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} intervals: were "
-            "other companies drawn from the same market, the figure would lie there about that often. "
+            "other companies drawn from the same market, such intervals would hold the true figure that often. "
             + _how_sure(held["positives"]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
@@ -138,9 +138,9 @@ def campaign(evidence: Evidence) -> Section:
         title,
         (
             *([evidence.headline] if evidence.headline else []),
-            "Sales works down a list every week, and the same companies stand on it again and again. What counts "
-            f"is how many different converters are called in time. Played over {of}, each list made by a model "
-            "that knew only what was known that day.",
+            "Sales works down a list every week, and the same companies stand on it again and again. What "
+            f"counts is how many different converters are called in time. Played over {of}, each list made by "
+            "a model that knew only what was known that day.",
         ),
         figures=(Figure(name, text, svg, table),),
     )
@@ -207,7 +207,7 @@ def over_time(evidence: Evidence) -> Section:
             (day(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
             for one in back.cutoffs
         )
-        text = "Each point is a list made by a model that knew only what was known that day; single lists vary much."
+        text = "Each list was made by a model that knew only what was known that day; single lists vary much."
         svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
         figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
     mean = tuple(
@@ -240,8 +240,8 @@ def _how_sure(positives: int) -> str:
     if positives >= wanted:
         return "There are enough conversions for these intervals to be narrow."
     return (
-        f"With {counted(positives, 'conversion')} the intervals are wide; about {wanted - positives} more would "
-        "bring them to where differences of a fifth can be seen."
+        f"With {counted(positives, 'conversion')} the intervals are wide; with about {wanted - positives} "
+        "more, shares would be known to about a fifth of themselves either way."
     )
 
 

@@ -47,8 +47,8 @@ def probabilities(evidence: Evidence) -> Section:
         if one.predicted > 0 and one.observed > 0 and one.low > 0
     ]
     title, told = "Predicted and observed conversion", (
-        f"On the dotted line, what was predicted came true. Bars are {evidence.confidence:.0%} intervals; each "
-        "point stands for at least 5 conversions where there are that many."
+        f"On the dotted line, what was predicted came true. Bars are {evidence.confidence:.0%} intervals; "
+        "each point stands for at least 5 conversions where there are that many."
     )  # fmt: skip
     figures = []
     if points:
@@ -60,7 +60,7 @@ def probabilities(evidence: Evidence) -> Section:
         "probabilities",
         "Are the probabilities true?",
         (
-            "A probability of 2 % should mean that 2 in 100 such companies convert. Only then can it be "
+            "A probability of 2% should mean that 2 in 100 such companies convert. Only then can it be "
             "multiplied by money.",
         ),
         figures=tuple(figures),
@@ -74,9 +74,6 @@ def probabilities(evidence: Evidence) -> Section:
 
 def who(evidence: Evidence) -> Section:
     """Show how the model does by kind of company."""
-    judged = [
-        one for one in evidence.segments if one.roc_auc is not None and one.roc_auc.low == one.roc_auc.low
-    ]
     table = Table(
         "By kind of company",
         ("kind", "companies", "conversions", "predicted", "observed", "ROC-AUC", "average precision"),
@@ -95,10 +92,14 @@ def who(evidence: Evidence) -> Section:
     )
     title, told = "ROC-AUC by kind of company", "A dot and its interval; 0.5 is chance, 1 is perfect."
     points = [
-        {"name": f"{one.name} ({one.kind.lower()})", "y": roc.value, "low": roc.low, "high": roc.high}
-        for one in judged
-        for roc in (one.roc_auc,)
-        if roc is not None
+        {
+            "name": f"{one.name} ({one.kind.lower()})",
+            "y": one.roc_auc.value,
+            "low": one.roc_auc.low,
+            "high": one.roc_auc.high,
+        }
+        for one in evidence.segments
+        if one.roc_auc is not None
     ]
     figures = (
         (
@@ -133,7 +134,7 @@ def why(evidence: Evidence) -> Section:
         ("What each group of features adds", found.groups, "groups"),
         ("Single features", found.features[:_SHOWN_FEATURES], "features"),
     ):
-        told = "Average precision lost on the holdout when the values are shuffled between the companies of a day."
+        told = "Average precision lost when values are shuffled between the companies of a day."
         points = [
             {"name": one.name, "y": one.drop, "low": one.drop - one.spread, "high": one.drop + one.spread}
             for one in ones
@@ -152,8 +153,9 @@ def why(evidence: Evidence) -> Section:
         svg = charts.bars(points, x="average precision lost", key=key, title=title, text=told)
         figures.append(Figure(title, told, svg, table))
     notes = [
-        "Features that say nearly the same stand in for each other: each alone may look dispensable. Shuffling "
-        "tells what the holdout would miss, gain what the fit found useful, SHAP what moves single probabilities."
+        "Features that say nearly the same stand in for each other: each alone may look dispensable. "
+        "Shuffling tells what the holdout would miss, gain what the fit found useful, SHAP what moves single "
+        "probabilities. Thin lines span one standard deviation of the shufflings to either side."
     ]
     if not compiled:
         notes.append("This estimator gives neither gain nor exact reasons, so permutation alone is shown.")
@@ -197,7 +199,8 @@ def trust(evidence: Evidence) -> Section:
     failed = sum(one.status == "failed" for one in evidence.canaries)
     warned = sum(one.status == "warned" for one in evidence.canaries)
     told = (
-        f"{counted(failed, 'canary', 'canaries')} failed: the model knows what it cannot know on the day it is used."
+        f"{counted(failed, 'canary', 'canaries')} failed: "
+        "the model knows what it cannot know on the day it is used."
         if failed
         else "No canary failed"
         + (f", {counted(warned, 'warns', 'warn')}." if warned else ": nothing was found that looks ahead.")
@@ -228,8 +231,8 @@ def data(evidence: Evidence) -> Section:
         "data",
         title,
         (
-            f"{counted(found.companies, 'company', 'companies')}, {counted(found.customers, 'customer')} among "
-            f"them, and {counted(found.usage_rows, 'usage row')}; usage through {evidence.data_through}.",
+            f"{counted(found.companies, 'company', 'companies')}, {counted(found.customers, 'customer')} "
+            f"among them, and {counted(found.usage_rows, 'usage row')}; usage through {evidence.data_through}.",
         ),
         tables=(
             Table("Rows that came in", ("table", "read", "accepted", "set aside", "why"), tuple(rows)),
@@ -263,8 +266,8 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
             "Where does it come from?",
             (
                 said,
-                f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} of "
-                f"{counted(fit['companies'], 'company', 'companies')}, cutoffs {fit['cutoffs'][0]} to "
+                f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
+                f"of {counted(fit['companies'], 'company', 'companies')}, cutoffs {fit['cutoffs'][0]} to "
                 f"{fit['cutoffs'][-1]}; judged on {', '.join(evidence.holdout['cutoffs'])}.",
                 "The same snapshot, settings and packages give the same model: run `mlsys verify "
                 f"{evidence.version} --reproduce` to see it.",
@@ -303,7 +306,7 @@ def _distribution(evidence: Evidence) -> Figure:
     kinds = ("converted", "did not convert")
     totals = (max(sum(one.converted for one in bins), 1), max(sum(one.others for one in bins), 1))
     points = [
-        {"ranker": kind, "x": f"under {one.high * 100:g}%", "y": count / total}
+        {"ranker": kind, "x": f"{one.high * 100:g}%", "y": count / total}
         for one in bins
         for kind, count, total in zip(kinds, (one.converted, one.others), totals, strict=True)
     ]
@@ -314,7 +317,7 @@ def _distribution(evidence: Evidence) -> Figure:
     title = "Probabilities of those who converted and of the others"
     told = "Share of each kind by its probability; the further apart the two, the better they are told apart."
     svg = charts.columns(
-        points, kinds, x="probability", y="share of its kind", key="scores", title=title, text=told
+        points, kinds, x="probability up to", y="share of its kind", key="scores", title=title, text=told
     )
     return Figure(title, told, svg, Table(title, ("probability", *kinds), rows))
 
@@ -336,8 +339,8 @@ def _confusion(evidence: Evidence) -> Table:
     )
     marked = next((at for at, one in enumerate(found) if one.chosen), None)
     head = (
-        "threshold", "calls a list", "called, converted", "called in vain", "missed", "rightly left", "precision",
-        "recall",
+        "threshold", "calls a list", "called, converted", "called in vain", "missed", "rightly left",
+        "precision", "recall",
     )  # fmt: skip
     return Table("What the threshold decides", head, rows, marked)
 

@@ -92,8 +92,9 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
         f"{number(depth_lift.value, 0)} times as many as calling at random."
     )
     sentences.append(found if isfinite(depth_recall.value) else "No company of the holdout converted.")
-    if rule is not None and isfinite(depth_recall.value):
-        sentences.append(_beside_the_rule(model, rule))
+    lead = evidence.ranking.lead.get(MOST_USERS)
+    if rule is not None and lead is not None and isfinite(lead.value):
+        sentences.append(_beside_the_rule(model["average_precision"], rule["average_precision"], lead))
     sentences.append(_truth(model, evidence))
     return tuple(sentences)
 
@@ -103,16 +104,16 @@ def chance_of(evidence: Evidence, metric: str) -> float:
     return evidence.evaluation[ALL][RANDOM][metric].value
 
 
-def _beside_the_rule(model: dict[str, Estimate], rule: dict[str, Estimate]) -> str:
-    ours, theirs = model["average_precision"], rule["average_precision"]
-    if theirs.value and ours.low > theirs.high:
-        sure = "and the intervals do not overlap, so this is no accident"
-    else:
-        sure = "and the intervals overlap, so this holdout alone does not settle it"
-    better = "better" if ours.value >= theirs.value else "worse"
+def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
+    sure = (
+        "beyond what chance explains"
+        if lead.low > 0 or lead.high < 0
+        else "but with so few conversions that may still be chance"
+    )
+    better = "better" if lead.value >= 0 else "worse"
     return (
-        f"Its ranking is {better} than calling the companies with the {MOST_USERS}: an average precision of "
-        f"{number(ours.value)} against {number(theirs.value)}, {sure}."
+        f"Its ranking is {better} than calling the companies with the {MOST_USERS}, {sure}: an average precision "
+        f"of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
     )
 
 

@@ -100,7 +100,7 @@ def gather(
     """
     entry, defaults = facts["entry"], flat(effective(Settings()))
     resamples, confidence = min(settings.bootstrap.resamples, _MOST_RESAMPLES), settings.bootstrap.confidence
-    drawn = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
+    drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
     values = flat(facts["settings"])
     judged = Outcomes(probability, holdout.label, holdout.cutoff, holdout.company)
     return Evidence(
@@ -190,6 +190,7 @@ def _ranking(holdout: Panel, probability: NDArray[np.float64], drawn: Mapping[st
             name: curves.working_depths(one, WORKING_DEPTHS, **(once if name == RANDOM else drawn))
             for name, one in {**everyone, RANDOM: chance}.items()
         },
+        lead={name: curves.lead(model, one, **drawn) for name, one in rules.items()},
     )
 
 
