@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
 METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
-GOLDEN, CANARIES = "golden.json", "canaries.json"
+GOLDEN, CANARIES, REPORT = "golden.json", "canaries.json", "report.html"
 
 
 def feature_spec(artifact: Artifact) -> FeatureSpec:

@@ -98,12 +98,12 @@ def describe(registry: Registry, version: str) -> Description:
     """
     artifact, records = registry.open(version), registry.trail().records
     facts = {name: value for name, value in artifact.manifest.items() if name not in {"files", "entry"}}
-    defaults = _flat(effective(Settings()))
+    defaults = flat(effective(Settings()))
     return Description(
         entry=registry.read().versions[version],
         facts=facts,
         set_otherwise={
-            key: value for key, value in _flat(facts["settings"]).items() if defaults.get(key) != value
+            key: value for key, value in flat(facts["settings"]).items() if defaults.get(key) != value
         },
         evaluation=from_plain(artifact.json(METRICS)),
         canaries=artifact.json(CANARIES),
@@ -121,7 +121,7 @@ def compare(registry: Registry, first: str, second: str) -> Difference:
         If a file of one of them is not what was registered.
     """
     a, b = describe(registry, first), describe(registry, second)
-    settings = [_flat(one.facts["settings"]) for one in (a, b)]
+    settings = [flat(one.facts["settings"]) for one in (a, b)]
     features = [one.facts["feature_schema"]["features"] for one in (a, b)]
     of_model = [one.evaluation[ALL][MODEL] for one in (a, b)]
     return Difference(
@@ -138,7 +138,7 @@ def compare(registry: Registry, first: str, second: str) -> Difference:
     )
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by dotted key, those of a table each by its own, without those that name places."""
     flat = {}
     for key, value in settings.items():

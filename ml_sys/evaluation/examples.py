@@ -1,0 +1,109 @@
+"""Companies that the model got right and wrong, with its reasons: what to look at to believe or doubt it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.scoring.reasons import reasons
+from ml_sys.scoring.scorer import CompiledScorer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.scoring.reasons import Reason
+    from ml_sys.scoring.scorer import Scorer
+
+_EACH, _REASONS = 5, 3
+
+
+@dataclass(frozen=True)
+class Example:
+    """A converter of the holdout.
+
+    Attributes
+    ----------
+    company : str
+        Its id.
+    cutoff : int
+        Days since 1970-01-01.
+    rank, listed : int
+        Its place in the list of that day, and how many were in it; equal probabilities share the best place.
+    probability : float
+    seen : bool
+        Whether it had any usage by the cutoff.
+    reasons : tuple of Reason
+        Empty for a model that gives none.
+    """
+
+    company: str
+    cutoff: int
+    rank: int
+    listed: int
+    probability: float
+    seen: bool
+    reasons: tuple[Reason, ...]
+
+
+def examples(
+    panel: Panel, probability: NDArray[np.float64], ids: NDArray[np.object_], scorer: Scorer
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Return the converters that stood highest in their lists, and those that stood lowest; each company once.
+
+    Parameters
+    ----------
+    panel : Panel
+        Holdout rows; n_rows.
+    probability : ndarray of shape (n_rows,), float64
+    ids : ndarray of shape (n_rows,), object
+    scorer : Scorer
+        Of the probabilities.
+    """
+    positive = np.flatnonzero(panel.label)
+    places = [_rank(panel, probability, at) for at in positive.tolist()]
+    rank = np.array(places, dtype=np.int64)
+    best = _distinct(panel.company, positive[np.lexsort((positive, -probability[positive], rank))])
+    worst = _distinct(panel.company, positive[np.lexsort((positive, probability[positive], -rank))])
+    worst = [at for at in worst if at not in best]
+    place_of = dict(zip(positive.tolist(), places, strict=True))
+
+    def told(at: int) -> Example:
+        return Example(
+            company=str(ids[at]),
+            cutoff=int(panel.cutoff[at]),
+            rank=place_of[at],
+            listed=int((panel.cutoff == panel.cutoff[at]).sum()),
+            probability=float(probability[at]),
+            seen=bool(panel.seen[at]),
+            reasons=_reasons(scorer, panel, at),
+        )
+
+    return tuple(map(told, best)), tuple(map(told, worst))
+
+
+def _rank(panel: Panel, probability: NDArray[np.float64], at: int) -> int:
+    return 1 + int(((panel.cutoff == panel.cutoff[at]) & (probability > probability[at])).sum())
+
+
+def _distinct(company: NDArray[np.int32], rows: NDArray[np.intp]) -> list[int]:
+    first: dict[int, int] = {}
+    for at in rows.tolist():
+        first.setdefault(int(company[at]), at)
+    return list(first.values())[:_EACH]
+
+
+def _reasons(scorer: Scorer, panel: Panel, at: int) -> tuple[Reason, ...]:
+    if not isinstance(scorer, CompiledScorer):
+        return ()
+    values = [_plain(panel.features[name].iloc[at]) for name in scorer.spec.names()]
+    named = dict(zip(scorer.spec.names(), values, strict=True))
+    return tuple(reasons(scorer, scorer.row(values), named, _REASONS))
+
+
+def _plain(value: object) -> float | str | None:
+    if value is None or value != value:
+        return None
+    return value if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # a number of numpy's

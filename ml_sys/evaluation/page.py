@@ -1,0 +1,102 @@
+"""What a report's page consists of: sections of sentences, pictures and tables, without any markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_sys.scoring.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; the first column names the rows.
+
+    Attributes
+    ----------
+    caption : str
+    head : tuple of str
+    rows : tuple of tuple of str
+        As wide as ``head``.
+    marked : int or None
+        Row that stands out.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marked: int | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, what it shows, and the table behind it.
+
+    Attributes
+    ----------
+    title, text : str
+        What it is, and how it is read; screen readers say both in place of the picture.
+    svg : str
+        Markup of the picture, made by us.
+    table : Table
+    """
+
+    title: str
+    text: str
+    svg: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Story:
+    """One company of the holdout, told with the reasons of its probability."""
+
+    title: str
+    text: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure that stands for itself."""
+
+    value: str
+    label: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Part of a section that another module has written: sentences, and tables behind them."""
+
+    sentences: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes
+    ----------
+    anchor, title : str
+    sentences : tuple of str
+        Read first.
+    tiles, figures, tables, stories : tuple
+        Shown in this order.
+    notes : tuple of str
+        Small print.
+    folded : tuple of Table
+        Shown when they are asked for.
+    """
+
+    anchor: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    tiles: tuple[Tile, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    stories: tuple[Story, ...] = ()
+    notes: tuple[str, ...] = ()
+    folded: tuple[Table, ...] = ()

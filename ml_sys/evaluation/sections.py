@@ -1,0 +1,369 @@
+"""The sections of a report about how well a model does, each from one part of the evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.evaluation import charts
+from ml_sys.evaluation.curves import GRID
+from ml_sys.evaluation.holdout import ALL, SEEN
+from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
+from ml_sys.evaluation.words import (
+    NONE,
+    chance_of,
+    day,
+    number,
+    percent,
+    percent_spread,
+    spread,
+    summary,
+)
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.evaluation.curves import Curve
+    from ml_sys.evaluation.evidence import Evidence
+
+_SHOWN = (
+    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
+    ("precision_at_10", "precision at 10", 3), ("recall_at_10", "recall at 10", 3),
+    ("precision_at_50", "precision at 50", 3), ("recall_at_50", "recall at 50", 3),
+    ("recall_top_decile", "recall in the top tenth", 3), ("lift_top_decile", "lift in the top tenth", 1),
+    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
+    ("log_loss", "log loss", 4),
+)  # fmt: skip
+# Rows of a table behind a curve: every tenth, and the steep beginning.
+_TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+_MOST_SHOWN_BINS = 8
+
+
+def overview(evidence: Evidence) -> Section:
+    """Say in plain words what there is to know."""
+    model = evidence.evaluation[ALL][MODEL]
+    held, confidence = evidence.holdout, f"{evidence.confidence:.0%}"
+    said, came = model["mean_probability"].value, model["conversion_rate"].value
+    seen = evidence.evaluation.get(SEEN, {}).get(MODEL, {})
+    failed = [one.name for one in evidence.canaries if one.status == "failed"]
+    return Section(
+        "summary",
+        "In short",
+        summary(evidence),
+        tiles=(
+            Tile(
+                percent(model["precision_at_10"].value, 0),
+                "Calls in the top 10 that convert",
+                f"{percent_spread(model['precision_at_10'], 0)}; at random {percent(came, 2)}",
+            ),
+            Tile(
+                percent(model["recall_at_50"].value, 0),
+                "Converters found in the top 50",
+                f"{percent_spread(model['recall_at_50'], 0)}; "
+                f"at random {percent(chance_of(evidence, 'recall_at_50'), 0)}",
+            ),
+            Tile(
+                number(model["roc_auc"].value, 2),
+                "ROC-AUC",
+                "0.5 is chance, 1 is perfect"
+                + (f"; among those seen in usage {number(seen['roc_auc'].value, 2)}" if seen else ""),
+            ),
+            Tile(
+                number(said / came, 2) if came else NONE,
+                "Promised for each conversion",
+                f"predicted {percent(said, 2)}, observed {percent(came, 2)}",
+            ),
+        ),
+        notes=(
+            f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
+            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} intervals: were "
+            "other companies drawn from the same market, such intervals would hold the true figure that often. "
+            + _how_sure(held["positives"]),
+            *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
+        ),
+        folded=tuple(_metrics(evidence, population) for population in evidence.evaluation),
+    )
+
+
+def campaign(evidence: Evidence) -> Section:
+    """Show what a season of weekly lists reaches."""
+    title, season = "A season of weekly calls", evidence.campaign
+    if season is None:
+        return _missing("campaign", title, "no past lists were made again for it (report.lists is 0)")
+    rows = tuple(
+        (
+            f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
+            + (f"{one.cooldown_weeks} weeks of rest" if one.cooldown_weeks else "no rest"),
+            f"{one.converters.value:.0f}"
+            + (f" ({one.converters.low:.0f} to {one.converters.high:.0f})" if one.ranker != RANDOM else ""),
+            percent(one.share, 0),
+            number(one.calls_per_converter, 0),
+            percent(one.precision),
+        )
+        for one in season.campaigns
+    )
+    first = season.campaigns[0] if season.campaigns else None
+    kinds = tuple(dict.fromkeys(one.ranker for one in season.campaigns))
+    points = [
+        {
+            "ranker": one.ranker,
+            "x": f"{one.capacity}{' + rest' if one.cooldown_weeks else ''}",
+            "y": one.converters.value,
+        }
+        for one in season.campaigns
+    ]
+    table = Table(
+        "Distinct converters reached",
+        ("who is called", "converters reached", "of all", "calls for each", "calls that convert"),
+        rows,
+    )
+    name, text = (
+        "Distinct converters reached by calls a list",
+        "Higher is better. With rest, a company that was called makes room for others for some weeks.",
+    )
+    svg = charts.columns(
+        points,
+        kinds,
+        x="calls a list",
+        y="converters reached",
+        y_format="d",
+        key="season",
+        title=name,
+        text=text,
+    )
+    of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
+    return Section(
+        "campaign",
+        title,
+        (
+            *([evidence.headline] if evidence.headline else []),
+            "Sales works down a list every week, and the same companies stand on it again and again. What "
+            f"counts is how many different converters are called in time. Played over {of}, each list made by "
+            "a model that knew only what was known that day.",
+        ),
+        figures=(Figure(name, text, svg, table),),
+    )
+
+
+def ranking(evidence: Evidence) -> Section:
+    """Show how well the order is."""
+    found, population = evidence.ranking, counted(evidence.holdout["positives"], "conversion")
+    band = f"The shaded band is the {evidence.confidence:.0%} interval of the model, point by point."
+    roc_title = "Converters found, by share of the others called"
+    roc_text = f"ROC curve: the closer to the upper left, the better; chance is the diagonal. {band}"
+    precision_title = "Calls that convert, by share of converters found"
+    precision_text = f"Precision and recall: the higher, the better; chance lies at the bottom. {band}"
+    return Section(
+        "ranking",
+        "Is the order right?",
+        (
+            f"All prospects of the holdout in the order of the model, and in that of simple rules, with "
+            f"{population} among them.",
+        ),
+        figures=(
+            Figure(
+                roc_title,
+                roc_text,
+                charts.lines(
+                    found.roc, x="others called (false positives)", y="converters found", key="roc",
+                    title=roc_title, text=roc_text,
+                ),
+                _curve_table("Converters found", "others called", found.roc),
+            ),
+            Figure(
+                precision_title,
+                precision_text,
+                charts.lines(
+                    found.precision_recall, x="converters found (recall)", y="calls that convert (precision)",
+                    key="precision", title=precision_title, text=precision_text,
+                ),
+                _curve_table("Calls that convert", "converters found", found.precision_recall),
+            ),
+            *_gains(evidence),
+            *_depths(evidence),
+        ),
+    )  # fmt: skip
+
+
+def over_time(evidence: Evidence) -> Section:
+    """Show metrics by cutoff."""
+    title, back = "Does it hold over time?", evidence.backtest
+    if back is None:
+        return _missing("time", title, "no past lists were made again for it (report.lists is 0)")
+    names = tuple(back.cutoffs[0].metrics[ALL])
+    figures = []
+    for metric, spoken, key in (
+        ("average_precision", "Average precision", "time-ap"),
+        ("recall_at_50", "Converters in the top 50", "time-recall"),
+    ):
+        points = [
+            {"ranker": name, "x": day(one.cutoff), "y": one.metrics[ALL][name][metric]}
+            for one in back.cutoffs
+            for name in names
+            if one.metrics[ALL][name][metric] == one.metrics[ALL][name][metric]
+        ]
+        rows = tuple(
+            (day(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
+            for one in back.cutoffs
+        )
+        text = "Each list was made by a model that knew only what was known that day; single lists vary much."
+        svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
+        figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
+    mean = tuple(
+        (spoken, *(_mean_and_spread(evidence, name, metric, digits) for name in names))
+        for metric, spoken, digits in _SHOWN
+        if metric in back.mean[ALL][MODEL]
+    )
+    return Section(
+        "time",
+        title,
+        (f"The model was fitted again and judged on {counted(len(back.cutoffs), 'past list')}.",),
+        figures=tuple(figures),
+        tables=(Table("Mean over the lists ± standard deviation", ("metric", *names), mean),),
+    )
+
+
+def passage(anchor: str, title: str, part: Passage | None, why: str) -> Section:
+    """Show what another module has written, or say why it has not."""
+    if part is None:
+        return _missing(anchor, title, why)
+    return Section(anchor, title, part.sentences, tables=part.tables[:1], folded=part.tables[1:])
+
+
+def _missing(anchor: str, title: str, why: str) -> Section:
+    return Section(anchor, title, (f"Not in this report: {why}.",))
+
+
+def _how_sure(positives: int) -> str:
+    wanted = 100
+    if positives >= wanted:
+        return "There are enough conversions for these intervals to be narrow."
+    return (
+        f"With {counted(positives, 'conversion')} the intervals are wide; with about {wanted - positives} "
+        "more, shares would be known to about a fifth of themselves either way."
+    )
+
+
+def _metrics(evidence: Evidence, population: str) -> Table:
+    rankers = evidence.evaluation[population]
+    rows = tuple(
+        (
+            spoken,
+            *(spread(metrics.get(metric), digits) for metrics in rankers.values()),
+        )
+        for metric, spoken, digits in _SHOWN
+    )
+    return Table(f"Every metric, {population}", ("metric", *rankers), rows)
+
+
+def _curve_table(caption: str, x: str, curves: Mapping[str, Curve]) -> Table:
+    at = [int(abs(GRID - share).argmin()) for share in _TOLD]
+    rows = tuple(
+        (
+            percent(float(GRID[i]), 0),
+            *(
+                percent(curve.y[i])
+                + (f" ({percent(curve.low[i])} to {percent(curve.high[i])})" if curve.low else "")
+                for curve in curves.values()
+            ),
+        )
+        for i in at
+    )
+    return Table(caption, (x, *curves), rows)
+
+
+def _gains(evidence: Evidence) -> tuple[Figure, ...]:
+    found = {name: tenths for name, tenths in evidence.ranking.gains.items() if tenths}
+    if not found:
+        return ()
+    order = [*found, RANDOM]
+    from ml_sys.evaluation.curves import Curve
+
+    steps = (0.0, *(at / 10 for at in range(1, 11)))
+    cumulated = {name: Curve(steps, (0.0, *(one.gain for one in tenths))) for name, tenths in found.items()}
+    cumulated[RANDOM] = Curve((0.0, 1.0), (0.0, 1.0))
+    gain_title, lift_title = "Cumulative gains", "Lift by tenth of the list"
+    gain_text = "How many of all converters are among the first part of the list."
+    lift_text = "How many times as often as on average companies of each tenth convert; 1 is the average."
+    columns = [
+        {"ranker": name, "x": str(one.decile), "y": one.lift}
+        for name, tenths in found.items()
+        for one in tenths
+    ]
+    rows = tuple(
+        (
+            str(at + 1),
+            f"{found[MODEL][at].rows:,}",
+            number(found[MODEL][at].conversions, 0),
+            *(
+                f"{percent(tenths[at].gain, 0)}, lift {number(tenths[at].lift, 1)}"
+                for tenths in found.values()
+            ),
+        )
+        for at in range(10)
+    )
+    table = Table("Gains and lift by tenth", ("tenth", "rows", "conversions (model)", *found), rows)
+    return (
+        Figure(
+            gain_title,
+            gain_text,
+            charts.lines(
+                {name: cumulated[name] for name in order}, x="first part of the list", y="converters found",
+                key="gains", title=gain_title, text=gain_text,
+            ),
+            table,
+        ),
+        Figure(
+            lift_title,
+            lift_text,
+            charts.columns(
+                columns, list(found), x="tenth of the list, best first", y="lift", y_format="~g", key="lift",
+                title=lift_title, text=lift_text,
+            ),
+            table,
+        ),
+    )  # fmt: skip
+
+
+def _depths(evidence: Evidence) -> tuple[Figure, ...]:
+    found = evidence.ranking.depths
+    figures = []
+    for what, title, text, key in (
+        (
+            "precision",
+            "Calls that convert, by calls a list",
+            "Deeper lists hold fewer converters a call.",
+            "depth-p",
+        ),
+        ("recall", "Converters found, by calls a list", "Deeper lists find more of them.", "depth-r"),
+    ):
+        points = [
+            {
+                "ranker": name,
+                "x": one.depth,
+                "y": getattr(one, what).value,
+                "low": getattr(one, what).low,
+                "high": getattr(one, what).high,
+            }
+            for name, depths in found.items()
+            for one in depths
+            if getattr(one, what).value == getattr(one, what).value
+        ]
+        rows = tuple(
+            (str(one.depth), *(percent_spread(getattr(depths[at], what)) for depths in found.values()))
+            for at, one in enumerate(found[MODEL])
+        )
+        if points:
+            svg = charts.by_depth(
+                points, list(found), y=title.split(",")[0].lower(), key=key, title=title, text=text
+            )
+            figures.append(Figure(title, text, svg, Table(title, ("calls a list", *found), rows)))
+    return tuple(figures)
+
+
+def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) -> str:
+    back = evidence.backtest
+    if back is None or metric not in back.mean[ALL][ranker]:
+        return NONE
+    return f"{number(back.mean[ALL][ranker][metric], digits)} ± {number(back.spread[ALL][ranker][metric], digits)}"

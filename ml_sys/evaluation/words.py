@@ -1,0 +1,129 @@
+"""How a report writes numbers, and what it says in plain words."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.evaluation.holdout import ALL
+from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.features.rules import MOST_USERS
+from ml_sys.wording import counted
+
+if TYPE_CHECKING:
+    from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.evaluation.evidence import Evidence
+
+NONE = "–"
+_EPOCH = date(1970, 1, 1)
+_CALLED = 50
+_HALF_PERCENT = 0.005
+# From a third too low to half too high, probabilities are close enough to multiply money by.
+_CLOSE = (0.67, 1.5)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage; a dash where there is none."""
+    if share is None or not isfinite(share):
+        return NONE
+    return f"{share:.{digits}%}" if share >= _HALF_PERCENT or not share else f"{share:.{digits + 1}%}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many decimals; a dash where there is none."""
+    return NONE if value is None or not isfinite(value) else f"{value:,.{digits}f}"
+
+
+def spread(one: Estimate | None, digits: int = 3) -> str:
+    """Return a number and its interval."""
+    if one is None or not isfinite(one.value):
+        return NONE
+    value = number(one.value, digits)
+    return (
+        value if one.low == one.high else f"{value} ({number(one.low, digits)} to {number(one.high, digits)})"
+    )
+
+
+def percent_spread(one: Estimate | None, digits: int = 1) -> str:
+    """Return a share and its interval as percentages."""
+    if one is None or not isfinite(one.value):
+        return NONE
+    value = percent(one.value, digits)
+    return (
+        value
+        if one.low == one.high
+        else f"{value} ({percent(one.low, digits)} to {percent(one.high, digits)})"
+    )
+
+
+def day(number_of_days: int) -> str:
+    """Return a day, counted from 1970-01-01, as YYYY-MM-DD."""
+    return (_EPOCH + timedelta(days=int(number_of_days))).isoformat()
+
+
+def text(value: Any) -> str:
+    """Return a setting's value as people write it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: NONE}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(text, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {text(one)}" for key, one in value.items()) or "none"
+    return str(value) if value != "" else "empty"
+
+
+def in_ten(share: float) -> str:
+    """Return a share as people say it, such as "3 in 10"."""
+    tenths = round(share * 10)
+    return f"{tenths} in 10" if tenths and tenths < 10 else percent(share, 0)
+
+
+def summary(evidence: Evidence) -> tuple[str, ...]:
+    """Say in a few sentences what the holdout and the season of calls have shown."""
+    held, model = evidence.holdout, evidence.evaluation[ALL][MODEL]
+    rule = evidence.evaluation[ALL].get(MOST_USERS)
+    lists = counted(len(held["cutoffs"]), "list")
+    sentences = [evidence.headline] if evidence.headline else []
+    depth_recall, depth_lift = model[f"recall_at_{_CALLED}"], model[f"lift_at_{_CALLED}"]
+    found = (
+        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds "
+        f"{in_ten(depth_recall.value)} of all conversions within {evidence.horizon_days} days, "
+        f"{number(depth_lift.value, 0)} times as many as calling at random."
+    )
+    sentences.append(found if isfinite(depth_recall.value) else "No company of the holdout converted.")
+    lead = evidence.ranking.lead.get(MOST_USERS)
+    if rule is not None and lead is not None and isfinite(lead.value):
+        sentences.append(_beside_the_rule(model["average_precision"], rule["average_precision"], lead))
+    sentences.append(_truth(model, evidence))
+    return tuple(sentences)
+
+
+def chance_of(evidence: Evidence, metric: str) -> float:
+    """Return what a random order gets."""
+    return evidence.evaluation[ALL][RANDOM][metric].value
+
+
+def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
+    sure = (
+        "beyond what chance explains"
+        if lead.low > 0 or lead.high < 0
+        else "but with so few conversions that may still be chance"
+    )
+    better = "better" if lead.value >= 0 else "worse"
+    return (
+        f"Its ranking is {better} than calling the companies with the {MOST_USERS}, {sure}: an average precision "
+        f"of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
+    )
+
+
+def _truth(model: dict[str, Estimate], evidence: Evidence) -> str:
+    said, came = model["mean_probability"].value, model["conversion_rate"].value
+    promised, positives = said * evidence.holdout["rows"], evidence.holdout["positives"]
+    if not came:
+        return f"Its probabilities promised {number(promised, 1)} conversions; none came."
+    verdict = "close to" if _CLOSE[0] <= said / came <= _CLOSE[1] else "far from"
+    return (
+        f"Its probabilities promised {number(promised, 0)} conversions and {positives:,} came: "
+        f"taken together they are {verdict} the truth."
+    )
