@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
 METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
-GOLDEN, CANARIES, REPORT = "golden.json", "canaries.json", "report.html"
+GOLDEN, CANARIES = "golden.json", "canaries.json"
+REPORT, EVIDENCE = "report.html", "evidence.json"
 
 
 def feature_spec(artifact: Artifact) -> FeatureSpec:

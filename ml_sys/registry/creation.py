@@ -17,15 +17,19 @@ import tomlkit
 from ml_sys.configuration import effective
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.evaluation.canaries import Canary, run_canaries
+from ml_sys.evaluation.evidence import plain
 from ml_sys.evaluation.holdout import ALL, Evaluation, evaluate_holdout, to_plain
 from ml_sys.evaluation.lists import MODEL
+from ml_sys.evaluation.report import render
 from ml_sys.model.artifact import write_artifact
 from ml_sys.model.contents import model_files
 from ml_sys.model.layout import (
     BOOSTER,
     CANARIES,
     CARD,
+    EVIDENCE,
     METRICS,
+    REPORT,
     SCORER,
     SETTINGS,
     as_json,
@@ -34,9 +38,12 @@ from ml_sys.model.layout import (
 from ml_sys.model.split import Part, Source, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
 from ml_sys.registry.card import write_card
+from ml_sys.registry.evidence import gather, of_version, parent_of
 from ml_sys.registry.index import Entry, Index, latest
+from ml_sys.registry.past import play_past
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.scoring.opening import prove_equal
+from ml_sys.scoring.pipeline_scorer import PipelineScorer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -187,13 +194,34 @@ def train_version(
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
-    on_step("registering")
     contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
     columns = {name: fit.holdout.features[name].to_numpy() for name in fit.model.spec.names()}
     scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
-    held = _holdout_facts(fit.holdout)
-    schema, made_with = feature_schema(fit.model.spec), {**environment(), "git": _git_state()}
-    values = {**effective(settings), "snapshot": snapshot.id}
+    past = play_past(registry.root, snapshot, fit.source, fit.part, settings, on_step)
+    on_step("gathering the evidence")
+    schema, values = feature_schema(fit.model.spec), {**effective(settings), "snapshot": snapshot.id}
+    held, made_with = _holdout_facts(fit.holdout), {**environment(), "git": _git_state()}
+    of_model = {
+        "snapshot": snapshot.id,
+        "seed": settings.seed,
+        "horizon_days": settings.label.horizon_days,
+        "fit": {**asdict(fit.report), "cutoffs": [_date(c) for c in fit.report.cutoffs]},
+        "holdout": held,
+        "feature_schema": schema,
+        "compiled": scorer is not None,
+        "settings": values,
+        **made_with,
+    }
+    evidence = gather(
+        fit,
+        scorer or PipelineScorer(fit.model),
+        settings,
+        canaries=canaries,
+        snapshot=snapshot,
+        past=past,
+        facts=of_model,
+    )
+    on_step("registering")
     files = {
         **contents,
         METRICS: as_json(to_plain(fit.evaluation)),
@@ -217,18 +245,16 @@ def train_version(
         facts = {
             "entry": {name: value for name, value in asdict(entry).items() if name != "seal"},
             "parent": parent,
-            "snapshot": snapshot.id,
-            "seed": settings.seed,
-            "horizon_days": settings.label.horizon_days,
-            "fit": {**asdict(fit.report), "cutoffs": [_date(c) for c in fit.report.cutoffs]},
-            "holdout": held,
-            "feature_schema": schema,
-            "compiled": scorer is not None,
-            "settings": values,
-            **made_with,
+            **of_model,
         }
-        card = write_card(entry, fit, held, canaries, facts)
-        seal = write_artifact(folder, {**files, CARD: card.encode()}, facts, registry.keys)
+        beside = None if parent is None else parent_of(registry.open(parent), facts)
+        known = of_version(evidence, facts, beside)
+        told = {
+            CARD: write_card(entry, fit, held, canaries, facts).encode(),
+            REPORT: render(known).encode(),
+            EVIDENCE: as_json(plain(known)),
+        }
+        seal = write_artifact(folder, {**files, **told}, facts, registry.keys)
         return Entry(**{**asdict(entry), "seal": seal})
 
     entry = registry.add(build)

@@ -1,8 +1,9 @@
-"""Gathers all that is known of a version, for its report: at its training, or later from its files."""
+"""Gathers all that is known of a version for its report."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.evaluation.backtest import Backtest
     from ml_sys.evaluation.canaries import Canary
-    from ml_sys.evaluation.holdout import Evaluation
-    from ml_sys.evaluation.page import Passage
     from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
     from ml_sys.model.train import FittedModel
+    from ml_sys.registry.creation import Fit
+    from ml_sys.registry.past import Past
     from ml_sys.scoring.scorer import Scorer
 
 WORKING_DEPTHS = (10, 25, 50, 100, 200, 400)
@@ -49,73 +49,56 @@ _REPEATS, _SLOW_REPEATS = 3, 1
 
 
 def gather(
-    *,
-    model: FittedModel,
+    fit: Fit,
     scorer: Scorer,
-    holdout: Panel,
-    ids: NDArray[np.object_],
-    probability: NDArray[np.float64],
-    evaluation: Evaluation,
-    canaries: Sequence[Canary],
-    facts: Mapping[str, Any],
     settings: Settings,
-    snapshot: Snapshot | None = None,
-    parent: Parent | None = None,
-    headline: str | None = None,
-    backtest: Backtest | None = None,
-    campaign: Any | None = None,
-    promise: Passage | None = None,
-    money: Passage | None = None,
-    resampling: Passage | None = None,
+    *,
+    canaries: Sequence[Canary],
+    snapshot: Snapshot,
+    past: Past,
+    facts: Mapping[str, Any],
 ) -> Evidence:
-    """Gather the evidence of a version.
+    """Gather the evidence of a fitted model.
 
     Parameters
     ----------
-    model : FittedModel
+    fit : Fit
     scorer : Scorer
         Of the same model.
-    holdout : Panel
-        Rows that it is judged on; n_rows.
-    ids : ndarray of shape (n_rows,), object
-        Id of each row's company.
-    probability : ndarray of shape (n_rows,), float64
-    evaluation : Evaluation
-    canaries : sequence of Canary
-    facts : mapping
-        The manifest's.
     settings : Settings
-        That the version was trained with.
-    snapshot : Snapshot, optional
-        That it was trained on; without it nothing is said of the data.
-    parent : Parent, optional
-    headline : str, optional
-    backtest, campaign, promise, money, resampling : optional
+        That it was fitted with.
+    canaries : sequence of Canary
+    snapshot : Snapshot
+        That it was fitted to.
+    past : Past
         Sections that cost time; one that is left out is said to be missing.
+    facts : mapping
+        The manifest's, but for the line in the registry and the parent; see :func:`of_version`.
 
     Returns
     -------
     Evidence
         The same for the same arguments.
     """
-    entry, defaults = facts["entry"], flat(effective(Settings()))
+    model, holdout, probability = fit.model, fit.holdout, fit.probability
+    defaults = flat(effective(Settings()))
     resamples, confidence = min(settings.bootstrap.resamples, _MOST_RESAMPLES), settings.bootstrap.confidence
     drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
     values = flat(facts["settings"])
     judged = Outcomes(probability, holdout.label, holdout.cutoff, holdout.company)
     return Evidence(
-        version=entry["version"],
-        status=entry["status"],
-        created_at=entry["created_at"],
-        changes=entry["changes"],
-        message=entry["message"],
-        snapshot=entry["snapshot"],
-        data_through=entry["data_through"],
+        version="",
+        status="",
+        created_at="",
+        changes="",
+        message="",
+        snapshot="",
+        data_through="",
         horizon_days=facts["horizon_days"],
         confidence=confidence,
         holdout=facts["holdout"],
         fit=facts["fit"],
-        evaluation=evaluation,
+        evaluation=fit.evaluation,
         ranking=_ranking(holdout, probability, drawn),
         truthfulness=Truthfulness(
             truthfulness.calibration_curve(judged, z=NormalDist().inv_cdf((1 + confidence) / 2)),
@@ -123,22 +106,39 @@ def gather(
             truthfulness.confusions(judged, model.threshold, WORKING_DEPTHS),
         ),
         segments=segments(holdout, probability, **drawn),
-        reliance=_reliance(model, scorer, holdout, ids, probability, settings.seed),
+        reliance=_reliance(
+            model, scorer, holdout, fit.source.ids[holdout.company], probability, settings.seed
+        ),
         canaries=tuple(canaries),
-        quality=None if snapshot is None else quality_of(snapshot),
+        quality=quality_of(snapshot),
         settings=values,
         set_otherwise={
             key: (value, defaults.get(key)) for key, value in values.items() if defaults.get(key) != value
         },
-        lineage=_lineage(facts),
-        parent=parent,
-        headline=headline,
-        backtest=backtest,
-        campaign=campaign,
-        promise=promise,
-        money=money,
-        resampling=resampling,
+        lineage={},
+        headline=past.headline,
+        backtest=past.backtest,
+        campaign=past.campaign,
+        promise=past.promise,
+        money=past.money,
+        resampling=past.resampling,
     )
+
+
+def of_version(evidence: Evidence, facts: Mapping[str, Any], parent: Parent | None) -> Evidence:
+    """Return the evidence of a model under its line in the registry, beside its parent.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        As gathered.
+    facts : mapping
+        The whole manifest's.
+    parent : Parent, optional
+    """
+    entry = facts["entry"]
+    names = ("version", "status", "created_at", "changes", "message", "snapshot", "data_through")
+    return replace(evidence, **{name: entry[name] for name in names}, lineage=_lineage(facts), parent=parent)
 
 
 def parent_of(artifact: Artifact, facts: Mapping[str, Any]) -> Parent:
