@@ -31,8 +31,12 @@ _RULES = ("var(--rule-1)", "var(--rule-2)", "var(--rule-3)")
 _MODEL_DASH, _CHANCE_DASH = [1, 0], [2, 3]
 _RULE_DASHES = ([7, 3], [3, 2], [7, 3, 2, 3])
 _PERCENT = ".0%"
+# A picture is one thing to a screen reader: its parts have no names, so they get no roles either.
+_INNER_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 # Of axes on which each step about triples.
-_LOG_TICKS = tuple(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)) + (1.0,)
+_LOG_TICKS = (*(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)), 1.0)
+# How far the axes go beyond the outermost point.
+_MARGIN = 1.25
 
 
 def lines(
@@ -81,6 +85,7 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
         min(min(one["predicted"], one["low"]) for one in points),
         max(max(one["predicted"], one["high"]) for one in points),
     ]
+    ends = [ends[0] / _MARGIN, min(ends[1] * _MARGIN, 1.0)]
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = [tick for tick in _LOG_TICKS if ends[0] <= tick <= ends[1]]
     axis = alt.Axis(values=ticks, labelExpr="format(datum.value * 100, '~g') + '%'")
@@ -212,7 +217,7 @@ def _svg(
         .configure_view(stroke=None)
     )  # fmt: skip
     drawn = vl_convert.vegalite_to_svg(finished.to_dict())
-    return _named(_own_ids(drawn, key), key, title, text)
+    return _named(_own_ids(_INNER_ROLES.sub("", drawn), key), key, title, text)
 
 
 def _own_ids(svg: str, key: str) -> str:

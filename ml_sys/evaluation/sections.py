@@ -77,9 +77,9 @@ def overview(evidence: Evidence) -> Section:
         ),
         notes=(
             f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
-            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} intervals: were "
-            "other companies drawn from the same market, such intervals would hold the true figure that often. "
-            + _how_sure(held["positives"]),
+            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} "
+            "intervals: drawn again and again for other companies of the same market, they would hold the true "
+            "figure that often. " + _how_sure(held["positives"]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
         folded=tuple(_metrics(evidence, population) for population in evidence.evaluation),
@@ -139,8 +139,8 @@ def campaign(evidence: Evidence) -> Section:
         (
             *([evidence.headline] if evidence.headline else []),
             "Sales works down a list every week, and the same companies stand on it again and again. What "
-            f"counts is how many different converters are called in time. Played over {of}, each list made by "
-            "a model that knew only what was known that day.",
+            f"counts is how many different converters are called in time. Played over {of}, each list made "
+            "by a model that knew only what was known that day.",
         ),
         figures=(Figure(name, text, svg, table),),
     )
@@ -366,4 +366,5 @@ def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) 
     back = evidence.backtest
     if back is None or metric not in back.mean[ALL][ranker]:
         return NONE
-    return f"{number(back.mean[ALL][ranker][metric], digits)} ± {number(back.spread[ALL][ranker][metric], digits)}"
+    mean, deviation = back.mean[ALL][ranker][metric], back.spread[ALL][ranker][metric]
+    return f"{number(mean, digits)} ± {number(deviation, digits)}"
