@@ -78,8 +78,8 @@ def overview(evidence: Evidence) -> Section:
         notes=(
             f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
             f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} "
-            "intervals: drawn again and again for other companies of the same market, they would hold the true "
-            "figure that often. " + _how_sure(held["positives"]),
+            "intervals: drawn again and again for other companies of the same market, they would hold the "
+            "true figure that often. " + _how_sure(held["positives"]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
         folded=tuple(_metrics(evidence, population) for population in evidence.evaluation),

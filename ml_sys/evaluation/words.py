@@ -103,8 +103,8 @@ def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:
     if not isfinite(recall):
         return "No company of the holdout converted."
     return (
-        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds {in_ten(recall)} of all "
-        f"conversions within {horizon_days} days, {number(lift, 0)} times as many as calling at random."
+        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds {in_ten(recall)} of "
+        f"all conversions within {horizon_days} days, {number(lift, 0)} times as many as calling at random."
     )
 
 
