@@ -7,6 +7,7 @@ same bytes.
 from __future__ import annotations
 
 import re
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -14,6 +15,7 @@ import vl_convert
 from markupsafe import escape
 
 from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +29,11 @@ WIDTH, HEIGHT = 330, 220
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INK, _GRID = "var(--ink)", "var(--grid)"
 _MODEL, _CHANCE = "var(--model)", "var(--chance)"
-_RULES = ("var(--rule-1)", "var(--rule-2)", "var(--rule-3)")
-_MODEL_DASH, _CHANCE_DASH = [1, 0], [2, 3]
-_RULE_DASHES = ([7, 3], [3, 2], [7, 3, 2, 3])
+_CHANCE_DASH = [2, 3]
+_COLOURS = {MODEL: _MODEL, MOST_ACTIONS: "var(--rule-1)", MOST_USERS: "var(--rule-2)", RANDOM: _CHANCE}
+_OTHER_COLOURS = ("var(--rule-3)", "var(--rule-1)")
+_DASHES = {MODEL: [1, 0], MOST_ACTIONS: [7, 3], MOST_USERS: [3, 2], RANDOM: _CHANCE_DASH}
+_OTHER_DASHES = ([7, 3, 2, 3], [10, 2])
 _PERCENT = ".0%"
 # A picture is one thing to a screen reader: its parts have no names, so they get no roles either.
 _INNER_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
@@ -181,19 +185,23 @@ def _lines_of(
 
 
 def _colour(kinds: Sequence[str]) -> alt.Color:
-    rules = iter(_RULES)
-    known = {MODEL: _MODEL, RANDOM: _CHANCE}
-    shown = [known[kind] if kind in known else next(rules) for kind in kinds]
-    legend = alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
-    return alt.Color("ranker:N", scale=alt.Scale(domain=list(kinds), range=shown), legend=legend)
+    return alt.Color("ranker:N", scale=_scale(kinds, _COLOURS, _OTHER_COLOURS), legend=_legend())
 
 
 def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
-    rules = iter(_RULE_DASHES)
-    known = {MODEL: _MODEL_DASH, RANDOM: _CHANCE_DASH}
-    shown = [known[kind] if kind in known else next(rules) for kind in kinds]
-    legend = alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
-    return alt.StrokeDash("ranker:N", scale=alt.Scale(domain=list(kinds), range=shown), legend=legend)
+    return alt.StrokeDash("ranker:N", scale=_scale(kinds, _DASHES, _OTHER_DASHES), legend=_legend())
+
+
+def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]) -> alt.Scale:
+    """Give a ranker the same look in every picture, and any other kind the next of the rest."""
+    rest = cycle(others)
+    return alt.Scale(
+        domain=list(kinds), range=[known[kind] if kind in known else next(rest) for kind in kinds]
+    )
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
 
 
 def _svg(
