@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.evaluation import charts
-from ml_sys.evaluation.curves import GRID
+from ml_sys.evaluation.curves import GRID, Curve
 from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
@@ -24,7 +24,6 @@ from ml_sys.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml_sys.evaluation.curves import Curve
     from ml_sys.evaluation.evidence import Evidence
 
 _SHOWN = (
@@ -37,7 +36,6 @@ _SHOWN = (
 )  # fmt: skip
 # Rows of a table behind a curve: every tenth, and the steep beginning.
 _TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
-_MOST_SHOWN_BINS = 8
 
 
 def overview(evidence: Evidence) -> Section:
@@ -278,8 +276,6 @@ def _gains(evidence: Evidence) -> tuple[Figure, ...]:
     if not found:
         return ()
     order = [*found, RANDOM]
-    from ml_sys.evaluation.curves import Curve
-
     steps = (0.0, *(at / 10 for at in range(1, 11)))
     cumulated = {name: Curve(steps, (0.0, *(one.gain for one in tenths))) for name, tenths in found.items()}
     cumulated[RANDOM] = Curve((0.0, 1.0), (0.0, 1.0))
