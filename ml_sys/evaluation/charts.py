@@ -7,6 +7,7 @@ same bytes.
 from __future__ import annotations
 
 import re
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -14,6 +15,7 @@ import vl_convert
 from markupsafe import escape
 
 from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,12 +29,18 @@ WIDTH, HEIGHT = 330, 220
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INK, _GRID = "var(--ink)", "var(--grid)"
 _MODEL, _CHANCE = "var(--model)", "var(--chance)"
-_RULES = ("var(--rule-1)", "var(--rule-2)", "var(--rule-3)")
-_MODEL_DASH, _CHANCE_DASH = [1, 0], [2, 3]
-_RULE_DASHES = ([7, 3], [3, 2], [7, 3, 2, 3])
+_CHANCE_DASH = [2, 3]
+_COLOURS = {MODEL: _MODEL, MOST_ACTIONS: "var(--rule-1)", MOST_USERS: "var(--rule-2)", RANDOM: _CHANCE}
+_OTHER_COLOURS = ("var(--rule-3)", "var(--rule-1)")
+_DASHES = {MODEL: [1, 0], MOST_ACTIONS: [7, 3], MOST_USERS: [3, 2], RANDOM: _CHANCE_DASH}
+_OTHER_DASHES = ([7, 3, 2, 3], [10, 2])
 _PERCENT = ".0%"
+# A picture is one thing to a screen reader: its parts have no names, so they get no roles either.
+_INNER_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 # Of axes on which each step about triples.
-_LOG_TICKS = tuple(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)) + (1.0,)
+_LOG_TICKS = (*(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)), 1.0)
+# How far the axes go beyond the outermost point.
+_MARGIN = 1.25
 
 
 def lines(
@@ -81,6 +89,7 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
         min(min(one["predicted"], one["low"]) for one in points),
         max(max(one["predicted"], one["high"]) for one in points),
     ]
+    ends = [ends[0] / _MARGIN, min(ends[1] * _MARGIN, 1.0)]
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = [tick for tick in _LOG_TICKS if ends[0] <= tick <= ends[1]]
     axis = alt.Axis(values=ticks, labelExpr="format(datum.value * 100, '~g') + '%'")
@@ -176,19 +185,23 @@ def _lines_of(
 
 
 def _colour(kinds: Sequence[str]) -> alt.Color:
-    rules = iter(_RULES)
-    known = {MODEL: _MODEL, RANDOM: _CHANCE}
-    shown = [known[kind] if kind in known else next(rules) for kind in kinds]
-    legend = alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
-    return alt.Color("ranker:N", scale=alt.Scale(domain=list(kinds), range=shown), legend=legend)
+    return alt.Color("ranker:N", scale=_scale(kinds, _COLOURS, _OTHER_COLOURS), legend=_legend())
 
 
 def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
-    rules = iter(_RULE_DASHES)
-    known = {MODEL: _MODEL_DASH, RANDOM: _CHANCE_DASH}
-    shown = [known[kind] if kind in known else next(rules) for kind in kinds]
-    legend = alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
-    return alt.StrokeDash("ranker:N", scale=alt.Scale(domain=list(kinds), range=shown), legend=legend)
+    return alt.StrokeDash("ranker:N", scale=_scale(kinds, _DASHES, _OTHER_DASHES), legend=_legend())
+
+
+def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]) -> alt.Scale:
+    """Give a ranker the same look in every picture, and any other kind the next of the rest."""
+    rest = cycle(others)
+    return alt.Scale(
+        domain=list(kinds), range=[known[kind] if kind in known else next(rest) for kind in kinds]
+    )
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
 
 
 def _svg(
@@ -212,7 +225,7 @@ def _svg(
         .configure_view(stroke=None)
     )  # fmt: skip
     drawn = vl_convert.vegalite_to_svg(finished.to_dict())
-    return _named(_own_ids(drawn, key), key, title, text)
+    return _named(_own_ids(_INNER_ROLES.sub("", drawn), key), key, title, text)
 
 
 def _own_ids(svg: str, key: str) -> str:

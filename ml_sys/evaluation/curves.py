@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DECILES = 10
 # Where curves are read: finer at the beginning, where they are steep.
-GRID = np.unique(np.concatenate([np.linspace(0, 0.1, 21), np.linspace(0, 1, 41)]))
+GRID = np.unique(np.round(np.concatenate([np.linspace(0, 0.1, 21), np.linspace(0, 1, 41)]), 3))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Example:
 def examples(
     panel: Panel, probability: NDArray[np.float64], ids: NDArray[np.object_], scorer: Scorer
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Return the converters that stood highest in their lists, and those that stood lowest; each company once.
+    """Return the converters that stood highest in their lists, and those that stood lowest; each once.
 
     Parameters
     ----------

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "report.html.j2"
 _WORDS = (
-    ("average precision", "Share of the called that convert, averaged over the places of all converters. Chance gets the "
-     "conversion rate, which is tiny; 1 is perfect."),
+    ("average precision", "Share of the called that convert, averaged over the places of all converters. "
+     "Chance gets the conversion rate, which is tiny; 1 is perfect."),
     ("calibration error", "Mean distance between what was predicted and what came."),
     ("canary", "A small experiment that a model which knows the past alone comes through."),
     ("cutoff", "A past day on which the list is made; nothing later is known to it."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.evaluation import charts
-from ml_sys.evaluation.curves import GRID
+from ml_sys.evaluation.curves import GRID, Curve
 from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
@@ -24,7 +24,6 @@ from ml_sys.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml_sys.evaluation.curves import Curve
     from ml_sys.evaluation.evidence import Evidence
 
 _SHOWN = (
@@ -37,7 +36,6 @@ _SHOWN = (
 )  # fmt: skip
 # Rows of a table behind a curve: every tenth, and the steep beginning.
 _TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
-_MOST_SHOWN_BINS = 8
 
 
 def overview(evidence: Evidence) -> Section:
@@ -77,9 +75,9 @@ def overview(evidence: Evidence) -> Section:
         ),
         notes=(
             f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
-            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} intervals: were "
-            "other companies drawn from the same market, such intervals would hold the true figure that often. "
-            + _how_sure(held["positives"]),
+            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} "
+            "intervals: drawn again and again for other companies of the same market, they would hold the "
+            "true figure that often. " + _how_sure(held["positives"]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
         folded=tuple(_metrics(evidence, population) for population in evidence.evaluation),
@@ -139,8 +137,8 @@ def campaign(evidence: Evidence) -> Section:
         (
             *([evidence.headline] if evidence.headline else []),
             "Sales works down a list every week, and the same companies stand on it again and again. What "
-            f"counts is how many different converters are called in time. Played over {of}, each list made by "
-            "a model that knew only what was known that day.",
+            f"counts is how many different converters are called in time. Played over {of}, each list made "
+            "by a model that knew only what was known that day.",
         ),
         figures=(Figure(name, text, svg, table),),
     )
@@ -278,8 +276,6 @@ def _gains(evidence: Evidence) -> tuple[Figure, ...]:
     if not found:
         return ()
     order = [*found, RANDOM]
-    from ml_sys.evaluation.curves import Curve
-
     steps = (0.0, *(at / 10 for at in range(1, 11)))
     cumulated = {name: Curve(steps, (0.0, *(one.gain for one in tenths))) for name, tenths in found.items()}
     cumulated[RANDOM] = Curve((0.0, 1.0), (0.0, 1.0))
@@ -366,4 +362,5 @@ def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) 
     back = evidence.backtest
     if back is None or metric not in back.mean[ALL][ranker]:
         return NONE
-    return f"{number(back.mean[ALL][ranker][metric], digits)} ± {number(back.spread[ALL][ranker][metric], digits)}"
+    mean, deviation = back.mean[ALL][ranker][metric], back.spread[ALL][ranker][metric]
+    return f"{number(mean, digits)} ± {number(deviation, digits)}"

@@ -66,8 +66,8 @@ def probabilities(evidence: Evidence) -> Section:
         figures=tuple(figures),
         tables=(*tables, _confusion(evidence)),
         notes=(
-            "The marked row is the version's own threshold. Moving it down calls more companies: more converters "
-            "are found and more calls are in vain.",
+            "The marked row is the version's own threshold. Moving it down calls more companies: more "
+            "converters are found and more calls are in vain.",
         ),
     )
 
@@ -181,7 +181,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
         Section(
             "misses",
             "Five it missed",
-            ("Converters that stood lowest. Most had shown nothing yet by which they could have been told.",)
+            (f"Converters that stood lowest; {_unseen(evidence.reliance.misses)}.",)
             if evidence.reliance.misses
             else ("There are none beside those above.",),
             stories=tuple(map(_story, evidence.reliance.misses)),
@@ -203,7 +203,11 @@ def trust(evidence: Evidence) -> Section:
         "the model knows what it cannot know on the day it is used."
         if failed
         else "No canary failed"
-        + (f", {counted(warned, 'warns', 'warn')}." if warned else ": nothing was found that looks ahead.")
+        + (
+            f"; {counted(warned, 'canary warns', 'canaries warn')}."
+            if warned
+            else ": nothing was found that looks ahead."
+        )
     )
     return Section("canaries", "Does it look ahead?", (told,), tables=(table,))
 
@@ -232,7 +236,8 @@ def data(evidence: Evidence) -> Section:
         title,
         (
             f"{counted(found.companies, 'company', 'companies')}, {counted(found.customers, 'customer')} "
-            f"among them, and {counted(found.usage_rows, 'usage row')}; usage through {evidence.data_through}.",
+            f"among them, and {counted(found.usage_rows, 'usage row')}; "
+            f"usage through {evidence.data_through}.",
         ),
         tables=(
             Table("Rows that came in", ("table", "read", "accepted", "set aside", "why"), tuple(rows)),
@@ -269,8 +274,7 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
                 f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
                 f"of {counted(fit['companies'], 'company', 'companies')}, cutoffs {fit['cutoffs'][0]} to "
                 f"{fit['cutoffs'][-1]}; judged on {', '.join(evidence.holdout['cutoffs'])}.",
-                "The same snapshot, settings and packages give the same model: run `mlsys verify "
-                f"{evidence.version} --reproduce` to see it.",
+                "The same snapshot, settings and packages give the same model, byte for byte.",
             ),
             tables=(
                 Table("Lineage", ("what", "which"), tuple((k, str(v)) for k, v in evidence.lineage.items())),
@@ -343,6 +347,11 @@ def _confusion(evidence: Evidence) -> Table:
         "precision", "recall",
     )  # fmt: skip
     return Table("What the threshold decides", head, rows, marked)
+
+
+def _unseen(misses: tuple[Example, ...]) -> str:
+    unseen = sum(not one.seen for one in misses)
+    return f"{unseen} of these {len(misses)} had no usage yet by which they could have been told"
 
 
 def _or_too_few(one: Estimate | None) -> str:

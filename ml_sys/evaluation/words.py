@@ -85,13 +85,7 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
     rule = evidence.evaluation[ALL].get(MOST_USERS)
     lists = counted(len(held["cutoffs"]), "list")
     sentences = [evidence.headline] if evidence.headline else []
-    depth_recall, depth_lift = model[f"recall_at_{_CALLED}"], model[f"lift_at_{_CALLED}"]
-    found = (
-        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds "
-        f"{in_ten(depth_recall.value)} of all conversions within {evidence.horizon_days} days, "
-        f"{number(depth_lift.value, 0)} times as many as calling at random."
-    )
-    sentences.append(found if isfinite(depth_recall.value) else "No company of the holdout converted.")
+    sentences.append(_found(model, lists, evidence.horizon_days))
     lead = evidence.ranking.lead.get(MOST_USERS)
     if rule is not None and lead is not None and isfinite(lead.value):
         sentences.append(_beside_the_rule(model["average_precision"], rule["average_precision"], lead))
@@ -104,6 +98,16 @@ def chance_of(evidence: Evidence, metric: str) -> float:
     return evidence.evaluation[ALL][RANDOM][metric].value
 
 
+def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:
+    recall, lift = model[f"recall_at_{_CALLED}"].value, model[f"lift_at_{_CALLED}"].value
+    if not isfinite(recall):
+        return "No company of the holdout converted."
+    return (
+        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds {in_ten(recall)} of "
+        f"all conversions within {horizon_days} days, {number(lift, 0)} times as many as calling at random."
+    )
+
+
 def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
     sure = (
         "beyond what chance explains"
@@ -112,8 +116,8 @@ def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
     )
     better = "better" if lead.value >= 0 else "worse"
     return (
-        f"Its ranking is {better} than calling the companies with the {MOST_USERS}, {sure}: an average precision "
-        f"of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
+        f"Its ranking is {better} than calling the companies with the {MOST_USERS}, {sure}: an average "
+        f"precision of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
     )
 
 
