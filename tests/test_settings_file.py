@@ -91,7 +91,7 @@ def test_a_value_is_written_on_one_line_as_toml_that_reads_back(value):
     "changed",
     [
         {},
-        {"artifacts_dir": "elsewhere", "seed": 9, "panel": {"step_days": 14}, "score": {"top": 3}},
+        {"artifacts_dir": "elsewhere", "seed": 9, "panel": {"step_days": 21}, "score": {"top": 3}},
         {"model": {"params": {"max_depth": 2, "scale_pos_weight": 12.5}}, "features": {"off": ["trend"]}},
         {"model": {"estimator": "sklearn.linear_model:LogisticRegression", "params": {"C": 0.1}}},
         {"schema": {"id": "Kunde"}, "features": {"windows_days": [7, 28]}},

@@ -84,6 +84,9 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Write the backtest's predictions to this CSV.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the version's report here: a page, or .json for its figures.")
+    ] = None,
     seed: SeedOption = None,
 ) -> None:
     """Judge a version on its holdout again, or the settings on past cutoffs."""
@@ -104,10 +107,10 @@ def evaluate(
         backtest__jobs=jobs,
     ).settings
     if backtest:
-        if version is not None or truth is not None:
+        if version is not None or truth is not None or report is not None:
             raise UsageError(
                 "a backtest retrains with the settings, not with a version",
-                hint="leave VERSION and --truth out",
+                hint="leave VERSION, --truth and --report out",
             )
         from ml_sys import listing
         from ml_sys.views import backtest as backtest_views
@@ -123,14 +126,16 @@ def evaluate(
     given = [flag for flag, value in ranges.items() if value is not None]
     if given:
         raise UsageError(f"{' and '.join(given)} belong to a backtest", hint="add --backtest")
-    from ml_sys.registry.reevaluation import evaluate_version
+    from ml_sys.registry.reevaluation import evaluate_version, write_report
     from ml_sys.views import evaluation as views
 
     registry = open_registry(settings)
     result = evaluate_version(registry, registry.resolve(version), truth)
+    if report is not None:
+        write_report(registry.open(result.version), report)
     if ctx.obj.as_json:
         console.plain_json(views.reevaluated_plain(result))
     else:
-        views.reevaluated(result, settings.bootstrap.confidence)
+        views.reevaluated(result, settings.bootstrap.confidence, report)
     if not result.identical:
         raise typer.Exit(ExitCode.FAILED)

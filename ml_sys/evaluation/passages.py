@@ -26,8 +26,8 @@ def promise_passage(found: Promises, confidence: float) -> Passage:
             f"{number(total.promised, 1)} conversions were promised and "
             f"{total.realised} came: {_verdict(total)}.",
             found.evidence,
-            f"Counted on {counted(len(found.cutoffs), 'list')} whose months do not overlap, so that nobody counts "
-            f"twice: {days}. Each list was made by a model of its time.",
+            f"Counted on {counted(len(found.cutoffs), 'list')} whose months do not overlap, so that nobody "
+            f"counts twice: {days}. Each list was made by a model of its time.",
         ),
         (
             _promises("By tier", "tier", found.tiers, confidence),
@@ -51,14 +51,14 @@ def money_passage(found: Money, confidence: float) -> Passage:
     rankers = list(found.gains)
     return Passage(
         (
-            "An estimate, not a forecast of invoices: each conversion is taken to be worth what customers before "
-            f"it paid on average a month. {counted(found.customers, 'customer')} with a known MRR, "
+            "An estimate, not a forecast of invoices: each conversion is taken to be worth what customers "
+            f"before it paid on average a month. {counted(found.customers, 'customer')} with a known MRR, "
             f"{found.not_positive} of them with zero or less, which counts as zero.",
-            f"The brackets hold what such lists bring {confidence:.0%} of the time if the probabilities hold.",
+            f"The brackets hold what such lists bring {confidence:.0%} of the time if probabilities hold.",
         ),
         (
             Table(
-                "Monthly recurring revenue of the converters among the first of each list, added up over lists",
+                "Monthly recurring revenue of the converters among the first of each list, all lists added",
                 ("calls a list", "lists", "expected", "came"),
                 tuple(past),
             ),
@@ -79,8 +79,8 @@ def resampling_passage(found: Resampling, confidence: float) -> Passage:
         (
             found.verdict,
             f"Judged on the {counted(found.rows, 'row')} of the training part with their "
-            f"{counted(found.positives, 'conversion')}, each scored by a model that had not seen its company and "
-            "calibrated on the others; the holdout plays no part in this choice.",
+            f"{counted(found.positives, 'conversion')}, each scored by a model that had not seen its company "
+            "and calibrated on the others; the holdout plays no part in this choice.",
         ),
         (
             Table(

@@ -88,7 +88,7 @@ def campaign(evidence: Evidence) -> Section:
     """Show what a season of weekly lists reaches."""
     title, season = "A season of weekly calls", evidence.campaign
     if season is None:
-        return _missing("campaign", title, "no past lists were made again for it (report.lists is 0)")
+        return _missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
     rows = tuple(
         (
             f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
@@ -188,7 +188,7 @@ def over_time(evidence: Evidence) -> Section:
     """Show metrics by cutoff."""
     title, back = "Does it hold over time?", evidence.backtest
     if back is None:
-        return _missing("time", title, "no past lists were made again for it (report.lists is 0)")
+        return _missing("time", title, "no past lists were made again for it (report.backtest is off)")
     names = tuple(back.cutoffs[0].metrics[ALL])
     figures = []
     for metric, spoken, key in (

@@ -227,19 +227,21 @@ def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: 
         encoded,
         target,
         eval_set=[(pipeline["encode"].transform(held.features), watched)],
-        sample_weight_eval_set=[_resampled_odds(target, watched)],
+        sample_weight_eval_set=[_seen_odds(target, watched, model.get_params()["scale_pos_weight"] or 1.0)],
         verbose=False,
     )
 
 
-def _resampled_odds(target: NDArray[np.int64], watched: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weigh validation rows so that they are as often positive as the rows the trees see.
+def _seen_odds(
+    target: NDArray[np.int64], watched: NDArray[np.int64], positive_weight: float
+) -> NDArray[np.float64]:
+    """Weigh validation rows so that they are as often positive as what the trees see.
 
-    Otherwise the log loss of a resampled fit measures how far its base rate is off, not how well it tells
-    rows apart.
+    Otherwise the log loss of a resampled or weighted fit measures how far its base rate is off, not how well
+    it tells rows apart.
     """
     odds = [y.sum() / max((y == 0).sum(), 1) for y in (target, watched)]
-    return np.where(watched == 1, odds[0] / odds[1] if odds[1] else 1.0, 1.0)
+    return np.where(watched == 1, positive_weight * odds[0] / odds[1] if odds[1] else 1.0, 1.0)
 
 
 def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:

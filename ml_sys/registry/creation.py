@@ -213,13 +213,17 @@ def train_version(
         **made_with,
     }
     evidence = gather(
-        fit,
-        scorer or PipelineScorer(fit.model),
-        settings,
+        model=fit.model,
+        scorer=scorer or PipelineScorer(fit.model),
+        holdout=fit.holdout,
+        ids=fit.source.ids[fit.holdout.company],
+        probability=fit.probability,
+        evaluation=fit.evaluation,
         canaries=canaries,
+        facts=of_model,
+        settings=settings,
         snapshot=snapshot,
         past=past,
-        facts=of_model,
     )
     on_step("registering")
     files = {

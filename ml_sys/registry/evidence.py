@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.evaluation.canaries import Canary
+    from ml_sys.evaluation.holdout import Evaluation
     from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
     from ml_sys.model.train import FittedModel
-    from ml_sys.registry.creation import Fit
     from ml_sys.registry.past import Past
     from ml_sys.scoring.scorer import Scorer
 
@@ -49,38 +49,47 @@ _REPEATS, _SLOW_REPEATS = 3, 1
 
 
 def gather(
-    fit: Fit,
-    scorer: Scorer,
-    settings: Settings,
     *,
+    model: FittedModel,
+    scorer: Scorer,
+    holdout: Panel,
+    ids: NDArray[np.object_],
+    probability: NDArray[np.float64],
+    evaluation: Evaluation,
     canaries: Sequence[Canary],
+    facts: Mapping[str, Any],
+    settings: Settings,
     snapshot: Snapshot,
     past: Past,
-    facts: Mapping[str, Any],
 ) -> Evidence:
-    """Gather the evidence of a fitted model.
+    """Gather the evidence of a model; :func:`of_version` puts it under a version's name.
 
     Parameters
     ----------
-    fit : Fit
+    model : FittedModel
     scorer : Scorer
         Of the same model.
-    settings : Settings
-        That it was fitted with.
+    holdout : Panel
+        Rows that it is judged on; n_rows.
+    ids : ndarray of shape (n_rows,), object
+        Id of each row's company.
+    probability : ndarray of shape (n_rows,), float64
+    evaluation : Evaluation
     canaries : sequence of Canary
+    facts : mapping
+        The manifest's, of which the line in the registry and the parent play no part.
+    settings : Settings
+        That it was trained with.
     snapshot : Snapshot
-        That it was fitted to.
+        That it was trained on.
     past : Past
         Sections that cost time; one that is left out is said to be missing.
-    facts : mapping
-        The manifest's, but for the line in the registry and the parent; see :func:`of_version`.
 
     Returns
     -------
     Evidence
         The same for the same arguments.
     """
-    model, holdout, probability = fit.model, fit.holdout, fit.probability
     defaults = flat(effective(Settings()))
     resamples, confidence = min(settings.bootstrap.resamples, _MOST_RESAMPLES), settings.bootstrap.confidence
     drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
@@ -98,7 +107,7 @@ def gather(
         confidence=confidence,
         holdout=facts["holdout"],
         fit=facts["fit"],
-        evaluation=fit.evaluation,
+        evaluation=evaluation,
         ranking=_ranking(holdout, probability, drawn),
         truthfulness=Truthfulness(
             truthfulness.calibration_curve(judged, z=NormalDist().inv_cdf((1 + confidence) / 2)),
@@ -106,9 +115,7 @@ def gather(
             truthfulness.confusions(judged, model.threshold, WORKING_DEPTHS),
         ),
         segments=segments(holdout, probability, **drawn),
-        reliance=_reliance(
-            model, scorer, holdout, fit.source.ids[holdout.company], probability, settings.seed
-        ),
+        reliance=_reliance(model, scorer, holdout, ids, probability, settings.seed),
         canaries=tuple(canaries),
         quality=quality_of(snapshot),
         settings=values,

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.data.durable import storage_errors
+from ml_sys.errors import ArtifactError
 from ml_sys.evaluation.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.evaluation.truth import Closeness, compare_with_truth
 from ml_sys.model.contents import read_holdout, read_settings
-from ml_sys.model.layout import METRICS
+from ml_sys.model.layout import EVIDENCE, METRICS, REPORT
 from ml_sys.registry.loading import built
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ml_sys.model.artifact import Artifact
     from ml_sys.registry.store import Registry
 
 
@@ -25,6 +28,7 @@ class Reevaluation:
     version: str
     evaluation: Evaluation
     holdout: dict[str, Any]
+    evidence: dict[str, Any] | None
     identical: bool
     differing: tuple[str, ...]
     closeness: Closeness | None
@@ -61,7 +65,30 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
     closeness = None
     if truth is not None:
         closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
-    return Reevaluation(version, again, artifact.manifest["holdout"], not differing, differing, closeness)
+    evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
+    return Reevaluation(
+        version, again, artifact.manifest["holdout"], evidence, not differing, differing, closeness
+    )
+
+
+def write_report(artifact: Artifact, path: Path) -> None:
+    """Write a version's report to a file: the page or, for a name that ends in ``.json``, its figures.
+
+    Raises
+    ------
+    ArtifactError
+        If the version was made before versions had a report.
+    StorageError
+        If the file cannot be written.
+    """
+    name = EVIDENCE if path.suffix == ".json" else REPORT
+    if name not in artifact.files:
+        raise ArtifactError(
+            f"version {artifact.folder.name} has no {name}: it was made before there was one",
+            hint="train it again: mlsys train",
+        )
+    with storage_errors(path):
+        path.write_bytes(artifact.file(name))
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:

@@ -11,6 +11,8 @@ from ml_sys.views.cells import interval, number, plain, spoken
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml_sys.evaluation.truth import Closeness
     from ml_sys.registry.reevaluation import Reevaluation
 
@@ -68,7 +70,7 @@ def evaluation(judged: Evaluation, confidence: float) -> None:
         )
 
 
-def reevaluated(result: Reevaluation, confidence: float) -> None:
+def reevaluated(result: Reevaluation, confidence: float, report: Path | None = None) -> None:
     """Show a version judged again."""
     evaluation(result.evaluation, confidence)
     if result.closeness is not None:
@@ -78,6 +80,8 @@ def reevaluated(result: Reevaluation, confidence: float) -> None:
     else:
         differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
         console.line(f"Version {result.version}: {differing}: " + ", ".join(result.differing[:5]))
+    if report is not None:
+        console.line(f"Written: {report}")
 
 
 def closeness(found: Closeness) -> None:
@@ -104,5 +108,6 @@ def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
         "differing": list(result.differing),
         "holdout": result.holdout,
         "metrics": to_plain(result.evaluation),
+        "evidence": result.evidence,
         "truth": None if result.closeness is None else plain(result.closeness),
     }

@@ -12,7 +12,8 @@ from ml_sys.evaluation.evidence import Evidence
 from ml_sys.evaluation.holdout import from_plain
 from ml_sys.model.contents import load_model, read_holdout, read_settings
 from ml_sys.model.layout import CANARIES, METRICS
-from ml_sys.registry.evidence import gather
+from ml_sys.registry.evidence import gather, of_version
+from ml_sys.registry.past import Past
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.opening import open_scorer
 
@@ -22,7 +23,7 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
     """All that is known of version 1.0.0, but for what past lists tell."""
     artifact = Registry(registered).open("1.0.0")
     holdout, known = read_holdout(artifact)
-    return gather(
+    gathered = gather(
         model=load_model(artifact),
         scorer=open_scorer(artifact),
         holdout=holdout,
@@ -33,4 +34,6 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
         facts=artifact.manifest,
         settings=read_settings(artifact),
         snapshot=snapshot,
+        past=Past(),
     )
+    return of_version(gathered, artifact.manifest, None)

@@ -65,7 +65,8 @@ def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:
     assert variants[CLASS_WEIGHT].model.params["scale_pos_weight"] == 24
     assert variants[CLASS_WEIGHT].resample.sampling_strategy == "none"
     logistic = w.settings(model={"estimator": "sklearn.linear_model:LogisticRegression", "params": {}})
-    assert variants_of(logistic, label)[CLASS_WEIGHT].model.params == {"class_weight": "balanced"}
+    weighted = variants_of(logistic, label)[CLASS_WEIGHT].model.params
+    assert weighted == {**logistic.model.params, "class_weight": "balanced"}
     bayes = w.settings(model={"estimator": "sklearn.naive_bayes:GaussianNB", "params": {}})
     assert CLASS_WEIGHT not in variants_of(bayes, label)
 

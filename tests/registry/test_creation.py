@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +15,12 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UsageError
+from ml_sys.model.layout import REPORT
 from ml_sys.registry.creation import train_version
-from ml_sys.registry.reevaluation import evaluate_version
+from ml_sys.registry.reevaluation import evaluate_version, write_report
 from ml_sys.registry.store import Registry
+from ml_sys.settings import BacktestSettings, ReportSettings, Settings
+from tests.conftest import RunCommand
 from tests.registry.forgery import forge
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -23,10 +28,12 @@ FILES = {
     "booster.ubj",
     "canaries.json",
     "card.md",
+    "evidence.json",
     "golden.json",
     "holdout.parquet",
     "metrics.json",
     "pipeline.skops",
+    "report.html",
     "scorer.json",
     "settings.toml",
 }
@@ -153,3 +160,57 @@ def test_a_version_that_exists_or_is_none_is_refused_before_anything_is_trained(
             copied, latest(copied.root), quick_settings, now=NOW, version=version, on_step=steps.append
         )
     assert not steps
+
+
+def test_a_version_holds_its_report_as_a_page_and_as_figures(
+    registered: Path, mlsys: RunCommand, tmp_path: Path
+) -> None:
+    folder = registered / "models" / "1.0.0"
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    for path in (page, figures):
+        done = mlsys("evaluate", "1.0.0", "--report", path, artifacts=registered)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"Written: {path}\n")
+    assert page.read_bytes() == (folder / "report.html").read_bytes()
+    assert figures.read_bytes() == (folder / "evidence.json").read_bytes()
+    known = json.loads(figures.read_text())
+    assert (known["version"], known["parent"]) == ("1.0.0", None)
+    assert known["backtest"] is known["resampling"] is None
+    assert "Not in this report" in page.read_text()
+    said = json.loads(mlsys("evaluate", "1.0.0", "--json", artifacts=registered).stdout)
+    assert said["evidence"] == known
+
+
+def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_the_past(
+    registered: Path, cheap_settings: Settings, tmp_path: Path
+) -> None:
+    root = tmp_path / "artifacts"
+    shutil.copytree(registered, root)
+    settings = cheap_settings.model_copy(
+        update={
+            "artifacts_dir": root,
+            "seed": 8,
+            "report": ReportSettings(backtest=True, resampling=True),
+            "backtest": BacktestSettings(lists=5, jobs=1),
+        }
+    )
+    made = train_version(Registry(root), latest(root), settings, now=NOW)
+    known = json.loads((made.folder / "evidence.json").read_text())
+    assert known["parent"]["version"] == "1.0.0"
+    assert known["parent"]["same_holdout"]
+    assert len(known["backtest"]["cutoffs"]) == 5
+    assert known["headline"].startswith("Calling the top 50 of each of the 5 weekly lists")
+    page = (made.folder / "report.html").read_text()
+    for said in (known["headline"], known["resampling"]["sentences"][0], known["promise"]["sentences"][1]):
+        assert escape(said) in page
+    assert "Not in this report" not in page
+    assert len(page) < 2_000_000
+
+
+def test_a_version_without_a_report_says_to_train_again(registered: Path, tmp_path: Path) -> None:
+    artifact = Registry(registered).open("1.0.0")
+    files = {name: content for name, content in artifact.files.items() if name != REPORT}
+    with pytest.raises(ArtifactError, match=r"1\.0\.0 has no report\.html") as caught:
+        write_report(replace(artifact, files=files), tmp_path / "page.html")
+    assert "mlsys train" in caught.value.hint
+    assert not (tmp_path / "page.html").exists()

@@ -160,7 +160,8 @@ def place(ingested, tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mlsys.toml").write_text(
         "threads = 1\n[features]\nwindows_days = [28]\n[split]\nvalidation_folds = 2\n"
-        "[model]\nmax_trees = 20\n[bootstrap]\nresamples = 20\n[report]\nbacktest = false\nresampling = false\n"
+        "[model]\nmax_trees = 20\n[bootstrap]\nresamples = 20\n"
+        "[report]\nbacktest = false\nresampling = false\n"
     )
     return tmp_path
 

@@ -22,7 +22,7 @@ RANKING = {
     ],
 )
 def test_judging_again_says_what_differs_from_the_stored_metrics(capsys, differing, said):
-    again = Reevaluation("1.0.0", {}, {}, identical=not differing, differing=differing, closeness=None)
+    again = Reevaluation("1.0.0", {}, {}, None, identical=not differing, differing=differing, closeness=None)
     evaluation.reevaluated(again, 0.95)
     assert capsys.readouterr().out == f"Version 1.0.0: {said}\n"
 
