@@ -9,10 +9,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ml_sys.model.encoding import scaled, signed_log
+from ml_sys.model.encoding import rescaled, scaled, signed_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -55,15 +55,30 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> FrameEncoder:  # noqa: ARG002 - scikit-learn's signature
         """Learn imputed values, scales and levels from training rows."""
-        raw = X[list(self.numbers)].to_numpy(dtype=np.float64)
-        self.medians_ = np.array([_median(column) for column in raw.T])
-        logged = signed_log(np.where(np.isnan(raw), self.medians_, raw))
+        self._learn(X)
+        return self
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> NDArray[np.float32]:  # noqa: ARG002 - as above
+        """Learn from training rows and encode them: the bits of both steps, each logarithm taken once."""
+        logged = self._learn(X)
+        return self._encoded(
+            X, (rescaled(one, self.centers_[at], self.scales_[at]) for at, one in enumerate(logged))
+        )
+
+    def _learn(self, X: pd.DataFrame) -> list[NDArray[np.float64]]:
+        """Learn from training rows, and return the logarithm of each number."""
+        raw = [X[name].to_numpy(dtype=np.float64) for name in self.numbers]
+        self.medians_ = np.array([_median(column) for column in raw])
+        logged = [
+            signed_log(np.where(np.isnan(column), median, column))
+            for column, median in zip(raw, self.medians_, strict=True)
+        ]
         self.centers_, self.scales_ = _robust(logged)
         self.levels_ = [self._levels(X[name]) for name in self.categories]
         known = [{str(level) for level in X[name].dropna().unique()} for name in self.categories]
         self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(known, self.levels_, strict=True)]
         self.n_features_in_ = len(self.numbers) + len(self.categories)
-        return self
+        return logged
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
         """Encode a frame; see the class.
@@ -74,11 +89,17 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             Numbers first, then codes.
         """
         check_is_fitted(self, "levels_")
+        return self._encoded(X, (self._number(X, at) for at in range(len(self.numbers))))
+
+    def _number(self, X: pd.DataFrame, at: int) -> NDArray[np.float32]:
+        raw = X[self.numbers[at]].to_numpy(dtype=np.float64)
+        filled = np.where(np.isnan(raw), self.medians_[at], raw)
+        return scaled(filled, self.centers_[at], self.scales_[at])
+
+    def _encoded(self, X: pd.DataFrame, numbers: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
         out = np.empty((len(X), len(self.numbers) + len(self.categories)), dtype=np.float32)
-        for at, name in enumerate(self.numbers):
-            raw = X[name].to_numpy(dtype=np.float64)
-            filled = np.where(np.isnan(raw), self.medians_[at], raw)
-            out[:, at] = scaled(filled, self.centers_[at], self.scales_[at])
+        for at, encoded in enumerate(numbers):
+            out[:, at] = encoded
         for at, (name, levels) in enumerate(zip(self.categories, self.levels_, strict=True)):
             codes = {level: code for code, level in enumerate(levels)}
             column = X[name].to_numpy(dtype=object)
@@ -121,13 +142,15 @@ def _median(column: NDArray[np.float64]) -> float:
     return float(np.median(known)) if known.size else 0.0
 
 
-def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _robust(columns: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Median and interquartile range of each column; the standard deviation where the quartiles coincide."""
-    centers, scales = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    for at, column in enumerate(values.T):
+    centers, scales = np.zeros(len(columns)), np.ones(len(columns))
+    for at, column in enumerate(columns):
         if not column.size:
             continue
         low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75))
-        spreads = (high - low, float(np.std(column)), 1.0)
-        scales[at] = next(spread for spread in spreads if spread > _LEAST_SPREAD)
+        spread = high - low
+        if not spread > _LEAST_SPREAD:
+            spread = float(np.std(column))
+        scales[at] = spread if spread > _LEAST_SPREAD else 1.0
     return centers, scales

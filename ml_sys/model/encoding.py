@@ -18,5 +18,10 @@ def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def scaled(values: NDArray[np.float64], center: Any, scale: Any) -> NDArray[np.float32]:
     """Return the signed logarithm, centred and scaled, as float32."""
-    result: NDArray[np.float32] = ((signed_log(values) - center) / scale).astype(np.float32)
+    return rescaled(signed_log(values), center, scale)
+
+
+def rescaled(logged: NDArray[np.float64], center: Any, scale: Any) -> NDArray[np.float32]:
+    """Return what is logarithmic already, centred and scaled, as float32."""
+    result: NDArray[np.float32] = ((logged - center) / scale).astype(np.float32)
     return result

@@ -134,3 +134,11 @@ def test_an_encoder_is_cloned_unfitted_and_says_so() -> None:
 
 def test_columns_are_named_numbers_first() -> None:
     assert fitted(TRAINING).get_feature_names_out().tolist() == ["a", "b", "colour"]
+
+
+@given(training=frames())
+def test_learning_and_encoding_in_one_go_gives_the_bits_of_both_steps(training: pd.DataFrame) -> None:
+    together = FrameEncoder(NUMBERS, CATEGORIES, 0.0)
+    encoded = together.fit_transform(training)
+    assert encoded.tobytes() == fitted(training).transform(training).tobytes()
+    assert together.plain() == fitted(training).plain()
