@@ -28,6 +28,9 @@ def train(
     message: Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="The one seed.")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave past lists and resampling out of the report.")
+    ] = False,
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Log the version to MLflow, at mlflow.tracking_uri.")
     ] = False,
@@ -40,7 +43,14 @@ def train(
     from ml_sys.registry.creation import train_version
     from ml_sys.views import training as views
 
-    settings = ctx.obj.load(seed=seed, threads=threads, mlflow__tracking_uri=mlflow_uri).settings
+    left_out = False if quick else None
+    settings = ctx.obj.load(
+        seed=seed,
+        threads=threads,
+        mlflow__tracking_uri=mlflow_uri,
+        report__backtest=left_out,
+        report__resampling=left_out,
+    ).settings
     tracker = None
     if mlflow or mlflow_uri is not None:
         from ml_sys.registry import tracking
