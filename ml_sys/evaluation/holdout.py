@@ -79,6 +79,7 @@ def _population(
         resamples=bootstrap.resamples,
         confidence=bootstrap.confidence,
         seed=seed,
+        label=model.label,
     )
     rankers = {MODEL: estimated(judged)}
     for rule, score in panel.rules.items():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
+from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.evaluation.metrics import Outcomes, Ranked, Values, Weights, mean_of_defined
 from ml_sys.evaluation.paired import ListMetric, Paired, Segments, interval_of, share_of
 
@@ -25,7 +25,9 @@ _DEPTH = 10.0
 def list_estimates(
     rankings: Mapping[str, Outcomes], *, resamples: int, confidence: float, seed: int
 ) -> dict[str, dict[ListMetric, Estimate]]:
-    """Return each ranker's mean over lists of each metric, with its percentile interval.
+    """Return each ranker's mean over lists of each metric, with its interval.
+
+    The interval is that of :func:`ml_sys.evaluation.bootstrap.interval`.
 
     Parameters
     ----------
@@ -37,9 +39,14 @@ def list_estimates(
     seed : int
     """
     value, drawn = _resampled(list(rankings.values()), resamples, seed)
+    any_of = next(iter(rankings.values()))
+    converters = int(np.unique(any_of.company[any_of.label]).size)
     return {
         name: {
-            metric: Estimate(float(value[at, number]), *interval_of(_known(drawn[at, number]), confidence))
+            metric: Estimate(
+                float(value[at, number]),
+                *interval(metric, float(value[at, number]), drawn[at, number], converters, confidence),
+            )
             for number, metric in enumerate(LIST_METRICS)
         }
         for at, name in enumerate(rankings)

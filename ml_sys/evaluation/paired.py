@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
+from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.evaluation.metrics import Outcomes, Ranked, Values, Weights
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ def paired_bootstrap(
 def metric_interval(
     outcomes: Outcomes, metric: RankingMetric, *, resamples: int, confidence: float, seed: int
 ) -> Estimate:
-    """Return a metric with its percentile interval; arguments as above."""
+    """Return a metric with its interval as :func:`~ml_sys.evaluation.bootstrap.estimate` has it."""
     value, drawn = _resampled((outcomes,), metric, resamples, seed)
-    return Estimate(float(value[0]), *interval_of(drawn[0], confidence))
+    converters = int(np.unique(outcomes.company[outcomes.label]).size)
+    return Estimate(float(value[0]), *interval(metric, float(value[0]), drawn[0], converters, confidence))
 
 
 def chance_p_value(outcomes: Outcomes, *, permutations: int, seed: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_sys.evaluation.bootstrap import cluster_weights, estimate
+from ml_sys.evaluation.bootstrap import cluster_weights, estimate, interval
 
 COMPANY = np.repeat(np.arange(40, dtype=np.int32) * 3, np.arange(40) % 4 + 1)
 VALUES = np.random.default_rng(0).normal(5, 2, COMPANY.size)
@@ -106,3 +106,39 @@ def test_resamples_in_which_a_metric_is_not_defined_are_left_out() -> None:
     found = estimate(sometimes, COMPANY, resamples=100, confidence=0.9, seed=1)
     assert found["some"].low < found["some"].value < found["some"].high
     assert np.isnan([found["none"].value, found["none"].low, found["none"].high]).all()
+
+
+DRAWN = np.random.default_rng(2).beta(18, 2, 4000)
+
+
+def test_few_converters_make_an_interval_wider_and_many_leave_it_as_it_is() -> None:
+    plain = np.percentile(DRAWN, (2.5, 97.5))
+    np.testing.assert_allclose(interval("any", 0.9, DRAWN, None, 0.95), plain)
+    widths = [np.diff(interval("any", 0.9, DRAWN, converters, 0.95)) for converters in (10_000, 60, 20, 5)]
+    assert np.all(np.diff(np.ravel(widths)) > 0)
+    assert widths[0] == pytest.approx(np.diff(plain), rel=1e-3)
+
+
+def test_too_few_converters_for_a_spread_are_not_counted() -> None:
+    for converters in (0, 1):
+        assert interval("any", 0.9, DRAWN, converters, 0.95) == interval("any", 0.9, DRAWN, None, 0.95)
+
+
+def test_the_interval_of_a_roc_auc_reaches_further_down_but_not_out_of_its_range() -> None:
+    plain, found = (interval(name, 0.9, DRAWN, 20, 0.95) for name in ("any", "roc_auc"))
+    assert 0 < found[0] < plain[0]
+    assert plain[1] <= found[1] < 1
+
+
+def test_where_a_resample_ranks_perfectly_a_roc_auc_has_the_bounds_of_its_resamples() -> None:
+    perfect = np.where(DRAWN > 0.97, 1.0, DRAWN)
+    assert interval("roc_auc", 0.9, perfect, 20, 0.95) == interval("any", 0.9, perfect, 20, 0.95)
+    assert interval("roc_auc", 1.0, np.ones(50), 20, 0.95) == (1, 1)
+
+
+def test_a_calibration_error_is_relieved_twice_of_what_resampling_adds_and_never_negative() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.abs(rng.normal(0.004, 0.001, 4000))
+    low, high = interval("calibration_error", 0.003, drawn, None, 0.95)
+    assert (low, high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)) - 0.002, abs=1e-4)
+    assert interval("calibration_error", 0.0001, drawn, None, 0.95)[0] == 0

@@ -102,7 +102,9 @@ def test_the_interval_of_one_model_is_that_of_the_bootstrap(metric: RankingMetri
     rows = some_rows()
     asked = {"resamples": 200, "confidence": 0.9, "seed": 5}
     found = metric_interval(rows, metric, **asked)  # type: ignore[arg-type]
-    expected = estimate(lambda weights: ranking_metrics(rows, weights), rows.company, **asked)[metric]  # type: ignore[arg-type]
+    expected = estimate(
+        lambda weights: ranking_metrics(rows, weights), rows.company, label=rows.label, **asked
+    )[metric]  # type: ignore[arg-type]
     assert vars(found) == pytest.approx(vars(expected), rel=1e-12)
 
 
