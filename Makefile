@@ -21,7 +21,7 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	$(BIN)/mlsys sample demo/data
 	$(BIN)/mlsys ingest --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
 	  --usage demo/data/usage_actions.csv
-	$(BIN)/mlsys train
+	$(BIN)/mlsys train --quick
 	$(BIN)/mlsys evaluate --truth demo/data/truth.csv
 	$(BIN)/mlsys promote 1.0.0
 	$(BIN)/mlsys score demo/data/noncustomers.csv --out demo/prospects.csv --top 20 --capacity 50
@@ -33,7 +33,8 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	@echo "  export MLSYS_ARTIFACTS_DIR=demo/artifacts PATH=\"\$$PWD/$(BIN):\$$PATH\""
 	@echo "  mlsys models                                  what there is and how good it is"
 	@echo "  mlsys history                                 which version was live when, and on what evidence"
-	@echo "  mlsys evaluate --backtest --every-days 56     how good the settings are on past dates"
+	@echo "  open demo/artifacts/models/1.0.0/report.html  all that is known of the model, on one page"
+	@echo "  mlsys evaluate --backtest --every-days 28     how good the lists of the past would have been"
 	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 

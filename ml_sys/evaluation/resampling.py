@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ml_sys.model.split import Part
     from ml_sys.settings import Settings
 
+# Folds at most: three variants are fitted once for each.
+_MOST_FOLDS = 3
 NONE, CLASS_WEIGHT, SMOTE = "none", "class weight", "SMOTENC"
 _SURE = 0.95
 
@@ -89,6 +91,10 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
         The training part.
     settings : Settings
     """
+    folds = min(settings.split.validation_folds, _MOST_FOLDS)
+    settings = settings.model_copy(
+        update={"split": settings.split.model_copy(update={"validation_folds": folds})}
+    )
     variants = variants_of(settings, part.train.label)
     parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(variants)))
     scores = dict(
