@@ -116,6 +116,37 @@ def interval(
         Companies that convert: they are few, and most of what is known comes from them.
     confidence : float
         In (0, 1).
+
+    Notes
+    -----
+    The bounds are percentiles of the resamples, further out by what Student's t adds for so few converters.
+    Those of a ROC-AUC also reach as far as the normal ones on the log-odds, shifted by the resamples' bias:
+    one converter at the end of the list moves it more than any resample of a list without one shows. Those of
+    the calibration error are shifted by twice what resampling adds to it.
+
+    Held against worlds drawn by the hazard of generated data, where the population's value is known
+    (``python -m tests.bench.coverage``; four weeks between lists, 2 to 7 conversions in 1,000 rows),
+    intervals of 95 % held it in this share of 200 to 500 worlds each, in brackets that of plain percentiles:
+
+    ============  =============  =============
+    conversions   avg precision  ROC-AUC
+    ============  =============  =============
+    20            95.2 (93.0)    92.0 (83.8)
+    30            93.8 (92.6)    94.8 (89.8)
+    35            95.8 (93.5)    93.5 (84.8)
+    159           96.5 (96.0)    95.5 (93.0)
+    ============  =============  =============
+
+    Precision and recall at a depth, at the threshold and in the top decile, Brier score, log loss and rates
+    lay between 92 and 99 % with 26 and with 58 conversions, in 150 worlds each, whose share is uncertain by
+    four points. The calibration error reached 90 to 93 %. With fewer than 30 conversions a ROC-AUC's upper
+    side is sound and its lower bound lies too high in one case of thirteen.
+
+    References
+    ----------
+    Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69 (2015), for
+    percentiles further out; Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 10, for
+    bias.
     """
     drawn = drawn[~np.isnan(drawn)]
     if not drawn.size:

@@ -131,7 +131,14 @@ def working_depths(
             values[f"recall {depth}"] = _mean(hits, [one.positives for one in ranked])
         return values
 
-    found = estimate(judged, outcomes.company, resamples=resamples, confidence=confidence, seed=seed)
+    found = estimate(
+        judged,
+        outcomes.company,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+        label=outcomes.label,
+    )
     return tuple(Depth(depth, found[f"precision {depth}"], found[f"recall {depth}"]) for depth in wanted)
 
 

@@ -77,7 +77,7 @@ def segments(
         one = everyone.take(rows)
         conversions = int(one.label.sum())
         enough = conversions >= LEAST_POSITIVES and not one.label.all()
-        metrics = judge(partial(_metrics, one), one.company) if enough else {}
+        metrics = judge(partial(_metrics, one), one.company, label=one.label) if enough else {}
         found.append(
             Segment(
                 kind=kind,

@@ -25,5 +25,5 @@ def test_ninety_five_percent_intervals_hold_the_truth_about_as_often_with_thirty
         rows = world(rng, chance, probability, companies)
         found = metric_interval(rows, metric, resamples=400, confidence=0.95, seed=number)
         held.append(found.low <= true <= found.high)
-    # Two standard errors of so many worlds beside 93 to 97 %.
-    assert 0.93 - 0.03 <= np.mean(held) <= 0.97 + 0.03
+    # 93 to 97 %, and a standard error and a half of so many worlds on either side.
+    assert 0.91 <= np.mean(held) <= 0.99

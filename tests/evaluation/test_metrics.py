@@ -67,6 +67,30 @@ def test_metrics_are_those_of_scikit_learn(rows: Outcomes, threshold: float) -> 
         assert found[name] == pytest.approx(its, rel=1e-12, abs=1e-12), name
 
 
+@given(rows=outcomes(), threshold=SCORES, data=st.data())
+def test_weighted_metrics_are_those_of_scikit_learn(
+    rows: Outcomes, threshold: float, data: st.DataObject
+) -> None:
+    n, y, p = rows.score.size, rows.label, rows.score
+    w = np.array(data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 0.5, 7.25]), min_size=n, max_size=n)))
+    w[:2] = np.maximum(w[:2], 0.5)
+    found = value(ranking_metrics(rows, w[None])) | value(probability_metrics(rows, w[None], threshold))
+    above = p >= threshold
+    weighted = {"sample_weight": w}
+    expected = {
+        "roc_auc": sk.roc_auc_score(y, p, **weighted),
+        "average_precision": sk.average_precision_score(y, p, **weighted),
+        "brier": sk.brier_score_loss(y, p, **weighted),
+        "log_loss": sk.log_loss(y, p, labels=[False, True], **weighted),
+        "f1": sk.f1_score(y, above, zero_division=0, **weighted),
+        "precision": sk.precision_score(y, above, zero_division=0, **weighted),
+        "recall": sk.recall_score(y, above, **weighted),
+        "accuracy": sk.accuracy_score(y, above, **weighted),
+    }
+    for name, its in expected.items():
+        assert found[name] == pytest.approx(its, rel=1e-12, abs=1e-12), name
+
+
 @given(rows=outcomes(25), data=st.data())
 def test_a_weight_stands_for_so_many_equal_rows(rows: Outcomes, data: st.DataObject) -> None:
     n = rows.score.size

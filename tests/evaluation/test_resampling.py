@@ -14,7 +14,7 @@ from ml_sys.evaluation.resampling import (
     variants_of,
 )
 from ml_sys.model.split import Source, split
-from ml_sys.model.train import spec_from
+from ml_sys.model.train import fit_model, spec_from
 from tests.model import world as w
 
 SETTINGS = w.settings(backtest={"jobs": 1})
@@ -81,3 +81,10 @@ def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_c
 
 def test_the_same_seed_tells_the_same(found: Resampling) -> None:
     assert compare_resampling(PART, SETTINGS) == found
+
+
+def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
+    weighted = variants_of(SETTINGS, PART.train.label)[CLASS_WEIGHT]
+    _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
+    assert report.trees is not None
+    assert 3 < report.trees < 15  # of 20; by the plain log loss they would never stop
