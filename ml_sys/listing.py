@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data import snapshot
+from ml_sys.data.durable import storage_errors
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
+from ml_sys.evaluation.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
@@ -115,13 +117,37 @@ def score_file(
     )
 
 
+def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
+    """Estimate what the first companies of a list are worth a month; None where no MRR is known."""
+    known = _latest(settings.artifacts_dir)
+    if known is None:
+        return None
+    mrr = known.companies["mrr"].to_numpy(dtype=np.float64)[known.closed != NEVER_CLOSED]
+    if np.isnan(mrr).all():
+        return None
+    return worth_of(
+        scored.table["probability"].to_numpy()[:capacity],
+        mrr[~np.isnan(mrr)],
+        resamples=settings.bootstrap.resamples,
+        confidence=settings.bootstrap.confidence,
+        seed=settings.seed,
+    )
+
+
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        table.to_parquet(path, index=False)
-        return
-    write_csv(table, path)
+    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written there.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            table.to_parquet(path, index=False)
+        else:
+            write_csv(table, path)
 
 
 def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:

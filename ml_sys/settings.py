@@ -281,6 +281,16 @@ class MlflowSettings(Frozen):
     )
     experiment: Annotated[str, Field(min_length=1)] = Field("mlsys", description="Experiment of the runs.")
 
+    @field_validator("tracking_uri")
+    @classmethod
+    def _holds_no_password(cls, uri: str) -> str:
+        if "@" in uri.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "settings are published with each version: put user and password into "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri
+
 
 class RegistrySettings(Frozen):
     """Who may write versions, and whose signature they need."""

@@ -132,7 +132,8 @@ def _lists_of(
     from ml_sys.model.split import Source
 
     snapshot = latest_snapshot(artifacts_dir)
-    terms = plan_terms(Source.of(snapshot, sides[0]).timeline, sides[0], first=days[0], last=days[1])
+    plans = [plan_terms(Source.of(snapshot, one).timeline, one, first=days[0], last=days[1]) for one in sides]
+    terms = max(plans, key=lambda plan: plan[0].trained)  # where each has enough to learn from
     lists = sum(len(term.cutoffs) for term in terms)
     made = []
     with console.counting("lists", lists * len(sides)) as on_progress:
@@ -149,7 +150,7 @@ def _lists_of(
 
 def _side(options: GlobalOptions, name: str, base: Settings) -> Settings:
     """Read the settings that a TOML file or a version stands for."""
-    if Path(name).suffix == ".toml":
+    if Path(name).suffix.lower() == ".toml":
         return replace(options, config_file=Path(name)).load().settings
     from ml_sys.model.contents import read_settings
 

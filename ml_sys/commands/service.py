@@ -77,9 +77,10 @@ def score(
             capacity=calls,
             on_step=on_step,
         )
-    plan = None
+    plan = worth = None
     if capacity is not None:
         plan = plan_capacity(scored.table["probability"].to_numpy(), capacity, settings.bootstrap.confidence)
+        worth = listing.worth_of_top(scored, capacity, settings)
     if out is not None:
         listing.write_table(scored.table.iloc[scored.input_order] if keep_order else scored.table, out)
     remembered = None
@@ -88,9 +89,9 @@ def score(
     kept = listing.keep_rejects(scored, settings.artifacts_dir)
     shown = settings.score.top if out is None or top is not None else 0
     if ctx.obj.as_json:
-        console.plain_json(views.scored_plain(scored, plan, out, kept, remembered, shown))
+        console.plain_json(views.scored_plain(scored, plan, out, kept, remembered, shown, worth))
     else:
-        views.scored(scored, plan, out, kept, remembered, shown)
+        views.scored(scored, plan, out, kept, remembered, shown, worth)
 
 
 def serve(

@@ -19,6 +19,8 @@ from ml_sys.commands.backtests import (
 from ml_sys.commands.context import latest_snapshot, now, open_registry
 from ml_sys.errors import ExitCode, TrackingError, UsageError
 
+_REPORTS = (".html", ".json")
+
 
 def train(
     ctx: typer.Context,
@@ -108,7 +110,7 @@ def evaluate(
         "--every-days": every_days,
         "--retrain-days": retrain_days,
     }
-    ranges |= {"--window": window, "--jobs": jobs, "--predictions": predictions}
+    ranges |= {"--window": window, "--jobs": jobs, "--predictions": predictions, "--seed": seed}
     settings = ctx.obj.load(
         seed=seed,
         backtest__every_days=every_days,
@@ -135,7 +137,12 @@ def evaluate(
         return
     given = [flag for flag, value in ranges.items() if value is not None]
     if given:
-        raise UsageError(f"{' and '.join(given)} belong to a backtest", hint="add --backtest")
+        raise UsageError(f"only a backtest takes {' and '.join(given)}", hint="add --backtest")
+    if report is not None:
+        if report.suffix.lower() not in _REPORTS:
+            raise UsageError(f"{report}: a report is .html or .json", hint="name the file so")
+        if not report.absolute().parent.is_dir():
+            raise UsageError(f"{report}: there is no such folder", hint="make it, or name another file")
     from ml_sys.registry.reevaluation import evaluate_version, write_report
     from ml_sys.views import evaluation as views
 

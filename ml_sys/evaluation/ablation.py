@@ -47,7 +47,11 @@ def groups_of(settings: Settings, wanted: Sequence[str]) -> dict[str, int]:
     for name in wanted:
         if name not in known:
             near = nearest(name, known)
-            hint = f"did you mean {near!r}?" if near else f"groups are {', '.join(set(groups.values()))}"
+            hint = (
+                f"did you mean {near!r}?"
+                if near
+                else f"groups are {', '.join(dict.fromkeys(groups.values()))}"
+            )
             raise SettingsError("ablate", name, "is neither a feature nor a group that is on", hint=hint)
     sizes = {
         name: sum(name in pair for pair in groups.items())

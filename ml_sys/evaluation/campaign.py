@@ -14,6 +14,7 @@ import numpy as np
 from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.paired import interval_of, share_of
+from ml_sys.scoring.cooldown import NEVER_LISTED, cooling_down
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.lists import ScoredLists
     from ml_sys.evaluation.metrics import Weights
 
-_WEEK_DAYS = 7
 # Random lists that are played through for what chance reaches.
 _RANDOM_SEASONS = 20
 
@@ -135,7 +135,7 @@ def play_season(
     Notes
     -----
     The intervals come from drawing companies with replacement; the calls stay as they were made. They say how
-    far the number of converters reached hangs on which companies there happened to be.
+    far the share of the converters that is reached hangs on which companies there happened to be.
     """
     _, cluster = np.unique(lists.company, return_inverse=True)
     paid = _distinct(cluster, lists.label)
@@ -183,11 +183,10 @@ def calls(
     ndarray of shape (n_rows,), bool
     """
     called = np.zeros(len(lists), dtype=bool)
-    last_call = np.full(int(lists.company.max(initial=-1)) + 1, np.iinfo(np.int32).min, dtype=np.int64)
+    last_call = np.full(int(lists.company.max(initial=-1)) + 1, NEVER_LISTED, dtype=np.int32)
     for cutoff in np.unique(lists.cutoff):
         rows = np.flatnonzero(lists.cutoff == cutoff)
-        rested = last_call[lists.company[rows]] <= cutoff - _WEEK_DAYS * cooldown_weeks
-        rows = rows[rested]
+        rows = rows[~cooling_down(last_call[lists.company[rows]], int(cutoff), cooldown_weeks)]
         chosen = rows[np.argsort(-score[rows], kind="stable")[:capacity]]
         called[chosen] = True
         last_call[lists.company[chosen]] = cutoff
@@ -208,8 +207,13 @@ def headline(season: Season, capacity: int, cooldown_weeks: int, rule: str) -> s
     model, other, chance = (season.of(one, capacity, cooldown_weeks) for one in (MODEL, rule, RANDOM))
     if not model.of:
         return f"No company paid within the horizon of the {counted(model.lists, 'list')}."
+    rest = (
+        f", leaving out whom it called in the last {counted(cooldown_weeks, 'week')},"
+        if cooldown_weeks
+        else ""
+    )
     text = (
-        f"Calling the top {capacity} of each of the {counted(model.lists, 'weekly list')} "
+        f"Calling the top {capacity} of each of {counted(model.lists, 'list')}{rest} "
         f"reaches {model.converters.value:.0f} of {counted(model.of, 'converter')} ({model.share:.0%})"
     )
     if model.converters.value:
@@ -229,7 +233,7 @@ def _campaign(
     drawn: Weights,
     confidence: float,
 ) -> Campaign:
-    low, high = interval_of(drawn @ reached.astype(np.float64), confidence)
+    low, high = interval_of(_of_all(drawn, reached.astype(np.float64)), confidence)
     made = int(called.sum())
     return Campaign(
         ranker,
@@ -283,7 +287,7 @@ def _lead(
     confidence: float,
 ) -> Lead:
     difference = ours.astype(np.float64) - theirs.astype(np.float64)
-    resampled = drawn @ difference
+    resampled = _of_all(drawn, difference)
     return Lead(
         other,
         capacity,
@@ -291,6 +295,14 @@ def _lead(
         Estimate(float(difference.sum()), *interval_of(resampled, confidence)),
         share_of(resampled > 0) + share_of(resampled == 0) / 2,
     )
+
+
+def _of_all(drawn: Weights, counted_as: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what resamples come to, each scaled to the number of converters that there are."""
+    total = drawn.sum(axis=1)
+    some = total > 0
+    share: NDArray[np.float64] = (drawn[some] @ counted_as) / total[some]
+    return share * counted_as.size
 
 
 def _distinct(cluster: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.intp]:

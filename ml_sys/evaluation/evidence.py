@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ml_sys.evaluation.backtest import Backtest
     from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.evaluation.campaign import Season
     from ml_sys.evaluation.canaries import Canary
     from ml_sys.evaluation.curves import Curve, Decile, Depth
     from ml_sys.evaluation.examples import Example
@@ -154,14 +155,14 @@ class Evidence:
     parent: Parent | None = None
     headline: str | None = None
     backtest: Backtest | None = None
-    campaign: Any | None = None
+    campaign: Season | None = None
     promise: Passage | None = None
     money: Passage | None = None
     resampling: Passage | None = None
 
 
-# Of a backtest, the rows of every list are a file of their own.
-_LEFT_OUT = {"lists", "ids", "predictions"}
+# Of a backtest, the rows of every list would be a file of their own, and the season is the campaign.
+_LEFT_OUT = {"Backtest": {"lists", "ids", "season"}}
 
 
 def plain(evidence: Evidence) -> dict[str, Any]:
@@ -171,7 +172,8 @@ def plain(evidence: Evidence) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        names = [one.name for one in fields(value) if one.name not in _LEFT_OUT]
+        left_out = _LEFT_OUT.get(type(value).__name__, set())
+        names = [one.name for one in fields(value) if one.name not in left_out]
         names += [name for name, one in vars(type(value)).items() if isinstance(one, property)]
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):

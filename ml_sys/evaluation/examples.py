@@ -67,7 +67,8 @@ def examples(
     rank = np.array(places, dtype=np.int64)
     best = _distinct(panel.company, positive[np.lexsort((positive, -probability[positive], rank))])
     worst = _distinct(panel.company, positive[np.lexsort((positive, probability[positive], -rank))])
-    worst = [at for at in worst if at not in best]
+    told_of = set(panel.company[best].tolist())
+    worst = [at for at in worst if int(panel.company[at]) not in told_of]
     place_of = dict(zip(positive.tolist(), places, strict=True))
 
     def told(at: int) -> Example:

@@ -100,8 +100,11 @@ def worth_of(
     The interval draws who converts, what each pays, and the customers that this is known from. It takes the
     probabilities to hold.
     """
-    drawn = _draws(probability, np.maximum(mrr, 0.0), resamples, np.random.default_rng(seed))
-    expected = float(probability.sum() * np.maximum(mrr, 0.0).mean())
+    paid, rng = np.maximum(mrr, 0.0), np.random.default_rng(seed)
+    drawn = np.array(
+        [_brought(probability, paid[rng.integers(paid.size, size=paid.size)], rng) for _ in range(resamples)]
+    )
+    expected = float(probability.sum() * paid.mean())
     return Worth(probability.size, expected, *interval_of(drawn, confidence))
 
 
@@ -130,40 +133,46 @@ def money(
     horizon_days, capacities, resamples, confidence, seed
         As elsewhere.
     """
-    pools = {
-        int(cutoff): mrr[(closed < cutoff) & ~np.isnan(mrr)] for cutoff in apart(lists.cutoff, horizon_days)
-    }
-    pools = {cutoff: np.maximum(pool, 0.0) for cutoff, pool in pools.items() if pool.size}
-    if not pools:
+    known = np.flatnonzero(~np.isnan(mrr))
+    paid, since = np.maximum(mrr[known], 0.0), closed[known]
+    cutoffs = [int(one) for one in apart(lists.cutoff, horizon_days) if (since < one).any()]
+    if not cutoffs:
         return None
-    latest = mrr[(closed < max(pools)) & ~np.isnan(mrr)]
+    latest = mrr[known][since < max(cutoffs)]
     past = []
     for capacity in capacities:
-        drawn, expected, realised, called = np.zeros(resamples), 0.0, 0.0, 0
-        for cutoff, pool in pools.items():
-            one = lists.take(lists.cutoff == cutoff)
-            top = one.take(np.argsort(-one.probability, kind="stable")[:capacity])
-            drawn += _draws(top.probability, pool, resamples, np.random.default_rng([seed, cutoff]))
-            expected += float(top.probability.sum() * pool.mean())
-            realised += float(_paid(top, float(pool.mean())).sum())
-            called += len(top)
-        worth = Worth(called, expected, *interval_of(drawn, confidence))
-        past.append(PastWorth(capacity, len(pools), worth, realised))
-    shown = lists.take(np.isin(lists.cutoff, list(pools)))
-    gains = {ranker: _gains(shown, ranker, float(latest.mean())) for ranker in lists.scores}
+        tops = {cutoff: _top(lists, cutoff, capacity) for cutoff in cutoffs}
+        means = {cutoff: float(paid[since < cutoff].mean()) for cutoff in cutoffs}
+        drawn, rng = np.zeros(resamples), np.random.default_rng(seed)
+        for at in range(resamples):
+            # One draw of customers for all lists: what is not known of them does not average out over lists.
+            sample = rng.integers(known.size, size=known.size)
+            for cutoff, top in tops.items():
+                pool = paid[sample][since[sample] < cutoff]
+                drawn[at] += _brought(top.probability, pool if pool.size else paid[since < cutoff], rng)
+        worth = Worth(
+            sum(len(top) for top in tops.values()),
+            sum(float(top.probability.sum()) * means[cutoff] for cutoff, top in tops.items()),
+            *interval_of(drawn, confidence),
+        )
+        realised = sum(float(_paid(top, means[cutoff]).sum()) for cutoff, top in tops.items())
+        past.append(PastWorth(capacity, len(cutoffs), worth, realised))
+    shown = lists.take(np.isin(lists.cutoff, cutoffs))
+    gains = {ranker: _gains(shown, ranker, float(np.maximum(latest, 0.0).mean())) for ranker in lists.scores}
     return Money(latest.size, int((latest <= 0).sum()), tuple(past), gains)
 
 
-def _draws(
-    probability: NDArray[np.float64], pool: NDArray[np.float64], resamples: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw what companies bring, shape (resamples,): each time from another draw of the customers."""
-    drawn = np.empty(resamples)
-    for at in range(resamples):
-        customers = pool[rng.integers(pool.size, size=pool.size)]
-        converting = int((rng.random(probability.size) < probability).sum())
-        drawn[at] = customers[rng.integers(pool.size, size=converting)].sum()
-    return drawn
+def _top(lists: ScoredLists, cutoff: int, capacity: int) -> ScoredLists:
+    one = lists.take(lists.cutoff == cutoff)
+    return one.take(np.argsort(-one.probability, kind="stable")[:capacity])
+
+
+def _brought(
+    probability: NDArray[np.float64], customers: NDArray[np.float64], rng: np.random.Generator
+) -> float:
+    """Draw who converts and what each pays."""
+    converting = int((rng.random(probability.size) < probability).sum())
+    return float(customers[rng.integers(customers.size, size=converting)].sum())
 
 
 def _paid(lists: ScoredLists, unknown: float) -> NDArray[np.float64]:

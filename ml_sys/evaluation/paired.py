@@ -43,7 +43,8 @@ class Paired:
     low, high : float
         Bounds of the difference's interval.
     probability_better : float
-        Share of resamples in which the challenger's metric is the higher one.
+        Share of resamples in which the challenger's metric is the higher one; of means over lists, ties count
+        half for either side.
     probability_worse : float
         Share of resamples in which it lies below the champion's by more than the tolerance.
     """

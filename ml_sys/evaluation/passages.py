@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.resampling import Resampling, Variant
 
 
-def promise_passage(found: Promises, confidence: float) -> Passage:
+def promise_passage(found: Promises, horizon_days: int, confidence: float) -> Passage:
     """Say whether probabilities were kept."""
     total = found.total
     days = ", ".join(day(cutoff) for cutoff in found.cutoffs)
     return Passage(
         (
-            f"A probability is a promise: of a hundred companies at 5 %, five should convert. In all, "
+            f"A probability is a promise: of a hundred companies at 5%, five should convert. In all, "
             f"{number(total.promised, 1)} conversions were promised and "
             f"{total.realised} came: {_verdict(total)}.",
             found.evidence,
-            f"Counted on {counted(len(found.cutoffs), 'list')} whose months do not overlap, so that nobody "
-            f"counts twice: {days}. Each list was made by a model of its time.",
+            f"Counted on {counted(len(found.cutoffs), 'list')} whose {horizon_days} days do not overlap, so "
+            f"that nobody counts twice: {days}. Each list was made by a model of its time.",
         ),
         (
             _promises("By tier", "tier", found.tiers, confidence),
@@ -125,7 +125,7 @@ def _verdict(one: Promise) -> str:
         "kept": "the promise was kept",
         "promised too much": "too much was promised",
         "promised too little": "too little was promised",
-    }.get(one.verdict, "too few to say")
+    }.get(one.verdict, one.verdict)
 
 
 def _variant(one: Variant) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Edges of the bands; a few thousandths is an ordinary prospect, a twentieth a hot one.
 BANDS = (0.0, 0.001, 0.005, 0.02, 0.05, 1.0)
-KEPT, TOO_MUCH, TOO_LITTLE, TOO_FEW = "kept", "promised too much", "promised too little", "too few to say"
+KEPT, TOO_MUCH, TOO_LITTLE = "kept", "promised too much", "promised too little"
+NOT_REFUTED, TOO_FEW = "nothing against it, too few to confirm", "too few to say"
 # Below this many conversions, promised and realised, an interval says next to nothing.
 _LEAST_CONVERSIONS = 5
 # What a promise may be off by before anybody acts on it, and how surely that is to be noticed.
@@ -45,7 +46,7 @@ class Promise:
     low, high : float
         Interval of the number of conversions that such rows bring.
     verdict : str
-        ``"kept"``, ``"promised too much"``, ``"promised too little"`` or ``"too few to say"``.
+        Kept, promised too much or too little, nothing against it, or too few to say.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Promises:
 def promises(lists: ScoredLists, horizon_days: int, confidence: float) -> Promises:
     """Compare conversions promised and realised.
 
-    Lists whose label windows overlap would count one conversion several times: of those only the first is
+    Lists whose label windows overlap would count one conversion several times: of those only the latest is
     taken.
 
     Parameters
@@ -129,7 +130,8 @@ def _promise(name: str, lists: ScoredLists, rows: NDArray[np.bool_], confidence:
     elif promised > high:
         verdict = TOO_MUCH
     else:
-        verdict = KEPT if promised >= low else TOO_LITTLE
+        confirmed = KEPT if realised >= conversions_needed() else NOT_REFUTED
+        verdict = TOO_LITTLE if promised < low else confirmed
     companies = int(np.unique(lists.company[rows]).size)
     return Promise(name, int(rows.sum()), companies, promised, realised, low, high, verdict)
 

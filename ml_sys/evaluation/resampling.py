@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Folds at most: three variants are fitted once for each.
 _MOST_FOLDS = 3
 NONE, CLASS_WEIGHT, SMOTE = "none", "class weight", "SMOTENC"
-_SURE = 0.95
+_WEIGHTS = ("scale_pos_weight", "class_weight")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,11 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     )
     found = next((one for one in judged if one.chosen), judged[0])
     label = part.validation.label
-    return Resampling(judged, label.size, int(label.sum()), _verdict(found))
+    best = max(judged, key=lambda one: one.against_none.challenger)
+    verdict = _verdict(found)
+    if best is not found and best.name != NONE:
+        verdict += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
+    return Resampling(judged, label.size, int(label.sum()), verdict)
 
 
 def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Settings]:
@@ -124,24 +128,32 @@ def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Setti
     label : ndarray of shape (n_rows,), bool
         Of the training rows; the class weight makes both classes weigh the same.
     """
-    plain = settings.model_copy(update={"resample": ResampleSettings(sampling_strategy="none"), "threads": 1})
-    found = {NONE: plain}
-    weight: dict[str, Any] = {}
-    if stops_early(settings.model.estimator):
+    model, off = settings.model, ResampleSettings(sampling_strategy="none")
+    bare = {name: value for name, value in model.params.items() if name not in _WEIGHTS}
+
+    def variant(params: dict[str, Any], resample: ResampleSettings) -> Settings:
+        changed = {"model": model.model_copy(update={"params": params}), "resample": resample, "threads": 1}
+        return settings.model_copy(update=changed)
+
+    found = {NONE: variant(bare, off)}
+    weight = {name: value for name, value in model.params.items() if name in _WEIGHTS}
+    if not weight and stops_early(model.estimator):
         weight = {"scale_pos_weight": float((~label).sum() / max(label.sum(), 1))}
-    elif "class_weight" in inspect.signature(resolve(settings.model.estimator)).parameters:
+    elif not weight and "class_weight" in inspect.signature(resolve(model.estimator)).parameters:
         weight = {"class_weight": "balanced"}
     if weight:
-        model = settings.model.model_copy(update={"params": {**settings.model.params, **weight}})
-        found[CLASS_WEIGHT] = plain.model_copy(update={"model": model})
-    resample = settings.resample if _chosen(settings) == SMOTE else ResampleSettings()
-    name = SMOTE if _chosen(settings) == SMOTE else f"{SMOTE} {resample.sampling_strategy}"
-    found[name] = settings.model_copy(update={"resample": resample, "threads": 1})
-    return found
+        found[CLASS_WEIGHT] = variant({**bare, **weight}, off)
+    if settings.resample.sampling_strategy == "none":
+        default = ResampleSettings()
+        return {**found, f"{SMOTE} {default.sampling_strategy}": variant(bare, default)}
+    return {**found, SMOTE: variant(bare, settings.resample)}
 
 
 def _chosen(settings: Settings) -> str:
-    return NONE if settings.resample.sampling_strategy == "none" else SMOTE
+    """Return the way that the settings ask for; resampling is named before a weight beside it."""
+    if settings.resample.sampling_strategy != "none":
+        return SMOTE
+    return CLASS_WEIGHT if any(name in _WEIGHTS for name in settings.model.params) else NONE
 
 
 def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
@@ -200,8 +212,9 @@ def _verdict(chosen: Variant) -> str:
         f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
         f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
     )
-    if one.probability_better >= _SURE:
-        return f"Resampling earned its place: {shown}."
-    if one.probability_worse >= _SURE:
-        return f"Resampling did harm: {shown}."
-    return f"Resampling is not shown to help or to harm: {shown}."
+    name = "Resampling" if chosen.name == SMOTE else "The class weight"
+    if one.low > 0:
+        return f"{name} earned its place: {shown}."
+    if one.high < 0:
+        return f"{name} did harm: {shown}."
+    return f"{name} is not shown to help or to harm: {shown}."

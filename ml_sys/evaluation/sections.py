@@ -8,6 +8,7 @@ from ml_sys.evaluation import charts
 from ml_sys.evaluation.curves import GRID, Curve
 from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.evaluation.listwise import LIST_METRICS
 from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
 from ml_sys.evaluation.words import (
     NONE,
@@ -85,8 +86,8 @@ def overview(evidence: Evidence) -> Section:
 
 
 def campaign(evidence: Evidence) -> Section:
-    """Show what a season of weekly lists reaches."""
-    title, season = "A season of weekly calls", evidence.campaign
+    """Show what a season of lists reaches."""
+    title, season = "A season of calls", evidence.campaign
     if season is None:
         return _missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
     rows = tuple(
@@ -141,6 +142,23 @@ def campaign(evidence: Evidence) -> Section:
             "by a model that knew only what was known that day.",
         ),
         figures=(Figure(name, text, svg, table),),
+        tables=(
+            Table(
+                "Converters that the model reaches more than others",
+                ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
+                tuple(
+                    (
+                        one.ranker,
+                        f"{one.capacity:,}",
+                        f"{one.cooldown_weeks}",
+                        f"{one.difference.value:+.0f}",
+                        f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
+                        percent(one.probability_more, 0),
+                    )
+                    for one in season.leads
+                ),
+            ),
+        ),
     )
 
 
@@ -213,12 +231,32 @@ def over_time(evidence: Evidence) -> Section:
         for metric, spoken, digits in _SHOWN
         if metric in back.mean[ALL][MODEL]
     )
+    sure = tuple(
+        (
+            spoken,
+            *(
+                spread(back.intervals[ALL][name][metric])
+                if name in back.intervals[ALL]
+                else number(back.mean[ALL][name][metric])
+                for name in names
+            ),
+        )
+        for metric, spoken, _ in _SHOWN
+        if metric in LIST_METRICS
+    )
     return Section(
         "time",
         title,
         (f"The model was fitted again and judged on {counted(len(back.cutoffs), 'past list')}.",),
         figures=tuple(figures),
-        tables=(Table("Mean over the lists ± standard deviation", ("metric", *names), mean),),
+        tables=(
+            Table(
+                "Mean over the lists with its interval, companies drawn again with all their rows",
+                ("metric", *names),
+                sure,
+            ),
+        ),
+        folded=(Table("Mean over the lists ± standard deviation", ("metric", *names), mean),),
     )
 
 

@@ -116,10 +116,7 @@ def who(evidence: Evidence) -> Section:
     return Section(
         "segments",
         "For whom does it work?",
-        (
-            f"Kinds with fewer than {LEAST_POSITIVES} conversions are too small for a figure, and say so. "
-            "Companies that never showed in usage are nearly unpredictable.",
-        ),
+        (f"Kinds with fewer than {LEAST_POSITIVES} conversions are too small for a figure, and say so.",),
         figures=figures,
         tables=() if points else (table,),
     )
@@ -172,7 +169,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
     return (
         Section(
             "hits",
-            "Five it saw coming",
+            "Converters that stood highest",
             ("Converters of the holdout that stood highest in the list of their day.",)
             if evidence.reliance.hits
             else ("No company of the holdout converted.",),
@@ -180,7 +177,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
         ),
         Section(
             "misses",
-            "Five it missed",
+            "Converters that stood lowest",
             (f"Converters that stood lowest; {_unseen(evidence.reliance.misses)}.",)
             if evidence.reliance.misses
             else ("There are none beside those above.",),

@@ -38,7 +38,10 @@ _LIBRARIES = (
     "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "scikit-learn", "scipy", "xgboost",
     "xgboost-cpu",
 )  # fmt: skip
-_CODE = ("data/snapshot.py", "evaluation/fitting.py", "evaluation/lists.py", "features", "model")
+_CODE = (
+    "data/schema.py", "data/snapshot.py", "evaluation/fitting.py", "evaluation/lists.py",
+    "evaluation/terms.py", "features", "kernel.py", "model", "resolve.py", "settings.py",
+)  # fmt: skip
 # Packages whose versions say what code they hold.
 _INSTALLED = {"imblearn", "lightgbm", "sklearn", "xgboost"}
 _SCORE, _FACTS = "score:", b"mlsys"
@@ -65,8 +68,8 @@ class TermStore:
             "settings": {name: dumped[name] for name in FITTING},
             "window": settings.backtest.window,
             "plain": plain,
-            "code": _code_digest(),
-            "own": [_source_digest(path) for path in (settings.model.estimator, *settings.features.extra)],
+            "code": code_digest(),
+            "own": own_digests(settings),
             "libraries": _library_versions(),
         }
         text = json.dumps(depends, sort_keys=True)
@@ -77,6 +80,8 @@ class TermStore:
         try:
             table = pq.read_table(self._path(term))
             facts = json.loads(table.schema.metadata[_FACTS])
+            if facts["term"] != [term.trained, list(term.cutoffs)]:
+                return None
             scores = {
                 name.removeprefix(_SCORE): table[name].to_numpy()
                 for name in table.column_names
@@ -100,6 +105,7 @@ class TermStore:
     def save(self, term: Term, found: TermScores) -> None:
         """Keep what a term gave; where that fails, it is computed again next time."""
         facts = {name: getattr(found, name) for name in _FACTS_KEPT}
+        facts["term"] = [term.trained, term.cutoffs]
         columns: dict[str, Any] = {
             "cutoff": found.cutoff,
             "company": found.company,
@@ -121,7 +127,7 @@ class TermStore:
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
     """Digest of the code that a fit runs through."""
     root = Path(ml_sys.__file__).parent
     named = [root / name for name in _CODE]
@@ -130,6 +136,11 @@ def _code_digest() -> str:
     for path in files:
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def own_digests(settings: Settings) -> list[str]:
+    """Return the digests of the files of the user's own estimator and features."""
+    return [_source_digest(path) for path in (settings.model.estimator, *settings.features.extra)]
 
 
 def _source_digest(import_path: str) -> str:

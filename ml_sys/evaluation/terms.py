@@ -76,7 +76,8 @@ def plan_terms(
     Raises
     ------
     NotEnoughDataError
-        If no list is left, or one's outcome is not known yet or lies outside the usage.
+        If no list is left, one's outcome is not known yet or lies outside the usage, or there is nothing to
+        learn from before the first one.
     """
     every, retrain = settings.backtest.every_days, settings.backtest.retrain_days
     last = timeline.latest_mature() if last is None else last
@@ -89,6 +90,11 @@ def plan_terms(
     if late or not cutoffs:
         found = f"cutoff {_date(late[0])} is not mature" if late else "no cutoff lies in the range asked for"
         raise NotEnoughDataError(found, hint=f"the latest mature cutoff is {_date(timeline.latest_mature())}")
+    if not _mature_before(timeline, cutoffs[0], settings):
+        raise NotEnoughDataError(
+            f"there is nothing to learn from by {_date(cutoffs[0])}: no training cutoff was mature then",
+            hint="name a later first day: --from DATE",
+        )
     terms: list[list[int]] = []
     for cutoff in cutoffs:
         if not terms or cutoff >= terms[-1][0] + retrain:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from math import isfinite
+from math import floor, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL, RANDOM
+from ml_sys.evaluation.promise import count_interval
 from ml_sys.features.rules import MOST_USERS
 from ml_sys.wording import counted
 
@@ -19,6 +20,8 @@ NONE = "–"
 _EPOCH = date(1970, 1, 1)
 _CALLED = 50
 _HALF_PERCENT = 0.005
+# Below this, tenths are too coarse.
+_LEAST_TENTHS = 0.15
 # From a third too low to half too high, probabilities are close enough to multiply money by.
 _CLOSE = (0.67, 1.5)
 
@@ -75,8 +78,8 @@ def text(value: Any) -> str:
 
 def in_ten(share: float) -> str:
     """Return a share as people say it, such as "3 in 10"."""
-    tenths = round(share * 10)
-    return f"{tenths} in 10" if tenths and tenths < 10 else percent(share, 0)
+    tenths = floor(share * 10 + 0.5)
+    return f"{tenths} in 10" if share >= _LEAST_TENTHS and tenths < 10 else percent(share, 0)
 
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
@@ -126,8 +129,13 @@ def _truth(model: dict[str, Estimate], evidence: Evidence) -> str:
     promised, positives = said * evidence.holdout["rows"], evidence.holdout["positives"]
     if not came:
         return f"Its probabilities promised {number(promised, 1)} conversions; none came."
-    verdict = "close to" if _CLOSE[0] <= said / came <= _CLOSE[1] else "far from"
+    low, high = count_interval(positives, evidence.confidence)
+    verdict = "no more apart than chance explains"
+    if not low <= promised <= high:
+        near = "close to" if _CLOSE[0] <= said / came <= _CLOSE[1] else "far from"
+        verdict = f"taken together they are {near} the truth"
+    companies = counted(evidence.holdout["companies_converted"], "company", "companies")
     return (
-        f"Its probabilities promised {number(promised, 0)} conversions and {positives:,} came: "
-        f"taken together they are {verdict} the truth."
+        f"Its probabilities promised {number(promised, 0)} conversions and {positives:,} came "
+        f"(of {companies}): {verdict}."
     )

@@ -285,6 +285,7 @@ def _holdout_facts(holdout: Panel) -> dict[str, Any]:
         "rows": len(holdout),
         "positives": int(holdout.label.sum()),
         "companies": int(np.unique(holdout.company).size),
+        "companies_converted": int(np.unique(holdout.company[holdout.label]).size),
     }
 
 

@@ -15,6 +15,7 @@ from ml_sys.data.report import blank_rates
 from ml_sys.data.schema import NEVER_CLOSED, TABLES
 from ml_sys.data.snapshot import MANIFEST, QUARANTINE
 from ml_sys.evaluation import curves, truthfulness
+from ml_sys.evaluation.bootstrap import Estimate
 from ml_sys.evaluation.evidence import Evidence, Parent, Quality, Ranking, Reliance, Truthfulness
 from ml_sys.evaluation.examples import examples
 from ml_sys.evaluation.holdout import from_plain
@@ -194,11 +195,17 @@ def _ranking(holdout: Panel, probability: NDArray[np.float64], drawn: Mapping[st
         },
         gains={name: curves.gains(one) for name, one in everyone.items()},
         depths={
-            name: curves.working_depths(one, WORKING_DEPTHS, **(once if name == RANDOM else drawn))
-            for name, one in {**everyone, RANDOM: chance}.items()
+            **{name: curves.working_depths(one, WORKING_DEPTHS, **drawn) for name, one in everyone.items()},
+            RANDOM: tuple(map(_without_interval, curves.working_depths(chance, WORKING_DEPTHS, **once))),
         },
         lead={name: curves.lead(model, one, **drawn) for name, one in rules.items()},
     )
+
+
+def _without_interval(one: curves.Depth) -> curves.Depth:
+    """Return what is known of a random order: its mean."""
+    precision, recall = (Estimate(each.value, each.value, each.value) for each in (one.precision, one.recall))
+    return curves.Depth(one.depth, precision, recall)
 
 
 def _reliance(

@@ -105,7 +105,7 @@ def play_past(
         headline(found.season, capacity, cooldown, MOST_USERS),
         found,
         found.season,
-        promise_passage(kept, confidence),
+        promise_passage(kept, settings.label.horizon_days, confidence),
         None if worth is None else money_passage(worth, confidence),
         resampling,
     )

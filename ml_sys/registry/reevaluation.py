@@ -81,7 +81,7 @@ def write_report(artifact: Artifact, path: Path) -> None:
     StorageError
         If the file cannot be written.
     """
-    name = EVIDENCE if path.suffix == ".json" else REPORT
+    name = EVIDENCE if path.suffix.lower() == ".json" else REPORT
     if name not in artifact.files:
         raise ArtifactError(
             f"version {artifact.folder.name} has no {name}: it was made before there was one",

@@ -194,7 +194,7 @@ def _list(
             was = counted(int(cooling.sum()), "company was", "companies were")
             notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
     given = _reasons(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
-    for number in range(1, asked.reasons + 1):
+    for number in range(1, min(asked.reasons, len(scorer.spec.names())) + 1):
         told = [
             f"{one[number - 1].direction}: {one[number - 1].text}" if number <= len(one) else ""
             for one in given

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.durable import TEMPORARY_PREFIX, make_folder, storage_errors, write_durably
+from ml_sys.data.durable import make_folder, storage_errors, write_durably
 from ml_sys.errors import InputError
+from ml_sys.model.threshold import TIERS
 from ml_sys.scoring.cooldown import NEVER_LISTED
 from ml_sys.scoring.ranking import spreadsheet_safe, write_csv
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 FOLDER = "lists"
 COLUMNS = ("rank", "id", "probability", "tier", "model_version", "cutoff")
-TIERS = ("A", "B", "C")
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv")
 _EPOCH = date(1970, 1, 1)
 
@@ -107,7 +107,7 @@ def _lists(folder: Path) -> list[tuple[int, Path]]:
         return []
     lists = []
     for path in folder.iterdir():
-        if path.name.startswith(TEMPORARY_PREFIX):  # of a writer that was killed
+        if path.name.startswith("."):  # of a writer that was killed, or of a file manager
             continue
         named = _NAME.fullmatch(path.name)
         try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.bootstrap import Estimate
 
 _EPOCH = date(1970, 1, 1)
-_BAR_WIDTH = 20
+_BAR_WIDTH = 12
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _SPOKEN = {
     "roc_auc": "ROC-AUC",
@@ -43,8 +43,8 @@ def bar(value: float, most: float) -> str:
 
     Examples
     --------
-    >>> bar(10, 10) == "█" * 20, bar(1, 10), bar(0, 10), bar(5, 0)
-    (True, '██', '', '')
+    >>> bar(10, 10) == "█" * 12, bar(1, 10), bar(0, 10), bar(5, 0)
+    (True, '█▎', '', '')
     """
     eighths = round(8 * _BAR_WIDTH * value / most) if most > 0 and value > 0 else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]

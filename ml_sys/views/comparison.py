@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ml_sys import console
 from ml_sys.configuration import effective
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.term_store import FITTING
-from ml_sys.views.cells import date_of, plain, spoken
+from ml_sys.views.cells import date_of, number, plain, spoken
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 Populations = dict[str, dict["ListMetric", "Paired"]]
-_SURE = 0.95
 
 
 def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:
@@ -37,7 +37,7 @@ def compared(
 ) -> None:
     """Show in what two settings differ and which makes the better lists."""
     if not settings:
-        console.line(f"{a} and {b} are the same settings.")
+        console.line(f"{a} and {b} differ in nothing that reaches a fit.")
     else:
         rows = [(key, *(_shown(value) for value in pair)) for key, pair in settings.items()]
         console.table("Settings that differ", ("setting", f"A: {a}", f"B: {b}"), rows, left=3)
@@ -61,16 +61,16 @@ def ablated(found: Sequence[Ablation], lists: ScoredLists) -> None:
                 (
                     one.group,
                     one.features,
-                    f"{paired.champion:.3f}",
-                    f"{paired.difference:+.3f}",
-                    f"{paired.low:+.3f} to {paired.high:+.3f}",
-                    f"{paired.probability_better:.0%}",
-                    f"{precision.difference:+.3f}",
+                    number(paired.champion, 3),
+                    _signed(paired.difference),
+                    _between(paired),
+                    _probably(paired.probability_better),
+                    _signed(precision.difference),
                 )
             )
         whole = found[0].paired[population]["average_precision"].challenger
         console.table(
-            f"What each group adds, {population}: average precision {whole:.3f} with all of them",
+            f"What each group adds, {population}: average precision {number(whole, 3) or '–'} with all",
             ("group", "features", "AP without", "adds", "interval", "P(it helps)", "adds to P@10"),
             rows,
             caption=f"means over {_span(lists)}; groups overlap, so that what they add does not sum up",
@@ -86,13 +86,13 @@ def compared_plain(
         "b": b,
         "settings": {key: {"a": one, "b": other} for key, (one, other) in settings.items()},
         "cutoffs": [date_of(day) for day in np.unique(lists.cutoff)],
-        "conversions": int(lists.label.sum()),
+        "companies_converted": _converted(lists),
         "metrics": {
             population: {
                 metric: {
-                    "a": one.champion,
-                    "b": one.challenger,
-                    "difference": one.difference,
+                    "a": plain(one.champion),
+                    "b": plain(one.challenger),
+                    "difference": plain(one.difference),
                     "low": plain(one.low),
                     "high": plain(one.high),
                     "probability_b_better": plain(one.probability_better),
@@ -108,7 +108,7 @@ def ablated_plain(found: Sequence[Ablation], lists: ScoredLists) -> dict[str, An
     """Return what groups of features add as plain data."""
     return {
         "cutoffs": [date_of(day) for day in np.unique(lists.cutoff)],
-        "conversions": int(lists.label.sum()),
+        "companies_converted": _converted(lists),
         "groups": [
             {
                 "group": one.group,
@@ -116,9 +116,9 @@ def ablated_plain(found: Sequence[Ablation], lists: ScoredLists) -> dict[str, An
                 "metrics": {
                     population: {
                         metric: {
-                            "with": paired.challenger,
-                            "without": paired.champion,
-                            "adds": paired.difference,
+                            "with": plain(paired.challenger),
+                            "without": plain(paired.champion),
+                            "adds": plain(paired.difference),
                             "low": plain(paired.low),
                             "high": plain(paired.high),
                             "probability_helps": plain(paired.probability_better),
@@ -133,36 +133,53 @@ def ablated_plain(found: Sequence[Ablation], lists: ScoredLists) -> dict[str, An
     }
 
 
-def _row(one: Paired) -> tuple[str, ...]:
+def _row(one: Paired) -> tuple[str | None, ...]:
     return (
         spoken(one.metric),
-        f"{one.champion:.3f}",
-        f"{one.challenger:.3f}",
-        f"{one.difference:+.3f}",
-        f"{one.low:+.3f} to {one.high:+.3f}",
-        f"{one.probability_better:.0%}",
+        number(one.champion, 3),
+        number(one.challenger, 3),
+        _signed(one.difference),
+        _between(one),
+        _probably(one.probability_better),
     )
 
 
 def _verdict(one: Paired) -> str:
     metric = spoken(one.metric)
+    if isnan(one.difference):
+        return "No company of these lists converted: nothing can be said of either."
     if one.difference == 0 and one.low == one.high == 0:
         return f"A and B rank alike: their {metric} is the same."
     better, sure = "B", one.probability_better
     if sure < 1 - sure:
         better, sure = "A", 1 - sure
-    if sure < _SURE:
+    if one.low <= 0 <= one.high:
         return f"No difference in {metric} is shown: {better} is the better one at {sure:.0%} probability."
     return f"{better} is better in {metric} at {sure:.0%} probability."
 
 
 def _span(lists: ScoredLists) -> str:
     cutoffs = np.unique(lists.cutoff)
-    conversions = np.unique(lists.company[lists.label]).size
     return (
         f"{counted(cutoffs.size, 'list')} from {date_of(cutoffs[0])} to {date_of(cutoffs[-1])}, "
-        f"{counted(conversions, 'company that converted', 'companies that converted')}"
+        f"{counted(_converted(lists), 'company that converted', 'companies that converted')}"
     )
+
+
+def _converted(lists: ScoredLists) -> int:
+    return int(np.unique(lists.company[lists.label]).size)
+
+
+def _signed(value: float) -> str | None:
+    return None if isnan(value) else f"{value:+.3f}"
+
+
+def _between(one: Paired) -> str | None:
+    return None if isnan(one.low) else f"{one.low:+.3f} to {one.high:+.3f}"
+
+
+def _probably(share: float) -> str | None:
+    return None if isnan(share) else f"{share:.0%}"
 
 
 def _shown(value: Any) -> str:

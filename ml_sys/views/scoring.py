@@ -12,6 +12,7 @@ from ml_sys.wording import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ml_sys.evaluation.money import Worth
     from ml_sys.scoring.batch import ScoredList
     from ml_sys.scoring.ranking import CapacityPlan
 
@@ -23,6 +24,7 @@ def scored(
     kept: Path | None,
     remembered: Path | None,
     shown: int,
+    worth: Worth | None = None,
 ) -> None:
     """Show the top of a ranked list and what calling it is expected to bring."""
     table = result.table
@@ -45,6 +47,11 @@ def scored(
         console.table(title, columns, rows, left=0, texts=("reasons",))
     if plan is not None:
         capacity(plan)
+    if worth is not None:
+        console.line(
+            f"If they convert as promised and pay what customers pay on average: {worth.expected:,.0f} MRR, "
+            f"{worth.low:,.0f} to {worth.high:,.0f} (an estimate)"
+        )
     for text in result.notes:
         console.note(f"note: {text}")
     for text in result.warnings:
@@ -76,6 +83,7 @@ def scored_plain(
     kept: Path | None,
     remembered: Path | None,
     shown: int,
+    worth: Worth | None = None,
 ) -> dict[str, Any]:
     """Return a ranked list as plain data: the rows shown, or where all of them were written."""
     return {
@@ -85,6 +93,7 @@ def scored_plain(
         "remembered": None if remembered is None else str(remembered),
         "quarantine": None if kept is None else str(kept),
         "capacity": None if plan is None else plain(plan),
+        "worth": None if worth is None else plain(worth),
         "notes": list(result.notes),
         "warnings": list(result.warnings),
     }

@@ -76,6 +76,13 @@ def test_a_cutoff_whose_outcome_is_not_known_is_refused_by_name() -> None:
     assert str(np.datetime64(LATEST, "D")) in caught.value.hint
 
 
+def test_a_day_before_which_nothing_was_mature_is_refused_by_name() -> None:
+    day = w.MONDAY + 21
+    with pytest.raises(NotEnoughDataError, match=f"learn from by {np.datetime64(day, 'D')}") as caught:
+        planned(day, LATEST)
+    assert "--from" in caught.value.hint
+
+
 def test_an_empty_range_is_said_to_be_empty() -> None:
     with pytest.raises(NotEnoughDataError, match="no cutoff lies in the range"):
         planned(LATEST, LATEST - 1)

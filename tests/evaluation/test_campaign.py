@@ -134,7 +134,8 @@ def test_the_headline_says_what_is_reached_and_what_a_rule_reaches() -> None:
     chance, rule = (season.of(one, 1, 4).converters.value for one in (RANDOM, RULE))
     reached = season.of(MODEL, 1, 4).converters.value
     assert headline(season, 1, 4, RULE) == (
-        f"Calling the top 1 of each of the 10 weekly lists reaches {reached:.0f} of 9 converters "
+        "Calling the top 1 of each of 10 lists, leaving out whom it called in the last 4 weeks, "
+        f"reaches {reached:.0f} of 9 converters "
         f"({reached / 9:.0%}), one in {10 / reached:.0f} calls, {reached / chance:.0f} times as many as at "
         f"random; calling those with the most users in 30 days reaches {rule:.0f}."
     )

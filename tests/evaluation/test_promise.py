@@ -12,6 +12,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.evaluation.lists import MODEL, ScoredLists
 from ml_sys.evaluation.promise import (
     KEPT,
+    NOT_REFUTED,
     TOO_FEW,
     TOO_LITTLE,
     TOO_MUCH,
@@ -64,6 +65,7 @@ def test_tiers_and_bands_each_hold_every_row_of_lists_that_lie_apart(seed: int, 
     ("probability", "converting", "verdict"),
     [
         (0.1, 100, KEPT),
+        (0.02, 18, NOT_REFUTED),
         (0.1, 60, TOO_MUCH),
         (0.1, 150, TOO_LITTLE),
         (0.001, 1, TOO_FEW),

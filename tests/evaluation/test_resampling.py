@@ -51,9 +51,9 @@ def test_differences_are_counted_from_doing_nothing(found: Resampling) -> None:
 def test_the_verdict_follows_the_interval(found: Resampling) -> None:
     one = found.variants[2].against_none
     begins = "Resampling is not shown to help or to harm"
-    if one.probability_better >= 0.95:
+    if one.low > 0:
         begins = "Resampling earned its place"
-    elif one.probability_worse >= 0.95:
+    elif one.high < 0:
         begins = "Resampling did harm"
     assert found.verdict.startswith(begins)
     assert f"{one.difference:+.3f}" in found.verdict

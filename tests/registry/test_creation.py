@@ -142,7 +142,8 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     manifest = manifest_of(copied, "1.1.0")
     assert (manifest["parent"], manifest["seed"]) == ("1.0.0", 8)
     assert steps == [
-        "computing features", "fitting", "judging on the holdout", "looking for leaks", "registering",
+        "computing features", "fitting", "judging on the holdout", "looking for leaks",
+            "gathering the evidence", "registering",
     ]  # fmt: skip
     assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
     assert copied.read().versions["1.1.0"].status == "candidate"
@@ -199,7 +200,7 @@ def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_th
     assert known["parent"]["version"] == "1.0.0"
     assert known["parent"]["same_holdout"]
     assert len(known["backtest"]["cutoffs"]) == 5
-    assert known["headline"].startswith("Calling the top 50 of each of the 5 weekly lists")
+    assert known["headline"].startswith("Calling the top 50 of each of 5 lists, leaving out")
     page = (made.folder / "report.html").read_text()
     for said in (known["headline"], known["resampling"]["sentences"][0], known["promise"]["sentences"][1]):
         assert escape(said) in page
