@@ -143,7 +143,7 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     assert (manifest["parent"], manifest["seed"]) == ("1.0.0", 8)
     assert steps == [
         "computing features", "fitting", "judging on the holdout", "looking for leaks",
-            "gathering the evidence", "registering",
+        "gathering the evidence", "registering",
     ]  # fmt: skip
     assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
     assert copied.read().versions["1.1.0"].status == "candidate"
