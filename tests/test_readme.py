@@ -29,6 +29,8 @@ LEFT_OUT = "…"
 # Where the tour takes minutes, its test takes seconds.
 QUICK = """
 threads = 1
+[panel]
+step_days = 28
 [features]
 windows_days = [28]
 [split]

@@ -176,7 +176,7 @@ def holdout_replaced(source, settings):
     yield Source.of(replace(WORLD, closed=other, usage_values=values), settings)
 
 
-@pytest.mark.parametrize("step", [28, *(pytest.param(one, marks=pytest.mark.slow) for one in (14, 42))])
+@pytest.mark.parametrize("step", [28, *(pytest.param(one, marks=pytest.mark.slow) for one in (14, 35))])
 def test_nothing_that_happens_from_the_holdout_on_changes_the_search(tmp_path, step):
     settings = SETTINGS.model_copy(update={"panel": SETTINGS.panel.model_copy(update={"step_days": step})})
     with holdout_replaced(SOURCE, settings) as other:
@@ -225,7 +225,7 @@ def test_too_short_a_history_is_said_to_be():
 @given(arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 5)), elements=st.floats(0, 1)))
 def test_the_nested_estimate_lies_between_the_worst_value_and_the_best_mean(values):
     judged = gain(values)
-    assert values.min() <= judged.nested <= judged.best + 1e-12
+    assert values.min() - 1e-12 <= judged.nested <= judged.best + 1e-12
     assert judged.in_force <= judged.best
 
 

@@ -470,6 +470,7 @@ class Lesson:
             "seed": self.seed,
             "threads": 1,
             "features": {"off": ("windows", *off)},
+            "panel": {"step_days": 28},
             "split": {"kind": "stratified", "holdout_share": 0.4, "validation_folds": 2},
             "resample": {"sampling_strategy": "none"},
             "model": {"max_trees": 20, "early_stopping_rounds": 5, "params": {"learning_rate": 0.3}},

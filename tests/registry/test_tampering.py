@@ -345,8 +345,8 @@ def test_metrics_edited_by_hand_are_refused(plain):
 
 
 def test_a_file_that_a_version_does_not_have_is_named(plain):
-    with pytest.raises(UnverifiedError, match=r"report\.html: is missing"):
-        plain.open(VERSION).text("report.html")
+    with pytest.raises(UnverifiedError, match=r"notes\.txt: is missing"):
+        plain.open(VERSION).text("notes.txt")
 
 
 def greet(values):
