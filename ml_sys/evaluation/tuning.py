@@ -41,6 +41,7 @@ STUDIES = "studies"
 _GROUPS = ("usage", "label", "panel", "split", "features", "resample", "model", "calibration", "seed")
 _KEY_DIGITS = 16
 _LEAST_CUTOFFS = 2  # one to choose by and one to judge the choice
+_LEAST_CONVERTERS = 2  # that company folds need
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def study_key(snapshot: str, settings: Settings, space: Space, versions: Mapping
 def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneSettings) -> NDArray[np.int32]:
     """Return the past cutoffs that trials are judged on, ascending.
 
-    Each has a conversion and, whichever step between cutoffs the search chooses, something to learn from; its
+    Each has a conversion and, whichever step between cutoffs the search chooses, two to learn from; its
     outcome was known by the first cutoff of the holdout.
 
     Raises
@@ -157,8 +158,12 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
     usable = [
         int(c)
         for c in cutoffs
-        if ((closed >= c) & (closed.astype(np.int64) < int(c) + horizon)).any()
-        and all(timeline.training_cutoffs(int(c), step, 1).size for step in steps)
+        if _paying(closed, np.array([c]), horizon)
+        and all(
+            _paying(closed, timeline.training_cutoffs(int(c), step, settings.panel.max_cutoffs), horizon)
+            >= _LEAST_CONVERTERS
+            for step in steps
+        )
     ]
     if len(usable) < _LEAST_CUTOFFS:
         raise NotEnoughDataError(
@@ -292,6 +297,12 @@ def _summed_up(
         settings=found[ranked[0].number],
         interrupted=interrupted,
     )
+
+
+def _paying(closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int) -> int:
+    """Count the companies that paid within the horizon of any of the cutoffs."""
+    day, begin = closed.astype(np.int64)[:, None], cutoffs.astype(np.int64)
+    return int(((day >= begin) & (day < begin + horizon_days)).any(axis=1).sum())
 
 
 def _steps(space: Space) -> list[int]:
