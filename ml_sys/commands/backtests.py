@@ -41,12 +41,7 @@ def compare(
     from ml_sys.evaluation.backtest import compare_lists
     from ml_sys.views import comparison as views
 
-    flags = {
-        "backtest__every_days": every_days,
-        "backtest__retrain_days": retrain_days,
-        "backtest__jobs": jobs,
-    }
-    base = ctx.obj.load(**flags).settings
+    base = load_settings(ctx, every_days, retrain_days, jobs)
     sides = [_side(ctx.obj, name, base).model_copy(update={"backtest": base.backtest}) for name in (a, b)]
     if sides[0].label != sides[1].label or sides[0].usage != sides[1].usage:
         raise UsageError(
@@ -80,12 +75,7 @@ def ablate(
     from ml_sys.evaluation.backtest import compare_lists
     from ml_sys.views import comparison as views
 
-    flags = {
-        "backtest__every_days": every_days,
-        "backtest__retrain_days": retrain_days,
-        "backtest__jobs": jobs,
-    }
-    settings = ctx.obj.load(**flags).settings
+    settings = load_settings(ctx, every_days, retrain_days, jobs)
     sizes = groups_of(settings, groups or [])
     days = parse_day(first, "--from"), parse_day(last, "--to")
     whole, *reduced = _lists_of(
@@ -99,6 +89,19 @@ def ablate(
         console.plain_json(views.ablated_plain(found, whole))
     else:
         views.ablated(found, whole)
+
+
+def load_settings(
+    ctx: typer.Context, every_days: int | None, retrain_days: int | None, jobs: int | None, **flags: object
+) -> Settings:
+    """Read the settings under the flags that commands with past lists share, and some of their own."""
+    settings: Settings = ctx.obj.load(
+        backtest__every_days=every_days,
+        backtest__retrain_days=retrain_days,
+        backtest__jobs=jobs,
+        **flags,
+    ).settings
+    return settings
 
 
 def run_backtest(settings: Settings, first: str | None, last: str | None) -> Backtest:

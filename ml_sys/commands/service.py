@@ -44,7 +44,11 @@ def score(
     ] = None,
     cooldown_weeks: Annotated[
         int | None,
-        typer.Option(min=0, metavar="K", help="Put companies behind that were listed in the last K weeks."),
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Put companies behind that were listed in the last K weeks; remembers this list, too.",
+        ),
     ] = None,
     remember: Annotated[
         bool, typer.Option("--remember", help="Remember who is listed, for a later --cooldown-weeks.")

@@ -14,6 +14,7 @@ from ml_sys.commands.backtests import (
     LastOption,
     RetrainOption,
     SeedOption,
+    load_settings,
     run_backtest,
 )
 from ml_sys.commands.context import latest_snapshot, now, open_registry
@@ -111,13 +112,7 @@ def evaluate(
         "--retrain-days": retrain_days,
     }
     ranges |= {"--window": window, "--jobs": jobs, "--predictions": predictions, "--seed": seed}
-    settings = ctx.obj.load(
-        seed=seed,
-        backtest__every_days=every_days,
-        backtest__retrain_days=retrain_days,
-        backtest__window=window,
-        backtest__jobs=jobs,
-    ).settings
+    settings = load_settings(ctx, every_days, retrain_days, jobs, seed=seed, backtest__window=window)
     if backtest:
         if version is not None or truth is not None or report is not None:
             raise UsageError(

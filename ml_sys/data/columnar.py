@@ -63,7 +63,7 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     Raises
     ------
     UnreadableFileError
-        If the column's type has no text, such as a list.
+        If the column's type has no text, such as a list or a calendar interval, or its bytes are none.
     """
     kind = values.type
     if pa.types.is_dictionary(kind):
@@ -81,7 +81,11 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     try:
         texts = values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UnreadableFileError(where, f"column {column!r} of type {kind} has no text") from error
+        raise UnreadableFileError(
+            where,
+            f"column {column!r} of type {kind} has no text",
+            hint="store it as text, numbers or dates",
+        ) from error
     if is_id and pa.types.is_floating(kind):
         numbers = values.to_numpy(zero_copy_only=False)
         integral = (np.floor(numbers) == numbers) & (np.abs(numbers) < _EXACT_INTEGERS)

@@ -133,7 +133,7 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_
     height = 22 * len(points)
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190))
     base = alt.Chart(alt.InlineData(values=list(points)))
-    value = alt.X("y:Q", title=x, axis=alt.Axis(format=x_format, tickCount=4))
+    value = alt.X("y:Q", title=x, axis=alt.Axis(format=x_format, tickCount=4, labelOverlap=True))
     chart = alt.layer(
         base.mark_bar(color=_MODEL, height=12).encode(x=value, y=named),
         base.mark_rule(color=_INK).encode(x="low:Q", x2="high:Q", y=named),

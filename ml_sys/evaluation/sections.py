@@ -75,7 +75,8 @@ def overview(evidence: Evidence) -> Section:
             ),
         ),
         notes=(
-            f"Judged on {counted(held['rows'], 'prospect row')} of {len(held['cutoffs'])} past days with "
+            f"Judged on {counted(held['rows'], 'prospect row')} of "
+            f"{counted(len(held['cutoffs']), 'past day')} with "
             f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} "
             "intervals: drawn again and again for other companies of the same market, they would hold the "
             "true figure that often. " + _how_sure(held["positives"]),

@@ -175,9 +175,9 @@ def _list(
                 f"{category}: {have} a value that no training row had "
                 f"({counted(len(levels), 'value')}: {shown})"
             )
-    parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospects", warnings, notes)]
+    parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospect", warnings, notes)]
     if usage is not None:
-        parts.append(_rejects(usage.quarantine, USAGE, "usage rows", warnings, notes))
+        parts.append(_rejects(usage.quarantine, USAGE, "usage row", warnings, notes))
     rows = scorer.rows(features)
     probability = scorer.probabilities(rows)
     order: NDArray[np.integer] = best_first(probability)
@@ -234,7 +234,7 @@ def _rejects(
     for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
         if found:
             reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())
-            told.append(f"{sum(found.values()):,} {what} not taken: {reasons}")
+            told.append(f"{counted(sum(found.values()), what)} not taken: {reasons}")
     return quarantine.to_table()
 
 

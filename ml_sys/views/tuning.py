@@ -38,6 +38,7 @@ def tuned(result: Tuned, written: Path | None = None) -> None:
         "The best trials",
         ("trial", "mean average precision", "gain", "over the cutoffs", "changes"),
         rows,
+        texts=("changes",),
         caption=f"{counted(len(result.cutoffs), 'cutoff')} from {first} to {last}, all before the holdout; "
         f"{counted(len(result.trials), 'trial')} judged on all of them, {result.pruned} given up on the way",
     )

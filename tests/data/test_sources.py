@@ -244,10 +244,28 @@ def test_a_float_stays_as_it_is_where_it_is_no_id() -> None:
     assert as_text("t", "c", pa.array([1.5, 2.0]), is_id=False).to_pylist()[0] == "1.5"
 
 
-@pytest.mark.parametrize("values", [pa.array([[1], [2]]), pa.array([{"a": 1}]), pa.array([b"\xff\xfe"])])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([[1], [2]]),
+        pa.array([{"a": 1}]),
+        pa.array([b"\xff\xfe"]),
+        pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
+    ],
+)
 def test_a_column_that_has_no_text_is_refused(values: pa.Array) -> None:
-    with pytest.raises(UnreadableFileError, match="column 'c'"):
+    with pytest.raises(UnreadableFileError, match="column 'c'") as caught:
         as_text("t", "c", values, is_id=False)
+    assert "values" in caught.value.hint or "store it as text" in caught.value.hint
+
+
+def test_a_calendar_interval_of_a_database_is_refused_by_the_name_of_its_column(tmp_path: Path) -> None:
+    database = tmp_path / "crm.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE customers AS SELECT 'a' AS id, INTERVAL 3 MONTH AS mrr")
+    table = SqlSource(database).open("customers", "customers", {"id": "id", "mrr": "mrr"})
+    with pytest.raises(UnreadableFileError, match="column 'mrr' of type month_day_nano_interval has no text"):
+        rows_of(table)
 
 
 def clean_rows(n: int, *, quote: bool = False) -> list[str]:
