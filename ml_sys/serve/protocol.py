@@ -49,8 +49,9 @@ DRAINING = threading.Event()
 _RETRY_AFTER = ((b"retry-after", b"1"),)
 _REFUSED_AFTER_SECONDS = 0.3
 _SEPARATORS = 4  # ": " and the line's end
-# What had arrived before the end is read within this time.
-_LAST_READ_SECONDS = 0.05
+# An idle connection outlives the listening socket by this much: a busy caller's next request, on its way or
+# held up by busy cores, is still answered, and the answer ends the connection.
+_LAST_READ_SECONDS = 0.5
 _MALFORMED = (400, "The request is not valid HTTP.")
 _LATE = (408, "The request took too long to arrive.")
 _HEAD_TOO_LARGE = (431, "The request's line and headers are too large.")
@@ -148,7 +149,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End with the answer in hand; an idle connection ends once it has read what had arrived by now."""
+        """End with the answer in hand; an idle connection a little later, for what is on its way."""
         self._ending = True
         if self._awaits_answer():
             super().shutdown()

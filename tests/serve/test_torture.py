@@ -46,9 +46,7 @@ def test_malformed_requests_are_each_refused_as_they_have_to_be(versions):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_answered_until_the_end_is_in_the_log_and_nothing_else(versions, workers):
     figures, failures = serving.term(versions, seconds=1, workers=workers)
-    # On cores that other tests keep busy, connections may wait in the kernel that no worker has taken by the
-    # time the socket closes; run by itself the trial has none.
-    assert all(failure.endswith("without an answer: reset") for failure in failures)
+    assert not failures
     assert figures["answered"] == figures["in the log"]
     assert figures["after the signal"]
 
