@@ -52,6 +52,8 @@ _SEPARATORS = 4  # ": " and the line's end
 # An idle connection outlives the listening socket by this much: a busy caller's next request, on its way or
 # held up by busy cores, is still answered, and the answer ends the connection.
 _LAST_READ_SECONDS = 0.5
+# Workers stop to listen within this time of each other, on busy cores too.
+_WORKERS_APART_SECONDS = 0.5
 _MALFORMED = (400, "The request is not valid HTTP.")
 _LATE = (408, "The request took too long to arrive.")
 _HEAD_TOO_LARGE = (431, "The request's line and headers are too large.")
@@ -149,7 +151,16 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End with the answer in hand; an idle connection a little later, for what is on its way."""
+        """End once no worker takes connections any more: with the answer in hand or, where idle, a bit later.
+
+        A caller whose connection ends opens another one. While another worker still listens, that one would
+        wait in the kernel and be reset when that worker closes its sockets, an instant later.
+        """
+        self.loop.call_later(_WORKERS_APART_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if self.transport.is_closing():
+            return
         self._ending = True
         if self._awaits_answer():
             super().shutdown()
