@@ -114,9 +114,9 @@ def share(value: float) -> str:
 
 
 def _count(value: float, one: str, many: str) -> str:
-    """Return a number with its noun, which is a single one only where "1" is written."""
+    """Return a number with its noun, which is a single one only where "1" or "-1" is written."""
     written = number(value)
-    return f"{written} {one if written == '1' else many}"
+    return f"{written} {one if written.removeprefix('-') == '1' else many}"
 
 
 def _counting(statement: str, noun: tuple[str, str], rest: str, zero: str) -> Phrase:

@@ -113,7 +113,7 @@ def test_any_number_makes_a_short_phrase_whose_nouns_agree(feature, value):
     assert not DISAGREES.search(text), text
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, 2.0, 0.5, 1.04, 21.0, 1001.0])
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 2.0, 0.5, 1.04, 21.0, 1001.0, -21.0])
 def test_nouns_agree_with_small_numbers(value):
     for text in (phrase_of(feature).say(value) for feature in NUMBERS):
         # A part of a whole is no number of tools.
