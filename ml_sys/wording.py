@@ -1,6 +1,14 @@
-"""Words that depend on a number."""
+"""Words and dates that depend on a number."""
 
 from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing import SupportsInt
+
+_EPOCH: Final = date(1970, 1, 1)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -20,3 +28,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 row', '0 rows', '2,000 companies')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def date_of(day: SupportsInt) -> str:
+    """Return a day, counted from 1970-01-01, as YYYY-MM-DD.
+
+    Examples
+    --------
+    >>> date_of(18_262)
+    '2020-01-01'
+    """
+    return (_EPOCH + timedelta(days=int(day))).isoformat()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.money import GAIN_DEPTHS
 from ml_sys.evaluation.page import Passage, Table
-from ml_sys.evaluation.words import day, number, percent
-from ml_sys.wording import counted
+from ml_sys.evaluation.words import number, percent
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.money import Money
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def promise_passage(found: Promises, horizon_days: int, confidence: float) -> Passage:
     """Say whether probabilities were kept."""
     total = found.total
-    days = ", ".join(day(cutoff) for cutoff in found.cutoffs)
+    days = ", ".join(date_of(cutoff) for cutoff in found.cutoffs)
     return Passage(
         (
             f"A probability is a promise: of a hundred companies at 5%, five should convert. In all, "

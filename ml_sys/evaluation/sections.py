@@ -13,14 +13,13 @@ from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
 from ml_sys.evaluation.words import (
     NONE,
     chance_of,
-    day,
     number,
     percent,
     percent_spread,
     spread,
     summary,
 )
-from ml_sys.wording import counted
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,13 +214,13 @@ def over_time(evidence: Evidence) -> Section:
         ("recall_at_50", "Converters in the top 50", "time-recall"),
     ):
         points = [
-            {"ranker": name, "x": day(one.cutoff), "y": one.metrics[ALL][name][metric]}
+            {"ranker": name, "x": date_of(one.cutoff), "y": one.metrics[ALL][name][metric]}
             for one in back.cutoffs
             for name in names
             if one.metrics[ALL][name][metric] == one.metrics[ALL][name][metric]
         ]
         rows = tuple(
-            (day(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
+            (date_of(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
             for one in back.cutoffs
         )
         text = "Each list was made by a model that knew only what was known that day; single lists vary much."

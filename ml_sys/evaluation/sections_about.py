@@ -9,8 +9,8 @@ from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.page import Figure, Section, Story, Table
 from ml_sys.evaluation.segments import LEAST_POSITIVES
-from ml_sys.evaluation.words import NONE, day, number, percent, spread, text
-from ml_sys.wording import counted
+from ml_sys.evaluation.words import NONE, number, percent, spread, text
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.bootstrap import Estimate
@@ -359,7 +359,7 @@ def _story(one: Example) -> Story:
     unseen = "" if one.seen else " It had no usage by then."
     return Story(
         one.company,
-        f"Place {one.rank:,} of {one.listed:,} on {day(one.cutoff)}, with a probability of "
+        f"Place {one.rank:,} of {one.listed:,} on {date_of(one.cutoff)}, with a probability of "
         f"{percent(one.probability, 2)}.{unseen}",
         one.reasons,
     )

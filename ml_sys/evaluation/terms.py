@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ml_sys.errors import NotEnoughDataError
+from ml_sys.wording import date_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Timeline
@@ -88,11 +88,15 @@ def plan_terms(
     cutoffs = range(first, last + 1, every)
     late = [cutoff for cutoff in cutoffs if not timeline.is_mature(cutoff)]
     if late or not cutoffs:
-        found = f"cutoff {_date(late[0])} is not mature" if late else "no cutoff lies in the range asked for"
-        raise NotEnoughDataError(found, hint=f"the latest mature cutoff is {_date(timeline.latest_mature())}")
+        found = (
+            f"cutoff {date_of(late[0])} is not mature" if late else "no cutoff lies in the range asked for"
+        )
+        raise NotEnoughDataError(
+            found, hint=f"the latest mature cutoff is {date_of(timeline.latest_mature())}"
+        )
     if not _mature_before(timeline, cutoffs[0], settings):
         raise NotEnoughDataError(
-            f"there is nothing to learn from by {_date(cutoffs[0])}: no training cutoff was mature then",
+            f"there is nothing to learn from by {date_of(cutoffs[0])}: no training cutoff was mature then",
             hint="name a later first day: --from DATE",
         )
     terms: list[list[int]] = []
@@ -105,7 +109,3 @@ def plan_terms(
 
 def _mature_before(timeline: Timeline, day: int, settings: Settings) -> int:
     return timeline.training_cutoffs(day, settings.panel.step_days, _LEAST_TRAINING_CUTOFFS).size
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))

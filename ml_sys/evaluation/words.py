@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from math import floor, isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.evidence import Evidence
 
 NONE = "–"
-_EPOCH = date(1970, 1, 1)
 _CALLED = 50
 _HALF_PERCENT = 0.005
 # Below this, tenths are too coarse.
@@ -58,11 +56,6 @@ def percent_spread(one: Estimate | None, digits: int = 1) -> str:
         if one.low == one.high
         else f"{value} ({percent(one.low, digits)} to {percent(one.high, digits)})"
     )
-
-
-def day(number_of_days: int) -> str:
-    """Return a day, counted from 1970-01-01, as YYYY-MM-DD."""
-    return (_EPOCH + timedelta(days=int(number_of_days))).isoformat()
 
 
 def text(value: Any) -> str:

@@ -44,6 +44,7 @@ from ml_sys.registry.past import play_past
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.scoring.opening import prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
+from ml_sys.wording import date_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -205,7 +206,7 @@ def train_version(
         "snapshot": snapshot.id,
         "seed": settings.seed,
         "horizon_days": settings.label.horizon_days,
-        "fit": {**asdict(fit.report), "cutoffs": [_date(c) for c in fit.report.cutoffs]},
+        "fit": {**asdict(fit.report), "cutoffs": [date_of(c) for c in fit.report.cutoffs]},
         "holdout": held,
         "feature_schema": schema,
         "compiled": scorer is not None,
@@ -242,7 +243,7 @@ def train_version(
             created_at=now.isoformat(timespec="seconds"),
             changes=why,
             snapshot=snapshot.id,
-            data_through=_date(fit.source.timeline.usage_end),
+            data_through=date_of(fit.source.timeline.usage_end),
             metrics=_headline(fit.evaluation),
             message=message,
         )
@@ -281,7 +282,7 @@ def environment() -> dict[str, Any]:
 
 def _holdout_facts(holdout: Panel) -> dict[str, Any]:
     return {
-        "cutoffs": [_date(c) for c in np.unique(holdout.cutoff)],
+        "cutoffs": [date_of(c) for c in np.unique(holdout.cutoff)],
         "rows": len(holdout),
         "positives": int(holdout.label.sum()),
         "companies": int(np.unique(holdout.company).size),
@@ -323,7 +324,3 @@ def _git(*arguments: str) -> str:
     command = ["git", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
     return done.stdout.strip()
-
-
-def _date(day: int | np.integer[Any]) -> str:
-    return str(np.datetime64(int(day), "D"))

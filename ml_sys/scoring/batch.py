@@ -17,7 +17,7 @@ from ml_sys.scoring.cooldown import cooled_order, cooling_down
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import reasons
 from ml_sys.scoring.remembered import days_of
-from ml_sys.wording import counted
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,19 +135,21 @@ def score_companies(
         notes.append(f"{belong} to companies that are not in the list")
     complete = log.day <= cutoff
     with_usage = np.unique(log.company[complete]).size
-    notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {_date(cutoff)}")
+    notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
     ends = int(log.day.max(initial=np.iinfo(np.int32).min))
     if not complete.any():
-        warnings.append(f"no usage is complete by {_date(cutoff)}: the ranking rests on firmographics alone")
+        warnings.append(
+            f"no usage is complete by {date_of(cutoff)}: the ranking rests on firmographics alone"
+        )
     elif cutoff - ends > stale_days:
         warnings.append(
-            f"usage ends on {_date(ends)}, {cutoff - ends} days before {_date(cutoff)}: "
+            f"usage ends on {date_of(ends)}, {cutoff - ends} days before {date_of(cutoff)}: "
             "every company looks idle since; ingest newer usage or move --as-of"
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
     if is_customer.any():
         were = counted(int(is_customer.sum()), "company was a customer", "companies were customers")
-        notes.append(f"{were} before {_date(cutoff)}, and left out")
+        notes.append(f"{were} before {date_of(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
     features = {name: column[keep] for name, column in features.items()}
@@ -185,7 +187,7 @@ def _list(
     if asked.listed is not None:
         listed_on = days_of(ids, asked.listed)
         order = cooled_order(order, listed_on, cutoff, asked.cooldown_weeks)
-    table = ranked_list(ids, probability, order, scorer, version=version, cutoff=_date(cutoff))
+    table = ranked_list(ids, probability, order, scorer, version=version, cutoff=date_of(cutoff))
     if listed_on is not None:
         cooling = cooling_down(listed_on, cutoff, asked.cooldown_weeks)
         days = listed_on.astype("datetime64[D]").astype(str)
@@ -236,7 +238,3 @@ def _rejects(
             reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())
             told.append(f"{counted(sum(found.values()), what)} not taken: {reasons}")
     return quarantine.to_table()
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))

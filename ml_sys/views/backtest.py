@@ -10,8 +10,8 @@ from ml_sys.evaluation.campaign import headline
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.terms import PLAIN
 from ml_sys.features.rules import MOST_USERS
-from ml_sys.views.cells import bar, date_of, interval, number, percent, plain
-from ml_sys.wording import counted
+from ml_sys.views.cells import bar, interval, number, percent, plain
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, timedelta
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ml_sys.evaluation.bootstrap import Estimate
 
-_EPOCH = date(1970, 1, 1)
 _BAR_WIDTH = 12
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _SPOKEN = {
@@ -48,11 +46,6 @@ def bar(value: float, most: float) -> str:
     """
     eighths = round(8 * _BAR_WIDTH * value / most) if most > 0 and value > 0 else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
-
-
-def date_of(day: int) -> str:
-    """Return a day, counted from 1970-01-01, as YYYY-MM-DD."""
-    return (_EPOCH + timedelta(days=int(day))).isoformat()
 
 
 def spoken(metric: str) -> str:

@@ -11,8 +11,8 @@ from ml_sys import console
 from ml_sys.configuration import effective
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.term_store import FITTING
-from ml_sys.views.cells import date_of, number, plain, spoken
-from ml_sys.wording import counted
+from ml_sys.views.cells import number, plain, spoken
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

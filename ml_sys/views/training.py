@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.evaluation.holdout import to_plain
-from ml_sys.views.cells import date_of
 from ml_sys.views.evaluation import evaluation
-from ml_sys.wording import counted
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.settings_file import literal
-from ml_sys.views.cells import date_of, number
-from ml_sys.wording import counted
+from ml_sys.views.cells import number
+from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

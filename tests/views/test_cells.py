@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.evaluation.bootstrap import Estimate
-from ml_sys.views.cells import date_of, interval, number, percent, plain, spoken
+from ml_sys.views.cells import interval, number, percent, plain, spoken
+from ml_sys.wording import date_of
 
 
 @dataclass(frozen=True)
