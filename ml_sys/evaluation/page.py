@@ -100,3 +100,8 @@ class Section:
     stories: tuple[Story, ...] = ()
     notes: tuple[str, ...] = ()
     folded: tuple[Table, ...] = ()
+
+
+def missing(anchor: str, title: str, why: str) -> Section:
+    """Return a section that says why there is nothing in it."""
+    return Section(anchor, title, (f"Not in this report: {why}.",))

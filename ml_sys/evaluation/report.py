@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml_sys.evaluation import sections, sections_about
+from ml_sys.evaluation import sections, sections_about, sections_past
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.evidence import Evidence
@@ -46,7 +46,7 @@ def render(evidence: Evidence) -> str:
 def _sections(evidence: Evidence) -> tuple[Section, ...]:
     return (
         sections.overview(evidence),
-        sections.campaign(evidence),
+        sections_past.campaign(evidence),
         sections.ranking(evidence),
         sections_about.probabilities(evidence),
         sections.passage(
@@ -55,7 +55,7 @@ def _sections(evidence: Evidence) -> tuple[Section, ...]:
         sections.passage(
             "money", "What is it worth?", evidence.money, "no past lists were made again for it"
         ),
-        sections.over_time(evidence),
+        sections_past.over_time(evidence),
         sections_about.who(evidence),
         sections_about.why(evidence),
         *sections_about.stories(evidence),

@@ -8,9 +8,9 @@ from ml_sys.evaluation import charts
 from ml_sys.evaluation.curves import GRID, Curve
 from ml_sys.evaluation.holdout import ALL, SEEN
 from ml_sys.evaluation.lists import MODEL, RANDOM
-from ml_sys.evaluation.listwise import LIST_METRICS
-from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile
+from ml_sys.evaluation.page import Figure, Passage, Section, Table, Tile, missing
 from ml_sys.evaluation.words import (
+    METRICS_SHOWN,
     NONE,
     chance_of,
     number,
@@ -19,21 +19,13 @@ from ml_sys.evaluation.words import (
     spread,
     summary,
 )
-from ml_sys.wording import counted, date_of
+from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.evaluation.evidence import Evidence
 
-_SHOWN = (
-    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
-    ("precision_at_10", "precision at 10", 3), ("recall_at_10", "recall at 10", 3),
-    ("precision_at_50", "precision at 50", 3), ("recall_at_50", "recall at 50", 3),
-    ("recall_top_decile", "recall in the top tenth", 3), ("lift_top_decile", "lift in the top tenth", 1),
-    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
-    ("log_loss", "log loss", 4),
-)  # fmt: skip
 # Rows of a table behind a curve: every tenth, and the steep beginning.
 _TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -85,83 +77,6 @@ def overview(evidence: Evidence) -> Section:
     )
 
 
-def campaign(evidence: Evidence) -> Section:
-    """Show what a season of lists reaches."""
-    title, season = "A season of calls", evidence.campaign
-    if season is None:
-        return _missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
-    rows = tuple(
-        (
-            f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
-            + (f"{one.cooldown_weeks} weeks of rest" if one.cooldown_weeks else "no rest"),
-            f"{one.converters.value:.0f}"
-            + (f" ({one.converters.low:.0f} to {one.converters.high:.0f})" if one.ranker != RANDOM else ""),
-            percent(one.share, 0),
-            number(one.calls_per_converter, 0),
-            percent(one.precision),
-        )
-        for one in season.campaigns
-    )
-    first = season.campaigns[0] if season.campaigns else None
-    kinds = tuple(dict.fromkeys(one.ranker for one in season.campaigns))
-    points = [
-        {
-            "ranker": one.ranker,
-            "x": f"{one.capacity}{' + rest' if one.cooldown_weeks else ''}",
-            "y": one.converters.value,
-        }
-        for one in season.campaigns
-    ]
-    table = Table(
-        "Distinct converters reached",
-        ("who is called", "converters reached", "of all", "calls for each", "calls that convert"),
-        rows,
-    )
-    name, text = (
-        "Distinct converters reached by calls a list",
-        "Higher is better. With rest, a company that was called makes room for others for some weeks.",
-    )
-    svg = charts.columns(
-        points,
-        kinds,
-        x="calls a list",
-        y="converters reached",
-        y_format="d",
-        key="season",
-        title=name,
-        text=text,
-    )
-    of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
-    return Section(
-        "campaign",
-        title,
-        (
-            *([evidence.headline] if evidence.headline else []),
-            "Sales works down a list every week, and the same companies stand on it again and again. What "
-            f"counts is how many different converters are called in time. Played over {of}, each list made "
-            "by a model that knew only what was known that day.",
-        ),
-        figures=(Figure(name, text, svg, table),),
-        tables=(
-            Table(
-                "Converters that the model reaches more than others",
-                ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
-                tuple(
-                    (
-                        one.ranker,
-                        f"{one.capacity:,}",
-                        f"{one.cooldown_weeks}",
-                        f"{one.difference.value:+.0f}",
-                        f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
-                        percent(one.probability_more, 0),
-                    )
-                    for one in season.leads
-                ),
-            ),
-        ),
-    )
-
-
 def ranking(evidence: Evidence) -> Section:
     """Show how well the order is."""
     found, population = evidence.ranking, counted(evidence.holdout["positives"], "conversion")
@@ -202,73 +117,11 @@ def ranking(evidence: Evidence) -> Section:
     )  # fmt: skip
 
 
-def over_time(evidence: Evidence) -> Section:
-    """Show metrics by cutoff."""
-    title, back = "Does it hold over time?", evidence.backtest
-    if back is None:
-        return _missing("time", title, "no past lists were made again for it (report.backtest is off)")
-    names = tuple(back.cutoffs[0].metrics[ALL])
-    figures = []
-    for metric, spoken, key in (
-        ("average_precision", "Average precision", "time-ap"),
-        ("recall_at_50", "Converters in the top 50", "time-recall"),
-    ):
-        points = [
-            {"ranker": name, "x": date_of(one.cutoff), "y": one.metrics[ALL][name][metric]}
-            for one in back.cutoffs
-            for name in names
-            if one.metrics[ALL][name][metric] == one.metrics[ALL][name][metric]
-        ]
-        rows = tuple(
-            (date_of(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
-            for one in back.cutoffs
-        )
-        text = "Each list was made by a model that knew only what was known that day; single lists vary much."
-        svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
-        figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
-    mean = tuple(
-        (spoken, *(_mean_and_spread(evidence, name, metric, digits) for name in names))
-        for metric, spoken, digits in _SHOWN
-        if metric in back.mean[ALL][MODEL]
-    )
-    sure = tuple(
-        (
-            spoken,
-            *(
-                spread(back.intervals[ALL][name][metric])
-                if name in back.intervals[ALL]
-                else number(back.mean[ALL][name][metric])
-                for name in names
-            ),
-        )
-        for metric, spoken, _ in _SHOWN
-        if metric in LIST_METRICS
-    )
-    return Section(
-        "time",
-        title,
-        (f"The model was fitted again and judged on {counted(len(back.cutoffs), 'past list')}.",),
-        figures=tuple(figures),
-        tables=(
-            Table(
-                "Mean over the lists with its interval, companies drawn again with all their rows",
-                ("metric", *names),
-                sure,
-            ),
-        ),
-        folded=(Table("Mean over the lists ± standard deviation", ("metric", *names), mean),),
-    )
-
-
 def passage(anchor: str, title: str, part: Passage | None, why: str) -> Section:
     """Show what another module has written, or say why it has not."""
     if part is None:
-        return _missing(anchor, title, why)
+        return missing(anchor, title, why)
     return Section(anchor, title, part.sentences, tables=part.tables[:1], folded=part.tables[1:])
-
-
-def _missing(anchor: str, title: str, why: str) -> Section:
-    return Section(anchor, title, (f"Not in this report: {why}.",))
 
 
 def _how_sure(positives: int) -> str:
@@ -288,7 +141,7 @@ def _metrics(evidence: Evidence, population: str) -> Table:
             spoken,
             *(spread(metrics.get(metric), digits) for metrics in rankers.values()),
         )
-        for metric, spoken, digits in _SHOWN
+        for metric, spoken, digits in METRICS_SHOWN
     )
     return Table(f"Every metric, {population}", ("metric", *rankers), rows)
 
@@ -394,11 +247,3 @@ def _depths(evidence: Evidence) -> tuple[Figure, ...]:
             )
             figures.append(Figure(title, text, svg, Table(title, ("calls a list", *found), rows)))
     return tuple(figures)
-
-
-def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) -> str:
-    back = evidence.backtest
-    if back is None or metric not in back.mean[ALL][ranker]:
-        return NONE
-    mean, deviation = back.mean[ALL][ranker][metric], back.spread[ALL][ranker][metric]
-    return f"{number(mean, digits)} ± {number(deviation, digits)}"
