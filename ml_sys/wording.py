@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from math import isnan
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -39,3 +40,19 @@ def date_of(day: SupportsInt) -> str:
     '2020-01-01'
     """
     return (_EPOCH + timedelta(days=int(day))).isoformat()
+
+
+def likely(probability: float) -> str:
+    """Return an estimated probability in whole percent, which never claims to be certain.
+
+    Examples
+    --------
+    >>> likely(0.004), likely(0.5), likely(1.0), likely(float("nan"))
+    ('under 1%', '50%', 'over 99%', '–')
+    """
+    if isnan(probability):
+        return "–"
+    least, most = 0.01, 0.99
+    if not least <= probability <= most:
+        return "under 1%" if probability < least else "over 99%"
+    return f"{probability:.0%}"

@@ -39,6 +39,8 @@ _PERCENT = ".0%"
 _INNER_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 # Of axes on which each step about triples.
 _LOG_TICKS = (*(round(a * 10.0**b, 6) for b in range(-5, 0) for a in (1, 3)), 1.0)
+# Lists of a backtest that an axis can name one by one.
+_FEW_DATES = 6
 # How far the axes go beyond the outermost point.
 _MARGIN = 1.25
 
@@ -79,7 +81,13 @@ def over_time(
     points: Sequence[Point], rankers: Sequence[str], *, y: str, key: str, title: str, text: str
 ) -> str:
     """Draw a metric by cutoff, a line a ranker."""
-    axis = alt.X("x:T", title="cutoff", axis=alt.Axis(format="%b %Y", labelOverlap=True, tickCount=5))
+    if len({one["x"] for one in points}) <= _FEW_DATES:  # each is named, and no month twice
+        axis = alt.X("x:O", title="cutoff", axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    else:
+        months = alt.TimeIntervalStep(interval="month", step=1)
+        axis = alt.X(
+            "x:T", title="cutoff", axis=alt.Axis(format="%b %Y", labelOverlap=True, tickCount=months)
+        )
     return _svg(_lines_of(points, [], rankers, axis, y, _PERCENT), key, title, text)
 
 
@@ -90,6 +98,11 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
         max(max(one["predicted"], one["high"]) for one in points),
     ]
     ends = [ends[0] / _MARGIN, min(ends[1] * _MARGIN, 1.0)]
+    # As far as the tick before and the one after, so that an axis has at least two.
+    ends = [
+        max((tick for tick in _LOG_TICKS if tick <= ends[0]), default=ends[0]),
+        min(tick for tick in _LOG_TICKS if tick >= ends[1]),
+    ]
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = [tick for tick in _LOG_TICKS if ends[0] <= tick <= ends[1]]
     axis = alt.Axis(values=ticks, labelExpr="format(datum.value * 100, '~g') + '%'")

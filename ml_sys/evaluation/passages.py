@@ -8,7 +8,7 @@ from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.money import GAIN_DEPTHS
 from ml_sys.evaluation.page import Passage, Table
 from ml_sys.evaluation.words import number, percent
-from ml_sys.wording import counted, date_of
+from ml_sys.wording import counted, date_of, likely
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.money import Money
@@ -135,7 +135,7 @@ def _variant(one: Variant) -> tuple[str, ...]:
         one.name,
         number(paired.challenger, 3),
         "–" if same else f"{paired.difference:+.3f} ({paired.low:+.3f} to {paired.high:+.3f})",
-        "–" if same else percent(paired.probability_better, 0),
+        "–" if same else likely(paired.probability_better),
         number(one.roc_auc, 3),
         number(one.calibration_error, 5),
         percent(one.mean_probability, 2),

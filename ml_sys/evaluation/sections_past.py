@@ -10,7 +10,7 @@ from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.listwise import LIST_METRICS
 from ml_sys.evaluation.page import Figure, Section, Table, missing
 from ml_sys.evaluation.words import METRICS_SHOWN, NONE, number, percent, spread
-from ml_sys.wording import counted, date_of
+from ml_sys.wording import counted, date_of, likely
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.evidence import Evidence
@@ -84,7 +84,7 @@ def campaign(evidence: Evidence) -> Section:
                         f"{one.cooldown_weeks}",
                         f"{one.difference.value:+.0f}",
                         f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
-                        percent(one.probability_more, 0),
+                        likely(one.probability_more),
                     )
                     for one in season.leads
                 ),

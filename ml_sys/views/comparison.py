@@ -12,7 +12,7 @@ from ml_sys.configuration import effective
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.term_store import FITTING
 from ml_sys.views.cells import number, plain, spoken
-from ml_sys.wording import counted, date_of
+from ml_sys.wording import counted, date_of, likely
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,11 @@ Populations = dict[str, dict["ListMetric", "Paired"]]
 def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:
     """Return the settings that reach a fit and differ, each with its value in A and in B."""
     one, other = effective(a), effective(b)
-    keys = [key for key in dict.fromkeys([*one, *other]) if key.partition(".")[0] in FITTING]
+    keys = [
+        key
+        for key in dict.fromkeys([*one, *other])
+        if key.partition(".")[0] in FITTING or key == "backtest.window"
+    ]
     return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
@@ -154,8 +158,10 @@ def _verdict(one: Paired) -> str:
     if sure < 1 - sure:
         better, sure = "A", 1 - sure
     if one.low <= 0 <= one.high:
-        return f"No difference in {metric} is shown: {better} is the better one at {sure:.0%} probability."
-    return f"{better} is better in {metric} at {sure:.0%} probability."
+        return (
+            f"No difference in {metric} is shown: {better} is the better one at {likely(sure)} probability."
+        )
+    return f"{better} is better in {metric} at {likely(sure)} probability."
 
 
 def _span(lists: ScoredLists) -> str:
@@ -179,7 +185,7 @@ def _between(one: Paired) -> str | None:
 
 
 def _probably(share: float) -> str | None:
-    return None if isnan(share) else f"{share:.0%}"
+    return None if isnan(share) else likely(share)
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,37 @@
+"""What charts write on their axes."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+
+from ml_sys.evaluation import charts
+
+NAMED = {"key": "k", "title": "A title", "text": "A text."}
+MONDAY = date(2020, 1, 6)
+
+
+def written(svg: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+
+
+@pytest.mark.parametrize("lists", [1, 2, 3, 6, 7, 9, 17, 37])
+def test_no_date_stands_twice_on_an_axis_over_time(lists):
+    days = [(MONDAY + timedelta(days=7 * number)).isoformat() for number in range(lists)]
+    points = [{"ranker": "model", "x": day, "y": 0.1 + 0.01 * at} for at, day in enumerate(days)]
+    labels = [text for text in written(charts.over_time(points, ("model",), y="AP", **NAMED)) if "20" in text]
+    dates = [text for text in labels if not text.endswith("%")]
+    assert dates
+    assert len(set(dates)) == len(dates)
+
+
+@pytest.mark.parametrize("about", [0.00002, 0.0015, 0.012, 0.05, 0.2, 0.9])
+def test_an_axis_of_probabilities_has_two_ticks_however_close_the_points_are(about):
+    points = [
+        {"predicted": one, "observed": one, "low": one * 0.9, "high": min(one * 1.1, 1.0)}
+        for one in (about, about * 1.05)
+    ]
+    labels = [text for text in written(charts.calibration(points, **NAMED)) if text.endswith("%")]
+    assert len(labels) >= 4  # two of each axis
