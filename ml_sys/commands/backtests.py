@@ -42,7 +42,7 @@ def compare(
     from ml_sys.views import comparison as views
 
     base = load_settings(ctx, every_days, retrain_days, jobs)
-    sides = [_side(ctx.obj, name, base).model_copy(update={"backtest": base.backtest}) for name in (a, b)]
+    sides = [at_dates_of(base, _side(ctx.obj, name, base)) for name in (a, b)]
     if sides[0].label != sides[1].label or sides[0].usage != sides[1].usage:
         raise UsageError(
             f"{a} and {b} do not predict the same: [label] or [usage] differ",
@@ -149,6 +149,12 @@ def _lists_of(
             found, _ = make_lists(snapshot, terms, settings, store=store, plain=False, on_progress=told)
             made.append(joined_lists(snapshot, found))
     return made
+
+
+def at_dates_of(base: Settings, side: Settings) -> Settings:
+    """Make the same lists with both sides; what each learns from is its own."""
+    backtest = base.backtest.model_copy(update={"window": side.backtest.window})
+    return side.model_copy(update={"backtest": backtest})
 
 
 def _side(options: GlobalOptions, name: str, base: Settings) -> Settings:

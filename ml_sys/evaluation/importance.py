@@ -48,7 +48,8 @@ class Importance:
     gain : float or None
         Share of the trees' gain; None for another estimator.
     shap : float or None
-        Mean absolute SHAP value on the calibrated log-odds; None for another estimator.
+        Mean absolute SHAP value on the calibrated log-odds, those of a group's columns added up; None for
+        another estimator.
     """
 
     name: str

@@ -127,9 +127,9 @@ def why(evidence: Evidence) -> Section:
     found = evidence.reliance
     compiled = bool(found.features) and found.features[0].gain is not None
     figures = []
-    for title, ones, key in (
-        ("What each group of features adds", found.groups, "groups"),
-        ("Single features", found.features[:_SHOWN_FEATURES], "features"),
+    for title, ones, told_of, key in (
+        ("What each group of features adds", found.groups, found.groups, "groups"),
+        ("Single features", found.features[:_SHOWN_FEATURES], found.features, "features"),
     ):
         told = "Average precision lost when values are shuffled between the companies of a day."
         points = [
@@ -142,11 +142,15 @@ def why(evidence: Evidence) -> Section:
                 f"{number(one.drop, 4)} ± {number(one.spread, 4)}",
                 percent(one.gain),
                 number(one.shap, 4),
-                one.group,
+                *([one.group] if key == "features" else []),
             )
-            for one in (found.groups if key == "groups" else found.features)
+            for one in told_of
         )
-        table = Table(title, ("feature", "lost when shuffled", "share of gain", "mean |SHAP|", "group"), rows)
+        head = {
+            "groups": ("group", "lost when shuffled", "share of gain", "mean |SHAP|, added up"),
+            "features": ("feature", "lost when shuffled", "share of gain", "mean |SHAP|", "group"),
+        }[key]
+        table = Table(title, head, rows)
         svg = charts.bars(points, x="average precision lost", key=key, title=title, text=told)
         figures.append(Figure(title, told, svg, table))
     notes = [
