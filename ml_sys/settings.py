@@ -110,8 +110,8 @@ class PanelSettings(Frozen):
     kind: Literal["rolling", "snapshot"] = Field(
         "rolling", description="'rolling': every company at every cutoff; 'snapshot': one row per company."
     )
-    step_days: PositiveInt = Field(14, description="Days between training cutoffs.")
-    max_cutoffs: PositiveInt = Field(52, description="At most this many training cutoffs, the latest ones.")
+    step_days: PositiveInt = Field(7, description="Days between training cutoffs.")
+    max_cutoffs: PositiveInt = Field(104, description="At most this many training cutoffs, the latest ones.")
 
 
 class SplitSettings(Frozen):

@@ -72,7 +72,7 @@ _XGBOOST: tuple[Range, ...] = (
 )
 _RATIOS = Range(RATIO, 0.004, 0.2, log=True, when=RESAMPLED)
 _WINDOWS = ("7, 14, 28", "7, 28, 91", "7, 14, 28, 56, 91", "7, 14, 28, 56, 91, 182")
-_STEPS = (14, 28)
+_STEPS = (7, 14, 28)
 
 
 def space_around(settings: Settings) -> Space:

@@ -191,7 +191,7 @@ def test_every_outcome_looked_at_was_known_before_the_holdout_of_any_step(step):
     space = space_around(settings)
     cutoffs = inner_cutoffs(SOURCE, settings, space, settings.tune)
     steps = next(knob.options for knob in space if isinstance(knob, Choice) and knob.key == STEP)
-    assert set(steps) == {14, 28, step}
+    assert set(steps) == {7, 14, 28, step}
     for one in steps:
         asked = settings.model_copy(update={"panel": settings.panel.model_copy(update={"step_days": one})})
         _, holdout = split(SOURCE, spec_from(asked), asked)
