@@ -152,7 +152,7 @@ class ResampleSettings(Frozen):
     """How SMOTENC rebalances the training rows."""
 
     sampling_strategy: Ratio | Literal["auto", "none"] = Field(
-        0.005,
+        "none",
         description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off.",
     )
     k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
@@ -160,7 +160,7 @@ class ResampleSettings(Frozen):
 
 XGBOOST = "xgboost:XGBClassifier"
 XGBOOST_PARAMS: dict[str, Any] = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.02,
     "max_depth": 4,
     "min_child_weight": 10.0,
     "subsample": 0.8,

@@ -51,6 +51,7 @@ RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}
 QUICK = {
     "panel": {"step_days": 28, "max_cutoffs": 26},
+    "resample": {"sampling_strategy": 0.005},
     "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
     "bootstrap": {"resamples": 50},
     "report": {"backtest": False, "resampling": False},

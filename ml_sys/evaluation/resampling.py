@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Folds at most: three variants are fitted once for each.
 _MOST_FOLDS = 3
+# The ratio that is tried where the settings ask for none.
+_LIGHT = 0.005
 NONE, CLASS_WEIGHT, SMOTE = "none", "class weight", "SMOTENC"
 _WEIGHTS = ("scale_pos_weight", "class_weight")
 
@@ -144,8 +146,8 @@ def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Setti
     if weight:
         found[CLASS_WEIGHT] = variant({**bare, **weight}, off)
     if settings.resample.sampling_strategy == "none":
-        default = ResampleSettings()
-        return {**found, f"{SMOTE} {default.sampling_strategy}": variant(bare, default)}
+        light = ResampleSettings(sampling_strategy=_LIGHT, k_neighbors=settings.resample.k_neighbors)
+        return {**found, f"{SMOTE} {_LIGHT}": variant(bare, light)}
     return {**found, SMOTE: variant(bare, settings.resample)}
 
 

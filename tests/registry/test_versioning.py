@@ -41,7 +41,7 @@ def test_the_first_version_is_1_0_0():
             "2.5.0",
             "minor: calibration.method sigmoid → isotonic",
         ),
-        (changed(panel__step_days=7), SAME, "2.5.0", "minor: panel.step_days 14 → 7"),
+        (changed(panel__step_days=14), SAME, "2.5.0", "minor: panel.step_days 7 → 14"),
         (changed(split__kind="stratified"), SAME, "2.5.0", "minor: split.kind time → stratified"),
         (changed(seed=8), SAME, "2.4.8", "patch: seed 7 → 8"),
         (BEFORE, SAME, "2.4.8", "patch: same data and settings, trained again"),
