@@ -18,7 +18,7 @@ setup: $(STAMP) ## Make .venv and install everything into it, pinned and checked
 demo: export MLSYS_ARTIFACTS_DIR := demo/artifacts
 demo: setup ## Show the whole job on generated data: from three tables to a ranked list
 	rm -rf demo
-	$(BIN)/mlsys sample demo/data
+	$(BIN)/mlsys sample demo/data --companies 4000 --weeks 80
 	$(BIN)/mlsys ingest --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
 	  --usage demo/data/usage_actions.csv
 	$(BIN)/mlsys train --quick
