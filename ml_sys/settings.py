@@ -125,7 +125,7 @@ class SplitSettings(Frozen):
     holdout_step_days: PositiveInt = Field(28, description="For 'time': days between the cutoffs held out.")
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
-        5, description="Company folds of the training part; each is scored by a model that has not seen it."
+        3, description="Company folds of the training part; each is scored by a model that has not seen it."
     )
 
 
@@ -191,7 +191,7 @@ class ModelSettings(Frozen):
     )
     max_trees: PositiveInt = Field(600, description="Upper bound on trees; early stopping decides below it.")
     early_stopping_rounds: PositiveInt = Field(
-        50, description="Rounds without improvement before trees stop."
+        125, description="Rounds without improvement before trees stop."
     )
 
     @model_validator(mode="before")
