@@ -84,11 +84,13 @@ def main(arguments: list[str]) -> None:
                 }
             )
             found.setdefault(name, []).append(_made(snapshot, settings, plain=name == DEFAULT))
-    console = Console(width=130)
+    console = Console(width=160)
     for population, _ in populations(found[asked.variants[0]][0][0]):
         table = Table(title=f"{population}: means over {asked.lists} lists and seeds {SEEDS} (sd over seeds)")
         for column in ("", *_COLUMNS, "predicted/observed", "seconds a model"):
-            table.add_column(column, justify="left" if not column else "right")
+            table.add_column(
+                column.replace("_", " "), justify="right" if column else "left", no_wrap=not column
+            )
         for row in _rows(found, population):
             table.add_row(*row)
         console.print(table)
