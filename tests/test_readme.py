@@ -35,9 +35,12 @@ step_days = 28
 windows_days = [28]
 [split]
 validation_folds = 2
+[resample]
+sampling_strategy = 0.005
 [model]
 max_trees = 15
 early_stopping_rounds = 10
+params = { learning_rate = 0.05 }
 [report]
 backtest = false
 resampling = false
