@@ -105,7 +105,12 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
     ]
     scale = alt.Scale(type="log", domain=ends, nice=False)
     ticks = [tick for tick in _LOG_TICKS if ends[0] <= tick <= ends[1]]
-    axis = alt.Axis(values=ticks, labelExpr="format(datum.value * 100, '~g') + '%'")
+    axis = alt.Axis(
+        values=ticks,
+        labelExpr="format(datum.value * 100, '~g') + '%'",
+        labelFlush=False,  # a label that is pushed inwards runs into the next
+        labelOverlap=True,
+    )
     base = alt.Chart(alt.InlineData(values=list(points)))
     diagonal = alt.Chart(alt.InlineData(values=[{"at": end} for end in ends])).mark_line(
         color=_CHANCE, strokeDash=_CHANCE_DASH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import date, timedelta
 
@@ -35,3 +36,17 @@ def test_an_axis_of_probabilities_has_two_ticks_however_close_the_points_are(abo
     ]
     labels = [text for text in written(charts.calibration(points, **NAMED)) if text.endswith("%")]
     assert len(labels) >= 4  # two of each axis
+
+
+def test_labels_of_an_axis_of_probabilities_do_not_run_into_each_other():
+    points = [{"predicted": p, "observed": p, "low": p * 0.6, "high": p * 1.6} for p in (0.00011, 0.002, 0.3)]
+    svg = charts.calibration(points, **NAMED)
+    # Labels of the x axis stand at one height below it, each in the middle of its place.
+    labels = re.findall(
+        r'<text text-anchor="(\w+)" transform="translate\(([\d.]+),16\)"[^>]*>([^<]+)</text>', svg
+    )
+    assert len(labels) >= 4
+    assert {anchor for anchor, _, _ in labels} == {"middle"}
+    places = [(float(x), 6.5 * len(text) / 2) for _, x, text in labels]
+    for (left, half), (right, other) in itertools.pairwise(places):
+        assert left + half < right - other
