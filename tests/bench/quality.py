@@ -30,18 +30,19 @@ from ml_sys.settings import Settings
 
 SEEDS, LISTS, EVERY_DAYS = (1, 2, 3), 8, 14
 DEFAULT = "default"
-# Half the time of the default; ways to treat the imbalance are compared with it.
+# Half the time of the default; ways to treat the imbalance, and steps of the panel, are compared with it.
 _FAST = {"early_stopping_rounds": 50, "params": {"learning_rate": 0.05}}
 VARIANTS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     "fast, no resampling": {"model": _FAST},
     **{
         f"fast, SMOTENC {ratio}": {"model": _FAST, "resample": {"sampling_strategy": ratio}}
-        for ratio in (0.02, 0.05, 0.1, "auto")
+        for ratio in (0.005, 0.02, 0.05, 0.1, "auto")
     },
     "fast, scale_pos_weight 20": {
         "model": {**_FAST, "params": {"learning_rate": 0.05, "scale_pos_weight": 20.0}}
     },
+    **{f"fast, every {days} days": {"model": _FAST, "panel": {"step_days": days}} for days in (14, 28)},
     "LogisticRegression": {
         "model": {
             "estimator": "sklearn.linear_model:LogisticRegression",
@@ -76,12 +77,7 @@ def main(arguments: list[str]) -> None:
     for name in asked.variants:
         for seed in SEEDS:
             settings = Settings.model_validate(
-                {
-                    "artifacts_dir": asked.artifacts,
-                    "seed": seed,
-                    "backtest": backtest,
-                    **VARIANTS[name],
-                }
+                {"artifacts_dir": asked.artifacts, "seed": seed, "backtest": backtest, **VARIANTS[name]}
             )
             found.setdefault(name, []).append(_made(snapshot, settings, plain=name == DEFAULT))
     console = Console(width=160)
