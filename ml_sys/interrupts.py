@@ -1,8 +1,9 @@
 """Ctrl-C, also where native code swallows it.
 
-Python raises ``KeyboardInterrupt`` in whatever bytecode comes next. When that is a function which a C
-library called back, such as the one that hands XGBoost its data, ctypes prints the exception and drops it: it
-goes on, or fails with an error that says nothing of the keyboard. What was asked for is therefore remembered.
+Python raises ``KeyboardInterrupt`` in whatever bytecode comes next. When that is a function which a C library
+called back, such as the one that hands XGBoost its data, ctypes prints the exception and drops it: the library
+fails with an error that says nothing of the keyboard, or goes on, perhaps without the data. What was asked for
+is therefore remembered; who called the library asks again after it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ def remember() -> None:
 def asked() -> bool:
     """Return whether Ctrl-C was pressed since :func:`remember`."""
     return _asked
+
+
+def raise_if_asked() -> None:
+    """Raise the ``KeyboardInterrupt`` that a library may have dropped."""
+    if _asked:
+        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

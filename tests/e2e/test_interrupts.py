@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+PROJECT = Path(__file__).parents[2]
 
 # The signal comes while XGBoost calls back for its data: there ctypes drops a KeyboardInterrupt.
 WHERE = {
@@ -31,6 +34,19 @@ except KeyboardInterrupt:
     raise RuntimeError("no data")
 """,
 }
+# A Ctrl-C that was dropped without a trace, and a fit after it.
+DROPPED = """
+import ctypes
+from tests.model import world as w
+
+def pressed():
+    signal.raise_signal(signal.SIGINT)
+
+ctypes.CFUNCTYPE(None)(pressed)()
+print("dropped")
+w.fitted_at(w.small_world(), w.CUTOFF, w.settings())
+print("went on")
+"""
 COMMAND = """
 import signal, sys
 from ml_sys import cli
@@ -46,7 +62,13 @@ cli.main()
 
 def run(text: str, command: str = COMMAND) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", command], input=text, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", command],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=PROJECT,
     )
 
 
@@ -56,6 +78,12 @@ def test_ctrl_c_is_no_error(where):
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert "--debug" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_fit_is_used_during_which_ctrl_c_was_dropped():
+    done = run(DROPPED)
+    assert done.returncode == 128 + signal.SIGINT, done.stderr
+    assert done.stdout == "dropped\n"
 
 
 def test_an_error_without_ctrl_c_stays_one():

@@ -94,7 +94,10 @@ def stopped(place: Path, how: signal.Signals, trials: int) -> subprocess.Complet
         time.sleep(0.05)
     time.sleep(0.3)
     os.kill(process.pid, how)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return subprocess.CompletedProcess((), process.returncode, out, err)
 
 
