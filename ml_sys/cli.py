@@ -118,7 +118,7 @@ def main() -> None:
     """Run the command line; an error is two lines on stderr, and a traceback only with ``--debug``."""
     # Threads of OpenMP that wait burn a core each by default; on a busy machine fits took four times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    interrupts.remember()
+    interrupts.install()
     debug = "--debug" in sys.argv or os.environ.get("MLSYS_DEBUG", "") not in {"", "0"}
     try:
         app()
@@ -133,8 +133,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.FAILED)
     except Exception as problem:
-        if interrupts.asked():  # what failed is what native code made of it
-            sys.exit(interrupts.EXIT_CODE)
         if debug:
             raise
         from ml_sys import console

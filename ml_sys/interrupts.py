@@ -1,52 +1,50 @@
-"""Ctrl-C, also where native code swallows it.
+"""Ctrl-C, which must not strike inside a function that XGBoost calls back for its data.
 
-Python raises ``KeyboardInterrupt`` in whatever bytecode comes next. When that is a function which a C library
-called back, such as the one that hands XGBoost its data, ctypes prints the exception and drops it: the library
-fails with an error that says nothing of the keyboard, or goes on, perhaps without the data. What was asked for
-is therefore remembered; who called the library asks again after it.
+Python raises ``KeyboardInterrupt`` in whatever bytecode comes next. In such a function ctypes prints the
+exception, drops it, and hands the library a value that nobody chose: it fails, asks for data without end, or
+ends the process over damaged memory. There Ctrl-C waits until the function is done, which takes milliseconds.
 """
 
 from __future__ import annotations
 
 import signal
-import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from types import FrameType
 
-EXIT_CODE: Final = 128 + signal.SIGINT
-_asked = False
+# What ctypes calls, by module; all of a matrix's data come through them.
+_CALLED_BACK: Final = {("xgboost.core", "_next_wrapper"), ("xgboost.core", "_reset_wrapper")}
+_AGAIN_SECONDS: Final = 0.02
+_again: threading.Timer | None = None
 
 
-def remember() -> None:
-    """From now on, remember that Ctrl-C was pressed; it is raised as before. Only for the main thread.
+def install() -> None:
+    """Answer Ctrl-C where it is safe, from now on; only for the main thread.
 
     A process that was started to ignore it, as by ``nohup``, goes on ignoring it.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-        sys.unraisablehook = _dropped
-
-
-def asked() -> bool:
-    """Return whether Ctrl-C was pressed since :func:`remember`."""
-    return _asked
-
-
-def raise_if_asked() -> None:
-    """Raise the ``KeyboardInterrupt`` that a library may have dropped."""
-    if _asked:
-        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    global _asked
-    _asked = True
-    signal.default_int_handler(number, frame)
+    global _again
+    if _again is not None:  # however often it was pressed meanwhile, it is answered once
+        _again.cancel()
+        _again = None
+    if not _is_called_back(frame):
+        signal.default_int_handler(number, frame)
+    main = threading.main_thread().ident
+    _again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (main, number))
+    _again.daemon = True
+    _again.start()
 
 
-def _dropped(what: sys.UnraisableHookArgs) -> None:
-    """Print what could not be raised, but for the interruption that is answered later."""
-    if not issubclass(what.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(what)
+def _is_called_back(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in _CALLED_BACK:
+            return True
+        frame = frame.f_back
+    return False

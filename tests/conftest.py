@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that hold slow tests, so that no worker is left alone with one in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def hear_ctrl_c() -> None:
+    """In a child before it starts: undo what a shell does to its jobs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys import interrupts
 from ml_sys.configuration import entries
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.evaluation import study as studies
@@ -231,9 +230,8 @@ def search(
             if len(done) >= settings.tune.trials or (done and not may_begin()):
                 break
             _one_trial(study, source, settings, space, cutoffs)
-    except (KeyboardInterrupt, Exception) as stop:
-        pressed = isinstance(stop, KeyboardInterrupt) or interrupts.asked()
-        if not pressed or not studies.finished(study):
+    except KeyboardInterrupt:
+        if not studies.finished(study):
             raise
         interrupted = True
     return _summed_up(study, settings, cutoffs, folder, interrupted=interrupted)

@@ -15,7 +15,6 @@ import numpy as np
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from ml_sys import interrupts
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, fit_calibrator
 from ml_sys.model.folds import company_folds
@@ -145,7 +144,6 @@ def fit_model(
         if trees is not None:
             pipeline.set_params(model__n_estimators=trees)
         pipeline.fit(panel.features, label)
-        interrupts.raise_if_asked()
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)
@@ -207,7 +205,6 @@ def validation_scores(
             _fit_until_it_stops(one, inside, held, settings.model.early_stopping_rounds)
         else:
             one.fit(inside.features, inside.label.astype(np.int64))
-        interrupts.raise_if_asked()
         fitted.append((held, outside, one))
     trees = (
         round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None

@@ -20,6 +20,7 @@ from ml_sys.data.sources import open_source
 from ml_sys.evaluation.study import JOURNAL, opened
 from ml_sys.evaluation.tuning import STUDIES
 from ml_sys.settings import SchemaSettings
+from tests.conftest import hear_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +86,7 @@ def stopped(place: Path, how: signal.Signals, trials: int) -> subprocess.Complet
     process = subprocess.Popen(
         command("--json", "tune", "--trials", 500),
         cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
