@@ -154,14 +154,62 @@ def interval(
     reach = _reach(converters, confidence)
     if metric in _BIASED:
         drawn = np.maximum(drawn - 2 * (drawn.mean() - value), 0)
-    tail = 100 * NormalDist().cdf(-reach)
-    low, high = (float(bound) for bound in np.percentile(drawn, (tail, 100 - tail)))
+    low, high = _percentiles(drawn, reach)
     if metric in _SKEWED and drawn.min() > 0 and drawn.max() < 1 and 0 < value < 1:
         odds = np.log(drawn / (1 - drawn))
         centre = 2 * np.log(value / (1 - value)) - odds.mean()
         bounds = 1 / (1 + np.exp(-centre + reach * odds.std() * np.array([1, -1])))
         low, high = min(low, float(bounds[0])), max(high, float(bounds[1]))
     return low, high
+
+
+def lead_interval(
+    metric: str, value: float, drawn: Values, converters: int, confidence: float
+) -> tuple[float, float]:
+    """Return the interval of how far a metric of one ranker lies above that of another on the same rows.
+
+    Parameters
+    ----------
+    metric : str
+        By its name.
+    value : float
+        The difference on the rows themselves.
+    drawn : ndarray of shape (n_resamples,), float64
+        The difference on resamples; those that are not defined are left out.
+    converters : int
+        Companies that convert.
+    confidence : float
+        In (0, 1).
+
+    Notes
+    -----
+    As :func:`interval`: percentiles further out, and for a ROC-AUC as far as normal bounds where they reach
+    further. Held against 400 worlds each with 27 and with 52 converters on average, of 17 weekly lists
+    (``python -m tests.bench.list_coverage``), intervals of 95 % held the true lead in 95 to 96 % of them for
+    average precision and precision at 10, and in 95.2 and 91.2 % for ROC-AUC, plain percentiles in 89.8 %. Of
+    lists pooled, as a holdout is, it was 95.5 and 93.8 % for average precision and 96.5 and 94.5 % for
+    ROC-AUC.
+
+    References
+    ----------
+    As of :func:`interval`.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    if not drawn.size:
+        return float("nan"), float("nan")
+    reach = _reach(converters, confidence)
+    low, high = _percentiles(drawn, reach)
+    if metric in _SKEWED:
+        centre, half = 2 * value - drawn.mean(), reach * drawn.std()
+        low, high = min(low, float(centre - half)), max(high, float(centre + half))
+    return low, high
+
+
+def _percentiles(drawn: Values, reach: float) -> tuple[float, float]:
+    """Return the percentiles that lie so many standard deviations out where ``drawn`` is normal."""
+    tail = 100 * NormalDist().cdf(-reach)
+    low, high = np.percentile(drawn, (tail, 100 - tail))
+    return float(low), float(high)
 
 
 def _reach(converters: int | None, confidence: float) -> float:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval
+from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval, lead_interval
 from ml_sys.evaluation.metrics import Outcomes, Ranked, Values, Weights, mean_of_defined
-from ml_sys.evaluation.paired import ListMetric, Paired, Segments, interval_of, share_of
+from ml_sys.evaluation.paired import ListMetric, Paired, Segments, converters_of, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +39,7 @@ def list_estimates(
     seed : int
     """
     value, drawn = _resampled(list(rankings.values()), resamples, seed)
-    any_of = next(iter(rankings.values()))
-    converters = int(np.unique(any_of.company[any_of.label]).size)
+    converters = converters_of(next(iter(rankings.values())))
     return {
         name: {
             metric: Estimate(
@@ -78,7 +77,7 @@ def paired_lists(
             one,
             other,
             one - other,
-            *interval_of(difference, confidence),
+            *lead_interval(metric, one - other, difference, converters_of(challenger), confidence),
             share_of(difference > 0) + level,
             share_of(difference < 0) + level,
         )

@@ -31,6 +31,8 @@ class Closeness:
         Holdout rows whose true probability is known, and conversions among them.
     model, truth : dict of str to float
         Ranking metrics of the model and of the true probabilities.
+    model_expected, truth_expected : dict of str to float
+        The same over all outcomes that the true probabilities allow: few conversions are much luck.
     correlation : float
         Spearman's rank correlation between the two probabilities.
     """
@@ -39,12 +41,19 @@ class Closeness:
     positives: int
     model: dict[str, float]
     truth: dict[str, float]
+    model_expected: dict[str, float]
+    truth_expected: dict[str, float]
     correlation: float
 
     @property
     def share(self) -> float:
         """Average precision of the model over that of the truth."""
         return self.model["average_precision"] / self.truth["average_precision"]
+
+    @property
+    def expected_share(self) -> float:
+        """The same over all outcomes that the true probabilities allow."""
+        return self.model_expected["average_precision"] / self.truth_expected["average_precision"]
 
 
 def compare_with_truth(
@@ -79,20 +88,38 @@ def compare_with_truth(
             hint="name the sample the model was trained on",
         )
 
-    def judged(score: NDArray[np.float64]) -> dict[str, float]:
-        outcomes = Outcomes(score, panel.label, panel.cutoff, panel.company).take(found)
-        metrics = ranking_metrics(outcomes, np.ones((1, outcomes.score.size)))
-        return {name: float(values[0]) for name, values in metrics.items()}
-
-    exact = truth.to_numpy(dtype=np.float64)
-    ranks = pd.DataFrame({"model": probability[found], "truth": exact[found]}).rank()
+    known_rows = panel.take(found)
+    ours, exact = probability[found], truth.to_numpy(dtype=np.float64)[found]
+    ranks = pd.DataFrame({"model": ours, "truth": exact}).rank()
     return Closeness(
-        rows=int(found.sum()),
-        positives=int(panel.label[found].sum()),
-        model=judged(probability),
-        truth=judged(exact),
+        rows=len(known_rows),
+        positives=int(known_rows.label.sum()),
+        model=_judged(ours, known_rows),
+        truth=_judged(exact, known_rows),
+        model_expected=_expected(ours, known_rows, exact),
+        truth_expected=_expected(exact, known_rows, exact),
         correlation=float(np.corrcoef(ranks["model"], ranks["truth"])[0, 1]),
     )
+
+
+def _judged(score: NDArray[np.float64], panel: Panel) -> dict[str, float]:
+    outcomes = Outcomes(score, panel.label, panel.cutoff, panel.company)
+    return _weighted(outcomes, np.ones(score.size))
+
+
+def _expected(score: NDArray[np.float64], panel: Panel, chance: NDArray[np.float64]) -> dict[str, float]:
+    """Count each row as both outcomes, by their chances."""
+    outcomes = Outcomes(
+        np.tile(score, 2),
+        np.repeat([True, False], score.size),
+        np.tile(panel.cutoff, 2),
+        np.tile(panel.company, 2),
+    )
+    return _weighted(outcomes, np.concatenate([chance, 1 - chance]))
+
+
+def _weighted(outcomes: Outcomes, weight: NDArray[np.float64]) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in ranking_metrics(outcomes, weight[None]).items()}
 
 
 def _read(path: Path) -> pd.DataFrame:

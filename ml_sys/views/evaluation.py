@@ -87,15 +87,22 @@ def reevaluated(result: Reevaluation, confidence: float, report: Path | None = N
 def closeness(found: Closeness) -> None:
     """Show how close a model comes to the best reachable ranking."""
     rows = [
-        (spoken(name), number(found.model[name], digits), number(found.truth[name], digits))
+        (
+            spoken(name),
+            *(
+                number(side[name], digits)
+                for side in (found.model, found.truth, found.model_expected, found.truth_expected)
+            ),
+        )
         for name, digits in _RANKING
     ]
     console.table(
-        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision",
-        ("metric", "model", "truth"),
+        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision, "
+        f"{found.expected_share:.0%} with luck averaged out",
+        ("metric", "model", "truth", "model, averaged", "truth, averaged"),
         rows,
         caption=f"{counted(found.rows, 'holdout row')}, {counted(found.positives, 'conversion')}; "
-        "the truth knows each company's hazard, not its outcome; "
+        "the truth knows each company's hazard, not its outcome; averaged: over the outcomes that it allows; "
         f"rank correlation with it {found.correlation:.2f}",
     )
 

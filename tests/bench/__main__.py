@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving", "coverage")
+BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving", "coverage", "list_coverage")
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ from ml_sys.evaluation.bootstrap import Estimate, estimate
 from ml_sys.evaluation.metrics import Outcomes, Weights, probability_metrics, ranking_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 WEEKS = (24, 28, 32)  # lists, four weeks apart as those of a holdout
@@ -37,6 +39,13 @@ METRICS = (
     "log_loss", "mean_probability", "conversion_rate", "calibration_error",
 )  # fmt: skip
 
+Found = dict[str, Estimate]
+
+
+def log_odds(chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log(p / (1 - p))."""
+    return np.log(chance) - np.log1p(-chance)
+
 
 def population(noise: float, shift: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the true chances and the ranker's probabilities, shape (POPULATION, 3)."""
@@ -46,7 +55,7 @@ def population(noise: float, shift: float) -> tuple[NDArray[np.float64], NDArray
         firms = draw_firms(rng, AT_ONCE)
         hazard = weekly_hazard(free_usage(rng, draw_portals(rng, firms, WEEKS[-1]), WEEKS[-1]), firms)
         chances.append(np.stack([true_probability(hazard, week) for week in WEEKS], axis=1))
-    odds = np.log(np.concatenate(chances)) - np.log1p(-np.concatenate(chances)) + shift
+    odds = log_odds(np.concatenate(chances)) + shift
     chance = 1 / (1 + np.exp(-odds))
     ranked = (
         SLOPE * odds + noise * rng.standard_normal((POPULATION, 1)) + DRIFT * rng.standard_normal(odds.shape)
@@ -81,7 +90,8 @@ def truth(
         np.zeros(2 * score.size, dtype=np.int32),
     )
     weights = np.concatenate([paid, still.T.ravel() - paid])[None]
-    return {name: float(value[0]) for name, value in judged(rows, threshold, weights).items()}
+    judgement = judged(rows, threshold, weights)
+    return {name: float(judgement[name][0]) for name in METRICS}
 
 
 def world(
@@ -111,7 +121,7 @@ def main(arguments: list[str]) -> None:
     threshold = float(np.quantile(probability, 1 - CAPACITY / asked.companies))
     true = truth(chance, probability, threshold, asked.companies)
     rng = np.random.default_rng(asked.seed)
-    found: list[dict[str, Estimate]] = []
+    found: list[Found] = []
     positives = []
     began = time.perf_counter()
     for number in range(asked.worlds):
@@ -135,12 +145,12 @@ def main(arguments: list[str]) -> None:
     Console(width=110).print(table(title, true, found))
 
 
-def table(title: str, true: dict[str, float], found: list[dict[str, Estimate]]) -> Table:
-    """Set out coverage, and on which side intervals miss."""
+def table(title: str, true: Mapping[str, float], found: Sequence[Found]) -> Table:
+    """Set out coverage of the metrics in ``true``, and on which side intervals miss."""
     shown = Table(title=title)
     for column in ("metric", "truth", "mean of worlds", "held %", "too high %", "too low %", "mean width"):
         shown.add_column(column, justify="left" if column == "metric" else "right")
-    for name in METRICS:
+    for name in true:
         value, low, high = (
             np.array([getattr(one[name], side) for one in found]) for side in ("value", "low", "high")
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,29 @@ def test_the_truth_beside_itself_is_reached_in_full(tmp_path: Path, holdout: Hol
     assert found.share == 1
     assert found.correlation == pytest.approx(1)
     assert found.model == found.truth
+    assert found.expected_share == 1
+    assert found.model_expected == found.truth_expected
+
+
+def test_metrics_with_luck_averaged_out_are_means_over_drawn_outcomes(
+    tmp_path: Path, holdout: Holdout
+) -> None:
+    panel, ids, probability = holdout
+    chance = np.clip(20 * np.random.default_rng(3).permutation(probability), 0, 0.9)
+    _write_truth(tmp_path / "truth.csv", panel, ids, chance)
+    found = compare_with_truth(tmp_path / "truth.csv", *holdout)
+    rng = np.random.default_rng(5)
+    drawn = [
+        compare_with_truth(
+            tmp_path / "truth.csv", replace(panel, label=rng.random(len(panel)) < chance), ids, probability
+        )
+        for _ in range(40)
+    ]
+    for name in ("average_precision", "roc_auc", "precision_at_50"):
+        for luck, averaged in (("model", "model_expected"), ("truth", "truth_expected")):
+            values = [getattr(one, luck)[name] for one in drawn]
+            margin = 4 * np.std(values) / np.sqrt(len(values)) + 0.002
+            assert np.mean(values) == pytest.approx(getattr(found, averaged)[name], abs=margin)
 
 
 def test_a_truth_that_knows_the_outcome_is_ranked_perfectly(tmp_path: Path, holdout: Holdout) -> None:

@@ -32,7 +32,7 @@ def test_judging_again_says_what_differs_from_the_stored_metrics(capsys, differi
     [(1, 1, "1 holdout row, 1 conversion;"), (1500, 0, "1,500 holdout rows, 0 conversions;")],
 )
 def test_closeness_says_on_how_many_rows_it_rests(capsys, rows, positives, said):
-    evaluation.closeness(Closeness(rows, positives, RANKING, RANKING, correlation=1.0))
+    evaluation.closeness(Closeness(rows, positives, RANKING, RANKING, RANKING, RANKING, correlation=1.0))
     shown = capsys.readouterr().out
     assert "100% of the best reachable average precision" in shown
     assert said in shown
