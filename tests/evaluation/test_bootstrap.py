@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_sys.evaluation.bootstrap import cluster_weights, estimate, interval
+from ml_sys.evaluation.bootstrap import cluster_weights, estimate, interval, lead_interval
 
 COMPANY = np.repeat(np.arange(40, dtype=np.int32) * 3, np.arange(40) % 4 + 1)
 VALUES = np.random.default_rng(0).normal(5, 2, COMPANY.size)
@@ -142,3 +142,25 @@ def test_a_calibration_error_is_relieved_twice_of_what_resampling_adds_and_never
     low, high = interval("calibration_error", 0.003, drawn, None, 0.95)
     assert (low, high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)) - 0.002, abs=1e-4)
     assert interval("calibration_error", 0.0001, drawn, None, 0.95)[0] == 0
+
+
+LEADS = np.random.default_rng(4).gumbel(0.02, 0.01, 4000)
+
+
+def test_the_interval_of_a_lead_is_wider_with_few_converters_and_that_of_percentiles_with_many() -> None:
+    plain = np.percentile(LEADS, (2.5, 97.5))
+    np.testing.assert_allclose(lead_interval("any", 0.02, LEADS, 100_000, 0.95), plain, rtol=1e-2)
+    widths = [
+        np.diff(lead_interval("any", 0.02, LEADS, converters, 0.95)) for converters in (10_000, 60, 20, 5)
+    ]
+    assert np.all(np.diff(np.ravel(widths)) > 0)
+
+
+def test_the_interval_of_a_lead_in_roc_auc_reaches_to_where_its_long_tail_does_not() -> None:
+    plain, found = (lead_interval(name, 0.02, LEADS, 20, 0.95) for name in ("any", "roc_auc"))
+    assert found[0] < plain[0]
+    assert found[1] == plain[1]
+
+
+def test_a_lead_that_no_resample_defines_has_no_interval() -> None:
+    assert np.isnan(lead_interval("any", 0.02, np.array([np.nan]), 20, 0.95)).all()
