@@ -81,14 +81,16 @@ def over_time(
     points: Sequence[Point], rankers: Sequence[str], *, y: str, key: str, title: str, text: str
 ) -> str:
     """Draw a metric by cutoff, a line a ranker."""
-    if len({one["x"] for one in points}) <= _FEW_DATES:  # each is named, and no month twice
+    few = len({one["x"] for one in points}) <= _FEW_DATES
+    if few:  # each is named, and no month twice
         axis = alt.X("x:O", title="cutoff", axis=alt.Axis(labelAngle=0, labelOverlap=True))
     else:
         months = alt.TimeIntervalStep(interval="month", step=1)
         axis = alt.X(
             "x:T", title="cutoff", axis=alt.Axis(format="%b %Y", labelOverlap=True, tickCount=months)
         )
-    return _svg(_lines_of(points, [], rankers, axis, y, _PERCENT), key, title, text)
+    # A single list has no line, only its dot.
+    return _svg(_lines_of(points, [], rankers, axis, y, _PERCENT, dots=few), key, title, text)
 
 
 def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> str:
@@ -140,7 +142,7 @@ def columns(
             x=alt.X("x:N", sort=None, title=x, axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("ranker:N", sort=list(kinds)),
             y=alt.Y("y:Q", title=y, axis=alt.Axis(format=y_format, tickCount=5)),
-            color=_colour(kinds),
+            color=_colour(kinds, symbol="square"),
         )
     )
     return _svg(chart, key, title, text)
@@ -186,7 +188,14 @@ def _over_x(
 
 
 def _lines_of(
-    points: Sequence[Point], bands: Sequence[Point], rankers: Sequence[str], x: alt.X, y: str, y_format: str
+    points: Sequence[Point],
+    bands: Sequence[Point],
+    rankers: Sequence[str],
+    x: alt.X,
+    y: str,
+    y_format: str,
+    *,
+    dots: bool = False,
 ) -> Any:
     vertical = alt.Y("y:Q", title=y, axis=alt.Axis(format=y_format, tickCount=5))
     area = (
@@ -196,18 +205,18 @@ def _lines_of(
     )
     line = (
         alt.Chart(alt.InlineData(values=list(points)))
-        .mark_line(strokeWidth=2)
-        .encode(x=x, y=vertical, color=_colour(rankers), strokeDash=_dash(rankers))
+        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(filled=True, size=36) if dots else False)
+        .encode(x=x, y=vertical, color=_colour(rankers, symbol="stroke"), strokeDash=_dash(rankers))
     )
     return alt.layer(area, line) if bands else alt.layer(line)
 
 
-def _colour(kinds: Sequence[str]) -> alt.Color:
-    return alt.Color("ranker:N", scale=_scale(kinds, _COLOURS, _OTHER_COLOURS), legend=_legend())
+def _colour(kinds: Sequence[str], *, symbol: str) -> alt.Color:
+    return alt.Color("ranker:N", scale=_scale(kinds, _COLOURS, _OTHER_COLOURS), legend=_legend(symbol))
 
 
 def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
-    return alt.StrokeDash("ranker:N", scale=_scale(kinds, _DASHES, _OTHER_DASHES), legend=_legend())
+    return alt.StrokeDash("ranker:N", scale=_scale(kinds, _DASHES, _OTHER_DASHES), legend=_legend("stroke"))
 
 
 def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]) -> alt.Scale:
@@ -218,8 +227,10 @@ def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]
     )
 
 
-def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=2, symbolStrokeWidth=2.5, labelLimit=170)
+def _legend(symbol: str) -> alt.Legend:
+    return alt.Legend(
+        title=None, orient="bottom", columns=2, symbolType=symbol, symbolStrokeWidth=2.5, labelLimit=170
+    )
 
 
 def _svg(

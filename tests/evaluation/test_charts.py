@@ -28,6 +28,13 @@ def test_no_date_stands_twice_on_an_axis_over_time(lists):
     assert len(set(dates)) == len(dates)
 
 
+def test_each_of_few_lists_has_a_dot_so_that_a_single_one_is_seen():
+    points = [{"ranker": name, "x": "2020-01-06", "y": y} for name, y in (("model", 0.2), ("random", 0.1))]
+    drawn = charts.over_time(points, ("model", "random"), y="AP", **NAMED)
+    places = set(re.findall(r'<path[^>]*transform="translate\(([\d.]+,[\d.]+)\)"[^>]*d="M3,0A3,3', drawn))
+    assert len(places) == 2
+
+
 @pytest.mark.parametrize("about", [0.00002, 0.0015, 0.012, 0.05, 0.2, 0.9])
 def test_an_axis_of_probabilities_has_two_ticks_however_close_the_points_are(about):
     points = [
