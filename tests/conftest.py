@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from ml_sys import kernel
 from ml_sys.data.ingest import ingest
 from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import Snapshot, latest
@@ -38,6 +39,12 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.upper().startswith("MLSYS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _kernels_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was served in this process before, loops are not deferred."""
+    monkeypatch.setattr(kernel, "_deferred", False)
 
 
 @pytest.hookimpl(trylast=True)
