@@ -3,7 +3,8 @@
 #           -e 'MLSYS_SERVE__API_KEYS=["sha256:..."]' mlsys          (docker run --rm mlsys mlsys apikey new)
 # Else:   docker run --rm -v "$PWD/artifacts:/artifacts" -v "$PWD/data:/data" mlsys mlsys score /data/prospects.csv
 
-FROM python:3.13-slim AS build
+# Pinned by digest (3.13.15 on Debian trixie, every architecture); a newer one: docker buildx imagetools inspect python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # Every wheel is checked by hash here; what is installed below comes from this folder alone.
@@ -19,7 +20,7 @@ RUN pip install --no-index --find-links /wheels hatchling \
 # numba's cache of compiled loops, beside the source; on a CPU of another kind they are compiled anew at the start.
 RUN /opt/mlsys/bin/python -c "import ml_sys.features.compute, ml_sys.scoring.trees; from ml_sys import kernel; kernel.load()"
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 RUN useradd --uid 10001 --create-home mlsys \
  && mkdir /artifacts \
  && chown mlsys:mlsys /artifacts

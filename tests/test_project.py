@@ -64,6 +64,28 @@ def test_every_dependency_of_pyproject_is_pinned():
     assert names - {name.lower() for name in requirements()} == set()
 
 
+def foreign(pattern, *files):
+    """What some files of the project name of others' code, without what the project builds or holds itself."""
+    texts = [file.read_text() for file in files if file.is_file()]
+    found = [name.strip("\"'") for text in texts for name in re.findall(pattern, text, re.MULTILINE)]
+    return [name for name in found if not name.startswith("./")]
+
+
+def test_every_action_is_pinned_by_its_commit():
+    actions = foreign(r"^[\s-]*uses:\s*(\S+)", *(PROJECT / ".github" / "workflows").glob("*.y*ml"))
+    assert actions
+    assert [one for one in actions if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one)] == []
+
+
+def test_every_base_image_is_pinned_by_its_digest():
+    images = foreign(r"^FROM\s+(?:--\S+\s+)*(\S+)", *PROJECT.glob("*Dockerfile*"))
+    assert images
+    # What compose runs is pinned as well, or is the image that is built here.
+    images += foreign(r"^\s*image:\s*(\S+)", *PROJECT.glob("**/compose*.y*ml"))
+    pinned = re.compile(r"[\w./:-]+@sha256:[0-9a-f]{64}")
+    assert [one for one in images if one not in {"build", "mlsys"} and not pinned.fullmatch(one)] == []
+
+
 @pytest.mark.parametrize("target", [(), ("help",)])
 def test_make_help_lists_every_target(target):
     phony = re.search(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
