@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml_sys.evaluation.bootstrap import cluster_weights, estimate, interval, lead_interval
 
@@ -117,6 +118,13 @@ def test_few_converters_make_an_interval_wider_and_many_leave_it_as_it_is() -> N
     widths = [np.diff(interval("any", 0.9, DRAWN, converters, 0.95)) for converters in (10_000, 60, 20, 5)]
     assert np.all(np.diff(np.ravel(widths)) > 0)
     assert widths[0] == pytest.approx(np.diff(plain), rel=1e-3)
+
+
+@pytest.mark.parametrize("converters", [4, 5, 20])
+def test_bounds_lie_where_students_t_of_one_less_than_the_converters_puts_them(converters: int) -> None:
+    reach = stats.t(converters - 1).ppf(0.975) * np.sqrt(converters / (converters - 1))
+    expected = np.percentile(DRAWN, 100 * stats.norm.cdf([-reach, reach]))
+    assert interval("any", 0.9, DRAWN, converters, 0.95) == pytest.approx(expected, rel=1e-9)
 
 
 def test_too_few_converters_for_a_spread_are_not_counted() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.evaluation.campaign import calls, headline, play_season
+from ml_sys.evaluation.campaign import Lead, calls, headline, play_season
 from ml_sys.evaluation.lists import MODEL, RANDOM, ScoredLists
 
 RULE = "most users in 30 days"
@@ -114,7 +116,37 @@ def test_the_lead_over_another_ranker_is_the_difference_of_converters() -> None:
         )
         assert lead.difference.value == one.converters.value - other.converters.value
         assert lead.difference.low <= lead.difference.value <= lead.difference.high
-        assert 0 <= lead.probability_more <= 1
+
+
+def lead_of(model: np.ndarray, rule: np.ndarray, pays_at: np.ndarray) -> Lead:
+    """The lead of one ranker over another, one call a list and no cool-down."""
+    lists = lists_of(model, pays_at)
+    lists = replace(lists, scores={MODEL: lists.scores[MODEL], RULE: lists_of(rule, pays_at).scores[MODEL]})
+    season = play_season(lists, capacities=(1,), cooldown_weeks=4, resamples=400, confidence=0.9, seed=3)
+    return next(one for one in season.leads if one.cooldown_weeks == 0)
+
+
+def test_two_rankers_that_reach_the_same_are_as_likely_to_reach_more() -> None:
+    scores, pays = np.random.default_rng(4).random((10, 8)), np.full(8, MONDAY + 40)
+    lead = lead_of(scores, scores, pays)
+    assert (lead.difference.value, lead.difference.low, lead.difference.high) == (0, 0, 0)
+    assert lead.probability_more == 0.5
+
+
+def test_a_ranker_that_reaches_what_another_misses_is_sure_to_reach_more() -> None:
+    pays = np.where(np.arange(8) < 6, MONDAY + 7 * np.arange(8) + 1, NEVER_CLOSED)
+    first, last = np.tile(np.arange(8, 0, -1.0), (6, 1)), np.tile(np.arange(8.0), (6, 1))
+    assert lead_of(first, last, pays).probability_more == 1
+    assert lead_of(last, first, pays).probability_more == 0
+
+
+def test_each_of_two_rankers_that_reach_others_leads_in_the_resamples_that_the_other_loses() -> None:
+    pays = np.array([MONDAY + 1, MONDAY + 2, NEVER_CLOSED])
+    one, other = np.array([[2.0, 1.0, 0.0]]), np.array([[1.0, 2.0, 0.0]])
+    there, back = lead_of(one, other, pays), lead_of(other, one, pays)
+    # Of two converters, one is drawn more often than the other as often as the reverse; else it is a tie.
+    assert 0.4 < there.probability_more < 0.6
+    assert there.probability_more + back.probability_more == pytest.approx(1)
 
 
 def test_chance_reaches_what_random_order_reaches_on_average() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,25 @@ def test_what_customers_pay_who_closed_later_plays_no_part() -> None:
     changed = np.where(CLOSED == CUTOFF + 5, 1e9, MRR)
     one, other = found().past[0].worth, found(mrr=changed).past[0].worth
     assert one == other
+
+
+def test_a_company_that_pays_on_the_day_of_a_list_is_a_prospect_and_no_customer_of_before() -> None:
+    closed = np.where(CLOSED == CUTOFF + 5, CUTOFF, CLOSED).astype(np.int32)
+    changed = np.where(closed == CUTOFF, 1e9, MRR)
+    judged = found(closed=closed, mrr=changed)
+    assert judged.customers == 50
+    assert [one.worth for one in judged.past] == [one.worth for one in found().past]
+    assert judged.gains == found(mrr=changed).gains
+    nobody_before = np.where(closed == CUTOFF, MRR, np.nan)
+    asked = {"horizon_days": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    assert money(lists(), closed, nobody_before, **asked) is None  # type: ignore[arg-type]
+
+
+def test_a_converter_with_a_negative_mrr_takes_nothing_from_what_the_others_brought() -> None:
+    rows = lists()
+    refunded = rows.company == 50
+    judged = found(lists=replace(rows, mrr=np.where(refunded, -1000.0, rows.mrr)))
+    assert judged.past[1].realised == pytest.approx(MRR[51:70].sum())
 
 
 def test_an_mrr_of_zero_or_less_counts_as_zero_and_is_told() -> None:

@@ -146,6 +146,22 @@ def test_being_worse_counts_only_beyond_the_tolerance() -> None:
     assert shares[0] > shares[1] > shares[-1] == 0
 
 
+@pytest.mark.parametrize(("tolerance", "worse"), [(0.1, 1.0), (0.5, 0.0)])
+def test_the_tolerance_of_a_roc_auc_is_a_share_of_its_lead_over_chance(
+    tolerance: float, worse: float
+) -> None:
+    # A tenth of .65 would forgive .60; a tenth of the .15 by which .65 beats chance does not.
+    company = np.arange(2000, dtype=np.int32)
+    label = company < 1000
+    champion = Outcomes(1.0 * (company < 300), label, company * 0, company)
+    challenger = replace(champion, score=1.0 * (company < 200))
+    found = paired_bootstrap(
+        challenger, champion, "roc_auc", tolerance=tolerance, resamples=300, confidence=0.95, seed=3
+    )
+    assert (found.challenger, found.champion) == pytest.approx((0.60, 0.65))
+    assert found.probability_worse == worse
+
+
 def test_more_confidence_is_a_wider_interval_of_the_same_draws() -> None:
     rows = some_rows()
     wide, narrow = (compared(another(rows, 1), rows, confidence=c) for c in (0.99, 0.5))

@@ -84,6 +84,10 @@ def test_lists_are_thinned_from_the_latest_one_back() -> None:
     assert apart(np.array([5, 5, 5]), 30).tolist() == [5]
 
 
+def test_lists_exactly_a_horizon_apart_are_both_kept() -> None:
+    assert apart(np.array([0, 29, 30, 60]), 30).tolist() == [0, 30, 60]
+
+
 def test_the_number_of_conversions_needed_is_that_of_a_two_sided_test() -> None:
     factor = np.exp((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) / np.sqrt(conversions_needed()))
     assert 1.48 < factor <= 1.5

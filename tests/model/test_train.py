@@ -59,6 +59,11 @@ def test_the_number_of_trees_is_frozen_into_the_pipeline(first: tuple[FittedMode
     assert estimator.early_stopping_rounds is None
 
 
+def test_a_bound_of_one_tree_leaves_one_tree() -> None:
+    model, report = fitted(w.settings(model={"max_trees": 1}))
+    assert report.trees == model.pipeline["model"].get_booster().num_boosted_rounds() == 1
+
+
 def test_a_bound_on_trees_is_kept() -> None:
     _, report = fitted(w.settings(model={"max_trees": 2}))
     assert report.trees in {1, 2}

@@ -212,6 +212,23 @@ def test_a_metric_that_is_not_defined_on_the_rows_is_said_to_be_so(world: World,
     assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
 
 
+def test_a_difference_that_no_resample_can_give_an_interval_is_not_judged() -> None:
+    # Both classes are there, so the difference is known; the one resample draws one company twice.
+    two = np.arange(2, dtype=np.int32)
+    score = np.array([0.4, 0.6])
+    evidence = Evidence(
+        Contender("1.1.0", score), Contender("1.0.0", score[::-1]), two > 0, np.zeros(2, dtype=np.int32), two
+    )
+    gate = QUICK_GATE.model_copy(update={"resamples": 1, "primary_metric": "roc_auc"})
+    verdicts = [judged(evidence, gate, seed=seed) for seed in range(8)]
+    undefined = [verdict for verdict in verdicts if verdict.comparison is None]
+    assert 0 < len(undefined) < len(verdicts)
+    for verdict in undefined:
+        assert verdict.conclusion == "not judged"
+        assert verdict.criteria[-1].found == "not judged: roc auc is not defined on these rows"
+        assert NO_WORSE in failed(verdict)
+
+
 def test_too_few_conversions_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
     found = int(world.label.sum())
     for least in (found, found + 1):

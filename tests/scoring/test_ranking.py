@@ -97,6 +97,10 @@ def test_stops_are_at_quarters_of_the_calls():
     assert [stop.calls for stop in plan_capacity(np.full(2, 0.01), 40, 0.95).stops] == [1, 2]
 
 
+def test_a_quarter_of_calls_that_is_no_whole_number_is_rounded_up():
+    assert [stop.calls for stop in plan_capacity(np.full(500, 0.01), 50, 0.95).stops] == [13, 25, 38, 50]
+
+
 DANGEROUS = ["=1+1", "+cmd", "-2", "@SUM(A1)", "\t=1", "\r=1"]
 
 
