@@ -8,7 +8,7 @@ import numpy as np
 
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.terms import PLAIN, Term, TermScores
-from ml_sys.model.pipeline import build_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from ml_sys.settings import ModelSettings, ResampleSettings, Settings
@@ -72,7 +72,7 @@ def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.
         seed=settings.seed,
         threads=settings.threads,
     )
-    pipeline.fit(train.features, train.label.astype(np.int64))
+    fit_pipeline(pipeline, train.features, train.label)
     return raw_scores(pipeline, panel.features)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.features.panel import Panel
-from ml_sys.model.pipeline import build_estimator, build_pipeline, stops_early
+from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline, stops_early
 from ml_sys.model.split import Part, Source
 from ml_sys.model.train import raw_scores
 from ml_sys.settings import XGBOOST, ResampleSettings
@@ -117,7 +117,7 @@ def _remembered(train: Panel, holdout: Panel, spec: FeatureSpec, settings: Setti
     )
     if stops_early(settings.model.estimator):
         pipeline["model"].set_params(n_estimators=_TREES, **_REMEMBER)
-    pipeline.fit(train.features, train.label.astype(np.int64))
+    fit_pipeline(pipeline, train.features, train.label)
     return raw_scores(pipeline, holdout.features)
 
 

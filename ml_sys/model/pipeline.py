@@ -6,15 +6,20 @@ import inspect
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.model.encoder import FrameEncoder
+from ml_sys.model.repeats import distinct_rows, learns_weights
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
@@ -80,6 +85,64 @@ def build_pipeline(
             ),
         ]
     )
+
+
+def fit_pipeline(
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    label: NDArray[np.bool_],
+    watched: tuple[pd.DataFrame, NDArray[np.bool_]] | None = None,
+) -> Pipeline:
+    """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they are.
+
+    Parameters
+    ----------
+    pipeline : imblearn.pipeline.Pipeline
+        As :func:`build_pipeline` makes it.
+    features : DataFrame of n_rows rows
+    label : ndarray of shape (n_rows,), bool
+    watched : tuple of DataFrame and ndarray, optional
+        Features and labels that XGBoost watches, encoded but not resampled, to know when to stop.
+
+    Returns
+    -------
+    imblearn.pipeline.Pipeline
+        The same, fitted.
+    """
+    encode, resample, model = pipeline["encode"], pipeline["resample"], pipeline["model"]
+    target = label.astype(np.int64)
+    encoded = encode.fit_transform(features, target)
+    if resample != OFF:
+        encoded, target = resample.fit_resample(encoded, target)
+    if not learns_weights(model):
+        model.fit(encoded, target)
+        return pipeline
+    rows = distinct_rows(encoded, target)
+    if watched is None:
+        model.fit(rows.encoded, rows.label, sample_weight=rows.times)
+        return pipeline
+    seen = watched[1].astype(np.int64)
+    others = distinct_rows(encode.transform(watched[0]), seen)
+    odds = _seen_odds(target, seen, model.get_params()["scale_pos_weight"] or 1.0)
+    model.fit(
+        rows.encoded,
+        rows.label,
+        sample_weight=rows.times,
+        eval_set=[(others.encoded, others.label)],
+        sample_weight_eval_set=[others.times * np.where(others.label == 1, odds, 1.0)],
+        verbose=False,
+    )
+    return pipeline
+
+
+def _seen_odds(target: NDArray[np.int64], watched: NDArray[np.int64], positive_weight: float) -> float:
+    """Return the weight of watched positives that makes them as frequent as what the trees see.
+
+    Otherwise the log loss of a resampled or weighted fit measures how far its base rate is off, not how well
+    it tells rows apart.
+    """
+    odds = [float(y.sum() / max((y == 0).sum(), 1)) for y in (target, watched)]
+    return positive_weight * odds[0] / odds[1] if odds[1] else 1.0
 
 
 def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, seed: int, threads: int) -> Any:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, fit_calibrator
 from ml_sys.model.folds import company_folds
-from ml_sys.model.pipeline import OFF, build_pipeline, stops_early
+from ml_sys.model.pipeline import OFF, build_pipeline, fit_pipeline, stops_early
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def fit_model(
         scores, trees = validation_scores(pipeline, panel, validation, settings)
         if trees is not None:
             pipeline.set_params(model__n_estimators=trees)
-        pipeline.fit(panel.features, label)
+        fit_pipeline(pipeline, panel.features, panel.label)
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)
@@ -202,9 +202,11 @@ def validation_scores(
         inside, held = panel.take(fold[panel.company] != number), validation.take(outside)
         one = clone(pipeline)
         if early:
-            _fit_until_it_stops(one, inside, held, settings.model.early_stopping_rounds)
-        else:
-            one.fit(inside.features, inside.label.astype(np.int64))
+            one["model"].set_params(
+                early_stopping_rounds=settings.model.early_stopping_rounds, eval_metric=STOPPING_METRIC
+            )
+        watched = (held.features, held.label) if early else None
+        fit_pipeline(one, inside.features, inside.label, watched)
         fitted.append((held, outside, one))
     trees = (
         round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None
@@ -213,35 +215,6 @@ def validation_scores(
     for held, outside, one in fitted:
         scores[outside] = raw_scores(one, held.features) if trees is None else _at_trees(one, held, trees)
     return scores, trees
-
-
-def _fit_until_it_stops(pipeline: Pipeline, inside: Panel, held: Panel, rounds: int) -> None:
-    """Fit step by step: XGBoost sees the other companies, encoded but not resampled, to know when to stop."""
-    target = inside.label.astype(np.int64)
-    encoded = pipeline["encode"].fit_transform(inside.features, target)
-    if pipeline["resample"] != OFF:
-        encoded, target = pipeline["resample"].fit_resample(encoded, target)
-    watched = held.label.astype(np.int64)
-    model = pipeline["model"].set_params(early_stopping_rounds=rounds, eval_metric=STOPPING_METRIC)
-    model.fit(
-        encoded,
-        target,
-        eval_set=[(pipeline["encode"].transform(held.features), watched)],
-        sample_weight_eval_set=[_seen_odds(target, watched, model.get_params()["scale_pos_weight"] or 1.0)],
-        verbose=False,
-    )
-
-
-def _seen_odds(
-    target: NDArray[np.int64], watched: NDArray[np.int64], positive_weight: float
-) -> NDArray[np.float64]:
-    """Weigh validation rows so that they are as often positive as what the trees see.
-
-    Otherwise the log loss of a resampled or weighted fit measures how far its base rate is off, not how well
-    it tells rows apart.
-    """
-    odds = [y.sum() / max((y == 0).sum(), 1) for y in (target, watched)]
-    return np.where(watched == 1, positive_weight * odds[0] / odds[1] if odds[1] else 1.0, 1.0)
 
 
 def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:

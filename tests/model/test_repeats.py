@@ -1,0 +1,167 @@
+"""Equal rows learned once: which are merged, and that what is learned stays the same."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from imblearn.pipeline import Pipeline
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from xgboost import XGBClassifier
+
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.repeats import distinct_rows, learns_weights
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import fit_model, raw_scores, spec_from
+from tests.model import world as w
+
+ROWS = np.array([[1, 2], [3, 4], [1, 2], [1, 2], [3, 4], [5, 6]], dtype=np.float32)
+
+
+def test_rows_that_are_equal_are_kept_once_in_the_order_of_their_first_appearance() -> None:
+    found = distinct_rows(ROWS, np.array([0, 1, 0, 1, 1, 0]))
+    assert found.encoded.tolist() == [[1, 2], [3, 4], [1, 2], [5, 6]]
+    assert found.label.tolist() == [0, 1, 1, 0]
+    assert found.times.tolist() == [2, 2, 1, 1]
+
+
+@given(
+    rows=arrays.arrays(
+        np.float32, st.tuples(st.integers(0, 30), st.integers(1, 3)), elements=st.integers(0, 2)
+    ),
+    seed=st.integers(0, 99),
+)
+def test_repeated_as_often_as_it_weighs_every_row_is_there_again(
+    rows: NDArray[np.float32], seed: int
+) -> None:
+    label = np.random.default_rng(seed).integers(0, 2, len(rows))
+    found = distinct_rows(rows, label)
+    pairs = np.column_stack([found.encoded, found.label])
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    again = np.repeat(pairs, found.times.astype(int), axis=0)
+    assert sorted(map(tuple, again)) == sorted(map(tuple, np.column_stack([rows, label])))
+
+
+def test_rows_that_share_a_digest_and_differ_are_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        pd.util, "hash_pandas_object", lambda frame, index: pd.Series(np.zeros(len(frame), np.uint64))
+    )
+    found = distinct_rows(ROWS, np.array([0, 0, 0, 1, 0, 0]))
+    assert found.times.sum() == len(ROWS)
+    assert found.encoded.tolist() == [[1, 2], [3, 4], [1, 2], [3, 4], [5, 6]]
+    assert found.label.tolist() == [0, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (XGBClassifier(), True),
+        (XGBClassifier(scale_pos_weight=300.0), True),
+        (LogisticRegression(), True),
+        (RandomForestClassifier(), True),
+        (RandomForestClassifier(class_weight="balanced"), False),
+        (KNeighborsClassifier(), False),
+    ],
+)
+def test_rows_are_merged_for_estimators_that_weigh_rows(estimator: Any, expected: bool) -> None:
+    assert learns_weights(estimator) == expected
+
+
+@pytest.mark.skipif(find_spec("lightgbm") is None, reason="an extra")
+def test_lightgbm_weighs_rows_unless_it_evens_classes_out_by_counting_them() -> None:
+    from lightgbm import LGBMClassifier
+
+    assert learns_weights(LGBMClassifier())
+    assert not learns_weights(LGBMClassifier(is_unbalance=True))
+
+
+@pytest.fixture(scope="module")
+def part() -> Any:
+    settings = w.settings()
+    return split(Source.of(w.small_world(), settings), spec_from(settings), settings)[0]
+
+
+WHOLE = {"subsample": 1.0, "colsample_bytree": 1.0, "learning_rate": 0.2, "min_child_weight": 1.0}
+
+
+def test_the_estimator_is_given_each_row_once(part: Any) -> None:
+    settings = w.settings(
+        model={"estimator": f"{__name__}:Counting", "params": {}}, resample={"sampling_strategy": "none"}
+    )
+    Counting.given.clear()
+    model, report = fit_model(part.train, part.validation, spec_from(settings), settings)
+    n_fitted, total = Counting.given[-1]
+    assert n_fitted < total == report.rows == len(part.train)
+    assert model.pipeline["model"] is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("xgboost:XGBClassifier", WHOLE),
+        ("sklearn.linear_model:LogisticRegression", {"solver": "newton-cholesky"}),
+    ],
+)
+@pytest.mark.parametrize("ratio", [0.2, "none"])
+def test_merged_rows_teach_what_all_of_them_teach(
+    path: str, params: dict[str, Any], ratio: Any, part: Any
+) -> None:
+    merged, whole = (unfitted(path, params, ratio) for _ in range(2))
+    fit_pipeline(merged, part.train.features, part.train.label)
+    whole.fit(part.train.features, part.train.label.astype(np.int64))
+    held = part.validation.features
+    np.testing.assert_allclose(raw_scores(merged, held), raw_scores(whole, held), rtol=1e-4)
+
+
+def test_trees_stop_by_the_loss_of_every_watched_row(part: Any) -> None:
+    weight, inside = 3.0, np.arange(len(part.train)) % 2 == 0
+    learned, held = part.train.take(inside), part.train.take(~inside)
+    stopping = {"early_stopping_rounds": 5, "eval_metric": "logloss"}
+    merged, whole = (
+        unfitted("xgboost:XGBClassifier", {**WHOLE, "scale_pos_weight": weight}, "none") for _ in range(2)
+    )
+    merged["model"].set_params(**stopping)
+    fit_pipeline(merged, learned.features, learned.label, (held.features, held.label))
+    odds = [label.sum() / (~label).sum() for label in (learned.label, held.label)]
+    whole["model"].set_params(**stopping).fit(
+        whole["encode"].fit_transform(learned.features),
+        learned.label.astype(int),
+        eval_set=[(whole["encode"].transform(held.features), held.label.astype(int))],
+        sample_weight_eval_set=[np.where(held.label, weight * odds[0] / odds[1], 1.0)],
+        verbose=False,
+    )
+    losses = [model.evals_result()["validation_0"]["logloss"] for model in (merged["model"], whole["model"])]
+    assert len(losses[0]) < w.settings().model.max_trees
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def unfitted(path: str, params: dict[str, Any], ratio: float | str) -> Pipeline:
+    settings = w.settings(model={"estimator": path, "params": params}, resample={"sampling_strategy": ratio})
+    return build_pipeline(
+        spec_from(settings),
+        features=settings.features,
+        resample=settings.resample,
+        model=settings.model,
+        seed=1,
+        threads=1,
+    )
+
+
+class Counting(GaussianNB):
+    """Writes down how many rows it was given and how many they stand for."""
+
+    given: ClassVar[list[tuple[int, float]]] = []
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Counting:
+        self.given.append((len(X), float(np.sum(sample_weight))))
+        return super().fit(X, y, sample_weight=sample_weight)
