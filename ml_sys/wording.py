@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from math import isnan
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from ml_sys.days import EPOCH
 
 if TYPE_CHECKING:
     from typing import SupportsInt
-
-_EPOCH: Final = date(1970, 1, 1)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -39,7 +39,7 @@ def date_of(day: SupportsInt) -> str:
     >>> date_of(18_262)
     '2020-01-01'
     """
-    return (_EPOCH + timedelta(days=int(day))).isoformat()
+    return (EPOCH + timedelta(days=int(day))).isoformat()
 
 
 def likely(probability: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.days import day_number
 from ml_sys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def parse_day(text: str | None, flag: str) -> int | None:
     if text is None:
         return None
     try:
-        return (date.fromisoformat(text) - date(1970, 1, 1)).days
+        return day_number(date.fromisoformat(text))
     except ValueError as error:
         raise UsageError(
             f"{flag}: {text!r} is no date", hint="write YYYY-MM-DD, for example 2020-01-06"

@@ -23,7 +23,7 @@ from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
 from ml_sys.data.usage import UsageRows, join, of_companies, one_per_stamp
 from ml_sys.data.validate import Checked, check
-from ml_sys.data.values import DAY_MICROSECONDS
+from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import EmptyTableError, NotEnoughDataError, TooManyRejectedError, UsageError
 
 if TYPE_CHECKING:

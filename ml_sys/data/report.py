@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
-from ml_sys.data.values import DAY_MICROSECONDS, day_text
+from ml_sys.data.values import day_text
+from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from filelock import FileLock
 from ml_sys.data.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
 from ml_sys.data.identity import SCHEMA_VERSION, Content, arrow_texts, identity, quarantine_identity
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
-from ml_sys.data.values import DAY_MICROSECONDS, day_text
+from ml_sys.data.values import day_text
+from ml_sys.days import days_of_stamps
 from ml_sys.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def load_tables(path: Path) -> Tables:
         companies=companies.drop_columns(["closedate"]),
         closed=_numbers(companies["closedate"].cast(pa.int32()), blank=NEVER_CLOSED),
         usage_company=_numbers(usage["company"]),
-        usage_stamp=(-(-stamps // DAY_MICROSECONDS)).astype(np.int32),
+        usage_stamp=days_of_stamps(stamps),
         usage_values=values,
         as_of=int(np.datetime64(manifest["as_of"], "D").astype(np.int64)),
     )

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.days import DAY_MICROSECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 COUNT_LIMIT = int(np.iinfo(np.int32).max)
 FIRST_YEAR, LAST_YEAR = 1970, 2099
-DAY_MICROSECONDS = 86_400_000_000
 
 _CERTAIN_INT32_DIGITS = 9
 _PLAIN_NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,15})?$"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ml_sys.features.panel import Timeline
+    from ml_sys.days import Timeline
     from ml_sys.settings import Settings
 
 PLAIN = "plain XGBoost"

@@ -12,87 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ml_sys.data.snapshot import Snapshot
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """What part of time the data can speak for; all in days since 1970-01-01.
-
-    Attributes
-    ----------
-    first_usage : int
-        Day on which the first usage row was complete.
-    usage_end : int
-        Day up to which usage is covered.
-    as_of : int
-        Day of the snapshot.
-    horizon_days : int
-        Length of the label window.
-    period_days : int
-        Days that a usage row covers; cutoffs lie a whole number of periods before ``usage_end``.
-    """
-
-    first_usage: int
-    usage_end: int
-    as_of: int
-    horizon_days: int
-    period_days: int
-
-    @classmethod
-    def of(
-        cls, snapshot: Snapshot, *, horizon_days: int, period_days: int, stamp: Literal["start", "end"]
-    ) -> Timeline:
-        """Read a snapshot's timeline.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If the snapshot holds no usage.
-        """
-        if not snapshot.usage_stamp.size:
-            raise NotEnoughDataError(
-                "the snapshot holds no usage rows", hint="ingest a usage table that has some"
-            )
-        lag = period_days if stamp == "start" else 0
-        return cls(
-            first_usage=int(snapshot.usage_stamp.min()) + lag,
-            usage_end=int(snapshot.usage_stamp.max()) + lag,
-            as_of=snapshot.as_of,
-            horizon_days=horizon_days,
-            period_days=period_days,
-        )
-
-    def is_mature(self, cutoff: int) -> bool:
-        """Say whether the outcome of a cutoff is known and its usage covered."""
-        return cutoff + self.horizon_days <= self.as_of and cutoff <= self.usage_end
-
-    def latest_mature(self) -> int:
-        """Return the latest cutoff on the grid of periods that is mature and covered."""
-        return self.on_grid(min(self.as_of - self.horizon_days, self.usage_end))
-
-    def on_grid(self, day: int) -> int:
-        """Return the latest day not after ``day`` that ends a period."""
-        return day - (day - self.usage_end) % self.period_days
-
-    def grid(self, last: int, step_days: int, at_most: int) -> NDArray[np.int32]:
-        """Return up to ``at_most`` cutoffs up to ``last``, ``step_days`` apart, with usage before each."""
-        wanted = last - step_days * np.arange(at_most)
-        return wanted[wanted > self.first_usage][::-1].astype(np.int32)
-
-    def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
-        """Return cutoffs whole periods before ``before`` whose label windows close by it (the embargo)."""
-        before = min(before, self.as_of)
-        lag = -(-self.horizon_days // self.period_days) * self.period_days
-        return self.grid(before - lag, step_days, at_most)
 
 
 @dataclass(frozen=True)

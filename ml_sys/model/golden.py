@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.days import lag_days
 from ml_sys.errors import SchemaDriftError, UnverifiedError
 from ml_sys.features.compute import Columns, FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
@@ -151,7 +152,7 @@ def _alike(old: object, new: object) -> bool:
 
 
 def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> Columns:
-    lag = spec.period_days if spec.stamp == "start" else 0
+    lag = lag_days(spec.period_days, spec.stamp)
     rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
     usage = UsageLog.from_rows(
         np.array([at for at, _, _ in rows], dtype=np.int32),

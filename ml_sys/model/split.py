@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
-from ml_sys.features.panel import Panel, Timeline, build_panel
+from ml_sys.features.panel import Panel, build_panel
 from ml_sys.model.folds import keyed_share
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ class Source:
             FeatureInputs.from_snapshot(snapshot, period_days=usage.period_days, stamp=usage.stamp),
             snapshot.closed,
             snapshot.companies["id"].to_numpy(dtype=object),
-            Timeline.of(snapshot, horizon_days=horizon, period_days=usage.period_days, stamp=usage.stamp),
+            Timeline.of(
+                snapshot.usage_stamp,
+                snapshot.as_of,
+                horizon_days=horizon,
+                period_days=usage.period_days,
+                stamp=usage.stamp,
+            ),
         )
 
 

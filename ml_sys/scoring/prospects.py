@@ -17,7 +17,8 @@ from ml_sys.data.schema import CUSTOMERS, FIELDS, MEASURES, NONCUSTOMERS, USAGE,
 from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import join, of_companies, one_per_stamp
 from ml_sys.data.validate import check
-from ml_sys.data.values import DAY_MICROSECONDS, Fault, amounts, free_texts, ids
+from ml_sys.data.values import Fault, amounts, free_texts, ids
+from ml_sys.days import days_of_stamps
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def read_usage(path: Path, schema: SchemaSettings, prospects: Sequence[str]) -> 
     if not read:
         raise EmptyTableError(opened.where)
     rows = one_per_stamp(join(batches), index, opened.where, quarantine)
-    stamp = (-(-rows.stamp // DAY_MICROSECONDS)).astype(np.int32)
+    stamp = days_of_stamps(rows.stamp)
     return UsageRows(rows.company, stamp, rows.measures.reshape(-1, len(MEASURES)), strangers, quarantine)
 
 

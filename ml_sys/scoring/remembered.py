@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data.durable import make_folder, storage_errors, write_durably
+from ml_sys.days import day_number
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
 from ml_sys.scoring.cooldown import NEVER_LISTED
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 FOLDER = "lists"
 COLUMNS = ("rank", "id", "probability", "tier", "model_version", "cutoff")
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv")
-_EPOCH = date(1970, 1, 1)
 
 
 class RememberedListError(InputError):
@@ -116,7 +116,7 @@ def _lists(folder: Path) -> list[tuple[int, Path]]:
             day = None
         if day is None:
             raise RememberedListError(path, "no list, whose name would be its date, YYYY-MM-DD.csv")
-        lists.append(((day - _EPOCH).days, path))
+        lists.append((day_number(day), path))
     return sorted(lists)
 
 

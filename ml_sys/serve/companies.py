@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.schema import ACTIONS
+from ml_sys.days import latest_cutoff
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
@@ -77,8 +78,9 @@ class Companies:
             return Absent("The current snapshot holds no company of this id.")
         if not tables.usage_stamp.size:
             return Absent("The current snapshot holds no usage.")
-        lag = spec.period_days if spec.stamp == "start" else 0
-        cutoff = int(tables.usage_stamp.max()) + lag
+        cutoff = latest_cutoff(
+            tables.usage_stamp, tables.as_of, period_days=spec.period_days, stamp=spec.stamp
+        )
         if tables.closed[at] < cutoff:
             return Absent("The company is a customer already.")
         inputs = FeatureInputs(_usage(tables, at, spec), _firmographics(tables, at))

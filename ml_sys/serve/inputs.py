@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.days import day_number, day_of_stamp
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
@@ -16,6 +16,7 @@ from ml_sys.serve.contract import RawCompany
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from pydantic import BaseModel
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     # In the order of the features, None for blanks.
     Values = list[float | str | None]
-
-_EPOCH = date(1970, 1, 1)
-_EPOCH_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def values_of(request: BaseModel, spec: FeatureSpec) -> Values:
@@ -65,7 +63,7 @@ def _computed(companies: Sequence[RawCompany], spec: FeatureSpec) -> list[Values
     rows = [(at, row.__dict__) for at, company in enumerate(companies) for row in company.usage]
     usage = UsageLog.from_rows(
         np.array([at for at, _ in rows], dtype=np.int32),
-        np.array([_day_rounded_up(row["when_timestamp"]) for _, row in rows], dtype=np.int32),
+        np.array([day_of_stamp(row["when_timestamp"]) for _, row in rows], dtype=np.int32),
         np.array([[row[measure] for measure in MEASURES] for _, row in rows], dtype=np.int32).reshape(
             -1, len(MEASURES)
         ),
@@ -79,7 +77,7 @@ def _computed(companies: Sequence[RawCompany], spec: FeatureSpec) -> list[Values
         _texts([company.employee_range for company in companies]),
         _texts([company.industry for company in companies]),
     )
-    cutoff = np.array([(companies[0].as_of - _EPOCH).days], dtype=np.int32)
+    cutoff = np.array([day_number(companies[0].as_of)], dtype=np.int32)
     return by_company(feature_columns(FeatureInputs(usage, firmographics), cutoff, spec), spec.names())
 
 
@@ -87,14 +85,6 @@ def _rank(company: RawCompany) -> float:
     if company.unranked:
         return math.inf
     return math.nan if company.alexa_rank is None else company.alexa_rank
-
-
-def _day_rounded_up(stamp: date) -> int:
-    """Return days since 1970-01-01; a stamp within a day counts as the next one, as it does at ingest."""
-    if not isinstance(stamp, datetime):
-        return (stamp - _EPOCH).days
-    utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-    return -((_EPOCH_MOMENT - utc) // timedelta(days=1))
 
 
 def _texts(values: Sequence[str | None]) -> Any:

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
-from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.features.panel import Panel, Timeline, build_panel, canonical, rolling_panel, snapshot_panel
+from ml_sys.features.panel import Panel, build_panel, canonical, rolling_panel, snapshot_panel
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
 
@@ -197,39 +196,3 @@ def test_the_snapshot_panel_does_not_depend_on_numbering() -> None:
         for one in (WORLD, w.renumbered(WORLD, order))
     ]
     pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)
-
-
-def test_a_cutoff_is_mature_when_its_window_has_closed_and_its_usage_is_covered() -> None:
-    timeline = Timeline(first_usage=100, usage_end=700, as_of=720, horizon_days=30, period_days=7)
-    assert [timeline.is_mature(c) for c in (690, 691)] == [True, False]
-    covered = replace(timeline, as_of=2000)
-    assert [covered.is_mature(c) for c in (700, 701)] == [True, False]
-
-
-def test_the_latest_mature_cutoff_ends_a_period() -> None:
-    timeline = Timeline(first_usage=100, usage_end=700, as_of=729, horizon_days=30, period_days=7)
-    assert timeline.latest_mature() == 693
-    assert replace(timeline, as_of=730).latest_mature() == 700
-    assert replace(timeline, as_of=9999).latest_mature() == 700
-
-
-@given(before=st.integers(300, 900), horizon=st.integers(1, 60), step=st.integers(1, 40))
-def test_every_training_window_has_closed_by_the_embargo(before: int, horizon: int, step: int) -> None:
-    timeline = Timeline(first_usage=100, usage_end=700, as_of=720, horizon_days=horizon, period_days=7)
-    cutoffs = timeline.training_cutoffs(before, step, 10)
-    known = min(before, 720)
-    assert (cutoffs + horizon <= known).all()
-    assert cutoffs.max() > known - horizon - 7
-    assert (np.diff(cutoffs) == step).all()
-    assert (cutoffs > 100).all()
-
-
-def test_a_snapshot_without_usage_has_no_timeline() -> None:
-    with pytest.raises(NotEnoughDataError, match="no usage"):
-        Timeline.of(one_company(stamps=()), horizon_days=30, period_days=7, stamp="start")
-
-
-@pytest.mark.parametrize(("stamp", "lag"), [("start", 7), ("end", 0)])
-def test_usage_covers_the_period_of_its_last_stamp(stamp: str, lag: int) -> None:
-    timeline = Timeline.of(one_company(stamps=(17_900, 17_990)), horizon_days=30, period_days=7, stamp=stamp)  # type: ignore[arg-type]
-    assert (timeline.first_usage, timeline.usage_end) == (17_900 + lag, 17_990 + lag)

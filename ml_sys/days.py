@@ -1,0 +1,177 @@
+"""The rules of time: what day a stamp is, when a usage row is complete, and which cutoffs data allow.
+
+Days are counted from 1970-01-01 in UTC. Invariant: nothing counts before the day on which it is complete, and
+no cutoff that data allow lies after the day of their export.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ml_sys.errors import NotEnoughDataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Stamp = Literal["start", "end"]
+
+EPOCH: Final = date(1970, 1, 1)
+DAY_MICROSECONDS: Final = 86_400_000_000
+_EPOCH_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def day_number(day: date) -> int:
+    """Return a calendar day as a number of days.
+
+    Examples
+    --------
+    >>> day_number(date(2020, 1, 1))
+    18262
+    """
+    return (day - EPOCH).days
+
+
+def today(now: datetime) -> int:
+    """Return the day that an aware time lies on, in UTC."""
+    return day_number(now.astimezone(UTC).date())
+
+
+def day_of_stamp(stamp: date) -> int:
+    """Return the day of a stamp: one within a day counts as the next, so that it is never too early.
+
+    Parameters
+    ----------
+    stamp : date or datetime
+        A time without a zone is in UTC.
+
+    Examples
+    --------
+    >>> day_of_stamp(date(2020, 1, 1)), day_of_stamp(datetime(2020, 1, 1, 0, 0, 1))
+    (18262, 18263)
+    """
+    if not isinstance(stamp, datetime):
+        return day_number(stamp)
+    utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    return -((_EPOCH_MOMENT - utc) // timedelta(days=1))
+
+
+def days_of_stamps(microseconds: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the days of stamps in microseconds, as :func:`day_of_stamp` does of one."""
+    days: NDArray[np.int32] = (-(-microseconds // DAY_MICROSECONDS)).astype("int32")
+    return days
+
+
+def lag_days(period_days: int, stamp: Stamp) -> int:
+    """Return how many days after its stamp a usage row is complete."""
+    return period_days if stamp == "start" else 0
+
+
+def last_period_end(day: int, an_end: int, period_days: int) -> int:
+    """Return the latest day not after ``day`` that lies whole periods from ``an_end``.
+
+    Examples
+    --------
+    >>> last_period_end(20, an_end=7, period_days=7), last_period_end(6, an_end=7, period_days=7)
+    (14, 0)
+    """
+    return day - (day - an_end) % period_days
+
+
+def latest_cutoff(stamps: NDArray[np.integer[Any]], as_of: int, *, period_days: int, stamp: Stamp) -> int:
+    """Return the latest cutoff that usage allows: the last period complete by the day of the export.
+
+    Where no other day is asked for, lists, answers and training take this one.
+
+    Parameters
+    ----------
+    stamps : ndarray of shape (n,), int
+        Days of the stamps, at least one.
+    as_of : int
+        Day of the export.
+    period_days : int
+    stamp : {"start", "end"}
+    """
+    end = int(stamps.max()) + lag_days(period_days, stamp)
+    return last_period_end(min(end, as_of), end, period_days)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What part of time the data can speak for; all in days since 1970-01-01.
+
+    Attributes
+    ----------
+    first_usage : int
+        Day on which the first usage row was complete.
+    usage_end : int
+        Day up to which usage is covered; never after ``as_of``.
+    as_of : int
+        Day of the snapshot.
+    horizon_days : int
+        Length of the label window.
+    period_days : int
+        Days that a usage row covers; cutoffs lie a whole number of periods before ``usage_end``.
+    """
+
+    first_usage: int
+    usage_end: int
+    as_of: int
+    horizon_days: int
+    period_days: int
+
+    @classmethod
+    def of(
+        cls,
+        stamps: NDArray[np.integer[Any]],
+        as_of: int,
+        *,
+        horizon_days: int,
+        period_days: int,
+        stamp: Stamp,
+    ) -> Timeline:
+        """Read the timeline of a snapshot off the days of its usage stamps.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there are none.
+        """
+        if not stamps.size:
+            raise NotEnoughDataError(
+                "the snapshot holds no usage rows", hint="ingest a usage table that has some"
+            )
+        return cls(
+            first_usage=int(stamps.min()) + lag_days(period_days, stamp),
+            usage_end=latest_cutoff(stamps, as_of, period_days=period_days, stamp=stamp),
+            as_of=as_of,
+            horizon_days=horizon_days,
+            period_days=period_days,
+        )
+
+    def is_mature(self, cutoff: int) -> bool:
+        """Say whether the outcome of a cutoff is known and its usage covered."""
+        return cutoff + self.horizon_days <= self.as_of and cutoff <= self.usage_end
+
+    def latest_mature(self) -> int:
+        """Return the latest cutoff on the grid of periods that is mature and covered."""
+        return self.on_grid(min(self.as_of - self.horizon_days, self.usage_end))
+
+    def on_grid(self, day: int) -> int:
+        """Return the latest day not after ``day`` that ends a period."""
+        return last_period_end(day, self.usage_end, self.period_days)
+
+    def grid(self, last: int, step_days: int, at_most: int) -> NDArray[np.int32]:
+        """Return up to ``at_most`` cutoffs up to ``last``, ``step_days`` apart, with usage before each."""
+        import numpy as np  # here, since commands that load no data load this module
+
+        wanted = last - step_days * np.arange(at_most)
+        return wanted[wanted > self.first_usage][::-1].astype(np.int32)
+
+    def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
+        """Return cutoffs whole periods before ``before`` whose label windows close by it (the embargo)."""
+        before = min(before, self.as_of)
+        lag = -(-self.horizon_days // self.period_days) * self.period_days
+        return self.grid(before - lag, step_days, at_most)
