@@ -7,6 +7,8 @@ from the same source, or by a function of NumPy that gives the same.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,11 +67,19 @@ class Kernel:
 
         for helper in self._helpers:
             numba.extending.register_jitable(helper)
+        self._name_for_helpers()
         signature = self._signature(numba)
         try:
             self.run = numba.njit(signature, cache=True, nogil=True)(self._function)
         except RuntimeError:  # numba found no folder that it may write to
             self.run = numba.njit(signature, nogil=True)(self._function)
+
+    def _name_for_helpers(self) -> None:
+        """Name the loop for what its helpers' modules say: its cache does not see a change in another one."""
+        modules = sorted({helper.__code__.co_filename for helper in self._helpers})
+        if modules:
+            digest = hashlib.sha256(b"".join(Path(one).read_bytes() for one in modules)).hexdigest()[:12]
+            self._function.__qualname__ += f"_{digest}"
 
     def _first(self, *arguments: Any) -> Any:
         if _deferred:

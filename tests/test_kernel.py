@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
 import numpy as np
 import pytest
@@ -124,3 +125,27 @@ def test_features_have_the_same_bits_before_numba_is_loaded():
     interpreted, compiled = features("deferred"), features("loaded")
     assert interpreted[0] == compiled[0]
     assert (interpreted[1], compiled[1]) == ("False", "True")
+
+
+CALLS_A_HELPER = """
+def loop(values, out):
+    for at in range(values.size):
+        out[at] = times(values[at])
+"""
+
+
+def test_a_loop_is_compiled_anew_when_a_helper_of_another_module_changed(tmp_path):
+    def module(name):
+        spec = spec_from_file_location(name, tmp_path / f"{name}.py")
+        made = module_from_spec(spec)
+        spec.loader.exec_module(made)
+        return made
+
+    (tmp_path / "loops.py").write_text(CALLS_A_HELPER)
+    found = []
+    for factor in ("3", "55"):  # of another length, since Python's own cache goes by second and size
+        (tmp_path / "helper.py").write_text(f"def times(value):\n    return {factor} * value\n")
+        helper, loops = module("helper"), module("loops")
+        loops.times = helper.times
+        found.append(run(Kernel(loops.loop, types, helpers=(helper.times,))))
+    assert found == [[0, 3, 6], [0, 55, 110]]

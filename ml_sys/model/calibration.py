@@ -1,11 +1,19 @@
-"""From scores to probabilities: a monotone map fitted on un-resampled rows of companies outside the fit."""
+"""From scores to probabilities: a monotone map fitted on un-resampled rows of companies outside the fit.
+
+Pipeline and scorer run the same loop, whose every step IEEE 754 rounds in one way only: equal scores get the
+same bits on every CPU, whether numba has been loaded or not.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from ml_sys.elementary import exponential, log, logarithm, sigmoid
+from ml_sys.kernel import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
 CalibrationMethod = Literal["sigmoid", "isotonic", "none"]
 # Scores of exactly 0 or 1 have no log-odds; float32 cannot tell these bounds from them.
 EPSILON = 1e-7
+NOTHING, LINE, STEPS = 0, 1, 2
+_KINDS = {"none": NOTHING, "sigmoid": LINE, "isotonic": STEPS}
 # Where scores carry no signal the fitted slope may come out negative; ranking is never turned round by
 # calibration.
 _LEAST_SLOPE = 1e-3
@@ -48,16 +58,15 @@ class Calibrator:
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map scores of shape (n,) in [0, 1] to probabilities, float64."""
-        scores = np.asarray(scores, dtype=np.float64)
-        if self.method == "none":
-            return np.array(scores)
-        if self.method == "isotonic":
-            joined: NDArray[np.float64] = np.interp(scores, self.knots, self.values)
-            return joined
-        with np.errstate(over="ignore"):  # an infinite exponential is a probability of 0
-            against = np.exp(-(self.slope * log_odds(scores) + self.intercept))
-        probability: NDArray[np.float64] = 1 / (1 + against)
-        return probability
+        scores = np.ascontiguousarray(scores, dtype=np.float64)
+        probabilities = np.empty(scores.shape)
+        calibrate.run(scores, *self.arguments(), probabilities)
+        return probabilities
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the loops take of it: kind, slope, intercept, knots and values."""
+        knots, values = (np.array(one, dtype=np.float64) for one in (self.knots, self.values))
+        return _KINDS[self.method], self.slope, self.intercept, knots, values
 
 
 def fit_calibrator(
@@ -100,6 +109,69 @@ def fit_calibrator(
 
 def log_odds(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return log(p / (1 - p)), float64, with p kept off 0 and 1."""
-    clipped = np.clip(np.asarray(scores, dtype=np.float64), EPSILON, 1 - EPSILON)
-    odds: NDArray[np.float64] = np.log(clipped / (1 - clipped))
-    return odds
+    return log(_odds(np.asarray(scores, dtype=np.float64)))
+
+
+def _odds(score: Any) -> Any:
+    """Return p / (1 - p) of a number or of an array."""
+    kept = np.minimum(np.maximum(score, EPSILON), 1 - EPSILON)
+    return kept / (1 - kept)
+
+
+def calibrated(score: float, kind: int, slope: float, intercept: float, knots: Any, values: Any) -> Any:
+    """Return the probability of a score, where it is compiled into a loop."""
+    if kind == LINE:
+        mantissa, exponent = math.frexp(_odds(score))
+        return sigmoid(slope * logarithm(mantissa, exponent) + intercept)
+    if kind == STEPS:
+        if score <= knots[0]:
+            return values[0]
+        low, high = 0, knots.size - 1
+        if score >= knots[high]:
+            return values[high]
+        while high - low > 1:
+            middle = (low + high) // 2
+            if knots[middle] <= score:
+                low = middle
+            else:
+                high = middle
+        rise = (values[high] - values[low]) / (knots[high] - knots[low])
+        return rise * (score - knots[low]) + values[low]
+    return score
+
+
+def _calibrate_in_numpy(
+    scores: Any, kind: int, slope: float, intercept: float, knots: Any, values: Any, out: Any
+) -> None:
+    if kind == LINE:
+        out[:] = sigmoid(slope * logarithm(*np.frexp(_odds(scores))) + intercept)
+    elif kind == STEPS:
+        within = (scores > knots[0]) & (scores < knots[-1])
+        out[:] = np.where(scores <= knots[0], values[0], values[-1])
+        low = np.searchsorted(knots, scores[within], side="right") - 1
+        rise = (values[low + 1] - values[low]) / (knots[low + 1] - knots[low])
+        out[within] = rise * (scores[within] - knots[low]) + values[low]
+    else:
+        out[:] = scores
+
+
+def calibration_types(numba: Any) -> tuple[Any, ...]:
+    """Types of kind, slope, intercept, knots and values."""
+    knots = numba.types.Array(numba.float64, 1, "C", readonly=True)
+    return numba.int64, numba.float64, numba.float64, knots, knots
+
+
+def _calibrate_types(numba: Any) -> Any:
+    scores = numba.types.Array(numba.float64, 1, "C", readonly=True)
+    return numba.void(scores, *calibration_types(numba), numba.float64[::1])
+
+
+# What a loop that calibrates calls.
+HELPERS = (exponential, sigmoid, logarithm, _odds, calibrated)
+
+
+@kernel(_calibrate_types, meanwhile=_calibrate_in_numpy, helpers=HELPERS)
+def calibrate(scores, kind, slope, intercept, knots, values, out):  # type: ignore[no-untyped-def]  # the types above
+    """Write the probability of each score; the arguments are those of `Calibrator.arguments`."""
+    for at in range(scores.size):
+        out[at] = calibrated(scores[at], kind, slope, intercept, knots, values)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.elementary import log1p
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return sign(x) · log(1 + |x|)."""
-    logged: NDArray[np.float64] = np.sign(values) * np.log1p(np.abs(values))
+    logged: NDArray[np.float64] = np.sign(values) * log1p(np.abs(values))
     return logged
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from ml_sys.elementary import sigmoids
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, fit_calibrator
 from ml_sys.model.folds import company_folds
@@ -170,7 +171,18 @@ def raw_scores(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64
     """Return the Pipeline's own score of the positive class, float64, before calibration."""
     if features.empty:
         return np.empty(0)
-    scores: NDArray[np.float64] = pipeline.predict_proba(features)[:, 1].astype(np.float64)
+    return scores_of(pipeline["model"], pipeline["encode"].transform(features))
+
+
+def scores_of(model: Any, encoded: NDArray[np.float32], **options: Any) -> NDArray[np.float64]:
+    """Return a fitted estimator's score of the positive class of encoded rows, float64.
+
+    XGBoost's is taken from its margin, a sum of float32 in the order of the trees, as in the compiled scorer:
+    its own probabilities round as the C library that it finds does.
+    """
+    if getattr(model, "objective", None) == "binary:logistic" and hasattr(model, "get_booster"):
+        return sigmoids(model.predict(encoded, output_margin=True, **options))
+    scores: NDArray[np.float64] = model.predict_proba(encoded, **options)[:, 1].astype(np.float64)
     return scores
 
 
@@ -220,7 +232,4 @@ def validation_scores(
 def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:
     model = pipeline["model"]
     limit = min(trees, model.get_booster().num_boosted_rounds())
-    scores: NDArray[np.float64] = model.predict_proba(
-        pipeline["encode"].transform(held.features), iteration_range=(0, limit)
-    )[:, 1].astype(np.float64)
-    return scores
+    return scores_of(model, pipeline["encode"].transform(held.features), iteration_range=(0, limit))

@@ -17,7 +17,6 @@ from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoding import scaled
 from ml_sys.model.layout import spec_from_plain
 from ml_sys.model.threshold import Tiers
-from ml_sys.scoring.probability import Calibration
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.trees import NotCompilableError, Trees, read_trees
 
@@ -58,7 +57,7 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
         for category, levels in zip(encoder["categories"], encoder["levels"], strict=True)
     }
     trees = _over_raw_features(read_trees(booster), encoder, names)
-    calibration = Calibration.of(Calibrator.from_plain(plain["calibrator"]))
+    calibration = Calibrator.from_plain(plain["calibrator"])
     return CompiledScorer(
         spec=spec,
         trees=trees,

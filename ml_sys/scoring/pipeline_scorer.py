@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ml_sys.model.train import scores_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,8 +70,7 @@ class PipelineScorer:
         """Return P(conversion within the horizon) of each row."""
         if not len(rows):
             return np.empty(0)
-        scores = self._model.pipeline["model"].predict_proba(rows)[:, 1].astype(np.float64)
-        return self._model.calibrator(scores)
+        return self._model.calibrator(scores_of(self._model.pipeline["model"], rows))
 
     def is_known(self, category: str, level: str) -> bool:
         """Say whether any training row had this value of a category."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ml_sys.elementary import sigmoids
 from ml_sys.scoring.loops import predict
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.model.calibration import Calibrator
     from ml_sys.model.threshold import Tiers
-    from ml_sys.scoring.probability import Calibration
     from ml_sys.scoring.trees import Trees
 
 _FLOAT32 = np.dtype(np.float32)
@@ -94,7 +95,7 @@ class CompiledScorer:
     known: dict[str, frozenset[str]]
     arguments: tuple[Any, ...]
     packer: Struct
-    calibration: Calibration
+    calibration: Calibrator
     threshold: float
     tiers: Tiers
 
@@ -125,7 +126,7 @@ class CompiledScorer:
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(conversion within the horizon) of each row."""
-        return self.calibration.many(self.trees.margins(rows))
+        return self.calibration(sigmoids(self.trees.margins(rows)))
 
     def is_known(self, category: str, level: str) -> bool:
         """Say whether any training row had this value of a category."""

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ml_sys.elementary import _sigmoids
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.model.calibration import Calibrator
+from ml_sys.model.calibration import Calibrator, calibrate
 from ml_sys.model.encoding import scaled
 from ml_sys.model.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.scoring.compile import _first_reaching, compile_scorer
-from ml_sys.scoring.loops import calibrate, exponential, predict, walk
+from ml_sys.scoring.loops import predict, walk
 from ml_sys.scoring.trees import NotCompilableError
 from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
@@ -177,7 +178,7 @@ def test_one_row_has_the_same_bits_alone_as_among_others_and_before_loops_are_co
     many = scored(scorer, frame)
     rows = scorer.rows({name: frame[name].to_numpy() for name in frame})
     assert [scorer.probability(row[None]) for row in rows] == many.tolist()
-    for loop in (walk, exponential, calibrate, predict):
+    for loop in (walk, _sigmoids, calibrate, predict):
         monkeypatch.setattr(loop, "run", loop.meanwhile)
     assert scored(scorer, frame).tobytes() == many.tobytes()
     assert [scorer.probability(row[None]) for row in rows] == many.tolist()
