@@ -14,7 +14,8 @@
     ├── NotEnoughDataError         the data cannot carry what was asked
     ├── ResolveError               an import path in the settings leads nowhere
     ├── TrackingError              an MLflow address does not answer, or refuses
-    ├── StorageError               the file system refused a write: full, read-only, failing
+    ├── StorageError               the file system refused a write: full, failing
+    │   └── UnwritableError        this user may not write there, or nobody may
     ├── SnapshotError              no snapshot, or one that does not verify
     └── ArtifactError              no such version, or nothing that can be done with it
         ├── UnverifiedError        its files are not what was registered
@@ -205,6 +206,10 @@ class SnapshotError(MlsysError):
 
 class StorageError(MlsysError):
     """The file system refused a write, and what was there before is still there."""
+
+
+class UnwritableError(StorageError):
+    """The file system is read-only, or this user may not write there."""
 
 
 class ArtifactError(MlsysError):

@@ -59,7 +59,7 @@ class Kernel:
         """Compile the loop, or take it from numba's cache.
 
         The cache is beside the source, in the user's cache folder where that is read-only, nowhere where
-        neither can be written.
+        neither can be written or the disk is full.
         """
         if self.run != self._first:
             return
@@ -71,7 +71,7 @@ class Kernel:
         signature = self._signature(numba)
         try:
             self.run = numba.njit(signature, cache=True, nogil=True)(self._function)
-        except RuntimeError:  # numba found no folder that it may write to
+        except (RuntimeError, OSError):  # numba found no folder that it may write to, or a full disk
             self.run = numba.njit(signature, nogil=True)(self._function)
 
     def _name_for_helpers(self) -> None:

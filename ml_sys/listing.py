@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data import snapshot
-from ml_sys.data.durable import storage_errors
+from ml_sys.data.durable import replacing
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
 from ml_sys.evaluation.money import Worth, worth_of
@@ -137,17 +137,18 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
 
+    The file is replaced whole or not at all.
+
     Raises
     ------
     StorageError
         If it cannot be written there.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as sink:
         if path.suffix == ".parquet":
-            table.to_parquet(path, index=False)
+            table.to_parquet(sink, index=False)
         else:
-            write_csv(table, path)
+            write_csv(table, sink)
 
 
 def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:

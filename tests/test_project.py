@@ -65,7 +65,7 @@ def test_every_dependency_of_pyproject_is_pinned():
 
 
 def foreign(pattern, *files):
-    """What some files of the project name of others' code, without what the project builds or holds itself."""
+    """What some files of the project name of others' code, without what the project holds itself."""
     texts = [file.read_text() for file in files if file.is_file()]
     found = [name.strip("\"'") for text in texts for name in re.findall(pattern, text, re.MULTILINE)]
     return [name for name in found if not name.startswith("./")]

@@ -30,7 +30,7 @@ def tune(
 ) -> None:
     """Search for better settings on past cutoffs, never on the holdout; the same command goes on later."""
     from ml_sys import console, settings_file
-    from ml_sys.data.durable import storage_errors
+    from ml_sys.data.durable import replacing
     from ml_sys.evaluation import search_space, study, tuning
     from ml_sys.model.split import Source
     from ml_sys.registry.creation import environment
@@ -59,8 +59,8 @@ def tune(
         )
     if out is not None:
         text = settings_file.as_changes(result.settings, views.head(result, key))
-        with storage_errors(out):
-            out.write_text(text, encoding="utf-8")
+        with replacing(out) as sink:
+            sink.write(text.encode())
     if ctx.obj.as_json:
         console.plain_json(views.tuned_plain(result, out))
     else:

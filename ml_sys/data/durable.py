@@ -10,9 +10,9 @@ import os
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from ml_sys.errors import MlsysError, StorageError
+from ml_sys.errors import MlsysError, StorageError, UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 TEMPORARY_PREFIX = ".tmp-"
 _HINTS = {
-    errno.ENOSPC: "free some space and try again; nothing was changed",
-    errno.EDQUOT: "free some of the quota and try again; nothing was changed",
-    errno.EFBIG: "raise the limit on the size of a file (ulimit -f) and try again; nothing was changed",
-    errno.EROFS: "the file system is read-only; name another folder with --artifacts",
-    errno.EACCES: "check the rights of the folder, or name another one with --artifacts",
-    errno.EPERM: "check the rights of the folder, or name another one with --artifacts",
+    errno.ENOSPC: "free some space and try again; nothing was changed there",
+    errno.EDQUOT: "free some of the quota and try again; nothing was changed there",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f) and try again; nothing was changed there",
+}
+_UNWRITABLE = {
+    errno.EROFS: "the file system is read-only: name another place",
+    errno.EACCES: "check the rights of the folder and who owns it, or name another place",
+    errno.EPERM: "check the rights of the folder and who owns it, or name another place",
 }
 
 
@@ -35,7 +37,10 @@ def storage_errors(place: Path) -> Iterator[None]:
 
     Raises
     ------
+    UnwritableError
+        If this user may not write there.
     StorageError
+        If anything else prevents it.
     """
     try:
         yield
@@ -43,9 +48,11 @@ def storage_errors(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         named = [one for one in (error.filename2, error.filename) if isinstance(one, str)]
-        where = named[0] if named else place
-        hint = _HINTS.get(error.errno or 0, "check the disk and the folder; nothing was changed")
-        raise StorageError(f"{where}: {error.strerror or error}", hint=hint) from error
+        lasting = [one for one in named if TEMPORARY_PREFIX not in one]  # they mean nothing to users
+        where, code = (lasting or [place])[0], error.errno or 0
+        kind = UnwritableError if code in _UNWRITABLE else StorageError
+        hint = (_HINTS | _UNWRITABLE).get(code, "check the disk and the folder; nothing was changed there")
+        raise kind(f"{where}: {error.strerror or error}", hint=hint) from error
 
 
 def temporary_name() -> str:
@@ -89,6 +96,41 @@ def write_durably(path: Path, content: bytes) -> None:
             staged.unlink()
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Replace a file whole or not at all by what the block writes; the folder above is made where missing.
+
+    A link is followed, and a file that is replaced keeps its rights. What is no file, such as a pipe or
+    ``/dev/stdout``, is written to as it is.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; what was there before is still there.
+    """
+    with storage_errors(path):
+        if path.exists() and not path.is_file():
+            with path.open("wb") as sink:
+                yield sink
+            return
+        target = path.resolve()
+        make_folder(target.parent)
+        temporary = target.with_name(temporary_name())
+        try:
+            with temporary.open("xb") as sink:
+                yield sink
+                sink.flush()
+                os.fsync(sink.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(target.parent)
 
 
 def stage(path: Path, content: bytes) -> Path:

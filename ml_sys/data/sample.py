@@ -76,7 +76,7 @@ def generate(
     Parameters
     ----------
     folder : Path
-        Made if it does not exist; files of these names in it are replaced.
+        Made if it does not exist; files of these names in it are replaced, each whole or not at all.
     companies : int
         Number of companies, at least 1.
     weeks : int
@@ -94,12 +94,13 @@ def generate(
     ------
     UsageError
         If ``companies``, ``weeks`` or ``seed`` is out of range.
+    StorageError
+        If they cannot be written; what was there before is still there.
     """
     for name, value, least in (("companies", companies, 1), ("weeks", weeks, 1), ("seed", seed, 0)):
         if value < least:
             raise UsageError(f"sample: {name} is {value}, the least is {least}")
     shuffled = np.random.default_rng([seed, _ID_STREAM]).permutation(np.arange(companies, dtype=np.int32))
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         tables = SampleTables(folder, stack, unknown_from=FIRST_ID + companies)
         for number, start in enumerate(range(0, companies, _BLOCK_COMPANIES)):

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from ml_sys.data.durable import replacing
 from ml_sys.data.simulation import (
     EMPLOYEE_RANGES,
     INDUSTRIES,
@@ -206,7 +207,7 @@ def _firm_cells(
 
 
 def _open(stack: ExitStack, path: Path, header: Sequence[str]) -> IO[bytes]:
-    file: IO[bytes] = stack.enter_context(path.open("wb"))
+    file: IO[bytes] = stack.enter_context(replacing(path))
     file.write((",".join(header) + "\n").encode())
     return file
 

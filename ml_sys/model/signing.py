@@ -6,6 +6,7 @@ A private key signs; its public key, or any other that the settings trust, check
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,7 +133,12 @@ def make_keys(path: Path) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secret)
         public.write_bytes(shown)
+    except FileExistsError as error:
+        raise StorageError(f"{path}: {error.strerror}", hint="keys are never overwritten") from error
     except OSError as error:
+        for half_written in (path, public):
+            with suppress(OSError):
+                half_written.unlink()
         raise StorageError(f"{path}: {error.strerror}", hint="name a folder that can be written") from error
     return public
 

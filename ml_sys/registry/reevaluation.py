@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.data.durable import storage_errors
+from ml_sys.data.durable import replacing
 from ml_sys.errors import ArtifactError
 from ml_sys.evaluation.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.evaluation.truth import Closeness, compare_with_truth
@@ -79,7 +79,7 @@ def write_report(artifact: Artifact, path: Path) -> None:
     ArtifactError
         If the version was made before versions had a report.
     StorageError
-        If the file cannot be written.
+        If the file cannot be written; what was there before is still there.
     """
     name = EVIDENCE if path.suffix.lower() == ".json" else REPORT
     if name not in artifact.files:
@@ -87,8 +87,9 @@ def write_report(artifact: Artifact, path: Path) -> None:
             f"version {artifact.folder.name} has no {name}: it was made before there was one",
             hint="train it again: mlsys train",
         )
-    with storage_errors(path):
-        path.write_bytes(artifact.file(name))
+    content = artifact.file(name)
+    with replacing(path) as sink:
+        sink.write(content)
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:

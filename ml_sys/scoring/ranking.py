@@ -11,8 +11,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from io import StringIO
-    from pathlib import Path
+    from typing import IO
 
     from numpy.typing import NDArray
 
@@ -158,7 +157,7 @@ def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
     return [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else str(text) for text in texts]
 
 
-def write_csv(table: pd.DataFrame, target: Path | StringIO) -> None:
+def write_csv(table: pd.DataFrame, target: IO[bytes]) -> None:
     """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas."""
     foreign = [name for name in table.columns if name == "id" or str(name).startswith(REASON)]
     texts = {str(name): spreadsheet_safe(table[name]) for name in foreign}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.durable import make_folder, storage_errors, write_durably
+from ml_sys.data.durable import replacing
 from ml_sys.days import day_number
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
@@ -60,11 +60,8 @@ def remember(folder: Path, table: pd.DataFrame, cutoff: str) -> Path:
         If the file system refuses.
     """
     path = folder / f"{cutoff}.csv"
-    content = io.StringIO(newline="")
-    write_csv(table[list(COLUMNS)], content)
-    with storage_errors(folder):
-        make_folder(folder)
-        write_durably(path, content.getvalue().encode())
+    with replacing(path) as sink:
+        write_csv(table[list(COLUMNS)], sink)
     return path
 
 

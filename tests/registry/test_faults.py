@@ -323,7 +323,7 @@ def test_a_read_only_folder_is_named_by_writers_and_no_matter_to_readers(small_d
         with pytest.raises(StorageError, match="Read-only file system") as caught:
             act(registry)
         assert str(small_disk) in caught.value.message
-        assert "--artifacts" in caught.value.hint
+        assert "name another place" in caught.value.hint
         assert_usable_for_reading(small_disk, old)
 
 
