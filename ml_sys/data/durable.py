@@ -49,7 +49,7 @@ def storage_errors(place: Path) -> Iterator[None]:
     except OSError as error:
         named = [one for one in (error.filename2, error.filename) if isinstance(one, str)]
         lasting = [one for one in named if TEMPORARY_PREFIX not in one]  # they mean nothing to users
-        where, code = (lasting or [place])[0], error.errno or 0
+        where, code = lasting[0] if lasting else place, error.errno or 0
         kind = UnwritableError if code in _UNWRITABLE else StorageError
         hint = (_HINTS | _UNWRITABLE).get(code, "check the disk and the folder; nothing was changed there")
         raise kind(f"{where}: {error.strerror or error}", hint=hint) from error
