@@ -2,10 +2,10 @@
 
 Invariant: which rows are kept depends on what they say, never on their order.
 
-Rows of one id that agree wherever both say something are merged, and the most complete one is kept. If they
-contradict each other none is kept: nobody can say which is right, and a wrong CLOSEDATE is a wrong label; its
-usage goes to quarantine with it. An id in both tables is a customer, and if its customer row cannot be used
-it is not a noncustomer either, because it did pay.
+Rows of one id that agree wherever both say something are merged field by field, so that no value is lost.
+If they contradict each other none is kept: nobody can say which is right, and a wrong CLOSEDATE is a wrong
+label; its usage goes to quarantine with it. An id in both tables is a customer, its blanks filled with what
+its noncustomer rows say; if its customer row cannot be used it is no noncustomer either, because it did pay.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def reconcile(
     is_customer = others["id"].isin(paying["id"])
     reject(NONCUSTOMERS, others[is_customer], MERGED_CUSTOMER)
     unusable = (customers.bad_ids | set(contradicted["id"])) - set(paying["id"])
+    paying = _filled(paying, others[is_customer])
     did_pay = ~is_customer & others["id"].isin(unusable)
     reject(NONCUSTOMERS, others[did_pay], CUSTOMER_IN_QUARANTINE)
 
@@ -115,13 +116,27 @@ def _one_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     differ = group.groupby("id")[said].nunique().gt(1).any(axis=1)
     contradicted = group["id"].isin(differ.index[differ])
     agreeing = group[~contradicted]
+    merged = agreeing.groupby("id", as_index=False)[said].first()
     filled = agreeing[said].notna()
     which = filled.to_numpy() @ 2 ** np.arange(len(said))
     ranked = agreeing.assign(n_filled=-filled.sum(axis=1), which=-which)
     ranked = ranked.sort_values(["id", "n_filled", "which", "line"])
     repeats = ranked["id"].duplicated()
-    kept = pd.concat([rows[~several], ranked.loc[~repeats, rows.columns]])
+    lines = ranked.loc[~repeats, ["id", "line"]]
+    kept = pd.concat([rows[~several], merged.merge(lines, on="id")[rows.columns]])
     return kept, group[contradicted], ranked.loc[repeats, rows.columns]
+
+
+def _filled(paying: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Fill blanks of customers with what noncustomer rows of the same ids say, unless these contradict."""
+    if others.empty:
+        return paying
+    by_id = others.groupby("id")[list(FIRMOGRAPHICS)]
+    n_said = by_id.nunique()
+    said = by_id.first().mask(n_said > 1)
+    found = said.reindex(paying["id"]).set_index(paying.index)
+    own = paying[list(FIRMOGRAPHICS)]
+    return paying.assign(**{name: own[name].where(own[name].notna(), found[name]) for name in FIRMOGRAPHICS})
 
 
 def _text(field: Hashable, value: Any, unranked: float) -> str:

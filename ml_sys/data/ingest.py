@@ -159,12 +159,13 @@ class _Run:
         """Check the parts of a table side by side, and give back what comes of them, in order."""
         opened, columns = self._opened[table], self._columns[table]
 
-        def work(part: Part) -> tuple[int, Sequence[BadRow], _T]:
+        def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
             checked = check(part(), columns, self.unranked)
-            return len(checked.lines) + len(checked.bad), checked.bad, then(checked)
+            return len(checked.lines) + len(checked.bad), checked.bad, checked.blanked, then(checked)
 
-        for n_read, bad, result in _in_order(work, opened.parts):
+        for n_read, bad, blanked, result in _in_order(work, opened.parts):
             self.quarantine.add(table, opened.where, bad)
+            self.quarantine.add_blanked(table, blanked)
             self.read[table] += n_read
             self._on_progress(table, self.read[table])
             yield result

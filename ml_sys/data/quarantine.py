@@ -1,4 +1,4 @@
-"""Rows that were not taken, each with its table, file, line, reason and what it said."""
+"""What was not taken: rows, each with its table, file, line, reason and what it said; and single values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ml_sys.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -14,16 +16,17 @@ if TYPE_CHECKING:
 
 FIELDS = ("table", "file", "line", "reason", "raw")
 
-# A merged row says nothing new of a company that is kept; it is counted apart from those that are wrong.
+# What a merged row says is in the company that is kept; it is counted apart from rows that are wrong.
 MERGED_DUPLICATE = "duplicate company, merged"
 MERGED_CUSTOMER = "also a customer"
 MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER})
 
 
 class Quarantine:
-    """Collects rows, table by table."""
+    """Collects rows, and counts values that were blanked in rows that were taken, table by table."""
 
     def __init__(self) -> None:
+        self._blanked: dict[str, dict[str, list[int]]] = {}
         self._batches = [_batch("", "", ())]
         self._counts: dict[str, Counter[str]] = {}
 
@@ -40,6 +43,25 @@ class Quarantine:
     def merged(self, table: str) -> Mapping[str, int]:
         """Return reason to rows for what was merged into a row that is kept."""
         return {reason: n for reason, n in self._counted(table) if reason in MERGED}
+
+    def add_blanked(self, table: str, found: Mapping[str, Sequence[int]]) -> None:
+        """Add values of a table that were blanked: reason to the lines that they stand in."""
+        lines = self._blanked.setdefault(table, {})
+        for reason, more in found.items():
+            lines.setdefault(reason, []).extend(more)
+
+    def blanked(self, table: str) -> Mapping[str, int]:
+        """Return reason to values that were blanked, the most frequent first."""
+        counts = {reason: len(lines) for reason, lines in self._blanked.get(table, {}).items()}
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+    def told_blanked(self, table: str, called: str) -> list[str]:
+        """Say of each kind of value that was blanked in how many rows, and where the first one is."""
+        first = {reason: min(lines) for reason, lines in self._blanked.get(table, {}).items()}
+        return [
+            f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; taken as blank"
+            for reason, count in self.blanked(table).items()
+        ]
 
     def to_table(self) -> pa.Table:
         """Return all rows, with columns `FIELDS`, in an order that does not depend on how they came."""

@@ -41,6 +41,8 @@ class TableReport:
         Rows; ``read`` is ``accepted`` + the sum of ``rejected`` + the sum of ``merged``.
     rejected, merged : mapping of str to int
         Rows by reason, the most frequent first. All are in quarantine; only the rejected count for the limit.
+    blanked : mapping of str to int
+        Bad optional values of accepted rows by reason; blank instead.
     first_day, last_day : str or None
         YYYY-MM-DD, of the accepted rows; None where a table has no dates.
     """
@@ -50,6 +52,7 @@ class TableReport:
     accepted: int
     rejected: Mapping[str, int]
     merged: Mapping[str, int]
+    blanked: Mapping[str, int]
     first_day: str | None
     last_day: str | None
 
@@ -168,8 +171,12 @@ def build(
     for table in TABLES:
         rejected, merged = quarantine.rejected(table), quarantine.merged(table)
         accepted = read[table] - sum(rejected.values()) - sum(merged.values())
-        tables[table] = TableReport(where[table], read[table], accepted, rejected, merged, *spans[table])
+        blanked = quarantine.blanked(table)
+        tables[table] = TableReport(
+            where[table], read[table], accepted, rejected, merged, blanked, *spans[table]
+        )
     blanks = blank_rates(content.companies)
+    told = [note for table in TABLES for note in quarantine.told_blanked(table, table)]
     return IngestReport(
         id=path.name,
         path=path,
@@ -181,7 +188,7 @@ def build(
         tables=tables,
         conversion=conversion_by_month(closed, content.usage, content.as_of),
         blanks=blanks,
-        notes=tuple(_notes(content, blanks, extra)),
+        notes=tuple(told + _notes(content, blanks, extra)),
     )
 
 

@@ -28,6 +28,9 @@ USERS = ("users_crm_contacts", "users_crm_companies", "users_crm_deals", "users_
 MEASURES = ACTIONS + USERS
 FIRMOGRAPHICS = ("alexa_rank", "employee_range", "industry")
 
+# A bad value of these is left blank; a bad one of any other field costs the row.
+OPTIONAL = ("mrr", "alexa_rank")
+
 FIELDS: Mapping[str, tuple[str, ...]] = {
     CUSTOMERS: ("id", "closedate", "mrr", *FIRMOGRAPHICS),
     NONCUSTOMERS: ("id", *FIRMOGRAPHICS),

@@ -79,7 +79,7 @@ class SqlSource:
     Parameters
     ----------
     database : Path
-        The file or folder. In a folder each ``NAME.parquet`` is a table NAME.
+        The file or folder. In a folder each ``NAME.parquet`` is a table NAME, whatever other files there are.
     """
 
     def __init__(self, database: Path) -> None:
@@ -94,28 +94,43 @@ class SqlSource:
     def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:  # noqa: ARG002 - protocol
         """Run a query, or read a table by name; see `Source`."""
         where = f"{self._database}: {' '.join(location.split())}"
-        query = f"FROM {_quoted(location)}" if _TABLE_NAME.fullmatch(location) else location.rstrip("; \n")
+        hint = "name a table of it, or a query"
         try:
-            connection = self._connect()
+            connection, unreadable = self._connect()
+            hint = "; ".join([hint, *(f"{name} cannot be read" for name in unreadable)])
+            query = self._query(location)
             present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
             extra = extra_columns(where, present, columns)
             wanted = ", ".join(_quoted(column) for column in columns.values())
             chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
             reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
         except duckdb.Error as error:
-            raise InputError(
-                f"{where}: {_first_line(error)}", hint="name a table of it, or a query"
-            ) from error
+            raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
         return RawTable(where, extra, columnar.parts(where, _batches(where, reader), columns))
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+        """Open the database; of a folder, also return files that no view can be made of."""
         if self._database.is_file():
-            return duckdb.connect(str(self._database), read_only=True)
-        connection = duckdb.connect()
-        for path in sorted(self._database.glob("*.parquet")):
-            file = str(path).replace("'", "''")
-            connection.execute(f"CREATE VIEW {_quoted(path.stem)} AS FROM read_parquet('{file}')")
-        return connection
+            return duckdb.connect(str(self._database), read_only=True), []
+        connection, unreadable = duckdb.connect(), []
+        for path in self._files().values():
+            try:
+                connection.execute(f"CREATE VIEW {_quoted(path.stem)} AS FROM {_parquet(path)}")
+            except duckdb.Error:
+                unreadable.append(path.name)
+        return connection, unreadable
+
+    def _query(self, location: str) -> str:
+        """Return the query of a location: a file of the folder, a table, or a query as it is."""
+        if location in (files := self._files()):
+            return f"FROM {_parquet(files[location])}"
+        if _TABLE_NAME.fullmatch(location):
+            return f"FROM {'.'.join(map(_quoted, location.split('.')))}"
+        return location.rstrip("; \n")
+
+    def _files(self) -> dict[str, Path]:
+        """Return the Parquet files of a folder by the name of their table; a database file has none."""
+        return {path.stem: path for path in sorted(self._database.glob("*.parquet"))}
 
 
 class FrameSource:
@@ -201,7 +216,12 @@ def _as_arrow(values: pd.Series[Any]) -> Any:
 
 
 def _quoted(name: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _parquet(path: Path) -> str:
+    file = str(path).replace("'", "''")
+    return f"read_parquet('{file}')"
 
 
 def _first_line(error: Exception) -> str:

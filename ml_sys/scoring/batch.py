@@ -233,6 +233,7 @@ def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) ->
 def _rejects(
     quarantine: Quarantine, table: str, what: str, warnings: list[str], notes: list[str]
 ) -> pa.Table:
+    warnings += quarantine.told_blanked(table, f"{what}s")
     for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
         if found:
             reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())

@@ -120,6 +120,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     for part in opened.parts:
         checked = check(part(), column_names(NONCUSTOMERS, schema), float(schema.unranked))
         quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
+        quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
         bad_ids |= set(checked.bad_ids)
         read += len(checked.lines) + len(checked.bad)
         columns = {name: _plain(column) for name, column in checked.columns.items()}

@@ -118,24 +118,62 @@ def test_the_largest_count_is_kept_exactly(tables: Tables) -> None:
     assert snapshot.latest(tables.artifacts).usage_values[0, 0] == 2147483647
 
 
-@pytest.mark.parametrize(
-    ("rank", "reason"),
-    {
-        "0": "is not positive",
-        "-5": "is not positive",
-        "high": "is not a number",
-        "1e999": "is too large",
-    }.items(),
-)
-def test_a_company_with_a_bad_rank_is_rejected(tables: Tables, rank: str, reason: str) -> None:
-    tables.noncustomers.append(f"{rank},2 to 5,RETAIL,n99")
-    assert only(tables, NONCUSTOMERS) == (10, f"ALEXA_RANK {reason}")
+BAD_RANKS = {
+    "0": "is not positive",
+    "-5": "is not positive",
+    "n/a": "is not a number",
+    "1,200": "is not a number",
+    "1e999": "is too large",
+}
+BAD_MRR = {"1,200.50": "is not a number", "a lot": "is not a number", "1e999": "is too large"}
 
 
-@pytest.mark.parametrize(("mrr", "reason"), {"a lot": "is not a number", "1e999": "is too large"}.items())
-def test_a_customer_with_a_bad_mrr_is_rejected(tables: Tables, mrr: str, reason: str) -> None:
-    tables.customers.append(f"2020-02-12,{mrr},1,2 to 5,RETAIL,c99")
-    assert only(tables, CUSTOMERS) == (5, f"MRR {reason}")
+def quoted(value: str) -> str:
+    return f'"{value}"' if "," in value else value
+
+
+@pytest.mark.parametrize("value", BAD_RANKS)
+def test_a_bad_rank_is_blanked_and_said_and_costs_nothing_else(tables: Tables, value: str) -> None:
+    tables.noncustomers.append(f"{quoted(value)},2 to 5,RETAIL,n99")
+    tables.customers.append(f"2020-02-11,10,{quoted(value)},2 to 5,RETAIL,c99")
+    report = tables.ingest(max_rejected_share=0.0)
+    assert adds_up(report)
+    assert quarantined(report) == []
+    taken = snapshot.latest(tables.artifacts)
+    companies = taken.companies.set_index("id")
+    assert companies.loc[["n99", "c99"], "alexa_rank"].isna().all()
+    assert companies.loc["n99", "employee_range"] == "2 to 5"
+    assert taken.closed[companies.index.get_loc("c99")] == np.datetime64("2020-02-11").astype(int)
+    reason = f"ALEXA_RANK {BAD_RANKS[value]}"
+    assert report.tables[NONCUSTOMERS].blanked == report.tables[CUSTOMERS].blanked == {reason: 1}
+    assert f"noncustomers: {reason} in 1 row, first in line 10; taken as blank" in report.notes
+    assert f"customers: {reason} in 1 row, first in line 5; taken as blank" in report.notes
+
+
+@pytest.mark.parametrize("value", BAD_MRR)
+def test_a_bad_mrr_is_blanked_and_said_and_never_costs_a_customer_its_label(
+    tables: Tables, value: str
+) -> None:
+    tables.customers += [f"2020-02-{day},{quoted(value)},1,2 to 5,RETAIL,c{day}" for day in (11, 12)]
+    report = tables.ingest(max_rejected_share=0.0)
+    assert (report.customers, quarantined(report)) == (5, [])
+    assert np.isnan(snapshot.latest(tables.artifacts).companies.set_index("id").loc["c11", "mrr"])
+    assert report.tables[CUSTOMERS].blanked == {f"MRR {BAD_MRR[value]}": 2}
+    assert f"customers: MRR {BAD_MRR[value]} in 2 rows, first in line 5; taken as blank" in report.notes
+
+
+def test_a_row_that_is_rejected_has_no_value_blanked(tables: Tables) -> None:
+    tables.customers.append("yesterday,a lot,0,2 to 5,RETAIL,c99")
+    report = tables.ingest()
+    assert quarantined(report) == [(CUSTOMERS, 5, f"CLOSEDATE {NOT_A_DATE}")]
+    assert report.tables[CUSTOMERS].blanked == {}
+
+
+def test_a_bad_value_does_not_contradict_a_good_one(tables: Tables) -> None:
+    tables.noncustomers += ["n/a,6 to 10,,n99", "77,6 to 10,,n99"]
+    report = tables.ingest(max_rejected_share=0.0)
+    assert report.tables[NONCUSTOMERS].merged == {"duplicate company, merged": 1}
+    assert snapshot.latest(tables.artifacts).companies.set_index("id").loc["n99", "alexa_rank"] == 77
 
 
 def test_a_blank_id_is_rejected_in_every_table(tables: Tables) -> None:
@@ -207,6 +245,35 @@ def test_agreeing_duplicates_are_merged_into_the_most_complete_row(tables: Table
     assert adds_up(report)
     kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["n99"]
     assert (kept.alexa_rank, kept.employee_range, kept.industry) == (77, "6 to 10", "RETAIL")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_duplicates_that_fill_different_blanks_lose_no_value(tables: Tables, order: tuple[int, ...]) -> None:
+    rows = ["77,,,n99", ",6 to 10,,n99", ",,RETAIL,n99"]
+    tables.noncustomers += [rows[i] for i in order]
+    report = tables.ingest(max_rejected_share=0.0)
+    assert report.tables[NONCUSTOMERS].merged == {"duplicate company, merged": 2}
+    assert adds_up(report)
+    kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["n99"]
+    assert (kept.alexa_rank, kept.employee_range, kept.industry) == (77, "6 to 10", "RETAIL")
+
+
+def test_duplicate_customers_that_fill_different_blanks_lose_no_value(tables: Tables) -> None:
+    tables.customers += ["2020-02-11,,5,,RETAIL,c99", "2020-02-11,20.5,,2 to 5,,c99"]
+    assert tables.ingest(max_rejected_share=0.0).customers == 4
+    kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["c99"]
+    assert (kept.mrr, kept.alexa_rank, kept.employee_range, kept.industry) == (20.5, 5, "2 to 5", "RETAIL")
+
+
+def test_what_only_the_noncustomer_row_of_a_customer_says_is_kept(tables: Tables) -> None:
+    tables.customers.append("2020-02-11,20.5,,2 to 5,,c99")
+    tables.noncustomers += ["5,6 to 10,RETAIL,c99", "6,,RETAIL,c99"]
+    report = tables.ingest(max_rejected_share=0.0)
+    assert report.tables[NONCUSTOMERS].merged == {"also a customer": 2}
+    kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["c99"]
+    # The customer's own row counts first; two ranks that contradict each other say nothing.
+    assert (kept.employee_range, kept.industry) == ("2 to 5", "RETAIL")
+    assert np.isnan(kept.alexa_rank)
 
 
 def test_contradicting_duplicates_all_go_to_quarantine_and_their_usage_with_them(tables: Tables) -> None:

@@ -143,7 +143,7 @@ ACCEPTED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     "a comma in a number": (PLAIN + b"3,000,a,b,n3\n", [(4, delimited.WRONG_FIELDS)]),
     "only delimiters": (PLAIN + b",,,\n", [(4, "id is blank")]),
     "NUL": (PLAIN + b"3,a\0,b,n3\n", [(4, delimited.NUL_BYTE)]),
-    "a second header": (PLAIN + PLAIN.splitlines(keepends=True)[0], [(4, "ALEXA_RANK is not a number")]),
+    "a second header": (PLAIN + PLAIN.splitlines(keepends=True)[0], [(4, "repeats the header")]),
     "a quoted comma": (PLAIN.replace(b"RETAIL", b'"RETAIL, FOOD"'), []),
     "a quoted line end": (
         PLAIN.replace(b"RETAIL", b'"RETAIL\nFOOD"') + b"3,n3\n",
@@ -178,13 +178,19 @@ ACCEPTED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
         [],
     ),
     "formulas": (PLAIN.replace(b"RETAIL", b"=HYPERLINK(A1)").replace(b"2 to 5", b"@SUM(1)"), []),
-    "a formula for a number": (PLAIN + b"=1+1,a,b,n3\n", [(4, "ALEXA_RANK is not a number")]),
-    "a huge integer": (PLAIN + b"9" * 5000 + b",a,b,n3\n", [(4, "ALEXA_RANK is too large")]),
+    "a formula for a number": (PLAIN + b"=1+1,a,b,n3\n", []),
+    "a huge integer": (PLAIN + b"9" * 5000 + b",a,b,n3\n", []),
     "a script as text": (PLAIN.replace(b"RETAIL", b"<script>alert(1)</script>"), []),
     "right-to-left marks and emoji": (PLAIN.replace(b"RETAIL", "\u202e\U0001f600".encode()), []),
     "a stray carriage return": (PLAIN + b"3\r,a,b\rc,n3\n", []),
 }
-ALSO_GOOD = {"a quoted cell of 200,000 characters", "a stray carriage return"}  # whose third row is taken
+# Whose third row is taken.
+ALSO_GOOD = {
+    "a quoted cell of 200,000 characters",
+    "a stray carriage return",
+    "a formula for a number",
+    "a huge integer",
+}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import uuid
 from pathlib import Path
 
 import duckdb
@@ -125,6 +126,29 @@ def test_a_folder_of_parquet_files_is_a_database(tables: Tables) -> None:
     assert tables.ingest_as_they_are(source=source, **{table: table for table in TABLES}).id == plain.id
 
 
+def test_unrelated_files_beside_the_tables_do_not_matter(tables: Tables) -> None:
+    plain = tables.ingest_as_they_are()
+    folder = tables.folder / "parquet"
+    folder.mkdir()
+    for table in TABLES:
+        as_frame(tables, table).to_parquet(folder / f"{table}.parquet")
+    as_frame(tables, USAGE).to_parquet(folder / "usage-2020.v2.parquet")
+    pq.write_table(pa.table({"x": [1]}), folder / "accounts.2020.parquet")
+    (folder / "half.parquet").write_bytes(b"PAR1 and no more")
+    source = open_source("sql", database=str(folder))
+    named = {table: table for table in TABLES}
+    assert tables.ingest_as_they_are(source=source, **named).id == plain.id
+    named["usage"] = "usage-2020.v2"
+    assert tables.ingest_as_they_are(source=source, **named).id == plain.id
+    named["usage"] = 'SELECT * FROM "usage-2020.v2"'
+    assert tables.ingest_as_they_are(source=source, **named).id == plain.id
+    with pytest.raises(InputError, match=r"half"):
+        tables.ingest_as_they_are(source=source, **named | {"usage": "half"})
+    with pytest.raises(InputError) as caught:
+        tables.ingest_as_they_are(source=source, **named | {"usage": "SELECT * FROM half"})
+    assert "half.parquet cannot be read" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("location", "error", "words"),
     [
@@ -223,7 +247,7 @@ def test_a_frame_with_values_of_several_types_is_read_as_text() -> None:
 @pytest.mark.parametrize(
     ("values", "texts"),
     [
-        (pa.array([1.0, 2.5, None, float("nan"), 1e300]), ["1", "2.5", "", "", "1e+300"]),
+        (pa.array([1.0, 2.5, None, float("nan"), 1e14]), ["1", "2.5", "", "", "100000000000000"]),
         (pa.array([7, None], pa.int64()), ["7", ""]),
         (pa.array([None, None], pa.null()), ["", ""]),
         (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
@@ -238,6 +262,55 @@ def test_a_frame_with_values_of_several_types_is_read_as_text() -> None:
 )
 def test_typed_values_are_written_as_a_csv_export_would(values: pa.Array, texts: list[str]) -> None:
     assert as_text("t", "c", values, is_id=True).to_pylist() == texts
+
+
+UUIDS = [uuid.UUID(int=7 << 64), None, uuid.UUID(int=2**128 - 1)]
+UUID_TEXTS = ["00000000-0000-0007-0000-000000000000", "", "ffffffff-ffff-ffff-ffff-ffffffffffff"]
+
+
+def test_the_uuids_of_parquet_of_a_database_and_of_a_frame_are_ids(tmp_path: Path) -> None:
+    columns = {"id": "id"}
+    written = pa.array([one and one.bytes for one in UUIDS], pa.uuid())
+    pq.write_table(pa.table({"id": written}), tmp_path / "t.parquet")
+    frame = pd.DataFrame({"id": UUIDS}, dtype=object)
+    database = tmp_path / "crm.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(f"CREATE TABLE t AS FROM read_parquet('{tmp_path / 't.parquet'}')")
+        assert connection.execute("SELECT typeof(id) FROM t").fetchone() == ("UUID",)
+    for table in (
+        FileSource().open("usage", str(tmp_path / "t.parquet"), columns),
+        SqlSource(tmp_path).open("usage", "t", columns),
+        SqlSource(database).open("usage", "t", columns),
+        FrameSource(lambda _: frame, "mine").open("usage", "", columns),
+    ):
+        assert [texts for _, (texts,) in rows_of(table)] == UUID_TEXTS
+    assert as_text("t", "c", written[1:], is_id=True).to_pylist() == UUID_TEXTS[1:]
+
+
+@pytest.mark.parametrize(
+    ("ids", "first"),
+    [
+        (pa.array([1.0, None, 1e15]), "1000000000000000.0"),
+        (pa.array([12345678901234567.0]), "1.2345678901234568e+16"),
+        (pa.array([-1e15]), "-1000000000000000.0"),
+        (pa.array([float("inf")]), "inf"),
+        (pa.array([16777216], pa.float32()), "16777216.0"),
+    ],
+)
+def test_ids_that_a_float_cannot_tell_apart_are_refused_with_the_way_out(ids: pa.Array, first: str) -> None:
+    with pytest.raises(UnreadableFileError) as caught:
+        as_text("t", "c", ids, is_id=True)
+    assert caught.value.message == (
+        f"t: cannot be read: column 'c' is of type {ids.type} and holds {first}: "
+        "so large a float has lost digits of its id"
+    )
+    assert "as text or as whole numbers" in caught.value.hint
+    assert as_text("t", "c", ids, is_id=False)
+
+
+def test_ids_that_a_float_holds_whole_are_taken() -> None:
+    assert as_text("t", "c", pa.array([999999999999999.0]), is_id=True).to_pylist() == ["999999999999999"]
+    assert as_text("t", "c", pa.array([16777215], pa.float32()), is_id=True).to_pylist() == ["16777215"]
 
 
 def test_a_float_stays_as_it_is_where_it_is_no_id() -> None:

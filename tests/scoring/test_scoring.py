@@ -231,18 +231,28 @@ def test_duplicates_that_agree_are_merged_and_those_that_conflict_go_to_quaranti
 
 
 def test_a_bad_row_goes_to_quarantine_with_its_line_and_is_kept_on_disk(score, tmp_path):
-    scored = score(HEADER + "lots,11 to 25,,a\n-5,,,b\n1000,,, \n1000,,,ok\n")
+    scored = score(HEADER + "1000,,, \n1,2,3\n1000,,,ok\n")
     assert scored.table["id"].tolist() == ["ok"]
     rejects = scored.quarantine.to_pandas()
     assert sorted(zip(rejects["line"], rejects["reason"], strict=True)) == [
-        (2, "ALEXA_RANK is not a number"),
-        (3, "ALEXA_RANK is not positive"),
-        (4, "id is blank"),
+        (2, "id is blank"),
+        (3, "wrong number of fields"),
     ]
     kept = keep_rejects(scored, tmp_path / "artifacts")
     assert kept.parent == tmp_path / "artifacts" / "quarantine"
     pd.testing.assert_frame_equal(pd.read_parquet(kept), rejects)
     assert keep_rejects(score(HEADER + "1000,,,ok\n"), tmp_path / "artifacts") is None
+
+
+def test_a_bad_rank_counts_as_blank_and_is_warned_of(score):
+    scored = score(HEADER + "lots,11 to 25,,a\n,11 to 25,,b\n0,11 to 25,,c\n-5,11 to 25,,d\n")
+    assert scored.table["id"].nunique() == 4
+    assert scored.table["probability"].nunique() == 1
+    told = [text for text in scored.warnings if "ALEXA_RANK" in text]
+    assert told == [
+        "prospects: ALEXA_RANK is not positive in 2 rows, first in line 4; taken as blank",
+        "prospects: ALEXA_RANK is not a number in 1 row, first in line 2; taken as blank",
+    ]
 
 
 def test_bad_ready_rows_go_to_quarantine_and_blanks_stay(score, model, expected, tmp_path):
@@ -269,7 +279,7 @@ def test_bad_ready_rows_go_to_quarantine_and_blanks_stay(score, model, expected,
         (HEADER, EmptyTableError, "prospects.csv: has no rows"),
         ("ALEXA_RANK,EMPLOYEE_RANGE,id\n1,2,3\n", MissingColumnError, "column 'INDUSTRY' is missing"),
         ("ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,ID\n1,2,,3\n", MissingColumnError, "column 'id' is missing"),
-        (HEADER + "lots,,,a\n", NotEnoughDataError, "none of its 1 rows can be scored"),
+        (HEADER + "1,,, \n", NotEnoughDataError, "none of its 1 rows can be scored"),
     ],
 )
 def test_a_file_that_cannot_be_scored_is_named(score, text, error, said):
@@ -327,7 +337,7 @@ def test_a_usage_file_is_read_as_ingest_reads_it(snapshot, three_tables):
 
 def test_names_of_columns_come_from_the_settings(model, tmp_path):
     path: Path = tmp_path / "ours.csv"
-    path.write_text("rank,size,branch,company\n0,11 to 25,RETAIL,a\n7,,,b\n7,,,c\n")
+    path.write_text("rank,size,branch,company\n8,11 to 25,RETAIL,a\n7,,,b\n7,,,c\n")
     settings = Settings.model_validate(
         {
             "schema": {
@@ -341,5 +351,5 @@ def test_names_of_columns_come_from_the_settings(model, tmp_path):
     )
     read = read_prospects(path, settings.schema_, model.spec)
     assert isinstance(read, Companies)
-    assert read.frame["id"].tolist() == ["b", "c"]
-    assert (read.frame["alexa_rank"] == np.inf).all()
+    assert read.frame["id"].tolist() == ["a", "b", "c"]
+    assert read.frame["alexa_rank"].tolist() == [8, np.inf, np.inf]
