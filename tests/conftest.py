@@ -23,6 +23,7 @@ from ml_sys.model.split import Source
 from ml_sys.registry.creation import train_version
 from ml_sys.registry.store import Registry
 from ml_sys.settings import SchemaSettings, Settings
+from tests import commandline
 
 hypothesis.settings.register_profile("dev", max_examples=30, deadline=None)
 hypothesis.settings.register_profile(
@@ -126,14 +127,26 @@ def trained(ingested: Path, quick_settings: Settings, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def mlsys(tmp_path: Path) -> RunCommand:
+    """Run the command line in a folder of its own, in this process."""
+
+    def run(
+        *args: object, artifacts: Path | None = None, cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        at = () if artifacts is None else ("--artifacts", artifacts)
+        return commandline.run(*args, *at, cwd=cwd, **environment)
+
+    return run
+
+
+@pytest.fixture
+def mlsys_process(tmp_path: Path) -> RunCommand:
     """Run the command line as a user would: a process of its own, in a folder of its own."""
 
     def run(
         *args: object, artifacts: Path | None = None, cwd: Path = tmp_path
     ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ml_sys", *map(str, args)]
-        if artifacts is not None:
-            command += ["--artifacts", str(artifacts)]
+        at = () if artifacts is None else ("--artifacts", str(artifacts))
+        command = [sys.executable, "-m", "ml_sys", *map(str, args), *at]
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -131,6 +132,15 @@ def test_a_failure_is_two_lines_on_stderr_and_exits_1(mlsys, arguments, said, hi
     assert said in problem
     assert hint.startswith("  ")
     assert hinted in hint
+
+
+def test_a_process_of_its_own_says_and_returns_the_same(mlsys, mlsys_process):
+    for line in (["config", "--json"], ["rollback"], ["train", "--seed", "many"]):
+        here, there = mlsys(*line), mlsys_process(*line)
+        assert (here.returncode, here.stdout) == (there.returncode, there.stdout)
+        assert re.sub(r"python -m \S+", "mlsys", here.stderr) == there.stderr.replace(
+            "python -m ml_sys", "mlsys"
+        )
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "train"], ["train", "--debug"]])

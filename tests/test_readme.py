@@ -19,6 +19,7 @@ from ml_sys.errors import ExitCode
 from ml_sys.serve.server import Application
 from ml_sys.settings import Settings
 from ml_sys.settings_file import as_markdown
+from tests import commandline
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -156,10 +157,7 @@ def test_every_command_is_described_with_every_option():
     commands |= {group.name for group in app.registered_groups}
     assert {name for name, _ in described} == commands
     for name in commands:
-        asked = subprocess.run(
-            [sys.executable, "-m", "ml_sys", name, "--help"], capture_output=True, text=True, check=True,
-            env={**os.environ, "COLUMNS": "200"},
-        )  # fmt: skip
+        asked = commandline.run(name, "--help", cwd=PROJECT, COLUMNS="200")
         options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE)) - {"--help"}
         row = " ".join(text for described_name, text in described if described_name == name)
         lines = "".join(line for line in README.splitlines() if line.startswith(f"| `mlsys {name}"))
@@ -167,10 +165,7 @@ def test_every_command_is_described_with_every_option():
 
 
 def test_every_global_option_is_described():
-    asked = subprocess.run(
-        [sys.executable, "-m", "ml_sys", "--help"], capture_output=True, text=True, check=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    asked = commandline.run("--help", cwd=PROJECT, COLUMNS="200")
     options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE))
     paragraph = README[README.index("Options of every command") :].partition("\n\n")[0]
     ours = options - {"--help", "--install-completion", "--show-completion"}

@@ -21,6 +21,7 @@ from ml_sys.errors import ResolveError, TrackingError
 from ml_sys.registry import tracking
 from ml_sys.registry.creation import train_version
 from ml_sys.registry.store import Registry
+from tests import commandline
 
 needs_mlflow = pytest.mark.skipif(find_spec("mlflow") is None, reason="an extra")
 # Importing urllib3 asks the loopback interface whether it speaks IPv6; nothing else may want a socket.
@@ -215,8 +216,9 @@ def test_a_version_that_cannot_be_logged_is_kept(place):
 
 
 @needs_mlflow
-def test_a_wrong_address_is_said_before_anything_is_trained(place):
+def test_a_wrong_address_is_said_before_anything_is_trained(environment, place):
     (place / "file").write_text("no folder")
-    done = train(place, "--mlflow-uri", "file", code=1)
+    done = commandline.run("--json", "train", "--mlflow-uri", "file", cwd=place)
+    assert (done.returncode, done.stdout) == (1, "")
     assert "MLflow cannot log there" in done.stderr
     assert not Registry(place / "artifacts").read().versions
