@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_sys.commands.context import open_registry, parse_day
+from ml_sys.commands.context import GlobalOptions, open_registry, parse_day
 from ml_sys.errors import UsageError
+
+if TYPE_CHECKING:
+    from ml_sys.registry.store import Registry
 
 
 def score(
@@ -131,11 +135,25 @@ def serve(
         where = f"http://{shown}:{listening.getsockname()[1]}, Ctrl-C to stop"
         console.note(f"serving version {served} on {where}" if served else f"serving on {where}")
         if served is None:
-            console.warn("no version is in production: /ready says 503 until one is: mlsys promote VERSION")
+            console.warn("no version is in production: /ready and every prediction get 503 until one is")
+            console.note(f"{_how_to_get_one(ctx.obj, registry)}; this server takes it at once")
         application = server.Application(
             settings, version, logging=(ctx.obj.log_json, ctx.obj.log_level) if chosen.workers > 1 else None
         )
         server.run(listening, application)
+
+
+def _how_to_get_one(given: GlobalOptions, registry: Registry) -> str:
+    """Say which commands put a first version into production."""
+    from ml_sys.data import snapshot
+    from ml_sys.registry.index import latest
+
+    versions = registry.read()
+    steps = [] if versions.versions or snapshot.exists(registry.root) else ["mlsys ingest"]
+    steps += [] if versions.versions else ["mlsys train"]
+    steps.append(f"mlsys promote {latest(versions) if versions.versions else '1.0.0'}")
+    where = "" if given.artifacts_dir is None else f" --artifacts {shlex.quote(str(given.artifacts_dir))}"
+    return "in another terminal: " + ", then ".join(step + where for step in steps)
 
 
 keys_app = typer.Typer(no_args_is_help=True, help="Keys that callers of the service show.")

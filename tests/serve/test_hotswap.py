@@ -8,6 +8,9 @@ import time
 import pytest
 
 from ml_sys.registry.store import Change, Registry
+from ml_sys.serve.hotswap import Current
+from ml_sys.serve.metrics import Metrics
+from tests.registry.forgery import forge
 from tests.serve.conftest import FIRST, OTHER, SECOND, produce, said, seconds_until, serving
 
 WITHIN = 2.0
@@ -90,7 +93,9 @@ def test_the_alarm_ends_where_production_comes_back_to_what_is_served(artifacts)
 def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(versions, tmp_path, models):
     root = shutil.copytree(versions, tmp_path / "artifacts")
     with serving(root, ready=503) as server:
-        assert "no version is in production" in server.log.read_text()
+        told = server.log.read_text()
+        assert "no version is in production" in told
+        assert f"mlsys promote {OTHER} --artifacts {root}" in told
         assert server.version() is None
         assert server.client.post("/predict", json={}).status_code == 503
         produce(root, FIRST)
@@ -99,6 +104,41 @@ def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(v
             said(models[FIRST], dict.fromkeys(models[FIRST].spec.names())), abs=1e-6
         )
         assert server.metric("mlsys_model_reload_failing") == 0
+
+
+@pytest.mark.parametrize("has_snapshot", [True, False])
+def test_a_first_server_says_at_once_how_to_get_a_version_and_waits(tmp_path, ingested, has_snapshot):
+    root = tmp_path / "artifacts"
+    if has_snapshot:
+        shutil.copytree(ingested, root)
+    with serving(root, ready=503) as server:
+        told = server.log.read_text()
+        assert told.index("no version is in production") > told.index("http://")
+        train = f"mlsys train --artifacts {root}, then mlsys promote 1.0.0 --artifacts {root}"
+        assert (train if has_snapshot else f"mlsys ingest --artifacts {root}, then {train}") in told
+        assert server.client.get("/health").status_code == 200
+        assert server.client.post("/predict", json={}).status_code == 503
+        assert server.process.poll() is None
+
+
+def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tmp_path):
+    """A registry that was put aside and made again numbers its versions from 1.0.0 once more."""
+    root = shutil.copytree(registered, tmp_path / "artifacts")
+    registry = Registry(root)
+    registry.promote("1.0.0", None, Change())
+    current = Current(registry, None, Metrics())
+    current.refresh()
+    before = current.served
+    assert before is not None
+    current.refresh()
+    assert current.served is before  # nothing changed, nothing is loaded
+    forge(registry, "1.0.0", "card.md", b"another model of the same number")
+    registry.promote("1.0.0", None, Change())
+    current.refresh()
+    assert current.served is not None
+    assert current.served.version == before.version
+    assert current.served.seal != before.seal
+    assert current.served.facts["card"] == "another model of the same number"
 
 
 @pytest.mark.slow
