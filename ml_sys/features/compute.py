@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # One array per feature, each of the same length.
 Columns = dict[str, NDArray[Any]]
 # Raised whenever the meaning of a feature changes while its name stays.
-FEATURE_CODE_VERSION = 1
+FEATURE_CODE_VERSION = 2
 BASE_GROUP = "windows"
 FIRMOGRAPHIC_GROUP = "firmographics"
 

@@ -36,6 +36,10 @@ def columns(*, with_missingness: bool = False, **given_columns: list[object]) ->
         ("Non-Profit / Educational Institution", "NON_PROFIT_ORGANIZATION_MANAGEMENT"),
         ("Retail", "RETAIL", " retail ", "Ecommerce"),
         ("Financial Services", "BANKING", "finance"),
+        ("Éducation", "E\u0301DUCATION", "éducation"),
+        ("\uff29\uff34 Services", "it-services", "IT\u00a0services", "I\u00adT\u200b services"),
+        ("Straße", "STRASSE"),
+        ("Здравоохранение", "ЗДРАВООХРАНЕНИЕ"),
     ],
 )
 def test_spellings_of_one_industry_come_together(spellings: tuple[str, ...]) -> None:
@@ -45,6 +49,32 @@ def test_spellings_of_one_industry_come_together(spellings: tuple[str, ...]) -> 
 def test_different_industries_stay_apart_and_blank_is_a_level() -> None:
     assert normalised_industry("Retail") != normalised_industry("Construction")
     assert normalised_industry(None) == normalised_industry("--") == normalised_industry("") == "missing"
+
+
+@pytest.mark.parametrize(
+    "industries",
+    [
+        ("教育", "金融", "医疗保健", "小売"),
+        ("Образование", "Финансы"),
+        ("تعليم", "تمويل"),
+        ("חינוך", "פיננסים"),
+        ("शिक्षा", "शाखा", "शेखी"),
+        ("การศึกษา", "การเงิน"),
+        ("교육", "금융"),
+        ("Éducation", "Ducation"),
+    ],
+)
+def test_industries_of_any_script_stay_different_levels(industries: tuple[str, ...]) -> None:
+    levels = {normalised_industry(text) for text in industries}
+    assert len(levels) == len(industries)
+    assert "missing" not in levels
+
+
+def test_every_character_is_brought_to_a_form_that_stays() -> None:
+    for start in range(0, 0x110000, 0x100):
+        block = "a ".join(map(chr, range(start, start + 0x100)))
+        once = normalised_industry(block)
+        assert normalised_industry(once) == once, hex(start)
 
 
 @given(text=st.text(max_size=40))
@@ -69,6 +99,28 @@ def test_normalising_an_industry_twice_changes_nothing(text: str) -> None:
         ("?!", math.nan, None),
         (None, math.nan, None),
         ("9" * 400, None, "9" * 400),
+        ("1.000 - 5.000", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1,000 to 5,000", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1 000 – 5 000", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1\u00a0000-5\u202f000", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1'000 to 5’000", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1k-5k", math.sqrt(5_000_000), "1000_to_5000"),
+        ("1-5k", math.sqrt(5_000_000), "1000_to_5000"),
+        ("500-1k", math.sqrt(500_000), "500_to_1000"),
+        ("10k+", 10_000.0, "10000_or_more"),
+        ("10K +", 10_000.0, "10000_or_more"),
+        ("10.001+", 10_001.0, "10001_or_more"),
+        ("2m", 2_000_000.0, "2000000"),
+        ("1.5k", 1_500.0, "1500"),
+        ("1,5 M", 1_500_000.0, "1500000"),
+        ("1,234,567", 1_234_567.0, "1234567"),
+        ("10 members", 10.0, "10_members"),
+        ("11-50 employees", math.sqrt(550), "11_to_50_employees"),
+        ("2-5", math.sqrt(10), "2_to_5"),
+        ("\uff11\uff11\uff5e\uff15\uff10", math.sqrt(550), "11_to_50"),
+        ("\u0665\u0660", 50.0, "50"),
+        ("от 10 до 50", math.sqrt(500), "от_10_до_50"),
+        ("0.5", 0.5, "0_5"),
     ],
 )
 def test_an_employee_range_is_a_number_and_a_level(
