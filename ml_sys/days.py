@@ -173,5 +173,13 @@ class Timeline:
     def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
         """Return cutoffs whole periods before ``before`` whose label windows close by it (the embargo)."""
         before = min(before, self.as_of)
-        lag = -(-self.horizon_days // self.period_days) * self.period_days
-        return self.grid(before - lag, step_days, at_most)
+        return self.grid(before - self.days_apart, step_days, at_most)
+
+    @property
+    def days_apart(self) -> int:
+        """Days from one cutoff to the next whose label window does not overlap: whole periods."""
+        return self.whole_periods(self.horizon_days)
+
+    def whole_periods(self, days: int) -> int:
+        """Return the fewest days that are whole periods and no fewer than ``days``."""
+        return -(-days // self.period_days) * self.period_days

@@ -122,7 +122,10 @@ class SplitSettings(Frozen):
         description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies.",
     )
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
-    holdout_step_days: PositiveInt = Field(28, description="For 'time': days between the cutoffs held out.")
+    holdout_step_days: NonNegativeInt = Field(
+        0,
+        description="For 'time': least days between held-out cutoffs; they always lie a horizon apart, in whole periods.",
+    )
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
         3, description="Company folds of the training part; each is scored by a model that has not seen it."

@@ -113,7 +113,7 @@ def money(
     closed: NDArray[np.int32],
     mrr: NDArray[np.float64],
     *,
-    horizon_days: int,
+    days_apart: int,
     capacities: Sequence[int],
     resamples: int,
     confidence: float,
@@ -130,12 +130,14 @@ def money(
         Day on which each company of the snapshot became a customer.
     mrr : ndarray of shape (n_companies,), float64
         NaN where it is not known.
-    horizon_days, capacities, resamples, confidence, seed
+    days_apart : int
+        Days in which no two label windows overlap.
+    capacities, resamples, confidence, seed
         As elsewhere.
     """
     known = np.flatnonzero(~np.isnan(mrr))
     paid, since = np.maximum(mrr[known], 0.0), closed[known]
-    cutoffs = [int(one) for one in apart(lists.cutoff, horizon_days) if (since < one).any()]
+    cutoffs = [int(one) for one in apart(lists.cutoff, days_apart) if (since < one).any()]
     if not cutoffs:
         return None
     latest = mrr[known][since < max(cutoffs)]

@@ -70,7 +70,7 @@ class Promises:
     evidence: str
 
 
-def promises(lists: ScoredLists, horizon_days: int, confidence: float) -> Promises:
+def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises:
     """Compare conversions promised and realised.
 
     Lists whose label windows overlap would count one conversion several times: of those only the latest is
@@ -79,7 +79,8 @@ def promises(lists: ScoredLists, horizon_days: int, confidence: float) -> Promis
     Parameters
     ----------
     lists : ScoredLists
-    horizon_days : int
+    days_apart : int
+        Days in which no two label windows overlap: whole periods that hold the horizon.
     confidence : float
         Of the intervals, in (0, 1).
 
@@ -88,7 +89,7 @@ def promises(lists: ScoredLists, horizon_days: int, confidence: float) -> Promis
     Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), for the interval of a
     count.
     """
-    cutoffs = apart(lists.cutoff, horizon_days)
+    cutoffs = apart(lists.cutoff, days_apart)
     lists = lists.take(np.isin(lists.cutoff, cutoffs))
     probability = lists.probability
     tiers = [_promise(f"tier {tier}", lists, lists.tier == tier, confidence) for tier in TIERS]
@@ -97,7 +98,7 @@ def promises(lists: ScoredLists, horizon_days: int, confidence: float) -> Promis
         rows = (probability >= low) & ((probability < high) | (high == BANDS[-1]))
         bands.append(_promise(_band(low, high), lists, rows, confidence))
     total = _promise("all", lists, np.ones(len(lists), dtype=bool), confidence)
-    evidence = _evidence(total.realised, cutoffs, horizon_days)
+    evidence = _evidence(total.realised, cutoffs, days_apart)
     return Promises(tuple(tiers), tuple(bands), total, tuple(int(c) for c in cutoffs), evidence)
 
 
@@ -142,7 +143,7 @@ def _band(low: float, high: float) -> str:
     return f"{low:.1%} to {high:.1%}" if low else f"below {high:.1%}"
 
 
-def _evidence(realised: int, cutoffs: NDArray[np.int32], horizon_days: int) -> str:
+def _evidence(realised: int, cutoffs: NDArray[np.int32], days_apart: int) -> str:
     needed = conversions_needed()
     have = f"The lists hold {counted(realised, 'conversion')}"
     if realised >= needed:
@@ -152,5 +153,6 @@ def _evidence(realised: int, cutoffs: NDArray[np.int32], horizon_days: int) -> s
     text = f"{have}; to notice a promise that is off by a factor of {_FACTOR}, {needed} are needed"
     if not realised:
         return f"{text}."
-    weeks = math.ceil((needed - realised) * cutoffs.size * horizon_days / realised / _WEEK_DAYS)
+    days_each = float(np.diff(cutoffs).mean()) if cutoffs.size > 1 else days_apart
+    weeks = math.ceil((needed - realised) / realised * cutoffs.size * days_each / _WEEK_DAYS)
     return f"{text}: about {counted(weeks, 'more week')} at this rate."

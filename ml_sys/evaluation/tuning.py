@@ -24,7 +24,7 @@ from ml_sys.evaluation import study as studies
 from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
 from ml_sys.evaluation.search_space import STEP, Choice, Space, changes, settings_at, start_of
 from ml_sys.evaluation.term_store import code_digest, own_digests
-from ml_sys.model.split import Source, held_companies, rolling, training_part
+from ml_sys.model.split import Source, held_companies, holdout_cutoffs, rolling, training_part
 from ml_sys.model.train import fit_model, spec_from
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
         closed = closed[~held_companies(source, settings)]
         cutoffs = timeline.grid(latest, asked.every_days, asked.cutoffs)
     else:
-        holdout = timeline.grid(latest, split.holdout_step_days, split.holdout_cutoffs)
+        holdout = holdout_cutoffs(timeline, settings)
         before = int(holdout[0]) if holdout.size else latest
         cutoffs = timeline.training_cutoffs(before, asked.every_days, asked.cutoffs)
     usable = [

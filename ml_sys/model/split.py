@@ -68,12 +68,19 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
         held = held_companies(source, settings)
         everyone = rolling(source, cutoffs, spec, settings)
         return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
-    held_out = settings.split
-    holdout = _some(
-        timeline.grid(timeline.latest_mature(), held_out.holdout_step_days, held_out.holdout_cutoffs),
-        "mature",
-    )
+    holdout = _some(holdout_cutoffs(timeline, settings), "mature")
     return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
+
+
+def holdout_cutoffs(timeline: Timeline, settings: Settings) -> NDArray[np.int32]:
+    """Return the cutoffs that a split in time holds out: the last mature ones, so far apart that none overlap.
+
+    They lie whole periods apart, as many as hold the horizon or more where the settings ask for it, so that no
+    conversion is counted twice.
+    """
+    asked = settings.split
+    step = max(timeline.whole_periods(asked.holdout_step_days), timeline.days_apart)
+    return timeline.grid(timeline.latest_mature(), step, asked.holdout_cutoffs)
 
 
 def training_part(

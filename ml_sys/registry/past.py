@@ -93,13 +93,13 @@ def play_past(
         found.lists,
         snapshot.closed,
         snapshot.companies["mrr"].to_numpy(dtype=np.float64),
-        horizon_days=settings.label.horizon_days,
+        days_apart=source.timeline.days_apart,
         capacities=settings.backtest.capacities,
         resamples=settings.bootstrap.resamples,
         confidence=confidence,
         seed=settings.seed,
     )
-    kept = promises(found.lists, settings.label.horizon_days, confidence)
+    kept = promises(found.lists, source.timeline.days_apart, confidence)
     capacity, cooldown = max(settings.backtest.capacities), settings.backtest.cooldown_weeks
     return Past(
         headline(found.season, capacity, cooldown, MOST_USERS),

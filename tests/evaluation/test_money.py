@@ -41,7 +41,7 @@ def lists(cutoffs: tuple[int, ...] = (CUTOFF,), scores: np.ndarray | None = None
 
 def found(**changes: object) -> Money:
     asked = {
-        "lists": lists(), "closed": CLOSED, "mrr": MRR, "horizon_days": 30, "capacities": (10, 50),
+        "lists": lists(), "closed": CLOSED, "mrr": MRR, "days_apart": 30, "capacities": (10, 50),
         "resamples": 300, "confidence": 0.95, "seed": 1,
     }  # fmt: skip
     judged = money(**{**asked, **changes})  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def test_a_company_that_pays_on_the_day_of_a_list_is_a_prospect_and_no_customer_
     assert [one.worth for one in judged.past] == [one.worth for one in found().past]
     assert judged.gains == found(mrr=changed).gains
     nobody_before = np.where(closed == CUTOFF, MRR, np.nan)
-    asked = {"horizon_days": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
     assert money(lists(), closed, nobody_before, **asked) is None  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ def test_lists_whose_windows_overlap_count_once() -> None:
 
 
 def test_without_a_customer_whose_mrr_is_known_nothing_is_said() -> None:
-    asked = {"horizon_days": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
     assert money(lists(), CLOSED, np.full(COMPANIES, np.nan), **asked) is None  # type: ignore[arg-type]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,4 +107,13 @@ def test_the_number_of_conversions_needed_is_that_of_a_two_sided_test() -> None:
 )  # fmt: skip
 def test_with_few_conversions_it_is_said_how_many_more_are_needed(converting: int, said: str) -> None:
     label = np.arange(1000) < converting
-    assert promises(lists_of(np.full(1000, 0.05), label), 30, 0.95).evidence.startswith(said)
+    assert promises(lists_of(np.full(1000, 0.05), label), 35, 0.95).evidence.startswith(said)
+
+
+def test_the_weeks_that_are_missing_count_every_list_and_the_days_between_two() -> None:
+    # 24 conversions came in two lists of 35 days each: the 24 more that are needed take 70 days.
+    cutoff = np.repeat([0, 35], 500)
+    lists = lists_of(np.full(1000, 0.05), np.arange(1000) % 500 < 12, cutoff)
+    assert promises(lists, 35, 0.95).evidence.endswith("about 10 more weeks at this rate.")
+    further = replace(lists, cutoff=(2 * cutoff).astype(np.int32))
+    assert promises(further, 35, 0.95).evidence.endswith("about 20 more weeks at this rate.")

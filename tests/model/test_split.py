@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.model.split import Source, split, training_part
+from ml_sys.model.split import Source, holdout_cutoffs, split, training_part
 from ml_sys.model.train import spec_from
 from tests.model import world as w
 
@@ -31,8 +31,31 @@ def test_in_time_every_training_window_closes_by_the_first_holdout_cutoff(step: 
 def test_in_time_the_last_mature_cutoffs_are_held_out() -> None:
     _, holdout = split(SOURCE, SPEC, SETTINGS)
     latest = SOURCE.timeline.latest_mature()
-    assert np.unique(holdout.cutoff).tolist() == [latest - 28, latest]
+    assert np.unique(holdout.cutoff).tolist() == [latest - 35, latest]
     assert latest + w.HORIZON <= WORLD.as_of < latest + w.HORIZON + w.PERIOD
+
+
+@pytest.mark.parametrize(
+    ("horizon", "asked", "apart"),
+    [(30, 0, 35), (30, 7, 35), (28, 0, 28), (30, 36, 42), (14, 35, 35), (8, 0, 14)],
+)
+def test_in_time_cutoffs_held_out_lie_a_horizon_apart_in_whole_periods(
+    horizon: int, asked: int, apart: int
+) -> None:
+    settings = w.settings(
+        label={"horizon_days": horizon}, split={"holdout_step_days": asked, "holdout_cutoffs": 3}
+    )
+    cutoffs = holdout_cutoffs(Source.of(WORLD, settings).timeline, settings)
+    assert np.diff(cutoffs).tolist() == [apart, apart]
+
+
+def test_in_time_no_conversion_is_held_out_twice() -> None:
+    # Who pays a day after the last cutoff pays within 30 days of the one four weeks before it as well.
+    closed = np.where(np.arange(w.COMPANIES) < 9, SOURCE.timeline.latest_mature() + 1, WORLD.closed)
+    source = Source.of(w.with_closed(WORLD, closed), SETTINGS)
+    _, holdout = split(source, SPEC, w.settings(split={"holdout_cutoffs": 4}))
+    assert holdout.label[holdout.company < 9].any()
+    assert np.unique(holdout.company[holdout.label]).size == holdout.label.sum()
 
 
 def test_stratified_keeps_every_row_of_a_company_on_one_side_at_all_cutoffs() -> None:
