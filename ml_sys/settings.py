@@ -124,7 +124,7 @@ class SplitSettings(Frozen):
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
     holdout_step_days: NonNegativeInt = Field(
         0,
-        description="For 'time': least days between held-out cutoffs; they always lie a horizon apart, in whole periods.",
+        description="For 'time': least days between held-out cutoffs, which lie whole periods and a horizon apart.",
     )
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(

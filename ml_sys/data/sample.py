@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TRUTH_STEP_WEEKS = 4
 FIRST_ID = 100_000
 
 _BLOCK_COMPANIES = 2000
@@ -71,7 +70,7 @@ def generate(
     """Write customers.csv, noncustomers.csv, usage_actions.csv and truth.csv of a generated population.
 
     ``truth.csv`` holds ``cutoff,id,probability``: the true probability that a company which had not paid by
-    the cutoff pays within 30 days of it. Cutoffs are the end of usage and every 28 days before it.
+    the cutoff pays within 30 days of it. Cutoffs are the ends of all weeks, so that whatever is held out is among them.
 
     Parameters
     ----------
@@ -135,6 +134,6 @@ def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int, *, holds
     week = np.where(day < 7 * NEVER, day // 7, NEVER)
     truth = {
         cutoff: np.where(day >= 7 * cutoff, true_probability(hazard, cutoff), np.nan)
-        for cutoff in range(weeks, 0, -TRUTH_STEP_WEEKS)
+        for cutoff in range(weeks, 0, -1)
     }
     return Block(ids, firms, day, paid_usage(rng, free, portals, week), truth)

@@ -73,10 +73,9 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
 
 
 def holdout_cutoffs(timeline: Timeline, settings: Settings) -> NDArray[np.int32]:
-    """Return the cutoffs that a split in time holds out: the last mature ones, so far apart that none overlap.
+    """Return the cutoffs that a split in time holds out: the last mature ones, a horizon apart or more.
 
-    They lie whole periods apart, as many as hold the horizon or more where the settings ask for it, so that no
-    conversion is counted twice.
+    They lie whole periods apart, so many that no conversion is counted twice.
     """
     asked = settings.split
     step = max(timeline.whole_periods(asked.holdout_step_days), timeline.days_apart)

@@ -42,7 +42,9 @@ class Sample:
         self.probability = self.truth.probability.astype(float)
         day = self.truth.id.map(self.closed)
         self.label = ((day >= self.cutoff) & (day < self.cutoff + HORIZON)).to_numpy()
-        self.mature = (self.cutoff + HORIZON <= self.closed.max()).to_numpy()
+        # Windows of 30 days every 35 do not overlap, so that their outcomes are independent.
+        apart = (self.log_end - self.cutoff).dt.days % 35 == 0
+        self.mature = (apart & (self.cutoff + HORIZON <= self.closed.max())).to_numpy()
 
     @property
     def log_start(self) -> pd.Timestamp:
@@ -143,8 +145,8 @@ def test_every_company_has_a_good_row_in_its_table(sample: Sample) -> None:
     assert ids == {str(number) for number in range(100_000, 100_000 + COMPANIES)}
 
 
-def test_cutoffs_are_the_end_of_usage_and_every_28_days_before(sample: Sample) -> None:
-    expected = pd.date_range(end=sample.log_end, periods=WEEKS // 4, freq="28D")
+def test_truth_is_of_the_end_of_every_week(sample: Sample) -> None:
+    expected = pd.date_range(end=sample.log_end, periods=WEEKS, freq="7D")
     assert sorted(set(sample.cutoff)) == list(expected)
 
 
@@ -161,7 +163,6 @@ def test_truth_is_calibrated_within_binomial_error(sample: Sample) -> None:
     level = np.searchsorted([0.001, 0.003, 0.01, 0.05, 0.15, 0.4], probability)
     for at in range(7):
         inside = level == at
-        # Windows of 30 days every 28 overlap by two days, so neighbours are nearly independent.
         error = np.sqrt((probability[inside] * (1 - probability[inside])).sum())
         assert abs(label[inside].sum() - probability[inside].sum()) < 4 * error
         assert label[inside].any()
