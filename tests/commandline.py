@@ -26,7 +26,7 @@ def run(*args: object, cwd: Path, **environment: str) -> subprocess.CompletedPro
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     code = 0
     with (
-        _own_state(words, environment),
+        _own_state(words, cwd, environment),
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -43,8 +43,9 @@ def run(*args: object, cwd: Path, **environment: str) -> subprocess.CompletedPro
 
 
 @contextlib.contextmanager
-def _own_state(words: list[str], environment: dict[str, str]) -> Iterator[None]:
+def _own_state(words: list[str], cwd: Path, environment: dict[str, str]) -> Iterator[None]:
     argv, variables, ctrl_c = sys.argv, dict(os.environ), signal.getsignal(signal.SIGINT)
+    path, modules = sys.path[:], set(sys.modules)
     loggers = [logging.getLogger(), logging.getLogger("ml_sys")]
     kept = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     sys.argv = words
@@ -53,6 +54,12 @@ def _own_state(words: list[str], environment: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = argv
+        sys.path[:] = path
+        for name in (
+            set(sys.modules) - modules
+        ):  # what settings named in the folder is another module elsewhere
+            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(f"{cwd}{os.sep}"):
+                del sys.modules[name]
         os.environ.clear()
         os.environ.update(variables)
         signal.signal(signal.SIGINT, ctrl_c)

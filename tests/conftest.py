@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 from ml_sys import kernel
 from ml_sys.data.ingest import ingest
@@ -60,6 +61,7 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]
 # Enough conversions to learn from, few enough rows to train in seconds.
 SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}
@@ -74,27 +76,45 @@ QUICK = {
 
 
 @pytest.fixture(scope="session")
-def three_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a generated customers.csv, noncustomers.csv, usage_actions.csv and truth.csv."""
-    folder = tmp_path_factory.mktemp("sample")
-    generate(folder, **SAMPLE)
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return the folder of a name, filled once in a run whatever number of workers share it; only read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        path, done = shared / f"shared-{name}", shared / f"shared-{name}.done"
+        with FileLock(shared / f"shared-{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(path, ignore_errors=True)  # what a worker that failed has left
+                path.mkdir()
+                fill(path)
+                done.touch()
+        return path
+
     return folder
 
 
 @pytest.fixture(scope="session")
-def ingested(three_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def three_tables(once: Once) -> Path:
+    """The folder of a generated customers.csv, noncustomers.csv, usage_actions.csv and truth.csv."""
+    return once("tables", lambda folder: generate(folder, **SAMPLE))
+
+
+@pytest.fixture(scope="session")
+def ingested(three_tables: Path, once: Once) -> Path:
     """An artifacts folder that holds a snapshot of the generated tables and nothing else."""
-    artifacts = tmp_path_factory.mktemp("ingested")
-    ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(three_tables / "customers.csv"),
-        noncustomers=str(three_tables / "noncustomers.csv"),
-        usage=str(three_tables / "usage_actions.csv"),
-        artifacts_dir=artifacts,
-        max_rejected_share=0.05,
+    return once(
+        "ingested",
+        lambda artifacts: ingest(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(three_tables / "customers.csv"),
+            noncustomers=str(three_tables / "noncustomers.csv"),
+            usage=str(three_tables / "usage_actions.csv"),
+            artifacts_dir=artifacts,
+            max_rejected_share=0.05,
+        ),
     )
-    return artifacts
 
 
 @pytest.fixture(scope="session")
@@ -116,13 +136,9 @@ def source(snapshot: Snapshot, quick_settings: Settings) -> Source:
 
 
 @pytest.fixture(scope="session")
-def trained(ingested: Path, quick_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(ingested: Path, quick_settings: Settings, once: Once) -> Path:
     """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
-    artifacts = tmp_path_factory.mktemp("trained") / "artifacts"
-    shutil.copytree(ingested, artifacts)
-    settings = quick_settings.model_copy(update={"artifacts_dir": artifacts})
-    train_version(Registry(artifacts), latest(artifacts), settings, now=datetime(2026, 1, 1, tzinfo=UTC))
-    return artifacts
+    return once("trained", lambda artifacts: train(artifacts, ingested, quick_settings))
 
 
 @pytest.fixture
@@ -165,10 +181,13 @@ def cheap_settings(quick_settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def registered(ingested: Path, cheap_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registered(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
     """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
-    artifacts = tmp_path_factory.mktemp("registered") / "artifacts"
-    shutil.copytree(ingested, artifacts)
-    settings = cheap_settings.model_copy(update={"artifacts_dir": artifacts})
-    train_version(Registry(artifacts), latest(artifacts), settings, now=datetime(2026, 1, 1, tzinfo=UTC))
-    return artifacts
+    return once("registered", lambda artifacts: train(artifacts, ingested, cheap_settings))
+
+
+def train(artifacts: Path, ingested: Path, settings: Settings) -> None:
+    """Fill a folder with the snapshot and a first version."""
+    shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
+    here = settings.model_copy(update={"artifacts_dir": artifacts})
+    train_version(Registry(artifacts), latest(artifacts), here, now=datetime(2026, 1, 1, tzinfo=UTC))
