@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_sys.elementary import log, log1p
 from ml_sys.errors import ResolveError
 from ml_sys.features.windows import NEVER, WindowStats
 
@@ -221,8 +222,7 @@ def actions_growth_28d_91d(usage: Usage) -> Column:
 def actions_week_over_week(usage: Usage) -> Column:
     """Last week's actions minus the week's before, on a log scale."""
     last = usage.actions(7)
-    change: Column = np.log1p(last) - np.log1p(usage.actions(14) - last)
-    return change
+    return (log1p(last) - log1p(usage.actions(14) - last)).astype(np.float32)
 
 
 @feature(group="trend")
@@ -259,7 +259,7 @@ def _entropy(parts: Sequence[Column]) -> Column:
     out = np.zeros_like(total)
     for part in parts:
         share = np.divide(part, total, out=np.zeros_like(total), where=total > 0)
-        out -= share * np.log(share, out=np.zeros_like(share), where=share > 0)
+        out -= share * log(np.where(share > 0, share, 1.0))
     return out.astype(np.float32)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ml_sys.elementary import log10
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -131,7 +133,7 @@ def firmographic_columns(
     unranked = np.isinf(rank)
     sizes = _by_level(firmographics.employee_range, _size)
     columns: dict[str, NDArray[np.generic]] = {
-        "log_rank": np.log10(np.where(unranked, np.nan, rank)).astype(np.float32),
+        "log_rank": log10(np.where(unranked, np.nan, rank)).astype(np.float32),
         "unranked": np.where(np.isnan(rank), np.nan, unranked).astype(np.float32),
         "employees": np.array([employees for employees, _ in sizes], dtype=np.float32),
         "employee_range": np.array([level for _, level in sizes], dtype=object),
