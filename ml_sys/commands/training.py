@@ -149,5 +149,5 @@ def evaluate(
         console.plain_json(views.reevaluated_plain(result))
     else:
         views.reevaluated(result, settings.bootstrap.confidence, report)
-    if not result.identical:
+    if result.differing:
         raise typer.Exit(ExitCode.FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,22 @@ if TYPE_CHECKING:
     from ml_sys.registry.store import Registry
 
 
+# Relative: a metric adds up every row, and the library that multiplies matrices adds in an order of its own
+# on each CPU. The probabilities themselves have the same bits everywhere.
+METRIC_TOLERANCE = 1e-9
+
+
 @dataclass(frozen=True)
 class Reevaluation:
-    """A version judged again on its own holdout, and whether its metrics are the stored ones exactly."""
+    """A version judged again on its own holdout, and whether its metrics are the stored ones.
+
+    Attributes
+    ----------
+    identical : bool
+        Whether not a bit differs.
+    differing : tuple of str
+        Metrics that differ by more than `METRIC_TOLERANCE`.
+    """
 
     version: str
     evaluation: Evaluation
@@ -60,14 +74,14 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
         bootstrap=settings.bootstrap,
         seed=settings.seed,
     )
-    stored = from_plain(artifact.json(METRICS))
-    differing = tuple(differences(to_plain(stored), to_plain(again)))
+    stored, found = to_plain(from_plain(artifact.json(METRICS))), to_plain(again)
+    differing = tuple(differences(stored, found, tolerance=METRIC_TOLERANCE))
     closeness = None
     if truth is not None:
         closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
     evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
     return Reevaluation(
-        version, again, artifact.manifest["holdout"], evidence, not differing, differing, closeness
+        version, again, artifact.manifest["holdout"], evidence, stored == found, differing, closeness
     )
 
 
@@ -92,13 +106,17 @@ def write_report(artifact: Artifact, path: Path) -> None:
         sink.write(content)
 
 
-def differences(a: Any, b: Any, path: str = "") -> list[str]:
-    """Name the leaves where two trees of plain data differ."""
+def differences(a: Any, b: Any, path: str = "", *, tolerance: float = 0.0) -> list[str]:
+    """Name the leaves where two trees of plain data differ, numbers by more than a relative tolerance."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = list(dict.fromkeys([*a, *b]))
         return [
             found
             for key in keys
-            for found in differences(a.get(key), b.get(key), f"{path} / {key}".strip(" /"))
+            for found in differences(
+                a.get(key), b.get(key), f"{path} / {key}".strip(" /"), tolerance=tolerance
+            )
         ]
-    return [] if a == b else [path]
+    numbers = isinstance(a, float) and isinstance(b, float)
+    same = math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) if numbers else a == b
+    return [] if same else [path]

@@ -77,6 +77,11 @@ def reevaluated(result: Reevaluation, confidence: float, report: Path | None = N
         closeness(result.closeness)
     if result.identical:
         console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
+    elif not result.differing:
+        console.line(
+            f"Version {result.version}: the stored metrics are reproduced to nine digits; "
+            "the last ones depend on the CPU."
+        )
     else:
         differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
         console.line(f"Version {result.version}: {differing}: " + ", ".join(result.differing[:5]))
