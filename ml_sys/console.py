@@ -1,4 +1,7 @@
-"""How results, notes and errors reach a person: results on stdout, everything else on stderr."""
+"""How results, notes and errors reach a person: results on stdout, everything else on stderr.
+
+Whatever is printed is printed as text: no character of an id or a name reaches the terminal as a command.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from ml_sys.wording import visible, visible_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ml_sys.errors import MlsysError
 
+_LINES = "\n"  # our own sentences may have several
 # Width of tables that go to a file or a pipe, where there is no terminal to ask.
 _PLAIN_WIDTH = 120
 
@@ -47,44 +53,52 @@ def table(
     texts: Collection[str] = (),
     caption: str = "",
 ) -> None:
-    """Print a table; the first ``left`` columns and those in ``texts`` are texts, the others numbers."""
+    """Print a table; the first ``left`` columns and those in ``texts`` are texts, the others numbers.
+
+    Cells of ``texts`` may have several lines.
+    """
     grid = Table()
     for at, name in enumerate(columns):
-        grid.add_column(name, justify="left" if at < left or name in texts else "right", overflow="fold")
+        grid.add_column(
+            visible(name), justify="left" if at < left or name in texts else "right", overflow="fold"
+        )
+    lines = ["\n" if name in texts else "" for name in columns]
     for row in rows:
-        grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        cells = ("–" if cell is None else str(cell) for cell in row)
+        grid.add_row(*(Text(visible(cell, keep)) for cell, keep in zip(cells, lines, strict=True)))
     console = stdout()
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(visible(title), style="bold"), soft_wrap=True)
     console.print(grid)
     if caption:
-        console.print(Text(caption, style="dim"), soft_wrap=True)
+        console.print(Text(visible(caption), style="dim"), soft_wrap=True)
 
 
 def line(text: str = "") -> None:
     """Print a line of a result."""
-    stdout().print(Text(text), soft_wrap=True)
+    stdout().print(Text(visible(text, _LINES)), soft_wrap=True)
 
 
 def plain_json(content: Any) -> None:
     """Print a result as JSON."""
-    stdout().print_json(json.dumps(content, allow_nan=False, default=str), highlight=False)
+    text = json.dumps(content, allow_nan=False, default=str, indent=2, ensure_ascii=False)
+    stdout().print(Text(visible_json(text)), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print something worth knowing that is no result."""
-    stderr().print(Text(text, style="dim"), soft_wrap=True)
+    stderr().print(Text(visible(text, _LINES), style="dim"), soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print something to look into."""
-    stderr().print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
+    stderr().print(Text.assemble(("warning: ", "yellow"), visible(text)), soft_wrap=True)
 
 
 def error(problem: MlsysError) -> None:
     """Print an error as two lines: what is wrong and where, what to do."""
-    stderr().print(Text.assemble(("error: ", "bold red"), problem.message), soft_wrap=True)
+    stderr().print(Text.assemble(("error: ", "bold red"), visible(problem.message, _LINES)), soft_wrap=True)
     if problem.hint:
-        stderr().print(Text(f"  {problem.hint}"), soft_wrap=True)
+        stderr().print(Text(visible(f"  {problem.hint}", _LINES)), soft_wrap=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_sys.errors import SettingsError, nearest
+from ml_sys.wording import visible
 
 LOGGING_FILE = Path("conf/logging.toml")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -21,7 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "human": {"format": "{levelname}: {message}", "style": "{"},
+        "human": {"()": "ml_sys.logs.Lines", "fmt": "{levelname}: {message}", "style": "{"},
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "{levelname}{name}{message}",
@@ -36,6 +37,14 @@ DEFAULTS: dict[str, Any] = {
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {"ml_sys": {"level": "INFO"}},
 }
+
+
+class Lines(logging.Formatter):
+    """Lines for people, in which no character of an id or a name is a command to the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text, with a traceback's lines."""
+        return visible(super().format(record), keep="\n\t")
 
 
 def configure(*, json_lines: bool, level: str) -> None:

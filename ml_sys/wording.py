@@ -1,7 +1,9 @@
-"""Words and dates that depend on a number."""
+"""Words and dates that depend on a number, and what may be shown of a text that strangers wrote."""
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from math import isnan
 from typing import TYPE_CHECKING
@@ -10,6 +12,40 @@ from ml_sys.days import EPOCH
 
 if TYPE_CHECKING:
     from typing import SupportsInt
+
+
+# Control characters, which move a cursor or begin an escape sequence; marks of direction, which show a text
+# in another order than it has; what is not seen at all; separators of lines; halves of surrogate pairs.
+_UNSHOWN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Return a text with control and invisible characters written out, so that a terminal only shows it.
+
+    Parameters
+    ----------
+    text : str
+    keep : str, optional
+        Characters that stay as they are, such as the end of a line.
+
+    Examples
+    --------
+    >>> visible("\x1b[2J a\u202eb"), visible("one\ntwo", keep="\n")
+    ('\\x1b[2J a\\u202eb', 'one\ntwo')
+    """
+    return _UNSHOWN.sub(lambda found: found[0] if found[0] in keep else _written_out(found[0]), text)
+
+
+def visible_json(text: str) -> str:
+    """Do the same to a JSON document, in JSON's own form: a parser reads what was there."""
+    return _UNSHOWN.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -61,6 +61,31 @@ def test_json_is_what_a_parser_reads_back_whatever_it_holds(capsys):
     assert json.loads(capsys.readouterr().out) == content
 
 
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202egnp\u2066\u200b\x7f\ud800b"
+
+
+@pytest.mark.parametrize("ending", ["", "\nerror: not ours"])
+def test_no_character_that_strangers_wrote_is_a_command_to_the_terminal(capsys, ending):
+    console.line(HOSTILE)
+    console.note(HOSTILE)
+    console.warn(HOSTILE + ending)
+    console.error(InputError(HOSTILE, hint=HOSTILE))
+    console.table(HOSTILE, ("id", HOSTILE), [(HOSTILE + ending, HOSTILE)], caption=HOSTILE)
+    out, err = capsys.readouterr()
+    for shown in (out, err):
+        assert all(character.isprintable() or character == "\n" for character in shown)
+        assert "\\x1b[2J" in shown
+        assert "\\u202e" in shown
+    assert len(err.splitlines()) == 4  # no line of its own
+
+
+def test_json_shows_no_command_either_and_is_read_back_as_it_was(capsys):
+    console.plain_json({"id": HOSTILE, HOSTILE: "\U000e0041 tag, ü"})
+    out = capsys.readouterr().out
+    assert all(character.isprintable() or character == "\n" for character in out)
+    assert json.loads(out) == {"id": HOSTILE, HOSTILE: "\U000e0041 tag, ü"}
+
+
 def test_a_number_that_json_does_not_know_is_never_printed():
     with pytest.raises(ValueError, match="JSON"):
         console.plain_json({"rate": math.nan})

@@ -68,6 +68,12 @@ def test_the_level_decides_what_of_ours_is_shown(capsys, level, shown):
     assert ("detail" in capsys.readouterr().err) is shown
 
 
+def test_a_line_for_people_holds_no_command_to_the_terminal(capsys):
+    logs.configure(json_lines=False, level="")
+    logging.getLogger("ml_sys").warning("company %s", "a\x1b[2J\u202eb\r")
+    assert capsys.readouterr().err == "WARNING: company a\\x1b[2J\\u202eb\\r\n"
+
+
 def test_the_level_leaves_libraries_alone(capsys):
     logs.configure(json_lines=False, level="debug")
     logging.getLogger("some_library").info("chatter")

@@ -43,7 +43,7 @@ class Asked:
     reasons_top : int
         Companies at the top that they are given for.
     listed : dict of str to int, optional
-        Day on which a company was last listed, by id as remembered lists have it; None without a cool-down.
+        Day on which a company was last listed, by id; None without a cool-down.
     cooldown_weeks : int
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
     """

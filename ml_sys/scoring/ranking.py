@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
 # Beginning of the columns of reasons, which are numbered from 1.
 REASON = "reason_"
-# A cell that begins with one of these is run as a formula by spreadsheets.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets run as a formula: the signs, also in the widths of East Asian scripts, behind what they
+# skip. They look at the start of a cell, and one that takes the semicolon for the delimiter sees others.
+_SKIPPED = r"[\s'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*?"
+_SIGN = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
+_FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}{_SIGN})")
+_ESCAPED = re.compile(rf"(^|[;\t\r\n])'(?={_SKIPPED}{_SIGN})")
+_ENDS_A_CELL = re.compile(r"[;\t\r]")  # for some reader of CSV; the csv module alone would not quote them
 # Shares of the capacity at which the cost of stopping is shown.
 _STOPS = (0.25, 0.5, 0.75, 1.0)
 
@@ -153,16 +159,32 @@ def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
-    """Put an apostrophe before texts that a spreadsheet would run as a formula."""
-    return [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else str(text) for text in texts]
+    """Put an apostrophe before what a spreadsheet would run; :func:`from_spreadsheet` takes it away."""
+    # Most ids are letters and digits, which takes less time to see.
+    return [text if text.isalnum() else _FORMULA.sub(r"\1'", text) for text in (str(one) for one in texts)]
+
+
+def from_spreadsheet(text: str) -> str:
+    """Return the text that :func:`spreadsheet_safe` was given.
+
+    Examples
+    --------
+    >>> texts = ["=1+1", "'=1", "a;-2", "plain"]
+    >>> [from_spreadsheet(one) for one in spreadsheet_safe(texts)] == texts
+    True
+    """
+    return _ESCAPED.sub(r"\1", text)
 
 
 def write_csv(table: pd.DataFrame, target: IO[bytes]) -> None:
-    """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas."""
+    """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas.
+
+    A text that holds what ends a cell elsewhere, a semicolon, a tab or a bare carriage return, has every text
+    of the table quoted.
+    """
     foreign = [name for name in table.columns if name == "id" or str(name).startswith(REASON)]
     texts = {str(name): spreadsheet_safe(table[name]) for name in foreign}
-    # Readers take a bare carriage return for the end of a line; the csv module alone would not quote it.
-    broken = any("\r" in text for column in texts.values() for text in column)
+    broken = any(_ENDS_A_CELL.search(text) for column in texts.values() for text in column)
     table.assign(**texts).to_csv(
         target,
         index=False,

@@ -1,7 +1,7 @@
 """Lists that were handed out, one plain CSV file per cutoff, so that a cool-down knows who was on them.
 
 A list is named for its cutoff and replaced when that day is scored again. Its ids stand as a spreadsheet may
-open them, and are looked up in that form.
+open them, and are read back as they were.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml_sys.days import day_number
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
 from ml_sys.scoring.cooldown import NEVER_LISTED
-from ml_sys.scoring.ranking import spreadsheet_safe, write_csv
+from ml_sys.scoring.ranking import from_spreadsheet, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,7 +78,7 @@ def last_listed(folder: Path, *, after: int, before: int) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        By id, as it stands in the files.
+        By id.
 
     Raises
     ------
@@ -94,8 +94,7 @@ def last_listed(folder: Path, *, after: int, before: int) -> dict[str, int]:
 
 def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
     """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
-    days = [listed.get(name, NEVER_LISTED) for name in spreadsheet_safe(ids)]
-    return np.array(days, dtype=np.int32)
+    return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
 
 
 def _lists(folder: Path) -> list[tuple[int, Path]]:
@@ -140,7 +139,7 @@ def _read(path: Path) -> Iterator[str]:
         for column, cell in zip(COLUMNS, row, strict=True):
             if not holds[column]:
                 raise RememberedListError(path, f"row {number}, column {column!r}: {cell!r} is not possible")
-        yield name
+        yield from_spreadsheet(name)
 
 
 def _is_probability(text: str) -> bool:

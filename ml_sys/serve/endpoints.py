@@ -105,7 +105,7 @@ def prediction_router(service: Service) -> APIRouter:
         return _json(await run_in_threadpool(answer) if many else answer())
 
     @router.get(
-        "/companies/{id}",
+        "/companies/{id:path}",  # an id may hold slashes
         response_model=CompanyResult,
         responses=description.problems(404, 422, 503),
         openapi_extra=description.COMPANY,

@@ -181,7 +181,7 @@ class Guard:
 
     def _note(self, exchange: _Exchange, version: str | None) -> None:
         seconds = perf_counter() - exchange.began
-        route = getattr(exchange.scope.get("route"), "path", None) or UNKNOWN_ROUTE
+        route = getattr(exchange.scope.get("route"), "path_format", None) or UNKNOWN_ROUTE
         method, status = exchange.scope["method"], exchange.status or CLIENT_LEFT
         self._observe(method, route, status, seconds)
         self._access.record(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys import console
 from ml_sys.scoring.ranking import REASON
 from ml_sys.views.cells import plain
-from ml_sys.wording import counted
+from ml_sys.wording import counted, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,10 @@ def scored(
         if result.reasons:
             columns.append("reasons")
             told = first[[name for name in first if str(name).startswith(REASON)]].to_numpy().tolist()
-            rows = [[*row, "\n".join(filter(None, one))] for row, one in zip(rows, told, strict=True)]
+            rows = [
+                [*row, "\n".join(visible(text) for text in one if text)]
+                for row, one in zip(rows, told, strict=True)
+            ]
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
         title = f"Top {len(first)} of {counted(len(table), 'prospect')}, model {version}, as of {cutoff}"
         console.table(title, columns, rows, left=0, texts=("reasons",))
@@ -53,7 +56,7 @@ def scored(
             f"{worth.low:,.0f} to {worth.high:,.0f} (an estimate)"
         )
     for text in result.notes:
-        console.note(f"note: {text}")
+        console.note(f"note: {visible(text)}")
     for text in result.warnings:
         console.warn(text)
     if kept is not None:

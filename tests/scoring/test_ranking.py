@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -17,6 +18,7 @@ from ml_sys.scoring.ranking import (
     COLUMNS,
     best_first,
     distribution,
+    from_spreadsheet,
     plan_capacity,
     ranked_list,
     spreadsheet_safe,
@@ -101,16 +103,73 @@ def test_a_quarter_of_calls_that_is_no_whole_number_is_rounded_up():
     assert [stop.calls for stop in plan_capacity(np.full(500, 0.01), 50, 0.95).stops] == [13, 25, 38, 50]
 
 
-DANGEROUS = ["=1+1", "+cmd", "-2", "@SUM(A1)", "\t=1", "\r=1"]
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+DANGEROUS = [
+    "=1+1",
+    "+cmd",
+    "-2",
+    "@SUM(A1)",
+    "\n=1",
+    *(f"{sign}1" for sign in SIGNS),
+    " =1",
+    "\ufeff=1",
+    "'=1",
+]
+# Where a semicolon or a tab is the delimiter, a cell begins behind it.
+INSIDE = {
+    "a;=1": "a;'=1",
+    "a\t@b": "a\t'@b",
+    "a\r-1": "a\r'-1",
+    'x";\uff1d1': "x\";'\uff1d1",
+    "\t=1": "'\t'=1",
+}
+AWKWARD = [
+    *DANGEROUS,
+    *INSIDE,
+    "a;b",
+    "a\tb",
+    "a\rb",
+    "'quoted",
+    "''",
+    "a'b;'c",
+    'say "no"',
+    "a\r\nb",
+    "1;2,3",
+]
 
 
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text):
-    assert spreadsheet_safe([text]) == [f"'{text}"]
+    (safe,) = spreadsheet_safe([text])
+    assert safe.startswith(f"'{text[0]}")
+
+
+@pytest.mark.parametrize("text", INSIDE)
+def test_a_formula_behind_another_delimiter_gets_one_too(text):
+    assert spreadsheet_safe([text]) == [INSIDE[text]]
 
 
 def test_other_texts_stay_as_they_are():
-    assert spreadsheet_safe(["100123", "a=b", "", "'quoted"]) == ["100123", "a=b", "", "'quoted"]
+    texts = ["100123", "a=b", "", "'quoted", "a-b", "a;b", "x@example.com", "5f1c-44"]
+    assert spreadsheet_safe(texts) == texts
+
+
+@given(st.lists(st.text(st.sampled_from("'=+-@\uff1d;, \t\r\n\"a\ufeff") | st.characters(codec="utf-8"))))
+@example(AWKWARD)
+def test_what_was_escaped_is_read_back_as_it_was(texts):
+    assert [from_spreadsheet(text) for text in spreadsheet_safe(texts)] == texts
+
+
+@pytest.mark.parametrize("text", [text for text in AWKWARD if set(text) & set(";\t\r\n")])
+def test_what_ends_a_cell_in_any_country_is_quoted(tmp_path, text):
+    write_table(ranked(np.array([0.5])).assign(id=[text]), tmp_path / "list.csv")
+    content = (tmp_path / "list.csv").read_bytes().decode()
+    (escaped,) = spreadsheet_safe([text])
+    quoted = '"' + escaped.replace('"', '""') + '"'
+    assert f",{quoted}," in content
+    rows = list(csv.reader(io.StringIO(content, newline=""), strict=True))
+    assert [len(row) for row in rows] == [len(rows[0])] * 2
+    assert from_spreadsheet(rows[1][1]) == text
 
 
 def test_a_csv_holds_escaped_ids_and_a_parquet_file_the_ids_themselves(tmp_path):
@@ -119,7 +178,7 @@ def test_a_csv_holds_escaped_ids_and_a_parquet_file_the_ids_themselves(tmp_path)
     write_table(table, tmp_path / "new" / "list.parquet")
     with (tmp_path / "new" / "list.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == ["plain", *(f"'{text}" for text in DANGEROUS)]
+    assert [row["id"] for row in rows] == ["plain", *spreadsheet_safe(DANGEROUS)]
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "list.parquet"), table)
 
 

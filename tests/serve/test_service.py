@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
+from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
+from ml_sys.data.sources import open_source
 from ml_sys.features.phrases import phrase_of
 from ml_sys.model.layout import GOLDEN
 from ml_sys.registry.loading import load_scorer
@@ -20,8 +25,9 @@ from ml_sys.serve.app import Service, create_app
 from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.metrics import Metrics
-from ml_sys.settings import ServeSettings
-from tests.serve.conftest import EPOCH, FIRST, finite, said
+from ml_sys.settings import SchemaSettings, ServeSettings
+from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
+from tests.serve.servers import Connection
 
 PREDICTION = {
     "conversion_probability", "will_convert", "tier", "threshold", "model_version", "warnings",
@@ -205,12 +211,59 @@ def test_a_company_is_looked_up_with_its_features(served, prospects, some):
         assert company["prediction"] == served.predict(prospects.flat(at), params={"reasons": 1})
 
 
-@pytest.mark.parametrize("unknown", ["no-such-company", "zzzz", "%20", "a%00b", "%F0%9F%98%80"])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        "no-such-company", "zzzz", "%20", "a%00b", "%F0%9F%98%80", "a/b", "a%2Fb", "a/b/", "%2E%2E", "/x",
+    ],
+)  # fmt: skip
 def test_an_unknown_company_is_not_found(served, unknown):
     answer = served.client.get(f"/companies/{unknown}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert "no company" in answer.json()["title"]
+
+
+ODD_IDS = [
+    "a/b", "a/b/", "/a", "a//b", "..", "a/../b", ".", "a b", "Müller & Söhne", "株式会社/東京", "100%",
+    "a%2Fb", "?x=1#y", "a+b", "=1+1", "-5", "a;b", "\x1b[2J", "a\u202eb", "reasons", "null",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def odd_companies(versions, tmp_path_factory):
+    """An artifacts folder whose latest snapshot holds companies with ids of every shape."""
+    folder = tmp_path_factory.mktemp("odd")
+    root = shutil.copytree(versions, folder / "artifacts")
+    produce(root, FIRST)
+    attributes = {"ALEXA_RANK": 5, "EMPLOYEE_RANGE": "2 to 5", "INDUSTRY": "RETAIL"}
+    pd.DataFrame({"id": ODD_IDS, **attributes}).to_csv(folder / "noncustomers.csv", index=False)
+    paid = {"CLOSEDATE": ["2020-02-03"], "MRR": [10], "id": ["paid"], **attributes}
+    pd.DataFrame(paid).to_csv(folder / "customers.csv", index=False)
+    weeks = [f"2020-01-{day:02}" for day in (6, 13, 20, 27)]
+    usage = pd.DataFrame([(week, one) for week in weeks for one in ODD_IDS], columns=["WHEN_TIMESTAMP", "id"])
+    usage = usage.assign(**{name.upper(): 3 for name in MEASURES})
+    usage.to_csv(folder / "usage_actions.csv", index=False)
+    tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers")}
+    ingest(
+        open_source("file"), SchemaSettings(), usage=str(folder / "usage_actions.csv"), **tables,
+        artifacts_dir=root, max_rejected_share=0.05,
+    )  # fmt: skip
+    return root
+
+
+def test_a_company_is_found_by_an_id_of_any_shape(odd_companies):
+    with serving(odd_companies) as server, Connection(server.port) as connection:
+        for company in ODD_IDS:
+            # As a client writes it that knows of slashes in ids, and as one that does not.
+            for safe in ("", "/"):
+                answer = connection.ask("GET", f"/companies/{quote(company, safe=safe)}?reasons=1")
+                assert answer.status == 200, (company, answer.body)
+                assert answer.json["id"] == company
+        assert connection.ask("GET", "/companies/").status == 404
+        labels = server.client.get("/metrics").text
+    assert 'route="/companies/{id}"' in labels
+    assert "companies/a" not in labels
 
 
 def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):

@@ -40,6 +40,17 @@ def test_a_list_says_how_many_prospects_it_holds(capsys, rows, of, written):
     assert last == f"Written: list.csv ({written})"
 
 
+def test_an_id_and_a_reason_with_line_ends_stay_on_their_own_line(capsys):
+    table = ranked(1).table.assign(id="a\nb\x1b[0m", reason_1="raises: of \r\n\u202eretail")
+    reason = Reason("of \r\n\u202eretail", "raises", 0.5, ("industry",))
+    listed = ScoredList(table, np.arange(1), ("one\nnote",), ("two\nwarnings",), pa.table({}), ([reason],))
+    scoring.scored(listed, None, None, None, None, 1)
+    out, err = capsys.readouterr()
+    assert "a\\nb\\x1b[0m" in out
+    assert "raises: of \\r\\n\\u202eretail" in out
+    assert err.splitlines() == ["note: one\\nnote", "warning: two\\nwarnings"]
+
+
 def explained():
     """A list with reasons for its first two companies, and one that cools down."""
     rose = Reason(
