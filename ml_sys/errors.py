@@ -247,13 +247,14 @@ class AuditError(ArtifactError):
     path : Path
     problem : str
         The first record in error, and what is wrong with it.
+    hint : str, optional
+        What to do about it.
     """
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path, problem: str, *, hint: str = "") -> None:
+        aside = "restore it from a copy; or move it and registry.json aside together, and register each "
         super().__init__(
-            f"{path}: {problem}",
-            hint="restore it from a copy; or move it and registry.json aside together, and the next command "
-            "registers the versions anew, none in production",
+            f"{path}: {problem}", hint=hint or f"{aside}version anew: mlsys accept VERSION --reason TEXT"
         )
 
 

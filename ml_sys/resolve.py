@@ -1,19 +1,71 @@
 """Finds what a setting names by import path: a source, a feature, an estimator, a sink.
 
 The current folder is importable, so that a file beside ``conf/`` can be named without being installed.
+No file of a version decides what is imported: a path that one names is followed only if it is among
+:data:`OURS` or the current settings name it too, and nothing is imported from a folder of artifacts.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import ResolveError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
+
+# Estimators that a version may have been trained with, whatever the settings name now.
+OURS = frozenset(
+    {
+        "lightgbm:LGBMClassifier",
+        "sklearn.ensemble:HistGradientBoostingClassifier",
+        "sklearn.ensemble:RandomForestClassifier",
+        "sklearn.linear_model:LogisticRegression",
+        "xgboost:XGBClassifier",
+    }
+)
+_INSTALLED = tuple(
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+# Folders of artifacts that this process has opened.
+_kept_out: set[Path] = set()
+
+
+def keep_out(folder: Path) -> None:
+    """Let nothing be imported from below a folder of artifacts from now on in this process."""
+    _kept_out.add(folder.resolve())
+
+
+def refuse_unnamed(paths: Iterable[str], named: Collection[str], place: Path | str) -> None:
+    """Refuse import paths of a version that neither we nor the current settings name.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        What the version's files would have imported.
+    named : collection of str
+        What the current settings name.
+    place : Path or str
+        The file, for the message.
+
+    Raises
+    ------
+    ResolveError
+        Naming the first such path; nothing was imported.
+    """
+    for path in paths:
+        if path not in OURS and path not in named:
+            raise ResolveError(
+                f"{place}: names {path}, which the settings do not, so it was not imported",
+                hint="if that code is yours, name it in the settings: features.extra or model.estimator",
+            )
 
 
 def resolve(path: str) -> Any:
@@ -55,20 +107,60 @@ def resolve(path: str) -> Any:
 
 
 def _import(name: str, path: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # last, so that no file here hides an installed package
+    here = Path.cwd()
+    if str(here) not in sys.path and not _keeper(here):
+        sys.path.append(str(here))  # last, so that no file here hides an installed package
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        for end in range(name.count(".") + 1):  # a package runs before what is in it can be looked for
+            part = ".".join(name.split(".")[: end + 1])
+            _refuse_kept_out(part, path)
+            module = importlib.import_module(part)
+        return module
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise _failed(path, name, error) from error
+        where = "beside conf/, outside of the artifacts" if _keeper(here) else f"into {here}"
         raise ResolveError(
-            f"{path}: there is no module {error.name!r}", hint=f"install it, or put it into {here}"
+            f"{path}: there is no module {error.name!r}", hint=f"install it, or put it {where}"
         ) from error
+    except ResolveError:
+        raise
     except Exception as error:  # whatever a module of the user's does while it is imported
         raise _failed(path, name, error) from error
+
+
+def _refuse_kept_out(module: str, path: str) -> None:
+    """Refuse a module that lies among artifacts; all packages above it are imported already."""
+    loaded = sys.modules.get(module)
+    spec = importlib.util.find_spec(module) if loaded is None else loaded.__spec__
+    for place in [] if spec is None else _places(spec):
+        keeper = _keeper(place)
+        if keeper is not None:
+            raise ResolveError(
+                f"{path}: {place} lies in the artifacts folder {keeper}, from which nothing is imported",
+                hint="move it out of there, or name another folder with --artifacts",
+            )
+
+
+def _places(spec: ModuleSpec) -> Iterator[Path]:
+    """Yield the file and the folders that a module is made from; none for what is built in."""
+    if spec.has_location and spec.origin:
+        yield Path(spec.origin)
+    yield from map(Path, spec.submodule_search_locations or ())
+
+
+def _keeper(place: Path) -> Path | None:
+    """Return the folder of artifacts that a place lies in, whether by its name or by what it links to.
+
+    Packages that are installed below such a folder, as in its environment, are not part of it.
+    """
+    for one in (place.absolute(), place.resolve()):
+        around = [root for root in (*_kept_out, *_INSTALLED) if one.is_relative_to(root)]
+        deepest = max(around, key=lambda root: len(root.parts), default=None)
+        if deepest in _kept_out:
+            return deepest
+    return None
 
 
 def _failed(path: str, module: str, error: Exception) -> ResolveError:

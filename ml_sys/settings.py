@@ -455,3 +455,7 @@ class Settings(Frozen):
     gate: GateSettings = GateSettings()
     score: ScoreSettings = ScoreSettings()
     serve: ServeSettings = ServeSettings()
+
+    def imports(self) -> tuple[str, ...]:
+        """Return the import paths that a fit follows: of the estimator, then of features of one's own."""
+        return (self.model.estimator, *self.features.extra)

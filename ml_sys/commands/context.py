@@ -32,10 +32,13 @@ class GlobalOptions:
     def load(self, **flags: Any) -> Configuration:
         """Read the settings; flags are dotted keys with ``__`` for the dot."""
         from ml_sys.configuration import load
+        from ml_sys.resolve import keep_out
 
         dotted = {key.replace("__", "."): value for key, value in flags.items()}
         dotted["artifacts_dir"] = self.artifacts_dir
-        return load(config_file=self.config_file, flags=dotted, assignments=self.assignments)
+        configuration = load(config_file=self.config_file, flags=dotted, assignments=self.assignments)
+        keep_out(configuration.settings.artifacts_dir)
+        return configuration
 
 
 def open_registry(settings: Settings) -> Registry:

@@ -16,7 +16,7 @@ def verify(
     version: Annotated[
         str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every version, and what else lies there.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every version.")] = False,
 ) -> None:
     """Verify the audit trail, the index, and every byte of a version or of all."""
     from ml_sys import console
@@ -34,6 +34,34 @@ def verify(
         views.findings(findings)
     if any(one.status == "failed" for one in findings):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def accept(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="Folder among the versions to register; without it, the audit trail as it stands."
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
+) -> None:
+    """Accept what `verify` found: a version that nobody registered, or an audit trail that was cut."""
+    from ml_sys import console
+
+    if not reason.strip():
+        raise UsageError("accepting needs a reason", hint='say how it came about: --reason "…"')
+    registry = open_registry(ctx.obj.load().settings)
+    found = "" if version is not None else registry.accept_trail(reason)
+    entry = None if version is None else registry.accept_version(version, reason)
+    production = registry.read().production
+    if ctx.obj.as_json:
+        console.plain_json({"accepted": version, "found": found, "production": production})
+    elif entry is not None:
+        console.line(f"Version {entry.version} is registered as {entry.status}.")
+    else:
+        console.line(f"The audit trail is accepted as it stands: {found}.")
+        console.line(f"In production: {production or 'none'}. See: mlsys history")
 
 
 def reproduce(

@@ -40,12 +40,15 @@ class Artifact:
         Content of every file but the manifest and its signature.
     seal : str
         SHA-256 of the manifest and, after a plus, of its signature if it has one.
+    named : frozenset of str
+        Import paths that the current settings name; no other that its files name is followed.
     """
 
     folder: Path
     manifest: dict[str, Any]
     files: dict[str, bytes]
     seal: str
+    named: frozenset[str] = frozenset()
 
     def text(self, name: str) -> str:
         """Return a file's text."""

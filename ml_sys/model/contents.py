@@ -32,6 +32,7 @@ from ml_sys.model.layout import (
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.model.trees import has_stray_tree
+from ml_sys.resolve import refuse_unnamed
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
@@ -177,8 +178,16 @@ def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
 
 
 def read_settings(artifact: Artifact) -> Settings:
-    """Return the settings that a version was trained with."""
-    return Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
+    """Return the settings that a version was trained with.
+
+    Raises
+    ------
+    ResolveError
+        If they name an estimator or a feature to import that the current settings do not.
+    """
+    settings = Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
+    refuse_unnamed(settings.imports(), artifact.named, artifact.folder / SETTINGS)
+    return settings
 
 
 def _from_columns(model: FittedModel) -> Callable[[Columns], NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import MlsysError, SchemaDriftError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.resolve import refuse_unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,16 @@ REPORT, EVIDENCE = "report.html", "evidence.json"
 
 
 def feature_spec(artifact: Artifact) -> FeatureSpec:
-    """Return the features that a version takes."""
-    return spec_from_plain(artifact.json(SCORER)["features"])
+    """Return the features that a version takes.
+
+    Raises
+    ------
+    ResolveError
+        If it names a feature to import that the current settings do not.
+    """
+    spec = spec_from_plain(artifact.json(SCORER)["features"])
+    refuse_unnamed(spec.extra, artifact.named, artifact.folder / SCORER)
+    return spec
 
 
 def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
@@ -42,6 +51,8 @@ def usable_spec(artifact: Artifact) -> FeatureSpec:
     ------
     SchemaDriftError
         If it does not.
+    ResolveError
+        If it names a feature to import that the current settings do not.
     """
     spec = feature_spec(artifact)
     problem = drift(spec, artifact.manifest["feature_schema"])

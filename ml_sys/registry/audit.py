@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Action = Literal["add", "adopt", "promote", "rollback"]
+Action = Literal["add", "adopt", "promote", "rollback", "accept"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class Record:
         ISO 8601, UTC.
     by : str
         Who did it.
-    action : {"add", "adopt", "promote", "rollback"}
-        Adopt: the folder of a version was found whose writer was killed before it could register it.
+    action : {"add", "adopt", "promote", "rollback", "accept"}
+        Adopt: the folder of a version was registered that its writer had not, as it was killed, or that
+        somebody accepts. Accept: somebody goes on from a trail that was not the one remembered.
     version : str
-        That was registered, or went into production.
+        That was registered, or went into production; empty for a trail that was accepted.
     replaced : str or None
         Version that left production.
     reason : str

@@ -94,6 +94,8 @@ def apply(index: Index, record: Record) -> Index:
         if record.version in index.versions or record.entry is None:
             raise ValueError(f"version {record.version} is registered twice or without an entry")
         changed = replace(index, versions={**index.versions, record.version: new_entry(record.entry)})
+    elif record.action == "accept":
+        changed = index
     elif record.version not in index.versions:
         raise ValueError(f"version {record.version} was never registered")
     elif record.replaced != index.production:

@@ -2,13 +2,16 @@
 
 A change counts from the moment that its record is complete on the disk. ``registry.json`` is replaced as a
 whole by one rename after that; where its writer died in between, or was refused, readers look at the trail
-and the next writer catches up. So the index may lag behind the trail, and is never ahead of it.
+and the next writer catches up. So the index may lag behind the trail, and is never ahead of it. It is made
+before the first record and remembers the last one it followed from: a trail that is shorter or another, or
+that has no index, was tampered with, and nothing goes on from it until somebody accepts it.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data.durable import append_durably, stage, sync_folder, write_durably
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 INDEX, TRAIL = "registry.json", "audit.jsonl"
 DAMAGED = "registry.json.damaged"
 
+_ACCEPT = (
+    "restore it from a copy; or, if you know how it came about, go on from the trail as it stands: "
+    "mlsys accept --reason TEXT"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -44,18 +51,22 @@ class State:
         return audit.read(self._trail_file)
 
     def index(self) -> Index:
-        """Return the index: what its file says or, where that is damaged or lags behind, the audit trail.
+        """Return the index: what its file says or, where that lags behind, the audit trail.
 
         Raises
         ------
         AuditError
-            If the trail is needed and damaged as well.
+            If the index is missing or damaged beside a trail, whose end nobody can vouch for then.
         StorageError
             If a file cannot be read.
         """
         stored = from_bytes(self._content() or b"")
         if stored is None:
-            return self._replayed(self.trail())
+            content, trail = self._files()
+            stored = from_bytes(content or b"")
+            self._refuse(self._forgotten(content, stored, trail))
+        if stored is None:
+            return Index()
         with suppress(AuditError, StorageError):  # what was registered before the damage can still be used
             if audit.length(self._trail_file) > stored.sequence:
                 return self._replayed(self.trail())
@@ -64,20 +75,18 @@ class State:
     def problem(self) -> str:
         """Say how the index's file disagrees with the audit trail; empty where it does not.
 
-        One that lags behind, or is not there after the first record, is sound: its writer was killed.
+        One that lags behind is sound: its writer was killed.
 
         Raises
         ------
         AuditError
             If the trail is damaged.
         """
-        content = self._content()  # before the trail: a writer may be adding to both
-        stored, trail = from_bytes(content or b""), self.trail()
-        if content is None:
-            return f"{self._index_file} is missing" if len(trail.records) > 1 else ""
-        if stored is None:
-            return f"{self._index_file} was edited or damaged"
-        return self._rewritten(stored, trail) or self._mistaken(stored, trail)
+        content, trail = self._files()
+        stored = from_bytes(content or b"")
+        if found := self._forgotten(content, stored, trail):
+            return found
+        return "" if stored is None else self._rewritten(stored, trail) or self._mistaken(stored, trail)
 
     def caught_up(self) -> tuple[Trail, Index]:
         """Bring the index to the end of the trail and return both.
@@ -85,20 +94,47 @@ class State:
         Raises
         ------
         AuditError
-            If the trail is damaged, or is not the one that the index followed from.
+            If the trail is damaged, is not the one that the index followed from, or has no index that
+            remembers where it ended.
         """
-        content = self._content()
-        stored, trail = from_bytes(content or b""), self.trail()
+        content, trail = self._files()
+        stored = from_bytes(content or b"")
+        self._refuse(self._forgotten(content, stored, trail))
         index = self._replayed(trail)
-        rewritten = "" if stored is None else self._rewritten(stored, trail)
-        if rewritten:
-            raise AuditError(self._trail_file, rewritten)
-        if content is not None and (stored is None or self._mistaken(stored, trail)):
-            _log.warning("%s was damaged and is made anew from the audit trail", self._index_file)
-            write_durably(self._root / DAMAGED, content)
-        if (stored or Index()) != index:
+        if stored is not None:
+            self._refuse(self._rewritten(stored, trail))
+            if content is not None and self._mistaken(stored, trail):
+                _log.warning("%s was damaged and is made anew from the audit trail", self._index_file)
+                write_durably(self._root / DAMAGED, content)
+        if stored != index:  # without any it is made before the first record, which it has to remember
             write_durably(self._index_file, to_bytes(index))
         return trail, index
+
+    def accept(self, record: Record) -> str:
+        """Go on from the trail as it stands, whatever was remembered of it, and return what was wrong.
+
+        Parameters
+        ----------
+        record : Record
+            What is to be said of it in the trail; the index follows from the trail once it is written.
+
+        Returns
+        -------
+        str
+            Empty where nothing was wrong; nothing is written then.
+
+        Raises
+        ------
+        AuditError
+            If the trail is damaged, which cannot be accepted.
+        """
+        content, trail = self._files()
+        index, found = self._replayed(trail), self.problem()
+        if found:
+            if content is not None:
+                write_durably(self._root / DAMAGED, content)
+            self.append(trail, index, replace(record, evidence={"found": found}))
+        return found
 
     def append(self, trail: Trail, index: Index, record: Record) -> tuple[Trail, Index]:
         """Append a record and let the index follow.
@@ -133,6 +169,13 @@ class State:
         except (AuditError, StorageError):
             return True
 
+    def _files(self) -> tuple[bytes | None, Trail]:
+        """Return the index's file, None where it is missing, and the trail, which is read after it."""
+        content, trail = self._content(), self.trail()
+        if content is None and (trail.records or trail.torn):  # the first writer may have come in between
+            content = self._content()
+        return content, trail
+
     def _content(self) -> bytes | None:
         try:
             return self._index_file.read_bytes()
@@ -148,6 +191,17 @@ class State:
             return replayed(trail.records)
         except ValueError as error:
             raise AuditError(self._trail_file, str(error)) from error
+
+    def _refuse(self, alarm: str) -> None:
+        if alarm:
+            raise AuditError(self._trail_file, alarm, hint=_ACCEPT)
+
+    def _forgotten(self, content: bytes | None, stored: Index | None, trail: Trail) -> str:
+        """Say why nobody remembers where the trail ended; empty where somebody does, or there is none."""
+        if stored is not None or (content is None and not (trail.records or trail.torn)):
+            return ""
+        what = "is missing" if content is None else "was edited or damaged"
+        return f"{self._index_file} {what}, which remembers the last record: later ones may have been cut off"
 
     def _rewritten(self, stored: Index, trail: Trail) -> str:
         """Say how the trail is not the one that an index followed from."""

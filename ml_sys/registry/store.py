@@ -2,9 +2,10 @@
 
 The audit trail is the truth: a change counts from the moment that its record is complete on the disk, and
 ``registry.json`` is the readable index that follows from it (:mod:`ml_sys.registry.state`). A version's
-folder appears by one rename and never changes; one whose writer died before the record was written is
-adopted. So at any instant there is the old state or the new one, and a write that fails takes back what it
-did.
+folder appears by one rename and never changes. What is about to be registered is noted beforehand, so that
+the next writer can finish it where this one died before the record was written; any other folder is nobody's
+until somebody accepts it. So at any instant there is the old state or the new one, and a write that fails
+takes back what it did.
 """
 
 from __future__ import annotations
@@ -13,36 +14,41 @@ import getpass
 import os
 import socket
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from ml_sys.data.durable import (
     TEMPORARY_PREFIX,
     clear_folder,
-    clear_temporaries,
-    make_folder,
     publish_folder,
-    storage_errors,
     temporary_name,
 )
-from ml_sys.errors import ArtifactError, BusyError, ChampionChangedError, MlsysError, nearest
-from ml_sys.model.artifact import Artifact, open_artifact
+from ml_sys.errors import (
+    ArtifactError,
+    ChampionChangedError,
+    MlsysError,
+    UnverifiedError,
+    nearest,
+)
+from ml_sys.model.artifact import MANIFEST, Artifact, open_artifact
 from ml_sys.model.signing import NO_KEYS, Keys, read_keys
+from ml_sys.registry import exclusive
 from ml_sys.registry.audit import Action, Record, Trail
+from ml_sys.registry.exclusive import Registering
 from ml_sys.registry.index import Entry, Index, latest, new_entry
 from ml_sys.registry.state import State
 from ml_sys.registry.versioning import parse
+from ml_sys.resolve import keep_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ml_sys.settings import Settings
 
-LOCK, MODELS = "registry.lock", "models"
+MODELS = "models"
 WAIT_SECONDS = 60.0
 
 
@@ -77,24 +83,34 @@ class Registry:
         Who the audit trail names; by default the user and the host.
     wait_seconds : float
         How long a writer waits for another one.
+    named : frozenset of str
+        Import paths that the current settings name; what else a version names is not imported.
     """
 
     def __init__(
-        self, root: Path, *, keys: Keys = NO_KEYS, actor: str = "", wait_seconds: float = WAIT_SECONDS
+        self,
+        root: Path,
+        *,
+        keys: Keys = NO_KEYS,
+        actor: str = "",
+        wait_seconds: float = WAIT_SECONDS,
+        named: frozenset[str] = frozenset(),
     ) -> None:
+        keep_out(root)
         self.root = root
         self.keys = keys
+        self._named = named
         self._state = State(root)
         self._actor = actor
         self._wait_seconds = wait_seconds
 
     def read(self) -> Index:
-        """Return the index: what ``registry.json`` says or, where that is damaged or lags, the audit trail.
+        """Return the index: what ``registry.json`` says or, where that lags, the audit trail.
 
         Raises
         ------
         AuditError
-            If both are damaged.
+            If ``registry.json`` is missing or damaged beside a trail.
         StorageError
             If they cannot be read.
         """
@@ -136,7 +152,7 @@ class Registry:
         """
         index = self.read()
         seal = index.versions[self._resolved(index, version)].seal
-        return open_artifact(self.folder(version), seal, self.keys)
+        return replace(open_artifact(self.folder(version), seal, self.keys), named=self._named)
 
     def add(self, build: Callable[[Path, Index], Entry]) -> Entry:
         """Create a version: ``build`` fills a staging folder and says what it is called.
@@ -164,14 +180,17 @@ class Registry:
                         f"{target}: is there already, and is no version that verifies",
                         hint="move it out of the folder of models, or name another one with --version",
                     )
+                exclusive.note(self.root, Registering(entry.version, entry.seal))
                 publish_folder(staging, target)
                 try:
                     self._state.append(trail, index, self._added("add", entry))
                 except BaseException:
                     if not self._state.knows(entry.version):
-                        with suppress(OSError):  # one that stays is adopted by the next writer
+                        with suppress(OSError):  # one that stays is registered by the next writer
                             target.rename(staging)
+                            exclusive.forget(self.root)
                     raise
+                exclusive.forget(self.root)
             finally:
                 clear_folder(staging)
         return entry
@@ -246,6 +265,43 @@ class Registry:
             with self._locked():
                 pass
 
+    def accept_version(self, version: str, reason: str) -> Entry:
+        """Register a folder among the versions that nobody registered, whoever made it.
+
+        Raises
+        ------
+        ArtifactError
+            If the version is registered already.
+        UnverifiedError
+            If the folder is not a whole version.
+        """
+        parse(version)
+        with self._locked() as (trail, index):
+            if version in index.versions:
+                raise ArtifactError(f"version {version} is registered already", hint="see: mlsys models")
+            entry = self._unregistered(version)
+            self._state.append(trail, index, replace(self._added("adopt", entry), reason=reason))
+        return entry
+
+    def accept_trail(self, reason: str) -> str:
+        """Go on from the audit trail as it stands, and return what was wrong with it.
+
+        Raises
+        ------
+        ArtifactError
+            If nothing was wrong.
+        AuditError
+            If a record was edited, dropped or moved: such a trail says nothing.
+        """
+        with self._alone():
+            found = self._state.accept(Record(0, _now(), self._who(), "accept", "", reason=reason))
+        if not found:
+            raise ArtifactError(
+                f"{self.root}: the audit trail is the one that registry.json remembers",
+                hint="there is nothing to accept; to register a version name it: mlsys accept VERSION",
+            )
+        return found
+
     def index_problem(self) -> str:
         """Say how ``registry.json`` disagrees with the audit trail; empty where it does not.
 
@@ -257,56 +313,46 @@ class Registry:
         return self._state.problem()
 
     def strangers(self) -> list[str]:
-        """Return the names in the folder of models that are no registered version."""
+        """Return the names in the folder of models that are no version, registered or about to be."""
         models = self.root / MODELS
-        known = self.read().versions
-        if not models.is_dir():
-            return []
-        return sorted(
-            path.name
-            for path in models.iterdir()
-            if path.name not in known and not path.name.startswith(TEMPORARY_PREFIX)
-        )
+        found = sorted(path.name for path in models.iterdir()) if models.is_dir() else []
+        begun = exclusive.noted(self.root)  # before the index: a writer may be finishing meanwhile
+        known = {*self.read().versions, *([begun.version] if begun else [])}
+        return [name for name in found if name not in known and not name.startswith(TEMPORARY_PREFIX)]
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Trail, Index]]:
         """Hold the registry alone, in a state that nobody left half-written."""
-        models = self.root / MODELS
-        with storage_errors(self.root):
-            make_folder(models)
-            lock = FileLock(self.root / LOCK)
-            try:
-                lock.acquire(timeout=self._wait_seconds)
-            except Timeout as error:
-                waited = f"{self._wait_seconds:g} s"
-                raise BusyError(
-                    f"{self.root}: another process has been writing the registry for {waited}",
-                    hint="wait for it, or raise registry.lock_timeout_seconds",
-                ) from error
-            try:
-                clear_temporaries(self.root)
-                clear_temporaries(models)
-                yield self._adopted(*self._state.caught_up())
-            finally:
-                with suppress(OSError):  # the lock ends with the process, and what was done is done
-                    lock.release()
+        with self._alone():
+            yield self._finished(*self._state.caught_up())
 
-    def _adopted(self, trail: Trail, index: Index) -> tuple[Trail, Index]:
-        """Register the whole versions that nobody registered."""
-        for folder in sorted((self.root / MODELS).iterdir()):
-            entry = None if folder.name in index.versions else self._orphan(folder)
-            if entry is not None:
-                trail, index = self._state.append(trail, index, self._added("adopt", entry))
+    def _alone(self) -> AbstractContextManager[None]:
+        return exclusive.alone(self.root, self.root / MODELS, self._wait_seconds)
+
+    def _finished(self, trail: Trail, index: Index) -> tuple[Trail, Index]:
+        """Register the version whose writer was killed between naming its folder and registering it."""
+        begun = exclusive.noted(self.root)
+        if begun is None:
+            return trail, index
+        entry = None
+        if begun.version not in index.versions:
+            with suppress(MlsysError):  # it was killed before the folder had its name
+                entry = self._unregistered(begun.version)
+        if entry is not None and entry.seal == begun.seal:
+            record = replace(self._added("adopt", entry), reason="its writer was killed")
+            trail, index = self._state.append(trail, index, record)
+        exclusive.forget(self.root)
         return trail, index
 
-    def _orphan(self, folder: Path) -> Entry | None:
-        """Return the entry of a whole version that nobody registered; None for anything else."""
+    def _unregistered(self, version: str) -> Entry:
+        """Return the entry of a whole version that nobody registered."""
+        parse(version)
+        folder = self.folder(version)
+        artifact = open_artifact(folder, None, self.keys)
         try:
-            parse(folder.name)
-            artifact = open_artifact(folder, None, self.keys)
             return new_entry({**artifact.manifest["entry"], "seal": artifact.seal})
-        except (MlsysError, ValueError, TypeError):
-            return None
+        except (ValueError, TypeError) as error:
+            raise UnverifiedError(folder / MANIFEST, f"has no entry of a new version: {error}") from error
 
     def _resolved(self, index: Index, version: str | None) -> str:
         if not index.versions:
@@ -382,6 +428,7 @@ def open_registry(settings: Settings) -> Registry:
         keys=read_keys(chosen.signing_key, chosen.trusted_keys),
         actor=chosen.actor,
         wait_seconds=chosen.lock_timeout_seconds,
+        named=frozenset(settings.imports()),
     )
 
 

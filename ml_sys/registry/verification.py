@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ml_sys.errors import ArtifactError, AuditError, MlsysError, SchemaDriftError, StorageError
+from ml_sys.errors import (
+    ArtifactError,
+    AuditError,
+    MlsysError,
+    ResolveError,
+    SchemaDriftError,
+    StorageError,
+)
 from ml_sys.registry.loading import load_version
 from ml_sys.wording import counted
 
@@ -47,10 +54,10 @@ def verify(
     every: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
-    """Verify the audit trail, the index, and one version or all.
+    """Verify the audit trail, the index, one version or all, and that nothing else lies among them.
 
     Half-written work of a killed process is finished or cleared first, as by any writing command; in a folder
-    that cannot be written it is only looked past.
+    that cannot be written it is only looked past. A folder that nobody registered stays as it is.
 
     Parameters
     ----------
@@ -58,14 +65,14 @@ def verify(
     version : str, optional
         By default the one in production or, without one, the latest.
     every : bool
-        Every version instead, and what else lies among them.
+        Every version instead.
     on_progress : callable
         Called with the number of versions that are done.
 
     Returns
     -------
     tuple of Finding
-        Of the audit trail, the index, then each version.
+        Of the audit trail, the index, each version, then each thing that is no version.
 
     Raises
     ------
@@ -73,7 +80,10 @@ def verify(
         If the version does not exist, or there is none.
     """
     index_finding = _index(registry)  # before a recovery mends it
-    findings = [_trail(registry), index_finding]
+    trail_finding = _trail(registry)
+    if trail_finding.status == "failed":  # it says what to do, and nothing is made anew meanwhile
+        index_finding = replace(index_finding, hint="")
+    findings = [trail_finding, index_finding]
     try:
         index = registry.read()
     except (
@@ -83,11 +93,11 @@ def verify(
     for done, name in enumerate(index.versions if every else [registry.resolve(version)]):
         findings.append(_version(registry, index, name))
         on_progress(done + 1)
-    if every:
-        hint = "move it out of the folder of models"
-        findings += [
-            Finding(name, "warned", "is no registered version", hint) for name in registry.strangers()
-        ]
+    hint = "move it out of the folder of models; or, if it is yours: mlsys accept VERSION --reason TEXT"
+    findings += [
+        Finding(name, "failed", "lies among the versions, and nobody registered it", hint)
+        for name in registry.strangers()
+    ]
     return tuple(findings)
 
 
@@ -124,6 +134,6 @@ def _version(registry: Registry, index: Index, version: str) -> Finding:
     except SchemaDriftError as error:
         status: Literal["warned", "failed"] = "failed" if version == index.production else "warned"
         return Finding(version, status, error.message, error.hint)
-    except ArtifactError as error:
+    except (ArtifactError, ResolveError) as error:
         return Finding(version, "failed", error.message, error.hint)
     return Finding(version, "passed", "files, features and golden rows are those that were registered")

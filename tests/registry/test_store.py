@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ml_sys.errors import ArtifactError, AuditError, BusyError, ChampionChangedError, UnverifiedError
 from ml_sys.model.artifact import write_artifact
 from ml_sys.model.signing import NO_KEYS, Keys, make_keys, read_keys
+from ml_sys.registry.exclusive import Registering, note
 from ml_sys.registry.index import Index, from_bytes, latest, replayed, to_bytes
 from ml_sys.registry.store import Change, Registry
 from tests.registry.versions import add, fill, promote, registry_with, rollback, small_entry
@@ -35,6 +36,13 @@ def statuses(registry):
 def state(registry):
     """What the registry says, but for the digest that holds the time of its last record."""
     return replace(registry.read(), head="")
+
+
+def put(registry, version, keys=NO_KEYS):
+    """Let the folder of a version appear that nobody registers."""
+    folder = registry.folder(version)
+    folder.mkdir()
+    return fill(folder, version, keys)
 
 
 def tree(root):
@@ -195,15 +203,37 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_command(tmp_path):
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
-def test_a_version_whose_writer_was_killed_before_it_was_indexed_is_adopted(tmp_path):
+def test_a_version_whose_writer_was_killed_before_it_was_registered_is_registered_by_the_next(tmp_path):
     registry = registry_with(tmp_path, "1.0.0")
     promote(registry, "1.0.0")
-    orphan = tmp_path / "models" / "1.1.0"
-    orphan.mkdir()
-    entry = fill(orphan, "1.1.0")
+    entry = put(registry, "1.1.0")
+    note(tmp_path, Registering("1.1.0", entry.seal))
     registry.recover()
+    assert registry.trail().records[-1].action == "adopt"
+    assert not (tmp_path / "registering.json").exists()
     assert promote(registry, "1.1.0") == "1.0.0"
     assert asdict(registry.read().versions["1.1.0"]) == {**asdict(entry), "status": "production"}
+
+
+@pytest.mark.parametrize("noted", ["nothing", "another seal", "another version", "no note"])
+def test_a_folder_that_nobody_was_registering_is_left_until_somebody_accepts_it(tmp_path, noted):
+    registry = registry_with(tmp_path, "1.0.0")
+    entry = put(registry, "1.1.0")
+    if noted in {"another seal", "another version"}:
+        version = "1.1.0" if noted == "another seal" else "1.2.0"
+        note(tmp_path, Registering(version, "0" * 64 if noted == "another seal" else entry.seal))
+    elif noted == "no note":
+        (tmp_path / "registering.json").write_text("[")
+    for act in (registry.recover, lambda: promote(registry, "1.0.0"), lambda: add(registry, "1.3.0")):
+        act()
+        assert "1.1.0" not in registry.read().versions
+        assert registry.strangers() == ["1.1.0"]
+    assert registry.accept_version("1.1.0", "from the other machine") == entry
+    record = registry.trail().records[-1]
+    assert (record.action, record.version, record.reason) == ("adopt", "1.1.0", "from the other machine")
+    assert registry.strangers() == []
+    with pytest.raises(ArtifactError, match="registered already"):
+        registry.accept_version("1.1.0", "again")
 
 
 @pytest.mark.parametrize("kind", ["copy of a version", "empty folder", "checkpoints of an editor"])
@@ -227,17 +257,24 @@ def test_a_folder_that_is_no_version_is_left_alone_and_stops_nobody(tmp_path, ki
     "content",
     ["", "{", "[]", "{}", '{"versions": {"1.0.0": {}}, "production": null, "replaced": []}', "\xff"],
 )
-def test_a_damaged_index_is_made_anew_from_the_audit_trail_and_kept_aside(tmp_path, content):
+def test_a_damaged_index_stops_everything_until_somebody_accepts_the_trail(tmp_path, content):
     registry = registry_with(tmp_path, "1.0.0", "1.1.0")
     promote(registry, "1.0.0")
     before = registry.read()
     (tmp_path / "registry.json").write_bytes(content.encode("latin-1"))
-    assert registry.read() == before
     assert "was edited or damaged" in registry.index_problem()
-    promote(registry, "1.1.0")
+    for act in (registry.read, registry.recover, lambda: add(registry, "2.0.0")):
+        with pytest.raises(AuditError, match=r"registry\.json was edited or damaged, .* cut off") as caught:
+            act()
+        assert "mlsys accept --reason" in caught.value.hint
+    assert "was edited or damaged" in registry.accept_trail("an editor")
     assert registry.index_problem() == ""
-    assert registry.read().replaced == ("1.0.0",)
+    assert registry.read().versions == before.versions
+    assert registry.read().production == before.production
     assert (tmp_path / "registry.json.damaged").read_bytes() == content.encode("latin-1")
+    record = registry.trail().records[-1]
+    assert (record.action, record.reason) == ("accept", "an editor")
+    assert "was edited or damaged" in record.evidence["found"]
 
 
 def test_an_index_edited_by_hand_puts_nothing_into_production(tmp_path):
@@ -245,7 +282,68 @@ def test_an_index_edited_by_hand_puts_nothing_into_production(tmp_path):
     promote(registry, "1.0.0")
     path = tmp_path / "registry.json"
     path.write_text(path.read_text().replace('"production": "1.0.0"', '"production": "1.1.0"'))
+    with pytest.raises(AuditError):
+        registry.read()
+    registry.accept_trail("a hand")
     assert registry.read().production == "1.0.0"
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_missing_index_beside_a_trail_is_an_alarm_however_much_of_the_trail_is_left(tmp_path, cut):
+    registry = registry_with(tmp_path, "1.0.0", "1.1.0")
+    promote(registry, "1.0.0")
+    promote(registry, "1.1.0")
+    lines = (tmp_path / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    left = b"".join(lines[: len(lines) - cut])
+    (tmp_path / "audit.jsonl").write_bytes(left)
+    (tmp_path / "registry.json").unlink()
+    acts = (
+        registry.read,
+        registry.recover,
+        lambda: add(registry, "2.0.0"),
+        lambda: promote(registry, "1.0.0"),
+        lambda: rollback(registry),
+    )
+    for act in acts:
+        with pytest.raises(AuditError, match=r"audit\.jsonl: .*registry\.json is missing") as caught:
+            act()
+        assert "mlsys accept --reason" in caught.value.hint
+    assert not (tmp_path / "registry.json").exists()
+    assert (tmp_path / "audit.jsonl").read_bytes() == left
+    assert "registry.json is missing" in registry.accept_trail("the disk was full, and I deleted it")
+    assert (tmp_path / "audit.jsonl").read_bytes().startswith(left)
+    assert registry.read().production == {0: "1.1.0", 1: "1.0.0"}.get(cut)
+    assert registry.index_problem() == ""
+
+
+def test_half_a_first_record_without_an_index_is_an_alarm_too(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0")
+    content = (tmp_path / "audit.jsonl").read_bytes()
+    (tmp_path / "audit.jsonl").write_bytes(content[:50])
+    (tmp_path / "registry.json").unlink()
+    with pytest.raises(AuditError, match="is missing"):
+        registry.read()
+
+
+def test_a_trail_shorter_than_the_index_remembers_can_be_accepted_and_who_did_is_on_record(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0", "1.1.0")
+    promote(registry, "1.0.0")
+    promote(registry, "1.1.0")
+    lines = (tmp_path / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:-1]))
+    assert registry.accept_trail("restored from Sunday's copy").startswith("record 4 was dropped")
+    assert registry.read().production == "1.0.0"
+    assert [one.action for one in registry.trail().records] == ["add", "add", "promote", "accept"]
+    promote(registry, "1.1.0")
+    assert registry.index_problem() == ""
+
+
+def test_where_nothing_is_wrong_there_is_nothing_to_accept(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0")
+    before = tree(tmp_path)
+    with pytest.raises(ArtifactError, match=r"is the one that registry\.json remembers"):
+        registry.accept_trail("to be sure")
+    assert tree(tmp_path) == before
 
 
 def test_the_index_is_readable_by_a_person_and_by_any_json_reader(tmp_path):
@@ -270,8 +368,8 @@ def test_an_index_whose_digest_was_made_to_fit_is_found_kept_aside_and_made_anew
 
 @pytest.mark.parametrize("lag", range(6))
 def test_an_index_that_lags_behind_is_sound_and_read_as_if_it_did_not(tmp_path, lag):
-    registry = registry_with(tmp_path)
-    stages = []
+    registry = Registry(tmp_path, actor="tester")
+    stages = [to_bytes(Index())]  # what is there before the first record
     for act in (
         lambda: add(registry, "1.0.0"),
         lambda: promote(registry, "1.0.0"),
@@ -282,22 +380,12 @@ def test_an_index_that_lags_behind_is_sound_and_read_as_if_it_did_not(tmp_path, 
         act()
         stages.append((tmp_path / "registry.json").read_bytes())
     newest = registry.read()
-    if lag == len(stages):
-        (tmp_path / "registry.json").unlink()
-    else:
-        (tmp_path / "registry.json").write_bytes(stages[-1 - lag])
+    (tmp_path / "registry.json").write_bytes(stages[-1 - lag])
     assert registry.read() == newest
-    assert registry.index_problem() == ("" if lag < len(stages) else f"{tmp_path}/registry.json is missing")
+    assert registry.index_problem() == ""
     registry.recover()
     assert (tmp_path / "registry.json").read_bytes() == stages[-1]
     assert not (tmp_path / "registry.json.damaged").exists()
-
-
-def test_a_registry_without_its_index_after_the_first_record_is_sound(tmp_path):
-    registry = registry_with(tmp_path, "1.0.0")
-    (tmp_path / "registry.json").unlink()
-    assert registry.index_problem() == ""
-    assert set(registry.read().versions) == {"1.0.0"}
 
 
 def test_an_index_ahead_of_the_trail_stops_every_writer_and_no_reader(tmp_path):
@@ -330,13 +418,16 @@ def test_a_trail_and_an_index_that_are_both_damaged_are_an_error_of_readers_too(
         registry.index_problem()
 
 
-def test_a_registry_whose_books_were_moved_aside_registers_its_versions_anew(tmp_path):
+def test_a_registry_whose_books_were_moved_aside_registers_what_is_accepted_anew(tmp_path):
     """What the hint of an audit trail that is beyond repair says."""
     registry = registry_with(tmp_path, *ABC)
     promote(registry, "1.1.0")
     for name in ("registry.json", "audit.jsonl"):
         (tmp_path / name).rename(tmp_path / f"{name}.old")
     registry.recover()
+    assert registry.strangers() == list(ABC)
+    for version in ABC:
+        registry.accept_version(version, "the trail was beyond repair")
     assert statuses(registry) == dict.fromkeys(ABC, "candidate")
     assert [record.action for record in registry.trail().records] == ["adopt"] * 3
     for version in ABC:
@@ -346,7 +437,7 @@ def test_a_registry_whose_books_were_moved_aside_registers_its_versions_anew(tmp
 def test_reading_writes_nothing(tmp_path):
     registry = registry_with(tmp_path, "1.0.0", "1.1.0")
     promote(registry, "1.0.0")
-    (tmp_path / "registry.json").write_text("{")
+    (tmp_path / "registry.json").write_bytes(to_bytes(Index()))
     (tmp_path / ".tmp-0123456789abcdef").write_text("{")
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in tmp_path.rglob("*")}
     registry.read()
@@ -521,15 +612,14 @@ def signed_by(folder: Path) -> Keys:
 
 
 @pytest.mark.parametrize("signed", ["by us", "by a trusted one", "by somebody else", "by nobody"])
-def test_an_orphan_is_adopted_only_if_its_signature_counts(tmp_path, signed):
+def test_an_orphan_is_registered_only_if_its_signature_counts(tmp_path, signed):
     ours, theirs = signed_by(tmp_path / "ours"), signed_by(tmp_path / "theirs")
     trusted = (*ours.trusted, *theirs.trusted) if signed == "by a trusted one" else ours.trusted
     maker = {"by us": ours, "by nobody": NO_KEYS}.get(signed, theirs)
     registry = Registry(tmp_path / "artifacts", keys=Keys(ours.private, trusted))
     add(registry, "1.0.0")
     orphan = registry.folder("1.1.0")
-    orphan.mkdir()
-    fill(orphan, "1.1.0", maker)
+    note(registry.root, Registering("1.1.0", put(registry, "1.1.0", maker).seal))
     before = tree(orphan)
     registry.recover()
     if signed in {"by us", "by a trusted one"}:
@@ -539,6 +629,8 @@ def test_an_orphan_is_adopted_only_if_its_signature_counts(tmp_path, signed):
     else:
         assert set(registry.read().versions) == {"1.0.0"}
         assert registry.strangers() == ["1.1.0"]
+        with pytest.raises(UnverifiedError, match=r"manifest\.sig"):
+            registry.accept_version("1.1.0", "I know them")
     assert tree(orphan) == before
 
 
@@ -591,9 +683,12 @@ def test_an_orphan_that_is_not_whole_is_left_alone_and_stops_nobody(tmp_path, ha
         orphan.rename(tmp_path / "elsewhere")
         orphan.symlink_to(tmp_path / "elsewhere")
     before = tree(tmp_path / "models")
+    note(tmp_path, Registering("1.1.0", "0" * 64))
     promote(registry, "1.0.0")
     assert statuses(registry) == {"1.0.0": "production"}
     assert registry.strangers() == ["1.1.0"]
+    with pytest.raises(UnverifiedError):
+        registry.accept_version("1.1.0", "it looks whole")
     assert tree(tmp_path / "models") == before
     # And it is not written over by a version of its name.
     with pytest.raises(
@@ -604,11 +699,9 @@ def test_an_orphan_that_is_not_whole_is_left_alone_and_stops_nobody(tmp_path, ha
     assert tree(tmp_path / "models") == before
 
 
-def test_what_is_found_is_adopted_before_a_version_of_the_same_name_is_added(tmp_path):
+def test_what_was_being_registered_is_so_before_a_version_of_the_same_name_is_added(tmp_path):
     registry = registry_with(tmp_path, "1.0.0")
-    orphan = registry.folder("1.1.0")
-    orphan.mkdir()
-    fill(orphan, "1.1.0")
+    note(tmp_path, Registering("1.1.0", put(registry, "1.1.0").seal))
     with pytest.raises(ArtifactError, match=r"version 1\.1\.0 exists already"):
         add(registry, "1.1.0")
     assert statuses(registry) == {"1.0.0": "candidate", "1.1.0": "candidate"}
@@ -617,10 +710,13 @@ def test_what_is_found_is_adopted_before_a_version_of_the_same_name_is_added(tmp
 @pytest.mark.parametrize("moment", ["while the record is written", "after the record was written"])
 def test_a_person_who_interrupts_loses_no_version(tmp_path, monkeypatch, moment):
     registry = registry_with(tmp_path, "1.0.0")
-    old = state(registry)
+    old, replace_file = state(registry), os.replace
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(*paths: object) -> None:
+        if str(paths[-1]).endswith("registering.json"):
+            replace_file(*paths)
+        else:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(os, *{"w": ("ftruncate", interrupted), "a": ("replace", interrupted)}[moment[0]])
@@ -707,8 +803,10 @@ while True:
                 if left < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
         sys.addaudithook(die)
-        if act == "add":
+        if act in {"add", "first"}:
             registry_with(root, "2.0.0")
+        elif act == "accept":
+            Registry(root, actor="tester").accept_trail("restored")
         elif act == "promote":
             promote(Registry(root), "1.1.0")
         else:
@@ -721,12 +819,15 @@ print(n)
 """
 
 
-@pytest.mark.parametrize("act", ["add", "promote", "rollback"])
+@pytest.mark.parametrize("act", ["first", "add", "promote", "rollback"])
 def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(tmp_path, act):
     start = tmp_path / "start"
-    registry = registry_with(start, "0.9.0", "1.0.0", "1.1.0")
-    promote(registry, "0.9.0")
-    promote(registry, "1.0.0")
+    registry = Registry(start, actor="tester")
+    start.mkdir()
+    if act != "first":
+        registry_with(start, "0.9.0", "1.0.0", "1.1.0")
+        promote(registry, "0.9.0")
+        promote(registry, "1.0.0")
     old = state(registry)
     done = subprocess.run(
         [sys.executable, "-c", KILLER, act, str(start), str(tmp_path)],
@@ -739,6 +840,7 @@ def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(tmp_pat
     seen = set()
     for n in range(kills):
         survivor = Registry(tmp_path / str(n))
+        assert survivor.index_problem() == ""  # nobody tampered with anything
         assert state(survivor) in (old, new)
         seen.add(state(survivor) == new)
         # The next command works, clears what was left, and finds nothing lost.
@@ -749,3 +851,25 @@ def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(tmp_pat
         assert {path.name for path in (survivor.root / "models").iterdir()} == set(index.versions)
         assert index.production in {old.production, new.production}
     assert False in seen
+
+
+def test_an_alarm_rings_until_the_trail_is_accepted_wherever_who_accepts_it_is_killed(tmp_path):
+    start = tmp_path / "start"
+    promote(registry_with(start, "1.0.0"), "1.0.0")
+    (start / "registry.json").unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, "accept", str(start), str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    kills = int(done.stdout)
+    assert kills >= 4
+    for n in range(kills):
+        survivor = Registry(tmp_path / str(n))
+        accepted = survivor.index_problem() == ""
+        if accepted:
+            assert survivor.trail().records[-1].action == "accept"
+        else:
+            with pytest.raises(AuditError, match="is missing"):
+                survivor.read()
+            survivor.accept_trail("again")
+        assert survivor.read().production == "1.0.0"

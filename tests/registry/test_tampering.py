@@ -11,6 +11,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def forge(registry: Registry, change: Change) -> Registry:
     write_artifact(folder, files, facts, registry.keys)
     for name in BOOKS:
         (registry.root / name).unlink(missing_ok=True)
-    registry.recover()
+    for one in registry.strangers():
+        with suppress(MlsysError):
+            registry.accept_version(one, "forged")
     assert VERSION in registry.read().versions
     return registry
 

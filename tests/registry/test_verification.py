@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ml_sys.errors import ArtifactError
 from ml_sys.features import compute
+from ml_sys.registry.index import to_bytes
 from ml_sys.registry.store import Change, Registry
 from ml_sys.registry.verification import AUDIT, INDEX, verify
-from tests.registry.versions import add
+from tests.registry.versions import add, fill
 
 
 @pytest.fixture
@@ -66,15 +69,27 @@ def test_an_edited_record_fails_by_its_number_and_leaves_the_index_unjudged(regi
     assert findings["1.0.0"].status == "passed"
 
 
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_trail_whose_index_is_gone_fails_with_the_way_out_however_long_it_is(registry, cut):
+    lines = (registry.root / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    (registry.root / "audit.jsonl").write_bytes(b"".join(lines[: len(lines) - cut]))
+    (registry.root / "registry.json").unlink()
+    findings = {one.subject: one for one in verify(registry, every=True)}
+    assert {name: one.status for name, one in findings.items()} == {AUDIT: "failed", INDEX: "failed"}
+    assert "registry.json is missing, which remembers the last record" in findings[AUDIT].found
+    assert "mlsys accept --reason" in findings[AUDIT].hint
+    assert not (registry.root / "registry.json").exists()
+
+
 def test_where_trail_and_index_are_damaged_no_version_is_known(registry):
     (registry.root / "audit.jsonl").write_text("{}\n")
     (registry.root / "registry.json").write_text("{}")
     assert statuses(registry, every=True) == {AUDIT: "failed", INDEX: "warned"}
 
 
-def test_an_index_edited_by_hand_fails_once_and_is_made_anew(registry):
+def test_an_index_made_to_fit_fails_once_and_is_made_anew(registry):
     path = registry.root / "registry.json"
-    path.write_text(path.read_text().replace('"production": "1.0.0"', '"production": null'))
+    path.write_bytes(to_bytes(replace(registry.read(), production=None)))
     assert statuses(registry, every=True) == SOUND | {INDEX: "failed"}
     assert statuses(registry, every=True) == SOUND
     assert (registry.root / "registry.json.damaged").is_file()
@@ -87,10 +102,32 @@ def test_what_a_killed_process_left_is_cleared_and_no_finding(registry):
     assert not list(registry.root.rglob(".tmp-*"))
 
 
-def test_a_folder_that_is_no_version_is_warned_of(registry):
-    (registry.root / "models" / "notes").mkdir()
-    assert statuses(registry, every=True) == SOUND | {"notes": "warned"}
-    assert statuses(registry) == SOUND
+@pytest.mark.parametrize("name", ["9.9.9", "notes"])
+def test_a_folder_that_nobody_registered_fails_and_stays_as_it_is(registry, name):
+    """Whole or not: a copy of a version under a name of its own says who it is, and was not registered."""
+    folder = registry.folder(name)
+    folder.mkdir()
+    if name == "9.9.9":
+        fill(folder, name)
+    for every in (False, True):
+        findings = {one.subject: one for one in verify(registry, every=every)}
+        assert findings[name].status == "failed"
+        assert findings[name].found == "lies among the versions, and nobody registered it"
+        assert "mlsys accept" in findings[name].hint
+    assert set(registry.read().versions) == {"1.0.0"}
+    assert registry.strangers() == [name]
+
+
+def test_verify_of_a_folder_that_nobody_registered_exits_with_failure_until_it_is_accepted(registry, mlsys):
+    registry.folder("9.9.9").mkdir()
+    fill(registry.folder("9.9.9"), "9.9.9")
+    done = mlsys("verify", "--json", artifacts=registry.root)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["passed"] is False
+    assert mlsys("accept", "9.9.9", artifacts=registry.root).returncode == 2  # without a reason
+    done = mlsys("accept", "9.9.9", "--reason", "restored", artifacts=registry.root)
+    assert (done.returncode, done.stdout) == (0, "Version 9.9.9 is registered as candidate.\n")
+    assert mlsys("verify", artifacts=registry.root).returncode == 0
 
 
 def test_a_version_of_other_features_is_warned_of_but_fails_in_production(registry, monkeypatch):

@@ -1,0 +1,80 @@
+"""Writing the registry alone: its lock, and the note of what is about to be registered.
+
+The note is written before a version's folder gets its name and removed once its record stands, so that the
+next writer can finish what this one was killed in the middle of, and takes no other folder for a version.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from ml_sys.data.durable import clear_temporaries, make_folder, storage_errors, write_durably
+from ml_sys.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK, NOTE = "registry.lock", "registering.json"
+
+
+@dataclass(frozen=True)
+class Registering:
+    """A version whose registration was begun, and the seal of its files."""
+
+    version: str
+    seal: str
+
+
+@contextmanager
+def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the registry's lock, without what killed writers left half-written.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it for longer than ``wait_seconds``.
+    StorageError
+        If the folder cannot be written.
+    """
+    with storage_errors(root):
+        make_folder(models)
+        lock = FileLock(root / LOCK)
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except Timeout as error:
+            raise BusyError(
+                f"{root}: another process has been writing the registry for {wait_seconds:g} s",
+                hint="wait for it, or raise registry.lock_timeout_seconds",
+            ) from error
+        try:
+            clear_temporaries(root)
+            clear_temporaries(models)
+            yield
+        finally:
+            with suppress(OSError):  # the lock ends with the process, and what was done is done
+                lock.release()
+
+
+def note(root: Path, begun: Registering) -> None:
+    """Note what is about to be registered."""
+    write_durably(root / NOTE, json.dumps(asdict(begun)).encode())
+
+
+def noted(root: Path) -> Registering | None:
+    """Return what was about to be registered; None where nothing was."""
+    try:
+        return Registering(**json.loads((root / NOTE).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def forget(root: Path) -> None:
+    """Remove the note; one that stays is found to be done with by the next writer."""
+    with suppress(OSError):
+        (root / NOTE).unlink()
