@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import tomlkit
 
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.features.panel import Panel
+from ml_sys.model.boosters import pipeline_problem
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.golden import golden_rows, replay
 from ml_sys.model.layout import (
@@ -36,7 +38,8 @@ from ml_sys.resolve import refuse_unnamed
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 
 # Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
 # file. None of them runs what the file says; trees are followed without looking where they lead, so that
-# those of a file are checked before they are asked.
+# XGBoost's are checked before it gets them, and scikit-learn's before they are asked.
 TRUSTED_TYPES = (
     "imblearn.pipeline.Pipeline",
     "ml_sys.model.encoder.FrameEncoder",
@@ -137,14 +140,20 @@ def load_model(artifact: Artifact) -> FittedModel:
     SchemaDriftError
         If the version means features that this code does not produce.
     """
-    unknown = _untrusted(artifact.file(PIPELINE))
+    place, content = artifact.folder / PIPELINE, artifact.file(PIPELINE)
+    with _unreadable(place):
+        unknown = _untrusted(content)
     if unknown:
-        raise UnverifiedError(artifact.folder / PIPELINE, f"holds untrusted types: {', '.join(unknown)}")
+        raise UnverifiedError(place, f"holds untrusted types: {', '.join(unknown)}")
+    problem = pipeline_problem(content)
+    if problem:
+        raise UnverifiedError(place, f"holds trees that XGBoost cannot be given: {problem}")
     scorer = artifact.json(SCORER)
     spec = usable_spec(artifact)
-    pipeline = skops.io.loads(artifact.file(PIPELINE), trusted=list(TRUSTED_TYPES))
+    with _unreadable(place):
+        pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     if has_stray_tree(pipeline):
-        raise UnverifiedError(artifact.folder / PIPELINE, "holds a tree that leads out of itself")
+        raise UnverifiedError(place, "holds a tree that leads out of itself")
     model = FittedModel(
         pipeline=pipeline,
         calibrator=Calibrator.from_plain(scorer["calibrator"]),
@@ -188,6 +197,16 @@ def read_settings(artifact: Artifact) -> Settings:
     settings = Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
     refuse_unnamed(settings.imports(), artifact.named, artifact.folder / SETTINGS)
     return settings
+
+
+@contextmanager
+def _unreadable(place: Path) -> Iterator[None]:
+    """Say in one line what the libraries make of a damaged file."""
+    try:
+        yield
+    except Exception as error:  # of whatever kind skops, NumPy or the estimator's library makes it
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise UnverifiedError(place, f"cannot be read: {lines[0]}") from error
 
 
 def _from_columns(model: FittedModel) -> Callable[[Columns], NDArray[np.float64]]:

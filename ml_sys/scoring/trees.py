@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError
-from ml_sys.scoring import ubjson
+from ml_sys.model import ubjson
+from ml_sys.model.boosters import check_model
 from ml_sys.scoring.loops import GROUP, NODE, function_of_c, walk
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NO_CHILD = -1
-_OF_EACH_NODE = ("right_children", "split_conditions", "split_indices", "default_left", "sum_hessian")
 
 
 class NotCompilableError(ArtifactError):
@@ -69,7 +69,8 @@ def read_trees(booster: bytes) -> Trees:
     ValueError, KeyError, TypeError, IndexError
         If it is no model file.
     """
-    learner = ubjson.read(booster)["learner"]
+    document = ubjson.read(booster)
+    learner = document["learner"]
     booster_kind = learner["gradient_booster"]["name"]
     _need(booster_kind == "gbtree", f"its booster is {booster_kind}")
     objective = learner["objective"]["name"]
@@ -80,6 +81,7 @@ def read_trees(booster: bytes) -> Trees:
     trees = learner["gradient_booster"]["model"]["trees"]
     _need(bool(trees), "it has no tree")
     _need(not any(np.any(tree["split_type"]) for tree in trees), "it splits by categories")
+    check_model(document)
     nodes, covers, roots, depths, start = [], [], [], [], 0
     for tree in trees:
         part, cover, depth = _nodes(tree, start)
@@ -104,20 +106,14 @@ def read_trees(booster: bytes) -> Trees:
 
 
 def _nodes(tree: Mapping[str, Any], start: int) -> tuple[NDArray[Any], NDArray[np.float32], int]:
-    """Lay out a tree level by level, children beside each other; return nodes, their cover and the depth."""
+    """Lay out a checked tree level by level, children side by side; return nodes, their cover and the depth."""
     left, right = (np.asarray(tree[side], dtype=np.int32) for side in ("left_children", "right_children"))
-    if {len(tree[name]) for name in _OF_EACH_NODE} != {left.size}:
-        raise ValueError("a tree that says less of some nodes than of others")
     level, levels, depth, reached = np.zeros(1, dtype=np.int32), [], -1, 0
     while level.size:
         levels.append(level)
         reached += level.size
-        if reached > left.size:
-            raise ValueError("a node that is reached in two ways")
         inside = level[left[level] != _NO_CHILD]
         level = np.stack((left[inside], right[inside]), axis=1).ravel()
-        if level.size and not 0 < level.min() <= level.max() < left.size:
-            raise ValueError("a child that is no node of its tree")
         depth += 1
     picked = np.concatenate(levels)
     position = np.zeros(left.size, dtype=np.int32)

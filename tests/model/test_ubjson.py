@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.scoring import ubjson
+from ml_sys.model import ubjson
 
 
 def length(size):
