@@ -2,6 +2,8 @@
 # Serve:  docker run -p 8000:8000 -v "$PWD/artifacts:/artifacts" \
 #           -e 'MLSYS_SERVE__API_KEYS=["sha256:..."]' mlsys          (docker run --rm mlsys mlsys apikey new)
 # Else:   docker run --rm -v "$PWD/artifacts:/artifacts" -v "$PWD/data:/data" mlsys mlsys score /data/prospects.csv
+# It runs as user 10001. Serving and scoring only read; to keep predictions and lists, to ingest and to train, the
+# mounted folder has to be writable: sudo chown -R 10001 artifacts, or run with --user "$(id -u):$(id -g)".
 
 # Pinned by digest (3.13.15 on Debian trixie, every architecture); a newer one: docker buildx imagetools inspect python:3.13-slim
 FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build

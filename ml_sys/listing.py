@@ -163,11 +163,14 @@ def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Pat
     return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
 
 
-def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> Path | None:
-    """Write the rows that were not taken, and return where; None without any."""
+def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, str]:
+    """Write the rows that were not taken; return where, None without any, and what prevented it."""
     if not scored.quarantine.num_rows:
-        return None
-    return snapshot.keep_quarantine(scored.quarantine, artifacts_dir)
+        return None, ""
+    try:
+        return snapshot.keep_quarantine(scored.quarantine, artifacts_dir), ""
+    except SnapshotError as error:
+        return None, error.message
 
 
 def _asked(settings: Settings, cutoff: int, capacity: int) -> Asked:

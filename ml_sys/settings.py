@@ -415,6 +415,9 @@ class ServeSettings(Frozen):
     prediction_log_path: str = Field(
         "", description="Its file, on a local disk; empty takes predictions.sqlite in the artifacts folder."
     )
+    prediction_log_days: NonNegativeInt = Field(
+        400, description="Days for which a prediction is kept; 0 keeps all of them for ever."
+    )
     prediction_queue: PositiveInt = Field(
         20_000, description="Predictions that may wait to be kept, per worker; beyond it callers get 503."
     )

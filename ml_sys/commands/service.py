@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_sys.commands.context import GlobalOptions, open_registry, parse_day
-from ml_sys.errors import UsageError
+from ml_sys.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from ml_sys.registry.store import Registry
@@ -91,15 +91,22 @@ def score(
         worth = listing.worth_of_top(scored, capacity, settings)
     if out is not None:
         listing.write_table(scored.table.iloc[scored.input_order] if keep_order else scored.table, out)
-    remembered = None
+    remembered, forgotten = None, None
     if settings.score.remember or settings.score.cooldown_weeks:
-        remembered = listing.remember_list(scored, settings.artifacts_dir, calls)
-    kept = listing.keep_rejects(scored, settings.artifacts_dir)
+        try:
+            remembered = listing.remember_list(scored, settings.artifacts_dir, calls)
+        except StorageError as error:  # the list is there and is shown first; a later cool-down misses it
+            forgotten = StorageError(f"the list is not remembered: {error.message}", hint=error.hint)
+    kept, unkept = listing.keep_rejects(scored, settings.artifacts_dir)
+    if unkept:
+        console.warn(f"rows that were not taken are not kept either: {unkept}")
     shown = settings.score.top if out is None or top is not None else 0
     if ctx.obj.as_json:
         console.plain_json(views.scored_plain(scored, plan, out, kept, remembered, shown, worth))
     else:
         views.scored(scored, plan, out, kept, remembered, shown, worth)
+    if forgotten is not None:
+        raise forgotten
 
 
 def serve(
@@ -118,7 +125,6 @@ def serve(
     """Serve predictions over HTTP; a promotion or rollback reaches the service as it runs."""
     from ml_sys import console
     from ml_sys.serve import server
-    from ml_sys.serve.prediction_log import make_sink
 
     settings = ctx.obj.load(
         serve__host=host, serve__port=port, serve__workers=workers, serve__insecure=insecure or None
@@ -127,13 +133,18 @@ def serve(
     server.check_exposure(chosen.host, has_keys=bool(chosen.api_keys), insecure=chosen.insecure)
     registry = open_registry(settings)
     served = registry.resolve(version) if version else registry.read().production
-    sink = make_sink(chosen.prediction_log, server.predictions_path(settings))
+    sink, problem = server.open_sink(settings)
     if sink is not None:  # whether it can be used is better known now than in a worker
         sink.close()
     with server.listen(chosen.host, chosen.port) as listening:
         shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
         where = f"http://{shown}:{listening.getsockname()[1]}, Ctrl-C to stop"
         console.note(f"serving version {served} on {where}" if served else f"serving on {where}")
+        if problem:
+            console.warn(
+                f"predictions are given and not kept, since the log cannot be written: {problem} "
+                "(let this user write there, or set serve.prediction_log_path; then start again)"
+            )
         if served is None:
             console.warn("no version is in production: /ready and every prediction get 503 until one is")
             console.note(f"{_how_to_get_one(ctx.obj, registry)}; this server takes it at once")

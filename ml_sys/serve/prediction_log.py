@@ -24,6 +24,8 @@ SQLITE, NONE = "sqlite", "none"
 BATCH_ROWS = 2000
 PAUSE_SECONDS = 0.2  # a batch costs a wait for the disk, whatever its size
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 5.0
+DAY_SECONDS = 86_400
+PRUNE_AGAIN_SECONDS = 600.0  # after a failure
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +55,10 @@ class Logged(NamedTuple):
 class Sink(Protocol):
     """Where predictions are kept; ``serve.prediction_log`` names a class, which is made with a path.
 
-    Its methods are called by one thread at a time, which need not be the one that made it.
+    Its methods are called by one thread at a time, which need not be the one that made it. It may have two
+    more: ``prune(before)``, which deletes some of the predictions given before a time (seconds since
+    1970-01-01) and says whether there are more, and ``forget(company)``, which deletes those of a company and
+    says how many there were.
     """
 
     def write(self, predictions: Sequence[Logged]) -> None:
@@ -101,6 +106,8 @@ class PredictionLog:
     sink : Sink
     capacity : int
         Predictions that may wait, those being written included.
+    keep_days : int
+        Older ones are deleted, a few at a time, when the log starts and once a day; 0 keeps them for ever.
 
     Attributes
     ----------
@@ -108,7 +115,7 @@ class PredictionLog:
         Why the last write failed; empty when it did not.
     """
 
-    def __init__(self, sink: Sink, capacity: int) -> None:
+    def __init__(self, sink: Sink, capacity: int, keep_days: int = 0) -> None:
         self.problem = ""
         self._sink = sink
         self._capacity = capacity
@@ -120,6 +127,8 @@ class PredictionLog:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._give_up_at = math.inf
+        self._keep_seconds = keep_days * DAY_SECONDS
+        self._prune_at = 0.0 if keep_days and hasattr(sink, "prune") else math.inf
         self._writer = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
     @property
@@ -191,6 +200,8 @@ class PredictionLog:
                 size = min(len(self._queue), BATCH_ROWS)
                 if not self._write([self._queue.popleft() for _ in range(size)]):
                     break
+            if not is_last and time.monotonic() >= self._prune_at:
+                self._prune()
         try:
             self._sink.close()
         except Exception as error:  # whatever a sink raises; all that it was given is durable
@@ -217,6 +228,18 @@ class PredictionLog:
                 delay = FIRST_RETRY_SECONDS
                 continue
             delay = min(2 * delay, LAST_RETRY_SECONDS)
+
+    def _prune(self) -> None:
+        """Delete a few of the predictions that are too old; what waits to be written comes first."""
+        sink: Any = self._sink
+        try:
+            has_more = sink.prune(time.time() - self._keep_seconds)
+        except Exception as error:  # whatever a sink raises
+            _log.warning("old predictions cannot be deleted, trying again later: %s", _reason(error))
+            self._prune_at = time.monotonic() + PRUNE_AGAIN_SECONDS
+        else:
+            if not has_more:
+                self._prune_at = time.monotonic() + DAY_SECONDS
 
     def _note_failure(self, reason: str) -> None:
         if not self.problem:

@@ -17,13 +17,14 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from ml_sys import kernel
-from ml_sys.errors import MlsysError, SettingsError, StorageError
+from ml_sys.errors import MlsysError, SettingsError, StorageError, UnwritableError
 from ml_sys.registry.store import open_registry
 from ml_sys.serve.protocol import Limits, ServeConfig
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from ml_sys.serve.prediction_log import Sink
     from ml_sys.serve.service import Service
     from ml_sys.settings import Settings
 
@@ -74,20 +75,47 @@ class Application:
         from ml_sys.serve import metrics as counting
         from ml_sys.serve.companies import Companies
         from ml_sys.serve.hotswap import Current
-        from ml_sys.serve.prediction_log import PredictionLog, make_sink
+        from ml_sys.serve.prediction_log import PredictionLog
         from ml_sys.serve.service import Service
 
         settings = self.settings
         counting.share(self.shared)
         metrics = counting.Metrics()
-        sink = make_sink(settings.serve.prediction_log, predictions_path(settings))
+        serve = settings.serve
+        sink, problem = open_sink(settings)
         return Service(
             current=Current(open_registry(settings), self.pinned, metrics),
             metrics=metrics,
-            log=None if sink is None else PredictionLog(sink, settings.serve.prediction_queue),
+            log=None
+            if sink is None
+            else PredictionLog(sink, serve.prediction_queue, keep_days=serve.prediction_log_days),
             companies=Companies(settings.artifacts_dir),
-            settings=settings.serve,
+            settings=serve,
+            log_problem=problem,
         )
+
+
+def open_sink(settings: Settings) -> tuple[Sink | None, str]:
+    """Open what keeps predictions, and say why nothing does where the artifacts folder can only be read.
+
+    A place of its own that the settings name has to be writable.
+
+    Raises
+    ------
+    ResolveError
+        If it cannot be found or made.
+    StorageError
+        If its file cannot be used.
+    """
+    from ml_sys.serve.prediction_log import make_sink
+
+    chosen = settings.serve
+    try:
+        return make_sink(chosen.prediction_log, predictions_path(settings)), ""
+    except UnwritableError as error:
+        if chosen.prediction_log_path:
+            raise
+        return None, error.message
 
 
 def predictions_path(settings: Settings) -> Path:

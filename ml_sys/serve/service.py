@@ -46,6 +46,8 @@ class Service:
     log : PredictionLog or None
     companies : Companies
     settings : ServeSettings
+    log_problem : str
+        Why predictions are not kept although the settings ask for it; empty where they are.
     """
 
     current: Current
@@ -53,13 +55,17 @@ class Service:
     log: PredictionLog | None
     companies: Companies
     settings: ServeSettings
+    log_problem: str = ""
     _checked: tuple[Served | None, float, bool] = (None, 0.0, False)
 
     def tick(self) -> None:
         """Bring the metrics up to date."""
         log = self.log
         self.metrics.tick(
-            self.current.served, dict(REFUSED), log.waiting if log else 0, log.problem if log else ""
+            self.current.served,
+            dict(REFUSED),
+            log.waiting if log else 0,
+            log.problem if log else self.log_problem,
         )
 
     def keep(self, logged: Sequence[Logged]) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_sys.data.durable import make_folder, storage_errors, sync_folder
-from ml_sys.errors import StorageError
+from ml_sys.errors import StorageError, UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,19 @@ _INSERTS = {
     rows: f"INSERT INTO predictions VALUES {','.join(['(?,?,?,?,?)'] * rows)}"  # noqa: S608 - only placeholders
     for rows in (64, 8, 1)
 }
+# So few that nobody who writes at the same time waits long.
+_PRUNED_AT_ONCE = 5000
 _BUSY_SECONDS = 5.0
 _SWITCH_PAUSE_SECONDS = 0.02
 _ONLY_OWNER = 0o600  # it holds ids of companies
+_LAST_OF_SOME = (
+    "SELECT max(rowid) FROM (SELECT rowid FROM predictions WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+)
+_ANY_OLD = "SELECT 1 FROM predictions WHERE rowid > ? AND rowid <= ? AND at < ? LIMIT 1"
+_DELETE_OLD = "DELETE FROM predictions WHERE rowid > ? AND rowid <= ? AND at < ?"
+_COUNT_COMPANY = "SELECT count(*) FROM predictions WHERE company = ?"
+_DELETE_COMPANY = "DELETE FROM predictions WHERE company = ?"
+_PRIMARY = 0xFF  # the lower byte of SQLite's codes; the rest says more
 _ELSEWHERE = "move it away, or name another file with serve.prediction_log_path"
 
 
@@ -55,24 +65,25 @@ class SqliteSink:
 
     Raises
     ------
+    UnwritableError
+        If this user may not write there.
     StorageError
         If the file cannot be made or opened, is no database, or is one of something else.
     """
 
     def __init__(self, path: Path) -> None:
+        self._looked_at = 0  # the last row that this round of forgetting has looked at
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would show another name than was set
         with storage_errors(self._path):
             make_folder(self._path.parent)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
             sync_folder(self._path.parent)
-        self._connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        self._connection = _connect(self._path)
         try:
             _prepare(self._connection, self._path)
         except sqlite3.Error as error:
             self._connection.close()
-            raise StorageError(f"{self._path}: no prediction log: {error}", hint=_ELSEWHERE) from error
+            raise _refused(self._path, error, "no prediction log: ", _ELSEWHERE) from error
         except StorageError:
             self._connection.close()
             raise
@@ -92,9 +103,95 @@ class SqliteSink:
         except sqlite3.Error as error:
             raise StorageError(f"{self._path}: {error}", hint="check the disk") from error
 
+    def prune(self, before: float) -> bool:
+        """Delete predictions given before a time, some at each call, in the order in which they were kept.
+
+        Parameters
+        ----------
+        before : float
+            Seconds since 1970-01-01.
+
+        Returns
+        -------
+        bool
+            Whether there are more to look at; the call after the last one begins anew.
+
+        Raises
+        ------
+        StorageError
+            As for :meth:`write`.
+        """
+        try:
+            last = self._connection.execute(_LAST_OF_SOME, (self._looked_at, _PRUNED_AT_ONCE)).fetchone()[0]
+            if last is None:
+                self._looked_at = 0
+                return False
+            these = (self._looked_at, last, _time_text(before))
+            if self._connection.execute(_ANY_OLD, these).fetchone():
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.execute(_DELETE_OLD, these)
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path}: {error}", hint="check the disk") from error
+        self._looked_at = last
+        return True
+
     def close(self) -> None:
         """Close the file; the last process to do so moves what is in the write-ahead log into it."""
         self._connection.close()
+
+
+def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
+    """Delete every prediction of a company from a log, servers may write it meanwhile; return how many.
+
+    Parameters
+    ----------
+    path : Path
+        May be missing, and is then not made.
+    company : str
+    dry_run : bool
+        Only count.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written, or is no prediction log.
+    """
+    with storage_errors(path):
+        if not path.exists():
+            return 0
+        os.close(os.open(path, os.O_RDONLY if dry_run else os.O_RDWR))
+    connection = _connect(path)
+    try:
+        if _number(connection, "application_id") != APPLICATION_ID:
+            raise StorageError(f"{path}: is no prediction log", hint=_ELSEWHERE)
+        named = (_storable(company),)
+        if dry_run:
+            return int(connection.execute(_COUNT_COMPANY, named).fetchone()[0])
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            deleted = connection.execute(_DELETE_COMPANY, named).rowcount
+        # The write-ahead log holds what was deleted until it is emptied; who is writing now does so later.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise _refused(path, error, "", "check the disk, and try again") from error
+    else:
+        return deleted
+    finally:
+        connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+    return connection
+
+
+def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return UnwritableError(f"{path}: {error}", hint="check the rights of the file and its folder")
+    return StorageError(f"{path}: {what}{error}", hint=hint)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -140,14 +237,18 @@ def _insert(connection: sqlite3.Connection, predictions: Sequence[Logged]) -> No
 
 
 def _as_row(prediction: Logged) -> tuple[object, ...]:
-    second, millisecond = divmod(round(prediction.at * 1000), 1000)
     return (
-        f"{_as_text(second)}.{millisecond:03d}Z",
+        _time_text(prediction.at),
         prediction.version,
         _storable(prediction.company),
         blake2b(prediction.row, digest_size=DIGEST_BYTES).hexdigest(),
         float(prediction.probability),
     )
+
+
+def _time_text(at: float) -> str:
+    second, millisecond = divmod(round(at * 1000), 1000)
+    return f"{_as_text(second)}.{millisecond:03d}Z"
 
 
 @lru_cache(maxsize=8)  # a batch holds thousands of predictions of the same second

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,11 +111,16 @@ def metric(text: str, name: str, **labels: str) -> float:
 
 
 @contextmanager
-def serving(root: Path, *options: object, ready: int = 200, **environment: str) -> Iterator[Serving]:
-    """Run `mlsys serve` on a free port until the end of the block; settings as environment variables."""
+def serving(
+    root: Path, *options: object, ready: int = 200, behind: Sequence[str] = (), **environment: str
+) -> Iterator[Serving]:
+    """Run `mlsys serve` on a free port until the end of the block; settings as environment variables.
+
+    ``behind`` is a command that runs it.
+    """
     folder = root.parent
     log = folder / f"serve-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "ml_sys", "serve", "--port", "0", "--artifacts", root, *options]
+    command = [*behind, sys.executable, "-m", "ml_sys", "serve", "--port", "0", "--artifacts", root, *options]
     own = {"MLSYS_SERVE__DRAIN_SECONDS": "0", **environment}
     with log.open("w") as stderr:
         process = subprocess.Popen(

@@ -664,6 +664,103 @@ print(sorted(heavy & set(sys.modules)))
     assert process.stdout == "[]\n"
 
 
+# What is too old
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_old_predictions_are_forgotten_and_young_ones_kept(tmp_path: Path, order: int) -> None:
+    days = [0, 399, 401, 1000, 5][::order]
+    sink = SqliteSink(tmp_path / "log")
+    now = time.time()
+    sink.write([Logged(now - day * 86_400, "1.2.3", str(day), b"", 0.5) for day in days for _ in range(3000)])
+    log = PredictionLog(sink, 100, keep_days=400)
+    log.start()
+    wait_until(lambda: not {("401",), ("1000",)} & set(kept(tmp_path / "log", "company")))
+    log.offer([logged(0, "new")])
+    log.close(PATIENCE)
+    left = [company for (company,) in kept(tmp_path / "log", "company")]
+    assert {one: left.count(one) for one in left} == {"0": 3000, "399": 3000, "5": 3000, "new": 1}
+
+
+@pytest.mark.parametrize("keep_days", [0, 400])
+def test_nothing_is_forgotten_that_is_young_or_where_all_is_kept(tmp_path: Path, keep_days: int) -> None:
+    sink = SqliteSink(tmp_path / "log")
+    at = time.time() - (0 if keep_days else 5000 * 86_400)
+    sink.write([Logged(at, "1.2.3", None, b"", 0.5)] * 10)
+    log = PredictionLog(sink, 100, keep_days=keep_days)
+    log.start()
+    time.sleep(0.5)
+    log.close(PATIENCE)
+    assert len(kept(tmp_path / "log")) == 10
+
+
+def test_forgetting_goes_on_after_the_last_row_and_begins_anew(tmp_path: Path) -> None:
+    with closing(SqliteSink(tmp_path / "log")) as sink:
+        sink.write(numbers(0, 12_000))
+        rounds = [sink.prune(AT + 7000) for _ in range(4)]
+        assert rounds == [True, True, True, False]
+        assert kept(tmp_path / "log") == [(number,) for number in range(7000, 12_000)]
+        assert [sink.prune(AT + 99_999) for _ in range(2)] == [True, False]
+        assert kept(tmp_path / "log") == []
+
+
+def test_a_sink_that_cannot_delete_keeps_what_it_is_given(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(Flaky):
+        tried = 0
+
+        def prune(self, before: float) -> bool:
+            self.tried += 1
+            assert before == pytest.approx(time.time() - 7 * 86_400, abs=60)
+            raise OSError("disk full")
+
+    sink = Full()
+    log = PredictionLog(sink, 100, keep_days=7)
+    log.start()
+    wait_until(lambda: sink.tried > 0)
+    log.offer(numbers(0, 5))
+    assert log.close(PATIENCE) == 0
+    assert sink.kept == numbers(0, 5)
+    assert sink.tried == 1
+    assert caplog.text.count("old predictions cannot be deleted") == 1
+
+
+COMPANIES_OF_EVERY_SHAPE = [
+    "4711", "a'; DROP TABLE predictions; --", '"', "%", "_", "a\x00b", "a\nb", "=1+1", "株式会社",
+    "\ud800", " ", "-5", "null",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("company", COMPANIES_OF_EVERY_SHAPE)
+def test_a_company_is_forgotten_while_a_server_writes(tmp_path: Path, company: str) -> None:
+    path = tmp_path / "log"
+    others = [one for one in COMPANIES_OF_EVERY_SHAPE if one != company]
+    with closing(SqliteSink(path)) as sink:
+        sink.write([logged(n, one) for n, one in enumerate([company, *others, company])])
+        assert sqlite_sink.forget(path, company, dry_run=True) == 2
+        assert len(kept(path)) == len(others) + 2
+        assert sqlite_sink.forget(path, company) == 2
+        assert sqlite_sink.forget(path, company) == 0
+        sink.write([logged(99, "new")])
+    assert kept(path, "company") == [(sqlite_sink._storable(one),) for one in [*others, "new"]]
+
+
+def test_what_is_forgotten_is_in_no_byte_of_the_log_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with closing(SqliteSink(path)) as sink:
+        sink.write([logged(n, "secret-company" if n % 2 else f"other-{n}") for n in range(500)])
+        assert sqlite_sink.forget(path, "secret-company") == 250
+        assert all(b"secret-company" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_log_that_is_not_there_is_not_made_and_another_database_is_left_alone(tmp_path: Path) -> None:
+    assert sqlite_sink.forget(tmp_path / "none", "4711") == 0
+    assert list(tmp_path.iterdir()) == []
+    with closing(sqlite3.connect(tmp_path / "theirs")) as connection:
+        connection.execute("CREATE TABLE predictions (company TEXT)")
+    with pytest.raises(StorageError, match="is no prediction log"):
+        sqlite_sink.forget(tmp_path / "theirs", "4711")
+
+
 # Sinks by name
 
 
