@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ml_sys.errors import SettingsError, nearest
 from ml_sys.settings import XGBOOST, Settings
+from ml_sys.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,11 @@ DEFAULT_ORIGIN = "default"
 _SECRET = frozenset({"serve.api_keys"})
 # Parameters belong to the estimator that the same layer, or one below it, names.
 ESTIMATOR_KEY, PARAMS_KEY = "model.estimator", "model.params"
+
+# Settings that older versions stored and nothing reads any more.
+RETIRED = frozenset({"score.chunk_rows"})
+
+log = logging.getLogger(__name__)
 
 Layer = dict[str, tuple[Any, str]]
 
@@ -92,8 +99,19 @@ def load(
 
 
 def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
-    """Build settings from a nested mapping, such as a version's own ``settings.toml``."""
-    return _validate(_flatten(values, [key for key, _ in leaves()], place))
+    """Build settings from a nested mapping, such as a version's own ``settings.toml``.
+
+    Settings that are retired since it was written are ignored, and said in the log.
+    """
+    layer = _flatten(values, [*(key for key, _ in leaves()), *RETIRED], place)
+    params, where = layer.get(PARAMS_KEY, ({}, place))
+    retired = [key for key in sorted(RETIRED) if layer.pop(key, None)]
+    if is_xgboost(layer.get(ESTIMATOR_KEY, (XGBOOST, ""))[0]):
+        retired += [f"{PARAMS_KEY}.{name}" for name in sorted(params) if name in SET_ELSEWHERE]
+        layer[PARAMS_KEY] = ({name: one for name, one in params.items() if name not in SET_ELSEWHERE}, where)
+    if retired:
+        log.info("%s: ignored, as no longer settings: %s", place, ", ".join(retired))
+    return _validate(layer)
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -234,12 +252,29 @@ def _validate(layer: Layer) -> Settings:
             ".".join(parts),
         )
         value, place = layer.get(key, (first.get("input"), DEFAULT_ORIGIN))
+        below = key.count(".") + 1
+        if key == PARAMS_KEY and len(parts) > below:
+            raise _bad_param(place, parts[below], first["type"], first["msg"], first["input"]) from error
         raise SettingsError(
             place,
             key,
             f"{first['msg'][0].lower()}{first['msg'][1:]}" + ("" if key in _SECRET else f", got {value!r}"),
             hint=fields[key].description or "",
         ) from error
+
+
+def _bad_param(place: str, name: str, kind: str, message: str, value: Any) -> SettingsError:
+    """Say what is wrong with one parameter of XGBoost."""
+    if name in SET_ELSEWHERE:
+        said, hint = "is not a parameter to set here", SET_ELSEWHERE[name]
+    elif kind == "extra_forbidden":
+        near = nearest(name, XGBoostParams.model_fields)
+        said = "is no parameter of XGBClassifier"
+        hint = f"did you mean {near}?" if near else "see the parameters of XGBClassifier"
+    else:
+        said = f"{message[0].lower()}{message[1:]}, got {value!r}"
+        hint = "see the parameters of XGBClassifier"
+    return SettingsError(place, f"{PARAMS_KEY}.{name}", said, hint=hint)
 
 
 def _unknown(place: str, key: str, keys: Sequence[str]) -> SettingsError:

@@ -2,7 +2,6 @@
 
     MlsysError                     exit code 1
     ├── UsageError                 exit code 2: the command was called wrongly
-    ├── GateRefusedError           exit code 3: the evidence does not allow a promotion
     ├── SettingsError              a setting is unknown, of the wrong type or out of range
     ├── InputError                 a file or table that cannot be used
     │   ├── MissingFileError
@@ -78,12 +77,6 @@ class UsageError(MlsysError):
     """The command line was used wrongly."""
 
     exit_code = ExitCode.USAGE
-
-
-class GateRefusedError(MlsysError):
-    """The promotion gate refused."""
-
-    exit_code = ExitCode.GATE_REFUSED
 
 
 class SettingsError(MlsysError):

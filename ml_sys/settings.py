@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from ml_sys.xgboost_params import XGBoostParams, is_xgboost
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
@@ -124,7 +126,7 @@ class SplitSettings(Frozen):
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
     holdout_step_days: NonNegativeInt = Field(
         0,
-        description="For 'time': least days between held-out cutoffs, which lie whole periods and a horizon apart.",
+        description="For 'time': least days between held-out cutoffs, which lie a horizon or more apart.",
     )
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
@@ -204,6 +206,13 @@ class ModelSettings(Frozen):
         given = values.get("params", {})
         return {**values, "params": {**ours, **given} if isinstance(given, dict) else given}
 
+    @field_validator("params")
+    @classmethod
+    def _known_to_xgboost(cls, params: dict[str, Any], other: ValidationInfo) -> dict[str, Any]:
+        if is_xgboost(other.data.get("estimator", "")):
+            XGBoostParams.model_validate(params)
+        return params
+
 
 class CalibrationSettings(Frozen):
     """How scores become probabilities."""
@@ -229,7 +238,9 @@ class ThresholdSettings(Frozen):
 class BootstrapSettings(Frozen):
     """How intervals are drawn."""
 
-    resamples: PositiveInt = Field(1000, description="Bootstrap resamples, clustered by company.")
+    resamples: Annotated[int, Field(ge=20)] = Field(
+        1000, description="Bootstrap resamples, clustered by company; 20 at least."
+    )
     confidence: Share = Field(0.95, description="Confidence of the intervals.")
 
 
@@ -339,16 +350,19 @@ class GateSettings(Frozen):
     max_probability_worse: Share = Field(
         0.5, description="Refuse when being worse by more than the tolerance is more probable than this."
     )
-    resamples: PositiveInt = Field(2000, description="Paired bootstrap resamples, clustered by company.")
+    resamples: Annotated[int, Field(ge=100)] = Field(
+        2000, description="Paired bootstrap resamples, clustered by company; 100 at least."
+    )
     confidence: Share = Field(0.95, description="Confidence of the gate's intervals.")
     min_lift: Annotated[float, Field(ge=1)] = Field(
         3.0, description="The interval of average precision must lie above this many times the prevalence."
     )
     min_positives: PositiveInt = Field(
-        10, description="Conversions that a holdout needs before anything can be said of a version."
+        10, description="Companies that must convert in a holdout before a version can be judged."
     )
-    max_calibration_error: Share = Field(
-        0.01, description="Largest mean distance between predicted and observed rate, in absolute terms."
+    max_calibration_error: PositiveFloat = Field(
+        0.65,
+        description="Largest calibration error, as a share of the prevalence; a clear excess is refused.",
     )
     max_calibration_ratio: Annotated[float, Field(gt=1)] = Field(
         1.5, description="Predicted over observed conversions may be shown to be off by at most this factor."
@@ -372,7 +386,6 @@ class ScoreSettings(Frozen):
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."
     )
-    chunk_rows: PositiveInt = Field(100_000, description="Prospects scored at a time.")
 
 
 class ServeSettings(Frozen):

@@ -238,6 +238,70 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_with_its_place_in_every_l
         assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("max_depth", "'deep'", "input should be a valid integer, got 'deep'"),
+        ("max_depth", "4.5", "input should be a valid integer, got 4.5"),
+        ("max_depth", "-1", "input should be greater than or equal to 0, got -1"),
+        ("learning_rate", "'fast'", "input should be a valid number, got 'fast'"),
+        ("subsample", "1.5", "input should be less than or equal to 1, got 1.5"),
+        ("tree_method", "'quick'", "input should be 'auto', 'exact', 'approx' or 'hist', got 'quick'"),
+        ("max_dept", "3", "is no parameter of XGBClassifier"),
+        ("eval_metric", "'auc'", "is not a parameter to set here"),
+        ("n_estimators", "100", "is not a parameter to set here"),
+    ],
+)
+def test_a_parameter_that_xgboost_would_refuse_in_the_fit_is_refused_by_name_when_settings_load(
+    toml, name, value, said
+):
+    path = toml(f"[model.params]\n{name} = {value}\n")
+    for place, layer in (
+        (str(path), {"config_file": path, "environment": {}}),
+        ("--set", {"assignments": [f"model.params.{name}={value}"], "environment": {}}),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load(**layer)
+        assert (caught.value.place, caught.value.key) == (place, f"model.params.{name}")
+        assert caught.value.message.endswith(said)
+        assert "\n" not in caught.value.message
+        assert caught.value.hint
+
+
+def test_a_misspelt_parameter_has_its_nearest_name_and_one_of_another_setting_is_pointed_there():
+    for name, hint in (("max_dept", "did you mean max_depth?"), ("n_estimators", "set model.max_trees")):
+        with pytest.raises(SettingsError) as caught:
+            load(environment={}, assignments=[f"model.params.{name}=3"])
+        assert caught.value.hint == hint
+
+
+def test_parameters_of_another_estimator_are_its_own_business():
+    named = {"MLSYS_MODEL__ESTIMATOR": "sklearn.ensemble:RandomForestClassifier"}
+    settings = settings_of(environment=named, assignments=["model.params.n_estimators=7"])
+    assert settings.model.params["n_estimators"] == 7
+
+
+def test_what_an_older_version_stored_and_nothing_reads_any_more_is_ignored_and_said(caplog):
+    stored = {
+        "score": {"chunk_rows": 100_000, "top": 7},
+        "model": {"params": {"eval_metric": "auc", "n_estimators": 80, "max_depth": 3}},
+    }
+    with caplog.at_level("INFO"):
+        settings = from_values(stored, place="settings.toml")
+    assert (settings.score.top, settings.model.params["max_depth"]) == (7, 3)
+    assert "score.chunk_rows, model.params.eval_metric, model.params.n_estimators" in caplog.text
+    with pytest.raises(SettingsError, match="is not a setting"):
+        load(environment={}, assignments=["score.chunk_rows=5"])
+
+
+@pytest.mark.parametrize(("key", "least"), [("bootstrap.resamples", 20), ("gate.resamples", 100)])
+def test_too_few_resamples_for_an_interval_are_refused(key, least):
+    settings_of(assignments=[f"{key}={least}"])
+    for few in (1, least - 1):
+        with pytest.raises(SettingsError, match=f"greater than or equal to {least}"):
+            load(environment={}, assignments=[f"{key}={few}"])
+
+
 def test_a_wrong_value_is_blamed_on_the_layer_that_it_came_from(toml):
     path = toml("[label]\nhorizon_days = -1\n[panel]\nstep_days = 7\n")
     with pytest.raises(SettingsError) as caught:

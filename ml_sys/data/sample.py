@@ -70,7 +70,7 @@ def generate(
     """Write customers.csv, noncustomers.csv, usage_actions.csv and truth.csv of a generated population.
 
     ``truth.csv`` holds ``cutoff,id,probability``: the true probability that a company which had not paid by
-    the cutoff pays within 30 days of it. Cutoffs are the ends of all weeks, so that whatever is held out is among them.
+    the cutoff pays within 30 days of it. Cutoffs are the ends of all weeks.
 
     Parameters
     ----------

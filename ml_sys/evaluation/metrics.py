@@ -187,6 +187,19 @@ def _calibration_error(
     return calibration_error
 
 
+def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each row that lies in each of ten bins of equally many rows, best score first.
+
+    Equal scores share their places. Shape (n_rows, 10); each row's shares add up to 1.
+    """
+    _, group, size = np.unique(-score, return_inverse=True, return_counts=True)
+    end = np.cumsum(size)
+    edges = np.linspace(0, score.size, CALIBRATION_BINS + 1)
+    first, last = np.maximum((end - size)[:, None], edges[:-1]), np.minimum(end[:, None], edges[1:])
+    shares: NDArray[np.float64] = (np.maximum(last - first, 0.0) / size[:, None])[group]
+    return shares
+
+
 def mean_of_defined(values: Sequence[Values]) -> Values:
     """Return the mean of arrays, place by place, over those that are no NaN there; NaN where all are."""
     stacked = np.array(values)

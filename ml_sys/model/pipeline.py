@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from imblearn.pipeline import Pipeline
 
-from ml_sys.errors import ResolveError, SettingsError, nearest
+from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.repeats import distinct_rows, learns_weights
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
+from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,6 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
     made = _named(path)
     common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
     if stops_early(path):
-        _refuse_unknown(params, made().get_params())
         common["n_estimators"] = max_trees
     else:
         accepted = inspect.signature(made).parameters
@@ -188,14 +188,6 @@ def _named(path: str) -> Any:
         raise ResolveError(error.message, hint=f'pip install "ml-sys[{extra}]"') from error
 
 
-def _refuse_unknown(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Refuse what XGBoost would take without a word and never look at, such as a misspelt parameter."""
-    for name in sorted(set(params) - set(known)):
-        near = nearest(name, known)
-        hint = f"did you mean {near}?" if near else "see the parameters of XGBClassifier"
-        raise SettingsError("settings", f"model.params.{name}", "is no parameter of XGBClassifier", hint=hint)
-
-
 def stops_early(path: str) -> bool:
     """Say whether the estimator is XGBoost's, whose number of trees early stopping decides."""
-    return path.rpartition(":")[2] == "XGBClassifier"
+    return is_xgboost(path)

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate, cluster_counts
-from ml_sys.evaluation.metrics import Outcomes, probability_metrics
-from ml_sys.evaluation.paired import Paired, chance_p_value, metric_interval
+from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval
+from ml_sys.evaluation.metrics import Outcomes, bin_shares
+from ml_sys.evaluation.paired import Paired, chance_p_value, converters_of, metric_interval
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
+    from ml_sys.evaluation.metrics import Values, Weights
     from ml_sys.settings import GateSettings
 
 FILES = "files verify"
 CANARIES = "leak canaries passed"
-CONVERSIONS = "enough conversions"
+CONVERTERS = "enough converters"
 SIGNAL = "ranks better than chance"
 CALIBRATED = "calibrated"
 UNSEEN = "rows new to the champion"
@@ -56,10 +57,11 @@ def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
     absolute = {
         FILES: "every file as it was written",
         CANARIES: "none failed",
-        CONVERSIONS: f"at least {settings.min_positives:,}",
+        CONVERTERS: f"at least {counted(settings.min_positives, 'company', 'companies')}",
         SIGNAL: f"interval above {settings.min_lift:g} times the rate, "
         f"p of chance at most {_chance_limit(settings.confidence):.2g}",
-        CALIBRATED: f"error at most {error:g}, interval not outside {1 / ratio:.3g} to {ratio:.3g}",
+        CALIBRATED: f"error at most {error:.0%} of the rate, predicted over observed {1 / ratio:.3g} to "
+        f"{ratio:.3g}: neither interval outside",
     }
     return absolute | (
         {
@@ -86,15 +88,15 @@ def unseen(overlap: str) -> Finding:
     return Finding(not overlap, overlap or "it has not", {})
 
 
-def conversions(outcomes: Outcomes, settings: GateSettings) -> Finding:
-    """Say whether there are conversions enough to say anything."""
+def converters(outcomes: Outcomes, settings: GateSettings) -> Finding:
+    """Say whether enough companies convert to say anything; one at many cutoffs is one piece of evidence."""
     positives, rows = int(outcomes.label.sum()), outcomes.label.size
-    companies = np.unique(outcomes.company[outcomes.label]).size
+    companies = converters_of(outcomes)
     return Finding(
-        positives >= settings.min_positives,
-        f"{counted(positives, 'conversion')} of "
-        f"{counted(companies, 'company', 'companies')} in {rows:,} rows",
-        finite(conversions=positives, companies=companies, rows=rows),
+        companies >= settings.min_positives,
+        f"{counted(companies, 'company that converts', 'companies that convert')}, "
+        f"{counted(positives, 'conversion')} in {rows:,} rows",
+        finite(converters=companies, conversions=positives, rows=rows),
     )
 
 
@@ -131,18 +133,32 @@ def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
 
 
 def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
-    """Say whether the probabilities can be multiplied by money."""
+    """Say whether the probabilities can be multiplied by money.
+
+    The calibration error counts as a share of the conversion rate: ten bins of equally many rows, and in each
+    how many conversions were promised too many or too few, over all that came. Probabilities of zero have an
+    error of 1. With a few dozen converters luck alone makes it .3 to .8, so that the lower bound of its
+    interval is what decides. On 14 holdouts of real data with 20 to 40 conversions it lay at .00 to .54 for
+    honest models, at .72 to 1.5 for the same probabilities in reverse, at 1 for zeros and beyond 60 for
+    scores learnt at equal classes.
+    """
     if not outcomes.label.any():
         return not_judged("there are no conversions")
-    unweighted = np.ones((1, outcomes.label.size))
-    # The calibration error does not depend on the threshold.
-    error = float(probability_metrics(outcomes, unweighted, 1.0)["calibration_error"][0])
+    error = _relative_calibration_error(outcomes, settings, seed)
     ratio = _predicted_over_observed(outcomes, settings, seed)
     most = settings.max_calibration_ratio
     return Finding(
-        bool(error <= settings.max_calibration_error and ratio.low <= most and ratio.high >= 1 / most),
-        f"error {error:.2g}, predicted over observed {_with_interval(ratio)}",
-        finite(calibration_error=error, predicted_over_observed=ratio.value, low=ratio.low, high=ratio.high),
+        bool(error.low <= settings.max_calibration_error and ratio.low <= most and ratio.high >= 1 / most),
+        f"error {error.value:.0%} of the rate ({error.low:.0%} to {error.high:.0%}), "
+        f"predicted over observed {_with_interval(ratio)}",
+        finite(
+            calibration_error=error.value,
+            calibration_error_low=error.low,
+            calibration_error_high=error.high,
+            predicted_over_observed=ratio.value,
+            low=ratio.low,
+            high=ratio.high,
+        ),
     )
 
 
@@ -171,6 +187,26 @@ def _chance_limit(confidence: float) -> float:
     However confident the settings are, a ranking that none of the permutations reaches passes.
     """
     return max((1 - confidence) / 2, 1 / (PERMUTATIONS + 1))
+
+
+def _relative_calibration_error(outcomes: Outcomes, settings: GateSettings, seed: int) -> Estimate:
+    """Return the calibration error over the conversion rate with its interval, clustered by company."""
+    _, cluster = np.unique(outcomes.company, return_inverse=True)
+    gap, n_clusters = outcomes.score - outcomes.label, int(cluster.max()) + 1
+    shares = bin_shares(outcomes.score)
+    gaps = np.column_stack([np.bincount(cluster, gap * share, n_clusters) for share in shares.T])
+    observed = np.bincount(cluster, outcomes.label, n_clusters)
+
+    def errors(counts: Weights) -> Values:
+        above, below = np.abs(counts @ gaps).sum(axis=1), counts @ observed
+        shares: Values = np.divide(above, below, out=np.full_like(above, math.nan), where=below > 0)
+        return shares
+
+    draws = cluster_counts(n_clusters, cluster.size, settings.resamples, seed)
+    drawn = np.concatenate([errors(counts) for counts in draws])
+    value = float(errors(np.ones((1, n_clusters)))[0])
+    bounds = interval("calibration_error", value, drawn, converters_of(outcomes), settings.confidence)
+    return Estimate(value, *bounds)
 
 
 def _predicted_over_observed(outcomes: Outcomes, settings: GateSettings, seed: int) -> Estimate:

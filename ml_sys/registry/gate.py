@@ -169,7 +169,7 @@ def judge(evidence: Evidence, settings: GateSettings, *, seed: int) -> Verdict:
         paired = None if champions is None else _paired(ranked, champions, settings, seed)
         findings |= {
             criteria.CANARIES: criteria.canaries(evidence.failed_canaries),
-            criteria.CONVERSIONS: criteria.conversions(ranked, settings),
+            criteria.CONVERTERS: criteria.converters(ranked, settings),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
             criteria.UNSEEN: criteria.unseen(evidence.overlap),

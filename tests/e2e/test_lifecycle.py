@@ -188,7 +188,7 @@ def test_every_criterion_of_the_gate_is_shown_with_its_figures(chain):
     for name in (
         "files verify",
         "leak canaries passed",
-        "enough conversions",
+        "enough converters",
         "better than chance",
         "calibrated",
     ):

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from ml_sys.evaluation.metrics import Outcomes, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.evaluation.metrics import (
+    Outcomes,
+    bin_shares,
+    probability_metrics,
+    random_metrics,
+    ranking_metrics,
+)
 
 SCORES = st.one_of(st.sampled_from([0.0, 0.01, 0.2, 0.5, 1.0]), st.floats(0, 1))
 
@@ -211,3 +217,12 @@ def test_chance_ranks_at_the_rate_of_conversions() -> None:
     assert found["roc_auc"] == 0.5
     assert found["lift_at_50"] == found["lift_top_decile"] == pytest.approx(1)
     assert found["recall_top_decile"] == pytest.approx(0.1)
+
+
+@given(rows=outcomes())
+def test_bins_hold_equally_many_rows_and_have_the_calibration_error_between_them(rows: Outcomes) -> None:
+    shares = bin_shares(rows.score)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(shares.sum(axis=0), rows.score.size / 10)
+    error = np.abs((rows.score - rows.label) @ shares).sum() / rows.score.size
+    assert error == pytest.approx(judged(rows)["calibration_error"], abs=1e-12)

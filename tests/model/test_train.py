@@ -270,9 +270,3 @@ def test_a_model_says_the_same_of_training_rows_however_they_were_cut(
     part = training_part(SOURCE, int(HOLDOUT.cutoff.min()), spec_from(SETTINGS), SETTINGS)
     again, _ = fit_model(part.train, part.validation, spec_from(SETTINGS), SETTINGS)
     assert w.fingerprint(again) == w.fingerprint(first[0])
-
-
-def test_a_misspelt_parameter_of_xgboost_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(SettingsError, match=r"model\.params\.max_dept") as caught:
-        build_estimator("xgboost:XGBClassifier", {"max_dept": 3}, max_trees=5, seed=1, threads=1)
-    assert "did you mean max_depth?" in caught.value.hint

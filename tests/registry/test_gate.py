@@ -19,7 +19,7 @@ from ml_sys.model.train import fit_model, spec_from
 from ml_sys.registry.criteria import (
     CALIBRATED,
     CANARIES,
-    CONVERSIONS,
+    CONVERTERS,
     FILES,
     NO_WORSE,
     SIGNAL,
@@ -29,7 +29,7 @@ from ml_sys.registry.criteria import (
 from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
 from ml_sys.settings import GateSettings, Settings
 
-ABSOLUTE = [FILES, CANARIES, CONVERSIONS, SIGNAL, CALIBRATED]
+ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED]
 QUICK_GATE = GateSettings(resamples=200)
 
 
@@ -229,18 +229,29 @@ def test_a_difference_that_no_resample_can_give_an_interval_is_not_judged() -> N
         assert NO_WORSE in failed(verdict)
 
 
-def test_too_few_conversions_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
-    found = int(world.label.sum())
+def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() -> None:
+    company = np.repeat(np.arange(300, dtype=np.int32), 5)
+    cutoff = np.tile(np.arange(5, dtype=np.int32), 300)
+    label = company < 9  # nine companies convert, each within the horizon of five cutoffs
+    score = np.where(label, 0.5, 0.001)
+    verdict = judged(Evidence(Contender("1.0.0", score), None, label, cutoff, company))
+    assert CONVERTERS in failed(verdict)
+    assert verdict.criteria[2].found == "9 companies that convert, 45 conversions in 1,500 rows"
+    assert (verdict.criteria[2].figures["converters"], verdict.criteria[2].figures["conversions"]) == (9, 45)
+
+
+def test_too_few_converters_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
+    found = np.unique(world.company[world.label]).size
     for least in (found, found + 1):
         verdict = judged(world.evidence(good), QUICK_GATE.model_copy(update={"min_positives": least}))
-        assert (CONVERSIONS in failed(verdict)) == (least > found)
-        assert verdict.criteria[2].figures["conversions"] == found
+        assert (CONVERTERS in failed(verdict)) == (least > found)
+        assert verdict.criteria[2].figures["converters"] == found
 
 
 def test_shuffled_probabilities_are_refused_for_want_of_signal(world: World, good: np.ndarray) -> None:
     shuffled = np.random.default_rng(3).permutation(good)
     verdict = judged(world.evidence(shuffled, good))
-    assert failed(verdict) == [SIGNAL, NO_WORSE]
+    assert failed(verdict) == [SIGNAL, CALIBRATED, NO_WORSE]
     assert verdict.conclusion == "worse"
 
 
@@ -281,7 +292,7 @@ def test_where_many_convert_a_good_order_is_a_signal_though_no_metric_is_three_t
     assert signal(Outcomes(-company / 400, company < 200, nothing, company), QUICK_GATE, seed=7).passed
 
 
-@pytest.mark.parametrize("error", [0.01, 0.5])
+@pytest.mark.parametrize("error", [0.65, 50.0])
 @pytest.mark.parametrize(
     ("factor", "passes"), [(3.0, False), (1 / 3, False), (1.2, True), (1 / 1.2, True), (0.0, False)]
 )
@@ -302,6 +313,36 @@ def test_a_bound_that_a_resample_without_conversions_takes_away_is_no_figure() -
     assert figures["predicted_over_observed"] == pytest.approx(1)
     assert figures["high"] is None
     assert figures["low"] is not None
+
+
+ONLY_ERROR = QUICK_GATE.model_copy(update={"max_calibration_ratio": 1e9})
+
+
+def test_probabilities_of_nothing_are_miscalibrated_by_the_whole_rate(world: World, good: np.ndarray) -> None:
+    for nothing in (0.0 * good, 0.0 * good + 1e-12):
+        verdict = judged(world.evidence(nothing), ONLY_ERROR)
+        assert CALIBRATED in failed(verdict)
+        figures = verdict.criteria[4].figures
+        assert figures["calibration_error"] == pytest.approx(1)
+        assert figures["calibration_error_low"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("conversions", [12, 40])
+def test_the_calibration_error_alone_tells_honest_probabilities_from_grossly_wrong_ones(
+    conversions: int,
+) -> None:
+    honest, reverse, uncalibrated = 0, 0, 0
+    for seed in range(20):
+        world = World(seed, conversions=conversions)
+        right = world.probability(noise=0.5)
+        odds = right / (1 - right) * 400  # of scores learnt at equal classes
+        honest += CALIBRATED in failed(judged(world.evidence(right), ONLY_ERROR))
+        worst_first = np.sort(right)[::-1][np.argsort(np.argsort(right))]
+        reverse += CALIBRATED in failed(judged(world.evidence(worst_first), ONLY_ERROR))
+        uncalibrated += CALIBRATED in failed(judged(world.evidence(odds / (1 + odds)), ONLY_ERROR))
+    assert honest <= 1
+    assert reverse >= 18
+    assert uncalibrated == 20
 
 
 def test_probabilities_right_on_average_alone_are_not_calibrated() -> None:
@@ -374,7 +415,9 @@ def no_rows() -> Evidence:
 @example(evidence=no_rows(), metric="average_precision")
 @given(evidence=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
 def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metric: str) -> None:
-    verdict = judged(evidence, GateSettings(primary_metric=metric, resamples=5, min_positives=1))
+    verdict = judged(
+        evidence, GateSettings(primary_metric=metric, min_positives=1).model_copy(update={"resamples": 5})
+    )
     plain = json.loads(written(verdict))
     assert plain["passed"] == verdict.passed == all(one["passed"] for one in plain["criteria"])
     assert [one["name"] for one in plain["criteria"]][:5] == ABSOLUTE

@@ -73,7 +73,7 @@ def test_the_first_promotion_asks_for_the_absolute_criteria_alone(registry):
     assert result.promoted
     assert result.replaced is None
     assert [one.name for one in result.verdict.criteria] == [
-        criteria.FILES, criteria.CANARIES, criteria.CONVERSIONS, criteria.SIGNAL, criteria.CALIBRATED,
+        criteria.FILES, criteria.CANARIES, criteria.CONVERTERS, criteria.SIGNAL, criteria.CALIBRATED,
     ]  # fmt: skip
     assert registry.read().production == "1.0.0"
 

@@ -47,7 +47,7 @@ def test_the_first_version_is_1_0_0():
         (BEFORE, SAME, "2.4.8", "patch: same data and settings, trained again"),
         (BEFORE | {"snapshot": "ffff"}, SAME, "2.4.8", "patch: snapshot eeee → ffff"),
         (
-            changed(artifacts_dir="elsewhere", gate__resamples=9),
+            changed(artifacts_dir="elsewhere", gate__resamples=900),
             SAME,
             "2.4.8",
             "patch: same data and settings, trained again",

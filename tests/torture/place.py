@@ -41,7 +41,7 @@ early_stopping_rounds = 5
 backtest = false
 resampling = false
 [bootstrap]
-resamples = 2
+resamples = 20
 [gate]
 resamples = 100
 min_positives = 1
