@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL
-from tests.serve.conftest import serving
-
-pytestmark = pytest.mark.slow
+from ml_sys.serve.server import Application
+from ml_sys.settings import Settings
+from tests import commandline
 
 SETTINGS = """
 threads = 1
+[panel]
+step_days = 28
 [features]
 windows_days = [28]
 [split]
@@ -52,21 +53,17 @@ def place(request, ingested: Path, tmp_path: Path):
         SETTINGS.format(estimator=request.param, params=NAMED[request.param])
     )
 
-    def run(*args: object, warned: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "ml_sys", *map(str, args)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+    def run(*args: object) -> str:
+        done = commandline.run(*args, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
-        assert warned in done.stderr
         return done.stdout
 
     return run
 
 
 def test_an_estimator_that_is_named_is_trained_judged_promoted_scored_and_served(
-    place, tmp_path, three_tables
+    place, tmp_path, three_tables, caplog
 ):
     said = json.loads(place("--json", "train"))  # and nothing else on stdout
     assert said["compiled"] is False
@@ -76,9 +73,10 @@ def test_an_estimator_that_is_named_is_trained_judged_promoted_scored_and_served
     place("promote", "1.0.0", "--force", "--reason", "to be served")
     place("score", three_tables / "noncustomers.csv", "--out", "ranked.csv")
     ranked = pd.read_csv(tmp_path / "ranked.csv")
-    with serving(tmp_path / "artifacts") as service:
-        assert service.client.get("/model").json()["compiled"] is False
-        best = service.client.get(f"/companies/{ranked['id'][0]}").json()["prediction"]
+    settings = Settings(artifacts_dir=tmp_path / "artifacts", threads=1)
+    with TestClient(Application(settings, None)()) as client:
+        assert client.get("/model").json()["compiled"] is False
+        best = client.get(f"/companies/{ranked['id'][0]}").json()["prediction"]
     # A linear model's float32 products are summed in another order for one row than for many.
     assert best["conversion_probability"] == pytest.approx(ranked["probability"][0], abs=1e-6)
-    assert "scored through its Pipeline, which is slower" in service.log.read_text()
+    assert "scored through its Pipeline, which is slower" in caplog.text

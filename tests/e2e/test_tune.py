@@ -20,9 +20,8 @@ from ml_sys.data.sources import open_source
 from ml_sys.evaluation.study import JOURNAL, opened
 from ml_sys.evaluation.tuning import STUDIES
 from ml_sys.settings import SchemaSettings
+from tests import commandline
 from tests.conftest import hear_ctrl_c
-
-pytestmark = pytest.mark.slow
 
 SETTINGS = """
 threads = 1
@@ -74,7 +73,7 @@ def command(*args: object) -> list[str]:
 
 
 def run(place: Path, *args: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*args), cwd=place, capture_output=True, text=True, timeout=200, check=False)
+    done = commandline.run(*args, cwd=place)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
@@ -103,6 +102,7 @@ def stopped(place: Path, how: signal.Signals, trials: int) -> subprocess.Complet
     return subprocess.CompletedProcess((), process.returncode, out, err)
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_it_was(place, tmp_path_factory):
     other = Path(shutil.copytree(place, tmp_path_factory.mktemp("undisturbed") / "place"))
     assert stopped(place, signal.SIGKILL, 2).returncode == -signal.SIGKILL
@@ -113,6 +113,7 @@ def test_a_killed_search_goes_on_where_it_was(place, tmp_path_factory):
     assert len(killed["trials"]) + killed["pruned"] == 4
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(place):
     done = stopped(place, signal.SIGINT, 1)
     assert done.returncode == 1, done.stderr

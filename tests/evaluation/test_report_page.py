@@ -37,8 +37,6 @@ OVERFLOWING = """() => [...document.querySelectorAll('main *')].filter(one =>
     !one.closest('svg, .scroll') && one.scrollWidth > one.clientWidth + 1
     && getComputedStyle(one).display !== 'inline').map(one => one.outerHTML.slice(0, 80))"""
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -68,14 +68,12 @@ def test_the_best_trial_s_settings_reach_its_values_again(done):
     assert done.best.value == max(one.value for one in done.trials) == done.gain.best
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_and_another_one_another(done, tmp_path):
     assert found(searched(tmp_path / "again")) == found(done)
     other = searched(tmp_path / "other", settings=SETTINGS.model_copy(update={"seed": 8}))
     assert [one.changed for one in other.trials] != [one.changed for one in done.trials]
 
 
-@pytest.mark.slow
 def test_a_search_that_is_interrupted_goes_on_as_if_it_had_not_been(done, tmp_path, monkeypatch):
     asked = []
 
@@ -91,7 +89,6 @@ def test_a_search_that_is_interrupted_goes_on_as_if_it_had_not_been(done, tmp_pa
     assert found(runs[-1]) == found(done)
 
 
-@pytest.mark.slow
 def test_a_search_that_is_stopped_in_its_first_trial_has_nothing_to_say(done, tmp_path, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -103,7 +100,6 @@ def test_a_search_that_is_stopped_in_its_first_trial_has_nothing_to_say(done, tm
     assert found(searched(tmp_path)) == found(done)
 
 
-@pytest.mark.slow
 def test_more_trials_go_on_from_those_that_are_there(done, tmp_path, monkeypatch):
     searched(tmp_path, trials=2)
     assert found(searched(tmp_path, trials=4)) == found(done)
@@ -111,7 +107,6 @@ def test_more_trials_go_on_from_those_that_are_there(done, tmp_path, monkeypatch
     assert found(searched(tmp_path, trials=3)) == found(done)
 
 
-@pytest.mark.slow
 def test_a_half_written_line_is_dropped(done, tmp_path):
     searched(tmp_path, trials=2)
     journal = tmp_path / studies.JOURNAL
@@ -176,7 +171,7 @@ def holdout_replaced(source, settings):
     yield Source.of(replace(WORLD, closed=other, usage_values=values), settings)
 
 
-@pytest.mark.parametrize("step", [28, *(pytest.param(one, marks=pytest.mark.slow) for one in (14, 35))])
+@pytest.mark.parametrize("step", [14, 28, 35])
 def test_nothing_that_happens_from_the_holdout_on_changes_the_search(tmp_path, step):
     settings = SETTINGS.model_copy(update={"panel": SETTINGS.panel.model_copy(update={"step_days": step})})
     with holdout_replaced(SOURCE, settings) as other:

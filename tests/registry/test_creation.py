@@ -163,7 +163,6 @@ def test_a_version_that_exists_or_is_none_is_refused_before_anything_is_trained(
     assert not steps
 
 
-@pytest.mark.slow
 def test_a_version_holds_its_report_as_a_page_and_as_figures(
     registered: Path, mlsys: RunCommand, tmp_path: Path
 ) -> None:
@@ -183,7 +182,6 @@ def test_a_version_holds_its_report_as_a_page_and_as_figures(
     assert said["evidence"] == known
 
 
-@pytest.mark.slow
 def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_the_past(
     registered: Path, cheap_settings: Settings, tmp_path: Path
 ) -> None:

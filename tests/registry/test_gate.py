@@ -553,7 +553,6 @@ class Lesson:
         return judged(Evidence(Contender("1.1.0", challenger), other, rows.label, rows.cutoff, rows.company))
 
 
-@pytest.mark.slow
 def test_real_models_are_told_apart(source: Source) -> None:
     lesson = Lesson(source, seed=0)
     full = lesson.model()

@@ -36,7 +36,6 @@ def reproduced_elsewhere(artifacts: Path, **environment: str) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.slow
 def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(registered):
     said = reproduced_elsewhere(
         registered, PYTHONHASHSEED="4711", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8"
@@ -46,7 +45,6 @@ def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(regi
     assert said["environment"] == []
 
 
-@pytest.mark.slow
 def test_another_number_of_threads_gives_the_same_or_says_by_how_much_it_differs(registered):
     found = reproduce_version(Registry(registered), "1.0.0", threads=2)
     assert found.environment == ("threads 1 → 2",)
@@ -54,7 +52,6 @@ def test_another_number_of_threads_gives_the_same_or_says_by_how_much_it_differs
     assert found.largest_difference <= 1e-6
 
 
-@pytest.mark.slow
 def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, cheap_settings, tmp_path):
     for name in ("customers", "noncustomers", "usage_actions"):
         frame = pd.read_csv(three_tables / f"{name}.csv", dtype=str, keep_default_na=False)
@@ -78,7 +75,6 @@ def copied(registered: Path, tmp_path: Path) -> Registry:
     return Registry(Path(shutil.copytree(registered, tmp_path / "artifacts")))
 
 
-@pytest.mark.slow
 def test_what_is_not_the_same_is_named(copied):
     """Trees, metrics and probabilities of another training, made on another machine."""
     folder = copied.folder("1.0.0")

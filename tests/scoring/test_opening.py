@@ -131,7 +131,6 @@ def test_a_pipeline_whose_tree_leads_out_of_itself_is_refused_before_it_is_asked
         load_model(forged)
 
 
-@pytest.mark.slow
 def test_a_version_whose_scorer_differs_is_not_created(ingested, cheap_settings, tmp_path, monkeypatch):
     def doctored(*arguments):
         files = made(*arguments)
@@ -149,7 +148,6 @@ def test_a_version_whose_scorer_differs_is_not_created(ingested, cheap_settings,
     assert not registry.read().versions
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("estimator", OTHERS)
 def test_another_estimator_is_scored_through_its_pipeline(ingested, cheap_settings, tmp_path, estimator):
     model = cheap_settings.model.model_copy(update={"estimator": estimator, "params": OTHERS[estimator]})
