@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types bench clean
+.PHONY: help setup demo test test-slow coverage lint format types bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Make .venv and install everything into it, pinned and checked by hash
 	@:
@@ -38,8 +38,17 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 
-test: lint types ## Run all checks: lint, types, and every test with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+# Files stay whole, so that what a file sets up is set up once, and begin with the longest.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: lint types ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
+	$(PYTEST) -m "not slow"
+
+test-slow: setup ## Run what takes minutes by its nature: kill, race, soak, simulate
+	$(PYTEST) -m slow
+
+coverage: setup ## Run every behaviour again and measure branches; below 90 % fails
+	$(PYTEST) -m "not slow" --cov --cov-report=term
 
 lint: setup ## Check style, formatting and the direction of imports
 	$(BIN)/ruff check .

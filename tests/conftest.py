@@ -37,6 +37,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+# Folders of tests; others follow in the order of chance.
+LONGEST_FIRST = ("e2e", "tests", "registry", "serve", "evaluation", "scoring")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.upper().startswith("MLSYS_")]:
@@ -51,9 +55,11 @@ def _kernels_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that hold slow tests, so that no worker is left alone with one in the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the folders whose files take longest, so that no worker is left alone with one in the end."""
+    folders = [item.path.parent.name for item in items]
+    rank = {name: at for at, name in enumerate(LONGEST_FIRST)}
+    order = sorted(range(len(items)), key=lambda at: rank.get(folders[at], len(rank)))
+    items[:] = [items[at] for at in order]
 
 
 def hear_ctrl_c() -> None:

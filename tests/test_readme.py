@@ -217,5 +217,5 @@ def test_every_metric_that_is_shown_is_there(service):
 
 def test_every_make_target_that_is_shown_exists():
     targets = re.search(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[1].split()
-    shown = re.findall(r"make ([a-z]+)\b(?= *(?:#|`|$))", README, re.MULTILINE)
+    shown = re.findall(r"make ([a-z-]+)\b(?= *(?:#|`|$))", README, re.MULTILINE)
     assert {"demo", "test"} <= set(shown) <= set(targets)
