@@ -1,8 +1,8 @@
 """Bounds of XGBoost's models, checked before XGBoost or a compiled loop sees them.
 
 Native code follows a node's children and reads a row's feature by number without looking whether they are
-there. So every tree of a model has to stay within itself and its features, end in finite leaves and agree with
-what the model says of itself, also where a Pipeline's file holds the model as XGBoost's own bytes.
+there. So every tree of a model has to stay within itself and its features, end in finite leaves and agree
+with what the model says of itself, also where a Pipeline's file holds the model as XGBoost's own bytes.
 """
 
 from __future__ import annotations

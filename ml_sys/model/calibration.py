@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -53,8 +54,25 @@ class Calibrator:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Calibrator:
-        """Return what :func:`dataclasses.asdict` took apart."""
-        return cls(**{**plain, "knots": tuple(plain["knots"]), "values": tuple(plain["values"])})
+        """Return what :func:`dataclasses.asdict` took apart.
+
+        Raises
+        ------
+        ValueError
+            If it is no calibration; compiled loops follow its knots without looking whether they are there.
+        """
+        made = cls(**{**plain, "knots": tuple(plain["knots"]), "values": tuple(plain["values"])})
+        numbers: tuple[Any, ...] = (made.slope, made.intercept, *made.knots, *made.values)
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
+            raise ValueError("a calibration with a number that is not finite")
+        rising = all(low < high for low, high in pairwise(made.knots))
+        if (
+            len(made.knots) != len(made.values)
+            or not rising
+            or (made.method == "isotonic") != bool(made.knots)
+        ):
+            raise ValueError("a calibration whose knots are none")
+        return made
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map scores of shape (n,) in [0, 1] to probabilities, float64."""

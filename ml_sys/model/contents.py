@@ -154,20 +154,26 @@ def load_model(artifact: Artifact) -> FittedModel:
         pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     if has_stray_tree(pipeline):
         raise UnverifiedError(place, "holds a tree that leads out of itself")
-    model = FittedModel(
-        pipeline=pipeline,
-        calibrator=Calibrator.from_plain(scorer["calibrator"]),
-        spec=spec,
-        threshold=scorer["threshold"],
-        tiers=Tiers(**scorer["tiers"]),
-    )
+    with _unreadable(artifact.folder / SCORER):
+        model = FittedModel(
+            pipeline=pipeline,
+            calibrator=Calibrator.from_plain(scorer["calibrator"]),
+            spec=spec,
+            threshold=scorer["threshold"],
+            tiers=Tiers(**scorer["tiers"]),
+        )
     replay(artifact.json(GOLDEN), spec, _from_columns(model), str(artifact.folder))
     return model
 
 
 def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
     """Return the rows that a version is judged on, and their ids and stored probabilities."""
-    frame = pd.read_parquet(io.BytesIO(artifact.file(HOLDOUT)))
+    content = artifact.file(HOLDOUT)
+    with _unreadable(artifact.folder / HOLDOUT):
+        return _holdout_of(pd.read_parquet(io.BytesIO(content)))
+
+
+def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
     names = [str(name) for name in frame.columns]
     features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
     features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))

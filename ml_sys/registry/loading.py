@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_sys.errors import MlsysError, SchemaDriftError
-from ml_sys.model.layout import drift, feature_spec
-from ml_sys.scoring.opening import open_scorer
+from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
+from ml_sys.model.layout import BOOSTER, SCORER, as_json, drift, feature_spec
+from ml_sys.scoring.opening import apart, open_scorer
+from ml_sys.scoring.scorer import CompiledScorer
+from ml_sys.scoring.trees import read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
     from ml_sys.model.train import FittedModel
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A version as production runs it, and what it says of its holdout.
+
+    Attributes
+    ----------
+    scorer : Scorer
+        Proven equal to the Pipeline.
+    panel : Panel
+        The holdout; n_rows.
+    known : DataFrame
+        Ids and stored probabilities of its rows.
+    probability : ndarray of shape (n_rows,), float64
+        The scorer's.
+    """
+
+    scorer: Scorer
+    panel: Panel
+    known: pd.DataFrame
+    probability: NDArray[np.float64]
 
 
 def load_version(registry: Registry, version: str) -> FittedModel:
@@ -50,6 +82,52 @@ def scorer_of(registry: Registry, artifact: Artifact) -> Scorer:
     """Build the scorer of a version whose files are verified; raises like :func:`load_version`."""
     with _drift_explained(registry, artifact):
         return open_scorer(artifact)
+
+
+def judged(registry: Registry, artifact: Artifact) -> Judged:
+    """Score a version's holdout as production would, and prove that its Pipeline says the same.
+
+    Raises
+    ------
+    UnverifiedError
+        If the scorer is not made of the Pipeline's encoder and trees, or differs from it on a row of the
+        holdout; and like :func:`load_version`.
+    SchemaDriftError
+        Like :func:`load_version`.
+    """
+    from ml_sys.model.contents import read_holdout
+
+    model, scorer = built(registry, artifact), scorer_of(registry, artifact)
+    panel, known = read_holdout(artifact)
+    if isinstance(scorer, CompiledScorer):
+        _refuse_other_parts(artifact, model)
+    columns = columns_of(panel.features, scorer.spec)
+    found = apart(scorer, columns, model.probabilities(panel.features))
+    if found:
+        raise UnverifiedError(
+            artifact.folder,
+            f"its scorer, which production runs, differs from its Pipeline {found} of the holdout",
+        )
+    return Judged(scorer, panel, known, scorer.probabilities(scorer.rows(columns)))
+
+
+def columns_of(features: pd.DataFrame, spec: FeatureSpec) -> Columns:
+    """Return a frame's features as the columns that a scorer takes."""
+    return {name: features[name].to_numpy() for name in spec.names()}
+
+
+def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
+    """Refuse a compiled scorer of another encoder or of other trees than the Pipeline's.
+
+    What no row of the holdout comes by would not be seen in their probabilities.
+    """
+    from ml_sys.model.contents import booster_bytes
+
+    encoder = json.loads(as_json(model.pipeline["encode"].plain()))
+    if artifact.json(SCORER)["encoder"] != encoder:
+        raise UnverifiedError(artifact.folder / SCORER, "encodes otherwise than the Pipeline")
+    if read_trees(artifact.file(BOOSTER)).as_bytes() != read_trees(booster_bytes(model) or b"").as_bytes():
+        raise UnverifiedError(artifact.folder / BOOSTER, "holds other trees than the Pipeline")
 
 
 @contextmanager

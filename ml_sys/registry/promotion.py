@@ -13,10 +13,9 @@ import numpy as np
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import ChampionChangedError, MlsysError, UsageError
 from ml_sys.features.compute import FeatureInputs, feature_frame
-from ml_sys.model.contents import read_holdout
 from ml_sys.model.layout import CANARIES
 from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
-from ml_sys.registry.loading import built, load_version
+from ml_sys.registry.loading import columns_of, judged
 from ml_sys.registry.store import Change
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
-    from ml_sys.model.train import FittedModel
     from ml_sys.registry.creation import OnStep
     from ml_sys.registry.store import Registry
     from ml_sys.settings import GateSettings
@@ -109,7 +107,9 @@ def promote(
         if dry_run or not (verdict.passed or force):
             return Promotion(verdict, champion, promoted=False)
         if force:
-            load_version(registry, version)  # raises where its files do not verify: that cannot be forced
+            judged(
+                registry, registry.open(version)
+            )  # raises where its files do not verify: that cannot be forced
         change = Change(reason, forced=not verdict.passed, evidence=verdict.to_plain())
         try:
             registry.promote(version, champion, change)
@@ -122,7 +122,7 @@ def promote(
 
 
 def rollback(registry: Registry, to: str | None = None, reason: str = "") -> tuple[str, str]:
-    """Go back to the production version before, or to an earlier one, after replaying its golden rows.
+    """Go back to the production version before, or to an earlier one, after proving that it can be used.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def rollback(registry: Registry, to: str | None = None, reason: str = "") -> tup
     ArtifactError
         If there is none to go back to, or it cannot be used.
     """
-    return registry.rollback(Change(reason), lambda target: load_version(registry, target), to)
+    return registry.rollback(Change(reason), lambda target: judged(registry, registry.open(target)), to)
 
 
 def judge_version(
@@ -156,16 +156,14 @@ def judge_version(
     on_step("verifying files")
     try:
         artifact = registry.open(version)
-        model = built(registry, artifact)
+        found = judged(registry, artifact)
     except MlsysError as error:
         return judge(_unverified(version, error.message), gate, seed=seed)
-    panel, known = read_holdout(artifact)
+    panel = found.panel
     on_step("scoring the holdout")
     evidence = Evidence(
         champion=None,
-        challenger=Contender(
-            version, model.probabilities(panel.features), _doubts(registry, artifact, panel, known)
-        ),
+        challenger=Contender(version, found.probability, _doubts(registry, artifact, panel, found.known)),
         label=panel.label,
         cutoff=panel.cutoff,
         company=panel.company,
@@ -174,7 +172,7 @@ def judge_version(
         ),
     )
     if champion is not None:
-        evidence = _with_champion(registry, champion, evidence, artifact, model.spec, panel)
+        evidence = _with_champion(registry, champion, evidence, artifact, found.scorer.spec, panel)
     on_step("comparing" if champion else "judging")
     return judge(evidence, gate, seed=seed)
 
@@ -189,7 +187,7 @@ def _with_champion(
 ) -> Evidence:
     try:
         theirs = registry.open(champion)
-        model = built(registry, theirs)
+        scorer = judged(registry, theirs).scorer
     except MlsysError as error:
         return replace(evidence, champion=Contender(champion, None, (error.message,)))
     unmatched, probability = "", None
@@ -200,7 +198,8 @@ def _with_champion(
         )
     else:
         try:
-            probability = model.probabilities(_features_for(registry, model, artifact, spec, panel))
+            features = _features_for(registry, scorer.spec, artifact, spec, panel)
+            probability = scorer.probabilities(scorer.rows(columns_of(features, scorer.spec)))
         except MlsysError as error:
             unmatched = f"{champion} needs other features, and they cannot be computed: {error.message}"
     return replace(
@@ -212,15 +211,15 @@ def _with_champion(
 
 
 def _features_for(
-    registry: Registry, model: FittedModel, artifact: Artifact, spec: FeatureSpec, panel: Panel
+    registry: Registry, theirs: FeatureSpec, artifact: Artifact, spec: FeatureSpec, panel: Panel
 ) -> pd.DataFrame:
     """Return the champion's features of the challenger's holdout rows, from the challenger's snapshot."""
-    if model.spec == spec:
+    if theirs == spec:
         return panel.features
     snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
-    inputs = FeatureInputs.from_snapshot(snapshot, period_days=model.spec.period_days, stamp=model.spec.stamp)
+    inputs = FeatureInputs.from_snapshot(snapshot, period_days=theirs.period_days, stamp=theirs.stamp)
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
-    everyone = feature_frame(inputs, cutoffs, model.spec)
+    everyone = feature_frame(inputs, cutoffs, theirs)
     return everyone.take(panel.company.astype(np.intp) * cutoffs.size + at).reset_index(drop=True)
 
 

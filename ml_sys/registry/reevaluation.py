@@ -11,9 +11,9 @@ from ml_sys.data.durable import replacing
 from ml_sys.errors import ArtifactError
 from ml_sys.evaluation.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.evaluation.truth import Closeness, compare_with_truth
-from ml_sys.model.contents import read_holdout, read_settings
+from ml_sys.model.contents import read_settings
 from ml_sys.model.layout import EVIDENCE, METRICS, REPORT
-from ml_sys.registry.loading import built
+from ml_sys.registry.loading import judged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,24 +64,23 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
         If a file of the version does not verify.
     """
     artifact = registry.open(version)
-    model, settings = built(registry, artifact), read_settings(artifact)
-    panel, known = read_holdout(artifact)
-    probability = model.probabilities(panel.features)
+    found, settings = judged(registry, artifact), read_settings(artifact)
+    panel, probability = found.panel, found.probability
     again = evaluate_holdout(
         panel,
         probability,
-        threshold=model.threshold,
+        threshold=found.scorer.threshold,
         bootstrap=settings.bootstrap,
         seed=settings.seed,
     )
-    stored, found = to_plain(from_plain(artifact.json(METRICS))), to_plain(again)
-    differing = tuple(differences(stored, found, tolerance=METRIC_TOLERANCE))
+    then, now = to_plain(from_plain(artifact.json(METRICS))), to_plain(again)
+    differing = tuple(differences(then, now, tolerance=METRIC_TOLERANCE))
     closeness = None
     if truth is not None:
-        closeness = compare_with_truth(truth, panel, known["id"].to_numpy(dtype=object), probability)
+        closeness = compare_with_truth(truth, panel, found.known["id"].to_numpy(dtype=object), probability)
     evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
     return Reevaluation(
-        version, again, artifact.manifest["holdout"], evidence, stored == found, differing, closeness
+        version, again, artifact.manifest["holdout"], evidence, then == now, differing, closeness
     )
 
 

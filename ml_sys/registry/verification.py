@@ -13,7 +13,7 @@ from ml_sys.errors import (
     SchemaDriftError,
     StorageError,
 )
-from ml_sys.registry.loading import load_version
+from ml_sys.registry.loading import judged
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
@@ -130,10 +130,14 @@ def _index(registry: Registry) -> Finding:
 
 def _version(registry: Registry, index: Index, version: str) -> Finding:
     try:
-        load_version(registry, version)
+        judged(registry, registry.open(version))
     except SchemaDriftError as error:
         status: Literal["warned", "failed"] = "failed" if version == index.production else "warned"
         return Finding(version, status, error.message, error.hint)
     except (ArtifactError, ResolveError) as error:
         return Finding(version, "failed", error.message, error.hint)
-    return Finding(version, "passed", "files, features and golden rows are those that were registered")
+    return Finding(
+        version,
+        "passed",
+        "files, features and golden rows are those that were registered",
+    )

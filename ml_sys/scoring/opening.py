@@ -76,15 +76,23 @@ def prove_equal(
         scorer = compile_scorer(plain, booster)
     except NotCompilableError:
         return None
-    apart = np.abs(scorer.probabilities(scorer.rows(columns)) - probability)
-    if not (apart <= PROBABILITY_TOLERANCE).all():
-        worst = int(np.argmax(np.where(np.isnan(apart), np.inf, apart)))
+    found = apart(scorer, columns, probability)
+    if found:
         raise ArtifactError(
-            f"the compiled scorer differs from the Pipeline by {apart[worst]:.2g} on row {worst} of the "
-            "holdout, so the version was not created",
+            f"the compiled scorer differs from the Pipeline {found} of the holdout, so the version was not "
+            "created",
             hint="this is a fault of mlsys: please report it with the settings",
         )
     return scorer
+
+
+def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) -> str:
+    """Say by how much a scorer is off what the Pipeline says of rows, and where; empty where it is not."""
+    gap = np.abs(scorer.probabilities(scorer.rows(columns)) - probability)
+    if (gap <= PROBABILITY_TOLERANCE).all():
+        return ""
+    worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
+    return f"by {gap[worst]:.2g} on row {worst}"
 
 
 def _of_pipeline(artifact: Artifact) -> Scorer:

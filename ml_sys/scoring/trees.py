@@ -54,6 +54,11 @@ class Trees:
         walk.run(rows, *self.arguments(), margins)
         return margins
 
+    def as_bytes(self) -> tuple[bytes, ...]:
+        """Return all that the trees are, to compare."""
+        parts = (self.nodes, self.cover, self.roots, self.depths, self.base)
+        return tuple(one.tobytes() for one in parts)
+
     def arguments(self) -> tuple[Any, ...]:
         """Return what the loops take of it."""
         return self.nodes, self.roots, self.depths, self.base
@@ -106,7 +111,7 @@ def read_trees(booster: bytes) -> Trees:
 
 
 def _nodes(tree: Mapping[str, Any], start: int) -> tuple[NDArray[Any], NDArray[np.float32], int]:
-    """Lay out a checked tree level by level, children side by side; return nodes, their cover and the depth."""
+    """Lay out a checked tree level by level, children side by side; return nodes, cover and depth."""
     left, right = (np.asarray(tree[side], dtype=np.int32) for side in ("left_children", "right_children"))
     level, levels, depth, reached = np.zeros(1, dtype=np.int32), [], -1, 0
     while level.size:
