@@ -7,7 +7,7 @@ no cutoff that data allow lies after the day of their export.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ml_sys.errors import NotEnoughDataError
@@ -20,7 +20,6 @@ Stamp = Literal["start", "end"]
 
 EPOCH: Final = date(1970, 1, 1)
 DAY_MICROSECONDS: Final = 86_400_000_000
-_EPOCH_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def day_number(day: date) -> int:
@@ -39,27 +38,20 @@ def today(now: datetime) -> int:
     return day_number(now.astimezone(UTC).date())
 
 
-def day_of_stamp(stamp: date) -> int:
-    """Return the day of a stamp: one within a day counts as the next, so that it is never too early.
+def days_of_stamps(microseconds: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the days of stamps: one within a day counts as the next, so that it is never too early.
 
     Parameters
     ----------
-    stamp : date or datetime
-        A time without a zone is in UTC.
+    microseconds : ndarray of shape (n,), int64
+        Since 1970-01-01 in UTC.
 
     Examples
     --------
-    >>> day_of_stamp(date(2020, 1, 1)), day_of_stamp(datetime(2020, 1, 1, 0, 0, 1))
-    (18262, 18263)
+    >>> import numpy as np
+    >>> days_of_stamps(np.array([0, 1])).tolist()
+    [0, 1]
     """
-    if not isinstance(stamp, datetime):
-        return day_number(stamp)
-    utc = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-    return -((_EPOCH_MOMENT - utc) // timedelta(days=1))
-
-
-def days_of_stamps(microseconds: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return the days of stamps in microseconds, as :func:`day_of_stamp` does of one."""
     days: NDArray[np.int32] = (-(-microseconds // DAY_MICROSECONDS)).astype("int32")
     return days
 

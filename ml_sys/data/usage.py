@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from ml_sys.data.rows import BadRow
 from ml_sys.data.schema import MEASURES, USAGE
@@ -114,9 +113,31 @@ def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: 
     quarantine : Quarantine
         Is added to: repetitions of a row, and rows that contradict the one kept.
     """
+    kept, dropped, repeats = one_of_each(rows)
+    if dropped.size:
+        again = rows.take(dropped)
+        ids = index.ids.take(again.company).to_pylist()
+        quarantine.add(USAGE, where, _bad(again, ids, np.where(repeats, DUPLICATE, CONFLICT).tolist()))
+    return rows.take(kept)
+
+
+def one_of_each(
+    rows: UsageRows,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Choose one row of each company and stamp, wherever the rows come from: a file or a request.
+
+    Returns
+    -------
+    kept : ndarray of shape (n_kept,), int64
+        Positions of the rows to keep, sorted by company and stamp.
+    dropped : ndarray of shape (n_dropped,), int64
+        Positions of the others.
+    repeats : ndarray of shape (n_dropped,), bool
+        Whether a dropped row says what another one of its stamp says; it contradicts them otherwise.
+    """
     order, same = _sorted(rows)
     if not same.any():
-        return rows.take(order)
+        return order, order[:0], same[:0]
     tied = same | np.append(same[1:], False)  # every row that shares its company and stamp
     at, group = order[tied], np.cumsum(~same[tied])
     values = rows.measures[at].astype(np.int64)
@@ -124,14 +145,10 @@ def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: 
     at, group, values = at[best], group[best], values[best]
     again = np.append(False, group[1:] == group[:-1])
     equal = np.append(False, (values[1:] == values[:-1]).all(axis=1))
-    reasons = np.where(equal, DUPLICATE, CONFLICT)[again].tolist()
-    dropped = rows.take(at[again])
-    ids = index.ids.take(dropped.company).to_pylist()
-    quarantine.add(USAGE, where, _bad(dropped, ids, reasons))
     order[tied] = at
     keep = np.ones(len(order), np.bool_)
     keep[tied] = ~again
-    return rows.take(order[keep])
+    return order[keep], at[again], equal[again]
 
 
 def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -160,7 +177,8 @@ def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def _bad(rows: UsageRows, ids: list[str], reasons: list[str]) -> list[BadRow]:
     """Write rows as id, stamp and measures, whatever they looked like: what they said made them bad."""
-    stamps = pa.array(rows.stamp).cast(pa.timestamp("us")).cast(pa.string()).to_pylist()
+    stamps = np.datetime_as_string(rows.stamp.astype("datetime64[us]"), unit="us").tolist()
+    stamps = [stamp.replace("T", " ") for stamp in stamps]
     numbers = rows.measures.tolist()
     raws = [",".join(map(str, (i, s, *v))) for i, s, v in zip(ids, stamps, numbers, strict=True)]
     return [BadRow(*entry) for entry in zip(rows.lines.tolist(), reasons, raws, strict=True)]

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ml_sys.data import values
 from ml_sys.data.rows import BadRow, Rows
+from ml_sys.data.scalars import Fault
 from ml_sys.data.schema import MEASURES, OPTIONAL
 
 if TYPE_CHECKING:
@@ -126,11 +127,11 @@ def _headers(rows: Rows, columns: Mapping[str, str]) -> list[int]:
     ]
 
 
-def _faults(column: values.Column) -> list[tuple[int, values.Fault]]:
+def _faults(column: values.Column) -> list[tuple[int, Fault]]:
     """Return the place and kind of each fault in a column."""
     if column.faults is None:
         return []
-    return [(i, values.Fault(column.faults[i])) for i in np.flatnonzero(column.faults).tolist()]
+    return [(i, Fault(column.faults[i])) for i in np.flatnonzero(column.faults).tolist()]
 
 
 def select(column: Any, keep: NDArray[np.bool_]) -> Any:

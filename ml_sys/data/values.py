@@ -6,15 +6,15 @@ whatever is unusual is looked at once per distinct text.
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from enum import IntEnum
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data import scalars
+from ml_sys.data.scalars import Fault
 from ml_sys.days import DAY_MICROSECONDS
 
 if TYPE_CHECKING:
@@ -23,51 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COUNT_LIMIT = int(np.iinfo(np.int32).max)
-FIRST_YEAR, LAST_YEAR = 1970, 2099
 
 _CERTAIN_INT32_DIGITS = 9
 _PLAIN_NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,15})?$"
 _PLAIN_STAMP = (
     r"^(19[7-9][0-9]|20[0-9]{2})-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
 )
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
-_STAMP = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))? ?(?:(Z)|([+-])([0-9]{2}):?([0-9]{2})?)?)?"
-)
-_EPOCH = datetime(1970, 1, 1)
-
-
-class Fault(IntEnum):
-    """What is wrong with a value."""
-
-    NONE = 0
-    BLANK = 1
-    NOT_NUMBER = 2
-    NOT_WHOLE = 3
-    NEGATIVE = 4
-    NOT_POSITIVE = 5
-    TOO_LARGE = 6
-    NOT_DATE = 7
-    OUT_OF_TIME = 8
-
-    @property
-    def reason(self) -> str:
-        """The fault in words, to follow the column's name."""
-        return _REASONS[self]
-
-
-_REASONS = {
-    Fault.NONE: "",
-    Fault.BLANK: "is blank",
-    Fault.NOT_NUMBER: "is not a number",
-    Fault.NOT_WHOLE: "is not a whole number",
-    Fault.NEGATIVE: "is negative",
-    Fault.NOT_POSITIVE: "is not positive",
-    Fault.TOO_LARGE: "is too large",
-    Fault.NOT_DATE: "is not an ISO date (YYYY-MM-DD, with or without a time)",
-    Fault.OUT_OF_TIME: f"lies outside {FIRST_YEAR} to {LAST_YEAR}",
-}
 
 
 class Column(NamedTuple):
@@ -111,10 +72,10 @@ def counts(texts: Any) -> Column:
 
 
 def ranks(texts: Any, *, unranked: float) -> Column:
-    """Read positive numbers; a blank is NaN and ``unranked`` is infinite. Values are float64."""
+    """Read positive numbers; a blank or bad one is NaN and ``unranked`` is infinite. Values are float64."""
     numbers, faults = _numbers(texts)
     found = _faults((numbers <= 0, Fault.NOT_POSITIVE), first=faults)
-    return Column(np.where(numbers == unranked, np.inf, numbers), found)
+    return Column(scalars.known_ranks(numbers, unranked), found)
 
 
 def amounts(texts: Any) -> Column:
@@ -133,7 +94,7 @@ def stamps(texts: Any) -> Column:
         values = distinct.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
         return Column(values[codes], None)
     except pa.ArrowInvalid:
-        values, faults = _each(distinct, _stamp, np.int64)
+        values, faults = _each(distinct, scalars.stamp, np.int64)
         return Column(values[codes], _faults(first=faults[codes]))
 
 
@@ -153,39 +114,10 @@ def _numbers(texts: Any) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     values[plain] = stripped.filter(pa.array(plain)).cast(pa.float64()).to_numpy()
     if odd.any():
         codes, distinct = _distinct(stripped.filter(pa.array(odd)))
-        odd_values, odd_faults = _each(distinct, _number, np.float64)
+        odd_values, odd_faults = _each(distinct, scalars.number, np.float64)
         values[odd] = odd_values[codes]
         faults[odd] = odd_faults[codes]
     return values, faults
-
-
-def _number(text: str) -> tuple[float, Fault]:
-    if not _NUMBER.fullmatch(text):
-        return np.nan, Fault.NOT_NUMBER
-    value = float(text)
-    return (value, Fault.NONE) if np.isfinite(value) else (np.nan, Fault.TOO_LARGE)
-
-
-def _stamp(text: str) -> tuple[int, Fault]:
-    text = text.strip()
-    if not text:
-        return 0, Fault.BLANK
-    match = _STAMP.fullmatch(text)
-    if match is None:
-        return 0, Fault.NOT_DATE
-    day, time, fraction, _, sign, hours, minutes = match.groups()
-    if int(minutes or 0) > 59 or int(hours or 0) > 23:
-        return 0, Fault.NOT_DATE
-    try:
-        local = datetime.fromisoformat(f"{day}T{time or '00:00'}")
-    except ValueError:
-        return 0, Fault.NOT_DATE
-    if not FIRST_YEAR <= local.year <= LAST_YEAR:
-        return 0, Fault.OUT_OF_TIME
-    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
-    nanoseconds = int((fraction or "0").ljust(9, "0"))
-    microseconds = -(-nanoseconds // 1000)  # up: a stamp may count later than it says, never earlier
-    return (local - _EPOCH - offset) // timedelta(microseconds=1) + microseconds, Fault.NONE
 
 
 def _each(

@@ -54,16 +54,47 @@ class FeatureInputs:
         cls, snapshot: Snapshot, *, period_days: int, stamp: Literal["start", "end"]
     ) -> FeatureInputs:
         """Take usage and firmographics out of a snapshot and leave everything else behind."""
-        usage = UsageLog.from_rows(
+        return cls.of(
             snapshot.usage_company,
             snapshot.usage_stamp,
             snapshot.usage_values,
-            n_companies=len(snapshot.companies),
+            Firmographics.from_companies(snapshot.companies),
+            period_days=period_days,
+            stamp=stamp,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        company: NDArray[np.int32],
+        stamp_day: NDArray[np.int32],
+        values: NDArray[np.int32],
+        firmographics: Firmographics,
+        *,
+        period_days: int,
+        stamp: Literal["start", "end"],
+    ) -> FeatureInputs:
+        """Put usage and firmographics together: the only way from rows, of whatever kind, to features.
+
+        Parameters
+        ----------
+        company, stamp_day, values : ndarray
+            As of :meth:`UsageLog.from_rows`, of rows that :func:`ml_sys.data.usage.one_of_each` kept.
+        firmographics : Firmographics
+            Of all the companies, those without usage included.
+        period_days : int
+        stamp : {"start", "end"}
+        """
+        usage = UsageLog.from_rows(
+            company,
+            stamp_day,
+            values,
+            n_companies=firmographics.rank.size,
             n_actions=len(ACTIONS),
             period_days=period_days,
             stamp=stamp,
         )
-        return cls(usage, Firmographics.from_companies(snapshot.companies))
+        return cls(usage, firmographics)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.data.schema import MEASURES
 from ml_sys.days import lag_days
 from ml_sys.errors import SchemaDriftError, UnverifiedError
 from ml_sys.features.compute import Columns, FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.features.windows import UsageLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,14 +153,10 @@ def _alike(old: object, new: object) -> bool:
 def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> Columns:
     lag = lag_days(spec.period_days, spec.stamp)
     rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
-    usage = UsageLog.from_rows(
+    usage = (
         np.array([at for at, _, _ in rows], dtype=np.int32),
         np.array([_CUTOFF - ago - lag for _, ago, _ in rows], dtype=np.int32),
         np.array([counts for _, _, counts in rows], dtype=np.int32).reshape(-1, len(MEASURES)),
-        n_companies=len(companies),
-        n_actions=len(ACTIONS),
-        period_days=spec.period_days,
-        stamp=spec.stamp,
     )
     ranks = [np.inf if c["unranked"] else np.nan if c["rank"] is None else c["rank"] for c in companies]
     firmographics = Firmographics(
@@ -169,7 +164,8 @@ def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec)
         np.array([c["employee_range"] for c in companies], dtype=object),
         np.array([c["industry"] for c in companies], dtype=object),
     )
-    return feature_columns(FeatureInputs(usage, firmographics), np.array([_CUTOFF], dtype=np.int32), spec)
+    inputs = FeatureInputs.of(*usage, firmographics, period_days=spec.period_days, stamp=spec.stamp)
+    return feature_columns(inputs, np.array([_CUTOFF], dtype=np.int32), spec)
 
 
 def _plain_company(company: _Company) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_sys.data.schema import ACTIONS, NONCUSTOMERS, USAGE
+from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.features.windows import UsageLog
 from ml_sys.scoring.cooldown import cooled_order, cooling_down
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import reasons
@@ -118,16 +117,15 @@ def score_companies(
         Usage that ends longer than this before the cutoff is warned of.
     """
     spec, frame = scorer.spec, prospects.frame
-    log = UsageLog.from_rows(
+    inputs = FeatureInputs.of(
         usage.company,
         usage.stamp,
         usage.values,
-        n_companies=len(frame),
-        n_actions=len(ACTIONS),
+        Firmographics.from_companies(frame),
         period_days=spec.period_days,
         stamp=spec.stamp,
     )
-    inputs = FeatureInputs(log, Firmographics.from_companies(frame))
+    log = inputs.usage
     features = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
     notes, warnings = [], []
     if usage.strangers:

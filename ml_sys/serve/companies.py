@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.schema import ACTIONS
 from ml_sys.days import latest_cutoff
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.features.windows import UsageLog
 from ml_sys.serve.inputs import by_company
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ class Companies:
         )
         if tables.closed[at] < cutoff:
             return Absent("The company is a customer already.")
-        inputs = FeatureInputs(_usage(tables, at, spec), _firmographics(tables, at))
+        inputs = _inputs(tables, at, spec)
         columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
         return Found(tables.id, str(np.datetime64(cutoff, "D")), by_company(columns, spec.names())[0])
 
@@ -97,14 +95,13 @@ class Companies:
             return self._tables
 
 
-def _usage(tables: Tables, at: int, spec: FeatureSpec) -> UsageLog:
+def _inputs(tables: Tables, at: int, spec: FeatureSpec) -> FeatureInputs:
     low, high = np.searchsorted(tables.usage_company, [at, at + 1])
-    return UsageLog.from_rows(
+    return FeatureInputs.of(
         np.zeros(high - low, dtype=np.int32),
         tables.usage_stamp[low:high],
         tables.usage_values[low:high],
-        n_companies=1,
-        n_actions=len(ACTIONS),
+        _firmographics(tables, at),
         period_days=spec.period_days,
         stamp=spec.stamp,
     )

@@ -1,13 +1,14 @@
 """What the service takes; the flat request is built from the served model's own feature schema.
 
-Requests are read straight from the bytes of their body, and strictly: a text is no number, a number no date,
-and what is not a field is refused with the nearest one that is.
+Requests are read straight from the bytes of their body, and strictly as to types: a text is no number, a
+number no date, and what is not a field is refused with the nearest one that is. Values of the right type mean
+what they mean at ingest: what would be blanked or set aside there is so here, and said.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
@@ -20,21 +21,18 @@ from pydantic import (
     ValidationError,
     create_model,
 )
-from pydantic_core import core_schema, from_json, to_json
+from pydantic_core import from_json, to_json
 
 from ml_sys.data.schema import MEASURES
 from ml_sys.errors import SettingsError, nearest
 from ml_sys.features.compute import BASE_GROUP, FeatureSpec
+from ml_sys.serve.field_types import CompanyId, Count, Moment, Name, NotNegative, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_REASONS = 20
-_MAX_TEXT = 500
 _MAX_ROWS = 1000
-_MAX_COUNT = 2**31 - 1
-# The largest float32.
-_MAX_NUMBER = 3.4028234663852886e38
 _MAX_ERRORS = 50
 # Looking for the nearest name takes milliseconds, which nobody shall have us spend at will.
 _MAX_SUGGESTIONS = 3
@@ -42,59 +40,6 @@ _MAX_NAME = 100
 _ID, _AS_OF = "id", "as_of"
 _EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
 _EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
-
-
-def _whole(number: float) -> int:
-    if not number.is_integer():
-        raise ValueError
-    return int(number)
-
-
-class _Whole:
-    """A whole number in either spelling of JSON, 8 or 8.0, but no text and no bool."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
-        number = core_schema.float_schema(ge=0, le=_MAX_COUNT, allow_inf_nan=False, strict=True)
-        return core_schema.union_schema(
-            [
-                core_schema.int_schema(ge=0, le=_MAX_COUNT, strict=True),
-                core_schema.no_info_after_validator_function(_whole, number),
-            ],
-            mode="left_to_right",
-            custom_error_type="count",
-            custom_error_message=f"Input should be a whole number from 0 to {_MAX_COUNT}",
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
-        return {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}
-
-
-class _Moment:
-    """A day, or a moment of it; a day is its beginning."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
-        return core_schema.union_schema(
-            [core_schema.date_schema(strict=True), core_schema.datetime_schema(strict=True)],
-            mode="left_to_right",
-            custom_error_type="moment",
-            custom_error_message="Input should be a date or a date with a time, as 2020-06-01T00:00:00Z",
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
-        kinds = [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
-        return {"anyOf": kinds}
-
-
-Count = Annotated[int, _Whole]
-Moment = Annotated[date | datetime, _Moment]
-Name = Annotated[str, Field(max_length=_MAX_TEXT)]
-CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
-NotNegative = Annotated[float, Field(ge=0, le=_MAX_NUMBER)]
 
 
 class _Strict(BaseModel):
@@ -143,14 +88,18 @@ class RawCompany(_Strict):
 
     id: CompanyId | None = Field(None, description="Kept in the prediction log; never a feature.")
     as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
-    alexa_rank: Annotated[float, Field(gt=0, le=_MAX_NUMBER)] | None = Field(
-        None, description="Traffic rank; blank where unknown."
+    alexa_rank: float | None = Field(
+        None,
+        description="Traffic rank. The number that means unranked in the exported tables means it here, too; "
+        "one that is not positive counts as blank, with a warning.",
     )
     unranked: bool = Field(False, description="The site is known to have no rank.")
     employee_range: Name | None = Field(None, description='Number of employees as text, e.g. "11 to 25".')
     industry: Name | None = Field(None, description="Industry in any spelling.")
     usage: list[UsageRow] = Field(
-        default_factory=list, max_length=_MAX_ROWS, description="One row a period; later ones do not count."
+        default_factory=list,
+        max_length=_MAX_ROWS,
+        description="One row a period; later ones do not count, and of several of a stamp only the busiest.",
     )
 
 
@@ -170,6 +119,8 @@ class Contract:
     Attributes
     ----------
     spec : FeatureSpec
+    unranked : float
+        The rank that means unranked, as in the exported tables.
     names : tuple of str
         Its features, in order.
     categories : tuple of (int, str)
@@ -183,6 +134,7 @@ class Contract:
     """
 
     spec: FeatureSpec
+    unranked: float
     names: tuple[str, ...]
     categories: tuple[tuple[int, str], ...]
     flat: TypeAdapter[Any]
@@ -190,7 +142,7 @@ class Contract:
     schema: dict[str, Any]
 
     @classmethod
-    def of(cls, spec: FeatureSpec) -> Contract:
+    def of(cls, spec: FeatureSpec, *, unranked: float) -> Contract:
         """Build the contract of a feature specification.
 
         Raises
@@ -202,7 +154,7 @@ class Contract:
         schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
         names = tuple(spec.names())
         categories = tuple((names.index(name), name) for name in spec.categories())
-        return cls(spec, names, categories, TypeAdapter(flat_type(spec)), either, schema)
+        return cls(spec, unranked, names, categories, TypeAdapter(flat_type(spec)), either, schema)
 
     def one(self, body: bytes) -> BaseModel:
         """Read one company.

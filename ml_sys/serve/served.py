@@ -14,7 +14,7 @@ from ml_sys.registry.loading import scorer_of
 from ml_sys.scoring.reasons import reasons
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.serve.contract import Contract
-from ml_sys.serve.inputs import values_of, values_of_many
+from ml_sys.serve.inputs import input_of, inputs_of
 from ml_sys.serve.prediction_log import Logged
 from ml_sys.wording import counted
 
@@ -83,20 +83,23 @@ class Served:
         NoReasonsError
             If reasons are asked of a model that has none.
         """
-        return self.say(values_of(request, self.scorer.spec), request.__dict__["id"], n_reasons)
+        asked = input_of(request, self.contract)
+        return self.say(asked.values, request.__dict__["id"], n_reasons, asked.remarks)
 
     def predict_many(
         self, requests: Sequence[BaseModel], n_reasons: int = 0
     ) -> list[tuple[dict[str, Any], Logged]]:
         """Predict for each company, as :meth:`predict` does."""
-        every = values_of_many(requests, self.scorer.spec)
+        every = inputs_of(requests, self.contract)
         return [
-            self.say(values, request.__dict__["id"], n_reasons)
-            for request, values in zip(requests, every, strict=True)
+            self.say(asked.values, request.__dict__["id"], n_reasons, asked.remarks)
+            for request, asked in zip(requests, every, strict=True)
         ]
 
-    def say(self, values: Values, company: str | None, n_reasons: int = 0) -> tuple[dict[str, Any], Logged]:
-        """Predict from the values of the features, in their order."""
+    def say(
+        self, values: Values, company: str | None, n_reasons: int = 0, remarks: tuple[str, ...] = ()
+    ) -> tuple[dict[str, Any], Logged]:
+        """Predict from the values of the features, in their order; remarks come before other warnings."""
         scorer = self.scorer
         row = scorer.row(values)
         probability = scorer.probability(row)
@@ -106,7 +109,7 @@ class Served:
             "tier": scorer.tiers.name(probability),
             "threshold": scorer.threshold,
             "model_version": self.version,
-            "warnings": self._warnings(values),
+            "warnings": [*remarks, *self._warnings(values)],
         }
         if n_reasons:
             prediction["reasons"] = self._reasons(row, values, n_reasons)
@@ -135,7 +138,7 @@ class Served:
         ]
 
 
-def load_served(registry: Registry, version: str, known: Served | None = None) -> Served:
+def load_served(registry: Registry, version: str, known: Served | None = None, *, unranked: float) -> Served:
     """Load and verify a version.
 
     Parameters
@@ -144,6 +147,8 @@ def load_served(registry: Registry, version: str, known: Served | None = None) -
     version : str
     known : Served, optional
         One whose contract is used again where the features are the same.
+    unranked : float
+        The rank that means unranked, as in the exported tables.
 
     Raises
     ------
@@ -171,7 +176,7 @@ def load_served(registry: Registry, version: str, known: Served | None = None) -
         version=version,
         seal=artifact.seal,
         scorer=scorer,
-        contract=Contract.of(scorer.spec) if same is None else same.contract,
+        contract=Contract.of(scorer.spec, unranked=unranked) if same is None else same.contract,
         golden=artifact.json(GOLDEN),
         facts=facts,
         trained_at=datetime.fromisoformat(entry["created_at"]).timestamp(),

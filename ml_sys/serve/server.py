@@ -84,7 +84,7 @@ class Application:
         serve = settings.serve
         sink, problem = open_sink(settings)
         return Service(
-            current=Current(open_registry(settings), self.pinned, metrics),
+            current=Current(open_registry(settings), self.pinned, metrics, float(settings.schema_.unranked)),
             metrics=metrics,
             log=None
             if sink is None

@@ -9,12 +9,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data import snapshot
+from ml_sys.data import scalars, snapshot, values
 from ml_sys.data.ingest import ingest
 from ml_sys.data.sample import generate
 from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
@@ -174,6 +175,15 @@ def test_a_bad_value_does_not_contradict_a_good_one(tables: Tables) -> None:
     report = tables.ingest(max_rejected_share=0.0)
     assert report.tables[NONCUSTOMERS].merged == {"duplicate company, merged": 1}
     assert snapshot.latest(tables.artifacts).companies.set_index("id").loc["n99", "alexa_rank"] == 77
+
+
+def test_a_column_and_a_single_value_are_stripped_alike() -> None:
+    spaces = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    texts = [f"{space}a{space}" for space in spaces]
+    assert values.free_texts(pa.array(texts)).values.to_pylist() == [scalars.free_text(one) for one in texts]
+    assert values.free_texts(pa.array(spaces)).values.to_pylist() == [
+        scalars.free_text(one) for one in spaces
+    ]
 
 
 def test_a_blank_id_is_rejected_in_every_table(tables: Tables) -> None:

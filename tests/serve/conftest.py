@@ -35,6 +35,8 @@ from tests.serve.servers import STARTS_WITHIN, until
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # Same features; and other features, so that the requests change with the version.
 FIRST, SECOND, OTHER = "1.0.0", "1.1.0", "2.0.0"
+# What the CRM writes for a site that has no rank.
+UNRANKED = 16_000_001
 EPOCH = np.datetime64(0, "D")
 _ADDRESS = re.compile(r"http://\S+:(\d+)")
 

@@ -26,7 +26,7 @@ from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.metrics import Metrics
 from ml_sys.settings import SchemaSettings, ServeSettings
-from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
+from tests.serve.conftest import EPOCH, FIRST, UNRANKED, finite, produce, said, serving
 from tests.serve.servers import Connection
 
 PREDICTION = {
@@ -38,7 +38,9 @@ PREDICTION = {
 def service(versions):
     """A service in this process, with nothing in production."""
     metrics, root = Metrics(), Registry(versions)
-    return Service(Current(root, None, metrics), metrics, None, Companies(versions), ServeSettings())
+    return Service(
+        Current(root, None, metrics, UNRANKED), metrics, None, Companies(versions), ServeSettings()
+    )
 
 
 def test_health_says_which_version_is_served(served):
@@ -53,7 +55,7 @@ def test_a_server_is_ready_once_its_model_says_of_its_golden_rows_what_it_once_s
 
 @pytest.mark.parametrize("rows", ["probabilities", "features"])
 def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service, versions, caplog, rows):
-    current = Current(Registry(versions), FIRST, service.metrics)
+    current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
     current.refresh()
     golden = Registry(versions).open(FIRST).json(GOLDEN)
     if rows == "features":
@@ -275,7 +277,7 @@ def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):
 
 def test_without_a_snapshot_companies_are_unavailable_and_no_path_is_shown(service, versions, tmp_path):
     service.companies = Companies(tmp_path)
-    service.current = Current(Registry(versions), FIRST, service.metrics)
+    service.current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
     with TestClient(create_app(service)) as client:
         answer = client.get("/companies/1")
         assert client.post("/predict", json={}).status_code == 200
