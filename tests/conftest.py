@@ -55,7 +55,7 @@ def _kernels_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders whose files take longest, so that no worker is left alone with one in the end."""
+    """Begin with the folders whose files take longest, so that no worker ends alone with one of them."""
     folders = [item.path.parent.name for item in items]
     rank = {name: at for at, name in enumerate(LONGEST_FIRST)}
     order = sorted(range(len(items)), key=lambda at: rank.get(folders[at], len(rank)))
