@@ -1,22 +1,52 @@
-"""Runs the benchmarks: ``python -m tests.bench``, or some by name: ``python -m tests.bench startup``."""
+"""Runs the benchmarks, each in a process of its own: all but those that need a version, or some by name."""
 
 from __future__ import annotations
 
+import argparse
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
-BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving", "coverage", "list_coverage")
+BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving", "interval_coverage", "list_coverage")
+# They measure on a snapshot or version that is there, and run only by name.
+ON_ARTIFACTS = ("quality",)
+TAKE_ARTIFACTS = ("serving", *ON_ARTIFACTS)
 
 
 def main() -> None:
     """Run each benchmark in a process of its own, so that peak memory is its own."""
-    wanted = sys.argv[1:] or BENCHMARKS
-    unknown = sorted(set(wanted) - set(BENCHMARKS))
-    if unknown:
-        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    for name in wanted:
+    asked = parser().parse_args()
+    for name in asked.names or BENCHMARKS:
         print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], check=True)
+        command = [sys.executable, "-m", f"tests.bench.{name}"]
+        command += ["--smallest"] if asked.smallest else []
+        if asked.artifacts and name in TAKE_ARTIFACTS:
+            command += ["--artifacts", str(asked.artifacts)]
+        subprocess.run(command, check=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser, whose help lists the benchmarks."""
+    names = (*BENCHMARKS, *ON_ARTIFACTS)
+    made = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        epilog="benchmarks:\n" + "\n".join(f"  {name:<19}{_first_sentence(name)}" for name in names),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("names", nargs="*", metavar="NAME", choices=[*names, []], help="see below")
+    made.add_argument("--smallest", action="store_true", help="at the smallest size, to see that they run")
+    made.add_argument(
+        "--artifacts", type=Path, help=f"folder with a version, for {' and '.join(TAKE_ARTIFACTS)}"
+    )
+    return made
+
+
+def _first_sentence(name: str) -> str:
+    """Return what a benchmark's own text begins with, without importing what it measures."""
+    text = ast.get_docstring(ast.parse((Path(__file__).parent / f"{name}.py").read_text())) or ""
+    return text.partition("\n")[0]
 
 
 if __name__ == "__main__":

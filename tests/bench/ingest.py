@@ -22,6 +22,7 @@ import pyarrow.csv
 from ml_sys.data.schema import MEASURES
 
 ROWS, ROWS_PER_COMPANY = 10_000_000, 20
+SMALLEST = 2_000
 CUSTOMERS_SHARE = 0.03
 WEEKS, FIRST_MONDAY = 108, np.datetime64("2019-01-07")
 WRITTEN_ROWS = 500_000
@@ -98,6 +99,9 @@ def main() -> None:
     """Print the time and peak memory of both, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument(
+        "--smallest", action="store_const", dest="rows", const=SMALLEST, help="few rows, to see that it runs"
+    )
     parser.add_argument("--part", choices=("write", "duckdb", "ours"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

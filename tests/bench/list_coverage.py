@@ -1,4 +1,6 @@
-"""How often intervals of weekly lists hold the truth: ``python -m tests.bench.list_coverage --worlds 500``.
+"""How often intervals of weekly lists hold the truth.
+
+Run ``python -m tests.bench.list_coverage --worlds 500``.
 
 Companies are drawn from a population simulated by the stated hazard of `mlsys sample`, and what becomes of
 them by their chances. Lists are a week apart, so that a conversion counts on four or five of them, as in a
@@ -24,7 +26,7 @@ from ml_sys.evaluation.bootstrap import Estimate
 from ml_sys.evaluation.listwise import LIST_METRICS, list_estimates, paired_lists
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.evaluation.paired import Paired, paired_bootstrap
-from tests.bench.coverage import DRIFT, SLOPE, Found, log_odds, table
+from tests.bench.interval_coverage import DRIFT, SLOPE, Found, log_odds, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +107,10 @@ def main(arguments: list[str]) -> None:
     for name, value in (("noise", 1.2), ("more-noise", 1.8)):
         parser.add_argument(f"--{name}", type=float, default=value, help="of a ranker, in log-odds")
     parser.add_argument("--shift", type=float, default=0.0, help="of everyone's log-odds of paying in a week")
+    parser.add_argument("--smallest", action="store_true", help="two worlds, to see that it runs")
     asked = parser.parse_args(arguments)
+    if asked.smallest:
+        asked.worlds, asked.lists = 2, 5
     everyone = population(asked.lists, asked.shift, (asked.noise, asked.more_noise))
     rng = np.random.default_rng(asked.seed)
     found: list[Found] = []

@@ -32,6 +32,7 @@ SEEDS, LISTS, EVERY_DAYS = (1, 2, 3), 8, 14
 DEFAULT = "default"
 # Half the time of the default; ways to treat the imbalance, and steps of the panel, are compared with it.
 _FAST = {"early_stopping_rounds": 50, "params": {"learning_rate": 0.05}}
+_SMALLEST = {"model": {"max_trees": 5, "early_stopping_rounds": 2}, "panel": {"step_days": 28}}
 VARIANTS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     "fast, no resampling": {"model": _FAST},
@@ -66,23 +67,28 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--lists", type=int, default=LISTS)
     parser.add_argument("--every-days", type=int, default=EVERY_DAYS)
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--smallest", action="store_true", help="two lists, to see that it runs")
     asked = parser.parse_args(arguments)
+    seeds: tuple[int, ...] = SEEDS
+    if asked.smallest:
+        asked.lists, asked.variants, seeds = 2, [DEFAULT], SEEDS[:1]
     snapshot = latest(asked.artifacts)
     backtest = {
         "lists": asked.lists,
         "every_days": asked.every_days,
         "retrain_days": asked.lists * asked.every_days,
     }
+    variants = {DEFAULT: _SMALLEST} if asked.smallest else VARIANTS
     found: dict[str, list[tuple[ScoredLists, float]]] = {}
     for name in asked.variants:
-        for seed in SEEDS:
+        for seed in seeds:
             settings = Settings.model_validate(
-                {"artifacts_dir": asked.artifacts, "seed": seed, "backtest": backtest, **VARIANTS[name]}
+                {"artifacts_dir": asked.artifacts, "seed": seed, "backtest": backtest, **variants[name]}
             )
             found.setdefault(name, []).append(_made(snapshot, settings, plain=name == DEFAULT))
     console = Console(width=160)
     for population, _ in populations(found[asked.variants[0]][0][0]):
-        table = Table(title=f"{population}: means over {asked.lists} lists and seeds {SEEDS} (sd over seeds)")
+        table = Table(title=f"{population}: means over {asked.lists} lists and seeds {seeds} (sd over seeds)")
         for column in ("", *_COLUMNS, "predicted/observed", "seconds a model"):
             table.add_column(
                 column.replace("_", " "), justify="right" if column else "left", no_wrap=not column

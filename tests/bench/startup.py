@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -12,12 +13,15 @@ _RUNS = 15
 
 def main() -> None:
     """Print both times, taken in turns, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smallest", action="store_true", help="once, to see that it runs")
+    runs = 1 if parser.parse_args().smallest else _RUNS
     commands = {
         "python -c 'import typer, rich'": [sys.executable, "-c", "import typer, rich"],
         "mlsys --help": [sys.executable, "-m", "ml_sys", "--help"],
     }
     best = dict.fromkeys(commands, float("inf"))
-    for _ in range(_RUNS):
+    for _ in range(runs):
         for name, command in commands.items():
             start = time.perf_counter()
             subprocess.run(command, capture_output=True, check=True)

@@ -1,6 +1,6 @@
 """Window sums of ten million usage rows, against a Polars group-by per cutoff.
 
-Run ``python tests/bench/windows.py [--rows N]``. Each part runs in a process of its own on the same shuffled
+Run ``python -m tests.bench.windows [--rows N]``. Each part runs in a process of its own on the same shuffled
 rows, so that peaks of memory do not mix. Budgets hold for ten million rows; with fewer,
 fixed costs weigh more and nothing is judged.
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROWS, ROWS_PER_COMPANY = 10_000_000, 20
+SMALLEST = 20_000
 WEEKS, FIRST_MONDAY = 108, 17_903
 WINDOWS_DAYS = (7, 14, 28, 56, 91)
 CUTOFFS = (FIRST_MONDAY + 7 * np.arange(8, 8 + 4 * 26, 4)).astype(np.int32)
@@ -136,6 +137,9 @@ def main() -> int:
     """Run every part, print seconds, memory and ratios; return 1 if a budget is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument(
+        "--smallest", action="store_const", dest="rows", const=SMALLEST, help="few rows, to see that it runs"
+    )
     parser.add_argument("--part", choices=("memory", "written", "polars"))
     arguments = parser.parse_args()
     if arguments.part:
@@ -166,7 +170,7 @@ def _measure(part: str, n_rows: int) -> dict[str, float]:
 
 
 def _in_a_process(part: str, n_rows: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--part", part, "--rows", str(n_rows)]
+    command = [sys.executable, "-m", "tests.bench.windows", "--part", part, "--rows", str(n_rows)]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return result
 

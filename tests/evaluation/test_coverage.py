@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml_sys.evaluation.paired import RankingMetric, metric_interval
-from tests.bench.coverage import population, truth, world
+from tests.bench.interval_coverage import population, truth, world
 
 WORLDS = 250
 

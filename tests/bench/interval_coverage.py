@@ -1,4 +1,6 @@
-"""How often intervals hold the truth: ``python -m tests.bench.coverage --companies 3000 --shift -0.7``.
+"""How often intervals hold the truth.
+
+Run ``python -m tests.bench.interval_coverage --companies 3000 --shift -0.7``.
 
 A large population is simulated by the stated hazard of `mlsys sample`, so that the chance of every company is
 known, and with it what each metric comes to over the population. Worlds are companies drawn from it, with
@@ -47,19 +49,19 @@ def log_odds(chance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(chance) - np.log1p(-chance)
 
 
-def population(noise: float, shift: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the true chances and the ranker's probabilities, shape (POPULATION, 3)."""
+def population(
+    noise: float, shift: float, size: int = POPULATION
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the true chances and the ranker's probabilities, shape (size, 3)."""
     rng = np.random.default_rng(0)
     chances = []
-    for _ in range(POPULATION // AT_ONCE):
+    for _ in range(size // AT_ONCE):
         firms = draw_firms(rng, AT_ONCE)
         hazard = weekly_hazard(free_usage(rng, draw_portals(rng, firms, WEEKS[-1]), WEEKS[-1]), firms)
         chances.append(np.stack([true_probability(hazard, week) for week in WEEKS], axis=1))
     odds = log_odds(np.concatenate(chances)) + shift
     chance = 1 / (1 + np.exp(-odds))
-    ranked = (
-        SLOPE * odds + noise * rng.standard_normal((POPULATION, 1)) + DRIFT * rng.standard_normal(odds.shape)
-    )
+    ranked = SLOPE * odds + noise * rng.standard_normal((size, 1)) + DRIFT * rng.standard_normal(odds.shape)
     low, high = -10.0, 10.0  # where the mean probability is right
     for _ in range(60):
         middle = (low + high) / 2
@@ -80,8 +82,8 @@ def truth(
 ) -> dict[str, float]:
     """Return what each metric comes to over the population: rows stand for both outcomes by their chances."""
     still = np.cumprod(np.column_stack([np.ones(len(chance)), 1 - chance[:, :-1]]), axis=1)
-    still *= companies / POPULATION
-    cutoff = np.repeat(np.arange(len(WEEKS), dtype=np.int32), POPULATION)
+    still *= companies / len(chance)
+    cutoff = np.repeat(np.arange(len(WEEKS), dtype=np.int32), len(chance))
     score, paid = probability.T.ravel(), (still * chance).T.ravel()
     rows = Outcomes(
         np.tile(score, 2),
@@ -98,7 +100,7 @@ def world(
     rng: np.random.Generator, chance: NDArray[np.float64], probability: NDArray[np.float64], companies: int
 ) -> Outcomes:
     """Draw companies and what becomes of them; who has paid stands on no later list."""
-    drawn = rng.integers(POPULATION, size=companies)
+    drawn = rng.integers(len(chance), size=companies)
     pays = rng.random((companies, len(WEEKS))) < chance[drawn]
     there = (np.cumsum(pays, axis=1) - pays == 0).T
     cutoff, company = np.nonzero(there)
@@ -109,15 +111,18 @@ def world(
 
 def main(arguments: list[str]) -> None:
     """Print how often the interval of each metric holds the truth."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.coverage")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.interval_coverage")
     for name, default in (("companies", 2000), ("worlds", 200), ("resamples", 400), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--noise", type=float, default=1.5, help="of the ranker, in log-odds")
     parser.add_argument(
         "--shift", type=float, default=0.0, help="of everyone's log-odds: rarer or more common"
     )
+    parser.add_argument("--smallest", action="store_true", help="two worlds, to see that it runs")
     asked = parser.parse_args(arguments)
-    chance, probability = population(asked.noise, asked.shift)
+    if asked.smallest:
+        asked.worlds, asked.resamples = 2, 50
+    chance, probability = population(asked.noise, asked.shift, AT_ONCE if asked.smallest else POPULATION)
     threshold = float(np.quantile(probability, 1 - CAPACITY / asked.companies))
     true = truth(chance, probability, threshold, asked.companies)
     rng = np.random.default_rng(asked.seed)
