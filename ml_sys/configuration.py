@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ml_sys.errors import SettingsError, nearest
-from ml_sys.settings import XGBOOST, Settings
+from ml_sys.settings import XGBOOST, GateSettings, Settings
 from ml_sys.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
 
 if TYPE_CHECKING:
@@ -39,10 +39,19 @@ Layer = dict[str, tuple[Any, str]]
 
 @dataclass(frozen=True)
 class Configuration:
-    """Effective settings and, for each dotted key, where its value came from."""
+    """Effective settings and, for each dotted key, where its value came from.
+
+    Attributes
+    ----------
+    settings : Settings
+    origins : mapping of str to str
+    gate : GateSettings
+        What the settings file alone asks of a promotion.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    gate: GateSettings
 
 
 def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -95,7 +104,9 @@ def load(
         for key, entry in layer.items():
             merged[key] = _merge(merged.get(key), entry)
     settings = _validate(merged)
-    return Configuration(settings, {key: merged[key][1] if key in merged else DEFAULT_ORIGIN for key in keys})
+    filed = {key: entry for key, entry in layers[0].items() if key.startswith("gate.")}
+    origins = {key: merged[key][1] if key in merged else DEFAULT_ORIGIN for key in keys}
+    return Configuration(settings, origins, _validate(filed).gate)
 
 
 def from_values(values: Mapping[str, Any], *, place: str) -> Settings:

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -337,36 +338,71 @@ class CanarySettings(Frozen):
     )
 
 
+LAXER_WHEN_LOWER: dict[str, JsonValue] = {"laxer": "lower"}
+LAXER_WHEN_HIGHER: dict[str, JsonValue] = {"laxer": "higher"}
+# One that some criterion is stricter with, and another laxer.
+LAXER_WHEN_OTHER: dict[str, JsonValue] = {"laxer": "other"}
+
+
 class GateSettings(Frozen):
-    """What `promote` asks of a version."""
+    """What `promote` asks of a version; each limit says which way it is laxer."""
 
     primary_metric: Literal["average_precision", "roc_auc"] = Field(
-        "average_precision", description="What champion and challenger are compared by."
+        "average_precision",
+        json_schema_extra=LAXER_WHEN_OTHER,
+        description="What champion and challenger are compared by.",
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1,
+        json_schema_extra=LAXER_WHEN_HIGHER,
         description="How far below the champion's metric a challenger may lie, as a share of its worth.",
     )
     max_probability_worse: Share = Field(
-        0.5, description="Refuse when being worse by more than the tolerance is more probable than this."
+        0.5,
+        json_schema_extra=LAXER_WHEN_HIGHER,
+        description="Refuse when being worse by more than the tolerance is more probable than this.",
     )
     resamples: Annotated[int, Field(ge=100)] = Field(
-        2000, description="Paired bootstrap resamples, clustered by company; 100 at least."
+        2000,
+        json_schema_extra=LAXER_WHEN_LOWER,
+        description="Paired bootstrap resamples, clustered by company; 100 at least.",
     )
-    confidence: Share = Field(0.95, description="Confidence of the gate's intervals.")
+    confidence: Share = Field(
+        0.95, json_schema_extra=LAXER_WHEN_OTHER, description="Confidence of the gate's intervals."
+    )
     min_lift: Annotated[float, Field(ge=1)] = Field(
-        3.0, description="The interval of average precision must lie above this many times the prevalence."
+        3.0,
+        json_schema_extra=LAXER_WHEN_LOWER,
+        description="The interval of average precision must lie above this many times the prevalence.",
     )
     min_positives: PositiveInt = Field(
-        10, description="Companies that must convert in a holdout before a version can be judged."
+        10,
+        json_schema_extra=LAXER_WHEN_LOWER,
+        description="Companies that must convert in a holdout before a version can be judged.",
     )
     max_calibration_error: PositiveFloat = Field(
         0.65,
+        json_schema_extra=LAXER_WHEN_HIGHER,
         description="Largest calibration error, as a share of the prevalence; a clear excess is refused.",
     )
     max_calibration_ratio: Annotated[float, Field(gt=1)] = Field(
-        1.5, description="Predicted over observed conversions may be shown to be off by at most this factor."
+        1.5,
+        json_schema_extra=LAXER_WHEN_HIGHER,
+        description="Predicted over observed conversions may be shown to be off by at most this factor.",
     )
+
+    def laxer_than(self, standard: GateSettings) -> dict[str, tuple[Any, Any]]:
+        """Return the limits that may let through what another's would not: each value, and the other's."""
+        found = {}
+        for name, field in type(self).model_fields.items():
+            ours, theirs = getattr(self, name), getattr(standard, name)
+            said = field.json_schema_extra
+            if not isinstance(said, dict):
+                raise TypeError(f"gate.{name} does not say when it is laxer")
+            when = {"lower": ours < theirs, "higher": ours > theirs, "other": ours != theirs}
+            if when[str(said["laxer"])]:
+                found[name] = (ours, theirs)
+        return found
 
 
 class ScoreSettings(Frozen):

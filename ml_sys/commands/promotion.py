@@ -24,7 +24,8 @@ def promote(
     from ml_sys.registry import promotion
     from ml_sys.views import promotion as views
 
-    settings = ctx.obj.load().settings
+    configuration = ctx.obj.load()
+    settings = configuration.settings
     registry = open_registry(settings)
     with console.steps() as on_step:
         result = promotion.promote(
@@ -32,6 +33,7 @@ def promote(
             version,
             settings.gate,
             seed=settings.seed,
+            standard=configuration.gate,
             dry_run=dry_run,
             force=force,
             reason=reason,

@@ -28,6 +28,7 @@ SIGNAL = "ranks better than chance"
 CALIBRATED = "calibrated"
 UNSEEN = "rows new to the champion"
 NO_WORSE = "no worse than the champion"
+STRICT = "as strict as the settings file"
 
 PERMUTATIONS = 2000
 
@@ -81,6 +82,13 @@ def files(problems: tuple[str, ...]) -> Finding:
 def canaries(failed: tuple[str, ...]) -> Finding:
     """Say whether the leak canaries passed."""
     return Finding(not failed, "; ".join(failed) or "all passed", finite(failed=len(failed)))
+
+
+def laxness(settings: GateSettings, standard: GateSettings) -> tuple[str, str]:
+    """Say which limits are laxer than the settings file's, and what that asks; both empty where none is."""
+    laxer = settings.laxer_than(standard)
+    found, asked = (", ".join(f"gate.{name} = {one[at]}" for name, one in laxer.items()) for at in (0, 1))
+    return found, asked
 
 
 def unseen(overlap: str) -> Finding:

@@ -142,7 +142,9 @@ class Verdict:
         }
 
 
-def judge(evidence: Evidence, settings: GateSettings, *, seed: int) -> Verdict:
+def judge(
+    evidence: Evidence, settings: GateSettings, *, seed: int, standard: GateSettings | None = None
+) -> Verdict:
     """Judge a challenger, beside the champion where there is one.
 
     Where the challenger's own files do not verify nothing else of it is judged, and every criterion fails.
@@ -153,6 +155,8 @@ def judge(evidence: Evidence, settings: GateSettings, *, seed: int) -> Verdict:
     settings : GateSettings
     seed : int
         Of everything drawn.
+    standard : GateSettings, optional
+        What the settings file asks. A limit that is laxer fails a criterion of its own, which says so.
 
     Returns
     -------
@@ -178,14 +182,18 @@ def judge(evidence: Evidence, settings: GateSettings, *, seed: int) -> Verdict:
     asked = criteria.asked(settings, beside_champion=champion is not None)
     unknown = criteria.not_judged("its files do not verify")
     found = [findings.get(name, unknown) for name in asked]
+    judged = [
+        Criterion(name, one.passed, one.text, words, one.figures)
+        for (name, words), one in zip(asked.items(), found, strict=True)
+    ]
+    laxer, strict = criteria.laxness(settings, standard or settings)
+    if laxer:
+        judged.append(Criterion(criteria.STRICT, False, laxer, strict, {}))
     return Verdict(
         challenger.version,
         None if champion is None else champion.version,
         not own_problems,
-        tuple(
-            Criterion(name, one.passed, one.text, words, one.figures)
-            for (name, words), one in zip(asked.items(), found, strict=True)
-        ),
+        tuple(judged),
         "first" if champion is None else _conclusion(paired, no_worse=found[-1].passed),
         paired,
     )

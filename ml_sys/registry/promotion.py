@@ -59,6 +59,7 @@ def promote(
     gate: GateSettings,
     *,
     seed: int,
+    standard: GateSettings | None = None,
     dry_run: bool = False,
     force: bool = False,
     reason: str = "",
@@ -73,6 +74,8 @@ def promote(
     gate : GateSettings
     seed : int
         Of the bootstrap.
+    standard : GateSettings, optional
+        What the settings file asks, where ``gate`` may be laxer: that has to be forced.
     dry_run : bool
         Judge, but change nothing.
     force : bool
@@ -103,7 +106,7 @@ def promote(
         champion = registry.read().production
         if champion == version:
             return Promotion(None, champion, promoted=True)
-        verdict = judge_version(registry, version, champion, gate, seed, on_step)
+        verdict = judge_version(registry, version, champion, gate, seed, on_step, standard)
         if dry_run or not (verdict.passed or force):
             return Promotion(verdict, champion, promoted=False)
         if force:
@@ -138,7 +141,13 @@ def rollback(registry: Registry, to: str | None = None, reason: str = "") -> tup
 
 
 def judge_version(
-    registry: Registry, version: str, champion: str | None, gate: GateSettings, seed: int, on_step: OnStep
+    registry: Registry,
+    version: str,
+    champion: str | None,
+    gate: GateSettings,
+    seed: int,
+    on_step: OnStep,
+    standard: GateSettings | None = None,
 ) -> Verdict:
     """Let champion and challenger score the challenger's holdout and judge them; nothing is changed.
 
@@ -152,13 +161,15 @@ def judge_version(
     gate : GateSettings
     seed : int
     on_step : callable
+    standard : GateSettings, optional
+        See :func:`promote`.
     """
     on_step("verifying files")
     try:
         artifact = registry.open(version)
         found = judged(registry, artifact)
     except MlsysError as error:
-        return judge(_unverified(version, error.message), gate, seed=seed)
+        return judge(_unverified(version, error.message), gate, seed=seed, standard=standard)
     panel = found.panel
     on_step("scoring the holdout")
     evidence = Evidence(
@@ -174,7 +185,7 @@ def judge_version(
     if champion is not None:
         evidence = _with_champion(registry, champion, evidence, artifact, found.scorer.spec, panel)
     on_step("comparing" if champion else "judging")
-    return judge(evidence, gate, seed=seed)
+    return judge(evidence, gate, seed=seed, standard=standard)
 
 
 def _unverified(version: str, problem: str) -> Evidence:

@@ -54,6 +54,15 @@ def criteria(verdict: Mapping[str, Any]) -> None:
     console.table(f"Gate: {conclusion(verdict)}", ("criterion", "", "found", "asked"), rows, left=4)
 
 
+def overridden(verdict: Mapping[str, Any]) -> list[str]:
+    """Return each criterion that is not met: what was found, and what is asked."""
+    return [
+        f"{one['name']}: {one['found']}, asked {one['asked']}"
+        for one in verdict["criteria"]
+        if not one["passed"]
+    ]
+
+
 def conclusion(verdict: Mapping[str, Any]) -> str:
     """Return a verdict in a few words."""
     beside = (

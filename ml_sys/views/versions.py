@@ -205,9 +205,11 @@ def _moves(title: str, records: Sequence[Record]) -> None:
 
 def _evidence(record: Record) -> str | None:
     if record.evidence is not None:
-        from ml_sys.views.promotion import conclusion
+        from ml_sys.views.promotion import conclusion, overridden
 
-        return conclusion(record.evidence)
+        if "found" in record.evidence:  # of a trail that was accepted
+            return str(record.evidence["found"])
+        return "; ".join((conclusion(record.evidence), *overridden(record.evidence)))
     return record.entry["changes"] if record.entry is not None else None
 
 
