@@ -158,12 +158,20 @@ class TooManyRejectedError(InputError):
     """More of a table was rejected than the settings allow."""
 
     def __init__(
-        self, table: str, rejected: int, read: int, limit: float, quarantine: Path, *, mostly: str = ""
+        self,
+        table: str,
+        rejected: int,
+        read: int,
+        limit: float,
+        quarantine: Path,
+        *,
+        mostly: str = "",
+        cause: str = "",
     ) -> None:
         super().__init__(
             f"{table}: {rejected:,} of {read:,} rows rejected ({rejected / read:.1%}), "
             f"more than ingest.max_rejected_share = {limit:.1%}" + (f": {mostly}" if mostly else ""),
-            hint=f"the rows and reasons are in {quarantine}; mend the export or raise the limit",
+            hint=f"the rows and reasons are in {quarantine}; {cause or 'mend the export or raise the limit'}",
         )
 
 

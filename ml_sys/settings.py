@@ -86,7 +86,10 @@ class IngestSettings(Frozen):
     )
     as_of: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = Field(
         "",
-        description="Day of the export (YYYY-MM-DD); empty takes the latest timestamp in any table.",
+        description="Day of the export (YYYY-MM-DD); empty takes the end of covered usage.",
+    )
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="A period is covered when this share of the companies that usually do report in it."
     )
 
 

@@ -39,11 +39,13 @@ def ingest(
     noncustomers: Annotated[str | None, typer.Option(help="File of the noncustomers.")] = None,
     usage: Annotated[str | None, typer.Option(help="File of the usage rows.")] = None,
     as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Day of the export; by default the latest timestamp.")
+        str | None,
+        typer.Option(metavar="DATE", help="Day of the export; by default where covered usage ends."),
     ] = None,
 ) -> None:
     """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console
+    from ml_sys.data.coverage import Coverage
     from ml_sys.data.ingest import ingest as read_tables
     from ml_sys.data.sources import open_source
     from ml_sys.views import data as views
@@ -64,8 +66,9 @@ def ingest(
             usage=chosen.usage,
             artifacts_dir=settings.artifacts_dir,
             max_rejected_share=chosen.max_rejected_share,
-            as_of=chosen.as_of,
             now=now(),
+            as_of=chosen.as_of,
+            coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
             on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
         )
     if ctx.obj.as_json:

@@ -106,6 +106,17 @@ def reconcile(
     return companies, frozenset(lost.difference(companies["id"][companies["id"].isin(lost)]))
 
 
+def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
+    """Return companies as they stood on a day: those that became customers after it are prospects."""
+    closed = companies["closedate"]
+    later = (closed > as_of) & (closed != NEVER_CLOSED)
+    if not later.any():
+        return companies
+    return companies.assign(
+        closedate=closed.mask(later, np.int32(NEVER_CLOSED)), mrr=companies["mrr"].mask(later)
+    )
+
+
 def _one_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Split rows into one per id, those that contradict others of their id, and those that repeat one."""
     several = rows["id"].duplicated(keep=False)

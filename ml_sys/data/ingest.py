@@ -9,31 +9,47 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from ml_sys.data import report, snapshot
-from ml_sys.data.companies import CompanyRows, reconcile
+from ml_sys.data.companies import CompanyRows, free_again, reconcile
 from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.identity import Content
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
-from ml_sys.data.usage import UsageRows, join, of_companies, one_per_stamp
+from ml_sys.data.usage import (
+    LATER,
+    UNCOVERED,
+    UNFINISHED,
+    UsageRows,
+    join,
+    of_companies,
+    one_per_stamp,
+    set_aside,
+)
 from ml_sys.data.validate import Checked, check
-from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.errors import EmptyTableError, NotEnoughDataError, TooManyRejectedError, UsageError
+from ml_sys.errors import EmptyTableError, TooManyRejectedError
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from ml_sys.data.report import IngestReport
     from ml_sys.data.rows import BadRow, Part, RawTable, Source
     from ml_sys.settings import SchemaSettings
 
 OnProgress = Callable[[str, int], None]
+_WEEKLY = Coverage()
+_CAUSE_LATER = (
+    "if usage does reach that far, lower ingest.min_coverage; "
+    "if not, name the day of the export, --as-of DATE, or check the clock of this machine"
+)
 _WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -48,8 +64,9 @@ def ingest(
     usage: str,
     artifacts_dir: Path,
     max_rejected_share: float,
+    now: datetime,
     as_of: str = "",
-    now: datetime | None = None,
+    coverage: Coverage = _WEEKLY,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
     """Turn three tables into a snapshot.
@@ -65,11 +82,14 @@ def ingest(
     artifacts_dir : Path
         Folder of all artifacts.
     max_rejected_share : float
-        Of the rows of one table, from 0 to 1; merged rows do not count.
+        Of the rows of one table, from 0 to 1. Merged rows do not count, nor usage of a period that is not
+        complete, nor usage later than a day that was given.
+    now : datetime
+        Aware. Nothing that is dated later counts.
     as_of : str
-        Day of the export, YYYY-MM-DD; without it that of the latest timestamp that was accepted.
-    now : datetime, optional
-        Aware; the clock's by default.
+        Day of the export, YYYY-MM-DD; without it the end of covered usage.
+    coverage : Coverage
+        What a usage row stands for, and how many companies have to report.
     on_progress : callable, optional
         Gets a table's name and the rows of it read so far.
 
@@ -97,10 +117,18 @@ def ingest(
         companies, lost = reconcile(
             run.companies(CUSTOMERS), run.companies(NONCUSTOMERS), run.quarantine, unranked=run.unranked
         )
-        rows = run.usage(CompanyIndex(companies["id"].to_numpy(dtype=object), lost))
+        index = CompanyIndex(companies["id"].to_numpy(dtype=object), lost)
+        rows = run.usage(index)
+        complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
+        closed = companies["closedate"].to_numpy()
+        export = date_export(rows.company, complete_on, closed, coverage, as_of=as_of, now=now)
+        rows = run.known_by(export, rows, complete_on, index, coverage.period_days)
+        companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     for table in TABLES:
-        rejected = run.quarantine.rejected(table)
+        rejected = dict(run.quarantine.rejected(table))
+        for expected in (UNFINISHED, UNCOVERED, LATER) if export.was_given else (UNFINISHED,):
+            rejected.pop(expected, None)
         if sum(rejected.values()) > max_rejected_share * run.read[table]:
             kept = snapshot.keep_quarantine(quarantine, artifacts_dir)
             raise TooManyRejectedError(
@@ -110,15 +138,16 @@ def ingest(
                 max_rejected_share,
                 kept,
                 mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
+                cause=_CAUSE_LATER if next(iter(rejected)) == LATER else "",
             )
-    content = Content(companies, rows, quarantine, _as_of(as_of, companies, rows))
+    content = Content(companies, rows, quarantine, export.as_of)
     where = {table: opened[table].where for table in TABLES}
-    path, is_new = snapshot.write(
-        content, artifacts_dir, sources=where, read=run.read, now=now or datetime.now(UTC)
-    )
+    path, is_new = snapshot.write(content, artifacts_dir, sources=where, read=run.read, now=now)
     extra = {table: opened[table].extra for table in TABLES}
+    unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
+    dates = report.Dates(export, unclaimed, latest_stamp)
     return report.build(
-        content, run.quarantine, path=path, is_new=is_new, where=where, read=run.read, extra=extra
+        content, run.quarantine, dates, path=path, is_new=is_new, where=where, read=run.read, extra=extra
     )
 
 
@@ -155,6 +184,25 @@ class _Run:
             self.quarantine.add(USAGE, where, strangers)
         return one_per_stamp(join(batches), index, where, self.quarantine)
 
+    def known_by(
+        self,
+        export: Export,
+        rows: UsageRows,
+        complete_on: NDArray[np.int32],
+        index: CompanyIndex,
+        period_days: int,
+    ) -> UsageRows:
+        """Set usage aside that was not complete when covered usage ended, and return the rest."""
+        end = export.as_of if export.usage_end is None else export.usage_end
+        late = np.flatnonzero(complete_on > end)
+        if not late.size:
+            return rows
+        day = complete_on[late]
+        reasons = np.select(
+            [day <= export.as_of, day <= export.as_of + period_days], [UNCOVERED, UNFINISHED], LATER
+        )
+        return set_aside(rows, late, reasons.tolist(), index, self._opened[USAGE].where, self.quarantine)
+
     def _checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
         """Check the parts of a table side by side, and give back what comes of them, in order."""
         opened, columns = self._opened[table], self._columns[table]
@@ -190,17 +238,3 @@ def _in_order(work: Callable[[Part], _U], parts: Iterator[Part]) -> Iterator[_U]
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _as_of(asked: str, companies: pd.DataFrame, usage: UsageRows) -> int:
-    if asked:
-        try:
-            return int(np.datetime64(asked, "D").astype(np.int64))
-        except ValueError as error:
-            raise UsageError(f"as-of: {asked!r} is no day", hint="write it as YYYY-MM-DD") from error
-    closed = companies["closedate"].to_numpy()
-    last_closed = int(closed[closed != NEVER_CLOSED].max(initial=-1))
-    last_stamp = int(usage.stamp.max(initial=-1)) // DAY_MICROSECONDS
-    if max(last_closed, last_stamp) < 0:
-        raise NotEnoughDataError("no row of the customers or the usage was accepted", hint="check the tables")
-    return max(last_closed, last_stamp)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
+from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED
 from ml_sys.data.values import day_text
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.wording import counted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_sys.data.coverage import Export
     from ml_sys.data.identity import Content
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.usage import UsageRows
@@ -103,6 +105,24 @@ class BlankRates:
 
 
 @dataclass(frozen=True)
+class Dates:
+    """What the tables say of days that are not known on the day of the export.
+
+    Attributes
+    ----------
+    export : Export
+    unclaimed : ndarray of shape (n,), int32
+        Days after it on which companies are said to have become customers.
+    latest_stamp : int
+        The latest of any usage row, in microseconds.
+    """
+
+    export: Export
+    unclaimed: NDArray[np.int32]
+    latest_stamp: int
+
+
+@dataclass(frozen=True)
 class IngestReport:
     """What an ingest found.
 
@@ -122,8 +142,8 @@ class IngestReport:
         Months in which usage is known, the last one perhaps in part.
     blanks : tuple of BlankRates
         Canary.
-    notes : tuple of str
-        Sentences worth reading.
+    notes, warnings : tuple of str
+        Sentences worth reading, and what to look into.
     """
 
     id: str
@@ -137,11 +157,13 @@ class IngestReport:
     conversion: tuple[MonthConversion, ...]
     blanks: tuple[BlankRates, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def build(
     content: Content,
     quarantine: Quarantine,
+    dates: Dates,
     *,
     path: Path,
     is_new: bool,
@@ -155,6 +177,7 @@ def build(
     ----------
     content : Content
     quarantine : Quarantine
+    dates : Dates
     path : Path
         Folder of the snapshot.
     is_new : bool
@@ -188,7 +211,8 @@ def build(
         tables=tables,
         conversion=conversion_by_month(closed, content.usage, content.as_of),
         blanks=blanks,
-        notes=tuple(told + _notes(content, blanks, extra)),
+        notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected)),
+        warnings=tuple(_warnings(dates, tables[USAGE].rejected)),
     )
 
 
@@ -246,7 +270,10 @@ def _span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
 
 
 def _notes(
-    content: Content, blanks: tuple[BlankRates, ...], extra: Mapping[str, tuple[str, ...]]
+    content: Content,
+    blanks: tuple[BlankRates, ...],
+    extra: Mapping[str, tuple[str, ...]],
+    rejected: Mapping[str, int],
 ) -> list[str]:
     notes = [f"{table}: ignored {', '.join(map(repr, names))}" for table, names in extra.items() if names]
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
@@ -259,12 +286,11 @@ def _notes(
     if len(content.usage.stamp) and content.as_of - last_stamp > _STALE_DAYS:
         behind = content.as_of - last_stamp
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
-    closed = companies["closedate"].to_numpy()
-    later = int(((closed > content.as_of) & (closed != NEVER_CLOSED)).sum())
-    later += int((content.usage.stamp // DAY_MICROSECONDS > content.as_of).sum())
-    if later:
-        are = counted(later, "row is", "rows are")
-        notes.append(f"{are} dated after {day_text(content.as_of)}, the day given as that of the export")
+    if rejected.get(UNFINISHED):
+        rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")
+        notes.append(
+            f"{rows} of a period that is not complete by {day_text(content.as_of)}, and in quarantine"
+        )
     notes += [
         f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
         "others: it may be filled in after paying, so that a blank tells the outcome"
@@ -272,3 +298,30 @@ def _notes(
         if rates.differs and rates.column != "industry"
     ]
     return notes
+
+
+def _warnings(dates: Dates, rejected: Mapping[str, int]) -> list[str]:
+    """Say what is dated later than anything is known, and how to claim it."""
+    export, warnings = dates.export, []
+    day = day_text(export.as_of)
+    end = "no day" if export.usage_end is None else day_text(export.usage_end)
+    covered = f"usage is covered up to {end}, as ingest.min_coverage has it"
+    if rejected.get(LATER):
+        rows = counted(rejected[LATER], "usage row is", "usage rows are")
+        latest = f"the latest on {day_text(dates.latest_stamp // DAY_MICROSECONDS)}"
+        warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
+    if rejected.get(UNCOVERED):
+        rows = counted(rejected[UNCOVERED], "usage row is", "usage rows are")
+        warnings.append(f"{rows} of periods in which few companies report, and not used: {covered}")
+    ahead = dates.unclaimed > export.today
+    for those, how in (
+        (~ahead, f"if the tables were exported later than on {day}, say when: --as-of DATE"),
+        (ahead, f"that has not come yet: the clock says {day_text(export.today)}"),
+    ):
+        days = dates.unclaimed[those]
+        if days.size:
+            stay = counted(days.size, "customer is", "customers are")
+            stays = "it stays a prospect" if days.size == 1 else "they stay prospects"
+            latest = day_text(int(days.max()))
+            warnings.append(f"{stay} dated after {day} (the latest on {latest}): {stays}; {how}")
+    return warnings

@@ -25,6 +25,9 @@ UNKNOWN_ID = "unknown id"
 LOST_COMPANY = "its company is in quarantine"
 DUPLICATE = "exact duplicate"
 CONFLICT = "conflicting usage row"
+LATER = "later than the export"
+UNFINISHED = "its period is not complete"
+UNCOVERED = "so few companies report in its period"
 
 _SORTABLE_BITS = 63
 
@@ -149,6 +152,22 @@ def one_of_each(
     keep = np.ones(len(order), np.bool_)
     keep[tied] = ~again
     return order[keep], at[again], equal[again]
+
+
+def set_aside(
+    rows: UsageRows,
+    at: NDArray[np.intp],
+    reasons: list[str],
+    index: CompanyIndex,
+    where: str,
+    quarantine: Quarantine,
+) -> UsageRows:
+    """Put the rows at some positions into quarantine, each for its reason, and return the others."""
+    dropped = rows.take(at)
+    quarantine.add(USAGE, where, _bad(dropped, index.ids.take(dropped.company).to_pylist(), reasons))
+    keep = np.ones(len(rows.stamp), np.bool_)
+    keep[at] = False
+    return rows.take(np.flatnonzero(keep))
 
 
 def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

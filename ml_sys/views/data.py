@@ -63,6 +63,8 @@ def ingested(report: IngestReport) -> None:
     console.table("Conversion by month", heads, months)
     for text in report.notes:
         console.note(f"note: {text}")
+    for text in report.warnings:
+        console.warn(text)
     console.line(f"Written: {report.path}" if report.is_new else f"Kept: {report.path}")
 
 

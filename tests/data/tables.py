@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ HEADERS = {
     USAGE: "WHEN_TIMESTAMP,ACTIONS_CRM_CONTACTS,ACTIONS_CRM_COMPANIES,ACTIONS_CRM_DEALS,ACTIONS_EMAIL,"
     "USERS_CRM_CONTACTS,USERS_CRM_COMPANIES,USERS_CRM_DEALS,USERS_EMAIL,id",
 }
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID_IDS, FREE_IDS, WEEKS = ("c1", "c2", "c3"), tuple(f"n{i}" for i in range(1, 9)), ("06", "13", "20")
 
 
@@ -81,6 +83,7 @@ class Tables:
             "usage": str(self.path(USAGE)),
             "artifacts_dir": self.artifacts,
             "max_rejected_share": 1.0,
+            "now": NOW,
         } | changes
         schema = asked.pop("schema", SchemaSettings())
         return ingest(asked.pop("source", FileSource()), schema, **asked)

@@ -1,0 +1,193 @@
+"""Where covered usage ends, which is the day of the export: what single dates say must not move it.
+
+A period is covered when as many companies report in it as usual: as in the middle one of the periods before.
+Daily usage is held against the same days of the weeks before, and so is the week that ends on each day.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.days import Stamp, days_of_stamps, lag_days, today
+from ml_sys.errors import NotEnoughDataError, UsageError
+from ml_sys.wording import date_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+# Periods before that tell how many companies usually report.
+_PERIODS_BEFORE = 8
+# Where most rows lie, this many times as many report as are asked for at least: a few strays in each of many
+# weeks to come do not vouch for one another, and a company may still lose three in four.
+_TYPICAL_OVER_LEAST = 2
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a usage row stands for, and when a period counts as covered.
+
+    Attributes
+    ----------
+    period_days : int
+        Days that a row covers.
+    stamp : {"start", "end"}
+        Whether a row is stamped at its period's start or end.
+    min_coverage : float
+        Share of the companies that usually report, from 0 to 1.
+    """
+
+    period_days: int = 7
+    stamp: Stamp = "start"
+    min_coverage: float = 0.5
+
+    def complete_on(self, stamps: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the days on which rows stamped so, in microseconds, are complete."""
+        days: NDArray[np.int32] = days_of_stamps(stamps) + np.int32(lag_days(self.period_days, self.stamp))
+        return days
+
+
+@dataclass(frozen=True)
+class Export:
+    """What part of time the tables speak for; in days since 1970-01-01.
+
+    Attributes
+    ----------
+    as_of : int
+        Day of the export: nothing later is known.
+    usage_end : int or None
+        Day up to which usage is covered, not after ``as_of``; None where none is.
+    today : int
+        What the clock said.
+    was_given : bool
+        Whether the user named the day.
+    """
+
+    as_of: int
+    usage_end: int | None
+    today: int
+    was_given: bool
+
+
+def date_export(
+    company: NDArray[np.int32],
+    complete_on: NDArray[np.int32],
+    closed: NDArray[np.int32],
+    coverage: Coverage,
+    *,
+    as_of: str,
+    now: datetime,
+) -> Export:
+    """Find out on which day tables were exported.
+
+    Parameters
+    ----------
+    company, complete_on : ndarray of shape (n_rows,), int32
+        Of usage rows, as :func:`covered_until` takes them.
+    closed : ndarray of shape (n_customers,), int32
+        Days on which customers became so; only asked where there is no usage.
+    coverage : Coverage
+    as_of : str
+        The day as the user gave it, YYYY-MM-DD; empty for the end of covered usage.
+    now : datetime
+        Aware. Nothing counts that is dated after it.
+
+    Raises
+    ------
+    UsageError
+        If the day given is no day, or has not come yet.
+    NotEnoughDataError
+        If nothing is dated.
+    """
+    clock = today(now)
+    given = _day(as_of, clock) if as_of else None
+    not_after = clock if given is None else given
+    end = covered_until(company, complete_on, coverage, not_after=not_after)
+    day = given if given is not None else end
+    if day is None:
+        past = closed[closed <= clock]
+        if not past.size:
+            raise NotEnoughDataError(
+                "no row of the customers or the usage was accepted and lies in the past",
+                hint="check the tables, and the clock of this machine",
+            )
+        day = int(past.max())
+    return Export(day, end, clock, given is not None)
+
+
+def covered_until(
+    company: NDArray[np.integer[Any]],
+    complete_on: NDArray[np.integer[Any]],
+    coverage: Coverage,
+    *,
+    not_after: int,
+) -> int | None:
+    """Return the day on which the last covered period was complete; None where there is none.
+
+    Parameters
+    ----------
+    company : ndarray of shape (n_rows,), int
+        Position of each row's company, ascending.
+    complete_on : ndarray of shape (n_rows,), int
+        Day on which each row was complete, ascending within a company.
+    coverage : Coverage
+    not_after : int
+        Periods that end later do not count.
+    """
+    known = np.flatnonzero(complete_on <= not_after)
+    if not known.size:
+        return None
+    company, day = company[known], complete_on[known]
+    period = coverage.period_days
+    # Periods end on the day of the week on which most rows are complete.
+    residue = int(np.bincount(day % period).argmax())
+    number = (day + (residue - day) % period) // period
+    first = int(number.min())
+    number -= first
+    fresh = np.append(True, (company[1:] != company[:-1]) | (number[1:] != number[:-1]))
+    reports = np.bincount(number[fresh])
+    covered = _usual(reports, coverage.min_coverage, _WEEK if period == 1 else 1)
+    if period == 1:
+        weeks = np.convolve(reports, np.ones(_WEEK, dtype=np.int64))[: reports.size]
+        covered &= _usual(weeks, coverage.min_coverage, 1)
+    covered[(first + np.arange(covered.size)) * period + residue > not_after] = False
+    if not covered.any():
+        return None
+    return int(day[number == np.flatnonzero(covered)[-1]].max())
+
+
+def _usual(reports: NDArray[np.integer[Any]], share: float, every: int) -> NDArray[np.bool_]:
+    """Say of each period whether a share of those report that did in most of every n-th period before."""
+    usual = np.zeros(reports.size, dtype=np.bool_)
+    for start in range(min(every, reports.size)):
+        ours = reports[start::every]
+        ordered = np.sort(ours)
+        typical = ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)] / _TYPICAL_OVER_LEAST
+        before: deque[int] = deque(maxlen=_PERIODS_BEFORE)
+        for at in np.flatnonzero(ours).tolist():
+            count = int(ours[at])
+            wanted = max(typical, median(before) if before else 0)
+            usual[start + at * every] = count >= share * wanted
+            if count >= share * typical:
+                before.append(count)
+    return usual
+
+
+def _day(text: str, clock: int) -> int:
+    try:
+        day = int(np.datetime64(text, "D").astype(np.int64))
+    except ValueError as error:
+        raise UsageError(f"as-of: {text!r} is no day", hint="write it as YYYY-MM-DD") from error
+    if day > clock:
+        raise UsageError(
+            f"as-of: {text} has not come yet: the clock says {date_of(clock)}",
+            hint="name the day on which the tables were exported, or set the clock of this machine",
+        )
+    return day
