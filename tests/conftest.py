@@ -119,6 +119,7 @@ def ingested(three_tables: Path, once: Once) -> Path:
             usage=str(three_tables / "usage_actions.csv"),
             artifacts_dir=artifacts,
             max_rejected_share=0.05,
+            now=datetime(2026, 1, 1, tzinfo=UTC),
         ),
     )
 

@@ -19,6 +19,7 @@ from ml_sys.data.companies import CompanyRows, free_again, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.identity import Content
+from ml_sys.data.later import Dates
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
 from ml_sys.data.usage import (
@@ -145,7 +146,7 @@ def ingest(
     path, is_new = snapshot.write(content, artifacts_dir, sources=where, read=run.read, now=now)
     extra = {table: opened[table].extra for table in TABLES}
     unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
-    dates = report.Dates(export, unclaimed, latest_stamp)
+    dates = Dates(export, unclaimed, latest_stamp)
     return report.build(
         content, run.quarantine, dates, path=path, is_new=is_new, where=where, read=run.read, extra=extra
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
-from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED
+from ml_sys.data.usage import UNFINISHED
 from ml_sys.data.values import day_text
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.wording import counted
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_sys.data.coverage import Export
     from ml_sys.data.identity import Content
+    from ml_sys.data.later import Dates
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.usage import UsageRows
 
@@ -102,24 +102,6 @@ class BlankRates:
     def differs(self) -> bool:
         """Whether the difference is large enough to leak the outcome."""
         return abs(self.customers - self.noncustomers) > _BLANK_GAP
-
-
-@dataclass(frozen=True)
-class Dates:
-    """What the tables say of days that are not known on the day of the export.
-
-    Attributes
-    ----------
-    export : Export
-    unclaimed : ndarray of shape (n,), int32
-        Days after it on which companies are said to have become customers.
-    latest_stamp : int
-        The latest of any usage row, in microseconds.
-    """
-
-    export: Export
-    unclaimed: NDArray[np.int32]
-    latest_stamp: int
 
 
 @dataclass(frozen=True)
@@ -212,7 +194,7 @@ def build(
         conversion=conversion_by_month(closed, content.usage, content.as_of),
         blanks=blanks,
         notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected)),
-        warnings=tuple(_warnings(dates, tables[USAGE].rejected)),
+        warnings=tuple(dates.warnings(tables[USAGE].rejected)),
     )
 
 
@@ -298,30 +280,3 @@ def _notes(
         if rates.differs and rates.column != "industry"
     ]
     return notes
-
-
-def _warnings(dates: Dates, rejected: Mapping[str, int]) -> list[str]:
-    """Say what is dated later than anything is known, and how to claim it."""
-    export, warnings = dates.export, []
-    day = day_text(export.as_of)
-    end = "no day" if export.usage_end is None else day_text(export.usage_end)
-    covered = f"usage is covered up to {end}, as ingest.min_coverage has it"
-    if rejected.get(LATER):
-        rows = counted(rejected[LATER], "usage row is", "usage rows are")
-        latest = f"the latest on {day_text(dates.latest_stamp // DAY_MICROSECONDS)}"
-        warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
-    if rejected.get(UNCOVERED):
-        rows = counted(rejected[UNCOVERED], "usage row is", "usage rows are")
-        warnings.append(f"{rows} of periods in which few companies report, and not used: {covered}")
-    ahead = dates.unclaimed > export.today
-    for those, how in (
-        (~ahead, f"if the tables were exported later than on {day}, say when: --as-of DATE"),
-        (ahead, f"that has not come yet: the clock says {day_text(export.today)}"),
-    ):
-        days = dates.unclaimed[those]
-        if days.size:
-            stay = counted(days.size, "customer is", "customers are")
-            stays = "it stays a prospect" if days.size == 1 else "they stay prospects"
-            latest = day_text(int(days.max()))
-            warnings.append(f"{stay} dated after {day} (the latest on {latest}): {stays}; {how}")
-    return warnings

@@ -4,8 +4,7 @@ Invariant: the same arguments give the same bytes. Each block of companies is dr
 and written before the next is drawn, so memory does not grow with usage. Ids are a random permutation: they
 say nothing about the outcome.
 
-One company is dated to the Sunday after the log whatever its hazard, so that the day of the export is known.
-It lies in no label window that is mature by that day.
+The tables are those of an export made when the last week of usage was complete.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def generate(
         for number, start in enumerate(range(0, companies, _BLOCK_COMPANIES)):
             rng = np.random.default_rng([seed, number])
             ids = FIRST_ID + shuffled[start : start + _BLOCK_COMPANIES].astype(np.int64)
-            tables.write(rng, _draw(rng, ids, weeks, holds_last=start == 0))
+            tables.write(rng, _draw(rng, ids, weeks))
             if on_progress is not None:
                 on_progress(start + len(ids))
     return SampleReport(
@@ -120,17 +119,15 @@ def generate(
     )
 
 
-def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int, *, holds_last: bool) -> Block:
+def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int) -> Block:
     n = len(ids)
     firms = draw_firms(rng, n)
     portals = draw_portals(rng, firms, weeks)
     free = free_usage(rng, portals, weeks)
     hazard = weekly_hazard(free, firms)
-    _, day = draw_purchases(rng, hazard, weeks + 1)  # the export is taken in the week after the log
+    _, day = draw_purchases(rng, hazard, weeks)
     before_log = rng.random(n) < _PAID_BEFORE_LOG
     day = np.where(before_log, rng.integers(-_LONGEST_BEFORE_LOG_DAYS, 0, n), day)
-    if holds_last:
-        day[0] = 7 * weeks + 6
     week = np.where(day < 7 * NEVER, day // 7, NEVER)
     truth = {
         cutoff: np.where(day >= 7 * cutoff, true_probability(hazard, cutoff), np.nan)

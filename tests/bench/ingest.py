@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,7 @@ def ours(folder: Path) -> float:
         usage=str(folder / "usage_actions.csv"),
         artifacts_dir=folder / "artifacts",
         max_rejected_share=0.0,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     if report.tables["usage"].accepted != report.tables["usage"].read:
         raise SystemExit("rows of a clean table were rejected")

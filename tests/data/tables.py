@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import ingest
 from ml_sys.data.report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
@@ -24,6 +25,7 @@ HEADERS = {
     "USERS_CRM_CONTACTS,USERS_CRM_COMPANIES,USERS_CRM_DEALS,USERS_EMAIL,id",
 }
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXPORTED, EVERY_ROW_COUNTS = "2020-02-12", Coverage(min_coverage=0.0)
 PAID_IDS, FREE_IDS, WEEKS = ("c1", "c2", "c3"), tuple(f"n{i}" for i in range(1, 9)), ("06", "13", "20")
 
 
@@ -71,7 +73,7 @@ class Tables:
             self.path(table).write_text("\n".join([header, *self.rows(table), ""]), encoding="utf-8")
 
     def ingest(self, **changes: Any) -> IngestReport:
-        """Write the tables and ingest them, with every share of bad rows allowed."""
+        """Write the tables and ingest them, with every share of bad rows allowed and all usage covered."""
         self.write()
         return self.ingest_as_they_are(**changes)
 
@@ -84,6 +86,8 @@ class Tables:
             "artifacts_dir": self.artifacts,
             "max_rejected_share": 1.0,
             "now": NOW,
+            "as_of": EXPORTED,
+            "coverage": EVERY_ROW_COUNTS,
         } | changes
         schema = asked.pop("schema", SchemaSettings())
         return ingest(asked.pop("source", FileSource()), schema, **asked)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         usage=str(folder / "usage_actions.csv"),
         artifacts_dir=folder / "artifacts",
         max_rejected_share=0.05,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     return folder / "artifacts"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,14 @@ def snapshot_of(folder: Path, artifacts: Path) -> Snapshot:
     names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
     paths = {table: str(folder / f"{name}.csv") for table, name in names.items()}
     return load(
-        ingest(FileSource(), SchemaSettings(), **paths, artifacts_dir=artifacts, max_rejected_share=1.0).path
+        ingest(
+            FileSource(),
+            SchemaSettings(),
+            **paths,
+            artifacts_dir=artifacts,
+            max_rejected_share=1.0,
+            now=datetime(2026, 1, 1, tzinfo=UTC),
+        ).path
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -248,7 +249,14 @@ def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path:
     generate(tmp_path, companies=10_000, weeks=52, seed=2)
     names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
     paths = {table: str(tmp_path / f"{name}.csv") for table, name in names.items()}
-    report = ingest(FileSource(), SchemaSettings(), **paths, artifacts_dir=tmp_path, max_rejected_share=0.05)
+    report = ingest(
+        FileSource(),
+        SchemaSettings(),
+        **paths,
+        artifacts_dir=tmp_path,
+        max_rejected_share=0.05,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
     asked = w.settings(
         features={"windows_days": [28], "off": ["breadth", "trend", "intensity"]},
         panel={"max_cutoffs": 5},

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
         usage=str(tmp_path / "usage_actions.csv"),
         artifacts_dir=tmp_path,
         max_rejected_share=0.05,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     fit = fit_snapshot(latest(tmp_path), cheap_settings)
     stored = (Registry(registered).folder("1.0.0") / "booster.ubj").read_bytes()
