@@ -6,6 +6,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import numpy as np
@@ -249,7 +250,7 @@ def odd_companies(versions, tmp_path_factory):
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers")}
     ingest(
         open_source("file"), SchemaSettings(), usage=str(folder / "usage_actions.csv"), **tables,
-        artifacts_dir=root, max_rejected_share=0.05,
+        artifacts_dir=root, max_rejected_share=0.05, now=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     return root
 
