@@ -30,6 +30,7 @@ from ml_sys.registry.creation import train_version
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Change, Registry
 from ml_sys.settings import Settings
+from tests.conftest import Once
 from tests.serve.servers import STARTS_WITHIN, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,17 +43,22 @@ _ADDRESS = re.compile(r"http://\S+:(\d+)")
 
 
 @pytest.fixture(scope="session")
-def versions(ingested: Path, cheap_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def versions(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
     """An artifacts folder with the three versions, none in production; copy it before changing it."""
-    root = Path(shutil.copytree(ingested, tmp_path_factory.mktemp("versions") / "artifacts"))
-    shallow = {
-        "model": cheap_settings.model.model_copy(update={"params": {"learning_rate": 0.3, "max_depth": 2}})
-    }
-    fewer = {"features": cheap_settings.features.model_copy(update={"off": ("breadth",)})}
-    for version, changed in ((FIRST, {}), (SECOND, shallow), (OTHER, fewer)):
-        settings = cheap_settings.model_copy(update={"artifacts_dir": root, **changed})
-        train_version(Registry(root), latest(root), settings, now=NOW, version=version)
-    return root
+
+    def fill(root: Path) -> None:
+        shutil.copytree(ingested, root, dirs_exist_ok=True)
+        shallow = {
+            "model": cheap_settings.model.model_copy(
+                update={"params": {"learning_rate": 0.3, "max_depth": 2}}
+            )
+        }
+        fewer = {"features": cheap_settings.features.model_copy(update={"off": ("breadth",)})}
+        for version, changed in ((FIRST, {}), (SECOND, shallow), (OTHER, fewer)):
+            settings = cheap_settings.model_copy(update={"artifacts_dir": root, **changed})
+            train_version(Registry(root), latest(root), settings, now=NOW, version=version)
+
+    return once("versions", fill)
 
 
 def produce(root: Path, version: str) -> None:
