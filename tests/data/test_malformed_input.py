@@ -293,7 +293,6 @@ def test_any_bytes_at_all_end_in_a_clear_error_or_rows(
         assert str(path) in error.message  # noqa: PT017 - many bytes are refused, not all
 
 
-@pytest.mark.slow
 def test_a_line_of_100_mb_is_one_bad_row_in_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with path.open("wb") as file:

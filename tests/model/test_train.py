@@ -243,7 +243,6 @@ def test_only_xgboost_stops_early() -> None:
     assert not stops_early("sklearn.ensemble:RandomForestClassifier")
 
 
-@pytest.mark.slow
 def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path: Path) -> None:
     # About 150 conversions are held out, so that a factor of 1.5 is five standard errors.
     generate(tmp_path, companies=10_000, weeks=52, seed=2)

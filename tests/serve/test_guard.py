@@ -121,7 +121,6 @@ def test_a_body_is_read_whole_or_refused_however_it_is_cut(pieces, limit):
     assert [one[2] for one in seen.observed] == [seen.answer.status]
 
 
-@pytest.mark.slow
 def test_a_chunked_body_of_a_gigabyte_takes_no_memory(server):
     assert server.ask("POST", "/length", b"x" * LIMIT).status == 200
     before = most = server.resident_bytes()

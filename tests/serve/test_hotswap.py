@@ -24,7 +24,6 @@ def damage(root, version):
     return lambda: file.write_bytes(sound)
 
 
-@pytest.mark.slow
 def test_a_promotion_and_a_rollback_reach_the_server_in_time_and_it_says_what_the_version_says(
     artifacts, models, telling
 ):
@@ -47,7 +46,6 @@ def test_a_promotion_and_a_rollback_reach_the_server_in_time_and_it_says_what_th
         assert server.metric("mlsys_model_workers", model_version=SECOND) == 0
 
 
-@pytest.mark.slow
 def test_requests_and_their_description_change_with_the_features_of_the_version(artifacts, models):
     with serving(artifacts) as server:
         (gone, *_) = sorted(set(models[FIRST].spec.names()) - set(models[OTHER].spec.names()))
@@ -60,7 +58,6 @@ def test_requests_and_their_description_change_with_the_features_of_the_version(
         assert list(server.client.get("/model").json()["features"]) == models[OTHER].spec.names()
 
 
-@pytest.mark.slow
 def test_a_damaged_version_leaves_the_old_one_serving_with_an_alarm_and_one_line(artifacts, telling):
     with serving(artifacts) as server:
         before = server.predict(telling)
@@ -78,7 +75,6 @@ def test_a_damaged_version_leaves_the_old_one_serving_with_an_alarm_and_one_line
         assert server.predict(telling)["model_version"] == SECOND
 
 
-@pytest.mark.slow
 def test_the_alarm_ends_where_production_comes_back_to_what_is_served(artifacts):
     with serving(artifacts) as server:
         damage(artifacts, SECOND)
@@ -89,7 +85,6 @@ def test_the_alarm_ends_where_production_comes_back_to_what_is_served(artifacts)
         assert server.version() == FIRST
 
 
-@pytest.mark.slow
 def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(versions, tmp_path, models):
     root = shutil.copytree(versions, tmp_path / "artifacts")
     with serving(root, ready=503) as server:
@@ -141,7 +136,6 @@ def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tm
     assert current.served.facts["card"] == "another model of the same number"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", ["option", "environment"])
 def test_a_pinned_server_does_not_follow(artifacts, way):
     options = ["--version", SECOND] if way == "option" else []

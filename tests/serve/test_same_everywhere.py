@@ -8,7 +8,6 @@ import shutil
 from datetime import UTC, datetime
 
 import numpy as np
-import pytest
 
 from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
@@ -71,7 +70,6 @@ def test_every_way_to_score_a_company_gives_the_same_bits(served, prospects, som
     assert found == dict.fromkeys(found, found["flat"])
 
 
-@pytest.mark.slow
 def test_every_way_to_score_a_thousand_companies_gives_the_same_bits(served, models, prospects, tmp_path):
     free = prospects.free()
     chosen = np.sort(np.random.default_rng(3).choice(free, min(1000, free.size), replace=False))

@@ -130,7 +130,6 @@ def check_keys(server, *keys):
     assert not any(key in log for key in keys)
 
 
-@pytest.mark.slow
 def test_keys_of_the_environment_are_asked_for_and_several_are_good_at_once(artifacts):
     (first, a), (second, b) = new_key(), new_key()
     settings = {"MLSYS_SERVE__API_KEYS": json.dumps([a, b]), "MLSYS_SERVE__ACCESS_LOG_SHARE": "1"}
@@ -138,7 +137,6 @@ def test_keys_of_the_environment_are_asked_for_and_several_are_good_at_once(arti
         check_keys(server, first, second)
 
 
-@pytest.mark.slow
 def test_keys_of_the_settings_file_are_asked_for(artifacts):
     key, digest = new_key()
     (artifacts.parent / "conf").mkdir()
@@ -173,7 +171,6 @@ def test_a_new_key_as_json(mlsys):
         assert accepts(one["key"], [one["digest"]])
 
 
-@pytest.mark.slow
 def test_a_server_that_is_told_to_end_ends_well_and_leaves_its_address(artifacts):
     with serving(artifacts) as server:
         server.process.terminate()
