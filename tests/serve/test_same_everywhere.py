@@ -8,6 +8,7 @@ import shutil
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 
 from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
