@@ -441,7 +441,12 @@ class ServeSettings(Frozen):
     insecure: bool = Field(
         False, description="Listen on other addresses than this machine's without any API key."
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that a request may name; empty: on a loopback address without keys its own, else any.",
+    )
     max_body_bytes: PositiveInt = Field(8_388_608, description="Larger request bodies get 413.")
+    max_predict_bytes: PositiveInt = Field(524_288, description="The same for the one company of /predict.")
     max_header_bytes: PositiveInt = Field(
         16_384, description="Larger request lines and headers together get 431."
     )
@@ -450,7 +455,10 @@ class ServeSettings(Frozen):
         32, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
     )
     request_timeout_seconds: PositiveFloat = Field(
-        10.0, description="How long a request may take to arrive, and to be answered."
+        10.0, description="How long a body may take to arrive, and its answer to be taken."
+    )
+    keep_alive_seconds: PositiveInt = Field(
+        5, description="How long an idle connection stays open; a proxy has to close its own before."
     )
     drain_seconds: NonNegativeFloat = Field(
         1.0, description="After SIGTERM: how long it answers on while /ready says 503."

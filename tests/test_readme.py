@@ -183,7 +183,7 @@ def service(trained, tmp_path):
     settings = Settings.model_validate(
         {"artifacts_dir": trained, "serve": {"prediction_log_path": str(tmp_path / "predictions.sqlite")}}
     )
-    with TestClient(Application(settings, "1.0.0")()) as client:
+    with TestClient(Application(settings, "1.0.0")(), base_url="http://localhost") as client:
         yield client
 
 
@@ -201,7 +201,7 @@ def test_the_shown_sink_keeps_predictions(trained, tmp_path, monkeypatch):
     kept = tmp_path / "predictions.csv"
     chosen = {"prediction_log": "my_sink:CsvSink", "prediction_log_path": str(kept)}
     settings = Settings.model_validate({"artifacts_dir": trained, "serve": chosen})
-    with TestClient(Application(settings, "1.0.0")()) as client:
+    with TestClient(Application(settings, "1.0.0")(), base_url="http://localhost") as client:
         answer = client.post("/predict", json={"id": "4711"}).json()
     at, *said = kept.read_text().strip().split(",")
     assert float(at) > 0

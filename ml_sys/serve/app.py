@@ -12,7 +12,8 @@ from ml_sys.serve import description
 from ml_sys.serve.access import AccessLog
 from ml_sys.serve.contract import RequestError
 from ml_sys.serve.endpoints import UnavailableError, prediction_router, status_router
-from ml_sys.serve.guard import Guard
+from ml_sys.serve.guard import Guard, Limits
+from ml_sys.serve.hosts import ANY, Hosts, is_loopback
 from ml_sys.serve.problems import problem
 from ml_sys.serve.service import Service, lifespan
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from fastapi.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from ml_sys.settings import ServeSettings
+
+PREDICT = "/predict"
 _RETRY = {"Retry-After": "1"}
 _OURS = (RequestError, UnavailableError, NoReasonsError)
 
@@ -35,6 +39,7 @@ def create_app(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # a redirect would lead to whatever host the request names
     )
     _add_errors(app)
     app.include_router(status_router(service))
@@ -42,14 +47,28 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(predictions)
     description.add(app, lambda: service.current.served, with_keys=bool(settings.api_keys))
     guarded: ASGIApp = Guard(
-        _Shortcut(app, predictions, "/predict"),
+        _Shortcut(app, predictions, PREDICT),
+        limits=Limits(
+            max_header_bytes=settings.max_header_bytes,
+            max_body_bytes=settings.max_body_bytes,
+            max_body_bytes_of={PREDICT: min(settings.max_predict_bytes, settings.max_body_bytes)},
+            timeout_seconds=settings.request_timeout_seconds,
+            max_concurrency=settings.max_concurrency,
+        ),
         digests=settings.api_keys,
-        max_body_bytes=settings.max_body_bytes,
-        timeout_seconds=settings.request_timeout_seconds,
+        hosts=Hosts(_allowed_hosts(settings)),
         access=AccessLog(settings.access_log_share),
         observe=service.metrics.observe,
+        ending=service.ending,
     )
     return guarded
+
+
+def _allowed_hosts(settings: ServeSettings) -> tuple[str, ...]:
+    """Return the hosts that requests may name: where no key is asked for, only this machine's own."""
+    if settings.allowed_hosts or (is_loopback(settings.host) and not settings.api_keys):
+        return settings.allowed_hosts
+    return (ANY,)
 
 
 def _add_errors(app: FastAPI) -> None:

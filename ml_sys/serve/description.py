@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 
 from ml_sys.serve.answers import Problem
 from ml_sys.serve.contract import MAX_REASONS, Contract, RawCompany
+from ml_sys.serve.guard import ALWAYS_ANSWERED
 from ml_sys.serve.problems import MEDIA_TYPE
-from ml_sys.serve.protocol import ALWAYS_ANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,9 @@ from ml_sys.serve import description
 from ml_sys.serve.answers import BatchResult, CompanyResult, ModelResult, Prediction, Status
 from ml_sys.serve.companies import Absent
 from ml_sys.serve.contract import MAX_REASONS, RequestError
-from ml_sys.serve.guard import read_body
+from ml_sys.serve.exchange import read_body
 from ml_sys.serve.metrics import CONTENT_TYPE
 from ml_sys.serve.problems import problem
-from ml_sys.serve.protocol import DRAINING
 
 if TYPE_CHECKING:
     from ml_sys.serve.prediction_log import Logged
@@ -48,7 +47,7 @@ def status_router(service: Service) -> APIRouter:
     async def ready() -> Response:
         """Say whether predictions can be had: a version is served and gives its golden rows what it gave."""
         served = _served(service)
-        if DRAINING.is_set():
+        if service.ending.is_begun:
             raise UnavailableError("The service is about to end.")
         if not await run_in_threadpool(service.is_itself, served):
             raise UnavailableError("The model does not say what it said when it was made.")

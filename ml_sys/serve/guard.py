@@ -1,83 +1,78 @@
-"""What every request passes through: its id, its key, its body's size, its time, and a clean answer.
+"""What every request passes through: its id, its host, its key, its size, its time, and a clean answer.
 
-:class:`Guard` is plain ASGI around the application, so that it covers what a framework answers as well.
+:class:`Guard` is plain ASGI around the application, so that it covers what a framework answers as well. It
+holds what an application can hold. What happens below (how long a head takes to arrive, connections that ask
+for nothing, TLS) is the server's and the proxy's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys.serve.access import request_id
+from ml_sys.serve.ending import Ending
+from ml_sys.serve.exchange import CLOSE, RETRY_AFTER, Exchange, Slots
+from ml_sys.serve.hosts import ANY, Hosts
 from ml_sys.serve.keys import accepts
-from ml_sys.serve.problems import (
-    FIXED_HEADERS,
-    OVERRIDABLE_HEADERS,
-    REQUEST_ID_HEADER,
-    send_problem,
-)
-from ml_sys.serve.protocol import ALWAYS_ANSWERED
+from ml_sys.serve.problems import REQUEST_ID_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ml_sys.serve.access import AccessLog
 
     Observe = Callable[[str, str, int, float], None]
 
+ALWAYS_ANSWERED = frozenset({"/health", "/ready"})
 UNKNOWN_ROUTE = "/unknown"
 # What is observed and logged for a caller that left before it was answered; nobody receives it.
 CLIENT_LEFT = 499
+# Requests of this process that the guard refused, by status.
+REFUSED: Counter[int] = Counter()
 
-# After a refusal the body is read on for this long: a client that is still sending would meet a reset, and
-# not the answer.
-_LINGER_SECONDS = 1.0
-_LINGER_BYTES = 1 << 30
+# Callers that ask again at once after a refusal must not crowd out the requests in hand.
+_BUSY_SECONDS = 0.3
+# What is said to a caller whose time is up has to be taken within this time.
+_LAST_WORD_SECONDS = 1.0
 _SWEEPS_PER_TIMEOUT = 20
 _LONGEST_SWEEP_SECONDS = 0.5
-_SERVER_ERROR = 500
+_SEPARATORS = 4  # ": " and the line's end
 _BEARER = b"bearer "
-_CLOSE = (b"connection", b"close")
-_RETRY_AFTER = (b"retry-after", b"1")
-_log = logging.getLogger(__name__)
+_VERSIONS = frozenset({"1.0", "1.1"})
 
 
-class BodyTooLargeError(Exception):
-    """The body exceeds the limit; the guard answers."""
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all together, may ask of a server process.
 
-
-class ClientLeftError(Exception):
-    """The connection ended before the body was complete; nobody is left to answer."""
-
-
-async def read_body(receive: Receive) -> bytes:
-    """Return the whole body of a request.
-
-    Size and time are limited by the :class:`Guard` that ``receive`` comes from. It answers for what is raised
-    here: let it pass.
-
-    Raises
-    ------
-    BodyTooLargeError
-        As soon as more has arrived than is allowed.
-    ClientLeftError
-        If the client leaves before the body is complete.
+    Attributes
+    ----------
+    max_header_bytes : int
+        Size of a request's line and headers together; more gets 431.
+    max_body_bytes : int
+        Larger bodies get 413, whether they say their size or not.
+    max_body_bytes_of : mapping of str to int
+        The same for paths that take less.
+    timeout_seconds : float
+        From the end of the head to the last byte that the server has taken of the answer. The clock is read
+        every twentieth of it, or every half second. A handler in a thread goes on to its end; its answer is
+        dropped.
+    max_concurrency : int
+        Requests in hand; beyond it callers get 503.
     """
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        whole: bytes = message.get("body", b"")
-        return whole
-    pieces = bytearray()
-    while message["type"] == "http.request":
-        pieces += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(pieces)
-        message = await receive()
-    raise ClientLeftError
+
+    max_header_bytes: int = 16_384
+    max_body_bytes: int = 8_388_608
+    max_body_bytes_of: Mapping[str, int] = field(default_factory=dict)
+    timeout_seconds: float = 10.0
+    max_concurrency: int = 32
 
 
 class Guard:
@@ -87,36 +82,38 @@ class Guard:
     ----------
     app : callable
         The ASGI application.
+    limits : Limits
     digests : tuple of str
         Digests of API keys; with any, every path but ``/health`` and ``/ready`` asks for a key.
-    max_body_bytes : int
-        Larger bodies get 413, whether they say their size or not.
-    timeout_seconds : float
-        A request whose body or answer takes longer gets 408 or 503. The clock is read every twentieth of it,
-        or every half second. A handler in a thread goes on to its end; its answer is dropped.
+    hosts : Hosts
+        Those that a request may name, except for the same two paths.
     access : AccessLog
     observe : callable
         Called once for each request, after its response was sent, with method, route, status and seconds.
+    ending : Ending, optional
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        digests: tuple[str, ...],
-        max_body_bytes: int,
-        timeout_seconds: float,
+        limits: Limits,
+        digests: tuple[str, ...] = (),
+        hosts: Hosts | None = None,
         access: AccessLog,
         observe: Observe,
+        ending: Ending | None = None,
     ) -> None:
         self._app = app
+        self._limits = limits
         self._digests = digests
-        self._max_body_bytes = max_body_bytes
-        self._timeout = timeout_seconds
+        self._hosts = Hosts([ANY]) if hosts is None else hosts
         self._access = access
         self._observe = observe
-        self._in_hand: set[_Exchange] = set()
-        self._sweep_every = min(timeout_seconds / _SWEEPS_PER_TIMEOUT, _LONGEST_SWEEP_SECONDS)
+        self._ending = ending or Ending()
+        self._slots = Slots(limits.max_concurrency)
+        self._open: set[Exchange] = set()
+        self._sweep_every = min(limits.timeout_seconds / _SWEEPS_PER_TIMEOUT, _LONGEST_SWEEP_SECONDS)
         self._sweeping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,17 +124,86 @@ class Guard:
         headers = dict(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"] = given = request_id(headers.get(REQUEST_ID_HEADER))
-        exchange = _Exchange(scope, receive, send, given, self._max_body_bytes)
+        most = self._limits.max_body_bytes_of.get(scope["path"], self._limits.max_body_bytes)
+        exchange = Exchange(scope, receive, send, given, most, self._ending)
+        self._open.add(exchange)
+        if not self._sweeping:
+            self._sweep()
         try:
-            if self._digests and scope["path"] not in ALWAYS_ANSWERED and not self._has_key(headers):
-                await exchange.refuse_key(waits_for_leave=b"expect" in headers)
-            elif int(headers.get(b"content-length", 0)) > self._max_body_bytes:
-                exchange.too_large = True
-                await exchange.refuse_body()
-            else:
-                await self._answer(exchange)
+            await self._within_time(exchange, headers, most)
         finally:
+            self._open.discard(exchange)
+            exchange.free()
             self._note(exchange, state.get("version"))
+
+    async def _within_time(self, exchange: Exchange, headers: dict[bytes, bytes], most: int) -> None:
+        """Answer, and answer for the application where it does not."""
+        error: Exception | None = None
+        try:
+            await self._answer(exchange, headers, most)
+        except asyncio.CancelledError:
+            if not exchange.expired:
+                raise
+        except Exception as raised:
+            error = raised
+        if not exchange.expired:
+            if error is not None or not exchange.status:
+                await exchange.conclude(error)
+            return
+        exchange.task.uncancel()
+        if not exchange.sending:  # else the client does not read: whatever is said would wait as well
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    await exchange.conclude(error)
+
+    async def _answer(self, exchange: Exchange, headers: dict[bytes, bytes], most: int) -> None:
+        """Refuse a request, or let the application answer it once there is room."""
+        free = exchange.scope["path"] in ALWAYS_ANSWERED
+        # A client that asks for leave to send its body may or may not send it after a refusal.
+        close = (CLOSE,) if b"expect" in headers else ()
+        if self._head_bytes(exchange.scope) > self._limits.max_header_bytes:
+            await self._refuse(exchange, 431, "The request's line and headers are too large.", CLOSE)
+        elif exchange.scope.get("http_version", "1.1") not in _VERSIONS:
+            await self._refuse(exchange, 505, "Only HTTP/1.1 is spoken here.", CLOSE)
+        elif b"transfer-encoding" in headers and b"content-length" in headers:
+            # Where the body ends is told in two ways, of which a proxy may have followed the other one.
+            await self._refuse(exchange, 400, "The request says twice how long its body is.", CLOSE)
+        elif not free and not self._hosts.allows(headers.get(b"host", b"")):
+            title = "The request names a host that is not served."
+            detail = "serve.allowed_hosts lists the hosts that are."
+            await self._refuse(exchange, 421, title, *close, detail=detail)
+        elif not free and self._digests and not self._has_key(headers):
+            challenge = (b"www-authenticate", b'Bearer realm="mlsys"')
+            await self._refuse(exchange, 401, "An API key is needed.", challenge, *close)
+        elif int(headers.get(b"content-length", 0)) > most:
+            REFUSED[413] += 1
+            await exchange.refuse_body()
+        elif free:
+            await self._app(exchange.scope, exchange.receive, exchange.send)
+        else:
+            if not close:
+                await exchange.await_small_body()
+            if exchange.take(self._slots):
+                # Those that came with it take their places before any is answered, and the rest is refused.
+                await asyncio.sleep(0)
+                await self._app(exchange.scope, exchange.receive, exchange.send)
+            else:
+                await asyncio.sleep(_BUSY_SECONDS)
+                title = "The service has too many requests in hand."
+                await self._refuse(exchange, 503, title, RETRY_AFTER, *close)
+
+    async def _refuse(
+        self, exchange: Exchange, status: int, title: str, *headers: tuple[bytes, bytes], detail: str = ""
+    ) -> None:
+        REFUSED[status] += 1
+        await exchange.refuse(status, title, *headers, detail=detail)
+
+    @staticmethod
+    def _head_bytes(scope: Scope) -> int:
+        size = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+        for name, value in scope["headers"]:
+            size += len(name) + len(value) + _SEPARATORS
+        return size
 
     def _has_key(self, headers: dict[bytes, bytes]) -> bool:
         named = headers.get(b"authorization", b"")
@@ -146,40 +212,20 @@ class Guard:
             shown.append(headers[b"x-api-key"])
         return any(accepts(key, self._digests) for key in shown)
 
-    async def _answer(self, exchange: _Exchange) -> None:
-        """Let the application answer, and answer for it where it does not."""
-        self._in_hand.add(exchange)
-        if not self._sweeping:
-            self._sweep()
-        error: Exception | None = None
-        try:
-            await self._app(exchange.scope, exchange.receive, exchange.send)
-        except asyncio.CancelledError:
-            if not exchange.expired:
-                raise
-        except Exception as raised:
-            error = raised
-        finally:
-            self._in_hand.discard(exchange)
-        if exchange.expired:
-            exchange.task.uncancel()
-        if error is not None or not exchange.status:
-            await exchange.conclude(error)
-
     def _sweep(self) -> None:
         """Cancel what takes too long; one timer for all costs a request less than one of its own."""
-        self._sweeping = bool(self._in_hand)
+        self._sweeping = bool(self._open)
         if not self._sweeping:
             return
         loop = asyncio.get_running_loop()
-        latest = perf_counter() - self._timeout
-        for exchange in self._in_hand:
+        latest = perf_counter() - self._limits.timeout_seconds
+        for exchange in self._open:
             if exchange.began < latest and not exchange.expired:
                 exchange.expired = True
                 exchange.task.cancel()
         loop.call_later(self._sweep_every, self._sweep)
 
-    def _note(self, exchange: _Exchange, version: str | None) -> None:
+    def _note(self, exchange: Exchange, version: str | None) -> None:
         seconds = perf_counter() - exchange.began
         route = getattr(exchange.scope.get("route"), "path_format", None) or UNKNOWN_ROUTE
         method, status = exchange.scope["method"], exchange.status or CLIENT_LEFT
@@ -192,127 +238,3 @@ class Guard:
             seconds=seconds,
             version=version,
         )
-
-
-class _Exchange:
-    """One request and its response: what the application receives and sends goes through here."""
-
-    __slots__ = (
-        "_body_left",
-        "_held",
-        "_receive",
-        "_send",
-        "arrived",
-        "began",
-        "expired",
-        "id",
-        "receiving",
-        "scope",
-        "status",
-        "task",
-        "too_large",
-    )
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, given: str, max_body_bytes: int) -> None:
-        self.began = perf_counter()
-        self.scope = scope
-        self.id = given
-        self._receive = receive
-        self._send = send
-        self._body_left = max_body_bytes
-        self._held: list[Message] = []
-        self.status = 0  # of the response that has begun
-        self.arrived = False  # the body is complete
-        self.receiving = self.too_large = self.expired = False
-        self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
-
-    async def receive(self) -> Message:
-        """Pass on a piece of the body while the sum is within the limit."""
-        if self.too_large:
-            raise BodyTooLargeError
-        self.receiving = True
-        message = await self._receive()
-        self.receiving = False
-        if message["type"] == "http.request":
-            self._body_left -= len(message.get("body", b""))
-            if self._body_left < 0:
-                self.too_large = True
-                raise BodyTooLargeError
-            self.arrived = not message.get("more_body", False)
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Pass on the application's response, with our headers, unless it is ours to answer."""
-        if self.too_large or self.expired:
-            # Frameworks make a response of their own out of our exception.
-            if self.status:
-                await self._send(message)
-        elif self._held or (not self.status and message["status"] == _SERVER_ERROR):
-            # Starlette sends its own page and then raises; a failure is told apart only by what comes next.
-            self._held.append(message)
-            if message.get("more_body", False):
-                await self._release()
-        else:
-            await self._send(message if self.status else self._dressed(message))
-
-    async def conclude(self, error: Exception | None) -> None:
-        """Answer what the application did not, once it has returned or raised."""
-        left = isinstance(error, ClientLeftError)
-        if error is not None and not left and not self.too_large and not self.expired:
-            _log.error("request %s failed", self.id, exc_info=error)
-        if self.status:
-            return  # the server ends the connection where the response is not complete
-        if self.too_large:
-            await self.refuse_body()
-        elif self.expired and self.receiving and not self.arrived:
-            await self._problem(408, "The request took too long to arrive.", _CLOSE)
-        elif self.expired:
-            await self._problem(503, "The service took too long to answer.", _RETRY_AFTER)
-        elif error is not None and not left:
-            await self._problem(500, "The service failed to answer.")
-        elif error is None:
-            await self._release()
-
-    async def refuse_key(self, *, waits_for_leave: bool) -> None:
-        """Answer a request that shows no key of ours."""
-        # A client that asks for leave to send its body may or may not send it after a refusal.
-        close = (_CLOSE,) if waits_for_leave else ()
-        challenge = (b"www-authenticate", b'Bearer realm="mlsys"')
-        await self._problem(401, "An API key is needed.", challenge, *close)
-
-    async def refuse_body(self) -> None:
-        """Say that the body is too large, then read on for a while, since a client may listen only then."""
-        title = "The request's body is too large."
-        await send_problem(self._send_ours, 413, title, request_id=self.id, headers=(_CLOSE,), finish=False)
-        left = _LINGER_BYTES
-        try:
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while left > 0:
-                    message = await self._receive()
-                    left -= len(message.get("body", b""))
-                    if message["type"] != "http.request" or not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            pass
-        await self._send_ours({"type": "http.response.body", "body": b""})
-
-    async def _problem(self, status: int, title: str, *headers: tuple[bytes, bytes]) -> None:
-        await send_problem(self._send_ours, status, title, request_id=self.id, headers=headers)
-
-    async def _release(self) -> None:
-        held, self._held = self._held, []
-        for message in held:
-            await self._send_ours(message)
-
-    async def _send_ours(self, message: Message) -> None:
-        await self._send(message if self.status else self._dressed(message))
-
-    def _dressed(self, start: Message) -> Message:
-        """Return the message that begins the response, with our headers."""
-        self.status = start["status"]
-        headers = list(start.get("headers", ()))
-        chosen = dict(headers)
-        headers += [header for header in OVERRIDABLE_HEADERS if header[0] not in chosen]
-        headers += FIXED_HEADERS
-        headers.append((REQUEST_ID_HEADER, self.id.encode("ascii")))
-        return {**start, "headers": headers}

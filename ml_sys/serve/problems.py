@@ -7,8 +7,6 @@ trace or a key, so callers write the texts themselves and never pass on an excep
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -29,8 +27,6 @@ OVERRIDABLE_HEADERS = (
 )
 FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
-_END_OF_HEAD = b"\r\n\r\n"
-_END_OF_DOCUMENT = b'"}'
 _as_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
@@ -106,37 +102,6 @@ async def send_problem(
     start = {"type": "http.response.start", "status": status, "headers": [*_entity(body), *headers]}
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": not finish})
-
-
-def raw_problem(
-    status: int,
-    title: str,
-    *,
-    request_id: str,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-    close: bool = True,
-    with_body: bool = True,
-) -> bytes:
-    """Return a whole HTTP/1.1 response, for what is refused before the application is asked."""
-    head, body = _template(status, title, len(request_id), headers, close)
-    given = request_id.encode("ascii")
-    shown = (body, given, _END_OF_DOCUMENT) if with_body else ()
-    return b"".join((head, given, _END_OF_HEAD, *shown))
-
-
-@lru_cache(maxsize=1024)  # under overload each response costs as little as it can
-def _template(
-    status: int, title: str, id_length: int, headers: tuple[tuple[bytes, bytes], ...], close: bool
-) -> tuple[bytes, bytes]:
-    """Return a response's head and its document, both up to the request's id, which comes last."""
-    whole = document(status, title, request_id="x" * id_length)
-    every = [*_entity(whole), *FIXED_HEADERS, *OVERRIDABLE_HEADERS, *headers]
-    if close:
-        every.append((b"connection", b"close"))
-    lines = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode())]
-    lines += [b"%b: %b" % header for header in every]
-    head = b"\r\n".join([*lines, REQUEST_ID_HEADER + b": "])
-    return head, whole[: -id_length - len(_END_OF_DOCUMENT)]
 
 
 def _entity(body: bytes) -> list[tuple[bytes, bytes]]:

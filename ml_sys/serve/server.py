@@ -7,32 +7,38 @@ import socket
 import sys
 import tempfile
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
 
 from ml_sys import kernel
 from ml_sys.errors import MlsysError, SettingsError, StorageError, UnwritableError
 from ml_sys.registry.store import open_registry
-from ml_sys.serve.protocol import Limits, ServeConfig
+from ml_sys.serve.ending import Ending
+from ml_sys.serve.hosts import is_loopback
+from ml_sys.serve.workers import CANNOT_START, run_workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp
 
     from ml_sys.serve.prediction_log import Sink
     from ml_sys.serve.service import Service
-    from ml_sys.settings import Settings
+    from ml_sys.settings import ServeSettings, Settings
 
 PREDICTIONS = "predictions.sqlite"
 _BACKLOG = 2048
 _CONNECTIONS_PER_TURN = 32
 # What is in hand may take its whole time before it is given up at the end.
 _GRACE_SECONDS = 5
+# A head that comes in pieces may be so many times too large before the server, which knows no problem
+# documents, refuses it.
+_PARTIAL_HEADS = 4
+_MILLISECONDS = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +62,8 @@ class Application:
     shared: Path | None = None
     logging: tuple[bool, str] | None = None
 
-    def __call__(self) -> ASGIApp:
-        """Make it."""
+    def __call__(self, ending: Ending | None = None) -> ASGIApp:
+        """Make it, for a process that ends like this."""
         from ml_sys.serve.app import create_app
 
         if self.logging is not None:
@@ -66,12 +72,12 @@ class Application:
             logs.configure(json_lines=self.logging[0], level=self.logging[1])
         kernel.defer()
         try:
-            return create_app(self._service())
+            return create_app(self._service(ending or Ending()))
         except MlsysError as error:
             _log.error("%s (%s)", error.message, error.hint)
-            sys.exit(STARTUP_FAILURE)  # a worker that starts anew would fail again
+            sys.exit(CANNOT_START)
 
-    def _service(self) -> Service:
+    def _service(self, ending: Ending) -> Service:
         from ml_sys.serve import metrics as counting
         from ml_sys.serve.companies import Companies
         from ml_sys.serve.hotswap import Current
@@ -92,6 +98,7 @@ class Application:
             companies=Companies(settings.artifacts_dir),
             settings=serve,
             log_problem=problem,
+            ending=ending,
         )
 
 
@@ -142,14 +149,6 @@ def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether an address is reached from this machine alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one.
 
@@ -180,36 +179,56 @@ def run(listening: socket.socket, application: Application) -> None:
         Its ``shared`` is set here where there are several workers.
     """
     serve = application.settings.serve
+    cut_off_silent_readers(listening, serve.request_timeout_seconds)
     # The event loop takes one new connection per turn and listening socket.
     sockets = [listening, *(listening.dup() for _ in range(_CONNECTIONS_PER_TURN - 1))]
     if serve.workers == 1:
-        uvicorn.Server(_config(application)).run(sockets=sockets)
+        work(application, sockets)
         return
     with tempfile.TemporaryDirectory(prefix="mlsys-metrics-") as shared:
-        _Workers(_config(replace(application, shared=Path(shared))), sockets=sockets).run()
+        run_workers(work, replace(application, shared=Path(shared)), sockets, serve.workers)
 
 
-class _Workers(Multiprocess):
-    """The parent of the workers."""
-
-    def terminate_all(self) -> None:
-        """Tell the workers to end, and let go of the sockets: they would take what nobody answers."""
-        super().terminate_all()
-        for one in self.sockets:
-            one.close()
-
-
-def _config(application: Application) -> ServeConfig:
+def work(application: Application, sockets: list[socket.socket]) -> None:
+    """Answer on these sockets, in this process, until it is told to end."""
     serve = application.settings.serve
-    return ServeConfig(
-        application,
+    ending = Ending(sockets[0], apart=serve.workers > 1)
+    serve_http(partial(application, ending), sockets, serve)
+
+
+def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve: ServeSettings) -> None:
+    """Run uvicorn, by its documented options alone.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the application.
+    sockets : list of socket
+        Closed when the server stops to listen.
+    serve : ServeSettings
+    """
+    options = uvicorn.Config(
+        make,
         factory=True,
-        limits=Limits(
-            max_header_bytes=serve.max_header_bytes,
-            request_timeout_seconds=serve.request_timeout_seconds,
-            max_concurrency=serve.max_concurrency,
-        ),
-        workers=serve.workers,
-        log_config=None,
+        # Of uvicorn's parsers the one that reads the body of a request that also asks for an upgrade.
+        http="h11",
+        ws="none",
+        h11_max_incomplete_event_size=_PARTIAL_HEADS * serve.max_header_bytes,
+        timeout_keep_alive=serve.keep_alive_seconds,
         timeout_graceful_shutdown=ceil(serve.request_timeout_seconds) + _GRACE_SECONDS,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
     )
+    uvicorn.Server(options).run(sockets=sockets)
+
+
+def cut_off_silent_readers(listening: socket.socket, seconds: float) -> None:
+    """Have the system end connections whose client takes nothing for so long, where it can.
+
+    Connections inherit this from the socket that they come in by.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        listening.setsockopt(socket.IPPROTO_TCP, option, ceil(seconds * _MILLISECONDS))

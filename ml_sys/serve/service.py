@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import os
-import signal
-import threading
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import kernel
 from ml_sys.errors import ArtifactError
-from ml_sys.serve.protocol import DRAINING, REFUSED
+from ml_sys.serve.ending import Ending
+from ml_sys.serve.guard import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 # A model that was itself a moment ago is not asked again.
 _CHECK_SECONDS = 1.0
 _LOG_CLOSE_SECONDS = 10.0
-_PARENT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +44,7 @@ class Service:
     settings : ServeSettings
     log_problem : str
         Why predictions are not kept although the settings ask for it; empty where they are.
+    ending : Ending
     """
 
     current: Current
@@ -56,6 +53,7 @@ class Service:
     companies: Companies
     settings: ServeSettings
     log_problem: str = ""
+    ending: Ending = field(default_factory=Ending)
     _checked: tuple[Served | None, float, bool] = (None, 0.0, False)
 
     def tick(self) -> None:
@@ -92,7 +90,7 @@ async def lifespan(service: Service) -> AsyncIterator[None]:
     service.current.refresh()
     if service.log is not None:
         service.log.start()
-    _drain_on_sigterm(service.settings.drain_seconds)
+    service.ending.follow_sigterm(service.settings.drain_seconds)
     every = service.settings.reload_seconds
     tasks = [
         asyncio.create_task(service.current.watch(every, service.tick)),
@@ -107,29 +105,3 @@ async def lifespan(service: Service) -> AsyncIterator[None]:
                 await task
         if service.log is not None:
             await asyncio.to_thread(service.log.close, _LOG_CLOSE_SECONDS)
-
-
-def _drain_on_sigterm(seconds: float) -> None:
-    """Answer on for a while after SIGTERM, so that balancers see that the process is not ready any more."""
-    server_ends, loop, parent = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop(), os.getppid()
-
-    def end(number: int, _: Any) -> None:
-        if callable(server_ends):
-            server_ends(number, None)
-
-    def drain(number: int, _: Any) -> None:
-        if DRAINING.is_set():  # told twice: at once
-            end(number, None)
-            return
-        DRAINING.set()
-        loop.call_soon_threadsafe(loop.call_later, seconds, end, number, None)
-
-    def watch_parent() -> None:
-        if os.getppid() != parent and multiprocessing.parent_process() is not None:
-            os.kill(os.getpid(), signal.SIGTERM)  # a worker that nobody watches over ends
-        else:
-            loop.call_later(_PARENT_SECONDS, watch_parent)
-
-    if threading.current_thread() is threading.main_thread():  # elsewhere there are no signals to hear
-        signal.signal(signal.SIGTERM, drain)
-        watch_parent()

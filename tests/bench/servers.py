@@ -169,7 +169,7 @@ def main() -> None:
         port=options.port,
         workers=options.workers,
         loop="uvloop",
-        http="httptools",
+        http="h11",  # as ours
         access_log=False,
         log_level="warning",
     )

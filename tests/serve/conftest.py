@@ -31,7 +31,7 @@ from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Change, Registry
 from ml_sys.settings import Settings
 from tests.conftest import Once
-from tests.serve.servers import STARTS_WITHIN, until
+from tests.serve.servers import DIGEST, NEXT_DIGEST, STARTS_WITHIN, Running, running, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # Same features; and other features, so that the requests change with the version.
@@ -164,6 +164,20 @@ def served(versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     root = Path(shutil.copytree(versions, tmp_path_factory.mktemp("served") / "artifacts"))
     produce(root, FIRST)
     with serving(root, MLSYS_SERVE__MAX_BATCH_ROWS="40") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A small application behind our guard, by a real server with short limits."""
+    with running(tmp_path_factory.mktemp("server")) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same for callers that show one of two keys."""
+    with running(tmp_path_factory.mktemp("locked"), digests=[DIGEST, NEXT_DIGEST], keep_alive=1) as one:
         yield one
 
 

@@ -20,15 +20,23 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from ml_sys import logs
 from ml_sys.serve.access import AccessLog
-from ml_sys.serve.guard import Guard, read_body
-from ml_sys.serve.protocol import REFUSED, Limits, ServeConfig
+from ml_sys.serve.exchange import read_body
+from ml_sys.serve.guard import REFUSED, Guard, Limits
+from ml_sys.serve.hosts import Hosts
+from ml_sys.serve.keys import new_key
+from ml_sys.serve.server import cut_off_silent_readers, listen, serve_http
+from ml_sys.settings import ServeSettings
 
 STARTS_WITHIN = 30.0
+TIMEOUT, LIMIT, SLOTS = 0.6, 100_000, 4
+(KEY, DIGEST), (NEXT_KEY, NEXT_DIGEST) = new_key(), new_key()
 DEFAULTS: dict[str, Any] = {
     "max_header_bytes": 16_384,
-    "timeout_seconds": 10.0,
-    "max_concurrency": 64,
-    "max_body_bytes": 100_000,
+    "timeout_seconds": TIMEOUT,
+    "max_concurrency": SLOTS,
+    "max_body_bytes": LIMIT,
+    "max_framework_bytes": LIMIT,
+    "hosts": ["*"],
     "digests": [],
     "share": 1.0,
     "keep_alive": 5,
@@ -63,6 +71,14 @@ def create_app() -> FastAPI:
         time.sleep(seconds)
         return {"slept": seconds}
 
+    @app.get("/large")
+    async def large() -> Response:
+        return Response(b"x" * 20_000_000)
+
+    @app.get("/spin")
+    async def spin() -> None:
+        time.sleep(0.01)
+
     @app.get("/boom")
     async def boom() -> None:
         raise ValueError(INNERMOST)
@@ -89,34 +105,35 @@ def create_app() -> FastAPI:
 
 def serve(options: dict[str, Any]) -> None:
     """Run a server until it is terminated; the first line on stdout is its port."""
-    import uvicorn
-
     logs.configure(json_lines=True, level="")
     app = create_app()
     observed: list[list[Any]] = []
 
     @app.get("/ready")  # answered also when the slots are full
     async def notes() -> dict[str, Any]:
-        tasks = len(server.server_state.tasks)
-        return {"observed": observed, "refused": dict(REFUSED), "tasks": tasks}
+        in_hand = options["max_concurrency"] - guarded._slots._left
+        return {"observed": observed, "refused": dict(REFUSED), "in_hand": in_hand}
 
     guarded = Guard(
         app,
+        limits=Limits(
+            max_header_bytes=options["max_header_bytes"],
+            max_body_bytes=options["max_body_bytes"],
+            max_body_bytes_of={"/framework": options["max_framework_bytes"]},
+            timeout_seconds=options["timeout_seconds"],
+            max_concurrency=options["max_concurrency"],
+        ),
         digests=tuple(options["digests"]),
-        max_body_bytes=options["max_body_bytes"],
-        timeout_seconds=options["timeout_seconds"],
+        hosts=Hosts(options["hosts"]),
         access=AccessLog(options["share"]),
         observe=lambda *seen: observed.append(list(seen)),
     )
-    limits = Limits(options["max_header_bytes"], options["timeout_seconds"], options["max_concurrency"])
-    config = ServeConfig(
-        guarded, limits=limits, loop="uvloop", log_config=None, timeout_keep_alive=options["keep_alive"]
-    )
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener = listen("127.0.0.1", 0)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 – how the test learns the port
-    server.run(sockets=[listener])
+    cut_off_silent_readers(listener, options["timeout_seconds"])
+    settings = {"max_header_bytes": options["max_header_bytes"], "keep_alive_seconds": options["keep_alive"]}
+    serve_http(lambda: guarded, [listener], ServeSettings(**settings))
 
 
 @dataclass(frozen=True)

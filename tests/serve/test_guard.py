@@ -15,29 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.serve.access import AccessLog
-from ml_sys.serve.guard import CLIENT_LEFT, Guard, read_body
+from ml_sys.serve.exchange import read_body
+from ml_sys.serve.guard import CLIENT_LEFT, Guard, Limits
 from ml_sys.serve.keys import new_key
-from tests.serve.servers import INNERMOST, Answer, running, until
+from tests.serve.servers import DIGEST, INNERMOST, KEY, LIMIT, NEXT_DIGEST, NEXT_KEY, TIMEOUT, Answer, until
 
-TIMEOUT = 0.6
-LIMIT = 100_000
 MEGABYTE = 1 << 20
-(KEY, DIGEST), (NEXT_KEY, NEXT_DIGEST), (WRONG_KEY, _) = new_key(), new_key(), new_key()
-CHUNKED = b"POST /length HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("guard")
-    with running(folder, timeout_seconds=TIMEOUT, max_body_bytes=LIMIT) as it:
-        yield it
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory):
-    """A server that asks for one of two keys."""
-    with running(tmp_path_factory.mktemp("locked"), digests=[DIGEST, NEXT_DIGEST], keep_alive=1) as it:
-        yield it
+WRONG_KEY, _ = new_key()
+CHUNKED = b"POST /length HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def _small_app(scope: Any, receive: Any, send: Any) -> None:
@@ -61,8 +46,15 @@ class Exchange:
     ) -> None:
         self.observed: list[tuple[str, str, int, float]] = []
         self.sent: list[dict[str, Any]] = []
-        settings = {"digests": (), "max_body_bytes": LIMIT, "timeout_seconds": 5.0, **options}
-        guard = Guard(app, access=AccessLog(0), observe=lambda *seen: self.observed.append(seen), **settings)
+        digests = options.pop("digests", ())
+        limits = Limits(**{"max_body_bytes": LIMIT, "timeout_seconds": 5.0, **options})
+        guard = Guard(
+            app,
+            limits=limits,
+            digests=digests,
+            access=AccessLog(0),
+            observe=lambda *seen: self.observed.append(seen),
+        )
         pieces = list(body)
 
         async def receive() -> dict[str, Any]:
@@ -91,7 +83,7 @@ def test_a_body_of_the_allowed_size_is_taken(server):
 @pytest.mark.parametrize("path", ["/length", "/framework"])
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server, path):
     with server.connect() as connection:
-        connection.send(f"POST {path} HTTP/1.1\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
+        connection.send(f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
         answer = connection.answer()
         assert (answer.status, answer.is_problem, answer.headers["connection"]) == (413, True, "close")
         connection.send(b"x" * (LIMIT + 1))  # a client may send it all before it listens
@@ -142,9 +134,9 @@ def test_a_chunked_body_of_a_gigabyte_takes_no_memory(server):
 @pytest.mark.parametrize(
     "start",
     [
-        b"POST /length HTTP/1.1\r\nContent-Length: 100\r\n\r\nxxx",
-        b"POST /length HTTP/1.1\r\nContent-Length: 90000\r\n\r\nxxx",
-        b"POST /framework HTTP/1.1\r\nContent-Length: 90000\r\n\r\n",
+        b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nxxx",
+        b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 90000\r\n\r\nxxx",
+        b"POST /framework HTTP/1.1\r\nHost: test\r\nContent-Length: 90000\r\n\r\n",
         CHUNKED + b"3\r\nxxx\r\n",
     ],
 )
@@ -170,12 +162,12 @@ def test_an_application_that_takes_too_long_gets_its_caller_503(server, method, 
 
 
 def test_a_client_that_leaves_is_no_failure(server):
-    before = server.records("ml_sys.serve.guard"), server.records("uvicorn.error")
+    before = server.records("ml_sys.serve.exchange"), server.records("uvicorn.error")
     with server.connect() as connection:
-        connection.send(f"POST /length HTTP/1.1\r\nContent-Length: {LIMIT}\r\n\r\nxxx".encode())
+        connection.send(f"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: {LIMIT}\r\n\r\nxxx".encode())
         time.sleep(0.1)
     until(lambda: ["POST", "/length", CLIENT_LEFT] in [one[:3] for one in server.notes()["observed"]])
-    assert (server.records("ml_sys.serve.guard"), server.records("uvicorn.error")) == before
+    assert (server.records("ml_sys.serve.exchange"), server.records("uvicorn.error")) == before
 
 
 def test_a_failure_says_nothing_of_itself_but_its_id(server):
@@ -183,14 +175,14 @@ def test_a_failure_says_nothing_of_itself_but_its_id(server):
     assert (answer.status, answer.is_problem) == (500, True)
     assert answer.headers["x-request-id"] == answer.json["request_id"] == "the-bad-one"
     assert set(answer.json) == {"type", "title", "status", "request_id"}
-    records = server.records("ml_sys.serve.guard")
+    records = server.records("ml_sys.serve.exchange")
     (record,) = [one for one in records if "the-bad-one" in one["message"]]
     assert INNERMOST in record["exc_info"]
 
 
 def test_a_failure_after_the_answer_began_ends_the_connection(server):
     with server.connect() as connection:
-        connection.send(b"GET /late-boom HTTP/1.1\r\n\r\n")
+        connection.send(b"GET /late-boom HTTP/1.1\r\nHost: test\r\n\r\n")
         assert connection.answer().status == 200
         rest = b""
         while piece := connection.sock.recv(1000):
@@ -223,7 +215,7 @@ def test_every_answer_has_the_security_headers(server):
 
 def test_an_answer_may_have_a_policy_of_its_own(server):
     with server.connect() as connection:
-        connection.send(b"GET /page HTTP/1.1\r\nConnection: close\r\n\r\n")
+        connection.send(b"GET /page HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         head = b"".join(iter(lambda: connection.sock.recv(65_536), b"")).split(b"\r\n\r\n")[0].decode()
     assert head.count("content-security-policy") == head.count("cache-control") == 1
     assert "content-security-policy: default-src 'self'" in head
@@ -303,7 +295,7 @@ def test_a_body_without_a_key_is_refused_and_does_not_disturb_the_next_request(l
     with locked.connect() as connection:
         assert connection.ask("POST", "/length", b"x" * LIMIT).status == 401
         assert connection.ask("POST", "/length", b"abc", **bearer(KEY)).json == {"length": 3}
-        head = b"POST /length HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        head = b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
         assert connection.send(head).answer().headers["connection"] == "close"
         assert connection.is_closed()
 
@@ -367,9 +359,7 @@ def test_other_scopes_pass_through_untouched():
     async def app(*arguments: Any) -> None:
         passed.append(arguments)
 
-    guard = Guard(
-        app, digests=(DIGEST,), max_body_bytes=1, timeout_seconds=1.0, access=AccessLog(1), observe=print
-    )
+    guard = Guard(app, limits=Limits(max_body_bytes=1), digests=(DIGEST,), access=AccessLog(1), observe=print)
     for kind in ("lifespan", "websocket"):
         arguments: tuple[Any, ...] = ({"type": kind}, object(), object())
         asyncio.run(guard(*arguments))
@@ -437,7 +427,9 @@ def test_a_gone_client_does_not_hold_up_a_refusal():
 
 def test_a_client_that_stays_silent_after_a_refusal_is_not_waited_for_long(server):
     with server.connect() as connection:
-        connection.send(f"POST /length HTTP/1.1\r\nContent-Length: {LIMIT * 9}\r\n\r\n".encode())
+        connection.send(
+            f"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: {LIMIT * 9}\r\n\r\n".encode()
+        )
         began = time.monotonic()
         assert connection.answer().status == 413
         assert time.monotonic() - began < 0.5

@@ -10,8 +10,9 @@ import sys
 import pytest
 
 from ml_sys.errors import SettingsError, StorageError
+from ml_sys.serve.hosts import is_loopback
 from ml_sys.serve.keys import accepts, new_key
-from ml_sys.serve.server import check_exposure, is_loopback, listen
+from ml_sys.serve.server import check_exposure, listen
 from tests.serve.conftest import serving
 
 ANY = "0.0.0.0"  # noqa: S104 – never bound here
@@ -24,7 +25,7 @@ from ml_sys.serve.server import Application
 from ml_sys.settings import Settings
 
 root, flat, raw, company = Path(sys.argv[1]), *map(json.loads, sys.argv[2:4]), sys.argv[4]
-with TestClient(Application(Settings(artifacts_dir=root), None)()) as client:
+with TestClient(Application(Settings(artifacts_dir=root), None)(), base_url="http://localhost") as client:
     answers = [
         client.get("/ready"),
         client.get("/model"),

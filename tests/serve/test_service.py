@@ -66,7 +66,7 @@ def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service
         golden["probabilities"][2] += 1e-5
     current.served = replace(current.served, golden=golden)
     service.current = current
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service), base_url="http://localhost") as client:
         answer = client.get("/ready")
         assert client.get("/health").status_code == 200
     assert (answer.status_code, answer.json()["status"]) == (503, 503)
@@ -76,7 +76,7 @@ def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service
 
 
 def test_without_a_version_in_production_only_status_is_answered(service):
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service), base_url="http://localhost") as client:
         assert client.get("/health").json() == {"status": "ok", "model_version": None}
         for method, path in (
             ("GET", "/ready"), ("GET", "/model"), ("POST", "/predict"), ("POST", "/predict/batch"),
@@ -279,7 +279,7 @@ def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):
 def test_without_a_snapshot_companies_are_unavailable_and_no_path_is_shown(service, versions, tmp_path):
     service.companies = Companies(tmp_path)
     service.current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service), base_url="http://localhost") as client:
         answer = client.get("/companies/1")
         assert client.post("/predict", json={}).status_code == 200
     assert answer.status_code == 503

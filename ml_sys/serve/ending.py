@@ -1,0 +1,81 @@
+"""How a server process ends without a failed request: it says so, answers on, lets its callers go last."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+
+_POLL_SECONDS = 0.005
+_LONGEST_POLL_SECONDS = 1.0
+# Workers stop to listen within this time of each other, on busy cores too.
+_WORKERS_APART_SECONDS = 0.5
+_PARENT_SECONDS = 1.0
+
+
+class Ending:
+    """The end of this process, as the parts that answer see it.
+
+    A caller whose connection ends opens another one. So no connection may end before nobody listens any more:
+    once the end is near, answers wait for that moment, and each ends its connection.
+
+    Parameters
+    ----------
+    listening : socket, optional
+        The server closes it when it stops to listen.
+    apart : bool
+        Other workers listen too, and stop a little later.
+
+    Attributes
+    ----------
+    is_begun : bool
+        The process was told to end: it answers, and says that it is not ready for more.
+    is_near : bool
+        The server was told: it is about to stop listening, or has.
+    """
+
+    def __init__(self, listening: socket.socket | None = None, *, apart: bool = False) -> None:
+        self.is_begun = self.is_near = False
+        self._listening = listening
+        self._apart = apart
+
+    async def stopped_listening(self) -> None:
+        """Wait until no worker takes connections any more."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _LONGEST_POLL_SECONDS
+        while self._listening is not None and self._listening.fileno() >= 0 and loop.time() < latest:
+            await asyncio.sleep(_POLL_SECONDS)
+        if self._apart:
+            await asyncio.sleep(_WORKERS_APART_SECONDS)
+
+    def follow_sigterm(self, seconds: float) -> None:
+        """Answer on for a while after SIGTERM, so that balancers see that the process is not ready."""
+        server_ends, loop, parent = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop(), os.getppid()
+
+        def end(number: int, _: Any) -> None:
+            self.is_near = True
+            if callable(server_ends):
+                server_ends(number, None)
+
+        def drain(number: int, _: Any) -> None:
+            if self.is_begun:  # told twice: at once
+                end(number, None)
+                return
+            self.is_begun = True
+            loop.call_soon_threadsafe(loop.call_later, seconds, end, number, None)
+
+        def watch_parent() -> None:
+            if os.getppid() != parent and multiprocessing.parent_process() is not None:
+                os.kill(os.getpid(), signal.SIGTERM)  # a worker that nobody watches over ends
+            else:
+                loop.call_later(_PARENT_SECONDS, watch_parent)
+
+        if threading.current_thread() is threading.main_thread():  # elsewhere there are no signals to hear
+            signal.signal(signal.SIGTERM, drain)
+            watch_parent()
