@@ -443,7 +443,7 @@ class ServeSettings(Frozen):
     )
     allowed_hosts: tuple[str, ...] = Field(
         (),
-        description="Hosts that a request may name; empty: on a loopback address without keys its own, else any.",
+        description="Hosts that a request may name; empty: any, but only its own on loopback without keys.",
     )
     max_body_bytes: PositiveInt = Field(8_388_608, description="Larger request bodies get 413.")
     max_predict_bytes: PositiveInt = Field(524_288, description="The same for the one company of /predict.")

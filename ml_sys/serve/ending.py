@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import socket
 
 _POLL_SECONDS = 0.005
-_LONGEST_POLL_SECONDS = 1.0
+_LONGEST_POLL_SECONDS = 2.0
+# The server ends connections that wait for nothing when it stops to listen. So the answers wait this long
+# before, in which busy callers send their next request.
+_GATHERING_SECONDS = 0.3
 # Workers stop to listen within this time of each other, on busy cores too.
 _WORKERS_APART_SECONDS = 0.5
 _PARENT_SECONDS = 1.0
@@ -58,17 +61,21 @@ class Ending:
         """Answer on for a while after SIGTERM, so that balancers see that the process is not ready."""
         server_ends, loop, parent = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop(), os.getppid()
 
-        def end(number: int, _: Any) -> None:
-            self.is_near = True
+        def end(number: int) -> None:
             if callable(server_ends):
                 server_ends(number, None)
 
+        def gather(number: int) -> None:
+            self.is_near = True
+            loop.call_later(_GATHERING_SECONDS, end, number)
+
         def drain(number: int, _: Any) -> None:
             if self.is_begun:  # told twice: at once
-                end(number, None)
+                self.is_near = True
+                end(number)
                 return
             self.is_begun = True
-            loop.call_soon_threadsafe(loop.call_later, seconds, end, number, None)
+            loop.call_soon_threadsafe(loop.call_later, seconds, gather, number)
 
         def watch_parent() -> None:
             if os.getppid() != parent and multiprocessing.parent_process() is not None:

@@ -8,6 +8,7 @@ for nothing, TLS) is the server's and the proxy's.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,8 +38,9 @@ CLIENT_LEFT = 499
 # Requests of this process that the guard refused, by status.
 REFUSED: Counter[int] = Counter()
 
-# Callers that ask again at once after a refusal must not crowd out the requests in hand.
-_BUSY_SECONDS = 0.3
+# Callers that ask again at once after a refusal must not crowd out the requests in hand, nor all come back
+# at the same moment: each waits for its refusal for a while between these.
+_BUSY_SECONDS = (0.3, 0.9)
 # What is said to a caller whose time is up has to be taken within this time.
 _LAST_WORD_SECONDS = 1.0
 _SWEEPS_PER_TIMEOUT = 20
@@ -188,7 +190,7 @@ class Guard:
                 await asyncio.sleep(0)
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             else:
-                await asyncio.sleep(_BUSY_SECONDS)
+                await asyncio.sleep(random.uniform(*_BUSY_SECONDS))  # noqa: S311 - no secret
                 title = "The service has too many requests in hand."
                 await self._refuse(exchange, 503, title, RETRY_AFTER, *close)
 
