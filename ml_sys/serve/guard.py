@@ -39,8 +39,9 @@ CLIENT_LEFT = 499
 REFUSED: Counter[int] = Counter()
 
 # Callers that ask again at once after a refusal must not crowd out the requests in hand, nor all come back
-# at the same moment: each waits for its refusal for a while between these.
-_BUSY_SECONDS = (0.3, 0.9)
+# at the same moment: each waits for its refusal, for a share of this between the two.
+_BUSY_SECONDS = 0.9
+_BUSY_SHARES = (1 / 3, 1.0)
 # What is said to a caller whose time is up has to be taken within this time.
 _LAST_WORD_SECONDS = 1.0
 _SWEEPS_PER_TIMEOUT = 20
@@ -117,6 +118,7 @@ class Guard:
         self._open: set[Exchange] = set()
         self._sweep_every = min(limits.timeout_seconds / _SWEEPS_PER_TIMEOUT, _LONGEST_SWEEP_SECONDS)
         self._sweeping = False
+        self._busy_seconds = min(_BUSY_SECONDS, limits.timeout_seconds / 2)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other kinds of ASGI scope pass."""
@@ -190,7 +192,7 @@ class Guard:
                 await asyncio.sleep(0)
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             else:
-                await asyncio.sleep(random.uniform(*_BUSY_SECONDS))  # noqa: S311 - no secret
+                await asyncio.sleep(self._busy_seconds * random.uniform(*_BUSY_SHARES))  # noqa: S311 - no secret
                 title = "The service has too many requests in hand."
                 await self._refuse(exchange, 503, title, RETRY_AFTER, *close)
 
