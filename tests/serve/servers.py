@@ -177,10 +177,12 @@ class Connection:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         """Send a whole request and return its answer."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: test"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if body:
             lines.append(f"Content-Length: {len(body)}")
+        if body and "Content_Type" not in headers:
+            lines.append("Content-Type: application/json")
         self.send("\r\n".join([*lines, "", ""]).encode() + body)
         return self.answer(with_body=method != "HEAD")
 
