@@ -74,7 +74,7 @@ def test_an_estimator_that_is_named_is_trained_judged_promoted_scored_and_served
     place("score", three_tables / "noncustomers.csv", "--out", "ranked.csv")
     ranked = pd.read_csv(tmp_path / "ranked.csv")
     settings = Settings(artifacts_dir=tmp_path / "artifacts", threads=1)
-    with TestClient(Application(settings, None)()) as client:
+    with TestClient(Application(settings, None)(), base_url="http://localhost") as client:
         assert client.get("/model").json()["compiled"] is False
         best = client.get(f"/companies/{ranked['id'][0]}").json()["prediction"]
     # A linear model's float32 products are summed in another order for one row than for many.
