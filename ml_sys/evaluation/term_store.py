@@ -1,8 +1,8 @@
 """Remembers what the terms of a backtest gave, so that asking again costs nothing.
 
 A term is known by the digest of all that it depends on: the snapshot, the settings that reach a fit, the code
-of data, features and model, the files of features and estimators of the user's own, and the versions of the
-libraries. A file that cannot be read is as good as none.
+of data, features and model, features and estimators of the user's own with all that they import, and the
+versions of the libraries. A file that cannot be read is as good as none.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import ml_sys
 from ml_sys.data.durable import make_folder, write_durably
+from ml_sys.evaluation.own_code import code_of
 from ml_sys.evaluation.terms import Term, TermScores
 from ml_sys.resolve import resolve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml_sys.settings import Settings
 
 FOLDER = "backtests"
@@ -38,12 +40,14 @@ _LIBRARIES = (
     "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "scikit-learn", "scipy", "xgboost",
     "xgboost-cpu",
 )  # fmt: skip
+# Modules that a fit begins with.
 _CODE = (
-    "data/schema.py", "data/snapshot.py", "evaluation/fitting.py", "evaluation/lists.py",
-    "evaluation/terms.py", "features", "kernel.py", "model", "resolve.py", "settings.py",
+    "ml_sys.data.snapshot", "ml_sys.evaluation.fitting", "ml_sys.evaluation.lists", "ml_sys.evaluation.terms",
 )  # fmt: skip
-# Packages whose versions say what code they hold.
-_INSTALLED = {"imblearn", "lightgbm", "sklearn", "xgboost"}
+# Packages of those libraries, and our own.
+_KNOWN = frozenset(
+    {"imblearn", "lightgbm", "ml_sys", "numba", "numpy", "pandas", "scipy", "sklearn", "xgboost"}
+)
 _SCORE, _FACTS = "score:", b"mlsys"
 _FACTS_KEPT = ("training_cutoffs", "training_positives", "trees", "threshold")
 
@@ -69,7 +73,7 @@ class TermStore:
             "window": settings.backtest.window,
             "plain": plain,
             "code": code_digest(),
-            "own": own_digests(settings),
+            "own": own_code(settings),
             "libraries": _library_versions(),
         }
         text = json.dumps(depends, sort_keys=True)
@@ -128,30 +132,18 @@ class TermStore:
 
 @cache
 def code_digest() -> str:
-    """Digest of the code that a fit runs through."""
-    root = Path(ml_sys.__file__).parent
-    named = [root / name for name in _CODE]
-    files = [path for one in named for path in (sorted(one.rglob("*.py")) if one.is_dir() else [one])]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    """Digest of our code that a fit runs through."""
+    text = json.dumps(code_of(_CODE, known=_KNOWN - {"ml_sys"}, loaded=False), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def own_digests(settings: Settings) -> list[str]:
-    """Return the digests of the files of the user's own estimator and features."""
-    return [_source_digest(path) for path in (settings.model.estimator, *settings.features.extra)]
-
-
-def _source_digest(import_path: str) -> str:
-    """Digest of the file in which something of the user's own is defined."""
-    if import_path.partition(".")[0].partition(":")[0] in _INSTALLED:
-        return import_path
-    try:
-        source = inspect.getsourcefile(inspect.unwrap(resolve(import_path)))
-        return hashlib.sha256(Path(source or "").read_bytes()).hexdigest()
-    except (OSError, TypeError):  # built in, or made while running
-        return import_path
+def own_code(settings: Settings) -> dict[str, str]:
+    """Return what the user's own estimator and features are made of, with all that they import."""
+    modules = []
+    for path in settings.imports():
+        if re.split(r"[.:]", path)[0] not in _KNOWN:
+            modules += [path.partition(":")[0], getattr(inspect.unwrap(resolve(path)), "__module__", "")]
+    return code_of(filter(None, modules), known=_KNOWN)
 
 
 def _library_versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ from ml_sys.errors import NotEnoughDataError
 from ml_sys.evaluation import study as studies
 from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
 from ml_sys.evaluation.search_space import STEP, Choice, Space, changes, settings_at, start_of
-from ml_sys.evaluation.term_store import code_digest, own_digests
+from ml_sys.evaluation.term_store import code_digest, own_code
 from ml_sys.model.split import Source, held_companies, holdout_cutoffs, rolling, training_part
 from ml_sys.model.train import fit_model, spec_from
 
@@ -129,7 +129,7 @@ def study_key(snapshot: str, settings: Settings, space: Space, versions: Mapping
     """Return the name of the study of a snapshot, settings, space, code and versions of libraries."""
     values = {key: one for key, one in entries(settings).items() if key.partition(".")[0] in _GROUPS}
     tune = {"cutoffs": settings.tune.cutoffs, "every_days": settings.tune.every_days}
-    code = [code_digest(), *own_digests(settings)]
+    code = [code_digest(), own_code(settings)]
     content = [snapshot, values, tune, [asdict(knob) for knob in space], dict(versions), code]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS]
 
