@@ -18,7 +18,9 @@ from ml_sys.evaluation.metrics import ranking_metrics
 from ml_sys.evaluation.paired import chance_p_value
 from ml_sys.evaluation.probes import id_rankings, shuffled_ranking
 from ml_sys.evaluation.separation import column_separations, two_shares_p_value
+from ml_sys.evaluation.steadiness import last_windows
 from ml_sys.model.split import split
+from ml_sys.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +43,7 @@ ID = "id"
 _PERMUTATIONS = 4999
 _HOLDOUT_CUTOFFS = 6
 _CLEAR_RATIO = 1.5
+_COLLAPSED = 0.5
 _ALLOW = "name {} in canary.allowed if you know why"
 
 Figures = dict[str, float | int | str | None]
@@ -97,6 +100,7 @@ def run_canaries(
         later_usage_deleted(source.inputs, spec, part.train, holdout),
         single_columns(part.validation, spec, limits),
         blank_firmographics(source, counts_as_feature=spec.firmographic_missingness),
+        conversions_go_on(source.closed, part, holdout, settings.label.horizon_days),
     )
 
 
@@ -216,6 +220,36 @@ def blank_firmographics(source: Source, *, counts_as_feature: bool) -> Canary:
         f"Blanks tell customers from the others, as if filled in after paying ({used}): {', '.join(clear)}."
     )
     return Canary(name, "warned", found, figures)
+
+
+def conversions_go_on(closed: NDArray[np.int32], part: Part, holdout: Panel, horizon_days: int) -> Canary:
+    """Ask whether companies convert after the last cutoffs as after those before.
+
+    Where rates are steady it fails less than once in a thousand times (`CHANCE`), however many convert.
+    """
+    name = "conversions go on"
+    first = min(int(panel.cutoff.min()) for panel in (part.train, holdout))
+    look = last_windows(closed, first, int(holdout.cutoff.max()), horizon_days)
+    if look is None:
+        return _not_judged(name, "no company converts before the last cutoffs")
+    days = look.windows * horizon_days
+    companies = counted(look.conversions, "company", "companies")
+    told = f"{companies} in the last {days} days, {look.expected:.1f} expected"
+    figures: Figures = {
+        "days": days,
+        "conversions": look.conversions,
+        "expected": look.expected,
+        "p_value": look.p_value,
+    }
+    if look.p_value < CHANCE and look.conversions < _COLLAPSED * look.expected:
+        found = (
+            f"Conversions collapse at the last cutoffs: {told} (p = {look.p_value:.1g}). Their outcome may "
+            "not be known yet: check dates, and the day of the export (mlsys ingest --as-of DATE)."
+        )
+        return Canary(name, "failed", found, figures)
+    if look.least_p_value >= CHANCE:
+        return _not_judged(name, f"too few conversions for their end to show ({told})")
+    return Canary(name, "passed", f"Conversions go on at the last cutoffs: {told}.", figures)
 
 
 def _against_chance(ranked: Outcomes, seed: int, *, tries: int = 1) -> tuple[str, dict[str, float]]:

@@ -15,6 +15,7 @@ from ml_sys.evaluation.canaries import (
     CHANCE,
     Canary,
     blank_firmographics,
+    conversions_go_on,
     ids_alone,
     label_windows_apart,
     labels_shuffled,
@@ -98,6 +99,7 @@ def test_on_generated_data_no_canary_fails(source: Source, quick_settings: Setti
         "ids as the only feature": "passed",
         "later usage deleted": "passed",
         "single columns": "passed",
+        "conversions go on": "passed",
         "blank firmographics": "warned",  # blanks of customers were filled in, as in real tables
     }
 
@@ -116,7 +118,8 @@ def test_where_nobody_converts_every_canary_says_what_it_could_not_judge() -> No
     found = run_canaries(nobody, SPEC, SETTINGS, *split(nobody, SPEC, SETTINGS))
     unjudged = {one.name for one in found if one.found.startswith("Could not be judged: ")}
     assert unjudged == {
-        "labels shuffled", "ids as the only feature", "single columns", "blank firmographics"
+        "labels shuffled", "ids as the only feature", "single columns", "blank firmographics",
+        "conversions go on",
     }  # fmt: skip
     assert {one.status for one in found if one.name in unjudged} == {"warned"}
 
@@ -426,3 +429,39 @@ def test_the_warning_says_whether_blanks_are_features() -> None:
     source = with_blanks(0.0, 0.3)
     assert "all are features" in blank_firmographics(source, counts_as_feature=True).found
     assert "only that of industry" in blank_firmographics(source, counts_as_feature=False).found
+
+
+# Conversions go on
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, STRATIFIED])
+def test_last_windows_whose_outcome_nobody_knows_fail(settings: Settings) -> None:
+    part, holdout = split(SOURCE, SPEC, settings)
+    closed = np.tile(SOURCE.closed, 10)  # enough of them for their end to show
+    assert conversions_go_on(closed, part, holdout, w.HORIZON).status == "passed"
+    closed[closed >= int(holdout.cutoff.max())] = NEVER_CLOSED
+    found = conversions_go_on(closed, part, holdout, w.HORIZON)
+    assert found.status == "failed"
+    assert "--as-of" in found.found
+    assert found.figures["conversions"] < 0.5 * found.figures["expected"]
+    assert found.figures["p_value"] < CHANCE
+
+
+def test_where_too_few_convert_for_an_end_to_show_it_is_not_judged() -> None:
+    few = np.full_like(SOURCE.closed, NEVER_CLOSED)
+    few[:4] = int(HOLDOUT.cutoff.min()) - np.array([150, 120, 90, 60])
+    found = conversions_go_on(few, PART, HOLDOUT, w.HORIZON)
+    assert (found.status, "too few conversions" in found.found) == ("warned", True)
+
+
+def test_a_dip_that_is_rare_but_no_collapse_passes() -> None:
+    """Ten thousand companies convert before and 70 % as many a day in the last window."""
+    rng = np.random.default_rng(3)
+    last = int(HOLDOUT.cutoff.max())
+    first = int(min(TRAIN.cutoff.min(), HOLDOUT.cutoff.min()))
+    before = rng.integers(first, last, 100 * (last - first))
+    after = rng.integers(last, last + w.HORIZON, 70 * w.HORIZON)
+    closed = np.concatenate([before, after, np.full(10**6, NEVER_CLOSED)]).astype(np.int32)
+    found = conversions_go_on(closed, PART, HOLDOUT, w.HORIZON)
+    assert found.figures["p_value"] < CHANCE
+    assert found.status == "passed"
