@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ml_sys import interrupts
 from ml_sys.commands import (
@@ -27,14 +26,17 @@ from ml_sys.commands import (
     versions,
 )
 from ml_sys.commands.context import GlobalOptions
+from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import ExitCode, MlsysError
 
-DATA, MODELS, SERVICE, SETTINGS = "Data", "Model lifecycle", "Lists and service", "Settings"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _WITH_VALUE = ("--config", "--artifacts", "--set", "--log-level")
 _WITHOUT_VALUE = ("--json", "--debug", "--log-json")
 
 
-class _GlobalsAnywhere(TyperGroup):
+class _GlobalsAnywhere(HelpfulGroup):
     """Moves global options to the front, wherever they were typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -94,25 +96,34 @@ def globals_(
     ctx.obj = GlobalOptions(config, artifacts, tuple(assign or ()), as_json, log_json, log_level)
 
 
-app.command(rich_help_panel=DATA)(data.sample)
-app.command(rich_help_panel=DATA)(data.ingest)
-app.command(rich_help_panel=MODELS)(training.train)
-app.command(rich_help_panel=MODELS)(training.evaluate)
-app.command(rich_help_panel=MODELS)(tuning.tune)
-app.add_typer(versions.models_app, name="models", rich_help_panel=MODELS)
-app.command(rich_help_panel=MODELS)(backtests.compare)
-app.command(rich_help_panel=MODELS)(backtests.ablate)
-app.command(rich_help_panel=MODELS)(promotion.promote)
-app.command(rich_help_panel=MODELS)(promotion.rollback)
-app.command(rich_help_panel=MODELS)(versions.history)
-app.command(rich_help_panel=MODELS)(integrity.verify)
-app.command(rich_help_panel=MODELS)(integrity.accept)
-app.command(rich_help_panel=MODELS)(integrity.reproduce)
-app.command(rich_help_panel=MODELS)(integrity.keygen)
-app.command(rich_help_panel=SERVICE)(service.score)
-app.command(rich_help_panel=SERVICE)(service.serve)
-app.add_typer(service.keys_app, name="apikey", rich_help_panel=SERVICE)
-app.command(rich_help_panel=SETTINGS)(configuration.config)
+def _offer(panel: str, *commands: Callable[..., None] | tuple[str, typer.Typer]) -> None:
+    """Add commands, and named groups of commands, to a panel of the help page."""
+    for command in commands:
+        if isinstance(command, tuple):
+            app.add_typer(command[1], name=command[0], rich_help_panel=panel)
+        else:
+            app.command(rich_help_panel=panel, cls=HelpfulCommand)(command)
+
+
+_offer("Data", data.sample, data.ingest)
+_offer(
+    "Model lifecycle",
+    training.train,
+    training.evaluate,
+    tuning.tune,
+    ("models", versions.models_app),
+    backtests.compare,
+    backtests.ablate,
+    promotion.promote,
+    promotion.rollback,
+    versions.history,
+    integrity.verify,
+    integrity.accept,
+    integrity.reproduce,
+    integrity.keygen,
+)
+_offer("Lists and service", service.score, service.serve, ("apikey", service.keys_app))
+_offer("Settings", configuration.config)
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from ml_sys.cli import app
 
 HEAVY = ("pandas", "numpy", "sklearn", "xgboost", "pyarrow", "fastapi", "numba", "scipy")
 COMMANDS = (
@@ -62,6 +65,44 @@ def test_what_needs_no_data_imports_nothing_heavy(tmp_path, arguments, shown):
     )
     assert done.stderr.strip() == "[]"
     assert shown in done.stdout
+
+
+def page(monkeypatch, *arguments, width=100, encoding="utf-8"):
+    """A help page as it is written to a file of that encoding."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    return CliRunner(charset=encoding).invoke(app, [*arguments, "--help"], prog_name="mlsys").output
+
+
+def test_a_help_page_imports_none_of_what_draws_tables_and_markdown(tmp_path):
+    program = (
+        "import sys\nfrom ml_sys.cli import main\nsys.argv = ['mlsys', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'rich.console', 'typer.rich_utils'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("width", [50, 80, 140])
+def test_the_lines_of_a_help_page_end_where_the_frame_does(monkeypatch, width):
+    for command in COMMANDS:
+        framed = [line for line in page(monkeypatch, command, width=width).splitlines() if line[:1] in "╭│╰"]
+        assert {len(line) for line in framed if line} == {width}
+
+
+def test_a_help_page_names_what_an_option_takes_and_explains_it(monkeypatch):
+    assert "│ -m, --message  <str>        What to say of it in the registry." in page(monkeypatch, "train")
+    assert "│ version  <str>  Version to put into production, e.g. 1.1.0.  [required]" in page(
+        monkeypatch, "promote"
+    )
+
+
+def test_without_a_command_the_page_goes_to_stderr(mlsys):
+    done = mlsys()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Rank prospects" in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

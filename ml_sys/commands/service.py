@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_sys.commands.context import GlobalOptions, open_registry, parse_day
+from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -167,10 +168,10 @@ def _how_to_get_one(given: GlobalOptions, registry: Registry) -> str:
     return "in another terminal: " + ", then ".join(step + where for step in steps)
 
 
-keys_app = typer.Typer(no_args_is_help=True, help="Keys that callers of the service show.")
+keys_app = typer.Typer(cls=HelpfulGroup, no_args_is_help=True, help="Keys that callers of the service show.")
 
 
-@keys_app.command()
+@keys_app.command(cls=HelpfulCommand)
 def new(ctx: typer.Context) -> None:
     """Make an API key: shown once, for its user; the settings get its digest."""
     from ml_sys import console

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from ml_sys.commands.context import open_registry
+from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 
 models_app = typer.Typer(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=HelpfulGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 
 
@@ -30,7 +31,7 @@ def models(ctx: typer.Context) -> None:
         views.models(index, served)
 
 
-@models_app.command()
+@models_app.command(cls=HelpfulCommand)
 def show(
     ctx: typer.Context,
     version: Annotated[
@@ -50,7 +51,7 @@ def show(
         views.description(description)
 
 
-@models_app.command()
+@models_app.command(cls=HelpfulCommand)
 def diff(
     ctx: typer.Context,
     first: Annotated[str, typer.Argument(help="A version.")],

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-BUDGET = 2.5
+BUDGET = 2.0
 _RUNS = 15
 
 
