@@ -105,7 +105,7 @@ def _offer(panel: str, *commands: Callable[..., None] | tuple[str, typer.Typer])
             app.command(rich_help_panel=panel, cls=HelpfulCommand)(command)
 
 
-_offer("Data", data.sample, data.ingest)
+_offer("Data", data.sample, data.ingest, data.forget)
 _offer(
     "Model lifecycle",
     training.train,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ml_sys.commands.context import now
+from ml_sys.errors import ExitCode, UsageError
 
 
 def sample(
@@ -75,3 +76,24 @@ def ingest(
         console.plain_json(views.ingested_plain(report))
     else:
         views.ingested(report)
+
+
+def forget(
+    ctx: typer.Context,
+    company: Annotated[str, typer.Argument(metavar="ID", help="Its id; behind -- if it begins with a dash.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it is, and remove nothing.")] = False,
+) -> None:
+    """Remove a company from the prediction log, lists and quarantine, and say what holds it for good."""
+    from ml_sys import console
+    from ml_sys.forgetting import forget_company
+    from ml_sys.views import data as views
+
+    if not company.strip():
+        raise UsageError("the id is blank", hint="name a company: mlsys forget ID")
+    done = forget_company(ctx.obj.load().settings, company, dry_run=dry_run)
+    if ctx.obj.as_json:
+        console.plain_json(views.forgotten_plain(done))
+    else:
+        views.forgotten(done)
+    if done.failed:
+        raise typer.Exit(ExitCode.FAILED)

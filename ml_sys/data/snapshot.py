@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine.parquet"
+FOLDER, QUARANTINE_FOLDER = "snapshots", "quarantine"
 TABLES = (COMPANIES, USAGE, QUARANTINE)
 MANIFEST, LATEST = "manifest.json", "latest.json"
 
@@ -131,7 +132,7 @@ def write(
     """
     name = identity(content)
     written_at = now.astimezone(UTC).isoformat(timespec="seconds")
-    folder = artifacts_dir / "snapshots"
+    folder = artifacts_dir / FOLDER
     final = folder / name
     with _writing(folder):
         is_new = not _verifies(final)
@@ -215,7 +216,7 @@ def load_tables(path: Path) -> Tables:
 
 def exists(artifacts_dir: Path) -> bool:
     """Say whether anything was ingested into an artifacts folder."""
-    return (artifacts_dir / "snapshots" / LATEST).exists()
+    return (artifacts_dir / FOLDER / LATEST).exists()
 
 
 def latest(artifacts_dir: Path) -> Snapshot:
@@ -237,7 +238,7 @@ def latest_path(artifacts_dir: Path) -> Path:
     SnapshotError
         If there is none.
     """
-    pointer = artifacts_dir / "snapshots" / LATEST
+    pointer = artifacts_dir / FOLDER / LATEST
     if not exists(artifacts_dir):
         raise SnapshotError(f"{pointer.parent}: there is no snapshot yet", hint="run `mlsys ingest` first")
     try:
@@ -255,7 +256,7 @@ def stored(artifacts_dir: Path, name: str) -> Snapshot:
     SnapshotError
         If it is not there, or does not verify.
     """
-    return load(artifacts_dir / "snapshots" / name)
+    return load(artifacts_dir / FOLDER / name)
 
 
 def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
@@ -266,7 +267,7 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
     SnapshotError
         If the folder cannot be written.
     """
-    folder = artifacts_dir / "quarantine"
+    folder = artifacts_dir / QUARANTINE_FOLDER
     path = folder / f"{quarantine_identity(quarantine)}.parquet"
     sink = pa.BufferOutputStream()
     pq.write_table(quarantine, sink)

@@ -27,7 +27,7 @@ _SKIPPED = r"[\s'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*?"
 _SIGN = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
 _FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}{_SIGN})")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'(?={_SKIPPED}{_SIGN})")
-_ENDS_A_CELL = re.compile(r"[;\t\r]")  # for some reader of CSV; the csv module alone would not quote them
+ENDS_A_CELL = re.compile(r"[;\t\r]")  # for some reader of CSV; the csv module alone would not quote them
 # Shares of the capacity at which the cost of stopping is shown.
 _STOPS = (0.25, 0.5, 0.75, 1.0)
 
@@ -184,7 +184,7 @@ def write_csv(table: pd.DataFrame, target: IO[bytes]) -> None:
     """
     foreign = [name for name in table.columns if name == "id" or str(name).startswith(REASON)]
     texts = {str(name): spreadsheet_safe(table[name]) for name in foreign}
-    broken = any(_ENDS_A_CELL.search(text) for column in texts.values() for text in column)
+    broken = any(ENDS_A_CELL.search(text) for column in texts.values() for text in column)
     table.assign(**texts).to_csv(
         target,
         index=False,

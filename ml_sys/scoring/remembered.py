@@ -19,7 +19,7 @@ from ml_sys.days import day_number
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
 from ml_sys.scoring.cooldown import NEVER_LISTED
-from ml_sys.scoring.ranking import from_spreadsheet, write_csv
+from ml_sys.scoring.ranking import ENDS_A_CELL, from_spreadsheet, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = "lists"
 COLUMNS = ("rank", "id", "probability", "tier", "model_version", "cutoff")
+_ID = COLUMNS.index("id")
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv")
 
 
@@ -88,13 +89,35 @@ def last_listed(folder: Path, *, after: int, before: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for day, path in _lists(folder):
         if after < day < before:
-            found.update(dict.fromkeys(_read(path), day))
+            found.update(dict.fromkeys((from_spreadsheet(row[_ID]) for row in _rows(path)), day))
     return found
 
 
 def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
     """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
     return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
+
+
+def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
+    """Take a company out of a list, and return how many rows held it; the others keep their ranks.
+
+    Raises
+    ------
+    RememberedListError
+        If the file does not read as a list.
+    StorageError
+        If it cannot be written.
+    """
+    rows = list(_rows(path))
+    kept = [row for row in rows if from_spreadsheet(row[_ID]) != company]
+    if len(kept) < len(rows) and not dry_run:
+        broken = any(ENDS_A_CELL.search(row[_ID]) for row in kept)
+        text = io.StringIO(newline="")
+        form = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL)
+        form.writerows([COLUMNS, *kept])
+        with replacing(path) as sink:
+            sink.write(text.getvalue().encode())
+    return len(rows) - len(kept)
 
 
 def _lists(folder: Path) -> list[tuple[int, Path]]:
@@ -116,20 +139,21 @@ def _lists(folder: Path) -> list[tuple[int, Path]]:
     return sorted(lists)
 
 
-def _read(path: Path) -> Iterator[str]:
-    """Read the ids of a list, and hold every cell against what `score` writes."""
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Read the rows of a list, and hold every cell against what `score` writes."""
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RememberedListError(path, f"cannot be read: {error}") from error
     if not rows or tuple(rows[0]) != COLUMNS:
         raise RememberedListError(path, f"row 1: the columns are not {', '.join(COLUMNS)}")
+    last_rank = 0
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(COLUMNS):
             raise RememberedListError(path, f"row {number}: {len(row)} cells in place of {len(COLUMNS)}")
         rank, name, probability, tier, version, cutoff = row
         holds = {
-            "rank": rank == str(number - 1),
+            "rank": rank.isdecimal() and int(rank) > last_rank,  # a gap is a company that was forgotten
             "id": bool(name.strip()),
             "probability": _is_probability(probability),
             "tier": tier in TIERS,
@@ -139,7 +163,8 @@ def _read(path: Path) -> Iterator[str]:
         for column, cell in zip(COLUMNS, row, strict=True):
             if not holds[column]:
                 raise RememberedListError(path, f"row {number}, column {column!r}: {cell!r} is not possible")
-        yield from_spreadsheet(name)
+        last_rank = int(rank)
+        yield row
 
 
 def _is_probability(text: str) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.report import IngestReport
     from ml_sys.data.sample import SampleReport
+    from ml_sys.forgetting import Forgotten
 
 
 def sampled(report: SampleReport) -> None:
@@ -72,3 +73,37 @@ def ingested_plain(report: IngestReport) -> dict[str, Any]:
     """Return an ingest as plain data."""
     content: dict[str, Any] = plain(report)
     return content
+
+
+def forgotten(done: Forgotten) -> None:
+    """Show where a company was removed, what holds it for good, and how to go on without it."""
+    from ml_sys.forgetting import LOG, SNAPSHOT, VERSION  # with the server, which the other views need not
+
+    if done.removed:
+        title = "Would be removed" if done.dry_run else "Removed"
+        rows = [(place.kind, place.path, place.found) for place in done.removed]
+        console.table(f"{title}: {done.company!r}", ("from", "file", "rows"), rows, left=2)
+    else:
+        console.line(f"Nothing that can be changed holds {done.company!r}.")
+    if done.kept:
+        rows = [(place.kind, place.path, place.found) for place in done.kept]
+        console.table("Never changed, and holds it", ("", "where", "rows"), rows, left=2)
+        kinds = {place.kind for place in done.kept}
+        if kinds & {SNAPSHOT, VERSION}:
+            console.line(
+                "To go on without it, take it out of the tables, then: mlsys ingest, mlsys train, mlsys "
+                "promote VERSION. Then delete these folders by hand; mlsys verify will miss a version."
+            )
+        if LOG in kinds:
+            console.line("Your own prediction log has no method forget(company): remove it there yourself.")
+    for place in done.failed:
+        console.warn(f"{place.kind} {place.path}: not looked into or not changed: {place.problem}")
+    if done.failed:
+        console.note("mend what is named, and run the same command again")
+    console.note("files that were written elsewhere, as with --out, are yours to change")
+
+
+def forgotten_plain(done: Forgotten) -> dict[str, Any]:
+    """Return what became of a company as plain data."""
+    told: dict[str, Any] = plain(done)
+    return told

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from ml_sys.data.durable import TEMPORARY_PREFIX
 from ml_sys.errors import InputError, StorageError
 from ml_sys.scoring.cooldown import NEVER_LISTED
-from ml_sys.scoring.remembered import COLUMNS, RememberedListError, days_of, last_listed, remember
+from ml_sys.scoring.remembered import COLUMNS, RememberedListError, days_of, forget, last_listed, remember
 
 EPOCH = np.datetime64(0, "D")
 
@@ -86,7 +89,7 @@ def test_an_id_that_a_spreadsheet_would_run_is_escaped_and_found_again(tmp_path)
     ("old", "new", "told"),
     [
         ("rank,id", "rank,company", "row 1: the columns are not rank, id, probability"),
-        ("2,c,", "3,c,", "row 3, column 'rank': '3'"),
+        ("2,c,", "1,c,", "row 3, column 'rank': '1'"),
         ("1,b,", "1, ,", "row 2, column 'id': ' '"),
         ("c,0.25", "c,1.25", "row 3, column 'probability': '1.25'"),
         ("c,0.25", "c,nan", "row 3, column 'probability': 'nan'"),
@@ -121,6 +124,29 @@ def test_a_foreign_file_is_named(folder, name):
     (folder / name).write_text(",".join(COLUMNS))
     with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
         last_listed(folder, after=0, before=99_999)
+
+
+IDS = ["=1+1", "'=1+1", "a;b", "c\rd", "e\nf", 'g,"h"', "-5", "株式会社", "plain", "'quoted", "\x1b[2J", " x"]
+
+
+@pytest.mark.parametrize("forgotten", IDS)
+def test_a_company_of_any_id_is_taken_out_and_the_others_keep_their_ranks(tmp_path, forgotten):
+    path = remember(tmp_path, listed(IDS, "2020-01-05"), "2020-01-05")
+    before = path.read_bytes()
+    assert forget(path, forgotten, dry_run=True) == 1
+    assert forget(path, "no such company") == 0
+    assert path.read_bytes() == before
+    assert forget(path, forgotten) == 1
+    assert forget(path, forgotten) == 0
+    assert last_listed(tmp_path, after=0, before=99_999).keys() == set(IDS) - {forgotten}
+    ranks = [int(row["rank"]) for row in csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""))]
+    assert ranks == [rank for rank, one in enumerate(IDS, start=1) if one != forgotten]
+
+
+def test_a_list_without_any_company_left_is_still_a_list(tmp_path):
+    path = remember(tmp_path, listed(["a"], "2020-01-05"), "2020-01-05")
+    assert forget(path, "a") == 1
+    assert last_listed(tmp_path, after=0, before=99_999) == {}
 
 
 def test_a_damaged_list_outside_the_days_is_not_read(folder):
