@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,10 @@ def everywhere(tmp_path_factory):
     usage = pd.DataFrame([(week, one) for week in weeks for one in IDS], columns=["WHEN_TIMESTAMP", "id"])
     usage.assign(**{name.upper(): 3 for name in MEASURES}).to_csv(folder / "usage.csv", index=False)
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers", "usage")}
-    ingest(open_source("file"), SchemaSettings(), **tables, artifacts_dir=root, max_rejected_share=0.05)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    ingest(
+        open_source("file"), SchemaSettings(), **tables, artifacts_dir=root, max_rejected_share=0.05, now=now
+    )
     with closing(SqliteSink(root / "predictions.sqlite")) as sink:
         sink.write([Logged(1.8e9 + n, "1.0.0", one, b"", 0.5) for n, one in enumerate(IDS * 2)])
     for day in DAYS:
