@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow coverage lint format types bench clean
+.PHONY: help setup demo test test-slow coverage lint format types bench pins platforms clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,13 @@ types: setup ## Check types, strictly
 bench: setup ## Measure speed and memory against baselines of the same run
 	$(BIN)/python -m tests.bench
 
+pins: setup ## Compile requirements.txt from pyproject.toml; UPGRADE=--upgrade moves every pin
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -q $(UPGRADE) -o requirements.txt
+
+platforms: setup ## Ask the package index whether every pin has a wheel on every supported platform
+	$(BIN)/python -m tests.platforms --every
+
 clean: ## Delete caches, reports and the demo; keeps .venv and artifacts
 	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
@@ -89,6 +96,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 $(STAMP): requirements.txt pyproject.toml
 	@$(NEW_ENOUGH) || { echo "mlsys needs Python 3.11 or newer, and $(PYTHON) is" \
 	  "$$($(PYTHON) --version 2>&1 | tail -n 1). Name another: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) tests/platforms.py
 	@$(COMPLETE) || { echo "mlsys needs the modules venv and ensurepip of $(PYTHON);" \
 	  "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@rm -rf $(if $(FRESH),$(VENV),$(STAMP))
