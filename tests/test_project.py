@@ -81,7 +81,7 @@ def test_every_base_image_is_pinned_by_its_digest():
     images = foreign(r"^FROM\s+(?:--\S+\s+)*(\S+)", *PROJECT.glob("*Dockerfile*"))
     assert images
     # What compose runs is pinned as well, or is the image that is built here.
-    images += foreign(r"^\s*image:\s*(\S+)", *PROJECT.glob("**/compose*.y*ml"))
+    images += foreign(r"^\s*image:\s*(\S+)", *PROJECT.glob("compose*.y*ml"), *PROJECT.glob("*/compose*.y*ml"))
     pinned = re.compile(r"[\w./:-]+@sha256:[0-9a-f]{64}")
     assert [one for one in images if one not in {"build", "mlsys"} and not pinned.fullmatch(one)] == []
 
