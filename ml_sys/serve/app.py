@@ -109,6 +109,6 @@ class _Shortcut:
         request = Request(scope, receive)
         try:
             response: Response = await self._route.endpoint(request)
-        except _OURS as error:
+        except (*_OURS, HTTPException) as error:
             response = await _answer_to(request, error)
         await response(scope, receive, send)

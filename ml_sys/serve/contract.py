@@ -29,7 +29,7 @@ from ml_sys.features.compute import BASE_GROUP, FeatureSpec
 from ml_sys.serve.field_types import CompanyId, Count, Moment, Name, NotNegative, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
 MAX_REASONS = 20
 _MAX_ROWS = 1000
@@ -37,7 +37,7 @@ _MAX_ERRORS = 50
 # Looking for the nearest name takes milliseconds, which nobody shall have us spend at will.
 _MAX_SUGGESTIONS = 3
 _MAX_NAME = 100
-_ID, _AS_OF = "id", "as_of"
+_ID, _AS_OF, _USAGE = "id", "as_of", "usage"
 _EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
 _EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
 
@@ -112,6 +112,10 @@ class RequestError(Exception):
         self.status = status
 
 
+class NoJsonError(RequestError):
+    """A request that is not JSON."""
+
+
 @dataclass(frozen=True)
 class Contract:
     """Reads the requests of models with these features.
@@ -156,56 +160,82 @@ class Contract:
         categories = tuple((names.index(name), name) for name in spec.categories())
         return cls(spec, unranked, names, categories, TypeAdapter(flat_type(spec)), either, schema)
 
-    def one(self, body: bytes) -> BaseModel:
+    def one(self, body: bytes, *, suggest: bool = True) -> BaseModel:
         """Read one company.
+
+        Parameters
+        ----------
+        body : bytes
+        suggest : bool
+            Look for what an unknown field may have meant.
 
         Raises
         ------
         RequestError
             If it does not fit.
+        NoJsonError
+            If it is not even JSON.
         """
         # A raw company is known by its as_of; where no such text is in the body, plain or escaped, there is
         # none to look for.
         adapter = self.either if b'"as_of"' in body or b"\\u" in body else self.flat
+        if body.count(b":") > len(self.names) + _MAX_ERRORS:
+            body = self._bounded(body)
         try:
             request: BaseModel = adapter.validate_json(body)
         except ValidationError as error:
-            raise RequestError(self._errors(error)) from None
+            if error.error_count() == 1 and error.errors()[0]["type"] == "json_invalid":
+                raise NoJsonError(self._errors(error, suggest)) from None
+            raise RequestError(self._errors(error, suggest)) from None
         return request
 
-    def many(self, body: bytes, most: int) -> list[BaseModel | RequestError]:
-        """Read a batch: ``{"companies": [...]}``, each as in :meth:`one`, or what is wrong with it.
+    def many(
+        self, parts: Sequence[bytes], max_bytes: int, *, suggest: bool = True
+    ) -> list[BaseModel | RequestError]:
+        """Read some companies of a batch, each as in :meth:`one`, or say what is wrong with it.
 
         Raises
         ------
         RequestError
-            If the batch itself does not fit, or holds more than ``most`` companies.
+            If one is not even JSON, so that the whole body is not.
         """
-        try:
-            content = from_json(body)
-        except ValueError as error:
-            raise RequestError([{"field": "body", "problem": f"no JSON: {error}"}]) from None
-        if not isinstance(content, dict) or not isinstance(content.get("companies"), list):
-            raise RequestError([{"field": "companies", "problem": 'the body is {"companies": [...]}'}])
-        unknown = [name for name in content if name != "companies"]
-        if unknown:
-            raise RequestError([_unknown(name[:_MAX_NAME], ()) for name in unknown[:_MAX_ERRORS]])
-        if len(content["companies"]) > most:
-            raise RequestError([{"field": "companies", "problem": f"at most {most} at a time"}], 413)
-        return [self._tried(one) for one in content["companies"]]
+        return [self._tried(part, max_bytes, suggest) for part in parts]
 
-    def _tried(self, company: Any) -> BaseModel | RequestError:
+    def _tried(self, part: bytes, max_bytes: int, suggest: bool) -> BaseModel | RequestError:
+        if len(part) > max_bytes:
+            return RequestError([{"field": "body", "problem": f"has more than {max_bytes} bytes"}])
         try:
-            return self.one(to_json(company))
+            return self.one(part, suggest=suggest)
+        except NoJsonError:
+            raise
         except RequestError as error:
             return error
 
-    def _errors(self, error: ValidationError) -> list[dict[str, str]]:
+    def _bounded(self, body: bytes) -> bytes:
+        """Return a request without unknown fields beyond those that are shown: each costs an error."""
+        try:
+            content = from_json(body)
+        except ValueError:
+            return body  # which validation says better, and as quickly
+        if not isinstance(content, dict):
+            return body
+        raw = _AS_OF in content
+        rows = content.get(_USAGE) if raw else None
+        bounded = _cut(content, RawCompany.model_fields if raw else {_ID, *self.names})
+        if isinstance(rows, list):
+            fields = UsageRow.model_fields
+            bounded[_USAGE] = [
+                _cut(row, fields) if isinstance(row, dict) else row for row in rows[: _MAX_ROWS + 1]
+            ]
+        return body if bounded == content else to_json(bounded)
+
+    def _errors(self, error: ValidationError, suggest: bool) -> list[dict[str, str]]:
         """Name each field in error; its place begins with the kind of request where that was looked at."""
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        shown = [self._plain(one, at < _MAX_SUGGESTIONS) for at, one in enumerate(found[:_MAX_ERRORS])]
+        most = _MAX_SUGGESTIONS if suggest else 0
+        shown = [self._plain(one, at < most) for at, one in enumerate(found[:_MAX_ERRORS])]
         if len(found) > _MAX_ERRORS:
-            shown.append({"field": "body", "problem": f"and {len(found) - _MAX_ERRORS} more"})
+            shown.append({"field": "body", "problem": "has more fields in error"})
         return shown
 
     def _plain(self, one: Any, suggest: bool) -> dict[str, str]:
@@ -258,6 +288,20 @@ def flat_type(spec: FeatureSpec) -> Any:
         __base__=Flat,
         __doc__="Ready features; what is left out or null counts as blank.",
         **fields,
+    )
+
+
+def unknown_fields(names: Sequence[str]) -> list[dict[str, str]]:
+    """Name fields that nothing like exists of, the first of them."""
+    return [_unknown(name[:_MAX_NAME], ()) for name in names[:_MAX_ERRORS]]
+
+
+def _cut(content: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Leave out unknown fields beyond those that are shown."""
+    unknown = [name for name in content if name not in known]
+    dropped = set(unknown[_MAX_ERRORS + 1 :])
+    return (
+        {name: value for name, value in content.items() if name not in dropped} if dropped else dict(content)
     )
 
 

@@ -31,6 +31,7 @@ _TITLES = {
     404: "No such prospect.",
     408: "The request took too long to arrive.",
     413: "The request is too large.",
+    415: "The body is not said to be JSON.",
     422: "The request does not fit; each field in error is named.",
     503: "Nothing can be predicted now; try again after Retry-After seconds.",
 }

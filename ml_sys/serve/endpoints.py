@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 
 from ml_sys.errors import SnapshotError
 from ml_sys.serve import description
 from ml_sys.serve.answers import BatchResult, CompanyResult, ModelResult, Prediction, Status
+from ml_sys.serve.batch import split
 from ml_sys.serve.companies import Absent
 from ml_sys.serve.contract import MAX_REASONS, RequestError
 from ml_sys.serve.exchange import read_body
@@ -20,12 +23,17 @@ from ml_sys.serve.metrics import CONTENT_TYPE
 from ml_sys.serve.problems import problem
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ml_sys.serve.prediction_log import Logged
     from ml_sys.serve.served import Served
     from ml_sys.serve.service import Service
 
-# Batches of more rows are answered in a thread, so that others need not wait for them.
-_ROWS_AT_ONCE = 8
+# Larger bodies are answered in a thread, so that others need not wait for them.
+_INLINE_BYTES = 32_768
+# Companies of a batch that are read or predicted for before another batch has its turn.
+_SLICE = 50
+_JSON = "application/json"
 _log = logging.getLogger(__name__)
 
 
@@ -77,31 +85,30 @@ def prediction_router(service: Service) -> APIRouter:
     @router.post(
         "/predict",
         response_model=Prediction,
-        responses=description.problems(408, 413, 422, 503),
+        responses=description.problems(408, 413, 415, 422, 503),
         openapi_extra=description.PREDICT,
     )
     async def predict(request: Request) -> Response:
         """Predict for one company, from ready features or from raw usage rows with an ``as_of`` day."""
         served, n_reasons = _asked(service, request)
-        company = served.contract.one(await read_body(request.receive))
-        prediction, logged = served.predict(company, n_reasons)
-        _account(service, [logged], [prediction])
-        return _json(prediction)
+        _check_type(request)
+        body = await read_body(request.receive)
+        if len(body) > _INLINE_BYTES:
+            return await service.aside(_one, service, served, body, n_reasons)
+        return _one(service, served, body, n_reasons)
 
     @router.post(
         "/predict/batch",
         response_model=BatchResult,
         response_model_exclude_none=True,
-        responses=description.problems(408, 413, 422, 503),
+        responses=description.problems(408, 413, 415, 422, 503),
         openapi_extra=description.BATCH,
     )
     async def predict_batch(request: Request) -> Response:
         """Predict for many companies; one that does not fit gets its errors, the others are predicted."""
         served, n_reasons = _asked(service, request)
-        body = await read_body(request.receive)
-        many = body.count(b"{") > _ROWS_AT_ONCE
-        answer = _batch(service, served, body, n_reasons)
-        return _json(await run_in_threadpool(answer) if many else answer())
+        _check_type(request)
+        return await _batch(service, served, await read_body(request.receive), n_reasons)
 
     @router.get(
         "/companies/{id:path}",  # an id may hold slashes
@@ -135,28 +142,68 @@ def prediction_router(service: Service) -> APIRouter:
     return router
 
 
-def _batch(service: Service, served: Served, body: bytes, n_reasons: int) -> Any:
-    """Return the function that answers a batch."""
+def _one(service: Service, served: Served, body: bytes, n_reasons: int) -> Response:
+    """Answer for one company."""
+    prediction, logged = served.predict(served.contract.one(body), n_reasons)
+    _account(service, [logged], [prediction])
+    return _json(prediction)
 
-    def answer() -> dict[str, Any]:
-        companies = served.contract.many(body, service.settings.max_batch_rows)
-        fit = {at: one for at, one in enumerate(companies) if not isinstance(one, RequestError)}
-        predicted = served.predict_many(list(fit.values()), n_reasons)
-        _account(service, [logged for _, logged in predicted], [one for one, _ in predicted])
-        results: list[dict[str, Any]] = [
-            {"index": at, "errors": one.errors} if isinstance(one, RequestError) else {"index": at}
-            for at, one in enumerate(companies)
-        ]
-        for at, (prediction, _) in zip(fit, predicted, strict=True):
-            results[at]["prediction"] = prediction
-        return {
+
+async def _batch(service: Service, served: Served, body: bytes, n_reasons: int) -> Response:
+    """Answer for many companies, a slice at a time, in the thread that all batches share."""
+    settings, contract = service.settings, served.contract
+    most = min(settings.max_predict_bytes, settings.max_body_bytes)
+    parts = await service.aside(split, body, settings.max_batch_rows)
+    companies: list[BaseModel | RequestError] = []
+    for at in range(0, len(parts), _SLICE):
+        read = partial(contract.many, parts[at : at + _SLICE], most, suggest=at == 0)
+        companies += await service.aside(read)
+    fit = {at: one for at, one in enumerate(companies) if not isinstance(one, RequestError)}
+    places = list(fit)
+    predicted: list[tuple[dict[str, Any], Logged]] = []
+    for at in range(0, len(places), _SLICE):
+        some = [fit[place] for place in places[at : at + _SLICE]]
+        predicted += await service.aside(served.predict_many, some, n_reasons)
+    return await service.aside(
+        _answer_of_batch, service, served, companies, dict(zip(places, predicted, strict=True))
+    )
+
+
+def _answer_of_batch(
+    service: Service,
+    served: Served,
+    companies: list[BaseModel | RequestError],
+    predicted: dict[int, tuple[dict[str, Any], Logged]],
+) -> Response:
+    _account(service, [logged for _, logged in predicted.values()], [one for one, _ in predicted.values()])
+    results: list[dict[str, Any]] = [
+        {"index": at, "errors": one.errors}
+        if isinstance(one, RequestError)
+        else {"index": at, "prediction": predicted[at][0]}
+        for at, one in enumerate(companies)
+    ]
+    return _json(
+        {
             "model_version": served.version,
-            "predicted": len(fit),
-            "failed": len(companies) - len(fit),
+            "predicted": len(predicted),
+            "failed": len(companies) - len(predicted),
             "results": results,
         }
+    )
 
-    return answer
+
+def _check_type(request: Request) -> None:
+    """Refuse a body that does not say that it is JSON, as a form of any web page might send one.
+
+    Raises
+    ------
+    HTTPException
+    """
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if named != _JSON:
+        raise HTTPException(
+            415, f"The body has to be {_JSON}, and its Content-Type has to say so.", {"accept": _JSON}
+        )
 
 
 def _account(service: Service, logged: list[Logged], predictions: list[dict[str, Any]]) -> None:

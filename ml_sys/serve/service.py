@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ml_sys import kernel
 from ml_sys.errors import ArtifactError
@@ -15,7 +17,7 @@ from ml_sys.serve.ending import Ending
 from ml_sys.serve.guard import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from ml_sys.serve.companies import Companies
     from ml_sys.serve.hotswap import Current
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _CHECK_SECONDS = 1.0
 _LOG_CLOSE_SECONDS = 10.0
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass
@@ -45,6 +48,8 @@ class Service:
     log_problem : str
         Why predictions are not kept although the settings ask for it; empty where they are.
     ending : Ending
+    thread : ThreadPoolExecutor
+        One thread for what would hold the event loop up.
     """
 
     current: Current
@@ -54,7 +59,15 @@ class Service:
     settings: ServeSettings
     log_problem: str = ""
     ending: Ending = field(default_factory=Ending)
+    thread: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1, "aside"))
     _checked: tuple[Served | None, float, bool] = (None, 0.0, False)
+
+    def aside(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        """Run what may take a while in the one thread for that, so that the event loop goes on.
+
+        More threads would only take turns with the event loop, and make it wait for each of them.
+        """
+        return asyncio.get_running_loop().run_in_executor(self.thread, function, *arguments)
 
     def tick(self) -> None:
         """Bring the metrics up to date."""
@@ -103,5 +116,6 @@ async def lifespan(service: Service) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        service.thread.shutdown(wait=False, cancel_futures=True)
         if service.log is not None:
             await asyncio.to_thread(service.log.close, _LOG_CLOSE_SECONDS)

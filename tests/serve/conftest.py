@@ -38,6 +38,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND, OTHER = "1.0.0", "1.1.0", "2.0.0"
 # What the CRM writes for a site that has no rank.
 UNRANKED = 16_000_001
+JSON = {"content-type": "application/json"}
 EPOCH = np.datetime64(0, "D")
 _ADDRESS = re.compile(r"http://\S+:(\d+)")
 
@@ -139,7 +140,7 @@ def serving(
         found = _ADDRESS.search(log.read_text())
         assert found, log.read_text()
         port = int(found[1])
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=JSON) as client:
             until(lambda: _status(client) == ready or process.poll() is not None, STARTS_WITHIN)
             assert process.poll() is None, log.read_text()
             yield Serving(client, port, process, log, root)
