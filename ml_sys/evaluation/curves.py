@@ -113,11 +113,12 @@ def working_depths(
 ) -> tuple[Depth, ...]:
     """Return precision and recall when the first so many of each list are called.
 
-    A depth is left out where no list is that long.
+    Depths are those of whole lists, of which the rows may be a share. One is left out where no list is that
+    long.
     """
     lists = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
     longest = max((int(rows.sum()) for rows in lists), default=0)
-    wanted = [depth for depth in depths if depth <= longest]
+    wanted = [depth for depth in depths if depth * outcomes.share <= longest]
 
     def judged(weights: Weights) -> dict[str, Values]:
         ranked = [
@@ -125,7 +126,7 @@ def working_depths(
         ]
         values = {}
         for depth in wanted:
-            called = [np.minimum(depth, one.total) for one in ranked]
+            called = [np.minimum(depth * outcomes.share, one.total) for one in ranked]
             hits = [one.hits_at(calls) for one, calls in zip(ranked, called, strict=True)]
             values[f"precision {depth}"] = _mean(hits, called)
             values[f"recall {depth}"] = _mean(hits, [one.positives for one in ranked])

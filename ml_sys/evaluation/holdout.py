@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def evaluate_holdout(
     threshold: float,
     bootstrap: BootstrapSettings,
     seed: int,
+    share: float = 1.0,
 ) -> Evaluation:
     """Judge a model's probabilities on rows that nothing was fitted to.
 
@@ -44,31 +46,31 @@ def evaluate_holdout(
         From which probability on a row counts as predicted to convert.
     bootstrap : BootstrapSettings
     seed : int
+    share : float
+        Share of each whole list that the panel's rows are; depths are those of whole lists.
 
     Returns
     -------
     dict
         Population → ranker → metric → estimate. Rules have ranking metrics only, chance has no interval.
     """
+    judged = Outcomes(probability, panel.label, panel.cutoff, panel.company, share)
     return {
-        name: _population(panel, probability, rows, threshold, bootstrap, seed)
+        name: _population(judged, panel.rules, rows, threshold, bootstrap, seed)
         for name, rows in ((ALL, np.ones(len(panel), dtype=bool)), (SEEN, panel.seen))
         if rows.any()
     }
 
 
 def _population(
-    panel: Panel,
-    probability: NDArray[np.float64],
+    everyone: Outcomes,
+    rules: Mapping[str, NDArray[np.float32]],
     rows: NDArray[np.bool_],
     threshold: float,
     bootstrap: BootstrapSettings,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    def outcomes(score: NDArray[np.floating[Any]]) -> Outcomes:
-        return Outcomes(score.astype(np.float64), panel.label, panel.cutoff, panel.company).take(rows)
-
-    model = outcomes(probability)
+    model = everyone.take(rows)
 
     def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
         return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
@@ -82,8 +84,9 @@ def _population(
         label=model.label,
     )
     rankers = {MODEL: estimated(judged)}
-    for rule, score in panel.rules.items():
-        rankers[rule] = estimated(partial(ranking_metrics, outcomes(score)))
+    for rule, score in rules.items():
+        ranked = replace(model, score=score[rows].astype(np.float64))
+        rankers[rule] = estimated(partial(ranking_metrics, ranked))
     rankers[RANDOM] = {name: Estimate(value, value, value) for name, value in random_metrics(model).items()}
     return rankers
 

@@ -7,7 +7,7 @@ ends inside a group of equal scores takes the expected number of positives under
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,16 +39,20 @@ class Outcomes:
         One list of prospects per cutoff.
     company : ndarray of shape (n_rows,), int32
         Cluster of the bootstrap.
+    share : float
+        Share of each whole list that its rows are. Depths are those of whole lists: where a fifth of the
+        companies is held out, the first 2 of each list stand for the first 10 of a whole one.
     """
 
     score: NDArray[np.float64]
     label: NDArray[np.bool_]
     cutoff: NDArray[np.int32]
     company: NDArray[np.int32]
+    share: float = 1.0
 
     def take(self, rows: NDArray[np.bool_]) -> Outcomes:
         """Return the rows of a mask."""
-        return Outcomes(self.score[rows], self.label[rows], self.cutoff[rows], self.company[rows])
+        return Outcomes(self.score[rows], self.label[rows], self.cutoff[rows], self.company[rows], self.share)
 
 
 def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
@@ -82,8 +86,9 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     rows_of = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
     lists = [Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in rows_of]
     for depth in LIST_DEPTHS:
-        hits = [one.hits_at(np.minimum(depth, one.total)) for one in lists]
-        precision = [_ratio(h, np.minimum(depth, one.total)) for h, one in zip(hits, lists, strict=True)]
+        calls = [np.minimum(depth * outcomes.share, one.total) for one in lists]
+        hits = [one.hits_at(called) for one, called in zip(lists, calls, strict=True)]
+        precision = [_ratio(h, called) for h, called in zip(hits, calls, strict=True)]
         recall = [_ratio(h, one.positives) for h, one in zip(hits, lists, strict=True)]
         metrics[f"precision_at_{depth}"] = mean_of_defined(precision)
         metrics[f"recall_at_{depth}"] = mean_of_defined(recall)
@@ -123,7 +128,7 @@ def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) 
 
 def random_metrics(outcomes: Outcomes) -> dict[str, float]:
     """Return what a list in random order gets on average, per ranking metric; ties share their places."""
-    tied = Outcomes(np.zeros(outcomes.score.size), outcomes.label, outcomes.cutoff, outcomes.company)
+    tied = replace(outcomes, score=np.zeros(outcomes.score.size))
     values = ranking_metrics(tied, np.ones((1, outcomes.score.size)))
     return {name: float(value[0]) for name, value in values.items()}
 

@@ -79,8 +79,9 @@ def resampling_passage(found: Resampling, confidence: float) -> Passage:
         (
             found.verdict,
             f"Judged on the {counted(found.rows, 'row')} of the training part with their "
-            f"{counted(found.positives, 'conversion')}, each scored by a model that had not seen its company "
-            "and calibrated on the others; the holdout plays no part in this choice.",
+            f"{counted(found.positives, 'conversion')} of "
+            f"{counted(found.converters, 'company', 'companies')}, each row scored by a model that had not "
+            "seen its company and calibrated on the others; the holdout plays no part in this choice.",
         ),
         (
             Table(

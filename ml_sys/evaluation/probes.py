@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +66,12 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
             break
     if not shuffles:
         return None
-    return Outcomes(*(np.concatenate([getattr(one, f.name) for one in shuffles]) for f in fields(Outcomes)))
+    return Outcomes(
+        np.concatenate([one.score for one in shuffles]),
+        np.concatenate([one.label for one in shuffles]),
+        np.concatenate([one.cutoff for one in shuffles]),
+        np.concatenate([one.company for one in shuffles]),
+    )
 
 
 def id_rankings(

@@ -72,8 +72,8 @@ class Resampling:
     ----------
     variants : tuple of Variant
         The first one does nothing.
-    rows, positives : int
-        Of the training part.
+    rows, positives, converters : int
+        Of the training part: rows, positive ones, and companies that convert.
     verdict : str
         A sentence on whether what the settings ask for earned its place.
     """
@@ -81,6 +81,7 @@ class Resampling:
     variants: tuple[Variant, ...]
     rows: int
     positives: int
+    converters: int
     verdict: str
 
 
@@ -118,7 +119,8 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     verdict = _verdict(found)
     if best is not found and best.name != NONE:
         verdict += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
-    return Resampling(judged, label.size, int(label.sum()), verdict)
+    converters = int(np.unique(part.validation.company[label]).size)
+    return Resampling(judged, label.size, int(label.sum()), converters, verdict)
 
 
 def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Settings]:

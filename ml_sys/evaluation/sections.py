@@ -14,6 +14,7 @@ from ml_sys.evaluation.words import (
     NONE,
     chance_of,
     number,
+    of_whole_lists,
     percent,
     percent_spread,
     spread,
@@ -68,9 +69,11 @@ def overview(evidence: Evidence) -> Section:
         notes=(
             f"Judged on {counted(held['rows'], 'prospect row')} of "
             f"{counted(len(held['cutoffs']), 'past day')} with "
-            f"{counted(held['positives'], 'conversion')}. Figures in brackets are {confidence} "
-            "intervals: drawn again and again for other companies of the same market, they would hold the "
-            "true figure that often. " + _how_sure(held["positives"]),
+            f"{counted(held['positives'], 'conversion')} of "
+            f"{counted(held['companies_converted'], 'company', 'companies')}. Figures in brackets are "
+            f"{confidence} intervals: drawn again and again for other companies of the same market, they would "
+            "hold the true figure that often. " + _how_sure(held["companies_converted"]),
+            *filter(None, [of_whole_lists(held)]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
         folded=tuple(_metrics(evidence, population) for population in evidence.evaluation),
@@ -124,13 +127,14 @@ def passage(anchor: str, title: str, part: Passage | None, why: str) -> Section:
     return Section(anchor, title, part.sentences, tables=part.tables[:1], folded=part.tables[1:])
 
 
-def _how_sure(positives: int) -> str:
+def _how_sure(converters: int) -> str:
     wanted = 100
-    if positives >= wanted:
-        return "There are enough conversions for these intervals to be narrow."
+    if converters >= wanted:
+        return "Enough companies convert for these intervals to be narrow."
     return (
-        f"With {counted(positives, 'conversion')} the intervals are wide; with about {wanted - positives} "
-        "more, shares would be known to about a fifth of themselves either way."
+        f"With {counted(converters, 'company that converts', 'companies that convert')} the intervals are "
+        f"wide; with about {wanted - converters} more, shares would be known to about a fifth of themselves "
+        "either way."
     )
 
 

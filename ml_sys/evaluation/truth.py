@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +57,7 @@ class Closeness:
 
 
 def compare_with_truth(
-    path: Path, panel: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64]
+    path: Path, panel: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64], share: float = 1.0
 ) -> Closeness:
     """Hold a model against the true probabilities of generated data.
 
@@ -70,6 +70,8 @@ def compare_with_truth(
     ids : ndarray of shape (n_rows,), object
     probability : ndarray of shape (n_rows,), float64
         The model's.
+    share : float
+        Share of each whole list that the panel's rows are; depths are those of whole lists.
 
     Raises
     ------
@@ -90,32 +92,33 @@ def compare_with_truth(
 
     known_rows = panel.take(found)
     ours, exact = probability[found], truth.to_numpy(dtype=np.float64)[found]
+    judged = Outcomes(ours, known_rows.label, known_rows.cutoff, known_rows.company, share)
     ranks = pd.DataFrame({"model": ours, "truth": exact}).rank()
     return Closeness(
         rows=len(known_rows),
         positives=int(known_rows.label.sum()),
-        model=_judged(ours, known_rows),
-        truth=_judged(exact, known_rows),
-        model_expected=_expected(ours, known_rows, exact),
-        truth_expected=_expected(exact, known_rows, exact),
+        model=_judged(judged),
+        truth=_judged(replace(judged, score=exact)),
+        model_expected=_expected(judged, exact),
+        truth_expected=_expected(replace(judged, score=exact), exact),
         correlation=float(np.corrcoef(ranks["model"], ranks["truth"])[0, 1]),
     )
 
 
-def _judged(score: NDArray[np.float64], panel: Panel) -> dict[str, float]:
-    outcomes = Outcomes(score, panel.label, panel.cutoff, panel.company)
-    return _weighted(outcomes, np.ones(score.size))
+def _judged(outcomes: Outcomes) -> dict[str, float]:
+    return _weighted(outcomes, np.ones(outcomes.score.size))
 
 
-def _expected(score: NDArray[np.float64], panel: Panel, chance: NDArray[np.float64]) -> dict[str, float]:
+def _expected(outcomes: Outcomes, chance: NDArray[np.float64]) -> dict[str, float]:
     """Count each row as both outcomes, by their chances."""
-    outcomes = Outcomes(
-        np.tile(score, 2),
-        np.repeat([True, False], score.size),
-        np.tile(panel.cutoff, 2),
-        np.tile(panel.company, 2),
+    both = replace(
+        outcomes,
+        score=np.tile(outcomes.score, 2),
+        label=np.repeat([True, False], outcomes.score.size),
+        cutoff=np.tile(outcomes.cutoff, 2),
+        company=np.tile(outcomes.company, 2),
     )
-    return _weighted(outcomes, np.concatenate([chance, 1 - chance]))
+    return _weighted(both, np.concatenate([chance, 1 - chance]))
 
 
 def _weighted(outcomes: Outcomes, weight: NDArray[np.float64]) -> dict[str, float]:

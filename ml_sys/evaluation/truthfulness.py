@@ -146,11 +146,12 @@ def score_distribution(outcomes: Outcomes) -> tuple[ScoreBin, ...]:
 def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> tuple[Confusion, ...]:
     """Return the confusion at the threshold chosen and at those that call so many a list on average.
 
-    Highest threshold first, the same one once.
+    Highest threshold first, the same one once. Calls are counted of whole lists, the rest of the rows.
     """
-    lists = max(np.unique(outcomes.cutoff).size, 1)
+    lists = max(np.unique(outcomes.cutoff).size, 1) * outcomes.share
     ranked = np.sort(outcomes.score)[::-1]
-    moved = {float(ranked[depth * lists - 1]) for depth in depths if depth * lists <= ranked.size}
+    places = [max(round(depth * lists), 1) for depth in depths]
+    moved = {float(ranked[place - 1]) for place in places if place <= ranked.size}
     return tuple(
         _confusion(outcomes, one, lists, chosen=one == threshold)
         for one in sorted(moved | {threshold}, reverse=True)
@@ -163,7 +164,7 @@ def _bin(score: NDArray[np.float64], label: NDArray[np.bool_], z: float) -> Cali
     return CalibrationBin(label.size, conversions, float(score.mean()), float(label.mean()), low, high)
 
 
-def _confusion(outcomes: Outcomes, threshold: float, lists: int, *, chosen: bool) -> Confusion:
+def _confusion(outcomes: Outcomes, threshold: float, lists: float, *, chosen: bool) -> Confusion:
     called, label = outcomes.score >= threshold, outcomes.label
     return Confusion(
         threshold=threshold,

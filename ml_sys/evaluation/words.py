@@ -12,6 +12,8 @@ from ml_sys.features.rules import MOST_USERS
 from ml_sys.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ml_sys.evaluation.bootstrap import Estimate
     from ml_sys.evaluation.evidence import Evidence
 
@@ -98,6 +100,17 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def of_whole_lists(holdout: Mapping[str, Any]) -> str:
+    """Say what a depth of a list stands for where only some companies are held out; empty otherwise."""
+    share = holdout.get("share", 1.0)
+    if share >= 1:
+        return ""
+    return (
+        f"{percent(share, 0)} of each list are held out; depths are those of whole lists, so that the top "
+        f"{_CALLED} are the first {_CALLED * share:.0f} of those held out."
+    )
+
+
 def chance_of(evidence: Evidence, metric: str) -> float:
     """Return what a random order gets."""
     return evidence.evaluation[ALL][RANDOM][metric].value
@@ -131,12 +144,14 @@ def _truth(model: dict[str, Estimate], evidence: Evidence) -> str:
     promised, positives = said * evidence.holdout["rows"], evidence.holdout["positives"]
     if not came:
         return f"Its probabilities promised {number(promised, 1)} conversions; none came."
-    low, high = count_interval(positives, evidence.confidence)
+    # A company counts once, at however many cutoffs it converts.
+    converters = evidence.holdout["companies_converted"]
+    low, high = (positives / converters * one for one in count_interval(converters, evidence.confidence))
     verdict = "no more apart than chance explains"
     if not low <= promised <= high:
         near = "close to" if _CLOSE[0] <= said / came <= _CLOSE[1] else "far from"
         verdict = f"taken together they are {near} the truth"
-    companies = counted(evidence.holdout["companies_converted"], "company", "companies")
+    companies = counted(converters, "company", "companies")
     return (
         f"Its probabilities promised {number(promised, 0)} conversions and {positives:,} came "
         f"(of {companies}): {verdict}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,15 +57,35 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
     return fold
 
 
-def keyed_share(ids: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose about ``share`` of the ids by a keyed hash, so that an id's side never changes as others come.
+def stratified_share(
+    ids: Sequence[str], stratum: NDArray[np.integer[Any]], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """Choose a share of the ids of each stratum, rounded to whole ids: the first ones by a keyed hash.
+
+    An id's hash never changes, so that as ids come, the border between the two sides moves a little and only
+    ids near it change sides. An id that moves to another stratum keeps its hash, and so most often its side.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        n_ids, no two alike.
+    stratum : ndarray of shape (n_ids,), int
+        Number of the stratum of each.
+    share : float
+        In (0, 1).
+    seed : int
 
     Returns
     -------
     ndarray of shape (n_ids,), bool
     """
-    limit = int(share * 2**64)
-    return np.array([_key(f"{seed}:{company}") < limit for company in ids], dtype=bool)
+    key = np.array([_key(f"{seed}:{one}") for one in ids], dtype=np.uint64)
+    chosen = np.zeros(key.size, dtype=bool)
+    for number in np.unique(stratum):
+        inside = np.flatnonzero(stratum == number)
+        first = np.argsort(key[inside], kind="stable")[: round(share * inside.size)]
+        chosen[inside[first]] = True
+    return chosen
 
 
 def _key(text: str) -> int:

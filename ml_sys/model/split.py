@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
 from ml_sys.features.panel import Panel, build_panel
-from ml_sys.model.folds import keyed_share
+from ml_sys.model.folds import stratified_share
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
@@ -52,6 +53,11 @@ class Source:
                 stamp=usage.stamp,
             ),
         )
+
+    def share_of(self, panel: Panel) -> float:
+        """Return which share of all prospects of its cutoffs a panel's rows are: 1 where it is whole."""
+        prospects = sum(int((self.closed >= cutoff).sum()) for cutoff in np.unique(panel.cutoff))
+        return len(panel) / prospects if prospects else 1.0
 
 
 def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
@@ -112,8 +118,19 @@ def training_part(
 
 
 def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
-    """Return which companies a stratified split holds out, a mask of shape (n_companies,)."""
-    return keyed_share([str(i) for i in source.ids], settings.split.holdout_share, settings.seed)
+    """Return which companies a stratified split holds out, a mask of shape (n_companies,).
+
+    Strata are companies that convert while the data can speak for it, those that had converted before, and
+    all others. They do not depend on the panel's step, so that a search holds out the same companies whatever
+    steps it tries.
+    """
+    timeline, closed = source.timeline, source.closed.astype(np.int64)
+    latest = timeline.latest_mature()
+    weeks = max(0, latest - timeline.first_usage) // timeline.period_days + 1
+    begin = int(timeline.grid(latest, timeline.period_days, weeks).min(initial=latest))
+    stratum = np.where(closed < begin, 2, (closed < latest + timeline.horizon_days).astype(np.int64))
+    ids = [str(one) for one in source.ids]
+    return stratified_share(ids, stratum, settings.split.holdout_share, settings.seed)
 
 
 def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:

@@ -38,7 +38,7 @@ def choose_threshold(
     labels: NDArray[np.bool_],
     settings: ThresholdSettings,
     *,
-    n_lists: int,
+    n_lists: float,
 ) -> float:
     """Return the probability from which on a company counts as one that will convert.
 
@@ -49,13 +49,13 @@ def choose_threshold(
     labels : ndarray of shape (n,), bool
     settings : ThresholdSettings
         ``capacity``: as many as sales can call; ``f1``: the best F1; ``fixed``: the value itself.
-    n_lists : int
-        Number of cutoffs among the rows, a list each.
+    n_lists : float
+        How many whole lists the rows make up: cutoffs times the share of all companies that they are of.
     """
     if settings.kind == "fixed":
         return settings.value
     if settings.kind == "capacity":
-        return _at_depth(probabilities, settings.capacity * n_lists)
+        return _at_depth(probabilities, round(settings.capacity * n_lists))
     from sklearn.metrics import precision_recall_curve  # the service decides without scikit-learn
 
     precision, recall, thresholds = precision_recall_curve(labels, probabilities)
@@ -64,15 +64,15 @@ def choose_threshold(
     return float(thresholds[int(np.argmax(f1))])
 
 
-def choose_tiers(probabilities: NDArray[np.float64], settings: ThresholdSettings, *, n_lists: int) -> Tiers:
+def choose_tiers(probabilities: NDArray[np.float64], settings: ThresholdSettings, *, n_lists: float) -> Tiers:
     """Return tiers so that an average list has one capacity in A and the wanted number of capacities in B."""
     week = settings.capacity * n_lists
     return Tiers(
-        _at_depth(probabilities, week),
+        _at_depth(probabilities, round(week)),
         _at_depth(probabilities, round(week * (1 + settings.tier_b_capacities))),
     )
 
 
 def _at_depth(probabilities: NDArray[np.float64], depth: int) -> float:
     ranked = np.sort(probabilities)[::-1]
-    return float(ranked[min(depth, ranked.size) - 1])
+    return float(ranked[min(max(depth, 1), ranked.size) - 1])

@@ -70,8 +70,8 @@ class FitReport:
 
     Attributes
     ----------
-    rows, positives, companies : int
-        Training rows, positive ones among them, companies among them.
+    rows, positives, companies, converters : int
+        Training rows, positive ones among them, companies among them, and those that convert.
     cutoffs : tuple of int
         Training cutoffs, in days since 1970-01-01.
     trees : int or None
@@ -85,6 +85,7 @@ class FitReport:
     rows: int
     positives: int
     companies: int
+    converters: int
     cutoffs: tuple[int, ...]
     trees: int | None
     before: tuple[int, int]
@@ -106,7 +107,7 @@ def spec_from(settings: Settings) -> FeatureSpec:
 
 
 def fit_model(
-    panel: Panel, validation: Panel, spec: FeatureSpec, settings: Settings
+    panel: Panel, validation: Panel, spec: FeatureSpec, settings: Settings, *, share: float = 1.0
 ) -> tuple[FittedModel, FitReport]:
     """Fit a model to training rows.
 
@@ -120,6 +121,8 @@ def fit_model(
     spec : FeatureSpec
         The features of ``panel``.
     settings : Settings
+    share : float
+        Share of each whole list that the validation rows are; capacities are those of whole lists.
 
     Returns
     -------
@@ -149,14 +152,16 @@ def fit_model(
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)
     cutoffs = np.unique(validation.cutoff)
-    threshold = choose_threshold(probabilities, validation.label, settings.threshold, n_lists=cutoffs.size)
-    tiers = choose_tiers(probabilities, settings.threshold, n_lists=cutoffs.size)
+    n_lists = cutoffs.size * share
+    threshold = choose_threshold(probabilities, validation.label, settings.threshold, n_lists=n_lists)
+    tiers = choose_tiers(probabilities, settings.threshold, n_lists=n_lists)
     counts = (int((label == 0).sum()), int(label.sum()))
     sampler = pipeline.named_steps["resample"]
     report = FitReport(
         rows=len(panel),
         positives=counts[1],
         companies=int(np.unique(panel.company).size),
+        converters=int(np.unique(panel.company[panel.label]).size),
         cutoffs=tuple(int(c) for c in cutoffs),
         trees=trees,
         before=counts,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.evaluation.lists import MODEL
+from ml_sys.evaluation.words import of_whole_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,12 +49,13 @@ def write_card(
         f"- Follows: {facts['parent'] or 'no version'}",
         f"- Said of it: {entry.message or 'nothing'}",
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
-        f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, "
-        f"{report.companies:,} companies, {len(report.cutoffs)} cutoffs from {first} to {last}",
+        f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
+        f"{report.companies:,} companies convert, {len(report.cutoffs)} cutoffs from {first} to {last}",
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
         f"{report.after[1]:,} of {sum(report.after):,} after",
-        f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions, cutoffs "
-        + ", ".join(holdout["cutoffs"]),
+        f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "
+        f"{holdout['companies_converted']:,} companies, cutoffs " + ", ".join(holdout["cutoffs"]),
+        *(f"- {told}" for told in filter(None, [of_whole_lists(holdout)])),
         f"- Features: {len(schema)} in the groups {', '.join(sorted(set(schema.values())))}",
         f"- Made with: {_code(facts)}",
         "",

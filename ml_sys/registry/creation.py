@@ -103,7 +103,7 @@ class Trained:
     folder : Path
     fit : FitReport
     holdout : dict
-        Cutoffs (dates), rows, positives and companies of the holdout.
+        Cutoffs (dates), rows, positives and companies of the holdout, and its share of whole lists.
     evaluation : Evaluation
     canaries : tuple of Canary
     compiled : bool
@@ -142,11 +142,18 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
     on_step("computing features")
     part, holdout = split(source, spec, settings)
     on_step("fitting")
-    model, report = fit_model(part.train, part.validation, spec, settings)
+    model, report = fit_model(
+        part.train, part.validation, spec, settings, share=source.share_of(part.validation)
+    )
     on_step("judging on the holdout")
     probability = model.probabilities(holdout.features)
     evaluation = evaluate_holdout(
-        holdout, probability, threshold=model.threshold, bootstrap=settings.bootstrap, seed=settings.seed
+        holdout,
+        probability,
+        threshold=model.threshold,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+        share=source.share_of(holdout),
     )
     return Fit(source, part, model, report, holdout, probability, evaluation)
 
@@ -201,7 +208,8 @@ def train_version(
     past = play_past(registry.root, snapshot, fit.source, fit.part, settings, on_step)
     on_step("gathering the evidence")
     schema, values = feature_schema(fit.model.spec), {**effective(settings), "snapshot": snapshot.id}
-    held, made_with = _holdout_facts(fit.holdout), {**environment(), "git": _git_state()}
+    held = _holdout_facts(fit.holdout, fit.source.share_of(fit.holdout))
+    made_with = {**environment(), "git": _git_state()}
     of_model = {
         "snapshot": snapshot.id,
         "seed": settings.seed,
@@ -280,13 +288,14 @@ def environment() -> dict[str, Any]:
     return {"packages": packages, "python": platform.python_version(), "platform": platform.platform()}
 
 
-def _holdout_facts(holdout: Panel) -> dict[str, Any]:
+def _holdout_facts(holdout: Panel, share: float) -> dict[str, Any]:
     return {
         "cutoffs": [date_of(c) for c in np.unique(holdout.cutoff)],
         "rows": len(holdout),
         "positives": int(holdout.label.sum()),
         "companies": int(np.unique(holdout.company).size),
         "companies_converted": int(np.unique(holdout.company[holdout.label]).size),
+        "share": share,
     }
 
 

@@ -91,19 +91,21 @@ def laxness(settings: GateSettings, standard: GateSettings) -> tuple[str, str]:
     return found, asked
 
 
-def unseen(overlap: str) -> Finding:
-    """Say whether the rows are new to the champion."""
-    return Finding(not overlap, overlap or "it has not", {})
+def unseen(overlap: str, left_out: int) -> Finding:
+    """Say whether the rows are new to the champion, and how many companies had to be left out for it."""
+    told = f"it has not; {counted(left_out, 'company', 'companies')} left out" if left_out else "it has not"
+    return Finding(not overlap, overlap or told, finite(left_out=left_out))
 
 
 def converters(outcomes: Outcomes, settings: GateSettings) -> Finding:
     """Say whether enough companies convert to say anything; one at many cutoffs is one piece of evidence."""
     positives, rows = int(outcomes.label.sum()), outcomes.label.size
     companies = converters_of(outcomes)
+    of_lists = f", {outcomes.share:.0%} of each list" if outcomes.share < 1 else ""
     return Finding(
         companies >= settings.min_positives,
         f"{counted(companies, 'company that converts', 'companies that convert')}, "
-        f"{counted(positives, 'conversion')} in {rows:,} rows",
+        f"{counted(positives, 'conversion')} in {rows:,} rows{of_lists}",
         finite(converters=companies, conversions=positives, rows=rows),
     )
 

@@ -95,7 +95,8 @@ def gather(
     resamples, confidence = min(settings.bootstrap.resamples, _MOST_RESAMPLES), settings.bootstrap.confidence
     drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
     values = flat(facts["settings"])
-    judged = Outcomes(probability, holdout.label, holdout.cutoff, holdout.company)
+    share = facts["holdout"].get("share", 1.0)
+    judged = Outcomes(probability, holdout.label, holdout.cutoff, holdout.company, share)
     return Evidence(
         version="",
         status="",
@@ -109,7 +110,7 @@ def gather(
         holdout=facts["holdout"],
         fit=facts["fit"],
         evaluation=evaluation,
-        ranking=_ranking(holdout, probability, drawn),
+        ranking=_ranking(judged, holdout.rules, drawn),
         truthfulness=Truthfulness(
             truthfulness.calibration_curve(judged, z=NormalDist().inv_cdf((1 + confidence) / 2)),
             truthfulness.score_distribution(judged),
@@ -175,13 +176,9 @@ def quality_of(snapshot: Snapshot) -> Quality:
     )
 
 
-def _ranking(holdout: Panel, probability: NDArray[np.float64], drawn: Mapping[str, Any]) -> Ranking:
-    def outcomes(score: NDArray[Any]) -> Outcomes:
-        return Outcomes(score.astype(np.float64), holdout.label, holdout.cutoff, holdout.company)
-
-    model = outcomes(probability)
-    rules = {name: outcomes(score) for name, score in holdout.rules.items()}
-    chance = outcomes(np.zeros(len(holdout)))
+def _ranking(model: Outcomes, scores: Mapping[str, NDArray[Any]], drawn: Mapping[str, Any]) -> Ranking:
+    rules = {name: replace(model, score=score.astype(np.float64)) for name, score in scores.items()}
+    chance = replace(model, score=np.zeros(model.score.size))
     everyone = {MODEL: model, **rules}
     once = {"resamples": 1, "confidence": drawn["confidence"], "seed": drawn["seed"]}
     return Ranking(

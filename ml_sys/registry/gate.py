@@ -7,7 +7,7 @@ cannot be judged has failed.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,6 +41,10 @@ class Contender:
     probability: NDArray[np.float64] | None
     problems: tuple[str, ...] = ()
 
+    def only(self, kept: NDArray[np.bool_]) -> Contender:
+        """Return what it says of the rows of a mask."""
+        return self if self.probability is None else replace(self, probability=self.probability[kept])
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -58,6 +62,10 @@ class Evidence:
         What the challenger's leak canaries found.
     overlap : str
         A sentence where the champion has trained on these rows, else empty.
+    share : float
+        Share of each whole list that the rows are.
+    left_out : int
+        Companies of the holdout whose rows are left out, as the champion has learnt from them.
     unmatched : str
         Why the champion could not be scored on these rows, else empty.
     """
@@ -70,6 +78,22 @@ class Evidence:
     failed_canaries: tuple[str, ...] = ()
     overlap: str = ""
     unmatched: str = ""
+    share: float = 1.0
+    left_out: int = 0
+
+    def only(self, kept: NDArray[np.bool_]) -> Evidence:
+        """Return the evidence of the rows of a mask, for a champion that has learnt from the others."""
+        champion = self.champion
+        return replace(
+            self,
+            challenger=self.challenger.only(kept),
+            champion=None if champion is None else champion.only(kept),
+            label=self.label[kept],
+            cutoff=self.cutoff[kept],
+            company=self.company[kept],
+            share=self.share * float(kept.mean()),
+            left_out=int(np.setdiff1d(self.company[~kept], self.company[kept]).size),
+        )
 
 
 @dataclass(frozen=True)
@@ -176,7 +200,7 @@ def judge(
             criteria.CONVERTERS: criteria.converters(ranked, settings),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
-            criteria.UNSEEN: criteria.unseen(evidence.overlap),
+            criteria.UNSEEN: criteria.unseen(evidence.overlap, evidence.left_out),
             criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
         }
     asked = criteria.asked(settings, beside_champion=champion is not None)
@@ -244,7 +268,13 @@ def _rankings(evidence: Evidence, *, with_champion: bool) -> tuple[Outcomes, Out
     scores = [np.asarray(one.probability, dtype=np.float64) for one in contenders if one is not None]
     order = np.lexsort((*scores, evidence.label, evidence.cutoff, evidence.company))
     ranked = [
-        Outcomes(score[order], evidence.label[order], evidence.cutoff[order], evidence.company[order])
+        Outcomes(
+            score[order],
+            evidence.label[order],
+            evidence.cutoff[order],
+            evidence.company[order],
+            evidence.share,
+        )
         for score in scores
     ]
     return ranked[0], ranked[1] if with_champion else None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
     from ml_sys.registry.creation import OnStep
+    from ml_sys.registry.loading import Judged
     from ml_sys.registry.store import Registry
     from ml_sys.settings import GateSettings
 
@@ -178,12 +179,13 @@ def judge_version(
         label=panel.label,
         cutoff=panel.cutoff,
         company=panel.company,
+        share=artifact.manifest["holdout"].get("share", 1.0),
         failed_canaries=tuple(
             f"{one['name']}: {one['found']}" for one in artifact.json(CANARIES) if one["status"] == "failed"
         ),
     )
     if champion is not None:
-        evidence = _with_champion(registry, champion, evidence, artifact, found.scorer.spec, panel)
+        evidence = _with_champion(registry, champion, evidence, artifact, found)
     on_step("comparing" if champion else "judging")
     return judge(evidence, gate, seed=seed, standard=standard)
 
@@ -194,11 +196,16 @@ def _unverified(version: str, problem: str) -> Evidence:
 
 
 def _with_champion(
-    registry: Registry, champion: str, evidence: Evidence, artifact: Artifact, spec: FeatureSpec, panel: Panel
+    registry: Registry,
+    champion: str,
+    evidence: Evidence,
+    artifact: Artifact,
+    ours: Judged,
 ) -> Evidence:
+    panel = ours.panel
     try:
         theirs = registry.open(champion)
-        scorer = judged(registry, theirs).scorer
+        held = judged(registry, theirs)
     except MlsysError as error:
         return replace(evidence, champion=Contender(champion, None, (error.message,)))
     unmatched, probability = "", None
@@ -209,16 +216,21 @@ def _with_champion(
         )
     else:
         try:
-            features = _features_for(registry, scorer.spec, artifact, spec, panel)
+            scorer = held.scorer
+            features = _features_for(registry, scorer.spec, artifact, ours.scorer.spec, panel)
             probability = scorer.probabilities(scorer.rows(columns_of(features, scorer.spec)))
         except MlsysError as error:
             unmatched = f"{champion} needs other features, and they cannot be computed: {error.message}"
-    return replace(
+    both = replace(
         evidence,
         champion=Contender(champion, probability, ()),
         overlap=overlap(theirs.manifest, artifact.manifest),
         unmatched=unmatched,
     )
+    if _by_company(theirs.manifest, artifact.manifest):
+        ids, theirs_ids = (one.known["id"].to_numpy(dtype=object).astype(str) for one in (ours, held))
+        return both.only(np.isin(ids, theirs_ids))
+    return both
 
 
 def _features_for(
@@ -246,13 +258,14 @@ def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
     first = np.datetime64(challenger["holdout"]["cutoffs"][0], "D")
     if last <= first:
         return ""
-    sides = [
-        [one["settings"][key] for key in ("split.kind", "split.holdout_share", "seed")]
-        for one in (champion, challenger)
-    ]
-    if sides[0] == sides[1] and sides[0][0] == "stratified":  # the same companies are held out by keyed hash
+    if _by_company(champion, challenger):  # rows of companies that it has learnt from are left out
         return ""
     return f"it has learnt from outcomes up to {last}, and this holdout begins on {first}"
+
+
+def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> bool:
+    """Say whether both versions hold out companies, not days; their sides may differ near the border."""
+    return all(one["settings"]["split.kind"] == "stratified" for one in (champion, challenger))
 
 
 def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.DataFrame) -> tuple[str, ...]:

@@ -66,18 +66,21 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
     artifact = registry.open(version)
     found, settings = judged(registry, artifact), read_settings(artifact)
     panel, probability = found.panel, found.probability
+    share = artifact.manifest["holdout"].get("share", 1.0)
     again = evaluate_holdout(
         panel,
         probability,
         threshold=found.scorer.threshold,
         bootstrap=settings.bootstrap,
         seed=settings.seed,
+        share=share,
     )
     then, now = to_plain(from_plain(artifact.json(METRICS))), to_plain(again)
     differing = tuple(differences(then, now, tolerance=METRIC_TOLERANCE))
     closeness = None
     if truth is not None:
-        closeness = compare_with_truth(truth, panel, found.known["id"].to_numpy(dtype=object), probability)
+        ids = found.known["id"].to_numpy(dtype=object)
+        closeness = compare_with_truth(truth, panel, ids, probability, share)
     evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
     return Reevaluation(
         version, again, artifact.manifest["holdout"], evidence, then == now, differing, closeness

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.evaluation.holdout import to_plain
+from ml_sys.evaluation.words import of_whole_lists
 from ml_sys.views.evaluation import evaluation
 from ml_sys.wording import counted, date_of
 
@@ -27,12 +28,12 @@ def trained(result: Trained, confidence: float) -> None:
         total = f"{sum(fit.after):,}"
         resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
     trees = f"{counted(fit.trees, 'tree')} by early stopping; " if fit.trees else ""
-    trained_on = (fit.rows, fit.positives, fit.companies)
-    judged_on = (held["rows"], held["positives"], held["companies"])
+    trained_on = (fit.rows, fit.positives, fit.converters, fit.companies)
+    judged_on = (held["rows"], held["positives"], held["companies_converted"], held["companies"])
     dates = held["cutoffs"]
     console.table(
         f"Version {result.entry.version} ({result.entry.changes})",
-        ("", "cutoffs", "rows", "positives", "companies"),
+        ("", "cutoffs", "rows", "positives", "converters", "companies"),
         [
             ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", *(f"{n:,}" for n in trained_on)),
             ("judged on", f"{len(dates)}: {dates[0]} to {dates[-1]}", *(f"{n:,}" for n in judged_on)),
@@ -40,6 +41,8 @@ def trained(result: Trained, confidence: float) -> None:
         caption=f"{resampled}; {trees}validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
     )
+    if told := of_whole_lists(held):
+        console.note(told)
     evaluation(result.evaluation, confidence)
     canaries([asdict(one) for one in result.canaries])
     if not result.compiled:
@@ -69,6 +72,7 @@ def trained_plain(result: Trained) -> dict[str, Any]:
             "cutoffs": [date_of(c) for c in fit.cutoffs],
             "rows": fit.rows,
             "positives": fit.positives,
+            "converters": fit.converters,
             "companies": fit.companies,
             "trees": fit.trees,
             "positives_after_resampling": fit.after[1],

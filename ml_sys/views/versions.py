@@ -224,9 +224,10 @@ def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | No
 
 
 def _rows(facts: Mapping[str, Any]) -> str:
-    cutoffs = facts["cutoffs"]
+    cutoffs, converters = facts["cutoffs"], facts.get("converters", facts.get("companies_converted"))
+    of = f" of {counted(converters, 'company', 'companies')}" if converters is not None else ""
     return (
-        f"{counted(facts['rows'], 'row')}, {counted(facts['positives'], 'conversion')}, "
+        f"{counted(facts['rows'], 'row')}, {counted(facts['positives'], 'conversion')}{of}, "
         f"{counted(facts['companies'], 'company', 'companies')}; "
         f"{counted(len(cutoffs), 'cutoff')} from {cutoffs[0]} to {cutoffs[-1]}"
     )

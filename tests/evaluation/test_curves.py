@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,6 +85,16 @@ def test_depths_give_the_same_figures_as_the_metrics() -> None:
     for depth in depths:
         assert depth.precision.value == pytest.approx(metrics[f"precision_at_{depth.depth}"][0])
         assert depth.recall.value == pytest.approx(metrics[f"recall_at_{depth.depth}"][0])
+
+
+def test_depths_and_calls_are_those_of_whole_lists_of_which_the_rows_are_a_share() -> None:
+    one = outcomes(3)
+    fifth, drawn = replace(one, share=0.2), {"resamples": 20, "confidence": 0.95, "seed": 1}
+    (shown,) = curves.working_depths(fifth, (50,), **drawn)
+    (same,) = curves.working_depths(one, (10,), **drawn)
+    assert (shown.depth, shown.precision, shown.recall) == (50, same.precision, same.recall)
+    for whole, part in zip(confusions(one, 0.4, (10,)), confusions(fifth, 0.4, (50,)), strict=True):
+        assert part == replace(whole, calls_per_list=pytest.approx(5 * whole.calls_per_list))
 
 
 def test_a_ranking_leads_itself_by_nothing_and_a_worse_one_by_something() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -226,3 +228,15 @@ def test_bins_hold_equally_many_rows_and_have_the_calibration_error_between_them
     np.testing.assert_allclose(shares.sum(axis=0), rows.score.size / 10)
     error = np.abs((rows.score - rows.label) @ shares).sum() / rows.score.size
     assert error == pytest.approx(judged(rows)["calibration_error"], abs=1e-12)
+
+
+def test_depths_are_those_of_whole_lists_of_which_the_rows_are_a_share() -> None:
+    whole = of(list(np.linspace(1, 0, 200)), [1, 1, 0, 0, 1] * 40)
+    fifth = replace(whole, share=0.2)
+    found, hits = judged(fifth), np.cumsum(whole.label)
+    assert found["precision_at_10"] == hits[1] / 2
+    assert found["precision_at_50"] == hits[9] / 10
+    assert found["recall_at_50"] == hits[9] / hits[-1]
+    assert found["roc_auc"] == judged(whole)["roc_auc"]
+    assert fifth.take(np.arange(200) < 150).share == 0.2
+    assert random_metrics(fifth)["recall_at_50"] == pytest.approx(10 / 200)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.panel import Panel
-from ml_sys.model.folds import company_folds, keyed_share
+from ml_sys.model.folds import company_folds, stratified_share
 from ml_sys.model.split import Source, training_part
 from ml_sys.model.train import spec_from
 from tests.model import world as w
@@ -61,18 +61,43 @@ def test_there_are_no_more_folds_than_conversions() -> None:
         company_folds(PANEL.take(~np.isin(PANEL.company, positive[1:])), 5, seed=7)
 
 
-@given(ids=st.lists(st.text(max_size=5), unique=True, max_size=50), more=st.lists(st.text(max_size=5)))
-def test_a_companys_side_stays_the_same_as_others_come(ids: list[str], more: list[str]) -> None:
-    alone, together = keyed_share(ids, 0.3, seed=7), keyed_share([*more, *ids], 0.3, seed=7)
-    np.testing.assert_array_equal(alone, together[len(more) :])
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("share", [0.2, 0.33, 0.5])
+def test_the_share_asked_for_is_chosen_of_every_stratum(share: float, seed: int) -> None:
+    stratum = np.repeat([0, 1, 2], [3, 163, 2000])
+    chosen = stratified_share([str(i) for i in range(stratum.size)], stratum, share, seed)
+    for number, size in enumerate([3, 163, 2000]):
+        assert abs(chosen[stratum == number].sum() - share * size) <= 0.5
 
 
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
-def test_about_the_share_asked_for_is_chosen(share: float) -> None:
-    chosen = keyed_share([str(i) for i in range(20_000)], share, seed=1)
-    assert chosen.mean() == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 20_000))
+@given(ids=st.sets(st.text(max_size=5), max_size=60), seed=st.integers(0, 9))
+def test_a_companys_side_does_not_depend_on_the_order_of_the_ids(ids: set[str], seed: int) -> None:
+    ordered = sorted(ids)
+    stratum = np.array([len(one) % 2 for one in ordered], dtype=np.int64)
+    chosen = stratified_share(ordered, stratum, 0.3, seed)
+    turned = stratified_share(ordered[::-1], stratum[::-1], 0.3, seed)
+    np.testing.assert_array_equal(chosen, turned[::-1])
+
+
+@pytest.mark.parametrize("now", [2000, 3000])
+def test_as_others_come_only_companies_near_the_border_change_sides(now: int) -> None:
+    ids = [f"c{i}" for i in range(4000)]
+    converts = (np.arange(4000) % 25 == 0).astype(np.int64)
+    before = stratified_share(ids[:now], converts[:now], 0.2, 7)
+    after = stratified_share(ids, converts, 0.2, 7)[:now]
+    moved = before != after
+    assert moved.mean() < 0.02
+    for stratum in (0, 1):  # the border has moved one way
+        assert len(set(after[moved & (converts[:now] == stratum)].tolist())) <= 1
+
+
+def test_most_companies_keep_their_side_when_they_convert() -> None:
+    ids, before = [f"c{i}" for i in range(4000)], np.zeros(4000, dtype=np.int64)
+    after = (np.arange(4000) % 20 == 0).astype(np.int64)
+    sides = [stratified_share(ids, stratum, 0.2, 7) for stratum in (before, after)]
+    assert (sides[0] != sides[1])[after == 1].mean() < 0.1  # 32 % would, were they drawn anew
 
 
 def test_another_seed_chooses_others() -> None:
-    ids = [str(i) for i in range(200)]
-    assert (keyed_share(ids, 0.5, seed=1) != keyed_share(ids, 0.5, seed=2)).any()
+    ids, stratum = [str(i) for i in range(200)], np.zeros(200, dtype=np.int64)
+    assert (stratified_share(ids, stratum, 0.5, 1) != stratified_share(ids, stratum, 0.5, 2)).any()

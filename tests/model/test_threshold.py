@@ -50,3 +50,13 @@ def test_tiers_hold_a_week_and_the_wanted_number_of_weeks() -> None:
 
 def test_a_probability_on_the_bound_is_in_the_better_tier() -> None:
     assert Tiers(0.5, 0.2).of(np.array([0.5, 0.4999, 0.2, 0.1999])).tolist() == ["A", "B", "B", "C"]
+
+
+@pytest.mark.parametrize(("capacity", "share", "above"), [(50, 0.8, 40), (50, 0.2, 10), (1, 0.2, 1)])
+def test_of_rows_that_are_a_share_of_a_list_so_many_are_called_as_make_the_capacity_of_the_whole(
+    capacity: int, share: float, above: int
+) -> None:
+    asked = ThresholdSettings(capacity=capacity)
+    threshold = choose_threshold(PROBABILITIES, LABELS, asked, n_lists=share)
+    assert (threshold <= PROBABILITIES).sum() == above
+    assert (choose_tiers(PROBABILITIES, asked, n_lists=share).a <= PROBABILITIES).sum() == above

@@ -277,3 +277,15 @@ def test_a_model_says_the_same_of_training_rows_however_they_were_cut(
     part = training_part(SOURCE, int(HOLDOUT.cutoff.min()), spec_from(SETTINGS), SETTINGS)
     again, _ = fit_model(part.train, part.validation, spec_from(SETTINGS), SETTINGS)
     assert w.fingerprint(again) == w.fingerprint(first[0])
+
+
+def test_a_model_of_a_share_of_the_companies_calls_the_capacity_of_a_whole_list() -> None:
+    def threshold(share: float, capacity: int) -> float:
+        asked = w.settings(threshold={"capacity": capacity})
+        return fit_model(PART.train, PART.validation, spec_from(asked), asked, share=share)[0].threshold
+
+    assert threshold(0.5, 40) == threshold(1.0, 20)
+
+
+def test_the_report_counts_each_company_that_converts_once(first: tuple[FittedModel, FitReport]) -> None:
+    assert first[1].converters == np.unique(PART.train.company[PART.train.label]).size

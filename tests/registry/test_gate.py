@@ -240,6 +240,13 @@ def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() 
     assert (verdict.criteria[2].figures["converters"], verdict.criteria[2].figures["conversions"]) == (9, 45)
 
 
+def test_a_share_of_the_companies_and_those_left_out_are_said(world: World, good: np.ndarray) -> None:
+    verdict = judged(replace(world.evidence(good, good), share=0.2, left_out=12))
+    assert verdict.criteria[2].found.endswith(f"in {good.size:,} rows, 20% of each list")
+    assert verdict.criteria[-2].found == "it has not; 12 companies left out"
+    assert verdict.criteria[-2].passed
+
+
 def test_too_few_converters_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
     found = np.unique(world.company[world.label]).size
     for least in (found, found + 1):

@@ -15,6 +15,7 @@ from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, Usag
 from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.features import compute
+from ml_sys.model.contents import read_holdout
 from ml_sys.registry import criteria
 from ml_sys.registry.creation import train_version
 from ml_sys.registry.loading import load_version
@@ -207,11 +208,12 @@ def test_a_champion_has_seen_the_rows_if_it_learnt_from_outcomes_after_their_fir
     assert bool(overlap(champion, manifest([], ["2020-04-01", "2020-05-01"]))) is seen
 
 
-@pytest.mark.parametrize(("change", "seen"), [({}, False), ({"share": 0.3}, True), ({"seed": 8}, True)])
-def test_with_a_stratified_split_the_same_companies_are_held_out_by_the_same_seed_and_share(change, seen):
+def test_where_both_split_by_company_no_day_is_seen_since_companies_decide() -> None:
     cutoffs = ["2020-01-01", "2020-04-01"]
-    challenger = manifest(cutoffs, cutoffs, kind="stratified")
-    assert bool(overlap(manifest(cutoffs, cutoffs, kind="stratified", **change), challenger)) is seen
+    assert not overlap(
+        manifest(cutoffs, cutoffs, kind="stratified"), manifest(cutoffs, cutoffs, kind="stratified")
+    )
+    assert overlap(manifest(cutoffs, cutoffs), manifest(cutoffs, cutoffs, kind="stratified"))
 
 
 def test_a_champion_that_has_seen_the_rows_is_refused_without_force(registry):
@@ -373,3 +375,26 @@ def _doubled(function):
 
     twice.__module__ = function.__module__
     return twice
+
+
+def test_beside_a_champion_of_other_companies_those_that_it_learnt_from_are_left_out(
+    registered: Path, cheap_settings, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(registered, tmp_path / "artifacts"))
+    registry, snapshot = Registry(root), latest(root)
+    split = cheap_settings.split.model_copy(update={"kind": "stratified", "holdout_share": 0.4})
+    held = []
+    for seed in (7, 8):
+        settings = cheap_settings.model_copy(update={"artifacts_dir": root, "split": split, "seed": seed})
+        made = train_version(registry, snapshot, settings, now=NOW)
+        panel, known = read_holdout(registry.open(made.entry.version))
+        assert made.holdout["share"] == pytest.approx(0.4, abs=0.01)
+        held.append((made.entry.version, set(known["id"]), len(panel)))
+    (champion, theirs, _), (challenger, ours, rows) = held
+    verdict = judge_version(registry, challenger, champion, GATE, 7, lambda _: None)
+    found = {one.name: one for one in verdict.criteria}
+    assert found[criteria.UNSEEN].passed
+    assert found[criteria.UNSEEN].figures["left_out"] == len(ours - theirs) > 0
+    assert found[criteria.CONVERTERS].figures["rows"] < rows
+    assert "16% of each list" in found[criteria.CONVERTERS].found
+    assert verdict.comparison is not None
