@@ -71,8 +71,8 @@ def overview(evidence: Evidence) -> Section:
             f"{counted(len(held['cutoffs']), 'past day')} with "
             f"{counted(held['positives'], 'conversion')} of "
             f"{counted(held['companies_converted'], 'company', 'companies')}. Figures in brackets are "
-            f"{confidence} intervals: drawn again and again for other companies of the same market, they would "
-            "hold the true figure that often. " + _how_sure(held["companies_converted"]),
+            f"{confidence} intervals: drawn again and again for other companies of the same market, they "
+            "would hold the true figure that often. " + _how_sure(held["companies_converted"]),
             *filter(None, [of_whole_lists(held)]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
