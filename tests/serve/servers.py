@@ -192,7 +192,8 @@ class Connection:
             self._more()
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
         first, *lines = head.decode().split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
+        parts = (line.split(": ", 1) for line in lines)
+        headers = {name.lower(): value for name, value in parts}
         length = int(headers.get("content-length", 0)) if with_body else 0
         while len(self._buffer) < length:
             self._more()
