@@ -138,6 +138,8 @@ def _check_learner(learner: Mapping[str, Any]) -> None:
     _need(not any(len(one) for one in categories.values()), "categories of its own")
     for number, tree in enumerate(trees):
         try:
+            # XGBoost puts each tree at the place of its number, and leaves the others empty.
+            _need(type(tree["id"]) is int and tree["id"] == number, "stands at the place of another")
             _check_tree(tree, n_features)
         except _MALFORMED as error:
             raise ValueError(f"tree {number}: {_said(error)}") from error

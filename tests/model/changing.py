@@ -1,6 +1,7 @@
 """Changes a model file at random and gives it to the compiled loop and to XGBoost, as a version's would be.
 
-Prints how many were refused and how many were used; a change that was neither ends the process.
+Prints how many were refused, walked by the loop and taken by XGBoost; a change that was none of it ends the
+process.
 """
 
 from __future__ import annotations
@@ -101,14 +102,14 @@ def by_xgboost(content: bytes) -> bool:
 
 def main(seed: int, examples: int) -> None:
     """Change, give, count."""
-    chance, used = random.Random(seed), 0  # noqa: S311 - any sequence will do, the same each time
+    chance, walked, predicted = random.Random(seed), 0, 0  # noqa: S311 - any sequence will do, the same each time
     for _ in range(examples):
         alter = flipped if chance.random() < 0.2 else rewritten
         if chance.random() < 0.5:
-            used += by_the_loop(alter(as_file(document()), chance))
+            walked += by_the_loop(alter(as_file(document()), chance))
         else:
-            used += by_xgboost(pipeline_file(lambda content, alter=alter: alter(content, chance)))
-    sys.stdout.write(f"{examples - used} {used}\n")
+            predicted += by_xgboost(pipeline_file(lambda content, alter=alter: alter(content, chance)))
+    sys.stdout.write(f"{examples - walked - predicted} {walked} {predicted}\n")
 
 
 if __name__ == "__main__":
