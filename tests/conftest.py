@@ -1,4 +1,8 @@
-"""What every test shares: hypothesis profiles, and no settings from the developer's shell."""
+"""What every test shares: hypothesis profiles, no settings from the developer's shell, small real things.
+
+The process that deals tests out to workers reads this file as well, so that whatever imports more than a
+moment's worth is imported inside fixtures.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from filelock import FileLock
 
 from ml_sys import kernel
-from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
-from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.data.sources import open_source
-from ml_sys.model.split import Source
-from ml_sys.registry.creation import train_version
-from ml_sys.registry.store import Registry
-from ml_sys.settings import SchemaSettings, Settings
-from tests import commandline
+
+if TYPE_CHECKING:
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.model.split import Source
+    from ml_sys.settings import Settings
 
 hypothesis.settings.register_profile("dev", max_examples=30, deadline=None)
 hypothesis.settings.register_profile(
@@ -69,16 +69,6 @@ def hear_ctrl_c() -> None:
 
 Once = Callable[[str, Callable[[Path], object]], Path]
 RunCommand = Callable[..., subprocess.CompletedProcess[str]]
-# Enough conversions to learn from, few enough rows to train in seconds.
-SAMPLE = {"companies": 3000, "weeks": 70, "seed": 11}
-QUICK = {
-    "panel": {"step_days": 28, "max_cutoffs": 26},
-    "resample": {"sampling_strategy": 0.005},
-    "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
-    "bootstrap": {"resamples": 50},
-    "report": {"backtest": False, "resampling": False},
-    "threads": 1,
-}
 
 
 @pytest.fixture(scope="session")
@@ -103,54 +93,71 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 @pytest.fixture(scope="session")
 def three_tables(once: Once) -> Path:
     """The folder of a generated customers.csv, noncustomers.csv, usage_actions.csv and truth.csv."""
-    return once("tables", lambda folder: generate(folder, **SAMPLE))
+    from tests import made
+
+    return once("tables", made.tables)
 
 
 @pytest.fixture(scope="session")
 def ingested(three_tables: Path, once: Once) -> Path:
     """An artifacts folder that holds a snapshot of the generated tables and nothing else."""
-    return once(
-        "ingested",
-        lambda artifacts: ingest(
-            open_source("file"),
-            SchemaSettings(),
-            customers=str(three_tables / "customers.csv"),
-            noncustomers=str(three_tables / "noncustomers.csv"),
-            usage=str(three_tables / "usage_actions.csv"),
-            artifacts_dir=artifacts,
-            max_rejected_share=0.05,
-            now=datetime(2026, 1, 1, tzinfo=UTC),
-        ),
-    )
+    from tests import made
+
+    return once("ingested", lambda artifacts: made.snapshot(artifacts, three_tables))
 
 
 @pytest.fixture(scope="session")
 def snapshot(ingested: Path) -> Snapshot:
     """The snapshot of the generated tables."""
+    from ml_sys.data.snapshot import latest
+
     return latest(ingested)
 
 
 @pytest.fixture(scope="session")
 def quick_settings(ingested: Path) -> Settings:
     """Settings under which training takes seconds."""
-    return Settings.model_validate({**QUICK, "artifacts_dir": ingested})
+    from tests import made
+
+    return made.quick_settings(ingested)
+
+
+@pytest.fixture(scope="session")
+def cheap_settings(quick_settings: Settings) -> Settings:
+    """Few features, folds and trees; enough to tell converters from the others."""
+    from tests import made
+
+    return made.cheaper(quick_settings)
 
 
 @pytest.fixture(scope="session")
 def source(snapshot: Snapshot, quick_settings: Settings) -> Source:
     """The snapshot as the model layer sees it."""
+    from ml_sys.model.split import Source
+
     return Source.of(snapshot, quick_settings)
 
 
 @pytest.fixture(scope="session")
 def trained(ingested: Path, quick_settings: Settings, once: Once) -> Path:
     """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
-    return once("trained", lambda artifacts: train(artifacts, ingested, quick_settings))
+    from tests import made
+
+    return once("trained", lambda artifacts: made.version(artifacts, ingested, quick_settings))
+
+
+@pytest.fixture(scope="session")
+def registered(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
+    """The same by cheap settings."""
+    from tests import made
+
+    return once("registered", lambda artifacts: made.version(artifacts, ingested, cheap_settings))
 
 
 @pytest.fixture
 def mlsys(tmp_path: Path) -> RunCommand:
     """Run the command line in a folder of its own, in this process."""
+    from tests import commandline
 
     def run(
         *args: object, artifacts: Path | None = None, cwd: Path = tmp_path, **environment: str
@@ -173,31 +180,6 @@ def mlsys_process(tmp_path: Path) -> RunCommand:
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def cheap_settings(quick_settings: Settings) -> Settings:
-    """Few features, folds and trees; enough to tell converters from the others."""
-    return quick_settings.model_copy(
-        update={
-            "features": quick_settings.features.model_copy(update={"windows_days": (28,)}),
-            "split": quick_settings.split.model_copy(update={"validation_folds": 2}),
-            "model": quick_settings.model.model_copy(update={"max_trees": 30}),
-        }
-    )
-
-
-@pytest.fixture(scope="session")
-def registered(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
-    """An artifacts folder with a snapshot and version 1.0.0; copy it before changing it."""
-    return once("registered", lambda artifacts: train(artifacts, ingested, cheap_settings))
-
-
-def train(artifacts: Path, ingested: Path, settings: Settings) -> None:
-    """Fill a folder with the snapshot and a first version."""
-    shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
-    here = settings.model_copy(update={"artifacts_dir": artifacts})
-    train_version(Registry(artifacts), latest(artifacts), here, now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,67 @@
+"""Small real things that fixtures make: tables, a snapshot, settings, a version."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml_sys.data.ingest import ingest
+from ml_sys.data.sample import generate
+from ml_sys.data.snapshot import latest
+from ml_sys.data.sources import open_source
+from ml_sys.registry.creation import train_version
+from ml_sys.registry.store import Registry
+from ml_sys.settings import SchemaSettings, Settings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+QUICK = {
+    "panel": {"step_days": 28, "max_cutoffs": 26},
+    "resample": {"sampling_strategy": 0.005},
+    "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
+    "bootstrap": {"resamples": 50},
+    "report": {"backtest": False, "resampling": False},
+    "threads": 1,
+}
+
+
+def tables(folder: Path) -> None:
+    """Generate enough conversions to learn from, and few enough rows to train in seconds."""
+    generate(folder, companies=3000, weeks=70, seed=11)
+
+
+def snapshot(artifacts: Path, folder: Path) -> None:
+    """Ingest a folder of tables into an artifacts folder."""
+    ingest(
+        open_source("file"),
+        SchemaSettings(),
+        customers=str(folder / "customers.csv"),
+        noncustomers=str(folder / "noncustomers.csv"),
+        usage=str(folder / "usage_actions.csv"),
+        artifacts_dir=artifacts,
+        max_rejected_share=0.05,
+        now=NOW,
+    )
+
+
+def quick_settings(artifacts: Path) -> Settings:
+    """Settings under which training takes seconds."""
+    return Settings.model_validate({**QUICK, "artifacts_dir": artifacts})
+
+
+def cheaper(settings: Settings) -> Settings:
+    """The same with few features, folds and trees."""
+    return settings.model_copy(
+        update={
+            "features": settings.features.model_copy(update={"windows_days": (28,)}),
+            "split": settings.split.model_copy(update={"validation_folds": 2}),
+            "model": settings.model.model_copy(update={"max_trees": 30}),
+        }
+    )
+
+
+def version(artifacts: Path, ingested: Path, settings: Settings) -> None:
+    """Fill an empty artifacts folder with a snapshot and version 1.0.0."""
+    shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
+    here = settings.model_copy(update={"artifacts_dir": artifacts})
+    train_version(Registry(artifacts), latest(artifacts), here, now=NOW)
