@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data import snapshot
+from ml_sys.data.coverage import Coverage
 from ml_sys.data.durable import replacing
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import today
 from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
 from ml_sys.evaluation.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
-from ml_sys.scoring.prospects import Ready, read_prospects, read_usage, usage_of
+from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import write_csv
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.remembered import FOLDER, last_listed, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     import pandas as pd
@@ -39,6 +42,7 @@ def score_file(
     as_of: int | None,
     capacity: int,
     on_step: Callable[[str], None],
+    now: datetime | None = None,
 ) -> ScoredList:
     """Score a file of prospects with a version.
 
@@ -51,11 +55,13 @@ def score_file(
     usage : Path, optional
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int, optional
-        Cutoff; by default the end of the usage.
+        Cutoff; by default the end of covered usage.
     capacity : int
         Companies that are called; as many have reasons, unless the settings say otherwise.
     on_step : callable
         Called with the name of each step as it begins.
+    now : datetime, optional
+        Aware. Usage in a file that is dated later does not move the cutoff.
 
     Raises
     ------
@@ -72,38 +78,34 @@ def score_file(
     on_step("reading prospects")
     read = read_prospects(prospects, settings.schema_, scorer.spec)
     known = _latest(settings.artifacts_dir)
-    lag = scorer.spec.period_days if scorer.spec.stamp == "start" else 0
     if isinstance(read, Ready):
-        if as_of is not None:
-            cutoff = as_of
-        elif known is not None and known.usage_stamp.size:
-            cutoff = int(known.usage_stamp.max()) + lag
-        elif chosen.cooldown_weeks or chosen.remember:
+        end = as_of if as_of is not None or known is None else covered_by(known, scorer.spec)
+        if end is None and (chosen.cooldown_weeks or chosen.remember):
             raise UsageError(
                 "there is no usage to take the day of the list from, which it is remembered by",
                 hint="name it: --as-of DATE",
             )
-        else:
-            cutoff = 0
-        return score_ready(scorer, read, _asked(settings, cutoff, capacity), version=version, cutoff=cutoff)
+        day = 0 if end is None else end
+        return score_ready(scorer, read, _asked(settings, day, capacity), version=version, cutoff=day)
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
-        rows, stamps = read_usage(usage, settings.schema_, ids), None
+        coverage = Coverage(scorer.spec.period_days, scorer.spec.stamp, settings.ingest.min_coverage)
+        not_after = NO_CLOCK if now is None else today(now)
+        rows = read_usage(usage, settings.schema_, ids, coverage, not_after=not_after)
     elif known is not None:
-        rows, stamps = usage_of(known, ids), known.usage_stamp
+        rows = usage_of(known, ids, scorer.spec)
     else:
         raise SnapshotError(
             f"{settings.artifacts_dir}: there is no snapshot to take usage from",
             hint="run `mlsys ingest` first, or name a usage file: --usage FILE",
         )
-    every = rows.stamp if stamps is None else stamps
-    if as_of is None and not every.size:
+    cutoff = rows.covered_until if as_of is None else as_of
+    if cutoff is None:
         raise UnreadableFileError(
             usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
         )
     customers = {} if known is None else _customers(known)
-    cutoff = int(every.max()) + lag if as_of is None else as_of
     on_step("scoring")
     return score_companies(
         scorer,

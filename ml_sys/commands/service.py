@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_sys.commands.context import GlobalOptions, open_registry, parse_day
+from ml_sys.commands.context import GlobalOptions, now, open_registry, parse_day
 from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import StorageError, UsageError
 
@@ -25,7 +25,7 @@ def score(
         Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of the usage.")
+        str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")
@@ -85,6 +85,7 @@ def score(
             as_of=parse_day(as_of, "--as-of"),
             capacity=calls,
             on_step=on_step,
+            now=now(),
         )
     plan = worth = None
     if capacity is not None:

@@ -134,7 +134,7 @@ def score_companies(
     complete = log.day <= cutoff
     with_usage = np.unique(log.company[complete]).size
     notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
-    ends = int(log.day.max(initial=np.iinfo(np.int32).min))
+    ends = int(log.day[complete].max(initial=np.iinfo(np.int32).min))
     if not complete.any():
         warnings.append(
             f"no usage is complete by {date_of(cutoff)}: the ranking rests on firmographics alone"

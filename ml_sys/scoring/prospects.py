@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.rows import BadRow, RawTable, Rows
 from ml_sys.data.scalars import Fault
@@ -19,7 +20,7 @@ from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import join, of_companies, one_per_stamp
 from ml_sys.data.validate import check
 from ml_sys.data.values import amounts, free_texts, ids
-from ml_sys.days import days_of_stamps
+from ml_sys.days import days_of_stamps, latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import SchemaSettings
 
 DUPLICATE = "duplicate id"
+NO_CLOCK = int(np.iinfo(np.int32).max)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class UsageRows:
     strangers : int
         Rows of companies that are not among the prospects; left out.
     quarantine : Quarantine
+    covered_until : int or None
+        Day up to which the usage of all companies is covered; None where none is.
     """
 
     company: Any
@@ -89,6 +93,7 @@ class UsageRows:
     values: Any
     strangers: int
     quarantine: Quarantine
+    covered_until: int | None
 
 
 def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Companies | Ready:
@@ -145,7 +150,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     return Companies(kept[["id", "alexa_rank", "employee_range", "industry"]], quarantine, read)
 
 
-def usage_of(snapshot: Snapshot, prospects: Sequence[str]) -> UsageRows:
+def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> UsageRows:
     """Take the usage of prospects out of a snapshot; those it does not know have none."""
     position = CompanyIndex(list(prospects), frozenset()).positions(
         pa.array(snapshot.companies["id"], pa.string())
@@ -159,11 +164,38 @@ def usage_of(snapshot: Snapshot, prospects: Sequence[str]) -> UsageRows:
         snapshot.usage_values[mine][order],
         0,
         Quarantine(),
+        covered_by(snapshot, spec),
     )
 
 
-def read_usage(path: Path, schema: SchemaSettings, prospects: Sequence[str]) -> UsageRows:
+def covered_by(snapshot: Snapshot, spec: FeatureSpec) -> int | None:
+    """Return the day up to which a snapshot's usage is covered; None where it holds none."""
+    if not snapshot.usage_stamp.size:
+        return None
+    return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, period_days=spec.period_days, stamp=spec.stamp)
+
+
+def read_usage(
+    path: Path,
+    schema: SchemaSettings,
+    prospects: Sequence[str],
+    coverage: Coverage,
+    *,
+    not_after: int = NO_CLOCK,
+) -> UsageRows:
     """Read a file of usage rows and keep those of the prospects.
+
+    Parameters
+    ----------
+    path : Path
+    schema : SchemaSettings
+        Column names.
+    prospects : sequence of str
+        Ids.
+    coverage : Coverage
+        When a period counts as covered; the rows of all companies tell.
+    not_after : int
+        Day after which none does.
 
     Raises
     ------
@@ -174,9 +206,11 @@ def read_usage(path: Path, schema: SchemaSettings, prospects: Sequence[str]) -> 
     opened = FileSource().open(USAGE, str(path), columns)
     index = CompanyIndex(list(prospects), frozenset())
     quarantine, batches, strangers, read = Quarantine(), [], 0, 0
+    everyone: list[tuple[Any, Any]] = []
     for part in opened.parts:
         checked = check(part(), columns, float(schema.unranked))
         quarantine.add(USAGE, opened.where, checked.bad)
+        everyone.append((checked.columns["id"], coverage.complete_on(checked.columns["when_timestamp"])))
         rows, unknown = of_companies(checked, index)
         batches.append(rows)
         strangers += len(unknown)
@@ -186,7 +220,12 @@ def read_usage(path: Path, schema: SchemaSettings, prospects: Sequence[str]) -> 
         raise EmptyTableError(opened.where)
     rows = one_per_stamp(join(batches), index, opened.where, quarantine)
     stamp = days_of_stamps(rows.stamp)
-    return UsageRows(rows.company, stamp, rows.measures.reshape(-1, len(MEASURES)), strangers, quarantine)
+    values = rows.measures.reshape(-1, len(MEASURES))
+    company = pa.chunked_array([ids for ids, _ in everyone]).combine_chunks().dictionary_encode().indices
+    complete_on = np.concatenate([days for _, days in everyone])
+    order = np.lexsort((complete_on, company.to_numpy()))
+    end = covered_until(company.to_numpy()[order], complete_on[order], coverage, not_after=not_after)
+    return UsageRows(rows.company, stamp, values, strangers, quarantine, end)
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:

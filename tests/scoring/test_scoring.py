@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import (
     EmptyTableError,
@@ -17,7 +18,7 @@ from ml_sys.errors import (
     NotEnoughDataError,
     SnapshotError,
 )
-from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.listing import keep_rejects, score_file
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
@@ -318,7 +319,7 @@ def test_usage_is_joined_by_id_whatever_the_order_of_prospects(snapshot):
     ids = snapshot.companies["id"].to_numpy()
     busy = np.unique(snapshot.usage_company)[:3]
     prospects = ["stranger", *ids[busy][::-1]]
-    rows = usage_of(snapshot, prospects)
+    rows = usage_of(snapshot, prospects, FeatureSpec(windows_days=(7,)))
     for position, company in zip((3, 2, 1), busy, strict=True):
         theirs = snapshot.usage_company == company
         mine = rows.company == position
@@ -329,7 +330,7 @@ def test_usage_is_joined_by_id_whatever_the_order_of_prospects(snapshot):
 
 def test_a_usage_file_is_read_as_ingest_reads_it(snapshot, three_tables):
     ids = snapshot.companies["id"].tolist()
-    rows = read_usage(three_tables / "usage_actions.csv", Settings().schema_, ids)
+    rows = read_usage(three_tables / "usage_actions.csv", Settings().schema_, ids, Coverage())
     np.testing.assert_array_equal(rows.company, snapshot.usage_company)
     np.testing.assert_array_equal(rows.stamp, snapshot.usage_stamp)
     np.testing.assert_array_equal(rows.values, snapshot.usage_values)
