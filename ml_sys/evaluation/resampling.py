@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Folds at most: three variants are fitted once for each.
 _MOST_FOLDS = 3
 # The ratio that is tried where the settings ask for none.
-_LIGHT = 0.005
+_LIGHT = 0.003
 NONE, CLASS_WEIGHT, SMOTE = "none", "class weight", "SMOTENC"
 _WEIGHTS = ("scale_pos_weight", "class_weight")
 

@@ -93,6 +93,8 @@ def fit_pipeline(
     features: pd.DataFrame,
     label: NDArray[np.bool_],
     watched: tuple[pd.DataFrame, NDArray[np.bool_]] | None = None,
+    *,
+    company: NDArray[np.int32] | None = None,
 ) -> Pipeline:
     """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they are.
 
@@ -104,6 +106,8 @@ def fit_pipeline(
     label : ndarray of shape (n_rows,), bool
     watched : tuple of DataFrame and ndarray, optional
         Features and labels that XGBoost watches, encoded but not resampled, to know when to stop.
+    company : ndarray of shape (n_rows,), int32, optional
+        Which company each row is of, for the resampling alone; by default each row is a company of its own.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def fit_pipeline(
     target = label.astype(np.int64)
     encoded = encode.fit_transform(features, target)
     if resample != OFF:
-        encoded, target = resample.fit_resample(encoded, target)
+        encoded, target = resample.fit_resample(encoded, target, company)
     if not learns_weights(model):
         model.fit(encoded, target)
         return pipeline

@@ -1,4 +1,4 @@
-"""SMOTENC that fits itself to the rows it is given; it works inside ``fit`` and nowhere else."""
+"""SMOTENC for a panel, where a company stands once a cutoff; it works inside ``fit`` and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from sklearn.base import BaseEstimator
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +20,96 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class OtherCompanies(NearestNeighbors):
+    """Nearest neighbours among the rows of other companies, one of each company.
+
+    A row's own company is itself at another cutoff: between the two nothing new is to be drawn.
+
+    Parameters
+    ----------
+    company : ndarray of shape (n_rows,), int
+        Company of each row that is fitted, numbered from 0 in the order of their first rows.
+    n_neighbors : int
+        Neighbours of a row, itself counted; at most as many as there are companies.
+    metric : str
+        Distance between rows; ``"precomputed"`` where distances are given in place of rows.
+    """
+
+    def __init__(self, company: NDArray[np.intp], n_neighbors: int = 5, metric: str = "euclidean") -> None:
+        super().__init__(n_neighbors=n_neighbors, metric=metric, algorithm="brute")
+        self.company = company
+
+    def fit(self, X: Any, y: None = None) -> OtherCompanies:
+        """Keep the rows that neighbours are looked for among."""
+        super().fit(X, y)
+        by_company = np.argsort(self.company, kind="stable")
+        self.rows_ = by_company
+        self.starts_ = np.flatnonzero(np.diff(self.company[by_company], prepend=-1))
+        self.fitted_ = X.toarray().astype(np.float64) if hasattr(X, "toarray") else np.asarray(X)
+        return self
+
+    def kneighbors(
+        self,
+        X: Any = None,  # noqa: ARG002  # the interface of NearestNeighbors
+        n_neighbors: int | None = None,
+        return_distance: bool = True,
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]] | NDArray[np.intp]:
+        """Return each fitted row itself and its nearest rows of other companies, nearest first.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns), optional
+            The rows that were fitted; neighbours of others are not defined.
+        n_neighbors : int, optional
+            In place of the parameter.
+        return_distance : bool
+
+        Returns
+        -------
+        distances : ndarray of shape (n_rows, n_neighbors), float64
+            Where asked for.
+        rows : ndarray of shape (n_rows, n_neighbors), int64
+        """
+        others = (n_neighbors or self.n_neighbors) - 1
+        # Those of a company lie together, so that one pass finds the nearest of each.
+        rows, starts, company = self.rows_, self.starts_, self.company
+        ends = np.append(starts[1:], rows.size)
+
+        def nearest(distances: NDArray[np.float64], first: int) -> tuple[Any, Any]:
+            distances = distances[:, rows]
+            least = np.minimum.reduceat(distances, starts, axis=1)
+            least[np.arange(len(least)), company[first : first + len(least)]] = np.inf
+            chosen = np.argpartition(least, others - 1, axis=1)[:, :others]
+            order = np.argsort(np.take_along_axis(least, chosen, axis=1), axis=1, kind="stable")
+            chosen = np.take_along_axis(chosen, order, axis=1)
+            at = [
+                [starts[one] + distances[row, starts[one] : ends[one]].argmin() for one in companies]
+                for row, companies in enumerate(chosen)
+            ]
+            return np.take_along_axis(least, chosen, axis=1), rows[np.array(at, dtype=np.intp)]
+
+        found = list(pairwise_distances_chunked(self.fitted_, metric=self.metric, reduce_func=nearest))
+        itself = np.arange(rows.size)[:, None]
+        neighbours = np.hstack([itself, np.concatenate([one[1] for one in found])])
+        if not return_distance:
+            return neighbours
+        return np.hstack([np.zeros(itself.shape), np.concatenate([one[0] for one in found])]), neighbours
+
+
 class AdaptiveSMOTENC(BaseEstimator):
     """Draw synthetic minority rows until they stand in the wanted ratio to the majority.
 
-    SMOTENC is given the minority rows and a single other one: nothing it does depends on the rest of the
-    majority, which it would only encode and decode again. The rows drawn are those of the whole, to the bit.
+    Each converting company is as likely to be drawn from, however many positive rows it has, and its
+    neighbours are the nearest rows of other converting companies. Where no company repeats, the rows drawn
+    are those of SMOTENC, to the bit.
 
-    Neighbours are ``min(k_neighbors, minority - 1)``. Without categorical columns SMOTE takes over, without
-    numeric ones SMOTEN; with fewer than two minority rows, or where the ratio is reached already, rows stay
-    as they are. What was done instead of SMOTENC is logged.
+    SMOTENC is given the minority rows and a single other one: nothing it does depends on the rest of the
+    majority, which it would only encode and decode again.
+
+    Neighbours are ``k_neighbors``, or all other converting companies where they are fewer. Without
+    categorical columns SMOTE takes over, without numeric ones SMOTEN; with fewer than two converting
+    companies, or where the ratio is reached already, rows stay as they are. What was done instead of SMOTENC
+    is logged.
 
     Parameters
     ----------
@@ -62,18 +145,37 @@ class AdaptiveSMOTENC(BaseEstimator):
         self.random_state = random_state
 
     def fit_resample(
-        self, X: NDArray[np.float32], y: NDArray[np.integer[Any]]
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.integer[Any]],
+        company: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.integer[Any]]]:
-        """Return the rows given and the synthetic ones after them, in the dtypes given."""
-        majority, minority = int((y == 0).sum()), int((y == 1).sum())
+        """Return the rows given and the synthetic ones after them, in the dtypes given.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_columns), float32
+        y : ndarray of shape (n_rows,), int
+            1 for a converter's row, 0 for any other.
+        company : ndarray of shape (n_rows,), int, optional
+            Which company each row is of; by default each row is a company of its own.
+        """
+        positive = np.flatnonzero(y == 1)
+        majority, minority = int((y == 0).sum()), positive.size
         self.counts_before_ = self.counts_after_ = (majority, minority)
         wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)
-        sampler = self._sampler(X.shape[1], minority, wanted)
-        if sampler is None:
+        if wanted <= minority:
+            log.info("no resampling: the %d positive rows are as many as the ratio asked for", minority)
             return X, y
-        needed = np.arange(y.size)
-        if isinstance(sampler, SMOTENC):
-            needed = np.append(np.flatnonzero(y == 1), np.flatnonzero(y == 0)[0])
+        converter = np.arange(minority) if company is None else _numbered(company[positive])
+        if np.unique(converter).size < 2:
+            log.warning("no resampling: %d positive rows have no neighbours to draw between", minority)
+            return X, y
+        even = _as_often(converter)
+        positive, converter = positive[even], converter[even]
+        sampler = self._sampler(X.shape[1], converter, wanted - minority)
+        others = np.flatnonzero(y == 0)
+        needed = np.sort(np.append(positive, others[:1] if isinstance(sampler, SMOTENC) else others))
         with warnings.catch_warnings():
             # More positives than the one other row given to it is what is wanted here.
             warnings.filterwarnings("ignore", message="After over-sampling", category=UserWarning)
@@ -82,16 +184,16 @@ class AdaptiveSMOTENC(BaseEstimator):
         labels = np.concatenate([y, np.ones(len(drawn), dtype=y.dtype)])
         return np.concatenate([X, np.asarray(drawn, dtype=X.dtype)]), labels
 
-    def _sampler(self, n_columns: int, minority: int, wanted: int) -> SMOTE | SMOTEN | SMOTENC | None:
-        if wanted <= minority:
-            log.info("no resampling: the %d positive rows are as many as the ratio asked for", minority)
-            return None
-        if minority < 2:
-            log.warning("no resampling: %d positive rows have no neighbours to draw between", minority)
-            return None
+    def _sampler(
+        self, n_columns: int, converter: NDArray[np.intp], synthetic: int
+    ) -> SMOTE | SMOTEN | SMOTENC:
+        n_converters = int(converter.max()) + 1
+        k: int | OtherCompanies = min(self.k_neighbors, n_converters - 1)
+        if n_converters < converter.size:
+            k = OtherCompanies(converter, n_neighbors=k + 1)
         common = {
-            "sampling_strategy": {1: wanted},
-            "k_neighbors": min(self.k_neighbors, minority - 1),
+            "sampling_strategy": {1: converter.size + synthetic},
+            "k_neighbors": k,
             "random_state": self.random_state,
         }
         if not len(self.categorical):
@@ -101,3 +203,16 @@ class AdaptiveSMOTENC(BaseEstimator):
             log.info("no numeric column is on: SMOTEN resamples in place of SMOTENC")
             return SMOTEN(**common)
         return SMOTENC(categorical_features=list(self.categorical), **common)
+
+
+def _numbered(company: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """Return numbers of companies from 0 on, in the order of their first rows: names say nothing."""
+    _, first, which = np.unique(company, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[which]
+
+
+def _as_often(converter: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return positions of rows, ascending, that name each converter as often, its rows in turn."""
+    rows = np.split(np.argsort(converter, kind="stable"), np.cumsum(np.bincount(converter))[:-1])
+    most = max(one.size for one in rows)
+    return np.sort(np.concatenate([np.resize(one, most) for one in rows]))

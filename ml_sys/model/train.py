@@ -147,7 +147,7 @@ def fit_model(
         scores, trees = validation_scores(pipeline, panel, validation, settings)
         if trees is not None:
             pipeline.set_params(model__n_estimators=trees)
-        fit_pipeline(pipeline, panel.features, panel.label)
+        fit_pipeline(pipeline, panel.features, panel.label, company=panel.company)
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)
@@ -223,7 +223,7 @@ def validation_scores(
                 early_stopping_rounds=settings.model.early_stopping_rounds, eval_metric=STOPPING_METRIC
             )
         watched = (held.features, held.label) if early else None
-        fit_pipeline(one, inside.features, inside.label, watched)
+        fit_pipeline(one, inside.features, inside.label, watched, company=inside.company)
         fitted.append((held, outside, one))
     trees = (
         round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None

@@ -75,7 +75,7 @@ def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_c
     off = w.settings(resample={"sampling_strategy": "none"}, backtest={"jobs": 1})
     found = compare_resampling(PART, off)
     assert [one.name for one in found.variants if one.chosen] == [NONE]
-    assert found.variants[-1].name == f"{SMOTE} 0.005"
+    assert found.variants[-1].name == f"{SMOTE} 0.003"
     assert found.verdict.startswith("No resampling is asked for")
 
 

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTENC
+from imblearn.pipeline import Pipeline
 
-from ml_sys.model.resample import AdaptiveSMOTENC
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.resample import AdaptiveSMOTENC, OtherCompanies
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.settings import Settings
+from tests.model import world as w
 
 CATEGORICAL = [3, 4]
 
@@ -128,3 +134,123 @@ def test_the_rows_drawn_are_those_of_imbalanced_learn_given_every_row(
     ours = AdaptiveSMOTENC(CATEGORICAL, ratio, random_state=seed).fit_resample(X, y)
     np.testing.assert_array_equal(ours[0], whole[0].astype(np.float32))
     np.testing.assert_array_equal(ours[1], whole[1])
+
+
+def repeated(weeks: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Converters far apart, each in as many almost equal rows as asked for, between rows of 200 others."""
+    rng = np.random.default_rng(seed)
+    places = np.eye(len(weeks)) * 100
+    company = np.concatenate([np.repeat(np.arange(len(weeks)), weeks), np.arange(200) + len(weeks)])
+    X = rng.normal(size=(company.size, len(weeks) + 1)).astype(np.float32)
+    X[: sum(weeks), :-1] += places[company[: sum(weeks)]].astype(np.float32)
+    X[:, -1] = rng.integers(0, 3, company.size)
+    y = (company < len(weeks)).astype(np.int64)
+    order = rng.permutation(company.size)
+    return X[order], y[order], company[order]
+
+
+WEEKS = [30, 1, 2, 5, 1, 3, 4, 1]
+
+
+@pytest.mark.parametrize("categorical", [[len(WEEKS)], []])
+def test_synthetic_rows_lie_between_two_companies_never_between_two_weeks_of_one(
+    categorical: list[int],
+) -> None:
+    X, y, company = repeated(WEEKS)
+    grown, _ = AdaptiveSMOTENC(categorical, "auto", k_neighbors=2).fit_resample(X, y, company)
+    between = grown[y.size :, : len(WEEKS)].clip(0, 100) / 100
+    assert len(between) == 200 - sum(WEEKS)
+    # Between two corners at distance 100 the coordinates of both add up to one, and no third one takes part.
+    largest = np.sort(between, axis=1)[:, ::-1]
+    assert (np.abs(largest[:, :2].sum(axis=1) - 1) < 0.1).all()
+    assert (largest[:, 1] > 0.1).mean() > 0.7  # steps along the way are uniform
+
+
+def test_every_converter_is_drawn_from_as_often_however_many_weeks_it_stands_there() -> None:
+    X, y, company = repeated(WEEKS)
+    many = np.concatenate([np.flatnonzero(y == 1), np.resize(np.flatnonzero(y == 0), 20_000)])
+    grown, _ = AdaptiveSMOTENC([len(WEEKS)], "auto").fit_resample(X[many], y[many], company[many])
+    nearest = grown[many.size :, : len(WEEKS)].argmax(axis=1)
+    shares = np.bincount(nearest, minlength=len(WEEKS)) / nearest.size
+    # A company is also met as a neighbour of others, but the first one no more than any.
+    assert shares[0] < 2 / len(WEEKS)
+    assert shares.min() > 0.25 / len(WEEKS)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    positive=st.integers(2, 20),
+    categorical=st.sampled_from([CATEGORICAL, [], list(range(5))]),
+)
+def test_where_no_company_repeats_the_rows_are_those_drawn_without_companies(
+    seed: int, positive: int, categorical: list[int]
+) -> None:
+    X, y = rows(200, positive, seed)
+    company = np.random.default_rng(seed).permutation(y.size)
+    without = AdaptiveSMOTENC(categorical, 0.5).fit_resample(X, y)[0]
+    assert AdaptiveSMOTENC(categorical, 0.5).fit_resample(X, y, company)[0].tobytes() == without.tobytes()
+
+
+@given(seed=st.integers(0, 1000), categorical=st.sampled_from([CATEGORICAL, [], list(range(5))]))
+def test_how_companies_are_numbered_changes_no_row(seed: int, categorical: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    X, y = rows(150, 24, seed)
+    company = rng.integers(0, 40, y.size)
+    renamed = rng.permutation(40)[company]
+    one, other = (
+        AdaptiveSMOTENC(categorical, 0.5).fit_resample(X, y, which)[0] for which in (company, renamed)
+    )
+    assert one.tobytes() == other.tobytes()
+
+
+@given(seed=st.integers(0, 1000), k=st.integers(1, 4))
+def test_neighbours_are_the_nearest_row_of_each_of_the_nearest_other_companies(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    company = np.concatenate([np.arange(6), rng.integers(0, 6, 20)])
+    X = rng.normal(size=(company.size, 3))
+    distances, found = OtherCompanies(company, n_neighbors=k + 1).fit(X).kneighbors(X)
+    for row, neighbours in enumerate(found):
+        away = np.linalg.norm(X - X[row], axis=1)
+        best = sorted((away[company == other].min(), other) for other in set(company) - {company[row]})[:k]
+        assert neighbours[0] == row
+        assert [company[one] for one in neighbours[1:]] == [other for _, other in best]
+        np.testing.assert_allclose(distances[row, 1:], [least for least, _ in best])
+
+
+def test_one_converting_company_in_many_rows_has_no_neighbours(caplog: pytest.LogCaptureFixture) -> None:
+    X, y = rows(100, 10)
+    company = np.where(y == 1, 0, np.arange(100))
+    with caplog.at_level(logging.WARNING):
+        grown, _ = AdaptiveSMOTENC(CATEGORICAL, 0.5).fit_resample(X, y, company)
+    assert grown is X
+    assert "no neighbours" in caplog.text
+
+
+BAYES = {"estimator": "sklearn.naive_bayes:GaussianNB", "params": {}}
+
+
+def unfitted(asked: Settings) -> Pipeline:
+    return build_pipeline(
+        spec_from(asked),
+        features=asked.features,
+        resample=asked.resample,
+        model=asked.model,
+        seed=asked.seed,
+        threads=1,
+    )
+
+
+def test_a_fit_draws_by_the_companies_of_its_panel_and_no_company_reaches_encoder_or_model() -> None:
+    asked = w.settings(model=BAYES)
+    spec = spec_from(asked)
+    part, holdout = split(Source.of(w.small_world(), asked), spec, asked)
+    fitted = fit_model(part.train, part.validation, spec, asked)[0].pipeline
+    told, untold, whole = (unfitted(asked) for _ in range(3))
+    fit_pipeline(told, part.train.features, part.train.label, company=part.train.company)
+    fit_pipeline(untold, part.train.features, part.train.label)
+    whole.fit(part.train.features, part.train.label.astype(np.int64))  # each row a company of its own
+    scores = [raw_scores(one, holdout.features) for one in (fitted, told, untold, whole)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert (scores[0] != scores[2]).any()
+    np.testing.assert_allclose(scores[2], scores[3], atol=1e-4)
+    assert fitted["model"].n_features_in_ == len(spec.names())
