@@ -239,10 +239,11 @@ def test_a_bad_row_goes_to_quarantine_with_its_line_and_is_kept_on_disk(score, t
         (2, "id is blank"),
         (3, "wrong number of fields"),
     ]
-    kept = keep_rejects(scored, tmp_path / "artifacts")
+    kept, problem = keep_rejects(scored, tmp_path / "artifacts")
+    assert problem == ""
     assert kept.parent == tmp_path / "artifacts" / "quarantine"
     pd.testing.assert_frame_equal(pd.read_parquet(kept), rejects)
-    assert keep_rejects(score(HEADER + "1000,,,ok\n"), tmp_path / "artifacts") is None
+    assert keep_rejects(score(HEADER + "1000,,,ok\n"), tmp_path / "artifacts") == (None, "")
 
 
 def test_a_bad_rank_counts_as_blank_and_is_warned_of(score):
