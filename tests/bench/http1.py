@@ -37,8 +37,12 @@ def parse(data: bytes, *, ended: bool = False) -> Answer | None:
             raise UnreadableError
         return None
     head, status = data[:end].lower(), data[9:12]
-    if head[:5] != b"http/" or not status.isdigit() or b"\r\ntransfer-encoding:" in head:
+    if head[:5] != b"http/" or not status.isdigit():
         raise UnreadableError
+    if b"\r\ntransfer-encoding:" in head:  # as of what the server refuses by itself
+        if b"\r\nconnection: close" not in head:
+            raise UnreadableError
+        return Answer(status, end + 4, closes=True) if ended else None
     at = head.find(_LENGTH)
     if at < 0 and status not in _BODILESS:
         return Answer(status, end + 4, closes=True) if ended else None
