@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from imblearn.pipeline import Pipeline
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -70,10 +70,13 @@ def test_rows_that_share_a_digest_and_differ_are_not_merged(monkeypatch: pytest.
         (LogisticRegression(), True),
         (RandomForestClassifier(), True),
         (RandomForestClassifier(class_weight="balanced"), False),
+        (HistGradientBoostingClassifier(), False),
         (KNeighborsClassifier(), False),
     ],
 )
-def test_rows_are_merged_for_estimators_that_weigh_rows(estimator: Any, expected: bool) -> None:
+def test_rows_are_merged_where_an_estimator_weighs_them_and_is_sooner_done(
+    estimator: Any, expected: bool
+) -> None:
     assert learns_weights(estimator) == expected
 
 

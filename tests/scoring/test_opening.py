@@ -164,7 +164,8 @@ def test_another_estimator_is_scored_through_its_pipeline(ingested, cheap_settin
     for at in (0, 5):
         values = [columns[name][at] for name in scorer.spec.names()]
         blanks = [None if value is None or value != value else value for value in values]
-        assert scorer.probability(scorer.row(blanks)) == pytest.approx(probability[at], abs=1e-9)
+        # A linear model sums float32 products in another order for one row than for many.
+        assert scorer.probability(scorer.row(blanks)) == pytest.approx(probability[at], rel=1e-5)
 
 
 def test_a_scorer_is_opened_and_asked_without_the_libraries_of_training(registered):
