@@ -143,7 +143,7 @@ def test_every_command_is_described_with_every_option():
     assert {name for name, _ in described} == commands
     for name in commands:
         asked = commandline.run(name, "--help", cwd=PROJECT, COLUMNS="200")
-        options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE)) - {"--help"}
+        options = set(re.findall(r"^│\s+(?:-\w, )?(--[a-z-]+)", asked.stdout, re.MULTILINE)) - {"--help"}
         row = " ".join(text for described_name, text in described if described_name == name)
         lines = "".join(line for line in README.splitlines() if line.startswith(f"| `mlsys {name}"))
         assert options == set(re.findall(r"--[a-z-]+", row + lines)), name
@@ -151,7 +151,7 @@ def test_every_command_is_described_with_every_option():
 
 def test_every_global_option_is_described():
     asked = commandline.run("--help", cwd=PROJECT, COLUMNS="200")
-    options = set(re.findall(r"^│\s+(--[a-z-]+)", asked.stdout, re.MULTILINE))
+    options = set(re.findall(r"^│\s+(?:-\w, )?(--[a-z-]+)", asked.stdout, re.MULTILINE))
     paragraph = README[README.index("Options of every command") :].partition("\n\n")[0]
     ours = options - {"--help", "--install-completion", "--show-completion"}
     assert ours == {option for option in re.findall(r"--[a-z-]+", paragraph) if option != "--"}
