@@ -161,7 +161,7 @@ class ResampleSettings(Frozen):
     """How SMOTENC rebalances the training rows."""
 
     sampling_strategy: Ratio | Literal["auto", "none"] = Field(
-        "none",
+        0.003,
         description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off.",
     )
     k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")

@@ -70,7 +70,7 @@ _XGBOOST: tuple[Range, ...] = (
     Range(_PARAMS + "reg_lambda", 0.1, 100.0, log=True),
     Range(WEIGHT, 2.0, 300.0, log=True, when=WEIGHTED),
 )
-_RATIOS = Range(RATIO, 0.004, 0.2, log=True, when=RESAMPLED)
+_RATIOS = Range(RATIO, 0.002, 0.2, log=True, when=RESAMPLED)
 _WINDOWS = ("7, 14, 28", "7, 28, 91", "7, 14, 28, 56, 91", "7, 14, 28, 56, 91, 182")
 _STEPS = (7, 14, 28)
 
