@@ -80,6 +80,11 @@ def test_every_training_window_has_closed_by_the_embargo(before: int, horizon: i
     assert (cutoffs > 100).all()
 
 
+def test_training_cutoffs_end_periods_where_the_cutoff_that_they_precede_does() -> None:
+    assert timeline(horizon_days=30).training_cutoffs(693, 7, 3).tolist() == [644, 651, 658]
+    assert timeline(horizon_days=28).training_cutoffs(693, 7, 3).tolist() == [651, 658, 665]
+
+
 def test_a_snapshot_without_usage_has_no_timeline() -> None:
     nothing = np.empty(0, dtype=np.int32)
     with pytest.raises(NotEnoughDataError, match="no usage"):

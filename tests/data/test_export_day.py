@@ -58,6 +58,8 @@ WORKDAYS = [300, 310, 290, 305, 280, 25, 20]
         "one stray row in the last week": ([*YEAR, 1], 52),
         "strays in many weeks to come": ([*YEAR, *[0, 2, 3, 0, 1] * 10], 52),
         "a last week of which a quarter reports": ([*YEAR, 38], 52),
+        "a last week of which exactly half reports": ([*[100] * 20, 50], 21),
+        "a last week of which one fewer than half report": ([*[100] * 20, 49], 20),
         "a holiday dip before the end": ([*YEAR, 60, 150, 155], 55),
         "a holiday dip at the end": ([*YEAR, 90], 53),
         "a log that thins": ([*YEAR, 130, 70, 30, 4], 53),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from ml_sys.evaluation.bootstrap import cluster_weights, estimate, interval, lead_interval
 
@@ -168,6 +168,25 @@ def test_the_interval_of_a_lead_in_roc_auc_reaches_to_where_its_long_tail_does_n
     plain, found = (lead_interval(name, 0.02, LEADS, 20, 0.95) for name in ("any", "roc_auc"))
     assert found[0] < plain[0]
     assert found[1] == plain[1]
+
+
+def normal_bounds(value: float, drawn: np.ndarray) -> np.ndarray:
+    """Of a value whose resamples lie about as far above it as it lies above the truth; 20 converters."""
+    reach = stats.t(19).ppf(0.975) * np.sqrt(20 / 19) * drawn.std()
+    return 2 * value - drawn.mean() + np.array([-reach, reach])
+
+
+def test_the_normal_bounds_of_a_lead_in_roc_auc_are_moved_against_the_bias_of_the_resamples() -> None:
+    low, high = normal_bounds(0.02, LEADS)
+    assert lead_interval("roc_auc", 0.02, LEADS, 20, 0.95)[0] == pytest.approx(low)
+    assert lead_interval("roc_auc", -0.02, -LEADS, 20, 0.95)[1] == pytest.approx(-low)
+    assert high < lead_interval("any", 0.02, LEADS, 20, 0.95)[1]
+
+
+def test_the_normal_bounds_of_a_roc_auc_are_those_on_the_log_odds_moved_against_their_bias() -> None:
+    bounds = special.expit(normal_bounds(special.logit(0.88), special.logit(DRAWN)))
+    assert interval("roc_auc", 0.88, DRAWN, 20, 0.95)[0] == pytest.approx(bounds[0])
+    assert interval("roc_auc", 0.12, 1 - DRAWN, 20, 0.95)[1] == pytest.approx(1 - bounds[0])
 
 
 def test_a_lead_that_no_resample_defines_has_no_interval() -> None:

@@ -97,6 +97,14 @@ def test_depths_and_calls_are_those_of_whole_lists_of_which_the_rows_are_a_share
         assert part == replace(whole, calls_per_list=pytest.approx(5 * whole.calls_per_list))
 
 
+def test_a_depth_is_shown_down_to_the_length_of_the_longest_list() -> None:
+    n = np.arange(17)
+    one = Outcomes(-n.astype(float), n % 4 == 0, (n < 10).astype(np.int32), n.astype(np.int32))
+    depths = curves.working_depths(one, (7, 10, 11), resamples=20, confidence=0.95, seed=1)
+    assert [depth.depth for depth in depths] == [7, 10]
+    assert depths[1].recall.value == 1
+
+
 def test_a_ranking_leads_itself_by_nothing_and_a_worse_one_by_something() -> None:
     one = outcomes(5)
     drawn = {"resamples": 50, "confidence": 0.95, "seed": 2}

@@ -63,6 +63,11 @@ def test_tiers_and_bands_each_hold_every_row_of_lists_that_lie_apart(seed: int, 
         assert sum(one.promised for one in part) == pytest.approx(lists.probability[rows].sum())
 
 
+def test_a_probability_on_the_edge_of_two_bands_is_in_the_higher_one_and_certainty_in_the_last() -> None:
+    edges = np.array([0.0, 0.001, 0.005, 0.02, 0.05, 1.0])
+    assert [one.rows for one in promises(lists_of(edges, edges > 0), 30, 0.95).bands] == [1, 1, 1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("probability", "converting", "verdict"),
     [

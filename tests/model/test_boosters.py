@@ -117,6 +117,7 @@ def inner_first(said: Any) -> None:
 HARM: dict[str, Callable[[Any], None]] = {
     "asks for a feature beyond": put("split_indices", 0, 2**28),
     "feature beyond those": put("split_indices", 0, -1),
+    "a feature beyond those it is given": put("split_indices", 0, N_FEATURES),
     "a child that is no node": put("left_children", 0, 2**30),
     "child that is no node of it": put("right_children", 0, -2),
     "a child that is no node of": inner_first,
