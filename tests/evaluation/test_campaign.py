@@ -159,6 +159,21 @@ def test_chance_reaches_what_random_order_reaches_on_average() -> None:
     assert np.isnan(chance.converters.low)
 
 
+def test_chance_counts_a_converter_that_it_calls_again_and_again_once() -> None:
+    pays = np.array([MONDAY + 25, NEVER_CLOSED, NEVER_CLOSED])
+    season = play_season(
+        lists_of(np.zeros((3, 3)), pays),
+        capacities=(3,),
+        cooldown_weeks=1,
+        resamples=20,
+        confidence=0.95,
+        seed=1,
+    )
+    chance = season.of(RANDOM, 3, 0)
+    assert (chance.lists, chance.calls, chance.companies) == (3, 9, 3)
+    assert (chance.converters.value, chance.of, chance.precision) == (1, 1, pytest.approx(1 / 3))
+
+
 def test_the_headline_says_what_is_reached_and_what_a_rule_reaches() -> None:
     season = play_season(
         ten_weeks(), capacities=(1,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1

@@ -77,6 +77,14 @@ def test_tenths_hold_every_row_and_every_conversion_once(seed: int) -> None:
     assert tenths[-1].gain == pytest.approx(1)
 
 
+def test_a_tenth_has_its_own_lift_and_the_gain_of_all_down_to_it() -> None:
+    n = np.arange(20)
+    label = np.isin(n, [0, 5, 19])
+    tenths = curves.gains(Outcomes(-n.astype(float), label, np.zeros(20, np.int32), n.astype(np.int32)))
+    assert [tenth.gain for tenth in tenths] == pytest.approx([1 / 3, 1 / 3, *[2 / 3] * 7, 1])
+    assert [tenth.lift for tenth in tenths] == pytest.approx([10 / 3, 0, 10 / 3, *[0] * 6, 10 / 3])
+
+
 def test_depths_give_the_same_figures_as_the_metrics() -> None:
     one = outcomes(7)
     metrics = ranking_metrics(one, np.ones((1, one.score.size)))

@@ -228,6 +228,18 @@ def test_a_booster_that_stands_for_other_bytes_in_its_file_is_refused():
     assert "a booster that stands for another" in pipeline_problem(out.getvalue())
 
 
+@pytest.mark.parametrize(
+    ("threads", "sound"), [("-2", False), ("-1", True), ("0", True), ("1024", True), ("1025", False)]
+)
+def test_no_file_has_xgboost_start_more_threads_than_machines_have(threads, sound):
+    def change(content: bytes) -> bytes:
+        serialized = ubjson.read(content)
+        serialized["Config"]["learner"]["generic_param"]["n_jobs"] = threads
+        return as_file(serialized)
+
+    assert pipeline_problem(pipeline_file(change)) == ("" if sound else f"{threads} threads")
+
+
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_whatever_is_changed_in_a_model_file_nothing_crashes(seed):
     """In a process of its own, so that a crash would be seen."""
