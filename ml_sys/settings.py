@@ -393,6 +393,16 @@ class GateSettings(Frozen):
         json_schema_extra=LAXER_WHEN_HIGHER,
         description="Predicted over observed conversions may be shown to be off by at most this factor.",
     )
+    require_rule: bool = Field(
+        True,
+        json_schema_extra=LAXER_WHEN_LOWER,
+        description="Refuse a version that is not as good as the best simple rule; if off, it is only said.",
+    )
+    rule_converters: PositiveInt = Field(
+        30,
+        json_schema_extra=LAXER_WHEN_HIGHER,
+        description="Companies that must convert in a holdout before a version is held against simple rules.",
+    )
 
     def laxer_than(self, standard: GateSettings) -> dict[str, tuple[Any, Any]]:
         """Return the limits that may let through what another's would not: each value, and the other's."""

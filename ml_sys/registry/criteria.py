@@ -26,6 +26,7 @@ CANARIES = "leak canaries passed"
 CONVERTERS = "enough converters"
 SIGNAL = "ranks better than chance"
 CALIBRATED = "calibrated"
+RULE = "as good as simple rules"
 UNSEEN = "rows new to the champion"
 NO_WORSE = "no worse than the champion"
 STRICT = "as strict as the settings file"
@@ -35,11 +36,12 @@ PERMUTATIONS = 2000
 
 @dataclass(frozen=True)
 class Finding:
-    """What a criterion found: whether it holds, in words, and the finite numbers behind it."""
+    """What a criterion found: whether it holds, in words, the finite numbers, and whether it has to hold."""
 
     passed: bool
     text: str
     figures: dict[str, float | None]
+    blocking: bool = True
 
 
 def finite(**figures: float) -> dict[str, float | None]:
@@ -63,6 +65,7 @@ def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
         f"p of chance at most {_chance_limit(settings.confidence):.2g}",
         CALIBRATED: f"error at most {error:.0%} of the rate, predicted over observed {1 / ratio:.3g} to "
         f"{ratio:.3g}: neither interval outside",
+        RULE: _asked_of_rules(settings),
     }
     return absolute | (
         {
@@ -72,6 +75,12 @@ def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
         if beside_champion
         else {}
     )
+
+
+def _asked_of_rules(settings: GateSettings) -> str:
+    converters = counted(settings.rule_converters, "company that converts", "companies that convert")
+    asked = f"neither probability above {settings.max_probability_worse:g}; asked from {converters} on"
+    return asked if settings.require_rule else f"{asked}; said, not required"
 
 
 def files(problems: tuple[str, ...]) -> Finding:

@@ -7,7 +7,7 @@ cannot be judged has failed.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.evaluation.paired import Paired, paired_bootstrap
 from ml_sys.registry import criteria
+from ml_sys.registry.rules import as_good_as_rules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +69,8 @@ class Evidence:
         Companies of the holdout whose rows are left out, as the champion has learnt from them.
     unmatched : str
         Why the champion could not be scored on these rows, else empty.
+    rules : dict of str to ndarray of shape (n_rows,)
+        What simple rules rank the rows by.
     """
 
     challenger: Contender
@@ -80,6 +83,7 @@ class Evidence:
     unmatched: str = ""
     share: float = 1.0
     left_out: int = 0
+    rules: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def only(self, kept: NDArray[np.bool_]) -> Evidence:
         """Return the evidence of the rows of a mask, for a champion that has learnt from the others."""
@@ -93,6 +97,7 @@ class Evidence:
             company=self.company[kept],
             share=self.share * float(kept.mean()),
             left_out=int(np.setdiff1d(self.company[~kept], self.company[kept]).size),
+            rules={name: score[kept] for name, score in self.rules.items()},
         )
 
 
@@ -109,6 +114,8 @@ class Criterion:
         Short texts for people.
     figures : dict of str to float or None
         The numbers behind them; None where one is not defined.
+    blocking : bool
+        Whether a version is refused for it; otherwise it is only said.
     """
 
     name: str
@@ -116,6 +123,7 @@ class Criterion:
     found: str
     asked: str
     figures: dict[str, float | None]
+    blocking: bool = True
 
 
 @dataclass(frozen=True)
@@ -145,15 +153,16 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every criterion holds."""
-        return all(criterion.passed for criterion in self.criteria)
+        """Whether every criterion holds that has to."""
+        return all(criterion.passed or not criterion.blocking for criterion in self.criteria)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the verdict as plain data, for JSON and the audit trail.
 
         Keys: ``version``, ``champion``, ``verified``, ``passed``, ``conclusion``; ``criteria``, a list of
-        ``name``, ``passed``, ``found``, ``asked`` and ``figures``, in which a number that is not defined is
-        None; ``comparison``, None or the fields of :class:`~ml_sys.evaluation.paired.Paired`.
+        ``name``, ``passed``, ``found``, ``asked``, ``figures``, in which a number that is not defined is
+        None, and ``blocking``; ``comparison``, None or the fields of
+        :class:`~ml_sys.evaluation.paired.Paired`.
         """
         return {
             "version": self.version,
@@ -193,13 +202,14 @@ def judge(
     paired = None
     if not own_problems:
         obstacle = evidence.unmatched or ("the champion's files do not verify" if problems else "")
-        ranked, champions = _rankings(evidence, with_champion=champion is not None and not obstacle)
+        ranked, champions, rules = _rankings(evidence, with_champion=champion is not None and not obstacle)
         paired = None if champions is None else _paired(ranked, champions, settings, seed)
         findings |= {
             criteria.CANARIES: criteria.canaries(evidence.failed_canaries),
             criteria.CONVERTERS: criteria.converters(ranked, settings),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
+            criteria.RULE: as_good_as_rules(ranked, rules, settings, seed),
             criteria.UNSEEN: criteria.unseen(evidence.overlap, evidence.left_out),
             criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
         }
@@ -207,7 +217,7 @@ def judge(
     unknown = criteria.not_judged("its files do not verify")
     found = [findings.get(name, unknown) for name in asked]
     judged = [
-        Criterion(name, one.passed, one.text, words, one.figures)
+        Criterion(name, one.passed, one.text, words, one.figures, one.blocking)
         for (name, words), one in zip(asked.items(), found, strict=True)
     ]
     laxer, strict = criteria.laxness(settings, standard or settings)
@@ -259,14 +269,17 @@ def _problems(contender: Contender, rows: int, *, excuse: str = "") -> tuple[str
     return tuple(f"{contender.version}: {problem}" for problem in found)
 
 
-def _rankings(evidence: Evidence, *, with_champion: bool) -> tuple[Outcomes, Outcomes | None]:
-    """Return what the contenders say of the rows, put into an order that depends on the rows alone.
+def _rankings(
+    evidence: Evidence, *, with_champion: bool
+) -> tuple[Outcomes, Outcomes | None, dict[str, NDArray[np.float32]]]:
+    """Return what contenders and rules say of the rows, put into an order that depends on the rows alone.
 
     The last digits of sums of probabilities depend on the order, and so does what falls on random rows.
     """
     contenders = (evidence.challenger, evidence.champion) if with_champion else (evidence.challenger,)
     scores = [np.asarray(one.probability, dtype=np.float64) for one in contenders if one is not None]
-    order = np.lexsort((*scores, evidence.label, evidence.cutoff, evidence.company))
+    keys: list[NDArray[Any]] = [*(evidence.rules[name] for name in sorted(evidence.rules)), *scores]
+    order = np.lexsort((*keys, evidence.label, evidence.cutoff, evidence.company))
     ranked = [
         Outcomes(
             score[order],
@@ -277,4 +290,5 @@ def _rankings(evidence: Evidence, *, with_champion: bool) -> tuple[Outcomes, Out
         )
         for score in scores
     ]
-    return ranked[0], ranked[1] if with_champion else None
+    rules = {name: score[order] for name, score in evidence.rules.items()}
+    return ranked[0], ranked[1] if with_champion else None, rules

@@ -16,6 +16,7 @@ from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.model.layout import CANARIES
 from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
 from ml_sys.registry.loading import columns_of, judged
+from ml_sys.registry.rules import rules_of
 from ml_sys.registry.store import Change
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def judge_version(
         failed_canaries=tuple(
             f"{one['name']}: {one['found']}" for one in artifact.json(CANARIES) if one["status"] == "failed"
         ),
+        rules=rules_of(registry, artifact, found),
     )
     if champion is not None:
         evidence = _with_champion(registry, champion, evidence, artifact, found)

@@ -23,7 +23,7 @@ def promoted(version: str, result: Promotion) -> None:
         return
     verdict = result.verdict.to_plain()
     criteria(verdict)
-    failed = sum(not one["passed"] for one in verdict["criteria"])
+    failed = len(_unmet(verdict))
     unmet = f"{counted(failed, 'criterion is', 'criteria are')} not met"
     place = f" in place of {result.replaced}" if result.replaced else ""
     if result.promoted:
@@ -47,20 +47,13 @@ def promoted_plain(version: str, result: Promotion) -> dict[str, Any]:
 
 def criteria(verdict: Mapping[str, Any]) -> None:
     """Show a verdict's criteria, each with what was found and what is asked."""
-    rows = [
-        (one["name"], "passed" if one["passed"] else "FAILED", one["found"], one["asked"])
-        for one in verdict["criteria"]
-    ]
+    rows = [(one["name"], _outcome(one), one["found"], one["asked"]) for one in verdict["criteria"]]
     console.table(f"Gate: {conclusion(verdict)}", ("criterion", "", "found", "asked"), rows, left=4)
 
 
 def overridden(verdict: Mapping[str, Any]) -> list[str]:
     """Return each criterion that is not met: what was found, and what is asked."""
-    return [
-        f"{one['name']}: {one['found']}, asked {one['asked']}"
-        for one in verdict["criteria"]
-        if not one["passed"]
-    ]
+    return [f"{one['name']}: {one['found']}, asked {one['asked']}" for one in _unmet(verdict)]
 
 
 def conclusion(verdict: Mapping[str, Any]) -> str:
@@ -74,3 +67,14 @@ def conclusion(verdict: Mapping[str, Any]) -> str:
     figures = verdict["comparison"]
     values = [number(figures[name], _DIGITS) or "–" for name in ("challenger", "champion")]
     return f"{beside}: {verdict['conclusion']} ({values[0]} against {values[1]})"
+
+
+def _outcome(criterion: Mapping[str, Any]) -> str:
+    if criterion["passed"]:
+        return "passed"
+    return "FAILED" if criterion.get("blocking", True) else "noted"
+
+
+def _unmet(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the criteria that a version is refused for; every one was, in trails of older versions."""
+    return [one for one in verdict["criteria"] if not one["passed"] and one.get("blocking", True)]

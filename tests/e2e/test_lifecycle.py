@@ -193,6 +193,7 @@ def test_every_criterion_of_the_gate_is_shown_with_its_figures(chain):
         "calibrated",
     ):
         assert re.search(rf"│ [^│]*{name}[^│]*│ passed │ [^│]+ │ [^│]+ │", shown), name
+    assert re.search(r"│ [^│]*simple rules[^│]*│ (passed|noted)\s*│ [^│]+ │ [^│]+ │", shown)
 
 
 def test_the_history_says_who_did_what_and_on_what_evidence(chain):

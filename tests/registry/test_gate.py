@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.evaluation.paired import paired_bootstrap
@@ -22,14 +23,15 @@ from ml_sys.registry.criteria import (
     CONVERTERS,
     FILES,
     NO_WORSE,
+    RULE,
     SIGNAL,
     UNSEEN,
     signal,
 )
-from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
+from ml_sys.registry.gate import Contender, Criterion, Evidence, Verdict, judge
 from ml_sys.settings import GateSettings, Settings
 
-ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED]
+ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED, RULE]
 QUICK_GATE = GateSettings(resamples=200)
 
 
@@ -68,7 +70,13 @@ class World:
 
     def evidence(self, challenger: np.ndarray, champion: np.ndarray | None = None) -> Evidence:
         other = None if champion is None else Contender("1.0.0", champion)
-        return Evidence(Contender("1.1.0", challenger), other, self.label, self.cutoff, self.company)
+        rules = {
+            "most calls": self.probability(noise=4.0, model=8),
+            "most mail": self.probability(3.0, model=9),
+        }
+        return Evidence(
+            Contender("1.1.0", challenger), other, self.label, self.cutoff, self.company, rules=rules
+        )
 
 
 def _sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -100,7 +108,12 @@ def judged(evidence: Evidence, gate: GateSettings = QUICK_GATE, seed: int = 7) -
 
 
 def failed(verdict: Verdict) -> list[str]:
-    return [criterion.name for criterion in verdict.criteria if not criterion.passed]
+    return [criterion.name for criterion in verdict.criteria if not criterion.passed and criterion.blocking]
+
+
+def of_rules(verdict: Verdict) -> Criterion:
+    (found,) = [criterion for criterion in verdict.criteria if criterion.name == RULE]
+    return found
 
 
 def written(verdict: Verdict) -> str:
@@ -118,7 +131,8 @@ def test_the_first_version_meets_the_absolute_criteria_alone(world: World, good:
 
 
 def test_an_identical_copy_of_the_champion_is_no_worse(world: World, good: np.ndarray) -> None:
-    for gate in (QUICK_GATE, QUICK_GATE.model_copy(update={"tolerance": 0.0, "max_probability_worse": 1e-9})):
+    strict = {"tolerance": 0.0, "max_probability_worse": 1e-9, "require_rule": False}
+    for gate in (QUICK_GATE, QUICK_GATE.model_copy(update=strict)):
         verdict = judged(world.evidence(good, good), gate)
         assert [criterion.name for criterion in verdict.criteria] == [*ABSOLUTE, UNSEEN, NO_WORSE]
         assert (verdict.passed, verdict.conclusion) == (True, "no worse")
@@ -258,7 +272,7 @@ def test_too_few_converters_are_refused_with_their_number(world: World, good: np
 def test_shuffled_probabilities_are_refused_for_want_of_signal(world: World, good: np.ndarray) -> None:
     shuffled = np.random.default_rng(3).permutation(good)
     verdict = judged(world.evidence(shuffled, good))
-    assert failed(verdict) == [SIGNAL, CALIBRATED, NO_WORSE]
+    assert failed(verdict) == [SIGNAL, CALIBRATED, RULE, NO_WORSE]
     assert verdict.conclusion == "worse"
 
 
@@ -376,6 +390,96 @@ def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndar
     assert FILES in failed(judged(replace(world.evidence(good), challenger=Contender("1.1.0", None))))
 
 
+# Beside the rules that sales could follow without a model.
+
+
+def test_a_model_that_a_simple_rule_beats_is_refused_with_the_figures_of_both(
+    world: World, good: np.ndarray
+) -> None:
+    evidence = replace(
+        world.evidence(world.probability(noise=3.0)), rules={"most mail": good, "none": 0 * good}
+    )
+    verdict = judged(evidence)
+    assert RULE in failed(verdict)
+    found = of_rules(verdict)
+    figures: dict[str, Any] = found.figures
+    assert figures["model"] == pytest.approx(
+        average_precision_score(world.label, evidence.challenger.probability)
+    )
+    assert figures["rule"] == pytest.approx(average_precision_score(world.label, good))
+    assert figures["difference"] == pytest.approx(figures["model"] - figures["rule"])
+    assert figures["low"] < figures["difference"] < figures["high"]
+    assert figures["probability_worse"] > QUICK_GATE.max_probability_worse
+    assert f"{figures['model']:.3g}, most mail {figures['rule']:.3g}, difference" in found.found
+
+
+def test_a_model_that_beats_every_simple_rule_or_is_one_is_as_good(world: World, good: np.ndarray) -> None:
+    evidence = world.evidence(good)
+    for rules in (evidence.rules, {"itself": good}):
+        verdict = judged(replace(evidence, rules=rules))
+        assert verdict.passed
+        assert of_rules(verdict).passed
+
+
+def test_the_best_rule_counts_wherever_it_stands_among_the_rules(world: World, good: np.ndarray) -> None:
+    evidence = world.evidence(world.probability(noise=3.0))
+    names = ("a", "b", "c")
+    for best in names:
+        rules = {name: good if name == best else 0 * good for name in names}
+        assert f"{best} 0." in of_rules(judged(replace(evidence, rules=rules))).found
+
+
+def test_a_model_that_reaches_fewer_converters_than_a_rule_is_refused_though_its_metric_is_no_lower() -> None:
+    # The rule has 30 of 60 converters among the first 50 of each list, and nobody after them.
+    company = np.tile(np.arange(2000, dtype=np.int32), 2)
+    cutoff = np.repeat(np.array([18_000, 18_030], dtype=np.int32), 2000)
+    label = (company < 60) & ((company < 30) == (cutoff == 18_000))
+    rank = np.where(label, 60 + company % 30, 900)
+    rank[~label] = np.tile(np.r_[:60, 90:2000], 2)
+    rule = np.where(label & (company % 2 == 0), 2.0, np.where(label, -1.0, 0.0))
+    score = 1 / (10.0 + rank)
+    gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
+    verdict = judged(
+        Evidence(Contender("1.0.0", score), None, label, cutoff, company, rules={"odd": rule}), gate
+    )
+    figures: dict[str, Any] = of_rules(verdict).figures
+    assert figures["model"] > figures["rule"]
+    assert (figures["model_reached"], figures["rule_reached"]) == (0, pytest.approx((20 + 30 + 30) / 3))
+    assert figures["probability_fewer"] == 1
+    assert RULE in failed(verdict)
+
+
+def test_the_rules_are_not_judged_on_too_few_converters_which_refuses_nothing(
+    world: World, good: np.ndarray
+) -> None:
+    converters = np.unique(world.company[world.label]).size
+    evidence = replace(world.evidence(good), rules={"the truth": world.odds})
+    for least in (converters, converters + 1):
+        verdict = judged(evidence, QUICK_GATE.model_copy(update={"rule_converters": least}))
+        found = of_rules(verdict)
+        assert not found.passed
+        assert found.blocking == (least == converters)
+        assert verdict.passed == (not found.blocking)
+    assert found.found == f"not judged: {converters} of {least} companies that convert"
+
+
+def test_a_rule_that_is_better_may_be_said_and_not_refused(world: World, good: np.ndarray) -> None:
+    evidence = replace(world.evidence(good), rules={"the truth": world.odds})
+    asked, told = (
+        judged(evidence, QUICK_GATE.model_copy(update={"require_rule": required}))
+        for required in (True, False)
+    )
+    assert (asked.passed, told.passed) == (False, True)
+    assert of_rules(told).found == of_rules(asked).found
+    assert of_rules(told).asked.endswith("; said, not required")
+
+
+def test_a_holdout_without_rules_cannot_be_judged_by_them(world: World, good: np.ndarray) -> None:
+    verdict = judged(replace(world.evidence(good), rules={}))
+    assert failed(verdict) == [RULE]
+    assert of_rules(verdict).found == "not judged: the holdout has no rules"
+
+
 # What holds of every verdict.
 
 
@@ -404,6 +508,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
         column(st.integers(0, 2), np.int32),
         column(st.integers(0, 5), np.int32),
         unmatched=draw(st.sampled_from(["", "it looks further ahead"])),
+        rules={name: column(st.floats(0, 3), np.float32) for name in draw(st.sampled_from(["", "a", "ab"]))},
     )
 
 
@@ -423,12 +528,16 @@ def no_rows() -> Evidence:
 @given(evidence=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
 def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metric: str) -> None:
     verdict = judged(
-        evidence, GateSettings(primary_metric=metric, min_positives=1).model_copy(update={"resamples": 5})
+        evidence,
+        GateSettings(primary_metric=metric, min_positives=1, rule_converters=1).model_copy(
+            update={"resamples": 5}
+        ),
     )
     plain = json.loads(written(verdict))
-    assert plain["passed"] == verdict.passed == all(one["passed"] for one in plain["criteria"])
-    assert [one["name"] for one in plain["criteria"]][:5] == ABSOLUTE
-    assert len(plain["criteria"]) == (5 if evidence.champion is None else 7)
+    met = all(one["passed"] or not one["blocking"] for one in plain["criteria"])
+    assert plain["passed"] == verdict.passed == met
+    assert [one["name"] for one in plain["criteria"]][:6] == ABSOLUTE
+    assert len(plain["criteria"]) == (6 if evidence.champion is None else 8)
     assert all(one["found"] and one["asked"] for one in plain["criteria"])
     if not evidence.label.any():
         assert not verdict.passed
@@ -444,6 +553,7 @@ def test_the_order_of_the_rows_changes_no_byte_of_a_verdict(world: World, good: 
         world.label[order],
         world.cutoff[order],
         world.company[order],
+        rules={name: score[order] for name, score in straight.rules.items()},
     )
     assert written(judged(straight)) == written(judged(shuffled)) == written(judged(straight))
     assert written(judged(straight, seed=8)) != written(judged(straight))
@@ -493,6 +603,19 @@ def test_a_clearly_better_challenger_is_let_through() -> None:
         verdicts.append(judged(world.evidence(better, champion)))
     assert sum(verdict.passed for verdict in verdicts) >= 9
     assert sum(verdict.conclusion == "better" for verdict in verdicts) >= 7
+
+
+@pytest.mark.slow
+def test_a_clearly_better_model_is_seldom_taken_for_no_better_than_a_rule_and_a_worse_one_often() -> None:
+    lost = {0.5: 0, 3.0: 0}
+    for seed in range(20):
+        world = World(seed, companies=4000, conversions=60)
+        rules = {"a": world.probability(noise=2.0, model=8), "b": world.probability(noise=2.7, model=9)}
+        for noise in lost:
+            evidence = replace(world.evidence(world.probability(noise, model=1)), rules=rules)
+            lost[noise] += not of_rules(judged(evidence)).passed
+    assert lost[0.5] <= 0.1 * 20
+    assert lost[3.0] >= 0.7 * 20
 
 
 @pytest.mark.slow
@@ -557,7 +680,16 @@ class Lesson:
     def verdict(self, challenger: np.ndarray, champion: np.ndarray | None = None) -> Verdict:
         rows = self.holdout
         other = None if champion is None else Contender("1.0.0", champion)
-        return judged(Evidence(Contender("1.1.0", challenger), other, rows.label, rows.cutoff, rows.company))
+        return judged(
+            Evidence(
+                Contender("1.1.0", challenger),
+                other,
+                rows.label,
+                rows.cutoff,
+                rows.company,
+                rules=rows.rules,
+            )
+        )
 
 
 def test_real_models_are_told_apart(source: Source) -> None:
@@ -581,4 +713,4 @@ def test_a_full_model_is_let_through_in_place_of_a_crippled_one(source: Source) 
     for seed in range(10):
         lesson = Lesson(source, seed)
         verdicts.append(lesson.verdict(lesson.model(), lesson.model(*MOST)))
-    assert sum(verdict.passed for verdict in verdicts) >= 9
+    assert sum(set(failed(verdict)) <= {RULE} for verdict in verdicts) >= 9

@@ -27,6 +27,8 @@ LAXER = {
     "min_positives": 1,
     "max_calibration_error": 0.7,
     "max_calibration_ratio": 2.0,
+    "require_rule": False,
+    "rule_converters": 40,
 }
 STRICTER = {
     "tolerance": 0.05,
@@ -36,6 +38,7 @@ STRICTER = {
     "min_positives": 20,
     "max_calibration_error": 0.5,
     "max_calibration_ratio": 1.2,
+    "rule_converters": 20,
 }
 
 
@@ -92,7 +95,7 @@ def test_a_promotion_under_a_laxer_gate_is_refused_until_it_is_forced_and_histor
         monkeypatch.setenv("MLSYS_GATE__MIN_POSITIVES", "1")
     done = mlsys("promote", "1.0.0", *assign, "--json", artifacts=root)
     assert done.returncode == 3
-    strict = {"name": criteria.STRICT, "passed": False, "figures": {}}
+    strict = {"name": criteria.STRICT, "passed": False, "figures": {}, "blocking": True}
     strict |= {"found": "gate.min_positives = 1", "asked": "gate.min_positives = 5"}
     assert strict in json.loads(done.stdout)["verdict"]["criteria"]
     assert Registry(root).read().production is None
