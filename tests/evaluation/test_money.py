@@ -87,6 +87,12 @@ def test_a_converter_with_a_negative_mrr_takes_nothing_from_what_the_others_brou
     assert judged.past[1].realised == pytest.approx(MRR[51:70].sum())
 
 
+def test_a_converter_whose_mrr_is_not_known_brought_what_earlier_customers_pay() -> None:
+    rows = lists()
+    judged = found(lists=replace(rows, mrr=np.where(rows.company == 50, np.nan, rows.mrr)))
+    assert judged.past[1].realised == pytest.approx(MRR[51:70].sum() + MRR[:50].mean())
+
+
 def test_an_mrr_of_zero_or_less_counts_as_zero_and_is_told() -> None:
     changed = MRR.copy()
     changed[:5] = (-100.0, 0.0, -1.0, 0.0, -7.0)

@@ -106,6 +106,8 @@ def test_the_number_of_conversions_needed_is_that_of_a_two_sided_test() -> None:
         (60, "The lists hold 60 conversions, enough to notice a promise that is off by a factor of 1.5 (48"),
         (24, "The lists hold 24 conversions; to notice a promise that is off by a factor of 1.5, 48 are "
              "needed: about 5 more weeks at this rate."),
+        (23, "The lists hold 23 conversions; to notice a promise that is off by a factor of 1.5, 48 are "
+             "needed: about 6 more weeks at this rate."),
         (1, "The lists hold 1 conversion; "),
         (0, "The lists hold 0 conversions; to notice a promise that is off by a factor of 1.5, 48 are"),
     ],

@@ -85,3 +85,20 @@ def test_probabilities_are_double_even_of_single_scores() -> None:
     for method in METHODS:
         fitted = fit_calibrator(method, scores.astype(np.float32), labels)  # type: ignore[arg-type]
         assert fitted(scores.astype(np.float32)).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("knots", "values"),
+    [
+        ((0.1, 0.1), (0.2, 0.3)),
+        ((0.2, 0.1), (0.2, 0.3)),
+        ((0.1,), (0.2, 0.3)),
+        ((), ()),
+        ((0.1, np.nan), (0.2, 0.3)),
+    ],
+)
+def test_a_calibration_from_a_file_whose_knots_do_not_rise_or_pair_is_refused(knots, values) -> None:
+    plain = {"method": "isotonic", "slope": 1.0, "intercept": 0.0}
+    with pytest.raises(ValueError, match="a calibration"):
+        Calibrator.from_plain({**plain, "knots": knots, "values": values})
+    assert Calibrator.from_plain({**plain, "knots": (0.1, 0.2), "values": (0.2, 0.3)}).knots == (0.1, 0.2)

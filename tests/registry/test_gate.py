@@ -315,7 +315,8 @@ def test_where_many_convert_a_good_order_is_a_signal_though_no_metric_is_three_t
 
 @pytest.mark.parametrize("error", [0.65, 50.0])
 @pytest.mark.parametrize(
-    ("factor", "passes"), [(3.0, False), (1 / 3, False), (1.2, True), (1 / 1.2, True), (0.0, False)]
+    ("factor", "passes"),
+    [(3.0, False), (1 / 3, False), (1.7, True), (1 / 1.7, True), (1.2, True), (1 / 1.2, True), (0.0, False)],
 )
 def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
     world: World, good: np.ndarray, factor: float, passes: bool, error: float

@@ -45,6 +45,12 @@ def folder(tmp_path):
     return tmp_path / "lists"
 
 
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_list_of_the_surest_probabilities_is_a_list(tmp_path, probability):
+    remember(tmp_path, listed(["a"], "2020-01-05").assign(probability=probability), "2020-01-05")
+    assert last_listed(tmp_path, after=0, before=day("2020-01-06")) == {"a": day("2020-01-05")}
+
+
 def test_the_latest_day_counts_between_days_that_do_not(folder):
     found = last_listed(folder, after=day("2020-01-04"), before=day("2020-01-20"))
     assert found == {
