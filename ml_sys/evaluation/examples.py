@@ -99,7 +99,7 @@ def _distinct(company: NDArray[np.int32], rows: NDArray[np.intp]) -> list[int]:
 def _reasons(scorer: Scorer, panel: Panel, at: int) -> tuple[Reason, ...]:
     if not isinstance(scorer, CompiledScorer):
         return ()
-    values = [_plain(panel.features[name].iloc[at]) for name in scorer.spec.names()]
+    values = [_plain(panel.rows.column(name)[at]) for name in scorer.spec.names()]
     named = dict(zip(scorer.spec.names(), values, strict=True))
     return tuple(reasons(scorer, scorer.row(values), named, _REASONS))
 

@@ -43,7 +43,7 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
     part = training_part(source, term.trained, spec, _windowed(settings))
     model, report = fit_model(part.train, part.validation, spec, settings)
     panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
-    probability = model.probabilities(panel.features)
+    probability = model.probabilities(panel.rows)
     scores = {MODEL: probability}
     if plain:
         scores[PLAIN] = _plain_scores(part.train, panel, settings)
@@ -72,8 +72,8 @@ def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.
         seed=settings.seed,
         threads=settings.threads,
     )
-    fit_pipeline(pipeline, train.features, train.label)
-    return raw_scores(pipeline, panel.features)
+    fit_pipeline(pipeline, train.rows, train.label)
+    return raw_scores(pipeline, panel.rows)
 
 
 def _windowed(settings: Settings) -> Settings:

@@ -52,10 +52,10 @@ def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff:
         None if all features are the same, bit for bit.
     """
     rows = np.flatnonzero(panel.cutoff == cutoff)
-    company = panel.company[rows]
+    known, company = panel.rows.take(rows), panel.company[rows]
     again = feature_frame(_known_by(inputs, cutoff), np.array([cutoff], dtype=np.int32), spec)
     for name in again.columns:
-        differ = _differ(panel.features[name].to_numpy()[rows], again[name].to_numpy()[company])
+        differ = _differ(known.column(name), again[name].to_numpy()[company])
         if differ.any():
             return Change(str(name), cutoff, int(differ.sum()))
     return None

@@ -122,8 +122,8 @@ def _remembered(train: Panel, holdout: Panel, spec: FeatureSpec, settings: Setti
     )
     if stops_early(settings.model.estimator):
         pipeline["model"].set_params(n_estimators=_TREES, **_REMEMBER)
-    fit_pipeline(pipeline, train.features, train.label)
-    return raw_scores(pipeline, holdout.features)
+    fit_pipeline(pipeline, train.rows, train.label)
+    return raw_scores(pipeline, holdout.rows)
 
 
 def _sample(panel: Panel, rng: np.random.Generator) -> Panel:

@@ -65,11 +65,11 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
     categories = set(spec.categories())
     separations = []
     for name, group in spec.groups().items():
-        column = panel.features[name]
+        column = panel.rows.column(name)
         label, side = panel.label, half[company]
         if group == FIRMOGRAPHIC_GROUP:
-            column, label, side = column.iloc[first], converts, half
-        values = _rates(column, label, side) if name in categories else column.to_numpy(dtype=np.float32)
+            column, label, side = column[first], converts, half
+        values = _rates(column, label, side) if name in categories else column.astype(np.float32)
         separations.append(Separation(name, *separation(values, label), float(label.mean())))
     return separations
 
@@ -138,9 +138,11 @@ def _separation(
     return max(auc, 1 - auc), float(max(from_top.mean(), from_bottom.mean()))
 
 
-def _rates(column: pd.Series, label: NDArray[np.bool_], half: NDArray[np.intp]) -> NDArray[np.float64]:
+def _rates(
+    column: NDArray[np.object_], label: NDArray[np.bool_], half: NDArray[np.intp]
+) -> NDArray[np.float64]:
     """Give each row the smoothed rate that its level has among the companies of the other half."""
-    code, levels = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
+    code, levels = pd.factorize(column.astype(object), use_na_sentinel=False)
     rates = np.empty(code.size)
     for side in (0, 1):
         known, asked = half != side, half == side

@@ -182,7 +182,7 @@ def average_precision_at(source: Source, cutoff: int, settings: Settings) -> flo
     panel = rolling(source, np.array([cutoff], dtype=np.int32), spec, settings)
     if companies is not None:
         panel = panel.take(companies[panel.company])
-    judged = Outcomes(model.probabilities(panel.features), panel.label, panel.cutoff, panel.company)
+    judged = Outcomes(model.probabilities(panel.rows), panel.label, panel.cutoff, panel.company)
     return float(ranking_metrics(judged, np.ones((1, len(panel))))["average_precision"][0])
 
 

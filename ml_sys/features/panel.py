@@ -7,17 +7,17 @@ later is, as an ordinary negative until its window opens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.features.rules import rule_scores
-from ml_sys.features.windows import NEVER
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.known import KnownFeatures
+    from ml_sys.features.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Panel:
 
     Attributes
     ----------
-    features : DataFrame of shape (n_rows, n_features)
-        See :func:`ml_sys.features.compute.feature_frame`.
+    rows : Rows
+        Features of n_rows rows, equal ones kept once; see :func:`ml_sys.features.compute.feature_frame`.
     company : ndarray of shape (n_rows,), int32
         Position of the company; names the cluster, never a feature.
     cutoff : ndarray of shape (n_rows,), int32
@@ -40,7 +40,7 @@ class Panel:
         Scores of the simple rules that a model is held against.
     """
 
-    features: pd.DataFrame
+    rows: Rows
     company: NDArray[np.int32]
     cutoff: NDArray[np.int32]
     label: NDArray[np.bool_]
@@ -50,11 +50,16 @@ class Panel:
     def __len__(self) -> int:
         return self.company.size
 
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Panel:
+    @property
+    def features(self) -> pd.DataFrame:
+        """The features of shape (n_rows, n_features), each row for itself; made anew each time."""
+        return self.rows.frame()
+
+    def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Panel:
         """Return the panel of some rows, in the order given."""
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        rows: NDArray[np.intp] = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.intp)
         return Panel(
-            self.features.take(rows).reset_index(drop=True),
+            self.rows.take(rows),
             self.company[rows],
             self.cutoff[rows],
             self.label[rows],
@@ -64,7 +69,7 @@ class Panel:
 
 
 def rolling_panel(
-    inputs: FeatureInputs,
+    known: KnownFeatures,
     closed: NDArray[np.int32],
     cutoffs: NDArray[np.int32],
     horizon_days: int,
@@ -74,7 +79,7 @@ def rolling_panel(
 
     Parameters
     ----------
-    inputs : FeatureInputs
+    known : KnownFeatures
         Of n_companies companies.
     closed : ndarray of shape (n_companies,), int32
         Day on which each became a customer, in days since 1970-01-01; ``NEVER_CLOSED`` where it did not.
@@ -89,24 +94,24 @@ def rolling_panel(
     -------
     Panel
     """
-    n_companies = inputs.usage.n_companies
+    n_companies = known.inputs.usage.n_companies
     company = np.repeat(np.arange(n_companies, dtype=np.int32), cutoffs.size)
     cutoff = np.tile(cutoffs, n_companies)
     day = closed[company]
-    first, rules = rule_scores(inputs.usage, cutoffs)
+    seen, rules = known.rules(cutoffs)
     panel = Panel(
-        feature_frame(inputs, cutoffs, spec),
+        known.rows(cutoffs, spec),
         company,
         cutoff,
         (day >= cutoff) & (day.astype(np.int64) < cutoff.astype(np.int64) + horizon_days),
-        (first != NEVER).ravel(),
+        seen,
         rules,
     )
     return panel.take(day >= cutoff)
 
 
 def snapshot_panel(
-    inputs: FeatureInputs,
+    known: KnownFeatures,
     closed: NDArray[np.int32],
     cutoffs: NDArray[np.int32],
     horizon_days: int,
@@ -118,7 +123,7 @@ def snapshot_panel(
     the customers' cutoffs in turn, so that both are seen in the same seasons. Which of the others takes which
     depends on what the companies look like, not on their ids.
     """
-    panel = canonical(rolling_panel(inputs, closed, cutoffs, horizon_days, spec))
+    panel = canonical(rolling_panel(known, closed, cutoffs, horizon_days, spec))
     positive = np.flatnonzero(panel.label)
     last = {
         int(panel.company[row]): int(row)
@@ -126,7 +131,7 @@ def snapshot_panel(
     }
     chosen = sorted(last.values())
     seasons = np.sort(panel.cutoff[chosen])
-    ever = np.zeros(inputs.usage.n_companies, dtype=bool)
+    ever = np.zeros(known.inputs.usage.n_companies, dtype=bool)
     ever[panel.company[positive]] = True
     by_key = {
         (int(c), int(t)): row for row, (c, t) in enumerate(zip(panel.company, panel.cutoff, strict=True))
@@ -144,16 +149,9 @@ def canonical(panel: Panel) -> Panel:
 
     Everything random downstream draws by row, so this is what makes a fitted model independent of numbering.
     """
-    content = row_digests(panel)
+    content = panel.rows.digests()
     key = company_digests(panel, content)
     return panel.take(np.lexsort((key[panel.company], panel.label, content, panel.cutoff)))
-
-
-def row_digests(panel: Panel) -> NDArray[np.uint64]:
-    """Return a 64-bit digest of each row's features."""
-    digests: Any = pd.util.hash_pandas_object(panel.features, index=False).to_numpy(dtype=np.uint64)
-    result: NDArray[np.uint64] = digests
-    return result
 
 
 def company_digests(panel: Panel, content: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -170,7 +168,7 @@ PanelKind = Literal["rolling", "snapshot"]
 
 def build_panel(
     kind: PanelKind,
-    inputs: FeatureInputs,
+    known: KnownFeatures,
     closed: NDArray[np.int32],
     cutoffs: NDArray[np.int32],
     horizon_days: int,
@@ -178,4 +176,4 @@ def build_panel(
 ) -> Panel:
     """Build the panel of the kind asked for, rows in canonical order."""
     build = snapshot_panel if kind == "snapshot" else rolling_panel
-    return canonical(build(inputs, closed, cutoffs, horizon_days, spec))
+    return canonical(build(known, closed, cutoffs, horizon_days, spec))

@@ -18,6 +18,7 @@ import tomlkit
 
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.model.boosters import pipeline_problem
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.golden import golden_rows, replay
@@ -114,7 +115,7 @@ def model_files(
             "tiers": asdict(model.tiers),
         }
     )
-    columns = {name: holdout.features[name].to_numpy() for name in model.spec.names()}
+    columns = {name: holdout.rows.column(name) for name in model.spec.names()}
     golden = golden_rows(model.spec, _from_columns(model), columns, probability)
     files[GOLDEN] = json.dumps(golden, allow_nan=False).encode()
     parquet = io.BytesIO()
@@ -178,7 +179,7 @@ def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
     features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
     features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
     panel = Panel(
-        features=features,
+        rows=Rows.of(features),
         company=frame["company"].to_numpy(),
         cutoff=frame["cutoff"].to_numpy(),
         label=frame["label"].to_numpy(),

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ml_sys.model.encoding import rescaled, scaled, signed_log
+from ml_sys.features.rows import Rows
+from ml_sys.model.encoding import scaled, signed_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
+
+    from ml_sys.features.rows import Different, Levels
 
 OTHER = "other"
 # What spreads less is constant but for rounding; dividing by it would blow up any other value.
@@ -53,35 +56,38 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         self.categories = categories
         self.min_level_share = min_level_share
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> FrameEncoder:  # noqa: ARG002 - scikit-learn's signature
+    def fit(self, X: Rows | pd.DataFrame, y: Any = None) -> FrameEncoder:  # noqa: ARG002 - scikit-learn's signature
         """Learn imputed values, scales and levels from training rows."""
-        self._learn(X)
+        rows = Rows.of(X)
+        times = rows.times()
+        learned = [self._learn(rows, times, name) for name in self.numbers]
+        self.medians_, self.centers_, self.scales_ = (
+            np.array(learned, dtype=np.float64).reshape(-1, 3).T.copy()
+        )
+        counts = [_counts(rows, times, name) for name in self.categories]
+        self.levels_ = [self._levels(one, len(rows)) for one in counts]
+        self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(counts, self.levels_, strict=True)]
+        self.n_features_in_ = len(self.numbers) + len(self.categories)
         return self
 
-    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> NDArray[np.float32]:  # noqa: ARG002 - as above
-        """Learn from training rows and encode them: the bits of both steps, each logarithm taken once."""
-        logged = self._learn(X)
-        return self._encoded(
-            X, (rescaled(one, self.centers_[at], self.scales_[at]) for at, one in enumerate(logged))
-        )
+    def _learn(self, rows: Rows, times: NDArray[np.int64], name: str) -> tuple[float, float, float]:
+        """Return the imputed value, the centre and the scale of a number: those of its column, to the bit."""
+        levels = rows.different.numbers(name)
+        often = _often(levels, times)
+        known = ~np.isnan(levels.known)
+        median = _median(levels.known[known], often[known])
+        logged = signed_log(np.where(known, levels.known, median))
+        if not len(rows):
+            return median, 0.0, 1.0
+        order = np.argsort(logged, kind="stable")
+        low, center, high = _quartiles(logged[order], often[order])
+        spread = high - low
+        if not spread > _LEAST_SPREAD:
+            spread = float(np.std(logged[levels.code][rows.which]))
+        return median, center, spread if spread > _LEAST_SPREAD else 1.0
 
-    def _learn(self, X: pd.DataFrame) -> list[NDArray[np.float64]]:
-        """Learn from training rows, and return the logarithm of each number."""
-        raw = [X[name].to_numpy(dtype=np.float64) for name in self.numbers]
-        self.medians_ = np.array([_median(column) for column in raw])
-        logged = [
-            signed_log(np.where(np.isnan(column), median, column))
-            for column, median in zip(raw, self.medians_, strict=True)
-        ]
-        self.centers_, self.scales_ = _robust(logged)
-        self.levels_ = [self._levels(X[name]) for name in self.categories]
-        known = [{str(level) for level in X[name].dropna().unique()} for name in self.categories]
-        self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(known, self.levels_, strict=True)]
-        self.n_features_in_ = len(self.numbers) + len(self.categories)
-        return logged
-
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
-        """Encode a frame; see the class.
+    def transform(self, X: Rows | pd.DataFrame) -> NDArray[np.float32]:
+        """Encode rows; see the class.
 
         Returns
         -------
@@ -89,25 +95,30 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             Numbers first, then codes.
         """
         check_is_fitted(self, "levels_")
-        return self._encoded(X, (self._number(X, at) for at in range(len(self.numbers))))
+        rows = Rows.of(X)
+        wanted = np.zeros(len(rows.different), dtype=bool)
+        wanted[rows.which] = True
+        once = np.flatnonzero(wanted)
+        if once.size == len(rows):
+            return self._encoded(rows.different, rows.which)
+        place = np.cumsum(wanted) - 1
+        encoded: NDArray[np.float32] = self._encoded(rows.different, once)[place[rows.which]]
+        return encoded
 
-    def _number(self, X: pd.DataFrame, at: int) -> NDArray[np.float32]:
-        raw = X[self.numbers[at]].to_numpy(dtype=np.float64)
-        filled = np.where(np.isnan(raw), self.medians_[at], raw)
-        return scaled(filled, self.centers_[at], self.scales_[at])
-
-    def _encoded(self, X: pd.DataFrame, numbers: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-        out = np.empty((len(X), len(self.numbers) + len(self.categories)), dtype=np.float32)
-        for at, encoded in enumerate(numbers):
-            out[:, at] = encoded
-        for at, (name, levels) in enumerate(zip(self.categories, self.levels_, strict=True)):
-            codes = {level: code for code, level in enumerate(levels)}
-            column = X[name].to_numpy(dtype=object)
+    def _encoded(self, different: Different, which: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        out = np.empty((which.size, len(self.numbers) + len(self.categories)), dtype=np.float32)
+        for at, name in enumerate(self.numbers):
+            levels = different.numbers(name)
+            filled = np.where(np.isnan(levels.known), self.medians_[at], levels.known)
+            out[:, at] = scaled(filled, self.centers_[at], self.scales_[at])[levels.code[which]]
+        for at, (name, known) in enumerate(zip(self.categories, self.levels_, strict=True)):
+            levels = different.texts(name)
+            codes = {level: code for code, level in enumerate(known)}
             blank = 0  # the most frequent level
-            known = {
-                text: blank if _is_blank(text) else codes.get(text, len(levels)) for text in pd.unique(column)
-            }
-            out[:, len(self.numbers) + at] = [known[text] for text in column]
+            coded = [
+                blank if _is_blank(text) else codes.get(text, len(known)) for text in levels.known.tolist()
+            ]
+            out[:, len(self.numbers) + at] = np.array(coded, dtype=np.float32)[levels.code[which]]
         return out
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002 - as above
@@ -127,30 +138,50 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             "rare": self.rare_,
         }
 
-    def _levels(self, column: pd.Series) -> list[str]:
-        counts = column.dropna().value_counts()
-        enough = counts[counts >= max(self.min_level_share * len(column), 1)]
-        return [str(level) for level, _ in sorted(enough.items(), key=lambda item: (-item[1], item[0]))]
+    def _levels(self, counts: Mapping[str, int], n_rows: int) -> list[str]:
+        enough = {level: n for level, n in counts.items() if n >= max(self.min_level_share * n_rows, 1)}
+        return [level for level, _ in sorted(enough.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def _is_blank(value: object) -> bool:
     return value is None or value != value
 
 
-def _median(column: NDArray[np.float64]) -> float:
-    known = column[~np.isnan(column)]
-    return float(np.median(known)) if known.size else 0.0
+def _counts(rows: Rows, times: NDArray[np.int64], name: str) -> dict[str, int]:
+    """Return how often each level is among the rows, but for blanks."""
+    levels = rows.different.texts(name)
+    often = zip(levels.known.tolist(), _often(levels, times).tolist(), strict=True)
+    return {str(level): n for level, n in often if n and not _is_blank(level)}
 
 
-def _robust(columns: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and interquartile range of each column; the standard deviation where the quartiles coincide."""
-    centers, scales = np.zeros(len(columns)), np.ones(len(columns))
-    for at, column in enumerate(columns):
-        if not column.size:
-            continue
-        low, centers[at], high = np.quantile(column, (0.25, 0.5, 0.75))
-        spread = high - low
-        if not spread > _LEAST_SPREAD:
-            spread = float(np.std(column))
-        scales[at] = spread if spread > _LEAST_SPREAD else 1.0
-    return centers, scales
+def _often(levels: Levels, times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how often each value is among rows, of how often each different row is."""
+    return np.bincount(levels.code, weights=times, minlength=levels.known.size).astype(np.int64)
+
+
+def _median(values: NDArray[np.float64], often: NDArray[np.int64]) -> float:
+    """Return the median of ascending values, each so often; 0 where there are none."""
+    n = int(often.sum())
+    if not n:
+        return 0.0
+    low, high = _ranked(values, often, [(n - 1) // 2, n // 2])
+    return float((low + high) / 2)
+
+
+def _quartiles(values: NDArray[np.float64], often: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Return the quartiles of ascending values, each so often, joined as NumPy's linear method does."""
+    place = (int(often.sum()) - 1) * np.array((0.25, 0.5, 0.75))
+    before = np.floor(place)
+    share = place - before
+    low = _ranked(values, often, before)
+    high = _ranked(values, often, np.minimum(before + 1, often.sum() - 1))
+    rise = high - low
+    found = np.where(share >= 0.5, high - rise * (1 - share), low + rise * share)
+    first, middle, last = found.tolist()
+    return first, middle, last
+
+
+def _ranked(values: NDArray[np.float64], often: NDArray[np.int64], ranks: Any) -> NDArray[np.float64]:
+    """Return the values of ranks, from 0, among ascending values, each so often."""
+    found: NDArray[np.float64] = values[np.searchsorted(np.cumsum(often), ranks, side="right")]
+    return found

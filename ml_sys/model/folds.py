@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.features.panel import Panel, company_digests, row_digests
+from ml_sys.features.panel import Panel, company_digests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
             hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",
         )
     n_folds = min(n_folds, positives.size)
-    digest = company_digests(panel, row_digests(panel)) ^ np.uint64(_key(str(seed)))
+    digest = company_digests(panel, panel.rows.digests()) ^ np.uint64(_key(str(seed)))
     converts = np.zeros(digest.size, dtype=bool)
     converts[positives] = True
     present = np.zeros(digest.size, dtype=bool)

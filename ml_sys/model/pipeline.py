@@ -10,8 +10,9 @@ import numpy as np
 from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import ResolveError, SettingsError
+from ml_sys.features.rows import Rows
 from ml_sys.model.encoder import FrameEncoder
-from ml_sys.model.repeats import distinct_rows, learns_weights
+from ml_sys.model.repeats import alike, distinct_rows, learns_weights
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
 from ml_sys.xgboost_params import is_xgboost
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
+    from ml_sys.model.repeats import WeightedRows
     from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
 OFF = "passthrough"
@@ -90,9 +92,9 @@ def build_pipeline(
 
 def fit_pipeline(
     pipeline: Pipeline,
-    features: pd.DataFrame,
+    features: Rows | pd.DataFrame,
     label: NDArray[np.bool_],
-    watched: tuple[pd.DataFrame, NDArray[np.bool_]] | None = None,
+    watched: tuple[Rows | pd.DataFrame, NDArray[np.bool_]] | None = None,
     *,
     company: NDArray[np.int32] | None = None,
 ) -> Pipeline:
@@ -102,9 +104,9 @@ def fit_pipeline(
     ----------
     pipeline : imblearn.pipeline.Pipeline
         As :func:`build_pipeline` makes it.
-    features : DataFrame of n_rows rows
+    features : Rows or DataFrame of n_rows rows
     label : ndarray of shape (n_rows,), bool
-    watched : tuple of DataFrame and ndarray, optional
+    watched : tuple of Rows or DataFrame and ndarray, optional
         Features and labels that XGBoost watches, encoded but not resampled, to know when to stop.
     company : ndarray of shape (n_rows,), int32, optional
         Which company each row is of, for the resampling alone; by default each row is a company of its own.
@@ -115,24 +117,24 @@ def fit_pipeline(
         The same, fitted.
     """
     encode, resample, model = pipeline["encode"], pipeline["resample"], pipeline["model"]
-    target = label.astype(np.int64)
-    encoded = encode.fit_transform(features, target)
-    if resample != OFF:
-        encoded, target = resample.fit_resample(encoded, target, company)
+    rows, target = Rows.of(features), label.astype(np.int64)
+    encode.fit(rows, target)
     if not learns_weights(model):
+        encoded = encode.transform(rows)
+        if resample != OFF:
+            encoded, target = resample.fit_resample(encoded, target, company)
         model.fit(encoded, target)
         return pipeline
-    rows = distinct_rows(encoded, target)
+    learned = _once(encode, rows, target, resample, company)
     if watched is None:
-        model.fit(rows.encoded, rows.label, sample_weight=rows.times)
+        model.fit(learned.encoded, learned.label, sample_weight=learned.times)
         return pipeline
-    seen = watched[1].astype(np.int64)
-    others = distinct_rows(encode.transform(watched[0]), seen)
-    odds = _seen_odds(target, seen, model.get_params()["scale_pos_weight"] or 1.0)
+    others = _once(encode, Rows.of(watched[0]), watched[1].astype(np.int64))
+    odds = _seen_odds(learned, others, model.get_params()["scale_pos_weight"] or 1.0)
     model.fit(
-        rows.encoded,
-        rows.label,
-        sample_weight=rows.times,
+        learned.encoded,
+        learned.label,
+        sample_weight=learned.times,
         eval_set=[(others.encoded, others.label)],
         sample_weight_eval_set=[others.times * np.where(others.label == 1, odds, 1.0)],
         verbose=False,
@@ -140,13 +142,40 @@ def fit_pipeline(
     return pipeline
 
 
-def _seen_odds(target: NDArray[np.int64], watched: NDArray[np.int64], positive_weight: float) -> float:
+def _once(
+    encode: FrameEncoder,
+    rows: Rows,
+    target: NDArray[np.int64],
+    resample: Any = OFF,
+    company: NDArray[np.int32] | None = None,
+) -> WeightedRows:
+    """Encode rows, equal ones once, and resample them as if each stood for itself."""
+    resampled = resample != OFF
+    # Of rows that do not convert SMOTENC knows only their number; SMOTEN, without numbers, looks at each.
+    alone = (target == 1) | (not len(encode.numbers)) if resampled else np.zeros(target.size, dtype=bool)
+    leader = alike(rows, target, alone=alone)
+    often = np.bincount(leader, minlength=leader.size)
+    kept = np.flatnonzero(often)
+    times, label = often[kept].astype(np.float64), target[kept]
+    encoded = encode.transform(rows.take(kept))
+    if resampled:
+        encoded, label = resample.fit_resample(
+            encoded, label, None if company is None else company[kept], times=times
+        )
+        times = np.append(times, np.ones(label.size - times.size))
+    return distinct_rows(encoded, label, times)
+
+
+def _seen_odds(learned: WeightedRows, watched: WeightedRows, positive_weight: float) -> float:
     """Return the weight of watched positives that makes them as frequent as what the trees see.
 
     Otherwise the log loss of a resampled or weighted fit measures how far its base rate is off, not how well
     it tells rows apart.
     """
-    odds = [float(y.sum() / max((y == 0).sum(), 1)) for y in (target, watched)]
+    odds = [
+        float(one.times[one.label == 1].sum() / max(one.times[one.label == 0].sum(), 1))
+        for one in (learned, watched)
+    ]
     return positive_weight * odds[0] / odds[1] if odds[1] else 1.0
 
 

@@ -14,8 +14,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import has_fit_parameter
 
+from ml_sys.features.rows import leaders
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ml_sys.features.rows import Rows
 
 # Asked to even out the classes, these estimators count rows and do not look at weights.
 _CLASSES_BY_ROWS = frozenset({"class_weight", "is_unbalance"})
@@ -48,22 +52,44 @@ def learns_weights(estimator: Any) -> bool:
     return bool(has_fit_parameter(estimator, "sample_weight")) and not by_rows
 
 
-def distinct_rows(encoded: NDArray[Any], label: NDArray[np.integer[Any]]) -> WeightedRows:
+def alike(rows: Rows, label: NDArray[np.integer[Any]], *, alone: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the position of the row that each row is merged with: the first that is equal, label and all.
+
+    Parameters
+    ----------
+    rows : Rows
+        Of n_rows rows.
+    label : ndarray of shape (n_rows,)
+        0 or 1.
+    alone : ndarray of shape (n_rows,), bool
+        Rows that stay by themselves.
+    """
+    first = leaders(rows.which.astype(np.int64) * 2 + label)
+    return np.where(alone, np.arange(first.size), first)
+
+
+def distinct_rows(
+    encoded: NDArray[Any], label: NDArray[np.integer[Any]], times: NDArray[np.float64] | None = None
+) -> WeightedRows:
     """Merge rows that are equal in all values and in the label.
 
     Rows are grouped by a 64-bit digest and compared value by value with the first of their group; those that
     share a digest and yet differ stand for themselves.
+
+    Parameters
+    ----------
+    encoded : ndarray of shape (n_rows, n_columns)
+    label : ndarray of shape (n_rows,)
+    times : ndarray of shape (n_rows,), optional
+        How many rows each of them stands for already; one by default.
     """
     digest = pd.util.hash_pandas_object(pd.DataFrame(encoded).assign(label=label), index=False).to_numpy()
-    group, seen = pd.factorize(digest)
-    first = np.empty(seen.size, dtype=np.intp)
-    first[group[::-1]] = np.arange(group.size)[::-1]  # the last to be written is the first of the group
-    leader = first[group]
-    follows = np.flatnonzero(leader != np.arange(group.size))
+    leader = leaders(digest)
+    follows = np.flatnonzero(leader != np.arange(leader.size))
     equal = (encoded[follows] == encoded[leader[follows]]).all(axis=1) & (
         label[follows] == label[leader[follows]]
     )
     leader[follows[~equal]] = follows[~equal]
-    times = np.bincount(leader, minlength=group.size)
-    kept = np.flatnonzero(times)
-    return WeightedRows(encoded[kept], label[kept], times[kept].astype(np.float64))
+    merged = np.bincount(leader, weights=times, minlength=leader.size).astype(np.float64)
+    kept = np.flatnonzero(merged)
+    return WeightedRows(encoded[kept], label[kept], merged[kept])

@@ -149,6 +149,8 @@ class AdaptiveSMOTENC(BaseEstimator):
         X: NDArray[np.float32],
         y: NDArray[np.integer[Any]],
         company: NDArray[np.integer[Any]] | None = None,
+        *,
+        times: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.integer[Any]]]:
         """Return the rows given and the synthetic ones after them, in the dtypes given.
 
@@ -159,9 +161,14 @@ class AdaptiveSMOTENC(BaseEstimator):
             1 for a converter's row, 0 for any other.
         company : ndarray of shape (n_rows,), int, optional
             Which company each row is of; by default each row is a company of its own.
+        times : ndarray of shape (n_rows,), optional
+            How many equal rows each stands for; a converter's row, and without columns of numbers any other,
+            stands for itself.
         """
         positive = np.flatnonzero(y == 1)
-        majority, minority = int((y == 0).sum()), positive.size
+        others = np.flatnonzero(y == 0)
+        majority = others.size if times is None else int(times[others].sum())
+        minority = positive.size
         self.counts_before_ = self.counts_after_ = (majority, minority)
         wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)
         if wanted <= minority:
@@ -174,7 +181,6 @@ class AdaptiveSMOTENC(BaseEstimator):
         even = _as_often(converter)
         positive, converter = positive[even], converter[even]
         sampler = self._sampler(X.shape[1], converter, wanted - minority)
-        others = np.flatnonzero(y == 0)
         needed = np.sort(np.append(positive, others[:1] if isinstance(sampler, SMOTENC) else others))
         with warnings.catch_warnings():
             # More positives than the one other row given to it is what is wanted here.

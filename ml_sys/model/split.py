@@ -10,6 +10,7 @@ import numpy as np
 from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
+from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, build_panel
 from ml_sys.model.folds import stratified_share
 
@@ -32,7 +33,7 @@ class Part:
 class Source:
     """A snapshot as the model layer sees it: inputs of features, closing days, ids for naming rows only."""
 
-    inputs: FeatureInputs
+    known: KnownFeatures
     closed: NDArray[np.int32]
     ids: NDArray[np.object_]
     timeline: Timeline
@@ -42,7 +43,9 @@ class Source:
         """Take a snapshot apart under the settings' meaning of a usage row and of the label."""
         usage, horizon = settings.usage, settings.label.horizon_days
         return cls(
-            FeatureInputs.from_snapshot(snapshot, period_days=usage.period_days, stamp=usage.stamp),
+            KnownFeatures(
+                FeatureInputs.from_snapshot(snapshot, period_days=usage.period_days, stamp=usage.stamp)
+            ),
             snapshot.closed,
             snapshot.companies["id"].to_numpy(dtype=object),
             Timeline.of(
@@ -53,6 +56,11 @@ class Source:
                 stamp=usage.stamp,
             ),
         )
+
+    @property
+    def inputs(self) -> FeatureInputs:
+        """What features are computed from."""
+        return self.known.inputs
 
     def share_of(self, panel: Panel) -> float:
         """Return which share of all prospects of its cutoffs a panel's rows are: 1 where it is whole."""
@@ -75,6 +83,8 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
         everyone = rolling(source, cutoffs, spec, settings)
         return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
     holdout = _some(holdout_cutoffs(timeline, settings), "mature")
+    training = training_cutoffs(source, int(holdout[0]), settings)
+    source.known.learn(np.concatenate([training, holdout]), spec)
     return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
 
 
@@ -112,9 +122,13 @@ def training_part(
     NotEnoughDataError
         If nothing was.
     """
+    return _part(source, training_cutoffs(source, before, settings), spec, settings, companies)
+
+
+def training_cutoffs(source: Source, before: int, settings: Settings) -> NDArray[np.int32]:
+    """Return the cutoffs of :func:`training_part`; raises like it."""
     panel = settings.panel
-    cutoffs = _some(source.timeline.training_cutoffs(before, panel.step_days, panel.max_cutoffs), "training")
-    return _part(source, cutoffs, spec, settings, companies)
+    return _some(source.timeline.training_cutoffs(before, panel.step_days, panel.max_cutoffs), "training")
 
 
 def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
@@ -136,7 +150,7 @@ def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
 def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:
     """Return every prospect at every cutoff, in canonical order."""
     horizon = settings.label.horizon_days
-    return build_panel("rolling", source.inputs, source.closed, cutoffs, horizon, spec)
+    return build_panel("rolling", source.known, source.closed, cutoffs, horizon, spec)
 
 
 def _part(
@@ -151,7 +165,7 @@ def _part(
     if settings.panel.kind == "rolling":
         return Part(every, every)
     horizon = settings.label.horizon_days
-    one_each = build_panel("snapshot", source.inputs, source.closed, cutoffs, horizon, spec)
+    one_each = build_panel("snapshot", source.known, source.closed, cutoffs, horizon, spec)
     return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
 
 

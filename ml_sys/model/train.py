@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Panel
+    from ml_sys.features.rows import Rows
     from ml_sys.settings import Settings
 
 # Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop
@@ -59,8 +60,8 @@ class FittedModel:
     threshold: float
     tiers: Tiers
 
-    def probabilities(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Return P(conversion within the horizon), float64, of each row of a feature frame."""
+    def probabilities(self, features: Rows | pd.DataFrame) -> NDArray[np.float64]:
+        """Return P(conversion within the horizon), float64, of each row of features."""
         return self.calibrator(raw_scores(self.pipeline, features))
 
 
@@ -147,7 +148,7 @@ def fit_model(
         scores, trees = validation_scores(pipeline, panel, validation, settings)
         if trees is not None:
             pipeline.set_params(model__n_estimators=trees)
-        fit_pipeline(pipeline, panel.features, panel.label, company=panel.company)
+        fit_pipeline(pipeline, panel.rows, panel.label, company=panel.company)
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
     probabilities = calibrator(scores)
@@ -172,9 +173,9 @@ def fit_model(
     return FittedModel(pipeline, calibrator, spec, threshold, tiers), report
 
 
-def raw_scores(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:
+def raw_scores(pipeline: Pipeline, features: Rows | pd.DataFrame) -> NDArray[np.float64]:
     """Return the Pipeline's own score of the positive class, float64, before calibration."""
-    if features.empty:
+    if not len(features):
         return np.empty(0)
     return scores_of(pipeline["model"], pipeline["encode"].transform(features))
 
@@ -222,19 +223,19 @@ def validation_scores(
             one["model"].set_params(
                 early_stopping_rounds=settings.model.early_stopping_rounds, eval_metric=STOPPING_METRIC
             )
-        watched = (held.features, held.label) if early else None
-        fit_pipeline(one, inside.features, inside.label, watched, company=inside.company)
+        watched = (held.rows, held.label) if early else None
+        fit_pipeline(one, inside.rows, inside.label, watched, company=inside.company)
         fitted.append((held, outside, one))
     trees = (
         round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None
     )
     scores = np.empty(len(validation))
     for held, outside, one in fitted:
-        scores[outside] = raw_scores(one, held.features) if trees is None else _at_trees(one, held, trees)
+        scores[outside] = raw_scores(one, held.rows) if trees is None else _at_trees(one, held, trees)
     return scores, trees
 
 
 def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:
     model = pipeline["model"]
     limit = min(trees, model.get_booster().num_boosted_rounds())
-    return scores_of(model, pipeline["encode"].transform(held.features), iteration_range=(0, limit))
+    return scores_of(model, pipeline["encode"].transform(held.rows), iteration_range=(0, limit))

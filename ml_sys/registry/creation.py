@@ -146,7 +146,7 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
         part.train, part.validation, spec, settings, share=source.share_of(part.validation)
     )
     on_step("judging on the holdout")
-    probability = model.probabilities(holdout.features)
+    probability = model.probabilities(holdout.rows)
     evaluation = evaluate_holdout(
         holdout,
         probability,
@@ -203,7 +203,7 @@ def train_version(
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
     contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
-    columns = {name: fit.holdout.features[name].to_numpy() for name in fit.model.spec.names()}
+    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
     scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
     past = play_past(registry.root, snapshot, fit.source, fit.part, settings, on_step)
     on_step("gathering the evidence")

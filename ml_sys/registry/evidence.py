@@ -217,7 +217,7 @@ def _reliance(
     compiled = isinstance(scorer, CompiledScorer)
     if not compiled:  # the columns of its rows are the encoder's
         groups = {str(name): groups[str(name)] for name in model.pipeline["encode"].get_feature_names_out()}
-    rows = scorer.rows({name: holdout.features[name].to_numpy() for name in groups})
+    rows = scorer.rows({name: holdout.rows.column(name) for name in groups})
     shap = mean_absolute_shap(scorer, rows, seed) if isinstance(scorer, CompiledScorer) else None
     single, together = importances(
         rows,

@@ -27,7 +27,9 @@ from ml_sys.evaluation.lookahead import _known_by
 from ml_sys.evaluation.probes import Split, id_rankings, shuffled_ranking
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import Column, Usage, feature
+from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.model.split import Part, Source, rolling, split
 from ml_sys.model.train import spec_from
 from ml_sys.settings import CanarySettings, Settings
@@ -79,7 +81,7 @@ def customers_first(share_moved: float = 1.0) -> NDArray[np.floating]:
 
 
 def with_column(panel: Panel, name: str, values: object) -> Panel:
-    return replace(panel, features=panel.features.assign(**{name: values}))
+    return replace(panel, rows=Rows.of(panel.features.assign(**{name: values})))
 
 
 def ever(panel: Panel) -> NDArray[np.bool_]:
@@ -405,7 +407,8 @@ def with_blanks(customers: float, others: float, column: str = "employee_range")
         "industry": np.full(n, "a", object),
     }
     full[column] = np.where(blank, np.nan if column == "rank" else None, full[column])
-    return replace(SOURCE, inputs=replace(SOURCE.inputs, firmographics=replace(firm, **full)))
+    inputs = replace(SOURCE.inputs, firmographics=replace(firm, **full))
+    return replace(SOURCE, known=KnownFeatures(inputs))
 
 
 @pytest.mark.parametrize("column", ["rank", "employee_range", "industry"])

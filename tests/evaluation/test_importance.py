@@ -10,6 +10,7 @@ from ml_sys.evaluation.evidence import Evidence
 from ml_sys.evaluation.importance import MOST_ROWS, importances
 from ml_sys.evaluation.segments import LEAST_POSITIVES, segments
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 
 GROUPS = {"told": "signal", "twin": "signal", "noise": "rest"}
 
@@ -75,7 +76,7 @@ def test_hits_stand_above_misses_and_are_told_with_reasons(evidence: Evidence) -
 def panel_of(industry: list[str], label: list[bool]) -> Panel:
     n = len(label)
     return Panel(
-        features=pd.DataFrame({"industry": pd.Series(industry, dtype=object)}),
+        rows=Rows.of(pd.DataFrame({"industry": pd.Series(industry, dtype=object)})),
         company=np.arange(n, dtype=np.int32),
         cutoff=np.zeros(n, np.int32),
         label=np.array(label),

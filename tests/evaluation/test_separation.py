@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ml_sys.evaluation.separation import column_separations, separation, two_shares_p_value
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings
@@ -73,9 +76,7 @@ def test_many_small_levels_that_mean_nothing_look_like_chance(train: tuple) -> N
     for n_levels in (30, 300, 3000):
         level = np.random.default_rng(5).integers(0, n_levels, panel.company.max() + 1)
         names = np.array([f"level {i}" for i in level], dtype=object)[panel.company]
-        frame = panel.features.assign(industry=names)
-        found = {
-            one.column: one for one in column_separations(Panel(frame, *list(vars(panel).values())[1:]), spec)
-        }
+        other = replace(panel, rows=Rows.of(panel.features.assign(industry=names)))
+        found = {one.column: one for one in column_separations(other, spec)}
         assert found["industry"].roc_auc < 0.65
         assert found["industry"].average_precision < 0.2

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, build_panel, canonical, rolling_panel, snapshot_panel
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
@@ -54,7 +55,7 @@ def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 
 
 def panel_at(world: Snapshot, cutoff: int = CUTOFF, stamp: str = "start") -> Panel:
     cutoffs = np.array([cutoff], dtype=np.int32)
-    return rolling_panel(inputs_of(world, stamp), world.closed, cutoffs, HORIZON, SPEC)
+    return rolling_panel(KnownFeatures(inputs_of(world, stamp)), world.closed, cutoffs, HORIZON, SPEC)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_window_of_seven_days_leaves_out_the_row_completed_seven_days_before()
 
 def test_future_customers_are_ordinary_negatives_until_their_window_opens() -> None:
     inputs = inputs_of(WORLD)
-    panel = rolling_panel(inputs, WORLD.closed, GRID, HORIZON, SPEC)
+    panel = rolling_panel(KnownFeatures(inputs), WORLD.closed, GRID, HORIZON, SPEC)
     rows = {
         (int(c), int(t)): bool(y) for c, t, y in zip(panel.company, panel.cutoff, panel.label, strict=True)
     }
@@ -145,7 +146,7 @@ def test_usage_after_a_cutoff_and_days_of_closing_change_no_feature(seed: int) -
 def test_a_renumbered_panel_has_the_same_rows_in_the_same_order(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(WORLD.companies))
     panels = [
-        build_panel("rolling", inputs_of(one), one.closed, GRID, HORIZON, SPEC)
+        build_panel("rolling", KnownFeatures(inputs_of(one)), one.closed, GRID, HORIZON, SPEC)
         for one in (WORLD, w.renumbered(WORLD, order))
     ]
     pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)
@@ -168,7 +169,7 @@ def test_a_company_listed_twice_has_its_usage_once(tmp_path: Path) -> None:
 
 
 def test_the_snapshot_panel_sees_each_company_once_and_customers_just_before_they_closed() -> None:
-    panel = snapshot_panel(inputs_of(WORLD), WORLD.closed, GRID, HORIZON, SPEC)
+    panel = snapshot_panel(KnownFeatures(inputs_of(WORLD)), WORLD.closed, GRID, HORIZON, SPEC)
     assert np.unique(panel.company).size == panel.company.size
     positive = panel.company[panel.label]
     wanted = {
@@ -181,7 +182,7 @@ def test_the_snapshot_panel_sees_each_company_once_and_customers_just_before_the
 
 
 def test_the_others_of_a_snapshot_panel_are_seen_in_the_seasons_of_the_customers() -> None:
-    panel = snapshot_panel(inputs_of(WORLD), WORLD.closed, GRID, HORIZON, SPEC)
+    panel = snapshot_panel(KnownFeatures(inputs_of(WORLD)), WORLD.closed, GRID, HORIZON, SPEC)
     share = {
         outcome: np.array([(panel.cutoff[panel.label == outcome] == c).mean() for c in GRID])
         for outcome in (True, False)
@@ -192,7 +193,7 @@ def test_the_others_of_a_snapshot_panel_are_seen_in_the_seasons_of_the_customers
 def test_the_snapshot_panel_does_not_depend_on_numbering() -> None:
     order = np.random.default_rng(2).permutation(len(WORLD.companies))
     panels = [
-        canonical(snapshot_panel(inputs_of(one), one.closed, GRID, HORIZON, SPEC))
+        canonical(snapshot_panel(KnownFeatures(inputs_of(one)), one.closed, GRID, HORIZON, SPEC))
         for one in (WORLD, w.renumbered(WORLD, order))
     ]
     pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from ml_sys.features.rows import Rows
 from ml_sys.model.encoder import FrameEncoder
+from ml_sys.model.encoding import signed_log
 
 NUMBERS, CATEGORIES = ["a", "b"], ["colour"]
 cells = st.one_of(
@@ -30,7 +32,7 @@ def frame_of(a: list[float], b: list[float], colour: list[str | None]) -> pd.Dat
     )
 
 
-def fitted(frame: pd.DataFrame, min_level_share: float = 0.0) -> FrameEncoder:
+def fitted(frame: pd.DataFrame | Rows, min_level_share: float = 0.0) -> FrameEncoder:
     return FrameEncoder(NUMBERS, CATEGORIES, min_level_share).fit(frame)
 
 
@@ -142,3 +144,21 @@ def test_learning_and_encoding_in_one_go_gives_the_bits_of_both_steps(training: 
     encoded = together.fit_transform(training)
     assert encoded.tobytes() == fitted(training).transform(training).tobytes()
     assert together.plain() == fitted(training).plain()
+
+
+@given(frame=frames(), seed=st.integers(0, 2**32 - 1), n=st.integers(1, 200))
+def test_what_is_learned_of_repeated_rows_is_numpys_of_the_whole_column_to_the_bit(
+    frame: pd.DataFrame, seed: int, n: int
+) -> None:
+    which = np.random.default_rng(seed).integers(0, len(frame), n)
+    whole = frame.take(which).reset_index(drop=True)
+    encoder = fitted(Rows.merged(whole))
+    for at, name in enumerate(NUMBERS):
+        column = whole[name].to_numpy(dtype=np.float64)
+        known = column[~np.isnan(column)]
+        assert encoder.medians_[at] == (np.median(known) if known.size else 0.0)
+        logged = signed_log(np.where(np.isnan(column), encoder.medians_[at], column))
+        low, center, high = np.quantile(logged, (0.25, 0.5, 0.75))
+        assert encoder.centers_[at] == center
+        assert encoder.scales_[at] in {high - low, np.std(logged), 1.0}
+    np.testing.assert_array_equal(encoder.transform(Rows.merged(whole)), fitted(whole).transform(whole))

@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score
 
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.evaluation.paired import paired_bootstrap
+from ml_sys.features.rows import Rows
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.registry.criteria import (
@@ -672,7 +673,7 @@ class Lesson:
         """Probabilities on the holdout of a model without some features, or with labels that mean nothing."""
         settings = self._settings(*off)
         spec = spec_from(settings)
-        rows = replace(self.part.train, features=self.part.train.features[spec.names()])
+        rows = replace(self.part.train, rows=Rows.of(self.part.train.features[spec.names()]))
         if shuffled:
             rows = replace(rows, label=np.random.default_rng(self.seed).permutation(rows.label))
         fitted, _ = fit_model(rows, rows, spec, settings)

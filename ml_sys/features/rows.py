@@ -1,0 +1,180 @@
+"""Rows of features, equal ones kept once.
+
+On a weekly panel most rows repeat: a company that uses nothing looks the same every week. Whatever is a
+function of a row alone is computed once per different row, and taking rows moves their numbers only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Values of a column, each once.
+
+    Attributes
+    ----------
+    known : ndarray of shape (n_values,)
+        Numbers ascending with blanks last, float64, told apart by their bits; or texts, object.
+    code : ndarray of shape (n_different,), unsigned
+        Position of each different row's value.
+    """
+
+    known: NDArray[Any]
+    code: NDArray[np.unsignedinteger[Any]]
+
+
+class Different:
+    """Rows that differ from each other, and what is worth computing once for all uses of them.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_different, n_features)
+        With a plain index.
+    digests : ndarray of shape (n_different,), uint64, optional
+        Of the rows, where they are known.
+    """
+
+    def __init__(self, frame: pd.DataFrame, digests: NDArray[np.uint64] | None = None) -> None:
+        self.frame = frame
+        self._digests = digests
+        self._levels: dict[tuple[str, bool], Levels] = {}
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def digests(self) -> NDArray[np.uint64]:
+        """Return a 64-bit digest of each row."""
+        if self._digests is None:
+            self._digests = _digests(self.frame)
+        return self._digests
+
+    def numbers(self, name: str) -> Levels:
+        """Return the levels of a column of numbers."""
+        return self._kept(name, numbers=True)
+
+    def texts(self, name: str) -> Levels:
+        """Return the levels of a column of texts."""
+        return self._kept(name, numbers=False)
+
+    def _kept(self, name: str, *, numbers: bool) -> Levels:
+        key = (name, numbers)
+        if key not in self._levels:
+            self._levels[key] = (_of_numbers if numbers else _of_texts)(self.frame[name])
+        return self._levels[key]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of features by the number of a different row.
+
+    Attributes
+    ----------
+    different : Different
+        Some of them may be no longer among the rows.
+    which : ndarray of shape (n_rows,), int32
+    """
+
+    different: Different
+    which: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, rows: Rows | pd.DataFrame) -> Rows:
+        """Return rows as they are, or those of a frame, each for itself."""
+        if isinstance(rows, Rows):
+            return rows
+        return cls(Different(rows.reset_index(drop=True)), np.arange(len(rows), dtype=np.int32))
+
+    @classmethod
+    def merged(cls, frame: pd.DataFrame) -> Rows:
+        """Keep equal rows of a frame once, in the order in which each appeared first.
+
+        Rows are grouped by a 64-bit digest and compared value by value with the first of their group; those
+        that share a digest and yet differ stand for themselves.
+        """
+        digest = _digests(frame)
+        leader = leaders(digest)
+        follows = np.flatnonzero(leader != np.arange(leader.size))
+        differ = np.zeros(follows.size, dtype=bool)
+        for name in frame.columns:
+            column = frame[name].to_numpy()
+            differ |= _differ(column[follows], column[leader[follows]])
+        leader[follows[differ]] = follows[differ]
+        kept = np.flatnonzero(leader == np.arange(leader.size))
+        number = np.empty(leader.size, dtype=np.int32)
+        number[kept] = np.arange(kept.size, dtype=np.int32)
+        return cls(Different(frame.take(kept).reset_index(drop=True), digest[kept]), number[leader])
+
+    def __len__(self) -> int:
+        return self.which.size
+
+    def take(self, rows: NDArray[np.intp]) -> Rows:
+        """Return some rows, in the order given."""
+        return Rows(self.different, self.which[rows])
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column, a value for each row."""
+        values: NDArray[Any] = self.different.frame[name].to_numpy()[self.which]
+        return values
+
+    def frame(self) -> pd.DataFrame:
+        """Return all columns, a value for each row."""
+        return self.different.frame.take(self.which).reset_index(drop=True)
+
+    def times(self) -> NDArray[np.int64]:
+        """Return how often each different row is among the rows, of shape (n_different,)."""
+        return np.bincount(self.which, minlength=len(self.different))
+
+    def digests(self) -> NDArray[np.uint64]:
+        """Return a 64-bit digest of each row."""
+        return self.different.digests()[self.which]
+
+
+def leaders(key: NDArray[Any]) -> NDArray[np.intp]:
+    """Return, for each key, the position of the first that is equal to it."""
+    group, seen = pd.factorize(key)
+    first = np.empty(seen.size, dtype=np.intp)
+    first[group[::-1]] = np.arange(group.size)[::-1]  # the last to be written is the first of the group
+    return first[group]
+
+
+def _digests(frame: pd.DataFrame) -> NDArray[np.uint64]:
+    hashed: Any = pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+    digests: NDArray[np.uint64] = hashed
+    return digests
+
+
+def _differ(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    if one.dtype == np.float32:
+        return np.asarray(one.view(np.int32) != other.view(np.int32))
+    both_blank = pd.isna(one) & pd.isna(other)
+    return np.asarray((one != other) & ~both_blank, dtype=np.bool_)
+
+
+def _of_numbers(column: pd.Series) -> Levels:
+    raw = np.ascontiguousarray(column.to_numpy(dtype=np.float64))
+    code, bits = pd.factorize(raw.view(np.int64))
+    known = np.asarray(bits, dtype=np.int64).view(np.float64)
+    order = np.argsort(known, kind="stable")
+    place = np.empty(order.size, dtype=np.intp)
+    place[order] = np.arange(order.size)
+    return Levels(known[order], _small(place, order.size)[code])
+
+
+def _of_texts(column: pd.Series) -> Levels:
+    code, known = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
+    return Levels(np.asarray(known, dtype=object), _small(code, len(known)))
+
+
+def _small(code: NDArray[np.intp], n: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Return codes below n in as few bytes as hold them."""
+    small: NDArray[np.unsignedinteger[Any]] = code.astype(np.min_scalar_type(max(n - 1, 0)))
+    return small

@@ -1,0 +1,96 @@
+"""Features are computed once, whoever asks for them, and are those of one cutoff alone."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.evaluation.probes import shuffled_ranking
+from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.derived import FEATURES
+from ml_sys.features.known import KnownFeatures
+from ml_sys.features.rules import rule_scores
+from ml_sys.features.windows import NEVER
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import spec_from
+from ml_sys.settings import Settings
+from tests.model import world as w
+
+SPEC = FeatureSpec(windows_days=(7, 28))
+WORLD = w.small_world(companies=60, weeks=20)
+INPUTS = FeatureInputs.from_snapshot(WORLD, period_days=w.PERIOD, stamp="start")
+GRID = np.arange(w.MONDAY + 35, w.MONDAY + 133, 7, dtype=np.int32)
+
+COUNTING = '''
+"""A feature that notes which cutoffs it is asked for."""
+from ml_sys.features.derived import feature
+
+asked = []
+
+@feature(group="mine")
+def noted_{name}(usage):
+    """Actions of the last week."""
+    asked.extend(usage.cutoffs.tolist())
+    return usage.actions(7)
+'''
+
+
+@pytest.fixture
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """The name of a module whose feature notes what it is asked for, gone again after the test."""
+    name = f"counting_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(COUNTING.format(name=name))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    FEATURES.pop(f"noted_{name}", None)
+    sys.modules.pop(name, None)
+
+
+@given(
+    asked=st.lists(st.lists(st.sampled_from(GRID.tolist()), min_size=1, unique=True), min_size=1, max_size=4)
+)
+def test_whatever_was_asked_before_features_and_rules_are_those_of_the_cutoffs(
+    asked: list[list[int]],
+) -> None:
+    known = KnownFeatures(INPUTS)
+    for cutoffs in (np.array(sorted(one), dtype=np.int32) for one in asked):
+        pd.testing.assert_frame_equal(
+            known.rows(cutoffs, SPEC).frame(), feature_frame(INPUTS, cutoffs, SPEC), check_exact=True
+        )
+        first, scores = rule_scores(INPUTS.usage, cutoffs)
+        seen, told = known.rules(cutoffs)
+        np.testing.assert_array_equal(seen, (first != NEVER).ravel())
+        assert told.keys() == scores.keys()
+        assert all((told[name] == scores[name]).all() for name in told)
+
+
+def test_without_a_cutoff_there_are_no_rows() -> None:
+    none = np.empty(0, dtype=np.int32)
+    rows = KnownFeatures(INPUTS).rows(none, SPEC)
+    assert len(rows) == 0
+    assert list(rows.frame().columns) == SPEC.names()
+
+
+def test_fit_and_canaries_compute_the_features_of_a_cutoff_once(counting: str) -> None:
+    settings = Settings.model_validate(
+        {
+            "features": {"extra": [f"{counting}:noted_{counting}"], "windows_days": [28]},
+            "panel": {"step_days": 14},
+            "split": {"holdout_cutoffs": 1},
+        }
+    )
+    source, spec = Source.of(w.small_world(), settings), spec_from(settings)
+    split(source, spec, settings)
+    times = Counter(sys.modules[counting].asked)
+    assert times
+    shuffled_ranking(source, spec, settings, split)
+    split(replace(source, closed=source.closed[::-1].copy()), spec, settings)
+    assert Counter(sys.modules[counting].asked) == times

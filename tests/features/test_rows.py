@@ -1,0 +1,55 @@
+"""Equal rows are kept once, and nothing but time and memory tells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.features.rows import Rows
+
+numbers = st.sampled_from([0.0, -0.0, 1.0, 2.5, float("nan")])
+texts = st.sampled_from(["farming", "fishing", None])
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    n = draw(st.integers(0, 30))
+    return pd.DataFrame(
+        {
+            "number": np.array(draw(st.lists(numbers, min_size=n, max_size=n)), dtype=np.float32),
+            "text": np.array(draw(st.lists(texts, min_size=n, max_size=n)), dtype=object),
+        }
+    )
+
+
+@given(frame=frames(), seed=st.integers(0, 2**32 - 1))
+def test_merged_rows_say_what_the_frame_says(frame: pd.DataFrame, seed: int) -> None:
+    rows = Rows.merged(frame)
+    taken = np.random.default_rng(seed).integers(0, max(len(frame), 1), 2 * len(frame))
+    wanted = frame.take(taken).reset_index(drop=True)
+    got = rows.take(taken)
+    pd.testing.assert_frame_equal(got.frame(), wanted, check_exact=True)
+    np.testing.assert_array_equal(got.column("number"), wanted["number"].to_numpy())
+    np.testing.assert_array_equal(
+        got.digests(), pd.util.hash_pandas_object(wanted, index=False).to_numpy(dtype=np.uint64)
+    )
+    assert got.times().sum() == len(wanted)
+
+
+@given(frame=frames())
+def test_no_two_different_rows_are_equal_and_they_keep_the_order_of_their_first(frame: pd.DataFrame) -> None:
+    rows = Rows.merged(frame)
+    told = [(np.float32(a).tobytes(), b) for a, b in zip(frame["number"], frame["text"], strict=True)]
+    assert len(rows.different) == len(set(told))
+    _, first = np.unique(rows.which, return_index=True)
+    assert (np.diff(first) > 0).all()
+
+
+def test_rows_of_one_digest_that_differ_stand_for_themselves(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    frame = pd.DataFrame({"number": np.array([1, 2, 1, 3, 2], dtype=np.float32)})
+    alike = pd.Series(np.zeros(5, dtype=np.uint64))
+    monkeypatch.setattr(pd.util, "hash_pandas_object", lambda *_, **__: alike)
+    rows = Rows.merged(frame)
+    np.testing.assert_array_equal(rows.frame()["number"], frame["number"])
