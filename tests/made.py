@@ -20,7 +20,7 @@ QUICK = {
     "resample": {"sampling_strategy": 0.005},
     "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
     "bootstrap": {"resamples": 50},
-    "report": {"backtest": False, "resampling": False},
+    "report": {"backtest": False, "resampling": False, "seeds": 0},
     "threads": 1,
 }
 

@@ -43,6 +43,7 @@ params = { learning_rate = 0.05 }
 [report]
 backtest = false
 resampling = false
+seeds = 0
 [bootstrap]
 resamples = 20
 """

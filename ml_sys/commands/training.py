@@ -32,7 +32,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="The one seed.")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave past lists and resampling out of the report.")
+        bool, typer.Option("--quick", help="Leave past lists, resampling and other seeds out of the report.")
     ] = False,
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Log the version to MLflow, at mlflow.tracking_uri.")
@@ -53,6 +53,7 @@ def train(
         mlflow__tracking_uri=mlflow_uri,
         report__backtest=left_out,
         report__resampling=left_out,
+        report__seeds=0 if quick else None,
     ).settings
     tracker = None
     if mlflow or mlflow_uri is not None:

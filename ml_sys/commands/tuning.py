@@ -33,7 +33,7 @@ def tune(
     from ml_sys.data.durable import replacing
     from ml_sys.evaluation import search_space, study, tuning
     from ml_sys.model.split import Source
-    from ml_sys.registry.creation import environment
+    from ml_sys.registry.environment import environment
     from ml_sys.views import tuning as views
 
     if out is not None and not out.absolute().parent.is_dir():

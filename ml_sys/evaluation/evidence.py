@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml_sys.evaluation.holdout import Evaluation
     from ml_sys.evaluation.importance import Importance
     from ml_sys.evaluation.page import Passage
+    from ml_sys.evaluation.reseeding import SeedSpread
     from ml_sys.evaluation.segments import Segment
     from ml_sys.evaluation.truthfulness import CalibrationBin, Confusion, ScoreBin
 
@@ -129,6 +130,8 @@ class Evidence:
     campaign : Season or None
     promise, money, resampling : Passage or None
         None where they were not made.
+    seeds : tuple of SeedSpread
+        Headline figures by other seeds of the fit; empty where that was not asked for.
     """
 
     version: str
@@ -159,6 +162,7 @@ class Evidence:
     promise: Passage | None = None
     money: Passage | None = None
     resampling: Passage | None = None
+    seeds: tuple[SeedSpread, ...] = ()
 
 
 # Of a backtest, the rows of every list would be a file of their own, and the season is the campaign.

@@ -1,16 +1,18 @@
-"""Puts promises, money and the comparison of resampling into the words and tables of a report."""
+"""Puts promises, money, resampling and other seeds into the words and tables of a report."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.money import GAIN_DEPTHS
 from ml_sys.evaluation.page import Passage, Table
-from ml_sys.evaluation.words import number, percent
+from ml_sys.evaluation.words import METRICS_SHOWN, number, percent, spread
 from ml_sys.wording import counted, date_of, likely
 
 if TYPE_CHECKING:
+    from ml_sys.evaluation.evidence import Evidence
     from ml_sys.evaluation.money import Money
     from ml_sys.evaluation.promise import Promise, Promises
     from ml_sys.evaluation.resampling import Resampling, Variant
@@ -98,6 +100,41 @@ def resampling_passage(found: Resampling, confidence: float) -> Passage:
                 ),
                 tuple(_variant(one) for one in found.variants),
                 marked=chosen[0] if chosen else None,
+            ),
+        ),
+    )
+
+
+def seeds_passage(evidence: Evidence) -> Passage:
+    """Say how far the headline figures hang on the seed of the fit."""
+    model = evidence.evaluation[ALL][MODEL]
+    spoken = {metric: (name, digits) for metric, name, digits in METRICS_SHOWN}
+    rows = tuple(
+        (
+            spoken[one.metric][0],
+            spread(model[one.metric], spoken[one.metric][1]),
+            *(number(value, 3) for value in (one.mean, one.deviation, one.lowest, one.highest)),
+        )
+        for one in evidence.seeds
+    )
+    fits = counted(len(evidence.seeds[0].values), "other seed")
+    return Passage(
+        (
+            f"The model was fitted again with {fits} and judged on the same holdout. What changes between "
+            "them is chance of the fit alone; the interval is chance of who happened to be there.",
+        ),
+        (
+            Table(
+                "This version, and the same rows by other seeds",
+                (
+                    "metric",
+                    f"this one ({evidence.confidence:.0%})",
+                    "mean",
+                    "deviation",
+                    "lowest",
+                    "highest",
+                ),
+                rows,
             ),
         ),
     )

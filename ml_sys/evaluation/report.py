@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml_sys.evaluation import sections, sections_about, sections_past
+from ml_sys.evaluation.passages import seeds_passage
 
 if TYPE_CHECKING:
     from ml_sys.evaluation.evidence import Evidence
@@ -56,6 +57,12 @@ def _sections(evidence: Evidence) -> tuple[Section, ...]:
             "money", "What is it worth?", evidence.money, "no past lists were made again for it"
         ),
         sections_past.over_time(evidence),
+        sections.passage(
+            "seeds",
+            "Does it hang on the seed?",
+            seeds_passage(evidence) if evidence.seeds else None,
+            "it was not fitted with other seeds (report.seeds is 0)",
+        ),
         sections_about.who(evidence),
         sections_about.why(evidence),
         *sections_about.stories(evidence),

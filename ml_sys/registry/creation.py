@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +17,7 @@ from ml_sys.evaluation.evidence import plain
 from ml_sys.evaluation.holdout import ALL, Evaluation, evaluate_holdout, to_plain
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.report import render
+from ml_sys.evaluation.reseeding import SeedSpread, seed_spreads
 from ml_sys.model.artifact import write_artifact
 from ml_sys.model.contents import model_files
 from ml_sys.model.layout import (
@@ -38,6 +35,7 @@ from ml_sys.model.layout import (
 from ml_sys.model.split import Part, Source, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
 from ml_sys.registry.card import write_card
+from ml_sys.registry.environment import environment, git_state
 from ml_sys.registry.evidence import gather, of_version, parent_of
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.past import play_past
@@ -58,11 +56,6 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
-_PACKAGES = (
-    "ml-sys", "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy",
-    "skops", "xgboost", "xgboost-cpu",
-)  # fmt: skip
-
 OnStep = Callable[[str], None]
 
 
@@ -105,6 +98,8 @@ class Trained:
     holdout : dict
         Cutoffs (dates), rows, positives and companies of the holdout, and its share of whole lists.
     evaluation : Evaluation
+    seeds : tuple of SeedSpread
+        How far headline figures hang on the seed of the fit; empty where that was not asked for.
     canaries : tuple of Canary
     compiled : bool
         Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
@@ -117,6 +112,7 @@ class Trained:
     fit: FitReport
     holdout: dict[str, Any]
     evaluation: Evaluation
+    seeds: tuple[SeedSpread, ...]
     canaries: tuple[Canary, ...]
     compiled: bool
     git: dict[str, Any]
@@ -202,14 +198,18 @@ def train_version(
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
+    shares = fit.source.share_of(fit.part.validation), fit.source.share_of(fit.holdout)
+    if settings.report.seeds:
+        on_step("fitting with other seeds")
+    seeds = seed_spreads(fit.part, fit.holdout, fit.model.spec, settings, shares=shares)
     contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
     columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
     scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
     past = play_past(registry.root, snapshot, fit.source, fit.part, settings, on_step)
     on_step("gathering the evidence")
     schema, values = feature_schema(fit.model.spec), {**effective(settings), "snapshot": snapshot.id}
-    held = _holdout_facts(fit.holdout, fit.source.share_of(fit.holdout))
-    made_with = {**environment(), "git": _git_state()}
+    held = _holdout_facts(fit.holdout, shares[1])
+    made_with = {**environment(), "git": git_state()}
     of_model = {
         "snapshot": snapshot.id,
         "seed": settings.seed,
@@ -233,6 +233,7 @@ def train_version(
         settings=settings,
         snapshot=snapshot,
         past=past,
+        seeds=seeds,
     )
     on_step("registering")
     files = {
@@ -273,19 +274,8 @@ def train_version(
     entry = registry.add(build)
     folder = registry.folder(entry.version)
     return Trained(
-        entry, folder, fit.report, held, fit.evaluation, canaries, scorer is not None, made_with["git"]
+        entry, folder, fit.report, held, fit.evaluation, seeds, canaries, scorer is not None, made_with["git"]
     )
-
-
-def environment() -> dict[str, Any]:
-    """Return what may change a result beside data and settings: package versions, Python and platform."""
-    packages = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = package_version(name)
-        except PackageNotFoundError:  # xgboost goes by either name, and LightGBM is the user's choice
-            continue
-    return {"packages": packages, "python": platform.python_version(), "platform": platform.platform()}
 
 
 def _holdout_facts(holdout: Panel, share: float) -> dict[str, Any]:
@@ -318,18 +308,3 @@ def _parent(registry: Registry, index: Index) -> tuple[str | None, dict[str, Any
             continue
         return parent, manifest["settings"], manifest["feature_schema"]["hash"]
     return None, None, None
-
-
-def _git_state() -> dict[str, Any]:
-    """Return the commit that the working folder is on and whether it is dirty; empty outside a repository."""
-    try:
-        commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"commit": commit, "dirty": bool(status)}
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
-    return done.stdout.strip()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.evaluation.canaries import Canary
     from ml_sys.evaluation.holdout import Evaluation
+    from ml_sys.evaluation.reseeding import SeedSpread
     from ml_sys.features.panel import Panel
     from ml_sys.model.artifact import Artifact
     from ml_sys.model.train import FittedModel
@@ -62,6 +63,7 @@ def gather(
     settings: Settings,
     snapshot: Snapshot,
     past: Past,
+    seeds: tuple[SeedSpread, ...] = (),
 ) -> Evidence:
     """Gather the evidence of a model; :func:`of_version` puts it under a version's name.
 
@@ -85,6 +87,8 @@ def gather(
         That it was trained on.
     past : Past
         Sections that cost time; one that is left out is said to be missing.
+    seeds : tuple of SeedSpread
+        The same figures by other seeds.
 
     Returns
     -------
@@ -131,6 +135,7 @@ def gather(
         promise=past.promise,
         money=past.money,
         resampling=past.resampling,
+        seeds=seeds,
     )
 
 
@@ -257,5 +262,6 @@ def _lineage(facts: Mapping[str, Any]) -> dict[str, Any]:
         "code": f"{git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git else "not known",
         "Python": facts["python"],
         "platform": facts["platform"],
+        "processor": facts.get("cpu", "not known"),
         "packages": ", ".join(f"{name} {version}" for name, version in facts["packages"].items()),
     }

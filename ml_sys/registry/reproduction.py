@@ -12,7 +12,8 @@ from ml_sys.evaluation.holdout import to_plain
 from ml_sys.model.contents import booster_bytes, read_holdout, read_settings
 from ml_sys.model.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.layout import BOOSTER, METRICS
-from ml_sys.registry.creation import OnStep, environment, fit_snapshot
+from ml_sys.registry.creation import OnStep, fit_snapshot
+from ml_sys.registry.environment import environment
 from ml_sys.registry.reevaluation import differences
 
 if TYPE_CHECKING:
@@ -115,10 +116,12 @@ def _same_rows(fit: Fit, panel: Any, known: pd.DataFrame) -> bool:
 
 
 def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Name the packages, the Python, the platform and the threads that are not what they were."""
+    """Name the packages, Python, platform, processor and threads that are not what they were."""
     names = dict.fromkeys((*then["packages"], *now["packages"]))
     pairs = [(name, then["packages"].get(name), now["packages"].get(name)) for name in names]
     pairs += [(name, then[name], now[name]) for name in ("python", "platform", "threads")]
+    if "cpu" in then:  # versions of older code do not say
+        pairs.append(("cpu", then["cpu"], now["cpu"]))
     return [f"{name} {_or_none(old)} → {_or_none(new)}" for name, old, new in pairs if old != new]
 
 

@@ -6,8 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.evaluation.holdout import to_plain
+from ml_sys.evaluation.holdout import ALL, to_plain
+from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.words import of_whole_lists
+from ml_sys.views.cells import interval, number, plain, spoken
 from ml_sys.views.evaluation import evaluation
 from ml_sys.wording import counted, date_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from ml_sys.registry.creation import Trained
 
+_DIGITS = 3
 SLOWER = "scored through its Pipeline, which is slower"
 
 
@@ -44,10 +47,34 @@ def trained(result: Trained, confidence: float) -> None:
     if told := of_whole_lists(held):
         console.note(told)
     evaluation(result.evaluation, confidence)
+    seeds(result, confidence)
     canaries([asdict(one) for one in result.canaries])
     if not result.compiled:
         console.note(f"{SLOWER}: no scorer is compiled for this estimator")
     console.line(f"Written: {result.folder}")
+
+
+def seeds(result: Trained, confidence: float) -> None:
+    """Show how far headline figures hang on the seed, beside how far on who happened to be there."""
+    if not result.seeds:
+        return
+    model = result.evaluation[ALL][MODEL]
+    fits = counted(len(result.seeds[0].values), "other seed")
+    console.table(
+        f"Fitted with {fits}, same rows",
+        ("metric", "model", f"{confidence:.0%} interval", "mean", "deviation", "lowest to highest"),
+        [
+            (
+                spoken(one.metric),
+                number(model[one.metric].value, _DIGITS),
+                interval(model[one.metric], _DIGITS),
+                number(one.mean, _DIGITS),
+                number(one.deviation, _DIGITS),
+                f"{number(one.lowest, _DIGITS)} to {number(one.highest, _DIGITS)}",
+            )
+            for one in result.seeds
+        ],
+    )
 
 
 def canaries(found: Sequence[Mapping[str, Any]]) -> None:
@@ -80,6 +107,7 @@ def trained_plain(result: Trained) -> dict[str, Any]:
         },
         "holdout": result.holdout,
         "metrics": to_plain(result.evaluation),
+        "seeds": [plain(one) for one in result.seeds],
         "status": result.entry.status,
         "compiled": result.compiled,
         "canaries": [asdict(one) for one in result.canaries],

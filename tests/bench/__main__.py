@@ -8,7 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("startup", "gate", "ingest", "windows", "serving", "interval_coverage", "list_coverage")
+BENCHMARKS = (
+    "startup",
+    "gate",
+    "ingest",
+    "windows",
+    "serving",
+    "interval_coverage",
+    "list_coverage",
+    "steadiness",
+)
 # They measure on a snapshot or version that is there, and run only by name.
 ON_ARTIFACTS = ("quality",)
 TAKE_ARTIFACTS = ("serving", *ON_ARTIFACTS)

@@ -15,12 +15,13 @@ from ml_sys.evaluation.holdout import ALL
 from ml_sys.evaluation.lists import MODEL, RANDOM
 from ml_sys.evaluation.page import Passage, Table
 from ml_sys.evaluation.report import render
+from ml_sys.evaluation.reseeding import SeedSpread
 
 KEYS = (
     "version", "status", "created_at", "changes", "message", "snapshot", "data_through", "horizon_days",
     "confidence", "holdout", "fit", "evaluation", "ranking", "truthfulness", "segments", "reliance",
     "canaries", "quality", "settings", "set_otherwise", "lineage", "parent", "headline", "backtest",
-    "campaign", "promise", "money", "resampling",
+    "campaign", "promise", "money", "resampling", "seeds",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def test_every_picture_has_its_figures_and_is_described(page: str) -> None:
 
 
 def test_a_part_that_was_not_made_is_said_to_be_missing(page: str) -> None:
-    assert page.count("Not in this report:") == 5
+    assert page.count("Not in this report:") == 6
 
 
 def test_parts_that_were_made_are_shown(evidence: Evidence) -> None:
@@ -75,11 +76,14 @@ def test_parts_that_were_made_are_shown(evidence: Evidence) -> None:
         promise=part,
         money=part,
         resampling=part,
+        seeds=(SeedSpread.of("average_precision", [0.25, 0.75]),),
     )
     page = render(full)
     assert page.count("Promised 12, came 11.") == 3
     assert "Calling reaches 34 of 40." in page
     assert "34 (32 to 36)" in page
+    assert "fitted again with 2 other seeds" in page
+    assert "<td>0.500</td><td>0.250</td><td>0.250</td><td>0.750</td>" in re.sub(r"\s*\n\s*", "", page)
     assert page.count("Not in this report:") == 1
 
 

@@ -32,7 +32,7 @@ QUICK: dict[str, Any] = {
         "params": {"learning_rate": 0.2, "min_child_weight": 1.0},
     },
     "bootstrap": {"resamples": 30},
-    "report": {"backtest": False, "resampling": False},
+    "report": {"backtest": False, "resampling": False, "seeds": 0},
     "threads": 1,
 }
 

@@ -191,7 +191,7 @@ def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_th
         update={
             "artifacts_dir": root,
             "seed": 8,
-            "report": ReportSettings(backtest=True, resampling=True),
+            "report": ReportSettings(backtest=True, resampling=True, seeds=2),
             "backtest": BacktestSettings(lists=5, jobs=1),
         }
     )
@@ -201,7 +201,15 @@ def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_th
     assert known["parent"]["same_holdout"]
     assert len(known["backtest"]["cutoffs"]) == 5
     assert known["headline"].startswith("Calling the top 50 of each of 5 lists, leaving out")
+    spread = {one["metric"]: one for one in known["seeds"]}
+    assert set(spread) == {"average_precision", "precision_at_10", "roc_auc"}
+    low, high = sorted(spread["average_precision"]["values"])
+    assert 0 < low < high < 1
+    assert spread["average_precision"]["mean"] == pytest.approx((low + high) / 2)
+    assert (spread["average_precision"]["lowest"], spread["average_precision"]["highest"]) == (low, high)
+    assert spread["average_precision"]["deviation"] == pytest.approx((high - low) / 2)
     page = (made.folder / "report.html").read_text()
+    assert "fitted again with 2 other seeds" in page
     for said in (known["headline"], known["resampling"]["sentences"][0], known["promise"]["sentences"][1]):
         assert escape(said) in page
     assert "Not in this report" not in page

@@ -21,6 +21,7 @@ from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
 from ml_sys.model.contents import booster_bytes
 from ml_sys.registry.creation import fit_snapshot
+from ml_sys.registry.environment import cpu_model
 from ml_sys.registry.reproduction import reproduce_version
 from ml_sys.registry.store import Registry
 from ml_sys.settings import SchemaSettings
@@ -91,6 +92,7 @@ def test_what_is_not_the_same_is_named(copied):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["packages"]["numpy"] = "1.0"
     manifest["platform"] = "an abacus"
+    manifest["cpu"] = "wooden beads"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     forge(copied)
     found = reproduce_version(copied, "1.0.0")
@@ -99,7 +101,16 @@ def test_what_is_not_the_same_is_named(copied):
     assert found.booster is False
     assert found.metrics == ("all prospects / model / roc_auc / value",)
     assert found.largest_difference == pytest.approx(0.001)
-    assert [text.split(" ")[0] for text in found.environment] == ["numpy", "platform"]
+    assert [text.split(" ")[0] for text in found.environment] == ["numpy", "platform", "cpu"]
+    assert found.environment[-1] == f"cpu wooden beads → {cpu_model()}"
+
+
+def test_a_version_of_code_that_knew_no_processor_says_nothing_of_it(copied):
+    manifest = json.loads((copied.folder("1.0.0") / "manifest.json").read_text())
+    assert manifest.pop("cpu") == cpu_model() != ""
+    (copied.folder("1.0.0") / "manifest.json").write_text(json.dumps(manifest))
+    forge(copied)
+    assert reproduce_version(copied, "1.0.0").environment == ()
 
 
 def test_without_its_snapshot_a_version_cannot_be_reproduced_and_the_snapshot_is_named(copied):

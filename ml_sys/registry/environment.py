@@ -1,0 +1,56 @@
+"""What may change a result beside data and settings: packages, Python, platform, processor and code."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "ml-sys", "imbalanced-learn", "lightgbm", "numba", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy",
+    "skops", "xgboost", "xgboost-cpu",
+)  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """Return package versions, Python, platform and processor."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = package_version(name)
+        except PackageNotFoundError:  # xgboost goes by either name, and LightGBM is the user's choice
+            continue
+    return {
+        "packages": packages,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_model(),
+    }
+
+
+def cpu_model() -> str:
+    """Return the model of the processor, by whose rounding the last digits of a fit may differ."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        told = ""
+    named = (line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def git_state() -> dict[str, Any]:
+    """Return the commit that the working folder is on and whether it is dirty; empty outside a repository."""
+    try:
+        commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": commit, "dirty": bool(status)}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+    return done.stdout.strip()
