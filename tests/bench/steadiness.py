@@ -24,7 +24,8 @@ from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.data.sources import open_source
 from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
-from ml_sys.features.panel import Panel, row_digests
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Different, Rows
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.settings import SchemaSettings, Settings
@@ -134,22 +135,26 @@ def _perturbed(panels: tuple[Panel, ...], kind: str, seed: int) -> Iterator[Pane
 
 def _reordered(panel: Panel, rng: np.random.Generator) -> Panel:
     """Return the rows with those of a cutoff that are the same, in features and label, in random order."""
-    same = np.lexsort((rng.random(len(panel)), panel.label, row_digests(panel), panel.cutoff))
-    kept = np.lexsort((np.arange(len(panel)), panel.label, row_digests(panel), panel.cutoff))
+    by_content = (panel.label, panel.rows.digests(), panel.cutoff)
     order = np.empty(len(panel), dtype=np.intp)
-    order[kept] = same
+    order[np.lexsort((np.arange(len(panel)), *by_content))] = np.lexsort(
+        (rng.random(len(panel)), *by_content)
+    )
     return panel.take(order)
 
 
 def _nudged(panel: Panel, rng: np.random.Generator) -> Panel:
-    """Return the rows with each number that is no zero and not whole moved by one unit in the last place."""
-    features = panel.features.copy()
-    for name in features.select_dtypes("floating").columns:
-        column = features[name].to_numpy()
-        towards = np.where(rng.random(column.size) < 0.5, -np.inf, np.inf).astype(column.dtype)
-        moved = np.nextafter(column, towards)
-        features[name] = np.where(column % 1 == 0, column, moved)  # counts are exact on every machine
-    return replace(panel, features=features)
+    """Return the rows with each number that is not whole moved by at most one unit in the last place.
+
+    Equal numbers move alike, as a machine rounds them alike; whole ones are exact on every machine.
+    """
+    frame = panel.rows.different.frame.copy()
+    for name in frame.select_dtypes("floating").columns:
+        known, at = np.unique(frame[name].to_numpy(), return_inverse=True)
+        towards = rng.choice(np.array([-np.inf, np.inf], dtype=known.dtype), known.size)
+        moved = np.nextafter(known, np.where(rng.random(known.size) < 1 / 3, known, towards))
+        frame[name] = np.where(known % 1 == 0, known, moved)[at]
+    return replace(panel, rows=Rows(Different(frame), panel.rows.which))
 
 
 def _precision(holdout: Panel, score: np.ndarray) -> float:
