@@ -16,6 +16,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -25,13 +26,15 @@ from rich.text import Text
 from ml_sys.wording import visible, visible_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ml_sys.errors import MlsysError
 
 _LINES = "\n"  # our own sentences may have several
 # Width of tables that go to a file or a pipe, where there is no terminal to ask.
 _PLAIN_WIDTH = 120
+# Seconds from which a remaining time is told in minutes.
+_MINUTES_FROM = 100
 
 
 def stdout() -> Console:
@@ -102,11 +105,58 @@ def error(problem: MlsysError) -> None:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """Show which step is being done; nothing where there is no terminal."""
-    with _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda step: progress.update(task, description=step)
+def steps(plan: Mapping[str, float] | None = None) -> Iterator[Callable[..., None]]:
+    """Show which step is being done and, with a plan, about how long all take; nothing without a terminal.
+
+    Parameters
+    ----------
+    plan : mapping of str to float, optional
+        How each step's time compares with that of the others, in the order in which they are done.
+
+    Yields
+    ------
+    callable
+        Takes what is being done, which begins with the step's name, and optionally the share of the step that
+        is done already. Steps that are not planned take no time of the plan.
+    """
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), _TimeLeft()
+    with _progress(*columns) as progress:
+        task = progress.add_task("", total=None, share=0.0, at=0.0)
+
+        def on_step(what: str, done: float = 0.0) -> None:
+            share = share_done(plan or {}, what, done)
+            known: dict[str, Any] = (
+                {} if share is None else {"share": share, "at": progress.tasks[0].elapsed or 0.0}
+            )
+            progress.update(task, description=what, **known)
+
+        yield on_step
+
+
+def share_done(plan: Mapping[str, float], what: str, done: float) -> float | None:
+    """Return which share of a plan's time is over within a step; None for a step that is not planned."""
+    before = 0.0
+    for step, weight in plan.items():
+        if what.startswith(step):
+            return (before + done * weight) / sum(plan.values())
+        before += weight
+    return None
+
+
+def time_left(share: float, at: float, elapsed: float) -> str:
+    """Say about how long it takes yet; empty where that is not known.
+
+    Parameters
+    ----------
+    share : float
+        Of all the time, as much was over ``at`` seconds from the start.
+    at, elapsed : float
+        Seconds from the start, then and now.
+    """
+    left = at / share - elapsed if share > 0 else 0.0
+    if left < 1:
+        return ""
+    return f"about {left:.0f} s left" if left < _MINUTES_FROM else f"about {left / 60:.0f} min left"
 
 
 @contextmanager
@@ -116,6 +166,16 @@ def counting(what: str, total: int | None) -> Iterator[Callable[..., None]]:
     with _progress(*columns) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, what=what: progress.update(task, completed=done, description=what)
+
+
+class _TimeLeft(ProgressColumn):
+    """About how long a plan takes yet."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        left = time_left(task.fields["share"], task.fields["at"], task.elapsed or 0.0)
+        return Text(left, style="progress.remaining")
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import time
 
 import pytest
 
@@ -97,3 +99,44 @@ def test_progress_prints_nothing_where_there_is_no_terminal(capsys):
     with console.counting("rows", 10) as on_progress:
         on_progress(5)
     assert capsys.readouterr() == ("", "")
+    with console.steps({"reading": 1.0}) as on_step:
+        on_step("reading", 0.5)
+    assert capsys.readouterr() == ("", "")
+
+
+PLAN = {"reading": 1.0, "fitting": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("what", "done", "share"),
+    [("reading", 0.0, 0.0), ("fitting", 0.0, 0.25), ("fitting: 2 of 3", 2 / 3, 0.75), ("writing", 0.0, None)],
+)
+def test_a_step_in_a_plan_comes_after_the_steps_before_it(what, done, share):
+    assert console.share_done(PLAN, what, done) == share
+
+
+@pytest.mark.parametrize(
+    ("share", "at", "elapsed", "told"),
+    [
+        (0.0, 0.0, 5.0, ""),  # nothing is known yet
+        (0.25, 10.0, 10.0, "about 30 s left"),
+        (0.25, 10.0, 25.0, "about 15 s left"),
+        (0.25, 10.0, 60.0, ""),  # it takes longer than was thought
+        (0.5, 120.0, 120.0, "about 2 min left"),
+    ],
+)
+def test_the_time_left_is_told_from_what_was_needed_so_far(share, at, elapsed, told):
+    assert console.time_left(share, at, elapsed) == told
+
+
+def test_on_a_terminal_steps_say_what_is_done_and_how_long_it_takes(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with console.steps(PLAN) as on_step:
+        time.sleep(0.5)
+        on_step("fitting")
+        time.sleep(0.2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "fitting" in err
+    assert re.search(r"about \d+ s left", err)

@@ -61,7 +61,7 @@ def train(
 
         tracker = tracking.open_tracker(settings.mlflow.tracking_uri, settings.mlflow.experiment)
     snapshot, registry = latest_snapshot(settings.artifacts_dir), open_registry(settings)
-    with console.steps() as on_step:
+    with console.steps(views.planned(settings)) as on_step:
         result = train_version(
             registry, snapshot, settings, now=now(), version=version, message=message, on_step=on_step
         )

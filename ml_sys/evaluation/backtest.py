@@ -118,6 +118,7 @@ def make_lists(
     *,
     store: TermStore | None = None,
     plain: bool = True,
+    source: Source | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[TermScores], int]:
     """Make the lists of every term, in processes side by side; each fit takes one thread.
@@ -131,6 +132,8 @@ def make_lists(
         Where what was made is remembered.
     plain : bool
         Whether plain XGBoost is among the rankers.
+    source : Source, optional
+        Of the same snapshot and settings, where one is at hand that knows features already.
     on_progress : callable
         Called with the number of lists done.
 
@@ -150,7 +153,7 @@ def make_lists(
     remembered = done = sum(len(term.cutoffs) for term in found)
     on_progress(done)
     missing = [term for term in terms if term not in found]
-    for term, made in _fitted(snapshot, missing, settings, plain=plain):
+    for term, made in _fitted(source or snapshot, missing, settings, plain=plain):
         found[term] = made
         if store is not None:
             store.save(term, made)
@@ -165,10 +168,13 @@ def backtest(
     settings: Settings,
     *,
     store: TermStore | None = None,
+    source: Source | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Make past lists again and judge them; arguments and errors as of :func:`make_lists`."""
-    found, remembered = make_lists(snapshot, terms, settings, store=store, on_progress=on_progress)
+    found, remembered = make_lists(
+        snapshot, terms, settings, store=store, source=source, on_progress=on_progress
+    )
     lists = joined_lists(snapshot, found)
     results = [
         _judged(cutoff, term, made, lists.take(lists.cutoff == cutoff))
@@ -248,16 +254,19 @@ def compare_lists(
 
 
 def _fitted(
-    snapshot: Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
+    known: Source | Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
 ) -> Iterator[tuple[Term, TermScores]]:
-    """Yield each term as it is done."""
+    """Yield each term as it is done; features of all of them are computed first, once."""
     if not terms:
         return
     import joblib  # what was remembered needs none of these
 
+    from ml_sys.evaluation.fitting import learn_features
     from ml_sys.model.split import Source
 
-    source, single = Source.of(snapshot, settings), settings.model_copy(update={"threads": 1})
+    source = known if isinstance(known, Source) else Source.of(known, settings)
+    learn_features(source, terms, settings)
+    single = settings.model_copy(update={"threads": 1})
     jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(terms))
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
     yield from parallel(joblib.delayed(_named)(source, term, single, plain=plain) for term in terms)

@@ -9,11 +9,13 @@ import numpy as np
 from ml_sys.evaluation.lists import MODEL
 from ml_sys.evaluation.terms import PLAIN, Term, TermScores
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
-from ml_sys.model.split import Source, rolling, training_part
+from ml_sys.model.split import Source, rolling, training_cutoffs, training_part
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from ml_sys.settings import ModelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Panel
@@ -60,6 +62,20 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
         model.tiers.of(probability),
         scores,
     )
+
+
+def learn_features(source: Source, terms: Sequence[Term], settings: Settings) -> None:
+    """Compute the features that some terms need, so that their fits, side by side, find them known.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was mature on the first day of a term.
+    """
+    windowed, needed = _windowed(settings), set[int]()
+    for term in terms:
+        needed.update(term.cutoffs, training_cutoffs(source, term.trained, windowed).tolist())
+    source.known.learn(needed, spec_from(settings))
 
 
 def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.float64]:

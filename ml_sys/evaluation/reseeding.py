@@ -90,7 +90,7 @@ def _judged(
     part: Part, holdout: Panel, spec: FeatureSpec, settings: Settings, shares: tuple[float, float]
 ) -> dict[str, float]:
     model, _ = fit_model(part.train, part.validation, spec, settings, share=shares[0])
-    score = model.probabilities(holdout.features)
+    score = model.probabilities(holdout.rows)
     judged = Outcomes(score, holdout.label, holdout.cutoff, holdout.company, shares[1])
     return {
         name: float(value[0]) for name, value in ranking_metrics(judged, np.ones((1, score.size))).items()

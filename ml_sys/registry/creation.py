@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
-OnStep = Callable[[str], None]
+OnStep = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Trained:
     git: dict[str, Any]
 
 
-def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda _: None) -> Fit:
+def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
     """Fit a model and judge it on the holdout; nothing is written.
 
     Parameters
@@ -162,7 +162,7 @@ def train_version(
     now: datetime,
     version: str | None = None,
     message: str = "",
-    on_step: OnStep = lambda _: None,
+    on_step: OnStep = lambda *_: None,
 ) -> Trained:
     """Train, judge and register a version.
 

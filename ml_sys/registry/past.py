@@ -51,7 +51,7 @@ def play_past(
     source: Source,
     part: Part,
     settings: Settings,
-    on_step: Callable[[str], None],
+    on_step: Callable[..., None],
 ) -> Past:
     """Make past lists again and compare ways to resample, as far as the settings ask for it.
 
@@ -66,7 +66,7 @@ def play_past(
         The training part.
     settings : Settings
     on_step : callable
-        Called with the name of each step as it begins.
+        Called with the name of each step as it begins, and with the share of it that is done as it goes on.
     """
     asked, confidence = settings.report, settings.bootstrap.confidence
     resampling = None
@@ -79,12 +79,14 @@ def play_past(
     try:
         terms = plan_terms(source.timeline, settings)
         store = TermStore(root, snapshot.id, settings, plain=True)
+        lists = sum(len(term.cutoffs) for term in terms)
         found = backtest(
             snapshot,
             terms,
             settings,
             store=store,
-            on_progress=lambda done: on_step(f"making past lists again: {done} done"),
+            source=source,
+            on_progress=lambda done: on_step(f"making past lists again: {done} of {lists}", done / lists),
         )
     except NotEnoughDataError as error:
         log.warning("the report has no past lists: %s", error.message)

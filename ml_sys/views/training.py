@@ -17,9 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ml_sys.registry.creation import Trained
+    from ml_sys.settings import Settings
+
+# Steps of a training, and how their times compared on 5,000 companies and 73 weeks.
+_STEPS = {
+    "computing features": 2.0, "fitting": 8.0, "judging on the holdout": 3.0, "looking for leaks": 1.0,
+    "fitting with other seeds": 15.0, "comparing ways to resample": 15.0, "making past lists again": 50.0, "gathering the evidence": 5.0,
+    "registering": 2.0,
+}  # fmt: skip
 
 _DIGITS = 3
 SLOWER = "scored through its Pipeline, which is slower"
+
+
+def planned(settings: Settings) -> dict[str, float]:
+    """Return the steps of a training under some settings, and how their times compare."""
+    left_out = set()
+    if not settings.report.seeds:
+        left_out.add("fitting with other seeds")
+    if not settings.report.resampling:
+        left_out.add("comparing ways to resample")
+    if not settings.report.backtest:
+        left_out.add("making past lists again")
+    return {step: weight for step, weight in _STEPS.items() if step not in left_out}
 
 
 def trained(result: Trained, confidence: float) -> None:

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.evaluation.fitting import learn_features
 from ml_sys.evaluation.probes import shuffled_ranking
+from ml_sys.evaluation.terms import Term
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
-from ml_sys.model.split import Source, split
+from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings
 from tests.model import world as w
@@ -93,4 +95,20 @@ def test_fit_and_canaries_compute_the_features_of_a_cutoff_once(counting: str) -
     assert times
     shuffled_ranking(source, spec, settings, split)
     split(replace(source, closed=source.closed[::-1].copy()), spec, settings)
+    assert Counter(sys.modules[counting].asked) == times
+
+
+def test_fits_of_past_lists_find_the_features_known_that_were_computed_for_all_of_them(counting: str) -> None:
+    settings = Settings.model_validate(
+        {"features": {"extra": [f"{counting}:noted_{counting}"]}, "panel": {"step_days": 14}}
+    )
+    source, spec = Source.of(w.small_world(), settings), spec_from(settings)
+    day = source.timeline.latest_mature()
+    terms = tuple(Term(first, (first, first + 7)) for first in (day - 28, day - 14))
+    learn_features(source, terms, settings)
+    times = Counter(sys.modules[counting].asked)
+    assert times.keys() >= {cutoff for term in terms for cutoff in term.cutoffs}
+    for term in terms:
+        training_part(source, term.trained, spec, settings)
+        rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
     assert Counter(sys.modules[counting].asked) == times
