@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ml_sys.errors import SettingsError, nearest
-from ml_sys.settings import XGBOOST, GateSettings, Settings
+from ml_sys.settings import BLENDED, GateSettings, Settings
 from ml_sys.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
     layer = _flatten(values, [*(key for key, _ in leaves()), *RETIRED], place)
     params, where = layer.get(PARAMS_KEY, ({}, place))
     retired = [key for key in sorted(RETIRED) if layer.pop(key, None)]
-    if is_xgboost(layer.get(ESTIMATOR_KEY, (XGBOOST, ""))[0]):
+    if is_xgboost(layer.get(ESTIMATOR_KEY, (BLENDED, ""))[0]):
         retired += [f"{PARAMS_KEY}.{name}" for name in sorted(params) if name in SET_ELSEWHERE]
         layer[PARAMS_KEY] = ({name: one for name, one in params.items() if name not in SET_ELSEWHERE}, where)
     if retired:
@@ -145,7 +145,7 @@ def entries(settings: Settings) -> dict[str, Any]:
 
 
 def _names_another_estimator(layer: Layer, below: Layer) -> bool:
-    current = below.get(ESTIMATOR_KEY, (XGBOOST, DEFAULT_ORIGIN))
+    current = below.get(ESTIMATOR_KEY, (BLENDED, DEFAULT_ORIGIN))
     return bool(layer.get(ESTIMATOR_KEY, current)[0] != current[0])
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OURS = frozenset(
     {
         "lightgbm:LGBMClassifier",
+        "ml_sys.model.estimator:BlendedXGBClassifier",
         "sklearn.ensemble:HistGradientBoostingClassifier",
         "sklearn.ensemble:RandomForestClassifier",
         "sklearn.linear_model:LogisticRegression",

@@ -71,6 +71,20 @@ class XGBoostParams(BaseModel):
     verbosity: Annotated[int, Field(ge=0, le=3)] | None = None
 
 
+class BlendedParams(XGBoostParams):
+    """The same for BlendedXGBClassifier, with those of the line beside the trees."""
+
+    line_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    line_c: PositiveFloat = 0.001
+
+
+def params_of(estimator: str) -> type[XGBoostParams] | None:
+    """Return what an estimator of XGBoost's may be told; None for another estimator."""
+    return {"XGBClassifier": XGBoostParams, "BlendedXGBClassifier": BlendedParams}.get(
+        estimator.rpartition(":")[2]
+    )
+
+
 def is_xgboost(estimator: str) -> bool:
     """Say whether an import path names XGBoost's classifier."""
-    return estimator.rpartition(":")[2] == "XGBClassifier"
+    return params_of(estimator) is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ml_sys.configuration import DEFAULT_ORIGIN, effective, from_values, leaves, load
 from ml_sys.errors import SettingsError
-from ml_sys.settings import XGBOOST_PARAMS, Settings
+from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
 
 KEYS = [key for key, _ in leaves()]
 NUMBERS = st.none() | st.integers(1, 10**6)
@@ -128,7 +128,7 @@ def test_model_parameters_of_every_layer_are_merged_key_by_key(toml):
         assignments=["model.params.reg_alpha=3.0", "model.params.max_bin=32"],
     )
     assert found.settings.model.params == {
-        **XGBOOST_PARAMS,
+        **ESTIMATOR_PARAMS[BLENDED],
         "max_depth": 2,
         "gamma": 2.0,
         "reg_alpha": 3.0,

@@ -37,9 +37,8 @@ validation_folds = 2
 [resample]
 sampling_strategy = 0.005
 [model]
-max_trees = 15
-early_stopping_rounds = 10
-params = { learning_rate = 0.05 }
+max_trees = 30
+params = { learning_rate = 0.1 }
 [report]
 backtest = false
 resampling = false
@@ -47,7 +46,7 @@ seeds = 0
 [bootstrap]
 resamples = 20
 """
-SMALLER = {"--companies": "1500", "--weeks": "56"}
+SMALLER = {"--companies": "2000", "--weeks": "64"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ml_sys.configuration import leaves
-from ml_sys.settings import XGBOOST_PARAMS, Settings
+from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
 
 
 def test_settings_cannot_be_changed_once_made():
@@ -60,7 +60,7 @@ def test_a_value_outside_its_range_is_refused(values):
 
 def test_parameters_of_the_default_estimator_add_to_its_defaults():
     settings = Settings.model_validate({"model": {"params": {"max_depth": 2, "gamma": 1.0}}})
-    assert settings.model.params == {**XGBOOST_PARAMS, "max_depth": 2, "gamma": 1.0}
+    assert settings.model.params == {**ESTIMATOR_PARAMS[BLENDED], "max_depth": 2, "gamma": 1.0}
 
 
 def test_another_estimator_gets_no_parameters_of_xgboost():
@@ -74,4 +74,4 @@ def test_another_estimator_gets_no_parameters_of_xgboost():
 
 def test_one_settings_object_does_not_share_its_parameters_with_the_next():
     Settings().model.params["max_depth"] = 99
-    assert Settings().model.params["max_depth"] == XGBOOST_PARAMS["max_depth"] == 4
+    assert Settings().model.params["max_depth"] == ESTIMATOR_PARAMS[BLENDED]["max_depth"] == 4

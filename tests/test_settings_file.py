@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.configuration import DEFAULT_FILE, effective, leaves, load
-from ml_sys.settings import XGBOOST_PARAMS, Settings
+from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
 from ml_sys.settings_file import as_changes, as_markdown, as_toml, literal
 
 SHIPPED = Path(__file__).parents[1] / DEFAULT_FILE
@@ -48,7 +48,7 @@ def test_the_table_has_one_row_a_setting_in_the_order_of_the_tree():
 
 
 def test_another_estimator_can_be_named_beside_the_shipped_file():
-    assert load(config_file=SHIPPED, environment={}).settings.model.params == XGBOOST_PARAMS
+    assert load(config_file=SHIPPED, environment={}).settings.model.params == ESTIMATOR_PARAMS[BLENDED]
     named = load(
         config_file=SHIPPED,
         environment={"MLSYS_MODEL__ESTIMATOR": "sklearn.linear_model:LogisticRegression"},
@@ -62,9 +62,9 @@ def test_one_parameter_of_the_same_estimator_leaves_the_others_of_the_shipped_fi
     named = load(
         config_file=SHIPPED,
         environment={},
-        assignments=["model.estimator=xgboost:XGBClassifier", "model.params.max_depth=2"],
+        assignments=[f"model.estimator={BLENDED}", "model.params.max_depth=2"],
     )
-    assert named.settings.model.params == {**XGBOOST_PARAMS, "max_depth": 2}
+    assert named.settings.model.params == {**ESTIMATOR_PARAMS[BLENDED], "max_depth": 2}
 
 
 def test_config_prints_plain_data_for_every_setting(mlsys):

@@ -11,7 +11,7 @@ from ml_sys.evaluation.terms import PLAIN, Term, TermScores
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.split import Source, rolling, training_cutoffs, training_part
 from ml_sys.model.train import fit_model, raw_scores, spec_from
-from ml_sys.settings import ModelSettings, ResampleSettings, Settings
+from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.panel import Panel
 
-_PLAIN_MODEL = ModelSettings(max_trees=200)
+_PLAIN_MODEL = ModelSettings(estimator=XGBOOST, max_trees=200)
 # More than any history has; an expanding window leaves nothing out.
 _EVERY_CUTOFF = 1_000_000
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ml_sys.evaluation.metrics import Ranked
-from ml_sys.scoring.shap_kernel import shap_values
+from ml_sys.scoring.reasons import contributions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -131,9 +131,9 @@ def mean_absolute_shap(scorer: CompiledScorer, rows: NDArray[np.float32], seed: 
     """Return mean |SHAP| of each feature over a sample of rows, as reasons count it."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_SHAP_ROWS])
     total = np.zeros(rows.shape[1])
-    for row in rows[chosen]:
-        total += np.abs(shap_values(scorer.trees, row)[:-1])
-    mean: NDArray[np.float64] = abs(scorer.calibration.slope) * total / max(chosen.size, 1)
+    for at in chosen:
+        total += np.abs(contributions(scorer, rows[at : at + 1])[:-1])
+    mean: NDArray[np.float64] = total / max(chosen.size, 1)
     return mean
 
 

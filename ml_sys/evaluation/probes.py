@@ -10,10 +10,11 @@ import numpy as np
 
 from ml_sys.evaluation.metrics import Outcomes
 from ml_sys.features.panel import Panel
-from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline, stops_early
+from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline
 from ml_sys.model.split import Part, Source
 from ml_sys.model.train import raw_scores
 from ml_sys.settings import XGBOOST, ResampleSettings
+from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _remembered(train: Panel, holdout: Panel, spec: FeatureSpec, settings: Setti
         seed=settings.seed,
         threads=settings.threads,
     )
-    if stops_early(settings.model.estimator):
+    if is_xgboost(settings.model.estimator):
         pipeline["model"].set_params(n_estimators=_TREES, **_REMEMBER)
     fit_pipeline(pipeline, train.rows, train.label)
     return raw_scores(pipeline, holdout.rows)

@@ -17,10 +17,11 @@ from ml_sys.evaluation.metrics import Outcomes, probability_metrics, ranking_met
 from ml_sys.evaluation.paired import Paired, paired_bootstrap
 from ml_sys.model.calibration import fit_calibrator
 from ml_sys.model.folds import company_folds
-from ml_sys.model.pipeline import build_pipeline, stops_early
+from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.train import spec_from, validation_scores
 from ml_sys.resolve import resolve
 from ml_sys.settings import ResampleSettings
+from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +142,7 @@ def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Setti
 
     found = {NONE: variant(bare, off)}
     weight = {name: value for name, value in model.params.items() if name in _WEIGHTS}
-    if not weight and stops_early(model.estimator):
+    if not weight and is_xgboost(model.estimator):
         weight = {"scale_pos_weight": float((~label).sum() / max(label.sum(), 1))}
     elif not weight and "class_weight" in inspect.signature(resolve(model.estimator)).parameters:
         weight = {"class_weight": "balanced"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.configuration import PARAMS_KEY, entries
-from ml_sys.model.pipeline import stops_early
+from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def space_around(settings: Settings) -> Space:
 
     Another estimator than XGBoost keeps its parameters: what can be tuned of it is not known here.
     """
-    ours = stops_early(settings.model.estimator)
+    ours = is_xgboost(settings.model.estimator)
     here = _values(settings)
     kinds = (NONE, RESAMPLED, WEIGHTED) if ours else (NONE, RESAMPLED)
     ranges = (*(_XGBOOST if ours else ()), _RATIOS)

@@ -21,6 +21,7 @@ from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.model.boosters import pipeline_problem
 from ml_sys.model.calibration import Calibrator
+from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.golden import golden_rows, replay
 from ml_sys.model.layout import (
     BOOSTER,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 # XGBoost's are checked before it gets them, and scikit-learn's before they are asked.
 TRUSTED_TYPES = (
     "imblearn.pipeline.Pipeline",
+    "ml_sys.model.estimator.BlendedXGBClassifier",
     "ml_sys.model.encoder.FrameEncoder",
     "ml_sys.model.resample.AdaptiveSMOTENC",
     "xgboost.core.Booster",
@@ -110,6 +112,7 @@ def model_files(
         {
             "features": asdict(model.spec),
             "encoder": model.pipeline["encode"].plain(),
+            "blend": blend_plain(model),
             "calibrator": asdict(model.calibrator),
             "threshold": model.threshold,
             "tiers": asdict(model.tiers),
@@ -128,6 +131,20 @@ def booster_bytes(model: FittedModel) -> bytes | None:
     """Return XGBoost's trees in its own format; None for another estimator."""
     estimator = model.pipeline["model"]
     return bytes(estimator.get_booster().save_raw("ubj")) if hasattr(estimator, "get_booster") else None
+
+
+def blend_plain(model: FittedModel) -> dict[str, Any] | None:
+    """Return, as plain data, what is made of the trees' margin; None where nothing is."""
+    estimator = model.pipeline["model"]
+    if not isinstance(estimator, BlendedXGBClassifier):
+        return None
+    blend = estimator.blend_
+    return {
+        "slope": blend.slope,
+        "intercept": blend.intercept,
+        "weights": blend.weights.tolist(),
+        "means": blend.means.tolist(),
+    }
 
 
 def load_model(artifact: Artifact) -> FittedModel:

@@ -12,6 +12,7 @@ from imblearn.pipeline import Pipeline
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.rows import Rows
 from ml_sys.model.encoder import FrameEncoder
+from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.repeats import alike, distinct_rows, learns_weights
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
@@ -76,16 +77,16 @@ def build_pipeline(
             k_neighbors=resample.k_neighbors,
             random_state=seed,
         )
+    estimator = build_estimator(
+        model.estimator, model.params, max_trees=model.max_trees, seed=seed, threads=threads
+    )
+    if isinstance(estimator, BlendedXGBClassifier):
+        estimator.set_params(n_numbers=len(numbers))
     return Pipeline(
         [
             ("encode", FrameEncoder(numbers, categories, features.min_industry_share)),
             ("resample", sampler),
-            (
-                "model",
-                build_estimator(
-                    model.estimator, model.params, max_trees=model.max_trees, seed=seed, threads=threads
-                ),
-            ),
+            ("model", estimator),
         ]
     )
 
@@ -191,7 +192,7 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
     """
     made = _named(path)
     common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
-    if stops_early(path):
+    if is_xgboost(path):
         common["n_estimators"] = max_trees
     else:
         accepted = inspect.signature(made).parameters
@@ -219,8 +220,3 @@ def _named(path: str) -> Any:
         if extra is None or find_spec(extra) is not None:
             raise
         raise ResolveError(error.message, hint=f'pip install "ml-sys[{extra}]"') from error
-
-
-def stops_early(path: str) -> bool:
-    """Say whether the estimator is XGBoost's, whose number of trees early stopping decides."""
-    return is_xgboost(path)

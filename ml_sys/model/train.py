@@ -18,11 +18,15 @@ from threadpoolctl import threadpool_limits
 from ml_sys.elementary import sigmoids
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, fit_calibrator
+from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.folds import company_folds
-from ml_sys.model.pipeline import OFF, build_pipeline, fit_pipeline, stops_early
+from ml_sys.model.pipeline import OFF, build_pipeline, fit_pipeline
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
+from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from imblearn.pipeline import Pipeline
     from numpy.typing import NDArray
@@ -145,9 +149,8 @@ def fit_model(
     )
     label = panel.label.astype(np.int64)
     with threadpool_limits(settings.threads or None):  # for estimators that take no number of threads
-        scores, trees = validation_scores(pipeline, panel, validation, settings)
-        if trees is not None:
-            pipeline.set_params(model__n_estimators=trees)
+        scores, learned = validation_scores(pipeline, panel, validation, settings)
+        pipeline["model"].set_params(**learned)
         fit_pipeline(pipeline, panel.rows, panel.label, company=panel.company)
 
     calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
@@ -164,7 +167,7 @@ def fit_model(
         companies=int(np.unique(panel.company).size),
         converters=int(np.unique(panel.company[panel.label]).size),
         cutoffs=tuple(int(c) for c in cutoffs),
-        trees=trees,
+        trees=learned.get("n_estimators"),
         before=counts,
         after=counts if sampler == OFF else sampler.counts_after_,
         validation_mean=float(probabilities.mean()),
@@ -194,8 +197,8 @@ def scores_of(model: Any, encoded: NDArray[np.float32], **options: Any) -> NDArr
 
 def validation_scores(
     pipeline: Pipeline, panel: Panel, validation: Panel, settings: Settings
-) -> tuple[NDArray[np.float64], int | None]:
-    """Score every validation row by a Pipeline fitted to other companies, and choose the number of trees.
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Score every validation row by a Pipeline fitted to other companies, and learn what XGBoost needs.
 
     Parameters
     ----------
@@ -209,11 +212,14 @@ def validation_scores(
     -------
     scores : ndarray of shape (n_validation_rows,), float64
         The Pipeline's own, before calibration.
-    trees : int or None
-        For XGBoost, the number at which they were taken.
+    learned : dict
+        Parameters of the estimator at which they were taken: for XGBoost ``n_estimators``, and the
+        calibrations of its members where a line stands beside the trees.
     """
     fold = company_folds(validation, settings.split.validation_folds, settings.seed)
-    early = stops_early(settings.model.estimator)
+    boosted = is_xgboost(settings.model.estimator)
+    early = boosted and _converters(panel) >= settings.model.early_stopping_converters
+    rounds = min(settings.model.trees, settings.model.max_trees)
     fitted: list[tuple[Panel, NDArray[np.bool_], Any]] = []
     for number in range(fold.max() + 1):
         outside = fold[validation.company] == number
@@ -223,19 +229,48 @@ def validation_scores(
             one["model"].set_params(
                 early_stopping_rounds=settings.model.early_stopping_rounds, eval_metric=STOPPING_METRIC
             )
+        elif boosted:
+            one["model"].set_params(n_estimators=rounds)
         watched = (held.rows, held.label) if early else None
         fit_pipeline(one, inside.rows, inside.label, watched, company=inside.company)
         fitted.append((held, outside, one))
-    trees = (
-        round(float(np.mean([one["model"].best_iteration + 1 for _, _, one in fitted]))) if early else None
-    )
-    scores = np.empty(len(validation))
+    if not boosted:
+        scores = np.empty(len(validation))
+        for held, outside, one in fitted:
+            scores[outside] = raw_scores(one, held.rows)
+        return scores, {}
+    stopped = [one["model"].best_iteration + 1 if early else rounds for _, _, one in fitted]
+    trees = round(float(np.mean(stopped)))
+    return _at_trees(fitted, validation.label, trees)
+
+
+def _converters(panel: Panel) -> int:
+    return int(np.unique(panel.company[panel.label]).size)
+
+
+def _at_trees(
+    fitted: Sequence[tuple[Panel, NDArray[np.bool_], Any]], label: NDArray[np.bool_], trees: int
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Score the rows outside each fit at a number of trees, with the line beside them where there is one."""
+    learned: dict[str, Any] = {"n_estimators": trees}
+    margins, lines = np.empty(label.size, dtype=np.float32), np.zeros(label.size)
+    blended = False
     for held, outside, one in fitted:
-        scores[outside] = raw_scores(one, held.rows) if trees is None else _at_trees(one, held, trees)
-    return scores, trees
-
-
-def _at_trees(pipeline: Pipeline, held: Panel, trees: int) -> NDArray[np.float64]:
-    model = pipeline["model"]
-    limit = min(trees, model.get_booster().num_boosted_rounds())
-    return scores_of(model, pipeline["encode"].transform(held.rows), iteration_range=(0, limit))
+        model, encoded = one["model"], one["encode"].transform(held.rows)
+        kept = {"iteration_range": (0, min(trees, model.get_booster().num_boosted_rounds()))}
+        if isinstance(model, BlendedXGBClassifier) and model.line_share:
+            blended = True
+            margins[outside], lines[outside] = (
+                model.tree_margins(encoded, **kept), model.line_log_odds(encoded),
+            )  # fmt: skip
+        else:
+            margins[outside] = model.predict(encoded, output_margin=True, **kept)
+    if not blended:
+        return sigmoids(margins), learned
+    share, scores = fitted[0][2]["model"].line_share, np.zeros(label.size)
+    members = (("tree_calibration", 1 - share, margins), ("line_calibration", share, lines))
+    for name, weight, log_odds in members:
+        own = fit_calibrator("sigmoid", sigmoids(log_odds), label)
+        learned[name] = (own.slope, own.intercept)
+        scores += weight * (own.slope * log_odds.astype(np.float64) + own.intercept)
+    return sigmoids(scores), learned

@@ -117,13 +117,15 @@ def columns_of(features: pd.DataFrame, spec: FeatureSpec) -> Columns:
 
 
 def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
-    """Refuse a compiled scorer of another encoder or of other trees than the Pipeline's.
+    """Refuse a compiled scorer of another encoder, other trees or another line than the Pipeline's.
 
     What no row of the holdout comes by would not be seen in their probabilities.
     """
-    from ml_sys.model.contents import booster_bytes
+    from ml_sys.model.contents import blend_plain, booster_bytes
 
-    encoder = json.loads(as_json(model.pipeline["encode"].plain()))
+    encoder, blend = json.loads(as_json([model.pipeline["encode"].plain(), blend_plain(model)]))
+    if artifact.json(SCORER).get("blend") != blend:
+        raise UnverifiedError(artifact.folder / SCORER, "adds up otherwise than the Pipeline")
     if artifact.json(SCORER)["encoder"] != encoder:
         raise UnverifiedError(artifact.folder / SCORER, "encodes otherwise than the Pipeline")
     if read_trees(artifact.file(BOOSTER)).as_bytes() != read_trees(booster_bytes(model) or b"").as_bytes():

@@ -17,6 +17,7 @@ from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoding import scaled
 from ml_sys.model.layout import spec_from_plain
 from ml_sys.model.threshold import Tiers
+from ml_sys.scoring.line import Line
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.trees import NotCompilableError, Trees, read_trees
 
@@ -58,9 +59,11 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
     }
     trees = _over_raw_features(read_trees(booster), encoder, names)
     calibration = Calibrator.from_plain(plain["calibrator"])
+    line = Line.of(plain.get("blend"), encoder, names)
     return CompiledScorer(
         spec=spec,
         trees=trees,
+        line=line,
         codes=codes,
         other={at: float(len(levels)) for at, levels in codes.items()},
         known={
@@ -71,7 +74,7 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
         },
         packer=Struct(f"{len(names)}f"),
         calibration=calibration,
-        arguments=(*trees.arguments(), *calibration.arguments()),
+        arguments=(*trees.arguments(), *line.arguments(), *calibration.arguments()),
         threshold=plain["threshold"],
         tiers=Tiers(**plain["tiers"]),
     )

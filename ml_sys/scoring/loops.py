@@ -1,20 +1,24 @@
-"""The loops of the compiled scorer: through the trees, and from a margin to a calibrated probability.
+"""The loops of the compiled scorer: through the trees, along the line, and to a calibrated probability.
 
-The margin has XGBoost's bits: float32 throughout, trees in their order, the base first. What follows is that
-of :mod:`ml_sys.model.calibration`, as in the Pipeline.
+The margin has XGBoost's bits: float32 throughout, trees in their order, the base first. The line adds up in
+the order of :mod:`ml_sys.model.blend`, and what follows is that of :mod:`ml_sys.model.calibration`: both are
+as in the Pipeline.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from typing import Any
 
 import numpy as np
 
-from ml_sys.elementary import sigmoid
+from ml_sys.elementary import logarithm, sigmoid
 from ml_sys.kernel import kernel
+from ml_sys.model.blend import CLIP
 from ml_sys.model.calibration import HELPERS, calibrate, calibrated, calibration_types
+from ml_sys.model.encoding import scaled
 
 # Trees that are walked side by side: what one waits for in memory, another has already.
 GROUP = 8
@@ -22,6 +26,10 @@ GROUP = 8
 # left, or right where ``feature`` is stored as its complement. A leaf is its own left child under a threshold
 # that is no number, so that a walk of any further steps stays there.
 NODE = np.dtype([("left", np.int32), ("feature", np.int32), ("threshold", np.float32), ("value", np.float32)])
+# What a raw number adds to the log-odds: encoded, clipped, less the mean, times the weight. ``at_zero`` and
+# ``at_blank`` are worked out before, since most numbers are one of them.
+OF_TERM = ("center", "scale", "mean", "weight", "at_zero", "at_blank")
+TERM = np.dtype([("feature", np.int64), *((name, np.float64) for name in OF_TERM)])
 
 
 def function_of_c(name: str) -> Any:
@@ -46,6 +54,34 @@ def _margin(rows: Any, row: int, nodes: Any, roots: Any, depths: Any, base: Any,
         for tree in range(GROUP):
             total += nodes[at[tree]]["value"]
     return total
+
+
+def _term(value: Any, term: Any) -> Any:
+    size = abs(np.float64(value))
+    if np.isfinite(size):
+        above = 1 + size
+        mantissa, exponent = math.frexp(above)
+        logged = logarithm(mantissa, exponent) + (size - (above - 1)) / above
+    else:
+        logged = size
+    if value < 0:
+        logged = -logged
+    number = np.float64(np.float32((logged - term["center"]) / term["scale"]))
+    return term["weight"] * (min(max(number, -CLIP), CLIP) - term["mean"])
+
+
+def _log_odds(rows: Any, row: int, terms: Any, slope: float, intercept: float, margin: Any) -> Any:
+    total = intercept
+    for at in range(terms.size):
+        term = terms[at]
+        value = rows[row, term["feature"]]
+        if value == 0:
+            total += term["at_zero"]
+        elif value != value:
+            total += term["at_blank"]
+        else:
+            total += _term(value, term)
+    return total + slope * np.float64(margin)
 
 
 def _read(numba: Any, dtype: Any, dimensions: int) -> Any:
@@ -96,23 +132,53 @@ def walk(rows, nodes, roots, depths, base, margins):  # type: ignore[no-untyped-
         margins[row] = _margin(rows, row, nodes, roots, depths, base, at)
 
 
+def _line_types(numba: Any) -> tuple[Any, ...]:
+    """Types of terms, slope and intercept."""
+    return _read(numba, numba.from_dtype(TERM), 1), numba.float64, numba.float64
+
+
+def _blend_types(numba: Any) -> Any:
+    margins = _read(numba, numba.float32, 1)
+    return numba.void(_read(numba, numba.float32, 2), margins, *_line_types(numba), numba.float64[::1])
+
+
+def _blend_in_numpy(rows: Any, margins: Any, terms: Any, slope: float, intercept: float, out: Any) -> None:
+    out[:] = intercept
+    for term in terms:
+        raw = rows[:, term["feature"]].astype(np.float64)
+        number = scaled(raw, term["center"], term["scale"]).astype(np.float64)
+        added = term["weight"] * (np.minimum(np.maximum(number, -CLIP), CLIP) - term["mean"])
+        out += np.where(np.isnan(raw), term["at_blank"], added)
+    out += slope * margins.astype(np.float64)
+
+
+@kernel(_blend_types, meanwhile=_blend_in_numpy, helpers=(logarithm, _term, _log_odds))
+def blend(rows, margins, terms, slope, intercept, out):  # type: ignore[no-untyped-def]  # the types above
+    """Write the log-odds of each row of raw features, of its margin and its line."""
+    for row in range(rows.shape[0]):
+        out[row] = _log_odds(rows, row, terms, slope, intercept, margins[row])
+
+
 def _predict_types(numba: Any) -> Any:
-    return numba.float64(*_trees_types(numba), *calibration_types(numba))
+    return numba.float64(*_trees_types(numba), *_line_types(numba), *calibration_types(numba))
 
 
 def _predict_in_numpy(
-    rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, kind: int, slope: float, intercept: float,
-    knots: Any, values: Any,
+    rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, terms: Any, line_slope: float,
+    line_intercept: float, kind: int, slope: float, intercept: float, knots: Any, values: Any,
 ) -> Any:  # fmt: skip
-    margin, probability = np.empty(1, dtype=np.float32), np.empty(1)
+    margin, log_odds, probability = np.empty(1, dtype=np.float32), np.empty(1), np.empty(1)
     _walk_in_numpy(rows, nodes, roots, depths, base, margin)
-    score = sigmoid(margin.astype(np.float64))
-    calibrate.meanwhile(score, kind, slope, intercept, knots, values, probability)
+    _blend_in_numpy(rows, margin, terms, line_slope, line_intercept, log_odds)
+    calibrate.meanwhile(sigmoid(log_odds), kind, slope, intercept, knots, values, probability)
     return float(probability[0])
 
 
-@kernel(_predict_types, meanwhile=_predict_in_numpy, helpers=(_margin, *HELPERS))
-def predict(rows, nodes, roots, depths, base, kind, slope, intercept, knots, values):  # type: ignore[no-untyped-def]
-    """Return the probability of the only row: margin, score and calibration in one call."""
+@kernel(_predict_types, meanwhile=_predict_in_numpy, helpers=(_margin, logarithm, _term, _log_odds, *HELPERS))
+def predict(  # type: ignore[no-untyped-def]
+    rows, nodes, roots, depths, base, terms, line_slope, line_intercept, kind, slope, intercept, knots, values
+):
+    """Return the probability of the only row: margin, line, score and calibration in one call."""
     margin = _margin(rows, 0, nodes, roots, depths, base, np.empty(GROUP, dtype=np.uint64))
-    return calibrated(sigmoid(np.float64(margin)), kind, slope, intercept, knots, values)
+    log_odds = _log_odds(rows, 0, terms, line_slope, line_intercept, margin)
+    return calibrated(sigmoid(log_odds), kind, slope, intercept, knots, values)

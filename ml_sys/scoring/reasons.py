@@ -123,8 +123,9 @@ def contributions(scorer: CompiledScorer, row: NDArray[np.float32]) -> list[floa
     They are the calibrated log-odds, without its intercept, where the calibration is a line on them; else
     those before calibration.
     """
+    added = scorer.line.slope * shap_values(scorer.trees, row[0]) + scorer.line.added(row[0])
     # The slope is 1 unless the calibration is a line on the log-odds.
-    return [scorer.calibration.slope * one for one in shap_values(scorer.trees, row[0]).tolist()]
+    return [scorer.calibration.slope * one for one in added.tolist()]
 
 
 def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[Sequence[int]]) -> list[float]:
@@ -144,8 +145,8 @@ def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[S
     rows = np.repeat(row, len(features) + 1, axis=0)
     for at, columns in enumerate(features, start=1):
         rows[at, columns] = np.nan
-    margin, *typical = scorer.trees.margins(rows).tolist()
-    return [scorer.calibration.slope * (margin - one) for one in typical]
+    actual, *typical = scorer.log_odds(rows).tolist()
+    return [scorer.calibration.slope * (actual - one) for one in typical]
 
 
 def _reason(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.model.calibration import Calibrator
     from ml_sys.model.threshold import Tiers
+    from ml_sys.scoring.line import Line
     from ml_sys.scoring.trees import Trees
 
 _FLOAT32 = np.dtype(np.float32)
@@ -74,6 +75,8 @@ class CompiledScorer:
     spec : FeatureSpec
     trees : Trees
         Over raw features, in the order of ``spec.names()``; categories as codes.
+    line : Line
+        Over raw features; what is made of the trees' margin.
     codes : dict of int to dict of str to float
         Code of each level, by the column of the category.
     other : dict of int to float
@@ -81,7 +84,7 @@ class CompiledScorer:
     known : dict of str to frozenset of str
         Levels of the training rows, by category; rare ones among them have no code of their own.
     arguments : tuple
-        Trees and calibration in the order in which the loop for one row takes them.
+        Trees, line and calibration in the order in which the loop for one row takes them.
     packer : Struct
         Puts a row's numbers into bytes.
     calibration, threshold, tiers
@@ -90,6 +93,7 @@ class CompiledScorer:
 
     spec: FeatureSpec
     trees: Trees
+    line: Line
     codes: dict[int, dict[str, float]]
     other: dict[int, float]
     known: dict[str, frozenset[str]]
@@ -126,7 +130,11 @@ class CompiledScorer:
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(conversion within the horizon) of each row."""
-        return self.calibration(sigmoids(self.trees.margins(rows)))
+        return self.calibration(sigmoids(self.log_odds(rows)))
+
+    def log_odds(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log-odds of each row, before calibration."""
+        return self.line.log_odds(rows, self.trees.margins(rows))
 
     def is_known(self, category: str, level: str) -> bool:
         """Say whether any training row had this value of a category."""

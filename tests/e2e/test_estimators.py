@@ -20,7 +20,7 @@ from tests import commandline
 SETTINGS = """
 threads = 1
 [panel]
-step_days = 28
+step_days = 14
 [features]
 windows_days = [28]
 [split]

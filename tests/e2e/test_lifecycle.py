@@ -389,7 +389,7 @@ def test_a_stratified_split_of_one_row_a_company_trains_and_reproduces_itself(ch
 
 
 def test_a_backtest_writes_a_prediction_for_every_prospect_and_cutoff(chain):
-    args = ("evaluate", "--backtest", "--from", "2020-01-06", "--to", "2020-02-03", "--every-days", 28)
+    args = ("evaluate", "--backtest", "--from", "2019-12-30", "--to", "2020-01-27", "--every-days", 28)
     said = json.loads(chain.run(*args, "--predictions", "backtest.csv", "--json").stdout)
     predictions = pd.read_csv(io.StringIO((chain.folder / "backtest.csv").read_text()), dtype={"id": str})
     assert {"cutoff", "id", "probability"} <= set(predictions)

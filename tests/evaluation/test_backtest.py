@@ -248,10 +248,12 @@ def test_a_better_ranking_is_found_to_be_better_whatever_the_order_of_its_rows(d
     found = compare_lists(mixed, lists, asked, 1)[ALL]["average_precision"]
     assert found.challenger == 1
     assert found.champion == pytest.approx(done.mean[ALL][MODEL]["average_precision"])
-    assert found.probability_better == 1
+    # A resample may hold only converters that both put first: a tie, which counts half.
+    assert found.probability_better > 0.95
     assert found.low > 0
     back = compare_lists(lists, mixed, asked, 1)[ALL]["average_precision"]
-    assert (back.difference, back.probability_better) == (-found.difference, 0)
+    assert back.difference == -found.difference
+    assert back.probability_better == pytest.approx(1 - found.probability_better)
 
 
 def assert_same(one: Backtest, other: Backtest) -> None:

@@ -15,9 +15,11 @@ from ml_sys.evaluation.resampling import (
 )
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
+from ml_sys.settings import XGBOOST
 from tests.model import world as w
 
-SETTINGS = w.settings(backtest={"jobs": 1})
+# Trees alone: with a line beside them, each member is put right before scores are calibrated.
+SETTINGS = w.settings(backtest={"jobs": 1}, model={"estimator": XGBOOST})
 PART, _ = split(Source.of(w.small_world(), SETTINGS), spec_from(SETTINGS), SETTINGS)
 
 
@@ -84,7 +86,10 @@ def test_the_same_seed_tells_the_same(found: Resampling) -> None:
 
 
 def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
-    weighted = variants_of(SETTINGS, PART.train.label)[CLASS_WEIGHT]
+    patient = SETTINGS.model_copy(
+        update={"model": SETTINGS.model.model_copy(update={"early_stopping_converters": 1})}
+    )
+    weighted = variants_of(patient, PART.train.label)[CLASS_WEIGHT]
     _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
     assert report.trees is not None
     assert 3 < report.trees < 15  # of 20; by the plain log loss they would never stop

@@ -21,10 +21,12 @@ from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import ResolveError, SettingsError
-from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline, stops_early
+from ml_sys.model.estimator import BlendedXGBClassifier
+from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline
 from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
 from ml_sys.settings import SchemaSettings, Settings
+from ml_sys.xgboost_params import is_xgboost
 from tests.model import world as w
 
 needs_lightgbm = pytest.mark.skipif(find_spec("lightgbm") is None, reason="an extra")
@@ -56,18 +58,41 @@ def test_the_number_of_trees_is_frozen_into_the_pipeline(first: tuple[FittedMode
     model, report = first
     estimator = model.pipeline["model"]
     assert report.trees == estimator.n_estimators == estimator.get_booster().num_boosted_rounds()
-    assert 1 <= report.trees < SETTINGS.model.max_trees
     assert estimator.early_stopping_rounds is None
 
 
-def test_a_bound_of_one_tree_leaves_one_tree() -> None:
-    model, report = fitted(w.settings(model={"max_trees": 1}))
+def test_few_converters_are_learned_in_a_fixed_number_of_rounds_and_many_until_it_stops_early() -> None:
+    converters = np.unique(PART.train.company[PART.train.label]).size
+    for least, rounds in ((converters + 1, {7}), (converters, set(range(1, 20)))):
+        _, report = fitted(w.settings(model={"trees": 7, "early_stopping_converters": least}))
+        assert report.trees in rounds - ({7} if least == converters else set())
+
+
+@pytest.mark.parametrize("least", [1, 10**6])
+def test_a_bound_of_one_tree_leaves_one_tree(least: int) -> None:
+    model, report = fitted(w.settings(model={"max_trees": 1, "early_stopping_converters": least}))
     assert report.trees == model.pipeline["model"].get_booster().num_boosted_rounds() == 1
 
 
 def test_a_bound_on_trees_is_kept() -> None:
-    _, report = fitted(w.settings(model={"max_trees": 2}))
+    _, report = fitted(w.settings(model={"max_trees": 2, "early_stopping_converters": 1}))
     assert report.trees in {1, 2}
+
+
+def test_the_line_and_the_trees_are_each_put_right_on_companies_outside_the_fit(
+    first: tuple[FittedModel, FitReport],
+) -> None:
+    estimator = first[0].pipeline["model"]
+    assert isinstance(estimator, BlendedXGBClassifier)
+    encoded = first[0].pipeline["encode"].transform(PART.validation.features)
+    for log_odds, (slope, intercept) in (
+        (estimator.tree_margins(encoded), estimator.tree_calibration),
+        (estimator.line_log_odds(encoded), estimator.line_calibration),
+    ):
+        own = 1 / (1 + np.exp(-(slope * log_odds + intercept)))
+        # Fitted rows are predicted a little too well; the mean is that of the rate all the same.
+        assert own.mean() == pytest.approx(PART.validation.label.mean(), rel=0.5)
+        assert slope > 0
 
 
 def test_the_report_counts_rows_as_they_were_and_as_smotenc_left_them(
@@ -238,9 +263,10 @@ class Watching(GaussianNB):
         return super().fit(X, y)
 
 
-def test_only_xgboost_stops_early() -> None:
-    assert stops_early("xgboost:XGBClassifier")
-    assert not stops_early("sklearn.ensemble:RandomForestClassifier")
+def test_only_estimators_of_xgboost_have_rounds() -> None:
+    assert is_xgboost("xgboost:XGBClassifier")
+    assert is_xgboost("ml_sys.model.estimator:BlendedXGBClassifier")
+    assert not is_xgboost("sklearn.ensemble:RandomForestClassifier")
 
 
 def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path: Path) -> None:

@@ -75,9 +75,17 @@ def other_levels(registry: Registry) -> bytes:
     return json.dumps(said).encode()
 
 
+def leaning_line(registry: Registry) -> bytes:
+    said = registry.open("1.0.0").json(SCORER)
+    weights = said["blend"]["weights"]
+    weights[0] = float(np.nextafter(weights[0], 1))
+    return json.dumps(said).encode()
+
+
 HARM: dict[str, tuple[str, Callable[[Registry], bytes], str]] = {
     "leaves that no golden row sees": (BOOSTER, shifted, "holds other trees than the Pipeline"),
     "the last bit of a leaf": (BOOSTER, nudged, "holds other trees than the Pipeline"),
+    "the last bit of the line": (SCORER, leaning_line, "adds up otherwise than the Pipeline"),
     "what the encoder does": (SCORER, other_levels, "encodes otherwise than the Pipeline"),
 }
 

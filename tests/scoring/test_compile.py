@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml_sys.elementary import _sigmoids
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, calibrate
+from ml_sys.model.contents import blend_plain
 from ml_sys.model.encoding import scaled
 from ml_sys.model.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.pipeline import build_pipeline
@@ -88,6 +89,7 @@ def plain_of(model):
     return {
         "features": {**asdict(model.spec), "windows_days": list(model.spec.windows_days)},
         "encoder": model.pipeline["encode"].plain(),
+        "blend": blend_plain(model),
         "calibrator": asdict(model.calibrator),
         "threshold": model.threshold,
         "tiers": asdict(model.tiers),

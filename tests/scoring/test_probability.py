@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ml_sys.elementary import sigmoids
 from ml_sys.model.calibration import Calibrator, calibrate
+from ml_sys.scoring.line import Line
 from ml_sys.scoring.loops import GROUP, NODE, predict
 
 margins = st.one_of(
@@ -27,6 +28,9 @@ CALIBRATORS = [
 
 
 ROW = np.zeros((1, 1), dtype=np.float32)
+
+
+NO_LINE = Line.of(None, {}, []).arguments()
 
 
 def no_tree(margin):
@@ -59,7 +63,9 @@ def test_scores_are_those_of_xgboost_to_two_units_in_its_last_place():
 def test_one_margin_gives_the_same_bits_alone_as_among_others(calibrator, several):
     many = probabilities(calibrator, several)
     for form in (predict, predict.meanwhile):
-        alone = [form(ROW, *no_tree(margin), *calibrator.arguments()) for margin in np.float32(several)]
+        alone = [
+            form(ROW, *no_tree(margin), *NO_LINE, *calibrator.arguments()) for margin in np.float32(several)
+        ]
         assert alone == many.tolist()
     assert ((many >= 0) & (many <= 1)).all()
 

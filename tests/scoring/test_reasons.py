@@ -22,6 +22,7 @@ from ml_sys.errors import ArtifactError
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.firmographics import MISSING
 from ml_sys.features.phrases import phrase_of
+from ml_sys.model.blend import CLIP
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.threshold import Tiers
@@ -59,8 +60,8 @@ def random_frame(spec, n_rows, seed, *, wild=False):
     return pd.DataFrame(frame)
 
 
-def fitted(spec, seed=0, calibrator=SIGMOID, **params):
-    """A small fit: its encoder, its estimator and the scorer compiled of both."""
+def fitted(spec, seed=0, calibrator=SIGMOID, blend=None, **params):
+    """A small fit: its encoder, its estimator and the scorer compiled of both, a line beside its trees."""
     frame = random_frame(spec, 600, seed)
     categories = spec.categories()
     encoder = FrameEncoder([name for name in spec.names() if name not in categories], categories, 0.01)
@@ -80,12 +81,20 @@ def fitted(spec, seed=0, calibrator=SIGMOID, **params):
     plain = {
         "features": asdict(spec),
         "encoder": encoder.plain(),
+        "blend": blend and blend(len(encoder.numbers)),
         "calibrator": asdict(calibrator),
         "threshold": 0.5,
         "tiers": asdict(Tiers(0.5, 0.2)),
     }
     scorer = compile_scorer(plain, bytes(model.get_booster().save_raw("ubj")))
     return SimpleNamespace(encoder=encoder, model=model, scorer=scorer)
+
+
+def a_line(n_numbers):
+    """A line that pulls every number another way, and halves the trees' margin."""
+    rng = np.random.default_rng(n_numbers)
+    weights, means = rng.normal(0, 0.3, n_numbers), rng.normal(0, 1, n_numbers)
+    return {"slope": 0.5, "intercept": -0.8, "weights": weights.tolist(), "means": means.tolist()}
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +277,40 @@ def test_contributions_and_what_is_there_without_any_add_up_to_the_calibrated_lo
         log_odds = np.log(p / (1 - p)) - SIGMOID.intercept
         assert sum(contributions(fit.scorer, row[None])) == pytest.approx(log_odds, abs=1e-5)
         assert SIGMOID.slope * theirs.sum() == pytest.approx(log_odds, abs=1e-4)  # float32
+
+
+def test_beside_a_line_contributions_add_up_to_the_log_odds_of_both():
+    scorer = fitted(WIDE, blend=a_line).scorer
+    rows = scorer.rows(columns_of(random_frame(WIDE, 50, seed=9, wild=True)))
+    for row, p in zip(rows, scorer.probabilities(rows), strict=True):
+        log_odds = np.log(p / (1 - p)) - SIGMOID.intercept
+        assert sum(contributions(scorer, row[None])) == pytest.approx(log_odds, abs=1e-5)
+
+
+def test_a_number_adds_its_weight_on_the_line_for_each_step_away_from_the_mean():
+    fit = fitted(WIDE, blend=a_line)
+    name = fit.encoder.numbers[3]
+    at, line = WIDE.names().index(name), a_line(len(fit.encoder.numbers))
+    frame = random_frame(WIDE, 30, seed=11)
+    encoded = np.clip(fit.encoder.transform(frame)[:, 3].astype(float), -CLIP, CLIP)
+    added = [fit.scorer.line.added(row)[at] for row in fit.scorer.rows(columns_of(frame))]
+    np.testing.assert_allclose(added, line["weights"][3] * (encoded - line["means"][3]), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("spoil", ["weights", "means", "slope", "intercept"])
+def test_a_line_of_other_numbers_than_finite_ones_is_not_compiled(spoil):
+    def spoilt(n_numbers):
+        line = a_line(n_numbers)
+        return {**line, spoil: [np.nan] * n_numbers if isinstance(line[spoil], list) else np.inf}
+
+    with pytest.raises(ValueError, match="not finite"):
+        fitted(WIDE, blend=spoilt)
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_line_of_more_or_fewer_weights_than_numbers_is_not_compiled(more):
+    with pytest.raises(ValueError, match="numbers"):
+        fitted(WIDE, blend=lambda n_numbers: a_line(n_numbers + more))
 
 
 def at_typical(fit, frame, features):

@@ -1,0 +1,91 @@
+"""The line of a blended model over raw features, and what it makes of the trees' margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.model.blend import CLIP
+from ml_sys.model.encoding import scaled
+from ml_sys.scoring.loops import OF_TERM, TERM, blend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Line:
+    """From a margin and a row of raw features to log-odds.
+
+    Attributes
+    ----------
+    terms : ndarray of shape (n_numbers,), TERM
+        Empty for a model of trees alone.
+    slope, intercept : float
+        Of the margin.
+    """
+
+    terms: NDArray[Any]
+    slope: float
+    intercept: float
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any] | None, encoder: Mapping[str, Any], names: Sequence[str]) -> Line:
+        """Move a line on encoded numbers to raw features in the order of ``names``.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If what the files say is no line on the encoder's numbers.
+        """
+        if plain is None:
+            return cls(np.empty(0, dtype=TERM), 1.0, 0.0)
+        weights, means = plain["weights"], plain["means"]
+        numbers = encoder["numbers"] if weights else []
+        if not len(weights) == len(means) == len(numbers):
+            raise ValueError(f"a line of {len(weights)} weights on {len(numbers)} numbers")
+        terms = np.zeros(len(weights), dtype=TERM)
+        if numbers:
+            terms["feature"] = [names.index(name) for name in numbers]
+            terms["center"], terms["scale"] = encoder["centers"], encoder["scales"]
+            terms["weight"], terms["mean"] = weights, means
+            terms["at_zero"] = _added(terms, np.zeros(len(numbers)))
+            terms["at_blank"] = _added(terms, np.array(encoder["medians"], dtype=np.float64))
+        values = (*(terms[name] for name in OF_TERM), plain["slope"], plain["intercept"])
+        if not all(np.isfinite(one).all() for one in values):
+            raise ValueError("the line holds a number that is not finite")
+        return cls(terms, float(plain["slope"]), float(plain["intercept"]))
+
+    def log_odds(self, rows: NDArray[np.float32], margins: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log-odds, float64, of rows of shape (n_rows, n_features)."""
+        out = np.empty(len(rows))
+        blend.run(rows, margins, *self.arguments(), out)
+        return out
+
+    def added(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each feature adds to the log-odds, and last what they are at all features' means.
+
+        On a line this is the value of Shapley: the weight times the distance from the mean.
+        """
+        values = np.zeros(row.size + 1)
+        raw = row[self.terms["feature"]].astype(np.float64)
+        blank = np.isnan(raw)
+        values[self.terms["feature"]] = np.where(
+            blank, self.terms["at_blank"], _added(self.terms, np.where(blank, 0.0, raw))
+        )
+        values[-1] = self.intercept
+        return values
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the loops take of it."""
+        return self.terms, self.slope, self.intercept
+
+
+def _added(terms: NDArray[Any], raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    number = scaled(raw, terms["center"], terms["scale"]).astype(np.float64)
+    added: NDArray[np.float64] = terms["weight"] * (np.clip(number, -CLIP, CLIP) - terms["mean"])
+    return added
