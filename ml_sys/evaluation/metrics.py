@@ -8,10 +8,12 @@ ends inside a group of equal scores takes the expected number of positives under
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ml_sys.kernel import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,12 +152,10 @@ class Ranked:
         """Rank rows by their scores, under weights of shape (n_resamples, n_rows)."""
         order = np.argsort(-score, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
-        ordered = weights[:, order]
-        running = np.cumsum(ordered, axis=1)[:, ends]
-        ordered *= hit[order]
-        hits = np.cumsum(ordered, axis=1)[:, ends]
-        zeros = np.zeros((len(weights), 1))
-        return cls(np.hstack([zeros, running]), np.hstack([zeros, hits]))
+        running, hits = (np.zeros((ends.size + 1, len(weights))) for _ in range(2))
+        # Side by side in memory lie the resamples' weights of a row, so that all are added up at once.
+        add_up.run(np.ascontiguousarray(weights.T), order, ends, hit.astype(np.float64), running, hits)
+        return cls(running.T, hits.T)
 
     @property
     def total(self) -> Values:
@@ -168,8 +168,9 @@ class Ranked:
         return self.hits[:, -1]
 
     def hits_at(self, depth: Values) -> Values:
-        """Return the expected positives among the first ``depth`` rows, one depth per resample."""
-        return np.array([np.interp(d, w, h) for d, w, h in zip(depth, self.weight, self.hits, strict=True)])
+        """Return the expected positives among the first ``depth`` rows, one depth or several per resample."""
+        weight, hits = np.ascontiguousarray(self.weight), np.ascontiguousarray(self.hits)
+        return np.array([np.interp(d, w, h) for d, w, h in zip(depth, weight, hits, strict=True)])
 
     def average_precision(self) -> Values:
         """Return the mean precision at the places of positives; NaN without any."""
@@ -183,11 +184,43 @@ class Ranked:
         return _ratio(area, self.positives * misses[:, -1])
 
 
+def _add_up_types(numba: Any) -> Any:
+    def read(kind: Any, dimensions: int) -> Any:
+        return numba.types.Array(kind, dimensions, "C", readonly=True)
+
+    rows, places = read(numba.float64, 2), read(numba.int64, 1)
+    sums = numba.float64[:, ::1]
+    return numba.void(rows, places, places, read(numba.float64, 1), sums, sums)
+
+
+def _add_up_in_numpy(weights: Any, order: Any, ends: Any, hit: Any, running: Any, hits: Any) -> None:
+    ordered = weights[order]
+    running[1:] = np.cumsum(ordered, axis=0)[ends]
+    hits[1:] = np.cumsum(ordered * hit[order, None], axis=0)[ends]
+
+
+@kernel(_add_up_types, meanwhile=_add_up_in_numpy)
+def add_up(weights, order, ends, hit, running, hits):  # type: ignore[no-untyped-def]  # the types above
+    """Add up weights, and weights times hits, of rows in order; write both at each end, after a first row."""
+    resamples, group = weights.shape[1], 0
+    total, found = np.zeros(resamples), np.zeros(resamples)
+    for place in range(order.size):
+        row = order[place]
+        for one in range(resamples):
+            total[one] += weights[row, one]
+            found[one] += weights[row, one] * hit[row]
+        if place == ends[group]:
+            group += 1
+            running[group] = total
+            hits[group] = found
+
+
 def _calibration_error(
     probability: NDArray[np.float64], label: NDArray[np.float64], weights: Weights
 ) -> Values:
     gap = Ranked.build(probability, probability - label, weights)
-    edges = np.array([gap.hits_at(share * gap.total) for share in np.linspace(0, 1, CALIBRATION_BINS + 1)])
+    depths = gap.total[:, None] * np.linspace(0, 1, CALIBRATION_BINS + 1)
+    edges = np.ascontiguousarray(gap.hits_at(depths).T)
     calibration_error: Values = np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total
     return calibration_error
 

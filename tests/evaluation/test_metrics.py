@@ -12,6 +12,8 @@ from sklearn import metrics as sk
 
 from ml_sys.evaluation.metrics import (
     Outcomes,
+    Ranked,
+    add_up,
     bin_shares,
     probability_metrics,
     random_metrics,
@@ -240,3 +242,17 @@ def test_depths_are_those_of_whole_lists_of_which_the_rows_are_a_share() -> None
     assert found["roc_auc"] == judged(whole)["roc_auc"]
     assert fifth.take(np.arange(200) < 150).share == 0.2
     assert random_metrics(fifth)["recall_at_50"] == pytest.approx(10 / 200)
+
+
+def test_sums_are_the_same_to_the_bit_before_and_after_the_loop_is_compiled(monkeypatch):
+    rng = np.random.default_rng(3)
+    score, hit = rng.integers(0, 40, 200) / 7.0, rng.normal(size=200)
+    weights = np.ascontiguousarray(rng.poisson(1.0, (9, 200)).astype(np.float64))
+    compiled = Ranked.build(score, hit, weights)
+    monkeypatch.setattr(add_up, "run", add_up.meanwhile)
+    meanwhile = Ranked.build(score, hit, weights)
+    order = np.argsort(-score, kind="stable")
+    expected = np.cumsum(weights[:, order] * hit[order], axis=1)[:, np.flatnonzero(np.diff(score[order]))]
+    np.testing.assert_array_equal(compiled.hits[:, 1:-1], expected)
+    np.testing.assert_array_equal(compiled.hits, meanwhile.hits)
+    np.testing.assert_array_equal(compiled.weight, meanwhile.weight)
