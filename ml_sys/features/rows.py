@@ -120,6 +120,15 @@ class Rows:
         """Return some rows, in the order given."""
         return Rows(self.different, self.which[rows])
 
+    def once(self) -> tuple[Rows, NDArray[np.intp]]:
+        """Return each different one of the rows once, and for each row the position of its own among them."""
+        wanted = np.zeros(len(self.different), dtype=bool)
+        wanted[self.which] = True
+        present = np.flatnonzero(wanted).astype(np.int32)
+        if present.size == len(self):
+            return self, np.arange(len(self))
+        return Rows(self.different, present), (np.cumsum(wanted) - 1)[self.which]
+
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, a value for each row."""
         values: NDArray[Any] = self.different.frame[name].to_numpy()[self.which]

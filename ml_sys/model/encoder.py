@@ -96,14 +96,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "levels_")
         rows = Rows.of(X)
-        wanted = np.zeros(len(rows.different), dtype=bool)
-        wanted[rows.which] = True
-        once = np.flatnonzero(wanted)
-        if once.size == len(rows):
-            return self._encoded(rows.different, rows.which)
-        place = np.cumsum(wanted) - 1
-        encoded: NDArray[np.float32] = self._encoded(rows.different, once)[place[rows.which]]
-        return encoded
+        once, place = rows.once()
+        encoded = self._encoded(once.different, once.which)
+        return encoded if once is rows else encoded[place]
 
     def _encoded(self, different: Different, which: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         out = np.empty((which.size, len(self.numbers) + len(self.categories)), dtype=np.float32)

@@ -256,15 +256,16 @@ def _at_trees(
     margins, lines = np.empty(label.size, dtype=np.float32), np.zeros(label.size)
     blended = False
     for held, outside, one in fitted:
-        model, encoded = one["model"], one["encode"].transform(held.rows)
+        once, place = held.rows.once()
+        model, encoded = one["model"], one["encode"].transform(once)
         kept = {"iteration_range": (0, min(trees, model.get_booster().num_boosted_rounds()))}
         if isinstance(model, BlendedXGBClassifier) and model.line_share:
             blended = True
             margins[outside], lines[outside] = (
-                model.tree_margins(encoded, **kept), model.line_log_odds(encoded),
+                model.tree_margins(encoded, **kept)[place], model.line_log_odds(encoded)[place],
             )  # fmt: skip
         else:
-            margins[outside] = model.predict(encoded, output_margin=True, **kept)
+            margins[outside] = model.predict(encoded, output_margin=True, **kept)[place]
     if not blended:
         return sigmoids(margins), learned
     share, scores = fitted[0][2]["model"].line_share, np.zeros(label.size)

@@ -40,6 +40,7 @@ def test_merged_rows_say_what_the_frame_says(frame: pd.DataFrame, seed: int) -> 
 
 @given(frame=frames())
 def test_no_two_different_rows_are_equal_and_they_keep_the_order_of_their_first(frame: pd.DataFrame) -> None:
+    frame = frame.assign(number=frame["number"] + np.float32(0))  # zeros of either sign share a digest
     rows = Rows.merged(frame)
     told = [(np.float32(a).tobytes(), b) for a, b in zip(frame["number"], frame["text"], strict=True)]
     assert len(rows.different) == len(set(told))
@@ -53,3 +54,12 @@ def test_rows_of_one_digest_that_differ_stand_for_themselves(monkeypatch) -> Non
     monkeypatch.setattr(pd.util, "hash_pandas_object", lambda *_, **__: alike)
     rows = Rows.merged(frame)
     np.testing.assert_array_equal(rows.frame()["number"], frame["number"])
+
+
+@given(frame=frames(), seed=st.integers(0, 2**32 - 1))
+def test_each_different_row_is_there_once_and_leads_back_to_all(frame: pd.DataFrame, seed: int) -> None:
+    rows = Rows.merged(frame)
+    chosen = rows.take(np.random.default_rng(seed).integers(0, max(len(frame), 1), len(frame) // 2))
+    once, place = chosen.once()
+    assert np.unique(once.which).size == len(once)
+    np.testing.assert_array_equal(once.which[place], chosen.which)
