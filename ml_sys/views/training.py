@@ -50,7 +50,7 @@ def trained(result: Trained, confidence: float) -> None:
     if fit.after != fit.before:
         total = f"{sum(fit.after):,}"
         resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
-    trees = f"{counted(fit.trees, 'tree')} by early stopping; " if fit.trees else ""
+    trees = f"{counted(fit.trees, 'round')} of trees; " if fit.trees else ""
     trained_on = (fit.rows, fit.positives, fit.converters, fit.companies)
     judged_on = (held["rows"], held["positives"], held["companies_converted"], held["companies"])
     dates = held["cutoffs"]
