@@ -9,6 +9,7 @@ import pytest
 from ml_sys.evaluation.segments import segments
 from ml_sys.features.firmographics import MISSING
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 
 
 def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, int]:
@@ -16,7 +17,7 @@ def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, i
     frame = pd.DataFrame(features)
     n = len(frame)
     places = np.arange(n, dtype=np.int32)
-    panel = Panel(frame, places, np.zeros(n, np.int32), places < 1, np.full(n, seen), {})
+    panel = Panel(Rows.of(frame), places, np.zeros(n, np.int32), places < 1, np.full(n, seen), {})
     found = segments(panel, np.linspace(0, 1, n), resamples=2, confidence=0.95, seed=1)
     return {one.name: one.rows for one in found if one.kind == kind}
 

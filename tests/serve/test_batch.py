@@ -24,7 +24,7 @@ VALUES = st.recursive(
 )
 LONGEST_WAIT_SECONDS = 0.1
 ROUNDS = 6
-MOST_MEMORY = 300e6
+MOST_MEMORY = 400e6
 
 
 @given(companies=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), raw=st.booleans())
