@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LEAST_SPREAD = 1e-9
 _MOST_STEPS = 1000
+# Columns whose mean and spread are taken together: what is made on the way is as large as they are.
+_COLUMNS_AT_ONCE = 16
 
 
 class BlendedXGBClassifier(XGBClassifier):
@@ -96,13 +98,18 @@ class BlendedXGBClassifier(XGBClassifier):
     def _fit_line(
         self, numbers: NDArray[np.float32], label: NDArray[Any], weights: NDArray[np.float64]
     ) -> None:
-        clipped = np.clip(numbers, -CLIP, CLIP).astype(np.float64)
-        means = np.average(clipped, axis=0, weights=weights)
-        spread = np.sqrt(np.average((clipped - means) ** 2, axis=0, weights=weights))
+        standard = np.clip(numbers, -CLIP, CLIP).astype(np.float64)
+        means, spread = np.empty(standard.shape[1]), np.empty(standard.shape[1])
+        for first in range(0, standard.shape[1], _COLUMNS_AT_ONCE):
+            some = slice(first, first + _COLUMNS_AT_ONCE)
+            means[some] = np.average(standard[:, some], axis=0, weights=weights)
+            standard[:, some] -= means[some]
+            spread[some] = np.sqrt(np.average(standard[:, some] ** 2, axis=0, weights=weights))
         spread[spread < _LEAST_SPREAD] = 1.0
         times = np.where(label == 1, weights * (self.scale_pos_weight or 1.0), weights)
         line = LogisticRegression(C=self.line_c, max_iter=_MOST_STEPS)
-        line.fit((clipped - means) / spread, label, sample_weight=times)
+        standard /= spread
+        line.fit(standard, label, sample_weight=times)
         self.line_coefficients_, self.line_means_ = line.coef_[0] / spread, means
         self.line_intercept_ = float(line.intercept_[0])
 
