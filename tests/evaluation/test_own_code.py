@@ -12,6 +12,7 @@ import pytest
 from ml_sys.evaluation import own_code
 from ml_sys.evaluation.own_code import code_of
 from ml_sys.evaluation.term_store import _CODE, TermStore
+from ml_sys.features.derived import FEATURES
 from ml_sys.settings import Settings
 
 FEATURE = """
@@ -57,8 +58,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    before = set(sys.modules)
+    before, registered = set(sys.modules), dict(FEATURES)
     yield tmp_path
+    FEATURES.clear()
+    FEATURES.update(registered)
     for name in set(sys.modules) - before:
         if name.startswith("own"):
             del sys.modules[name]
