@@ -98,7 +98,8 @@ class BlendedXGBClassifier(XGBClassifier):
     def _fit_line(
         self, numbers: NDArray[np.float32], label: NDArray[Any], weights: NDArray[np.float64]
     ) -> None:
-        standard = np.clip(numbers, -CLIP, CLIP).astype(np.float64)
+        standard = numbers.astype(np.float64, order="C")
+        np.clip(standard, -CLIP, CLIP, out=standard)
         means, spread = np.empty(standard.shape[1]), np.empty(standard.shape[1])
         for first in range(0, standard.shape[1], _COLUMNS_AT_ONCE):
             some = slice(first, first + _COLUMNS_AT_ONCE)
