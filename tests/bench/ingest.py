@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import MEASURES
 
 ROWS, ROWS_PER_COMPANY = 10_000_000, 20
@@ -82,6 +83,7 @@ def ours(folder: Path) -> float:
         artifacts_dir=folder / "artifacts",
         max_rejected_share=0.0,
         now=datetime(2026, 1, 1, tzinfo=UTC),
+        coverage=Coverage(min_coverage=0.0),  # each row is to count, in a last week of few companies as well
     )
     if report.tables["usage"].accepted != report.tables["usage"].read:
         raise SystemExit("rows of a clean table were rejected")
