@@ -29,7 +29,7 @@ A message says what is wrong and where; a hint says what to do.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,6 +71,10 @@ class MlsysError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy what is said, and not by the parameters of each class: workers send their errors pickled."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(MlsysError):
