@@ -18,7 +18,7 @@ from ml_sys.elementary import logarithm, sigmoid
 from ml_sys.kernel import kernel
 from ml_sys.model.blend import CLIP
 from ml_sys.model.calibration import HELPERS, calibrate, calibrated, calibration_types
-from ml_sys.model.encoding import scaled
+from ml_sys.model.encoding import STEPS, scaled
 
 # Trees that are walked side by side: what one waits for in memory, another has already.
 GROUP = 8
@@ -66,7 +66,7 @@ def _term(value: Any, term: Any) -> Any:
         logged = size
     if value < 0:
         logged = -logged
-    number = np.float64(np.float32((logged - term["center"]) / term["scale"]))
+    number = np.float64(np.float32(np.rint((logged - term["center"]) / term["scale"] * STEPS) / STEPS))
     return term["weight"] * (min(max(number, -CLIP), CLIP) - term["mean"])
 
 

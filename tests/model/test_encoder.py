@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from ml_sys.features.rows import Rows
 from ml_sys.model.encoder import FrameEncoder
-from ml_sys.model.encoding import signed_log
+from ml_sys.model.encoding import STEPS, scaled, signed_log
 
 NUMBERS, CATEGORIES = ["a", "b"], ["colour"]
 cells = st.one_of(
@@ -120,8 +120,23 @@ def test_a_spread_that_is_only_rounding_is_none() -> None:
     training = frame_of([0.1] * 11, [0] * 10 + [1e-41], ["red"] * 11)
     scored = frame_of([0.2], [5], ["red"])
     np.testing.assert_allclose(
-        fitted(training).transform(scored), [[np.log(1.2 / 1.1), np.log(6), 0]], rtol=1e-5
+        fitted(training).transform(scored), [[np.log(1.2 / 1.1), np.log(6), 0]], atol=0.5 / STEPS
     )
+
+
+def test_numbers_that_differ_in_their_last_bit_are_encoded_alike() -> None:
+    numbers = np.random.default_rng(4).lognormal(2, 2, 5000).astype(np.float32)
+    training = frame_of(numbers, [0] * 5000, ["red"] * 5000)
+    rounded = frame_of(np.nextafter(numbers, np.float32(np.inf)), [0] * 5000, ["red"] * 5000)
+    here, there = (fitted(one).transform(one)[:, 0] for one in (training, rounded))
+    assert (here == there).mean() > 0.998
+
+
+@given(st.floats(-1e30, 1e30, width=32), st.floats(-1e30, 1e30, width=32))
+def test_encoding_never_turns_an_order_round(one: float, other: float) -> None:
+    low, high = scaled(np.array(sorted((one, other))), 0.5, 0.7)
+    assert low <= high
+    assert (np.array([low, high]) * STEPS % 1 == 0).all()
 
 
 def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> None:
