@@ -132,11 +132,10 @@ def test_numbers_that_differ_in_their_last_bit_are_encoded_alike() -> None:
     assert (here == there).mean() > 0.998
 
 
-@given(st.floats(-1e30, 1e30, width=32), st.floats(-1e30, 1e30, width=32))
+@given(st.floats(width=32, allow_nan=False), st.floats(width=32, allow_nan=False))
 def test_encoding_never_turns_an_order_round(one: float, other: float) -> None:
     low, high = scaled(np.array(sorted((one, other))), 0.5, 0.7)
     assert low <= high
-    assert (np.array([low, high]) * STEPS % 1 == 0).all()
 
 
 def test_the_order_of_the_training_rows_and_of_the_columns_does_not_matter() -> None:
