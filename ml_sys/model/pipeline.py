@@ -98,6 +98,7 @@ def fit_pipeline(
     watched: tuple[Rows | pd.DataFrame, NDArray[np.bool_]] | None = None,
     *,
     company: NDArray[np.int32] | None = None,
+    counts_as: float = 1.0,
 ) -> Pipeline:
     """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they are.
 
@@ -111,6 +112,10 @@ def fit_pipeline(
         Features and labels that XGBoost watches, encoded but not resampled, to know when to stop.
     company : ndarray of shape (n_rows,), int32, optional
         Which company each row is of, for the resampling alone; by default each row is a company of its own.
+    counts_as : float
+        How many rows each counts as, for a model that takes weights. Penalties and the least size of a leaf
+        are held against the sum of weights, so that a fit to some of the rows is as bold as one to all of
+        them only where some count as all.
 
     Returns
     -------
@@ -127,15 +132,16 @@ def fit_pipeline(
         model.fit(encoded, target)
         return pipeline
     learned = _once(encode, rows, target, resample, company)
+    weights = learned.times * counts_as
     if watched is None:
-        model.fit(learned.encoded, learned.label, sample_weight=learned.times)
+        model.fit(learned.encoded, learned.label, sample_weight=weights)
         return pipeline
     others = _once(encode, Rows.of(watched[0]), watched[1].astype(np.int64))
     odds = _seen_odds(learned, others, model.get_params()["scale_pos_weight"] or 1.0)
     model.fit(
         learned.encoded,
         learned.label,
-        sample_weight=learned.times,
+        sample_weight=weights,
         eval_set=[(others.encoded, others.label)],
         sample_weight_eval_set=[others.times * np.where(others.label == 1, odds, 1.0)],
         verbose=False,

@@ -232,7 +232,8 @@ def validation_scores(
         elif boosted:
             one["model"].set_params(n_estimators=rounds)
         watched = (held.rows, held.label) if early else None
-        fit_pipeline(one, inside.rows, inside.label, watched, company=inside.company)
+        whole = len(panel) / len(inside)
+        fit_pipeline(one, inside.rows, inside.label, watched, company=inside.company, counts_as=whole)
         fitted.append((held, outside, one))
     if not boosted:
         scores = np.empty(len(validation))

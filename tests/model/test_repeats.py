@@ -108,6 +108,14 @@ def test_the_estimator_is_given_each_row_once(part: Any) -> None:
     assert model.pipeline["model"] is not None
 
 
+def test_a_fit_to_some_companies_is_given_weights_as_if_they_were_all(part: Any) -> None:
+    settings = w.settings(model={"estimator": f"{__name__}:Counting", "params": {}})
+    Counting.given.clear()
+    fit_model(part.train, part.validation, spec_from(settings), settings)
+    *parts, (_, whole) = Counting.given
+    assert [total for _, total in parts] == pytest.approx([whole] * len(parts), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("path", "params"),
     [

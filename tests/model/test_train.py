@@ -156,6 +156,20 @@ def test_probabilities_are_calibrated_to_rows_that_were_not_resampled(strategy: 
         assert report.after[0] == report.after[1] == report.before[0]
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_few_conversions_do_not_make_the_kept_model_bolder_than_those_it_was_calibrated_by(seed: int) -> None:
+    asked = w.settings(
+        resample={"sampling_strategy": "none"},
+        split={"validation_folds": 3},
+        model={"trees": 100, "max_trees": 100, "params": {"learning_rate": 0.05, "min_child_weight": 6.0}},
+    )
+    source = Source.of(w.small_world(seed), asked)
+    part, _ = split(source, spec_from(asked), asked)
+    model, report = fit_model(part.train, part.validation, spec_from(asked), asked)
+    assert report.converters < 50
+    assert model.probabilities(part.train.rows).mean() == pytest.approx(part.train.label.mean(), rel=0.12)
+
+
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic", "none"])
 def test_a_model_is_calibrated_as_asked(method: str) -> None:
     model, _ = fitted(w.settings(calibration={"method": method}))
