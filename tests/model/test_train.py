@@ -161,7 +161,7 @@ def test_few_conversions_do_not_make_the_kept_model_bolder_than_those_it_was_cal
     asked = w.settings(
         resample={"sampling_strategy": "none"},
         split={"validation_folds": 3},
-        model={"trees": 100, "max_trees": 100, "params": {"learning_rate": 0.05, "min_child_weight": 6.0}},
+        model={"trees": 20, "params": {"learning_rate": 0.05, "min_child_weight": 6.0}},
     )
     source = Source.of(w.small_world(seed), asked)
     part, _ = split(source, spec_from(asked), asked)
