@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from ml_sys.evaluation.bootstrap import Estimate
     from ml_sys.evaluation.canaries import Canary
-    from ml_sys.registry.creation import Fit
+    from ml_sys.evaluation.holdout import Evaluation
+    from ml_sys.model.train import FitReport
     from ml_sys.registry.index import Entry
 
 _SHOWN = (
@@ -24,21 +25,29 @@ _SHOWN = (
 
 
 def write_card(
-    entry: Entry, fit: Fit, holdout: Mapping[str, Any], canaries: Sequence[Canary], facts: Mapping[str, Any]
+    entry: Entry,
+    report: FitReport,
+    evaluation: Evaluation,
+    holdout: Mapping[str, Any],
+    canaries: Sequence[Canary],
+    facts: Mapping[str, Any],
 ) -> str:
     """Return the card as Markdown.
 
     Parameters
     ----------
     entry : Entry
-    fit : Fit
+    report : FitReport
+        What the model learnt from.
+    evaluation : Evaluation
+        How it did on the holdout.
     holdout : mapping
         Cutoffs (dates), rows and positives of the holdout.
     canaries : sequence of Canary
     facts : mapping
         The manifest's: parent, horizon, package versions, platform and commit.
     """
-    report, schema = fit.report, facts["feature_schema"]["features"]
+    schema = facts["feature_schema"]["features"]
     first, last = (np.datetime64(day, "D") for day in (report.cutoffs[0], report.cutoffs[-1]))
     lines = [
         f"# Model {entry.version}",
@@ -64,7 +73,7 @@ def write_card(
         *(f"- {one.name}: {one.status}. {one.found}" for one in canaries),
         "",
     ]
-    for population, rankers in fit.evaluation.items():
+    for population, rankers in evaluation.items():
         names = list(rankers)
         lines += [
             f"## Holdout, {population}",

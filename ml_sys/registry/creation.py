@@ -264,7 +264,7 @@ def train_version(
         beside = None if parent is None else parent_of(registry.open(parent), facts)
         known = of_version(evidence, facts, beside)
         told = {
-            CARD: write_card(entry, fit, held, canaries, facts).encode(),
+            CARD: write_card(entry, fit.report, fit.evaluation, held, canaries, facts).encode(),
             REPORT: render(known).encode(),
             EVIDENCE: as_json(plain(known)),
         }
