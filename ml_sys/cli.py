@@ -14,17 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_sys import interrupts
-from ml_sys.commands import (
-    backtests,
-    configuration,
-    data,
-    integrity,
-    promotion,
-    service,
-    training,
-    tuning,
-    versions,
-)
+from ml_sys.commands import compare, data, integrity, models, promote, serve, train, tune
+from ml_sys.commands import config as configuration
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import ExitCode, MlsysError
@@ -108,21 +99,21 @@ def _offer(panel: str, *commands: Callable[..., None] | tuple[str, typer.Typer])
 _offer("Data", data.sample, data.ingest, data.forget)
 _offer(
     "Model lifecycle",
-    training.train,
-    training.evaluate,
-    tuning.tune,
-    ("models", versions.models_app),
-    backtests.compare,
-    backtests.ablate,
-    promotion.promote,
-    promotion.rollback,
-    versions.history,
+    train.train,
+    train.evaluate,
+    tune.tune,
+    ("models", models.models_app),
+    compare.compare,
+    compare.ablate,
+    promote.promote,
+    promote.rollback,
+    models.history,
     integrity.verify,
     integrity.accept,
     integrity.reproduce,
     integrity.keygen,
 )
-_offer("Lists and service", service.score, service.serve, ("apikey", service.keys_app))
+_offer("Lists and service", serve.score, serve.serve, ("apikey", serve.keys_app))
 _offer("Settings", configuration.config)
 
 

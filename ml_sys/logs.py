@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_sys.errors import SettingsError, nearest
-from ml_sys.wording import visible
+from ml_sys.text import visible
 
 LOGGING_FILE = Path("conf/logging.toml")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

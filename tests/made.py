@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
-from ml_sys.registry.creation import train_version
+from ml_sys.jobs.train import train_version
 from ml_sys.registry.store import Registry
+from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

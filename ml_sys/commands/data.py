@@ -20,7 +20,7 @@ def sample(
 ) -> None:
     """Generate the three tables, faults and all, and the true probabilities."""
     from ml_sys import console
-    from ml_sys.data import sample as generator
+    from ml_sys.sample import generator as generator
     from ml_sys.views import data as views
 
     settings = ctx.obj.load(seed=seed).settings
@@ -85,7 +85,7 @@ def forget(
 ) -> None:
     """Remove a company from the prediction log, lists and quarantine, and say what holds it for good."""
     from ml_sys import console
-    from ml_sys.forgetting import forget_company
+    from ml_sys.jobs.forget import forget_company
     from ml_sys.views import data as views
 
     if not company.strip():

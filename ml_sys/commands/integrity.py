@@ -76,7 +76,7 @@ def reproduce(
 ) -> None:
     """Train VERSION again from its snapshot, settings and seed, and say whether a bit differs."""
     from ml_sys import console
-    from ml_sys.registry.reproduction import reproduce_version
+    from ml_sys.jobs.reproduce import reproduce_version
     from ml_sys.views import integrity as views
 
     registry = open_registry(ctx.obj.load().settings)
@@ -96,7 +96,7 @@ def keygen(
 ) -> None:
     """Make a key that versions are signed with."""
     from ml_sys import console
-    from ml_sys.model.signing import make_keys
+    from ml_sys.model.files.signing import make_keys
 
     public = make_keys(path)
     if ctx.obj.as_json:

@@ -1,1 +1,1 @@
-"""Gets tables in: sources, validation, quarantine, snapshots, and a generated sample."""
+"""Gets tables in: sources, validation, quarantine and snapshots."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ml_sys.days import Stamp, days_of_stamps, lag_days, today
 from ml_sys.errors import NotEnoughDataError, UsageError
-from ml_sys.wording import date_of
+from ml_sys.text import date_of
 
 if TYPE_CHECKING:
     from datetime import datetime

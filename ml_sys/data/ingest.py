@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from ml_sys.data import report, snapshot
+from ml_sys.data import ingest_report, snapshot
+from ml_sys.data.after_export import Dates
 from ml_sys.data.companies import CompanyRows, free_again, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
-from ml_sys.data.identity import Content
-from ml_sys.data.later import Dates
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
+from ml_sys.data.snapshot_id import Content
 from ml_sys.data.usage import (
     LATER,
     UNCOVERED,
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.report import IngestReport
-    from ml_sys.data.rows import BadRow, Part, RawTable, Source
+    from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.data.reading.rows import BadRow, Part, RawTable, Source
     from ml_sys.settings import SchemaSettings
 
 OnProgress = Callable[[str, int], None]
@@ -147,7 +147,7 @@ def ingest(
     extra = {table: opened[table].extra for table in TABLES}
     unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
     dates = Dates(export, unclaimed, latest_stamp)
-    return report.build(
+    return ingest_report.build(
         content, run.quarantine, dates, path=path, is_new=is_new, where=where, read=run.read, extra=extra
     )
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ml_sys.wording import counted
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ml_sys.data.rows import BadRow
+    from ml_sys.data.reading.rows import BadRow
 
 FIELDS = ("table", "file", "line", "reason", "raw")
 

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_sys.data import columnar
-from ml_sys.data.delimited import open_csv
-from ml_sys.data.rows import RawTable, Source
+from ml_sys.data.reading import columnar
+from ml_sys.data.reading.delimited import open_csv
+from ml_sys.data.reading.rows import RawTable, Source
+from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.data.schema import extra_columns
-from ml_sys.data.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.errors import InputError, MissingFileError, UnreadableFileError
 from ml_sys.resolve import resolve
 

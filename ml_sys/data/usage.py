@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.rows import BadRow
+from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import MEASURES, USAGE
 
 if TYPE_CHECKING:

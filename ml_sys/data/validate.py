@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data import values
-from ml_sys.data.rows import BadRow, Rows
+from ml_sys.data.reading.rows import BadRow, Rows
 from ml_sys.data.scalars import Fault
 from ml_sys.data.schema import MEASURES, OPTIONAL
 

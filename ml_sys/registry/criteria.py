@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.evaluation.bootstrap import Estimate, cluster_counts, interval
-from ml_sys.evaluation.metrics import Outcomes, bin_shares
-from ml_sys.evaluation.paired import Paired, chance_p_value, converters_of, metric_interval
-from ml_sys.wording import counted
+from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
+from ml_sys.metrics.paired import Paired, chance_p_value, converters_of, metric_interval
+from ml_sys.metrics.ranking import Outcomes, bin_shares
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
-    from ml_sys.evaluation.metrics import Values, Weights
+    from ml_sys.metrics.ranking import Values, Weights
     from ml_sys.settings import GateSettings
 
 FILES = "files verify"

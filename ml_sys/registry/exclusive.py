@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from ml_sys.data.durable import clear_temporaries, make_folder, storage_errors, write_durably
+from ml_sys.durable import clear_temporaries, make_folder, storage_errors, write_durably
 from ml_sys.errors import BusyError
 
 if TYPE_CHECKING:

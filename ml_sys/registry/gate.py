@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ml_sys.evaluation.metrics import Outcomes
-from ml_sys.evaluation.paired import Paired, paired_bootstrap
+from ml_sys.metrics.paired import Paired, paired_bootstrap
+from ml_sys.metrics.ranking import Outcomes
 from ml_sys.registry import criteria
-from ml_sys.registry.rules import as_good_as_rules
+from ml_sys.registry.best_rule import as_good_as_rules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,7 +162,7 @@ class Verdict:
         Keys: ``version``, ``champion``, ``verified``, ``passed``, ``conclusion``; ``criteria``, a list of
         ``name``, ``passed``, ``found``, ``asked``, ``figures``, in which a number that is not defined is
         None, and ``blocking``; ``comparison``, None or the fields of
-        :class:`~ml_sys.evaluation.paired.Paired`.
+        :class:`~ml_sys.metrics.paired.Paired`.
         """
         return {
             "version": self.version,

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.configuration import effective
-from ml_sys.evaluation.holdout import ALL, Evaluation, from_plain
-from ml_sys.evaluation.lists import MODEL
-from ml_sys.model.layout import CANARIES, METRICS
+from ml_sys.metrics.holdout import ALL, Evaluation, from_plain
+from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
 

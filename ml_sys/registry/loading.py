@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
-from ml_sys.model.layout import BOOSTER, SCORER, as_json, drift, feature_spec
+from ml_sys.model.files.layout import BOOSTER, SCORER, as_json, drift, feature_spec
 from ml_sys.scoring.opening import apart, open_scorer
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.trees import read_trees
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.features.panel import Panel
-    from ml_sys.model.artifact import Artifact
+    from ml_sys.model.files.artifact import Artifact
     from ml_sys.model.train import FittedModel
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
@@ -67,7 +67,9 @@ def load_version(registry: Registry, version: str) -> FittedModel:
 
 def built(registry: Registry, artifact: Artifact) -> FittedModel:
     """Build the model of a version whose files are verified; raises like :func:`load_version`."""
-    from ml_sys.model.contents import load_model  # who scores only, does without all that it imports
+    from ml_sys.model.files.serialization import (
+        load_model,  # who scores only, does without all that it imports
+    )
 
     with _drift_explained(registry, artifact):
         return load_model(artifact)
@@ -95,7 +97,7 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     SchemaDriftError
         Like :func:`load_version`.
     """
-    from ml_sys.model.contents import read_holdout
+    from ml_sys.model.files.serialization import read_holdout
 
     model, scorer = built(registry, artifact), scorer_of(registry, artifact)
     panel, known = read_holdout(artifact)
@@ -121,7 +123,7 @@ def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
 
     What no row of the holdout comes by would not be seen in their probabilities.
     """
-    from ml_sys.model.contents import blend_plain, booster_bytes
+    from ml_sys.model.files.serialization import blend_plain, booster_bytes
 
     encoder, blend = json.loads(as_json([model.pipeline["encode"].plain(), blend_plain(model)]))
     if artifact.json(SCORER).get("blend") != blend:

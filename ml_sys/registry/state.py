@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ml_sys.data.durable import append_durably, stage, sync_folder, write_durably
+from ml_sys.durable import append_durably, stage, sync_folder, write_durably
 from ml_sys.errors import AuditError, StorageError
 from ml_sys.registry import audit
 from ml_sys.registry.audit import Record, Trail

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.data.durable import (
+from ml_sys.durable import (
     TEMPORARY_PREFIX,
     clear_folder,
     publish_folder,
@@ -31,8 +31,8 @@ from ml_sys.errors import (
     UnverifiedError,
     nearest,
 )
-from ml_sys.model.artifact import MANIFEST, Artifact, open_artifact
-from ml_sys.model.signing import NO_KEYS, Keys, read_keys
+from ml_sys.model.files.artifact import MANIFEST, Artifact, open_artifact
+from ml_sys.model.files.signing import NO_KEYS, Keys, read_keys
 from ml_sys.registry import exclusive
 from ml_sys.registry.audit import Action, Record, Trail
 from ml_sys.registry.exclusive import Registering

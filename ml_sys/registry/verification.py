@@ -14,7 +14,7 @@ from ml_sys.errors import (
     StorageError,
 )
 from ml_sys.registry.loading import judged
-from ml_sys.wording import counted
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from ml_sys.scoring.cooldown import cooled_order, cooling_down
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import reasons
 from ml_sys.scoring.remembered import days_of
-from ml_sys.wording import counted, date_of
+from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
     import pandas as pd

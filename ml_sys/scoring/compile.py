@@ -15,7 +15,7 @@ import numpy as np
 
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoding import scaled
-from ml_sys.model.layout import spec_from_plain
+from ml_sys.model.files.layout import spec_from_plain
 from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.line import Line
 from ml_sys.scoring.scorer import CompiledScorer

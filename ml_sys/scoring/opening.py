@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.model.golden import PROBABILITY_TOLERANCE, replay
-from ml_sys.model.layout import BOOSTER, GOLDEN, SCORER, usable_spec
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE, replay
+from ml_sys.model.files.layout import BOOSTER, GOLDEN, SCORER, usable_spec
 from ml_sys.scoring.compile import compile_scorer
 from ml_sys.scoring.trees import NotCompilableError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns
-    from ml_sys.model.artifact import Artifact
+    from ml_sys.model.files.artifact import Artifact
     from ml_sys.scoring.scorer import CompiledScorer, Scorer
 
 
@@ -96,7 +96,9 @@ def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) ->
 
 
 def _of_pipeline(artifact: Artifact) -> Scorer:
-    from ml_sys.model.contents import load_model  # with pandas, scikit-learn and the estimator's library
+    from ml_sys.model.files.serialization import (
+        load_model,  # with pandas, scikit-learn and the estimator's library
+    )
     from ml_sys.scoring.pipeline_scorer import PipelineScorer
 
     return PipelineScorer(load_model(artifact))

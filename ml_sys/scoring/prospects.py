@@ -13,7 +13,7 @@ from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.rows import BadRow, RawTable, Rows
+from ml_sys.data.reading.rows import BadRow, RawTable, Rows
 from ml_sys.data.scalars import Fault
 from ml_sys.data.schema import CUSTOMERS, FIELDS, MEASURES, NONCUSTOMERS, USAGE, column_names
 from ml_sys.data.sources import FileSource

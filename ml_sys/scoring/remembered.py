@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.durable import replacing
 from ml_sys.days import day_number
+from ml_sys.durable import replacing
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
 from ml_sys.scoring.cooldown import NEVER_LISTED

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError
-from ml_sys.model import ubjson
-from ml_sys.model.boosters import check_model
+from ml_sys.model.files import ubjson
+from ml_sys.model.files.boosters import check_model
 from ml_sys.scoring.loops import GROUP, NODE, function_of_c, walk
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 
 from ml_sys.scoring.reasons import NoReasonsError
 from ml_sys.serve import description
-from ml_sys.serve.access import AccessLog
-from ml_sys.serve.contract import RequestError
+from ml_sys.serve.contract.requests import RequestError
 from ml_sys.serve.endpoints import UnavailableError, prediction_router, status_router
-from ml_sys.serve.guard import Guard, Limits
-from ml_sys.serve.hosts import ANY, Hosts, is_loopback
-from ml_sys.serve.problems import problem
+from ml_sys.serve.http.access import AccessLog
+from ml_sys.serve.http.guard import Guard, Limits
+from ml_sys.serve.http.hosts import ANY, Hosts, is_loopback
+from ml_sys.serve.http.problems import problem
 from ml_sys.serve.service import Service, lifespan
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ import numpy as np
 from ml_sys.days import latest_cutoff
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.serve.inputs import by_company
+from ml_sys.serve.contract.inputs import by_company
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.snapshot import Tables
     from ml_sys.features.compute import FeatureSpec
-    from ml_sys.serve.inputs import Values
+    from ml_sys.serve.contract.inputs import Values
 
 
 @dataclass(frozen=True)

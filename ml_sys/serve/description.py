@@ -13,10 +13,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from ml_sys.serve.answers import Problem
-from ml_sys.serve.contract import MAX_REASONS, Contract, RawCompany
-from ml_sys.serve.guard import ALWAYS_ANSWERED
-from ml_sys.serve.problems import MEDIA_TYPE
+from ml_sys.serve.contract.answers import Problem
+from ml_sys.serve.contract.requests import MAX_REASONS, Contract, RawCompany
+from ml_sys.serve.http.guard import ALWAYS_ANSWERED
+from ml_sys.serve.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 
 from ml_sys.errors import SnapshotError
 from ml_sys.serve import description
-from ml_sys.serve.answers import BatchResult, CompanyResult, ModelResult, Prediction, Status
-from ml_sys.serve.batch import split
 from ml_sys.serve.companies import Absent
-from ml_sys.serve.contract import MAX_REASONS, RequestError
-from ml_sys.serve.exchange import read_body
-from ml_sys.serve.metrics import CONTENT_TYPE
-from ml_sys.serve.problems import problem
+from ml_sys.serve.contract.answers import BatchResult, CompanyResult, ModelResult, Prediction, Status
+from ml_sys.serve.contract.batch_body import split
+from ml_sys.serve.contract.requests import MAX_REASONS, RequestError
+from ml_sys.serve.http.exchange import read_body
+from ml_sys.serve.http.problems import problem
+from ml_sys.serve.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ml_sys.registry.store import Registry
-    from ml_sys.serve.metrics import Metrics
+    from ml_sys.serve.prometheus import Metrics
 
     _Mark = tuple[tuple[int, int, int], ...]
 

@@ -8,15 +8,15 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.model.golden import replay
-from ml_sys.model.layout import CARD, GOLDEN, METRICS
+from ml_sys.model.files.golden import replay
+from ml_sys.model.files.layout import CARD, GOLDEN, METRICS
 from ml_sys.registry.loading import scorer_of
 from ml_sys.scoring.reasons import reasons
 from ml_sys.scoring.scorer import CompiledScorer
-from ml_sys.serve.contract import Contract
-from ml_sys.serve.inputs import input_of, inputs_of
+from ml_sys.serve.contract.inputs import input_of, inputs_of
+from ml_sys.serve.contract.requests import Contract
 from ml_sys.serve.prediction_log import Logged
-from ml_sys.wording import counted
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
-    from ml_sys.serve.inputs import Values
+    from ml_sys.serve.contract.inputs import Values
 
 _SHOWN_NAMES = 5
 _SHOWN_TEXT = 80

@@ -17,8 +17,8 @@ import uvicorn
 from ml_sys import kernel
 from ml_sys.errors import MlsysError, SettingsError, StorageError, UnwritableError
 from ml_sys.registry.store import open_registry
-from ml_sys.serve.ending import Ending
-from ml_sys.serve.hosts import is_loopback
+from ml_sys.serve.http.ending import Ending
+from ml_sys.serve.http.hosts import is_loopback
 from ml_sys.serve.workers import CANNOT_START, run_workers
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Application:
             sys.exit(CANNOT_START)
 
     def _service(self, ending: Ending) -> Service:
-        from ml_sys.serve import metrics as counting
+        from ml_sys.serve import prometheus as counting
         from ml_sys.serve.companies import Companies
         from ml_sys.serve.hotswap import Current
         from ml_sys.serve.prediction_log import PredictionLog

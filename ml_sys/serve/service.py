@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ml_sys import kernel
 from ml_sys.errors import ArtifactError
-from ml_sys.serve.ending import Ending
-from ml_sys.serve.guard import REFUSED
+from ml_sys.serve.http.ending import Ending
+from ml_sys.serve.http.guard import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from ml_sys.serve.companies import Companies
     from ml_sys.serve.hotswap import Current
-    from ml_sys.serve.metrics import Metrics
     from ml_sys.serve.prediction_log import Logged, PredictionLog
+    from ml_sys.serve.prometheus import Metrics
     from ml_sys.serve.served import Served
     from ml_sys.settings import ServeSettings
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_sys.data.durable import make_folder, storage_errors, sync_folder
+from ml_sys.durable import make_folder, storage_errors, sync_folder
 from ml_sys.errors import StorageError, UnwritableError
 
 if TYPE_CHECKING:

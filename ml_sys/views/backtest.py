@@ -6,20 +6,20 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.evaluation.campaign import headline
-from ml_sys.evaluation.lists import MODEL, RANDOM
-from ml_sys.evaluation.terms import PLAIN
+from ml_sys.experiments.schedule import PLAIN
 from ml_sys.features.rules import MOST_USERS
+from ml_sys.metrics.campaign import headline
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.text import counted, date_of
 from ml_sys.views.cells import bar, interval, number, percent, plain
-from ml_sys.wording import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ml_sys.evaluation.backtest import Backtest
-    from ml_sys.evaluation.campaign import Season
-    from ml_sys.evaluation.paired import ListMetric
+    from ml_sys.experiments.backtest import Backtest
+    from ml_sys.metrics.campaign import Season
+    from ml_sys.metrics.paired import ListMetric
 
 # Metrics in the order shown, with their number of decimals.
 _BACKTEST: tuple[tuple[ListMetric, int], ...] = (

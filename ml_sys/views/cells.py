@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml_sys.evaluation.bootstrap import Estimate
+    from ml_sys.metrics.bootstrap import Estimate
 
 _BAR_WIDTH = 12
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")

@@ -10,9 +10,9 @@ from ml_sys.views.cells import percent, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ml_sys.data.report import IngestReport
-    from ml_sys.data.sample import SampleReport
-    from ml_sys.forgetting import Forgotten
+    from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.jobs.forget import Forgotten
+    from ml_sys.sample.generator import SampleReport
 
 
 def sampled(report: SampleReport) -> None:
@@ -77,7 +77,7 @@ def ingested_plain(report: IngestReport) -> dict[str, Any]:
 
 def forgotten(done: Forgotten) -> None:
     """Show where a company was removed, what holds it for good, and how to go on without it."""
-    from ml_sys.forgetting import LOG, SNAPSHOT, VERSION  # with the server, which the other views need not
+    from ml_sys.jobs.forget import LOG, SNAPSHOT, VERSION  # with the server, which the other views need not
 
     if done.removed:
         title = "Would be removed" if done.dry_run else "Removed"

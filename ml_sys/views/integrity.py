@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.model.golden import PROBABILITY_TOLERANCE
-from ml_sys.wording import counted
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ml_sys.registry.reproduction import Reproduction
+    from ml_sys.jobs.reproduce import Reproduction
     from ml_sys.registry.verification import Finding
 
 _SHOWN_METRICS = 5

@@ -20,10 +20,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ml_sys.data.hazard import true_probability, weekly_hazard
-from ml_sys.data.simulation import draw_firms, draw_portals, free_usage
-from ml_sys.evaluation.bootstrap import Estimate, estimate
-from ml_sys.evaluation.metrics import Outcomes, Weights, probability_metrics, ranking_metrics
+from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, ranking_metrics
+from ml_sys.sample.hazard import true_probability, weekly_hazard
+from ml_sys.sample.simulation import draw_firms, draw_portals, free_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from ml_sys.data.hazard import HORIZON_DAYS, draw_purchases, true_probability, weekly_hazard
-from ml_sys.data.simulation import draw_firms, draw_portals, free_usage
-from ml_sys.evaluation.bootstrap import Estimate
-from ml_sys.evaluation.listwise import LIST_METRICS, list_estimates, paired_lists
-from ml_sys.evaluation.metrics import Outcomes
-from ml_sys.evaluation.paired import Paired, paired_bootstrap
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.metrics.list_averages import LIST_METRICS, list_estimates, paired_lists
+from ml_sys.metrics.paired import Paired, paired_bootstrap
+from ml_sys.metrics.ranking import Outcomes
+from ml_sys.sample.hazard import HORIZON_DAYS, draw_purchases, true_probability, weekly_hazard
+from ml_sys.sample.simulation import draw_firms, draw_portals, free_usage
 from tests.bench.interval_coverage import DRIFT, SLOPE, Found, log_odds, table
 
 if TYPE_CHECKING:

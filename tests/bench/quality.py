@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.evaluation.backtest import joined_lists, make_lists, populations
-from ml_sys.evaluation.lists import MODEL, ScoredLists
-from ml_sys.evaluation.metrics import probability_metrics, ranking_metrics
-from ml_sys.evaluation.term_store import TermStore
-from ml_sys.evaluation.terms import PLAIN, plan_terms
+from ml_sys.experiments.backtest import joined_lists, make_lists, populations
+from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.schedule import PLAIN, plan_terms
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
+from ml_sys.metrics.ranking import probability_metrics, ranking_metrics
+from ml_sys.metrics.scored_lists import MODEL, ScoredLists
 from ml_sys.model.split import Source
 from ml_sys.settings import Settings
 

@@ -60,9 +60,9 @@ def floor_app() -> Any:
     """Return an application that parses a request as ours does and answers with a constant."""
     from fastapi import FastAPI
 
-    from ml_sys.model.layout import feature_spec
-    from ml_sys.serve.answers import Prediction
-    from ml_sys.serve.contract import request_type
+    from ml_sys.model.files.layout import feature_spec
+    from ml_sys.serve.contract.answers import Prediction
+    from ml_sys.serve.contract.requests import request_type
 
     app = FastAPI()
     answer = Prediction(

@@ -26,7 +26,7 @@ from tests.bench.throughput import CLIENT, Speed, measure
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_sys.model.artifact import Artifact
+    from ml_sys.model.files.artifact import Artifact
 
 COMPANIES = 200
 WARM_UP_SECONDS = 1
@@ -78,7 +78,7 @@ def make_version(folder: Path) -> Path:
 
 def holdout_features(artifacts: Path) -> pd.DataFrame:
     """Return the features of companies from all over the holdout."""
-    from ml_sys.model.contents import read_holdout
+    from ml_sys.model.files.serialization import read_holdout
 
     features = read_holdout(_artifact(artifacts))[0].features
     return features.iloc[:: max(1, len(features) // COMPANIES)].head(COMPANIES)
@@ -167,7 +167,7 @@ def startup(artifacts: Path, size: Size) -> None:
 def scorer(artifacts: Path, size: Size) -> None:
     """Print how long one prediction takes in process, from a dictionary, and the trees alone from a row."""
     from ml_sys import kernel
-    from ml_sys.model.contents import load_model
+    from ml_sys.model.files.serialization import load_model
     from ml_sys.scoring.opening import open_scorer
 
     artifact, features = _artifact(artifacts), holdout_features(artifacts)

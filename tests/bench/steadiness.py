@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.data.sources import open_source
-from ml_sys.evaluation.metrics import Outcomes, ranking_metrics
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Different, Rows
+from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
+from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "hubspot"

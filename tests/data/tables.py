@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import ingest
-from ml_sys.data.report import IngestReport
+from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.snapshot import QUARANTINE
 from ml_sys.data.sources import FileSource

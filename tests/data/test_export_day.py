@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.ingest import ingest
-from ml_sys.data.report import IngestReport
+from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import TooManyRejectedError, UsageError

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from ml_sys.data import scalars, snapshot, values
 from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
 from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
+from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings
 from tests.data.tables import COUNTS, FREE_IDS, PAID_IDS, Tables, adds_up, quarantined, usage_row
 

@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data import delimited, textfile
+from ml_sys.data.reading import delimited, textfile
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.errors import (
     EmptyTableError,

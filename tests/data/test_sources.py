@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from ml_sys.data import delimited, snapshot, textfile
-from ml_sys.data.columnar import as_text
-from ml_sys.data.rows import RawTable
+from ml_sys.data import snapshot
+from ml_sys.data.reading import delimited, textfile
+from ml_sys.data.reading.columnar import as_text
+from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.schema import TABLES, USAGE, column_names
 from ml_sys.data.sources import FileSource, FrameSource, SqlSource, open_source
 from ml_sys.errors import (

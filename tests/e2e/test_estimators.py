@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from ml_sys.evaluation.holdout import ALL
-from ml_sys.evaluation.lists import MODEL
+from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.serve.server import Application
 from ml_sys.settings import Settings
 from tests import commandline

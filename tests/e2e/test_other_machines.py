@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pytest
 
-from ml_sys.model.golden import PROBABILITY_TOLERANCE
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 
 pytestmark = pytest.mark.slow
 
@@ -37,10 +37,10 @@ from pathlib import Path
 import numpy as np
 from ml_sys.data.snapshot import latest
 from ml_sys.features.compute import FeatureInputs, feature_columns
-from ml_sys.model.contents import read_holdout
+from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry.loading import load_version
-from ml_sys.registry.reevaluation import evaluate_version
-from ml_sys.registry.reproduction import reproduce_version
+from ml_sys.jobs.evaluate import evaluate_version
+from ml_sys.jobs.reproduce import reproduce_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
 from ml_sys.scoring.opening import open_scorer

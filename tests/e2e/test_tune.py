@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
 from ml_sys.data.sources import open_source
-from ml_sys.evaluation.study import JOURNAL, opened
-from ml_sys.evaluation.tuning import STUDIES
+from ml_sys.experiments.study import JOURNAL, opened
+from ml_sys.experiments.tuning import STUDIES
+from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings
 from tests import commandline
 from tests.conftest import hear_ctrl_c

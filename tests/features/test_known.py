@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.evaluation.fitting import learn_features
-from ml_sys.evaluation.probes import shuffled_ranking
-from ml_sys.evaluation.terms import Term
+from ml_sys.experiments.fitting import learn_features
+from ml_sys.experiments.schedule import Term
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
+from ml_sys.leaks.blind_models import shuffled_ranking
 from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings

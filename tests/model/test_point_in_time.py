@@ -17,8 +17,8 @@ from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.data.sources import FileSource
-from ml_sys.evaluation.backtest import backtest
-from ml_sys.evaluation.terms import Term
+from ml_sys.experiments.backtest import backtest
+from ml_sys.experiments.schedule import Term
 from ml_sys.model.split import Source, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import SchemaSettings

@@ -17,7 +17,6 @@ from sklearn.naive_bayes import GaussianNB
 from threadpoolctl import threadpool_info
 
 from ml_sys.data.ingest import ingest
-from ml_sys.data.sample import generate
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import ResolveError, SettingsError
@@ -25,6 +24,7 @@ from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline
 from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
+from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings
 from ml_sys.xgboost_params import is_xgboost
 from tests.model import world as w

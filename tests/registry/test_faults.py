@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ml_sys.errors import StorageError
-from ml_sys.model.artifact import MANIFEST
+from ml_sys.model.files.artifact import MANIFEST
 from ml_sys.registry.exclusive import Registering, note
 from ml_sys.registry.index import Entry, Index, to_bytes
 from ml_sys.registry.store import Registry

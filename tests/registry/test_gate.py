@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from ml_sys.evaluation.metrics import Outcomes
-from ml_sys.evaluation.paired import paired_bootstrap
 from ml_sys.features.rows import Rows
+from ml_sys.metrics.paired import paired_bootstrap
+from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.registry.criteria import (

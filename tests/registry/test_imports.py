@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from ml_sys.commands.backtests import _side
+from ml_sys.commands.compare import _side
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import MlsysError, ResolveError
-from ml_sys.model.contents import read_settings
+from ml_sys.jobs.evaluate import evaluate_version
+from ml_sys.jobs.promote import judge_version
+from ml_sys.jobs.reproduce import reproduce_version
+from ml_sys.model.files.serialization import read_settings
 from ml_sys.registry.loading import load_scorer, load_version
-from ml_sys.registry.promotion import judge_version
-from ml_sys.registry.reevaluation import evaluate_version
-from ml_sys.registry.reproduction import reproduce_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
 from ml_sys.resolve import keep_out, resolve

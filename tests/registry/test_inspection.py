@@ -11,9 +11,9 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import UnverifiedError
-from ml_sys.registry.creation import train_version
+from ml_sys.jobs.promote import rollback
+from ml_sys.jobs.train import train_version
 from ml_sys.registry.inspection import compare, describe
-from ml_sys.registry.promotion import rollback
 from ml_sys.registry.store import Change, Registry
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

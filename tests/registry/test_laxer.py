@@ -111,7 +111,7 @@ def test_a_promotion_under_a_laxer_gate_is_refused_until_it_is_forced_and_histor
 
 
 def test_history_shows_what_was_found_and_what_is_asked_of_a_forced_promotion():
-    from ml_sys.views.promotion import overridden
+    from ml_sys.views.promote import overridden
 
     verdict = {
         "criteria": [

@@ -13,17 +13,17 @@ import pytest
 import xgboost as xgb
 
 from ml_sys.errors import MlsysError, UnverifiedError
-from ml_sys.model import ubjson
-from ml_sys.model.contents import load_model, read_holdout
-from ml_sys.model.golden import _columns
-from ml_sys.model.layout import BOOSTER, GOLDEN, SCORER
+from ml_sys.jobs.evaluate import evaluate_version
+from ml_sys.jobs.promote import judge_version, promote, rollback
+from ml_sys.model.files import ubjson
+from ml_sys.model.files.golden import _columns
+from ml_sys.model.files.layout import BOOSTER, GOLDEN, SCORER
+from ml_sys.model.files.serialization import load_model, read_holdout
 from ml_sys.registry.loading import judged, load_scorer, load_version
-from ml_sys.registry.promotion import judge_version, promote, rollback
-from ml_sys.registry.reevaluation import evaluate_version
 from ml_sys.registry.store import Change, Registry
 from ml_sys.registry.verification import verify
 from ml_sys.settings import GateSettings
-from tests.model.test_boosters import as_file
+from tests.model.files.test_boosters import as_file
 from tests.registry.forgery import forge
 from tests.registry.versions import add
 

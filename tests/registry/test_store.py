@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.errors import ArtifactError, AuditError, BusyError, ChampionChangedError, UnverifiedError
-from ml_sys.model.artifact import write_artifact
-from ml_sys.model.signing import NO_KEYS, Keys, make_keys, read_keys
+from ml_sys.model.files.artifact import write_artifact
+from ml_sys.model.files.signing import NO_KEYS, Keys, make_keys, read_keys
 from ml_sys.registry.exclusive import Registering, note
 from ml_sys.registry.index import Index, from_bytes, latest, replayed, to_bytes
 from ml_sys.registry.store import Change, Registry

@@ -41,11 +41,17 @@ from ml_sys.errors import (
     UsageError,
 )
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.model import contents
-from ml_sys.model.artifact import FORMAT, MANIFEST, SIGNATURE, Artifact, open_artifact, write_artifact
-from ml_sys.model.contents import booster_bytes, load_model, model_files, read_holdout, read_settings
-from ml_sys.model.layout import GOLDEN, PIPELINE, SCORER, drift, feature_schema
-from ml_sys.model.signing import NO_KEYS, Keys, make_keys, read_keys
+from ml_sys.model.files import serialization
+from ml_sys.model.files.artifact import FORMAT, MANIFEST, SIGNATURE, Artifact, open_artifact, write_artifact
+from ml_sys.model.files.layout import GOLDEN, PIPELINE, SCORER, drift, feature_schema
+from ml_sys.model.files.serialization import (
+    booster_bytes,
+    load_model,
+    model_files,
+    read_holdout,
+    read_settings,
+)
+from ml_sys.model.files.signing import NO_KEYS, Keys, make_keys, read_keys
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 
@@ -524,7 +530,7 @@ def test_an_estimator_without_trees_of_xgboost_has_no_booster_file(artifact):
 
     model = load_model(artifact)
     assert booster_bytes(replace(model, pipeline={"model": Other()})) is None
-    assert contents.as_json({"a": 1}) == b'{\n  "a": 1\n}\n'
+    assert serialization.as_json({"a": 1}) == b'{\n  "a": 1\n}\n'
 
 
 # Signatures.

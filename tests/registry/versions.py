@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ml_sys.model.artifact import write_artifact
-from ml_sys.model.signing import NO_KEYS, Keys
+from ml_sys.model.files.artifact import write_artifact
+from ml_sys.model.files.signing import NO_KEYS, Keys
 from ml_sys.registry.index import Entry, Index
 from ml_sys.registry.store import Change, Registry
 

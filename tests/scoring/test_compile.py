@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ml_sys.elementary import _sigmoids
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, calibrate
-from ml_sys.model.contents import blend_plain
 from ml_sys.model.encoding import scaled
-from ml_sys.model.golden import PROBABILITY_TOLERANCE
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
+from ml_sys.model.files.serialization import blend_plain
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel

@@ -15,11 +15,11 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.model.contents import booster_bytes, load_model, read_holdout
-from ml_sys.model.golden import PROBABILITY_TOLERANCE
-from ml_sys.model.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
-from ml_sys.registry import creation
-from ml_sys.registry.creation import train_version
+from ml_sys.jobs import train
+from ml_sys.jobs.train import train_version
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
+from ml_sys.model.files.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
+from ml_sys.model.files.serialization import booster_bytes, load_model, read_holdout
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.opening import open_scorer, prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
@@ -139,8 +139,8 @@ def test_a_version_whose_scorer_differs_is_not_created(ingested, cheap_settings,
         plain["encoder"]["centers"] = [center + 1 for center in plain["encoder"]["centers"]]
         return {**files, SCORER: json.dumps(plain).encode()}
 
-    made = creation.model_files
-    monkeypatch.setattr(creation, "model_files", doctored)
+    made = train.model_files
+    monkeypatch.setattr(train, "model_files", doctored)
     registry = Registry(tmp_path)
     settings = cheap_settings.model_copy(update={"artifacts_dir": tmp_path})
     with pytest.raises(ArtifactError, match="so the version was not created"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ml_sys.listing import write_table
+from ml_sys.jobs.score import write_table
 from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.ranking import (
     COLUMNS,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.durable import TEMPORARY_PREFIX
+from ml_sys.durable import TEMPORARY_PREFIX
 from ml_sys.errors import InputError, StorageError
 from ml_sys.scoring.cooldown import NEVER_LISTED
 from ml_sys.scoring.remembered import COLUMNS, RememberedListError, days_of, forget, last_listed, remember

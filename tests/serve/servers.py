@@ -19,11 +19,11 @@ from fastapi import Body, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from ml_sys import logs
-from ml_sys.serve.access import AccessLog
-from ml_sys.serve.exchange import read_body
-from ml_sys.serve.guard import REFUSED, Guard, Limits
-from ml_sys.serve.hosts import Hosts
-from ml_sys.serve.keys import new_key
+from ml_sys.serve.http.access import AccessLog
+from ml_sys.serve.http.exchange import read_body
+from ml_sys.serve.http.guard import REFUSED, Guard, Limits
+from ml_sys.serve.http.hosts import Hosts
+from ml_sys.serve.http.keys import new_key
 from ml_sys.serve.server import cut_off_silent_readers, listen, serve_http
 from ml_sys.settings import ServeSettings
 

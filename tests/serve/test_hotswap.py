@@ -9,7 +9,7 @@ import pytest
 
 from ml_sys.registry.store import Change, Registry
 from ml_sys.serve.hotswap import Current
-from ml_sys.serve.metrics import Metrics
+from ml_sys.serve.prometheus import Metrics
 from tests.registry.forgery import forge
 from tests.serve.conftest import FIRST, OTHER, SECOND, UNRANKED, produce, said, seconds_until, serving
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from ml_sys.errors import SettingsError, StorageError
-from ml_sys.serve.hosts import is_loopback
-from ml_sys.serve.keys import accepts, new_key
+from ml_sys.serve.http.hosts import is_loopback
+from ml_sys.serve.http.keys import accepts, new_key
 from ml_sys.serve.server import check_exposure, listen
 from tests.serve.conftest import serving
 

@@ -18,14 +18,14 @@ from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.features.phrases import phrase_of
-from ml_sys.model.layout import GOLDEN
+from ml_sys.model.files.layout import GOLDEN
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.reasons import contributions, moves, reasons
 from ml_sys.serve.app import Service, create_app
 from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
-from ml_sys.serve.metrics import Metrics
+from ml_sys.serve.prometheus import Metrics
 from ml_sys.settings import SchemaSettings, ServeSettings
 from tests.serve.conftest import EPOCH, FIRST, UNRANKED, finite, produce, said, serving
 from tests.serve.servers import Connection

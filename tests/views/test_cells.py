@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.evaluation.bootstrap import Estimate
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.text import date_of
 from ml_sys.views.cells import interval, number, percent, plain, spoken
-from ml_sys.wording import date_of
 
 
 @dataclass(frozen=True)

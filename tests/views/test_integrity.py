@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml_sys.registry.reproduction import Reproduction
+from ml_sys.jobs.reproduce import Reproduction
 from ml_sys.registry.verification import Finding
 from ml_sys.views import integrity
 

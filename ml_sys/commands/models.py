@@ -1,0 +1,97 @@
+"""Commands that say which versions there are, what they are, and which was live when."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import open_registry
+from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
+
+models_app = typer.Typer(
+    cls=HelpfulGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@models_app.callback()
+def models(ctx: typer.Context) -> None:
+    """List the versions: status, data, metrics, when they were served. Or show one, or compare two."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from ml_sys import console
+    from ml_sys.registry.history import periods
+    from ml_sys.views import models as views
+
+    registry = open_registry(ctx.obj.load().settings)
+    index, served = registry.read(), periods(registry.trail().records)
+    if ctx.obj.as_json:
+        console.plain_json(views.models_plain(index, served))
+    else:
+        views.models(index, served)
+
+
+@models_app.command(cls=HelpfulCommand)
+def show(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
+    ] = None,
+) -> None:
+    """Show all there is to know about VERSION: data, features, settings, metrics, lineage, promotions."""
+    from ml_sys import console
+    from ml_sys.registry.inspection import describe
+    from ml_sys.views import models as views
+
+    registry = open_registry(ctx.obj.load().settings)
+    description = describe(registry, registry.resolve(version))
+    if ctx.obj.as_json:
+        console.plain_json(views.description_plain(description))
+    else:
+        views.description(description)
+
+
+@models_app.command(cls=HelpfulCommand)
+def diff(
+    ctx: typer.Context,
+    first: Annotated[str, typer.Argument(help="A version.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+) -> None:
+    """Say in what FIRST and SECOND differ: settings, features, data, metrics."""
+    from ml_sys import console
+    from ml_sys.registry.inspection import compare
+    from ml_sys.views import models as views
+
+    registry = open_registry(ctx.obj.load().settings)
+    difference = compare(registry, registry.resolve(first), registry.resolve(second))
+    if ctx.obj.as_json:
+        console.plain_json(views.difference_plain(difference))
+    else:
+        views.difference(difference)
+
+
+def history(
+    ctx: typer.Context,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only what was live then, e.g. 2026-11-25T08:00 (UTC)."),
+    ] = None,
+) -> None:
+    """Say which version was live when, who changed it, why, and on what evidence."""
+    from ml_sys import console
+    from ml_sys.registry.history import live_at, parse_moment
+    from ml_sys.views import models as views
+
+    records = open_registry(ctx.obj.load().settings).trail().records
+    if at is not None:
+        moment = parse_moment(at)
+        live = live_at(records, moment)
+        if ctx.obj.as_json:
+            console.plain_json(views.live_plain(live, moment))
+        else:
+            views.live(live, moment)
+        return
+    if ctx.obj.as_json:
+        console.plain_json(views.history_plain(records))
+    else:
+        views.history(records)

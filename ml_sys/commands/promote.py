@@ -1,0 +1,65 @@
+"""Commands that choose the version in production."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import open_registry
+from ml_sys.errors import ExitCode
+
+
+def promote(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="Version to put into production, e.g. 1.1.0.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but change nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote in spite of the gate; needs --reason, and is recorded.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
+) -> None:
+    """Put VERSION into production if it is sound and no worse than the one that is there."""
+    from ml_sys import console
+    from ml_sys.jobs import promote as promotion
+    from ml_sys.views import promote as views
+
+    configuration = ctx.obj.load()
+    settings = configuration.settings
+    registry = open_registry(settings)
+    with console.steps() as on_step:
+        result = promotion.promote(
+            registry,
+            version,
+            settings.gate,
+            seed=settings.seed,
+            standard=configuration.gate,
+            dry_run=dry_run,
+            force=force,
+            reason=reason,
+            on_step=on_step,
+        )
+    if ctx.obj.as_json:
+        console.plain_json(views.promoted_plain(version, result))
+    else:
+        views.promoted(version, result)
+    if result.verdict is not None and not result.verdict.passed and not result.promoted:
+        raise typer.Exit(ExitCode.GATE_REFUSED)
+
+
+def rollback(
+    ctx: typer.Context,
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="An earlier one than the production version before.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
+) -> None:
+    """Go back to the production version before; again goes further back."""
+    from ml_sys import console
+    from ml_sys.jobs import promote as promotion
+
+    left, now = promotion.rollback(open_registry(ctx.obj.load().settings), to, reason)
+    if ctx.obj.as_json:
+        console.plain_json({"production": now, "left": left})
+    else:
+        console.line(f"Version {now} is in production again, in place of {left}.")

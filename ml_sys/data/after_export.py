@@ -1,0 +1,63 @@
+"""What tables say of days after that of their export, in sentences that tell how to claim it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.data.usage import LATER, UNCOVERED
+from ml_sys.data.values import day_text
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.data.coverage import Export
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What the tables say of days that are not known on the day of the export.
+
+    Attributes
+    ----------
+    export : Export
+    unclaimed : ndarray of shape (n,), int32
+        Days after it on which companies are said to have become customers.
+    latest_stamp : int
+        The latest of any usage row, in microseconds.
+    """
+
+    export: Export
+    unclaimed: NDArray[np.int32]
+    latest_stamp: int
+
+    def warnings(self, rejected: Mapping[str, int]) -> list[str]:
+        """Say what is dated later than anything is known, and how to claim it."""
+        export, warnings = self.export, []
+        day = day_text(export.as_of)
+        end = "no day" if export.usage_end is None else day_text(export.usage_end)
+        covered = f"usage is covered up to {end}, as ingest.min_coverage has it"
+        if rejected.get(LATER):
+            rows = counted(rejected[LATER], "usage row is", "usage rows are")
+            latest = f"the latest on {day_text(self.latest_stamp // DAY_MICROSECONDS)}"
+            warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
+        if rejected.get(UNCOVERED):
+            rows = counted(rejected[UNCOVERED], "usage row is", "usage rows are")
+            warnings.append(f"{rows} of periods in which few companies report, and not used: {covered}")
+        ahead = self.unclaimed > export.today
+        for those, how in (
+            (~ahead, f"if the tables were exported later than on {day}, say when: --as-of DATE"),
+            (ahead, f"that has not come yet: the clock says {day_text(export.today)}"),
+        ):
+            days = self.unclaimed[those]
+            if days.size:
+                stay = counted(days.size, "customer is", "customers are")
+                stays = "it stays a prospect" if days.size == 1 else "they stay prospects"
+                latest = day_text(int(days.max()))
+                warnings.append(f"{stay} dated after {day} (the latest on {latest}): {stays}; {how}")
+        return warnings

@@ -1,0 +1,282 @@
+"""What an ingest found: rows by fate and reason, coverage, conversion by month, and things worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
+from ml_sys.data.usage import UNFINISHED
+from ml_sys.data.values import day_text
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.data.after_export import Dates
+    from ml_sys.data.quarantine import Quarantine
+    from ml_sys.data.snapshot_id import Content
+    from ml_sys.data.usage import UsageRows
+
+NEVER_ACTIVE = NEVER_CLOSED
+# Blank rates of customers and others that differ by more are worth a note: blanks are filled in after paying.
+_BLANK_GAP = 0.02
+_STALE_DAYS = 14
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What became of the rows of a table.
+
+    Attributes
+    ----------
+    where : str
+        File or table.
+    read, accepted : int
+        Rows; ``read`` is ``accepted`` + the sum of ``rejected`` + the sum of ``merged``.
+    rejected, merged : mapping of str to int
+        Rows by reason, the most frequent first. All are in quarantine; only the rejected count for the limit.
+    blanked : mapping of str to int
+        Bad optional values of accepted rows by reason; blank instead.
+    first_day, last_day : str or None
+        YYYY-MM-DD, of the accepted rows; None where a table has no dates.
+    """
+
+    where: str
+    read: int
+    accepted: int
+    rejected: Mapping[str, int]
+    merged: Mapping[str, int]
+    blanked: Mapping[str, int]
+    first_day: str | None
+    last_day: str | None
+
+
+@dataclass(frozen=True)
+class MonthConversion:
+    """How many companies became customers in a calendar month.
+
+    Attributes
+    ----------
+    month : str
+        YYYY-MM.
+    free, conversions : int
+        Companies that were no customers when the month began, and those of them that were when it ended.
+    active, active_conversions : int
+        The same of companies that had done anything by the start of the month.
+    """
+
+    month: str
+    free: int
+    conversions: int
+    active: int
+    active_conversions: int
+
+    @property
+    def rate(self) -> float:
+        """Conversions over free companies; NaN without any."""
+        return self.conversions / self.free if self.free else float("nan")
+
+    @property
+    def active_rate(self) -> float:
+        """The same among active companies."""
+        return self.active_conversions / self.active if self.active else float("nan")
+
+
+@dataclass(frozen=True)
+class BlankRates:
+    """Share of blanks in a column, by outcome: a difference means that blanks are filled in after paying."""
+
+    column: str
+    customers: float
+    noncustomers: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the difference is large enough to leak the outcome."""
+        return abs(self.customers - self.noncustomers) > _BLANK_GAP
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest found.
+
+    Attributes
+    ----------
+    id : str
+        Of the snapshot.
+    path : Path
+    is_new : bool
+        False if a snapshot of the same content was there already.
+    as_of : str
+        YYYY-MM-DD.
+    companies, customers, usage_rows : int
+        In the snapshot.
+    tables : mapping of str to TableReport
+    conversion : tuple of MonthConversion
+        Months in which usage is known, the last one perhaps in part.
+    blanks : tuple of BlankRates
+        Canary.
+    notes, warnings : tuple of str
+        Sentences worth reading, and what to look into.
+    """
+
+    id: str
+    path: Path
+    is_new: bool
+    as_of: str
+    companies: int
+    customers: int
+    usage_rows: int
+    tables: Mapping[str, TableReport]
+    conversion: tuple[MonthConversion, ...]
+    blanks: tuple[BlankRates, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def build(
+    content: Content,
+    quarantine: Quarantine,
+    dates: Dates,
+    *,
+    path: Path,
+    is_new: bool,
+    where: Mapping[str, str],
+    read: Mapping[str, int],
+    extra: Mapping[str, tuple[str, ...]],
+) -> IngestReport:
+    """Describe a snapshot and what did not get into it.
+
+    Parameters
+    ----------
+    content : Content
+    quarantine : Quarantine
+    dates : Dates
+    path : Path
+        Folder of the snapshot.
+    is_new : bool
+    where, read, extra : mapping
+        Table to its place, rows read and ignored columns.
+    """
+    closed = content.companies["closedate"].to_numpy()
+    spans = {
+        CUSTOMERS: _span(closed[closed != NEVER_CLOSED]),
+        NONCUSTOMERS: (None, None),
+        USAGE: _span(content.usage.stamp // DAY_MICROSECONDS),
+    }
+    tables = {}
+    for table in TABLES:
+        rejected, merged = quarantine.rejected(table), quarantine.merged(table)
+        accepted = read[table] - sum(rejected.values()) - sum(merged.values())
+        blanked = quarantine.blanked(table)
+        tables[table] = TableReport(
+            where[table], read[table], accepted, rejected, merged, blanked, *spans[table]
+        )
+    blanks = blank_rates(content.companies)
+    told = [note for table in TABLES for note in quarantine.told_blanked(table, table)]
+    return IngestReport(
+        id=path.name,
+        path=path,
+        is_new=is_new,
+        as_of=day_text(content.as_of),
+        companies=len(closed),
+        customers=int((closed != NEVER_CLOSED).sum()),
+        usage_rows=len(content.usage.stamp),
+        tables=tables,
+        conversion=conversion_by_month(closed, content.usage, content.as_of),
+        blanks=blanks,
+        notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected)),
+        warnings=tuple(dates.warnings(tables[USAGE].rejected)),
+    )
+
+
+def conversion_by_month(
+    closed: NDArray[np.int32], usage: UsageRows, as_of: int
+) -> tuple[MonthConversion, ...]:
+    """Count conversions in each month from the first usage row to ``as_of``.
+
+    Parameters
+    ----------
+    closed : ndarray of shape (n_companies,), int32
+        Days since 1970-01-01, `NEVER_CLOSED` for none.
+    usage : UsageRows
+        Sorted by company and stamp.
+    as_of : int
+        Days since 1970-01-01.
+    """
+    if not len(usage.stamp):
+        return ()
+    active_from = _first_active_day(usage, len(closed))
+    first = np.datetime64(int(usage.stamp.min()) // DAY_MICROSECONDS, "D").astype("datetime64[M]")
+    last = np.datetime64(as_of, "D").astype("datetime64[M]")
+    months = []
+    for month in np.arange(first, last + 1):
+        start, end = (int(m.astype("datetime64[D]").astype(np.int64)) for m in (month, month + 1))
+        free, active = closed >= start, active_from < start
+        converts = free & (closed < end) & (closed <= as_of)
+        counts = (free, converts, free & active, converts & active)
+        months.append(MonthConversion(str(month), *(int(flags.sum()) for flags in counts)))
+    return tuple(months)
+
+
+def blank_rates(companies: pd.DataFrame) -> tuple[BlankRates, ...]:
+    """Compare how often firmographics are blank for customers and for the others."""
+    paid = (companies["closedate"] != NEVER_CLOSED).to_numpy()
+    if paid.all() or not paid.any():
+        return ()
+    blank = {name: companies[name].isna().to_numpy() for name in FIRMOGRAPHICS}
+    return tuple(
+        BlankRates(name, float(flags[paid].mean()), float(flags[~paid].mean()))
+        for name, flags in blank.items()
+    )
+
+
+def _first_active_day(usage: UsageRows, n_companies: int) -> NDArray[np.int64]:
+    active = usage.measures.any(axis=1)
+    first = np.full(n_companies, NEVER_ACTIVE, np.int64)
+    company, position = np.unique(usage.company[active], return_index=True)
+    first[company] = usage.stamp[active][position] // DAY_MICROSECONDS
+    return first
+
+
+def _span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
+    return (day_text(int(days.min())), day_text(int(days.max()))) if len(days) else (None, None)
+
+
+def _notes(
+    content: Content,
+    blanks: tuple[BlankRates, ...],
+    extra: Mapping[str, tuple[str, ...]],
+    rejected: Mapping[str, int],
+) -> list[str]:
+    notes = [f"{table}: ignored {', '.join(map(repr, names))}" for table, names in extra.items() if names]
+    companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
+    unpaid = int((companies["mrr"] <= 0).sum())
+    if unpaid:
+        kept = counted(
+            unpaid, "customer with an MRR of zero or less is", "customers with an MRR of zero or less are"
+        )
+        notes.append(f"{kept} kept; MRR is not a feature")
+    if len(content.usage.stamp) and content.as_of - last_stamp > _STALE_DAYS:
+        behind = content.as_of - last_stamp
+        notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
+    if rejected.get(UNFINISHED):
+        rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")
+        notes.append(
+            f"{rows} of a period that is not complete by {day_text(content.as_of)}, and in quarantine"
+        )
+    notes += [
+        f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
+        "others: it may be filled in after paying, so that a blank tells the outcome"
+        for rates in blanks
+        if rates.differs and rates.column != "industry"
+    ]
+    return notes

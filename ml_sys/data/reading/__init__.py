@@ -1,0 +1,1 @@
+"""Rows of text with line numbers, whatever they are read from."""

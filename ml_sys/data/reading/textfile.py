@@ -1,0 +1,218 @@
+"""Text files of any size as blocks of whole lines: decompressed, UTF-8, numbered.
+
+Invariant: memory stays within a few blocks, however long the file or one line of it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+
+from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+BLOCK_BYTES = 16 << 20
+LINE_LIMIT = 1 << 20  # bytes; no row of these tables comes near it
+LINE_TOO_LONG = "line longer than 1 MiB"
+
+GZIP, ZSTD, PARQUET, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04"
+# The four-byte marks come first: the mark of UTF-16 is how that of UTF-32 begins.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class ByteStream(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive lines.
+
+    Attributes
+    ----------
+    data : bytes
+        Whole lines, the last one ended too.
+    first_line : int
+        Line number of the first, from 1.
+    ends : ndarray of shape (n_lines,), int64
+        Position of each line's end in ``data``.
+    """
+
+    data: bytes
+    first_line: int
+    ends: NDArray[np.int64]
+
+    def line(self, position: int) -> bytes:
+        """Return one line without its end."""
+        start = int(self.ends[position - 1]) + 1 if position else 0
+        return self.data[start : int(self.ends[position])]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one error that names it."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(
+            path, f"its byte order mark promises {error.encoding}, but {error.reason}"
+        ) from error
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UnreadableFileError(path, " ".join(why.split())) from error
+
+
+def magic(path: Path) -> bytes:
+    """Return the first four bytes of a file."""
+    with reading(path), path.open("rb") as file:
+        return file.read(4)
+
+
+def open_text(path: Path) -> ByteStream:
+    """Open a file as UTF-8 without a byte order mark, decompressed if it is gzip or Zstandard inside."""
+    start = magic(path)
+    stream: ByteStream
+    if start.startswith(GZIP):
+        stream = cast("ByteStream", gzip.open(path))  # noqa: SIM115 - `blocks` closes it
+    elif start == ZSTD:
+        stream = cast("ByteStream", pa.input_stream(str(path), compression="zstd"))
+    else:
+        stream = path.open("rb")
+    try:
+        with reading(path):
+            begin = _read_fully(stream, 4)
+    except UnreadableFileError:
+        stream.close()
+        raise
+    for mark, encoding in _MARKS:
+        if begin.startswith(mark):
+            if encoding == "utf-8":
+                return _Stream(stream, begin[len(mark) :])
+            return _Transcoded(stream, begin, encoding)
+    return _Stream(stream, begin)
+
+
+def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, None]:
+    """Cut a stream into blocks of whole lines and the lines that are too long to be one.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    stream : ByteStream
+        UTF-8; is closed at the end.
+
+    Yields
+    ------
+    Block or BadRow
+        In the order of the file; no line of a block is longer than `LINE_LIMIT`.
+    """
+    pending, number, chunk = b"", 1, b"-"
+    try:
+        while chunk:
+            with reading(path):
+                chunk = stream.read(BLOCK_BYTES)
+            data = pending + chunk
+            if not chunk and data:
+                data += b"\n"
+            cut = data.rfind(b"\n") + 1
+            # Of a line that is too long only the beginning matters, and that it is too long.
+            pending = data[cut : cut + LINE_LIMIT + 1]
+            if cut:
+                whole = block_of(data[:cut], number)
+                yield from _without_long_lines(whole)
+                number += len(whole.ends)
+    finally:
+        stream.close()
+
+
+def block_of(data: bytes, first_line: int) -> Block:
+    """Make a block of bytes that end with a line's end."""
+    return Block(data, first_line, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+
+
+def _without_long_lines(whole: Block) -> Iterator[Block | BadRow]:
+    data, first_line = whole.data, whole.first_line
+    lengths = np.diff(whole.ends, prepend=-1) - 1
+    if lengths.max() <= LINE_LIMIT:
+        yield whole
+        return
+    begin = 0
+    for position in np.flatnonzero(lengths > LINE_LIMIT):
+        end = int(whole.ends[position])
+        start = end - int(lengths[position])
+        if start > begin:
+            yield block_of(data[begin:start], first_line + int(np.searchsorted(whole.ends, begin)))
+        shown = data[start : start + 4 * RAW_LIMIT].decode("utf-8", "replace")[:RAW_LIMIT]
+        yield BadRow(first_line + int(position), LINE_TOO_LONG, shown)
+        begin = end + 1
+    if begin < len(data):
+        yield block_of(data[begin:], first_line + int(np.searchsorted(whole.ends, begin)))
+
+
+def _read_fully(stream: ByteStream, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return data
+
+
+class _Stream:
+    """A stream with its first bytes put back."""
+
+    def __init__(self, stream: ByteStream, begin: bytes) -> None:
+        self._stream = stream
+        self._begin = begin
+
+    def read(self, size: int, /) -> bytes:
+        if self._begin:
+            begin, self._begin = self._begin, b""
+            return begin + _read_fully(self._stream, size - len(begin))
+        return _read_fully(self._stream, size)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Transcoded(_Stream):
+    """A stream of UTF-16 or UTF-32 as UTF-8."""
+
+    def __init__(self, stream: ByteStream, begin: bytes, encoding: str) -> None:
+        super().__init__(stream, begin)
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int, /) -> bytes:
+        text = ""
+        while not text:
+            data = super().read(size)
+            text = self._decoder.decode(data, final=not data)
+            if not data:
+                break
+        return text.encode()

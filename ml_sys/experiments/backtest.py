@@ -1,0 +1,347 @@
+"""Makes past lists again, each by a model that knew only what was mature then, and judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.metrics.campaign import Season, play_season
+from ml_sys.metrics.holdout import ALL, SEEN
+from ml_sys.metrics.list_averages import list_estimates, paired_lists
+from ml_sys.metrics.ranking import probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.scored_lists import MODEL, RANDOM, ScoredLists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.experiments.cache import TermStore
+    from ml_sys.experiments.schedule import Term, TermScores
+    from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.metrics.paired import ListMetric, Paired
+    from ml_sys.model.split import Source
+    from ml_sys.settings import BootstrapSettings, Settings
+
+Metrics = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class CutoffResult:
+    """One list of a backtest.
+
+    Attributes
+    ----------
+    cutoff : int
+        Day since 1970-01-01.
+    trained : int
+        Day on which the model was fitted that made it.
+    prospects, conversions : dict of str to int
+        By population: companies in the list, and those that paid within the horizon.
+    training_cutoffs, training_positives : int
+        What was mature when the model was fitted.
+    trees : int or None
+        Number of trees chosen.
+    metrics : dict
+        Population → ranker → metric → value.
+    """
+
+    cutoff: int
+    trained: int
+    prospects: dict[str, int]
+    conversions: dict[str, int]
+    training_cutoffs: int
+    training_positives: int
+    trees: int | None
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A backtest: each list, mean and spread over lists, intervals, all lists' probabilities together.
+
+    Attributes
+    ----------
+    cutoffs : list of CutoffResult
+    mean, spread : dict
+        Mean and standard deviation over lists; population → ranker → metric → value.
+    intervals : dict
+        Population → ranker → metric of :data:`ml_sys.metrics.list_averages.LIST_METRICS` → mean over lists
+        with its interval, clustered by company.
+    pooled : dict
+        Probability metrics of all rows of all lists; population → metric → value.
+    season : Season
+        What working down the lists reaches.
+    lists : ScoredLists
+        Every prospect of every list.
+    ids : ndarray of shape (n_companies,), object
+        Id of the company at each position.
+    remembered : int
+        Lists that were made in an earlier run with the same data, settings and code.
+    """
+
+    cutoffs: list[CutoffResult]
+    mean: Metrics
+    spread: Metrics
+    intervals: dict[str, dict[str, dict[ListMetric, Estimate]]]
+    pooled: dict[str, dict[str, float]]
+    season: Season
+    lists: ScoredLists
+    ids: NDArray[np.object_]
+    remembered: int
+
+    def predictions(self) -> pd.DataFrame:
+        """Return ``cutoff`` (date text), ``id`` and ``probability`` of every prospect, best first by list.
+
+        What came of it is not told.
+        """
+        lists = self.lists
+        order = np.lexsort((-lists.probability, lists.cutoff))
+        return pd.DataFrame(
+            {
+                "cutoff": np.datetime_as_string(lists.cutoff[order].astype("datetime64[D]")),
+                "id": self.ids[lists.company[order]],
+                "probability": lists.probability[order],
+            }
+        )
+
+
+def make_lists(
+    snapshot: Snapshot,
+    terms: Sequence[Term],
+    settings: Settings,
+    *,
+    store: TermStore | None = None,
+    plain: bool = True,
+    source: Source | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> tuple[list[TermScores], int]:
+    """Make the lists of every term, in processes side by side; each fit takes one thread.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    terms : sequence of Term
+    settings : Settings
+    store : TermStore, optional
+        Where what was made is remembered.
+    plain : bool
+        Whether plain XGBoost is among the rankers.
+    source : Source, optional
+        Of the same snapshot and settings, where one is at hand that knows features already.
+    on_progress : callable
+        Called with the number of lists done.
+
+    Returns
+    -------
+    found : list of TermScores
+        In the order of ``terms``.
+    remembered : int
+        Lists among them that were not made now.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was mature on the first day of a term.
+    """
+    found = {term: kept for term in terms if store is not None and (kept := store.load(term)) is not None}
+    remembered = done = sum(len(term.cutoffs) for term in found)
+    on_progress(done)
+    missing = [term for term in terms if term not in found]
+    for term, made in _fitted(source or snapshot, missing, settings, plain=plain):
+        found[term] = made
+        if store is not None:
+            store.save(term, made)
+        done += len(term.cutoffs)
+        on_progress(done)
+    return [found[term] for term in terms], remembered
+
+
+def backtest(
+    snapshot: Snapshot,
+    terms: Sequence[Term],
+    settings: Settings,
+    *,
+    store: TermStore | None = None,
+    source: Source | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Backtest:
+    """Make past lists again and judge them; arguments and errors as of :func:`make_lists`."""
+    found, remembered = make_lists(
+        snapshot, terms, settings, store=store, source=source, on_progress=on_progress
+    )
+    lists = joined_lists(snapshot, found)
+    results = [
+        _judged(cutoff, term, made, lists.take(lists.cutoff == cutoff))
+        for term, made in zip(terms, found, strict=True)
+        for cutoff in term.cutoffs
+    ]
+    return Backtest(
+        results,
+        _over(results, np.mean),
+        _over(results, np.std),
+        _intervals(lists, settings.bootstrap, settings.seed),
+        {population: _pooled(lists.take(rows)) for population, rows in populations(lists)},
+        play_season(
+            lists,
+            capacities=settings.backtest.capacities,
+            cooldown_weeks=settings.backtest.cooldown_weeks,
+            resamples=settings.bootstrap.resamples,
+            confidence=settings.bootstrap.confidence,
+            seed=settings.seed,
+        ),
+        lists,
+        snapshot.companies["id"].to_numpy(dtype=object),
+        remembered,
+    )
+
+
+def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists:
+    """Put the lists of all terms together, with what became of each company."""
+
+    def joined(name: str) -> NDArray[np.generic]:
+        return np.concatenate([getattr(one, name) for one in found])
+
+    company = joined("company").astype(np.int32)
+    closed = snapshot.closed[company]
+    mrr = snapshot.companies["mrr"].to_numpy(dtype=np.float64)[company]
+    return ScoredLists(
+        cutoff=joined("cutoff").astype(np.int32),
+        company=company,
+        label=joined("label").astype(np.bool_),
+        seen=joined("seen").astype(np.bool_),
+        closed=closed,
+        mrr=np.where(closed == NEVER_CLOSED, np.nan, mrr),
+        scores={name: np.concatenate([one.scores[name] for one in found]) for name in found[0].scores},
+        threshold=np.repeat([one.threshold for one in found], [one.cutoff.size for one in found]),
+        tier=joined("tier").astype(np.str_),
+    )
+
+
+def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the name and the rows of each population that figures are given for."""
+    return [(ALL, np.ones(len(lists), dtype=bool)), (SEEN, lists.seen)]
+
+
+def compare_lists(
+    challenger: ScoredLists, champion: ScoredLists, bootstrap: BootstrapSettings, seed: int
+) -> dict[str, dict[ListMetric, Paired]]:
+    """Hold two makers of the same lists against each other, by population and metric.
+
+    Parameters
+    ----------
+    challenger, champion : ScoredLists
+        The same companies at the same cutoffs; their rows may be in any order.
+    bootstrap : BootstrapSettings
+    seed : int
+    """
+    one, other = _aligned(challenger), _aligned(champion)
+    return {
+        population: paired_lists(
+            one.take(rows).outcomes(),
+            other.take(rows).outcomes(),
+            resamples=bootstrap.resamples,
+            confidence=bootstrap.confidence,
+            seed=seed,
+        )
+        for population, rows in populations(one)
+    }
+
+
+def _fitted(
+    known: Source | Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
+) -> Iterator[tuple[Term, TermScores]]:
+    """Yield each term as it is done; features of all of them are computed first, once."""
+    if not terms:
+        return
+    import joblib  # what was remembered needs none of these
+
+    from ml_sys.experiments.fitting import learn_features
+    from ml_sys.model.split import Source
+
+    source = known if isinstance(known, Source) else Source.of(known, settings)
+    learn_features(source, terms, settings)
+    single = settings.model_copy(update={"threads": 1})
+    jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(terms))
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    yield from parallel(joblib.delayed(_named)(source, term, single, plain=plain) for term in terms)
+
+
+def _named(source: Source, term: Term, settings: Settings, *, plain: bool) -> tuple[Term, TermScores]:
+    from ml_sys.experiments.fitting import fit_term  # loads what models are fitted with
+
+    return term, fit_term(source, term, settings, plain=plain)
+
+
+def _aligned(lists: ScoredLists) -> ScoredLists:
+    return lists.take(np.lexsort((lists.company, lists.cutoff)))
+
+
+def _judged(cutoff: int, term: Term, made: TermScores, one: ScoredLists) -> CutoffResult:
+    metrics: Metrics = {}
+    for population, rows in populations(one):
+        taken, weights = one.take(rows), np.ones((1, int(rows.sum())))
+        metrics[population] = {
+            ranker: _first(ranking_metrics(taken.outcomes(ranker), weights)) for ranker in taken.scores
+        }
+        metrics[population][MODEL] |= _first(probability_metrics(taken.outcomes(), weights, made.threshold))
+        metrics[population][RANDOM] = random_metrics(taken.outcomes())
+    return CutoffResult(
+        cutoff,
+        term.trained,
+        {population: int(rows.sum()) for population, rows in populations(one)},
+        {population: int(one.label[rows].sum()) for population, rows in populations(one)},
+        made.training_cutoffs,
+        made.training_positives,
+        made.trees,
+        metrics,
+    )
+
+
+def _intervals(
+    lists: ScoredLists, bootstrap: BootstrapSettings, seed: int
+) -> dict[str, dict[str, dict[ListMetric, Estimate]]]:
+    return {
+        population: list_estimates(
+            {ranker: lists.take(rows).outcomes(ranker) for ranker in lists.scores},
+            resamples=bootstrap.resamples,
+            confidence=bootstrap.confidence,
+            seed=seed,
+        )
+        for population, rows in populations(lists)
+    }
+
+
+def _first(metrics: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in metrics.items()}
+
+
+def _over(results: list[CutoffResult], how: Callable[[list[float]], np.floating]) -> Metrics:
+    """Fold each metric over the lists where it is defined."""
+
+    def folded(values: list[float]) -> float:
+        known = [value for value in values if not np.isnan(value)]
+        return float(how(known)) if known else float("nan")
+
+    return {
+        population: {
+            ranker: {
+                metric: folded([one.metrics[population][ranker][metric] for one in results])
+                for metric in metrics
+            }
+            for ranker, metrics in rankers.items()
+        }
+        for population, rankers in results[0].metrics.items()
+    }
+
+
+def _pooled(lists: ScoredLists) -> dict[str, float]:
+    weights = np.ones((1, len(lists)))
+    metrics = _first(probability_metrics(lists.outcomes(), weights, float(lists.threshold.mean())))
+    names = ("brier", "log_loss", "calibration_error", "mean_probability", "conversion_rate")
+    return {name: metrics[name] for name in names}

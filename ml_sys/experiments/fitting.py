@@ -1,0 +1,99 @@
+"""Fits the model of a term and makes the term's lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.experiments.schedule import PLAIN, Term, TermScores
+from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.split import Source, rolling, training_cutoffs, training_part
+from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+
+_PLAIN_MODEL = ModelSettings(estimator=XGBOOST, max_trees=200)
+# More than any history has; an expanding window leaves nothing out.
+_EVERY_CUTOFF = 1_000_000
+
+
+def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = True) -> TermScores:
+    """Fit a model to what was mature on the first day of a term, and make the term's lists.
+
+    Parameters
+    ----------
+    source : Source
+    term : Term
+    settings : Settings
+    plain : bool
+        Whether XGBoost with the default parameters is fitted beside it, as a ranker of its own.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was mature.
+    """
+    spec = spec_from(settings)
+    part = training_part(source, term.trained, spec, _windowed(settings))
+    model, report = fit_model(part.train, part.validation, spec, settings)
+    panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
+    probability = model.probabilities(panel.rows)
+    scores = {MODEL: probability}
+    if plain:
+        scores[PLAIN] = _plain_scores(part.train, panel, settings)
+    scores |= {rule: score.astype(np.float64) for rule, score in panel.rules.items()}
+    return TermScores(
+        len(report.cutoffs),
+        report.positives,
+        report.trees,
+        model.threshold,
+        panel.cutoff,
+        panel.company,
+        panel.label,
+        panel.seen,
+        model.tiers.of(probability),
+        scores,
+    )
+
+
+def learn_features(source: Source, terms: Sequence[Term], settings: Settings) -> None:
+    """Compute the features that some terms need, so that their fits, side by side, find them known.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was mature on the first day of a term.
+    """
+    windowed, needed = _windowed(settings), set[int]()
+    for term in terms:
+        needed.update(term.cutoffs, training_cutoffs(source, term.trained, windowed).tolist())
+    source.known.learn(needed, spec_from(settings))
+
+
+def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.float64]:
+    """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
+    pipeline = build_pipeline(
+        spec_from(settings),
+        features=settings.features,
+        resample=ResampleSettings(sampling_strategy="none"),
+        model=_PLAIN_MODEL,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    fit_pipeline(pipeline, train.rows, train.label)
+    return raw_scores(pipeline, panel.rows)
+
+
+def _windowed(settings: Settings) -> Settings:
+    if settings.backtest.window == "rolling":
+        return settings
+    panel = settings.panel.model_copy(update={"max_cutoffs": _EVERY_CUTOFF})
+    return settings.model_copy(update={"panel": panel})

@@ -1,0 +1,225 @@
+"""Whether resampling earns its place: none, class weights and SMOTENC on the same folds, each calibrated.
+
+The rows are those of the training part, each scored by a model that has not seen its company and calibrated
+on the other folds. The holdout plays no part: this is a choice, and choices are not made on it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from ml_sys.metrics.paired import Paired, paired_bootstrap
+from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metrics
+from ml_sys.model.calibration import fit_calibrator
+from ml_sys.model.folds import company_folds
+from ml_sys.model.pipeline import build_pipeline
+from ml_sys.model.train import spec_from, validation_scores
+from ml_sys.resolve import resolve
+from ml_sys.settings import ResampleSettings
+from ml_sys.xgboost_params import is_xgboost
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.model.split import Part
+    from ml_sys.settings import Settings
+
+# Folds at most: three variants are fitted once for each.
+_MOST_FOLDS = 3
+# The ratio that is tried where the settings ask for none.
+_LIGHT = 0.003
+NONE, CLASS_WEIGHT, SMOTE = "none", "class weight", "SMOTENC"
+_WEIGHTS = ("scale_pos_weight", "class_weight")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to treat the imbalance.
+
+    Attributes
+    ----------
+    name : str
+    chosen : bool
+        Whether the settings ask for it.
+    against_none : Paired
+        Its average precision beside that of no resampling, on the same draws of companies.
+    roc_auc : float
+    calibration_error, mean_probability : float
+        After calibration.
+    raw_probability : float
+        Mean score before calibration.
+    """
+
+    name: str
+    chosen: bool
+    against_none: Paired
+    roc_auc: float
+    calibration_error: float
+    mean_probability: float
+    raw_probability: float
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Ways to treat the imbalance beside each other.
+
+    Attributes
+    ----------
+    variants : tuple of Variant
+        The first one does nothing.
+    rows, positives, converters : int
+        Of the training part: rows, positive ones, and companies that convert.
+    verdict : str
+        A sentence on whether what the settings ask for earned its place.
+    """
+
+    variants: tuple[Variant, ...]
+    rows: int
+    positives: int
+    converters: int
+    verdict: str
+
+
+def compare_resampling(part: Part, settings: Settings) -> Resampling:
+    """Hold what the settings do about the imbalance against doing nothing and against class weights.
+
+    Parameters
+    ----------
+    part : Part
+        The training part.
+    settings : Settings
+    """
+    folds = min(settings.split.validation_folds, _MOST_FOLDS)
+    settings = settings.model_copy(
+        update={"split": settings.split.model_copy(update={"validation_folds": folds})}
+    )
+    variants = variants_of(settings, part.train.label)
+    parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(variants)))
+    scores = dict(
+        zip(
+            variants,
+            parallel(joblib.delayed(_scores)(part, one) for one in variants.values()),
+            strict=True,
+        )
+    )
+    chosen = _chosen(settings)
+    outcomes = {name: _outcomes(part.validation, score, settings) for name, score in scores.items()}
+    judged = tuple(
+        _judged(name, name == chosen, outcomes[name], outcomes[NONE], float(scores[name].mean()), settings)
+        for name in variants
+    )
+    found = next((one for one in judged if one.chosen), judged[0])
+    label = part.validation.label
+    best = max(judged, key=lambda one: one.against_none.challenger)
+    verdict = _verdict(found)
+    if best is not found and best.name != NONE:
+        verdict += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
+    converters = int(np.unique(part.validation.company[label]).size)
+    return Resampling(judged, label.size, int(label.sum()), converters, verdict)
+
+
+def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Settings]:
+    """Return the settings of each way that the estimator knows, doing nothing first.
+
+    Parameters
+    ----------
+    settings : Settings
+    label : ndarray of shape (n_rows,), bool
+        Of the training rows; the class weight makes both classes weigh the same.
+    """
+    model, off = settings.model, ResampleSettings(sampling_strategy="none")
+    bare = {name: value for name, value in model.params.items() if name not in _WEIGHTS}
+
+    def variant(params: dict[str, Any], resample: ResampleSettings) -> Settings:
+        changed = {"model": model.model_copy(update={"params": params}), "resample": resample, "threads": 1}
+        return settings.model_copy(update=changed)
+
+    found = {NONE: variant(bare, off)}
+    weight = {name: value for name, value in model.params.items() if name in _WEIGHTS}
+    if not weight and is_xgboost(model.estimator):
+        weight = {"scale_pos_weight": float((~label).sum() / max(label.sum(), 1))}
+    elif not weight and "class_weight" in inspect.signature(resolve(model.estimator)).parameters:
+        weight = {"class_weight": "balanced"}
+    if weight:
+        found[CLASS_WEIGHT] = variant({**bare, **weight}, off)
+    if settings.resample.sampling_strategy == "none":
+        light = ResampleSettings(sampling_strategy=_LIGHT, k_neighbors=settings.resample.k_neighbors)
+        return {**found, f"{SMOTE} {_LIGHT}": variant(bare, light)}
+    return {**found, SMOTE: variant(bare, settings.resample)}
+
+
+def _chosen(settings: Settings) -> str:
+    """Return the way that the settings ask for; resampling is named before a weight beside it."""
+    if settings.resample.sampling_strategy != "none":
+        return SMOTE
+    return CLASS_WEIGHT if any(name in _WEIGHTS for name in settings.model.params) else NONE
+
+
+def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
+    pipeline = build_pipeline(
+        spec_from(settings),
+        features=settings.features,
+        resample=settings.resample,
+        model=settings.model,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    return validation_scores(pipeline, part.train, part.validation, settings)[0]
+
+
+def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings) -> Outcomes:
+    """Calibrate the scores of each fold by those of the others."""
+    fold = company_folds(validation, settings.split.validation_folds, settings.seed)[validation.company]
+    probability = np.empty_like(scores)
+    for number in np.unique(fold):
+        inside, outside = fold == number, fold != number
+        calibrator = fit_calibrator(settings.calibration.method, scores[outside], validation.label[outside])
+        probability[inside] = calibrator(scores[inside])
+    return Outcomes(probability, validation.label, validation.cutoff, validation.company)
+
+
+def _judged(
+    name: str, chosen: bool, outcomes: Outcomes, none: Outcomes, raw: float, settings: Settings
+) -> Variant:
+    paired = paired_bootstrap(
+        outcomes,
+        none,
+        "average_precision",
+        tolerance=0.0,
+        resamples=settings.bootstrap.resamples,
+        confidence=settings.bootstrap.confidence,
+        seed=settings.seed,
+    )
+    once = np.ones((1, outcomes.score.size))
+    measured = {**ranking_metrics(outcomes, once), **probability_metrics(outcomes, once, threshold=0.5)}
+    return Variant(
+        name,
+        chosen,
+        paired,
+        float(measured["roc_auc"][0]),
+        float(measured["calibration_error"][0]),
+        float(measured["mean_probability"][0]),
+        raw,
+    )
+
+
+def _verdict(chosen: Variant) -> str:
+    one = chosen.against_none
+    if chosen.name == NONE:
+        return "No resampling is asked for; what it would have done stands beside it."
+    shown = (
+        f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
+        f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    )
+    name = "Resampling" if chosen.name == SMOTE else "The class weight"
+    if one.low > 0:
+        return f"{name} earned its place: {shown}."
+    if one.high < 0:
+        return f"{name} did harm: {shown}."
+    return f"{name} is not shown to help or to harm: {shown}."

@@ -1,0 +1,111 @@
+"""Terms of a backtest: a model fitted to what was mature on a day, and the lists it makes until the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.days import Timeline
+    from ml_sys.settings import Settings
+
+PLAIN = "plain XGBoost"
+# Without a first day asked for, a backtest begins when there is this much to learn from.
+_LEAST_TRAINING_CUTOFFS = 6
+
+
+@dataclass(frozen=True)
+class Term:
+    """Days since 1970-01-01: when a model is fitted, and the cutoffs of its lists."""
+
+    trained: int
+    cutoffs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TermScores:
+    """What the model of a term said of every prospect of its lists; n_rows in all.
+
+    Attributes
+    ----------
+    training_cutoffs, training_positives : int
+        What was mature when it was fitted.
+    trees : int or None
+        Number of trees chosen.
+    threshold : float
+        From which probability on it predicts a conversion.
+    cutoff, company : ndarray of shape (n_rows,), int32
+    label, seen : ndarray of shape (n_rows,), bool
+    tier : ndarray of shape (n_rows,), str
+    scores : dict of str to ndarray of shape (n_rows,), float64
+        By ranker; the model's are probabilities.
+    """
+
+    training_cutoffs: int
+    training_positives: int
+    trees: int | None
+    threshold: float
+    cutoff: NDArray[np.int32]
+    company: NDArray[np.int32]
+    label: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    tier: NDArray[np.str_]
+    scores: dict[str, NDArray[np.float64]]
+
+
+def plan_terms(
+    timeline: Timeline, settings: Settings, *, first: int | None = None, last: int | None = None
+) -> tuple[Term, ...]:
+    """Lay out the lists from ``first`` to ``last`` inclusive and the days on which models are fitted.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    settings : Settings
+        Of the panel and the backtest.
+    first, last : int, optional
+        Days since 1970-01-01. By default the latest mature cutoff is the last one, and the first one leaves
+        room for ``backtest.lists`` lists or as many as there is enough to learn from before.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no list is left, one's outcome is not known yet or lies outside the usage, or there is nothing to
+        learn from before the first one.
+    """
+    every, retrain = settings.backtest.every_days, settings.backtest.retrain_days
+    last = timeline.latest_mature() if last is None else last
+    if first is None:
+        first = last - (settings.backtest.lists - 1) * every
+        while first < last and _mature_before(timeline, first, settings) < _LEAST_TRAINING_CUTOFFS:
+            first += every
+    cutoffs = range(first, last + 1, every)
+    late = [cutoff for cutoff in cutoffs if not timeline.is_mature(cutoff)]
+    if late or not cutoffs:
+        found = (
+            f"cutoff {date_of(late[0])} is not mature" if late else "no cutoff lies in the range asked for"
+        )
+        raise NotEnoughDataError(
+            found, hint=f"the latest mature cutoff is {date_of(timeline.latest_mature())}"
+        )
+    if not _mature_before(timeline, cutoffs[0], settings):
+        raise NotEnoughDataError(
+            f"there is nothing to learn from by {date_of(cutoffs[0])}: no training cutoff was mature then",
+            hint="name a later first day: --from DATE",
+        )
+    terms: list[list[int]] = []
+    for cutoff in cutoffs:
+        if not terms or cutoff >= terms[-1][0] + retrain:
+            terms.append([])
+        terms[-1].append(cutoff)
+    return tuple(Term(term[0], tuple(term)) for term in terms)
+
+
+def _mature_before(timeline: Timeline, day: int, settings: Settings) -> int:
+    return timeline.training_cutoffs(day, settings.panel.step_days, _LEAST_TRAINING_CUTOFFS).size

@@ -1,0 +1,124 @@
+"""Judges a version again on its own holdout, and says whether its stored metrics hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.durable import replacing
+from ml_sys.errors import ArtifactError
+from ml_sys.metrics.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
+from ml_sys.metrics.truth import Closeness, compare_with_truth
+from ml_sys.model.files.layout import EVIDENCE, METRICS, REPORT
+from ml_sys.model.files.serialization import read_settings
+from ml_sys.registry.loading import judged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.model.files.artifact import Artifact
+    from ml_sys.registry.store import Registry
+
+
+# Relative: a metric adds up every row, and the library that multiplies matrices adds in an order of its own
+# on each CPU. The probabilities themselves have the same bits everywhere.
+METRIC_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Reevaluation:
+    """A version judged again on its own holdout, and whether its metrics are the stored ones.
+
+    Attributes
+    ----------
+    identical : bool
+        Whether not a bit differs.
+    differing : tuple of str
+        Metrics that differ by more than `METRIC_TOLERANCE`.
+    """
+
+    version: str
+    evaluation: Evaluation
+    holdout: dict[str, Any]
+    evidence: dict[str, Any] | None
+    identical: bool
+    differing: tuple[str, ...]
+    closeness: Closeness | None
+
+
+def evaluate_version(registry: Registry, version: str, truth: Path | None = None) -> Reevaluation:
+    """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    truth : Path, optional
+        The ``truth.csv`` of a generated sample.
+
+    Raises
+    ------
+    ArtifactError
+        If a file of the version does not verify.
+    """
+    artifact = registry.open(version)
+    found, settings = judged(registry, artifact), read_settings(artifact)
+    panel, probability = found.panel, found.probability
+    share = artifact.manifest["holdout"].get("share", 1.0)
+    again = evaluate_holdout(
+        panel,
+        probability,
+        threshold=found.scorer.threshold,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+        share=share,
+    )
+    then, now = to_plain(from_plain(artifact.json(METRICS))), to_plain(again)
+    differing = tuple(differences(then, now, tolerance=METRIC_TOLERANCE))
+    closeness = None
+    if truth is not None:
+        ids = found.known["id"].to_numpy(dtype=object)
+        closeness = compare_with_truth(truth, panel, ids, probability, share)
+    evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
+    return Reevaluation(
+        version, again, artifact.manifest["holdout"], evidence, then == now, differing, closeness
+    )
+
+
+def write_report(artifact: Artifact, path: Path) -> None:
+    """Write a version's report to a file: the page or, for a name that ends in ``.json``, its figures.
+
+    Raises
+    ------
+    ArtifactError
+        If the version was made before versions had a report.
+    StorageError
+        If the file cannot be written; what was there before is still there.
+    """
+    name = EVIDENCE if path.suffix.lower() == ".json" else REPORT
+    if name not in artifact.files:
+        raise ArtifactError(
+            f"version {artifact.folder.name} has no {name}: it was made before there was one",
+            hint="train it again: mlsys train",
+        )
+    content = artifact.file(name)
+    with replacing(path) as sink:
+        sink.write(content)
+
+
+def differences(a: Any, b: Any, path: str = "", *, tolerance: float = 0.0) -> list[str]:
+    """Name the leaves where two trees of plain data differ, numbers by more than a relative tolerance."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        keys = list(dict.fromkeys([*a, *b]))
+        return [
+            found
+            for key in keys
+            for found in differences(
+                a.get(key), b.get(key), f"{path} / {key}".strip(" /"), tolerance=tolerance
+            )
+        ]
+    numbers = isinstance(a, float) and isinstance(b, float)
+    same = math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) if numbers else a == b
+    return [] if same else [path]

@@ -1,0 +1,222 @@
+"""Removes a company from every store that can be changed, and names those that never are.
+
+Each place is changed whole or not at all, and a place without the company is left alone, so that the same
+call after a crash finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml_sys.data import snapshot
+from ml_sys.durable import TEMPORARY_PREFIX, replacing
+from ml_sys.errors import MlsysError
+from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
+from ml_sys.registry.store import MODELS
+from ml_sys.resolve import resolve
+from ml_sys.scoring import remembered
+from ml_sys.serve import sqlite_sink
+from ml_sys.serve.prediction_log import NONE, SQLITE, make_sink
+from ml_sys.serve.server import predictions_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ml_sys.settings import Settings
+
+_LONG_AGO_SECONDS = 3600.0
+LOG, LIST, QUARANTINE, SNAPSHOT, VERSION = "prediction log", "list", "quarantine", "snapshot", "version"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a company was found.
+
+    Attributes
+    ----------
+    kind : str
+        ``LOG``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
+    path : Path
+    found : int or None
+        Rows that hold it; None where nobody can say.
+    """
+
+    kind: str
+    path: Path
+    found: int | None
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A place that could not be looked into or changed, and why."""
+
+    kind: str
+    path: Path
+    problem: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What became of a company.
+
+    Attributes
+    ----------
+    company : str
+    dry_run : bool
+        Whether ``removed`` is only what would be.
+    removed : tuple of Place
+    kept : tuple of Place
+        What holds the company and is never changed: snapshots, versions, logs that cannot forget.
+    failed : tuple of Unchanged
+    """
+
+    company: str
+    dry_run: bool
+    removed: tuple[Place, ...]
+    kept: tuple[Place, ...]
+    failed: tuple[Unchanged, ...]
+
+
+def forget_company(settings: Settings, company: str, *, dry_run: bool = False) -> Forgotten:
+    """Remove a company from the prediction log, remembered lists and quarantined rows.
+
+    Parameters
+    ----------
+    settings : Settings
+    company : str
+        Its id, exactly as the tables have it.
+    dry_run : bool
+        Only say what would be removed.
+    """
+    removed: list[Place] = []
+    kept: list[Place] = []
+    failed: list[Unchanged] = []
+    if not dry_run:
+        _clear_leftovers(settings.artifacts_dir)
+    for kind, path, is_final, act in _places(settings, company, dry_run):
+        try:
+            found = act()
+        except (
+            MlsysError,
+            OSError,
+            ValueError,
+        ) as error:  # a damaged file of Parquet or JSON is a ValueError
+            message = error.message if isinstance(error, MlsysError) else str(error).partition("\n")[0]
+            failed.append(Unchanged(kind, path, message))
+            continue
+        if found != 0:
+            (kept if is_final else removed).append(Place(kind, path, found))
+    return Forgotten(company, dry_run, tuple(removed), tuple(kept), tuple(failed))
+
+
+_Step = tuple[str, "Path", bool, "Callable[[], int | None]"]
+
+
+def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
+    """Yield kind and path of each place, whether it is final, and what looks into it and changes it."""
+    root = settings.artifacts_dir
+    yield _log_place(settings, company, dry_run)
+    for path in _inside(root / remembered.FOLDER, ".csv"):
+        yield LIST, path, False, partial(remembered.forget, path, company, dry_run=dry_run)
+    for path in _inside(root / snapshot.QUARANTINE_FOLDER, ".parquet"):
+        yield QUARANTINE, path, False, partial(_forget_rows, path, company, dry_run)
+    for folder in _inside(root / snapshot.FOLDER):
+        yield SNAPSHOT, folder, True, partial(_in_snapshot, folder, company)
+    for folder in _inside(root / MODELS):
+        yield VERSION, folder, True, partial(_in_version, folder, company)
+
+
+def _log_place(settings: Settings, company: str, dry_run: bool) -> _Step:
+    """Return the step of the prediction log; one of the user's own forgets where it has a method for that."""
+    name, path = settings.serve.prediction_log, predictions_path(settings)
+    if name in {SQLITE, NONE}:  # one that was switched off may still be there
+        return LOG, path, False, lambda: sqlite_sink.forget(path, company, dry_run=dry_run)
+    can_forget = hasattr(resolve(name), "forget")
+
+    def ask() -> int | None:
+        if dry_run or not can_forget:
+            return None
+        sink: Any = make_sink(name, path)
+        try:
+            return int(sink.forget(company))
+        finally:
+            sink.close()
+
+    return LOG, path, not can_forget, ask
+
+
+def _clear_leftovers(root: Path) -> None:
+    """Remove what writers left half-written that were killed long ago: it may hold the company."""
+    for folder in (root / remembered.FOLDER, root / snapshot.QUARANTINE_FOLDER):
+        for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+            with suppress(OSError):
+                if time() - path.stat().st_mtime > _LONG_AGO_SECONDS:
+                    path.unlink()
+
+
+def _inside(folder: Path, suffix: str = "") -> list[Path]:
+    """Return the files of a suffix in a folder that may be missing, or without one the folders."""
+    if not folder.is_dir():
+        return []
+    every = sorted(path for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX))
+    return [path for path in every if (path.suffix == suffix if suffix else path.is_dir())]
+
+
+def _forget_rows(path: Path, company: str, dry_run: bool) -> int:
+    table = pq.read_table(path)
+    names_it = _rows_that_name(table, company)
+    found = sum(names_it)
+    if found and not dry_run:
+        with replacing(path) as sink:
+            pq.write_table(table.filter(pa.array([not one for one in names_it])), sink)
+    return found
+
+
+def _rows_that_name(quarantine: pa.Table, company: str) -> list[bool]:
+    """Say which quarantined rows, kept as raw text, have the id in a cell."""
+    ids = "|".join(re.escape(one) for one in {company, company.replace('"', '""')})
+    named = re.compile(rf"""(?:^|[,;\t\n"'])\s*(?:{ids})\s*(?:$|[,;\t\r\n"'])""")
+    return [bool(named.search(raw or "")) for raw in quarantine["raw"].to_pylist()]
+
+
+def _in_snapshot(folder: Path, company: str) -> int:
+    found = _rows_with_id(folder / snapshot.COMPANIES, company)
+    rejects = folder / snapshot.QUARANTINE
+    return found + (sum(_rows_that_name(pq.read_table(rejects), company)) if rejects.exists() else 0)
+
+
+def _in_version(folder: Path, company: str) -> int:
+    evidence = folder / EVIDENCE
+    told = _count_text(json.loads(evidence.read_bytes()), company) if evidence.exists() else 0
+    return _rows_with_id(folder / HOLDOUT, company) + told
+
+
+def _rows_with_id(path: Path, company: str) -> int:
+    if not path.exists():
+        return 0
+    try:
+        wanted = pa.scalar(company, pa.string())
+    except UnicodeEncodeError:  # halves of surrogate pairs, which no file can hold
+        return 0
+    ids = pq.read_table(path, columns=["id"])["id"].cast(pa.string())
+    return sum(one is True for one in pc.equal(ids, wanted).to_pylist())
+
+
+def _count_text(content: Any, text: str) -> int:
+    """Count where a text stands as a value in plain data."""
+    if isinstance(content, dict):
+        return sum(_count_text(one, text) for one in content.values())
+    if isinstance(content, list):
+        return sum(_count_text(one, text) for one in content)
+    return int(content == text)

@@ -1,0 +1,193 @@
+"""From a prospects file to a ranked list on disk: the edge around :mod:`ml_sys.scoring`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data import snapshot
+from ml_sys.data.coverage import Coverage
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import today
+from ml_sys.durable import replacing
+from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
+from ml_sys.metrics.money import Worth, worth_of
+from ml_sys.registry.loading import load_scorer
+from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
+from ml_sys.scoring.cooldown import WEEK_DAYS
+from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
+from ml_sys.scoring.ranking import write_csv
+from ml_sys.scoring.reasons import check_reasons
+from ml_sys.scoring.remembered import FOLDER, last_listed, remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
+
+
+def score_file(
+    registry: Registry,
+    version: str,
+    settings: Settings,
+    prospects: Path,
+    *,
+    usage: Path | None,
+    as_of: int | None,
+    capacity: int,
+    on_step: Callable[[str], None],
+    now: datetime | None = None,
+) -> ScoredList:
+    """Score a file of prospects with a version.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str
+    settings : Settings
+    prospects : Path
+    usage : Path, optional
+        Usage rows; those of the latest snapshot where it is left out.
+    as_of : int, optional
+        Cutoff; by default the end of covered usage.
+    capacity : int
+        Companies that are called; as many have reasons, unless the settings say otherwise.
+    on_step : callable
+        Called with the name of each step as it begins.
+    now : datetime, optional
+        Aware. Usage in a file that is dated later does not move the cutoff.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used.
+    SnapshotError
+        If usage is neither given nor in a snapshot.
+    """
+    on_step("loading the model")
+    scorer = load_scorer(registry, version)
+    chosen = settings.score
+    if chosen.reasons:
+        check_reasons(scorer)
+    on_step("reading prospects")
+    read = read_prospects(prospects, settings.schema_, scorer.spec)
+    known = _latest(settings.artifacts_dir)
+    if isinstance(read, Ready):
+        end = as_of if as_of is not None or known is None else covered_by(known, scorer.spec)
+        if end is None and (chosen.cooldown_weeks or chosen.remember):
+            raise UsageError(
+                "there is no usage to take the day of the list from, which it is remembered by",
+                hint="name it: --as-of DATE",
+            )
+        day = 0 if end is None else end
+        return score_ready(scorer, read, _asked(settings, day, capacity), version=version, cutoff=day)
+    on_step("reading usage")
+    ids = read.frame["id"].tolist()
+    if usage is not None:
+        coverage = Coverage(scorer.spec.period_days, scorer.spec.stamp, settings.ingest.min_coverage)
+        not_after = NO_CLOCK if now is None else today(now)
+        rows = read_usage(usage, settings.schema_, ids, coverage, not_after=not_after)
+    elif known is not None:
+        rows = usage_of(known, ids, scorer.spec)
+    else:
+        raise SnapshotError(
+            f"{settings.artifacts_dir}: there is no snapshot to take usage from",
+            hint="run `mlsys ingest` first, or name a usage file: --usage FILE",
+        )
+    cutoff = rows.covered_until if as_of is None else as_of
+    if cutoff is None:
+        raise UnreadableFileError(
+            usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
+        )
+    customers = {} if known is None else _customers(known)
+    on_step("scoring")
+    return score_companies(
+        scorer,
+        read,
+        rows,
+        _asked(settings, cutoff, capacity),
+        customers=customers,
+        version=version,
+        cutoff=cutoff,
+        stale_days=chosen.stale_days,
+    )
+
+
+def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
+    """Estimate what the first companies of a list are worth a month; None where no MRR is known."""
+    known = _latest(settings.artifacts_dir)
+    if known is None:
+        return None
+    mrr = known.companies["mrr"].to_numpy(dtype=np.float64)[known.closed != NEVER_CLOSED]
+    if np.isnan(mrr).all():
+        return None
+    return worth_of(
+        scored.table["probability"].to_numpy()[:capacity],
+        mrr[~np.isnan(mrr)],
+        resamples=settings.bootstrap.resamples,
+        confidence=settings.bootstrap.confidence,
+        seed=settings.seed,
+    )
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
+
+    The file is replaced whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written there.
+    """
+    with replacing(path) as sink:
+        if path.suffix == ".parquet":
+            table.to_parquet(sink, index=False)
+        else:
+            write_csv(table, sink)
+
+
+def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:
+    """Remember the companies that a list hands out, and return where; None for an empty list.
+
+    These are the first ``capacity``, without any that cool down: they are not to be called.
+    """
+    table = scored.table
+    if not len(table):
+        return None
+    fresh = table[table["listed_on"] == ""] if "listed_on" in table else table
+    return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
+
+
+def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, str]:
+    """Write the rows that were not taken; return where, None without any, and what prevented it."""
+    if not scored.quarantine.num_rows:
+        return None, ""
+    try:
+        return snapshot.keep_quarantine(scored.quarantine, artifacts_dir), ""
+    except SnapshotError as error:
+        return None, error.message
+
+
+def _asked(settings: Settings, cutoff: int, capacity: int) -> Asked:
+    chosen = settings.score
+    listed = None
+    if chosen.cooldown_weeks:
+        since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
+        listed = last_listed(settings.artifacts_dir / FOLDER, after=since, before=cutoff)
+    return Asked(chosen.reasons, chosen.reasons_top or capacity, listed, chosen.cooldown_weeks)
+
+
+def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:
+    return snapshot.latest(artifacts_dir) if snapshot.exists(artifacts_dir) else None
+
+
+def _customers(known: snapshot.Snapshot) -> dict[str, int]:
+    paid = np.flatnonzero(known.closed != NEVER_CLOSED)
+    return dict(zip(known.companies["id"].iloc[paid], known.closed[paid].tolist(), strict=True))

@@ -1,0 +1,1 @@
+"""Figures of a ranked list, with intervals and beside simple rules."""

@@ -1,0 +1,177 @@
+"""Whether probabilities are true: predicted beside observed, by outcome, and what each threshold brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.metrics.ranking import Outcomes
+
+# Bins with fewer conversions are merged with the next one: their rates would say nothing.
+LEAST_POSITIVES = 5
+_MOST_BINS = 10
+# Bins of probabilities, on a scale on which each is about three times the last.
+_EDGES = (0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Rows of similar probability: what was predicted of them and what came of it.
+
+    Attributes
+    ----------
+    rows, conversions : int
+    predicted, observed : float
+        Mean probability, and share that converted.
+    low, high : float
+        Wilson's interval of ``observed``.
+    """
+
+    rows: int
+    conversions: int
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ScoreBin:
+    """How many rows have a probability in [low, high), by outcome."""
+
+    low: float
+    high: float
+    converted: int
+    others: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What calling all from a threshold on would have brought over all lists.
+
+    Attributes
+    ----------
+    threshold : float
+    chosen : bool
+        Whether it is the version's own.
+    calls_per_list : float
+    true_positives, false_positives, false_negatives, true_negatives : int
+    """
+
+    threshold: float
+    chosen: bool
+    calls_per_list: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the calls that convert; NaN without any call."""
+        calls = self.true_positives + self.false_positives
+        return self.true_positives / calls if calls else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of the conversions that are called; NaN without any conversion."""
+        positives = self.true_positives + self.false_negatives
+        return self.true_positives / positives if positives else float("nan")
+
+
+def wilson(successes: int, trials: int, z: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share; from 0 to 1 without any trial.
+
+    References
+    ----------
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, spread = successes / trials, z * z / trials
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * float(np.sqrt(share * (1 - share) / trials + spread / (4 * trials))) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def calibration_curve(outcomes: Outcomes, *, z: float) -> tuple[CalibrationBin, ...]:
+    """Return predicted and observed rates of bins of equally many rows, lowest probability first.
+
+    Bins are merged from the top down until each holds enough conversions; equal probabilities stay together.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        Scores are probabilities.
+    z : float
+        Standard deviations to either side of the interval, such as 1.96.
+    """
+    order = np.argsort(-outcomes.score, kind="stable")
+    score, label = outcomes.score[order], outcomes.label[order]
+    bounds = np.flatnonzero(np.diff(score)) + 1
+    wanted = np.arange(1, _MOST_BINS) * score.size / _MOST_BINS
+    # The first change of the score at or after the place wanted.
+    ends = np.unique(
+        np.append(bounds[np.searchsorted(bounds, wanted)[wanted <= bounds.max(initial=0)]], score.size)
+    )
+    bins, start = [], 0
+    for end in ends:
+        rest = int(label[end:].sum())
+        if (int(label[start:end].sum()) < LEAST_POSITIVES or rest < LEAST_POSITIVES) and end < score.size:
+            continue
+        bins.append(_bin(score[start:end], label[start:end], z))
+        start = int(end)
+    return tuple(reversed(bins))
+
+
+def score_distribution(outcomes: Outcomes) -> tuple[ScoreBin, ...]:
+    """Count rows by probability and outcome; bins without rows at either end are left out."""
+    at = np.clip(np.searchsorted(_EDGES, outcomes.score, side="right") - 1, 0, len(_EDGES) - 2)
+    counts = [np.bincount(at[outcomes.label == kind], minlength=len(_EDGES) - 1) for kind in (True, False)]
+    bins = [
+        ScoreBin(_EDGES[i], _EDGES[i + 1], int(counts[0][i]), int(counts[1][i]))
+        for i in range(len(_EDGES) - 1)
+    ]
+    filled = [i for i, one in enumerate(bins) if one.converted or one.others]
+    return tuple(bins[filled[0] : filled[-1] + 1]) if filled else ()
+
+
+def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> tuple[Confusion, ...]:
+    """Return the confusion at the threshold chosen and at those that call so many a list on average.
+
+    Highest threshold first, the same one once. Calls are counted of whole lists, the rest of the rows.
+    """
+    lists = max(np.unique(outcomes.cutoff).size, 1) * outcomes.share
+    ranked = np.sort(outcomes.score)[::-1]
+    places = [max(round(depth * lists), 1) for depth in depths]
+    moved = {float(ranked[place - 1]) for place in places if place <= ranked.size}
+    return tuple(
+        _confusion(outcomes, one, lists, chosen=one == threshold)
+        for one in sorted(moved | {threshold}, reverse=True)
+    )
+
+
+def _bin(score: NDArray[np.float64], label: NDArray[np.bool_], z: float) -> CalibrationBin:
+    conversions = int(label.sum())
+    low, high = wilson(conversions, label.size, z)
+    return CalibrationBin(label.size, conversions, float(score.mean()), float(label.mean()), low, high)
+
+
+def _confusion(outcomes: Outcomes, threshold: float, lists: float, *, chosen: bool) -> Confusion:
+    called, label = outcomes.score >= threshold, outcomes.label
+    return Confusion(
+        threshold=threshold,
+        chosen=chosen,
+        calls_per_list=float(called.sum() / lists),
+        true_positives=int((called & label).sum()),
+        false_positives=int((called & ~label).sum()),
+        false_negatives=int((~called & label).sum()),
+        true_negatives=int((~called & ~label).sum()),
+    )

@@ -1,0 +1,119 @@
+"""The holdout's verdict: each metric with its interval, in two populations, beside rules and chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.settings import BootstrapSettings
+
+ALL, SEEN = "all prospects", "seen in usage"
+
+# By population, ranker and metric.
+Evaluation = dict[str, dict[str, dict[str, Estimate]]]
+
+
+def evaluate_holdout(
+    panel: Panel,
+    probability: NDArray[np.float64],
+    *,
+    threshold: float,
+    bootstrap: BootstrapSettings,
+    seed: int,
+    share: float = 1.0,
+) -> Evaluation:
+    """Judge a model's probabilities on rows that nothing was fitted to.
+
+    Parameters
+    ----------
+    panel : Panel
+        Holdout rows.
+    probability : ndarray of shape (n_rows,), float64
+    threshold : float
+        From which probability on a row counts as predicted to convert.
+    bootstrap : BootstrapSettings
+    seed : int
+    share : float
+        Share of each whole list that the panel's rows are; depths are those of whole lists.
+
+    Returns
+    -------
+    dict
+        Population → ranker → metric → estimate. Rules have ranking metrics only, chance has no interval.
+    """
+    judged = Outcomes(probability, panel.label, panel.cutoff, panel.company, share)
+    return {
+        name: _population(judged, panel.rules, rows, threshold, bootstrap, seed)
+        for name, rows in ((ALL, np.ones(len(panel), dtype=bool)), (SEEN, panel.seen))
+        if rows.any()
+    }
+
+
+def _population(
+    everyone: Outcomes,
+    rules: Mapping[str, NDArray[np.float32]],
+    rows: NDArray[np.bool_],
+    threshold: float,
+    bootstrap: BootstrapSettings,
+    seed: int,
+) -> dict[str, dict[str, Estimate]]:
+    model = everyone.take(rows)
+
+    def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
+        return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
+
+    estimated = partial(
+        estimate,
+        company=model.company,
+        resamples=bootstrap.resamples,
+        confidence=bootstrap.confidence,
+        seed=seed,
+        label=model.label,
+    )
+    rankers = {MODEL: estimated(judged)}
+    for rule, score in rules.items():
+        ranked = replace(model, score=score[rows].astype(np.float64))
+        rankers[rule] = estimated(partial(ranking_metrics, ranked))
+    rankers[RANDOM] = {name: Estimate(value, value, value) for name, value in random_metrics(model).items()}
+    return rankers
+
+
+def to_plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain data; undefined numbers become None."""
+    return {
+        population: {
+            ranker: {
+                metric: {name: None if np.isnan(x) else x for name, x in vars(one).items()}
+                for metric, one in metrics.items()
+            }
+            for ranker, metrics in rankers.items()
+        }
+        for population, rankers in evaluation.items()
+    }
+
+
+def from_plain(plain: Mapping[str, Any]) -> Evaluation:
+    """Read back what :func:`to_plain` gave."""
+    return {
+        population: {
+            ranker: {
+                metric: Estimate(**{name: float("nan") if x is None else float(x) for name, x in one.items()})
+                for metric, one in metrics.items()
+            }
+            for ranker, metrics in rankers.items()
+        }
+        for population, rankers in plain.items()
+    }

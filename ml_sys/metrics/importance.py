@@ -1,0 +1,172 @@
+"""What a model rests on: gain of its trees, what shuffling a feature costs, and mean SHAP values.
+
+The three answer different questions. Gain says what the fit found useful, permutation what the holdout
+would miss, SHAP what moves single probabilities. Features that tell the same share their importance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ml_sys.metrics.ranking import Ranked
+from ml_sys.scoring.reasons import contributions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.metrics.ranking import Weights
+    from ml_sys.scoring.scorer import CompiledScorer
+
+# Rows that are shuffled and scored again: every converter, and of the others a sample that counts for all.
+MOST_ROWS = 8_000
+_SHAP_ROWS = 1_500
+
+
+class Scores(Protocol):
+    """What ranks rows of shape (n_rows, n_features), float32."""
+
+    def __call__(self, rows: NDArray[np.float32], /) -> NDArray[np.floating[Any]]:
+        """Return the score of each row."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a feature, or a group of them, matters.
+
+    Attributes
+    ----------
+    name, group : str
+    drop : float
+        Average precision that is lost when it is shuffled within each cutoff; mean over repeats.
+    spread : float
+        Standard deviation over repeats.
+    gain : float or None
+        Share of the trees' gain; None for another estimator.
+    shap : float or None
+        Mean absolute SHAP value on the calibrated log-odds, those of a group's columns added up; None for
+        another estimator.
+    """
+
+    name: str
+    group: str
+    drop: float
+    spread: float
+    gain: float | None
+    shap: float | None
+
+
+def importances(
+    rows: NDArray[np.float32],
+    label: NDArray[np.bool_],
+    cutoff: NDArray[np.int32],
+    groups: Mapping[str, str],
+    scores: Scores,
+    *,
+    gain: Mapping[str, float] | None,
+    shap: NDArray[np.float64] | None,
+    repeats: int,
+    seed: int,
+) -> tuple[tuple[Importance, ...], tuple[Importance, ...]]:
+    """Return the importance of every feature, and of every group, the most important first.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features), float32
+        Holdout rows in the order of ``groups``.
+    label, cutoff : ndarray of shape (n_rows,)
+    groups : mapping
+        Group of each feature.
+    scores : callable
+    gain : mapping or None
+        Share of the gain by feature; those that no tree uses are not named, and shuffling them costs
+        nothing.
+    shap : ndarray of shape (n_features,) or None
+        Mean absolute SHAP values.
+    repeats : int
+    seed : int
+    """
+    names = list(groups)
+    kept, weights = _sampled(label, seed)
+    part, hit, day = rows[kept], label[kept], cutoff[kept]
+    rng = np.random.default_rng(seed)
+    whole = _average_precision(scores(part), hit, weights)
+
+    def drops(columns: list[int]) -> tuple[float, float]:
+        lost = [
+            whole - _average_precision(scores(_shuffled(part, columns, day, rng)), hit, weights)
+            for _ in range(repeats)
+        ]
+        return float(np.mean(lost)), float(np.std(lost))
+
+    single = []
+    for at, (name, group) in enumerate(groups.items()):
+        drop, spread = (0.0, 0.0) if gain is not None and not gain.get(name) else drops([at])
+        one_gain = None if gain is None else float(gain.get(name, 0.0))
+        single.append(
+            Importance(name, group, drop, spread, one_gain, None if shap is None else float(shap[at]))
+        )
+    together = []
+    for group in dict.fromkeys(groups.values()):
+        members = [at for at, name in enumerate(names) if groups[name] == group]
+        drop, spread = drops(members)
+        together.append(
+            Importance(
+                group,
+                group,
+                drop,
+                spread,
+                None if gain is None else float(sum(gain.get(names[at], 0.0) for at in members)),
+                None if shap is None else float(shap[members].sum()),
+            )
+        )
+    return _most_first(single), _most_first(together)
+
+
+def mean_absolute_shap(scorer: CompiledScorer, rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """Return mean |SHAP| of each feature over a sample of rows, as reasons count it."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_SHAP_ROWS])
+    total = np.zeros(rows.shape[1])
+    for at in chosen:
+        total += np.abs(contributions(scorer, rows[at : at + 1])[:-1])
+    mean: NDArray[np.float64] = total / max(chosen.size, 1)
+    return mean
+
+
+def _sampled(label: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], Weights]:
+    """Return all converters and some of the others, and the weights that make them stand for all."""
+    positive, other = np.flatnonzero(label), np.flatnonzero(~label)
+    room = max(MOST_ROWS - positive.size, 1)
+    if other.size <= room:
+        return np.arange(label.size), np.ones((1, label.size))
+    chosen = np.random.default_rng(seed).choice(other, room, replace=False)
+    kept = np.sort(np.concatenate([positive, chosen]))
+    return kept, np.where(label[kept], 1.0, other.size / room)[None, :]
+
+
+def _shuffled(
+    rows: NDArray[np.float32],
+    columns: list[int],
+    cutoff: NDArray[np.int32],
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Exchange columns together between the companies of each cutoff, so that no day's level is told."""
+    moved, chosen = rows.copy(), np.array(columns)
+    for day in np.unique(cutoff):
+        at = np.flatnonzero(cutoff == day)
+        moved[np.ix_(at, chosen)] = rows[np.ix_(rng.permutation(at), chosen)]
+    return moved
+
+
+def _average_precision(
+    scores: NDArray[np.floating[Any]], label: NDArray[np.bool_], weights: Weights
+) -> float:
+    return float(Ranked.build(scores.astype(np.float64), label, weights).average_precision()[0])
+
+
+def _most_first(found: Collection[Importance]) -> tuple[Importance, ...]:
+    return tuple(sorted(found, key=lambda one: (-one.drop, one.name)))

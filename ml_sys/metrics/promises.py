@@ -1,0 +1,158 @@
+"""Whether probabilities are kept: conversions promised and realised, by tier and by band of probability."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from ml_sys.model.threshold import TIERS
+from ml_sys.text import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.metrics.scored_lists import ScoredLists
+
+# Edges of the bands; a few thousandths is an ordinary prospect, a twentieth a hot one.
+BANDS = (0.0, 0.001, 0.005, 0.02, 0.05, 1.0)
+KEPT, TOO_MUCH, TOO_LITTLE = "kept", "promised too much", "promised too little"
+NOT_REFUTED, TOO_FEW = "nothing against it, too few to confirm", "too few to say"
+# Below this many conversions, promised and realised, an interval says next to nothing.
+_LEAST_CONVERSIONS = 5
+# What a promise may be off by before anybody acts on it, and how surely that is to be noticed.
+_FACTOR, _POWER_QUANTILE = 1.5, 0.8416
+_TWO_SIDED_95 = 1.96
+_WEEK_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Rows of a tier or band.
+
+    Attributes
+    ----------
+    name : str
+    rows, companies : int
+        Rows, and distinct companies among them.
+    promised : float
+        Sum of their probabilities.
+    realised : int
+        Conversions among them.
+    low, high : float
+        Interval of the number of conversions that such rows bring.
+    verdict : str
+        Kept, promised too much or too little, nothing against it, or too few to say.
+    """
+
+    name: str
+    rows: int
+    companies: int
+    promised: float
+    realised: int
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Promises:
+    """Promises by tier and by band, of all rows, and what the number of conversions allows to say."""
+
+    tiers: tuple[Promise, ...]
+    bands: tuple[Promise, ...]
+    total: Promise
+    cutoffs: tuple[int, ...]
+    evidence: str
+
+
+def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises:
+    """Compare conversions promised and realised.
+
+    Lists whose label windows overlap would count one conversion several times: of those only the latest is
+    taken.
+
+    Parameters
+    ----------
+    lists : ScoredLists
+    days_apart : int
+        Days in which no two label windows overlap: whole periods that hold the horizon.
+    confidence : float
+        Of the intervals, in (0, 1).
+
+    References
+    ----------
+    Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), for the interval of a
+    count.
+    """
+    cutoffs = apart(lists.cutoff, days_apart)
+    lists = lists.take(np.isin(lists.cutoff, cutoffs))
+    probability = lists.probability
+    tiers = [_promise(f"tier {tier}", lists, lists.tier == tier, confidence) for tier in TIERS]
+    bands = []
+    for low, high in pairwise(BANDS):
+        rows = (probability >= low) & ((probability < high) | (high == BANDS[-1]))
+        bands.append(_promise(_band(low, high), lists, rows, confidence))
+    total = _promise("all", lists, np.ones(len(lists), dtype=bool), confidence)
+    evidence = _evidence(total.realised, cutoffs, days_apart)
+    return Promises(tuple(tiers), tuple(bands), total, tuple(int(c) for c in cutoffs), evidence)
+
+
+def apart(cutoff: NDArray[np.int32], days: int) -> NDArray[np.int32]:
+    """Return cutoffs that lie at least so many days apart, the latest one among them."""
+    chosen: list[int] = []
+    for one in np.unique(cutoff)[::-1].tolist():
+        if not chosen or chosen[-1] - one >= days:
+            chosen.append(one)
+    return np.array(chosen[::-1], dtype=np.int32)
+
+
+def count_interval(count: int, confidence: float) -> tuple[float, float]:
+    """Return the exact interval of a Poisson mean of which ``count`` was seen."""
+    tail = (1 - confidence) / 2
+    low = float(gammaincinv(count, tail)) if count else 0.0
+    return low, float(gammaincinv(count + 1, 1 - tail))
+
+
+def conversions_needed() -> int:
+    """Return how many conversions show, four times in five, that a promise is off by half."""
+    return math.ceil(((_TWO_SIDED_95 + _POWER_QUANTILE) / math.log(_FACTOR)) ** 2)
+
+
+def _promise(name: str, lists: ScoredLists, rows: NDArray[np.bool_], confidence: float) -> Promise:
+    promised, realised = float(lists.probability[rows].sum()), int(lists.label[rows].sum())
+    low, high = count_interval(realised, confidence)
+    if max(promised, realised) < _LEAST_CONVERSIONS:
+        verdict = TOO_FEW
+    elif promised > high:
+        verdict = TOO_MUCH
+    else:
+        confirmed = KEPT if realised >= conversions_needed() else NOT_REFUTED
+        verdict = TOO_LITTLE if promised < low else confirmed
+    companies = int(np.unique(lists.company[rows]).size)
+    return Promise(name, int(rows.sum()), companies, promised, realised, low, high, verdict)
+
+
+def _band(low: float, high: float) -> str:
+    if high == BANDS[-1]:
+        return f"{low:.1%} and more"
+    return f"{low:.1%} to {high:.1%}" if low else f"below {high:.1%}"
+
+
+def _evidence(realised: int, cutoffs: NDArray[np.int32], days_apart: int) -> str:
+    needed = conversions_needed()
+    have = f"The lists hold {counted(realised, 'conversion')}"
+    if realised >= needed:
+        return (
+            f"{have}, enough to notice a promise that is off by a factor of {_FACTOR} ({needed} are needed)."
+        )
+    text = f"{have}; to notice a promise that is off by a factor of {_FACTOR}, {needed} are needed"
+    if not realised:
+        return f"{text}."
+    days_each = float(np.diff(cutoffs).mean()) if cutoffs.size > 1 else days_apart
+    weeks = math.ceil((needed - realised) / realised * cutoffs.size * days_each / _WEEK_DAYS)
+    return f"{text}: about {counted(weeks, 'more week')} at this rate."

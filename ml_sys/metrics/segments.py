@@ -1,0 +1,137 @@
+"""How a model does by kind of company; where too few convert, that is said in place of a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.features.firmographics import MISSING
+from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.ranking import Outcomes, Ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.panel import Panel
+    from ml_sys.metrics.ranking import Values, Weights
+
+# Below this a figure of a segment would be noise.
+LEAST_POSITIVES = 10
+_TOP_INDUSTRIES = 6
+_SIZE_EDGES = (1.0, 10.0, 25.0, 50.0, 200.0, 1000.0, np.inf)
+_SIZES = ("1 to 9", "10 to 24", "25 to 49", "50 to 199", "200 to 999", "1,000 or more")
+_PORTAL_DAYS = (-1.0, 28.0, 91.0, 365.0, np.inf)
+_PORTALS = ("up to 4 weeks", "5 to 13 weeks", "14 to 52 weeks", "over a year")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some of the holdout's rows.
+
+    Attributes
+    ----------
+    kind, name : str
+        What divides the rows, and which of them these are.
+    rows, companies, conversions : int
+    predicted, observed : float
+        Mean probability, and share that converted.
+    roc_auc, average_precision : Estimate or None
+        None where fewer than `LEAST_POSITIVES` rows convert.
+    """
+
+    kind: str
+    name: str
+    rows: int
+    companies: int
+    conversions: int
+    predicted: float
+    observed: float
+    roc_auc: Estimate | None
+    average_precision: Estimate | None
+
+
+def segments(
+    panel: Panel, probability: NDArray[np.float64], *, resamples: int, confidence: float, seed: int
+) -> tuple[Segment, ...]:
+    """Judge a model's probabilities by kind of company.
+
+    Parameters
+    ----------
+    panel : Panel
+        Holdout rows; a kind whose feature is switched off is left out.
+    probability : ndarray of shape (n_rows,), float64
+    resamples : int
+    confidence : float
+        In (0, 1).
+    seed : int
+    """
+    everyone = Outcomes(probability, panel.label, panel.cutoff, panel.company)
+    judge = partial(estimate, resamples=resamples, confidence=confidence, seed=seed)
+    found = []
+    for kind, name, rows in _kinds(panel):
+        one = everyone.take(rows)
+        conversions = int(one.label.sum())
+        enough = conversions >= LEAST_POSITIVES and not one.label.all()
+        metrics = judge(partial(_metrics, one), one.company, label=one.label) if enough else {}
+        found.append(
+            Segment(
+                kind=kind,
+                name=name,
+                rows=one.score.size,
+                companies=int(np.unique(one.company).size),
+                conversions=conversions,
+                predicted=float(one.score.mean()),
+                observed=float(one.label.mean()),
+                roc_auc=metrics.get("roc_auc"),
+                average_precision=metrics.get("average_precision"),
+            )
+        )
+    return tuple(found)
+
+
+def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
+    ranked = Ranked.build(outcomes.score, outcomes.label, weights)
+    return {"roc_auc": ranked.roc_auc(), "average_precision": ranked.average_precision()}
+
+
+def _kinds(panel: Panel) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Yield kind, name and rows of every segment that has any."""
+    features = panel.features
+    yield from _named("Usage", {"seen in usage": panel.seen, "never seen": ~panel.seen})
+    if "days_since_first_row" in features:
+        days = features["days_since_first_row"].to_numpy(dtype=np.float64)
+        parts = {
+            name: panel.seen & (days > low) & (days <= high)
+            for name, low, high in zip(_PORTALS, _PORTAL_DAYS[:-1], _PORTAL_DAYS[1:], strict=True)
+        }
+        yield from _named("Age of the portal", parts)
+    if "employees" in features:
+        people = features["employees"].to_numpy(dtype=np.float64)
+        parts = {
+            name: (people >= low) & (people < high)
+            for name, low, high in zip(_SIZES, _SIZE_EDGES[:-1], _SIZE_EDGES[1:], strict=True)
+        }
+        yield from _named("Employees", {**parts, "not known": np.isnan(people)})
+    if "industry" in features:
+        yield from _named("Industry", _industries(features["industry"].to_numpy(dtype=object)))
+
+
+def _industries(industry: NDArray[np.object_]) -> dict[str, NDArray[np.bool_]]:
+    texts = industry.astype(str)
+    names, counts = np.unique(texts[texts != MISSING], return_counts=True)
+    top = [str(name) for name, _ in sorted(zip(names, counts, strict=True), key=lambda n: (-n[1], n[0]))]
+    top = top[:_TOP_INDUSTRIES]
+    parts = {name.replace("_", " "): texts == name for name in top}
+    other = ~np.isin(texts, [*top, MISSING])
+    return {**parts, "all other industries": other, "not known": texts == MISSING}
+
+
+def _named(kind: str, parts: dict[str, NDArray[np.bool_]]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    for name, rows in parts.items():
+        if rows.any():
+            yield kind, name, rows

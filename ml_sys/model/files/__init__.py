@@ -1,0 +1,1 @@
+"""A version on disk: its files, their digests and what they say."""

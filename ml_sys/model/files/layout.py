@@ -1,0 +1,97 @@
+"""What a version's files are called, and what the plain ones among them say.
+
+Nothing here needs the libraries that models are trained with, so that a service can do without them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.errors import MlsysError, SchemaDriftError
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.resolve import refuse_unnamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.model.files.artifact import Artifact
+
+PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
+METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
+GOLDEN, CANARIES = "golden.json", "canaries.json"
+REPORT, EVIDENCE = "report.html", "evidence.json"
+
+
+def feature_spec(artifact: Artifact) -> FeatureSpec:
+    """Return the features that a version takes.
+
+    Raises
+    ------
+    ResolveError
+        If it names a feature to import that the current settings do not.
+    """
+    spec = spec_from_plain(artifact.json(SCORER)["features"])
+    refuse_unnamed(spec.extra, artifact.named, artifact.folder / SCORER)
+    return spec
+
+
+def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
+    """Return what :func:`dataclasses.asdict` took apart, as JSON gives it back."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+    return FeatureSpec(**values)
+
+
+def usable_spec(artifact: Artifact) -> FeatureSpec:
+    """Return the features that a version takes, if this code still produces them.
+
+    Raises
+    ------
+    SchemaDriftError
+        If it does not.
+    ResolveError
+        If it names a feature to import that the current settings do not.
+    """
+    spec = feature_spec(artifact)
+    problem = drift(spec, artifact.manifest["feature_schema"])
+    if problem:
+        raise SchemaDriftError(f"{artifact.folder}: {problem}")
+    return spec
+
+
+def feature_schema(spec: FeatureSpec) -> dict[str, Any]:
+    """Return what a manifest says of features: the digest of their meaning, and the group of each."""
+    return {"hash": spec.schema_hash(), "features": spec.groups()}
+
+
+def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
+    """Say how the features of a version differ from what this code makes of the same specification.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+    schema : mapping
+        What :func:`feature_schema` gave when the version was trained.
+
+    Returns
+    -------
+    str
+        Empty where they do not.
+    """
+    try:
+        now = feature_schema(spec)
+    except MlsysError as error:
+        return f"this mlsys cannot produce its features: {error.message}"
+    if now["hash"] == schema["hash"]:
+        return ""
+    gone = [name for name in schema["features"] if name not in now["features"]]
+    new = [name for name in now["features"] if name not in schema["features"]]
+    changes = [f"{', '.join(gone)} gone"] * bool(gone) + [f"{', '.join(new)} new"] * bool(new)
+    return "this mlsys does not produce its features: " + (" and ".join(changes) or "their meaning changed")
+
+
+def as_json(content: Any) -> bytes:
+    """Return plain data as the bytes of a JSON file that people can read."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()

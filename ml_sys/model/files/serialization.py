@@ -1,0 +1,257 @@
+"""What a version's files say: from a fitted model to bytes, and from verified bytes back.
+
+The Pipeline is a skops file whose types are compared with a list that is a constant here, before anything of
+it is built; XGBoost's trees are also there in XGBoost's own format.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import skops.io
+import tomlkit
+
+from ml_sys.errors import ArtifactError, UnverifiedError
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
+from ml_sys.model.calibration import Calibrator
+from ml_sys.model.estimator import BlendedXGBClassifier
+from ml_sys.model.files.boosters import pipeline_problem
+from ml_sys.model.files.golden import golden_rows, replay
+from ml_sys.model.files.layout import (
+    BOOSTER,
+    GOLDEN,
+    HOLDOUT,
+    PIPELINE,
+    SCORER,
+    SETTINGS,
+    as_json,
+    usable_spec,
+)
+from ml_sys.model.files.sklearn_trees import has_stray_tree
+from ml_sys.model.threshold import Tiers
+from ml_sys.model.train import FittedModel
+from ml_sys.resolve import refuse_unnamed
+from ml_sys.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import Columns
+    from ml_sys.model.files.artifact import Artifact
+
+# Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
+# file. None of them runs what the file says; trees are followed without looking where they lead, so that
+# XGBoost's are checked before it gets them, and scikit-learn's before they are asked.
+TRUSTED_TYPES = (
+    "imblearn.pipeline.Pipeline",
+    "ml_sys.model.estimator.BlendedXGBClassifier",
+    "ml_sys.model.encoder.FrameEncoder",
+    "ml_sys.model.resample.AdaptiveSMOTENC",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "collections.OrderedDict",  # what LightGBM keeps its own results in
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "numpy.random._mt19937.__randomstate_ctor",
+)
+_FEATURE_PREFIX = "feature:"
+_RULE_PREFIX = "rule:"
+
+
+def model_files(
+    model: FittedModel, holdout: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64]
+) -> dict[str, bytes]:
+    """Return the files that the model itself, its golden rows and its holdout are kept in.
+
+    Parameters
+    ----------
+    model : FittedModel
+    holdout : Panel
+        Rows that the model is judged on; n_rows.
+    ids : ndarray of shape (n_companies,), object
+        Id of the company at each position.
+    probability : ndarray of shape (n_rows,), float64
+        The model's, of each holdout row.
+
+    Raises
+    ------
+    ArtifactError
+        If the Pipeline holds a type that would not be loaded again.
+    """
+    pipeline = skops.io.dumps(model.pipeline)
+    unknown = _untrusted(pipeline)
+    if has_stray_tree(model.pipeline):
+        unknown.append("a tree by categories, or of more features than it is given")
+    if unknown:
+        raise ArtifactError(
+            f"the fitted Pipeline holds {', '.join(unknown)}, which would not be loaded again",
+            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in contents.py",
+        )
+    files = {PIPELINE: pipeline}
+    booster = booster_bytes(model)
+    if booster is not None:
+        files[BOOSTER] = booster
+    files[SCORER] = as_json(
+        {
+            "features": asdict(model.spec),
+            "encoder": model.pipeline["encode"].plain(),
+            "blend": blend_plain(model),
+            "calibrator": asdict(model.calibrator),
+            "threshold": model.threshold,
+            "tiers": asdict(model.tiers),
+        }
+    )
+    columns = {name: holdout.rows.column(name) for name in model.spec.names()}
+    golden = golden_rows(model.spec, _from_columns(model), columns, probability)
+    files[GOLDEN] = json.dumps(golden, allow_nan=False).encode()
+    parquet = io.BytesIO()
+    _holdout_frame(holdout, ids, probability).to_parquet(parquet, index=False)
+    files[HOLDOUT] = parquet.getvalue()
+    return files
+
+
+def booster_bytes(model: FittedModel) -> bytes | None:
+    """Return XGBoost's trees in its own format; None for another estimator."""
+    estimator = model.pipeline["model"]
+    return bytes(estimator.get_booster().save_raw("ubj")) if hasattr(estimator, "get_booster") else None
+
+
+def blend_plain(model: FittedModel) -> dict[str, Any] | None:
+    """Return, as plain data, what is made of the trees' margin; None where nothing is."""
+    estimator = model.pipeline["model"]
+    if not isinstance(estimator, BlendedXGBClassifier):
+        return None
+    blend = estimator.blend_
+    return {
+        "slope": blend.slope,
+        "intercept": blend.intercept,
+        "weights": blend.weights.tolist(),
+        "means": blend.means.tolist(),
+    }
+
+
+def load_model(artifact: Artifact) -> FittedModel:
+    """Build a version's model from its verified files and replay its golden rows.
+
+    Raises
+    ------
+    UnverifiedError
+        If the Pipeline holds an untrusted type or a tree that leads out of itself, or a golden row comes out
+        otherwise than when it was made.
+    SchemaDriftError
+        If the version means features that this code does not produce.
+    """
+    place, content = artifact.folder / PIPELINE, artifact.file(PIPELINE)
+    with _unreadable(place):
+        unknown = _untrusted(content)
+    if unknown:
+        raise UnverifiedError(place, f"holds untrusted types: {', '.join(unknown)}")
+    problem = pipeline_problem(content)
+    if problem:
+        raise UnverifiedError(place, f"holds trees that XGBoost cannot be given: {problem}")
+    scorer = artifact.json(SCORER)
+    spec = usable_spec(artifact)
+    with _unreadable(place):
+        pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+    if has_stray_tree(pipeline):
+        raise UnverifiedError(place, "holds a tree that leads out of itself")
+    with _unreadable(artifact.folder / SCORER):
+        model = FittedModel(
+            pipeline=pipeline,
+            calibrator=Calibrator.from_plain(scorer["calibrator"]),
+            spec=spec,
+            threshold=scorer["threshold"],
+            tiers=Tiers(**scorer["tiers"]),
+        )
+    replay(artifact.json(GOLDEN), spec, _from_columns(model), str(artifact.folder))
+    return model
+
+
+def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
+    """Return the rows that a version is judged on, and their ids and stored probabilities."""
+    content = artifact.file(HOLDOUT)
+    with _unreadable(artifact.folder / HOLDOUT):
+        return _holdout_of(pd.read_parquet(io.BytesIO(content)))
+
+
+def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
+    names = [str(name) for name in frame.columns]
+    features = frame[[name for name in names if name.startswith(_FEATURE_PREFIX)]]
+    features = features.rename(columns=lambda name: name.removeprefix(_FEATURE_PREFIX))
+    panel = Panel(
+        rows=Rows.of(features),
+        company=frame["company"].to_numpy(),
+        cutoff=frame["cutoff"].to_numpy(),
+        label=frame["label"].to_numpy(),
+        seen=frame["seen"].to_numpy(),
+        rules={
+            name.removeprefix(_RULE_PREFIX): frame[name].to_numpy()
+            for name in names
+            if name.startswith(_RULE_PREFIX)
+        },
+    )
+    return panel, frame[["id", "probability"]]
+
+
+def read_settings(artifact: Artifact) -> Settings:
+    """Return the settings that a version was trained with.
+
+    Raises
+    ------
+    ResolveError
+        If they name an estimator or a feature to import that the current settings do not.
+    """
+    settings = Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
+    refuse_unnamed(settings.imports(), artifact.named, artifact.folder / SETTINGS)
+    return settings
+
+
+@contextmanager
+def _unreadable(place: Path) -> Iterator[None]:
+    """Say in one line what the libraries make of a damaged file."""
+    try:
+        yield
+    except Exception as error:  # of whatever kind skops, NumPy or the estimator's library makes it
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise UnverifiedError(place, f"cannot be read: {lines[0]}") from error
+
+
+def _from_columns(model: FittedModel) -> Callable[[Columns], NDArray[np.float64]]:
+    return lambda columns: model.probabilities(pd.DataFrame(columns, copy=False))
+
+
+def _untrusted(pipeline: bytes) -> list[str]:
+    """Name the types of a Pipeline file that are not trusted; nothing of it is built."""
+    return sorted(set(skops.io.get_untrusted_types(data=pipeline)) - set(TRUSTED_TYPES))
+
+
+def _holdout_frame(panel: Panel, ids: Any, probability: Any) -> pd.DataFrame:
+    known = pd.DataFrame(
+        {
+            "id": ids[panel.company],
+            "company": panel.company,
+            "cutoff": panel.cutoff,
+            "label": panel.label,
+            "seen": panel.seen,
+            "probability": probability,
+            **{_RULE_PREFIX + name: score for name, score in panel.rules.items()},
+        }
+    )
+    return pd.concat([known, panel.features.add_prefix(_FEATURE_PREFIX)], axis=1)

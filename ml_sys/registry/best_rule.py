@@ -1,0 +1,120 @@
+"""Whether a version is at least as good as the best simple rule, which costs nothing to follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.errors import MlsysError
+from ml_sys.features.compute import FeatureInputs
+from ml_sys.features.rules import rule_scores
+from ml_sys.metrics.paired import converters_of, paired_bootstrap
+from ml_sys.metrics.ranking import Ranked
+from ml_sys.metrics.reach import compare_reach, reached
+from ml_sys.registry.criteria import Finding, finite, not_judged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.metrics.ranking import Outcomes
+    from ml_sys.model.files.artifact import Artifact
+    from ml_sys.registry.loading import Judged
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import GateSettings
+
+# Calls a list at which converters are counted; the mean over them says more of the top than of the rest.
+DEPTHS = (10, 25, 50)
+
+
+def as_good_as_rules(
+    model: Outcomes, rules: Mapping[str, NDArray[np.float32]], settings: GateSettings, seed: int
+) -> Finding:
+    """Say whether a version ranks and reaches at least as well as the best rule.
+
+    The best rule by the metric and the best by converters reached may be two. Either comparison is lost where
+    being worse by more than the tolerance is more probable than the settings allow, as beside a champion.
+
+    Parameters
+    ----------
+    model : Outcomes
+        n_rows rows.
+    rules : mapping of str to ndarray of shape (n_rows,)
+        What each rule ranks by.
+    settings : GateSettings
+    seed : int
+    """
+    converters, least = converters_of(model), settings.rule_converters
+    if converters < least:
+        return replace(not_judged(f"{converters} of {least} companies that convert"), blocking=False)
+    if not rules:
+        return replace(not_judged("the holdout has no rules"), blocking=settings.require_rule)
+    ranked = {name: replace(model, score=rules[name].astype(np.float64)) for name in sorted(rules)}
+    drawn: dict[str, Any] = {
+        "tolerance": settings.tolerance,
+        "resamples": settings.resamples,
+        "confidence": settings.confidence,
+        "seed": seed,
+    }
+    precise = max(ranked, key=lambda name: _metric(ranked[name], settings))
+    metric = paired_bootstrap(model, ranked[precise], settings.primary_metric, **drawn)
+    far = max(ranked, key=lambda name: sum(reached(ranked[name], depth).sum() for depth in DEPTHS))
+    reach = compare_reach(model, ranked[far], DEPTHS, **drawn)
+    figures = finite(
+        model=metric.challenger,
+        rule=metric.champion,
+        difference=metric.difference,
+        low=metric.low,
+        high=metric.high,
+        probability_worse=metric.probability_worse,
+        converters=converters,
+        model_reached=float(np.mean(reach.ours)),
+        rule_reached=float(np.mean(reach.theirs)),
+        reached_difference=reach.difference.value,
+        reached_low=reach.difference.low,
+        reached_high=reach.difference.high,
+        probability_fewer=reach.probability_fewer,
+    )
+    most = settings.max_probability_worse
+    depths = ", ".join(map(str, DEPTHS))
+    return Finding(
+        bool(metric.probability_worse <= most and reach.probability_fewer <= most),
+        f"{settings.primary_metric.replace('_', ' ')} {metric.challenger:.3g}, "
+        f"{precise} {metric.champion:.3g}, difference {metric.low:.2g} to {metric.high:.2g}; "
+        f"converters in the first {depths} of each list {_counts(reach.ours)}, "
+        f"{far} {_counts(reach.theirs)}, difference of the means "
+        f"{reach.difference.low:.2g} to {reach.difference.high:.2g}; worse by over {settings.tolerance:.0%} "
+        f"with probability {metric.probability_worse:.2g} and {reach.probability_fewer:.2g}",
+        figures,
+        blocking=settings.require_rule,
+    )
+
+
+def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str, NDArray[np.float32]]:
+    """Return what simple rules rank a holdout by: from its snapshot where that is there, else as stored."""
+    panel, spec = found.panel, found.scorer.spec
+    try:
+        snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+    except MlsysError:
+        return panel.rules
+    inputs = FeatureInputs.from_snapshot(snapshot, period_days=spec.period_days, stamp=spec.stamp)
+    if panel.company.max(initial=-1) >= inputs.usage.n_companies:
+        return panel.rules  # the holdout is not of this snapshot, for which the gate refuses it
+    cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
+    _, scores = rule_scores(inputs.usage, cutoffs)
+    rows = panel.company.astype(np.intp) * cutoffs.size + at
+    return {name: score[rows] for name, score in scores.items()}
+
+
+def _metric(ranked: Outcomes, settings: GateSettings) -> float:
+    found = Ranked.build(ranked.score, ranked.label, np.ones((1, ranked.score.size)))
+    value = found.average_precision() if settings.primary_metric == "average_precision" else found.roc_auc()
+    return float(np.nan_to_num(value[0]))
+
+
+def _counts(reach: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:.3g}" for one in reach)

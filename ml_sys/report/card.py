@@ -1,0 +1,100 @@
+"""The model card: what a version is, learnt from and achieves, for a person to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.report.writing import of_whole_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ml_sys.leaks.canaries import Canary
+    from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.metrics.holdout import Evaluation
+    from ml_sys.model.train import FitReport
+    from ml_sys.registry.index import Entry
+
+_SHOWN = (
+    "average_precision", "roc_auc", "precision_at_10", "precision_at_50", "recall_top_decile",
+    "lift_top_decile", "brier", "calibration_error",
+)  # fmt: skip
+
+
+def write_card(
+    entry: Entry,
+    report: FitReport,
+    evaluation: Evaluation,
+    holdout: Mapping[str, Any],
+    canaries: Sequence[Canary],
+    facts: Mapping[str, Any],
+) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    entry : Entry
+    report : FitReport
+        What the model learnt from.
+    evaluation : Evaluation
+        How it did on the holdout.
+    holdout : mapping
+        Cutoffs (dates), rows and positives of the holdout.
+    canaries : sequence of Canary
+    facts : mapping
+        The manifest's: parent, horizon, package versions, platform and commit.
+    """
+    schema = facts["feature_schema"]["features"]
+    first, last = (np.datetime64(day, "D") for day in (report.cutoffs[0], report.cutoffs[-1]))
+    lines = [
+        f"# Model {entry.version}",
+        "",
+        f"Predicts which free companies become customers within {facts['horizon_days']} days of a cutoff.",
+        "",
+        f"- Made: {entry.created_at} ({entry.changes})",
+        f"- Follows: {facts['parent'] or 'no version'}",
+        f"- Said of it: {entry.message or 'nothing'}",
+        f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
+        f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
+        f"{report.companies:,} companies convert, {len(report.cutoffs)} cutoffs from {first} to {last}",
+        f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
+        f"{report.after[1]:,} of {sum(report.after):,} after",
+        f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "
+        f"{holdout['companies_converted']:,} companies, cutoffs " + ", ".join(holdout["cutoffs"]),
+        *(f"- {told}" for told in filter(None, [of_whole_lists(holdout)])),
+        f"- Features: {len(schema)} in the groups {', '.join(sorted(set(schema.values())))}",
+        f"- Made with: {_code(facts)}",
+        "",
+        "## Leak canaries",
+        "",
+        *(f"- {one.name}: {one.status}. {one.found}" for one in canaries),
+        "",
+    ]
+    for population, rankers in evaluation.items():
+        names = list(rankers)
+        lines += [
+            f"## Holdout, {population}",
+            "",
+            f"| metric | {' | '.join(names)} |",
+            "|---" * (len(names) + 1) + "|",
+        ]
+        for metric in _SHOWN:
+            cells = [_cell(rankers[name].get(metric), interval=name == MODEL) for name in names]
+            lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _code(facts: Mapping[str, Any]) -> str:
+    git = facts["git"]
+    commit = f", commit {git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git else ""
+    return f"mlsys {facts['packages']['ml-sys']}{commit}, Python {facts['python']}, {facts['platform']}"
+
+
+def _cell(one: Estimate | None, *, interval: bool) -> str:
+    if one is None or np.isnan(one.value):
+        return "–"
+    return f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" if interval else f"{one.value:.4f}"

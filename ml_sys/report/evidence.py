@@ -1,0 +1,191 @@
+"""All that is known of a version, in one place: what the report shows and ``--json`` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.experiments.backtest import Backtest
+    from ml_sys.experiments.reseeding import SeedSpread
+    from ml_sys.leaks.canaries import Canary
+    from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.metrics.calibration import CalibrationBin, Confusion, ScoreBin
+    from ml_sys.metrics.campaign import Season
+    from ml_sys.metrics.curves import Curve, Decile, Depth
+    from ml_sys.metrics.holdout import Evaluation
+    from ml_sys.metrics.importance import Importance
+    from ml_sys.metrics.segments import Segment
+    from ml_sys.report.examples import Example
+    from ml_sys.report.page import Passage
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What the order of the holdout is worth, by ranker; ``lead`` is average precision beyond a rule's."""
+
+    roc: dict[str, Curve]
+    precision_recall: dict[str, Curve]
+    gains: dict[str, tuple[Decile, ...]]
+    depths: dict[str, tuple[Depth, ...]]
+    lead: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Truthfulness:
+    """Whether the probabilities are true, and what each threshold brings."""
+
+    calibration: tuple[CalibrationBin, ...]
+    distribution: tuple[ScoreBin, ...]
+    confusions: tuple[Confusion, ...]
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """What the model rests on, and companies to look at."""
+
+    features: tuple[Importance, ...]
+    groups: tuple[Importance, ...]
+    hits: tuple[Example, ...]
+    misses: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the snapshot is made of.
+
+    Attributes
+    ----------
+    companies, customers, usage_rows : int
+    read : dict of str to int
+        Rows read, by table.
+    quarantined : dict of str to dict of str to int
+        Table → reason → rows that did not get in.
+    blanks : tuple of tuple
+        Column, share of blanks of customers and of the others.
+    """
+
+    companies: int
+    customers: int
+    usage_rows: int
+    read: dict[str, int]
+    quarantined: dict[str, dict[str, int]]
+    blanks: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The version that this one is compared with.
+
+    Attributes
+    ----------
+    version : str
+    same_holdout : bool
+        Whether both were judged on the same cutoffs of the same snapshot.
+    evaluation : Evaluation
+        On its own holdout.
+    """
+
+    version: str
+    same_holdout: bool
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a version.
+
+    Attributes
+    ----------
+    version, status, created_at, changes, message, snapshot, data_through : str
+        Its line in the registry.
+    horizon_days : int
+    confidence : float
+        Of every interval.
+    holdout, fit : mapping
+        Facts of the rows it was judged on and learnt from.
+    evaluation : Evaluation
+    ranking : Ranking
+    truthfulness : Truthfulness
+    segments : tuple of Segment
+    reliance : Reliance
+    canaries : tuple of Canary
+    quality : Quality or None
+        None where the snapshot is not at hand.
+    settings : mapping
+        Dotted key → value.
+    set_otherwise : mapping
+        Dotted key → (value, default), where they differ.
+    lineage : mapping
+        What it was made of and with.
+    parent : Parent or None
+        None for a first version.
+    headline : str or None
+        What a season of calls by the list reaches, in one sentence.
+    backtest : Backtest or None
+    campaign : Season or None
+    promise, money, resampling : Passage or None
+        None where they were not made.
+    seeds : tuple of SeedSpread
+        Headline figures by other seeds of the fit; empty where that was not asked for.
+    """
+
+    version: str
+    status: str
+    created_at: str
+    changes: str
+    message: str
+    snapshot: str
+    data_through: str
+    horizon_days: int
+    confidence: float
+    holdout: Mapping[str, Any]
+    fit: Mapping[str, Any]
+    evaluation: Evaluation
+    ranking: Ranking
+    truthfulness: Truthfulness
+    segments: tuple[Segment, ...]
+    reliance: Reliance
+    canaries: tuple[Canary, ...]
+    quality: Quality | None
+    settings: Mapping[str, Any]
+    set_otherwise: Mapping[str, tuple[Any, Any]]
+    lineage: Mapping[str, Any]
+    parent: Parent | None = None
+    headline: str | None = None
+    backtest: Backtest | None = None
+    campaign: Season | None = None
+    promise: Passage | None = None
+    money: Passage | None = None
+    resampling: Passage | None = None
+    seeds: tuple[SeedSpread, ...] = ()
+
+
+# Of a backtest, the rows of every list would be a file of their own, and the season is the campaign.
+_LEFT_OUT = {"Backtest": {"lists", "ids", "season"}}
+
+
+def plain(evidence: Evidence) -> dict[str, Any]:
+    """Return the evidence as what JSON knows; numbers that are not defined become None."""
+    return {one.name: _plain(getattr(evidence, one.name)) for one in fields(evidence)}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        left_out = _LEFT_OUT.get(type(value).__name__, set())
+        names = [one.name for one in fields(value) if one.name not in left_out]
+        names += [name for name, one in vars(type(value)).items() if isinstance(one, property)]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -1,0 +1,113 @@
+"""What a version's settings would have been worth in the past: the costly half of its report."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.experiments.backtest import backtest
+from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.resampling import compare_resampling
+from ml_sys.experiments.schedule import plan_terms
+from ml_sys.features.rules import MOST_USERS
+from ml_sys.metrics.campaign import headline
+from ml_sys.metrics.money import money
+from ml_sys.metrics.promises import promises
+from ml_sys.report.passages import money_passage, promise_passage, resampling_passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.experiments.backtest import Backtest
+    from ml_sys.metrics.campaign import Season
+    from ml_sys.model.split import Part, Source
+    from ml_sys.report.page import Passage
+    from ml_sys.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Past:
+    """Sections of a report that need models of the past; None for those that were not asked for."""
+
+    headline: str | None = None
+    backtest: Backtest | None = None
+    campaign: Season | None = None
+    promise: Passage | None = None
+    money: Passage | None = None
+    resampling: Passage | None = None
+
+
+def play_past(
+    root: Path,
+    snapshot: Snapshot,
+    source: Source,
+    part: Part,
+    settings: Settings,
+    on_step: Callable[..., None],
+) -> Past:
+    """Make past lists again and compare ways to resample, as far as the settings ask for it.
+
+    Parameters
+    ----------
+    root : Path
+        The artifacts folder, in which lists are remembered.
+    snapshot : Snapshot
+    source : Source
+        Of the snapshot.
+    part : Part
+        The training part.
+    settings : Settings
+    on_step : callable
+        Called with the name of each step as it begins, and with the share of it that is done as it goes on.
+    """
+    asked, confidence = settings.report, settings.bootstrap.confidence
+    resampling = None
+    if asked.resampling:
+        on_step("comparing ways to resample")
+        resampling = resampling_passage(compare_resampling(part, settings), confidence)
+    if not asked.backtest:
+        return Past(resampling=resampling)
+    on_step("making past lists again")
+    try:
+        terms = plan_terms(source.timeline, settings)
+        store = TermStore(root, snapshot.id, settings, plain=True)
+        lists = sum(len(term.cutoffs) for term in terms)
+        found = backtest(
+            snapshot,
+            terms,
+            settings,
+            store=store,
+            source=source,
+            on_progress=lambda done: on_step(f"making past lists again: {done} of {lists}", done / lists),
+        )
+    except NotEnoughDataError as error:
+        log.warning("the report has no past lists: %s", error.message)
+        return Past(resampling=resampling)
+    worth = money(
+        found.lists,
+        snapshot.closed,
+        snapshot.companies["mrr"].to_numpy(dtype=np.float64),
+        days_apart=source.timeline.days_apart,
+        capacities=settings.backtest.capacities,
+        resamples=settings.bootstrap.resamples,
+        confidence=confidence,
+        seed=settings.seed,
+    )
+    kept = promises(found.lists, source.timeline.days_apart, confidence)
+    capacity, cooldown = max(settings.backtest.capacities), settings.backtest.cooldown_weeks
+    return Past(
+        headline(found.season, capacity, cooldown, MOST_USERS),
+        found,
+        found.season,
+        promise_passage(kept, settings.label.horizon_days, confidence),
+        None if worth is None else money_passage(worth, confidence),
+        resampling,
+    )

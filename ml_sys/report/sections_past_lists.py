@@ -1,0 +1,159 @@
+"""The sections of a report about lists of the past, made again: a season of calls, and metrics by cutoff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.list_averages import LIST_METRICS
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.report import charts
+from ml_sys.report.page import Figure, Section, Table, missing
+from ml_sys.report.writing import METRICS_SHOWN, NONE, number, percent, spread
+from ml_sys.text import counted, date_of, likely
+
+if TYPE_CHECKING:
+    from ml_sys.report.evidence import Evidence
+
+
+def campaign(evidence: Evidence) -> Section:
+    """Show what a season of lists reaches."""
+    title, season = "A season of calls", evidence.campaign
+    if season is None:
+        return missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
+    rows = tuple(
+        (
+            f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
+            + (f"{one.cooldown_weeks} weeks of rest" if one.cooldown_weeks else "no rest"),
+            f"{one.converters.value:.0f}"
+            + (f" ({one.converters.low:.0f} to {one.converters.high:.0f})" if one.ranker != RANDOM else ""),
+            percent(one.share, 0),
+            number(one.calls_per_converter, 0),
+            percent(one.precision),
+        )
+        for one in season.campaigns
+    )
+    first = season.campaigns[0] if season.campaigns else None
+    kinds = tuple(dict.fromkeys(one.ranker for one in season.campaigns))
+    points = [
+        {
+            "ranker": one.ranker,
+            "x": f"{one.capacity}{' + rest' if one.cooldown_weeks else ''}",
+            "y": one.converters.value,
+        }
+        for one in season.campaigns
+    ]
+    table = Table(
+        "Distinct converters reached",
+        ("who is called", "converters reached", "of all", "calls for each", "calls that convert"),
+        rows,
+    )
+    name, text = (
+        "Distinct converters reached by calls a list",
+        "Higher is better. With rest, a company that was called makes room for others for some weeks.",
+    )
+    svg = charts.columns(
+        points,
+        kinds,
+        x="calls a list",
+        y="converters reached",
+        y_format="d",
+        key="season",
+        title=name,
+        text=text,
+    )
+    of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
+    return Section(
+        "campaign",
+        title,
+        (
+            *([evidence.headline] if evidence.headline else []),
+            "Sales works down a list every week, and the same companies stand on it again and again. What "
+            f"counts is how many different converters are called in time. Played over {of}, each list made "
+            "by a model that knew only what was known that day.",
+        ),
+        figures=(Figure(name, text, svg, table),),
+        tables=(
+            Table(
+                "Converters that the model reaches more than others",
+                ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
+                tuple(
+                    (
+                        one.ranker,
+                        f"{one.capacity:,}",
+                        f"{one.cooldown_weeks}",
+                        f"{one.difference.value:+.0f}",
+                        f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
+                        likely(one.probability_more),
+                    )
+                    for one in season.leads
+                ),
+            ),
+        ),
+    )
+
+
+def over_time(evidence: Evidence) -> Section:
+    """Show metrics by cutoff."""
+    title, back = "Does it hold over time?", evidence.backtest
+    if back is None:
+        return missing("time", title, "no past lists were made again for it (report.backtest is off)")
+    names = tuple(back.cutoffs[0].metrics[ALL])
+    figures = []
+    for metric, spoken, key in (
+        ("average_precision", "Average precision", "time-ap"),
+        ("recall_at_50", "Converters in the top 50", "time-recall"),
+    ):
+        points = [
+            {"ranker": name, "x": date_of(one.cutoff), "y": one.metrics[ALL][name][metric]}
+            for one in back.cutoffs
+            for name in names
+            if one.metrics[ALL][name][metric] == one.metrics[ALL][name][metric]
+        ]
+        rows = tuple(
+            (date_of(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
+            for one in back.cutoffs
+        )
+        text = "Each list was made by a model that knew only what was known that day; single lists vary much."
+        svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
+        figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
+    mean = tuple(
+        (spoken, *(_mean_and_spread(evidence, name, metric, digits) for name in names))
+        for metric, spoken, digits in METRICS_SHOWN
+        if metric in back.mean[ALL][MODEL]
+    )
+    sure = tuple(
+        (
+            spoken,
+            *(
+                spread(back.intervals[ALL][name][metric])
+                if name in back.intervals[ALL]
+                else number(back.mean[ALL][name][metric])
+                for name in names
+            ),
+        )
+        for metric, spoken, _ in METRICS_SHOWN
+        if metric in LIST_METRICS
+    )
+    return Section(
+        "time",
+        title,
+        (f"The model was fitted again and judged on {counted(len(back.cutoffs), 'past list')}.",),
+        figures=tuple(figures),
+        tables=(
+            Table(
+                "Mean over the lists with its interval, companies drawn again with all their rows",
+                ("metric", *names),
+                sure,
+            ),
+        ),
+        folded=(Table("Mean over the lists ± standard deviation", ("metric", *names), mean),),
+    )
+
+
+def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) -> str:
+    back = evidence.backtest
+    if back is None or metric not in back.mean[ALL][ranker]:
+        return NONE
+    mean, deviation = back.mean[ALL][ranker][metric], back.spread[ALL][ranker][metric]
+    return f"{number(mean, digits)} ± {number(deviation, digits)}"

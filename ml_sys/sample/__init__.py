@@ -1,0 +1,1 @@
+"""Generates sample tables whose true probabilities are known."""

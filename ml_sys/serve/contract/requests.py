@@ -1,0 +1,310 @@
+"""What the service takes; the flat request is built from the served model's own feature schema.
+
+Requests are read straight from the bytes of their body, and strictly as to types: a text is no number, a
+number no date, and what is not a field is refused with the nearest one that is. Values of the right type mean
+what they mean at ingest: what would be blanked or set aside there is so here, and said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import from_json, to_json
+
+from ml_sys.data.schema import MEASURES
+from ml_sys.errors import SettingsError, nearest
+from ml_sys.features.compute import BASE_GROUP, FeatureSpec
+from ml_sys.serve.contract.field_types import CompanyId, Count, Moment, Name, NotNegative, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+
+MAX_REASONS = 20
+_MAX_ROWS = 1000
+_MAX_ERRORS = 50
+# Looking for the nearest name takes milliseconds, which nobody shall have us spend at will.
+_MAX_SUGGESTIONS = 3
+_MAX_NAME = 100
+_ID, _AS_OF, _USAGE = "id", "as_of", "usage"
+_EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
+_EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
+
+
+class _Strict(BaseModel):
+    """No unknown fields, no infinite numbers, no text that passes for a number."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+
+UsageRow: type[BaseModel] = create_model(  # type: ignore[call-overload]
+    "UsageRow",
+    __base__=_Strict,
+    __doc__="Usage of one period.",
+    when_timestamp=(Moment, Field(description="Stamp of the period; UTC where it names no zone.")),
+    **{name: (Count, Field(0, description="Count in the period.")) for name in MEASURES},
+)
+
+
+class RawCompany(_Strict):
+    """A company as it is exported: firmographics, and usage rows with their dates."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "4711",
+                    "as_of": "2020-06-01",
+                    "alexa_rank": 250000,
+                    "employee_range": "11 to 25",
+                    "industry": "COMPUTER_SOFTWARE",
+                    "usage": [
+                        {
+                            "when_timestamp": "2020-05-18T00:00:00Z",
+                            "actions_crm_contacts": 8,
+                            "users_crm_contacts": 2,
+                        },
+                        {
+                            "when_timestamp": "2020-05-25T00:00:00Z",
+                            "actions_crm_contacts": 14,
+                            "users_crm_contacts": 3,
+                        },
+                    ],
+                }
+            ]
+        }
+    )
+
+    id: CompanyId | None = Field(None, description="Kept in the prediction log; never a feature.")
+    as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
+    alexa_rank: float | None = Field(
+        None,
+        description="Traffic rank. The number that means unranked in the exported tables means it here, too; "
+        "one that is not positive counts as blank, with a warning.",
+    )
+    unranked: bool = Field(False, description="The site is known to have no rank.")
+    employee_range: Name | None = Field(None, description='Number of employees as text, e.g. "11 to 25".')
+    industry: Name | None = Field(None, description="Industry in any spelling.")
+    usage: list[UsageRow] = Field(
+        default_factory=list,
+        max_length=_MAX_ROWS,
+        description="One row a period; later ones do not count, and of several of a stamp only the busiest.",
+    )
+
+
+class RequestError(Exception):
+    """A request that does not fit; ``errors`` names each field, ``status`` is HTTP's."""
+
+    def __init__(self, errors: list[dict[str, str]], status: int = 422) -> None:
+        super().__init__("the request does not fit")
+        self.errors = errors
+        self.status = status
+
+
+class NoJsonError(RequestError):
+    """A request that is not JSON."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Reads the requests of models with these features.
+
+    Attributes
+    ----------
+    spec : FeatureSpec
+    unranked : float
+        The rank that means unranked, as in the exported tables.
+    names : tuple of str
+        Its features, in order.
+    categories : tuple of (int, str)
+        Place and name of those that are texts.
+    flat : TypeAdapter
+        Ready features.
+    either : TypeAdapter
+        Ready features, or a raw company.
+    schema : dict
+        JSON schemas by name: ``RawCompany``, ``FlatFeatures`` and what they refer to.
+    """
+
+    spec: FeatureSpec
+    unranked: float
+    names: tuple[str, ...]
+    categories: tuple[tuple[int, str], ...]
+    flat: TypeAdapter[Any]
+    either: TypeAdapter[Any]
+    schema: dict[str, Any]
+
+    @classmethod
+    def of(cls, spec: FeatureSpec, *, unranked: float) -> Contract:
+        """Build the contract of a feature specification.
+
+        Raises
+        ------
+        SettingsError
+            If a feature is called ``id`` or ``as_of``.
+        """
+        either = TypeAdapter(request_type(spec))
+        schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
+        names = tuple(spec.names())
+        categories = tuple((names.index(name), name) for name in spec.categories())
+        return cls(spec, unranked, names, categories, TypeAdapter(flat_type(spec)), either, schema)
+
+    def one(self, body: bytes, *, suggest: bool = True) -> BaseModel:
+        """Read one company.
+
+        Parameters
+        ----------
+        body : bytes
+        suggest : bool
+            Look for what an unknown field may have meant.
+
+        Raises
+        ------
+        RequestError
+            If it does not fit.
+        NoJsonError
+            If it is not even JSON.
+        """
+        # A raw company is known by its as_of; where no such text is in the body, plain or escaped, there is
+        # none to look for.
+        adapter = self.either if b'"as_of"' in body or b"\\u" in body else self.flat
+        if body.count(b":") > len(self.names) + _MAX_ERRORS:
+            body = self._bounded(body)
+        try:
+            request: BaseModel = adapter.validate_json(body)
+        except ValidationError as error:
+            if error.error_count() == 1 and error.errors()[0]["type"] == "json_invalid":
+                raise NoJsonError(self._errors(error, suggest)) from None
+            raise RequestError(self._errors(error, suggest)) from None
+        return request
+
+    def many(
+        self, parts: Sequence[bytes], max_bytes: int, *, suggest: bool = True
+    ) -> list[BaseModel | RequestError]:
+        """Read some companies of a batch, each as in :meth:`one`, or say what is wrong with it.
+
+        Raises
+        ------
+        RequestError
+            If one is not even JSON, so that the whole body is not.
+        """
+        return [self._tried(part, max_bytes, suggest) for part in parts]
+
+    def _tried(self, part: bytes, max_bytes: int, suggest: bool) -> BaseModel | RequestError:
+        if len(part) > max_bytes:
+            return RequestError([{"field": "body", "problem": f"has more than {max_bytes} bytes"}])
+        try:
+            return self.one(part, suggest=suggest)
+        except NoJsonError:
+            raise
+        except RequestError as error:
+            return error
+
+    def _bounded(self, body: bytes) -> bytes:
+        """Return a request without unknown fields beyond those that are shown: each costs an error."""
+        try:
+            content = from_json(body)
+        except ValueError:
+            return body  # which validation says better, and as quickly
+        if not isinstance(content, dict):
+            return body
+        raw = _AS_OF in content
+        rows = content.get(_USAGE) if raw else None
+        bounded = _cut(content, RawCompany.model_fields if raw else {_ID, *self.names})
+        if isinstance(rows, list):
+            fields = UsageRow.model_fields
+            bounded[_USAGE] = [
+                _cut(row, fields) if isinstance(row, dict) else row for row in rows[: _MAX_ROWS + 1]
+            ]
+        return body if bounded == content else to_json(bounded)
+
+    def _errors(self, error: ValidationError, suggest: bool) -> list[dict[str, str]]:
+        """Name each field in error; its place begins with the kind of request where that was looked at."""
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        most = _MAX_SUGGESTIONS if suggest else 0
+        shown = [self._plain(one, at < most) for at, one in enumerate(found[:_MAX_ERRORS])]
+        if len(found) > _MAX_ERRORS:
+            shown.append({"field": "body", "problem": "has more fields in error"})
+        return shown
+
+    def _plain(self, one: Any, suggest: bool) -> dict[str, str]:
+        kind, place = one["type"], [str(part)[:_MAX_NAME] for part in one["loc"]]
+        raw = place[:1] == ["raw"]
+        place = place[1:] if place[:1] in (["raw"], ["flat"]) else place
+        if kind == "extra_forbidden":
+            fields = UsageRow if len(place) > 1 else RawCompany if raw else None
+            known = self.names if fields is None else fields.model_fields
+            return _unknown(".".join(place), known if suggest else ())
+        return {"field": ".".join(place) or "body", "problem": one["msg"]}
+
+
+def request_type(spec: FeatureSpec) -> Any:
+    """Return the type of a request: flat features of this model, or a raw company, known by its ``as_of``."""
+
+    def kind(body: Any) -> str:
+        raw = isinstance(body, RawCompany) or (isinstance(body, dict) and _AS_OF in body)
+        return "raw" if raw else "flat"
+
+    flat = flat_type(spec)
+    return Annotated[Annotated[RawCompany, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
+
+
+def flat_type(spec: FeatureSpec) -> Any:
+    """Return the type of a request with ready features.
+
+    Raises
+    ------
+    SettingsError
+        If a feature is called ``id`` or ``as_of``.
+    """
+    groups, categories = spec.groups(), set(spec.categories())
+    for taken in {_ID, _AS_OF} & set(groups):
+        raise SettingsError("features", taken, "is a field of requests", hint="call the feature otherwise")
+    fields: dict[str, Any] = {_ID: (CompanyId | None, Field(None, description="Kept in the prediction log."))}
+    for name, group in groups.items():
+        number = NotNegative if group == BASE_GROUP else Number
+        fields[name] = (Name | None if name in categories else number | None, Field(None))
+    example: dict[str, Any] = {_ID: "4711"} | {
+        name: _EXAMPLE_TEXTS.get(name, _EXAMPLE_NUMBERS.get(name, float(at % 7)))
+        for at, name in enumerate(groups)
+    }
+
+    class Flat(_Strict):
+        model_config = ConfigDict(json_schema_extra={"examples": [example]})
+
+    return create_model(
+        "FlatFeatures",
+        __base__=Flat,
+        __doc__="Ready features; what is left out or null counts as blank.",
+        **fields,
+    )
+
+
+def unknown_fields(names: Sequence[str]) -> list[dict[str, str]]:
+    """Name fields that nothing like exists of, the first of them."""
+    return [_unknown(name[:_MAX_NAME], ()) for name in names[:_MAX_ERRORS]]
+
+
+def _cut(content: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Leave out unknown fields beyond those that are shown."""
+    unknown = [name for name in content if name not in known]
+    dropped = set(unknown[_MAX_ERRORS + 1 :])
+    return (
+        {name: value for name, value in content.items() if name not in dropped} if dropped else dict(content)
+    )
+
+
+def _unknown(field: str, known: Iterable[str]) -> dict[str, str]:
+    near = nearest(field.rpartition(".")[2], known)
+    return {"field": field, "problem": "is no field" + (f"; did you mean {near}?" if near else "")}

@@ -1,0 +1,125 @@
+"""How well a version did: on its holdout, beside the truth of a sample, judged again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.metrics.holdout import Evaluation, to_plain
+from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.text import counted
+from ml_sys.views.cells import interval, number, plain, spoken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.jobs.evaluate import Reevaluation
+    from ml_sys.metrics.truth import Closeness
+
+# Metrics in the order shown, with their number of decimals.
+_RANKING = (
+    ("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("recall_at_10", 3), ("lift_at_10", 1),
+    ("precision_at_50", 3), ("recall_at_50", 3), ("lift_at_50", 1), ("precision_top_decile", 4),
+    ("recall_top_decile", 3), ("lift_top_decile", 1),
+)  # fmt: skip
+_PROBABILITY = (
+    ("precision", 3), ("recall", 3), ("f1", 3), ("accuracy", 4), ("brier", 5), ("log_loss", 5),
+    ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
+)  # fmt: skip
+
+
+def evaluation(judged: Evaluation, confidence: float) -> None:
+    """Show the holdout's verdict, a table per population."""
+    for population, rankers in judged.items():
+        model = rankers[MODEL]
+        others = [name for name in rankers if name != MODEL]
+        rows = []
+        for metric, digits in _RANKING:
+            beside = [number(rankers[name][metric].value, digits) for name in others]
+            rows.append(
+                (
+                    spoken(metric),
+                    number(model[metric].value, digits),
+                    interval(model[metric], digits),
+                    *beside,
+                )
+            )
+        for metric, digits in _PROBABILITY:
+            blank = [None] * len(others)
+            rows.append(
+                (
+                    spoken(metric),
+                    number(model[metric].value, digits),
+                    interval(model[metric], digits),
+                    *blank,
+                )
+            )
+        console.table(
+            f"Holdout, {population}", ("metric", "model", f"{confidence:.0%} interval", *others), rows
+        )
+        cells = {
+            name: f"{model[name].value:,.0f}" for name in model if name.endswith(("positives", "negatives"))
+        }
+        console.table(
+            f"Confusion at the threshold, {population}",
+            ("", "predicted to convert", "predicted not to"),
+            [
+                ("converted", cells["true_positives"], cells["false_negatives"]),
+                ("did not", cells["false_positives"], cells["true_negatives"]),
+            ],
+        )
+
+
+def reevaluated(result: Reevaluation, confidence: float, report: Path | None = None) -> None:
+    """Show a version judged again."""
+    evaluation(result.evaluation, confidence)
+    if result.closeness is not None:
+        closeness(result.closeness)
+    if result.identical:
+        console.line(f"Version {result.version}: the stored metrics are reproduced exactly.")
+    elif not result.differing:
+        console.line(
+            f"Version {result.version}: the stored metrics are reproduced to nine digits; "
+            "the last ones depend on the CPU."
+        )
+    else:
+        differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
+        console.line(f"Version {result.version}: {differing}: " + ", ".join(result.differing[:5]))
+    if report is not None:
+        console.line(f"Written: {report}")
+
+
+def closeness(found: Closeness) -> None:
+    """Show how close a model comes to the best reachable ranking."""
+    rows = [
+        (
+            spoken(name),
+            *(
+                number(side[name], digits)
+                for side in (found.model, found.truth, found.model_expected, found.truth_expected)
+            ),
+        )
+        for name, digits in _RANKING
+    ]
+    console.table(
+        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision, "
+        f"{found.expected_share:.0%} with luck averaged out",
+        ("metric", "model", "truth", "model, averaged", "truth, averaged"),
+        rows,
+        caption=f"{counted(found.rows, 'holdout row')}, {counted(found.positives, 'conversion')}; "
+        "the truth knows each company's hazard, not its outcome; averaged: over the outcomes that it allows; "
+        f"rank correlation with it {found.correlation:.2f}",
+    )
+
+
+def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
+    """Return a version judged again as plain data."""
+    return {
+        "version": result.version,
+        "identical": result.identical,
+        "differing": list(result.differing),
+        "holdout": result.holdout,
+        "metrics": to_plain(result.evaluation),
+        "evidence": result.evidence,
+        "truth": None if result.closeness is None else plain(result.closeness),
+    }

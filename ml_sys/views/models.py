@@ -1,0 +1,245 @@
+"""The versions there are, one of them whole, two side by side, and which was live when."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.settings_file import literal
+from ml_sys.text import counted
+from ml_sys.views.cells import number, plain, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from ml_sys.registry.audit import Record
+    from ml_sys.registry.history import Period
+    from ml_sys.registry.index import Entry, Index
+    from ml_sys.registry.inspection import Description, Difference
+
+# Metrics in the order shown, with their number of decimals.
+_HEADLINE = (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))
+_METRIC_DIGITS = 4
+
+
+def models(index: Index, served: Mapping[str, Sequence[Period]]) -> None:
+    """Show the registry, the latest version first."""
+    rows = []
+    for entry in reversed(list(index.versions.values())):
+        metrics = [number(entry.metrics.get(name), digits) for name, digits in _HEADLINE]
+        rows.append(
+            (
+                entry.version,
+                entry.status,
+                _day(entry.created_at),
+                entry.data_through,
+                _served(served.get(entry.version, ()), _day),
+                entry.changes,
+                *metrics,
+            )
+        )
+    columns = (
+        "version",
+        "status",
+        "trained",
+        "data through",
+        "served",
+        "changes",
+        "AP",
+        "ROC-AUC",
+        "P@10",
+        "ECE",
+    )
+    console.table(f"Models; in production: {index.production or 'none'}", columns, rows, left=6)
+
+
+def models_plain(index: Index, served: Mapping[str, Sequence[Period]]) -> dict[str, Any]:
+    """Return the registry as plain data."""
+    return {
+        "production": index.production,
+        "versions": [
+            {**asdict(entry), "served": [asdict(one) for one in served.get(entry.version, ())]}
+            for entry in index.versions.values()
+        ],
+    }
+
+
+def headline(entry: Entry) -> str:
+    """Return a version's headline metrics in a few words."""
+    ap, roc = entry.metrics.get("average_precision"), entry.metrics.get("roc_auc")
+    shown = [number(value, 3) or "unknown" for value in (ap, roc)]
+    return f"average precision {shown[0]}, ROC-AUC {shown[1]} on its holdout"
+
+
+def description(one: Description) -> None:
+    """Show a version whole."""
+    from ml_sys.views.evaluate import evaluation
+    from ml_sys.views.train import SLOWER, canaries
+
+    entry, facts, fit, holdout = one.entry, one.facts, one.facts["fit"], one.facts["holdout"]
+    features = facts["feature_schema"]["features"]
+    git = facts["git"]
+    otherwise = "; ".join(f"{key} = {literal(value)}" for key, value in one.set_otherwise.items())
+    rows = [
+        ("status", entry.status),
+        ("made", f"{_minute(entry.created_at)} UTC ({entry.changes})"),
+        ("follows", facts["parent"]),
+        ("said of it", entry.message or None),
+        ("served", _served(one.served, _minute)),
+        ("snapshot", f"{entry.snapshot}, usage through {entry.data_through}"),
+        ("trained on", _rows(fit)),
+        ("judged on", _rows(holdout)),
+        ("trees", fit["trees"]),
+        ("features", f"{len(features)} in the groups {', '.join(sorted(set(features.values())))}"),
+        ("set otherwise", otherwise or None),
+        ("seed", facts["seed"]),
+        ("mlsys", facts["packages"]["ml-sys"] + (f", commit {git['commit'][:12]}" if git else "")
+         + (" with changes" if git and git["dirty"] else "")),
+        ("made with", f"Python {facts['python']}, {facts['platform']}"),
+    ]  # fmt: skip
+    if not facts.get("compiled", True):
+        rows.append(("service", SLOWER))
+    console.table(f"Model {entry.version}", ("", "what it is"), rows, left=2)
+    canaries(one.canaries)
+    if one.moves:
+        _moves("In production", one.moves)
+    evaluation(one.evaluation, facts["settings"]["bootstrap.confidence"])
+
+
+def description_plain(one: Description) -> dict[str, Any]:
+    """Return a version as plain data."""
+    from ml_sys.metrics.holdout import to_plain
+
+    return {**one.to_plain(), "metrics": to_plain(one.evaluation)}
+
+
+def difference(one: Difference) -> None:
+    """Show in what two versions differ."""
+    first, second = one.versions
+    rows = [("setting", key, _value(a), _value(b)) for key, (a, b) in one.settings.items()]
+    rows += [("data", key, _value(a), _value(b)) for key, (a, b) in one.data.items()]
+    rows += [("feature", name, "yes", "no") for name in one.features_gone]
+    rows += [("feature", name, "no", "yes") for name in one.features_new]
+    if rows:
+        console.table(f"{first} and {second}", ("", "what", first, second), rows, left=4)
+    else:
+        console.line(f"{first} and {second} have the same settings, features and data.")
+    shown = [
+        (
+            spoken(name),
+            number(a, _METRIC_DIGITS),
+            number(b, _METRIC_DIGITS),
+            None if a is None or b is None else f"{b - a:+.{_METRIC_DIGITS}f}",
+        )
+        for name, (a, b) in one.metrics.items()
+    ]
+    caption = (
+        "both judged on the same rows; mlsys promote says how sure the difference is"
+        if one.same_holdout
+        else "each judged on its own holdout, so a difference may be the data's; "
+        "mlsys promote lets both score the same rows"
+    )
+    console.table("Metrics, all prospects", ("metric", first, second, "difference"), shown, caption=caption)
+
+
+def difference_plain(one: Difference) -> dict[str, Any]:
+    """Return a difference as plain data."""
+    return dict(plain(one))
+
+
+def history(records: Sequence[Record]) -> None:
+    """Show every change of the registry, first to last."""
+    if not records:
+        console.line("Nothing has happened yet.")
+        return
+    _moves(counted(len(records), "change"), records)
+
+
+def history_plain(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the audit trail as plain data."""
+    return {"records": [asdict(record) for record in records]}
+
+
+def live(record: Record | None, moment: datetime) -> None:
+    """Show what was live at a moment, and on what evidence."""
+    when = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if record is None:
+        console.line(f"No version was in production at {when}.")
+        return
+    _moves(f"Version {record.version} was in production at {when}", [record])
+    if record.evidence is not None:
+        from ml_sys.views.promote import criteria
+
+        criteria(record.evidence)
+
+
+def live_plain(record: Record | None, moment: datetime) -> dict[str, Any]:
+    """Return what was live at a moment as plain data."""
+    return {
+        "at": moment.isoformat(),
+        "production": None if record is None else record.version,
+        "record": None if record is None else asdict(record),
+    }
+
+
+def _moves(title: str, records: Sequence[Record]) -> None:
+    rows = [
+        (
+            record.sequence,
+            _minute(record.at),
+            record.by,
+            record.action + (" (forced)" if record.forced else ""),
+            record.version,
+            record.replaced,
+            record.reason or None,
+            _evidence(record),
+        )
+        for record in records
+    ]
+    columns = ("", "when (UTC)", "who", "did", "version", "in place of", "why", "evidence")
+    console.table(title, columns, rows, left=len(columns))
+
+
+def _evidence(record: Record) -> str | None:
+    if record.evidence is not None:
+        from ml_sys.views.promote import conclusion, overridden
+
+        if "found" in record.evidence:  # of a trail that was accepted
+            return str(record.evidence["found"])
+        return "; ".join((conclusion(record.evidence), *overridden(record.evidence)))
+    return record.entry["changes"] if record.entry is not None else None
+
+
+def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | None:
+    """Say when a version was in production last, and how often before."""
+    if not periods:
+        return None
+    last = periods[-1]
+    since = moment(last.since)
+    text = f"since {since}" if last.until is None else f"{since} to {moment(last.until)}"
+    return text if len(periods) == 1 else f"{text}, and {counted(len(periods) - 1, 'time')} before"
+
+
+def _rows(facts: Mapping[str, Any]) -> str:
+    cutoffs, converters = facts["cutoffs"], facts.get("converters", facts.get("companies_converted"))
+    of = f" of {counted(converters, 'company', 'companies')}" if converters is not None else ""
+    return (
+        f"{counted(facts['rows'], 'row')}, {counted(facts['positives'], 'conversion')}{of}, "
+        f"{counted(facts['companies'], 'company', 'companies')}; "
+        f"{counted(len(cutoffs), 'cutoff')} from {cutoffs[0]} to {cutoffs[-1]}"
+    )
+
+
+def _value(value: object) -> str | None:
+    return None if value is None else value if isinstance(value, str) else literal(value)
+
+
+def _day(moment: str) -> str:
+    return moment[:10]
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")

@@ -1,0 +1,80 @@
+"""The gate's verdict, and what came of a promotion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.text import counted
+from ml_sys.views.cells import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.jobs.promote import Promotion
+
+_DIGITS = 3
+
+
+def promoted(version: str, result: Promotion) -> None:
+    """Show the verdict, criterion by criterion, and what was done."""
+    if result.verdict is None:
+        console.line(f"Version {version} is in production already.")
+        return
+    verdict = result.verdict.to_plain()
+    criteria(verdict)
+    failed = len(_unmet(verdict))
+    unmet = f"{counted(failed, 'criterion is', 'criteria are')} not met"
+    place = f" in place of {result.replaced}" if result.replaced else ""
+    if result.promoted:
+        forced = f" – forced, though {unmet}" if failed else ""
+        console.line(f"Version {version} is in production{place}{forced}.")
+    elif failed:
+        console.line(f"Refused: {unmet}. Nothing was changed.")
+    else:
+        console.line(f"Version {version} passes. Nothing was changed: this was a dry run.")
+
+
+def promoted_plain(version: str, result: Promotion) -> dict[str, Any]:
+    """Return a promotion as plain data."""
+    return {
+        "production": version if result.promoted else result.replaced,
+        "replaced": result.replaced if result.promoted else None,
+        "promoted": result.promoted,
+        "verdict": None if result.verdict is None else result.verdict.to_plain(),
+    }
+
+
+def criteria(verdict: Mapping[str, Any]) -> None:
+    """Show a verdict's criteria, each with what was found and what is asked."""
+    rows = [(one["name"], _outcome(one), one["found"], one["asked"]) for one in verdict["criteria"]]
+    console.table(f"Gate: {conclusion(verdict)}", ("criterion", "", "found", "asked"), rows, left=4)
+
+
+def overridden(verdict: Mapping[str, Any]) -> list[str]:
+    """Return each criterion that is not met: what was found, and what is asked."""
+    return [f"{one['name']}: {one['found']}, asked {one['asked']}" for one in _unmet(verdict)]
+
+
+def conclusion(verdict: Mapping[str, Any]) -> str:
+    """Return a verdict in a few words."""
+    beside = (
+        f"{verdict['version']} beside {verdict['champion']}" if verdict["champion"] else verdict["version"]
+    )
+    if not verdict["comparison"]:
+        outcome = "passes" if verdict["passed"] else "does not pass"
+        return f"{beside} {outcome}"
+    figures = verdict["comparison"]
+    values = [number(figures[name], _DIGITS) or "–" for name in ("challenger", "champion")]
+    return f"{beside}: {verdict['conclusion']} ({values[0]} against {values[1]})"
+
+
+def _outcome(criterion: Mapping[str, Any]) -> str:
+    if criterion["passed"]:
+        return "passed"
+    return "FAILED" if criterion.get("blocking", True) else "noted"
+
+
+def _unmet(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the criteria that a version is refused for; every one was, in trails of older versions."""
+    return [one for one in verdict["criteria"] if not one["passed"] and one.get("blocking", True)]

@@ -1,0 +1,120 @@
+"""What a search for better settings found, and how much of the gain is only the choosing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_sys import console
+from ml_sys.settings_file import literal
+from ml_sys.text import counted, date_of
+from ml_sys.views.cells import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ml_sys.experiments.tuning import Gain, Trial, Tuned
+
+_SHOWN_TRIALS = 5
+_DIGITS = 4
+
+
+def tuned(result: Tuned, written: Path | None = None) -> None:
+    """Show the best trials beside the settings in force, the gain, what mattered, and what to do next."""
+    first, last = date_of(result.cutoffs[0]), date_of(result.cutoffs[-1])
+    in_force = next(one for one in result.trials if one.number == 0)
+    best = [one for one in result.trials if one.number != 0][:_SHOWN_TRIALS]
+    rows = [
+        (
+            one.number,
+            number(one.value, _DIGITS),
+            f"{one.value - in_force.value:+.{_DIGITS}f}" if one.number else None,
+            f"{min(one.values):.{_DIGITS}f} to {max(one.values):.{_DIGITS}f}",
+            _changed(one.changed) if one.number else "the settings in force",
+        )
+        for one in (in_force, *best)
+    ]
+    console.table(
+        "The best trials",
+        ("trial", "mean average precision", "gain", "over the cutoffs", "changes"),
+        rows,
+        texts=("changes",),
+        caption=f"{counted(len(result.cutoffs), 'cutoff')} from {first} to {last}, all before the holdout; "
+        f"{counted(len(result.trials), 'trial')} judged on all of them, {result.pruned} given up on the way",
+    )
+    console.line(said_of(result.gain))
+    if result.importance:
+        console.table(
+            "What mattered",
+            ("setting", "share of the spread"),
+            [(name, f"{share:.1%}") for name, share in result.importance.items()],
+            caption="among the better trials (PED-ANOVA); small differences mean nothing",
+        )
+    else:
+        console.note("what mattered: too few trials to say")
+    if written is not None:
+        console.line(f"Written: {written}; train with it: mlsys --config {written} train")
+
+
+def said_of(gain: Gain) -> str:
+    """Say in a sentence how much of the gain held where it had not been looked for."""
+    found, held = gain.best - gain.in_force, gain.nested - gain.in_force
+    if found <= 0:
+        return "No trial was better than the settings in force."
+    start = f"The best trial gains {found:.{_DIGITS}f} over the settings in force; "
+    if held <= 0:
+        return start + (
+            f"chosen without the cutoff that judges it, none of that is left ({held:+.{_DIGITS}f}): "
+            "the gain is the choosing."
+        )
+    return start + (
+        f"chosen without the cutoff that judges it, {held:.{_DIGITS}f} is left, "
+        f"so that {gain.selection:.{_DIGITS}f} is only the choosing."
+    )
+
+
+def head(result: Tuned, key: str) -> list[str]:
+    """Return what a settings file says of the search that it came from."""
+    gain = result.gain
+    return [
+        f"Found by mlsys tune in study {key}: trial {result.best.number} of "
+        f"{len(result.trials) + result.pruned}.",
+        f"Mean average precision at {counted(len(result.cutoffs), 'past cutoff')}: {gain.best:.{_DIGITS}f}; "
+        f"settings in force then: {gain.in_force:.{_DIGITS}f}; nested estimate: {gain.nested:.{_DIGITS}f}.",
+        "It holds every setting that differs from its default, and stands alone.",
+    ]
+
+
+def tuned_plain(result: Tuned, written: Path | None = None) -> dict[str, Any]:
+    """Return a search as plain data."""
+    return {
+        "study": str(result.folder),
+        "interrupted": result.interrupted,
+        "cutoffs": [date_of(c) for c in result.cutoffs],
+        "in_force": result.gain.in_force,
+        "best": result.gain.best,
+        "nested": result.gain.nested,
+        "selection": result.gain.selection,
+        "pruned": result.pruned,
+        "trials": [_trial(one) for one in result.trials],
+        "importance": result.importance,
+        "written": None if written is None else str(written),
+    }
+
+
+def _trial(one: Trial) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "average_precision": one.value,
+        "by_cutoff": list(one.values),
+        "changed": one.changed,
+    }
+
+
+def _changed(changed: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{key.rpartition('.')[2]} left out"
+        if value is None
+        else f"{key.rpartition('.')[2]} {literal(value)}"
+        for key, value in changed.items()
+    )

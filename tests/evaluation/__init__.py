@@ -1,1 +1,0 @@
-"""Tests of ml_sys.evaluation."""

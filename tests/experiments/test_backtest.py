@@ -1,0 +1,280 @@
+"""The backtest: each cutoff judged by a model of that day, on every prospect of that day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.errors import NotEnoughDataError
+from ml_sys.experiments.backtest import Backtest, backtest, compare_lists, make_lists
+from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.schedule import PLAIN, Term, plan_terms
+from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
+from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
+from ml_sys.metrics.list_averages import LIST_METRICS
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.model.split import Source, rolling, split, training_part
+from ml_sys.model.train import fit_model, spec_from
+from ml_sys.settings import BootstrapSettings
+from tests.model import world as w
+
+WORLD = w.small_world()
+SETTINGS = w.settings(backtest={"jobs": 1})
+SPEC = spec_from(SETTINGS)
+SOURCE = Source.of(WORLD, SETTINGS)
+LATEST = SOURCE.timeline.latest_mature()
+TERMS = (Term(LATEST - 56, (LATEST - 56, LATEST - 49)), Term(LATEST - 28, (LATEST - 28, LATEST)))
+CUTOFFS = [cutoff for term in TERMS for cutoff in term.cutoffs]
+
+
+@pytest.fixture(scope="module")
+def done() -> Backtest:
+    return backtest(WORLD, TERMS, SETTINGS)
+
+
+def planned(first: int | None, last: int | None, **changes: object) -> tuple[Term, ...]:
+    return plan_terms(SOURCE.timeline, w.settings(backtest=changes), first=first, last=last)
+
+
+def test_the_latest_lists_are_made_by_models_that_serve_four_weeks() -> None:
+    terms = planned(None, None, lists=6)
+    assert terms == (
+        Term(LATEST - 35, (LATEST - 35, LATEST - 28, LATEST - 21, LATEST - 14)),
+        Term(LATEST - 7, (LATEST - 7, LATEST)),
+    )
+
+
+def test_a_range_holds_its_last_day() -> None:
+    assert planned(LATEST - 14, LATEST) == (Term(LATEST - 14, (LATEST - 14, LATEST - 7, LATEST)),)
+    assert planned(LATEST - 14, LATEST - 1) == (Term(LATEST - 14, (LATEST - 14, LATEST - 7)),)
+
+
+def test_retraining_before_each_list_makes_a_term_of_each() -> None:
+    terms = planned(LATEST - 28, LATEST, every_days=14, retrain_days=14)
+    assert terms == tuple(Term(cutoff, (cutoff,)) for cutoff in (LATEST - 28, LATEST - 14, LATEST))
+
+
+def test_more_lists_than_history_begin_where_there_is_enough_to_learn_from() -> None:
+    terms = planned(None, None, lists=500)
+    first = terms[0].trained
+    assert SOURCE.timeline.training_cutoffs(first, 28, 99).size == 6
+    assert SOURCE.timeline.training_cutoffs(first - 7, 28, 99).size < 6
+    assert terms[-1].cutoffs[-1] == LATEST
+
+
+def test_a_cutoff_whose_outcome_is_not_known_is_refused_by_name() -> None:
+    late = WORLD.as_of - w.HORIZON + 1
+    assert planned(late - 1, late - 1) == (Term(late - 1, (late - 1,)),)
+    with pytest.raises(NotEnoughDataError, match=f"{np.datetime64(late, 'D')} is not mature") as caught:
+        planned(LATEST, late, every_days=late - LATEST)
+    assert str(np.datetime64(LATEST, "D")) in caught.value.hint
+
+
+def test_a_day_before_which_nothing_was_mature_is_refused_by_name() -> None:
+    day = w.MONDAY + 21
+    with pytest.raises(NotEnoughDataError, match=f"learn from by {np.datetime64(day, 'D')}") as caught:
+        planned(day, LATEST)
+    assert "--from" in caught.value.hint
+
+
+def test_an_empty_range_is_said_to_be_empty() -> None:
+    with pytest.raises(NotEnoughDataError, match="no cutoff lies in the range"):
+        planned(LATEST, LATEST - 1)
+
+
+def test_a_term_before_which_nothing_was_mature_is_refused() -> None:
+    with pytest.raises(NotEnoughDataError, match="no training cutoff"):
+        backtest(WORLD, [Term(w.MONDAY + 21, (w.MONDAY + 21,))], SETTINGS)
+
+
+def test_predictions_hold_every_company_that_had_not_paid_and_no_outcome(done: Backtest) -> None:
+    predictions = done.predictions()
+    assert predictions.columns.tolist() == ["cutoff", "id", "probability"]
+    for cutoff in CUTOFFS:
+        rows = predictions[predictions["cutoff"] == str(np.datetime64(cutoff, "D"))]
+        expected = WORLD.companies["id"][cutoff <= WORLD.closed]
+        assert sorted(rows["id"]) == sorted(expected)
+        assert (np.diff(rows["probability"]) <= 0).all()
+    assert len(predictions) == sum(int((cutoff <= WORLD.closed).sum()) for cutoff in CUTOFFS)
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_probabilities_are_those_of_a_model_fitted_to_what_was_mature_at_the_terms_begin(
+    done: Backtest, at: int
+) -> None:
+    cutoff, term = CUTOFFS[at], TERMS[at // 2]
+    part = training_part(SOURCE, term.trained, SPEC, SETTINGS)
+    model, report = fit_model(part.train, part.validation, SPEC, SETTINGS)
+    panel = rolling(SOURCE, np.array([cutoff], dtype=np.int32), SPEC, SETTINGS)
+    predictions = done.predictions()
+    told = predictions[predictions["cutoff"] == str(np.datetime64(cutoff, "D"))]
+    expected = pd.Series(model.probabilities(panel.features), index=SOURCE.ids[panel.company])
+    np.testing.assert_array_equal(told.set_index("id")["probability"][expected.index], expected)
+    result = done.cutoffs[at]
+    assert (result.cutoff, result.trained) == (cutoff, term.trained)
+    assert result.prospects == {ALL: len(panel), SEEN: panel.seen.sum()}
+    assert result.conversions == {ALL: panel.label.sum(), SEEN: panel.label[panel.seen].sum()}
+    assert (result.training_cutoffs, result.training_positives) == (len(report.cutoffs), report.positives)
+    assert result.trees == report.trees
+    rows = done.lists.cutoff == cutoff
+    assert (done.lists.threshold[rows] == model.threshold).all()
+    assert (done.lists.tier[rows] == model.tiers.of(done.lists.probability[rows])).all()
+
+
+def test_an_expanding_window_learns_from_all_that_was_mature() -> None:
+    rows = {
+        window: make_lists(WORLD, TERMS[-1:], w.settings(backtest={"window": window, "jobs": 1}))[0][0]
+        for window in ("rolling", "expanding")
+    }
+    every = SOURCE.timeline.training_cutoffs(TERMS[-1].trained, 28, 10_000).size
+    assert every > SETTINGS.panel.max_cutoffs
+    assert rows["rolling"].training_cutoffs == SETTINGS.panel.max_cutoffs
+    assert rows["expanding"].training_cutoffs == every
+
+
+def test_means_are_means_over_the_lists_and_spreads_their_deviations(done: Backtest) -> None:
+    for population in (ALL, SEEN):
+        assert set(done.mean[population]) == {MODEL, PLAIN, MOST_ACTIONS, MOST_USERS, RANDOM}
+        for ranker, metrics in done.mean[population].items():
+            for name, value in metrics.items():
+                each = np.array([one.metrics[population][ranker][name] for one in done.cutoffs])
+                known = each[~np.isnan(each)]
+                assert value == pytest.approx(known.mean() if known.size else np.nan, nan_ok=True)
+                spread = known.std() if known.size else np.nan
+                assert done.spread[population][ranker][name] == pytest.approx(spread, nan_ok=True, abs=1e-12)
+
+
+def test_each_mean_over_lists_has_an_interval_that_holds_it(done: Backtest) -> None:
+    for population in (ALL, SEEN):
+        for ranker in (MODEL, PLAIN, MOST_ACTIONS, MOST_USERS):
+            for metric in LIST_METRICS:
+                one = done.intervals[population][ranker][metric]
+                assert one.value == pytest.approx(done.mean[population][ranker][metric])
+                assert one.low <= one.value <= one.high
+
+
+def test_pooled_metrics_are_of_all_rows_of_all_lists(done: Backtest) -> None:
+    known = done.predictions()
+    assert done.pooled[ALL]["mean_probability"] == pytest.approx(known["probability"].mean())
+    conversions = sum(one.conversions[ALL] for one in done.cutoffs)
+    assert done.pooled[ALL]["conversion_rate"] == pytest.approx(conversions / len(known))
+
+
+def test_what_became_of_a_company_is_what_the_snapshot_says(done: Backtest) -> None:
+    lists = done.lists
+    np.testing.assert_array_equal(lists.closed, WORLD.closed[lists.company])
+    until = lists.cutoff.astype(np.int64) + w.HORIZON
+    np.testing.assert_array_equal(lists.label, lists.closed < until)
+    assert np.isnan(lists.mrr[lists.closed == NEVER_CLOSED]).all()
+
+
+def test_the_model_beats_chance_where_there_is_something_to_learn(done: Backtest) -> None:
+    assert done.mean[ALL][MODEL]["average_precision"] > 1.5 * done.mean[ALL][RANDOM]["average_precision"]
+
+
+def test_progress_is_told_after_each_term() -> None:
+    told: list[int] = []
+    backtest(WORLD, TERMS, SETTINGS, on_progress=told.append)
+    assert told == [0, 2, 4]
+
+
+def test_processes_side_by_side_give_the_same_bits(done: Backtest) -> None:
+    both = backtest(WORLD, TERMS, w.settings(backtest={"jobs": 2}, threads=2))
+    assert_same(both, done)
+
+
+def test_a_second_run_remembers_every_list_and_tells_the_same(done: Backtest, tmp_path: Path) -> None:
+    def run(**changes: Any) -> Backtest:
+        settings = w.settings(backtest={"jobs": 1}, **changes)
+        store = TermStore(tmp_path, WORLD.id, settings, plain=True)
+        return backtest(WORLD, TERMS, settings, store=store)
+
+    first, second = run(), run()
+    assert (first.remembered, second.remembered) == (0, 4)
+    assert_same(first, done)
+    assert_same(second, done)
+    assert run(bootstrap={"resamples": 25}).remembered == 4  # no fit depends on it
+    assert run(seed=8).remembered == 0
+
+
+def test_a_damaged_memory_is_made_again(tmp_path: Path, done: Backtest) -> None:
+    store = TermStore(tmp_path, WORLD.id, SETTINGS, plain=True)
+    backtest(WORLD, TERMS, SETTINGS, store=store)
+    damaged = min(store.folder.iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    again = backtest(WORLD, TERMS, SETTINGS, store=store)
+    assert again.remembered == 2
+    assert_same(again, done)
+    assert backtest(WORLD, TERMS, SETTINGS, store=store).remembered == 4
+
+
+def test_another_snapshot_or_own_feature_is_another_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folder(snapshot: str = "a", plain: bool = True) -> Path:
+        settings = w.settings(features={"extra": ["own_feature_of_a_test:steady"]})
+        return TermStore(tmp_path, snapshot, settings, plain=plain).folder
+
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "own_feature_of_a_test.py"
+    source.write_text("def steady(usage):\n    return usage.actions(28)\n")
+    assert folder() == folder()
+    assert len({folder(), folder("b"), folder(plain=False)}) == 3
+    before = folder()
+    source.write_text("def steady(usage):\n    return usage.actions(28) + 0\n")
+    assert folder() != before
+
+
+def test_lists_compared_with_themselves_are_level(done: Backtest) -> None:
+    level = compare_lists(done.lists, done.lists, BootstrapSettings(resamples=20), 1)
+    for metrics in level.values():
+        assert set(metrics) == set(LIST_METRICS)
+        for one in metrics.values():
+            assert (one.difference, one.low, one.high) == (0, 0, 0)
+            assert (one.probability_better, one.probability_worse) == (0.5, 0.5)
+
+
+def test_a_better_ranking_is_found_to_be_better_whatever_the_order_of_its_rows(done: Backtest) -> None:
+    lists = done.lists
+    best = replace(lists, scores={MODEL: lists.label.astype(np.float64)})
+    mixed = best.take(np.random.default_rng(0).permutation(len(best)))
+    asked = BootstrapSettings(resamples=50)
+    found = compare_lists(mixed, lists, asked, 1)[ALL]["average_precision"]
+    assert found.challenger == 1
+    assert found.champion == pytest.approx(done.mean[ALL][MODEL]["average_precision"])
+    # A resample may hold only converters that both put first: a tie, which counts half.
+    assert found.probability_better > 0.95
+    assert found.low > 0
+    back = compare_lists(lists, mixed, asked, 1)[ALL]["average_precision"]
+    assert back.difference == -found.difference
+    assert back.probability_better == pytest.approx(1 - found.probability_better)
+
+
+def assert_same(one: Backtest, other: Backtest) -> None:
+    for field in ("cutoff", "company", "label", "seen", "closed", "mrr", "threshold", "tier"):
+        np.testing.assert_array_equal(getattr(one.lists, field), getattr(other.lists, field))
+    assert set(one.lists.scores) == set(other.lists.scores)
+    for ranker, score in one.lists.scores.items():
+        np.testing.assert_array_equal(score, other.lists.scores[ranker])
+    assert one.intervals == other.intervals
+    np.testing.assert_equal(one.mean, other.mean)  # a metric that no list defines is NaN in both
+
+
+def test_a_holdouts_evaluation_survives_being_written_and_read() -> None:
+    _, panel = split(SOURCE, SPEC, SETTINGS)
+    probability = np.random.default_rng(0).random(len(panel))
+    asked = BootstrapSettings(resamples=20)
+    found = evaluate_holdout(panel, probability, threshold=0.5, bootstrap=asked, seed=1)
+    again = evaluate_holdout(panel, probability, threshold=0.5, bootstrap=asked, seed=1)
+    assert to_plain(found) == to_plain(again) == to_plain(from_plain(to_plain(found)))
+    assert set(found[ALL]) == {MODEL, MOST_ACTIONS, MOST_USERS, RANDOM}
+    assert {"brier", "f1"} <= set(found[ALL][MODEL])
+    assert "brier" not in found[ALL][MOST_USERS]
+    assert found[ALL][MODEL]["true_positives"].value == ((probability >= 0.5) & panel.label).sum()
+    assert found[SEEN][MODEL]["conversion_rate"].value == panel.label[panel.seen].mean()

@@ -1,0 +1,95 @@
+"""Resampling held against none and class weights: the same folds, each calibrated on other folds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml_sys.experiments.resampling import (
+    CLASS_WEIGHT,
+    NONE,
+    SMOTE,
+    Resampling,
+    compare_resampling,
+    variants_of,
+)
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import fit_model, spec_from
+from ml_sys.settings import XGBOOST
+from tests.model import world as w
+
+# Trees alone: with a line beside them, each member is put right before scores are calibrated.
+SETTINGS = w.settings(backtest={"jobs": 1}, model={"estimator": XGBOOST})
+PART, _ = split(Source.of(w.small_world(), SETTINGS), spec_from(SETTINGS), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def found() -> Resampling:
+    return compare_resampling(PART, SETTINGS)
+
+
+def test_each_way_is_judged_on_every_row_of_the_training_part(found: Resampling) -> None:
+    assert [one.name for one in found.variants] == [NONE, CLASS_WEIGHT, SMOTE]
+    assert [one.chosen for one in found.variants] == [False, False, True]
+    assert (found.rows, found.positives) == (len(PART.validation), PART.validation.label.sum())
+
+
+def test_resampled_scores_are_too_high_until_they_are_calibrated(found: Resampling) -> None:
+    none, weighted, smote = found.variants
+    rate = PART.validation.label.mean()
+    for one in (weighted, smote):
+        assert one.raw_probability > 1.5 * none.raw_probability
+        assert abs(one.mean_probability - rate) < abs(one.raw_probability - rate) / 2
+
+
+def test_differences_are_counted_from_doing_nothing(found: Resampling) -> None:
+    none = found.variants[0].against_none
+    assert (none.difference, none.low, none.high) == (0, 0, 0)
+    for one in found.variants[1:]:
+        assert one.against_none.champion == none.champion
+        assert one.against_none.low <= one.against_none.difference <= one.against_none.high
+
+
+def test_the_verdict_follows_the_interval(found: Resampling) -> None:
+    one = found.variants[2].against_none
+    begins = "Resampling is not shown to help or to harm"
+    if one.low > 0:
+        begins = "Resampling earned its place"
+    elif one.high < 0:
+        begins = "Resampling did harm"
+    assert found.verdict.startswith(begins)
+    assert f"{one.difference:+.3f}" in found.verdict
+
+
+def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:
+    label = np.arange(1000) < 40
+    variants = variants_of(SETTINGS, label)
+    assert variants[CLASS_WEIGHT].model.params["scale_pos_weight"] == 24
+    assert variants[CLASS_WEIGHT].resample.sampling_strategy == "none"
+    logistic = w.settings(model={"estimator": "sklearn.linear_model:LogisticRegression", "params": {}})
+    weighted = variants_of(logistic, label)[CLASS_WEIGHT].model.params
+    assert weighted == {**logistic.model.params, "class_weight": "balanced"}
+    bayes = w.settings(model={"estimator": "sklearn.naive_bayes:GaussianNB", "params": {}})
+    assert CLASS_WEIGHT not in variants_of(bayes, label)
+
+
+def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_choice() -> None:
+    off = w.settings(resample={"sampling_strategy": "none"}, backtest={"jobs": 1})
+    found = compare_resampling(PART, off)
+    assert [one.name for one in found.variants if one.chosen] == [NONE]
+    assert found.variants[-1].name == f"{SMOTE} 0.003"
+    assert found.verdict.startswith("No resampling is asked for")
+
+
+def test_the_same_seed_tells_the_same(found: Resampling) -> None:
+    assert compare_resampling(PART, SETTINGS) == found
+
+
+def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
+    patient = SETTINGS.model_copy(
+        update={"model": SETTINGS.model.model_copy(update={"early_stopping_converters": 1})}
+    )
+    weighted = variants_of(patient, PART.train.label)[CLASS_WEIGHT]
+    _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
+    assert report.trees is not None
+    assert 3 < report.trees < 15  # of 20; by the plain log loss they would never stop

@@ -1,0 +1,239 @@
+"""Lists with reasons and with a cool-down, from the prospects file to what sales open."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.errors import UsageError
+from ml_sys.jobs.score import remember_list, score_file, write_table
+from ml_sys.registry.loading import load_scorer
+from ml_sys.registry.store import Registry
+from ml_sys.scoring.pipeline_scorer import PipelineScorer
+from ml_sys.scoring.ranking import COLUMNS
+from ml_sys.scoring.reasons import NoReasonsError, reasons
+from ml_sys.settings import Settings
+from ml_sys.views.score import scored_plain
+
+EPOCH = np.datetime64(0, "D")
+SUNDAYS = ["2020-01-05", "2020-01-12", "2020-01-19"]
+CALLS = 10
+
+
+def day(text):
+    return int((np.datetime64(text) - EPOCH).astype(int))
+
+
+@pytest.fixture
+def place(registered, tmp_path):
+    """A copy of the artifacts that lists may be remembered in."""
+    return Path(shutil.copytree(registered, tmp_path / "artifacts"))
+
+
+@pytest.fixture
+def score(place, three_tables):
+    """Score prospects as of a day, as the command does: and remember the list where it would."""
+
+    def run(as_of, prospects=three_tables / "noncustomers.csv", *, calls=CALLS, **chosen):
+        settings = Settings.model_validate({"artifacts_dir": place, "score": chosen})
+        scored = score_file(
+            Registry(place),
+            "1.0.0",
+            settings,
+            prospects,
+            usage=None,
+            as_of=None if as_of is None else day(as_of),
+            capacity=calls,
+            on_step=lambda step: None,
+        )
+        if settings.score.remember or settings.score.cooldown_weeks:
+            remember_list(scored, place, calls)
+        return scored
+
+    return run
+
+
+def first(scored, calls=CALLS):
+    return scored.table["id"].head(calls).tolist()
+
+
+def test_a_plain_list_has_neither_reasons_nor_a_cool_down_and_remembers_nothing(score, place):
+    scored = score(SUNDAYS[0])
+    assert tuple(scored.table) == COLUMNS
+    assert scored.reasons == ()
+    assert not (place / "lists").exists()
+
+
+def test_three_sundays_with_a_cool_down_reach_other_companies_each_time(score):
+    plain = [first(score(sunday)) for sunday in SUNDAYS]
+    cooled = [score(sunday, cooldown_weeks=4) for sunday in SUNDAYS]
+    called = [name for scored in cooled for name in first(scored)]
+    assert len(set(called)) == len(called) == 3 * CALLS
+    assert len({name for one in plain for name in one}) < 3 * CALLS
+    last = cooled[-1].table
+    n_cooling = 2 * CALLS
+    assert (last["listed_on"] != "").tolist() == [False] * (len(last) - n_cooling) + [True] * n_cooling
+    listed = dict(zip(last["id"], last["listed_on"], strict=True))
+    for sunday, scored in zip(SUNDAYS[:2], cooled, strict=False):
+        assert {listed[name] for name in first(scored)} == {sunday}
+    assert any(
+        "20 companies were listed in the last 4 weeks, and put last" in one for one in cooled[-1].notes
+    )
+    # Nothing is lost, and within either part the better come first.
+    assert sorted(last["id"]) == sorted(score(SUNDAYS[-1]).table["id"])
+    for part in (last.iloc[:-n_cooling], last.iloc[-n_cooling:]):
+        assert part["probability"].is_monotonic_decreasing
+
+
+def test_the_same_day_scored_again_gives_the_same_list_and_the_same_file(score, place):
+    score(SUNDAYS[0], cooldown_weeks=4)
+    once = score(SUNDAYS[1], cooldown_weeks=4)
+    written = {path.name: path.read_bytes() for path in (place / "lists").iterdir()}
+    again = score(SUNDAYS[1], cooldown_weeks=4)
+    pd.testing.assert_frame_equal(again.table, once.table)
+    assert {path.name: path.read_bytes() for path in (place / "lists").iterdir()} == written
+    # A day in the past does not know of later lists.
+    earlier = score(SUNDAYS[0], cooldown_weeks=4)
+    assert (earlier.table["listed_on"] == "").all()
+
+
+def test_after_the_weeks_a_company_is_listed_as_before(score):
+    score(SUNDAYS[0], remember=True)
+    assert set(score(SUNDAYS[1], cooldown_weeks=1).table["listed_on"]) == {""}
+    assert SUNDAYS[0] in set(score(SUNDAYS[1], cooldown_weeks=2).table["listed_on"])
+
+
+def test_only_the_first_of_a_list_are_remembered_and_none_that_cools_down(
+    score, place, three_tables, tmp_path
+):
+    few = pd.read_csv(three_tables / "noncustomers.csv", dtype=str).drop_duplicates("id").head(12)
+    few.to_csv(tmp_path / "few.csv", index=False)
+    first_ten = score(SUNDAYS[0], tmp_path / "few.csv", cooldown_weeks=4)
+    second = score(SUNDAYS[1], tmp_path / "few.csv", cooldown_weeks=4)
+    kept = [pd.read_csv(place / "lists" / f"{sunday}.csv", dtype=str) for sunday in SUNDAYS[:2]]
+    assert kept[0]["id"].tolist() == first(first_ten)
+    assert kept[1]["id"].tolist() == first(second, 2)  # the ten others are not to be called
+
+
+def test_a_remembered_id_that_is_no_prospect_any_more_changes_nothing(score, place):
+    score(SUNDAYS[0], remember=True)
+    path = place / "lists" / f"{SUNDAYS[0]}.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], re.sub("^1,[^,]*", "1,gone", lines[1])]) + "\n")
+    cooled = score(SUNDAYS[1], cooldown_weeks=4)
+    pd.testing.assert_frame_equal(cooled.table[list(COLUMNS)], score(SUNDAYS[1]).table)
+
+
+def test_reasons_of_a_list_are_those_of_the_rows_at_its_top(score, place, model_features):
+    scored = score(SUNDAYS[2], reasons=3, reasons_top=7)
+    table = scored.table
+    assert tuple(table) == (*COLUMNS, "reason_1", "reason_2", "reason_3")
+    assert len(scored.reasons) == 7
+    scorer = load_scorer(Registry(place), "1.0.0")
+    columns = model_features(table["id"].head(7))
+    rows = scorer.rows(columns)
+    for at, found in enumerate(scored.reasons):
+        values = {name: column[at] for name, column in columns.items()}
+        assert found == reasons(scorer, rows[at : at + 1], values, 3)
+        told = [f"{one.direction}: {one.text}" for one in found] + [""] * (3 - len(found))
+        assert table.loc[at, ["reason_1", "reason_2", "reason_3"]].tolist() == told
+    assert (table.loc[7:, ["reason_1", "reason_2", "reason_3"]] == "").all(axis=None)
+    pd.testing.assert_frame_equal(table[list(COLUMNS)], score(SUNDAYS[2]).table)
+
+
+def test_as_many_companies_have_reasons_as_are_called_even_with_a_cool_down(score):
+    score(SUNDAYS[0], remember=True)
+    scored = score(SUNDAYS[1], reasons=1, cooldown_weeks=2)
+    assert len(scored.reasons) == CALLS
+    assert (scored.table["reason_1"] != "").sum() == CALLS
+    plain = scored_plain(scored, None, None, None, None, CALLS + 1)["list"]
+    assert plain[0]["listed_on"] is None
+    assert "reason_1" not in plain[0]
+    assert set(plain[0]["reasons"][0]) == {"text", "direction", "contribution", "features"}
+    assert plain[CALLS]["reasons"] == []
+    json.dumps(plain, allow_nan=False, default=int)
+
+
+@pytest.fixture
+def model_features(snapshot, place):
+    """Feature columns of companies as of the last Sunday, by the feature function alone."""
+    from ml_sys.features.compute import FeatureInputs, feature_frame
+
+    spec = load_scorer(Registry(place), "1.0.0").spec
+    inputs = FeatureInputs.from_snapshot(snapshot, period_days=7, stamp="start")
+    frame = feature_frame(inputs, np.array([day(SUNDAYS[2])], dtype=np.int32), spec)
+
+    def of(ids):
+        at = snapshot.companies.reset_index().set_index("id")["index"].loc[ids]
+        return {name: frame[name].to_numpy()[at] for name in frame}
+
+    return of
+
+
+def test_hostile_text_in_a_reason_is_inert_in_a_spreadsheet(score, three_tables, tmp_path):
+    prospects = pd.read_csv(three_tables / "noncustomers.csv", dtype=str).drop_duplicates("id").head(40)
+    prospects["INDUSTRY"] = '=HYPERLINK("http://x","y")\r@evil'
+    prospects.to_csv(tmp_path / "hostile.csv", index=False)
+    scored = score(SUNDAYS[2], tmp_path / "hostile.csv", reasons=20, calls=40)
+    table = scored.table.assign(reason_1="=1+1")
+    write_table(table, tmp_path / "list.csv")
+    with (tmp_path / "list.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert len(rows) == len(table)
+    assert {row[header.index("reason_1")] for row in rows} == {"'=1+1"}
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_a_model_without_exact_reasons_says_so_before_anything_is_read(score, monkeypatch, tmp_path):
+    monkeypatch.setattr("ml_sys.jobs.score.load_scorer", lambda *_: object.__new__(PipelineScorer))
+    with pytest.raises(NoReasonsError, match="no exact reasons"):
+        score(SUNDAYS[0], tmp_path / "missing.csv", reasons=1)
+
+
+def test_a_list_without_a_day_is_not_remembered_under_a_wrong_one(
+    place, score, model_features, snapshot, tmp_path
+):
+    free = snapshot.companies["id"].tail(5)
+    pd.DataFrame({**model_features(free), "id": free.to_numpy()}).to_csv(tmp_path / "ready.csv", index=False)
+    shutil.rmtree(place / "snapshots")
+    with pytest.raises(UsageError, match="no usage to take the day of the list from") as caught:
+        score(None, tmp_path / "ready.csv", remember=True)
+    assert "--as-of" in caught.value.hint
+    assert len(score(SUNDAYS[0], tmp_path / "ready.csv", remember=True).table) == 5
+
+
+def test_the_command_shows_the_reasons_and_says_the_same_as_json(place, three_tables, mlsys):
+    args = ("score", three_tables / "noncustomers.csv", "--as-of", SUNDAYS[2], "--cooldown-weeks", 4)
+    mlsys(*args[:3], SUNDAYS[1], "--remember", "--capacity", 5, artifacts=place)
+    shown = mlsys(*args, "--reasons", 3, "--top", 4, artifacts=place)
+    assert shown.returncode == 0, shown.stderr
+    assert f"remembered as handed out: {place / 'lists' / SUNDAYS[2]}.csv" in shown.stderr
+    assert "5 companies were listed in the last 4 weeks, and put last" in shown.stderr
+    said = mlsys(*args, "--reasons", 3, "--top", 4, "--json", artifacts=place)
+    told = json.loads(said.stdout)
+    assert told["remembered"] == str(place / "lists" / f"{SUNDAYS[2]}.csv")
+    lines = shown.stdout.splitlines()
+    for row in told["list"]:
+        at = next(at for at, line in enumerate(lines) if f"│ {row['id']} │" in line)
+        for one in row["reasons"]:
+            told = f"│ {one['direction']}: {one['text'][:30]}"
+            assert any(told in line for line in lines[at:]), told
+            assert one["direction"] == ("raises" if one["contribution"] > 0 else "lowers")
+
+
+def test_a_damaged_list_stops_the_command_with_one_clear_error(place, three_tables, mlsys):
+    (place / "lists").mkdir()
+    (place / "lists" / f"{SUNDAYS[1]}.csv").write_text("rank,id,probability,tier,model_version,cutoff\n2,a\n")
+    args = ("score", three_tables / "noncustomers.csv", "--as-of", SUNDAYS[2], "--cooldown-weeks", 4)
+    done = mlsys(*args, artifacts=place)
+    assert done.returncode == 1
+    error, hint = done.stderr.splitlines()
+    assert error.endswith(f"{SUNDAYS[1]}.csv: row 2: 2 cells in place of 6")
+    assert "take the file away" in hint

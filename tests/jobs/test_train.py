@@ -1,0 +1,225 @@
+"""A version made from a snapshot: what is in it, and that it reproduces its own metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ml_sys.data.snapshot import latest
+from ml_sys.errors import ArtifactError, UsageError
+from ml_sys.jobs.evaluate import evaluate_version, write_report
+from ml_sys.jobs.train import train_version
+from ml_sys.model.files.layout import REPORT
+from ml_sys.registry.store import Registry
+from ml_sys.settings import BacktestSettings, ReportSettings, Settings
+from tests.conftest import RunCommand
+from tests.registry.forgery import forge
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+FILES = {
+    "booster.ubj",
+    "canaries.json",
+    "card.md",
+    "evidence.json",
+    "golden.json",
+    "holdout.parquet",
+    "metrics.json",
+    "pipeline.skops",
+    "report.html",
+    "scorer.json",
+    "settings.toml",
+}
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Registry:
+    """A registry with version 1.0.0 that the test may change."""
+    return Registry(Path(shutil.copytree(trained, tmp_path / "artifacts")))
+
+
+def manifest_of(registry, version="1.0.0"):
+    return json.loads((registry.folder(version) / "manifest.json").read_text())
+
+
+def test_a_version_holds_its_files_and_a_manifest_with_their_digests(trained):
+    registry = Registry(trained)
+    folder = registry.folder("1.0.0")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    assert set(digests) == {*FILES, "manifest.json"}
+    del digests["manifest.json"]
+    assert manifest_of(registry)["files"] == digests
+
+
+def test_the_manifest_says_where_the_version_came_from(trained, snapshot):
+    manifest = manifest_of(Registry(trained))
+    assert manifest["snapshot"] == snapshot.id
+    assert manifest["parent"] is None
+    assert manifest["seed"] == 7
+    assert manifest["entry"]["version"] == "1.0.0"
+    assert manifest["entry"]["created_at"] == "2026-01-01T00:00:00+00:00"
+    assert manifest["settings"]["bootstrap.resamples"] == 50
+    assert {"xgboost-cpu", "scikit-learn", "imbalanced-learn"} <= set(manifest["packages"])
+    assert len(manifest["holdout"]["cutoffs"]) == 3
+    assert len(manifest["feature_schema"]["features"]) > 50
+
+
+def test_the_index_shows_the_metrics_that_are_stored_with_the_version(trained):
+    registry = Registry(trained)
+    stored = json.loads((registry.folder("1.0.0") / "metrics.json").read_text())
+    shown = registry.read().versions["1.0.0"].metrics
+    assert shown["average_precision"] == stored["all prospects"]["model"]["average_precision"]["value"]
+    assert 0 < shown["average_precision"] < 1
+
+
+def test_the_card_is_about_the_version(trained, snapshot):
+    card = (Registry(trained).folder("1.0.0") / "card.md").read_text()
+    assert card.startswith("# Model 1.0.0\n")
+    assert snapshot.id in card
+    assert "| average precision | 0." in card
+
+
+def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(copied, cheap_settings):
+    settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root})
+    made = train_version(copied, latest(copied.root), settings, now=NOW, message="caf\udcc3")
+    assert copied.read().versions[made.entry.version].message == "caf?"
+
+
+def test_a_version_judged_again_gives_its_stored_metrics_to_the_last_bit(trained):
+    again = evaluate_version(Registry(trained), "1.0.0")
+    assert again.identical
+    assert not again.differing
+
+
+def test_an_edited_metric_is_refused_as_a_file_that_changed(copied):
+    path = copied.folder("1.0.0") / "metrics.json"
+    path.write_text(path.read_text().replace("0.", "0.9", 1))
+    with pytest.raises(ArtifactError, match=r"metrics\.json: differs from its digest"):
+        evaluate_version(copied, "1.0.0")
+
+
+def test_an_edited_metric_is_found_even_if_its_digest_was_forged(copied):
+    metrics = json.loads((copied.folder("1.0.0") / "metrics.json").read_text())
+    metrics["seen in usage"]["model"]["roc_auc"]["value"] = 0.99
+    forge(copied, "1.0.0", "metrics.json", json.dumps(metrics).encode())
+    again = evaluate_version(copied, "1.0.0")
+    assert not again.identical
+    assert [place for place in again.differing if "roc_auc" in place] == list(again.differing)
+    assert "seen in usage / model / roc_auc" in again.differing[0]
+
+
+def test_a_holdout_with_turned_labels_does_not_reproduce_the_metrics(copied):
+    path = copied.folder("1.0.0") / "holdout.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[frame["label"].idxmax(), "label"] = False
+    frame.to_parquet(path, index=False)
+    forge(copied, "1.0.0", "holdout.parquet", path.read_bytes())
+    assert not evaluate_version(copied, "1.0.0").identical
+
+
+def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copied, quick_settings):
+    quicker = {
+        "seed": 8,
+        "model": quick_settings.model.model_copy(update={"max_trees": 5}),
+        "split": quick_settings.split.model_copy(update={"validation_folds": 2}),
+    }
+    settings = quick_settings.model_copy(update={"artifacts_dir": copied.root, **quicker})
+    before = {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()}
+    steps = []
+    made = train_version(
+        copied, latest(copied.root), settings, now=NOW, message="fewer trees", on_step=steps.append
+    )
+    assert made.entry.version == "1.1.0"
+    assert "model.max_trees 60 → 5" in made.entry.changes
+    assert made.entry.message == "fewer trees"
+    manifest = manifest_of(copied, "1.1.0")
+    assert (manifest["parent"], manifest["seed"]) == ("1.0.0", 8)
+    assert steps == [
+        "computing features", "fitting", "judging on the holdout", "looking for leaks",
+        "gathering the evidence", "registering",
+    ]  # fmt: skip
+    assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
+    assert copied.read().versions["1.1.0"].status == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("version", "error"), [("1.0.0", ArtifactError), ("1.0", UsageError), ("../x", UsageError)]
+)
+def test_a_version_that_exists_or_is_none_is_refused_before_anything_is_trained(
+    copied, quick_settings, version, error
+):
+    steps = []
+    with pytest.raises(error):
+        train_version(
+            copied, latest(copied.root), quick_settings, now=NOW, version=version, on_step=steps.append
+        )
+    assert not steps
+
+
+def test_a_version_holds_its_report_as_a_page_and_as_figures(
+    registered: Path, mlsys: RunCommand, tmp_path: Path
+) -> None:
+    folder = registered / "models" / "1.0.0"
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    for path in (page, figures):
+        done = mlsys("evaluate", "1.0.0", "--report", path, artifacts=registered)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"Written: {path}\n")
+    assert page.read_bytes() == (folder / "report.html").read_bytes()
+    assert figures.read_bytes() == (folder / "evidence.json").read_bytes()
+    known = json.loads(figures.read_text())
+    assert (known["version"], known["parent"]) == ("1.0.0", None)
+    assert known["backtest"] is known["resampling"] is None
+    assert "Not in this report" in page.read_text()
+    said = json.loads(mlsys("evaluate", "1.0.0", "--json", artifacts=registered).stdout)
+    assert said["evidence"] == known
+
+
+def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_the_past(
+    registered: Path, cheap_settings: Settings, tmp_path: Path
+) -> None:
+    root = tmp_path / "artifacts"
+    shutil.copytree(registered, root)
+    settings = cheap_settings.model_copy(
+        update={
+            "artifacts_dir": root,
+            "seed": 8,
+            "report": ReportSettings(backtest=True, resampling=True, seeds=2),
+            "backtest": BacktestSettings(lists=5, jobs=1),
+        }
+    )
+    made = train_version(Registry(root), latest(root), settings, now=NOW)
+    known = json.loads((made.folder / "evidence.json").read_text())
+    assert known["parent"]["version"] == "1.0.0"
+    assert known["parent"]["same_holdout"]
+    assert len(known["backtest"]["cutoffs"]) == 5
+    assert known["headline"].startswith("Calling the top 50 of each of 5 lists, leaving out")
+    spread = {one["metric"]: one for one in known["seeds"]}
+    assert set(spread) == {"average_precision", "precision_at_10", "roc_auc"}
+    low, high = sorted(spread["average_precision"]["values"])
+    assert 0 < low < high < 1
+    assert spread["average_precision"]["mean"] == pytest.approx((low + high) / 2)
+    assert (spread["average_precision"]["lowest"], spread["average_precision"]["highest"]) == (low, high)
+    assert spread["average_precision"]["deviation"] == pytest.approx((high - low) / 2)
+    page = (made.folder / "report.html").read_text()
+    assert "fitted again with 2 other seeds" in page
+    for said in (known["headline"], known["resampling"]["sentences"][0], known["promise"]["sentences"][1]):
+        assert escape(said) in page
+    assert "Not in this report" not in page
+    assert len(page) < 2_000_000
+
+
+def test_a_version_without_a_report_says_to_train_again(registered: Path, tmp_path: Path) -> None:
+    artifact = Registry(registered).open("1.0.0")
+    files = {name: content for name, content in artifact.files.items() if name != REPORT}
+    with pytest.raises(ArtifactError, match=r"1\.0\.0 has no report\.html") as caught:
+        write_report(replace(artifact, files=files), tmp_path / "page.html")
+    assert "mlsys train" in caught.value.hint
+    assert not (tmp_path / "page.html").exists()

@@ -1,0 +1,193 @@
+"""The bootstrap: whole companies are drawn, the same ones for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from ml_sys.metrics.bootstrap import cluster_weights, estimate, interval, lead_interval
+
+COMPANY = np.repeat(np.arange(40, dtype=np.int32) * 3, np.arange(40) % 4 + 1)
+VALUES = np.random.default_rng(0).normal(5, 2, COMPANY.size)
+
+
+def drawn(resamples: int = 200, seed: int = 1, company: np.ndarray = COMPANY) -> np.ndarray:
+    return np.concatenate(list(cluster_weights(company, resamples, seed)))
+
+
+def mean(weights: np.ndarray) -> dict[str, np.ndarray]:
+    return {"mean": weights @ VALUES / weights.sum(axis=1)}
+
+
+def estimated(**changes: float) -> tuple[float, float, float]:
+    asked = {"resamples": 500, "confidence": 0.95, "seed": 1} | changes
+    found = estimate(mean, COMPANY, **asked)["mean"]  # type: ignore[arg-type]
+    return found.value, found.low, found.high
+
+
+def test_all_rows_of_a_company_are_drawn_equally_often() -> None:
+    weights = drawn()
+    for company in np.unique(COMPANY):
+        rows = weights[:, company == COMPANY]
+        assert (rows == rows[:, :1]).all()
+
+
+def test_every_resample_draws_as_many_companies_as_there_are() -> None:
+    first_row = np.unique(COMPANY, return_index=True)[1]
+    weights = drawn()[:, first_row]
+    assert (weights.sum(axis=1) == 40).all()
+    assert (weights == np.round(weights)).all()
+    assert (weights.mean(axis=0) - 1).__abs__().max() < 5 / np.sqrt(200)
+    assert (weights == 0).any()
+    assert (weights > 1).any()
+
+
+def test_the_same_seed_draws_the_same_and_another_one_others() -> None:
+    np.testing.assert_array_equal(drawn(seed=1), drawn(seed=1))
+    assert (drawn(seed=1) != drawn(seed=2)).any()
+    assert estimated() == estimated()
+    assert estimated(seed=2)[1:] != estimated()[1:]
+
+
+def test_chunks_do_not_change_what_is_drawn() -> None:
+    many_rows = np.tile(COMPANY, 3000)
+    chunks = list(cluster_weights(many_rows, 20, seed=1))
+    assert len(chunks) > 1
+    np.testing.assert_array_equal(np.concatenate(chunks)[:, : COMPANY.size], drawn(20))
+
+
+def test_the_value_is_that_of_the_rows_themselves_and_lies_inside_its_interval() -> None:
+    value, low, high = estimated()
+    assert value == pytest.approx(VALUES.mean(), rel=1e-12)
+    assert low < value < high
+
+
+def test_the_interval_is_as_wide_as_theory_says() -> None:
+    company = np.arange(400, dtype=np.int32)
+    values = np.random.default_rng(1).normal(0, 1, 400)
+    found = estimate(
+        lambda weights: {"mean": weights @ values / weights.sum(axis=1)},
+        company,
+        resamples=2000,
+        confidence=0.95,
+        seed=0,
+    )["mean"]
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_alike_rows_of_a_company_do_not_make_the_interval_narrower() -> None:
+    def width(company: np.ndarray, values: np.ndarray) -> float:
+        found = estimate(
+            lambda weights: {"mean": weights @ values / weights.sum(axis=1)},
+            company,
+            resamples=400,
+            confidence=0.9,
+            seed=0,
+        )["mean"]
+        return found.high - found.low
+
+    values = np.random.default_rng(1).normal(0, 1, 50)
+    company = np.arange(50, dtype=np.int32)
+    assert width(np.repeat(company, 10), np.repeat(values, 10)) == pytest.approx(width(company, values))
+    assert width(np.arange(500, dtype=np.int32), np.repeat(values, 10)) < 0.5 * width(company, values)
+
+
+def test_more_confidence_is_a_wider_interval() -> None:
+    _, low, high = estimated(confidence=0.5)
+    _, lower, higher = estimated(confidence=0.99)
+    assert lower < low < high < higher
+
+
+def test_resamples_in_which_a_metric_is_not_defined_are_left_out() -> None:
+    def sometimes(weights: np.ndarray) -> dict[str, np.ndarray]:
+        values = mean(weights)["mean"]
+        return {"some": np.where(weights[:, 0] > 0, values, np.nan), "none": np.full(len(weights), np.nan)}
+
+    found = estimate(sometimes, COMPANY, resamples=100, confidence=0.9, seed=1)
+    assert found["some"].low < found["some"].value < found["some"].high
+    assert np.isnan([found["none"].value, found["none"].low, found["none"].high]).all()
+
+
+DRAWN = np.random.default_rng(2).beta(18, 2, 4000)
+
+
+def test_few_converters_make_an_interval_wider_and_many_leave_it_as_it_is() -> None:
+    plain = np.percentile(DRAWN, (2.5, 97.5))
+    np.testing.assert_allclose(interval("any", 0.9, DRAWN, None, 0.95), plain)
+    widths = [np.diff(interval("any", 0.9, DRAWN, converters, 0.95)) for converters in (10_000, 60, 20, 5)]
+    assert np.all(np.diff(np.ravel(widths)) > 0)
+    assert widths[0] == pytest.approx(np.diff(plain), rel=1e-3)
+
+
+@pytest.mark.parametrize("converters", [4, 5, 20])
+def test_bounds_lie_where_students_t_of_one_less_than_the_converters_puts_them(converters: int) -> None:
+    reach = stats.t(converters - 1).ppf(0.975) * np.sqrt(converters / (converters - 1))
+    expected = np.percentile(DRAWN, 100 * stats.norm.cdf([-reach, reach]))
+    assert interval("any", 0.9, DRAWN, converters, 0.95) == pytest.approx(expected, rel=1e-9)
+
+
+def test_too_few_converters_for_a_spread_are_not_counted() -> None:
+    for converters in (0, 1):
+        assert interval("any", 0.9, DRAWN, converters, 0.95) == interval("any", 0.9, DRAWN, None, 0.95)
+
+
+def test_the_interval_of_a_roc_auc_reaches_further_down_but_not_out_of_its_range() -> None:
+    plain, found = (interval(name, 0.9, DRAWN, 20, 0.95) for name in ("any", "roc_auc"))
+    assert 0 < found[0] < plain[0]
+    assert plain[1] <= found[1] < 1
+
+
+def test_where_a_resample_ranks_perfectly_a_roc_auc_has_the_bounds_of_its_resamples() -> None:
+    perfect = np.where(DRAWN > 0.97, 1.0, DRAWN)
+    assert interval("roc_auc", 0.9, perfect, 20, 0.95) == interval("any", 0.9, perfect, 20, 0.95)
+    assert interval("roc_auc", 1.0, np.ones(50), 20, 0.95) == (1, 1)
+
+
+def test_a_calibration_error_is_relieved_of_what_luck_and_resampling_add_and_never_negative() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.abs(rng.normal(0.004, 0.001, 4000))
+    low, high = interval("calibration_error", 0.003, drawn, None, 0.95)
+    assert (low, high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)) - (0.002, 0.001), abs=1e-4)
+    assert interval("calibration_error", 0.0001, drawn, None, 0.95)[0] == 0
+
+
+LEADS = np.random.default_rng(4).gumbel(0.02, 0.01, 4000)
+
+
+def test_the_interval_of_a_lead_is_wider_with_few_converters_and_that_of_percentiles_with_many() -> None:
+    plain = np.percentile(LEADS, (2.5, 97.5))
+    np.testing.assert_allclose(lead_interval("any", 0.02, LEADS, 100_000, 0.95), plain, rtol=1e-2)
+    widths = [
+        np.diff(lead_interval("any", 0.02, LEADS, converters, 0.95)) for converters in (10_000, 60, 20, 5)
+    ]
+    assert np.all(np.diff(np.ravel(widths)) > 0)
+
+
+def test_the_interval_of_a_lead_in_roc_auc_reaches_to_where_its_long_tail_does_not() -> None:
+    plain, found = (lead_interval(name, 0.02, LEADS, 20, 0.95) for name in ("any", "roc_auc"))
+    assert found[0] < plain[0]
+    assert found[1] == plain[1]
+
+
+def normal_bounds(value: float, drawn: np.ndarray) -> np.ndarray:
+    """Of a value whose resamples lie about as far above it as it lies above the truth; 20 converters."""
+    reach = stats.t(19).ppf(0.975) * np.sqrt(20 / 19) * drawn.std()
+    return 2 * value - drawn.mean() + np.array([-reach, reach])
+
+
+def test_the_normal_bounds_of_a_lead_in_roc_auc_are_moved_against_the_bias_of_the_resamples() -> None:
+    low, high = normal_bounds(0.02, LEADS)
+    assert lead_interval("roc_auc", 0.02, LEADS, 20, 0.95)[0] == pytest.approx(low)
+    assert lead_interval("roc_auc", -0.02, -LEADS, 20, 0.95)[1] == pytest.approx(-low)
+    assert high < lead_interval("any", 0.02, LEADS, 20, 0.95)[1]
+
+
+def test_the_normal_bounds_of_a_roc_auc_are_those_on_the_log_odds_moved_against_their_bias() -> None:
+    bounds = special.expit(normal_bounds(special.logit(0.88), special.logit(DRAWN)))
+    assert interval("roc_auc", 0.88, DRAWN, 20, 0.95)[0] == pytest.approx(bounds[0])
+    assert interval("roc_auc", 0.12, 1 - DRAWN, 20, 0.95)[1] == pytest.approx(1 - bounds[0])
+
+
+def test_a_lead_that_no_resample_defines_has_no_interval() -> None:
+    assert np.isnan(lead_interval("any", 0.02, np.array([np.nan]), 20, 0.95)).all()

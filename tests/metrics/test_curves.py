@@ -1,0 +1,158 @@
+"""Curves, gains and depths of a ranking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_curve
+
+from ml_sys.metrics import curves
+from ml_sys.metrics.calibration import (
+    LEAST_POSITIVES,
+    calibration_curve,
+    confusions,
+    score_distribution,
+    wilson,
+)
+from ml_sys.metrics.ranking import Outcomes, ranking_metrics
+
+Z = 1.96
+
+
+def outcomes(seed: int, n: int = 600, rate: float = 0.1, levels: int = 40) -> Outcomes:
+    rng = np.random.default_rng(seed)
+    label = rng.random(n) < rate
+    label[:2] = True, False
+    score = np.round((rng.random(n) + 0.4 * label) * levels) / (2 * levels)
+    cutoff = np.sort(rng.integers(0, 3, n)).astype(np.int32)
+    return Outcomes(score, label, cutoff, rng.integers(0, n // 2, n).astype(np.int32))
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_roc_curve_is_that_of_scikit_learn(seed: int) -> None:
+    one = outcomes(seed)
+    curve = curves.roc(one)
+    mistakes, found, _ = roc_curve(one.label, one.score, drop_intermediate=False)
+    last = np.append(np.diff(mistakes) > 0, True)
+    expected = np.interp(curves.GRID, mistakes[last], found[last])
+    np.testing.assert_allclose(curve.y, expected, atol=1e-12)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_precision_at_full_recall_is_that_of_calling_down_to_the_last_converter(seed: int) -> None:
+    one = outcomes(seed)
+    lowest = one.score[one.label].min()
+    rows = one.score >= lowest
+    assert curves.precision_recall(one).y[-1] == pytest.approx(one.label.sum() / rows.sum())
+
+
+def test_a_band_holds_its_curve_and_is_the_same_for_the_same_seed() -> None:
+    one = outcomes(3)
+    first = curves.roc(one, resamples=200, seed=5)
+    assert first == curves.roc(one, resamples=200, seed=5)
+    inside = [
+        low - 0.02 <= y <= high + 0.02 for y, low, high in zip(first.y, first.low, first.high, strict=True)
+    ]
+    assert all(inside)
+    assert max(np.subtract(first.high, first.low)) > 0.02
+
+
+def test_without_a_converter_there_is_no_curve_and_no_gain() -> None:
+    one = outcomes(1)
+    none = Outcomes(one.score, np.zeros_like(one.label), one.cutoff, one.company)
+    assert np.isnan(curves.roc(none, resamples=10).y).all()
+    assert curves.gains(none) == ()
+
+
+@given(seed=st.integers(0, 10_000))
+def test_tenths_hold_every_row_and_every_conversion_once(seed: int) -> None:
+    one = outcomes(seed)
+    tenths = curves.gains(one)
+    assert sum(tenth.rows for tenth in tenths) == one.score.size
+    assert sum(tenth.conversions for tenth in tenths) == pytest.approx(one.label.sum())
+    assert tenths[-1].gain == pytest.approx(1)
+
+
+def test_a_tenth_has_its_own_lift_and_the_gain_of_all_down_to_it() -> None:
+    n = np.arange(20)
+    label = np.isin(n, [0, 5, 19])
+    tenths = curves.gains(Outcomes(-n.astype(float), label, np.zeros(20, np.int32), n.astype(np.int32)))
+    assert [tenth.gain for tenth in tenths] == pytest.approx([1 / 3, 1 / 3, *[2 / 3] * 7, 1])
+    assert [tenth.lift for tenth in tenths] == pytest.approx([10 / 3, 0, 10 / 3, *[0] * 6, 10 / 3])
+
+
+def test_depths_give_the_same_figures_as_the_metrics() -> None:
+    one = outcomes(7)
+    metrics = ranking_metrics(one, np.ones((1, one.score.size)))
+    depths = curves.working_depths(one, (10, 50, 10_000), resamples=20, confidence=0.95, seed=1)
+    assert [depth.depth for depth in depths] == [10, 50]
+    for depth in depths:
+        assert depth.precision.value == pytest.approx(metrics[f"precision_at_{depth.depth}"][0])
+        assert depth.recall.value == pytest.approx(metrics[f"recall_at_{depth.depth}"][0])
+
+
+def test_depths_and_calls_are_those_of_whole_lists_of_which_the_rows_are_a_share() -> None:
+    one = outcomes(3)
+    fifth, drawn = replace(one, share=0.2), {"resamples": 20, "confidence": 0.95, "seed": 1}
+    (shown,) = curves.working_depths(fifth, (50,), **drawn)
+    (same,) = curves.working_depths(one, (10,), **drawn)
+    assert (shown.depth, shown.precision, shown.recall) == (50, same.precision, same.recall)
+    for whole, part in zip(confusions(one, 0.4, (10,)), confusions(fifth, 0.4, (50,)), strict=True):
+        assert part == replace(whole, calls_per_list=pytest.approx(5 * whole.calls_per_list))
+
+
+def test_a_depth_is_shown_down_to_the_length_of_the_longest_list() -> None:
+    n = np.arange(17)
+    one = Outcomes(-n.astype(float), n % 4 == 0, (n < 10).astype(np.int32), n.astype(np.int32))
+    depths = curves.working_depths(one, (7, 10, 11), resamples=20, confidence=0.95, seed=1)
+    assert [depth.depth for depth in depths] == [7, 10]
+    assert depths[1].recall.value == 1
+
+
+def test_a_ranking_leads_itself_by_nothing_and_a_worse_one_by_something() -> None:
+    one = outcomes(5)
+    drawn = {"resamples": 50, "confidence": 0.95, "seed": 2}
+    itself = curves.lead(one, one, **drawn)
+    assert (itself.value, itself.low, itself.high) == (0, 0, 0)
+    worse = Outcomes(-one.score, one.label, one.cutoff, one.company)
+    assert curves.lead(one, worse, **drawn).low > 0
+
+
+def test_wilsons_interval_is_the_published_one() -> None:
+    assert wilson(1, 10, Z) == pytest.approx((0.0179, 0.4042), abs=2e-4)
+    assert wilson(0, 0, Z) == (0, 1)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_bins_of_a_calibration_curve_hold_every_row_and_enough_conversions(seed: int) -> None:
+    one = outcomes(seed)
+    bins = calibration_curve(one, z=Z)
+    assert sum(each.rows for each in bins) == one.score.size
+    assert sum(each.conversions for each in bins) == one.label.sum()
+    assert all(each.conversions >= min(LEAST_POSITIVES, one.label.sum()) for each in bins)
+    predicted = [each.predicted for each in bins]
+    assert predicted == sorted(predicted)
+
+
+def test_equal_probabilities_are_one_bin() -> None:
+    one = outcomes(2)
+    same = Outcomes(np.full_like(one.score, 0.1), one.label, one.cutoff, one.company)
+    (only,) = calibration_curve(same, z=Z)
+    assert (only.rows, only.conversions) == (one.score.size, one.label.sum())
+
+
+@given(seed=st.integers(0, 10_000))
+def test_every_row_is_counted_once_at_every_threshold_and_in_the_distribution(seed: int) -> None:
+    one = outcomes(seed)
+    found = confusions(one, 0.4, (10, 50))
+    for each in found:
+        cells = (each.true_positives, each.false_positives, each.false_negatives, each.true_negatives)
+        assert sum(cells) == one.score.size
+    assert [each.threshold for each in found if each.chosen] == [0.4]
+    assert [each.recall for each in found] == sorted(each.recall for each in found)
+    bins = score_distribution(one)
+    assert sum(each.converted + each.others for each in bins) == one.score.size

@@ -1,0 +1,132 @@
+"""Money: what the top of a list is expected to bring a month, and what past lists brought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.metrics.money import GAIN_DEPTHS, Money, money, worth_of
+from ml_sys.metrics.scored_lists import MODEL, ScoredLists
+
+CUTOFF, COMPANIES = 1000, 400
+RNG = np.random.default_rng(2)
+# The first 50 were customers before, the next 20 convert at the cutoff, the others never.
+CLOSED = np.full(COMPANIES, NEVER_CLOSED, dtype=np.int32)
+CLOSED[:50], CLOSED[50:70] = CUTOFF - 30, CUTOFF + 5
+MRR = np.full(COMPANIES, np.nan)
+MRR[:50], MRR[50:70] = RNG.gamma(2, 100, 50), RNG.gamma(2, 100, 20)
+
+
+def lists(cutoffs: tuple[int, ...] = (CUTOFF,), scores: np.ndarray | None = None) -> ScoredLists:
+    there = np.flatnonzero(CLOSED >= CUTOFF)
+    company = np.tile(there, len(cutoffs)).astype(np.int32)
+    n = company.size
+    label = CLOSED[company] != NEVER_CLOSED
+    probability = np.where(label, 0.3, 0.01) if scores is None else scores[company]
+    return ScoredLists(
+        cutoff=np.repeat(cutoffs, there.size).astype(np.int32),
+        company=company,
+        label=label,
+        seen=np.ones(n, bool),
+        closed=CLOSED[company],
+        mrr=MRR[company],
+        scores={MODEL: probability, "rule": -probability},
+        threshold=np.full(n, 0.1),
+        tier=np.full(n, "A"),
+    )
+
+
+def found(**changes: object) -> Money:
+    asked = {
+        "lists": lists(), "closed": CLOSED, "mrr": MRR, "days_apart": 30, "capacities": (10, 50),
+        "resamples": 300, "confidence": 0.95, "seed": 1,
+    }  # fmt: skip
+    judged = money(**{**asked, **changes})  # type: ignore[arg-type]
+    assert judged is not None
+    return judged
+
+
+def test_a_company_is_worth_its_probability_times_what_earlier_customers_pay() -> None:
+    ten, fifty = found().past
+    mean = MRR[:50].mean()
+    assert ten.worth.expected == pytest.approx(10 * 0.3 * mean)
+    assert fifty.worth.expected == pytest.approx((20 * 0.3 + 30 * 0.01) * mean)
+    assert (ten.worth.calls, fifty.worth.calls) == (10, 50)
+    assert ten.worth.low <= ten.worth.expected <= ten.worth.high
+
+
+def test_what_a_list_brought_is_the_mrr_of_those_called_who_converted() -> None:
+    assert found().past[1].realised == pytest.approx(MRR[50:70].sum())
+
+
+def test_what_customers_pay_who_closed_later_plays_no_part() -> None:
+    changed = np.where(CLOSED == CUTOFF + 5, 1e9, MRR)
+    one, other = found().past[0].worth, found(mrr=changed).past[0].worth
+    assert one == other
+
+
+def test_a_company_that_pays_on_the_day_of_a_list_is_a_prospect_and_no_customer_of_before() -> None:
+    closed = np.where(CLOSED == CUTOFF + 5, CUTOFF, CLOSED).astype(np.int32)
+    changed = np.where(closed == CUTOFF, 1e9, MRR)
+    judged = found(closed=closed, mrr=changed)
+    assert judged.customers == 50
+    assert [one.worth for one in judged.past] == [one.worth for one in found().past]
+    assert judged.gains == found(mrr=changed).gains
+    nobody_before = np.where(closed == CUTOFF, MRR, np.nan)
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    assert money(lists(), closed, nobody_before, **asked) is None  # type: ignore[arg-type]
+
+
+def test_a_converter_with_a_negative_mrr_takes_nothing_from_what_the_others_brought() -> None:
+    rows = lists()
+    refunded = rows.company == 50
+    judged = found(lists=replace(rows, mrr=np.where(refunded, -1000.0, rows.mrr)))
+    assert judged.past[1].realised == pytest.approx(MRR[51:70].sum())
+
+
+def test_a_converter_whose_mrr_is_not_known_brought_what_earlier_customers_pay() -> None:
+    rows = lists()
+    judged = found(lists=replace(rows, mrr=np.where(rows.company == 50, np.nan, rows.mrr)))
+    assert judged.past[1].realised == pytest.approx(MRR[51:70].sum() + MRR[:50].mean())
+
+
+def test_an_mrr_of_zero_or_less_counts_as_zero_and_is_told() -> None:
+    changed = MRR.copy()
+    changed[:5] = (-100.0, 0.0, -1.0, 0.0, -7.0)
+    judged = found(mrr=changed)
+    assert (judged.customers, judged.not_positive) == (50, 5)
+    assert judged.past[0].worth.expected == pytest.approx(3 * np.maximum(changed[:50], 0).mean())
+
+
+def test_lists_whose_windows_overlap_count_once() -> None:
+    judged = found(lists=lists((CUTOFF - 14, CUTOFF - 7, CUTOFF)))
+    assert judged.past[0].lists == 1
+    assert judged.past == found().past
+
+
+def test_without_a_customer_whose_mrr_is_known_nothing_is_said() -> None:
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    assert money(lists(), CLOSED, np.full(COMPANIES, np.nan), **asked) is None  # type: ignore[arg-type]
+
+
+def test_gains_are_the_share_of_mrr_reached_at_each_depth() -> None:
+    gains = found().gains
+    top = int(np.ceil(0.05 * 350))
+    assert gains[MODEL][GAIN_DEPTHS.index(0.05)] == pytest.approx(MRR[50 : 50 + top].sum() / MRR[50:70].sum())
+    assert gains[MODEL][GAIN_DEPTHS.index(0.1)] == pytest.approx(1)
+    assert gains["rule"][GAIN_DEPTHS.index(0.5)] == 0
+
+
+def test_the_interval_of_a_worth_holds_what_comes_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    probability, population = np.full(60, 0.08), rng.gamma(2, 100, 100_000)
+    inside = 0
+    for world in range(200):
+        past = rng.choice(population, 80)
+        came = rng.choice(population, int((rng.random(60) < probability).sum())).sum()
+        worth = worth_of(probability, past, resamples=300, confidence=0.9, seed=world)
+        inside += worth.low <= came <= worth.high
+    assert 0.84 <= inside / 200 <= 0.97

@@ -1,0 +1,68 @@
+"""Segments: which kind of company a row belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.features.firmographics import MISSING
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
+from ml_sys.metrics.segments import segments
+
+
+def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, int]:
+    """Return the rows of each segment of a kind, of a panel with these features."""
+    frame = pd.DataFrame(features)
+    n = len(frame)
+    places = np.arange(n, dtype=np.int32)
+    panel = Panel(Rows.of(frame), places, np.zeros(n, np.int32), places < 1, np.full(n, seen), {})
+    found = segments(panel, np.linspace(0, 1, n), resamples=2, confidence=0.95, seed=1)
+    return {one.name: one.rows for one in found if one.kind == kind}
+
+
+@pytest.mark.parametrize(
+    ("employees", "name"),
+    [
+        (1, "1 to 9"),
+        (9, "1 to 9"),
+        (10, "10 to 24"),
+        (25, "25 to 49"),
+        (50, "50 to 199"),
+        (199, "50 to 199"),
+        (200, "200 to 999"),
+        (1000, "1,000 or more"),
+        (1e6, "1,000 or more"),
+        (np.nan, "not known"),
+    ],
+)
+def test_a_company_on_the_edge_of_two_sizes_is_of_the_larger_one(employees: float, name: str) -> None:
+    assert sizes("Employees", employees=[employees]) == {name: 1}
+
+
+@pytest.mark.parametrize(
+    ("days", "name"),
+    [
+        (0, "up to 4 weeks"),
+        (28, "up to 4 weeks"),
+        (29, "5 to 13 weeks"),
+        (91, "5 to 13 weeks"),
+        (92, "14 to 52 weeks"),
+        (365, "14 to 52 weeks"),
+        (366, "over a year"),
+    ],
+)
+def test_a_portal_is_of_an_age_up_to_its_last_day(days: int, name: str) -> None:
+    assert sizes("Age of the portal", days_since_first_row=[days]) == {name: 1}
+
+
+def test_a_company_that_was_never_seen_has_no_age() -> None:
+    assert sizes("Age of the portal", seen=False, days_since_first_row=[9999]) == {}
+
+
+def test_the_six_most_frequent_industries_are_named_and_the_others_counted_together() -> None:
+    names = [f"in_{letter}" for letter in "abcdefgh"]
+    industry = [name for at, name in enumerate(names) for _ in range(1 + (at > 1))] + [MISSING] * 9
+    shown = {name.replace("_", " "): 2 for name in names[2:]}
+    assert sizes("Industry", industry=industry) == {**shown, "all other industries": 2, "not known": 9}

@@ -1,0 +1,39 @@
+"""What tests of the report share: the evidence of a small version, gathered from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml_sys.data.snapshot import Snapshot
+from ml_sys.leaks.canaries import Canary
+from ml_sys.metrics.holdout import from_plain
+from ml_sys.model.files.layout import CANARIES, METRICS
+from ml_sys.model.files.serialization import load_model, read_holdout, read_settings
+from ml_sys.registry.store import Registry
+from ml_sys.report.evidence import Evidence
+from ml_sys.report.gathering import gather, of_version
+from ml_sys.report.past_performance import Past
+from ml_sys.scoring.opening import open_scorer
+
+
+@pytest.fixture(scope="session")
+def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
+    """All that is known of version 1.0.0, but for what past lists tell."""
+    artifact = Registry(registered).open("1.0.0")
+    holdout, known = read_holdout(artifact)
+    gathered = gather(
+        model=load_model(artifact),
+        scorer=open_scorer(artifact),
+        holdout=holdout,
+        ids=known["id"].to_numpy(dtype=object),
+        probability=known["probability"].to_numpy(),
+        evaluation=from_plain(artifact.json(METRICS)),
+        canaries=[Canary(**one) for one in artifact.json(CANARIES)],
+        facts=artifact.manifest,
+        settings=read_settings(artifact),
+        snapshot=snapshot,
+        past=Past(),
+    )
+    return of_version(gathered, artifact.manifest, None)

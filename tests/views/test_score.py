@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from ml_sys.scoring.batch import ScoredList
+from ml_sys.scoring.reasons import Reason
+from ml_sys.views import score
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def ranked(rows):
+    """A list of so many prospects."""
+    table = pd.DataFrame(
+        {
+            "rank": range(1, rows + 1),
+            "id": [str(n) for n in range(rows)],
+            "probability": 0.5,
+            "tier": "A",
+            "will_convert": True,
+            "model_version": "1.0.0",
+            "cutoff": "2020-01-06",
+        }
+    )
+    return ScoredList(table, np.arange(rows), (), (), pa.table({}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "of", "written"), [(1, "1 prospect", "1 row"), (1200, "1,200 prospects", "1,200 rows")]
+)
+def test_a_list_says_how_many_prospects_it_holds(capsys, rows, of, written):
+    score.scored(ranked(rows), None, Path("list.csv"), None, None, 1)
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == f"Top 1 of {of}, model 1.0.0, as of 2020-01-06"
+    assert last == f"Written: list.csv ({written})"
+
+
+def test_an_id_and_a_reason_with_line_ends_stay_on_their_own_line(capsys):
+    table = ranked(1).table.assign(id="a\nb\x1b[0m", reason_1="raises: of \r\n\u202eretail")
+    reason = Reason("of \r\n\u202eretail", "raises", 0.5, ("industry",))
+    listed = ScoredList(table, np.arange(1), ("one\nnote",), ("two\nwarnings",), pa.table({}), ([reason],))
+    score.scored(listed, None, None, None, None, 1)
+    out, err = capsys.readouterr()
+    assert "a\\nb\\x1b[0m" in out
+    assert "raises: of \\r\\n\\u202eretail" in out
+    assert err.splitlines() == ["note: one\\nnote", "warning: two\\nwarnings"]
+
+
+def explained():
+    """A list with reasons for its first two companies, and one that cools down."""
+    rose = Reason(
+        "deal activity rose to 3.2× its 28-day rate in the last 7 days", "raises", 1.25, ("growth",)
+    )
+    people = Reason("12 people used contacts in the last 7 days", "raises", 0.5, ("users", "most_users"))
+    rank = Reason("[bold]site has no traffic rank[/]", "lowers", -0.25, ("unranked",))
+    given = ([rose, people, rank], [rank])
+    table = ranked(3).table.assign(listed_on=["", "", "2019-12-30"])
+    for at in range(3):
+        told = [f"{one[at].direction}: {one[at].text}" if at < len(one) else "" for one in given]
+        table[f"reason_{at + 1}"] = [*told, ""]
+    return ScoredList(table, np.arange(3), (), (), pa.table({}), given)
+
+
+def test_reasons_stand_below_each_other_beside_their_company(capsys):
+    """What a person sees; after a wanted change, put what the failure shows into the golden file."""
+    score.scored(explained(), None, None, None, None, 3)
+    assert capsys.readouterr().out == (GOLDEN / "reasons.txt").read_text(encoding="utf-8")
+
+
+def test_reasons_are_parts_of_their_row_as_plain_data():
+    first, second, third = score.scored_plain(explained(), None, None, None, None, 3)["list"]
+    assert first["reasons"][1] == {
+        "text": "12 people used contacts in the last 7 days",
+        "direction": "raises",
+        "contribution": 0.5,
+        "features": ["users", "most_users"],
+    }
+    assert [len(one["reasons"]) for one in (first, second, third)] == [3, 1, 0]
+    assert [one["listed_on"] for one in (first, second, third)] == [None, None, "2019-12-30"]
+    assert "reason_1" not in first
+    (plain,) = score.scored_plain(ranked(1), None, None, None, None, 1)["list"]
+    assert not {"reasons", "listed_on"} & set(plain)
+
+
+def test_where_a_list_is_remembered_is_a_note(capsys):
+    score.scored(ranked(1), None, None, None, Path("lists/2020-01-06.csv"), 1)
+    assert "remembered as handed out: lists/2020-01-06.csv" in capsys.readouterr().err
