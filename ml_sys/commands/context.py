@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_sys.days import day_number
 from ml_sys.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ml_sys.configuration import Configuration
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ class GlobalOptions:
         configuration = load(config_file=self.config_file, flags=dotted, assignments=self.assignments)
         keep_out(configuration.settings.artifacts_dir)
         return configuration
+
+    def show(self, result: Result, view: Callable[[Result], None]) -> None:
+        """Print a result: as its view shows it or, with ``--json``, as plain data."""
+        if self.as_json:
+            from ml_sys import console
+            from ml_sys.views.cells import plain
+
+            console.plain_json(plain(result))
+        else:
+            view(result)
 
 
 def open_registry(settings: Settings) -> Registry:

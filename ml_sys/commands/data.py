@@ -28,10 +28,7 @@ def sample(
         report = generator.generate(
             folder, companies=companies, weeks=weeks, seed=settings.seed, on_progress=on_progress
         )
-    if ctx.obj.as_json:
-        console.plain_json(vars(report))
-    else:
-        views.sampled(report)
+    ctx.obj.show(report, views.sampled)
 
 
 def ingest(
@@ -46,9 +43,7 @@ def ingest(
 ) -> None:
     """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console
-    from ml_sys.data.coverage import Coverage
-    from ml_sys.data.ingest import ingest as read_tables
-    from ml_sys.data.sources import open_source
+    from ml_sys.jobs.ingest import ingest_tables
     from ml_sys.views import data as views
 
     settings = ctx.obj.load(
@@ -57,25 +52,9 @@ def ingest(
         ingest__usage=usage,
         ingest__as_of=as_of,
     ).settings
-    chosen = settings.ingest
     with console.steps() as on_step:
-        report = read_tables(
-            open_source(chosen.source, database=chosen.database),
-            settings.schema_,
-            customers=chosen.customers,
-            noncustomers=chosen.noncustomers,
-            usage=chosen.usage,
-            artifacts_dir=settings.artifacts_dir,
-            max_rejected_share=chosen.max_rejected_share,
-            now=now(),
-            as_of=chosen.as_of,
-            coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
-            on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
-        )
-    if ctx.obj.as_json:
-        console.plain_json(views.ingested_plain(report))
-    else:
-        views.ingested(report)
+        report = ingest_tables(settings, now=now(), on_step=on_step)
+    ctx.obj.show(report, views.ingested)
 
 
 def forget(
@@ -84,16 +63,12 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it is, and remove nothing.")] = False,
 ) -> None:
     """Remove a company from the prediction log, lists and quarantine, and say what holds it for good."""
-    from ml_sys import console
     from ml_sys.jobs.forget import forget_company
     from ml_sys.views import data as views
 
     if not company.strip():
         raise UsageError("the id is blank", hint="name a company: mlsys forget ID")
     done = forget_company(ctx.obj.load().settings, company, dry_run=dry_run)
-    if ctx.obj.as_json:
-        console.plain_json(views.forgotten_plain(done))
-    else:
-        views.forgotten(done)
+    ctx.obj.show(done, views.forgotten)
     if done.failed:
         raise typer.Exit(ExitCode.FAILED)

@@ -28,11 +28,9 @@ def verify(
     registry = open_registry(ctx.obj.load().settings)
     with console.counting("versions", None) as on_progress:
         findings = verification.verify(registry, version, every=every, on_progress=on_progress)
-    if ctx.obj.as_json:
-        console.plain_json(views.findings_plain(findings))
-    else:
-        views.findings(findings)
-    if any(one.status == "failed" for one in findings):
+    result = verification.Verification(findings)
+    ctx.obj.show(result, views.verified)
+    if not result.passed:
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -47,21 +45,12 @@ def accept(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
     """Accept what `verify` found: a version that nobody registered, or an audit trail that was cut."""
-    from ml_sys import console
+    from ml_sys.registry.verification import accept_found
+    from ml_sys.views import integrity as views
 
     if not reason.strip():
         raise UsageError("accepting needs a reason", hint='say how it came about: --reason "…"')
-    registry = open_registry(ctx.obj.load().settings)
-    found = "" if version is not None else registry.accept_trail(reason)
-    entry = None if version is None else registry.accept_version(version, reason)
-    production = registry.read().production
-    if ctx.obj.as_json:
-        console.plain_json({"accepted": version, "found": found, "production": production})
-    elif entry is not None:
-        console.line(f"Version {entry.version} is registered as {entry.status}.")
-    else:
-        console.line(f"The audit trail is accepted as it stands: {found}.")
-        console.line(f"In production: {production or 'none'}. See: mlsys history")
+    ctx.obj.show(accept_found(open_registry(ctx.obj.load().settings), version, reason), views.accepted)
 
 
 def reproduce(
@@ -82,10 +71,7 @@ def reproduce(
     registry = open_registry(ctx.obj.load().settings)
     with console.steps() as on_step:
         result = reproduce_version(registry, registry.resolve(version), threads=threads, on_step=on_step)
-    if ctx.obj.as_json:
-        console.plain_json(views.reproduced_plain(result))
-    else:
-        views.reproduced(result)
+    ctx.obj.show(result, views.reproduced)
     if not (result.identical or result.close):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -95,14 +81,7 @@ def keygen(
     path: Annotated[Path, typer.Argument(help="File of the new private key; its public key goes beside it.")],
 ) -> None:
     """Make a key that versions are signed with."""
-    from ml_sys import console
     from ml_sys.model.files.signing import make_keys
+    from ml_sys.views import integrity as views
 
-    public = make_keys(path)
-    if ctx.obj.as_json:
-        console.plain_json({"private": str(path), "public": str(public)})
-        return
-    console.line(f"Written: {path} (private, for those who train) and {public} (for everybody else)")
-    console.line(
-        f'Next: set registry.signing_key = "{path}", and elsewhere registry.trusted_keys = ["{public}"]'
-    )
+    ctx.obj.show(make_keys(path), views.keys)

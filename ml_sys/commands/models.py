@@ -19,16 +19,10 @@ def models(ctx: typer.Context) -> None:
     """List the versions: status, data, metrics, when they were served. Or show one, or compare two."""
     if ctx.invoked_subcommand is not None:
         return
-    from ml_sys import console
-    from ml_sys.registry.history import periods
+    from ml_sys.registry.inspection import catalogue
     from ml_sys.views import models as views
 
-    registry = open_registry(ctx.obj.load().settings)
-    index, served = registry.read(), periods(registry.trail().records)
-    if ctx.obj.as_json:
-        console.plain_json(views.models_plain(index, served))
-    else:
-        views.models(index, served)
+    ctx.obj.show(catalogue(open_registry(ctx.obj.load().settings)), views.models)
 
 
 @models_app.command(cls=HelpfulCommand)
@@ -39,16 +33,11 @@ def show(
     ] = None,
 ) -> None:
     """Show all there is to know about VERSION: data, features, settings, metrics, lineage, promotions."""
-    from ml_sys import console
     from ml_sys.registry.inspection import describe
     from ml_sys.views import models as views
 
     registry = open_registry(ctx.obj.load().settings)
-    description = describe(registry, registry.resolve(version))
-    if ctx.obj.as_json:
-        console.plain_json(views.description_plain(description))
-    else:
-        views.description(description)
+    ctx.obj.show(describe(registry, registry.resolve(version)), views.description)
 
 
 @models_app.command(cls=HelpfulCommand)
@@ -58,16 +47,11 @@ def diff(
     second: Annotated[str, typer.Argument(help="Another one.")],
 ) -> None:
     """Say in what FIRST and SECOND differ: settings, features, data, metrics."""
-    from ml_sys import console
     from ml_sys.registry.inspection import compare
     from ml_sys.views import models as views
 
     registry = open_registry(ctx.obj.load().settings)
-    difference = compare(registry, registry.resolve(first), registry.resolve(second))
-    if ctx.obj.as_json:
-        console.plain_json(views.difference_plain(difference))
-    else:
-        views.difference(difference)
+    ctx.obj.show(compare(registry, registry.resolve(first), registry.resolve(second)), views.difference)
 
 
 def history(
@@ -78,20 +62,12 @@ def history(
     ] = None,
 ) -> None:
     """Say which version was live when, who changed it, why, and on what evidence."""
-    from ml_sys import console
-    from ml_sys.registry.history import live_at, parse_moment
+    from ml_sys.registry.history import History, Live, live_at, parse_moment
     from ml_sys.views import models as views
 
     records = open_registry(ctx.obj.load().settings).trail().records
     if at is not None:
         moment = parse_moment(at)
-        live = live_at(records, moment)
-        if ctx.obj.as_json:
-            console.plain_json(views.live_plain(live, moment))
-        else:
-            views.live(live, moment)
-        return
-    if ctx.obj.as_json:
-        console.plain_json(views.history_plain(records))
+        ctx.obj.show(Live(moment, live_at(records, moment)), views.live)
     else:
-        views.history(records)
+        ctx.obj.show(History(tuple(records)), views.history)

@@ -21,14 +21,14 @@ def promote(
 ) -> None:
     """Put VERSION into production if it is sound and no worse than the one that is there."""
     from ml_sys import console
-    from ml_sys.jobs import promote as promotion
+    from ml_sys.jobs import promote as jobs
     from ml_sys.views import promote as views
 
     configuration = ctx.obj.load()
     settings = configuration.settings
     registry = open_registry(settings)
     with console.steps() as on_step:
-        result = promotion.promote(
+        result = jobs.promote(
             registry,
             version,
             settings.gate,
@@ -39,11 +39,8 @@ def promote(
             reason=reason,
             on_step=on_step,
         )
-    if ctx.obj.as_json:
-        console.plain_json(views.promoted_plain(version, result))
-    else:
-        views.promoted(version, result)
-    if result.verdict is not None and not result.verdict.passed and not result.promoted:
+    ctx.obj.show(result, views.promoted)
+    if result.refused:
         raise typer.Exit(ExitCode.GATE_REFUSED)
 
 
@@ -55,11 +52,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
     """Go back to the production version before; again goes further back."""
-    from ml_sys import console
-    from ml_sys.jobs import promote as promotion
+    from ml_sys.jobs import promote as jobs
+    from ml_sys.views import promote as views
 
-    left, now = promotion.rollback(open_registry(ctx.obj.load().settings), to, reason)
-    if ctx.obj.as_json:
-        console.plain_json({"production": now, "left": left})
-    else:
-        console.line(f"Version {now} is in production again, in place of {left}.")
+    ctx.obj.show(jobs.rollback(open_registry(ctx.obj.load().settings), to, reason), views.rolled_back)

@@ -42,6 +42,7 @@ class Promotion:
 
     Attributes
     ----------
+    version : str
     verdict : Verdict or None
         None where the version was in production already.
     replaced : str or None
@@ -50,9 +51,32 @@ class Promotion:
         Whether the version is in production now.
     """
 
+    version: str
     verdict: Verdict | None
     replaced: str | None
     promoted: bool
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate kept it out."""
+        return self.verdict is not None and not self.verdict.passed and not self.promoted
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "production": self.version if self.promoted else self.replaced,
+            "replaced": self.replaced if self.promoted else None,
+            "promoted": self.promoted,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The version in production again, and the one that it took the place of."""
+
+    production: str
+    left: str
 
 
 def promote(
@@ -107,10 +131,10 @@ def promote(
     for attempt in range(_ATTEMPTS):
         champion = registry.read().production
         if champion == version:
-            return Promotion(None, champion, promoted=True)
+            return Promotion(version, None, champion, promoted=True)
         verdict = judge_version(registry, version, champion, gate, seed, on_step, standard)
         if dry_run or not (verdict.passed or force):
-            return Promotion(verdict, champion, promoted=False)
+            return Promotion(version, verdict, champion, promoted=False)
         if force:
             judged(
                 registry, registry.open(version)
@@ -122,24 +146,20 @@ def promote(
             if attempt + 1 == _ATTEMPTS:
                 raise
             continue
-        return Promotion(verdict, champion, promoted=True)
+        return Promotion(version, verdict, champion, promoted=True)
     raise AssertionError  # the loop returns or raises
 
 
-def rollback(registry: Registry, to: str | None = None, reason: str = "") -> tuple[str, str]:
+def rollback(registry: Registry, to: str | None = None, reason: str = "") -> Rollback:
     """Go back to the production version before, or to an earlier one, after proving that it can be used.
-
-    Returns
-    -------
-    tuple of str
-        The version that was in production, and the one that is now.
 
     Raises
     ------
     ArtifactError
         If there is none to go back to, or it cannot be used.
     """
-    return registry.rollback(Change(reason), lambda target: judged(registry, registry.open(target)), to)
+    left, now = registry.rollback(Change(reason), lambda target: judged(registry, registry.open(target)), to)
+    return Rollback(now, left)
 
 
 def judge_version(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,10 @@ class Reproduction:
     def close(self) -> bool:
         """Whether no probability differs by more than the golden rows may."""
         return self.largest_difference is not None and self.largest_difference <= PROBABILITY_TOLERANCE
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self), "identical": self.identical, "close": self.close}
 
 
 def reproduce_version(

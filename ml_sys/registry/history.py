@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import UsageError
 
@@ -31,6 +31,26 @@ class Period:
 
     since: str
     until: str | None
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened, first to last."""
+
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
+class Live:
+    """The version that was in production at a moment; no record where there was none."""
+
+    at: datetime
+    record: Record | None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        version = None if self.record is None else self.record.version
+        return {"at": self.at.isoformat(), "production": version, "record": self.record}
 
 
 def periods(records: Sequence[Record]) -> dict[str, list[Period]]:

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.configuration import effective
-from ml_sys.metrics.holdout import ALL, Evaluation, from_plain
+from ml_sys.metrics.holdout import ALL, Evaluation, from_plain, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.index import Entry
+    from ml_sys.registry.index import Entry, Index
     from ml_sys.registry.store import Registry
 
 # Settings that say where things lie, not what a model is.
@@ -51,14 +51,33 @@ class Description:
     served: tuple[Period, ...]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as plain data, metrics as they are stored left to the caller."""
+        """Return it as plain data."""
         return {
-            "entry": asdict(self.entry),
+            "entry": self.entry,
             "facts": self.facts,
             "set_otherwise": self.set_otherwise,
             "canaries": self.canaries,
-            "promotions": [asdict(record) for record in self.moves],
-            "served": [asdict(period) for period in self.served],
+            "promotions": self.moves,
+            "served": self.served,
+            "metrics": to_plain(self.evaluation),
+        }
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The versions there are, and when each was in production."""
+
+    index: Index
+    served: Mapping[str, Sequence[Period]]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "production": self.index.production,
+            "versions": [
+                {**asdict(entry), "served": self.served.get(entry.version, ())}
+                for entry in self.index.versions.values()
+            ],
         }
 
 
@@ -86,6 +105,11 @@ class Difference:
     features_new: tuple[str, ...]
     metrics: dict[str, tuple[float | None, float | None]]
     same_holdout: bool
+
+
+def catalogue(registry: Registry) -> Catalogue:
+    """Return the versions there are, first to last."""
+    return Catalogue(registry.read(), periods(registry.trail().records))
 
 
 def describe(registry: Registry, version: str) -> Description:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ml_sys.errors import (
     ArtifactError,
@@ -45,6 +45,47 @@ class Finding:
     status: Literal["passed", "warned", "failed"]
     found: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All that was found."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return all(one.status != "failed" for one in self.findings)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"passed": self.passed, "findings": self.findings}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What was registered or left as it stands although nobody vouched for it before.
+
+    Attributes
+    ----------
+    version : str or None
+        None for the audit trail.
+    status : str
+        Of the version.
+    found : str
+        What was wrong with the audit trail.
+    production : str or None
+    """
+
+    version: str | None
+    status: str
+    found: str
+    production: str | None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"accepted": self.version, "found": self.found, "production": self.production}
 
 
 def verify(
@@ -99,6 +140,14 @@ def verify(
         for name in registry.strangers()
     ]
     return tuple(findings)
+
+
+def accept_found(registry: Registry, version: str | None, reason: str) -> Accepted:
+    """Register a folder that nobody registered or, without one, accept the audit trail as it stands."""
+    if version is None:
+        return Accepted(None, "", registry.accept_trail(reason), registry.read().production)
+    entry = registry.accept_version(version, reason)
+    return Accepted(version, entry.status, "", registry.read().production)
 
 
 def _trail(registry: Registry) -> Finding:

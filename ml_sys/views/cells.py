@@ -54,7 +54,12 @@ def spoken(metric: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return frozen dataclasses, mappings and sequences as what JSON knows; NaN becomes None."""
+    """Return frozen dataclasses, mappings and sequences as what JSON knows; NaN becomes None.
+
+    A class whose plain form is not its fields says so by a method ``to_plain``.
+    """
+    if hasattr(value, "to_plain"):
+        return plain(value.to_plain())
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):

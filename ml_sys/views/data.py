@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.views.cells import percent, plain
+from ml_sys.views.cells import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,12 +69,6 @@ def ingested(report: IngestReport) -> None:
     console.line(f"Written: {report.path}" if report.is_new else f"Kept: {report.path}")
 
 
-def ingested_plain(report: IngestReport) -> dict[str, Any]:
-    """Return an ingest as plain data."""
-    content: dict[str, Any] = plain(report)
-    return content
-
-
 def forgotten(done: Forgotten) -> None:
     """Show where a company was removed, what holds it for good, and how to go on without it."""
     from ml_sys.jobs.forget import LOG, SNAPSHOT, VERSION  # with the server, which the other views need not
@@ -101,9 +95,3 @@ def forgotten(done: Forgotten) -> None:
     if done.failed:
         console.note("mend what is named, and run the same command again")
     console.note("files that were written elsewhere, as with --out, are yours to change")
-
-
-def forgotten_plain(done: Forgotten) -> dict[str, Any]:
-    """Return what became of a company as plain data."""
-    told: dict[str, Any] = plain(done)
-    return told

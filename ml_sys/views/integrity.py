@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ml_sys.jobs.reproduce import Reproduction
-    from ml_sys.registry.verification import Finding
+    from ml_sys.model.files.signing import KeyFiles
+    from ml_sys.registry.verification import Accepted, Verification
 
 _SHOWN_METRICS = 5
 
 
-def findings(found: Sequence[Finding]) -> None:
+def verified(result: Verification) -> None:
     """Show what verification found."""
+    found = result.findings
     failed = [one for one in found if one.status == "failed"]
     title = (
         "Everything verifies"
@@ -34,12 +33,22 @@ def findings(found: Sequence[Finding]) -> None:
             console.line(f"{one.subject}: {one.hint}")
 
 
-def findings_plain(found: Sequence[Finding]) -> dict[str, Any]:
-    """Return what verification found as plain data."""
-    return {
-        "passed": all(one.status != "failed" for one in found),
-        "findings": [asdict(one) for one in found],
-    }
+def accepted(result: Accepted) -> None:
+    """Show what was accepted."""
+    if result.version is not None:
+        console.line(f"Version {result.version} is registered as {result.status}.")
+        return
+    console.line(f"The audit trail is accepted as it stands: {result.found}.")
+    console.line(f"In production: {result.production or 'none'}. See: mlsys history")
+
+
+def keys(made: KeyFiles) -> None:
+    """Show where the files of a new key lie, and which settings name them."""
+    private, public = made.private, made.public
+    console.line(f"Written: {private} (private, for those who train) and {public} (for everybody else)")
+    console.line(
+        f'Next: set registry.signing_key = "{private}", and elsewhere registry.trusted_keys = ["{public}"]'
+    )
 
 
 def reproduced(result: Reproduction) -> None:
@@ -57,11 +66,6 @@ def reproduced(result: Reproduction) -> None:
     console.table(_verdict(result), ("what", "trained again"), rows, left=2)
     if result.environment:
         console.line("Otherwise than when it was trained: " + "; ".join(result.environment))
-
-
-def reproduced_plain(result: Reproduction) -> dict[str, Any]:
-    """Return a reproduction as plain data."""
-    return {**asdict(result), "identical": result.identical, "close": result.close}
 
 
 def _verdict(result: Reproduction) -> str:

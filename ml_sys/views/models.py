@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.settings_file import literal
 from ml_sys.text import counted
-from ml_sys.views.cells import number, plain, spoken
+from ml_sys.views.cells import number, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.history import Period
-    from ml_sys.registry.index import Entry, Index
-    from ml_sys.registry.inspection import Description, Difference
+    from ml_sys.registry.history import History, Live, Period
+    from ml_sys.registry.index import Entry
+    from ml_sys.registry.inspection import Catalogue, Description, Difference
 
 # Metrics in the order shown, with their number of decimals.
 _HEADLINE = (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))
 _METRIC_DIGITS = 4
 
 
-def models(index: Index, served: Mapping[str, Sequence[Period]]) -> None:
+def models(found: Catalogue) -> None:
     """Show the registry, the latest version first."""
+    index, served = found.index, found.served
     rows = []
     for entry in reversed(list(index.versions.values())):
         metrics = [number(entry.metrics.get(name), digits) for name, digits in _HEADLINE]
@@ -54,17 +53,6 @@ def models(index: Index, served: Mapping[str, Sequence[Period]]) -> None:
         "ECE",
     )
     console.table(f"Models; in production: {index.production or 'none'}", columns, rows, left=6)
-
-
-def models_plain(index: Index, served: Mapping[str, Sequence[Period]]) -> dict[str, Any]:
-    """Return the registry as plain data."""
-    return {
-        "production": index.production,
-        "versions": [
-            {**asdict(entry), "served": [asdict(one) for one in served.get(entry.version, ())]}
-            for entry in index.versions.values()
-        ],
-    }
 
 
 def headline(entry: Entry) -> str:
@@ -109,13 +97,6 @@ def description(one: Description) -> None:
     evaluation(one.evaluation, facts["settings"]["bootstrap.confidence"])
 
 
-def description_plain(one: Description) -> dict[str, Any]:
-    """Return a version as plain data."""
-    from ml_sys.metrics.holdout import to_plain
-
-    return {**one.to_plain(), "metrics": to_plain(one.evaluation)}
-
-
 def difference(one: Difference) -> None:
     """Show in what two versions differ."""
     first, second = one.versions
@@ -145,27 +126,19 @@ def difference(one: Difference) -> None:
     console.table("Metrics, all prospects", ("metric", first, second, "difference"), shown, caption=caption)
 
 
-def difference_plain(one: Difference) -> dict[str, Any]:
-    """Return a difference as plain data."""
-    return dict(plain(one))
-
-
-def history(records: Sequence[Record]) -> None:
+def history(found: History) -> None:
     """Show every change of the registry, first to last."""
+    records = found.records
     if not records:
         console.line("Nothing has happened yet.")
         return
     _moves(counted(len(records), "change"), records)
 
 
-def history_plain(records: Sequence[Record]) -> dict[str, Any]:
-    """Return the audit trail as plain data."""
-    return {"records": [asdict(record) for record in records]}
-
-
-def live(record: Record | None, moment: datetime) -> None:
+def live(found: Live) -> None:
     """Show what was live at a moment, and on what evidence."""
-    when = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    record = found.record
+    when = found.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if record is None:
         console.line(f"No version was in production at {when}.")
         return
@@ -174,15 +147,6 @@ def live(record: Record | None, moment: datetime) -> None:
         from ml_sys.views.promote import criteria
 
         criteria(record.evidence)
-
-
-def live_plain(record: Record | None, moment: datetime) -> dict[str, Any]:
-    """Return what was live at a moment as plain data."""
-    return {
-        "at": moment.isoformat(),
-        "production": None if record is None else record.version,
-        "record": None if record is None else asdict(record),
-    }
 
 
 def _moves(title: str, records: Sequence[Record]) -> None:

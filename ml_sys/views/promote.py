@@ -11,13 +11,14 @@ from ml_sys.views.cells import number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml_sys.jobs.promote import Promotion
+    from ml_sys.jobs.promote import Promotion, Rollback
 
 _DIGITS = 3
 
 
-def promoted(version: str, result: Promotion) -> None:
+def promoted(result: Promotion) -> None:
     """Show the verdict, criterion by criterion, and what was done."""
+    version = result.version
     if result.verdict is None:
         console.line(f"Version {version} is in production already.")
         return
@@ -35,14 +36,9 @@ def promoted(version: str, result: Promotion) -> None:
         console.line(f"Version {version} passes. Nothing was changed: this was a dry run.")
 
 
-def promoted_plain(version: str, result: Promotion) -> dict[str, Any]:
-    """Return a promotion as plain data."""
-    return {
-        "production": version if result.promoted else result.replaced,
-        "replaced": result.replaced if result.promoted else None,
-        "promoted": result.promoted,
-        "verdict": None if result.verdict is None else result.verdict.to_plain(),
-    }
+def rolled_back(result: Rollback) -> None:
+    """Show which version is in production again."""
+    console.line(f"Version {result.production} is in production again, in place of {result.left}.")
 
 
 def criteria(verdict: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
 from ml_sys.features import compute
 from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.promote import judge_version, overlap, promote, rollback
+from ml_sys.jobs.promote import Rollback, judge_version, overlap, promote, rollback
 from ml_sys.jobs.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
@@ -324,9 +324,9 @@ def test_rollback_goes_back_further_each_time_and_keeps_the_reason(registry):
     go(registry, "1.0.0")
     go(registry, "1.0.1")
     go(registry, "2.0.0", force=True, reason="try it")
-    assert rollback(registry, reason="worse on Monday") == ("2.0.0", "1.0.1")
+    assert rollback(registry, reason="worse on Monday") == Rollback("1.0.1", left="2.0.0")
     assert registry.trail().records[-1].reason == "worse on Monday"
-    assert rollback(registry) == ("1.0.1", "1.0.0")
+    assert rollback(registry) == Rollback("1.0.0", left="1.0.1")
     with pytest.raises(ArtifactError, match="no earlier production version"):
         rollback(registry)
 
@@ -339,7 +339,7 @@ def test_rollback_refuses_what_cannot_be_used_and_may_go_past_it(registry):
     with pytest.raises(UnverifiedError, match=r"golden\.json: is missing"):
         rollback(registry)
     assert registry.read().production == "2.0.0"
-    assert rollback(registry, to="1.0.0") == ("2.0.0", "1.0.0")
+    assert rollback(registry, to="1.0.0") == Rollback("1.0.0", left="2.0.0")
 
 
 def test_rollback_to_a_version_that_was_not_in_production_says_which_were(registry):

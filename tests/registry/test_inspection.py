@@ -15,6 +15,7 @@ from ml_sys.jobs.promote import rollback
 from ml_sys.jobs.train import train_version
 from ml_sys.registry.inspection import compare, describe
 from ml_sys.registry.store import Change, Registry
+from ml_sys.views.cells import plain
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ def test_a_description_holds_data_settings_metrics_lineage_and_promotions(two):
     assert len(found.served) == 1
     assert found.served[0].until is not None
     assert [one.reason for one in describe(two, "1.0.0").moves] == ["first", "back"]
-    json.dumps(found.to_plain(), allow_nan=False)
+    json.dumps(plain(found), allow_nan=False)
 
 
 def test_two_versions_differ_in_what_was_changed_and_in_nothing_else(two):

@@ -582,7 +582,7 @@ def test_a_signature_of_another_manifest_is_refused(signed, keys):
 
 def test_a_new_key_is_for_its_owner_only_and_never_written_over(tmp_path):
     path = tmp_path / "new" / "signing.pem"
-    public = make_keys(path)
+    public = make_keys(path).public
     assert public == tmp_path / "new" / "signing.pem.pub"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.read_bytes(), public.read_bytes()

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from ml_sys.jobs.reproduce import Reproduction
-from ml_sys.registry.verification import Finding
+from ml_sys.registry.verification import Finding, Verification
 from ml_sys.views import integrity
+from ml_sys.views.cells import plain
 
 SAME = {"booster": True, "metrics": (), "same_rows": True, "largest_difference": 0.0, "environment": ()}
 
@@ -48,18 +49,18 @@ def test_a_reproduction_says_what_is_the_same_and_what_is_not(capsys, changed, s
 
 def test_a_reproduction_as_plain_data_says_whether_it_is_identical_or_close():
     found = Reproduction("1.0.0", **{**SAME, "booster": False, "largest_difference": 1e-7})
-    plain = json.loads(json.dumps(integrity.reproduced_plain(found)))
-    assert (plain["identical"], plain["close"]) == (False, True)
+    told = json.loads(json.dumps(plain(found)))
+    assert (told["identical"], told["close"]) == (False, True)
 
 
 def test_findings_are_counted_and_their_hints_follow(capsys):
-    found = [
+    found = (
         Finding("1.0.0", "failed", "a file differs", "restore it"),
         Finding("notes", "warned", "no version"),
-    ]
-    integrity.findings(found)
+    )
+    integrity.verified(Verification(found))
     shown = capsys.readouterr().out
     assert "1 thing does not verify" in shown
     assert "1.0.0: restore it" in shown
-    assert integrity.findings_plain(found)["passed"] is False
-    assert integrity.findings_plain(found[1:])["passed"] is True
+    assert plain(Verification(found))["passed"] is False
+    assert plain(Verification(found[1:]))["passed"] is True

@@ -97,13 +97,16 @@ def read_keys(signing_key: str, trusted_keys: Sequence[str]) -> Keys:
     return Keys(private, tuple(trusted))
 
 
-def make_keys(path: Path) -> Path:
-    """Write a new private key, readable by its owner only, and its public key beside it.
+@dataclass(frozen=True)
+class KeyFiles:
+    """Where a private key and its public key lie; the public one's name is the other's with ``.pub``."""
 
-    Returns
-    -------
-    Path
-        The public key's file: the private one's with ``.pub``.
+    private: Path
+    public: Path
+
+
+def make_keys(path: Path) -> KeyFiles:
+    """Write a new private key, readable by its owner only, and its public key beside it.
 
     Raises
     ------
@@ -140,7 +143,7 @@ def make_keys(path: Path) -> Path:
             with suppress(OSError):
                 half_written.unlink()
         raise StorageError(f"{path}: {error.strerror}", hint="name a folder that can be written") from error
-    return public
+    return KeyFiles(path, public)
 
 
 def _read(name: str, setting: str) -> bytes:

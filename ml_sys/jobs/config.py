@@ -1,0 +1,25 @@
+"""Every setting's effective value, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.configuration import effective
+
+if TYPE_CHECKING:
+    from ml_sys.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Known:
+    """The value of a setting, as JSON knows it, and where it came from."""
+
+    value: Any
+    origin: str
+
+
+def known_settings(configuration: Configuration) -> dict[str, Known]:
+    """Return every setting by its dotted key, in the order of the settings file."""
+    values = effective(configuration.settings)
+    return {key: Known(value, configuration.origins[key]) for key, value in values.items()}

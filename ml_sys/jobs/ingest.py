@@ -1,0 +1,36 @@
+"""Reads the tables that the settings name, and stores what is good of them as a snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.coverage import Coverage
+from ml_sys.data.ingest import ingest
+from ml_sys.data.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.settings import Settings
+
+
+def ingest_tables(
+    settings: Settings, *, now: datetime, on_step: Callable[[str], None] = lambda _: None
+) -> IngestReport:
+    """Ingest the tables that the settings name; see :func:`ml_sys.data.ingest.ingest`."""
+    chosen = settings.ingest
+    return ingest(
+        open_source(chosen.source, database=chosen.database),
+        settings.schema_,
+        customers=chosen.customers,
+        noncustomers=chosen.noncustomers,
+        usage=chosen.usage,
+        artifacts_dir=settings.artifacts_dir,
+        max_rejected_share=chosen.max_rejected_share,
+        now=now,
+        as_of=chosen.as_of,
+        coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
+        on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
+    )
