@@ -14,8 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_sys import interrupts
-from ml_sys.commands import compare, data, integrity, models, promote, serve, train, tune
-from ml_sys.commands import config as configuration
+from ml_sys.commands import (
+    compare,
+    config,
+    data,
+    evaluate,
+    integrity,
+    models,
+    promote,
+    score,
+    serve,
+    train,
+    tune,
+)
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import ExitCode, MlsysError
@@ -65,7 +76,9 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def globals_(
     ctx: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="Settings file instead of conf/mlsys.toml.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file instead of conf/mlsys.toml.")
+    ] = None,
     artifacts: Annotated[Path | None, typer.Option(help="Folder of snapshots and models.")] = None,
     assign: Annotated[
         list[str] | None,
@@ -84,7 +97,7 @@ def globals_(
     from ml_sys import logs
 
     logs.configure(json_lines=log_json, level=log_level)
-    ctx.obj = GlobalOptions(config, artifacts, tuple(assign or ()), as_json, log_json, log_level)
+    ctx.obj = GlobalOptions(config_file, artifacts, tuple(assign or ()), as_json, log_json, log_level)
 
 
 def _offer(panel: str, *commands: Callable[..., None] | tuple[str, typer.Typer]) -> None:
@@ -100,7 +113,7 @@ _offer("Data", data.sample, data.ingest, data.forget)
 _offer(
     "Model lifecycle",
     train.train,
-    train.evaluate,
+    evaluate.evaluate,
     tune.tune,
     ("models", models.models_app),
     compare.compare,
@@ -113,8 +126,8 @@ _offer(
     integrity.reproduce,
     integrity.keygen,
 )
-_offer("Lists and service", serve.score, serve.serve, ("apikey", serve.keys_app))
-_offer("Settings", configuration.config)
+_offer("Lists and service", score.score, serve.serve, ("apikey", serve.keys_app))
+_offer("Settings", config.config)
 
 
 def main() -> None:

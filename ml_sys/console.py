@@ -160,12 +160,14 @@ def time_left(share: float, at: float, elapsed: float) -> str:
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Show how much is done, and what, which may change; nothing where there is no terminal."""
+def counting(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show how much is done, of how much, and what, which both may change; nothing without a terminal."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with _progress(*columns) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done, what=what: progress.update(task, completed=done, description=what)
+        yield lambda done, total=total, what=what: progress.update(
+            task, completed=done, total=total, description=what
+        )
 
 
 class _TimeLeft(ProgressColumn):

@@ -13,10 +13,10 @@ import pytest
 
 from ml_sys.durable import replacing
 from ml_sys.errors import StorageError
-from ml_sys.jobs import score
 from ml_sys.jobs.evaluate import write_report
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
+from ml_sys.scoring import ranking
 
 resource = pytest.importorskip("resource", reason="limits are of Unix")
 BLOCK = 1024  # what `ulimit -f` counts in
@@ -47,11 +47,11 @@ def test_a_list_that_does_not_fit_leaves_the_one_before_and_says_so(tmp_path, na
     if before is not None:
         path.write_bytes(before)
     with largest_file(16), pytest.raises(StorageError, match=f"{name}: File too large") as caught:
-        score.write_table(TABLE, path)
+        ranking.write_table(TABLE, path)
     assert "nothing was changed there" in caught.value.hint
     assert names(tmp_path) == ([] if before is None else [name])
     assert before is None or path.read_bytes() == before
-    score.write_table(TABLE, path)
+    ranking.write_table(TABLE, path)
     assert names(tmp_path) == [name]
     read = pd.read_csv(path) if name.endswith("csv") else pd.read_parquet(path)
     pd.testing.assert_frame_equal(read, TABLE)

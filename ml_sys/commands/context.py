@@ -43,6 +43,17 @@ class GlobalOptions:
         keep_out(configuration.settings.artifacts_dir)
         return configuration
 
+    def load_past(
+        self, every_days: int | None, retrain_days: int | None, jobs: int | None, **flags: Any
+    ) -> Settings:
+        """Read the settings under the flags that commands with past lists share, and some of their own."""
+        return self.load(
+            backtest__every_days=every_days,
+            backtest__retrain_days=retrain_days,
+            backtest__jobs=jobs,
+            **flags,
+        ).settings
+
     def show(self, result: Result, view: Callable[[Result], None]) -> None:
         """Print a result: as its view shows it or, with ``--json``, as plain data."""
         if self.as_json:
@@ -71,6 +82,11 @@ def latest_snapshot(artifacts_dir: Path) -> Snapshot:
 def now() -> datetime:
     """Return the time at which the command runs."""
     return datetime.now(UTC)
+
+
+def parse_days(first: str | None, last: str | None) -> tuple[int | None, int | None]:
+    """Read the days of the first and the last of some past lists."""
+    return parse_day(first, "--from"), parse_day(last, "--to")
 
 
 def parse_day(text: str | None, flag: str) -> int | None:

@@ -26,7 +26,7 @@ def verify(
     if every and version is not None:
         raise UsageError("--all means every version", hint="leave VERSION or --all out")
     registry = open_registry(ctx.obj.load().settings)
-    with console.counting("versions", None) as on_progress:
+    with console.counting("versions") as on_progress:
         findings = verification.verify(registry, version, every=every, on_progress=on_progress)
     result = verification.Verification(findings)
     ctx.obj.show(result, views.verified)

@@ -19,7 +19,7 @@ def models(ctx: typer.Context) -> None:
     """List the versions: status, data, metrics, when they were served. Or show one, or compare two."""
     if ctx.invoked_subcommand is not None:
         return
-    from ml_sys.registry.inspection import catalogue
+    from ml_sys.registry.history import catalogue
     from ml_sys.views import models as views
 
     ctx.obj.show(catalogue(open_registry(ctx.obj.load().settings)), views.models)

@@ -1,45 +1,45 @@
-"""Commands that fit a model and judge it."""
+"""The command that fits a model and registers it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_sys.commands.compare import (
-    EveryOption,
-    FirstOption,
-    JobsOption,
-    LastOption,
-    RetrainOption,
-    SeedOption,
-    load_settings,
-    run_backtest,
-)
 from ml_sys.commands.context import latest_snapshot, now, open_registry
-from ml_sys.errors import ExitCode, TrackingError, UsageError
+from ml_sys.commands.options import SeedOption, ThreadsOption
+from ml_sys.errors import ExitCode, TrackingError
 
-_REPORTS = (".html", ".json")
+if TYPE_CHECKING:
+    from ml_sys.jobs.mlflow import Tracker
+    from ml_sys.jobs.train import Trained
+    from ml_sys.settings import MlflowSettings, Settings
+
+_VersionOption = Annotated[
+    str | None, typer.Option(help="Version to give it; by default derived from what changed.")
+]
+_MessageOption = Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")]
+_QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Leave past lists, resampling and other seeds out of the report.")
+]
+_MlflowOption = Annotated[
+    bool, typer.Option("--mlflow", help="Log the version to MLflow, at mlflow.tracking_uri.")
+]
+_MlflowUriOption = Annotated[
+    str | None, typer.Option("--mlflow-uri", metavar="URI", help="Log it at this address or folder.")
+]
 
 
 def train(
     ctx: typer.Context,
-    version: Annotated[
-        str | None, typer.Option(help="Version to give it; by default derived from what changed.")
-    ] = None,
-    message: Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")] = "",
-    seed: Annotated[int | None, typer.Option(min=0, help="The one seed.")] = None,
-    threads: Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Leave past lists, resampling and other seeds out of the report.")
-    ] = False,
-    mlflow: Annotated[
-        bool, typer.Option("--mlflow", help="Log the version to MLflow, at mlflow.tracking_uri.")
-    ] = False,
-    mlflow_uri: Annotated[
-        str | None, typer.Option("--mlflow-uri", metavar="URI", help="Log it at this address or folder.")
-    ] = None,
+    version: _VersionOption = None,
+    message: _MessageOption = "",
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    quick: _QuickOption = False,
+    mlflow: _MlflowOption = False,
+    mlflow_uri: _MlflowUriOption = None,
 ) -> None:
     """Train a model on the latest snapshot, judge it on the holdout and register it."""
     from ml_sys import console
@@ -55,100 +55,32 @@ def train(
         report__resampling=left_out,
         report__seeds=0 if quick else None,
     ).settings
-    tracker = None
-    if mlflow or mlflow_uri is not None:
-        from ml_sys.jobs import mlflow as tracking
-
-        tracker = tracking.open_tracker(settings.mlflow.tracking_uri, settings.mlflow.experiment)
+    tracker = _tracker(settings.mlflow) if mlflow or mlflow_uri is not None else None
     snapshot, registry = latest_snapshot(settings.artifacts_dir), open_registry(settings)
-    with console.steps(views.planned(settings)) as on_step:
+    with console.steps(views.planned(settings.report)) as on_step:
         result = train_version(
             registry, snapshot, settings, now=now(), version=version, message=message, on_step=on_step
         )
-    if ctx.obj.as_json:
-        console.plain_json(views.trained_plain(result))
-    else:
-        views.trained(result, settings.bootstrap.confidence)
+    ctx.obj.show(result, partial(views.trained, confidence=settings.bootstrap.confidence))
     if tracker is not None:
-        try:
-            run = tracking.log_version(tracker, result, settings)
-        except TrackingError as error:
-            console.warn(f"version {result.entry.version} is registered, but was not logged: {error.message}")
-            raise typer.Exit(ExitCode.FAILED) from error
-        console.note(f"logged to MLflow at {tracker.address}, run {run}")
+        _log(tracker, result, settings)
 
 
-def evaluate(
-    ctx: typer.Context,
-    version: Annotated[
-        str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
-    ] = None,
-    backtest: Annotated[bool, typer.Option("--backtest", help="Retrain at past cutoffs instead.")] = False,
-    first: FirstOption = None,
-    last: LastOption = None,
-    every_days: EveryOption = None,
-    retrain_days: RetrainOption = None,
-    window: Annotated[
-        str | None, typer.Option(help="Learn from the latest cutoffs ('rolling') or all ('expanding').")
-    ] = None,
-    jobs: JobsOption = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="truth.csv of a sample: say how close the model comes to it.")
-    ] = None,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Write the backtest's predictions to this CSV.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the version's report here: a page, or .json for its figures.")
-    ] = None,
-    seed: SeedOption = None,
-) -> None:
-    """Judge a version on its holdout again, or the settings on past cutoffs."""
+def _tracker(asked: MlflowSettings) -> Tracker:
+    """Find the experiment before anything is trained."""
+    from ml_sys.jobs.mlflow import open_tracker
+
+    return open_tracker(asked.tracking_uri, asked.experiment)
+
+
+def _log(tracker: Tracker, result: Trained, settings: Settings) -> None:
+    """Log a version that is registered and shown already; a failure leaves it as it is."""
     from ml_sys import console
+    from ml_sys.jobs.mlflow import log_version
 
-    ranges: dict[str, object] = {
-        "--from": first,
-        "--to": last,
-        "--every-days": every_days,
-        "--retrain-days": retrain_days,
-    }
-    ranges |= {"--window": window, "--jobs": jobs, "--predictions": predictions, "--seed": seed}
-    settings = load_settings(ctx, every_days, retrain_days, jobs, seed=seed, backtest__window=window)
-    if backtest:
-        if version is not None or truth is not None or report is not None:
-            raise UsageError(
-                "a backtest retrains with the settings, not with a version",
-                hint="leave VERSION, --truth and --report out",
-            )
-        from ml_sys.jobs import score
-        from ml_sys.views import backtest as backtest_views
-
-        judged = run_backtest(settings, first, last)
-        if predictions is not None:
-            score.write_table(judged.predictions(), predictions)
-        if ctx.obj.as_json:
-            console.plain_json(backtest_views.backtest_plain(judged))
-        else:
-            backtest_views.backtest(judged, predictions)
-        return
-    given = [flag for flag, value in ranges.items() if value is not None]
-    if given:
-        raise UsageError(f"only a backtest takes {' and '.join(given)}", hint="add --backtest")
-    if report is not None:
-        if report.suffix.lower() not in _REPORTS:
-            raise UsageError(f"{report}: a report is .html or .json", hint="name the file so")
-        if not report.absolute().parent.is_dir():
-            raise UsageError(f"{report}: there is no such folder", hint="make it, or name another file")
-    from ml_sys.jobs.evaluate import evaluate_version, write_report
-    from ml_sys.views import evaluate as views
-
-    registry = open_registry(settings)
-    result = evaluate_version(registry, registry.resolve(version), truth)
-    if report is not None:
-        write_report(registry.open(result.version), report)
-    if ctx.obj.as_json:
-        console.plain_json(views.reevaluated_plain(result))
-    else:
-        views.reevaluated(result, settings.bootstrap.confidence, report)
-    if result.differing:
-        raise typer.Exit(ExitCode.FAILED)
+    try:
+        run = log_version(tracker, result, settings)
+    except TrackingError as error:
+        console.warn(f"version {result.entry.version} is registered, but was not logged: {error.message}")
+        raise typer.Exit(ExitCode.FAILED) from error
+    console.note(f"logged to MLflow at {tracker.address}, run {run}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.durable import replacing
-from ml_sys.errors import ArtifactError
+from ml_sys.errors import ArtifactError, UsageError
 from ml_sys.metrics.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
 from ml_sys.metrics.truth import Closeness, compare_with_truth
 from ml_sys.model.files.layout import EVIDENCE, METRICS, REPORT
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Relative: a metric adds up every row, and the library that multiplies matrices adds in an order of its own
 # on each CPU. The probabilities themselves have the same bits everywhere.
 METRIC_TOLERANCE = 1e-9
+_REPORTS = (".html", ".json")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Reevaluation:
         Whether not a bit differs.
     differing : tuple of str
         Metrics that differ by more than `METRIC_TOLERANCE`.
+    closeness : Closeness or None
+        To the truth, where that was named.
+    report : Path or None
+        File that the report was written to.
     """
 
     version: str
@@ -46,9 +51,38 @@ class Reevaluation:
     identical: bool
     differing: tuple[str, ...]
     closeness: Closeness | None
+    report: Path | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "version": self.version,
+            "identical": self.identical,
+            "differing": self.differing,
+            "holdout": self.holdout,
+            "metrics": to_plain(self.evaluation),
+            "evidence": self.evidence,
+            "truth": self.closeness,
+        }
 
 
-def evaluate_version(registry: Registry, version: str, truth: Path | None = None) -> Reevaluation:
+def check_report(path: Path) -> None:
+    """Refuse a name that no report can be written to, before anything is judged.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a page nor figures, or in no folder.
+    """
+    if path.suffix.lower() not in _REPORTS:
+        raise UsageError(f"{path}: a report is .html or .json", hint="name the file so")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: there is no such folder", hint="make it, or name another file")
+
+
+def evaluate_version(
+    registry: Registry, version: str, truth: Path | None = None, report: Path | None = None
+) -> Reevaluation:
     """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
 
     Parameters
@@ -57,6 +91,8 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
     version : str
     truth : Path, optional
         The ``truth.csv`` of a generated sample.
+    report : Path, optional
+        File that the version's report is written to.
 
     Raises
     ------
@@ -82,9 +118,10 @@ def evaluate_version(registry: Registry, version: str, truth: Path | None = None
         ids = found.known["id"].to_numpy(dtype=object)
         closeness = compare_with_truth(truth, panel, ids, probability, share)
     evidence = artifact.json(EVIDENCE) if EVIDENCE in artifact.files else None
-    return Reevaluation(
-        version, again, artifact.manifest["holdout"], evidence, then == now, differing, closeness
-    )
+    if report is not None:
+        write_report(artifact, report)
+    holdout = artifact.manifest["holdout"]
+    return Reevaluation(version, again, holdout, evidence, then == now, differing, closeness, report)
 
 
 def write_report(artifact: Artifact, path: Path) -> None:

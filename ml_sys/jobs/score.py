@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,14 +11,13 @@ from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import today
-from ml_sys.durable import replacing
-from ml_sys.errors import SnapshotError, UnreadableFileError, UsageError
+from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
-from ml_sys.scoring.ranking import write_csv
+from ml_sys.scoring.ranking import REASON, CapacityPlan, plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.remembered import FOLDER, last_listed, remember
 
@@ -26,10 +26,156 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    import pandas as pd
-
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a list.
+
+    Attributes
+    ----------
+    prospects : Path
+    usage : Path or None
+        Usage rows; those of the latest snapshot where it is left out.
+    as_of : int or None
+        Cutoff; by default the end of covered usage.
+    capacity : int or None
+        Calls a week whose worth is told; by default none is, and the settings' are remembered.
+    out : Path or None
+        File that the whole list is written to.
+    keep_order : bool
+        Write it in the order of the prospects.
+    """
+
+    prospects: Path
+    usage: Path | None = None
+    as_of: int | None = None
+    capacity: int | None = None
+    out: Path | None = None
+    keep_order: bool = False
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A ranked list, what calling it brings, and which files hold it.
+
+    Attributes
+    ----------
+    scored : ScoredList
+    shown : int
+        Rows at the top that are shown.
+    plan : CapacityPlan or None
+    worth : Worth or None
+    out, remembered, kept : Path or None
+        Files of the whole list, of who is on it, and of the rows that were not taken.
+    unkept : str
+        Why the rows that were not taken could not be written.
+    forgotten : StorageError or None
+        Why the list could not be remembered; a later cool-down misses it.
+    """
+
+    scored: ScoredList
+    shown: int = 0
+    plan: CapacityPlan | None = None
+    worth: Worth | None = None
+    out: Path | None = None
+    remembered: Path | None = None
+    kept: Path | None = None
+    unkept: str = ""
+    forgotten: StorageError | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data: the rows shown, or where all of them were written."""
+        return {
+            "prospects": len(self.scored.table),
+            "list": self._rows(),
+            "out": self.out,
+            "remembered": self.remembered,
+            "quarantine": self.kept,
+            "capacity": self.plan,
+            "worth": self.worth,
+            "notes": self.scored.notes,
+            "warnings": self.scored.warnings,
+        }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        reasons = self.scored.reasons
+        for at, row in enumerate(self.scored.table.head(self.shown).to_dict("records")):
+            one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
+            if "listed_on" in one:
+                one["listed_on"] = one["listed_on"] or None
+            if reasons:
+                one["reasons"] = reasons[at] if at < len(reasons) else []
+            rows.append(one)
+        return rows
+
+
+def score_prospects(
+    registry: Registry,
+    version: str | None,
+    settings: Settings,
+    asked: Request,
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+    now: datetime | None = None,
+) -> Listed:
+    """Score a file of prospects, write the list, and remember who is on it where the settings say so.
+
+    Parameters
+    ----------
+    registry : Registry
+    version : str, optional
+        By default the one in production or, without one, the latest.
+    settings : Settings
+    asked : Request
+    on_step, now
+        As of :func:`score_file`, as are the errors.
+
+    Raises
+    ------
+    StorageError
+        If the list cannot be written.
+    """
+    calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
+    scored = score_file(
+        registry,
+        registry.resolve(version),
+        settings,
+        asked.prospects,
+        usage=asked.usage,
+        as_of=asked.as_of,
+        capacity=calls,
+        on_step=on_step,
+        now=now,
+    )
+    plan = worth = None
+    if asked.capacity is not None:
+        probability, confidence = scored.table["probability"].to_numpy(), settings.bootstrap.confidence
+        plan = plan_capacity(probability, asked.capacity, confidence)
+        worth = worth_of_top(scored, asked.capacity, settings)
+    if asked.out is not None:
+        write_table(scored.table.iloc[scored.input_order] if asked.keep_order else scored.table, asked.out)
+    remembered, forgotten = None, None
+    if settings.score.remember or settings.score.cooldown_weeks:
+        try:
+            remembered = remember_list(scored, settings.artifacts_dir, calls)
+        except StorageError as error:  # the list is there and is shown first
+            forgotten = StorageError(f"the list is not remembered: {error.message}", hint=error.hint)
+    kept, unkept = keep_rejects(scored, settings.artifacts_dir)
+    return Listed(
+        scored,
+        settings.score.top,
+        plan,
+        worth,
+        asked.out,
+        remembered,
+        kept,
+        unkept=unkept,
+        forgotten=forgotten,
+    )
 
 
 def score_file(
@@ -134,23 +280,6 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
         confidence=settings.bootstrap.confidence,
         seed=settings.seed,
     )
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
-
-    The file is replaced whole or not at all.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written there.
-    """
-    with replacing(path) as sink:
-        if path.suffix == ".parquet":
-            table.to_parquet(sink, index=False)
-        else:
-            write_csv(table, sink)
 
 
 def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:

@@ -117,6 +117,32 @@ class Trained:
     compiled: bool
     git: dict[str, Any]
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        fit, entry = self.fit, self.entry
+        return {
+            "version": entry.version,
+            "changes": entry.changes,
+            "snapshot": entry.snapshot,
+            "folder": self.folder,
+            "training": {
+                "cutoffs": [date_of(c) for c in fit.cutoffs],
+                "rows": fit.rows,
+                "positives": fit.positives,
+                "converters": fit.converters,
+                "companies": fit.companies,
+                "trees": fit.trees,
+                "positives_after_resampling": fit.after[1],
+                "rows_after_resampling": sum(fit.after),
+            },
+            "holdout": self.holdout,
+            "metrics": to_plain(self.evaluation),
+            "seeds": self.seeds,
+            "status": entry.status,
+            "compiled": self.compiled,
+            "canaries": self.canaries,
+        }
+
 
 def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
     """Fit a model and judge it on the holdout; nothing is written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ml_sys.registry.audit import Record
+    from ml_sys.registry.index import Index
+    from ml_sys.registry.store import Registry
 
 MOVES = ("promote", "rollback")
 
@@ -51,6 +53,29 @@ class Live:
         """Return it as plain data."""
         version = None if self.record is None else self.record.version
         return {"at": self.at.isoformat(), "production": version, "record": self.record}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The versions there are, and when each was in production."""
+
+    index: Index
+    served: Mapping[str, Sequence[Period]]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "production": self.index.production,
+            "versions": [
+                {**asdict(entry), "served": self.served.get(entry.version, ())}
+                for entry in self.index.versions.values()
+            ],
+        }
+
+
+def catalogue(registry: Registry) -> Catalogue:
+    """Return the versions there are, first to last."""
+    return Catalogue(registry.read(), periods(registry.trail().records))
 
 
 def periods(records: Sequence[Record]) -> dict[str, list[Period]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.configuration import effective
@@ -13,10 +13,10 @@ from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.index import Entry, Index
+    from ml_sys.registry.index import Entry
     from ml_sys.registry.store import Registry
 
 # Settings that say where things lie, not what a model is.
@@ -64,24 +64,6 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """The versions there are, and when each was in production."""
-
-    index: Index
-    served: Mapping[str, Sequence[Period]]
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "production": self.index.production,
-            "versions": [
-                {**asdict(entry), "served": self.served.get(entry.version, ())}
-                for entry in self.index.versions.values()
-            ],
-        }
-
-
-@dataclass(frozen=True)
 class Difference:
     """In what two versions differ.
 
@@ -105,11 +87,6 @@ class Difference:
     features_new: tuple[str, ...]
     metrics: dict[str, tuple[float | None, float | None]]
     same_holdout: bool
-
-
-def catalogue(registry: Registry) -> Catalogue:
-    """Return the versions there are, first to last."""
-    return Catalogue(registry.read(), periods(registry.trail().records))
 
 
 def describe(registry: Registry, version: str) -> Description:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ml_sys.durable import replacing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import IO
 
     from numpy.typing import NDArray
@@ -174,6 +177,23 @@ def from_spreadsheet(text: str) -> str:
     True
     """
     return _ESCAPED.sub(r"\1", text)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
+
+    The file is replaced whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written there.
+    """
+    with replacing(path) as sink:
+        if path.suffix == ".parquet":
+            table.to_parquet(sink, index=False)
+        else:
+            write_csv(table, sink)
 
 
 def write_csv(table: pd.DataFrame, target: IO[bytes]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.experiments.schedule import PLAIN
@@ -11,13 +11,13 @@ from ml_sys.features.rules import MOST_USERS
 from ml_sys.metrics.campaign import headline
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import bar, interval, number, percent, plain
+from ml_sys.views.cells import bar, interval, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ml_sys.experiments.backtest import Backtest
+    from ml_sys.jobs.backtest import PastLists
     from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.paired import ListMetric
 
@@ -29,8 +29,9 @@ _BACKTEST: tuple[tuple[ListMetric, int], ...] = (
 _RETRAINED = " *"
 
 
-def backtest(result: Backtest, predictions: Path | None = None) -> None:
+def backtest(past: PastLists) -> None:
     """Show a backtest: each list, mean and spread by population; and where its predictions are."""
+    result = past.judged
     for population in result.mean:
         rankers = [MODEL, *(name for name in result.mean[population] if name not in {MODEL, RANDOM})]
         columns = [
@@ -92,8 +93,8 @@ def backtest(result: Backtest, predictions: Path | None = None) -> None:
     if result.remembered:
         made = counted(result.remembered, "list was", "lists were")
         console.line(f"{made} made in an earlier run with the same data, settings and code.")
-    if predictions is not None:
-        console.line(f"Written: {predictions} ({counted(len(result.lists), 'row')})")
+    if past.written is not None:
+        console.line(f"Written: {past.written} ({counted(len(result.lists), 'row')})")
 
 
 def season(found: Season) -> None:
@@ -130,35 +131,6 @@ def season(found: Season) -> None:
     )
     capacity, cooldown = keys[-1]
     console.line(headline(found, capacity, cooldown, MOST_USERS))
-
-
-def backtest_plain(result: Backtest) -> dict[str, Any]:
-    """Return a backtest as plain data, without its predictions."""
-    return {
-        "cutoffs": [
-            {
-                **vars(one),
-                "cutoff": date_of(one.cutoff),
-                "trained": date_of(one.trained),
-                "metrics": plain(one.metrics),
-            }
-            for one in result.cutoffs
-        ],
-        "mean": plain(result.mean),
-        "spread": plain(result.spread),
-        "intervals": plain(result.intervals),
-        "pooled": plain(result.pooled),
-        "campaigns": [
-            {
-                **plain(one),
-                "share": plain(one.share),
-                "calls_per_converter": one.calls_per_converter if one.converters.value else None,
-            }
-            for one in result.season.campaigns
-        ],
-        "leads": plain(result.season.leads),
-        "remembered": result.remembered,
-    }
 
 
 def _estimated(

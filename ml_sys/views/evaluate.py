@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.metrics.holdout import Evaluation, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.text import counted
-from ml_sys.views.cells import interval, number, plain, spoken
+from ml_sys.views.cells import interval, number, spoken
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ml_sys.jobs.evaluate import Reevaluation
+    from ml_sys.metrics.holdout import Evaluation
     from ml_sys.metrics.truth import Closeness
 
 # Metrics in the order shown, with their number of decimals.
@@ -70,7 +68,7 @@ def evaluation(judged: Evaluation, confidence: float) -> None:
         )
 
 
-def reevaluated(result: Reevaluation, confidence: float, report: Path | None = None) -> None:
+def reevaluated(result: Reevaluation, confidence: float) -> None:
     """Show a version judged again."""
     evaluation(result.evaluation, confidence)
     if result.closeness is not None:
@@ -85,8 +83,8 @@ def reevaluated(result: Reevaluation, confidence: float, report: Path | None = N
     else:
         differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
         console.line(f"Version {result.version}: {differing}: " + ", ".join(result.differing[:5]))
-    if report is not None:
-        console.line(f"Written: {report}")
+    if result.report is not None:
+        console.line(f"Written: {result.report}")
 
 
 def closeness(found: Closeness) -> None:
@@ -110,16 +108,3 @@ def closeness(found: Closeness) -> None:
         "the truth knows each company's hazard, not its outcome; averaged: over the outcomes that it allows; "
         f"rank correlation with it {found.correlation:.2f}",
     )
-
-
-def reevaluated_plain(result: Reevaluation) -> dict[str, Any]:
-    """Return a version judged again as plain data."""
-    return {
-        "version": result.version,
-        "identical": result.identical,
-        "differing": list(result.differing),
-        "holdout": result.holdout,
-        "metrics": to_plain(result.evaluation),
-        "evidence": result.evidence,
-        "truth": None if result.closeness is None else plain(result.closeness),
-    }

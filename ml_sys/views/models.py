@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.history import History, Live, Period
+    from ml_sys.registry.history import Catalogue, History, Live, Period
     from ml_sys.registry.index import Entry
-    from ml_sys.registry.inspection import Catalogue, Description, Difference
+    from ml_sys.registry.inspection import Description, Difference
 
 # Metrics in the order shown, with their number of decimals.
 _HEADLINE = (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.scoring.ranking import REASON
 from ml_sys.text import counted, visible
-from ml_sys.views.cells import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ml_sys.metrics.money import Worth
-    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.jobs.score import Listed
     from ml_sys.scoring.ranking import CapacityPlan
 
 
-def scored(
-    result: ScoredList,
-    plan: CapacityPlan | None,
-    out: Path | None,
-    kept: Path | None,
-    remembered: Path | None,
-    shown: int,
-    worth: Worth | None = None,
-) -> None:
+def scored(listed: Listed) -> None:
     """Show the top of a ranked list and what calling it is expected to bring."""
+    result, shown = listed.scored, listed.shown
     table = result.table
     if shown:
         first = table.head(shown)
@@ -48,9 +37,10 @@ def scored(
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
         title = f"Top {len(first)} of {counted(len(table), 'prospect')}, model {version}, as of {cutoff}"
         console.table(title, columns, rows, left=0, texts=("reasons",))
-    if plan is not None:
-        capacity(plan)
-    if worth is not None:
+    if listed.plan is not None:
+        capacity(listed.plan)
+    if listed.worth is not None:
+        worth = listed.worth
         console.line(
             f"If they convert as promised and pay what customers pay on average: {worth.expected:,.0f} MRR, "
             f"{worth.low:,.0f} to {worth.high:,.0f} (an estimate)"
@@ -59,12 +49,12 @@ def scored(
         console.note(f"note: {visible(text)}")
     for text in result.warnings:
         console.warn(text)
-    if kept is not None:
-        console.note(f"rows not taken, with their reasons: {kept}")
-    if remembered is not None:
-        console.note(f"remembered as handed out: {remembered}")
-    if out is not None:
-        console.line(f"Written: {out} ({counted(len(table), 'row')})")
+    if listed.kept is not None:
+        console.note(f"rows not taken, with their reasons: {listed.kept}")
+    if listed.remembered is not None:
+        console.note(f"remembered as handed out: {listed.remembered}")
+    if listed.out is not None:
+        console.line(f"Written: {listed.out} ({counted(len(table), 'row')})")
 
 
 def capacity(plan: CapacityPlan) -> None:
@@ -77,38 +67,3 @@ def capacity(plan: CapacityPlan) -> None:
         left=0,
         caption=f"that is {plan.share:.0%} of the conversions expected in the whole list",
     )
-
-
-def scored_plain(
-    result: ScoredList,
-    plan: CapacityPlan | None,
-    out: Path | None,
-    kept: Path | None,
-    remembered: Path | None,
-    shown: int,
-    worth: Worth | None = None,
-) -> dict[str, Any]:
-    """Return a ranked list as plain data: the rows shown, or where all of them were written."""
-    return {
-        "prospects": len(result.table),
-        "list": _rows_plain(result, shown),
-        "out": None if out is None else str(out),
-        "remembered": None if remembered is None else str(remembered),
-        "quarantine": None if kept is None else str(kept),
-        "capacity": None if plan is None else plain(plan),
-        "worth": None if worth is None else plain(worth),
-        "notes": list(result.notes),
-        "warnings": list(result.warnings),
-    }
-
-
-def _rows_plain(result: ScoredList, shown: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for at, row in enumerate(result.table.head(shown).to_dict("records")):
-        one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
-        if "listed_on" in one:
-            one["listed_on"] = one["listed_on"] or None
-        if result.reasons:
-            one["reasons"] = plain(result.reasons[at]) if at < len(result.reasons) else []
-        rows.append(one)
-    return rows

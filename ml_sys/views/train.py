@@ -6,18 +6,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.metrics.holdout import ALL, to_plain
+from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.writing import of_whole_lists
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import interval, number, plain, spoken
+from ml_sys.views.cells import interval, number, spoken
 from ml_sys.views.evaluate import evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ml_sys.jobs.train import Trained
-    from ml_sys.settings import Settings
+    from ml_sys.settings import ReportSettings
 
 # Steps of a training, and how their times compared on 5,000 companies and 73 weeks.
 _STEPS = {
@@ -30,14 +30,14 @@ _DIGITS = 3
 SLOWER = "scored through its Pipeline, which is slower"
 
 
-def planned(settings: Settings) -> dict[str, float]:
-    """Return the steps of a training under some settings, and how their times compare."""
+def planned(report: ReportSettings) -> dict[str, float]:
+    """Return the steps of a training with such a report, and how their times compare."""
     left_out = set()
-    if not settings.report.seeds:
+    if not report.seeds:
         left_out.add("fitting with other seeds")
-    if not settings.report.resampling:
+    if not report.resampling:
         left_out.add("comparing ways to resample")
-    if not settings.report.backtest:
+    if not report.backtest:
         left_out.add("making past lists again")
     return {step: weight for step, weight in _STEPS.items() if step not in left_out}
 
@@ -105,30 +105,3 @@ def canaries(found: Sequence[Mapping[str, Any]]) -> None:
     )
     rows = [(one["name"], one["status"], one["found"]) for one in found]
     console.table(title, ("canary", "", "found"), rows, left=3)
-
-
-def trained_plain(result: Trained) -> dict[str, Any]:
-    """Return a new version as plain data."""
-    fit = result.fit
-    return {
-        "version": result.entry.version,
-        "changes": result.entry.changes,
-        "snapshot": result.entry.snapshot,
-        "folder": str(result.folder),
-        "training": {
-            "cutoffs": [date_of(c) for c in fit.cutoffs],
-            "rows": fit.rows,
-            "positives": fit.positives,
-            "converters": fit.converters,
-            "companies": fit.companies,
-            "trees": fit.trees,
-            "positives_after_resampling": fit.after[1],
-            "rows_after_resampling": sum(fit.after),
-        },
-        "holdout": result.holdout,
-        "metrics": to_plain(result.evaluation),
-        "seeds": [plain(one) for one in result.seeds],
-        "status": result.entry.status,
-        "compiled": result.compiled,
-        "canaries": [asdict(one) for one in result.canaries],
-    }

@@ -11,16 +11,17 @@ from ml_sys.views.cells import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from ml_sys.experiments.tuning import Gain, Trial, Tuned
+    from ml_sys.experiments.tuning import Gain
+    from ml_sys.jobs.tune import Search
 
 _SHOWN_TRIALS = 5
 _DIGITS = 4
 
 
-def tuned(result: Tuned, written: Path | None = None) -> None:
+def tuned(search: Search) -> None:
     """Show the best trials beside the settings in force, the gain, what mattered, and what to do next."""
+    result, written = search.tuned, search.written
     first, last = date_of(result.cutoffs[0]), date_of(result.cutoffs[-1])
     in_force = next(one for one in result.trials if one.number == 0)
     best = [one for one in result.trials if one.number != 0][:_SHOWN_TRIALS]
@@ -71,44 +72,6 @@ def said_of(gain: Gain) -> str:
         f"chosen without the cutoff that judges it, {held:.{_DIGITS}f} is left, "
         f"so that {gain.selection:.{_DIGITS}f} is only the choosing."
     )
-
-
-def head(result: Tuned, key: str) -> list[str]:
-    """Return what a settings file says of the search that it came from."""
-    gain = result.gain
-    return [
-        f"Found by mlsys tune in study {key}: trial {result.best.number} of "
-        f"{len(result.trials) + result.pruned}.",
-        f"Mean average precision at {counted(len(result.cutoffs), 'past cutoff')}: {gain.best:.{_DIGITS}f}; "
-        f"settings in force then: {gain.in_force:.{_DIGITS}f}; nested estimate: {gain.nested:.{_DIGITS}f}.",
-        "It holds every setting that differs from its default, and stands alone.",
-    ]
-
-
-def tuned_plain(result: Tuned, written: Path | None = None) -> dict[str, Any]:
-    """Return a search as plain data."""
-    return {
-        "study": str(result.folder),
-        "interrupted": result.interrupted,
-        "cutoffs": [date_of(c) for c in result.cutoffs],
-        "in_force": result.gain.in_force,
-        "best": result.gain.best,
-        "nested": result.gain.nested,
-        "selection": result.gain.selection,
-        "pruned": result.pruned,
-        "trials": [_trial(one) for one in result.trials],
-        "importance": result.importance,
-        "written": None if written is None else str(written),
-    }
-
-
-def _trial(one: Trial) -> dict[str, Any]:
-    return {
-        "number": one.number,
-        "average_precision": one.value,
-        "by_cutoff": list(one.values),
-        "changed": one.changed,
-    }
 
 
 def _changed(changed: Mapping[str, Any]) -> str:

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 
 from ml_sys.errors import UsageError
-from ml_sys.jobs.score import remember_list, score_file, write_table
+from ml_sys.jobs.score import Listed, remember_list, score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.scoring.ranking import COLUMNS
+from ml_sys.scoring.ranking import COLUMNS, write_table
 from ml_sys.scoring.reasons import NoReasonsError, reasons
 from ml_sys.settings import Settings
-from ml_sys.views.score import scored_plain
+from ml_sys.views.cells import plain
 
 EPOCH = np.datetime64(0, "D")
 SUNDAYS = ["2020-01-05", "2020-01-12", "2020-01-19"]
@@ -153,12 +153,12 @@ def test_as_many_companies_have_reasons_as_are_called_even_with_a_cool_down(scor
     scored = score(SUNDAYS[1], reasons=1, cooldown_weeks=2)
     assert len(scored.reasons) == CALLS
     assert (scored.table["reason_1"] != "").sum() == CALLS
-    plain = scored_plain(scored, None, None, None, None, CALLS + 1)["list"]
-    assert plain[0]["listed_on"] is None
-    assert "reason_1" not in plain[0]
-    assert set(plain[0]["reasons"][0]) == {"text", "direction", "contribution", "features"}
-    assert plain[CALLS]["reasons"] == []
-    json.dumps(plain, allow_nan=False, default=int)
+    told = plain(Listed(scored, CALLS + 1))["list"]
+    assert told[0]["listed_on"] is None
+    assert "reason_1" not in told[0]
+    assert set(told[0]["reasons"][0]) == {"text", "direction", "contribution", "features"}
+    assert told[CALLS]["reasons"] == []
+    json.dumps(told, allow_nan=False, default=int)
 
 
 @pytest.fixture

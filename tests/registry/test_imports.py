@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from ml_sys.commands.compare import _side
+from ml_sys.commands.compare import _settings_of
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import MlsysError, ResolveError
 from ml_sys.jobs.evaluate import evaluate_version
@@ -73,7 +73,7 @@ USES: dict[str, Callable[[Registry], object]] = {
     "load": lambda registry: load_version(registry, "1.0.0"),
     "evaluate": lambda registry: evaluate_version(registry, "1.0.0"),
     "reproduce": lambda registry: reproduce_version(registry, "1.0.0"),
-    "compare": lambda registry: _side(
+    "compare": lambda registry: _settings_of(
         GlobalOptions(None, registry.root, (), False), "1.0.0", Settings(artifacts_dir=registry.root)
     ),
 }  # fmt: skip

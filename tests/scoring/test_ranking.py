@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ml_sys.jobs.score import write_table
 from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.ranking import (
     COLUMNS,
@@ -22,6 +21,7 @@ from ml_sys.scoring.ranking import (
     plan_capacity,
     ranked_list,
     spreadsheet_safe,
+    write_table,
 )
 
 PROBABILITIES = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))

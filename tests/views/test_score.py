@@ -7,9 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ml_sys.jobs.score import Listed
 from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.views import score
+from ml_sys.views.cells import plain
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -34,7 +36,7 @@ def ranked(rows):
     ("rows", "of", "written"), [(1, "1 prospect", "1 row"), (1200, "1,200 prospects", "1,200 rows")]
 )
 def test_a_list_says_how_many_prospects_it_holds(capsys, rows, of, written):
-    score.scored(ranked(rows), None, Path("list.csv"), None, None, 1)
+    score.scored(Listed(ranked(rows), 1, out=Path("list.csv")))
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first == f"Top 1 of {of}, model 1.0.0, as of 2020-01-06"
     assert last == f"Written: list.csv ({written})"
@@ -44,7 +46,7 @@ def test_an_id_and_a_reason_with_line_ends_stay_on_their_own_line(capsys):
     table = ranked(1).table.assign(id="a\nb\x1b[0m", reason_1="raises: of \r\n\u202eretail")
     reason = Reason("of \r\n\u202eretail", "raises", 0.5, ("industry",))
     listed = ScoredList(table, np.arange(1), ("one\nnote",), ("two\nwarnings",), pa.table({}), ([reason],))
-    score.scored(listed, None, None, None, None, 1)
+    score.scored(Listed(listed, 1))
     out, err = capsys.readouterr()
     assert "a\\nb\\x1b[0m" in out
     assert "raises: of \\r\\n\\u202eretail" in out
@@ -68,12 +70,12 @@ def explained():
 
 def test_reasons_stand_below_each_other_beside_their_company(capsys):
     """What a person sees; after a wanted change, put what the failure shows into the golden file."""
-    score.scored(explained(), None, None, None, None, 3)
+    score.scored(Listed(explained(), 3))
     assert capsys.readouterr().out == (GOLDEN / "reasons.txt").read_text(encoding="utf-8")
 
 
 def test_reasons_are_parts_of_their_row_as_plain_data():
-    first, second, third = score.scored_plain(explained(), None, None, None, None, 3)["list"]
+    first, second, third = plain(Listed(explained(), 3))["list"]
     assert first["reasons"][1] == {
         "text": "12 people used contacts in the last 7 days",
         "direction": "raises",
@@ -83,10 +85,10 @@ def test_reasons_are_parts_of_their_row_as_plain_data():
     assert [len(one["reasons"]) for one in (first, second, third)] == [3, 1, 0]
     assert [one["listed_on"] for one in (first, second, third)] == [None, None, "2019-12-30"]
     assert "reason_1" not in first
-    (plain,) = score.scored_plain(ranked(1), None, None, None, None, 1)["list"]
-    assert not {"reasons", "listed_on"} & set(plain)
+    (only,) = plain(Listed(ranked(1), 1))["list"]
+    assert not {"reasons", "listed_on"} & set(only)
 
 
 def test_where_a_list_is_remembered_is_a_note(capsys):
-    score.scored(ranked(1), None, None, None, Path("lists/2020-01-06.csv"), 1)
+    score.scored(Listed(ranked(1), 1, remembered=Path("lists/2020-01-06.csv")))
     assert "remembered as handed out: lists/2020-01-06.csv" in capsys.readouterr().err

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_sys.commands.compare import at_dates_of
+from ml_sys.jobs.compare import at_dates_of, differing
 from ml_sys.settings import Settings
-from ml_sys.views.compare import differing
 
 
 def settings(**groups: Any) -> Settings:

@@ -1,0 +1,91 @@
+"""The command that ranks prospects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import now, open_registry, parse_day
+from ml_sys.commands.options import VersionOption
+from ml_sys.errors import UsageError
+
+_ProspectsArgument = Annotated[
+    Path, typer.Argument(help="Noncustomers-like file, or one with ready feature columns.")
+]
+_UsageOption = Annotated[
+    Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")
+]
+_AsOfOption = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
+]
+_OutOption = Annotated[Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")]
+_TopOption = Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")]
+_CapacityOption = Annotated[
+    int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")
+]
+_KeepOrderOption = Annotated[
+    bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")
+]
+_ReasonsOption = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Say why: up to N reasons for each company.")
+]
+_ReasonsTopOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Companies that reasons are given for; by default as many as the capacity."),
+]
+_CooldownOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="K",
+        help="Put companies behind that were listed in the last K weeks; remembers this list, too.",
+    ),
+]
+_RememberOption = Annotated[
+    bool, typer.Option("--remember", help="Remember who is listed, for a later --cooldown-weeks.")
+]
+
+
+def score(
+    ctx: typer.Context,
+    prospects: _ProspectsArgument,
+    usage: _UsageOption = None,
+    as_of: _AsOfOption = None,
+    out: _OutOption = None,
+    top: _TopOption = None,
+    version: VersionOption = None,
+    capacity: _CapacityOption = None,
+    keep_order: _KeepOrderOption = False,
+    reasons: _ReasonsOption = None,
+    reasons_top: _ReasonsTopOption = None,
+    cooldown_weeks: _CooldownOption = None,
+    remember: _RememberOption = False,
+) -> None:
+    """Rank prospects by their probability of paying within the horizon."""
+    from ml_sys import console
+    from ml_sys.jobs.score import Request, score_prospects
+    from ml_sys.views import score as views
+
+    if keep_order and out is None:
+        raise UsageError("--keep-order is about the file that is written", hint="add --out FILE")
+    settings = ctx.obj.load(
+        score__top=top,
+        score__reasons=reasons,
+        score__reasons_top=reasons_top,
+        score__cooldown_weeks=cooldown_weeks,
+        score__remember=remember or None,
+    ).settings
+    asked = Request(prospects, usage, parse_day(as_of, "--as-of"), capacity, out, keep_order)
+    shown = settings.score.top if out is None or top is not None else 0
+    with console.steps() as on_step:
+        result = score_prospects(
+            open_registry(settings), version, settings, asked, on_step=on_step, now=now()
+        )
+    if result.unkept:
+        console.warn(f"rows that were not taken are not kept either: {result.unkept}")
+    ctx.obj.show(replace(result, shown=shown), views.scored)
+    if result.forgotten is not None:
+        raise result.forgotten

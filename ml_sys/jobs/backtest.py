@@ -1,0 +1,97 @@
+"""Makes the lists of the past again with the settings, and judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.experiments.backtest import Backtest, backtest
+from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.schedule import plan_terms
+from ml_sys.model.split import Source
+from ml_sys.scoring.ranking import write_table
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class PastLists:
+    """Lists of the past, made again and judged.
+
+    Attributes
+    ----------
+    judged : Backtest
+    written : Path or None
+        File of all predictions.
+    """
+
+    judged: Backtest
+    written: Path | None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as plain data, without the predictions."""
+        found = self.judged
+        return {
+            "cutoffs": [
+                {**vars(one), "cutoff": date_of(one.cutoff), "trained": date_of(one.trained)}
+                for one in found.cutoffs
+            ],
+            "mean": found.mean,
+            "spread": found.spread,
+            "intervals": found.intervals,
+            "pooled": found.pooled,
+            "campaigns": [
+                {
+                    **vars(one),
+                    "share": one.share,
+                    "calls_per_converter": one.calls_per_converter if one.converters.value else None,
+                }
+                for one in found.season.campaigns
+            ],
+            "leads": found.season.leads,
+            "remembered": found.remembered,
+        }
+
+
+def backtest_settings(
+    settings: Settings,
+    days: tuple[int | None, int | None],
+    predictions: Path | None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> PastLists:
+    """Make past lists of the latest snapshot, or remember them, and judge them.
+
+    Parameters
+    ----------
+    settings : Settings
+    days : tuple of int or None
+        First and last list, in days since 1970-01-01; by default what the settings say.
+    predictions : Path, optional
+        File that every prediction is written to, as Parquet or CSV.
+    on_progress : callable
+        Called with how many lists are done, and of how many.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing was mature on the first day of a term.
+    StorageError
+        If the predictions cannot be written.
+    """
+    snapshot = snapshots.latest(settings.artifacts_dir)
+    timeline = Source.of(snapshot, settings).timeline
+    terms = plan_terms(timeline, settings, first=days[0], last=days[1])
+    store = TermStore(settings.artifacts_dir, snapshot.id, settings, plain=True)
+    lists = sum(len(term.cutoffs) for term in terms)
+    judged = backtest(
+        snapshot, terms, settings, store=store, on_progress=lambda done: on_progress(done, lists)
+    )
+    if predictions is not None:
+        write_table(judged.predictions(), predictions)
+    return PastLists(judged, predictions)
