@@ -61,6 +61,27 @@ def lag_days(period_days: int, stamp: Stamp) -> int:
     return period_days if stamp == "start" else 0
 
 
+def complete_on(stamp_days: NDArray[np.int32], period_days: int, stamp: Stamp) -> NDArray[np.int32]:
+    """Return the days on which rows of such stamps are complete: a row counts from then on, and never before.
+
+    Parameters
+    ----------
+    stamp_days : ndarray of shape (n,), int32
+        See :func:`days_of_stamps`.
+    period_days : int
+        Days that a row covers.
+    stamp : {"start", "end"}
+        Whether a row is stamped at its period's start or end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> complete_on(np.array([7], dtype=np.int32), 7, "start").tolist()
+    [14]
+    """
+    return stamp_days + stamp_days.dtype.type(lag_days(period_days, stamp))
+
+
 def last_period_end(day: int, an_end: int, period_days: int) -> int:
     """Return the latest day not after ``day`` that lies whole periods from ``an_end``.
 

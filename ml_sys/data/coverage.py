@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.days import Stamp, days_of_stamps, lag_days, today
+from ml_sys.days import Stamp, complete_on, days_of_stamps, today
 from ml_sys.errors import NotEnoughDataError, UsageError
 from ml_sys.text import date_of
 
@@ -50,8 +50,7 @@ class Coverage:
 
     def complete_on(self, stamps: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the days on which rows stamped so, in microseconds, are complete."""
-        days: NDArray[np.int32] = days_of_stamps(stamps) + np.int32(lag_days(self.period_days, self.stamp))
-        return days
+        return complete_on(days_of_stamps(stamps), self.period_days, self.stamp)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ml_sys.days import lag_days
+from ml_sys.days import complete_on
 from ml_sys.errors import MlsysError
 from ml_sys.features import window_kernel as kernel
 
@@ -114,7 +114,7 @@ class UsageLog:
         """
         if company.size and not 0 <= company.min() <= company.max() < n_companies:
             raise UnknownCompanyError(n_companies)
-        day = stamp_day + np.int32(lag_days(period_days, stamp))
+        day = complete_on(stamp_day, period_days, stamp)
         if not _strictly_ascending(company, day):
             company, day, values = _sorted(company, day, values, n_companies)
             fresh = np.ones(company.size, dtype=np.bool_)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.features.compute import Columns
-    from ml_sys.scoring.prospects import Companies, Ready, UsageRows
+    from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
     from ml_sys.scoring.reasons import Reason
     from ml_sys.scoring.scorer import Scorer
 
@@ -90,7 +90,7 @@ def score_ready(scorer: Scorer, prospects: Ready, asked: Asked, *, version: str,
 def score_companies(
     scorer: Scorer,
     prospects: Companies,
-    usage: UsageRows,
+    usage: ProspectUsage,
     asked: Asked,
     *,
     customers: dict[str, int],
@@ -105,7 +105,7 @@ def score_companies(
     scorer : Scorer
     prospects : Companies
         Of n companies.
-    usage : UsageRows
+    usage : ProspectUsage
         Of the same companies by position.
     asked : Asked
     customers : dict of str to int
@@ -159,7 +159,7 @@ def _list(
     ids: Any,
     features: Columns,
     prospects: Companies | Ready,
-    usage: UsageRows | None,
+    usage: ProspectUsage | None,
     asked: Asked,
     version: str,
     cutoff: int,

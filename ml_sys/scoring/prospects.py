@@ -73,7 +73,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class UsageRows:
+class ProspectUsage:
     """Usage of known companies, sorted by company and day.
 
     Attributes
@@ -150,7 +150,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     return Companies(kept[["id", "alexa_rank", "employee_range", "industry"]], quarantine, read)
 
 
-def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> UsageRows:
+def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:
     """Take the usage of prospects out of a snapshot; those it does not know have none."""
     position = CompanyIndex(list(prospects), frozenset()).positions(
         pa.array(snapshot.companies["id"], pa.string())
@@ -158,7 +158,7 @@ def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) ->
     company = position[snapshot.usage_company]
     mine = company >= 0
     order = np.argsort(company[mine], kind="stable")
-    return UsageRows(
+    return ProspectUsage(
         company[mine][order],
         snapshot.usage_stamp[mine][order],
         snapshot.usage_values[mine][order],
@@ -182,7 +182,7 @@ def read_usage(
     coverage: Coverage,
     *,
     not_after: int = NO_CLOCK,
-) -> UsageRows:
+) -> ProspectUsage:
     """Read a file of usage rows and keep those of the prospects.
 
     Parameters
@@ -225,7 +225,7 @@ def read_usage(
     complete_on = np.concatenate([days for _, days in everyone])
     order = np.lexsort((complete_on, company.to_numpy()))
     end = covered_until(company.to_numpy()[order], complete_on[order], coverage, not_after=not_after)
-    return UsageRows(rows.company, stamp, values, strangers, quarantine, end)
+    return ProspectUsage(rows.company, stamp, values, strangers, quarantine, end)
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:

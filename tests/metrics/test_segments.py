@@ -9,7 +9,7 @@ import pytest
 from ml_sys.features.firmographics import MISSING
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
-from ml_sys.metrics.segments import segments
+from ml_sys.metrics.segments import LEAST_POSITIVES, segments
 
 
 def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, int]:
@@ -66,3 +66,27 @@ def test_the_six_most_frequent_industries_are_named_and_the_others_counted_toget
     industry = [name for at, name in enumerate(names) for _ in range(1 + (at > 1))] + [MISSING] * 9
     shown = {name.replace("_", " "): 2 for name in names[2:]}
     assert sizes("Industry", industry=industry) == {**shown, "all other industries": 2, "not known": 9}
+
+
+def panel_of(industry: list[str], label: list[bool]) -> Panel:
+    n = len(label)
+    return Panel(
+        rows=Rows.of(pd.DataFrame({"industry": pd.Series(industry, dtype=object)})),
+        company=np.arange(n, dtype=np.int32),
+        cutoff=np.zeros(n, np.int32),
+        label=np.array(label),
+        seen=np.arange(n) % 2 == 0,
+        rules={},
+    )
+
+
+def test_a_segment_with_too_few_conversions_has_no_figure() -> None:
+    few, enough = LEAST_POSITIVES - 1, LEAST_POSITIVES
+    labels = [True] * few + [False] * 20 + [True] * enough + [False] * 20
+    panel = panel_of(["farming"] * (few + 20) + ["fishing"] * (enough + 20), labels)
+    found = segments(panel, np.linspace(1, 0, len(labels)), resamples=20, confidence=0.95, seed=1)
+    by_name = {one.name: one for one in found}
+    assert by_name["farming"].roc_auc is None
+    fishing = by_name["fishing"].roc_auc
+    assert fishing is not None
+    assert fishing.value == 1
