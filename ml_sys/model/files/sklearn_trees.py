@@ -7,10 +7,11 @@ are there: a tree that leads out of itself would read memory that is not its own
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.tree._tree import Tree
+from sklearn.tree import DecisionTreeClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +42,11 @@ def _trees(
     if id(thing) in seen:
         return
     seen.add(id(thing))
-    if isinstance(thing, Tree):
+    if isinstance(thing, _tree_type()):
         children = np.stack([thing.children_left, thing.children_right])
         yield children.astype(np.int64), thing.feature.astype(np.int64), n_features
         return
-    if type(thing).__name__ == "TreePredictor":
+    if type(thing).__name__ == "TreePredictor":  # HistGradientBoosting shows its trees in no documented way
         yield *_of_histograms(thing), n_features
         return
     within: Any = ()
@@ -58,6 +59,12 @@ def _trees(
         within = vars(thing).values()
     for one in within:
         yield from _trees(one, n_features, seen)
+
+
+@cache
+def _tree_type() -> Any:
+    """Return the class of the documented ``tree_`` of a fitted tree; no public name exports it."""
+    return type(DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1]).tree_)
 
 
 def _of_histograms(predictor: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
