@@ -28,6 +28,7 @@ validation_folds = 2
 [report]
 backtest = false
 resampling = false
+seeds = 0
 [bootstrap]
 resamples = 20
 [model]

@@ -39,6 +39,7 @@ learning_rate = 0.1
 [report]
 backtest = false
 resampling = false
+seeds = 0
 [backtest]
 jobs = 1
 [bootstrap]

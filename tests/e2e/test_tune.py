@@ -37,6 +37,7 @@ max_trees = 10
 [report]
 backtest = false
 resampling = false
+seeds = 0
 [bootstrap]
 resamples = 20
 [score]

@@ -40,6 +40,7 @@ early_stopping_rounds = 5
 [report]
 backtest = false
 resampling = false
+seeds = 0
 [bootstrap]
 resamples = 20
 [gate]
