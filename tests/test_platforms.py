@@ -97,7 +97,9 @@ def test_a_pin_without_a_wheel_fails_where_an_index_answers(ask_index, tmp_path)
     page.mkdir(parents=True)
     (page / "index.html").write_text('<a href="packaging-1.0-py3-none-any.whl">packaging</a>')
     with zipfile.ZipFile(page / "packaging-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("packaging-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: packaging\nVersion: 1.0")
+        wheel.writestr(
+            "packaging-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: packaging\nVersion: 1.0"
+        )
         wheel.writestr("packaging-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
         wheel.writestr("packaging-1.0.dist-info/RECORD", "")
     with Index(("127.0.0.1", 0), partial(Pages, directory=tmp_path)) as index:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -112,6 +113,71 @@ def test_set_up_refuses_an_old_python_in_one_line(makefile_folder, version):
     )
     assert all(line.startswith("make") for line in rest)
     assert not (makefile_folder / ".venv").exists()
+
+
+STAND_IN = """#!/bin/sh
+# Stands in for Python: what set-up asks of it is written down; a virtual environment is a copy of it.
+case "$*" in
+"-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo made >>{asked} ;;
+*--requirement*|*" -r "*) echo installed >>{asked}; test ! -e {kill} || kill -9 "$PPID" ;;
+esac
+"""
+
+
+@pytest.fixture
+def set_up(makefile_folder, tmp_path_factory):
+    """Run set-up with a Python that installs nothing, and say what it was asked for."""
+    aside = tmp_path_factory.mktemp("stand-in")
+    asked, kill = aside / "asked", aside / "kill"
+    for name in ("python", "other-python"):
+        (aside / name).write_text(STAND_IN.format(asked=asked, kill=kill))
+        (aside / name).chmod(0o755)
+
+    def run_make(folder=makefile_folder, python="python", *, killed=False, named=True):
+        asked.write_text("")
+        kill.touch() if killed else kill.unlink(missing_ok=True)
+        with_python = [f"PYTHON={aside / python}"] if named else []
+        done = run("make", "setup", *with_python, cwd=folder)
+        assert (done.returncode != 0) == killed, done.stderr
+        return asked.read_text().split()
+
+    return run_make
+
+
+def test_set_up_makes_an_environment_once(set_up):
+    assert set_up() == ["made", "installed"]
+    assert set_up() == []
+    assert set_up(named=False) == []  # the Python that it was made with stays the one
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
+def test_changed_requirements_only_update_what_is_there(set_up, makefile_folder, name):
+    set_up()
+    later = (makefile_folder / ".venv" / ".setup-done").stat().st_mtime + 1
+    os.utime(makefile_folder / name, (later, later))
+    assert set_up(named=False) == ["installed"]
+
+
+def test_in_a_moved_folder_set_up_starts_afresh(set_up, makefile_folder):
+    set_up()
+    moved = makefile_folder.rename(makefile_folder.with_name("moved"))
+    assert set_up(moved) == ["made", "installed"]
+
+
+def test_another_python_starts_afresh(set_up):
+    set_up()
+    assert set_up(python="other-python") == ["made", "installed"]
+    assert set_up(python="other-python") == []
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_after_a_killed_set_up_the_next_starts_afresh(set_up, makefile_folder, update):
+    if update:
+        set_up()
+        later = (makefile_folder / ".venv" / ".setup-done").stat().st_mtime + 1
+        os.utime(makefile_folder / "requirements.txt", (later, later))
+    set_up(killed=True)
+    assert set_up() == ["made", "installed"]
 
 
 def test_set_up_refuses_a_python_that_does_not_exist(makefile_folder):
