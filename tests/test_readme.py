@@ -21,6 +21,7 @@ from tests import commandline
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED_FILE = re.compile(r"# (\w+\.py)\n")
@@ -162,18 +163,22 @@ def test_the_table_of_settings_is_the_generated_one():
     assert between.strip() == as_markdown()
 
 
-def test_every_link_to_a_file_or_a_heading_leads_somewhere():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    anchors = {
-        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
-        for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    }
-    assert len(links) > 5
-    broken = [
-        link
-        for link in links
-        if (link[1:] not in anchors if link.startswith("#") else not (PROJECT / link).is_file())
-    ]
+def anchors(page: str) -> set[str]:
+    """Return the names by which a page's headings are linked to."""
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_to_a_file_or_a_heading_leads_somewhere(page):
+    broken = []
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith(("http:", "https:")):
+            continue
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (heading and heading not in anchors(target.read_text(encoding="utf-8"))):
+            broken.append(link)
     assert broken == []
 
 
