@@ -17,6 +17,7 @@ BENCHMARKS = (
     "interval_coverage",
     "list_coverage",
     "steadiness",
+    "training",
 )
 # They measure on a snapshot or version that is there, and run only by name.
 ON_ARTIFACTS = ("quality",)
