@@ -9,7 +9,7 @@ import numpy as np
 from ml_sys.experiments.schedule import PLAIN, Term, TermScores
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
-from ml_sys.model.split import Source, rolling, training_cutoffs, training_part
+from ml_sys.model.split import Source, learn, rolling, sampled, training_cutoffs, training_part
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
 
@@ -72,10 +72,16 @@ def learn_features(source: Source, terms: Sequence[Term], settings: Settings) ->
     NotEnoughDataError
         If nothing was mature on the first day of a term.
     """
-    windowed, needed = _windowed(settings), set[int]()
+    windowed, whole, samples = _windowed(settings), set[int](), []
     for term in terms:
-        needed.update(term.cutoffs, training_cutoffs(source, term.trained, windowed).tolist())
-    source.known.learn(needed, spec_from(settings))
+        whole.update(term.cutoffs)
+        training = training_cutoffs(source, term.trained, windowed)
+        sample = sampled(source, training, windowed)
+        if sample is None:
+            whole.update(training.tolist())
+        else:
+            samples.append(sample)
+    learn(source, spec_from(settings), whole, samples)
 
 
 def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.float64]:

@@ -99,7 +99,8 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     settings = settings.model_copy(
         update={"split": settings.split.model_copy(update={"validation_folds": folds})}
     )
-    variants = variants_of(settings, part.train.label)
+    positives = int(part.train.label.sum())
+    variants = variants_of(settings, positives, part.train.rows.standing_for() - positives)
     parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(variants)))
     scores = dict(
         zip(
@@ -111,7 +112,14 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     chosen = _chosen(settings)
     outcomes = {name: _outcomes(part.validation, score, settings) for name, score in scores.items()}
     judged = tuple(
-        _judged(name, name == chosen, outcomes[name], outcomes[NONE], float(scores[name].mean()), settings)
+        _judged(
+            name,
+            name == chosen,
+            outcomes[name],
+            outcomes[NONE],
+            float(np.average(scores[name], weights=part.validation.weight)),
+            settings,
+        )
         for name in variants
     )
     found = next((one for one in judged if one.chosen), judged[0])
@@ -121,17 +129,18 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     if best is not found and best.name != NONE:
         verdict += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
     converters = int(np.unique(part.validation.company[label]).size)
-    return Resampling(judged, label.size, int(label.sum()), converters, verdict)
+    rows = part.validation.rows.standing_for()
+    return Resampling(judged, rows, int(label.sum()), converters, verdict)
 
 
-def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Settings]:
+def variants_of(settings: Settings, positives: int, others: int) -> dict[str, Settings]:
     """Return the settings of each way that the estimator knows, doing nothing first.
 
     Parameters
     ----------
     settings : Settings
-    label : ndarray of shape (n_rows,), bool
-        Of the training rows; the class weight makes both classes weigh the same.
+    positives, others : int
+        Training rows; the class weight makes both classes weigh the same.
     """
     model, off = settings.model, ResampleSettings(sampling_strategy="none")
     bare = {name: value for name, value in model.params.items() if name not in _WEIGHTS}
@@ -143,7 +152,7 @@ def variants_of(settings: Settings, label: NDArray[np.bool_]) -> dict[str, Setti
     found = {NONE: variant(bare, off)}
     weight = {name: value for name, value in model.params.items() if name in _WEIGHTS}
     if not weight and is_xgboost(model.estimator):
-        weight = {"scale_pos_weight": float((~label).sum() / max(label.sum(), 1))}
+        weight = {"scale_pos_weight": others / max(positives, 1)}
     elif not weight and "class_weight" in inspect.signature(resolve(model.estimator)).parameters:
         weight = {"class_weight": "balanced"}
     if weight:
@@ -179,9 +188,15 @@ def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings
     probability = np.empty_like(scores)
     for number in np.unique(fold):
         inside, outside = fold == number, fold != number
-        calibrator = fit_calibrator(settings.calibration.method, scores[outside], validation.label[outside])
+        calibrator = fit_calibrator(
+            settings.calibration.method,
+            scores[outside],
+            validation.label[outside],
+            None if validation.weight is None else validation.weight[outside],
+        )
         probability[inside] = calibrator(scores[inside])
-    return Outcomes(probability, validation.label, validation.cutoff, validation.company)
+    weight = None if validation.weight is None else validation.weight.astype(np.float64)
+    return Outcomes(probability, validation.label, validation.cutoff, validation.company, weight=weight)
 
 
 def _judged(
@@ -196,7 +211,7 @@ def _judged(
         confidence=settings.bootstrap.confidence,
         seed=settings.seed,
     )
-    once = np.ones((1, outcomes.score.size))
+    once = outcomes.once()
     measured = {**ranking_metrics(outcomes, once), **probability_metrics(outcomes, once, threshold=0.5)}
     return Variant(
         name,

@@ -96,6 +96,10 @@ class FeatureInputs:
         )
         return cls(usage, firmographics)
 
+    def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
+        """Return the inputs of some companies, in the order given."""
+        return FeatureInputs(self.usage.take(companies), self.firmographics.take(companies))
+
 
 @dataclass(frozen=True)
 class FeatureSpec:

@@ -110,6 +110,10 @@ class Firmographics:
             _texts(companies["industry"]),
         )
 
+    def take(self, companies: slice | NDArray[np.integer[Any]]) -> Firmographics:
+        """Return the firmographics of some companies, in the order given."""
+        return Firmographics(self.rank[companies], self.employee_range[companies], self.industry[companies])
+
 
 def firmographic_columns(
     firmographics: Firmographics, *, with_missingness: bool

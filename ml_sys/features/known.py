@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.features.compute import FeatureInputs, feature_frame
-from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.rows import Different, Rows
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 # (Company, cutoff) pairs whose features are computed at a time.
 _BLOCK_ROWS = 2**18
+# In place of a row's number where no feature of the pair was computed.
+_UNKNOWN = -1
 
 
 class KnownFeatures:
@@ -46,6 +47,15 @@ class KnownFeatures:
         different, at = self._rows[spec]
         return Rows(different, _company_by_company([at[int(cutoff)] for cutoff in cutoffs], np.int32))
 
+    def some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> Rows:
+        """Return the features of some (company, cutoff) pairs, in the order given."""
+        self.learn_some(company, cutoff, spec)
+        different, at = self._rows[spec]
+        which = np.empty(company.size, dtype=np.int32)
+        for one, rows in _by_cutoff(cutoff):
+            which[rows] = at[one][company[rows]]
+        return Rows(different, which)
+
     def rules(self, cutoffs: NDArray[np.int32]) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.float32]]]:
         """Return, for the same pairs, whether there was usage by then, and the scores of each simple rule."""
         missing = self._missing(cutoffs, self._rules)
@@ -65,24 +75,58 @@ class KnownFeatures:
     def learn(self, cutoffs: Iterable[int] | NDArray[np.int32], spec: FeatureSpec) -> None:
         """Compute what is not known yet of some cutoffs; those asked for together cost least."""
         at = self._rows[spec][1] if spec in self._rows else {}
-        missing = self._missing(cutoffs, at)
+        whole = {cutoff for cutoff, numbers in at.items() if (numbers != _UNKNOWN).all()}
+        missing = self._missing(cutoffs, whole)
         if not missing.size and spec in self._rows:
             return
         found = [Rows.merged(feature_frame(part, missing, spec)) for part in self._parts(missing.size)]
         found = found or [Rows.merged(feature_frame(self.inputs, missing, spec))]
-        before = [self._rows[spec][0].frame] if spec in self._rows else []
-        every = Rows.merged(pd.concat([*before, *(one.different.frame for one in found)], ignore_index=True))
-        start = sum(map(len, before))
-        numbers = []
+        numbers = self._added(found, spec)
+        if missing.size:
+            by_cutoff = np.concatenate(numbers).reshape(-1, missing.size)
+            self._rows[spec][1].update(
+                {int(one): by_cutoff[:, number].copy() for number, one in enumerate(missing)}
+            )
+
+    def learn_some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> None:
+        """Compute what is not known yet of some (company, cutoff) pairs, and of no others."""
+        at = self._rows[spec][1] if spec in self._rows else {}
+        missing = []
+        for one, rows in _by_cutoff(cutoff):
+            wanted = np.unique(company[rows])
+            wanted = wanted[at[one][wanted] == _UNKNOWN] if one in at else wanted
+            if wanted.size:
+                missing.append((one, wanted))
+        if not missing:
+            self.learn((), spec)
+            return
+        found = [
+            Rows.merged(feature_frame(self.inputs.take(wanted), np.array([one], dtype=np.int32), spec))
+            for one, wanted in missing
+        ]
+        numbers = self._added(found, spec)
+        at = self._rows[spec][1]
+        for (one, wanted), number in zip(missing, numbers, strict=True):
+            if one not in at:
+                at[one] = np.full(self.inputs.usage.n_companies, _UNKNOWN, dtype=np.int32)
+            at[one][wanted] = number
+
+    def _added(self, found: list[Rows], spec: FeatureSpec) -> list[NDArray[np.int32]]:
+        """Take rows in among the different ones that are known, and return their numbers there."""
+        known, at = self._rows.get(spec, (None, {}))
+        different = [*([] if known is None else [known]), *(one.different for one in found)]
+        every = Rows.merged(
+            pd.concat([one.frame for one in different], ignore_index=True),
+            np.concatenate([one.digests() for one in different]),
+        )
+        start, numbers = 0 if known is None else len(known), []
         for one in found:
             numbers.append(every.which[start:][one.which])
             start += len(one.different)
-        if missing.size:
-            by_cutoff = np.concatenate(numbers).reshape(-1, missing.size)
-            at = {**at, **{int(one): by_cutoff[:, number].copy() for number, one in enumerate(missing)}}
         self._rows[spec] = (every.different, at)
+        return numbers
 
-    def _missing(self, cutoffs: Any, known: dict[int, Any]) -> NDArray[np.int32]:
+    def _missing(self, cutoffs: Any, known: Collection[int]) -> NDArray[np.int32]:
         asked = {int(cutoff) for cutoff in cutoffs}
         return np.array(sorted(asked - set(known)), dtype=np.int32)
 
@@ -93,11 +137,18 @@ class KnownFeatures:
         for usage in self.inputs.usage.blocks(size):
             part = slice(start, start + usage.n_companies)
             start = part.stop
-            yield FeatureInputs(
-                usage, Firmographics(firm.rank[part], firm.employee_range[part], firm.industry[part])
-            )
+            yield FeatureInputs(usage, firm.take(part))
 
 
 def _company_by_company(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     """Return the values of cutoffs, one array for each, company by company."""
     return np.stack(columns, axis=1).ravel() if columns else np.empty(0, dtype=dtype)
+
+
+def _by_cutoff(cutoff: NDArray[np.int32]) -> list[tuple[int, NDArray[np.intp]]]:
+    """Return each different cutoff with the positions at which it stands."""
+    known, which = np.unique(cutoff, return_inverse=True)
+    rows = np.split(
+        np.argsort(which, kind="stable"), np.cumsum(np.bincount(which, minlength=known.size))[:-1]
+    )
+    return [(int(one), at) for one, at in zip(known, rows, strict=True)] if known.size else []

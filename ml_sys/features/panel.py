@@ -7,17 +7,21 @@ later is, as an ordinary negative until its window opens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+
+from ml_sys.features.rows import Rows
+from ml_sys.features.sampling import labels
+from ml_sys.features.windows import NEVER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.known import KnownFeatures
-    from ml_sys.features.rows import Rows
+    from ml_sys.features.sampling import Sample
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Panel:
     seen : ndarray of shape (n_rows,), bool
         Whether the company had any usage by the cutoff.
     rules : dict of str to ndarray of shape (n_rows,), float32
-        Scores of the simple rules that a model is held against.
+        Scores of the simple rules that a model is held against; empty where they were not asked for.
     """
 
     rows: Rows
@@ -54,6 +58,11 @@ class Panel:
     def features(self) -> pd.DataFrame:
         """The features of shape (n_rows, n_features), each row for itself; made anew each time."""
         return self.rows.frame()
+
+    @property
+    def weight(self) -> NDArray[np.int32] | None:
+        """How many rows of the whole panel each stands for; None where each stands for itself."""
+        return self.rows.weight
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Panel:
         """Return the panel of some rows, in the order given."""
@@ -96,18 +105,30 @@ def rolling_panel(
     """
     n_companies = known.inputs.usage.n_companies
     company = np.repeat(np.arange(n_companies, dtype=np.int32), cutoffs.size)
-    cutoff = np.tile(cutoffs, n_companies)
-    day = closed[company]
+    prospect, label = labels(closed, cutoffs, horizon_days)
     seen, rules = known.rules(cutoffs)
     panel = Panel(
-        known.rows(cutoffs, spec),
-        company,
-        cutoff,
-        (day >= cutoff) & (day.astype(np.int64) < cutoff.astype(np.int64) + horizon_days),
-        seen,
-        rules,
+        known.rows(cutoffs, spec), company, np.tile(cutoffs, n_companies), label.ravel(), seen, rules
     )
-    return panel.take(day >= cutoff)
+    return panel.take(prospect.ravel())
+
+
+def sampled_panel(known: KnownFeatures, sample: Sample, spec: FeatureSpec) -> Panel:
+    """Lay out the rows of a sample, in canonical order; what simple rules say of them is not asked for."""
+    rows = known.some(sample.company, sample.cutoff, spec)
+    weighted = Rows(rows.different, rows.which, sample.weight)
+    return canonical(_unruled(known, weighted, sample.company, sample.cutoff, sample.label))
+
+
+def _unruled(
+    known: KnownFeatures,
+    rows: Rows,
+    company: NDArray[np.int32],
+    cutoff: NDArray[np.int32],
+    label: NDArray[np.bool_],
+) -> Panel:
+    first = known.inputs.usage.first_days()[company]
+    return Panel(rows, company, cutoff, label, (first != NEVER) & (first <= cutoff), {})
 
 
 def snapshot_panel(
@@ -116,32 +137,28 @@ def snapshot_panel(
     cutoffs: NDArray[np.int32],
     horizon_days: int,
     spec: FeatureSpec,
+    order: NDArray[np.integer[Any]] | None = None,
 ) -> Panel:
     """Lay out one row per company: customers just before they closed, the others at matched cutoffs.
 
     Customers take the last cutoff not after their closing day, if that is within the horizon. The others take
     the customers' cutoffs in turn, so that both are seen in the same seasons. Which of the others takes which
-    depends on what the companies look like, not on their ids.
+    depends on what the companies look like, not on their ids: on their rows at all cutoffs or, so that only
+    features of the rows laid out are computed, on an order that is given.
     """
-    panel = canonical(rolling_panel(known, closed, cutoffs, horizon_days, spec))
-    positive = np.flatnonzero(panel.label)
-    last = {
-        int(panel.company[row]): int(row)
-        for row in positive[np.argsort(panel.cutoff[positive], kind="stable")]
-    }
-    chosen = sorted(last.values())
-    seasons = np.sort(panel.cutoff[chosen])
-    ever = np.zeros(known.inputs.usage.n_companies, dtype=bool)
-    ever[panel.company[positive]] = True
-    by_key = {
-        (int(c), int(t)): row for row, (c, t) in enumerate(zip(panel.company, panel.cutoff, strict=True))
-    }
-    order = list(dict.fromkeys(int(c) for c in panel.company if not ever[c]))
-    for number, company in enumerate(order):
-        row = by_key.get((company, int(seasons[number % seasons.size]))) if seasons.size else None
-        if row is not None:
-            chosen.append(row)
-    return panel.take(np.array(sorted(chosen), dtype=np.intp))
+    if order is None:
+        order = pd.unique(canonical(rolling_panel(known, closed, cutoffs, horizon_days, spec)).company)
+    prospect, label = labels(closed, cutoffs, horizon_days)
+    customers = np.flatnonzero(label.any(axis=1))
+    last = cutoffs[cutoffs.size - 1 - np.argmax(label[customers, ::-1], axis=1)]
+    others = order[prospect[order].any(axis=1) & ~label[order].any(axis=1)]
+    others = others[: others.size if customers.size else 0]
+    seasons = np.resize(np.sort(last), others.size)
+    still = closed[others] >= seasons
+    company = np.concatenate([customers, others[still]]).astype(np.int32)
+    cutoff = np.concatenate([last, seasons[still]]).astype(np.int32)
+    rows = known.some(company, cutoff, spec)
+    return _unruled(known, rows, company, cutoff, np.arange(company.size) < customers.size)
 
 
 def canonical(panel: Panel) -> Panel:

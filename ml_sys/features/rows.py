@@ -81,10 +81,13 @@ class Rows:
     different : Different
         Some of them may be no longer among the rows.
     which : ndarray of shape (n_rows,), int32
+    weight : ndarray of shape (n_rows,), int32, optional
+        How many rows of the whole panel each stands for; where there is none, each stands for itself.
     """
 
     different: Different
     which: NDArray[np.int32]
+    weight: NDArray[np.int32] | None = None
 
     @classmethod
     def of(cls, rows: Rows | pd.DataFrame) -> Rows:
@@ -94,13 +97,13 @@ class Rows:
         return cls(Different(rows.reset_index(drop=True)), np.arange(len(rows), dtype=np.int32))
 
     @classmethod
-    def merged(cls, frame: pd.DataFrame) -> Rows:
+    def merged(cls, frame: pd.DataFrame, digest: NDArray[np.uint64] | None = None) -> Rows:
         """Keep equal rows of a frame once, in the order in which each appeared first.
 
-        Rows are grouped by a 64-bit digest and compared value by value with the first of their group; those
-        that share a digest and yet differ stand for themselves.
+        Rows are grouped by a 64-bit digest, computed where it is not known, and compared value by value with
+        the first of their group; those that share a digest and yet differ stand for themselves.
         """
-        digest = _digests(frame)
+        digest = _digests(frame) if digest is None else digest
         leader = leaders(digest)
         follows = np.flatnonzero(leader != np.arange(leader.size))
         differ = np.zeros(follows.size, dtype=bool)
@@ -118,10 +121,14 @@ class Rows:
 
     def take(self, rows: NDArray[np.intp]) -> Rows:
         """Return some rows, in the order given."""
-        return Rows(self.different, self.which[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(self.different, self.which[rows], weight)
 
     def once(self) -> tuple[Rows, NDArray[np.intp]]:
-        """Return each different one of the rows once, and for each row the position of its own among them."""
+        """Return each different one of the rows once, and for each row the position of its own among them.
+
+        How many rows they stand for plays no part in it.
+        """
         wanted = np.zeros(len(self.different), dtype=bool)
         wanted[self.which] = True
         present = np.flatnonzero(wanted).astype(np.int32)
@@ -139,8 +146,13 @@ class Rows:
         return self.different.frame.take(self.which).reset_index(drop=True)
 
     def times(self) -> NDArray[np.int64]:
-        """Return how often each different row is among the rows, of shape (n_different,)."""
-        return np.bincount(self.which, minlength=len(self.different))
+        """Return how often each different row is among those that the rows stand for: (n_different,)."""
+        n = len(self.different)
+        return np.bincount(self.which, weights=self.weight, minlength=n).astype(np.int64, copy=False)
+
+    def standing_for(self) -> int:
+        """Return how many rows of the whole panel they stand for."""
+        return len(self) if self.weight is None else int(self.weight.sum(dtype=np.int64))
 
     def digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of each row."""

@@ -10,7 +10,7 @@ running sums: cost grows with rows plus panel rows, not with rows × cutoffs × 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -125,6 +125,27 @@ class UsageLog:
                 values = np.add.reduceat(values, starts, axis=0, dtype=np.int64)
         return cls(company, day, values, n_companies, n_actions)
 
+    def take(self, companies: NDArray[np.integer[Any]]) -> UsageLog:
+        """Return the log of some companies, numbered from 0 in the order given."""
+        begin, end = (np.searchsorted(self.company, companies, side) for side in ("left", "right"))
+        n_rows = end - begin
+        first = np.cumsum(n_rows) - n_rows
+        rows = np.arange(int(n_rows.sum())) + np.repeat(begin - first, n_rows)
+        return UsageLog(
+            np.repeat(np.arange(companies.size, dtype=np.int32), n_rows),
+            self.day[rows],
+            self.values[rows],
+            companies.size,
+            self.n_actions,
+        )
+
+    def first_days(self) -> NDArray[np.int32]:
+        """Return the day of each company's first row, ``NEVER`` where it has none; shape (n_companies,)."""
+        first = np.full(self.n_companies, NEVER, dtype=np.int32)
+        begins = np.flatnonzero(np.diff(self.company, prepend=-1))
+        first[self.company[begins]] = self.day[begins]
+        return first
+
     def blocks(self, n_companies: int = BLOCK_COMPANIES) -> Iterator[UsageLog]:
         """Cut the log into logs of at most ``n_companies`` consecutive companies."""
         edges = np.append(np.arange(0, self.n_companies, n_companies), self.n_companies).astype(np.int32)
@@ -218,6 +239,46 @@ def window_stats(
         stats.present, stats.active, stats.first, stats.last, stats.last_active,
     )  # fmt: skip
     return stats
+
+
+def usage_digests(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Return a 64-bit digest of the rows of every company that are complete by each cutoff.
+
+    Parameters
+    ----------
+    log : UsageLog
+        Rows sorted by (company, day).
+    cutoffs : ndarray of shape (n_cutoffs,), int32
+        Days since 1970-01-01, strictly ascending.
+
+    Returns
+    -------
+    ndarray of shape (n_companies, n_cutoffs), uint64
+        0 where no row is complete.
+    """
+    digest = mixed(log.day.astype(np.uint64))
+    for measure in range(log.values.shape[1]):
+        digest = mixed(digest ^ log.values[:, measure].astype(np.uint64))
+    running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(digest))
+    # The first cutoff by which each row counts; in the last column stand rows that never do.
+    cells = log.company.astype(np.int64) * (cutoffs.size + 1) + np.searchsorted(cutoffs, log.day)
+    begin = np.bincount(cells, minlength=log.n_companies * (cutoffs.size + 1)).reshape(log.n_companies, -1)
+    first = np.searchsorted(log.company, np.arange(log.n_companies))
+    rows = first[:, None] + np.cumsum(begin[:, :-1], axis=1)
+    digests: NDArray[np.uint64] = running[rows] - running[first][:, None]
+    return digests
+
+
+def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scatter 64-bit integers, so that those near each other share nothing.
+
+    References
+    ----------
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: its finaliser.
+    """
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def _strictly_ascending(company: NDArray[np.int32], day: NDArray[np.int32]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline
 from ml_sys.model.split import Part, Source
@@ -27,6 +28,8 @@ Split = Callable[[Source, "FeatureSpec", "Settings"], tuple[Part, Panel]]
 # Negative rows that a model of shuffled labels is fitted to, beside all positive ones. A sample costs little
 # however large the tables are, and what a model remembers of positive rows is not drowned by the others.
 _OTHERS = 5000
+# The same of a panel that is sampled, for each positive one; features of few more rows are then computed.
+_OTHERS_EACH = 10
 _SHUFFLES, _ATTEMPTS = 2, 6
 _TREES = 50
 # Trees that may remember single rows. A model's own parameters may not: leaves of thousands of rows remember
@@ -53,7 +56,9 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
         Holdout rows of all shuffles. Scores are places within a cutoff, so that no ranking comes from
         cutoffs at which more companies convert. None if no shuffle can be judged.
     """
-    rng = np.random.default_rng(settings.seed)
+    fewer = min(settings.panel.negatives_per_positive, _OTHERS_EACH)
+    panel = settings.panel.model_copy(update={"negatives_per_positive": fewer})
+    settings, rng = settings.model_copy(update={"panel": panel}), np.random.default_rng(settings.seed)
     shuffles: list[Outcomes] = []
     for _ in range(_ATTEMPTS):
         part, holdout = cut(replace(source, closed=rng.permutation(source.closed)), spec, settings)
@@ -132,7 +137,8 @@ def _sample(panel: Panel, rng: np.random.Generator) -> Panel:
     n = max(_OTHERS, int(panel.label.sum()))
     keep = panel.label.copy()
     keep[rng.choice(others, min(n, others.size), replace=False)] = True
-    return panel.take(keep)
+    kept = panel.take(keep)
+    return replace(kept, rows=Rows(kept.rows.different, kept.rows.which))  # each stands for itself
 
 
 def _can_be_judged(train: Panel | Outcomes, holdout: Panel | Outcomes) -> bool:

@@ -66,16 +66,19 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
     separations = []
     for name, group in spec.groups().items():
         column = panel.rows.column(name)
-        label, side = panel.label, half[company]
+        label, side, weight = panel.label, half[company], panel.weight
         if group == FIRMOGRAPHIC_GROUP:
-            column, label, side = column[first], converts, half
+            column, label, side, weight = column[first], converts, half, None
         values = _rates(column, label, side) if name in categories else column.astype(np.float32)
-        separations.append(Separation(name, *separation(values, label), float(label.mean())))
+        rate = float(np.average(label, weights=weight))
+        separations.append(Separation(name, *separation(values, label, weight), rate))
     return separations
 
 
 def separation(
-    values: NDArray[np.float32] | NDArray[np.float64], label: NDArray[np.bool_]
+    values: NDArray[np.float32] | NDArray[np.float64],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.int32] | None = None,
 ) -> tuple[float, float]:
     """Return ROC-AUC and average precision of a column, each read in the way in which it is highest.
 
@@ -85,11 +88,13 @@ def separation(
         NaN for blanks.
     label : ndarray of shape (n_rows,), bool
         With at least one positive and one negative row.
+    weight : ndarray of shape (n_rows,), optional
+        How many rows each stands for; a positive one stands for itself.
     """
     blank = np.isnan(values)
     if not blank.any():
-        return _separation(values, label)
-    ways = [_separation(np.where(blank, side, values), label) for side in (-np.inf, np.inf)]
+        return _separation(values, label, weight)
+    ways = [_separation(np.where(blank, side, values), label, weight) for side in (-np.inf, np.inf)]
     return max(auc for auc, _ in ways), max(precision for _, precision in ways)
 
 
@@ -125,15 +130,21 @@ def two_shares_p_value(marked: NDArray[np.bool_], group: NDArray[np.bool_]) -> f
 
 
 def _separation(
-    values: NDArray[np.float32] | NDArray[np.float64], label: NDArray[np.bool_]
+    values: NDArray[np.float32] | NDArray[np.float64],
+    label: NDArray[np.bool_],
+    weight: NDArray[np.int32] | None,
 ) -> tuple[float, float]:
-    # Sorting plain values is several times as fast as ordering rows by them.
-    positive, negative = np.sort(values[label]), np.sort(values[~label])
-    below, upto = (np.searchsorted(negative, positive, side) for side in ("left", "right"))
-    auc = float((below + upto).mean() / 2 / negative.size)
+    positive, others = np.sort(values[label]), values[~label]
+    if weight is None:  # sorting plain values is several times as fast as ordering rows by them
+        negative, ranked = np.sort(others), np.arange(others.size + 1)
+    else:
+        order = np.argsort(others)
+        negative, ranked = others[order], np.append(0, np.cumsum(weight[~label][order], dtype=np.int64))
+    below, upto = (ranked[np.searchsorted(negative, positive, side)] for side in ("left", "right"))
+    auc = float((below + upto).mean() / 2 / ranked[-1])
     hits_from_top = positive.size - np.searchsorted(positive, positive, "left")
     hits_from_bottom = np.searchsorted(positive, positive, "right")
-    from_top = hits_from_top / (hits_from_top + negative.size - below)
+    from_top = hits_from_top / (hits_from_top + ranked[-1] - below)
     from_bottom = hits_from_bottom / (hits_from_bottom + upto)
     return max(auc, 1 - auc), float(max(from_top.mean(), from_bottom.mean()))
 

@@ -44,6 +44,9 @@ class Outcomes:
     share : float
         Share of each whole list that its rows are. Depths are those of whole lists: where a fifth of the
         companies is held out, the first 2 of each list stand for the first 10 of a whole one.
+    weight : ndarray of shape (n_rows,), float64, optional
+        How many rows each stands for where they are a sample; only :meth:`once` and
+        :func:`ml_sys.evaluation.paired.paired_bootstrap` know it.
     """
 
     score: NDArray[np.float64]
@@ -51,10 +54,18 @@ class Outcomes:
     cutoff: NDArray[np.int32]
     company: NDArray[np.int32]
     share: float = 1.0
+    weight: NDArray[np.float64] | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> Outcomes:
         """Return the rows of a mask."""
-        return Outcomes(self.score[rows], self.label[rows], self.cutoff[rows], self.company[rows], self.share)
+        weight = None if self.weight is None else self.weight[rows]
+        return Outcomes(
+            self.score[rows], self.label[rows], self.cutoff[rows], self.company[rows], self.share, weight
+        )
+
+    def once(self) -> Weights:
+        """Return the weights that give a metric itself, of shape (1, n_rows)."""
+        return np.ones((1, self.score.size)) if self.weight is None else self.weight[None]
 
 
 def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:

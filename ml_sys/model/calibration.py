@@ -88,7 +88,10 @@ class Calibrator:
 
 
 def fit_calibrator(
-    method: CalibrationMethod, scores: NDArray[np.floating[Any]], labels: NDArray[np.bool_]
+    method: CalibrationMethod,
+    scores: NDArray[np.floating[Any]],
+    labels: NDArray[np.bool_],
+    weight: NDArray[np.integer[Any]] | None = None,
 ) -> Calibrator:
     """Fit a calibration on scores that their model has not been fitted to.
 
@@ -99,6 +102,8 @@ def fit_calibrator(
         In [0, 1].
     labels : ndarray of shape (n,), bool
         At least one of each kind; otherwise the scores are left as they are.
+    weight : ndarray of shape (n,), optional
+        How many rows each stands for; one by default.
 
     References
     ----------
@@ -111,16 +116,20 @@ def fit_calibrator(
     if method == "none" or labels.all() or not labels.any():
         return Calibrator("none")
     if method == "isotonic":
-        fitted = IsotonicRegression(out_of_bounds="clip").fit(np.asarray(scores, dtype=np.float64), labels)
+        fitted = IsotonicRegression(out_of_bounds="clip").fit(
+            np.asarray(scores, dtype=np.float64), labels, sample_weight=weight
+        )
         return Calibrator(
             "isotonic",
             knots=tuple(float(x) for x in fitted.X_thresholds_),
             values=tuple(float(y) for y in fitted.y_thresholds_),
         )
-    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(log_odds(scores)[:, None], labels)
+    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
+        log_odds(scores)[:, None], labels, sample_weight=weight
+    )
     slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
     if slope < _LEAST_SLOPE:
-        rate = labels.mean()
+        rate = np.average(labels, weights=weight)
         return Calibrator("sigmoid", _LEAST_SLOPE, float(np.log(rate / (1 - rate))))
     return Calibrator("sigmoid", slope, intercept)
 

@@ -65,7 +65,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             np.array(learned, dtype=np.float64).reshape(-1, 3).T.copy()
         )
         counts = [_counts(rows, times, name) for name in self.categories]
-        self.levels_ = [self._levels(one, len(rows)) for one in counts]
+        self.levels_ = [self._levels(one, rows.standing_for()) for one in counts]
         self.rare_ = [sorted(set(one) - set(kept)) for one, kept in zip(counts, self.levels_, strict=True)]
         self.n_features_in_ = len(self.numbers) + len(self.categories)
         return self
@@ -83,7 +83,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         low, center, high = _quartiles(logged[order], often[order])
         spread = high - low
         if not spread > _LEAST_SPREAD:
-            spread = float(np.std(logged[levels.code][rows.which]))
+            spread = _deviation(logged[levels.code][rows.which], rows.weight)
         return median, center, spread if spread > _LEAST_SPREAD else 1.0
 
     def transform(self, X: Rows | pd.DataFrame) -> NDArray[np.float32]:
@@ -174,6 +174,12 @@ def _quartiles(values: NDArray[np.float64], often: NDArray[np.int64]) -> tuple[f
     found = np.where(share >= 0.5, high - rise * (1 - share), low + rise * share)
     first, middle, last = found.tolist()
     return first, middle, last
+
+
+def _deviation(values: NDArray[np.float64], weight: NDArray[np.int32] | None) -> float:
+    if weight is None:
+        return float(np.std(values))
+    return float(np.sqrt(np.average((values - np.average(values, weights=weight)) ** 2, weights=weight)))
 
 
 def _ranked(values: NDArray[np.float64], often: NDArray[np.int64], ranks: Any) -> NDArray[np.float64]:

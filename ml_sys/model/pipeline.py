@@ -100,7 +100,9 @@ def fit_pipeline(
     company: NDArray[np.int32] | None = None,
     counts_as: float = 1.0,
 ) -> Pipeline:
-    """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they are.
+    """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they stand for.
+
+    A model that takes no weights sees the rows of a sample as they are; calibration brings back the rate.
 
     Parameters
     ----------
@@ -125,7 +127,7 @@ def fit_pipeline(
     encode, resample, model = pipeline["encode"], pipeline["resample"], pipeline["model"]
     rows, target = Rows.of(features), label.astype(np.int64)
     encode.fit(rows, target)
-    if not learns_weights(model):
+    if not learns_weights(model, sampled=rows.weight is not None):
         encoded = encode.transform(rows)
         if resample != OFF:
             encoded, target = resample.fit_resample(encoded, target, company)
@@ -161,7 +163,7 @@ def _once(
     # Of rows that do not convert SMOTENC knows only their number; SMOTEN, without numbers, looks at each.
     alone = (target == 1) | (not len(encode.numbers)) if resampled else np.zeros(target.size, dtype=bool)
     leader = alike(rows, target, alone=alone)
-    often = np.bincount(leader, minlength=leader.size)
+    often = np.bincount(leader, weights=rows.weight, minlength=leader.size)
     kept = np.flatnonzero(often)
     times, label = often[kept].astype(np.float64), target[kept]
     encoded = encode.transform(rows.take(kept))

@@ -11,10 +11,13 @@ from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
 from ml_sys.features.known import KnownFeatures
-from ml_sys.features.panel import Panel, build_panel
+from ml_sys.features.panel import Panel, canonical, rolling_panel, sampled_panel, snapshot_panel
+from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, one_in
 from ml_sys.model.folds import stratified_share
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """Training rows, and every row of the same companies and cutoffs to validate on."""
+    """Training rows, and every row of the same companies and cutoffs to validate on, or a sample of both."""
 
     train: Panel
     validation: Panel
@@ -63,9 +66,9 @@ class Source:
         return self.known.inputs
 
     def share_of(self, panel: Panel) -> float:
-        """Return which share of all prospects of its cutoffs a panel's rows are: 1 where it is whole."""
+        """Return which share of all prospects of its cutoffs a panel's rows stand for: 1 for a whole one."""
         prospects = sum(int((self.closed >= cutoff).sum()) for cutoff in np.unique(panel.cutoff))
-        return len(panel) / prospects if prospects else 1.0
+        return panel.rows.standing_for() / prospects if prospects else 1.0
 
 
 def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
@@ -80,12 +83,16 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
     if settings.split.kind == "stratified":
         cutoffs = _some(timeline.grid(timeline.latest_mature(), panel.step_days, panel.max_cutoffs), "mature")
         held = held_companies(source, settings)
+        part = _part(source, cutoffs, spec, settings, companies=~held)
         everyone = rolling(source, cutoffs, spec, settings)
-        return _part(source, cutoffs, spec, settings, companies=~held), everyone.take(held[everyone.company])
+        return part, everyone.take(held[everyone.company])
     holdout = _some(holdout_cutoffs(timeline, settings), "mature")
     training = training_cutoffs(source, int(holdout[0]), settings)
-    source.known.learn(np.concatenate([training, holdout]), spec)
-    return training_part(source, int(holdout[0]), spec, settings), rolling(source, holdout, spec, settings)
+    sample = sampled(source, training, settings)
+    learn(
+        source, spec, holdout if sample else np.concatenate([training, holdout]), [sample] if sample else []
+    )
+    return _part(source, training, spec, settings, sample=sample), rolling(source, holdout, spec, settings)
 
 
 def holdout_cutoffs(timeline: Timeline, settings: Settings) -> NDArray[np.int32]:
@@ -150,7 +157,53 @@ def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
 def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:
     """Return every prospect at every cutoff, in canonical order."""
     horizon = settings.label.horizon_days
-    return build_panel("rolling", source.known, source.closed, cutoffs, horizon, spec)
+    return canonical(rolling_panel(source.known, source.closed, cutoffs, horizon, spec))
+
+
+def sampled(
+    source: Source,
+    cutoffs: NDArray[np.int32],
+    settings: Settings,
+    companies: NDArray[np.bool_] | None = None,
+) -> Sample | None:
+    """Return the training rows of a panel that is too large to learn whole; None of one that is not.
+
+    This is where it is decided, for whoever trains.
+
+    Parameters
+    ----------
+    source : Source
+    cutoffs : ndarray of shape (n_cutoffs,), int32
+    settings : Settings
+    companies : ndarray of shape (n_companies,), bool, optional
+        Companies to learn from; all by default.
+    """
+    asked, horizon = settings.panel, settings.label.horizon_days
+    among = np.ones(source.closed.size, dtype=bool) if companies is None else companies
+    rows, positives = count_rows(source.closed[among], cutoffs, horizon)
+    rate = one_in(
+        positives,
+        rows - positives,
+        negatives_per_positive=asked.negatives_per_positive,
+        max_rows=asked.max_rows,
+    )
+    if rate == 1:
+        return None
+    return draw(
+        source.inputs, source.closed, cutoffs, horizon, Draws(rate, asked.step_days, settings.seed), among
+    )
+
+
+def learn(
+    source: Source, spec: FeatureSpec, whole: Iterable[int] | NDArray[np.int32], samples: Sequence[Sample]
+) -> None:
+    """Compute the features of every prospect at some cutoffs, and those of the rows of samples."""
+    source.known.learn(whole, spec)
+    if samples:
+        company, cutoff = (
+            np.concatenate([getattr(s, name) for s in samples]) for name in ("company", "cutoff")
+        )
+        source.known.learn_some(company, cutoff, spec)
 
 
 def _part(
@@ -159,13 +212,20 @@ def _part(
     spec: FeatureSpec,
     settings: Settings,
     companies: NDArray[np.bool_] | None = None,
+    sample: Sample | None = None,
 ) -> Part:
-    every = rolling(source, cutoffs, spec, settings)
-    every = every if companies is None else every.take(companies[every.company])
+    sample = sample or sampled(source, cutoffs, settings, companies)
+    if sample is None:
+        every = rolling(source, cutoffs, spec, settings)
+        every = every if companies is None else every.take(companies[every.company])
+    else:
+        every = sampled_panel(source.known, sample, spec)
     if settings.panel.kind == "rolling":
         return Part(every, every)
-    horizon = settings.label.horizon_days
-    one_each = build_panel("snapshot", source.known, source.closed, cutoffs, horizon, spec)
+    order = None if sample is None else by_content(source.inputs, source.closed, int(cutoffs[-1]))
+    one_each = canonical(
+        snapshot_panel(source.known, source.closed, cutoffs, settings.label.horizon_days, spec, order)
+    )
     return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
 
 

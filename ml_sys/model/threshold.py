@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,7 @@ def choose_threshold(
     settings: ThresholdSettings,
     *,
     n_lists: float,
+    weight: NDArray[np.integer[Any]] | None = None,
 ) -> float:
     """Return the probability from which on a company counts as one that will convert.
 
@@ -51,28 +52,42 @@ def choose_threshold(
         ``capacity``: as many as sales can call; ``f1``: the best F1; ``fixed``: the value itself.
     n_lists : float
         How many whole lists the rows make up: cutoffs times the share of all companies that they are of.
+    weight : ndarray of shape (n,), optional
+        How many rows each stands for; one by default.
     """
     if settings.kind == "fixed":
         return settings.value
     if settings.kind == "capacity":
-        return _at_depth(probabilities, round(settings.capacity * n_lists))
+        return _at_depth(probabilities, round(settings.capacity * n_lists), weight)
     from sklearn.metrics import precision_recall_curve  # the service decides without scikit-learn
 
-    precision, recall, thresholds = precision_recall_curve(labels, probabilities)
+    precision, recall, thresholds = precision_recall_curve(labels, probabilities, sample_weight=weight)
     total = precision[:-1] + recall[:-1]
     f1 = np.divide(2 * precision[:-1] * recall[:-1], total, out=np.zeros_like(total), where=total > 0)
     return float(thresholds[int(np.argmax(f1))])
 
 
-def choose_tiers(probabilities: NDArray[np.float64], settings: ThresholdSettings, *, n_lists: float) -> Tiers:
+def choose_tiers(
+    probabilities: NDArray[np.float64],
+    settings: ThresholdSettings,
+    *,
+    n_lists: float,
+    weight: NDArray[np.integer[Any]] | None = None,
+) -> Tiers:
     """Return tiers so that an average list has one capacity in A and the wanted number of capacities in B."""
     week = settings.capacity * n_lists
     return Tiers(
-        _at_depth(probabilities, round(week)),
-        _at_depth(probabilities, round(week * (1 + settings.tier_b_capacities))),
+        _at_depth(probabilities, round(week), weight),
+        _at_depth(probabilities, round(week * (1 + settings.tier_b_capacities)), weight),
     )
 
 
-def _at_depth(probabilities: NDArray[np.float64], depth: int) -> float:
-    ranked = np.sort(probabilities)[::-1]
-    return float(ranked[min(max(depth, 1), ranked.size) - 1])
+def _at_depth(
+    probabilities: NDArray[np.float64], depth: int, weight: NDArray[np.integer[Any]] | None
+) -> float:
+    if weight is None:
+        ranked = np.sort(probabilities)[::-1]
+        return float(ranked[min(max(depth, 1), ranked.size) - 1])
+    order = np.argsort(-probabilities, kind="stable")
+    place = int(np.searchsorted(np.cumsum(weight[order]), max(depth, 1)))
+    return float(probabilities[order[min(place, order.size - 1)]])

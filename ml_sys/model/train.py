@@ -85,6 +85,9 @@ class FitReport:
         Majority and minority rows before and after resampling.
     validation_mean, validation_rate : float
         Mean calibrated probability on the validation slice, and the rate observed there.
+    whole_rows, sampled_rows, one_in : int
+        Rows of the whole panel and of what was drawn from it; and one in how many that are not positive was
+        drawn, and stands for so many: 1 where the panel is whole.
     """
 
     rows: int
@@ -97,6 +100,9 @@ class FitReport:
     after: tuple[int, int]
     validation_mean: float
     validation_rate: float
+    whole_rows: int
+    sampled_rows: int
+    one_in: int
 
 
 def spec_from(settings: Settings) -> FeatureSpec:
@@ -121,8 +127,9 @@ def fit_model(
     panel : Panel
         Training rows in canonical order.
     validation : Panel
-        Every row of the training companies and cutoffs: ``panel`` itself, or the rolling panel where
-        ``panel`` holds one row per company. Each is scored by a Pipeline fitted to other companies.
+        Every row of the training companies and cutoffs, or rows that stand for them: ``panel`` itself, or the
+        rolling panel where ``panel`` holds one row per company. Each is scored by a Pipeline fitted to other
+        companies.
     spec : FeatureSpec
         The features of ``panel``.
     settings : Settings
@@ -153,13 +160,16 @@ def fit_model(
         pipeline["model"].set_params(**learned)
         fit_pipeline(pipeline, panel.rows, panel.label, company=panel.company)
 
-    calibrator = fit_calibrator(settings.calibration.method, scores, validation.label)
+    weight = validation.weight
+    calibrator = fit_calibrator(settings.calibration.method, scores, validation.label, weight)
     probabilities = calibrator(scores)
     cutoffs = np.unique(validation.cutoff)
     n_lists = cutoffs.size * share
-    threshold = choose_threshold(probabilities, validation.label, settings.threshold, n_lists=n_lists)
-    tiers = choose_tiers(probabilities, settings.threshold, n_lists=n_lists)
-    counts = (int((label == 0).sum()), int(label.sum()))
+    threshold = choose_threshold(
+        probabilities, validation.label, settings.threshold, n_lists=n_lists, weight=weight
+    )
+    tiers = choose_tiers(probabilities, settings.threshold, n_lists=n_lists, weight=weight)
+    counts = (panel.rows.standing_for() - int(label.sum()), int(label.sum()))
     sampler = pipeline.named_steps["resample"]
     report = FitReport(
         rows=len(panel),
@@ -170,8 +180,11 @@ def fit_model(
         trees=learned.get("n_estimators"),
         before=counts,
         after=counts if sampler == OFF else sampler.counts_after_,
-        validation_mean=float(probabilities.mean()),
-        validation_rate=float(validation.label.mean()),
+        validation_mean=float(np.average(probabilities, weights=weight)),
+        validation_rate=float(np.average(validation.label, weights=weight)),
+        whole_rows=validation.rows.standing_for(),
+        sampled_rows=len(validation),
+        one_in=1 if weight is None else int(weight.max()),
     )
     return FittedModel(pipeline, calibrator, spec, threshold, tiers), report
 
@@ -242,7 +255,7 @@ def validation_scores(
         return scores, {}
     stopped = [one["model"].best_iteration + 1 if early else rounds for _, _, one in fitted]
     trees = round(float(np.mean(stopped)))
-    return _at_trees(fitted, validation.label, trees)
+    return _at_trees(fitted, validation, trees)
 
 
 def _converters(panel: Panel) -> int:
@@ -250,10 +263,11 @@ def _converters(panel: Panel) -> int:
 
 
 def _at_trees(
-    fitted: Sequence[tuple[Panel, NDArray[np.bool_], Any]], label: NDArray[np.bool_], trees: int
+    fitted: Sequence[tuple[Panel, NDArray[np.bool_], Any]], validation: Panel, trees: int
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Score the rows outside each fit at a number of trees, with the line beside them where there is one."""
     learned: dict[str, Any] = {"n_estimators": trees}
+    label = validation.label
     margins, lines = np.empty(label.size, dtype=np.float32), np.zeros(label.size)
     blended = False
     for held, outside, one in fitted:
@@ -272,7 +286,7 @@ def _at_trees(
     share, scores = fitted[0][2]["model"].line_share, np.zeros(label.size)
     members = (("tree_calibration", 1 - share, margins), ("line_calibration", share, lines))
     for name, weight, log_odds in members:
-        own = fit_calibrator("sigmoid", sigmoids(log_odds), label)
+        own = fit_calibrator("sigmoid", sigmoids(log_odds), label, validation.weight)
         learned[name] = (own.slope, own.intercept)
         scores += weight * (own.slope * log_odds.astype(np.float64) + own.intercept)
     return sigmoids(scores), learned

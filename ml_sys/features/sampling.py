@@ -1,0 +1,177 @@
+"""Which rows of a large panel are learnt from: every positive one, and one in so many of the others.
+
+Whether a row is drawn is decided by what its company looked like at the cutoff: its attributes and the usage
+complete by then. Its id, the order of the rows and all that came later play no part. So the draws stay as
+data grow, and a smaller sample is a part of any larger one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.features.windows import BLOCK_COMPANIES, mixed, usage_digests
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import FeatureInputs
+    from ml_sys.features.firmographics import Firmographics
+
+# 2^64 divided by the golden ratio. A company that looks the same from one cutoff to the next moves on by it,
+# so that of any stretch of its rows about as many are drawn as are due, and companies that look alike are
+# drawn together, but not at every cutoff.
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How rows are drawn.
+
+    Attributes
+    ----------
+    one_in : int
+        Of rows that are not positive, one in so many; see :func:`one_in`.
+    step_days : int
+        Days between cutoffs.
+    seed : int
+        Another one draws other rows.
+    """
+
+    one_in: int
+    step_days: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a panel that are learnt from.
+
+    Attributes
+    ----------
+    company, cutoff : ndarray of shape (n_rows,), int32
+    label : ndarray of shape (n_rows,), bool
+    one_in : int
+        One in so many rows that are not positive is among them, and stands for so many.
+    """
+
+    company: NDArray[np.int32]
+    cutoff: NDArray[np.int32]
+    label: NDArray[np.bool_]
+    one_in: int
+
+    @property
+    def weight(self) -> NDArray[np.int32]:
+        """How many rows of the panel each stands for, int32 of shape (n_rows,)."""
+        return np.where(self.label, 1, self.one_in).astype(np.int32)
+
+
+def labels(
+    closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return, for every (company, cutoff), whether it is a prospect and whether it converts.
+
+    Parameters
+    ----------
+    closed : ndarray of shape (n_companies,), int32
+        Day on which each became a customer; ``NEVER_CLOSED`` where it did not.
+    cutoffs : ndarray of shape (n_cutoffs,), int32
+    horizon_days : int
+
+    Returns
+    -------
+    prospect, label : ndarray of shape (n_companies, n_cutoffs), bool
+    """
+    day = closed.astype(np.int64)[:, None]
+    prospect = day >= cutoffs
+    return prospect, prospect & (day < cutoffs.astype(np.int64) + horizon_days)
+
+
+def count_rows(closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int) -> tuple[int, int]:
+    """Return how many rows a whole panel has, and how many of them are positive; arguments as above."""
+    day = np.sort(closed.astype(np.int64))
+    begin = cutoffs.astype(np.int64)
+    gone, soon = np.searchsorted(day, begin), np.searchsorted(day, begin + horizon_days)
+    return int((day.size - gone).sum()), int((soon - gone).sum())
+
+
+def one_in(positives: int, others: int, *, negatives_per_positive: int, max_rows: int) -> int:
+    """Return one in how many rows that are not positive is learnt from: 1 where the panel is learnt whole.
+
+    Parameters
+    ----------
+    positives, others : int
+        Rows of the whole panel.
+    negatives_per_positive : int
+        Of a sample; fewer where it would have more than ``max_rows`` rows, but never fewer than one.
+    max_rows : int
+        A panel with more rows is sampled.
+    """
+    if positives + others <= max_rows:
+        return 1
+    wanted = max(min(negatives_per_positive * positives, max_rows - positives), positives, 1)
+    return max(1, -(-others // wanted))
+
+
+def draw(
+    inputs: FeatureInputs,
+    closed: NDArray[np.int32],
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+    how: Draws,
+    among: NDArray[np.bool_],
+) -> Sample:
+    """Draw the rows that are learnt from; no feature is computed for it.
+
+    Parameters
+    ----------
+    inputs : FeatureInputs
+        Of n_companies companies.
+    closed : ndarray of shape (n_companies,), int32
+    cutoffs : ndarray of shape (n_cutoffs,), int32
+        Strictly ascending.
+    horizon_days : int
+    how : Draws
+    among : ndarray of shape (n_companies,), bool
+        Companies whose rows may be drawn.
+    """
+    own = _attribute_digests(inputs.firmographics) ^ mixed(np.array([how.seed], dtype=np.uint64))
+    moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
+    drawn = np.uint64((2**64 - 1) // how.one_in)
+    companies, columns, converts, start = [], [], [], 0
+    for usage in inputs.usage.blocks(BLOCK_COMPANIES):
+        part = slice(start, start + usage.n_companies)
+        prospect, label = labels(closed[part], cutoffs, horizon_days)
+        place = mixed(own[part][:, None] ^ usage_digests(usage, cutoffs)) + moved
+        chosen = prospect & among[part][:, None] & (label | (place <= drawn))
+        rows, at = np.nonzero(chosen)
+        companies.append((rows + start).astype(np.int32))
+        columns.append(at)
+        converts.append(label[rows, at])
+        start = part.stop
+    return Sample(
+        np.concatenate(companies), cutoffs[np.concatenate(columns)], np.concatenate(converts), how.one_in
+    )
+
+
+def by_content(inputs: FeatureInputs, closed: NDArray[np.int32], cutoff: int) -> NDArray[np.intp]:
+    """Return the companies in an order that depends on what they look like at a cutoff, not on their ids."""
+    at = np.array([cutoff], dtype=np.int32)
+    usage = np.concatenate([usage_digests(one, at)[:, 0] for one in inputs.usage.blocks(BLOCK_COMPANIES)])
+    return np.lexsort((closed, mixed(_attribute_digests(inputs.firmographics) ^ usage)))
+
+
+def _attribute_digests(firmographics: Firmographics) -> NDArray[np.uint64]:
+    frame = pd.DataFrame(
+        {
+            "rank": firmographics.rank,
+            "employee_range": firmographics.employee_range,
+            "industry": firmographics.industry,
+        }
+    )
+    hashed: Any = pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+    digests: NDArray[np.uint64] = hashed
+    return digests
