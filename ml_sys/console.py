@@ -135,12 +135,11 @@ def steps(plan: Mapping[str, float] | None = None) -> Iterator[Callable[..., Non
 
 def share_done(plan: Mapping[str, float], what: str, done: float) -> float | None:
     """Return which share of a plan's time is over within a step; None for a step that is not planned."""
-    before = 0.0
-    for step, weight in plan.items():
-        if what.startswith(step):
-            return (before + done * weight) / sum(plan.values())
-        before += weight
-    return None
+    meant = max((step for step in plan if what.startswith(step)), key=len, default=None)
+    if meant is None:
+        return None
+    before = sum(plan[step] for step in list(plan)[: list(plan).index(meant)])
+    return (before + done * plan[meant]) / sum(plan.values())
 
 
 def time_left(share: float, at: float, elapsed: float) -> str:

@@ -120,10 +120,10 @@ class PanelSettings(Frozen):
     max_cutoffs: PositiveInt = Field(104, description="At most this many training cutoffs, the latest ones.")
     max_rows: PositiveInt = Field(
         1_000_000,
-        description="A panel of more rows is sampled, down to at most so many; smaller ones are whole.",
+        description="A panel of more rows is sampled, down to this many or fewer.",
     )
     negatives_per_positive: PositiveInt = Field(
-        50, description="Rows of a sample that do not convert, for each that does; weights restore the rate."
+        100, description="Rows of a sample that do not convert, for each that does; they are weighted up."
     )
 
 

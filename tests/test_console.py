@@ -104,12 +104,18 @@ def test_progress_prints_nothing_where_there_is_no_terminal(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-PLAN = {"reading": 1.0, "fitting": 3.0}
+PLAN = {"reading": 1.0, "fitting": 3.0, "fitting again": 4.0}
 
 
 @pytest.mark.parametrize(
     ("what", "done", "share"),
-    [("reading", 0.0, 0.0), ("fitting", 0.0, 0.25), ("fitting: 2 of 3", 2 / 3, 0.75), ("writing", 0.0, None)],
+    [
+        ("reading", 0.0, 0.0),
+        ("fitting", 0.0, 0.125),
+        ("fitting: 2 of 3", 2 / 3, 0.375),
+        ("fitting again", 0.5, 0.75),
+        ("writing", 0.0, None),
+    ],
 )
 def test_a_step_in_a_plan_comes_after_the_steps_before_it(what, done, share):
     assert console.share_done(PLAN, what, done) == share

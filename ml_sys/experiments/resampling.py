@@ -99,8 +99,7 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     settings = settings.model_copy(
         update={"split": settings.split.model_copy(update={"validation_folds": folds})}
     )
-    positives = int(part.train.label.sum())
-    variants = variants_of(settings, positives, part.train.rows.standing_for() - positives)
+    variants = variants_of(settings, part.train.label, part.train.weight)
     parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(variants)))
     scores = dict(
         zip(
@@ -133,14 +132,18 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     return Resampling(judged, rows, int(label.sum()), converters, verdict)
 
 
-def variants_of(settings: Settings, positives: int, others: int) -> dict[str, Settings]:
+def variants_of(
+    settings: Settings, label: NDArray[np.bool_], rows: NDArray[np.float64] | None = None
+) -> dict[str, Settings]:
     """Return the settings of each way that the estimator knows, doing nothing first.
 
     Parameters
     ----------
     settings : Settings
-    positives, others : int
-        Training rows; the class weight makes both classes weigh the same.
+    label : ndarray of shape (n_rows,), bool
+        Of the training rows; the class weight makes both classes weigh the same.
+    rows : ndarray of shape (n_rows,), optional
+        How many rows each stands for; one by default.
     """
     model, off = settings.model, ResampleSettings(sampling_strategy="none")
     bare = {name: value for name, value in model.params.items() if name not in _WEIGHTS}
@@ -150,9 +153,10 @@ def variants_of(settings: Settings, positives: int, others: int) -> dict[str, Se
         return settings.model_copy(update=changed)
 
     found = {NONE: variant(bare, off)}
+    others = (~label).sum() if rows is None else rows[~label].sum()
     weight = {name: value for name, value in model.params.items() if name in _WEIGHTS}
     if not weight and is_xgboost(model.estimator):
-        weight = {"scale_pos_weight": others / max(positives, 1)}
+        weight = {"scale_pos_weight": float(others / max(label.sum(), 1))}
     elif not weight and "class_weight" in inspect.signature(resolve(model.estimator)).parameters:
         weight = {"class_weight": "balanced"}
     if weight:
@@ -195,7 +199,7 @@ def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings
             None if validation.weight is None else validation.weight[outside],
         )
         probability[inside] = calibrator(scores[inside])
-    weight = None if validation.weight is None else validation.weight.astype(np.float64)
+    weight = validation.weight
     return Outcomes(probability, validation.label, validation.cutoff, validation.company, weight=weight)
 
 

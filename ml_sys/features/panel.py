@@ -60,7 +60,7 @@ class Panel:
         return self.rows.frame()
 
     @property
-    def weight(self) -> NDArray[np.int32] | None:
+    def weight(self) -> NDArray[np.float64] | None:
         """How many rows of the whole panel each stands for; None where each stands for itself."""
         return self.rows.weight
 

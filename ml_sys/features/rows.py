@@ -81,13 +81,13 @@ class Rows:
     different : Different
         Some of them may be no longer among the rows.
     which : ndarray of shape (n_rows,), int32
-    weight : ndarray of shape (n_rows,), int32, optional
+    weight : ndarray of shape (n_rows,), float64, optional
         How many rows of the whole panel each stands for; where there is none, each stands for itself.
     """
 
     different: Different
     which: NDArray[np.int32]
-    weight: NDArray[np.int32] | None = None
+    weight: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, rows: Rows | pd.DataFrame) -> Rows:
@@ -145,14 +145,14 @@ class Rows:
         """Return all columns, a value for each row."""
         return self.different.frame.take(self.which).reset_index(drop=True)
 
-    def times(self) -> NDArray[np.int64]:
+    def times(self) -> NDArray[np.int64] | NDArray[np.float64]:
         """Return how often each different row is among those that the rows stand for: (n_different,)."""
-        n = len(self.different)
-        return np.bincount(self.which, weights=self.weight, minlength=n).astype(np.int64, copy=False)
+        times: NDArray[Any] = np.bincount(self.which, weights=self.weight, minlength=len(self.different))
+        return times
 
     def standing_for(self) -> int:
         """Return how many rows of the whole panel they stand for."""
-        return len(self) if self.weight is None else int(self.weight.sum(dtype=np.int64))
+        return len(self) if self.weight is None else round(float(self.weight.sum()))
 
     def digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of each row."""

@@ -54,19 +54,19 @@ class Sample:
     ----------
     company, cutoff : ndarray of shape (n_rows,), int32
     label : ndarray of shape (n_rows,), bool
-    one_in : int
-        One in so many rows that are not positive is among them, and stands for so many.
+    others : int
+        Rows of the whole panel that are not positive.
     """
 
     company: NDArray[np.int32]
     cutoff: NDArray[np.int32]
     label: NDArray[np.bool_]
-    one_in: int
+    others: int
 
     @property
-    def weight(self) -> NDArray[np.int32]:
-        """How many rows of the panel each stands for, int32 of shape (n_rows,)."""
-        return np.where(self.label, 1, self.one_in).astype(np.int32)
+    def weight(self) -> NDArray[np.float64]:
+        """How many rows of the whole panel each stands for, float64 of shape (n_rows,); together all."""
+        return np.where(self.label, 1.0, self.others / max(int((~self.label).sum()), 1))
 
 
 def labels(
@@ -141,19 +141,21 @@ def draw(
     own = _attribute_digests(inputs.firmographics) ^ mixed(np.array([how.seed], dtype=np.uint64))
     moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
     drawn = np.uint64((2**64 - 1) // how.one_in)
-    companies, columns, converts, start = [], [], [], 0
+    companies, columns, converts, start, others = [], [], [], 0, 0
     for usage in inputs.usage.blocks(BLOCK_COMPANIES):
         part = slice(start, start + usage.n_companies)
         prospect, label = labels(closed[part], cutoffs, horizon_days)
         place = mixed(own[part][:, None] ^ usage_digests(usage, cutoffs)) + moved
-        chosen = prospect & among[part][:, None] & (label | (place <= drawn))
+        prospect &= among[part][:, None]
+        chosen = prospect & (label | (place <= drawn))
+        others += int((prospect & ~label).sum())
         rows, at = np.nonzero(chosen)
         companies.append((rows + start).astype(np.int32))
         columns.append(at)
         converts.append(label[rows, at])
         start = part.stop
     return Sample(
-        np.concatenate(companies), cutoffs[np.concatenate(columns)], np.concatenate(converts), how.one_in
+        np.concatenate(companies), cutoffs[np.concatenate(columns)], np.concatenate(converts), others
     )
 
 

@@ -131,6 +131,9 @@ class Trained:
                 "positives": fit.positives,
                 "converters": fit.converters,
                 "companies": fit.companies,
+                "whole_rows": fit.whole_rows,
+                "sampled_rows": fit.sampled_rows,
+                "one_in": fit.one_in,
                 "trees": fit.trees,
                 "positives_after_resampling": fit.after[1],
                 "rows_after_resampling": sum(fit.after),
@@ -163,7 +166,11 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
     source = Source.of(snapshot, settings)
     on_step("computing features")
     part, holdout = split(source, spec, settings)
-    on_step("fitting")
+    learned = part.validation.rows
+    of_whole = (
+        "" if learned.weight is None else f" to a sample: {len(learned):,} of {learned.standing_for():,} rows"
+    )
+    on_step(f"fitting{of_whole}")
     model, report = fit_model(
         part.train, part.validation, spec, settings, share=source.share_of(part.validation)
     )

@@ -78,7 +78,7 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
 def separation(
     values: NDArray[np.float32] | NDArray[np.float64],
     label: NDArray[np.bool_],
-    weight: NDArray[np.int32] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Return ROC-AUC and average precision of a column, each read in the way in which it is highest.
 
@@ -132,14 +132,14 @@ def two_shares_p_value(marked: NDArray[np.bool_], group: NDArray[np.bool_]) -> f
 def _separation(
     values: NDArray[np.float32] | NDArray[np.float64],
     label: NDArray[np.bool_],
-    weight: NDArray[np.int32] | None,
+    weight: NDArray[np.float64] | None,
 ) -> tuple[float, float]:
     positive, others = np.sort(values[label]), values[~label]
     if weight is None:  # sorting plain values is several times as fast as ordering rows by them
         negative, ranked = np.sort(others), np.arange(others.size + 1)
     else:
         order = np.argsort(others)
-        negative, ranked = others[order], np.append(0, np.cumsum(weight[~label][order], dtype=np.int64))
+        negative, ranked = others[order], np.append(0, np.cumsum(weight[~label][order]))
     below, upto = (ranked[np.searchsorted(negative, positive, side)] for side in ("left", "right"))
     auc = float((below + upto).mean() / 2 / ranked[-1])
     hits_from_top = positive.size - np.searchsorted(positive, positive, "left")

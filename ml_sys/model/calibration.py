@@ -91,7 +91,7 @@ def fit_calibrator(
     method: CalibrationMethod,
     scores: NDArray[np.floating[Any]],
     labels: NDArray[np.bool_],
-    weight: NDArray[np.integer[Any]] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> Calibrator:
     """Fit a calibration on scores that their model has not been fitted to.
 

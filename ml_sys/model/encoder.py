@@ -70,7 +70,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         self.n_features_in_ = len(self.numbers) + len(self.categories)
         return self
 
-    def _learn(self, rows: Rows, times: NDArray[np.int64], name: str) -> tuple[float, float, float]:
+    def _learn(self, rows: Rows, times: NDArray[Any], name: str) -> tuple[float, float, float]:
         """Return the imputed value, the centre and the scale of a number: those of its column, to the bit."""
         levels = rows.different.numbers(name)
         often = _often(levels, times)
@@ -133,7 +133,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             "rare": self.rare_,
         }
 
-    def _levels(self, counts: Mapping[str, int], n_rows: int) -> list[str]:
+    def _levels(self, counts: Mapping[str, float], n_rows: int) -> list[str]:
         enough = {level: n for level, n in counts.items() if n >= max(self.min_level_share * n_rows, 1)}
         return [level for level, _ in sorted(enough.items(), key=lambda item: (-item[1], item[0]))]
 
@@ -142,30 +142,31 @@ def _is_blank(value: object) -> bool:
     return value is None or value != value
 
 
-def _counts(rows: Rows, times: NDArray[np.int64], name: str) -> dict[str, int]:
+def _counts(rows: Rows, times: NDArray[Any], name: str) -> dict[str, float]:
     """Return how often each level is among the rows, but for blanks."""
     levels = rows.different.texts(name)
     often = zip(levels.known.tolist(), _often(levels, times).tolist(), strict=True)
     return {str(level): n for level, n in often if n and not _is_blank(level)}
 
 
-def _often(levels: Levels, times: NDArray[np.int64]) -> NDArray[np.int64]:
+def _often(levels: Levels, times: NDArray[Any]) -> NDArray[Any]:
     """Return how often each value is among rows, of how often each different row is."""
-    return np.bincount(levels.code, weights=times, minlength=levels.known.size).astype(np.int64)
+    often: NDArray[Any] = np.bincount(levels.code, weights=times, minlength=levels.known.size)
+    return often.astype(times.dtype)
 
 
-def _median(values: NDArray[np.float64], often: NDArray[np.int64]) -> float:
+def _median(values: NDArray[np.float64], often: NDArray[Any]) -> float:
     """Return the median of ascending values, each so often; 0 where there are none."""
-    n = int(often.sum())
+    n = round(float(often.sum()))
     if not n:
         return 0.0
     low, high = _ranked(values, often, [(n - 1) // 2, n // 2])
     return float((low + high) / 2)
 
 
-def _quartiles(values: NDArray[np.float64], often: NDArray[np.int64]) -> tuple[float, float, float]:
+def _quartiles(values: NDArray[np.float64], often: NDArray[Any]) -> tuple[float, float, float]:
     """Return the quartiles of ascending values, each so often, joined as NumPy's linear method does."""
-    place = (int(often.sum()) - 1) * np.array((0.25, 0.5, 0.75))
+    place = (round(float(often.sum())) - 1) * np.array((0.25, 0.5, 0.75))
     before = np.floor(place)
     share = place - before
     low = _ranked(values, often, before)
@@ -176,13 +177,13 @@ def _quartiles(values: NDArray[np.float64], often: NDArray[np.int64]) -> tuple[f
     return first, middle, last
 
 
-def _deviation(values: NDArray[np.float64], weight: NDArray[np.int32] | None) -> float:
+def _deviation(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> float:
     if weight is None:
         return float(np.std(values))
     return float(np.sqrt(np.average((values - np.average(values, weights=weight)) ** 2, weights=weight)))
 
 
-def _ranked(values: NDArray[np.float64], often: NDArray[np.int64], ranks: Any) -> NDArray[np.float64]:
+def _ranked(values: NDArray[np.float64], often: NDArray[Any], ranks: Any) -> NDArray[np.float64]:
     """Return the values of ranks, from 0, among ascending values, each so often."""
     found: NDArray[np.float64] = values[np.searchsorted(np.cumsum(often), ranks, side="right")]
     return found

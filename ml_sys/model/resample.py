@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Distances held at a time, besides a copy of them in another order.
+_DISTANCES_MIB = 64
+
 
 class OtherCompanies(NearestNeighbors):
     """Nearest neighbours among the rows of other companies, one of each company.
@@ -88,7 +91,10 @@ class OtherCompanies(NearestNeighbors):
             ]
             return np.take_along_axis(least, chosen, axis=1), rows[np.array(at, dtype=np.intp)]
 
-        found = list(pairwise_distances_chunked(self.fitted_, metric=self.metric, reduce_func=nearest))
+        chunks = pairwise_distances_chunked(
+            self.fitted_, metric=self.metric, reduce_func=nearest, working_memory=_DISTANCES_MIB
+        )
+        found = list(chunks)
         itself = np.arange(rows.size)[:, None]
         neighbours = np.hstack([itself, np.concatenate([one[1] for one in found])])
         if not return_distance:
@@ -167,7 +173,7 @@ class AdaptiveSMOTENC(BaseEstimator):
         """
         positive = np.flatnonzero(y == 1)
         others = np.flatnonzero(y == 0)
-        majority = others.size if times is None else int(times[others].sum())
+        majority = others.size if times is None else round(float(times[others].sum()))
         minority = positive.size
         self.counts_before_ = self.counts_after_ = (majority, minority)
         wanted = majority if self.sampling_strategy == "auto" else int(self.sampling_strategy * majority)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def choose_threshold(
     settings: ThresholdSettings,
     *,
     n_lists: float,
-    weight: NDArray[np.integer[Any]] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the probability from which on a company counts as one that will convert.
 
@@ -72,7 +72,7 @@ def choose_tiers(
     settings: ThresholdSettings,
     *,
     n_lists: float,
-    weight: NDArray[np.integer[Any]] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> Tiers:
     """Return tiers so that an average list has one capacity in A and the wanted number of capacities in B."""
     week = settings.capacity * n_lists
@@ -82,9 +82,7 @@ def choose_tiers(
     )
 
 
-def _at_depth(
-    probabilities: NDArray[np.float64], depth: int, weight: NDArray[np.integer[Any]] | None
-) -> float:
+def _at_depth(probabilities: NDArray[np.float64], depth: int, weight: NDArray[np.float64] | None) -> float:
     if weight is None:
         ranked = np.sort(probabilities)[::-1]
         return float(ranked[min(max(depth, 1), ranked.size) - 1])

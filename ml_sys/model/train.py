@@ -85,9 +85,10 @@ class FitReport:
         Majority and minority rows before and after resampling.
     validation_mean, validation_rate : float
         Mean calibrated probability on the validation slice, and the rate observed there.
-    whole_rows, sampled_rows, one_in : int
-        Rows of the whole panel and of what was drawn from it; and one in how many that are not positive was
-        drawn, and stands for so many: 1 where the panel is whole.
+    whole_rows, sampled_rows : int
+        Rows of the whole panel, and of what was drawn from it.
+    one_in : float
+        Of the rows that are not positive one in so many was drawn, and counts so many times; 1 for all.
     """
 
     rows: int
@@ -102,7 +103,7 @@ class FitReport:
     validation_rate: float
     whole_rows: int
     sampled_rows: int
-    one_in: int
+    one_in: float
 
 
 def spec_from(settings: Settings) -> FeatureSpec:
@@ -184,7 +185,7 @@ def fit_model(
         validation_rate=float(np.average(validation.label, weights=weight)),
         whole_rows=validation.rows.standing_for(),
         sampled_rows=len(validation),
-        one_in=1 if weight is None else int(weight.max()),
+        one_in=1.0 if weight is None else float(weight.max()),
     )
     return FittedModel(pipeline, calibrator, spec, threshold, tiers), report
 

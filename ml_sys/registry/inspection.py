@@ -157,6 +157,7 @@ def _data(one: Description) -> dict[str, Any]:
         "usage through": one.entry.data_through,
         "training cutoffs": _span(fit["cutoffs"]),
         "training rows": fit["rows"],
+        "sampled of": fit["whole_rows"] if fit.get("one_in", 1) > 1 else None,
         "training conversions": fit["positives"],
         "trees": fit["trees"],
         "holdout cutoffs": _span(holdout["cutoffs"]),

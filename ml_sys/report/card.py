@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.writing import of_whole_lists
+from ml_sys.report.writing import of_sample, of_whole_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ def write_card(
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
         f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
         f"{report.companies:,} companies convert, {len(report.cutoffs)} cutoffs from {first} to {last}",
+        *(f"- Sampled: {told}" for told in filter(None, [of_sample(asdict(report))])),
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
         f"{report.after[1]:,} of {sum(report.after):,} after",
         f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "

@@ -9,7 +9,7 @@ from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.metrics.segments import LEAST_POSITIVES
 from ml_sys.report import charts
 from ml_sys.report.page import Figure, Section, Story, Table
-from ml_sys.report.writing import NONE, number, percent, spread, text
+from ml_sys.report.writing import NONE, number, of_sample, percent, spread, text
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
@@ -275,6 +275,7 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
                 f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
                 f"of {counted(fit['companies'], 'company', 'companies')}, cutoffs {fit['cutoffs'][0]} to "
                 f"{fit['cutoffs'][-1]}; judged on {', '.join(evidence.holdout['cutoffs'])}.",
+                *filter(None, [of_sample(fit)]),
                 "The same snapshot, settings and packages give the same model, byte for byte.",
             ),
             tables=(

@@ -111,6 +111,18 @@ def of_whole_lists(holdout: Mapping[str, Any]) -> str:
     )
 
 
+def of_sample(fit: Mapping[str, Any]) -> str:
+    """Say how a panel was sampled that is too large to learn whole; empty where it was not."""
+    one_in = fit.get("one_in", 1)
+    if one_in == 1:
+        return ""
+    return (
+        f"Learnt from a sample of {fit['sampled_rows']:,} of {fit['whole_rows']:,} rows: every conversion, "
+        f"and one in {one_in:.1f} of the others, drawn by what the company looked like by then. Each of the "
+        f"others counts {one_in:.1f} times, so that rates stay as they are."
+    )
+
+
 def chance_of(evidence: Evidence, metric: str) -> float:
     """Return what a random order gets."""
     return evidence.evaluation[ALL][RANDOM][metric].value

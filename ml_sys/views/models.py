@@ -64,6 +64,7 @@ def headline(entry: Entry) -> str:
 
 def description(one: Description) -> None:
     """Show a version whole."""
+    from ml_sys.report.writing import of_sample
     from ml_sys.views.evaluate import evaluation
     from ml_sys.views.train import SLOWER, canaries
 
@@ -79,6 +80,7 @@ def description(one: Description) -> None:
         ("served", _served(one.served, _minute)),
         ("snapshot", f"{entry.snapshot}, usage through {entry.data_through}"),
         ("trained on", _rows(fit)),
+        ("sampled", of_sample(fit) or None),
         ("judged on", _rows(holdout)),
         ("trees", fit["trees"]),
         ("features", f"{len(features)} in the groups {', '.join(sorted(set(features.values())))}"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys import console
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.writing import of_whole_lists
+from ml_sys.report.writing import of_sample, of_whole_lists
 from ml_sys.text import counted, date_of
 from ml_sys.views.cells import interval, number, spoken
 from ml_sys.views.evaluate import evaluation
@@ -64,7 +64,7 @@ def trained(result: Trained, confidence: float) -> None:
         caption=f"{resampled}; {trees}validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
     )
-    if told := of_whole_lists(held):
+    for told in filter(None, (of_sample(asdict(fit)), of_whole_lists(held))):
         console.note(told)
     evaluation(result.evaluation, confidence)
     seeds(result, confidence)

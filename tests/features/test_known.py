@@ -35,12 +35,13 @@ COUNTING = '''
 """A feature that notes which cutoffs it is asked for."""
 from ml_sys.features.derived import feature
 
-asked = []
+asked, sizes = [], []
 
 @feature(group="mine")
 def noted_{name}(usage):
     """Actions of the last week."""
     asked.extend(usage.cutoffs.tolist())
+    sizes.append(usage.stats.first.size)
     return usage.actions(7)
 '''
 
@@ -72,6 +73,37 @@ def test_whatever_was_asked_before_features_and_rules_are_those_of_the_cutoffs(
         np.testing.assert_array_equal(seen, (first != NEVER).ravel())
         assert told.keys() == scores.keys()
         assert all((told[name] == scores[name]).all() for name in told)
+
+
+@given(
+    asked=st.lists(
+        st.lists(st.tuples(st.integers(0, 59), st.sampled_from(GRID.tolist())), min_size=1, max_size=40),
+        min_size=1,
+        max_size=3,
+    ),
+    whole=st.lists(st.sampled_from(GRID.tolist()), max_size=2, unique=True),
+)
+def test_features_of_some_pairs_are_those_of_all(
+    asked: list[list[tuple[int, int]]], whole: list[int]
+) -> None:
+    known = KnownFeatures(INPUTS)
+    every = feature_frame(INPUTS, GRID, SPEC)
+    for pairs in asked:
+        company, cutoff = (np.array(column, dtype=np.int32) for column in zip(*pairs, strict=True))
+        place = company * GRID.size + np.searchsorted(GRID, cutoff)
+        pd.testing.assert_frame_equal(
+            known.some(company, cutoff, SPEC).frame(),
+            every.take(place).reset_index(drop=True),
+            check_exact=True,
+            check_dtype=False,  # texts that are all blank have no type of their own
+        )
+    cutoffs = np.array(sorted(whole), dtype=np.int32)
+    pd.testing.assert_frame_equal(
+        known.rows(cutoffs, SPEC).frame(),
+        feature_frame(INPUTS, cutoffs, SPEC),
+        check_exact=True,
+        check_dtype=False,
+    )
 
 
 def test_without_a_cutoff_there_are_no_rows() -> None:
@@ -112,3 +144,31 @@ def test_fits_of_past_lists_find_the_features_known_that_were_computed_for_all_o
         training_part(source, term.trained, spec, settings)
         rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
     assert Counter(sys.modules[counting].asked) == times
+
+
+def test_of_a_sampled_panel_features_of_the_rows_drawn_and_held_out_are_computed_and_no_others(
+    counting: str,
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "features": {"extra": [f"{counting}:noted_{counting}"], "windows_days": [28]},
+            "panel": {"max_rows": 900, "negatives_per_positive": 3},
+            "split": {"holdout_cutoffs": 1},
+        }
+    )
+    source, spec = Source.of(w.small_world(), settings), spec_from(settings)
+    part, holdout = split(source, spec, settings)
+    sizes = sys.modules[counting].sizes
+    assert sum(sizes) == len(part.train) + source.ids.size < part.train.rows.standing_for() / 2
+    assert set(np.unique(holdout.cutoff)) == {source.timeline.latest_mature()}
+    shuffled_ranking(source, spec, settings, split)
+    assert sum(sizes) < 2 * len(part.train) + source.ids.size
+
+    day, computed = source.timeline.latest_mature(), sum(sizes)
+    terms = tuple(Term(first, (first,)) for first in (day - 28, day - 14))
+    learn_features(source, terms, settings)
+    assert sum(sizes) < computed + len(part.train) + 2 * source.ids.size
+    computed = sum(sizes)
+    for term in terms:
+        assert training_part(source, term.trained, spec, settings).train.weight is not None
+    assert sum(sizes) == computed

@@ -41,6 +41,15 @@ def test_separation_is_the_best_that_scikit_learn_finds_in_any_direction(column:
     assert precision == pytest.approx(max(average_precision_score(label, way) for way in ways), abs=1e-9)
 
 
+@given(column=columns(), times=st.integers(2, 5))
+def test_rows_that_stand_for_others_separate_as_those_would(column: tuple, times: int) -> None:
+    values, label = column
+    weight = np.where(label, 1, times)
+    again = np.repeat(np.arange(label.size), weight)
+    found = separation(values, label, weight.astype(np.float64))
+    assert found == pytest.approx(separation(values[again], label[again]), abs=1e-9)
+
+
 @given(n=st.integers(1, 60), data=st.data())
 def test_two_shares_are_compared_by_the_exact_tails(n: int, data: st.DataObject) -> None:
     marked, group = (np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n))) for _ in range(2))

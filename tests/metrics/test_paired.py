@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import combinations
 
 import numpy as np
@@ -106,6 +106,18 @@ def test_the_interval_of_one_model_is_that_of_the_bootstrap(metric: RankingMetri
         lambda weights: ranking_metrics(rows, weights), rows.company, label=rows.label, **asked
     )[metric]  # type: ignore[arg-type]
     assert vars(found) == pytest.approx(vars(expected), rel=1e-12)
+
+
+@given(both=rankings(), times=st.integers(2, 4))
+def test_rows_that_stand_for_others_count_as_often(both: tuple[Outcomes, Outcomes], times: int) -> None:
+    weight = np.where(both[0].label, 1, times)
+    again = np.repeat(np.arange(weight.size), weight)
+    weighted = [replace(one, weight=weight.astype(np.float64)) for one in both]
+    repeated = [
+        Outcomes(one.score[again], one.label[again], one.cutoff[again], one.company[again]) for one in both
+    ]
+    found, wanted = (astuple(compared(*pair)) for pair in (weighted, repeated))
+    assert found[1:] == pytest.approx(wanted[1:], nan_ok=True)
 
 
 def test_an_identical_model_differs_by_nothing_in_any_resample() -> None:

@@ -102,3 +102,13 @@ def test_a_calibration_from_a_file_whose_knots_do_not_rise_or_pair_is_refused(kn
     with pytest.raises(ValueError, match="a calibration"):
         Calibrator.from_plain({**plain, "knots": knots, "values": values})
     assert Calibrator.from_plain({**plain, "knots": (0.1, 0.2), "values": (0.2, 0.3)}).knots == (0.1, 0.2)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_rows_that_stand_for_others_count_as_often(method: str) -> None:
+    scores, _, labels = drawn(1.2, -0.5, n=2000)
+    times = np.where(labels, 1, 3)
+    again = np.repeat(np.arange(labels.size), times)
+    weighted = fit_calibrator(method, scores, labels, times.astype(np.float64))
+    whole = fit_calibrator(method, scores[again], labels[again])
+    np.testing.assert_allclose(weighted(scores), whole(scores), rtol=1e-5)

@@ -21,7 +21,7 @@ from ml_sys.experiments.backtest import backtest
 from ml_sys.experiments.schedule import Term
 from ml_sys.model.split import Source, training_part
 from ml_sys.model.train import spec_from
-from ml_sys.settings import SchemaSettings
+from ml_sys.settings import SchemaSettings, Settings
 from tests.model import world as w
 
 REAL = Path(os.environ.get("MLSYS_REAL_DATA", Path(__file__).parents[3] / "shared/data/hubspot"))
@@ -32,13 +32,16 @@ FEW = settings(max_examples=3, deadline=None, phases=[Phase.reuse, Phase.generat
 seeds = st.integers(0, 2**32 - 1)
 
 
+SAMPLED = w.settings(panel={"step_days": 7, "max_cutoffs": 30, "max_rows": 900, "negatives_per_positive": 4})
+
+
 @pytest.fixture(scope="module")
 def before() -> tuple[w.Fingerprint, np.ndarray, np.ndarray]:
     return w.fitted_at(WORLD, w.CUTOFF, SETTINGS)
 
 
-def unchanged(before: tuple, changed: Snapshot, cutoff: int = w.CUTOFF) -> None:
-    fitted, probability, features = w.fitted_at(changed, cutoff, SETTINGS)
+def unchanged(before: tuple, changed: Snapshot, cutoff: int = w.CUTOFF, asked: Settings = SETTINGS) -> None:
+    fitted, probability, features = w.fitted_at(changed, cutoff, asked)
     assert fitted == before[0]
     np.testing.assert_array_equal(features, before[2])
     np.testing.assert_array_equal(probability, before[1])
@@ -102,6 +105,22 @@ def test_what_happens_after_the_last_training_window_changes_nothing_fitted(befo
     fitted, probability, _ = w.fitted_at(changed_world, w.CUTOFF, SETTINGS)
     assert fitted == before[0]
     assert not np.array_equal(probability, before[1], equal_nan=True)
+
+
+@settings(FEW, max_examples=2)
+@given(seed=seeds)
+def test_a_model_of_a_sampled_panel_depends_on_neither_ids_nor_order_nor_what_comes_later(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fitted = w.fitted_at(WORLD, w.CUTOFF, SAMPLED)
+    source = Source.of(WORLD, SAMPLED)
+    assert training_part(source, w.CUTOFF, spec_from(SAMPLED), SAMPLED).train.weight is not None
+    order = rng.permutation(w.COMPANIES)
+    later = w.with_more_usage(WORLD, w.CUTOFF, rng)
+    closed = np.where(
+        (later.closed >= w.CUTOFF) & (rng.random(later.closed.size) < 0.5), NEVER_CLOSED, later.closed
+    )
+    changed = w.renumbered(w.with_closed(later, closed), order)
+    unchanged((fitted[0], fitted[1][order], fitted[2][order]), changed, asked=SAMPLED)
 
 
 def test_a_closing_day_inside_a_training_window_does_change_the_model(before: tuple) -> None:

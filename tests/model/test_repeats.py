@@ -19,6 +19,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from xgboost import XGBClassifier
 
+from ml_sys.features.rows import Rows
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.repeats import distinct_rows, learns_weights
 from ml_sys.model.split import Source, split
@@ -132,6 +133,40 @@ def test_merged_rows_teach_what_all_of_them_teach(
     whole.fit(part.train.features, part.train.label.astype(np.int64))
     held = part.validation.features
     np.testing.assert_allclose(raw_scores(merged, held), raw_scores(whole, held), rtol=1e-4)
+
+
+def standing_for(rows: Rows, weight: NDArray[np.float64]) -> Rows:
+    return Rows(rows.different, rows.which, weight)
+
+
+@pytest.mark.parametrize("ratio", [0.2, "none"])
+def test_rows_that_stand_for_others_teach_what_those_would(ratio: Any, part: Any) -> None:
+    times = np.where(part.train.label, 1, np.random.default_rng(2).integers(1, 4, len(part.train)))
+    again = np.repeat(np.arange(len(part.train)), times)
+    weighted, whole = (unfitted("xgboost:XGBClassifier", WHOLE, ratio) for _ in range(2))
+    rows = standing_for(part.train.rows, times.astype(np.float64))
+    assert rows.standing_for() == again.size
+    fit_pipeline(weighted, rows, part.train.label)
+    fit_pipeline(whole, part.train.rows.take(again), part.train.label[again])
+    assert weighted["encode"].levels_ == whole["encode"].levels_
+    for name in ("medians_", "centers_", "scales_"):
+        ours, theirs = (getattr(one["encode"], name) for one in (weighted, whole))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    held = part.validation.rows
+    np.testing.assert_allclose(raw_scores(weighted, held), raw_scores(whole, held), rtol=1e-4)
+
+
+def test_of_a_sample_whoever_takes_weights_learns_them_and_the_others_see_its_rows_once(part: Any) -> None:
+    assert learns_weights(HistGradientBoostingClassifier(), sampled=True)
+    assert not learns_weights(KNeighborsClassifier(), sampled=True)
+    rows = standing_for(part.train.rows, np.where(part.train.label, 1.0, 5.0))
+    for path, weight in (
+        ("sklearn.ensemble:HistGradientBoostingClassifier", rows.weight),
+        ("sklearn.neighbors:KNeighborsClassifier", None),
+    ):
+        scores = raw_scores(fit_pipeline(unfitted(path, {}, "none"), rows, part.train.label), part.train.rows)
+        rate = np.average(part.train.label, weights=weight)
+        assert np.average(scores, weights=weight) == pytest.approx(rate, rel=0.3)
 
 
 def test_trees_stop_by_the_loss_of_every_watched_row(part: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml_sys.errors import NotEnoughDataError
@@ -120,6 +121,41 @@ def test_a_snapshot_panel_learns_from_one_row_each_and_is_validated_on_every_row
     assert np.unique(part.train.company).size == len(part.train)
     assert len(part.validation) > 2 * len(part.train)
     assert np.isin(part.train.cutoff, part.validation.cutoff).all()
+
+
+SAMPLED = {"step_days": 7, "max_cutoffs": 30, "max_rows": 900, "negatives_per_positive": 4}
+
+
+@pytest.mark.parametrize("kind", ["time", "stratified"])
+def test_a_sampled_part_stands_for_the_whole_one_and_the_holdout_stays_whole(kind: str) -> None:
+    asked = w.settings(panel=SAMPLED, split={"kind": kind})
+    whole = w.settings(panel={**SAMPLED, "max_rows": 10**6}, split={"kind": kind})
+    (part, holdout), (every, held) = (split(SOURCE, SPEC, one) for one in (asked, whole))
+    assert part.train is part.validation
+    assert len(part.train) <= 900 < len(every.train)
+    assert part.train.label.sum() == every.train.label.sum()
+    assert part.train.rows.standing_for() == len(every.train)
+    assert np.average(part.train.label, weights=part.train.weight) == pytest.approx(every.train.label.mean())
+    assert SOURCE.share_of(part.train) == SOURCE.share_of(every.train)
+    assert (len(holdout), holdout.weight) == (len(held), None)
+    rows = every.train.features.assign(c=every.train.company, t=every.train.cutoff, seen=every.train.seen)
+    ours = part.train.features.assign(c=part.train.company, t=part.train.cutoff, seen=part.train.seen)
+    again = ours[["c", "t"]].merge(rows, on=["c", "t"], how="left", validate="one_to_one")
+    pd.testing.assert_frame_equal(ours, again[ours.columns], check_exact=True)
+
+
+def test_one_row_a_company_is_learnt_whole_while_validation_is_sampled() -> None:
+    order = np.random.default_rng(5).permutation(w.COMPANIES)
+    asked = w.settings(panel={**SAMPLED, "kind": "snapshot"})
+    told = []
+    for world in (WORLD, w.renumbered(WORLD, order)):
+        part, _ = split(Source.of(world, asked), SPEC, asked)
+        assert part.train.weight is None
+        assert np.unique(part.train.company).size == len(part.train) > w.COMPANIES / 2
+        assert part.validation.weight is not None
+        told.append(part.train)
+    pd.testing.assert_frame_equal(told[0].features, told[1].features, check_exact=True)
+    np.testing.assert_array_equal(told[0].label, told[1].label)
 
 
 def test_too_short_a_history_is_said_to_be_so() -> None:

@@ -60,3 +60,22 @@ def test_of_rows_that_are_a_share_of_a_list_so_many_are_called_as_make_the_capac
     threshold = choose_threshold(PROBABILITIES, LABELS, asked, n_lists=share)
     assert (threshold <= PROBABILITIES).sum() == above
     assert (choose_tiers(PROBABILITIES, asked, n_lists=share).a <= PROBABILITIES).sum() == above
+
+
+@given(st.data())
+def test_rows_that_stand_for_others_count_as_often(data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 25))
+    probability = np.array(
+        data.draw(st.lists(st.sampled_from([0.01, 0.1, 0.2, 0.5]), min_size=n, max_size=n))
+    )
+    label = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    times = np.array(data.draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
+    kind = data.draw(st.sampled_from(["capacity", "f1"]))
+    asked = ThresholdSettings(kind=kind, capacity=data.draw(st.integers(1, 30)))
+    again, weight = np.repeat(np.arange(n), times), times.astype(np.float64)
+    assert choose_threshold(probability, label, asked, n_lists=1, weight=weight) == choose_threshold(
+        probability[again], label[again], asked, n_lists=1
+    )
+    assert choose_tiers(probability, asked, n_lists=1, weight=weight) == choose_tiers(
+        probability[again], asked, n_lists=1
+    )

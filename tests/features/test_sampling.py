@@ -1,0 +1,183 @@
+"""Which rows of a large panel are learnt from: by what companies look like, and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.snapshot import Snapshot
+from ml_sys.features.compute import FeatureInputs
+from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
+from ml_sys.features.windows import usage_digests
+from tests.model import world as w
+
+WORLD = w.small_world(companies=150, weeks=40)
+GRID = np.arange(w.MONDAY + 70, w.MONDAY + 210, 7, dtype=np.int32)
+HOW = Draws(one_in=4, step_days=7, seed=7)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def inputs_of(world: Snapshot) -> FeatureInputs:
+    return FeatureInputs.from_snapshot(world, period_days=w.PERIOD, stamp="start")
+
+
+def sample_of(
+    world: Snapshot, how: Draws = HOW, cutoffs: np.ndarray = GRID, among: np.ndarray | None = None
+) -> Sample:
+    among = np.ones(world.closed.size, dtype=bool) if among is None else among
+    return draw(inputs_of(world), world.closed, cutoffs, w.HORIZON, how, among)
+
+
+def pairs(sample: Sample, order: np.ndarray | None = None) -> set[tuple[int, int, bool]]:
+    company = sample.company if order is None else order[sample.company]
+    return set(zip(company.tolist(), sample.cutoff.tolist(), sample.label.tolist(), strict=True))
+
+
+@given(
+    positives=st.integers(0, 10**6),
+    others=st.integers(0, 10**9),
+    each=st.integers(1, 500),
+    most=st.integers(1, 10**7),
+)
+def test_a_panel_is_whole_up_to_its_limit_and_a_sample_keeps_to_it(
+    positives: int, others: int, each: int, most: int
+) -> None:
+    rate = one_in(positives, others, negatives_per_positive=each, max_rows=most)
+    if positives + others <= most:
+        assert rate == 1
+        return
+    assert rate >= 1
+    drawn = others / rate
+    assert drawn <= max(each * positives, 1)
+    assert positives + drawn <= max(most, 2 * positives, positives + 1)  # as many others at least
+
+
+def test_the_real_tables_are_learnt_whole_and_forty_thousand_companies_are_not() -> None:
+    from ml_sys.settings import PanelSettings
+
+    asked = PanelSettings()
+    limits = {"negatives_per_positive": asked.negatives_per_positive, "max_rows": asked.max_rows}
+    assert one_in(700, 342_544, **limits) == 1
+    assert one_in(8_000, 3_230_000, **limits) > 1
+
+
+def test_rows_are_counted_without_laying_them_out() -> None:
+    prospect, label = labels(WORLD.closed, GRID, w.HORIZON)
+    assert count_rows(WORLD.closed, GRID, w.HORIZON) == (prospect.sum(), label.sum())
+
+
+def test_every_positive_row_is_drawn_and_the_others_stand_for_the_rest() -> None:
+    prospect, label = labels(WORLD.closed, GRID, w.HORIZON)
+    sample = sample_of(WORLD)
+    assert sample.label.sum() == label.sum() > 0
+    assert (sample.weight[sample.label] == 1).all()
+    assert sample.weight[~sample.label] == pytest.approx(4, rel=0.1)
+    assert sample.weight.sum() == pytest.approx(prospect.sum(), rel=1e-9)
+    assert {(c, t) for c, t, _ in pairs(sample)} <= {
+        (int(c), int(GRID[t])) for c, t in zip(*np.nonzero(prospect), strict=True)
+    }
+    assert pairs(sample_of(WORLD, replace(HOW, one_in=1))) == {
+        (int(c), int(GRID[t]), bool(label[c, t])) for c, t in zip(*np.nonzero(prospect), strict=True)
+    }
+
+
+@given(seed=seeds)
+def test_ids_and_the_order_of_rows_change_no_draw(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(WORLD.companies))
+    world = w.renumbered(WORLD, order)
+    rows = rng.permutation(world.usage_company.size)
+    shuffled = replace(
+        world,
+        usage_company=world.usage_company[rows],
+        usage_stamp=world.usage_stamp[rows],
+        usage_values=world.usage_values[rows],
+    )
+    assert pairs(sample_of(shuffled), order) == pairs(sample_of(WORLD))
+
+
+@given(seed=seeds, after=st.sampled_from(GRID.tolist()))
+def test_what_comes_after_a_cutoff_changes_no_draw_up_to_it(seed: int, after: int) -> None:
+    rng = np.random.default_rng(seed)
+    changed = w.with_more_usage(WORLD, after, rng)
+    closed = np.where(changed.closed >= after + w.HORIZON, NEVER_CLOSED, changed.closed)
+    upto = GRID[after >= GRID]
+    wanted = {one for one in pairs(sample_of(WORLD)) if one[1] <= after}
+    assert pairs(sample_of(w.with_closed(changed, closed), cutoffs=GRID)) >= wanted
+    assert pairs(sample_of(w.with_closed(changed, closed), cutoffs=upto)) == wanted
+
+
+def test_a_row_that_counts_by_a_cutoff_draws_anew() -> None:
+    rng = np.random.default_rng(1)
+    n = len(WORLD.companies)
+    stamp = np.full(n, GRID[0] - w.PERIOD)
+    more = w.with_usage(
+        WORLD,
+        np.concatenate([WORLD.usage_company, np.arange(n)]),
+        np.concatenate([WORLD.usage_stamp, stamp]),
+        np.concatenate([WORLD.usage_values, rng.integers(1, 9, (n, len(MEASURES)))]),
+    )
+    assert pairs(sample_of(more)) != pairs(sample_of(WORLD))
+
+
+def test_a_smaller_sample_is_part_of_a_larger_one_and_another_seed_draws_others() -> None:
+    large, small = (pairs(sample_of(WORLD, replace(HOW, one_in=rate))) for rate in (3, 10))
+    assert small < large
+    other = pairs(sample_of(WORLD, replace(HOW, seed=8)))
+    shared = len(other & pairs(sample_of(WORLD))) / len(other)
+    assert shared < 0.5
+
+
+def test_of_the_companies_asked_for_alone_the_same_rows_are_drawn() -> None:
+    among = np.arange(len(WORLD.companies)) % 3 > 0
+    assert pairs(sample_of(WORLD, among=among)) == {one for one in pairs(sample_of(WORLD)) if among[one[0]]}
+
+
+def never_used(alike: int, weeks: int) -> tuple[Snapshot, np.ndarray]:
+    """Companies of which nothing is known, and one that is busy."""
+    busy = w.small_world(companies=1, weeks=weeks)
+    frame = busy.companies.iloc[np.zeros(alike + 1, dtype=int)].assign(alexa_rank=np.inf)
+    cutoffs = w.MONDAY + 7 * np.arange(1, weeks, dtype=np.int32)
+    return replace(
+        busy, companies=frame, closed=np.full(alike + 1, NEVER_CLOSED, dtype=np.int32)
+    ), cutoffs.astype(np.int32)
+
+
+@pytest.mark.parametrize("rate", [2, 5, 9])
+def test_companies_that_look_alike_are_drawn_together_at_as_many_cutoffs_as_are_due(rate: int) -> None:
+    world, cutoffs = never_used(alike=30, weeks=91)
+    sample = sample_of(world, replace(HOW, one_in=rate), cutoffs)
+    drawn = [set(sample.cutoff[sample.company == one].tolist()) for one in range(1, 31)]
+    assert all(one == drawn[0] for one in drawn)
+    assert abs(len(drawn[0]) - cutoffs.size / rate) <= 2
+    gaps = np.diff(sorted(drawn[0])) / 7
+    assert gaps.max() <= 3 * rate  # no long stretch is left out
+
+
+def test_usage_is_told_apart_by_its_rows_that_are_complete() -> None:
+    log = inputs_of(WORLD).usage
+    digests = usage_digests(log, GRID)
+    assert digests.shape == (len(WORLD.companies), GRID.size)
+    for at, cutoff in enumerate(GRID.tolist()):
+        told = [
+            (log.day[rows].tolist(), log.values[rows].tolist())
+            for rows in ((log.company == one) & (log.day <= cutoff) for one in range(log.n_companies))
+        ]
+        same = {str(one): digest for one, digest in zip(told, digests[:, at].tolist(), strict=True)}
+        assert len(same) == len(set(same.values())) == len(set(digests[:, at].tolist()))
+        assert all(digest == 0 for one, digest in same.items() if one == str(([], [])))
+
+
+def test_the_order_by_content_does_not_depend_on_numbering() -> None:
+    order = np.random.default_rng(4).permutation(len(WORLD.companies))
+    moved = w.renumbered(WORLD, order)
+    cutoff = int(GRID[-1])
+    ours, theirs = (by_content(inputs_of(one), one.closed, cutoff) for one in (WORLD, moved))
+    np.testing.assert_array_equal(WORLD.closed[ours], moved.closed[theirs])
+    alike = WORLD.companies["industry"].to_numpy()[ours] == moved.companies["industry"].to_numpy()[theirs]
+    assert (alike | WORLD.companies["industry"].isna().to_numpy()[ours]).all()
