@@ -61,7 +61,7 @@ def write_card(
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
         f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
         f"{report.companies:,} companies convert, {len(report.cutoffs)} cutoffs from {first} to {last}",
-        *(f"- Sampled: {told}" for told in filter(None, [of_sample(asdict(report))])),
+        *(f"- {told}" for told in filter(None, [of_sample(asdict(report))])),
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
         f"{report.after[1]:,} of {sum(report.after):,} after",
         f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "
