@@ -19,7 +19,7 @@ from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import REASON, CapacityPlan, plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
-from ml_sys.scoring.remembered import FOLDER, last_listed, remember
+from ml_sys.scoring.remembered import FOLDER, last_listed, remember_top
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,20 +124,8 @@ def score_prospects(
 ) -> Listed:
     """Score a file of prospects, write the list, and remember who is on it where the settings say so.
 
-    Parameters
-    ----------
-    registry : Registry
-    version : str, optional
-        By default the one in production or, without one, the latest.
-    settings : Settings
-    asked : Request
-    on_step, now
-        As of :func:`score_file`, as are the errors.
-
-    Raises
-    ------
-    StorageError
-        If the list cannot be written.
+    Arguments and errors are those of :func:`score_file`; a StorageError says that the list cannot be written.
+    Without a version it is the one in production or else the latest.
     """
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
     scored = score_file(
@@ -161,7 +149,7 @@ def score_prospects(
     remembered, forgotten = None, None
     if settings.score.remember or settings.score.cooldown_weeks:
         try:
-            remembered = remember_list(scored, settings.artifacts_dir, calls)
+            remembered = remember_top(scored.table, settings.artifacts_dir, calls)
         except StorageError as error:  # the list is there and is shown first
             forgotten = StorageError(f"the list is not remembered: {error.message}", hint=error.hint)
     kept, unkept = keep_rejects(scored, settings.artifacts_dir)
@@ -232,7 +220,7 @@ def score_file(
                 hint="name it: --as-of DATE",
             )
         day = 0 if end is None else end
-        return score_ready(scorer, read, _asked(settings, day, capacity), version=version, cutoff=day)
+        return score_ready(scorer, read, _asked(settings, version, day, capacity))
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
@@ -257,11 +245,8 @@ def score_file(
         scorer,
         read,
         rows,
-        _asked(settings, cutoff, capacity),
+        _asked(settings, version, cutoff, capacity),
         customers=customers,
-        version=version,
-        cutoff=cutoff,
-        stale_days=chosen.stale_days,
     )
 
 
@@ -282,18 +267,6 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
     )
 
 
-def remember_list(scored: ScoredList, artifacts_dir: Path, capacity: int) -> Path | None:
-    """Remember the companies that a list hands out, and return where; None for an empty list.
-
-    These are the first ``capacity``, without any that cool down: they are not to be called.
-    """
-    table = scored.table
-    if not len(table):
-        return None
-    fresh = table[table["listed_on"] == ""] if "listed_on" in table else table
-    return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
-
-
 def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, str]:
     """Write the rows that were not taken; return where, None without any, and what prevented it."""
     if not scored.quarantine.num_rows:
@@ -304,13 +277,14 @@ def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, 
         return None, error.message
 
 
-def _asked(settings: Settings, cutoff: int, capacity: int) -> Asked:
+def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Asked:
     chosen = settings.score
     listed = None
     if chosen.cooldown_weeks:
         since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
         listed = last_listed(settings.artifacts_dir / FOLDER, after=since, before=cutoff)
-    return Asked(chosen.reasons, chosen.reasons_top or capacity, listed, chosen.cooldown_weeks)
+    top, weeks = chosen.reasons_top or capacity, chosen.cooldown_weeks
+    return Asked(version, cutoff, chosen.stale_days, chosen.reasons, top, listed, weeks)
 
 
 def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:

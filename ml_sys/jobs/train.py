@@ -2,87 +2,43 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomlkit
 
-from ml_sys.configuration import effective
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
-from ml_sys.leaks.canaries import Canary, run_canaries
-from ml_sys.metrics.holdout import ALL, Evaluation, evaluate_holdout, to_plain
+from ml_sys.jobs.draft import Draft, drafted
+from ml_sys.metrics.holdout import ALL, Evaluation, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.layout import (
-    BOOSTER,
-    CANARIES,
     CARD,
     EVIDENCE,
-    METRICS,
     REPORT,
-    SCORER,
-    SETTINGS,
     as_json,
-    feature_schema,
 )
-from ml_sys.model.files.serialization import model_files
-from ml_sys.model.split import Part, Source, split
-from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
-from ml_sys.registry.environment import environment, git_state
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.report.card import write_card
 from ml_sys.report.evidence import plain
-from ml_sys.report.gathering import gather, of_version, parent_of
-from ml_sys.report.past_performance import play_past
+from ml_sys.report.gathering import of_version, parent_of
 from ml_sys.report.rendering import render
-from ml_sys.scoring.opening import prove_equal
-from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.features.panel import Panel
+    from ml_sys.experiments.reseeding import SeedSpread
+    from ml_sys.jobs.fit import OnStep
+    from ml_sys.leaks.canaries import Canary
+    from ml_sys.model.train import FitReport
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
 
 HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
-OnStep = Callable[..., None]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A model fitted to a snapshot, and what it says of the holdout.
-
-    Attributes
-    ----------
-    source : Source
-    part : Part
-        Rows that it learnt from.
-    model : FittedModel
-    report : FitReport
-    holdout : Panel
-        n_rows rows.
-    probability : ndarray of shape (n_rows,), float64
-    evaluation : Evaluation
-    """
-
-    source: Source
-    part: Part
-    model: FittedModel
-    report: FitReport
-    holdout: Panel
-    probability: NDArray[np.float64]
-    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -147,46 +103,6 @@ class Trained:
         }
 
 
-def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
-    """Fit a model and judge it on the holdout; nothing is written.
-
-    Parameters
-    ----------
-    snapshot : Snapshot
-    settings : Settings
-    on_step : callable
-        Called with the name of each step as it begins.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If the snapshot cannot carry training and holdout.
-    """
-    spec = spec_from(settings)
-    source = Source.of(snapshot, settings)
-    on_step("computing features")
-    part, holdout = split(source, spec, settings)
-    learned = part.validation.rows
-    of_whole = (
-        "" if learned.weight is None else f" to a sample: {len(learned):,} of {learned.standing_for():,} rows"
-    )
-    on_step(f"fitting{of_whole}")
-    model, report = fit_model(
-        part.train, part.validation, spec, settings, share=source.share_of(part.validation)
-    )
-    on_step("judging on the holdout")
-    probability = model.probabilities(holdout.rows)
-    evaluation = evaluate_holdout(
-        holdout,
-        probability,
-        threshold=model.threshold,
-        bootstrap=settings.bootstrap,
-        seed=settings.seed,
-        share=source.share_of(holdout),
-    )
-    return Fit(source, part, model, report, holdout, probability, evaluation)
-
-
 def train_version(
     registry: Registry,
     snapshot: Snapshot,
@@ -228,98 +144,52 @@ def train_version(
                 hint="versions are never overwritten; leave --version out or name a new one",
             )
     message = message.encode(errors="replace").decode()  # half a character from a shell would fail in the end
-    fit = fit_snapshot(snapshot, settings, on_step)
-    on_step("looking for leaks")
-    canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
-    shares = fit.source.share_of(fit.part.validation), fit.source.share_of(fit.holdout)
-    if settings.report.seeds:
-        on_step("fitting with other seeds")
-    seeds = seed_spreads(fit.part, fit.holdout, fit.model.spec, settings, shares=shares)
-    contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
-    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
-    scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
-    past = play_past(registry.root, snapshot, fit.source, fit.part, settings, on_step)
-    on_step("gathering the evidence")
-    schema, values = feature_schema(fit.model.spec), {**effective(settings), "snapshot": snapshot.id}
-    held = _holdout_facts(fit.holdout, shares[1])
-    made_with = {**environment(), "git": git_state()}
-    of_model = {
-        "snapshot": snapshot.id,
-        "seed": settings.seed,
-        "horizon_days": settings.label.horizon_days,
-        "fit": {**asdict(fit.report), "cutoffs": [date_of(c) for c in fit.report.cutoffs]},
-        "holdout": held,
-        "feature_schema": schema,
-        "compiled": scorer is not None,
-        "settings": values,
-        **made_with,
-    }
-    evidence = gather(
-        model=fit.model,
-        scorer=scorer or PipelineScorer(fit.model),
-        holdout=fit.holdout,
-        ids=fit.source.ids[fit.holdout.company],
-        probability=fit.probability,
-        evaluation=fit.evaluation,
-        canaries=canaries,
-        facts=of_model,
-        settings=settings,
-        snapshot=snapshot,
-        past=past,
-        seeds=seeds,
-    )
+    draft = drafted(registry.root, snapshot, settings, on_step)
     on_step("registering")
-    files = {
-        **contents,
-        METRICS: as_json(to_plain(fit.evaluation)),
-        CANARIES: as_json([asdict(one) for one in canaries]),
-        SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),
-    }
 
     def build(folder: Path, index: Index) -> Entry:
         parent, before, hash_before = _parent(registry, index)
-        derived, why = derive(index.versions, before, values, (hash_before, schema["hash"]))
+        schema_hash = draft.facts["feature_schema"]["hash"]
+        derived, why = derive(index.versions, before, draft.facts["settings"], (hash_before, schema_hash))
         entry = Entry(
             version=version or derived,
-            status="rejected" if any(one.status == "failed" for one in canaries) else "candidate",
+            status="rejected" if any(one.status == "failed" for one in draft.canaries) else "candidate",
             created_at=now.isoformat(timespec="seconds"),
             changes=why,
             snapshot=snapshot.id,
-            data_through=date_of(fit.source.timeline.usage_end),
-            metrics=_headline(fit.evaluation),
+            data_through=date_of(draft.fit.source.timeline.usage_end),
+            metrics=_headline(draft.fit.evaluation),
             message=message,
         )
-        facts = {
-            "entry": {name: value for name, value in asdict(entry).items() if name != "seal"},
-            "parent": parent,
-            **of_model,
-        }
-        beside = None if parent is None else parent_of(registry.open(parent), facts)
-        known = of_version(evidence, facts, beside)
-        told = {
-            CARD: write_card(entry, fit.report, fit.evaluation, held, canaries, facts).encode(),
-            REPORT: render(known).encode(),
-            EVIDENCE: as_json(plain(known)),
-        }
-        seal = write_artifact(folder, {**files, **told}, facts, registry.keys)
-        return Entry(**{**asdict(entry), "seal": seal})
+        return _written(folder, draft, entry, parent, registry)
 
     entry = registry.add(build)
-    folder = registry.folder(entry.version)
     return Trained(
-        entry, folder, fit.report, held, fit.evaluation, seeds, canaries, scorer is not None, made_with["git"]
+        entry,
+        registry.folder(entry.version),
+        draft.fit.report,
+        draft.facts["holdout"],
+        draft.fit.evaluation,
+        draft.seeds,
+        draft.canaries,
+        draft.compiled,
+        draft.facts["git"],
     )
 
 
-def _holdout_facts(holdout: Panel, share: float) -> dict[str, Any]:
-    return {
-        "cutoffs": [date_of(c) for c in np.unique(holdout.cutoff)],
-        "rows": len(holdout),
-        "positives": int(holdout.label.sum()),
-        "companies": int(np.unique(holdout.company).size),
-        "companies_converted": int(np.unique(holdout.company[holdout.label]).size),
-        "share": share,
+def _written(folder: Path, draft: Draft, entry: Entry, parent: str | None, registry: Registry) -> Entry:
+    """Write a version's files, which name it and its parent, and return its line with their seal."""
+    facts = {
+        "entry": {name: value for name, value in asdict(entry).items() if name != "seal"},
+        "parent": parent,
+        **draft.facts,
     }
+    beside = None if parent is None else parent_of(registry.open(parent), facts)
+    known = of_version(draft.evidence, facts, beside)
+    card = write_card(entry, draft.fit.report, draft.fit.evaluation, facts["holdout"], draft.canaries, facts)
+    told = {CARD: card.encode(), REPORT: render(known).encode(), EVIDENCE: as_json(plain(known))}
+    seal = write_artifact(folder, {**draft.files, **told}, facts, registry.keys)
+    return replace(entry, seal=seal)
 
 
 def _headline(evaluation: Evaluation) -> dict[str, float | None]:

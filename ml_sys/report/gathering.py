@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ml_sys.model.train import FittedModel
     from ml_sys.report.past_performance import Past
     from ml_sys.scoring.scorer import Scorer
+    from ml_sys.settings import BootstrapSettings
 
 WORKING_DEPTHS = (10, 25, 50, 100, 200, 400)
 # Bands of curves need fewer resamples than the figures that decisions rest on.
@@ -50,17 +51,36 @@ _MOST_RESAMPLES = 300
 _REPEATS, _SLOW_REPEATS = 3, 1
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model and what it said of the holdout, which has n_rows rows.
+
+    Attributes
+    ----------
+    model : FittedModel
+    scorer : Scorer
+        Of the same model.
+    holdout : Panel
+    ids : ndarray of shape (n_rows,), object
+        Id of each row's company.
+    probability : ndarray of shape (n_rows,), float64
+    evaluation : Evaluation
+    """
+
+    model: FittedModel
+    scorer: Scorer
+    holdout: Panel
+    ids: NDArray[np.object_]
+    probability: NDArray[np.float64]
+    evaluation: Evaluation
+
+
 def gather(
+    one: Candidate,
     *,
-    model: FittedModel,
-    scorer: Scorer,
-    holdout: Panel,
-    ids: NDArray[np.object_],
-    probability: NDArray[np.float64],
-    evaluation: Evaluation,
     canaries: Sequence[Canary],
     facts: Mapping[str, Any],
-    settings: Settings,
+    bootstrap: BootstrapSettings,
     snapshot: Snapshot,
     past: Past,
     seeds: tuple[SeedSpread, ...] = (),
@@ -69,20 +89,12 @@ def gather(
 
     Parameters
     ----------
-    model : FittedModel
-    scorer : Scorer
-        Of the same model.
-    holdout : Panel
-        Rows that it is judged on; n_rows.
-    ids : ndarray of shape (n_rows,), object
-        Id of each row's company.
-    probability : ndarray of shape (n_rows,), float64
-    evaluation : Evaluation
+    one : Candidate
     canaries : sequence of Canary
     facts : mapping
         The manifest's, of which the line in the registry and the parent play no part.
-    settings : Settings
-        That it was trained with.
+    bootstrap : BootstrapSettings
+        How intervals are drawn.
     snapshot : Snapshot
         That it was trained on.
     past : Past
@@ -96,9 +108,10 @@ def gather(
         The same for the same arguments.
     """
     defaults = flat(effective(Settings()))
-    resamples, confidence = min(settings.bootstrap.resamples, _MOST_RESAMPLES), settings.bootstrap.confidence
-    drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": settings.seed}
+    resamples, confidence = min(bootstrap.resamples, _MOST_RESAMPLES), bootstrap.confidence
+    drawn: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": facts["seed"]}
     values = flat(facts["settings"])
+    holdout, probability = one.holdout, one.probability
     share = facts["holdout"].get("share", 1.0)
     judged = Outcomes(probability, holdout.label, holdout.cutoff, holdout.company, share)
     return Evidence(
@@ -113,15 +126,15 @@ def gather(
         confidence=confidence,
         holdout=facts["holdout"],
         fit=facts["fit"],
-        evaluation=evaluation,
+        evaluation=one.evaluation,
         ranking=_ranking(judged, holdout.rules, drawn),
         truthfulness=Truthfulness(
             calibration.calibration_curve(judged, z=NormalDist().inv_cdf((1 + confidence) / 2)),
             calibration.score_distribution(judged),
-            calibration.confusions(judged, model.threshold, WORKING_DEPTHS),
+            calibration.confusions(judged, one.model.threshold, WORKING_DEPTHS),
         ),
         segments=segments(holdout, probability, **drawn),
-        reliance=_reliance(model, scorer, holdout, ids, probability, settings.seed),
+        reliance=_reliance(one, facts["seed"]),
         canaries=tuple(canaries),
         quality=quality_of(snapshot),
         settings=values,
@@ -210,14 +223,8 @@ def _without_interval(one: curves.Depth) -> curves.Depth:
     return curves.Depth(one.depth, precision, recall)
 
 
-def _reliance(
-    model: FittedModel,
-    scorer: Scorer,
-    holdout: Panel,
-    ids: NDArray[np.object_],
-    probability: NDArray[np.float64],
-    seed: int,
-) -> Reliance:
+def _reliance(one: Candidate, seed: int) -> Reliance:
+    model, scorer, holdout = one.model, one.scorer, one.holdout
     groups = model.spec.groups()
     compiled = isinstance(scorer, CompiledScorer)
     if not compiled:  # the columns of its rows are the encoder's
@@ -235,7 +242,7 @@ def _reliance(
         repeats=_REPEATS if compiled else _SLOW_REPEATS,
         seed=seed,
     )
-    hits, misses = examples(holdout, probability, ids, scorer)
+    hits, misses = examples(holdout, one.probability, one.ids, scorer)
     return Reliance(single, together, hits, misses)
 
 

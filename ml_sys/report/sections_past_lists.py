@@ -13,6 +13,7 @@ from ml_sys.report.writing import METRICS_SHOWN, NONE, number, percent, spread
 from ml_sys.text import counted, date_of, likely
 
 if TYPE_CHECKING:
+    from ml_sys.metrics.campaign import Season
     from ml_sys.report.evidence import Evidence
 
 
@@ -21,6 +22,23 @@ def campaign(evidence: Evidence) -> Section:
     title, season = "A season of calls", evidence.campaign
     if season is None:
         return missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
+    first = season.campaigns[0] if season.campaigns else None
+    of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
+    return Section(
+        "campaign",
+        title,
+        (
+            *([evidence.headline] if evidence.headline else []),
+            "Sales works down a list every week, and the same companies stand on it again and again. What "
+            f"counts is how many different converters are called in time. Played over {of}, each list made "
+            "by a model that knew only what was known that day.",
+        ),
+        figures=(_reached(season),),
+        tables=(_leads(season),),
+    )
+
+
+def _reached(season: Season) -> Figure:
     rows = tuple(
         (
             f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
@@ -33,7 +51,6 @@ def campaign(evidence: Evidence) -> Section:
         )
         for one in season.campaigns
     )
-    first = season.campaigns[0] if season.campaigns else None
     kinds = tuple(dict.fromkeys(one.ranker for one in season.campaigns))
     points = [
         {
@@ -62,33 +79,23 @@ def campaign(evidence: Evidence) -> Section:
         title=name,
         text=text,
     )
-    of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
-    return Section(
-        "campaign",
-        title,
-        (
-            *([evidence.headline] if evidence.headline else []),
-            "Sales works down a list every week, and the same companies stand on it again and again. What "
-            f"counts is how many different converters are called in time. Played over {of}, each list made "
-            "by a model that knew only what was known that day.",
-        ),
-        figures=(Figure(name, text, svg, table),),
-        tables=(
-            Table(
-                "Converters that the model reaches more than others",
-                ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
-                tuple(
-                    (
-                        one.ranker,
-                        f"{one.capacity:,}",
-                        f"{one.cooldown_weeks}",
-                        f"{one.difference.value:+.0f}",
-                        f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
-                        likely(one.probability_more),
-                    )
-                    for one in season.leads
-                ),
-            ),
+    return Figure(name, text, svg, table)
+
+
+def _leads(season: Season) -> Table:
+    return Table(
+        "Converters that the model reaches more than others",
+        ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
+        tuple(
+            (
+                one.ranker,
+                f"{one.capacity:,}",
+                f"{one.cooldown_weeks}",
+                f"{one.difference.value:+.0f}",
+                f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
+                likely(one.probability_more),
+            )
+            for one in season.leads
         ),
     )
 

@@ -33,10 +33,15 @@ _SHOWN_LEVELS = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """What a list shall hold beside its ranking.
+    """What a list shall be of, and hold beside its ranking.
 
     Attributes
     ----------
+    version : str
+    cutoff : int
+        Day since 1970-01-01.
+    stale_days : int
+        Usage that ends longer than this before the cutoff is warned of.
     reasons : int
         Reasons of a company at most; 0 for none.
     reasons_top : int
@@ -47,6 +52,9 @@ class Asked:
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
     """
 
+    version: str
+    cutoff: int
+    stale_days: int
     reasons: int = 0
     reasons_top: int = 0
     listed: dict[str, int] | None = None
@@ -81,10 +89,20 @@ class ScoredList:
     reasons: tuple[list[Reason], ...] = ()
 
 
-def score_ready(scorer: Scorer, prospects: Ready, asked: Asked, *, version: str, cutoff: int) -> ScoredList:
+@dataclass(frozen=True)
+class _Ranked:
+    """Prospects to rank: ids and features of n of them, and all rows that were not taken."""
+
+    ids: Any
+    features: Columns
+    prospects: Quarantine
+    usage: Quarantine | None
+
+
+def score_ready(scorer: Scorer, prospects: Ready, asked: Asked) -> ScoredList:
     """Score prospects whose features are given; usage plays no part."""
     features = {name: prospects.features[name].to_numpy() for name in scorer.spec.names()}
-    return _list(scorer, prospects.ids, features, prospects, None, asked, version, cutoff, [], [])
+    return _list(scorer, _Ranked(prospects.ids, features, prospects.quarantine, None), asked, [], [])
 
 
 def score_companies(
@@ -94,9 +112,6 @@ def score_companies(
     asked: Asked,
     *,
     customers: dict[str, int],
-    version: str,
-    cutoff: int,
-    stale_days: int,
 ) -> ScoredList:
     """Score prospects from firmographics and usage complete by the cutoff.
 
@@ -110,13 +125,8 @@ def score_companies(
     asked : Asked
     customers : dict of str to int
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
-    version : str
-    cutoff : int
-        Day since 1970-01-01.
-    stale_days : int
-        Usage that ends longer than this before the cutoff is warned of.
     """
-    spec, frame = scorer.spec, prospects.frame
+    spec, frame, cutoff = scorer.spec, prospects.frame, asked.cutoff
     inputs = FeatureInputs.of(
         usage.company,
         usage.stamp,
@@ -139,7 +149,7 @@ def score_companies(
         warnings.append(
             f"no usage is complete by {date_of(cutoff)}: the ranking rests on firmographics alone"
         )
-    elif cutoff - ends > stale_days:
+    elif cutoff - ends > asked.stale_days:
         warnings.append(
             f"usage ends on {date_of(ends)}, {cutoff - ends} days before {date_of(cutoff)}: "
             "every company looks idle since; ingest newer usage or move --as-of"
@@ -151,21 +161,12 @@ def score_companies(
     keep = np.flatnonzero(~is_customer)
     ids = frame["id"].to_numpy(dtype=object)[keep]
     features = {name: column[keep] for name, column in features.items()}
-    return _list(scorer, ids, features, prospects, usage, asked, version, cutoff, notes, warnings)
+    ranked = _Ranked(ids, features, prospects.quarantine, usage.quarantine)
+    return _list(scorer, ranked, asked, notes, warnings)
 
 
-def _list(
-    scorer: Scorer,
-    ids: Any,
-    features: Columns,
-    prospects: Companies | Ready,
-    usage: ProspectUsage | None,
-    asked: Asked,
-    version: str,
-    cutoff: int,
-    notes: list[str],
-    warnings: list[str],
-) -> ScoredList:
+def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warnings: list[str]) -> ScoredList:
+    ids, features, cutoff = ranked.ids, ranked.features, asked.cutoff
     for category in scorer.spec.categories():
         levels = unseen_levels(scorer, category, features[category])
         if levels:
@@ -175,9 +176,9 @@ def _list(
                 f"{category}: {have} a value that no training row had "
                 f"({counted(len(levels), 'value')}: {shown})"
             )
-    parts = [_rejects(prospects.quarantine, NONCUSTOMERS, "prospect", warnings, notes)]
-    if usage is not None:
-        parts.append(_rejects(usage.quarantine, USAGE, "usage row", warnings, notes))
+    parts = [_rejects(ranked.prospects, NONCUSTOMERS, "prospect", warnings, notes)]
+    if ranked.usage is not None:
+        parts.append(_rejects(ranked.usage, USAGE, "usage row", warnings, notes))
     rows = scorer.rows(features)
     probability = scorer.probabilities(rows)
     order: NDArray[np.integer] = best_first(probability)
@@ -185,7 +186,7 @@ def _list(
     if asked.listed is not None:
         listed_on = days_of(ids, asked.listed)
         order = cooled_order(order, listed_on, cutoff, asked.cooldown_weeks)
-    table = ranked_list(ids, probability, order, scorer, version=version, cutoff=date_of(cutoff))
+    table = ranked_list(ids, probability, order, scorer, version=asked.version, cutoff=date_of(cutoff))
     if listed_on is not None:
         cooling = cooling_down(listed_on, cutoff, asked.cooldown_weeks)
         days = listed_on.astype("datetime64[D]").astype(str)

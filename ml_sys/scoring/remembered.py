@@ -44,6 +44,17 @@ class RememberedListError(InputError):
         )
 
 
+def remember_top(table: pd.DataFrame, artifacts_dir: Path, capacity: int) -> Path | None:
+    """Remember the companies that a list hands out, and return where; None for an empty list.
+
+    These are the first ``capacity``, without any that cool down: they are not to be called.
+    """
+    if not len(table):
+        return None
+    fresh = table[table["listed_on"] == ""] if "listed_on" in table else table
+    return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
+
+
 def remember(folder: Path, table: pd.DataFrame, cutoff: str) -> Path:
     """Write the list of a cutoff in place of any that is there, and return where.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,64 +39,47 @@ class Metrics:
 
         # Each worker's values are files of its own in the shared folder; then a scrape adds them up.
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "mlsys_requests_total", "Requests answered.", ("method", "route", "status"), registry=registry
-        )
-        self._seconds = Histogram(
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        self._requests = counter("mlsys_requests_total", "Requests answered.", ("method", "route", "status"))
+        self._seconds = histogram(
             "mlsys_request_seconds",
             "Seconds from the head of a request to the end of its response.",
             ("route",),
             buckets=_SECONDS,
-            registry=registry,
         )
-        self._refused = Counter(
-            "mlsys_refused_total", "Requests refused before the application.", ("status",), registry=registry
+        self._refused = counter(
+            "mlsys_refused_total", "Requests refused before the application.", ("status",)
         )
-        self._tiers = Counter(
-            "mlsys_predictions_total", "Predictions given.", ("model_version", "tier"), registry=registry
+        self._tiers = counter("mlsys_predictions_total", "Predictions given.", ("model_version", "tier"))
+        self._probability = histogram(
+            "mlsys_prediction_probability", "Probabilities given.", ("model_version",), buckets=_PROBABILITIES
         )
-        self._probability = Histogram(
-            "mlsys_prediction_probability",
-            "Probabilities given.",
-            ("model_version",),
-            buckets=_PROBABILITIES,
-            registry=registry,
-        )
-        self._workers = Gauge(
+        self._workers = gauge(
             "mlsys_model_workers",
             "Workers that serve a version.",
             ("model_version",),
-            registry=registry,
             multiprocess_mode="livesum",
         )
-        self._age = Gauge(
+        self._age = gauge(
             "mlsys_model_age_seconds",
             "Seconds since the served version was trained; the oldest of the workers.",
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._reloads = Counter(
-            "mlsys_model_reloads_total",
-            "Versions taken into service, or not.",
-            ("result",),
-            registry=registry,
+        self._reloads = counter(
+            "mlsys_model_reloads_total", "Versions taken into service, or not.", ("result",)
         )
-        self._stale = Gauge(
+        self._stale = gauge(
             "mlsys_model_reload_failing",
             "Workers whose latest reload failed: they go on with the version before.",
-            registry=registry,
             multiprocess_mode="livesum",
         )
-        self._waiting = Gauge(
-            "mlsys_prediction_log_waiting",
-            "Predictions that wait to be kept.",
-            registry=registry,
-            multiprocess_mode="livesum",
+        self._waiting = gauge(
+            "mlsys_prediction_log_waiting", "Predictions that wait to be kept.", multiprocess_mode="livesum"
         )
-        self._log_failing = Gauge(
+        self._log_failing = gauge(
             "mlsys_prediction_log_failing",
             "Workers whose prediction log cannot be written.",
-            registry=registry,
             multiprocess_mode="livesum",
         )
         # Looking a counter up by its labels takes longer than counting.

@@ -58,30 +58,7 @@ def backtest(past: PastLists) -> None:
             "* the model was retrained that day; ROC-AUC, AP (average precision) and P@10 are the model's"
         )
         console.table(f"Backtest, {population}", columns, rows, caption=caption)
-        means = [
-            (
-                name,
-                *(
-                    cell
-                    for metric, digits in _BACKTEST
-                    for cell in _estimated(result, population, name, metric, digits)
-                ),
-            )
-            for name in [*rankers, RANDOM]
-        ]
-        console.table(
-            f"Means over lists, {population}",
-            (
-                "ranked by",
-                "ROC-AUC",
-                "interval",
-                "average precision",
-                "interval",
-                "precision at 10",
-                "interval",
-            ),
-            means,
-        )
+        _means(result, population, [*rankers, RANDOM])
         pooled = result.pooled[population]
         console.line(
             f"{population}: mean probability {pooled['mean_probability']:.4%}, "
@@ -131,6 +108,33 @@ def season(found: Season) -> None:
     )
     capacity, cooldown = keys[-1]
     console.line(headline(found, capacity, cooldown, MOST_USERS))
+
+
+def _means(result: Backtest, population: str, rankers: Sequence[str]) -> None:
+    means = [
+        (
+            name,
+            *(
+                cell
+                for metric, digits in _BACKTEST
+                for cell in _estimated(result, population, name, metric, digits)
+            ),
+        )
+        for name in rankers
+    ]
+    console.table(
+        f"Means over lists, {population}",
+        (
+            "ranked by",
+            "ROC-AUC",
+            "interval",
+            "average precision",
+            "interval",
+            "precision at 10",
+            "interval",
+        ),
+        means,
+    )
 
 
 def _estimated(

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from ml_sys.errors import UsageError
-from ml_sys.jobs.score import Listed, remember_list, score_file
+from ml_sys.jobs.score import Listed, score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.ranking import COLUMNS, write_table
 from ml_sys.scoring.reasons import NoReasonsError, reasons
+from ml_sys.scoring.remembered import remember_top
 from ml_sys.settings import Settings
 from ml_sys.views.cells import plain
 
@@ -54,7 +55,7 @@ def score(place, three_tables):
             on_step=lambda step: None,
         )
         if settings.score.remember or settings.score.cooldown_weeks:
-            remember_list(scored, place, calls)
+            remember_top(scored.table, place, calls)
         return scored
 
     return run

@@ -14,12 +14,13 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
 from ml_sys.features import compute
 from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.promote import Rollback, judge_version, overlap, promote, rollback
+from ml_sys.jobs.promote import Rollback, promote, rollback
 from ml_sys.jobs.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry import criteria
+from ml_sys.registry.judging import judge_version, overlap
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Change, Registry
 from ml_sys.settings import GateSettings

@@ -14,11 +14,12 @@ import xgboost as xgb
 
 from ml_sys.errors import MlsysError, UnverifiedError
 from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.promote import judge_version, promote, rollback
+from ml_sys.jobs.promote import promote, rollback
 from ml_sys.model.files import ubjson
 from ml_sys.model.files.golden import _columns
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, SCORER
 from ml_sys.model.files.serialization import load_model, read_holdout
+from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged, load_scorer, load_version
 from ml_sys.registry.store import Change, Registry
 from ml_sys.registry.verification import verify

@@ -13,7 +13,7 @@ from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.model.files.serialization import load_model, read_holdout, read_settings
 from ml_sys.registry.store import Registry
 from ml_sys.report.evidence import Evidence
-from ml_sys.report.gathering import gather, of_version
+from ml_sys.report.gathering import Candidate, gather, of_version
 from ml_sys.report.past_performance import Past
 from ml_sys.scoring.opening import open_scorer
 
@@ -24,15 +24,17 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
     artifact = Registry(registered).open("1.0.0")
     holdout, known = read_holdout(artifact)
     gathered = gather(
-        model=load_model(artifact),
-        scorer=open_scorer(artifact),
-        holdout=holdout,
-        ids=known["id"].to_numpy(dtype=object),
-        probability=known["probability"].to_numpy(),
-        evaluation=from_plain(artifact.json(METRICS)),
+        Candidate(
+            load_model(artifact),
+            open_scorer(artifact),
+            holdout,
+            known["id"].to_numpy(dtype=object),
+            known["probability"].to_numpy(),
+            from_plain(artifact.json(METRICS)),
+        ),
         canaries=[Canary(**one) for one in artifact.json(CANARIES)],
         facts=artifact.manifest,
-        settings=read_settings(artifact),
+        bootstrap=read_settings(artifact).bootstrap,
         snapshot=snapshot,
         past=Past(),
     )

@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.jobs import train
+from ml_sys.jobs import draft
 from ml_sys.jobs.train import train_version
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
@@ -139,8 +139,8 @@ def test_a_version_whose_scorer_differs_is_not_created(ingested, cheap_settings,
         plain["encoder"]["centers"] = [center + 1 for center in plain["encoder"]["centers"]]
         return {**files, SCORER: json.dumps(plain).encode()}
 
-    made = train.model_files
-    monkeypatch.setattr(train, "model_files", doctored)
+    made = draft.model_files
+    monkeypatch.setattr(draft, "model_files", doctored)
     registry = Registry(tmp_path)
     settings = cheap_settings.model_copy(update={"artifacts_dir": tmp_path})
     with pytest.raises(ArtifactError, match="so the version was not created"):

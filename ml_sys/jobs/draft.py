@@ -1,0 +1,134 @@
+"""Fits a model and finds out all that is known of it before it is a version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tomlkit
+
+from ml_sys.configuration import effective
+from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
+from ml_sys.jobs.fit import OnStep, fit_snapshot
+from ml_sys.leaks.canaries import Canary, run_canaries
+from ml_sys.metrics.holdout import to_plain
+from ml_sys.model.files.layout import (
+    BOOSTER,
+    CANARIES,
+    METRICS,
+    SCORER,
+    SETTINGS,
+    as_json,
+    feature_schema,
+)
+from ml_sys.model.files.serialization import model_files
+from ml_sys.registry.environment import environment, git_state
+from ml_sys.report.gathering import Candidate, gather
+from ml_sys.report.past_performance import play_past
+from ml_sys.scoring.opening import prove_equal
+from ml_sys.scoring.pipeline_scorer import PipelineScorer
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.panel import Panel
+    from ml_sys.jobs.fit import Fit
+    from ml_sys.report.evidence import Evidence
+    from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A fitted model and all that is known of it before it is a version.
+
+    Attributes
+    ----------
+    fit : Fit
+    canaries : tuple of Canary
+    seeds : tuple of SeedSpread
+    compiled : bool
+    facts : dict
+        What the manifest says, but for the line in the registry and the parent.
+    evidence : Evidence
+        Under no version's name yet.
+    files : dict of str to bytes
+        Those that hang on neither.
+    """
+
+    fit: Fit
+    canaries: tuple[Canary, ...]
+    seeds: tuple[SeedSpread, ...]
+    compiled: bool
+    facts: dict[str, Any]
+    evidence: Evidence
+    files: dict[str, bytes]
+
+
+def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
+    """Fit a model and find out all that is asked of it; past lists are remembered below ``root``."""
+    fit = fit_snapshot(snapshot, settings, on_step)
+    on_step("looking for leaks")
+    canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
+    shares = fit.source.share_of(fit.part.validation), fit.source.share_of(fit.holdout)
+    if settings.report.seeds:
+        on_step("fitting with other seeds")
+    seeds = seed_spreads(fit.part, fit.holdout, fit.model.spec, settings, shares=shares)
+    contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
+    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
+    scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
+    past = play_past(root, snapshot, fit.source, fit.part, settings, on_step)
+    on_step("gathering the evidence")
+    facts = _facts(fit, snapshot.id, settings, compiled=scorer is not None, share=shares[1])
+    evidence = gather(
+        Candidate(
+            fit.model,
+            scorer or PipelineScorer(fit.model),
+            fit.holdout,
+            fit.source.ids[fit.holdout.company],
+            fit.probability,
+            fit.evaluation,
+        ),
+        canaries=canaries,
+        facts=facts,
+        bootstrap=settings.bootstrap,
+        snapshot=snapshot,
+        past=past,
+        seeds=seeds,
+    )
+    files = {
+        **contents,
+        METRICS: as_json(to_plain(fit.evaluation)),
+        CANARIES: as_json([asdict(one) for one in canaries]),
+        SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),
+    }
+    return Draft(fit, canaries, seeds, scorer is not None, facts, evidence, files)
+
+
+def _facts(fit: Fit, snapshot: str, settings: Settings, *, compiled: bool, share: float) -> dict[str, Any]:
+    return {
+        "snapshot": snapshot,
+        "seed": settings.seed,
+        "horizon_days": settings.label.horizon_days,
+        "fit": {**asdict(fit.report), "cutoffs": [date_of(c) for c in fit.report.cutoffs]},
+        "holdout": _holdout_facts(fit.holdout, share),
+        "feature_schema": feature_schema(fit.model.spec),
+        "compiled": compiled,
+        "settings": {**effective(settings), "snapshot": snapshot},
+        **environment(),
+        "git": git_state(),
+    }
+
+
+def _holdout_facts(holdout: Panel, share: float) -> dict[str, Any]:
+    return {
+        "cutoffs": [date_of(c) for c in np.unique(holdout.cutoff)],
+        "rows": len(holdout),
+        "positives": int(holdout.label.sum()),
+        "companies": int(np.unique(holdout.company).size),
+        "companies_converted": int(np.unique(holdout.company[holdout.label]).size),
+        "share": share,
+    }

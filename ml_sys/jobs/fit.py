@@ -1,0 +1,88 @@
+"""Fits a model to a snapshot and judges it on the holdout; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.metrics.holdout import Evaluation, evaluate_holdout
+from ml_sys.model.split import Part, Source, split
+from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.panel import Panel
+    from ml_sys.settings import Settings
+
+# Called with the name of each step as it begins and, as it goes on, with the share of it that is done.
+OnStep = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model fitted to a snapshot, and what it says of the holdout.
+
+    Attributes
+    ----------
+    source : Source
+    part : Part
+        Rows that it learnt from.
+    model : FittedModel
+    report : FitReport
+    holdout : Panel
+        n_rows rows.
+    probability : ndarray of shape (n_rows,), float64
+    evaluation : Evaluation
+    """
+
+    source: Source
+    part: Part
+    model: FittedModel
+    report: FitReport
+    holdout: Panel
+    probability: NDArray[np.float64]
+    evaluation: Evaluation
+
+
+def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
+    """Fit a model and judge it on the holdout; nothing is written.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    settings : Settings
+    on_step : callable
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the snapshot cannot carry training and holdout.
+    """
+    spec = spec_from(settings)
+    source = Source.of(snapshot, settings)
+    on_step("computing features")
+    part, holdout = split(source, spec, settings)
+    learned = part.validation.rows
+    of_whole = (
+        "" if learned.weight is None else f" to a sample: {len(learned):,} of {learned.standing_for():,} rows"
+    )
+    on_step(f"fitting{of_whole}")
+    model, report = fit_model(
+        part.train, part.validation, spec, settings, share=source.share_of(part.validation)
+    )
+    on_step("judging on the holdout")
+    probability = model.probabilities(holdout.rows)
+    evaluation = evaluate_holdout(
+        holdout,
+        probability,
+        threshold=model.threshold,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+        share=source.share_of(holdout),
+    )
+    return Fit(source, part, model, report, holdout, probability, evaluation)
