@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -24,11 +25,13 @@ from ml_sys.settings import ResampleSettings
 from ml_sys.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Panel
     from ml_sys.model.split import Part
-    from ml_sys.settings import Settings
+    from ml_sys.settings import ModelSettings, Settings
 
 # Folds at most: three variants are fitted once for each.
 _MOST_FOLDS = 3
@@ -108,7 +111,15 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
             strict=True,
         )
     )
-    chosen = _chosen(settings)
+    chosen = _chosen(settings.resample, settings.model)
+    compare = partial(
+        paired_bootstrap,
+        metric="average_precision",
+        tolerance=0.0,
+        resamples=settings.bootstrap.resamples,
+        confidence=settings.bootstrap.confidence,
+        seed=settings.seed,
+    )
     outcomes = {name: _outcomes(part.validation, score, settings) for name, score in scores.items()}
     judged = tuple(
         _judged(
@@ -117,7 +128,7 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
             outcomes[name],
             outcomes[NONE],
             float(np.average(scores[name], weights=part.validation.weight)),
-            settings,
+            compare,
         )
         for name in variants
     )
@@ -167,11 +178,11 @@ def variants_of(
     return {**found, SMOTE: variant(bare, settings.resample)}
 
 
-def _chosen(settings: Settings) -> str:
+def _chosen(resample: ResampleSettings, model: ModelSettings) -> str:
     """Return the way that the settings ask for; resampling is named before a weight beside it."""
-    if settings.resample.sampling_strategy != "none":
+    if resample.sampling_strategy != "none":
         return SMOTE
-    return CLASS_WEIGHT if any(name in _WEIGHTS for name in settings.model.params) else NONE
+    return CLASS_WEIGHT if any(name in _WEIGHTS for name in model.params) else NONE
 
 
 def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
@@ -204,17 +215,14 @@ def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings
 
 
 def _judged(
-    name: str, chosen: bool, outcomes: Outcomes, none: Outcomes, raw: float, settings: Settings
+    name: str,
+    chosen: bool,
+    outcomes: Outcomes,
+    none: Outcomes,
+    raw: float,
+    compare: Callable[[Outcomes, Outcomes], Paired],
 ) -> Variant:
-    paired = paired_bootstrap(
-        outcomes,
-        none,
-        "average_precision",
-        tolerance=0.0,
-        resamples=settings.bootstrap.resamples,
-        confidence=settings.bootstrap.confidence,
-        seed=settings.seed,
-    )
+    paired = compare(outcomes, none)
     once = outcomes.once()
     measured = {**ranking_metrics(outcomes, once), **probability_metrics(outcomes, once, threshold=0.5)}
     return Variant(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.days import Timeline
-    from ml_sys.settings import Settings
+    from ml_sys.settings import BacktestSettings
 
 PLAIN = "plain XGBoost"
 # Without a first day asked for, a backtest begins when there is this much to learn from.
@@ -60,15 +60,21 @@ class TermScores:
 
 
 def plan_terms(
-    timeline: Timeline, settings: Settings, *, first: int | None = None, last: int | None = None
+    timeline: Timeline,
+    asked: BacktestSettings,
+    step_days: int,
+    *,
+    first: int | None = None,
+    last: int | None = None,
 ) -> tuple[Term, ...]:
     """Lay out the lists from ``first`` to ``last`` inclusive and the days on which models are fitted.
 
     Parameters
     ----------
     timeline : Timeline
-    settings : Settings
-        Of the panel and the backtest.
+    asked : BacktestSettings
+    step_days : int
+        From one training cutoff to the next.
     first, last : int, optional
         Days since 1970-01-01. By default the latest mature cutoff is the last one, and the first one leaves
         room for ``backtest.lists`` lists or as many as there is enough to learn from before.
@@ -79,11 +85,11 @@ def plan_terms(
         If no list is left, one's outcome is not known yet or lies outside the usage, or there is nothing to
         learn from before the first one.
     """
-    every, retrain = settings.backtest.every_days, settings.backtest.retrain_days
+    every, retrain = asked.every_days, asked.retrain_days
     last = timeline.latest_mature() if last is None else last
     if first is None:
-        first = last - (settings.backtest.lists - 1) * every
-        while first < last and _mature_before(timeline, first, settings) < _LEAST_TRAINING_CUTOFFS:
+        first = last - (asked.lists - 1) * every
+        while first < last and _mature_before(timeline, first, step_days) < _LEAST_TRAINING_CUTOFFS:
             first += every
     cutoffs = range(first, last + 1, every)
     late = [cutoff for cutoff in cutoffs if not timeline.is_mature(cutoff)]
@@ -94,7 +100,7 @@ def plan_terms(
         raise NotEnoughDataError(
             found, hint=f"the latest mature cutoff is {date_of(timeline.latest_mature())}"
         )
-    if not _mature_before(timeline, cutoffs[0], settings):
+    if not _mature_before(timeline, cutoffs[0], step_days):
         raise NotEnoughDataError(
             f"there is nothing to learn from by {date_of(cutoffs[0])}: no training cutoff was mature then",
             hint="name a later first day: --from DATE",
@@ -107,5 +113,5 @@ def plan_terms(
     return tuple(Term(term[0], tuple(term)) for term in terms)
 
 
-def _mature_before(timeline: Timeline, day: int, settings: Settings) -> int:
-    return timeline.training_cutoffs(day, settings.panel.step_days, _LEAST_TRAINING_CUTOFFS).size
+def _mature_before(timeline: Timeline, day: int, step_days: int) -> int:
+    return timeline.training_cutoffs(day, step_days, _LEAST_TRAINING_CUTOFFS).size

@@ -86,7 +86,8 @@ def backtest_settings(
     """
     snapshot = snapshots.latest(settings.artifacts_dir)
     timeline = Source.of(snapshot, settings).timeline
-    terms = plan_terms(timeline, settings, first=days[0], last=days[1])
+    step_days = settings.panel.step_days
+    terms = plan_terms(timeline, settings.backtest, step_days, first=days[0], last=days[1])
     store = TermStore(settings.artifacts_dir, snapshot.id, settings, plain=True)
     lists = sum(len(term.cutoffs) for term in terms)
     judged = backtest(

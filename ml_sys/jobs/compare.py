@@ -191,7 +191,12 @@ def _lists_of(
 ) -> list[ScoredLists]:
     """Make the lists of each settings on the same days."""
     snapshot = snapshots.latest(base.artifacts_dir)
-    plans = [plan_terms(Source.of(snapshot, one).timeline, one, first=days[0], last=days[1]) for one in sides]
+    plans = [
+        plan_terms(
+            Source.of(snapshot, one).timeline, one.backtest, one.panel.step_days, first=days[0], last=days[1]
+        )
+        for one in sides
+    ]
     terms = max(plans, key=lambda plan: plan[0].trained)  # where each has enough to learn from
     lists = sum(len(term.cutoffs) for term in terms)
     on_progress(0, lists * len(sides))

@@ -77,7 +77,7 @@ def play_past(
         return Past(resampling=resampling)
     on_step("making past lists again")
     try:
-        terms = plan_terms(source.timeline, settings)
+        terms = plan_terms(source.timeline, settings.backtest, settings.panel.step_days)
         store = TermStore(root, snapshot.id, settings, plain=True)
         lists = sum(len(term.cutoffs) for term in terms)
         found = backtest(

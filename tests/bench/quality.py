@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _made(snapshot: Snapshot, settings: Settings, *, plain: bool) -> tuple[ScoredLists, float]:
-    terms = plan_terms(Source.of(snapshot, settings).timeline, settings)
+    terms = plan_terms(Source.of(snapshot, settings).timeline, settings.backtest, settings.panel.step_days)
     store = TermStore(settings.artifacts_dir, snapshot.id, settings, plain=plain)
     began = time.perf_counter()
     made, remembered = make_lists(snapshot, terms, settings, store=store, plain=plain)

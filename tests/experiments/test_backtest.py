@@ -39,7 +39,8 @@ def done() -> Backtest:
 
 
 def planned(first: int | None, last: int | None, **changes: object) -> tuple[Term, ...]:
-    return plan_terms(SOURCE.timeline, w.settings(backtest=changes), first=first, last=last)
+    asked = w.settings(backtest=changes)
+    return plan_terms(SOURCE.timeline, asked.backtest, asked.panel.step_days, first=first, last=last)
 
 
 def test_the_latest_lists_are_made_by_models_that_serve_four_weeks() -> None:
