@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
 import uuid
 from pathlib import Path
@@ -245,26 +244,6 @@ def test_a_frame_with_values_of_several_types_is_read_as_text() -> None:
     assert rows_of(table) == [(1, ("1", "1")), (2, ("b", "2")), (3, ("", "3")), (4, ("2.5", "4"))]
 
 
-@pytest.mark.parametrize(
-    ("values", "texts"),
-    [
-        (pa.array([1.0, 2.5, None, float("nan"), 1e14]), ["1", "2.5", "", "", "100000000000000"]),
-        (pa.array([7, None], pa.int64()), ["7", ""]),
-        (pa.array([None, None], pa.null()), ["", ""]),
-        (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
-        (pa.array([dt.date(2020, 1, 2)]), ["2020-01-02"]),
-        (pa.array([dt.datetime(2020, 1, 2, 3)], pa.timestamp("ns")), ["2020-01-02 03:00:00.000000"]),
-        (
-            pa.array([dt.datetime(2020, 1, 2, 3)], pa.timestamp("s", "Europe/Berlin")),
-            ["2020-01-02 03:00:00.000000Z"],
-        ),
-        (pa.array(["x"], pa.large_string()), ["x"]),
-    ],
-)
-def test_typed_values_are_written_as_a_csv_export_would(values: pa.Array, texts: list[str]) -> None:
-    assert as_text("t", "c", values, is_id=True).to_pylist() == texts
-
-
 UUIDS = [uuid.UUID(int=7 << 64), None, uuid.UUID(int=2**128 - 1)]
 UUID_TEXTS = ["00000000-0000-0007-0000-000000000000", "", "ffffffff-ffff-ffff-ffff-ffffffffffff"]
 
@@ -286,51 +265,6 @@ def test_the_uuids_of_parquet_of_a_database_and_of_a_frame_are_ids(tmp_path: Pat
     ):
         assert [texts for _, (texts,) in rows_of(table)] == UUID_TEXTS
     assert as_text("t", "c", written[1:], is_id=True).to_pylist() == UUID_TEXTS[1:]
-
-
-@pytest.mark.parametrize(
-    ("ids", "first"),
-    [
-        (pa.array([1.0, None, 1e15]), "1000000000000000.0"),
-        (pa.array([12345678901234567.0]), "1.2345678901234568e+16"),
-        (pa.array([-1e15]), "-1000000000000000.0"),
-        (pa.array([float("inf")]), "inf"),
-        (pa.array([16777216], pa.float32()), "16777216.0"),
-    ],
-)
-def test_ids_that_a_float_cannot_tell_apart_are_refused_with_the_way_out(ids: pa.Array, first: str) -> None:
-    with pytest.raises(UnreadableFileError) as caught:
-        as_text("t", "c", ids, is_id=True)
-    assert caught.value.message == (
-        f"t: cannot be read: column 'c' is of type {ids.type} and holds {first}: "
-        "so large a float has lost digits of its id"
-    )
-    assert "as text or as whole numbers" in caught.value.hint
-    assert as_text("t", "c", ids, is_id=False)
-
-
-def test_ids_that_a_float_holds_whole_are_taken() -> None:
-    assert as_text("t", "c", pa.array([999999999999999.0]), is_id=True).to_pylist() == ["999999999999999"]
-    assert as_text("t", "c", pa.array([16777215], pa.float32()), is_id=True).to_pylist() == ["16777215"]
-
-
-def test_a_float_stays_as_it_is_where_it_is_no_id() -> None:
-    assert as_text("t", "c", pa.array([1.5, 2.0]), is_id=False).to_pylist()[0] == "1.5"
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        pa.array([[1], [2]]),
-        pa.array([{"a": 1}]),
-        pa.array([b"\xff\xfe"]),
-        pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
-    ],
-)
-def test_a_column_that_has_no_text_is_refused(values: pa.Array) -> None:
-    with pytest.raises(UnreadableFileError, match="column 'c'") as caught:
-        as_text("t", "c", values, is_id=False)
-    assert "values" in caught.value.hint or "store it as text" in caught.value.hint
 
 
 def test_a_calendar_interval_of_a_database_is_refused_by_the_name_of_its_column(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments.backtest import Backtest, backtest, compare_lists, make_lists
 from ml_sys.experiments.cache import TermStore
-from ml_sys.experiments.schedule import PLAIN, Term, plan_terms
+from ml_sys.experiments.schedule import PLAIN, Term
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
 from ml_sys.metrics.list_averages import LIST_METRICS
@@ -36,57 +36,6 @@ CUTOFFS = [cutoff for term in TERMS for cutoff in term.cutoffs]
 @pytest.fixture(scope="module")
 def done() -> Backtest:
     return backtest(WORLD, TERMS, SETTINGS)
-
-
-def planned(first: int | None, last: int | None, **changes: object) -> tuple[Term, ...]:
-    asked = w.settings(backtest=changes)
-    return plan_terms(SOURCE.timeline, asked.backtest, asked.panel.step_days, first=first, last=last)
-
-
-def test_the_latest_lists_are_made_by_models_that_serve_four_weeks() -> None:
-    terms = planned(None, None, lists=6)
-    assert terms == (
-        Term(LATEST - 35, (LATEST - 35, LATEST - 28, LATEST - 21, LATEST - 14)),
-        Term(LATEST - 7, (LATEST - 7, LATEST)),
-    )
-
-
-def test_a_range_holds_its_last_day() -> None:
-    assert planned(LATEST - 14, LATEST) == (Term(LATEST - 14, (LATEST - 14, LATEST - 7, LATEST)),)
-    assert planned(LATEST - 14, LATEST - 1) == (Term(LATEST - 14, (LATEST - 14, LATEST - 7)),)
-
-
-def test_retraining_before_each_list_makes_a_term_of_each() -> None:
-    terms = planned(LATEST - 28, LATEST, every_days=14, retrain_days=14)
-    assert terms == tuple(Term(cutoff, (cutoff,)) for cutoff in (LATEST - 28, LATEST - 14, LATEST))
-
-
-def test_more_lists_than_history_begin_where_there_is_enough_to_learn_from() -> None:
-    terms = planned(None, None, lists=500)
-    first = terms[0].trained
-    assert SOURCE.timeline.training_cutoffs(first, 28, 99).size == 6
-    assert SOURCE.timeline.training_cutoffs(first - 7, 28, 99).size < 6
-    assert terms[-1].cutoffs[-1] == LATEST
-
-
-def test_a_cutoff_whose_outcome_is_not_known_is_refused_by_name() -> None:
-    late = WORLD.as_of - w.HORIZON + 1
-    assert planned(late - 1, late - 1) == (Term(late - 1, (late - 1,)),)
-    with pytest.raises(NotEnoughDataError, match=f"{np.datetime64(late, 'D')} is not mature") as caught:
-        planned(LATEST, late, every_days=late - LATEST)
-    assert str(np.datetime64(LATEST, "D")) in caught.value.hint
-
-
-def test_a_day_before_which_nothing_was_mature_is_refused_by_name() -> None:
-    day = w.MONDAY + 21
-    with pytest.raises(NotEnoughDataError, match=f"learn from by {np.datetime64(day, 'D')}") as caught:
-        planned(day, LATEST)
-    assert "--from" in caught.value.hint
-
-
-def test_an_empty_range_is_said_to_be_empty() -> None:
-    with pytest.raises(NotEnoughDataError, match="no cutoff lies in the range"):
-        planned(LATEST, LATEST - 1)
 
 
 def test_a_term_before_which_nothing_was_mature_is_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -19,9 +18,8 @@ from threadpoolctl import threadpool_info
 from ml_sys.data.ingest import ingest
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
-from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.model.estimator import BlendedXGBClassifier
-from ml_sys.model.pipeline import OFF, build_estimator, build_pipeline
+from ml_sys.model.pipeline import OFF, build_pipeline
 from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
 from ml_sys.sample.generator import generate
@@ -225,37 +223,6 @@ def test_categories_alone_are_enough_to_fit() -> None:
     assert holdout.features.columns.tolist() == ["employee_range", "industry"]
     assert report.after[1] == int(0.2 * report.after[0])
     assert np.isfinite(model.probabilities(holdout.features)).all()
-
-
-@pytest.mark.parametrize(
-    ("path", "params", "message"),
-    [
-        ("sklearn.linear_model:LogisticRegression", {"depth": 3}, "depth"),
-        ("sklearn.linear_model:RidgeClassifier", {}, "gives probabilities"),
-        ("sklearn.linear_model:SGDClassifier", {"loss": "hinge"}, "gives probabilities"),
-        ("math:sqrt", {}, "model"),
-    ],
-)
-def test_an_estimator_that_cannot_do_is_refused_before_anything_is_fitted(
-    path: str, params: dict[str, object], message: str
-) -> None:
-    with pytest.raises(SettingsError, match=message):
-        build_estimator(path, params, max_trees=5, seed=1, threads=1)
-
-
-def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lightgbm", None)
-    monkeypatch.setattr("ml_sys.model.pipeline.find_spec", lambda name: None)
-    with pytest.raises(ResolveError, match="lightgbm") as caught:
-        build_estimator("lightgbm:LGBMClassifier", {}, max_trees=5, seed=1, threads=1)
-    assert caught.value.hint == 'pip install "ml-sys[lightgbm]"'
-
-
-@needs_lightgbm
-def test_a_misspelt_name_in_an_extra_that_is_installed_is_not_said_to_be_missing() -> None:
-    with pytest.raises(ResolveError) as caught:
-        build_estimator("lightgbm:LGBMClasifier", {}, max_trees=5, seed=1, threads=1)
-    assert caught.value.hint == "did you mean lightgbm:LGBMClassifier?"
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ml_sys.errors import AuditError, StorageError, UsageError
+from ml_sys.errors import AuditError, StorageError
 from ml_sys.registry import audit
 from ml_sys.registry.audit import Record, Trail
 from ml_sys.registry.history import Period, live_at, parse_moment, periods
@@ -377,33 +377,6 @@ def test_the_record_and_the_periods_agree_on_what_was_live(hours, asked):
         if one.since <= hour(asked) and (one.until is None or hour(asked) < one.until)
     ]
     assert within == ([] if live is None else [live.version])
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-03-01", T),
-        ("2026-03-01T00:00", T),
-        ("2026-03-01 00:00:00", T),
-        ("2026-03-01T00:00:00Z", T),
-        ("2026-03-01T02:00+02:00", T),
-        ("2026-02-28T20:00:00.000-04:00", T),
-    ],
-)
-def test_a_date_or_a_time_is_utc_unless_it_says_otherwise(text, moment):
-    assert parse_moment(text) == moment
-    assert parse_moment(text).tzinfo is not None
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "now", "yesterday", "2026", "2026-13-01", "2026-02-30", "25:00", "2026-03-01T25:00", "0000-01-01"],
-)
-def test_what_is_no_time_is_refused_and_shown(text):
-    with pytest.raises(UsageError, match="is no time") as caught:
-        parse_moment(text)
-    assert repr(text) in caught.value.message
-    assert "YYYY-MM-DD" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])

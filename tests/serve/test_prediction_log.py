@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -188,17 +187,6 @@ def test_no_id_holds_up_the_log(tmp_path: Path, company: str) -> None:
     assert kept(tmp_path / "log", "company, probability") == [(storable, 0.0), (storable, None)]
 
 
-def test_the_index_finds_a_company_s_predictions_in_order_of_time(tmp_path: Path) -> None:
-    SqliteSink(tmp_path / "log").close()
-    with closing(sqlite3.connect(tmp_path / "log")) as connection:
-        plan = connection.execute(
-            "EXPLAIN QUERY PLAN SELECT * FROM predictions WHERE company = '7' AND at >= '2026' ORDER BY at"
-        ).fetchall()
-    assert [row[3] for row in plan] == [
-        "SEARCH predictions USING INDEX predictions_of_company (company=? AND at>?)"
-    ]
-
-
 @posix
 def test_a_closed_log_is_one_file_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "folder" / "log"
@@ -241,48 +229,6 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
 # Files that cannot be used
 
 
-def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("buy milk\n" * 1000)
-    with pytest.raises(
-        StorageError, match=r"notes\.txt: no prediction log: file is not a database"
-    ) as caught:
-        SqliteSink(path)
-    assert "serve.prediction_log_path" in caught.value.hint
-    assert path.read_text() == "buy milk\n" * 1000
-
-
-@pytest.mark.parametrize(
-    "statement", ["CREATE TABLE predictions (x)", "PRAGMA user_version = 1", "PRAGMA application_id = 5"]
-)
-def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path, statement: str) -> None:
-    path = tmp_path / "theirs.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(statement)
-    before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"theirs\.sqlite: is a database of something else") as caught:
-        SqliteSink(path)
-    assert "serve.prediction_log_path" in caught.value.hint
-    assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["theirs.sqlite"]
-
-
-def test_a_log_of_another_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    SqliteSink(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StorageError, match="is a prediction log of version 2, and this mlsys writes 1"):
-        SqliteSink(path)
-
-
-def test_a_folder_or_a_place_under_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path, tmp_path / "file" / "log"):
-        with pytest.raises(StorageError, match=str(tmp_path)):
-            SqliteSink(path)
-
-
 def test_a_path_that_sqlite_would_take_for_memory_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,23 +253,6 @@ def test_a_batch_that_cannot_be_written_leaves_nothing_of_itself(
     sink.write(numbers(0, 600))
     sink.close()
     assert len(kept(tmp_path / "log")) == 600
-
-
-@pytest.mark.parametrize("is_let_go", [True, False])
-def test_a_new_file_waits_for_another_process_that_prepares_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_let_go: bool
-) -> None:
-    monkeypatch.setattr(sqlite_sink, "_BUSY_SECONDS", PATIENCE if is_let_go else 0.05)
-    connect = partial(sqlite3.connect, tmp_path / "log", isolation_level=None, check_same_thread=False)
-    with closing(connect()) as other, closing(connect()) as ours:
-        other.execute("BEGIN IMMEDIATE")
-        if is_let_go:
-            threading.Timer(0.1, other.execute, ["ROLLBACK"]).start()
-            sqlite_sink._switch_to_wal(ours)
-            assert ours.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        else:
-            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
-                sqlite_sink._switch_to_wal(ours)
 
 
 # The queue
@@ -750,15 +679,6 @@ def test_what_is_forgotten_is_in_no_byte_of_the_log_any_more(tmp_path: Path) -> 
         sink.write([logged(n, "secret-company" if n % 2 else f"other-{n}") for n in range(500)])
         assert sqlite_sink.forget(path, "secret-company") == 250
         assert all(b"secret-company" not in file.read_bytes() for file in tmp_path.iterdir())
-
-
-def test_a_log_that_is_not_there_is_not_made_and_another_database_is_left_alone(tmp_path: Path) -> None:
-    assert sqlite_sink.forget(tmp_path / "none", "4711") == 0
-    assert list(tmp_path.iterdir()) == []
-    with closing(sqlite3.connect(tmp_path / "theirs")) as connection:
-        connection.execute("CREATE TABLE predictions (company TEXT)")
-    with pytest.raises(StorageError, match="is no prediction log"):
-        sqlite_sink.forget(tmp_path / "theirs", "4711")
 
 
 # Sinks by name
