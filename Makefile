@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow coverage lint format types bench pins platforms clean
+.PHONY: help setup demo test test-slow coverage lint format types docs generate bench pins platforms clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -62,18 +62,25 @@ format: setup ## Put imports and code into the project's form
 types: setup ## Check types, strictly
 	$(BIN)/mypy
 
+docs: setup ## Build the manual into build/docs; a warning fails
+	rm -rf docs/api
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+
+generate: setup ## Write conf/mlsys.toml and the pages of commands and settings from the code
+	$(BIN)/python docs/generate.py
+
 bench: setup ## Measure speed and memory against baselines of the same run
 	$(BIN)/python -m tests.bench
 
 pins: setup ## Compile requirements.txt from pyproject.toml; UPGRADE=--upgrade moves every pin
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --group docs --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -q $(UPGRADE) -o requirements.txt
 
 platforms: setup ## Ask the package index whether every pin has a wheel on every supported platform
 	$(BIN)/python -m tests.platforms --every
 
 clean: ## Delete caches, reports and the demo; keeps .venv and artifacts
-	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* .hypothesis .import_linter_cache
+	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* docs/api .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find ml_sys tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

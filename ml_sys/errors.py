@@ -1,5 +1,7 @@
 """Every failure that a user can cause or mend, with its own message.
 
+::
+
     MlsysError                     exit code 1
     ├── UsageError                 exit code 2: the command was called wrongly
     ├── SettingsError              a setting is unknown, of the wrong type or out of range

@@ -1,4 +1,4 @@
-"""Writes the settings tree as the TOML file and the README table that document it."""
+"""Writes the settings tree as the TOML file and the table of the manual that document it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def test_requirements_hold_pins_hashes_and_comments_only():
 
 def test_every_dependency_of_pyproject_is_pinned():
     pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    wanted = pyproject["project"]["dependencies"] + pyproject["dependency-groups"]["dev"]
+    groups = pyproject["dependency-groups"].values()
+    wanted = pyproject["project"]["dependencies"] + [one for group in groups for one in group]
     names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in wanted}
     assert names - {name.lower() for name in requirements()} == set()
 

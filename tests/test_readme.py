@@ -1,9 +1,10 @@
-"""The README: its commands run, its output has the form that is shown, its tables and links are right."""
+"""The README and the manual: their commands run and print what is shown, their tables and links are right."""
 
 from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from ml_sys.settings_file import as_markdown
 from tests import commandline
 
 PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
-BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+PAGES = {page.stem: page for page in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]}
+TEXTS = {name: page.read_text(encoding="utf-8") for name, page in PAGES.items()}
+# Pages with commands, in the order in which a reader would run them.
+READ_IN_ORDER = ["tour", "evaluation", "README", "registry", "settings", "extending"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED_FILE = re.compile(r"# (\w+\.py)\n")
 LEFT_OUT = "…"
@@ -52,7 +54,7 @@ SMALLER = {"--companies": "2000", "--weeks": "64"}
 
 @dataclass(frozen=True)
 class Step:
-    """A command that the README shows, and the output shown below it."""
+    """A command that a page shows, and the output shown below it."""
 
     command: str
     shown: str
@@ -67,30 +69,31 @@ def steps_of(block: str) -> list[Step]:
     return steps
 
 
-BLOCKS = BLOCK.findall(README)
+BLOCKS = [block for name in READ_IN_ORDER for block in BLOCK.findall(TEXTS[name])]
 STEPS = [step for language, block in BLOCKS if language == "console" for step in steps_of(block)]
 
 
 def smaller(words: list[str]) -> list[str]:
-    """Put the test's sizes in place of the README's."""
+    """Put the test's sizes in place of the manual's."""
     return [SMALLER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[subprocess.CompletedProcess[str]]:
-    """What each command of the README says when all are run in order, in a folder with its files."""
+    """What each command says when all are run in order, each once, in a folder with the files shown."""
     folder = tmp_path_factory.mktemp("newcomer")
     (folder / "conf").mkdir()
     (folder / "conf" / "mlsys.toml").write_text(QUICK)
     for language, block in BLOCKS:
         if language == "python" and (named := NAMED_FILE.match(block)):
             (folder / named[1]).write_text(block)
-    done = []
+    done: dict[str, subprocess.CompletedProcess[str]] = {}
     for step in STEPS:
         program, *words = shlex.split(step.command)
         assert program == "mlsys", step.command
-        done.append(commandline.run(*smaller(words), cwd=folder, COLUMNS="120"))
-    return done
+        if step.command not in done:
+            done[step.command] = commandline.run(*smaller(words), cwd=folder, COLUMNS="120")
+    return [done[step.command] for step in STEPS]
 
 
 def headers(output: str) -> list[list[str]]:
@@ -124,12 +127,18 @@ def test_every_command_runs_in_order_and_prints_tables_and_sentences_as_shown(ou
     assert missing == []
 
 
+def test_every_page_with_commands_is_among_those_that_run():
+    with_commands = {name for name, text in TEXTS.items() if re.search(r"^\$ mlsys ", text, re.MULTILINE)}
+    assert with_commands == {*READ_IN_ORDER}
+
+
 def test_the_tour_and_each_extension_are_among_the_commands_that_run():
     assert [step.command.split()[1] for step in STEPS] == [
-        *("sample", "ingest", "train", "evaluate", "promote", "score"),
+        *("sample", "ingest", "train", "evaluate", "promote", "score"),  # the tour
+        *("score", "score"),  # with reasons, in the manual and in the README
         *("history", "verify", "reproduce"),
         "config",
-        *("train", "train", "ingest"),
+        *("train", "train", "ingest"),  # extending
     ]
     commands = " ".join(step.command for step in STEPS)
     assert "features.extra" in commands
@@ -137,30 +146,55 @@ def test_the_tour_and_each_extension_are_among_the_commands_that_run():
     assert "ingest.source" in commands
 
 
+def test_generated_files_are_what_the_code_says():
+    generated = runpy.run_path(str(PROJECT / "docs" / "generate.py"))["generated"]()
+    assert {file.name for file in generated} == {"mlsys.toml", "commands.md", "settings.md"}
+    stale = [file.name for file, text in generated.items() if file.read_text(encoding="utf-8") != text]
+    assert stale == [], "run make generate"
+
+
+def options_of(*words: str) -> set[str]:
+    """Return the options that a command's help page lists."""
+    asked = commandline.run(*words, "--help", cwd=PROJECT, COLUMNS="200")
+    shown = re.findall(r"^│\s+(?:-\w, )?(--[a-z-]+)", asked.stdout, re.MULTILINE)
+    return {*shown} - {"--help", "--install-completion", "--show-completion"}
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands between a heading and the next one of any level."""
+    return re.split(r"^#+ ", text.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
 def test_every_command_is_described_with_every_option():
-    described = re.findall(r"^\| `mlsys (\w+)[^`]*` \|(.*)$", README, re.MULTILINE)
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
-    commands |= {group.name for group in app.registered_groups}
-    assert {name for name, _ in described} == commands
-    for name in commands:
-        asked = commandline.run(name, "--help", cwd=PROJECT, COLUMNS="200")
-        options = set(re.findall(r"^│\s+(?:-\w, )?(--[a-z-]+)", asked.stdout, re.MULTILINE)) - {"--help"}
-        row = " ".join(text for described_name, text in described if described_name == name)
-        lines = "".join(line for line in README.splitlines() if line.startswith(f"| `mlsys {name}"))
-        assert options == set(re.findall(r"--[a-z-]+", row + lines)), name
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    names |= {group.name for group in app.registered_groups}
+    described = re.findall(r"^### mlsys (.+)$", TEXTS["commands"], re.MULTILINE)
+    assert {name.split()[0] for name in described} == names
+    for name in described:
+        rows = re.findall(r"^\| `(.+?)` \|", section(TEXTS["commands"], f"### mlsys {name}"), re.MULTILINE)
+        assert options_of(*name.split()) == {*re.findall(r"--[a-z-]+", " ".join(rows))}, name
 
 
 def test_every_global_option_is_described():
-    asked = commandline.run("--help", cwd=PROJECT, COLUMNS="200")
-    options = set(re.findall(r"^│\s+(?:-\w, )?(--[a-z-]+)", asked.stdout, re.MULTILINE))
-    paragraph = README[README.index("Options of every command") :].partition("\n\n")[0]
-    ours = options - {"--help", "--install-completion", "--show-completion"}
-    assert ours == {option for option in re.findall(r"--[a-z-]+", paragraph) if option != "--"}
+    rows = section(TEXTS["commands"], "## Options of every command")
+    assert options_of() == {*re.findall(r"^\| `(--[a-z-]+)", rows, re.MULTILINE)}
 
 
 def test_the_table_of_settings_is_the_generated_one():
-    between = README.partition(BEGIN)[2].partition(END)[0]
+    between = (
+        TEXTS["settings"].partition("<!-- settings: begin -->")[2].partition("<!-- settings: end -->")[0]
+    )
     assert between.strip() == as_markdown()
+
+
+def test_the_readme_is_short_enough_to_read():
+    assert len(TEXTS["README"].splitlines()) <= 200
+
+
+def test_the_manual_lists_every_page():
+    tree = "".join(re.findall(r"^```\{toctree\}\n(.*?)^```$", TEXTS["index"], re.MULTILINE | re.DOTALL))
+    listed = {line for line in tree.splitlines() if line and not line.startswith(":")}
+    assert listed == set(TEXTS) - {"README", "index"}
 
 
 def anchors(page: str) -> set[str]:
@@ -169,11 +203,11 @@ def anchors(page: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_every_link_to_a_file_or_a_heading_leads_somewhere(page):
     broken = []
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
-        if link.startswith(("http:", "https:")):
+        if link.startswith(("http:", "https:", "../../actions/")):  # the last is GitHub's own page
             continue
         path, _, heading = link.partition("#")
         target = (page.parent / path).resolve() if path else page
@@ -193,7 +227,8 @@ def service(trained, tmp_path):
 
 
 def test_the_shown_request_is_answered_with_the_fields_that_are_shown(service):
-    request, shown = (json.loads(block) for language, block in BLOCKS if language == "json")
+    blocks = BLOCK.findall(TEXTS["tour"])
+    request, shown = (json.loads(block) for language, block in blocks if language == "json")
     answer = service.post("/predict", json=request)
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == list(shown)
@@ -214,7 +249,7 @@ def test_the_shown_sink_keeps_predictions(trained, tmp_path, monkeypatch):
 
 
 def test_every_metric_that_is_shown_is_there(service):
-    shown = set(re.findall(r"\bmlsys_[a-z_]+", README)) - {"mlsys_model_version"}
+    shown = set(re.findall(r"\bmlsys_[a-z_]+", TEXTS["serving"])) - {"mlsys_model_version"}
     kept = set(re.findall(r"^# TYPE (\w+)", service.get("/metrics").text, re.MULTILINE))
     assert len(shown) > 5
     assert shown <= kept
@@ -222,5 +257,6 @@ def test_every_metric_that_is_shown_is_there(service):
 
 def test_every_make_target_that_is_shown_exists():
     targets = re.search(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[1].split()
-    shown = re.findall(r"make ([a-z-]+)\b(?= *(?:#|`|$))", README, re.MULTILINE)
-    assert {"demo", "test"} <= set(shown) <= set(targets)
+    texts = "\n".join([*TEXTS.values(), (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")])
+    shown = re.findall(r"(?:^|`)make ([a-z-]+)\b(?= *(?:#|`|$))", texts, re.MULTILINE)
+    assert {"demo", "test", "docs", "generate"} <= set(shown) <= set(targets)

@@ -128,7 +128,7 @@ def importances(
 
 
 def mean_absolute_shap(scorer: CompiledScorer, rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """Return mean |SHAP| of each feature over a sample of rows, as reasons count it."""
+    """Return the mean absolute SHAP value of each feature over a sample of rows, as reasons count it."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_SHAP_ROWS])
     total = np.zeros(rows.shape[1])
     for at in chosen:

@@ -18,7 +18,7 @@ STEPS = 256.0
 
 
 def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sign(x) · log(1 + |x|)."""
+    """Return ``sign(x) · log(1 + |x|)``."""
     logged: NDArray[np.float64] = np.sign(values) * log1p(np.abs(values))
     return logged
 
