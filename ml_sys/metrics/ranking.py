@@ -46,7 +46,7 @@ class Outcomes:
         companies is held out, the first 2 of each list stand for the first 10 of a whole one.
     weight : ndarray of shape (n_rows,), float64, optional
         How many rows each stands for where they are a sample; only :meth:`once` and
-        :func:`ml_sys.evaluation.paired.paired_bootstrap` know it.
+        :func:`ml_sys.metrics.paired.paired_bootstrap` know it.
     """
 
     score: NDArray[np.float64]
