@@ -26,8 +26,8 @@ from ml_sys.registry.store import MODELS
 from ml_sys.resolve import resolve
 from ml_sys.scoring import remembered
 from ml_sys.serve import sqlite_sink
-from ml_sys.serve.prediction_log import NONE, SQLITE, make_sink
 from ml_sys.serve.server import predictions_path
+from ml_sys.serve.sinks import NONE, SQLITE, make_sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,14 +13,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ml_sys.errors import MlsysError, ResolveError
-from ml_sys.resolve import resolve
+from ml_sys.errors import MlsysError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-SQLITE, NONE = "sqlite", "none"
 BATCH_ROWS = 2000
 PAUSE_SECONDS = 0.2  # a batch costs a wait for the disk, whatever its size
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 5.0
@@ -70,32 +67,6 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
-
-
-def make_sink(name: str, path: Path) -> Sink | None:
-    """Return the sink that ``serve.prediction_log`` names, or None for ``"none"``.
-
-    Parameters
-    ----------
-    name : str
-        ``sqlite``, ``none`` or ``package.module:Class``.
-    path : Path
-        Given to the class.
-
-    Raises
-    ------
-    ResolveError
-        If the class cannot be found or made, or is no sink.
-    StorageError
-        If the file cannot be used.
-    """
-    if name == NONE:
-        return None
-    if name == SQLITE:
-        from ml_sys.serve.sqlite_sink import SqliteSink  # another sink needs no SQLite
-
-        return SqliteSink(path)
-    return _own_sink(name, path)
 
 
 class PredictionLog:
@@ -250,25 +221,6 @@ class PredictionLog:
         if self.problem:
             _log.info("predictions are kept again; none was lost")
         self.problem = ""
-
-
-def _own_sink(name: str, path: Path) -> Sink:
-    made = resolve(name)
-    try:
-        sink: Any = made(path)
-    except MlsysError:
-        raise
-    except Exception as error:  # whatever the user's own code raises
-        raise ResolveError(
-            f"{name}: {type(error).__name__}: {error}", hint="a sink is made with the path of its file"
-        ) from error
-    for method in ("write", "close"):
-        if not callable(getattr(sink, method, None)):
-            raise ResolveError(
-                f"{name}: has no method {method}", hint="a sink has write(predictions) and close()"
-            )
-    own: Sink = sink
-    return own
 
 
 def _reason(error: Exception) -> str:

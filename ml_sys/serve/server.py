@@ -114,7 +114,7 @@ def open_sink(settings: Settings) -> tuple[Sink | None, str]:
     StorageError
         If its file cannot be used.
     """
-    from ml_sys.serve.prediction_log import make_sink
+    from ml_sys.serve.sinks import make_sink
 
     chosen = settings.serve
     try:

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from ml_sys.errors import ResolveError, StorageError
 from ml_sys.serve import prediction_log, sqlite_sink
-from ml_sys.serve.prediction_log import Logged, PredictionLog, make_sink
+from ml_sys.serve.prediction_log import Logged, PredictionLog
+from ml_sys.serve.sinks import make_sink
 from ml_sys.serve.sqlite_sink import SqliteSink
 
 AT = 1_767_225_600.25  # 2026-01-01 00:00:00.250 UTC
@@ -583,7 +584,7 @@ def test_writing_predictions_imports_nothing_heavy(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from ml_sys.serve.prediction_log import make_sink
+from ml_sys.serve.sinks import make_sink
 make_sink("sqlite", Path(sys.argv[1])).close()
 heavy = {"pandas", "sklearn", "imblearn", "scipy", "xgboost", "skops", "numpy", "pydantic"}
 print(sorted(heavy & set(sys.modules)))
