@@ -14,6 +14,7 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
 autodoc_typehints = "signature"
+autodoc_type_aliases = {"NDArray": "NDArray", "Column": "Column"}  # as the code writes them
 autodoc_member_order = "bysource"
 # What scikit-learn gives every estimator is not ours to describe.
 _REQUESTS = ("set_fit_request", "set_fit_resample_request", "set_predict_request", "set_score_request")
@@ -28,8 +29,11 @@ nitpick_ignore_regex = [
 ]
 suppress_warnings = ["ref.python"]  # a type named without its module may be that of two modules
 
+smartquotes = False  # quotes of settings and commands are typed as shown
+
 html_theme = "furo"
 html_title = "mlsys"
 html_copy_source = False
+html_show_copyright = False
 html_static_path = ["static"]
 html_css_files = ["manual.css"]
