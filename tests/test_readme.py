@@ -216,6 +216,20 @@ def test_every_link_to_a_file_or_a_heading_leads_somewhere(page):
     assert broken == []
 
 
+def test_every_file_that_contributors_are_sent_to_exists():
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:ml_sys|tests|docs|conf)/[\w./]+)`", text)
+    assert len(named) > 15
+    assert [name for name in named if not (PROJECT / name).exists()] == []
+
+
+def test_every_name_that_contributors_are_sent_to_is_in_its_file():
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`(?: of| in) `(ml_sys/[\w./]+\.py)`", text)
+    assert len(named) > 2
+    assert [name for name, file in named if name not in (PROJECT / file).read_text(encoding="utf-8")] == []
+
+
 @pytest.fixture
 def service(trained, tmp_path):
     """The application on a registry whose only version is served, with a prediction log in ``tmp_path``."""
