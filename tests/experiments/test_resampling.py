@@ -50,6 +50,22 @@ def test_differences_are_counted_from_doing_nothing(found: Resampling) -> None:
         assert one.against_none.low <= one.against_none.difference <= one.against_none.high
 
 
+def test_of_a_sampled_part_figures_are_those_of_the_natural_rate() -> None:
+    asked = w.settings(
+        panel={"step_days": 7, "max_cutoffs": 30, "max_rows": 2000, "negatives_per_positive": 8},
+        backtest={"jobs": 1},
+        model={"trees": 10},
+    )
+    source = Source.of(w.small_world(), asked)
+    part = split(source, spec_from(asked), asked)[0]
+    found = compare_resampling(part, asked)
+    assert found.rows == part.train.rows.standing_for() > len(part.train)
+    rate = found.positives / found.rows
+    for one in found.variants:
+        assert one.mean_probability == pytest.approx(rate, rel=0.1)
+        assert one.calibration_error < rate
+
+
 def test_the_verdict_follows_the_interval(found: Resampling) -> None:
     one = found.variants[2].against_none
     begins = "Resampling is not shown to help or to harm"

@@ -86,6 +86,33 @@ def test_the_card_is_about_the_version(trained, snapshot):
     assert "| average precision | 0." in card
 
 
+def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_rate(copied, cheap_settings):
+    panel = cheap_settings.panel.model_copy(update={"max_rows": 8000, "negatives_per_positive": 30})
+    steps = []
+    settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root, "panel": panel})
+    made = train_version(
+        copied, latest(copied.root), settings, now=NOW, on_step=lambda what, *_: steps.append(what)
+    )
+    fit, whole = made.fit, manifest_of(copied)["fit"]
+    assert fit.rows == fit.sampled_rows <= 8000 < fit.whole_rows
+    assert fit.positives == whole["positives"]
+    assert fit.one_in == pytest.approx((fit.whole_rows - fit.positives) / (fit.rows - fit.positives))
+    assert fit.validation_rate == pytest.approx(fit.positives / fit.whole_rows)
+    assert fit.validation_mean == pytest.approx(fit.validation_rate, rel=0.01)
+    metrics = [
+        json.loads((copied.folder(one) / "metrics.json").read_text()) for one in ("1.0.0", made.entry.version)
+    ]
+    predicted = [one["all prospects"]["model"]["mean_probability"]["value"] for one in metrics]
+    assert predicted[1] == pytest.approx(predicted[0], rel=0.25)
+
+    told = f"Learnt from a sample of {fit.rows:,} of {fit.whole_rows:,} rows"
+    assert any(step.startswith("fitting to a sample: ") for step in steps)
+    assert told in (made.folder / "card.md").read_text()
+    assert told in (made.folder / REPORT).read_text()
+    assert manifest_of(copied, made.entry.version)["fit"]["one_in"] == fit.one_in
+    assert "Learnt from a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
+
+
 def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(copied, cheap_settings):
     settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root})
     made = train_version(copied, latest(copied.root), settings, now=NOW, message="caf\udcc3")
