@@ -246,7 +246,7 @@ def validation_scores(
         elif boosted:
             one["model"].set_params(n_estimators=rounds)
         watched = (held.rows, held.label) if early else None
-        whole = len(panel) / len(inside)
+        whole = panel.rows.standing_for() / inside.rows.standing_for()
         fit_pipeline(one, inside.rows, inside.label, watched, company=inside.company, counts_as=whole)
         fitted.append((held, outside, one))
     if not boosted:

@@ -152,7 +152,7 @@ def _nudged(panel: Panel, rng: np.random.Generator) -> Panel:
         towards = rng.choice(np.array([-np.inf, np.inf], dtype=known.dtype), known.size)
         moved = np.nextafter(known, np.where(rng.random(known.size) < 1 / 3, known, towards))
         frame[name] = np.where(known % 1 == 0, known, moved)[at]
-    return replace(panel, rows=Rows(Different(frame), panel.rows.which))
+    return replace(panel, rows=Rows(Different(frame), panel.rows.which, panel.rows.weight))
 
 
 def _precision(holdout: Panel, score: np.ndarray) -> float:
