@@ -108,4 +108,4 @@ def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
     weighted = variants_of(patient, PART.train.label)[CLASS_WEIGHT]
     _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
     assert report.trees is not None
-    assert 3 < report.trees < 15  # of 20; by the plain log loss they would never stop
+    assert 1 < report.trees < 15  # of 20; by the plain log loss they would never stop
