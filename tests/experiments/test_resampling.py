@@ -10,9 +10,11 @@ from ml_sys.experiments.resampling import (
     NONE,
     SMOTE,
     Resampling,
+    _outcomes,
     compare_resampling,
     variants_of,
 )
+from ml_sys.model.folds import company_folds
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.settings import XGBOOST
@@ -40,6 +42,16 @@ def test_resampled_scores_are_too_high_until_they_are_calibrated(found: Resampli
     for one in (weighted, smote):
         assert one.raw_probability > 1.5 * none.raw_probability
         assert abs(one.mean_probability - rate) < abs(one.raw_probability - rate) / 2
+
+
+def test_the_probabilities_of_a_fold_are_calibrated_by_the_outcomes_of_the_others() -> None:
+    rows = PART.validation
+    fold = company_folds(rows, SETTINGS.split.validation_folds, SETTINGS.seed)[rows.company]
+    says_nothing = np.full(len(rows), 0.5)  # so that calibration gives the rate that it has learnt from
+    probability = _outcomes(rows, says_nothing, SETTINGS).score
+    rates = np.array([rows.label[fold != number].mean() for number in range(fold.max() + 1)])
+    assert np.unique(rates).size > 1
+    np.testing.assert_allclose(probability, rates[fold], rtol=1e-9)
 
 
 def test_differences_are_counted_from_doing_nothing(found: Resampling) -> None:

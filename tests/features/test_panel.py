@@ -16,6 +16,7 @@ from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, build_panel, canonical, rolling_panel, snapshot_panel
+from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
 
@@ -96,6 +97,16 @@ def test_usage_counts_from_the_day_on_which_its_period_is_complete(
 def test_a_window_of_seven_days_leaves_out_the_row_completed_seven_days_before() -> None:
     panel = panel_at(one_company(stamps=(CUTOFF - 14, CUTOFF - 7)))
     assert panel.features.loc[0, ["actions_7d", "actions_14d"]].tolist() == [5, 10]
+
+
+def test_the_rules_add_up_all_actions_and_all_users_of_the_last_thirty_days() -> None:
+    world = one_company(stamps=(CUTOFF - 60, CUTOFF - 21, CUTOFF - 14))
+    values = np.array([1, 2, 4, 8, 16, 32, 64, 128], dtype=np.int32)
+    rules = panel_at(replace(world, usage_values=np.tile(values, (3, 1)))).rules
+    assert {name: score.tolist() for name, score in rules.items()} == {
+        MOST_ACTIONS: [30.0, 0.0],
+        MOST_USERS: [480.0, 0.0],
+    }
 
 
 def test_future_customers_are_ordinary_negatives_until_their_window_opens() -> None:

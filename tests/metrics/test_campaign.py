@@ -140,6 +140,14 @@ def test_a_ranker_that_reaches_what_another_misses_is_sure_to_reach_more() -> No
     assert lead_of(last, first, pays).probability_more == 0
 
 
+def test_a_ranker_that_reaches_every_converter_reaches_as_many_as_there_are_in_every_resample() -> None:
+    pays = np.array([MONDAY + 1, MONDAY + 2, MONDAY + 3, *[NEVER_CLOSED] * 5])
+    lists = lists_of(np.arange(8, 0, -1.0)[None], pays)
+    season = play_season(lists, capacities=(3,), cooldown_weeks=1, resamples=100, confidence=0.9, seed=3)
+    for found in (season.of(MODEL, 3, 0).converters, season.leads[0].difference):
+        assert (found.value, found.low, found.high) == (3, 3, 3)  # the rule reaches none
+
+
 def test_each_of_two_rankers_that_reach_others_leads_in_the_resamples_that_the_other_loses() -> None:
     pays = np.array([MONDAY + 1, MONDAY + 2, NEVER_CLOSED])
     one, other = np.array([[2.0, 1.0, 0.0]]), np.array([[1.0, 2.0, 0.0]])

@@ -107,6 +107,12 @@ def test_lists_whose_windows_overlap_count_once() -> None:
     assert judged.past == found().past
 
 
+def test_customers_are_counted_up_to_the_latest_of_the_lists() -> None:
+    judged = found(lists=lists((CUTOFF, CUTOFF + 35)))
+    assert judged.past[0].lists == 2
+    assert judged.customers == 70  # the 50 of before, and those who paid between the two
+
+
 def test_without_a_customer_whose_mrr_is_known_nothing_is_said() -> None:
     asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
     assert money(lists(), CLOSED, np.full(COMPANIES, np.nan), **asked) is None  # type: ignore[arg-type]

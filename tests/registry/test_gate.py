@@ -255,6 +255,16 @@ def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() 
     assert (verdict.criteria[2].figures["converters"], verdict.criteria[2].figures["conversions"]) == (9, 45)
 
 
+def test_rows_that_are_left_out_make_the_rest_a_smaller_share_of_each_list(
+    world: World, good: np.ndarray
+) -> None:
+    whole = replace(world.evidence(good, good), share=0.4)
+    companies = np.unique(whole.company)
+    rest = whole.only(np.isin(whole.company, companies[: companies.size // 4]))
+    assert rest.share == pytest.approx(0.4 * rest.label.size / whole.label.size)
+    assert rest.left_out == companies.size - companies.size // 4
+
+
 def test_a_share_of_the_companies_and_those_left_out_are_said(world: World, good: np.ndarray) -> None:
     verdict = judged(replace(world.evidence(good, good), share=0.2, left_out=12))
     assert verdict.criteria[2].found.endswith(f"in {good.size:,} rows, 20% of each list")

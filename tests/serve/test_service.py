@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
+from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.phrases import phrase_of
 from ml_sys.model.files.layout import GOLDEN
 from ml_sys.registry.loading import load_scorer
@@ -73,6 +74,16 @@ def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"]
     assert "golden" in caplog.text
+
+
+def test_a_model_that_takes_the_place_of_another_is_asked_though_that_one_was_a_moment_ago(service, versions):
+    current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
+    current.refresh()
+    before, golden = current.served, Registry(versions).open(FIRST).json(GOLDEN)
+    golden["probabilities"][2] += 1e-5
+    assert service.is_itself(before)
+    assert not service.is_itself(replace(before, golden=golden))
+    assert service.is_itself(before)
 
 
 def test_without_a_version_in_production_only_status_is_answered(service):
@@ -274,6 +285,11 @@ def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):
     answer = served.client.get(f"/companies/{prospects.id(customer)}")
     assert answer.status_code == 404
     assert "customer already" in answer.json()["title"]
+
+
+def test_a_company_that_becomes_a_customer_on_the_day_of_the_cutoff_is_a_prospect_still(odd_companies):
+    found = Companies(odd_companies).find("paid", FeatureSpec(windows_days=(7,)))
+    assert found.cutoff == "2020-02-03"  # the day on which it closes
 
 
 def test_without_a_snapshot_companies_are_unavailable_and_no_path_is_shown(service, versions, tmp_path):
