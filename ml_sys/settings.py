@@ -190,7 +190,7 @@ BLENDED = "ml_sys.model.estimator:BlendedXGBClassifier"
 # and to hold no rows back on their own, where rows of one company would fall on both sides.
 ESTIMATOR_PARAMS: dict[str, dict[str, Any]] = {
     XGBOOST: XGBOOST_PARAMS,
-    BLENDED: {**XGBOOST_PARAMS, "num_parallel_tree": 3, "line_share": 0.5, "line_c": 0.001},
+    BLENDED: {**XGBOOST_PARAMS, "num_parallel_tree": 3, "line_share": 0.35, "line_c": 0.001},
     "sklearn.linear_model:LogisticRegression": {"max_iter": 1000},
     "sklearn.ensemble:RandomForestClassifier": {"min_samples_leaf": 5},
     "sklearn.ensemble:HistGradientBoostingClassifier": {"early_stopping": False},

@@ -74,7 +74,7 @@ class XGBoostParams(BaseModel):
 class BlendedParams(XGBoostParams):
     """The same for BlendedXGBClassifier, with those of the line beside the trees."""
 
-    line_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    line_share: Annotated[float, Field(ge=0, le=1)] = 0.35
     line_c: PositiveFloat = 0.001
 
 

@@ -61,7 +61,7 @@ class BlendedXGBClassifier(XGBClassifier):
     def __init__(
         self,
         *,
-        line_share: float = 0.5,
+        line_share: float = 0.35,
         line_c: float = 0.001,
         n_numbers: int = 0,
         tree_calibration: tuple[float, float] = (1.0, 0.0),
