@@ -114,10 +114,10 @@ def test_the_same_seed_tells_the_same(found: Resampling) -> None:
 
 
 def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
-    patient = SETTINGS.model_copy(
-        update={"model": SETTINGS.model.model_copy(update={"early_stopping_converters": 1})}
-    )
+    slow = {"learning_rate": 0.05, "min_child_weight": 1.0}
+    changed = {"early_stopping_converters": 1, "max_trees": 200, "params": {**SETTINGS.model.params, **slow}}
+    patient = SETTINGS.model_copy(update={"model": SETTINGS.model.model_copy(update=changed)})
     weighted = variants_of(patient, PART.train.label)[CLASS_WEIGHT]
     _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
     assert report.trees is not None
-    assert 1 < report.trees < 15  # of 20; by the plain log loss they would never stop
+    assert 10 < report.trees < 60  # of 200; by the plain log loss they would not stop there
