@@ -9,7 +9,7 @@ from pathlib import Path
 from ml_sys.data.ingest import ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings

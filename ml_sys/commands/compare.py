@@ -27,7 +27,7 @@ def compare(
 ) -> None:
     """Say whether the settings B make better lists than A on past dates, and how sure that is."""
     from ml_sys import console
-    from ml_sys.jobs.compare import Side, compare_settings
+    from ml_sys.jobs.past.compare import Side, compare_settings
     from ml_sys.views import compare as views
 
     base = ctx.obj.load_past(every_days, retrain_days, jobs)
@@ -50,7 +50,7 @@ def ablate(
 ) -> None:
     """Say what each group of features adds: past lists with it and without it."""
     from ml_sys import console
-    from ml_sys.jobs.compare import ablate_groups
+    from ml_sys.jobs.past.compare import ablate_groups
     from ml_sys.views import compare as views
 
     settings = ctx.obj.load_past(every_days, retrain_days, jobs)

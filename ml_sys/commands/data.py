@@ -43,7 +43,7 @@ def ingest(
 ) -> None:
     """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console
-    from ml_sys.jobs.ingest import ingest_tables
+    from ml_sys.jobs.data.ingest import ingest_tables
     from ml_sys.views import data as views
 
     settings = ctx.obj.load(
@@ -63,7 +63,7 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it is, and remove nothing.")] = False,
 ) -> None:
     """Remove a company from the prediction log, lists and quarantine, and say what holds it for good."""
-    from ml_sys.jobs.forget import forget_company
+    from ml_sys.jobs.data.forget import forget_company
     from ml_sys.views import data as views
 
     if not company.strip():

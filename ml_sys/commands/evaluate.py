@@ -74,7 +74,7 @@ def _backtest(
     ctx: typer.Context, settings: Settings, days: tuple[str | None, str | None], predictions: Path | None
 ) -> None:
     from ml_sys import console
-    from ml_sys.jobs.backtest import backtest_settings
+    from ml_sys.jobs.past.backtest import backtest_settings
     from ml_sys.views import backtest as views
 
     with console.counting("lists") as on_progress:
@@ -85,7 +85,7 @@ def _backtest(
 def _evaluate(
     ctx: typer.Context, settings: Settings, version: str | None, truth: Path | None, report: Path | None
 ) -> None:
-    from ml_sys.jobs.evaluate import check_report, evaluate_version
+    from ml_sys.jobs.models.evaluate import check_report, evaluate_version
     from ml_sys.views import evaluate as views
 
     if report is not None:

@@ -65,7 +65,7 @@ def reproduce(
 ) -> None:
     """Train VERSION again from its snapshot, settings and seed, and say whether a bit differs."""
     from ml_sys import console
-    from ml_sys.jobs.reproduce import reproduce_version
+    from ml_sys.jobs.models.reproduce import reproduce_version
     from ml_sys.views import integrity as views
 
     registry = open_registry(ctx.obj.load().settings)

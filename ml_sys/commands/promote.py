@@ -21,7 +21,7 @@ def promote(
 ) -> None:
     """Put VERSION into production if it is sound and no worse than the one that is there."""
     from ml_sys import console
-    from ml_sys.jobs import promote as jobs
+    from ml_sys.jobs.models import promote as jobs
     from ml_sys.views import promote as views
 
     configuration = ctx.obj.load()
@@ -52,7 +52,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
     """Go back to the production version before; again goes further back."""
-    from ml_sys.jobs import promote as jobs
+    from ml_sys.jobs.models import promote as jobs
     from ml_sys.views import promote as views
 
     ctx.obj.show(jobs.rollback(open_registry(ctx.obj.load().settings), to, reason), views.rolled_back)

@@ -66,7 +66,7 @@ def score(
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
-    from ml_sys.jobs.score import Request, score_prospects
+    from ml_sys.jobs.lists.score import Request, score_prospects
     from ml_sys.views import score as views
 
     if keep_order and out is None:

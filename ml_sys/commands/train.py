@@ -12,8 +12,8 @@ from ml_sys.commands.options import SeedOption, ThreadsOption
 from ml_sys.errors import ExitCode, TrackingError
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.mlflow import Tracker
-    from ml_sys.jobs.train import Trained
+    from ml_sys.jobs.models.mlflow import Tracker
+    from ml_sys.jobs.models.train import Trained
     from ml_sys.settings import MlflowSettings, Settings
 
 _VersionOption = Annotated[
@@ -43,7 +43,7 @@ def train(
 ) -> None:
     """Train a model on the latest snapshot, judge it on the holdout and register it."""
     from ml_sys import console
-    from ml_sys.jobs.train import train_version
+    from ml_sys.jobs.models.train import train_version
     from ml_sys.views import train as views
 
     left_out = False if quick else None
@@ -68,7 +68,7 @@ def train(
 
 def _tracker(asked: MlflowSettings) -> Tracker:
     """Find the experiment before anything is trained."""
-    from ml_sys.jobs.mlflow import open_tracker
+    from ml_sys.jobs.models.mlflow import open_tracker
 
     return open_tracker(asked.tracking_uri, asked.experiment)
 
@@ -76,7 +76,7 @@ def _tracker(asked: MlflowSettings) -> Tracker:
 def _log(tracker: Tracker, result: Trained, settings: Settings) -> None:
     """Log a version that is registered and shown already; a failure leaves it as it is."""
     from ml_sys import console
-    from ml_sys.jobs.mlflow import log_version
+    from ml_sys.jobs.models.mlflow import log_version
 
     try:
         run = log_version(tracker, result, settings)

@@ -28,7 +28,7 @@ def tune(
 ) -> None:
     """Search for better settings on past cutoffs, never on the holdout; the same command goes on later."""
     from ml_sys import console
-    from ml_sys.jobs.tune import tune_settings
+    from ml_sys.jobs.past.tune import tune_settings
     from ml_sys.views import tune as views
 
     if out is not None and not out.absolute().parent.is_dir():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ml_sys.experiments.backtest import Backtest
-    from ml_sys.jobs.backtest import PastLists
+    from ml_sys.jobs.past.backtest import PastLists
     from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.paired import ListMetric
 

@@ -11,7 +11,7 @@ from ml_sys.text import counted, date_of, likely
 from ml_sys.views.cells import number, spoken
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.compare import Ablated, Compared, Dates
+    from ml_sys.jobs.past.compare import Ablated, Compared, Dates
     from ml_sys.metrics.paired import Paired
 
 

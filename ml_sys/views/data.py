@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.jobs.forget import Forgotten
+    from ml_sys.jobs.data.forget import Forgotten
     from ml_sys.sample.generator import SampleReport
 
 
@@ -71,7 +71,11 @@ def ingested(report: IngestReport) -> None:
 
 def forgotten(done: Forgotten) -> None:
     """Show where a company was removed, what holds it for good, and how to go on without it."""
-    from ml_sys.jobs.forget import LOG, SNAPSHOT, VERSION  # with the server, which the other views need not
+    from ml_sys.jobs.data.forget import (  # with the server, which the other views need not
+        LOG,
+        SNAPSHOT,
+        VERSION,
+    )
 
     if done.removed:
         title = "Would be removed" if done.dry_run else "Removed"

@@ -10,7 +10,7 @@ from ml_sys.text import counted
 from ml_sys.views.cells import interval, number, spoken
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.evaluate import Reevaluation
+    from ml_sys.jobs.models.evaluate import Reevaluation
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.metrics.truth import Closeness
 

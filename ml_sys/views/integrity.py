@@ -9,7 +9,7 @@ from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.reproduce import Reproduction
+    from ml_sys.jobs.models.reproduce import Reproduction
     from ml_sys.model.files.signing import KeyFiles
     from ml_sys.registry.verification import Accepted, Verification
 

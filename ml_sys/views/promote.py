@@ -11,7 +11,7 @@ from ml_sys.views.cells import number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml_sys.jobs.promote import Promotion, Rollback
+    from ml_sys.jobs.models.promote import Promotion, Rollback
 
 _DIGITS = 3
 

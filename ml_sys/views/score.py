@@ -9,7 +9,7 @@ from ml_sys.scoring.ranking import REASON
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.score import Listed
+    from ml_sys.jobs.lists.score import Listed
     from ml_sys.scoring.ranking import CapacityPlan
 
 

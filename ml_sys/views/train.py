@@ -16,7 +16,7 @@ from ml_sys.views.evaluate import evaluation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ml_sys.jobs.train import Trained
+    from ml_sys.jobs.models.train import Trained
     from ml_sys.settings import ReportSettings
 
 # Steps of a training, and how their times compared on 5,000 companies and 73 weeks.

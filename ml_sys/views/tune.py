@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.experiments.tuning import Gain
-    from ml_sys.jobs.tune import Search
+    from ml_sys.jobs.past.tune import Search
 
 _SHOWN_TRIALS = 5
 _DIGITS = 4

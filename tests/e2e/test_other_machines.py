@@ -39,8 +39,8 @@ from ml_sys.data.snapshot import latest
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry.loading import load_version
-from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.reproduce import reproduce_version
+from ml_sys.jobs.models.evaluate import evaluate_version
+from ml_sys.jobs.models.reproduce import reproduce_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
 from ml_sys.scoring.opening import open_scorer

@@ -15,8 +15,8 @@ import tomlkit
 from ml_sys.commands.compare import _settings_of
 from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import MlsysError, ResolveError
-from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.reproduce import reproduce_version
+from ml_sys.jobs.models.evaluate import evaluate_version
+from ml_sys.jobs.models.reproduce import reproduce_version
 from ml_sys.model.files.serialization import read_settings
 from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import load_scorer, load_version

@@ -11,8 +11,8 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import UnverifiedError
-from ml_sys.jobs.promote import rollback
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models.promote import rollback
+from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.inspection import compare, describe
 from ml_sys.registry.store import Change, Registry
 from ml_sys.views.cells import plain

@@ -13,8 +13,8 @@ import pytest
 import xgboost as xgb
 
 from ml_sys.errors import MlsysError, UnverifiedError
-from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.promote import promote, rollback
+from ml_sys.jobs.models.evaluate import evaluate_version
+from ml_sys.jobs.models.promote import promote, rollback
 from ml_sys.model.files import ubjson
 from ml_sys.model.files.golden import _columns
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, SCORER

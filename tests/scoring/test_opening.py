@@ -15,8 +15,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.jobs import draft
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models import draft
+from ml_sys.jobs.models.train import train_version
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
 from ml_sys.model.files.serialization import booster_bytes, load_model, read_holdout

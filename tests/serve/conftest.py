@@ -25,7 +25,7 @@ import pytest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.features.compute import FeatureInputs, feature_frame
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models.train import train_version
 from ml_sys.model.train import FittedModel
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Change, Registry

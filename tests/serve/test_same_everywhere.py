@@ -13,7 +13,7 @@ import pytest
 from ml_sys.data.ingest import ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
-from ml_sys.jobs.score import score_file
+from ml_sys.jobs.lists.score import score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.serve.companies import Companies, Found

@@ -24,7 +24,7 @@ from ml_sys import cli
 # What commands import when they run; done once, so that a child is at work at once.
 WARM = (
     "ml_sys.commands.train", "ml_sys.commands.promote", "ml_sys.commands.integrity", "ml_sys.console",
-    "ml_sys.features.window_kernel", "ml_sys.jobs.train", "ml_sys.jobs.promote",
+    "ml_sys.features.window_kernel", "ml_sys.jobs.models.train", "ml_sys.jobs.models.promote",
     "ml_sys.registry.verification", "ml_sys.views.train", "ml_sys.views.promote",
     "ml_sys.views.integrity",
 )  # fmt: skip

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_sys.jobs.evaluate import Reevaluation
+from ml_sys.jobs.models.evaluate import Reevaluation
 from ml_sys.metrics.truth import Closeness
 from ml_sys.views import evaluate
 

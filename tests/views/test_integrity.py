@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml_sys.jobs.reproduce import Reproduction
+from ml_sys.jobs.models.reproduce import Reproduction
 from ml_sys.registry.verification import Finding, Verification
 from ml_sys.views import integrity
 from ml_sys.views.cells import plain

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ml_sys.jobs.score import Listed
+from ml_sys.jobs.lists.score import Listed
 from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.views import score

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError, UnverifiedError
-from ml_sys.jobs.draft import Draft, drafted
+from ml_sys.jobs.models.draft import Draft, drafted
 from ml_sys.metrics.holdout import ALL, Evaluation, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.artifact import write_artifact
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
-    from ml_sys.jobs.fit import OnStep
+    from ml_sys.jobs.models.fit import OnStep
     from ml_sys.leaks.canaries import Canary
     from ml_sys.model.train import FitReport
     from ml_sys.registry.store import Registry

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data import snapshot as snapshots
-from ml_sys.jobs.evaluate import differences
-from ml_sys.jobs.fit import OnStep, fit_snapshot
+from ml_sys.jobs.models.evaluate import differences
+from ml_sys.jobs.models.fit import OnStep, fit_snapshot
 from ml_sys.metrics.holdout import to_plain
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.layout import BOOSTER, METRICS
@@ -19,7 +19,7 @@ from ml_sys.registry.environment import environment
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_sys.jobs.fit import Fit
+    from ml_sys.jobs.models.fit import Fit
     from ml_sys.registry.store import Registry
 
 

@@ -11,7 +11,7 @@ import tomlkit
 
 from ml_sys.configuration import effective
 from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
-from ml_sys.jobs.fit import OnStep, fit_snapshot
+from ml_sys.jobs.models.fit import OnStep, fit_snapshot
 from ml_sys.leaks.canaries import Canary, run_canaries
 from ml_sys.metrics.holdout import to_plain
 from ml_sys.model.files.layout import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.panel import Panel
-    from ml_sys.jobs.fit import Fit
+    from ml_sys.jobs.models.fit import Fit
     from ml_sys.report.evidence import Evidence
     from ml_sys.settings import Settings
 

@@ -21,7 +21,7 @@ from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot import keep_quarantine
 from ml_sys.data.sources import open_source
-from ml_sys.jobs.forget import forget_company
+from ml_sys.jobs.data.forget import forget_company
 from ml_sys.scoring.remembered import last_listed
 from ml_sys.serve.prediction_log import Logged
 from ml_sys.serve.sqlite_sink import SqliteSink, forget

@@ -13,9 +13,9 @@ import pytest
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
 from ml_sys.features import compute
-from ml_sys.jobs.evaluate import evaluate_version
-from ml_sys.jobs.promote import Rollback, promote, rollback
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models.evaluate import evaluate_version
+from ml_sys.jobs.models.promote import Rollback, promote, rollback
+from ml_sys.jobs.models.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.serialization import read_holdout

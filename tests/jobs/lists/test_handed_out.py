@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.errors import UsageError
-from ml_sys.jobs.score import Listed, score_file
+from ml_sys.jobs.lists.score import Listed, score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
@@ -193,7 +193,7 @@ def test_hostile_text_in_a_reason_is_inert_in_a_spreadsheet(score, three_tables,
 
 
 def test_a_model_without_exact_reasons_says_so_before_anything_is_read(score, monkeypatch, tmp_path):
-    monkeypatch.setattr("ml_sys.jobs.score.load_scorer", lambda *_: object.__new__(PipelineScorer))
+    monkeypatch.setattr("ml_sys.jobs.lists.score.load_scorer", lambda *_: object.__new__(PipelineScorer))
     with pytest.raises(NoReasonsError, match="no exact reasons"):
         score(SUNDAYS[0], tmp_path / "missing.csv", reasons=1)
 

@@ -11,7 +11,7 @@ from ml_sys.registry.loading import judged
 from ml_sys.registry.store import Change
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.fit import OnStep
+    from ml_sys.jobs.models.fit import OnStep
     from ml_sys.registry.gate import Verdict
     from ml_sys.registry.store import Registry
     from ml_sys.settings import GateSettings

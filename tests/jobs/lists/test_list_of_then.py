@@ -14,7 +14,7 @@ from ml_sys.data.ingest import ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import FileSource
 from ml_sys.days import day_number
-from ml_sys.jobs.score import score_file
+from ml_sys.jobs.lists.score import score_file
 from ml_sys.model.split import Source
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry

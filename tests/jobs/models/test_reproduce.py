@@ -19,8 +19,8 @@ from ml_sys.data.ingest import ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
-from ml_sys.jobs.fit import fit_snapshot
-from ml_sys.jobs.reproduce import reproduce_version
+from ml_sys.jobs.models.fit import fit_snapshot
+from ml_sys.jobs.models.reproduce import reproduce_version
 from ml_sys.model.files.serialization import booster_bytes
 from ml_sys.registry.environment import cpu_model
 from ml_sys.registry.store import Registry

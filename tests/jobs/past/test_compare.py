@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_sys.jobs.compare import at_dates_of, differing
+from ml_sys.jobs.past.compare import at_dates_of, differing
 from ml_sys.settings import Settings
 
 

@@ -19,7 +19,7 @@ from ml_sys.errors import (
     SnapshotError,
 )
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.jobs.score import keep_rejects, score_file
+from ml_sys.jobs.lists.score import keep_rejects, score_file
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage, usage_of

@@ -20,7 +20,7 @@ from ml_sys.errors import ResolveError, TrackingError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ml_sys.jobs.train import Trained
+    from ml_sys.jobs.models.train import Trained
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.settings import Settings
 

@@ -18,8 +18,8 @@ import pytest
 from ml_sys.configuration import entries
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ResolveError, TrackingError
-from ml_sys.jobs import mlflow
-from ml_sys.jobs.train import train_version
+from ml_sys.jobs.models import mlflow
+from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.store import Registry
 from tests import commandline
 
@@ -184,7 +184,7 @@ def test_train_logs_to_a_folder_and_asks_no_host(place):
     (place / "watch").mkdir()
     (place / "watch" / "sitecustomize.py").write_text(WATCH)
     (place / "seen").write_text("")
-    path = f"{place / 'watch'}{os.pathsep}{Path(__file__).parents[2]}"
+    path = f"{place / 'watch'}{os.pathsep}{Path(__file__).parents[3]}"
     done = train(place, "--mlflow", PYTHONPATH=path, SEEN_SOCKETS=str(place / "seen"))
     assert (place / "seen").read_text() == ""
     assert json.loads(done.stdout)["version"] == "1.0.0"  # and nothing else on stdout

@@ -1,0 +1,1 @@
+"""Use cases of lists: rank prospects and hand the list out."""
