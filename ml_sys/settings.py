@@ -458,6 +458,34 @@ class ScoreSettings(Frozen):
     )
 
 
+class ExperimentSettings(Frozen):
+    """The experiment inside the lists that are handed out."""
+
+    design: Literal["none", "lottery", "holdout"] = Field(
+        "none",
+        description="'lottery': draw whom to call at the margin of the list; 'holdout': never call a share.",
+    )
+    pool: Annotated[float, Field(gt=1)] = Field(
+        2.0, description="For 'lottery': companies that take part, as a multiple of the capacity."
+    )
+    certain_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="For 'lottery': share of the capacity that is always called, from the top."
+    )
+    wait_weeks: NonNegativeInt = Field(
+        0, description="Weeks for which a company of one pool is in no other; 0 takes the horizon."
+    )
+    share: Share = Field(0.1, description="For 'holdout': share of the companies that is not called.")
+    hold_weeks: PositiveInt = Field(26, description="For 'holdout': weeks after which others are held out.")
+
+
+class ImpactSettings(Frozen):
+    """What `mlsys impact` counts."""
+
+    grace_days: NonNegativeInt = Field(
+        7, description="Days after a list's window for conversions that are recorded late."
+    )
+
+
 class ServeSettings(Frozen):
     """The HTTP service."""
 
@@ -548,6 +576,8 @@ class Settings(Frozen):
     registry: RegistrySettings = RegistrySettings()
     gate: GateSettings = GateSettings()
     score: ScoreSettings = ScoreSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
+    impact: ImpactSettings = ImpactSettings()
     serve: ServeSettings = ServeSettings()
 
     def imports(self) -> tuple[str, ...]:

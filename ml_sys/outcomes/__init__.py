@@ -1,0 +1,1 @@
+"""Lists that were handed out, the experiment inside them, and what came of both."""

@@ -1,0 +1,232 @@
+"""Who is called, drawn with known probabilities: the lottery at the margin, and the held-out share.
+
+Invariants: probabilities are fixed before anyone is drawn and sum to the calls; the draw is a function of the
+design, the list's id and the companies' ids and probabilities, never of the order of rows; and every company
+of a pool waits afterwards, so that no outcome window holds a second call and no pool depends on who was
+drawn before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Kind = Literal["none", "lottery", "holdout"]
+# Always called; called by lot; left to wait by lot; beyond the pool.
+CERTAIN, DRAWN, CONTROL, BEYOND = "certain", "drawn", "control", ""
+NO_WAIT = -1
+WEEK_DAYS = 7
+# How far probabilities fall over the lottery, as a share of the room around their mean: with twice the calls
+# in the pool from about two thirds to a fifth, so that no company weighs much more than another.
+_FALL = 0.5
+_WHOLE = 1e-9  # what sums of a hundred probabilities are off a whole number by rounding, and more
+
+
+@dataclass(frozen=True)
+class Design:
+    """How it is decided who is called.
+
+    Attributes
+    ----------
+    kind : {"none", "lottery", "holdout"}
+    capacity : int
+        Calls a list.
+    seed : int
+    horizon_days : int
+        Days within which a call can show.
+    pool : float
+        For the lottery: companies that take part, as a multiple of the capacity.
+    certain_share : float
+        For the lottery: share of the capacity that is always called, from the top.
+    wait_weeks : int
+        Weeks for which a company of a pool is in no other; 0 takes the horizon.
+    share : float
+        For the holdout: share of the companies that is not called.
+    hold_weeks : int
+        For the holdout: weeks after which others are held out.
+    """
+
+    kind: Kind
+    capacity: int
+    seed: int
+    horizon_days: int
+    pool: float = 2.0
+    certain_share: float = 0.2
+    wait_weeks: int = 0
+    share: float = 0.1
+    hold_weeks: int = 26
+
+    @property
+    def wait_days(self) -> int:
+        """Days for which a company of a pool waits: whole weeks."""
+        return WEEK_DAYS * (self.wait_weeks or math.ceil(self.horizon_days / WEEK_DAYS))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Who is called, with what probability, and who waits; in the order of the ids.
+
+    Attributes
+    ----------
+    selected : ndarray of shape (n,), bool
+    inclusion_probability : ndarray of shape (n,), float64
+        0 beyond the pool, 1 for those always called.
+    group : ndarray of shape (n,), object
+        ``CERTAIN``, ``DRAWN``, ``CONTROL`` or ``BEYOND``.
+    waits_until : ndarray of shape (n,), int32
+        Day before which a company is in no other pool, ``NO_WAIT`` where it need not wait.
+    """
+
+    selected: NDArray[np.bool_]
+    inclusion_probability: NDArray[np.float64]
+    group: NDArray[np.object_]
+    waits_until: NDArray[np.int32]
+
+
+def draw(
+    ids: Sequence[str], probability: NDArray[np.float64], design: Design, *, list_id: str, cutoff: int
+) -> Drawn:
+    """Draw whom to call from the companies of a list.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Distinct; without companies that wait, cool down or are excluded.
+    probability : ndarray of shape (n,), float64
+        Of converting; of two equal ones the company's hash decides which ranks first.
+    design : Design
+    list_id : str
+        Fixed before the draw.
+    cutoff : int
+        Day since 1970-01-01.
+    """
+    lots = np.array([_lot(design.seed, list_id, name) for name in ids])
+    order = np.lexsort((lots, -probability))
+    inclusion, selected = np.zeros(len(ids)), np.zeros(len(ids), dtype=bool)
+    if design.kind == "holdout":
+        held = np.array([_is_held(name, design, cutoff) for name in ids], dtype=bool)[order]
+        within = np.cumsum(~held) - ~held < design.capacity
+        inclusion[order[within]] = 1 - design.share
+        selected[order[within & ~held]] = True
+    else:
+        chance = inclusion_probabilities(len(ids), design)
+        pool = order[: chance.size]
+        inclusion[pool] = chance
+        selected[pool] = pivotal(chance, lots[pool])
+    group = np.full(len(ids), BEYOND, dtype=object)
+    waits_until = np.full(len(ids), NO_WAIT, dtype=np.int32)
+    if design.kind != "none":
+        group[inclusion == 1] = CERTAIN
+        by_lot = in_lottery(inclusion)
+        group[by_lot & selected], group[by_lot & ~selected] = DRAWN, CONTROL
+        waits_until[inclusion > 0] = cutoff + design.wait_days
+    return Drawn(selected, inclusion, group, waits_until)
+
+
+def in_lottery(inclusion: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which companies chance decides on: those alone tell what a call does."""
+    by_lot: NDArray[np.bool_] = (inclusion > 0) & (inclusion < 1)
+    return by_lot
+
+
+def inclusion_probabilities(companies: int, design: Design) -> NDArray[np.float64]:
+    """Return the probability of being called by rank, the best first, for those that may be called.
+
+    The first ``certain_share`` of the capacity have 1; from there on it falls in equal steps to the end of
+    the pool, and all together sum to the capacity, or to the companies where there are fewer.
+
+    Parameters
+    ----------
+    companies : int
+    design : Design
+        A lottery or none.
+
+    Returns
+    -------
+    ndarray of shape (n_pool,), float64
+
+    Examples
+    --------
+    >>> design = Design("lottery", 4, 7, 30, pool=1.5, certain_share=0.25)
+    >>> inclusion_probabilities(9, design).round(2).tolist()
+    [1.0, 0.76, 0.68, 0.6, 0.52, 0.44]
+    """
+    pooled = round(design.pool * design.capacity) if design.kind == "lottery" else design.capacity
+    pooled = min(companies, pooled)
+    certain = min(round(design.certain_share * design.capacity), pooled)
+    places, by_lot = design.capacity - certain, pooled - certain
+    if places >= by_lot:
+        return np.ones(pooled)
+    mean = places / by_lot
+    fall = _FALL * min(mean, 1 - mean) * (1 - (2 * np.arange(by_lot) + 1) / by_lot)
+    return np.concatenate((np.ones(certain), mean + fall))
+
+
+def pivotal(chance: NDArray[np.float64], lots: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Draw samples of fixed size in which each unit has exactly the probability stated.
+
+    Neighbours fight for their joint probability one after the other, so that every stretch of the ranking is
+    called about as often as its probabilities say.
+
+    Parameters
+    ----------
+    chance : ndarray of shape (n,) or (..., n), float64
+        In [0, 1], of a whole sum; in the order of the ranking.
+    lots : ndarray of shape (..., n), float64
+        Uniform in [0, 1); the one of the last unit is not used.
+
+    Returns
+    -------
+    ndarray of shape (..., n), bool
+
+    References
+    ----------
+    Deville and Tillé, "Unequal probability sampling without replacement through a splitting method",
+    Biometrika 85 (1998); Chauvet, "On a characterization of ordered pivotal sampling", Bernoulli 18 (2012).
+    """
+    shape = np.broadcast_shapes(chance.shape, lots.shape)
+    if not shape[-1]:
+        return np.zeros(shape, dtype=bool)
+    units = shape[-1]
+    chances = np.broadcast_to(chance, shape).reshape(-1, units)
+    all_lots = np.broadcast_to(lots, shape).reshape(-1, units)
+    rows = np.arange(len(chances))
+    selected = np.zeros(chances.shape, dtype=bool)
+    holder, held = np.zeros(len(chances), dtype=np.intp), chances[:, 0].copy()
+    for at in range(1, units):
+        rival, lot = chances[:, at], all_lots[:, at - 1]
+        both = held + rival
+        settles = both >= 1 - _WHOLE  # one of the two is called and the other goes on; else one drops out
+        room = np.maximum(2 - both, _WHOLE)
+        stays = np.where(settles, lot < (1 - rival) / room, lot * np.maximum(both, _WHOLE) < held)
+        winner = np.where(stays, holder, at)
+        selected[rows[settles], winner[settles]] = True
+        holder = np.where(stays ^ settles, holder, at)
+        held = np.where(settles, np.maximum(both - 1, 0.0), both)
+    selected[rows, holder] |= held > 1 / 2
+    return selected.reshape(shape)
+
+
+def _lot(seed: int, list_id: str, name: str) -> float:
+    """Return a number in [0, 1) that seed, list and company decide."""
+    return _uniform(f"{seed}\n{list_id}\n{name}")
+
+
+def _is_held(name: str, design: Design, cutoff: int) -> bool:
+    """Say whether a company is held out in the stretch of weeks that a day lies in."""
+    stretch = cutoff // (WEEK_DAYS * design.hold_weeks)
+    return _uniform(f"{design.seed}\nholdout {stretch}\n{name}") < design.share
+
+
+def _uniform(text: str) -> float:
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
