@@ -43,7 +43,6 @@ class Configuration:
 
     Attributes
     ----------
-    settings : Settings
     origins : mapping of str to str
     gate : GateSettings
         What the settings file alone asks of a promotion.

@@ -104,7 +104,6 @@ def latest_cutoff(stamps: NDArray[np.integer[Any]], as_of: int, *, period_days: 
         Days of the stamps, at least one.
     as_of : int
         Day of the export.
-    period_days : int
     stamp : {"start", "end"}
     """
     end = int(stamps.max()) + lag_days(period_days, stamp)

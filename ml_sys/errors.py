@@ -194,7 +194,6 @@ class TrackingError(MlsysError):
 
     Parameters
     ----------
-    address : str
     why : Exception
         What MLflow said.
     """
@@ -251,7 +250,6 @@ class AuditError(ArtifactError):
 
     Parameters
     ----------
-    path : Path
     problem : str
         The first record in error, and what is wrong with it.
     hint : str, optional

@@ -27,7 +27,6 @@ def visible(text: str, keep: str = "") -> str:
 
     Parameters
     ----------
-    text : str
     keep : str, optional
         Characters that stay as they are, such as the end of a line.
 
@@ -53,7 +52,6 @@ def counted(number: int, one: str, many: str = "") -> str:
 
     Parameters
     ----------
-    number : int
     one : str
         What is said of a single one: "row", or with a verb "row is left out".
     many : str, optional

@@ -25,7 +25,6 @@ class Dates:
 
     Attributes
     ----------
-    export : Export
     unclaimed : ndarray of shape (n,), int32
         Days after it on which companies are said to have become customers.
     latest_stamp : int

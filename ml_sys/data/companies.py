@@ -58,7 +58,6 @@ def reconcile(
 
     Parameters
     ----------
-    customers, noncustomers : CompanyRows
     quarantine : Quarantine
         Is added to.
     unranked : float

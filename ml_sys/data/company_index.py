@@ -29,11 +29,6 @@ class CompanyIndex:
         Distinct, by position.
     lost : frozenset of str
         Ids of companies whose every row is in quarantine.
-
-    Attributes
-    ----------
-    ids : pyarrow.StringArray
-    lost : frozenset of str
     """
 
     def __init__(self, ids: Iterable[str], lost: frozenset[str]) -> None:

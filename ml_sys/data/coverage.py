@@ -92,7 +92,6 @@ def date_export(
         Of usage rows, as :func:`covered_until` takes them.
     closed : ndarray of shape (n_customers,), int32
         Days on which customers became so; only asked where there is no usage.
-    coverage : Coverage
     as_of : str
         The day as the user gave it, YYYY-MM-DD; empty for the end of covered usage.
     now : datetime
@@ -136,7 +135,6 @@ def covered_until(
         Position of each row's company, ascending.
     complete_on : ndarray of shape (n_rows,), int
         Day on which each row was complete, ascending within a company.
-    coverage : Coverage
     not_after : int
         Periods that end later do not count.
     """

@@ -94,10 +94,6 @@ def ingest(
     on_progress : callable, optional
         Gets a table's name and the rows of it read so far.
 
-    Returns
-    -------
-    IngestReport
-
     Raises
     ------
     InputError

@@ -112,7 +112,6 @@ class IngestReport:
     ----------
     id : str
         Of the snapshot.
-    path : Path
     is_new : bool
         False if a snapshot of the same content was there already.
     as_of : str
@@ -157,12 +156,8 @@ def build(
 
     Parameters
     ----------
-    content : Content
-    quarantine : Quarantine
-    dates : Dates
     path : Path
         Folder of the snapshot.
-    is_new : bool
     where, read, extra : mapping
         Table to its place, rows read and ignored columns.
     """

@@ -79,7 +79,6 @@ def stamp(text: str) -> tuple[int, Fault]:
     -------
     microseconds : int
         Since 1970-01-01 in UTC, rounded up: a stamp may count later than it says, never earlier.
-    fault : Fault
     """
     text = text.strip()
     if not text:

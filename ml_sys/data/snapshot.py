@@ -58,7 +58,6 @@ class Snapshot:
     ----------
     id : str
         The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
-    path : Path
     companies : pandas.DataFrame
         Sorted by id; columns id (text), alexa_rank (float64; infinite for unranked, NaN for blank),
         employee_range and industry (text or missing), mrr (float64; NaN for none).
@@ -109,7 +108,6 @@ def write(
 
     Parameters
     ----------
-    content : Content
     artifacts_dir : Path
         Folder of all artifacts.
     sources : mapping of str to str
@@ -121,7 +119,6 @@ def write(
 
     Returns
     -------
-    path : Path
     is_new : bool
         False if the same content was stored before. A stored one that no longer verifies is replaced.
 

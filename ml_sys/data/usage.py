@@ -64,7 +64,6 @@ def of_companies(checked: Checked, index: CompanyIndex) -> tuple[UsageRows, list
     ----------
     checked : Checked
         A batch of usage rows.
-    index : CompanyIndex
 
     Returns
     -------
@@ -109,8 +108,6 @@ def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: 
 
     Parameters
     ----------
-    rows : UsageRows
-    index : CompanyIndex
     where : str
         File or table.
     quarantine : Quarantine

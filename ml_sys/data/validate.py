@@ -76,7 +76,6 @@ def check(rows: Rows, columns: Mapping[str, str], unranked: float) -> Checked:
 
     Parameters
     ----------
-    rows : Rows
     columns : mapping of str to str
         Canonical name to the user's column, which reasons name.
     unranked : float

@@ -67,7 +67,6 @@ class Backtest:
 
     Attributes
     ----------
-    cutoffs : list of CutoffResult
     mean, spread : dict
         Mean and standard deviation over lists; population → ranker → metric → value.
     intervals : dict
@@ -125,9 +124,6 @@ def make_lists(
 
     Parameters
     ----------
-    snapshot : Snapshot
-    terms : sequence of Term
-    settings : Settings
     store : TermStore, optional
         Where what was made is remembered.
     plain : bool
@@ -237,8 +233,6 @@ def compare_lists(
     ----------
     challenger, champion : ScoredLists
         The same companies at the same cutoffs; their rows may be in any order.
-    bootstrap : BootstrapSettings
-    seed : int
     """
     one, other = _aligned(challenger), _aligned(champion)
     return {

@@ -58,10 +58,8 @@ class TermStore:
 
     Parameters
     ----------
-    artifacts_dir : Path
     snapshot : str
         Its id.
-    settings : Settings
     plain : bool
         Whether plain XGBoost is among the rankers.
     """

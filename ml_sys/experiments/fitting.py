@@ -30,9 +30,6 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
 
     Parameters
     ----------
-    source : Source
-    term : Term
-    settings : Settings
     plain : bool
         Whether XGBoost with the default parameters is fitted beside it, as a ranker of its own.
 

@@ -47,12 +47,10 @@ class Variant:
 
     Attributes
     ----------
-    name : str
     chosen : bool
         Whether the settings ask for it.
     against_none : Paired
         Its average precision beside that of no resampling, on the same draws of companies.
-    roc_auc : float
     calibration_error, mean_probability : float
         After calibration.
     raw_probability : float
@@ -96,7 +94,6 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     ----------
     part : Part
         The training part.
-    settings : Settings
     """
     folds = min(settings.split.validation_folds, _MOST_FOLDS)
     settings = settings.model_copy(
@@ -150,7 +147,6 @@ def variants_of(
 
     Parameters
     ----------
-    settings : Settings
     label : ndarray of shape (n_rows,), bool
         Of the training rows; the class weight makes both classes weigh the same.
     rows : ndarray of shape (n_rows,), optional

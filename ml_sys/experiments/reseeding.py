@@ -28,7 +28,6 @@ class SeedSpread:
 
     Attributes
     ----------
-    metric : str
     values : tuple of float
         One a seed; NaN where it is not defined.
     mean, deviation, lowest, highest : float
@@ -61,8 +60,6 @@ def seed_spreads(
     ----------
     part : Part
         The training part.
-    holdout : Panel
-    spec : FeatureSpec
     settings : Settings
         ``report.seeds`` says how many; none gives nothing.
     shares : tuple of float

@@ -71,8 +71,6 @@ def plan_terms(
 
     Parameters
     ----------
-    timeline : Timeline
-    asked : BacktestSettings
     step_days : int
         From one training cutoff to the next.
     first, last : int, optional

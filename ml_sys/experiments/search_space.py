@@ -33,7 +33,6 @@ class Range:
     ----------
     key : str
         Dotted name of the setting.
-    low, high : float
     log : bool
         Whether it is drawn by its order of magnitude.
     whole : bool

@@ -70,12 +70,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Gain:
-    """Mean average precision of the settings in force, of the best trial, and of a nested choice.
-
-    Attributes
-    ----------
-    in_force, best, nested : float
-    """
+    """Mean average precision of the settings in force, of the best trial, and of a nested choice."""
 
     in_force: float
     best: float
@@ -101,7 +96,6 @@ class Tuned:
         Those judged on every cutoff, best first.
     pruned : int
         Trials given up on the way.
-    gain : Gain
     importance : dict of str to float
         Share of the spread of the best trials that each knob explains; empty for too few trials.
     settings : Settings
@@ -204,10 +198,8 @@ def search(
     ----------
     study : optuna.Study
         Opened by :func:`ml_sys.experiments.study.opened`.
-    source : Source
     settings : Settings
         Those in force, which the first trial tries.
-    space : Space
     folder : Path
         Of the study.
     may_begin : callable

@@ -82,7 +82,6 @@ class FeatureInputs:
             As of :meth:`UsageLog.from_rows`, of rows that :func:`ml_sys.data.usage.one_of_each` kept.
         firmographics : Firmographics
             Of all the companies, those without usage included.
-        period_days : int
         stamp : {"start", "end"}
         """
         usage = UsageLog.from_rows(

@@ -98,10 +98,6 @@ def rolling_panel(
         Length of the label window.
     spec : FeatureSpec
         The features wanted.
-
-    Returns
-    -------
-    Panel
     """
     n_companies = known.inputs.usage.n_companies
     company = np.repeat(np.arange(n_companies, dtype=np.int32), cutoffs.size)

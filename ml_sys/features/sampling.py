@@ -79,7 +79,6 @@ def labels(
     closed : ndarray of shape (n_companies,), int32
         Day on which each became a customer; ``NEVER_CLOSED`` where it did not.
     cutoffs : ndarray of shape (n_cutoffs,), int32
-    horizon_days : int
 
     Returns
     -------
@@ -133,8 +132,6 @@ def draw(
     closed : ndarray of shape (n_companies,), int32
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Strictly ascending.
-    horizon_days : int
-    how : Draws
     among : ndarray of shape (n_companies,), bool
         Companies whose rows may be drawn.
     """

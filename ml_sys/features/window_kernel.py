@@ -48,10 +48,6 @@ def locate(company, day, offsets):  # type: ignore[no-untyped-def]  # the types 
     company, day : ndarray of shape (n_rows,), int32
     offsets : ndarray of shape (n_companies + 1,), int64
         Written: each company's first row, and the end of the last one's.
-
-    Returns
-    -------
-    bool
     """
     n_companies = offsets.size - 1
     at = 0
@@ -84,7 +80,6 @@ def sort(  # type: ignore[no-untyped-def]  # the types above
         Companies from 0 to ``n_companies - 1``; this is not checked.
     cells : ndarray of shape (n_rows, n_cells), int32
         What moves with a row.
-    n_companies : int
     sorted_company, sorted_day, sorted_cells
         Shapes and dtypes of the first three; written.
     """
@@ -137,7 +132,6 @@ def fill(  # type: ignore[no-untyped-def]  # the types above
         See `locate`.
     day : ndarray of shape (n_rows,), int32
     values : ndarray of shape (n_rows, n_measures), int64
-    n_actions : int
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Ascending.
     windows : ndarray of shape (n_windows,), int64

@@ -202,10 +202,6 @@ def window_stats(
     with_maxima : bool
         Whether ``maxima`` is computed.
 
-    Returns
-    -------
-    WindowStats
-
     Raises
     ------
     UnsortedLogError

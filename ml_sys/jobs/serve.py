@@ -31,8 +31,6 @@ class Start:
 
     Attributes
     ----------
-    host : str
-    port : int
     version : str or None
         None where no version is in production.
     unlogged : str
@@ -59,7 +57,6 @@ def serve_settings(
 
     Parameters
     ----------
-    settings : Settings
     version : str, optional
         The only one to serve; by default production's, whichever that becomes.
     logging : tuple of (bool, str)

@@ -44,9 +44,6 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
 
     Parameters
     ----------
-    source : Source
-    spec : FeatureSpec
-    settings : Settings
     cut : callable
         Cuts a source into what is learnt from and what is held out.
 
@@ -91,8 +88,6 @@ def id_rankings(
     ----------
     ids : ndarray of shape (n_companies,), object
         By position. Ordered as numbers if all are, otherwise as text.
-    train, holdout : Panel
-    seed, threads : int
 
     Returns
     -------

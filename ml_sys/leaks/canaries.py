@@ -55,7 +55,6 @@ class Canary:
 
     Attributes
     ----------
-    name : str
     status : {"passed", "warned", "failed"}
     found : str
         One sentence for people.
@@ -76,9 +75,6 @@ def run_canaries(
 
     Parameters
     ----------
-    source : Source
-    spec : FeatureSpec
-    settings : Settings
     part : Part
         What a model was fitted to.
     holdout : Panel

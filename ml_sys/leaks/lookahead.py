@@ -21,7 +21,6 @@ class Change:
 
     Attributes
     ----------
-    feature : str
     cutoff : int
         Day since 1970-01-01.
     companies : int
@@ -42,7 +41,6 @@ def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff:
         What the panel was computed from, later usage included.
     spec : FeatureSpec
         The features of ``panel``.
-    panel : Panel
     cutoff : int
         Day since 1970-01-01.
 

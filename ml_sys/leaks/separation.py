@@ -31,10 +31,8 @@ class Separation:
 
     Attributes
     ----------
-    column : str
     roc_auc : float
         From 0.5 to 1.
-    average_precision : float
     rate : float
         Share of positives among the rows that were ranked.
     """

@@ -58,7 +58,6 @@ def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days:
         Day on which each became a customer.
     first, last : int
         First cutoff that was learnt from, last one that was judged.
-    horizon_days : int
 
     Returns
     -------

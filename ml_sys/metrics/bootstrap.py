@@ -76,10 +76,8 @@ def estimate(
         From weights of shape (n_resamples, n_rows) to values of shape (n_resamples,) by name.
     company : ndarray of shape (n_rows,), int32
         Cluster of each row.
-    resamples : int
     confidence : float
         In (0, 1).
-    seed : int
     label : ndarray of shape (n_rows,), bool, optional
         Which rows convert; with it, intervals allow for how few companies do.
 

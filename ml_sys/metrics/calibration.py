@@ -27,7 +27,6 @@ class CalibrationBin:
 
     Attributes
     ----------
-    rows, conversions : int
     predicted, observed : float
         Mean probability, and share that converted.
     low, high : float
@@ -58,11 +57,8 @@ class Confusion:
 
     Attributes
     ----------
-    threshold : float
     chosen : bool
         Whether it is the version's own.
-    calls_per_list : float
-    true_positives, false_positives, false_negatives, true_negatives : int
     """
 
     threshold: float

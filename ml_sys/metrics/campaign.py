@@ -35,7 +35,6 @@ class Campaign:
 
     Attributes
     ----------
-    ranker : str
     capacity : int
         Calls a list.
     cooldown_weeks : int
@@ -81,7 +80,6 @@ class Lead:
     ----------
     ranker : str
         The other one.
-    capacity, cooldown_weeks : int
     difference : Estimate
         The model's distinct converters minus the other's.
     probability_more : float
@@ -127,10 +125,8 @@ def play_season(
         Calls a list.
     cooldown_weeks : int
         Of the campaigns that have one.
-    resamples : int
     confidence : float
         Of the intervals, in (0, 1).
-    seed : int
 
     Notes
     -----
@@ -198,7 +194,6 @@ def headline(season: Season, capacity: int, cooldown_weeks: int, rule: str) -> s
 
     Parameters
     ----------
-    season : Season
     capacity, cooldown_weeks : int
         Of one of its campaigns.
     rule : str

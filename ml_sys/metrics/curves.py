@@ -33,7 +33,6 @@ class Curve:
 
     Attributes
     ----------
-    x, y : tuple of float
     low, high : tuple of float
         Bounds of ``y``; empty where none were drawn.
     """
@@ -50,7 +49,6 @@ class Decile:
 
     Attributes
     ----------
-    decile, rows : int
     conversions : float
         Expected number where equal scores straddle the border.
     lift : float

@@ -44,8 +44,6 @@ def evaluate_holdout(
     probability : ndarray of shape (n_rows,), float64
     threshold : float
         From which probability on a row counts as predicted to convert.
-    bootstrap : BootstrapSettings
-    seed : int
     share : float
         Share of each whole list that the panel's rows are; depths are those of whole lists.
 

@@ -40,7 +40,6 @@ class Importance:
 
     Attributes
     ----------
-    name, group : str
     drop : float
         Average precision that is lost when it is shuffled within each cutoff; mean over repeats.
     spread : float
@@ -81,14 +80,11 @@ def importances(
     label, cutoff : ndarray of shape (n_rows,)
     groups : mapping
         Group of each feature.
-    scores : callable
     gain : mapping or None
         Share of the gain by feature; those that no tree uses are not named, and shuffling them costs
         nothing.
     shap : ndarray of shape (n_features,) or None
         Mean absolute SHAP values.
-    repeats : int
-    seed : int
     """
     names = list(groups)
     kept, weights = _sampled(label, seed)

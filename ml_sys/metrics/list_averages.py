@@ -33,10 +33,8 @@ def list_estimates(
     ----------
     rankings : mapping of str to Outcomes
         The same rows in the same order; only their scores differ.
-    resamples : int
     confidence : float
         In (0, 1).
-    seed : int
     """
     value, drawn = _resampled(list(rankings.values()), resamples, seed)
     converters = converters_of(next(iter(rankings.values())))

@@ -90,10 +90,8 @@ def worth_of(
         Of the companies that are called.
     mrr : ndarray of shape (n_customers,), float64
         Of customers before; at least one.
-    resamples : int
     confidence : float
         Of the interval, in (0, 1).
-    seed : int
 
     Notes
     -----
@@ -125,7 +123,6 @@ def money(
 
     Parameters
     ----------
-    lists : ScoredLists
     closed : ndarray of shape (n_companies,), int32
         Day on which each company of the snapshot became a customer.
     mrr : ndarray of shape (n_companies,), float64

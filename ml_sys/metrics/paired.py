@@ -79,10 +79,8 @@ def paired_bootstrap(
     tolerance : float
         How far below the champion's metric does not count as worse, in [0, 1): as a share of it or, for
         ROC-AUC, of its lead over chance.
-    resamples : int
     confidence : float
         Of the difference's interval, see :func:`ml_sys.metrics.bootstrap.lead_interval`; in (0, 1).
-    seed : int
 
     Notes
     -----
@@ -130,12 +128,6 @@ def chance_p_value(outcomes: Outcomes, *, permutations: int, seed: int) -> float
     The scores stay where they are and the positives fall on random rows. Those of one company move together,
     onto neighbouring cutoffs of another, as a company is scored alike at all cutoffs: four positives of one
     company that are ranked high are one piece of luck, not four.
-
-    Parameters
-    ----------
-    outcomes : Outcomes
-    permutations : int
-    seed : int
 
     Returns
     -------

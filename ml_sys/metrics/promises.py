@@ -36,7 +36,6 @@ class Promise:
 
     Attributes
     ----------
-    name : str
     rows, companies : int
         Rows, and distinct companies among them.
     promised : float
@@ -78,7 +77,6 @@ def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises
 
     Parameters
     ----------
-    lists : ScoredLists
     days_apart : int
         Days in which no two label windows overlap: whole periods that hold the horizon.
     confidence : float

@@ -87,10 +87,8 @@ def compare_reach(
         Places of a whole list.
     tolerance : float
         How far below the other's converters does not count as fewer, as a share of them.
-    resamples : int
     confidence : float
         Of the difference's interval, in (0, 1).
-    seed : int
 
     Notes
     -----

@@ -37,7 +37,6 @@ class Segment:
     ----------
     kind, name : str
         What divides the rows, and which of them these are.
-    rows, companies, conversions : int
     predicted, observed : float
         Mean probability, and share that converted.
     roc_auc, average_precision : Estimate or None
@@ -65,10 +64,8 @@ def segments(
     panel : Panel
         Holdout rows; a kind whose feature is switched off is left out.
     probability : ndarray of shape (n_rows,), float64
-    resamples : int
     confidence : float
         In (0, 1).
-    seed : int
     """
     everyone = Outcomes(probability, panel.label, panel.cutoff, panel.company)
     judge = partial(estimate, resamples=resamples, confidence=confidence, seed=seed)

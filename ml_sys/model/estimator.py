@@ -50,7 +50,6 @@ class BlendedXGBClassifier(XGBClassifier):
     ----------
     line_coefficients_, line_means_ : ndarray of shape (n_numbers,), float64
         The line itself, on clipped numbers.
-    line_intercept_ : float
 
     References
     ----------

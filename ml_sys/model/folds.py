@@ -27,7 +27,6 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
         Of n_rows rows.
     n_folds : int
         At most this many folds; fewer where fewer companies convert.
-    seed : int
 
     Returns
     -------
@@ -73,7 +72,6 @@ def stratified_share(
         Number of the stratum of each.
     share : float
         In (0, 1).
-    seed : int
 
     Returns
     -------

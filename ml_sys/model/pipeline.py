@@ -108,7 +108,6 @@ def fit_pipeline(
     ----------
     pipeline : imblearn.pipeline.Pipeline
         As :func:`build_pipeline` makes it.
-    features : Rows or DataFrame of n_rows rows
     label : ndarray of shape (n_rows,), bool
     watched : tuple of Rows or DataFrame and ndarray, optional
         Features and labels that XGBoost watches, encoded but not resampled, to know when to stop.

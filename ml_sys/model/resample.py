@@ -65,7 +65,6 @@ class OtherCompanies(NearestNeighbors):
             The rows that were fitted; neighbours of others are not defined.
         n_neighbors : int, optional
             In place of the parameter.
-        return_distance : bool
 
         Returns
         -------

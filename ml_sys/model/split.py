@@ -116,11 +116,8 @@ def training_part(
 
     Parameters
     ----------
-    source : Source
     before : int
         Day since 1970-01-01.
-    spec : FeatureSpec
-    settings : Settings
     companies : ndarray of shape (n_companies,), bool, optional
         Companies to learn from; all by default.
 
@@ -172,9 +169,7 @@ def sampled(
 
     Parameters
     ----------
-    source : Source
     cutoffs : ndarray of shape (n_cutoffs,), int32
-    settings : Settings
     companies : ndarray of shape (n_companies,), bool, optional
         Companies to learn from; all by default.
     """

@@ -133,14 +133,8 @@ def fit_model(
         companies.
     spec : FeatureSpec
         The features of ``panel``.
-    settings : Settings
     share : float
         Share of each whole list that the validation rows are; capacities are those of whole lists.
-
-    Returns
-    -------
-    model : FittedModel
-    report : FitReport
 
     Raises
     ------
@@ -220,7 +214,6 @@ def validation_scores(
         Unfitted; it stays so.
     panel, validation : Panel
         As of :func:`fit_model`.
-    settings : Settings
 
     Returns
     -------

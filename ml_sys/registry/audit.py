@@ -72,7 +72,6 @@ class Trail:
 
     Attributes
     ----------
-    records : tuple of Record
     size : int
         Bytes that they take; whatever stands behind them was never completed.
     torn : bool

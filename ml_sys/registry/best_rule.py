@@ -45,8 +45,6 @@ def as_good_as_rules(
         n_rows rows.
     rules : mapping of str to ndarray of shape (n_rows,)
         What each rule ranks by.
-    settings : GateSettings
-    seed : int
     """
     converters, least = converters_of(model), settings.rule_converters
     if converters < least:

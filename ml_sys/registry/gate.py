@@ -31,7 +31,6 @@ class Contender:
 
     Attributes
     ----------
-    version : str
     probability : ndarray of shape (n_rows,), float64, or None
         None where it could not score them.
     problems : tuple of str
@@ -53,7 +52,6 @@ class Evidence:
 
     Attributes
     ----------
-    challenger : Contender
     champion : Contender or None
         None before the first promotion.
     label : ndarray of shape (n_rows,), bool
@@ -109,7 +107,6 @@ class Criterion:
     ----------
     name : str
         What is asked, in plain words.
-    passed : bool
     found, asked : str
         Short texts for people.
     figures : dict of str to float or None
@@ -132,8 +129,6 @@ class Verdict:
 
     Attributes
     ----------
-    version : str
-    champion : str or None
     verified : bool
         Whether the version's own files verify; where they do not, nothing else was judged.
     criteria : tuple of Criterion
@@ -184,16 +179,10 @@ def judge(
 
     Parameters
     ----------
-    evidence : Evidence
-    settings : GateSettings
     seed : int
         Of everything drawn.
     standard : GateSettings, optional
         What the settings file asks. A limit that is laxer fails a criterion of its own, which says so.
-
-    Returns
-    -------
-    Verdict
     """
     challenger, champion, rows = evidence.challenger, evidence.champion, evidence.label.size
     own_problems = _problems(challenger, rows)

@@ -94,7 +94,6 @@ def live_at(records: Sequence[Record], moment: datetime) -> Record | None:
 
     Parameters
     ----------
-    records : sequence of Record
     moment : datetime
         Aware.
     """

@@ -28,7 +28,6 @@ class Entry:
 
     Attributes
     ----------
-    version : str
     status : {"candidate", "production", "archived", "rejected"}
         Rejected: a leak canary failed, so it does not pass the gate.
     created_at : str
@@ -66,7 +65,6 @@ class Index:
     ----------
     versions : dict of str to Entry
         In the order of their registration.
-    production : str or None
     replaced : tuple of str
         Production versions that a rollback goes back to, latest last.
     sequence : int

@@ -29,17 +29,14 @@ class Description:
 
     Attributes
     ----------
-    entry : Entry
     facts : dict
         The manifest without the digests of files.
     set_otherwise : dict
         Settings that differ from their defaults.
     evaluation : Evaluation
         As stored.
-    canaries : list of dict
     moves : tuple of Record
         Promotions and rollbacks that put it into production.
-    served : tuple of Period
     """
 
     entry: Entry
@@ -69,7 +66,6 @@ class Difference:
 
     Attributes
     ----------
-    versions : tuple of str
     settings, data : dict of str to tuple
         Values of both, by name, where they differ.
     features_gone, features_new : tuple of str

@@ -44,14 +44,10 @@ def judge_version(
 
     Parameters
     ----------
-    registry : Registry
     version : str
         The challenger.
     champion : str or None
         The version in production.
-    gate : GateSettings
-    seed : int
-    on_step : callable
     standard : GateSettings, optional
         See :func:`promote`.
     """

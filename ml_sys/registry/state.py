@@ -34,12 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class State:
-    """The two files under an artifacts folder; whoever changes them holds the registry's lock.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """The two files under an artifacts folder; whoever changes them holds the registry's lock."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

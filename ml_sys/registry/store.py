@@ -58,7 +58,6 @@ class Change:
 
     Attributes
     ----------
-    reason : str
     forced : bool
         Whether the gate's refusal is overridden.
     evidence : dict or None
@@ -200,10 +199,8 @@ class Registry:
 
         Parameters
         ----------
-        version : str
         champion : str or None
             The production version when the version was judged.
-        change : Change
 
         Raises
         ------
@@ -226,7 +223,6 @@ class Registry:
 
         Parameters
         ----------
-        change : Change
         check : callable
             Called with the version to go back to; raises where that cannot be used.
         to : str, optional

@@ -75,7 +75,6 @@ class Accepted:
         Of the version.
     found : str
         What was wrong with the audit trail.
-    production : str or None
     """
 
     version: str | None
@@ -102,7 +101,6 @@ def verify(
 
     Parameters
     ----------
-    registry : Registry
     version : str, optional
         By default the one in production or, without one, the latest.
     every : bool

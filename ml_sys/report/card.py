@@ -37,14 +37,12 @@ def write_card(
 
     Parameters
     ----------
-    entry : Entry
     report : FitReport
         What the model learnt from.
     evaluation : Evaluation
         How it did on the holdout.
     holdout : mapping
         Cutoffs (dates), rows and positives of the holdout.
-    canaries : sequence of Canary
     facts : mapping
         The manifest's: parent, horizon, package versions, platform and commit.
     """

@@ -60,7 +60,6 @@ class Quality:
 
     Attributes
     ----------
-    companies, customers, usage_rows : int
     read : dict of str to int
         Rows read, by table.
     quarantined : dict of str to dict of str to int
@@ -83,7 +82,6 @@ class Parent:
 
     Attributes
     ----------
-    version : str
     same_holdout : bool
         Whether both were judged on the same cutoffs of the same snapshot.
     evaluation : Evaluation
@@ -103,17 +101,10 @@ class Evidence:
     ----------
     version, status, created_at, changes, message, snapshot, data_through : str
         Its line in the registry.
-    horizon_days : int
     confidence : float
         Of every interval.
     holdout, fit : mapping
         Facts of the rows it was judged on and learnt from.
-    evaluation : Evaluation
-    ranking : Ranking
-    truthfulness : Truthfulness
-    segments : tuple of Segment
-    reliance : Reliance
-    canaries : tuple of Canary
     quality : Quality or None
         None where the snapshot is not at hand.
     settings : mapping
@@ -126,8 +117,6 @@ class Evidence:
         None for a first version.
     headline : str or None
         What a season of calls by the list reaches, in one sentence.
-    backtest : Backtest or None
-    campaign : Season or None
     promise, money, resampling : Passage or None
         None where they were not made.
     seeds : tuple of SeedSpread

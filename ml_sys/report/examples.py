@@ -32,7 +32,6 @@ class Example:
         Days since 1970-01-01.
     rank, listed : int
         Its place in the list of that day, and how many were in it; equal probabilities share the best place.
-    probability : float
     seen : bool
         Whether it had any usage by the cutoff.
     reasons : tuple of Reason

@@ -57,14 +57,11 @@ class Candidate:
 
     Attributes
     ----------
-    model : FittedModel
     scorer : Scorer
         Of the same model.
-    holdout : Panel
     ids : ndarray of shape (n_rows,), object
         Id of each row's company.
     probability : ndarray of shape (n_rows,), float64
-    evaluation : Evaluation
     """
 
     model: FittedModel
@@ -89,8 +86,6 @@ def gather(
 
     Parameters
     ----------
-    one : Candidate
-    canaries : sequence of Canary
     facts : mapping
         The manifest's, of which the line in the registry and the parent play no part.
     bootstrap : BootstrapSettings

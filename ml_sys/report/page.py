@@ -15,8 +15,6 @@ class Table:
 
     Attributes
     ----------
-    caption : str
-    head : tuple of str
     rows : tuple of tuple of str
         As wide as ``head``.
     marked : int or None
@@ -39,7 +37,6 @@ class Figure:
         What it is, and how it is read; screen readers say both in place of the picture.
     svg : str
         Markup of the picture, made by us.
-    table : Table
     """
 
     title: str
@@ -80,7 +77,6 @@ class Section:
 
     Attributes
     ----------
-    anchor, title : str
     sentences : tuple of str
         Read first.
     tiles, figures, tables, stories : tuple

@@ -59,12 +59,10 @@ def play_past(
     ----------
     root : Path
         The artifacts folder, in which lists are remembered.
-    snapshot : Snapshot
     source : Source
         Of the snapshot.
     part : Part
         The training part.
-    settings : Settings
     on_step : callable
         Called with the name of each step as it begins, and with the share of it that is done as it goes on.
     """

@@ -84,10 +84,6 @@ def generate(
     on_progress : callable, optional
         Called with the number of companies written so far, after each block of them.
 
-    Returns
-    -------
-    SampleReport
-
     Raises
     ------
     UsageError

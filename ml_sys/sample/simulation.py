@@ -173,10 +173,8 @@ def paid_usage(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     free : Usage
         Usage had the company never paid; (n, w).
-    portals : Portals
     closed_in : ndarray of shape (n,), int64
         Week of the purchase; negative before the log, NEVER for none.
 

@@ -64,7 +64,6 @@ class Block:
     Attributes
     ----------
     ids : ndarray of shape (n,), int64
-    firms : Firms
     day : ndarray of shape (n,), int64
         Day of the purchase, from the log's start; negative before it, 7 * NEVER or more for none.
     usage : Usage

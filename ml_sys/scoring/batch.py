@@ -37,7 +37,6 @@ class Asked:
 
     Attributes
     ----------
-    version : str
     cutoff : int
         Day since 1970-01-01.
     stale_days : int
@@ -117,12 +116,10 @@ def score_companies(
 
     Parameters
     ----------
-    scorer : Scorer
     prospects : Companies
         Of n companies.
     usage : ProspectUsage
         Of the same companies by position.
-    asked : Asked
     customers : dict of str to int
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
     """

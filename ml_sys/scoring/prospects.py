@@ -62,8 +62,6 @@ class Ready:
     ----------
     ids : ndarray of shape (n,), object
     features : DataFrame of shape (n, n_features)
-    quarantine : Quarantine
-    read : int
     """
 
     ids: Any
@@ -83,7 +81,6 @@ class ProspectUsage:
     values : ndarray of shape (n, n_measures), int32
     strangers : int
         Rows of companies that are not among the prospects; left out.
-    quarantine : Quarantine
     covered_until : int or None
         Day up to which the usage of all companies is covered; None where none is.
     """
@@ -187,7 +184,6 @@ def read_usage(
 
     Parameters
     ----------
-    path : Path
     schema : SchemaSettings
         Column names.
     prospects : sequence of str

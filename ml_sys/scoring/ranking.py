@@ -56,10 +56,8 @@ class CapacityPlan:
         Expected conversions among them.
     low, high : int
         Bounds that hold the number of conversions with the confidence asked for.
-    confidence : float
     share : float
         Of the conversions expected in the whole list.
-    stops : tuple of Stop
     """
 
     calls: int
@@ -127,7 +125,6 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
     ----------
     probability : ndarray of shape (n,), float64
         Of the whole list, the first to call first.
-    capacity : int
     confidence : float
         In (0, 1).
 

@@ -137,7 +137,6 @@ def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[S
 
     Parameters
     ----------
-    scorer : CompiledScorer
     row : ndarray of shape (1, n_features), float32
     features : sequence of sequences of int
         Columns that are put at their typical values together.

@@ -60,7 +60,6 @@ def remember(folder: Path, table: pd.DataFrame, cutoff: str) -> Path:
 
     Parameters
     ----------
-    folder : Path
     table : DataFrame
         The companies that are handed out, with the columns ``COLUMNS``.
     cutoff : str

@@ -37,10 +37,8 @@ class Scorer(Protocol):
 
     Attributes
     ----------
-    spec : FeatureSpec
     threshold : float
         Probability from which on a company counts as one that will convert.
-    tiers : Tiers
     """
 
     @property
@@ -72,7 +70,6 @@ class CompiledScorer:
 
     Attributes
     ----------
-    spec : FeatureSpec
     trees : Trees
         Over raw features, in the order of ``spec.names()``; categories as codes.
     line : Line

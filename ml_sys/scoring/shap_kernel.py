@@ -34,7 +34,6 @@ def shap_values(trees: Trees, row: NDArray[np.float32]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    trees : Trees
     row : ndarray of shape (n_features,), float32
         NaN where blank.
 

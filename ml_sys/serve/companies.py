@@ -29,7 +29,6 @@ class Found:
 
     Attributes
     ----------
-    snapshot : str
     cutoff : str
         Day, ISO 8601.
     values : list
@@ -49,12 +48,7 @@ class Absent:
 
 
 class Companies:
-    """The snapshot that was ingested last, in memory from the first question on: 36 bytes a usage row.
-
-    Parameters
-    ----------
-    artifacts_dir : Path
-    """
+    """The snapshot that was ingested last, in memory from the first question on: 36 bytes a usage row."""
 
     def __init__(self, artifacts_dir: Path) -> None:
         self._artifacts_dir = artifacts_dir

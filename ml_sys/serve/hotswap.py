@@ -32,10 +32,8 @@ class Current:
 
     Parameters
     ----------
-    registry : Registry
     pinned : str or None
         The only version to serve; None follows the production version.
-    metrics : Metrics
     unranked : float
         The rank that means unranked in requests, as in the exported tables.
 
@@ -84,7 +82,6 @@ class Current:
 
         Parameters
         ----------
-        every_seconds : float
         tick : callable
             Called each time.
         """

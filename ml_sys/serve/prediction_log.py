@@ -39,7 +39,6 @@ class Logged(NamedTuple):
         The company's id, if the caller named one.
     row : bytes
         The float32 row that the model saw. A sink stores its digest and not the row.
-    probability : float
     """
 
     at: float
@@ -74,7 +73,6 @@ class PredictionLog:
 
     Parameters
     ----------
-    sink : Sink
     capacity : int
         Predictions that may wait, those being written included.
     keep_days : int

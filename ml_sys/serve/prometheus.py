@@ -129,7 +129,6 @@ class Metrics:
 
         Parameters
         ----------
-        served : Served or None
         refused : dict of int to int
             Requests refused before the application, by status, since the process began.
         waiting : int

@@ -37,10 +37,8 @@ class Served:
 
     Attributes
     ----------
-    version : str
     seal : str
         Of its files; two versions of one name are told apart by it.
-    scorer : Scorer
     contract : Contract
         Its requests.
     golden : dict
@@ -143,8 +141,6 @@ def load_served(registry: Registry, version: str, known: Served | None = None, *
 
     Parameters
     ----------
-    registry : Registry
-    version : str
     known : Served, optional
         One whose contract is used again where the features are the same.
     unranked : float

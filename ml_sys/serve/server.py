@@ -48,7 +48,6 @@ class Application:
 
     Attributes
     ----------
-    settings : Settings
     pinned : str or None
         The only version to serve; None follows the production version.
     shared : Path or None
@@ -174,7 +173,6 @@ def run(listening: socket.socket, application: Application) -> None:
 
     Parameters
     ----------
-    listening : socket
     application : Application
         Its ``shared`` is set here where there are several workers.
     """
@@ -205,7 +203,6 @@ def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve:
         Makes the application.
     sockets : list of socket
         Closed when the server stops to listen.
-    serve : ServeSettings
     """
     options = uvicorn.Config(
         make,

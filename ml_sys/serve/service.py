@@ -41,13 +41,8 @@ class Service:
     ----------
     current : Current
         The version that answers.
-    metrics : Metrics
-    log : PredictionLog or None
-    companies : Companies
-    settings : ServeSettings
     log_problem : str
         Why predictions are not kept although the settings ask for it; empty where they are.
-    ending : Ending
     thread : ThreadPoolExecutor
         One thread for what would hold the event loop up.
     """

@@ -148,7 +148,6 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
     ----------
     path : Path
         May be missing, and is then not made.
-    company : str
     dry_run : bool
         Only count.
 

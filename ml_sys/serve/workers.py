@@ -26,12 +26,10 @@ def run_workers(
 
     Parameters
     ----------
-    work : callable
     application : object
         Goes to each process by pickle.
     sockets : sequence of socket
         Closed here once the workers are told to end: they would take what nobody answers.
-    n : int
     """
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -42,7 +42,6 @@ class Layout:
 
     Attributes
     ----------
-    delimiter : str
     n_fields : int
         Columns of the header.
     places : mapping of str to int
@@ -59,7 +58,6 @@ def open_csv(path: Path, columns: Mapping[str, str]) -> RawTable:
 
     Parameters
     ----------
-    path : Path
     columns : mapping of str to str
         Canonical name to column.
 

@@ -25,7 +25,6 @@ class BadRow:
     ----------
     line : int
         Line of the file (the header is line 1), or row of the table, from 1.
-    reason : str
     raw : str
         The row as it stands, at most `RAW_LIMIT` characters of it.
     """

@@ -47,7 +47,6 @@ class Place:
     ----------
     kind : str
         ``LOG``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
-    path : Path
     found : int or None
         Rows that hold it; None where nobody can say.
     """
@@ -72,13 +71,10 @@ class Forgotten:
 
     Attributes
     ----------
-    company : str
     dry_run : bool
         Whether ``removed`` is only what would be.
-    removed : tuple of Place
     kept : tuple of Place
         What holds the company and is never changed: snapshots, versions, logs that cannot forget.
-    failed : tuple of Unchanged
     """
 
     company: str
@@ -93,7 +89,6 @@ def forget_company(settings: Settings, company: str, *, dry_run: bool = False) -
 
     Parameters
     ----------
-    settings : Settings
     company : str
         Its id, exactly as the tables have it.
     dry_run : bool

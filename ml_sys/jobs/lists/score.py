@@ -36,7 +36,6 @@ class Request:
 
     Attributes
     ----------
-    prospects : Path
     usage : Path or None
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int or None
@@ -63,11 +62,8 @@ class Listed:
 
     Attributes
     ----------
-    scored : ScoredList
     shown : int
         Rows at the top that are shown.
-    plan : CapacityPlan or None
-    worth : Worth or None
     out, remembered, kept : Path or None
         Files of the whole list, of who is on it, and of the rows that were not taken.
     unkept : str
@@ -182,10 +178,6 @@ def score_file(
 
     Parameters
     ----------
-    registry : Registry
-    version : str
-    settings : Settings
-    prospects : Path
     usage : Path, optional
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int, optional

@@ -47,10 +47,6 @@ class Draft:
 
     Attributes
     ----------
-    fit : Fit
-    canaries : tuple of Canary
-    seeds : tuple of SeedSpread
-    compiled : bool
     facts : dict
         What the manifest says, but for the line in the registry and the parent.
     evidence : Evidence

@@ -87,8 +87,6 @@ def evaluate_version(
 
     Parameters
     ----------
-    registry : Registry
-    version : str
     truth : Path, optional
         The ``truth.csv`` of a generated sample.
     report : Path, optional

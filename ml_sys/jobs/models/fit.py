@@ -28,15 +28,11 @@ class Fit:
 
     Attributes
     ----------
-    source : Source
     part : Part
         Rows that it learnt from.
-    model : FittedModel
-    report : FitReport
     holdout : Panel
         n_rows rows.
     probability : ndarray of shape (n_rows,), float64
-    evaluation : Evaluation
     """
 
     source: Source
@@ -53,8 +49,6 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
 
     Parameters
     ----------
-    snapshot : Snapshot
-    settings : Settings
     on_step : callable
         Called with the name of each step as it begins.
 

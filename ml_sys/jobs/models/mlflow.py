@@ -43,7 +43,6 @@ class Tracker:
         Of the tracking server, or a folder as ``file:`` URI.
     experiment : str
         Its id.
-    client : mlflow.MlflowClient
     """
 
     address: str

@@ -26,7 +26,6 @@ class Promotion:
 
     Attributes
     ----------
-    version : str
     verdict : Verdict or None
         None where the version was in production already.
     replaced : str or None
@@ -79,9 +78,6 @@ def promote(
 
     Parameters
     ----------
-    registry : Registry
-    version : str
-    gate : GateSettings
     seed : int
         Of the bootstrap.
     standard : GateSettings, optional

@@ -29,7 +29,6 @@ class Reproduction:
 
     Attributes
     ----------
-    version : str
     booster : bool or None
         Whether XGBoost's trees are the same bytes; None for another estimator.
     metrics : tuple of str
@@ -72,8 +71,6 @@ def reproduce_version(
 
     Parameters
     ----------
-    registry : Registry
-    version : str
     threads : int, optional
         Threads of the estimator instead of those that the version was trained with.
     on_step : callable

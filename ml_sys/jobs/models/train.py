@@ -49,14 +49,10 @@ class Trained:
     ----------
     entry : Entry
         Its line in the registry.
-    folder : Path
-    fit : FitReport
     holdout : dict
         Cutoffs (dates), rows, positives and companies of the holdout, and its share of whole lists.
-    evaluation : Evaluation
     seeds : tuple of SeedSpread
         How far headline figures hang on the seed of the fit; empty where that was not asked for.
-    canaries : tuple of Canary
     compiled : bool
         Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
     git : dict
@@ -117,9 +113,6 @@ def train_version(
 
     Parameters
     ----------
-    registry : Registry
-    snapshot : Snapshot
-    settings : Settings
     now : datetime
         Moment of the training, UTC.
     version : str, optional

@@ -26,7 +26,6 @@ class PastLists:
 
     Attributes
     ----------
-    judged : Backtest
     written : Path or None
         File of all predictions.
     """
@@ -69,7 +68,6 @@ def backtest_settings(
 
     Parameters
     ----------
-    settings : Settings
     days : tuple of int or None
         First and last list, in days since 1970-01-01; by default what the settings say.
     predictions : Path, optional

@@ -68,10 +68,8 @@ class Compared:
 
     Attributes
     ----------
-    a, b : str
     settings : dict of str to tuple
         Settings that reach a fit and differ: their values in A and in B.
-    dates : Dates
     paired : dict
         Population → metric → B as challenger of A.
     """
@@ -127,10 +125,8 @@ def compare_settings(base: Settings, a: Side, b: Side, days: Days, on_progress: 
     ----------
     base : Settings
         Says which lists are made and how intervals are drawn.
-    a, b : Side
     days : tuple of int or None
         First and last list; by default what the settings say.
-    on_progress : callable
 
     Raises
     ------
@@ -153,11 +149,8 @@ def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_prog
 
     Parameters
     ----------
-    settings : Settings
     groups : sequence of str
         Groups or features; each group where none is named.
-    days : tuple of int or None
-    on_progress : callable
     """
     sizes = groups_of(settings, groups)
     sides = [settings, *(without(settings, name) for name in sizes)]

@@ -30,7 +30,6 @@ class Search:
 
     Attributes
     ----------
-    tuned : Tuned
     asked : int
         Trials that the study is to have.
     written : Path or None

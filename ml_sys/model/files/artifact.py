@@ -33,7 +33,6 @@ class Artifact:
 
     Attributes
     ----------
-    folder : Path
     manifest : dict
         ``version``, ``entry``, ``feature_schema``, ``files`` and the facts of its making.
     files : dict of str to bytes

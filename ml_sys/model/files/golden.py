@@ -104,7 +104,6 @@ def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabil
     ----------
     golden : mapping
         What :func:`golden_rows` gave.
-    spec : FeatureSpec
     probabilities : callable
         The model, as above.
     place : str

@@ -71,7 +71,6 @@ def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    spec : FeatureSpec
     schema : mapping
         What :func:`feature_schema` gave when the version was trained.
 

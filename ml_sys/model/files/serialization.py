@@ -82,7 +82,6 @@ def model_files(
 
     Parameters
     ----------
-    model : FittedModel
     holdout : Panel
         Rows that the model is judged on; n_rows.
     ids : ndarray of shape (n_companies,), object

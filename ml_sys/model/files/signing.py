@@ -28,7 +28,6 @@ class Keys:
 
     Attributes
     ----------
-    private : Ed25519PrivateKey or None
     trusted : tuple of Ed25519PublicKey
         With none, signatures are not asked for.
     """

@@ -44,7 +44,6 @@ def split(body: bytes, most: int) -> list[bytes]:
 
     Parameters
     ----------
-    body : bytes
     most : int
         Companies allowed.
 

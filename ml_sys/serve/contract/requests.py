@@ -122,7 +122,6 @@ class Contract:
 
     Attributes
     ----------
-    spec : FeatureSpec
     unranked : float
         The rank that means unranked, as in the exported tables.
     names : tuple of str
@@ -165,7 +164,6 @@ class Contract:
 
         Parameters
         ----------
-        body : bytes
         suggest : bool
             Look for what an unknown field may have meant.
 

@@ -50,10 +50,8 @@ class AccessLog:
 
         Parameters
         ----------
-        request_id, method : str
         route : str
             The template, e.g. ``/companies/{id}``; never the path itself.
-        status : int
         seconds : float
             From the request's head to the end of the response.
         version : str or None

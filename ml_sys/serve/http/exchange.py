@@ -61,12 +61,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 class Slots:
-    """Places for the requests that one process has in hand.
-
-    Parameters
-    ----------
-    most : int
-    """
+    """Places for the requests that one process has in hand."""
 
     __slots__ = ("_left",)
 

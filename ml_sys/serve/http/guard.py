@@ -85,12 +85,10 @@ class Guard:
     ----------
     app : callable
         The ASGI application.
-    limits : Limits
     digests : tuple of str
         Digests of API keys; with any, every path but ``/health`` and ``/ready`` asks for a key.
     hosts : Hosts
         Those that a request may name, except for the same two paths.
-    access : AccessLog
     observe : callable
         Called once for each request, after its response was sent, with method, route, status and seconds.
     ending : Ending, optional

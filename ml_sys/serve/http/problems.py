@@ -62,7 +62,6 @@ def problem(
 
     Parameters
     ----------
-    status : int
     title : str
         What kind of problem this is, the same for every request that has it.
     detail : str, optional
@@ -91,7 +90,6 @@ async def send_problem(
 
     Parameters
     ----------
-    send : callable
     status, title, detail, request_id
         As in :func:`problem`.
     headers : iterable of pairs of bytes, optional
