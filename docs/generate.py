@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ml_sys.cli import app
-from ml_sys.configuration import DEFAULT_FILE
-from ml_sys.settings_file import as_markdown, as_toml
+from ml_sys.settings.loading import DEFAULT_FILE
+from ml_sys.settings.writing import as_markdown, as_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

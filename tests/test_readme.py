@@ -17,7 +17,7 @@ from ml_sys.cli import app
 from ml_sys.errors import ExitCode
 from ml_sys.serve.server import Application
 from ml_sys.settings import Settings
-from ml_sys.settings_file import as_markdown
+from ml_sys.settings.writing import as_markdown
 from tests import commandline
 
 PROJECT = Path(__file__).parents[1]

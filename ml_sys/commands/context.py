@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ml_sys.configuration import Configuration
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
+    from ml_sys.settings.loading import Configuration
 
 Result = TypeVar("Result")
 
@@ -34,8 +34,8 @@ class GlobalOptions:
 
     def load(self, **flags: Any) -> Configuration:
         """Read the settings; flags are dotted keys with ``__`` for the dot."""
-        from ml_sys.configuration import load
         from ml_sys.resolve import keep_out
+        from ml_sys.settings.loading import load
 
         dotted = {key.replace("__", "."): value for key, value in flags.items()}
         dotted["artifacts_dir"] = self.artifacts_dir

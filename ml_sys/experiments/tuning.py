@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.configuration import entries
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments import study as studies
 from ml_sys.experiments.cache import code_digest, own_code
@@ -26,6 +25,7 @@ from ml_sys.experiments.search_space import STEP, Choice, Space, changes, settin
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.split import Source, held_companies, holdout_cutoffs, rolling, training_part
 from ml_sys.model.train import fit_model, spec_from
+from ml_sys.settings.tree import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.configuration import effective
+from ml_sys.settings.tree import effective
 
 if TYPE_CHECKING:
-    from ml_sys.configuration import Configuration
+    from ml_sys.settings.loading import Configuration
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.configuration import effective
 from ml_sys.metrics.holdout import ALL, Evaluation, from_plain, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
+from ml_sys.settings.tree import effective
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from ml_sys.configuration import effective
 from ml_sys.data.ingest_report import blank_rates
 from ml_sys.data.schema import NEVER_CLOSED, TABLES
 from ml_sys.data.snapshot import MANIFEST, QUARANTINE
@@ -27,6 +26,7 @@ from ml_sys.report.evidence import Evidence, Parent, Quality, Ranking, Reliance,
 from ml_sys.report.examples import examples
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.settings import Settings
+from ml_sys.settings.tree import effective
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.settings_file import literal
+from ml_sys.settings.writing import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.settings_file import literal
+from ml_sys.settings.writing import literal
 from ml_sys.text import counted
 from ml_sys.views.cells import number, spoken
 

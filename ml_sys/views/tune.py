@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.settings_file import literal
+from ml_sys.settings.writing import literal
 from ml_sys.text import counted, date_of
 from ml_sys.views.cells import number
 

@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def _settings(base: dict[str, Any], assignments: list[str]) -> Settings:
-    from ml_sys.configuration import load
+    from ml_sys.settings.loading import load
 
     given = load(config_file=None, environment={}, assignments=assignments).settings
     values = given.model_dump(by_alias=True, exclude_unset=True)

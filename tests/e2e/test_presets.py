@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys import configuration
 from ml_sys.errors import ExitCode
+from ml_sys.settings import loading
 from tests import commandline
 
 CLASSIC = Path(__file__).parents[2] / "conf" / "presets" / "classic.toml"
@@ -42,9 +42,7 @@ def test_it_is_one_row_a_company_with_as_many_synthetic_converters_as_others(cla
     assert rows["positives"] == rows["converters"] < rows["positives_after_resampling"]
     assert rows["positives_after_resampling"] == rows["rows_after_resampling"] / 2
     assert rows["trees"] <= 100
-    kept = configuration.load(
-        config_file=folder / "artifacts" / "models" / "1.0.0" / "settings.toml"
-    ).settings
+    kept = loading.load(config_file=folder / "artifacts" / "models" / "1.0.0" / "settings.toml").settings
     assert kept.split.kind == "stratified"
     assert (kept.model.params["max_depth"], kept.model.params["learning_rate"]) == (5, 0.1)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_sys.configuration import load
 from ml_sys.errors import SettingsError
 from ml_sys.registry import criteria
 from ml_sys.registry.gate import Contender, Evidence, judge
 from ml_sys.registry.store import Registry
 from ml_sys.settings import GateSettings
+from ml_sys.settings.loading import load
 
 FILED = GateSettings()
 LAXER = {

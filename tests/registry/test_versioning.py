@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.configuration import effective
 from ml_sys.errors import UsageError
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.settings import Settings
+from ml_sys.settings.tree import effective
 
 BEFORE = effective(Settings()) | {"resample.sampling_strategy": 0.02, "snapshot": "eeee"}
 SAME = ("aaaa", "aaaa")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tomlkit
 
-from ml_sys.configuration import effective
 from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
 from ml_sys.jobs.models.fit import OnStep, fit_snapshot
 from ml_sys.leaks.canaries import Canary, run_canaries
@@ -29,6 +28,7 @@ from ml_sys.report.gathering import Candidate, gather
 from ml_sys.report.past_performance import play_past
 from ml_sys.scoring.opening import prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
+from ml_sys.settings.tree import effective
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:

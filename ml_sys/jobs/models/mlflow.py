@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.configuration import entries
 from ml_sys.errors import ResolveError, TrackingError
+from ml_sys.settings.tree import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

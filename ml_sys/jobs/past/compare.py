@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ml_sys.configuration import effective
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import UsageError
 from ml_sys.experiments.ablation import Ablation, groups_of, without
@@ -15,6 +14,7 @@ from ml_sys.experiments.backtest import compare_lists, joined_lists, make_lists
 from ml_sys.experiments.cache import FITTING, TermStore
 from ml_sys.experiments.schedule import plan_terms
 from ml_sys.model.split import Source
+from ml_sys.settings.tree import effective
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys import settings_file
 from ml_sys.data import snapshot as snapshots
 from ml_sys.durable import replacing
 from ml_sys.experiments import search_space, study, tuning
 from ml_sys.model.split import Source
 from ml_sys.registry.environment import environment
+from ml_sys.settings import writing
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def tune_settings(
             on_trial=on_trial,
         )
     if out is not None:
-        text = settings_file.as_changes(found.settings, _head(found, key))
+        text = writing.as_changes(found.settings, _head(found, key))
         with replacing(out) as sink:
             sink.write(text.encode())
     return Search(found, settings.tune.trials, out)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys.configuration import entries
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ResolveError, TrackingError
 from ml_sys.jobs.models import mlflow
 from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.store import Registry
+from ml_sys.settings.tree import entries
 from tests import commandline
 
 needs_mlflow = pytest.mark.skipif(find_spec("mlflow") is None, reason="an extra")

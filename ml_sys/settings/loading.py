@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ml_sys.errors import SettingsError, nearest
-from ml_sys.settings import BLENDED, GateSettings, Settings
-from ml_sys.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
+from ml_sys.settings.training import BLENDED
+from ml_sys.settings.tree import ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
+from ml_sys.settings.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from ml_sys.settings.registry import GateSettings
 
 ENV_PREFIX = "MLSYS_"
 ENV_DELIMITER = "__"
@@ -26,8 +29,6 @@ RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_
 DEFAULT_ORIGIN = "default"
 # A key that was taken for its digest must not be shown.
 _SECRET = frozenset({"serve.api_keys"})
-# Parameters belong to the estimator that the same layer, or one below it, names.
-ESTIMATOR_KEY, PARAMS_KEY = "model.estimator", "model.params"
 
 # Settings that older versions stored and nothing reads any more.
 RETIRED = frozenset({"score.chunk_rows"})
@@ -51,16 +52,6 @@ class Configuration:
     settings: Settings
     origins: Mapping[str, str]
     gate: GateSettings
-
-
-def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the field of every setting, in the order of the tree."""
-    for name, field in model.model_fields.items():
-        key = prefix + (field.alias or name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from leaves(field.annotation, key + ".")
-        else:
-            yield key, field
 
 
 def load(
@@ -122,25 +113,6 @@ def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
     if retired:
         log.info("%s: ignored, as no longer settings: %s", place, ", ".join(retired))
     return _validate(layer)
-
-
-def effective(settings: Settings) -> dict[str, Any]:
-    """Return every setting's value as plain data, by dotted key."""
-    dumped = settings.model_dump(mode="json", by_alias=True)
-    values: dict[str, Any] = {}
-    for key, _ in leaves():
-        node: Any = dumped
-        for part in key.split("."):
-            node = node[part]
-        values[key] = node
-    return values
-
-
-def entries(settings: Settings) -> dict[str, Any]:
-    """Return the same with the estimator's parameters as keys of their own, such as ``model.params.C``."""
-    values = effective(settings)
-    params = values.pop(PARAMS_KEY)
-    return {**values, **{f"{PARAMS_KEY}.{name}": value for name, value in params.items()}}
 
 
 def _names_another_estimator(layer: Layer, below: Layer) -> bool:

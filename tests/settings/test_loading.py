@@ -7,9 +7,10 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.configuration import DEFAULT_ORIGIN, effective, from_values, leaves, load
 from ml_sys.errors import SettingsError
 from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
+from ml_sys.settings.loading import DEFAULT_ORIGIN, from_values, load
+from ml_sys.settings.tree import effective, leaves
 
 KEYS = [key for key, _ in leaves()]
 NUMBERS = st.none() | st.integers(1, 10**6)

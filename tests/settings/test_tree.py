@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from ml_sys.configuration import leaves
 from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
+from ml_sys.settings.tree import leaves
 
 
 def test_settings_cannot_be_changed_once_made():

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from ml_sys.configuration import ESTIMATOR_KEY, effective, entries, leaves
-from ml_sys.settings import Settings
+from ml_sys.settings.tree import ESTIMATOR_KEY, Settings, effective, entries, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.configuration import DEFAULT_FILE, effective, leaves, load
 from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
-from ml_sys.settings_file import as_changes, as_markdown, as_toml, literal
+from ml_sys.settings.loading import DEFAULT_FILE, load
+from ml_sys.settings.tree import effective, leaves
+from ml_sys.settings.writing import as_changes, as_markdown, as_toml, literal
 
-SHIPPED = Path(__file__).parents[1] / DEFAULT_FILE
+SHIPPED = Path(__file__).parents[2] / DEFAULT_FILE
 
 
 def test_the_shipped_settings_file_is_the_generated_one():

@@ -1,0 +1,64 @@
+"""The one settings tree: what can be set, its default, and one line on what it does.
+
+How flags, environment and a file are read into it is :mod:`ml_sys.settings.loading`'s part.
+"""
+
+from ml_sys.settings.base import Frozen
+from ml_sys.settings.data import IngestSettings, SchemaSettings, UsageSettings
+from ml_sys.settings.evaluation import (
+    BacktestSettings,
+    BootstrapSettings,
+    MlflowSettings,
+    ReportSettings,
+    TuneSettings,
+)
+from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings
+from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
+from ml_sys.settings.serving import ServeSettings
+from ml_sys.settings.training import (
+    BLENDED,
+    ESTIMATOR_PARAMS,
+    XGBOOST,
+    XGBOOST_PARAMS,
+    CalibrationSettings,
+    FeatureSettings,
+    LabelSettings,
+    ModelSettings,
+    PanelSettings,
+    ResampleSettings,
+    SplitSettings,
+    ThresholdSettings,
+)
+from ml_sys.settings.tree import Settings
+
+__all__ = [
+    "BLENDED",
+    "ESTIMATOR_PARAMS",
+    "XGBOOST",
+    "XGBOOST_PARAMS",
+    "BacktestSettings",
+    "BootstrapSettings",
+    "CalibrationSettings",
+    "CanarySettings",
+    "ExperimentSettings",
+    "FeatureSettings",
+    "Frozen",
+    "GateSettings",
+    "ImpactSettings",
+    "IngestSettings",
+    "LabelSettings",
+    "MlflowSettings",
+    "ModelSettings",
+    "PanelSettings",
+    "RegistrySettings",
+    "ReportSettings",
+    "ResampleSettings",
+    "SchemaSettings",
+    "ScoreSettings",
+    "ServeSettings",
+    "Settings",
+    "SplitSettings",
+    "ThresholdSettings",
+    "TuneSettings",
+    "UsageSettings",
+]

@@ -1,0 +1,84 @@
+"""Settings of what is found out about a model: intervals, past lists, report, search, tracking."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
+
+from ml_sys.settings.base import Frozen, Share
+
+
+class BootstrapSettings(Frozen):
+    """How intervals are drawn."""
+
+    resamples: Annotated[int, Field(ge=20)] = Field(
+        1000, description="Bootstrap resamples, clustered by company; 20 at least."
+    )
+    confidence: Share = Field(0.95, description="Confidence of the intervals.")
+
+
+class BacktestSettings(Frozen):
+    """How past lists are made again, each by a model that knew only what was mature then."""
+
+    every_days: PositiveInt = Field(7, description="Days between the lists of a backtest.")
+    lists: PositiveInt = Field(26, description="Lists of a backtest, the latest ones, where no day is named.")
+    retrain_days: PositiveInt = Field(
+        28, description="A model of the backtest makes the lists of this many days, then it is retrained."
+    )
+    window: Literal["rolling", "expanding"] = Field(
+        "rolling",
+        description="'rolling': train on the latest panel.max_cutoffs cutoffs; 'expanding': on all before.",
+    )
+    jobs: NonNegativeInt = Field(0, description="Processes that fit side by side; 0 takes one per core.")
+    capacities: tuple[PositiveInt, ...] = Field(
+        (10, 25, 50), min_length=1, description="Calls a week for which a campaign is played through."
+    )
+    cooldown_weeks: PositiveInt = Field(
+        4, description="Weeks for which a company that was listed makes room for others in a campaign."
+    )
+
+
+class ReportSettings(Frozen):
+    """What `train` puts into a version's report beside the holdout."""
+
+    backtest: bool = Field(True, description="Play through past lists, each by a model of its time.")
+    resampling: bool = Field(
+        True, description="Hold the resampling against none and class weights, which fits both as well."
+    )
+    seeds: Annotated[int, Field(ge=0, le=100)] = Field(
+        5,
+        description="Other seeds that the model is fitted with, to see how far figures hang on it; 0: none.",
+    )
+
+
+class TuneSettings(Frozen):
+    """How `mlsys tune` searches."""
+
+    trials: PositiveInt = Field(40, description="Trials that a study is to have, with those of earlier runs.")
+    minutes: NonNegativeFloat = Field(
+        0.0, description="No trial begins after this many minutes; 0 sets no limit."
+    )
+    cutoffs: Annotated[int, Field(ge=2)] = Field(
+        6, description="Past cutoffs that a trial is judged on, all before the holdout."
+    )
+    every_days: PositiveInt = Field(28, description="Days between these cutoffs.")
+
+
+class MlflowSettings(Frozen):
+    """Where `train --mlflow` logs to."""
+
+    tracking_uri: str = Field(
+        "", description="Address or folder; empty takes MLFLOW_TRACKING_URI, or the folder mlruns."
+    )
+    experiment: Annotated[str, Field(min_length=1)] = Field("mlsys", description="Experiment of the runs.")
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _holds_no_password(cls, uri: str) -> str:
+        if "@" in uri.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "settings are published with each version: put user and password into "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri

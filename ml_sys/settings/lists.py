@@ -1,0 +1,56 @@
+"""Settings of the ranked list, of the experiment inside it, and of what is counted of its effect."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ml_sys.settings.base import Frozen, Share
+
+
+class ScoreSettings(Frozen):
+    """The ranked list."""
+
+    top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
+    reasons: NonNegativeInt = Field(0, description="Reasons given for a company at the top of the list.")
+    reasons_top: NonNegativeInt = Field(
+        0, description="Companies that reasons are given for; 0 takes as many as the capacity."
+    )
+    cooldown_weeks: NonNegativeInt = Field(
+        0, description="Weeks for which a company that was listed is put behind all others; 0 for none."
+    )
+    remember: bool = Field(
+        False, description="Remember who was listed even without a cool-down, for a later one."
+    )
+    stale_days: PositiveInt = Field(
+        14, description="Usage that ends longer than this before the cutoff is reported."
+    )
+
+
+class ExperimentSettings(Frozen):
+    """The experiment inside the lists that are handed out."""
+
+    design: Literal["none", "lottery", "holdout"] = Field(
+        "none",
+        description="'lottery': draw whom to call at the margin of the list; 'holdout': never call a share.",
+    )
+    pool: Annotated[float, Field(gt=1)] = Field(
+        2.0, description="For 'lottery': companies that take part, as a multiple of the capacity."
+    )
+    certain_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="For 'lottery': share of the capacity that is always called, from the top."
+    )
+    wait_weeks: NonNegativeInt = Field(
+        0, description="Weeks for which a company of one pool is in no other; 0 takes the horizon."
+    )
+    share: Share = Field(0.1, description="For 'holdout': share of the companies that is not called.")
+    hold_weeks: PositiveInt = Field(26, description="For 'holdout': weeks after which others are held out.")
+
+
+class ImpactSettings(Frozen):
+    """What `mlsys impact` counts."""
+
+    grace_days: NonNegativeInt = Field(
+        7, description="Days after a list's window for conversions that are recorded late."
+    )
