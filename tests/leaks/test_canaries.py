@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import Column, Usage, feature
+from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
@@ -20,6 +21,8 @@ from ml_sys.leaks.blind_models import Split, id_rankings, shuffled_ranking
 from ml_sys.leaks.canaries import (
     CHANCE,
     Canary,
+    _near_perfect,
+    _spread,
     blank_firmographics,
     conversions_go_on,
     ids_alone,
@@ -30,6 +33,8 @@ from ml_sys.leaks.canaries import (
     single_columns,
 )
 from ml_sys.leaks.lookahead import _known_by
+from ml_sys.leaks.separation import column_separations
+from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.split import Part, Source, rolling, split
 from ml_sys.model.train import spec_from
 from ml_sys.settings import CanarySettings, Settings
@@ -468,3 +473,73 @@ def test_a_dip_that_is_rare_but_no_collapse_passes() -> None:
     found = conversions_go_on(closed, PART, HOLDOUT, w.HORIZON)
     assert found.figures["p_value"] < CHANCE
     assert found.status == "passed"
+
+
+# The limits themselves
+
+
+@pytest.mark.parametrize(
+    ("auc", "precision", "near"),
+    [(0.9, 0.46, False), (0.9001, 0.0, True), (0.5, 0.4601, True), (0.5, 0.4599, False)],
+)
+def test_near_perfect_lies_beyond_the_limit_of_the_auc_or_of_the_way_from_the_rate_to_all(
+    auc: float, precision: float, near: bool
+) -> None:
+    limits = CanarySettings(max_column_auc=0.9, max_column_precision=0.4)
+    assert _near_perfect(auc, precision, 0.1, limits) == near
+
+
+def test_cutoffs_to_check_are_spread_from_the_first_to_the_last() -> None:
+    cutoffs = np.repeat(np.arange(0, 77, 7, dtype=np.int32), 3)
+    assert _spread(cutoffs, 2) == [0, 70]
+    assert _spread(cutoffs, 3) == [0, 35, 70]
+    assert _spread(cutoffs[:6], 6) == [0, 7]
+    assert _spread(cutoffs[:3], 2) == [0]
+
+
+@pytest.mark.parametrize(("others", "status"), [(0.2, "passed"), (0.19, "warned")])
+def test_blanks_are_clear_beyond_half_as_many_again(others: float, status: str) -> None:
+    customer = np.arange(4000) < 2000
+    blank = np.zeros(4000, dtype=bool)
+    blank[:600] = True  # of the customers, three in ten
+    blank[2000 : 2000 + round(2000 * others)] = True
+    n = customer.size
+    firm = Firmographics(
+        np.where(blank, np.nan, 1.0), np.full(n, "1", dtype=object), np.full(n, "a", dtype=object)
+    )
+    inputs = replace(SOURCE.inputs, firmographics=firm)
+    source = replace(
+        SOURCE,
+        known=KnownFeatures(inputs),
+        closed=np.where(customer, 18_000, NEVER_CLOSED).astype(np.int32),
+    )
+    found = blank_firmographics(source, counts_as_feature=False)
+    assert (found.status, found.figures["rank_customers"]) == (status, 0.3)
+
+
+def test_of_several_rankings_by_id_the_best_is_told_and_each_try_counts() -> None:
+    label = np.arange(200) < 20
+    nothing, company = np.zeros(200, dtype=np.int32), np.arange(200, dtype=np.int32)
+    rng = np.random.default_rng(5)
+    rankings = [
+        Outcomes(score, label, nothing, company) for score in (rng.random(200), -rng.random(200) + label)
+    ]
+    found = ids_alone(rankings, CanarySettings(max_column_auc=0.999, max_column_precision=0.999), seed=7)
+    assert found.figures["roc_auc"] > 0.9
+    assert found.figures["p_value"] == pytest.approx(2 / 5000)
+    assert found.figures["rate"] == pytest.approx(0.1)
+
+
+def test_an_average_over_ten_companies_that_convert_is_judged_and_the_figures_name_the_best_columns() -> None:
+    found = single_columns(TRAIN, SPEC, LIMITS)
+    separations = column_separations(TRAIN, SPEC)
+    best = max(separations, key=lambda one: one.roc_auc)
+    precise = max(separations, key=lambda one: one.average_precision)
+    assert found.status == "passed"
+    assert found.figures == {
+        "highest_roc_auc": best.roc_auc,
+        "highest_roc_auc_of": best.column,
+        "highest_average_precision": precise.average_precision,
+        "highest_average_precision_of": precise.column,
+        "near_perfect": "",
+    }

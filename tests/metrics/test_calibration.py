@@ -54,3 +54,65 @@ def test_every_row_is_counted_once_at_every_threshold_and_in_the_distribution(se
     assert [each.recall for each in found] == sorted(each.recall for each in found)
     bins = score_distribution(one)
     assert sum(each.converted + each.others for each in bins) == one.score.size
+
+
+def by_hand(
+    score: list[float], label: list[int], cutoff: list[int] | None = None, share: float = 1
+) -> Outcomes:
+    n = len(score)
+    day = np.array([0] * n if cutoff is None else cutoff, dtype=np.int32)
+    return Outcomes(np.array(score), np.array(label, dtype=bool), day, np.arange(n, dtype=np.int32), share)
+
+
+def test_a_bin_of_a_calibration_curve_has_its_means_and_the_interval_of_its_rate() -> None:
+    score = np.repeat([0.9, 0.5, 0.1], [10, 10, 20])
+    label = np.concatenate([np.arange(10) < 8, np.arange(10) < 5, np.arange(20) < 6])
+    found = calibration_curve(by_hand(score.tolist(), label.tolist()), z=Z)
+    assert [(one.rows, one.conversions) for one in found] == [(20, 6), (10, 5), (10, 8)]
+    assert [one.predicted for one in found] == pytest.approx([0.1, 0.5, 0.9])
+    assert [one.observed for one in found] == pytest.approx([0.3, 0.5, 0.8])
+    assert [(one.low, one.high) for one in found] == [wilson(6, 20, Z), wilson(5, 10, Z), wilson(8, 10, Z)]
+
+
+@pytest.mark.parametrize(("first", "bins"), [(LEAST_POSITIVES - 1, 1), (LEAST_POSITIVES, 2)])
+def test_a_bin_is_closed_with_exactly_the_fewest_conversions(first: int, bins: int) -> None:
+    score = [0.9] * 10 + [0.1] * 10
+    for label in ([1] * first + [0] * (10 - first) + [1] * 10, [1] * 10 + [1] * first + [0] * (10 - first)):
+        assert len(calibration_curve(by_hand(score, label), z=Z)) == bins
+
+
+def test_an_interval_of_a_rate_stays_within_nothing_and_all() -> None:
+    low, high = wilson(10, 10, Z)
+    assert (low, high) == (pytest.approx(0.7225, abs=1e-4), 1)
+    assert wilson(0, 10, Z) == (0, pytest.approx(1 - low))
+
+
+def test_a_score_on_an_edge_of_the_distribution_is_of_the_upper_bin_and_certainty_of_the_last() -> None:
+    found = score_distribution(by_hand([0.001, 0.0009, 0.003, 0.1, 1.0], [1, 0, 0, 1, 0]))
+    assert [(one.low, one.high, one.converted, one.others) for one in found] == [
+        (0.0003, 0.001, 0, 1),
+        (0.001, 0.003, 1, 0),
+        (0.003, 0.01, 0, 1),
+        (0.01, 0.03, 0, 0),
+        (0.03, 0.1, 0, 0),
+        (0.1, 0.3, 1, 0),
+        (0.3, 1.0, 0, 1),
+    ]
+    assert score_distribution(by_hand([], [])) == ()
+
+
+def test_decisions_at_a_threshold_are_counted_by_hand() -> None:
+    six = by_hand([0.6, 0.5, 0.5, 0.4, 0.3, 0.2], [1, 1, 0, 0, 1, 0], cutoff=[0, 0, 0, 7, 7, 7])
+    at_half, at_most = confusions(six, 0.5, (2, 3))[0], confusions(six, 0.6, (2, 3))
+    cells = (at_half.true_positives, at_half.false_positives, at_half.false_negatives, at_half.true_negatives)
+    assert (at_half.threshold, at_half.chosen, cells) == (0.5, True, (2, 1, 1, 2))
+    assert (at_half.precision, at_half.recall, at_half.calls_per_list) == (2 / 3, 2 / 3, 1.5)
+    # The fourth of all rows has .4, and the sixth .2: two and three calls in each of two lists.
+    assert [(one.threshold, one.chosen) for one in at_most] == [(0.6, True), (0.4, False), (0.2, False)]
+    assert [one.threshold for one in confusions(six, 0.6, (4,))] == [0.6]
+
+
+def test_no_calls_have_no_precision_and_no_conversions_no_recall() -> None:
+    nothing = confusions(by_hand([0.1, 0.2], [0, 0]), 0.5, ())[0]
+    assert np.isnan(nothing.precision)
+    assert np.isnan(nothing.recall)

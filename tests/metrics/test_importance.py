@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
 
-from ml_sys.metrics.importance import MOST_ROWS, importances
+from ml_sys.metrics.importance import MOST_ROWS, _sampled, importances
 
 GROUPS = {"told": "signal", "twin": "signal", "noise": "rest"}
 
@@ -50,3 +52,54 @@ def test_values_move_only_between_companies_of_one_cutoff() -> None:
         rows, label, cutoff, {"day": "time"}, lambda x: x[:, 0], gain=None, shap=None, repeats=3, seed=1
     )
     assert one.drop == 0
+
+
+def test_drop_and_spread_are_those_of_the_shuffles_that_were_scored() -> None:
+    rows, label, cutoff = rows_of()
+    found: list[float] = []
+
+    def scores(asked: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = asked[:, 0].astype(np.float64)
+        found.append(average_precision_score(label, score))
+        return score
+
+    single, together = importances(
+        rows, label, cutoff, GROUPS, scores, gain=None, shap=None, repeats=4, seed=1
+    )
+    told = next(one for one in single if one.name == "told")
+    lost = found[0] - np.array(found[1:5])
+    assert told.drop == pytest.approx(lost.mean())
+    assert told.spread == pytest.approx(lost.std())
+    assert [one.name for one in together] == ["signal", "rest"]
+    assert [one.drop for one in single] == sorted((one.drop for one in single), reverse=True)
+
+
+def test_gain_and_shap_of_a_group_are_the_sums_of_its_columns() -> None:
+    rows, label, cutoff = rows_of()
+    gain, shap = {"told": 3.0, "noise": 0.5}, np.array([0.25, 0.5, 0.0625])
+    single, together = importances(
+        rows, label, cutoff, GROUPS, lambda x: x[:, 0] + x[:, 1], gain=gain, shap=shap, repeats=2, seed=1
+    )
+    assert {one.name: (one.group, one.gain, one.shap) for one in single} == {
+        "told": ("signal", 3.0, 0.25),
+        "twin": ("signal", 0.0, 0.5),
+        "noise": ("rest", 0.5, 0.0625),
+    }
+    assert {one.name: (one.gain, one.shap) for one in together} == {
+        "signal": (3.0, 0.75),
+        "rest": (0.5, 0.0625),
+    }
+    twin = next(one for one in single if one.name == "twin")
+    assert (twin.drop, twin.spread) == (0, 0)  # no tree splits by it, so it is not shuffled
+
+
+@pytest.mark.parametrize(("others", "all_kept"), [(MOST_ROWS - 3, True), (MOST_ROWS - 2, False)])
+def test_rows_are_sampled_once_there_are_more_than_the_most(others: int, all_kept: bool) -> None:
+    label = np.isin(np.arange(others + 3), [0, 5, 9])
+    kept, weights = _sampled(label, seed=1)
+    assert (kept.size == label.size) == all_kept
+    assert kept.size == min(label.size, MOST_ROWS)
+    assert label[kept].sum() == 3
+    assert weights[0, label[kept]].tolist() == [1, 1, 1]
+    assert weights[0, ~label[kept]].sum() == pytest.approx(others)
+    assert (np.diff(kept) > 0).all()

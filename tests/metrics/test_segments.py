@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ml_sys.features.firmographics import MISSING
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
+from ml_sys.metrics.bootstrap import estimate
+from ml_sys.metrics.ranking import Outcomes, Ranked, Values, Weights
 from ml_sys.metrics.segments import LEAST_POSITIVES, segments
 
 
@@ -90,3 +93,50 @@ def test_a_segment_with_too_few_conversions_has_no_figure() -> None:
     fishing = by_name["fishing"].roc_auc
     assert fishing is not None
     assert fishing.value == 1
+
+
+def test_a_segment_has_the_figures_of_its_rows() -> None:
+    n = 60
+    panel = Panel(
+        rows=Rows.of(pd.DataFrame({"employees": np.where(np.arange(n) < 40, 5.0, 60.0)})),
+        company=(np.arange(n) // 2).astype(np.int32),
+        cutoff=(np.arange(n) % 2).astype(np.int32),
+        label=np.arange(n) % 3 == 0,
+        seen=np.arange(n) >= 10,
+        rules={},
+    )
+    probability = np.arange(n) / 100
+    found = segments(panel, probability, resamples=50, confidence=0.9, seed=1)
+    by_name = {(one.kind, one.name): one for one in found}
+    small = by_name["Employees", "1 to 9"]
+    assert (small.rows, small.companies, small.conversions) == (40, 20, 14)
+    assert (small.predicted, small.observed) == (pytest.approx(0.195), 14 / 40)
+    never, seen = by_name["Usage", "never seen"], by_name["Usage", "seen in usage"]
+    assert (never.rows, never.companies, never.predicted) == (10, 5, pytest.approx(0.045))
+    assert (seen.rows, seen.companies) == (50, 25)
+    rows = panel.seen
+    assert seen.roc_auc is not None
+    assert seen.roc_auc.value == pytest.approx(roc_auc_score(panel.label[rows], probability[rows]))
+    assert seen.average_precision is not None
+    assert seen.average_precision.value == pytest.approx(
+        average_precision_score(panel.label[rows], probability[rows])
+    )
+
+
+def test_a_segment_in_which_all_convert_has_no_figure() -> None:
+    every = panel_of(["farming"] * 20, [True] * 20)
+    found = segments(every, np.linspace(0, 1, 20), resamples=2, confidence=0.95, seed=1)
+    assert {one.roc_auc for one in found} == {None}
+
+
+def test_the_interval_of_a_segment_is_that_of_students_t_with_its_converters() -> None:
+    labels = [True] * LEAST_POSITIVES + [False] * 60
+    panel, score = panel_of(["farming"] * len(labels), labels), np.random.default_rng(3).random(len(labels))
+    asked = {"resamples": 200, "confidence": 0.9, "seed": 1}
+    found = next(one for one in segments(panel, score, **asked) if one.kind == "Industry").average_precision
+    whole = Outcomes(score, panel.label, panel.cutoff, panel.company)
+
+    def metrics(weights: Weights) -> dict[str, Values]:
+        return {"found": Ranked.build(score, panel.label, weights).average_precision()}
+
+    assert found == estimate(metrics, whole.company, label=whole.label, **asked)["found"]

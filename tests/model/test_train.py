@@ -296,3 +296,36 @@ def test_a_model_of_a_share_of_the_companies_calls_the_capacity_of_a_whole_list(
 
 def test_the_report_counts_each_company_that_converts_once(first: tuple[FittedModel, FitReport]) -> None:
     assert first[1].converters == np.unique(PART.train.company[PART.train.label]).size
+
+
+def test_the_report_compares_the_mean_probability_of_validation_rows_with_their_rate(
+    first: tuple[FittedModel, FitReport],
+) -> None:
+    report = first[1]
+    assert report.validation_rate == pytest.approx(PART.validation.label.mean())
+    assert report.validation_mean == pytest.approx(report.validation_rate, rel=1e-3)
+    assert (report.whole_rows, report.sampled_rows) == (len(PART.validation), len(PART.validation))
+    assert report.one_in == 1.0
+    assert report.positives == PART.train.label.sum()
+
+
+def test_the_report_of_a_sample_counts_what_its_rows_stand_for() -> None:
+    panel = {"step_days": 7, "max_cutoffs": 30, "max_rows": 900, "negatives_per_positive": 4}
+    asked = w.settings(panel=panel, model={"trees": 3})
+    part, _ = split(SOURCE, spec_from(asked), asked)
+    model, report = fit_model(part.train, part.validation, spec_from(asked), asked)
+    weight = part.validation.weight
+    assert weight is not None
+    assert (report.rows, report.sampled_rows) == (len(part.train), len(part.validation))
+    assert report.whole_rows == round(weight.sum())
+    assert report.one_in == pytest.approx(weight.max())
+    assert 1 < report.one_in < report.whole_rows / report.sampled_rows * 1.5
+    assert report.validation_rate == pytest.approx(part.validation.label.sum() / weight.sum())
+    assert report.validation_mean == pytest.approx(report.validation_rate, rel=0.02)
+    negatives = report.whole_rows - report.positives
+    assert report.before == (negatives, report.positives)
+    # As many rows reach the threshold as sales can call in all the lists of training.
+    probability = model.probabilities(part.validation.features)
+    lists = np.unique(part.validation.cutoff).size
+    called = weight[probability >= model.threshold].sum()
+    assert called == pytest.approx(asked.threshold.capacity * lists, rel=0.5)

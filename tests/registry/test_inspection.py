@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +15,10 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import UnverifiedError
 from ml_sys.jobs.models.promote import rollback
 from ml_sys.jobs.models.train import train_version
-from ml_sys.registry.inspection import compare, describe
+from ml_sys.registry.inspection import Description, _data, _differing, compare, describe, flat
 from ml_sys.registry.store import Change, Registry
 from ml_sys.views.cells import plain
+from tests.registry.versions import small_entry
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -83,3 +86,43 @@ def test_a_damaged_version_is_not_described(two, tmp_path):
     (registry.folder("1.0.0") / "metrics.json").write_text("{}")
     with pytest.raises(UnverifiedError, match=r"metrics\.json"):
         describe(registry, "1.0.0")
+
+
+def described(facts: dict[str, Any], data_through: str = "2020-05-04") -> Description:
+    entry = replace(small_entry("1.0.0"), data_through=data_through)
+    return Description(entry, facts, {}, {}, [], (), ())
+
+
+def test_the_data_of_a_version_are_its_spans_and_counts():
+    fit = {"cutoffs": ["2020-01-06", "2020-02-03", "2020-03-02"], "rows": 90, "whole_rows": 900}
+    fit |= {"one_in": 10.0, "positives": 7, "trees": 40}
+    holdout = {"cutoffs": ["2020-04-06"], "rows": 30, "positives": 2}
+    told = _data(described({"fit": fit, "holdout": holdout}))
+    assert told == {
+        "snapshot": "0" * 16,
+        "usage through": "2020-05-04",
+        "training cutoffs": "3: 2020-01-06 to 2020-03-02",
+        "training rows": 90,
+        "sampled of": 900,
+        "training conversions": 7,
+        "trees": 40,
+        "holdout cutoffs": "1: 2020-04-06 to 2020-04-06",
+        "holdout rows": 30,
+        "holdout conversions": 2,
+    }
+    assert _data(described({"fit": {**fit, "one_in": 1.0}, "holdout": holdout}))["sampled of"] is None
+    del fit["one_in"]
+    assert _data(described({"fit": fit, "holdout": holdout}))["sampled of"] is None
+
+
+def test_settings_are_laid_flat_without_the_places_where_things_lie():
+    nested = {"seed": 7, "artifacts_dir": "a", "snapshot": "b", "model": {"trees": 4, "params": {"eta": 1}}}
+    assert flat(nested) == {"seed": 7, "model.trees": 4, "model.params": {"eta": 1}}
+
+
+def test_what_differs_is_shown_from_both_sides():
+    assert _differing({"a": 1, "b": 2, "c": 3}, {"b": 2, "c": 4, "d": 5}) == {
+        "a": (1, None),
+        "c": (3, 4),
+        "d": (None, 5),
+    }

@@ -1,0 +1,63 @@
+"""The holdout's figures: each population by itself, the model beside the rules and chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
+from ml_sys.metrics.bootstrap import estimate
+from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout
+from ml_sys.metrics.ranking import Outcomes, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.settings import BootstrapSettings
+
+N = 300
+RNG = np.random.default_rng(5)
+LABEL = RNG.random(N) < 0.2
+PROBABILITY = np.clip(0.2 * RNG.random(N) + 0.3 * LABEL * RNG.random(N), 0, 1)
+PANEL = Panel(
+    rows=Rows.of(pd.DataFrame({"one": np.zeros(N, np.float32)})),
+    company=(np.arange(N) // 2).astype(np.int32),
+    cutoff=(np.arange(N) % 2).astype(np.int32),
+    label=LABEL,
+    seen=RNG.random(N) < 0.6,
+    rules={"rule": (LABEL + RNG.random(N)).astype(np.float32)},
+)
+ASKED = BootstrapSettings(resamples=40, confidence=0.8)
+
+
+def outcomes(rows: np.ndarray, score: np.ndarray = PROBABILITY, share: float = 0.5) -> Outcomes:
+    return Outcomes(score[rows], LABEL[rows], PANEL.cutoff[rows], PANEL.company[rows], share)
+
+
+@pytest.mark.parametrize(("population", "rows"), [(ALL, np.ones(N, dtype=bool)), (SEEN, PANEL.seen)])
+def test_every_figure_is_that_of_the_rows_of_its_population(population: str, rows: np.ndarray) -> None:
+    found = evaluate_holdout(PANEL, PROBABILITY, threshold=0.25, bootstrap=ASKED, seed=3, share=0.5)
+    ours, once = found[population], np.ones((1, int(rows.sum())))
+    model = outcomes(rows)
+    expected = {**ranking_metrics(model, once), **probability_metrics(model, once, 0.25)}
+    rule = ranking_metrics(outcomes(rows, PANEL.rules["rule"].astype(np.float64)), once)
+    np.testing.assert_equal(
+        {n: one.value for n, one in ours[MODEL].items()}, {n: v[0] for n, v in expected.items()}
+    )
+    np.testing.assert_equal(
+        {n: one.value for n, one in ours["rule"].items()}, {n: v[0] for n, v in rule.items()}
+    )
+    np.testing.assert_equal({n: one.low for n, one in ours[RANDOM].items()}, random_metrics(model))
+    again = estimate(
+        lambda weights: {"precision_at_10": ranking_metrics(model, weights)["precision_at_10"]},
+        model.company,
+        resamples=40,
+        confidence=0.8,
+        seed=3,
+        label=model.label,
+    )
+    assert ours[MODEL]["precision_at_10"] == again["precision_at_10"]
+
+
+def test_where_nobody_was_seen_in_usage_there_is_one_population() -> None:
+    unseen = Panel(PANEL.rows, PANEL.company, PANEL.cutoff, LABEL, np.zeros(N, dtype=bool), {})
+    assert list(evaluate_holdout(unseen, PROBABILITY, threshold=0.5, bootstrap=ASKED, seed=1)) == [ALL]
