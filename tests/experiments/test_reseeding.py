@@ -1,4 +1,4 @@
-"""How far figures move with the seed alone: other seeds than the settings' own, each judged on the holdout."""
+"""How far figures move with the seed alone: each of other seeds is judged on the same holdout."""
 
 from __future__ import annotations
 
