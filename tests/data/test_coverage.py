@@ -298,3 +298,9 @@ def test_the_real_tables_end_on_the_monday_on_which_they_were_exported(tmp_path:
     report = ingested(tmp_path)
     assert (report.as_of, report.warnings) == ("2020-06-01", ())
     assert pq.read_table(report.path / snapshot.QUARANTINE).num_rows == 3
+
+
+@pytest.mark.parametrize(("weeks", "covered"), [(3, 20), (4, 20), (5, 25), (6, 26)])
+def test_what_is_usual_is_the_middle_of_the_eight_weeks_before(weeks: int, covered: int) -> None:
+    # At 85 of 100 the fifth such week is the first of which as many lie below the middle as above it.
+    assert until([*[100] * 20, *[85] * weeks], min_coverage=0.9) == covered

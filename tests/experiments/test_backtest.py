@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import NotEnoughDataError
@@ -228,3 +229,25 @@ def test_a_holdouts_evaluation_survives_being_written_and_read() -> None:
     assert "brier" not in found[ALL][MOST_USERS]
     assert found[ALL][MODEL]["true_positives"].value == ((probability >= 0.5) & panel.label).sum()
     assert found[SEEN][MODEL]["conversion_rate"].value == panel.label[panel.seen].mean()
+
+
+@pytest.mark.parametrize("population", [ALL, SEEN])
+def test_pooled_figures_are_those_of_the_probabilities_of_a_population(
+    done: Backtest, population: str
+) -> None:
+    rows = np.ones(len(done.lists), dtype=bool) if population == ALL else done.lists.seen
+    probability, label = done.lists.probability[rows], done.lists.label[rows]
+    pooled = done.pooled[population]
+    assert pooled["brier"] == pytest.approx(np.mean((probability - label) ** 2))
+    assert pooled["log_loss"] == pytest.approx(log_loss(label, probability))
+    assert pooled["mean_probability"] == pytest.approx(probability.mean())
+    assert pooled["conversion_rate"] == pytest.approx(label.mean())
+    assert 0 <= pooled["calibration_error"] < 1
+
+
+def test_each_list_is_judged_at_the_threshold_of_its_model(done: Backtest) -> None:
+    for one, cutoff in zip(done.cutoffs, CUTOFFS, strict=True):
+        rows = done.lists.cutoff == cutoff
+        called = done.lists.probability[rows] >= done.lists.threshold[rows]
+        assert one.metrics[ALL][MODEL]["true_positives"] == (called & done.lists.label[rows]).sum()
+        assert one.metrics[ALL][MODEL]["false_positives"] == (called & ~done.lists.label[rows]).sum()

@@ -181,3 +181,31 @@ def test_the_order_by_content_does_not_depend_on_numbering() -> None:
     np.testing.assert_array_equal(WORLD.closed[ours], moved.closed[theirs])
     alike = WORLD.companies["industry"].to_numpy()[ours] == moved.companies["industry"].to_numpy()[theirs]
     assert (alike | WORLD.companies["industry"].isna().to_numpy()[ours]).all()
+
+
+@pytest.mark.parametrize(
+    ("positives", "others", "most", "rate"),
+    [
+        (10, 990, 1000, 1),  # as many rows as allowed
+        (10, 991, 1000, 5),  # twenty others for each positive one: 200 of 991
+        (10, 990, 100, 11),  # 90 of them, so that there are 100 rows in all
+        (10, 990, 15, 99),  # as many others as positive rows at least
+        (0, 500, 100, 500),
+        (10, 1000, 1009, 5),
+    ],
+)
+def test_one_in_so_many_is_what_leaves_the_others_that_are_wanted(
+    positives: int, others: int, most: int, rate: int
+) -> None:
+    assert one_in(positives, others, negatives_per_positive=20, max_rows=most) == rate
+
+
+def test_a_sample_without_other_rows_weighs_its_positive_ones_once() -> None:
+    one = np.zeros(2, dtype=np.int32)
+    assert Sample(one, one, np.array([True, True]), 0).weight.tolist() == [1, 1]
+    assert Sample(one, one, np.array([True, False]), 40).weight.tolist() == [1, 40]
+
+
+def test_a_panel_of_one_cutoff_is_counted_up_to_the_day_before_its_window_ends() -> None:
+    closed = np.array([99, 100, 129, 130, NEVER_CLOSED], dtype=np.int32)
+    assert count_rows(closed, np.array([100], dtype=np.int32), 30) == (4, 2)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from ml_sys.metrics import curves
+from ml_sys.metrics.bootstrap import cluster_weights
 from ml_sys.metrics.calibration import (
     confusions,
 )
-from ml_sys.metrics.ranking import Outcomes, ranking_metrics
+from ml_sys.metrics.ranking import Outcomes, Ranked, ranking_metrics
 
 
 def outcomes(seed: int, n: int = 600, rate: float = 0.1, levels: int = 40) -> Outcomes:
@@ -114,3 +115,52 @@ def test_a_ranking_leads_itself_by_nothing_and_a_worse_one_by_something() -> Non
     assert (itself.value, itself.low, itself.high) == (0, 0, 0)
     worse = Outcomes(-one.score, one.label, one.cutoff, one.company)
     assert curves.lead(one, worse, **drawn).low > 0
+
+
+def test_precision_along_recall_is_that_of_calling_down_to_so_many_converters() -> None:
+    # The first of four converters stands first, the second and third among five equals, the last at the end.
+    score = np.array([9.0, *[5.0] * 5, *[1.0] * 4])
+    label = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 1], dtype=bool)
+    n = np.arange(10)
+    one = Outcomes(score, label, np.zeros(10, np.int32), n.astype(np.int32))
+    curve = dict(zip(curves.precision_recall(one).x, curves.precision_recall(one).y, strict=True))
+    assert curve[0.25] == pytest.approx(1)
+    assert curve[0.5] == pytest.approx(2 / 3.5)
+    assert curve[0.75] == pytest.approx(3 / 6)
+    assert curve[1.0] == pytest.approx(4 / 10)
+    assert curve[0.0] == curve[0.005] == pytest.approx(1)
+
+
+def test_a_band_lies_where_the_resampled_curves_do() -> None:
+    one = outcomes(3)
+    wide, narrow = (curves.roc(one, resamples=100, confidence=c, seed=5) for c in (0.9, 0.5))
+    drawn = np.array(
+        [
+            curves._roc_at(weight, hits)
+            for weights in cluster_weights(one.company, 100, 5)
+            for ranked in [Ranked.build(one.score, one.label, weights)]
+            for weight, hits in zip(ranked.weight, ranked.hits, strict=True)
+        ]
+    )
+    np.testing.assert_allclose((wide.low, wide.high), np.percentile(drawn, (5, 95), axis=0))
+    np.testing.assert_allclose((narrow.low, narrow.high), np.percentile(drawn, (25, 75), axis=0))
+
+
+def test_tenths_of_rows_that_do_not_divide_are_rounded_and_ties_are_shared_out() -> None:
+    n = np.arange(16)
+    score = np.where(n < 4, 1.0, 0.0)
+    tenths = curves.gains(Outcomes(score, n < 2, np.zeros(16, np.int32), n.astype(np.int32)))
+    assert [tenth.rows for tenth in tenths] == [2, 1, 2, 1, 2, 2, 1, 2, 1, 2]
+    assert [tenth.decile for tenth in tenths] == list(range(1, 11))
+    assert [tenth.conversions for tenth in tenths[:3]] == pytest.approx([1, 0.5, 0.5])
+    assert tenths[0].lift == pytest.approx((1 / 2) / (2 / 16))
+
+
+def test_the_lead_of_a_ranking_is_the_difference_of_average_precisions() -> None:
+    one = outcomes(5)
+    other = replace(one, score=np.random.default_rng(1).random(one.score.size))
+    found = curves.lead(one, other, resamples=100, confidence=0.8, seed=2)
+    once = np.ones((1, one.score.size))
+    ours, theirs = (ranking_metrics(each, once)["average_precision"][0] for each in (one, other))
+    assert found.value == pytest.approx(ours - theirs)
+    assert found.low < found.value < found.high

@@ -124,3 +124,44 @@ def test_the_weeks_that_are_missing_count_every_list_and_the_days_between_two() 
     assert promises(lists, 35, 0.95).evidence.endswith("about 10 more weeks at this rate.")
     further = replace(lists, cutoff=(2 * cutoff).astype(np.int32))
     assert promises(further, 35, 0.95).evidence.endswith("about 20 more weeks at this rate.")
+
+
+def test_bands_and_tiers_are_named_and_count_their_companies_once() -> None:
+    probability = np.array([0.0005, 0.004, 0.01, 0.03, 0.2, 0.2])
+    lists = replace(
+        lists_of(probability, np.array([0, 0, 0, 0, 1, 1])), company=np.array([0, 1, 2, 3, 4, 4], np.int32)
+    )
+    found = promises(lists, 30, 0.9)
+    assert [one.name for one in found.bands] == [
+        "below 0.1%",
+        "0.1% to 0.5%",
+        "0.5% to 2.0%",
+        "2.0% to 5.0%",
+        "5.0% and more",
+    ]
+    assert [one.name for one in found.tiers] == ["tier A", "tier B", "tier C"]
+    assert [(one.rows, one.companies, one.realised) for one in found.tiers] == [
+        (2, 1, 2),
+        (1, 1, 0),
+        (3, 3, 0),
+    ]
+    last = found.bands[-1]
+    assert (last.promised, last.verdict) == (pytest.approx(0.4), TOO_FEW)
+    assert (last.low, last.high) == count_interval(2, 0.9)
+    assert (found.total.name, found.total.companies, found.cutoffs) == ("all", 5, (0,))
+
+
+@pytest.mark.parametrize(("converting", "verdict"), [(4, TOO_FEW), (5, TOO_LITTLE)])
+def test_five_conversions_promised_or_seen_are_enough_to_say_something(converting: int, verdict: str) -> None:
+    nothing = lists_of(np.full(1000, 0.0001), np.arange(1000) < converting)
+    assert promises(nothing, 30, 0.95).total.verdict == verdict
+    seen = lists_of(np.full(1000, (converting + 1) / 1000), np.zeros(1000, dtype=bool))
+    assert promises(seen, 30, 0.95).total.verdict == TOO_MUCH
+    unseen = lists_of(np.full(1000, 0.0049), np.zeros(1000, dtype=bool))
+    assert promises(unseen, 30, 0.95).total.verdict == TOO_FEW
+
+
+@pytest.mark.parametrize(("converting", "verdict"), [(47, NOT_REFUTED), (48, KEPT)])
+def test_a_promise_is_kept_once_there_are_enough_conversions_to_notice(converting: int, verdict: str) -> None:
+    label = np.arange(1000) < converting
+    assert promises(lists_of(np.full(1000, 0.048), label), 30, 0.95).total.verdict == verdict

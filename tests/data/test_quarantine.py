@@ -1,0 +1,38 @@
+"""What is put aside is counted by reason, the most frequent first, and told with its first line."""
+
+from __future__ import annotations
+
+from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
+from ml_sys.data.reading.rows import BadRow
+
+
+def test_rejected_and_merged_rows_are_counted_apart_the_most_frequent_first() -> None:
+    kept = Quarantine()
+    kept.add("usage", "u.csv", [BadRow(4, "late", "x"), BadRow(2, "early", "y"), BadRow(3, "late", "z")])
+    kept.add("usage", "u.csv", [BadRow(9, MERGED_DUPLICATE, "x"), BadRow(8, "blank", "x")])
+    kept.add("customers", "c.csv", [BadRow(7, MERGED_CUSTOMER, "x")])
+    assert list(kept.rejected("usage").items()) == [("late", 2), ("blank", 1), ("early", 1)]
+    assert kept.merged("usage") == {MERGED_DUPLICATE: 1}
+    assert (kept.rejected("customers"), kept.merged("customers")) == ({}, {MERGED_CUSTOMER: 1})
+    assert (kept.rejected("noncustomers"), kept.merged("noncustomers")) == ({}, {})
+    table = kept.to_table().to_pylist()
+    assert [(row["table"], row["file"], row["line"]) for row in table] == [
+        ("customers", "c.csv", 7),
+        ("usage", "u.csv", 8),
+        ("usage", "u.csv", 9),
+        ("usage", "u.csv", 2),
+        ("usage", "u.csv", 4),
+        ("usage", "u.csv", 3),
+    ]
+
+
+def test_blanked_values_are_told_with_their_number_and_their_first_line() -> None:
+    kept = Quarantine()
+    kept.add_blanked("customers", {"MRR is odd": [12, 30], "RANK is odd": [5]})
+    kept.add_blanked("customers", {"RANK is odd": [2, 9]})
+    assert kept.blanked("customers") == {"RANK is odd": 3, "MRR is odd": 2}
+    assert kept.told_blanked("customers", "prospects") == [
+        "prospects: RANK is odd in 3 rows, first in line 2; taken as blank",
+        "prospects: MRR is odd in 2 rows, first in line 12; taken as blank",
+    ]
+    assert kept.told_blanked("usage", "usage") == []
