@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from ml_sys.errors import SettingsError, nearest
+from ml_sys.settings.sources import Assignments, Environment, Flags, Source, TomlFile, Values
 from ml_sys.settings.training import BLENDED
 from ml_sys.settings.tree import ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
 from ml_sys.settings.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 
     from ml_sys.settings.registry import GateSettings
 
-ENV_PREFIX = "MLSYS_"
-ENV_DELIMITER = "__"
 DEFAULT_FILE = Path("conf/mlsys.toml")
-# Environment variables that carry the prefix but are not settings.
-RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_DEBUG"})
 DEFAULT_ORIGIN = "default"
 # A key that was taken for its digest must not be shown.
 _SECRET = frozenset({"serve.api_keys"})
@@ -35,8 +32,6 @@ RETIRED = frozenset({"score.chunk_rows"})
 
 log = logging.getLogger(__name__)
 
-Layer = dict[str, tuple[Any, str]]
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -44,7 +39,6 @@ class Configuration:
 
     Attributes
     ----------
-    origins : mapping of str to str
     gate : GateSettings
         What the settings file alone asks of a promotion.
     """
@@ -80,23 +74,13 @@ def load(
         If a key is unknown or a value has the wrong type, naming the place and the nearest key.
     """
     environment = os.environ if environment is None else environment
-    keys = [key for key, _ in leaves()]
-    layers = [
-        _from_file(_find_file(config_file, environment), keys),
-        _from_environment(environment, keys),
-        _from_assignments(assignments, keys),
-        {key: (value, f"--{_flag_name(key)}") for key, value in (flags or {}).items() if value is not None},
-    ]
-    merged: Layer = {}
-    for layer in layers:
-        if _names_another_estimator(layer, merged):
-            merged.pop(PARAMS_KEY, None)
-        for key, entry in layer.items():
-            merged[key] = _merge(merged.get(key), entry)
-    settings = _validate(merged)
-    filed = {key: entry for key, entry in layers[0].items() if key.startswith("gate.")}
-    origins = {key: merged[key][1] if key in merged else DEFAULT_ORIGIN for key in keys}
-    return Configuration(settings, origins, _validate(filed).gate)
+    path = _find_file(config_file, environment)
+    file = TomlFile(path) if path else Source()
+    gate = Source({key: entry for key, entry in file.entries.items() if key.startswith("gate.")})
+    sources = (Flags(flags or {}), Assignments(assignments), Environment(environment), file)
+    _drop_params_of_others(sources)
+    origins = {key: _entry(key, sources)[1] for key, _ in leaves()}
+    return Configuration(_merge(sources), origins, _merge([gate]).gate)
 
 
 def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
@@ -104,28 +88,16 @@ def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
 
     Settings that are retired since it was written are ignored, and said in the log.
     """
-    layer = _flatten(values, [*(key for key, _ in leaves()), *RETIRED], place)
-    params, where = layer.get(PARAMS_KEY, ({}, place))
-    retired = [key for key in sorted(RETIRED) if layer.pop(key, None)]
-    if is_xgboost(layer.get(ESTIMATOR_KEY, (BLENDED, ""))[0]):
+    stored = Values(values, place, RETIRED)
+    retired = [key for key in sorted(RETIRED) if stored.entries.pop(key, None)]
+    params = _entry(PARAMS_KEY, [stored])[0]
+    if isinstance(params, dict) and is_xgboost(_entry(ESTIMATOR_KEY, [stored])[0] or BLENDED):
         retired += [f"{PARAMS_KEY}.{name}" for name in sorted(params) if name in SET_ELSEWHERE]
-        layer[PARAMS_KEY] = ({name: one for name, one in params.items() if name not in SET_ELSEWHERE}, where)
+        params = {name: value for name, value in params.items() if name not in SET_ELSEWHERE}
+        stored.entries[PARAMS_KEY] = (params, place)
     if retired:
         log.info("%s: ignored, as no longer settings: %s", place, ", ".join(retired))
-    return _validate(layer)
-
-
-def _names_another_estimator(layer: Layer, below: Layer) -> bool:
-    current = below.get(ESTIMATOR_KEY, (BLENDED, DEFAULT_ORIGIN))
-    return bool(layer.get(ESTIMATOR_KEY, current)[0] != current[0])
-
-
-def _merge(below: tuple[Any, str] | None, above: tuple[Any, str]) -> tuple[Any, str]:
-    """Merge a table given in two layers key by key; replace anything else."""
-    if below is None or not (isinstance(below[0], dict) and isinstance(above[0], dict)):
-        return above
-    origin = below[1] if below[1].endswith(above[1]) else f"{below[1]}, {above[1]}"
-    return {**below[0], **above[0]}, origin
+    return _merge([stored])
 
 
 def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -139,110 +111,55 @@ def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path
     return named
 
 
-def _from_file(path: Path | None, keys: Sequence[str]) -> Layer:
-    if path is None:
-        return {}
+def _drop_params_of_others(sources: Sequence[Source]) -> None:
+    """Drop what layers say of parameters below the one that names another estimator."""
+    estimator = BLENDED
+    for at in reversed(range(len(sources))):
+        named = sources[at].entries.get(ESTIMATOR_KEY, (estimator, ""))[0]
+        if named != estimator:
+            estimator = named
+            for below in sources[at + 1 :]:
+                below.entries.pop(PARAMS_KEY, None)
+
+
+def _entry(key: str, sources: Sequence[Source]) -> tuple[Any, str]:
+    """Return the value of the highest layer that speaks of a key, and every place that it came from."""
+    said = [source.entries[key] for source in sources if key in source.entries]
+    value, origin = said[0] if said else (None, DEFAULT_ORIGIN)
+    if isinstance(value, dict):  # tables are merged
+        origin = ", ".join(place for _, place in reversed(said))
+    return value, origin
+
+
+def _merge(sources: Sequence[Source]) -> Settings:
+    """Let pydantic-settings merge layers, the highest first, and check what comes of them."""
+
+    class Merged(BaseSettings):
+        settings: Settings
+
+        @classmethod
+        def settings_customise_sources(cls, *_others: Any, **_built_in: Any) -> tuple[Source, ...]:
+            return tuple(sources)
+
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(
-            str(path), "file", f"cannot be read as TOML: {error}", hint="mend the named line"
-        ) from error
-    return _flatten(values, keys, str(path))
-
-
-def _flatten(values: Mapping[str, Any], keys: Sequence[str], place: str, prefix: str = "") -> Layer:
-    layer: Layer = {}
-    for name, value in values.items():
-        key = prefix + name
-        if key in keys:
-            layer[key] = (value, place)
-        elif any(known.startswith(key + ".") for known in keys):
-            if not isinstance(value, dict):
-                raise SettingsError(
-                    place, key, "is a group of settings, not a value", hint=f"write [{key}] and keys below"
-                )
-            layer |= _flatten(value, keys, place, key + ".")
-        else:
-            raise _unknown(place, key, keys)
-    return layer
-
-
-def _from_environment(environment: Mapping[str, str], keys: Sequence[str]) -> Layer:
-    by_variable = {_variable(key): key for key in keys}
-    layer: Layer = {}
-    for variable, text in environment.items():
-        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() in RESERVED_ENVIRONMENT:
-            continue
-        key = by_variable.get(variable.upper())
-        if key is None:
-            near = nearest(variable, by_variable)
-            raise SettingsError(
-                "environment",
-                variable,
-                "is not a setting",
-                hint=f"did you mean {near}?" if near else "see `mlsys config`",
-            )
-        layer[key] = (_parse(text, key), variable)
-    return layer
-
-
-def _from_assignments(assignments: Sequence[str], keys: Sequence[str]) -> Layer:
-    layer: Layer = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        key = key.strip()
-        if not equals:
-            raise SettingsError("--set", assignment, "has no '='", hint="write --set group.key=value")
-        table, _, name = key.rpartition(".")
-        if key in keys:
-            entry = (_parse(text, key), "--set")
-        elif table in keys:  # an entry of a table, such as model.params.max_depth
-            key, entry = table, ({name: _parse(text, table)}, "--set")
-        else:
-            raise _unknown("--set", key, keys)
-        layer[key] = _merge(layer.get(key), entry)
-    return layer
-
-
-def _parse(text: str, key: str) -> Any:
-    """Read a value as TOML would; what is no TOML value, or belongs to a text setting, is plain text."""
-    if dict(leaves())[key].annotation in {str, Path}:
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _validate(layer: Layer) -> Settings:
-    nested: dict[str, Any] = {}
-    fields = dict(leaves())
-    for key, (value, _) in layer.items():
-        *groups, name = key.split(".")
-        node = nested
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[name] = value
-    try:
-        return Settings.model_validate(nested)
+        return Merged().settings
     except ValidationError as error:
-        first = error.errors()[0]
-        parts = [str(part) for part in first["loc"]]
-        key = next(
-            (k for k in (".".join(parts[:n]) for n in range(len(parts), 0, -1)) if k in fields),
-            ".".join(parts),
-        )
-        value, place = layer.get(key, (first.get("input"), DEFAULT_ORIGIN))
-        below = key.count(".") + 1
-        if key == PARAMS_KEY and len(parts) > below:
-            raise _bad_param(place, parts[below], first["type"], first["msg"], first["input"]) from error
-        raise SettingsError(
-            place,
-            key,
-            f"{first['msg'][0].lower()}{first['msg'][1:]}" + ("" if key in _SECRET else f", got {value!r}"),
-            hint=fields[key].description or "",
-        ) from error
+        raise _refused(error, sources) from error
+
+
+def _refused(error: ValidationError, sources: Sequence[Source]) -> SettingsError:
+    first, fields = error.errors()[0], dict(leaves())
+    parts = [str(part) for part in first["loc"][1:]]
+    paths = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    key = next((path for path in paths if path in fields), ".".join(parts))
+    value, place = _entry(key, sources)
+    if place == DEFAULT_ORIGIN:
+        value = first["input"]
+    below = key.count(".") + 1
+    if key == PARAMS_KEY and len(parts) > below:
+        return _bad_param(place, parts[below], first["type"], first["msg"], first["input"])
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" + ("" if key in _SECRET else f", got {value!r}")
+    return SettingsError(place, key, said, hint=fields[key].description or "")
 
 
 def _bad_param(place: str, name: str, kind: str, message: str, value: Any) -> SettingsError:
@@ -257,19 +174,3 @@ def _bad_param(place: str, name: str, kind: str, message: str, value: Any) -> Se
         said = f"{message[0].lower()}{message[1:]}, got {value!r}"
         hint = "see the parameters of XGBClassifier"
     return SettingsError(place, f"{PARAMS_KEY}.{name}", said, hint=hint)
-
-
-def _unknown(place: str, key: str, keys: Sequence[str]) -> SettingsError:
-    groups = dict.fromkeys(known.rpartition(".")[0] for known in keys if "." in known)
-    near = nearest(key, [*keys, *groups])
-    return SettingsError(
-        place, key, "is not a setting", hint=f"did you mean {near}?" if near else "see `mlsys config`"
-    )
-
-
-def _variable(key: str) -> str:
-    return ENV_PREFIX + key.replace(".", ENV_DELIMITER).upper()
-
-
-def _flag_name(key: str) -> str:
-    return key.rpartition(".")[2].replace("_", "-")

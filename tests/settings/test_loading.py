@@ -311,6 +311,12 @@ def test_a_wrong_value_is_blamed_on_the_layer_that_it_came_from(toml):
     assert settings_of(config_file=path, assignments=["label.horizon_days=14"]).label.horizon_days == 14
 
 
+def test_a_default_that_does_not_fit_what_is_set_is_said_with_its_value():
+    with pytest.raises(SettingsError, match="does not fit, got 20000") as caught:
+        load(environment={}, assignments=["serve.max_batch_rows=30000"])
+    assert (caught.value.place, caught.value.key) == (DEFAULT_ORIGIN, "serve.prediction_queue")
+
+
 def test_a_value_where_a_group_belongs_is_refused(toml):
     with pytest.raises(SettingsError, match="is a group of settings, not a value"):
         load(config_file=toml("label = 30\n"), environment={})

@@ -37,7 +37,7 @@ from ml_sys.model.files.sklearn_trees import has_stray_tree
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.resolve import refuse_unnamed
-from ml_sys.settings import Settings
+from ml_sys.settings.loading import from_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.compute import Columns
     from ml_sys.model.files.artifact import Artifact
+    from ml_sys.settings import Settings
 
 # Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
 # file. None of them runs what the file says; trees are followed without looking where they lead, so that
@@ -210,14 +211,15 @@ def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
 
 
 def read_settings(artifact: Artifact) -> Settings:
-    """Return the settings that a version was trained with.
+    """Return the settings that a version was trained with, without those that are retired since.
 
     Raises
     ------
     ResolveError
         If they name an estimator or a feature to import that the current settings do not.
     """
-    settings = Settings.model_validate(tomlkit.parse(artifact.text(SETTINGS)).unwrap())
+    values = tomlkit.parse(artifact.text(SETTINGS)).unwrap()
+    settings = from_values(values, place=str(artifact.folder / SETTINGS))
     refuse_unnamed(settings.imports(), artifact.named, artifact.folder / SETTINGS)
     return settings
 
