@@ -17,7 +17,14 @@ from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.experiments import study as studies
 from ml_sys.experiments import tuning
 from ml_sys.experiments.search_space import STEP, Choice, space_around
-from ml_sys.experiments.tuning import average_precision_at, gain, inner_cutoffs, search, study_key
+from ml_sys.experiments.tuning import (
+    _paying,
+    average_precision_at,
+    gain,
+    inner_cutoffs,
+    search,
+    study_key,
+)
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import spec_from
 from ml_sys.views.tune import said_of
@@ -281,3 +288,33 @@ def test_with_enough_trials_what_mattered_is_named(tmp_path, monkeypatch):
     assert next(iter(result.importance)) == "model.params.max_depth"
     assert sum(result.importance.values()) == pytest.approx(1)
     assert result.best.changed["model.params.max_depth"] == 8
+
+
+def test_each_cutoff_judges_the_trial_that_the_others_choose():
+    # Without the first cutoff the second trial is best, without the second or third the last.
+    judged = gain(np.array([[0.1, 0.1, 0.1], [0.0, 0.5, 0.4], [0.6, 0.3, 0.3]]))
+    assert judged.in_force == pytest.approx(0.1)
+    assert judged.best == pytest.approx(0.4)
+    assert judged.nested == pytest.approx((0.0 + 0.3 + 0.3) / 3)
+    assert judged.selection == pytest.approx(0.2)
+
+
+def test_companies_that_pay_within_a_window_are_counted_once_and_from_its_first_day_to_before_its_end():
+    closed = np.array([99, 100, 129, 130, 159, 160, NEVER_CLOSED], dtype=np.int32)
+    assert _paying(closed, np.array([100]), 30) == 2
+    assert _paying(closed, np.array([100, 130]), 30) == 4
+    assert _paying(closed, np.array([100, 101]), 30) == 3
+    assert _paying(closed, np.array([], dtype=np.int32), 30) == 0
+
+
+def test_cutoffs_to_choose_by_lie_the_days_asked_for_apart_and_have_conversions_and_a_past():
+    asked = SETTINGS.tune.model_copy(update={"every_days": 14, "cutoffs": 4})
+    cutoffs = inner_cutoffs(SOURCE, SETTINGS, SPACE, asked)
+    assert (np.diff(cutoffs) % 14 == 0).all()
+    assert 2 <= cutoffs.size <= 4
+    labels = [(SOURCE.closed >= c) & (SOURCE.closed < int(c) + w.HORIZON) for c in cutoffs]
+    assert all(one.any() for one in labels)
+    nobody = SOURCE.closed.copy()
+    nobody[labels[-1]] = NEVER_CLOSED
+    fewer = inner_cutoffs(replace(SOURCE, closed=nobody), SETTINGS, SPACE, asked)
+    assert cutoffs[-1] not in fewer

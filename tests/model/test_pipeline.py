@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from ml_sys.errors import ResolveError, SettingsError
-from ml_sys.model.pipeline import build_estimator
+from ml_sys.model.pipeline import _seen_odds, build_estimator
+from ml_sys.model.repeats import WeightedRows
 from tests.model.test_train import needs_lightgbm
 
 
@@ -40,3 +42,14 @@ def test_a_misspelt_name_in_an_extra_that_is_installed_is_not_said_to_be_missing
     with pytest.raises(ResolveError) as caught:
         build_estimator("lightgbm:LGBMClasifier", {}, max_trees=5, seed=1, threads=1)
     assert caught.value.hint == "did you mean lightgbm:LGBMClassifier?"
+
+
+def test_watched_converters_weigh_as_much_beside_the_others_as_those_that_were_learned() -> None:
+    def rows(*times: float) -> WeightedRows:
+        return WeightedRows(np.zeros((3, 1)), np.array([1, 0, 0]), np.array(times))
+
+    # Two in ten were learned and one in twenty is watched: four times as few.
+    assert _seen_odds(rows(2, 4, 6), rows(1, 10, 10), 1.0) == pytest.approx(4.0)
+    assert _seen_odds(rows(2, 4, 6), rows(1, 10, 10), 3.0) == pytest.approx(12.0)
+    assert _seen_odds(rows(1, 10, 10), rows(2, 4, 6), 1.0) == pytest.approx(0.25)
+    assert _seen_odds(rows(2, 4, 6), rows(0, 10, 10), 5.0) == 1.0

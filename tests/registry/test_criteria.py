@@ -131,3 +131,9 @@ def test_a_laxer_gate_is_named_with_both_values() -> None:
     assert f"gate.min_positives = {GATE.min_positives}" in strict
     assert f"gate.tolerance = {GATE.tolerance}" in strict
     assert laxness(GATE, laxer) == ("", "")
+
+
+def test_probabilities_of_nothing_predict_nothing_of_what_was_observed() -> None:
+    figures = calibrated(outcomes(np.zeros(50), np.arange(50) < 5), GATE, seed=1).figures
+    assert (figures["predicted_over_observed"], figures["low"], figures["high"]) == (0, 0, 0)
+    assert figures["calibration_error"] == pytest.approx(1)
