@@ -1,11 +1,14 @@
 """How Sphinx builds the manual; ``make docs`` runs it, and stops at the first warning."""
 
+import json
+
 from ml_sys import __version__
 
 project = "mlsys"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["generate.py"]
+source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 templates_path = ["templates"]
 highlight_language = "none"  # blocks that name no language are output
 
@@ -37,3 +40,14 @@ html_copy_source = False
 html_show_copyright = False
 html_static_path = ["static"]
 html_css_files = ["manual.css"]
+
+
+def setup(app):
+    """Show a notebook as the text and the code of its cells."""
+    app.connect("source-read", _read_notebook)
+
+
+def _read_notebook(app, docname, source):
+    if app.env.doc2path(docname).suffix == ".ipynb":
+        cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source[0])["cells"]]
+        source[0] = "\n\n".join(f"```python\n{text}\n```" if kind == "code" else text for kind, text in cells)

@@ -1,13 +1,25 @@
 """mlsys: which free companies will become paying customers, how sure are we, and why.
 
-Importing the package loads nothing else of it, so that ``mlsys --help`` answers at once.
+``from ml_sys import Project`` is the Python API. Importing the package alone loads nothing else of it,
+so that ``mlsys --help`` answers at once.
 """
 
+from typing import TYPE_CHECKING, Any
 
-def __getattr__(name: str) -> str:
-    """Look ``__version__`` up when it is asked for: the metadata of packages takes a while to import."""
+if TYPE_CHECKING:
+    from ml_sys.project import Project as Project
+
+    __version__: str
+
+
+def __getattr__(name: str) -> Any:
+    """Look up what takes a while to import when it is asked for: `Project`, and the installed version."""
+    if name == "Project":
+        from ml_sys.project import Project
+
+        return Project
     if name != "__version__":
-        raise AttributeError(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ml_sys.errors import NotEnoughDataError
+from ml_sys.errors import NotEnoughDataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,36 @@ def day_number(day: date) -> int:
     18262
     """
     return (day - EPOCH).days
+
+
+def parse_day(text: str | date | None, name: str) -> int | None:
+    """Read a date; None stays None.
+
+    Parameters
+    ----------
+    text : str or date or None
+        YYYY-MM-DD.
+    name : str
+        Of the flag or the argument that it was given by.
+
+    Raises
+    ------
+    UsageError
+        If it is not a valid date, naming the flag.
+
+    Examples
+    --------
+    >>> parse_day("2020-01-01", "--from")
+    18262
+    """
+    if text is None:
+        return None
+    try:
+        return day_number(date.fromisoformat(str(text)))
+    except ValueError as error:
+        raise UsageError(
+            f"{name}: {text!r} is not a valid date", hint="write YYYY-MM-DD, for example 2020-01-06"
+        ) from error
 
 
 def today(now: datetime) -> int:

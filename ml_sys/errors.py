@@ -73,6 +73,8 @@ class MlsysError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # a notebook shows it below the message
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy what is said, and not by the parameters of each class: workers send their errors pickled."""

@@ -13,7 +13,7 @@ import pytest
 
 from ml_sys.durable import replacing
 from ml_sys.errors import StorageError
-from ml_sys.jobs.models.evaluate import write_report
+from ml_sys.jobs.models.report import write_report
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
 from ml_sys.scoring import ranking

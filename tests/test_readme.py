@@ -194,7 +194,8 @@ def test_the_readme_is_short_enough_to_read():
 def test_the_manual_lists_every_page():
     tree = "".join(re.findall(r"^```\{toctree\}\n(.*?)^```$", TEXTS["index"], re.MULTILINE | re.DOTALL))
     listed = {line for line in tree.splitlines() if line and not line.startswith(":")}
-    assert listed == set(TEXTS) - {"README", "index"}
+    notebooks = {page.stem for page in (PROJECT / "docs").glob("*.ipynb")}
+    assert listed == set(TEXTS) - {"README", "index"} | notebooks
 
 
 def anchors(page: str) -> set[str]:

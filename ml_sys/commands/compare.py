@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import GlobalOptions, open_registry, parse_days
+from ml_sys.commands.context import parse_days
 from ml_sys.commands.options import EveryOption, FirstOption, JobsOption, LastOption, RetrainOption
-
-if TYPE_CHECKING:
-    from ml_sys.settings import Settings
 
 
 def compare(
@@ -27,11 +22,11 @@ def compare(
 ) -> None:
     """Say whether the settings B make better lists than A on past dates, and how sure that is."""
     from ml_sys import console
-    from ml_sys.jobs.past.compare import Side, compare_settings
+    from ml_sys.jobs.past.compare import compare_settings, side_of
     from ml_sys.views import compare as views
 
     base = ctx.obj.load_past(every_days, retrain_days, jobs)
-    sides = [Side(name, _settings_of(ctx.obj, name, base)) for name in (a, b)]
+    sides = [side_of(name, base, ctx.obj.read) for name in (a, b)]
     with console.counting("lists") as on_progress:
         result = compare_settings(base, sides[0], sides[1], parse_days(first, last), on_progress)
     ctx.obj.show(result, views.compared)
@@ -57,13 +52,3 @@ def ablate(
     with console.counting("lists") as on_progress:
         result = ablate_groups(settings, groups or [], parse_days(first, last), on_progress)
     ctx.obj.show(result, views.ablated)
-
-
-def _settings_of(options: GlobalOptions, name: str, base: Settings) -> Settings:
-    """Read the settings that a TOML file or a version stands for."""
-    if Path(name).suffix.lower() == ".toml":
-        return replace(options, config_file=Path(name)).load().settings
-    from ml_sys.model.files.serialization import read_settings
-
-    registry = open_registry(base)
-    return read_settings(registry.open(registry.resolve(name)))

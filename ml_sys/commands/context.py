@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ml_sys.days import day_number
-from ml_sys.errors import UsageError
+from ml_sys.days import parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +41,10 @@ class GlobalOptions:
         configuration = load(config_file=self.config_file, flags=dotted, assignments=self.assignments)
         keep_out(configuration.settings.artifacts_dir)
         return configuration
+
+    def read(self, path: Path) -> Settings:
+        """Read the settings with another file."""
+        return replace(self, config_file=path).load().settings
 
     def load_past(
         self, every_days: int | None, retrain_days: int | None, jobs: int | None, **flags: Any
@@ -87,21 +90,3 @@ def now() -> datetime:
 def parse_days(first: str | None, last: str | None) -> tuple[int | None, int | None]:
     """Read the days of the first and the last of some past lists."""
     return parse_day(first, "--from"), parse_day(last, "--to")
-
-
-def parse_day(text: str | None, flag: str) -> int | None:
-    """Read a date as days since 1970-01-01; None stays None.
-
-    Raises
-    ------
-    UsageError
-        If it is no date, naming the flag.
-    """
-    if text is None:
-        return None
-    try:
-        return day_number(date.fromisoformat(text))
-    except ValueError as error:
-        raise UsageError(
-            f"{flag}: {text!r} is no date", hint="write YYYY-MM-DD, for example 2020-01-06"
-        ) from error

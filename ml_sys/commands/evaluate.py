@@ -85,13 +85,10 @@ def _backtest(
 def _evaluate(
     ctx: typer.Context, settings: Settings, version: str | None, truth: Path | None, report: Path | None
 ) -> None:
-    from ml_sys.jobs.models.evaluate import check_report, evaluate_version
+    from ml_sys.jobs.models.evaluate import evaluate_version
     from ml_sys.views import evaluate as views
 
-    if report is not None:
-        check_report(report)
-    registry = open_registry(settings)
-    result = evaluate_version(registry, registry.resolve(version), truth, report)
+    result = evaluate_version(open_registry(settings), version, truth, report)
     ctx.obj.show(result, partial(views.reevaluated, confidence=settings.bootstrap.confidence))
     if result.differing:
         raise typer.Exit(ExitCode.FAILED)

@@ -43,18 +43,12 @@ def train(
 ) -> None:
     """Train a model on the latest snapshot, judge it on the holdout and register it."""
     from ml_sys import console
+    from ml_sys.jobs.models.train import quick as quickly
     from ml_sys.jobs.models.train import train_version
     from ml_sys.views import train as views
 
-    left_out = False if quick else None
-    settings = ctx.obj.load(
-        seed=seed,
-        threads=threads,
-        mlflow__tracking_uri=mlflow_uri,
-        report__backtest=left_out,
-        report__resampling=left_out,
-        report__seeds=0 if quick else None,
-    ).settings
+    settings = ctx.obj.load(seed=seed, threads=threads, mlflow__tracking_uri=mlflow_uri).settings
+    settings = quickly(settings) if quick else settings
     tracker = _tracker(settings.mlflow) if mlflow or mlflow_uri is not None else None
     snapshot, registry = latest_snapshot(settings.artifacts_dir), open_registry(settings)
     with console.steps(views.planned(settings.report)) as on_step:

@@ -15,6 +15,7 @@ from ml_sys.metrics.scored_lists import MODEL, RANDOM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Panel
@@ -101,6 +102,26 @@ def to_plain(evaluation: Evaluation) -> dict[str, Any]:
         }
         for population, rankers in evaluation.items()
     }
+
+
+def table_of(evaluation: Evaluation) -> pd.DataFrame:
+    """Return an evaluation as a table.
+
+    Returns
+    -------
+    DataFrame
+        ``value``, ``low`` and ``high``, NaN where they are not defined; by population, ranker and metric.
+    """
+    import pandas as pd  # commands that show figures do without it
+
+    rows = {
+        (population, ranker, metric): vars(one)
+        for population, rankers in evaluation.items()
+        for ranker, metrics in rankers.items()
+        for metric, one in metrics.items()
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=("population", "ranker", "metric"))
+    return pd.DataFrame(list(rows.values()), index=index)
 
 
 def from_plain(plain: Mapping[str, Any]) -> Evaluation:

@@ -12,6 +12,8 @@ from ml_sys.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from ml_sys.registry.audit import Record
     from ml_sys.registry.index import Index
     from ml_sys.registry.store import Registry
@@ -61,6 +63,19 @@ class Catalogue:
 
     index: Index
     served: Mapping[str, Sequence[Period]]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a version, first to last: what it is, and its headline metrics."""
+        import pandas as pd  # commands that show versions do without it
+
+        rows = []
+        for entry in self.index.versions.values():
+            row = {**asdict(entry), **entry.metrics, "created_at": pd.Timestamp(entry.created_at)}
+            rows.append(
+                {name: value for name, value in row.items() if name not in {"version", "metrics", "seal"}}
+            )
+        return pd.DataFrame(rows, index=pd.Index(self.index.versions, name="version", dtype=object))
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""

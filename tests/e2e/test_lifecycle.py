@@ -349,7 +349,7 @@ def test_a_list_can_be_shown_and_written_and_read_as_json(chain):
 
 def test_a_date_that_is_none_is_wrong_usage(chain):
     done = chain.run("score", "tables/noncustomers.csv", "--as-of", "yesterday", code=2)
-    assert "--as-of: 'yesterday' is no date" in done.stderr
+    assert "--as-of: 'yesterday' is not a valid date" in done.stderr
 
 
 def test_a_version_that_was_edited_is_not_promoted(chain):

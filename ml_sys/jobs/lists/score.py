@@ -13,6 +13,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.metrics.money import Worth, worth_of
+from ml_sys.notebook import titled
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+    import pandas as pd
 
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
@@ -81,6 +84,14 @@ class Listed:
     kept: Path | None = None
     unkept: str = ""
     forgotten: StorageError | None = None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The whole list, best first: what ``mlsys score --out`` writes."""
+        return self.scored.table
+
+    def _repr_html_(self) -> str:
+        return titled(f"{len(self.table):,} prospects, best first", self.table)
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data: the rows shown, or where all of them were written."""

@@ -7,25 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.durable import replacing
-from ml_sys.errors import ArtifactError, UsageError
-from ml_sys.metrics.holdout import Evaluation, evaluate_holdout, from_plain, to_plain
+from ml_sys.jobs.models.report import check_report, write_report
+from ml_sys.metrics.holdout import ALL, Evaluation, evaluate_holdout, from_plain, table_of, to_plain
+from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.metrics.truth import Closeness, compare_with_truth
-from ml_sys.model.files.layout import EVIDENCE, METRICS, REPORT
+from ml_sys.model.files.layout import EVIDENCE, METRICS
 from ml_sys.model.files.serialization import read_settings
+from ml_sys.notebook import titled
 from ml_sys.registry.loading import judged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ml_sys.model.files.artifact import Artifact
+    import pandas as pd
+
     from ml_sys.registry.store import Registry
 
 
 # Relative: a metric adds up every row, and the library that multiplies matrices adds in an order of its own
 # on each CPU. The probabilities themselves have the same bits everywhere.
 METRIC_TOLERANCE = 1e-9
-_REPORTS = (".html", ".json")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class Reevaluation:
     closeness: Closeness | None
     report: Path | None = None
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every metric with its interval, by population, ranker and metric."""
+        return table_of(self.evaluation)
+
+    def _repr_html_(self) -> str:
+        return titled(f"Version {self.version} on its holdout", self.table.loc[(ALL, MODEL), :])
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
@@ -66,27 +75,15 @@ class Reevaluation:
         }
 
 
-def check_report(path: Path) -> None:
-    """Refuse a name that no report can be written to, before anything is judged.
-
-    Raises
-    ------
-    UsageError
-        If it is neither a page nor figures, or in no folder.
-    """
-    if path.suffix.lower() not in _REPORTS:
-        raise UsageError(f"{path}: a report is .html or .json", hint="name the file so")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no such folder", hint="make it, or name another file")
-
-
 def evaluate_version(
-    registry: Registry, version: str, truth: Path | None = None, report: Path | None = None
+    registry: Registry, version: str | None, truth: Path | None = None, report: Path | None = None
 ) -> Reevaluation:
     """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
 
     Parameters
     ----------
+    version : str, optional
+        By default the one in production, or the latest.
     truth : Path, optional
         The ``truth.csv`` of a generated sample.
     report : Path, optional
@@ -95,8 +92,13 @@ def evaluate_version(
     Raises
     ------
     ArtifactError
-        If a file of the version does not verify.
+        If a file of the version does not verify, or it has no report to write.
+    UsageError
+        If no report can be written to that file.
     """
+    if report is not None:
+        check_report(report)
+    version = registry.resolve(version)
     artifact = registry.open(version)
     found, settings = judged(registry, artifact), read_settings(artifact)
     panel, probability = found.panel, found.probability
@@ -120,27 +122,6 @@ def evaluate_version(
         write_report(artifact, report)
     holdout = artifact.manifest["holdout"]
     return Reevaluation(version, again, holdout, evidence, then == now, differing, closeness, report)
-
-
-def write_report(artifact: Artifact, path: Path) -> None:
-    """Write a version's report to a file: the page or, for a name that ends in ``.json``, its figures.
-
-    Raises
-    ------
-    ArtifactError
-        If the version was made before versions had a report.
-    StorageError
-        If the file cannot be written; what was there before is still there.
-    """
-    name = EVIDENCE if path.suffix.lower() == ".json" else REPORT
-    if name not in artifact.files:
-        raise ArtifactError(
-            f"version {artifact.folder.name} has no {name}: it was made before there was one",
-            hint="train it again: mlsys train",
-        )
-    content = artifact.file(name)
-    with replacing(path) as sink:
-        sink.write(content)
 
 
 def differences(a: Any, b: Any, path: str = "", *, tolerance: float = 0.0) -> list[str]:

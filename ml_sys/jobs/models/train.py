@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.jobs.models.draft import Draft, drafted
-from ml_sys.metrics.holdout import ALL, Evaluation, to_plain
+from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.layout import (
@@ -18,6 +18,7 @@ from ml_sys.model.files.layout import (
     REPORT,
     as_json,
 )
+from ml_sys.notebook import titled
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse
 from ml_sys.report.card import write_card
@@ -29,6 +30,8 @@ from ml_sys.text import date_of
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
+
+    import pandas as pd
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
@@ -69,6 +72,15 @@ class Trained:
     compiled: bool
     git: dict[str, Any]
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every metric with its interval, by population, ranker and metric."""
+        return table_of(self.evaluation)
+
+    def _repr_html_(self) -> str:
+        title = f"Version {self.entry.version}, {self.entry.status}, on its holdout"
+        return titled(title, self.table.loc[(ALL, MODEL), :])
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
         fit, entry = self.fit, self.entry
@@ -97,6 +109,12 @@ class Trained:
             "compiled": self.compiled,
             "canaries": self.canaries,
         }
+
+
+def quick(settings: Settings) -> Settings:
+    """Leave past lists, resampling and other seeds out of the report; the model is the same."""
+    left_out = {"backtest": False, "resampling": False, "seeds": 0}
+    return settings.model_copy(update={"report": settings.report.model_copy(update=left_out)})
 
 
 def train_version(

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from ml_sys.data import snapshot as snapshots
 from ml_sys.experiments.backtest import Backtest, backtest
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.schedule import plan_terms
+from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.split import Source
+from ml_sys.notebook import titled
 from ml_sys.scoring.ranking import write_table
 from ml_sys.text import date_of
 
@@ -32,6 +37,24 @@ class PastLists:
 
     judged: Backtest
     written: Path | None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a list: when it was made, how many companies it has, and the model's metrics."""
+        rows = [
+            {
+                "cutoff": date_of(one.cutoff),
+                "trained": date_of(one.trained),
+                "prospects": one.prospects[ALL],
+                "conversions": one.conversions[ALL],
+                **one.metrics[ALL][MODEL],
+            }
+            for one in self.judged.cutoffs
+        ]
+        return pd.DataFrame(rows).set_index("cutoff")
+
+    def _repr_html_(self) -> str:
+        return titled(f"{len(self.judged.cutoffs)} past lists", self.table)
 
     def to_plain(self) -> dict[str, Any]:
         """Return them as plain data, without the predictions."""

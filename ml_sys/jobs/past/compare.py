@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import UsageError
@@ -13,7 +15,10 @@ from ml_sys.experiments.ablation import Ablation, groups_of, without
 from ml_sys.experiments.backtest import compare_lists, joined_lists, make_lists
 from ml_sys.experiments.cache import FITTING, TermStore
 from ml_sys.experiments.schedule import plan_terms
+from ml_sys.model.files.serialization import read_settings
 from ml_sys.model.split import Source
+from ml_sys.notebook import titled
+from ml_sys.registry.store import open_registry
 from ml_sys.settings.tree import effective
 from ml_sys.text import date_of
 
@@ -80,6 +85,17 @@ class Compared:
     dates: Dates
     paired: dict[str, dict[ListMetric, Paired]]
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """Means over lists of A and B and their difference with its interval, by population and metric."""
+        metrics = self.to_plain()["metrics"]
+        rows = {(of, metric): one for of, found in metrics.items() for metric, one in found.items()}
+        index = pd.MultiIndex.from_tuples(rows, names=("population", "metric"))
+        return pd.DataFrame(list(rows.values()), index=index)
+
+    def _repr_html_(self) -> str:
+        return titled(f"{self.b} against {self.a} on {len(self.dates.cutoffs)} past lists", self.table)
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
@@ -116,6 +132,29 @@ class Ablated:
                 for one in self.groups
             ],
         }
+
+
+def side_of(name: str, base: Settings, read: Callable[[Path], Settings]) -> Side:
+    """Return the settings that a name stands for.
+
+    Parameters
+    ----------
+    name : str
+        A TOML file, or a version.
+    base : Settings
+        Says where versions are.
+    read : callable
+        Reads the settings of a TOML file.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such version, or its files do not verify.
+    """
+    if Path(name).suffix.lower() == ".toml":
+        return Side(name, read(Path(name)))
+    registry = open_registry(base)
+    return Side(name, read_settings(registry.open(registry.resolve(name))))
 
 
 def compare_settings(base: Settings, a: Side, b: Side, days: Days, on_progress: OnProgress) -> Compared:

@@ -15,7 +15,8 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UsageError
-from ml_sys.jobs.models.evaluate import evaluate_version, write_report
+from ml_sys.jobs.models.evaluate import evaluate_version
+from ml_sys.jobs.models.report import write_report
 from ml_sys.jobs.models.train import train_version
 from ml_sys.model.files.layout import REPORT
 from ml_sys.registry.store import Registry

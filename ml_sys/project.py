@@ -1,0 +1,300 @@
+"""The Python API: what the commands do, from a script or a notebook."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.days import parse_day
+from ml_sys.errors import SettingsError, nearest
+from ml_sys.registry.store import open_registry
+from ml_sys.resolve import keep_out
+from ml_sys.settings.loading import load
+from ml_sys.settings.tree import leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.jobs.lists.score import Listed
+    from ml_sys.jobs.models.evaluate import Reevaluation
+    from ml_sys.jobs.models.promote import Promotion, Rollback
+    from ml_sys.jobs.models.report import Report
+    from ml_sys.jobs.models.train import Trained
+    from ml_sys.jobs.past.backtest import PastLists
+    from ml_sys.jobs.past.compare import Compared
+    from ml_sys.sample.generator import SampleReport
+    from ml_sys.settings import Settings
+    from ml_sys.settings.loading import Configuration
+
+AnyPath: TypeAlias = str | Path
+Day: TypeAlias = str | date
+
+
+class Project:
+    """An artifacts folder and the settings that hold for it.
+
+    Each method does what the command of its name does, and returns a frozen dataclass or a DataFrame. It
+    prints nothing and never ends the process; a failure that a user can mend is an `MlsysError`. A version
+    that is left out is the one in production, or else the latest; dates are texts (YYYY-MM-DD) or `date`.
+
+    Parameters
+    ----------
+    artifacts : str or Path, optional
+        Folder of snapshots and models; by default what the settings say.
+    config : str or Path, optional
+        Settings file; found as the commands find it where it is left out. ``MLSYS_`` variables hold as well.
+    on_step : callable, optional
+        Called with what is being done and, while it goes on, with the share of it that is done.
+    **settings
+        Settings by their dotted key, with ``__`` for each dot: ``seed=7``, ``model__max_trees=200``.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or its value is not allowed.
+
+    Examples
+    --------
+    >>> Project("artifacts", seed=7).settings.seed
+    7
+    """
+
+    def __init__(
+        self,
+        artifacts: AnyPath | None = None,
+        *,
+        config: AnyPath | None = None,
+        on_step: Callable[..., None] = lambda *_: None,
+        **settings: Any,
+    ) -> None:
+        known = {key.replace(".", "__"): key for key, _ in leaves()}
+        for name in settings:
+            if name not in known:
+                near = nearest(name, known)
+                hint = f"did you mean {near}?" if near else "see `mlsys config`"
+                raise SettingsError("Project", name, "is not a setting", hint=hint)
+        self._flags = {known[name]: value for name, value in settings.items()}
+        if artifacts is not None:
+            self._flags["artifacts_dir"] = Path(artifacts)
+        self._on_step = on_step
+        self._config = _path(config)
+        self._configuration = self._load(self._config)
+        keep_out(self.settings.artifacts_dir)
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.settings.artifacts_dir)!r})"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._configuration.settings
+
+    def sample(self, folder: AnyPath, *, companies: int = 8000, weeks: int = 104) -> SampleReport:
+        """Generate the three tables, faults and all, and the true probabilities; see ``mlsys sample``.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where customers.csv, noncustomers.csv, usage_actions.csv and truth.csv are written.
+        """
+        from ml_sys.sample.generator import generate
+
+        return generate(
+            Path(folder),
+            companies=companies,
+            weeks=weeks,
+            seed=self.settings.seed,
+            on_progress=lambda done: self._on_step("companies", done / companies),
+        )
+
+    def ingest(
+        self,
+        customers: AnyPath | None = None,
+        noncustomers: AnyPath | None = None,
+        usage: AnyPath | None = None,
+        *,
+        as_of: Day | None = None,
+    ) -> IngestReport:
+        """Read the three tables and store what is good of them as a snapshot; see ``mlsys ingest``.
+
+        Parameters
+        ----------
+        customers, noncustomers, usage : str or Path, optional
+            File, table or query of each; by default what the settings say.
+        as_of : str or date, optional
+            Day of the export; by default where covered usage ends.
+        """
+        from ml_sys.jobs.data.ingest import ingest_tables
+
+        given = {"customers": customers, "noncustomers": noncustomers, "usage": usage, "as_of": as_of}
+        chosen = {f"ingest.{name}": str(value) for name, value in given.items() if value is not None}
+        settings = self._load(self._config, chosen).settings
+        return ingest_tables(settings, now=datetime.now(UTC), on_step=self._on_step)
+
+    def train(self, *, version: str | None = None, message: str = "", quick: bool = False) -> Trained:
+        """Train a model on the latest snapshot, judge it on the holdout and register it; see ``mlsys train``.
+
+        Parameters
+        ----------
+        version : str, optional
+            Its version; by default derived from what changed.
+        message : str
+            What to say of it in the registry.
+        quick : bool
+            Leave past lists, resampling and other seeds out of the report; the model is the same.
+        """
+        from ml_sys.jobs.models import train
+
+        settings = train.quick(self.settings) if quick else self.settings
+        registry, snapshot = open_registry(settings), snapshots.latest(settings.artifacts_dir)
+        return train.train_version(
+            registry,
+            snapshot,
+            settings,
+            now=datetime.now(UTC),
+            version=version,
+            message=message,
+            on_step=self._on_step,
+        )
+
+    def evaluate(self, version: str | None = None, *, truth: AnyPath | None = None) -> Reevaluation:
+        """Judge a version on its holdout again; see ``mlsys evaluate``.
+
+        Parameters
+        ----------
+        truth : str or Path, optional
+            ``truth.csv`` of a sample: say how close the model comes to it.
+        """
+        from ml_sys.jobs.models.evaluate import evaluate_version
+
+        return evaluate_version(open_registry(self.settings), version, _path(truth))
+
+    def backtest(
+        self, first: Day | None = None, last: Day | None = None, *, predictions: AnyPath | None = None
+    ) -> PastLists:
+        """Make past lists again with the settings, and judge them; see ``mlsys evaluate --backtest``.
+
+        Parameters
+        ----------
+        first, last : str or date, optional
+            Days of the first and the last list; by default what the settings say.
+        predictions : str or Path, optional
+            File that every prediction is written to, as Parquet or CSV.
+        """
+        from ml_sys.jobs.past.backtest import backtest_settings
+
+        days = parse_day(first, "first"), parse_day(last, "last")
+        return backtest_settings(self.settings, days, _path(predictions), self._on_lists)
+
+    def compare(self, a: AnyPath, b: AnyPath, first: Day | None = None, last: Day | None = None) -> Compared:
+        """Say whether the settings B make better lists than A on past dates; see ``mlsys compare``.
+
+        Parameters
+        ----------
+        a, b : str or Path
+            A TOML file of settings, or a version.
+        """
+        from ml_sys.jobs.past.compare import compare_settings, side_of
+
+        one, other = (side_of(str(side), self.settings, self._read) for side in (a, b))
+        days = parse_day(first, "first"), parse_day(last, "last")
+        return compare_settings(self.settings, one, other, days, self._on_lists)
+
+    def promote(
+        self, version: str, *, dry_run: bool = False, force: bool = False, reason: str = ""
+    ) -> Promotion:
+        """Put a version into production if the gate passes it, as ``promoted`` says; see ``mlsys promote``.
+
+        Parameters
+        ----------
+        dry_run : bool
+            Judge, but change nothing.
+        force : bool
+            Promote in spite of the gate; needs a reason, and is recorded.
+        reason : str
+            Kept in the audit trail.
+        """
+        from ml_sys.jobs.models.promote import promote
+
+        return promote(
+            open_registry(self.settings),
+            version,
+            self.settings.gate,
+            seed=self.settings.seed,
+            standard=self._configuration.gate,
+            dry_run=dry_run,
+            force=force,
+            reason=reason,
+            on_step=self._on_step,
+        )
+
+    def rollback(self, to: str | None = None, *, reason: str = "") -> Rollback:
+        """Go back to the production version before, or ``to`` an earlier one; see ``mlsys rollback``."""
+        from ml_sys.jobs.models.promote import rollback
+
+        return rollback(open_registry(self.settings), to, reason)
+
+    def score(
+        self,
+        prospects: AnyPath,
+        *,
+        usage: AnyPath | None = None,
+        as_of: Day | None = None,
+        out: AnyPath | None = None,
+        version: str | None = None,
+        capacity: int | None = None,
+    ) -> Listed:
+        """Rank prospects by their probability of paying within the horizon; see ``mlsys score``.
+
+        Parameters
+        ----------
+        prospects : str or Path
+        usage : str or Path, optional
+            Their usage; by default that of the latest snapshot.
+        as_of : str or date, optional
+            Cutoff; by default the end of covered usage.
+        out : str or Path, optional
+            File that the whole list is written to; it is in ``.table`` in any case.
+        capacity : int, optional
+            Calls a week whose worth is told.
+        """
+        from ml_sys.jobs.lists.score import Request, score_prospects
+
+        day = parse_day(as_of, "as_of")
+        asked = Request(Path(prospects), _path(usage), day, capacity, _path(out))
+        now, registry = datetime.now(UTC), open_registry(self.settings)
+        listed = score_prospects(registry, version, self.settings, asked, on_step=self._on_step, now=now)
+        if listed.forgotten is not None:
+            raise listed.forgotten
+        return listed
+
+    def models(self) -> pd.DataFrame:
+        """List the versions, first to last, with their headline metrics; see ``mlsys models``."""
+        from ml_sys.registry.history import catalogue
+
+        return catalogue(open_registry(self.settings)).table
+
+    def report(self, version: str | None = None) -> Report:
+        """Return a version's report, the page that ``mlsys evaluate --report`` writes."""
+        from ml_sys.jobs.models.report import read_report
+
+        registry = open_registry(self.settings)
+        return read_report(registry.open(registry.resolve(version)))
+
+    def _load(self, config: Path | None, flags: dict[str, Any] | None = None) -> Configuration:
+        return load(config_file=config, flags={**self._flags, **(flags or {})})
+
+    def _read(self, config: Path) -> Settings:
+        return self._load(config).settings
+
+    def _on_lists(self, done: int, of: int) -> None:
+        self._on_step("lists", done / of)
+
+
+def _path(path: AnyPath | None) -> Path | None:
+    return None if path is None else Path(path)
