@@ -1,7 +1,7 @@
 """The manual's notebook: its cells run from top to bottom, and what is committed holds no output.
 
-A cell is run as Jupyter runs it, in the process of the tests: statements, and the last expression shown. A kernel
-of its own would bring some thirty packages and import everything once more, and would show nothing else.
+A cell is run as Jupyter runs it, in the process of the tests: statements, and the last expression shown.
+A kernel of its own would bring some thirty packages and import everything once more, and show nothing else.
 """
 
 from __future__ import annotations
