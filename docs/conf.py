@@ -8,7 +8,7 @@ project = "mlsys"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["generate.py"]
-source_suffix = {".md": "markdown", ".ipynb": "markdown"}
+source_suffix = {".rst": "restructuredtext", ".md": "markdown", ".ipynb": "markdown"}
 templates_path = ["templates"]
 highlight_language = "none"  # blocks that name no language are output
 
