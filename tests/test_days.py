@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.days import Timeline, days_of_stamps, latest_cutoff, today
+from ml_sys.days import Timeline, complete_on, days_of_stamps, latest_cutoff, today
 from ml_sys.errors import NotEnoughDataError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,3 +102,9 @@ def test_usage_of_a_period_that_had_not_ended_by_the_export_is_not_covered() -> 
     stamps = np.array([17_900, 17_984, 17_991])
     found = Timeline.of(stamps, 17_995, horizon_days=30, period_days=7, stamp="start")
     assert found.usage_end == 17_991
+
+
+@pytest.mark.parametrize(("stamp", "days"), [("start", [107, 93]), ("end", [100, 86])])
+def test_a_row_is_complete_a_period_after_its_stamp_or_on_it(stamp: str, days: list[int]) -> None:
+    found = complete_on(np.array([100, 86], dtype=np.int32), 7, stamp)  # type: ignore[arg-type]
+    assert (found.tolist(), found.dtype) == (days, np.int32)

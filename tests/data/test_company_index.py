@@ -29,3 +29,14 @@ def test_an_id_beyond_the_largest_is_unknown(beyond: str) -> None:
 @pytest.mark.parametrize("spelling", ["07", "+7", " 7", "7.0", "", "seven", "\uff17"])
 def test_an_id_is_known_by_its_spelling_and_not_by_its_number(spelling: str) -> None:
     assert positions(NUMBERS, ["7", spelling]) == [0, -1]
+
+
+def test_the_ids_of_a_part_of_a_column_are_those_of_the_part() -> None:
+    column = pa.array(["9", "07", "12", "7", "0"], pa.string())
+    index = CompanyIndex(NUMBERS, frozenset())
+    for start in range(len(column)):
+        part = column.slice(start)
+        assert index.positions(part).tolist() == positions(NUMBERS, part.to_pylist())
+    assert index.positions(column.slice(1, 1)).tolist() == [-1]
+    sliced = CompanyIndex(pa.array(["x", "05", "5", "8"], pa.string()).slice(1), frozenset())
+    assert sliced.positions(pa.array(["5", "05", "8"])).tolist() == [1, 0, 2]

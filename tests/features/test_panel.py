@@ -15,8 +15,16 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.known import KnownFeatures
-from ml_sys.features.panel import Panel, build_panel, canonical, rolling_panel, snapshot_panel
+from ml_sys.features.panel import (
+    Panel,
+    build_panel,
+    canonical,
+    rolling_panel,
+    sampled_panel,
+    snapshot_panel,
+)
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
+from ml_sys.features.sampling import Sample
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
 
@@ -208,3 +216,20 @@ def test_the_snapshot_panel_does_not_depend_on_numbering() -> None:
         for one in (WORLD, w.renumbered(WORLD, order))
     ]
     pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)
+
+
+def test_rows_of_a_sample_are_seen_from_the_day_on_which_the_first_usage_was_complete() -> None:
+    world = one_company(stamps=(CUTOFF - 7, CUTOFF))
+    company = np.array([0, 0, 0, 1], dtype=np.int32)
+    cutoff = np.array([CUTOFF - 7, CUTOFF, CUTOFF + 7, CUTOFF + 7], dtype=np.int32)
+    sample = Sample(company, cutoff, np.array([False, True, False, False]), 30)
+    panel = sampled_panel(KnownFeatures(inputs_of(world)), sample, SPEC)
+    rows = zip(panel.company.tolist(), panel.cutoff.tolist(), panel.seen.tolist(), strict=True)
+    assert {(who, day): seen for who, day, seen in rows} == {
+        (0, CUTOFF - 7): False,
+        (0, CUTOFF): True,
+        (0, CUTOFF + 7): True,
+        (1, CUTOFF + 7): False,
+    }
+    assert panel.weight is not None
+    assert sorted(panel.weight.tolist()) == [1, 10, 10, 10]

@@ -1,0 +1,52 @@
+"""Columns of text and the bytes under them, parts of columns included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml_sys.data import values
+from ml_sys.data.scalars import Fault
+
+COLUMN = pa.array(["one", "", "drei", None, "é", "six"], pa.string())
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 6), (1, 3), (2, 2), (4, 2), (6, 0)])
+def test_the_bytes_of_a_part_of_a_column_are_its_own(start: int, length: int) -> None:
+    part = COLUMN.slice(start, length)
+    offsets, data = values.buffers(part)
+    texts = [text or "" for text in part.to_pylist()]
+    assert data.tobytes() == "".join(texts).encode()
+    assert np.diff(offsets).tolist() == [len(text.encode()) for text in texts]
+
+
+def test_an_id_of_white_space_alone_is_blank_and_others_are_stripped() -> None:
+    found = values.ids(pa.array(["a", "  ", " b\t", "", "\u00a0"], pa.string()))
+    assert found.values.to_pylist() == ["a", "", "b", "", ""]
+    assert found.faults is not None
+    assert found.faults.tolist() == [0, Fault.BLANK, 0, Fault.BLANK, Fault.BLANK]
+    assert values.ids(pa.array(["a", "b"], pa.string())).faults is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "fault"),
+    [
+        ("999999999", 999_999_999, 0),
+        ("1000000000", 1_000_000_000, 0),
+        ("2147483647", 2_147_483_647, 0),
+        ("2147483648", 0, Fault.TOO_LARGE),
+        ("0", 0, 0),
+        ("-0", 0, 0),
+        ("-1", 0, Fault.NEGATIVE),
+        ("0.5", 0, Fault.NOT_WHOLE),
+        ("", 0, Fault.BLANK),
+        ("x", 0, Fault.NOT_NUMBER),
+    ],
+)
+@pytest.mark.parametrize("beside", ["7", "7.0"])
+def test_a_count_is_the_same_alone_and_beside_others(text: str, value: int, fault: int, beside: str) -> None:
+    found = values.counts(pa.array([beside, text], pa.string()))
+    assert found.values.tolist() == [7, value]
+    assert (0 if found.faults is None else int(found.faults[1])) == fault
+    assert found.faults is None or found.faults[0] == 0
