@@ -162,3 +162,9 @@ def test_nobody_is_no_trouble() -> None:
 
 def test_no_synonym_leads_to_another_one() -> None:
     assert not set(_SYNONYMS) & set(_SYNONYMS.values())
+
+
+def test_a_mark_that_an_invisible_character_keeps_from_its_letter_is_joined_to_it() -> None:
+    assert (
+        normalised_industry("cafe\u200d\u0301 bar") == normalised_industry("caf\u00e9 bar") == "caf\u00e9_bar"
+    )
