@@ -26,8 +26,8 @@ CERTAIN, DRAWN, CONTROL, BEYOND = "certain", "drawn", "control", ""
 NO_WAIT = -1
 WEEK_DAYS = 7
 # How far probabilities fall over the lottery, as a share of the room around their mean: with twice the calls
-# in the pool from about two thirds to a fifth, so that no company weighs much more than another.
-_FALL = 0.5
+# in the pool from four fifths to a fifth, so that no company weighs much more than another.
+_FALL = 0.6
 _WHOLE = 1e-9  # what sums of a hundred probabilities are off a whole number by rounding, and more
 
 
@@ -60,7 +60,7 @@ class Design:
     seed: int
     horizon_days: int
     pool: float = 2.0
-    certain_share: float = 0.2
+    certain_share: float = 0.0
     wait_weeks: int = 0
     share: float = 0.1
     hold_weeks: int = 26
@@ -162,7 +162,7 @@ def inclusion_probabilities(companies: int, design: Design) -> NDArray[np.float6
     """
     pooled = round(design.pool * design.capacity) if design.kind == "lottery" else design.capacity
     pooled = min(companies, pooled)
-    certain = min(round(design.certain_share * design.capacity), pooled)
+    certain = min(int(design.certain_share * design.capacity), pooled)
     places, by_lot = design.capacity - certain, pooled - certain
     if places >= by_lot:
         return np.ones(pooled)

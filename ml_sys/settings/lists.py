@@ -39,7 +39,7 @@ class ExperimentSettings(Frozen):
         2.0, description="For 'lottery': companies that take part, as a multiple of the capacity."
     )
     certain_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.2, description="For 'lottery': share of the capacity that is always called, from the top."
+        0.0, description="For 'lottery': share of the capacity that is always called, from the top."
     )
     wait_weeks: NonNegativeInt = Field(
         0, description="Weeks for which a company of one pool is in no other; 0 takes the horizon."

@@ -15,6 +15,7 @@ BENCHMARKS = (
     "windows",
     "serving",
     "interval_coverage",
+    "impact",
     "list_coverage",
     "steadiness",
     "training",

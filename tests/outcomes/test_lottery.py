@@ -22,7 +22,7 @@ from ml_sys.outcomes.lottery import (
 )
 
 CUTOFF = 18_000
-LOTTERY = Design("lottery", 20, 7, 30)
+LOTTERY = Design("lottery", 20, 7, 30, certain_share=0.2)
 HOLDOUT = Design("holdout", 20, 7, 30, share=0.25)
 IDS = [f"c{at}" for at in range(80)]
 PROBABILITY = np.linspace(0.2, 0.01, 80)
@@ -49,7 +49,7 @@ def test_probabilities_fall_with_rank_stay_within_bounds_and_sum_to_the_calls(de
     assert chance.sum() == pytest.approx(min(companies, design.capacity), abs=1e-9)
     assert ((chance > 0) & (chance <= 1)).all()
     assert (np.diff(chance) <= 1e-12).all()
-    certain = round(design.certain_share * design.capacity)
+    certain = int(design.certain_share * design.capacity)
     assert (chance[:certain] == 1).all()
 
 

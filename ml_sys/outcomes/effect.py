@@ -1,0 +1,267 @@
+"""What being on the call list does: extra conversions a list, with an interval and a test by the draw itself.
+
+Only companies that chance decided on are counted, so that called and waiting differ by luck alone. A called
+company counts once and a waiting one by the odds of being called, so that both sides stand for the same
+companies: those that the list calls by lot.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.outcomes.lottery import pivotal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# How surely the weeks that are still to wait would show an effect as large as it now looks.
+POWER = 0.8
+# Beyond ten years nobody waits.
+_MOST_LISTS = 520
+# Conversions that the promise counts for while an arm has seen few of its own.
+_TRUST = 1.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Companies whose call was drawn by lot, one row for each list they stood on, and what came of it.
+
+    Attributes
+    ----------
+    week : ndarray of shape (n,), int
+        Position of the list, from 0, ascending.
+    company : ndarray of shape (n,), int
+        Names the company; its rows are one cluster.
+    probability : ndarray of shape (n,), float64
+        Promised at the time.
+    inclusion : ndarray of shape (n,), float64
+        Probability of being called, in (0, 1).
+    called : ndarray of shape (n,), bool
+        Drawn to be called.
+    outcome : ndarray of shape (n,), float64
+        1 where the company paid within the horizon, else 0; or the money that it brought.
+    lists : int
+        How many lists there are, also those without a row.
+    """
+
+    week: NDArray[np.intp]
+    company: NDArray[np.intp]
+    probability: NDArray[np.float64]
+    inclusion: NDArray[np.float64]
+    called: NDArray[np.bool_]
+    outcome: NDArray[np.float64]
+    lists: int
+
+    def __len__(self) -> int:
+        return self.week.size
+
+    def first(self, lists: int) -> Trial:
+        """Return the rows of the first lists alone."""
+        rows = self.week < lists
+        return Trial(
+            self.week[rows],
+            self.company[rows],
+            self.probability[rows],
+            self.inclusion[rows],
+            self.called[rows],
+            self.outcome[rows],
+            lists,
+        )
+
+
+@dataclass(frozen=True)
+class Complied:
+    """What calls that were really made did, where it is known which were.
+
+    Attributes
+    ----------
+    made : float
+        Share of those drawn that were called.
+    strayed : float
+        Share of those left to wait that were called nevertheless.
+    per_call : Estimate
+        Extra outcome of a call that was made because the company was drawn.
+    """
+
+    made: float
+    strayed: float
+    per_call: Estimate
+
+
+def extra_per_list(trial: Trial, confidence: float) -> Estimate:
+    """Estimate what the calls by lot bring a list, beyond what would have come without them.
+
+    Intention to treat: whoever was drawn counts as called. The calibrated probability, scaled in each arm to
+    what came, is taken off first (augmented inverse-probability weighting); since the probabilities of the
+    draw are known exactly, no error of it biases the result.
+
+    Parameters
+    ----------
+    trial : Trial
+    confidence : float
+        Of the interval, in (0, 1).
+
+    Returns
+    -------
+    Estimate
+        Per list; without bounds while nobody has paid.
+
+    Notes
+    -----
+    The interval adds up each company over all its lists (Liang and Zeger), and reaches out by Student's t
+    with Satterthwaite's degrees of freedom: about two for each company that paid. Held against programmes
+    with a known effect (``python -m tests.bench impact``), intervals of 95 % held it in 94 to 97 % of them
+    from ten conversions on.
+
+    References
+    ----------
+    Robins, Rotnitzky and Zhao, "Estimation of regression coefficients when some regressors are not always
+    observed", JASA 89 (1994); Liang and Zeger, "Longitudinal data analysis using generalized linear models",
+    Biometrika 73 (1986); Satterthwaite, "An approximate distribution of estimates of variance components",
+    Biometrics Bulletin 2 (1946).
+    """
+    return _estimate(_shares(trial, trial.outcome, trial.probability), trial, confidence)
+
+
+def running(trial: Trial, confidence: float) -> tuple[Estimate, ...]:
+    """Return the estimate as it stood after each list."""
+    return tuple(extra_per_list(trial.first(lists), confidence) for lists in range(1, trial.lists + 1))
+
+
+def effect_of_calls_made(trial: Trial, made: NDArray[np.bool_], confidence: float) -> Complied:
+    """Estimate what a call does that is made because the company was drawn.
+
+    Parameters
+    ----------
+    trial : Trial
+    made : ndarray of shape (n,), bool
+        Which companies were really called.
+    confidence : float
+
+    References
+    ----------
+    Angrist, Imbens and Rubin, "Identification of causal effects using instrumental variables", JASA 91
+    (1996).
+    """
+    drawn = trial.called
+    outcome = _shares(trial, trial.outcome, trial.probability)
+    calls = _shares(trial, made.astype(np.float64), np.ones(len(trial)))
+    more_calls = float(calls.sum())
+    share = Complied(_mean(made[drawn]), _mean(made[~drawn]), Estimate(*(float("nan"),) * 3))
+    if more_calls <= 0:
+        return share
+    ratio = float(outcome.sum()) / more_calls
+    around = _estimate((outcome - ratio * calls) / more_calls, trial, confidence)
+    half = (around.high - around.low) / 2 * trial.lists
+    return Complied(share.made, share.strayed, Estimate(ratio, ratio - half, ratio + half))
+
+
+def chance_of_as_much(trial: Trial, *, by_company: bool, redraws: int, seed: int) -> float:
+    """Return how often the draw alone would show as large a difference if calling did nothing.
+
+    Lists are drawn again by the design's own rule, outcomes stay as they are.
+
+    Parameters
+    ----------
+    trial : Trial
+    by_company : bool
+        Whether a company keeps its group over all lists, as with a held-out share.
+    redraws, seed : int
+
+    References
+    ----------
+    Fisher, *The Design of Experiments* (1935), chapter 2.
+    """
+    expected = trial.probability * _overall(trial.outcome, trial.probability)
+    weighed = (trial.outcome - expected) / (1 - trial.inclusion)
+    seen = float((weighed * (trial.called - trial.inclusion)).sum())
+    rng = np.random.default_rng(seed)
+    redrawn = np.zeros(redraws)
+    if by_company:
+        clusters = _clusters(trial.company)
+        for at in range(redraws):
+            called = rng.random(int(clusters.max(initial=-1)) + 1)[clusters] < trial.inclusion
+            redrawn[at] = (weighed * (called - trial.inclusion)).sum()
+    else:
+        for week in np.unique(trial.week):
+            rows = np.flatnonzero(trial.week == week)
+            rows = rows[np.argsort(-trial.inclusion[rows], kind="stable")]
+            chance = trial.inclusion[rows]
+            called = pivotal(chance, rng.random((redraws, rows.size)))
+            redrawn += (called - chance) @ weighed[rows]
+    rounding = 1e-9 * float(np.abs(weighed).sum())
+    return float(1 + (np.abs(redrawn) >= abs(seen) - rounding).sum()) / (1 + redraws)
+
+
+def more_lists(found: Estimate, lists: int, confidence: float) -> int | None:
+    """Return how many more lists would show an effect as large as it now looks, four times in five.
+
+    0 where the interval shows it already, None where nobody would wait as long.
+    """
+    if found.low > 0 or found.high < 0:
+        return 0
+    if not found.value or math.isnan(found.low):
+        return None
+    normal = NormalDist()
+    needed = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(POWER)
+    half = (found.high - found.low) / 2
+    error = half / normal.inv_cdf((1 + confidence) / 2)
+    more = lists * (needed * error / abs(found.value)) ** 2 - lists
+    return max(1, math.ceil(more)) if more <= _MOST_LISTS else None
+
+
+def _shares(
+    trial: Trial, outcome: NDArray[np.float64], covariate: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what each row adds to the effect over all lists."""
+    chance, called = trial.inclusion, trial.called
+    with_call = covariate * _ratio(outcome, covariate, called / chance)
+    without = covariate * _ratio(outcome, covariate, ~called / (1 - chance))
+    expected = (1 - chance) * with_call + chance * without
+    shares: NDArray[np.float64] = (called - chance) / (1 - chance) * (outcome - expected)
+    return shares
+
+
+def _ratio(
+    outcome: NDArray[np.float64], covariate: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """Return outcome over covariate in an arm, drawn a little towards what all rows together have."""
+    overall = _overall(outcome, covariate)
+    each = float(weight[weight > 0].mean()) if weight.any() else 1.0
+    total = float((weight * outcome).sum()) + _TRUST * each * overall
+    return total / (float((weight * covariate).sum()) + _TRUST * each)
+
+
+def _overall(outcome: NDArray[np.float64], covariate: NDArray[np.float64]) -> float:
+    base = float(covariate.sum())
+    return float(outcome.sum()) / base if base else 0.0
+
+
+def _estimate(shares: NDArray[np.float64], trial: Trial, confidence: float) -> Estimate:
+    """Return the sum of the rows' shares per list, with an interval clustered by company."""
+    value = float(shares.sum()) / trial.lists if trial.lists else float("nan")
+    by_company = np.bincount(_clusters(trial.company), weights=shares)
+    squares = by_company**2
+    variance = float(squares.sum())
+    if not variance or not trial.outcome.any():
+        return Estimate(value, float("nan"), float("nan"))
+    from scipy.special import stdtrit  # only where there is an interval to draw
+
+    freedom = 2 * variance**2 / float((squares**2).sum())
+    half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(variance) / trial.lists
+    return Estimate(value, value - half, value + half)
+
+
+def _clusters(company: NDArray[np.intp]) -> NDArray[np.intp]:
+    clusters: NDArray[np.intp] = np.unique(company, return_inverse=True)[1]
+    return clusters
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if values.size else float("nan")
