@@ -20,6 +20,7 @@ from ml_sys.commands import (
     data,
     evaluate,
     integrity,
+    lists,
     models,
     promote,
     score,
@@ -126,7 +127,7 @@ _offer(
     integrity.reproduce,
     integrity.keygen,
 )
-_offer("Lists and service", score.score, serve.serve, ("apikey", serve.keys_app))
+_offer("Lists and service", score.score, ("lists", lists.lists_app), serve.serve, ("apikey", serve.keys_app))
 _offer("Settings", config.config)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.jobs.lists.score import Listed
+    from ml_sys.jobs.lists.listed import Listed
     from ml_sys.jobs.models.evaluate import Reevaluation
     from ml_sys.jobs.models.promote import Promotion, Rollback
     from ml_sys.jobs.models.report import Report
@@ -263,14 +263,15 @@ class Project:
         capacity : int, optional
             Calls a week whose worth is told.
         """
-        from ml_sys.jobs.lists.score import Request, score_prospects
+        from ml_sys.jobs.lists.listed import Request
+        from ml_sys.jobs.lists.score import score_prospects
 
         day = parse_day(as_of, "as_of")
         asked = Request(Path(prospects), _path(usage), day, capacity, _path(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
         listed = score_prospects(registry, version, self.settings, asked, on_step=self._on_step, now=now)
-        if listed.forgotten is not None:
-            raise listed.forgotten
+        if listed.unrecorded is not None:
+            raise listed.unrecorded
         return listed
 
     def models(self) -> pd.DataFrame:

@@ -42,12 +42,17 @@ _CooldownOption = Annotated[
     typer.Option(
         min=0,
         metavar="K",
-        help="Put companies behind that were listed in the last K weeks; remembers this list, too.",
+        help="Put companies behind that lists of the last K weeks had to be called.",
     ),
 ]
-_RememberOption = Annotated[
-    bool, typer.Option("--remember", help="Remember who is listed, for a later --cooldown-weeks.")
+_HandOutOption = Annotated[
+    bool,
+    typer.Option("--hand-out", help="Record the list as handed out; the same again changes nothing."),
 ]
+_ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="With --hand-out: put this list in the place of another of its day.")
+]
+_ReplaceReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
 
 
 def score(
@@ -63,11 +68,14 @@ def score(
     reasons: _ReasonsOption = None,
     reasons_top: _ReasonsTopOption = None,
     cooldown_weeks: _CooldownOption = None,
-    remember: _RememberOption = False,
+    hand_out: _HandOutOption = False,
+    replace_other: _ReplaceOption = False,
+    reason: _ReplaceReasonOption = "",
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
-    from ml_sys.jobs.lists.score import Request, score_prospects
+    from ml_sys.jobs.lists.listed import Request
+    from ml_sys.jobs.lists.score import score_prospects
     from ml_sys.views import score as views
 
     if keep_order and out is None:
@@ -77,9 +85,22 @@ def score(
         score__reasons=reasons,
         score__reasons_top=reasons_top,
         score__cooldown_weeks=cooldown_weeks,
-        score__remember=remember or None,
+        score__hand_out=hand_out or None,
     ).settings
-    asked = Request(prospects, usage, parse_day(as_of, "--as-of"), capacity, out, keep_order)
+    if replace_other and not (settings.score.hand_out and reason.strip()):
+        raise UsageError(
+            "replacing a list that was handed out needs a reason", hint='add --hand-out --reason "…"'
+        )
+    asked = Request(
+        prospects,
+        usage,
+        parse_day(as_of, "--as-of"),
+        capacity,
+        out,
+        keep_order,
+        replace_other=replace_other,
+        reason=reason,
+    )
     shown = settings.score.top if out is None or top is not None else 0
     with console.steps() as on_step:
         result = score_prospects(
@@ -88,5 +109,5 @@ def score(
     if result.unkept:
         console.warn(f"rows that were not taken are not kept either: {result.unkept}")
     ctx.obj.show(replace(result, shown=shown), views.scored)
-    if result.forgotten is not None:
-        raise result.forgotten
+    if result.unrecorded is not None:
+        raise result.unrecorded

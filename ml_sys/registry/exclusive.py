@@ -44,6 +44,25 @@ def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
     """
     with storage_errors(root):
         make_folder(models)
+        with locked(root, wait_seconds):
+            clear_temporaries(root)
+            clear_temporaries(models)
+            yield
+
+
+@contextmanager
+def locked(root: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the registry's lock alone; the folder is made where it is missing.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it for longer than ``wait_seconds``.
+    StorageError
+        If the folder cannot be written.
+    """
+    with storage_errors(root):
+        make_folder(root)
         lock = FileLock(root / LOCK)
         try:
             lock.acquire(timeout=wait_seconds)
@@ -53,8 +72,6 @@ def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
                 hint="wait for it, or raise registry.lock_timeout_seconds",
             ) from error
         try:
-            clear_temporaries(root)
-            clear_temporaries(models)
             yield
         finally:
             with suppress(OSError):  # the lock ends with the process, and what was done is done

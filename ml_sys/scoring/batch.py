@@ -12,13 +12,14 @@ import pyarrow as pa
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.scoring.cooldown import cooled_order, cooling_down
+from ml_sys.scoring.cooldown import COOLING, WAITING, cooling_down, days_of, put_last
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import reasons
-from ml_sys.scoring.remembered import days_of
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -46,9 +47,11 @@ class Asked:
     reasons_top : int
         Companies at the top that they are given for.
     listed : dict of str to int, optional
-        Day on which a company was last listed, by id; None without a cool-down.
+        Day on which a company was last to be called, by id; None without a cool-down.
     cooldown_weeks : int
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
+    waiting : collection of str
+        Ids of companies that are not to be drawn yet, and come last.
     """
 
     version: str
@@ -58,6 +61,7 @@ class Asked:
     reasons_top: int = 0
     listed: dict[str, int] | None = None
     cooldown_weeks: int = 0
+    waiting: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class ScoredList:
         Rows that were not taken, each with its table, file, line and reason.
     reasons : tuple of lists of Reason
         Of the rows at the top of ``table``; empty where none were asked for.
+    group : ndarray of shape (n,), object
+        Why a row of ``table`` comes last: ``COOLING`` or ``WAITING``; empty for the others.
     """
 
     table: pd.DataFrame
@@ -86,6 +92,7 @@ class ScoredList:
     warnings: tuple[str, ...]
     quarantine: pa.Table
     reasons: tuple[list[Reason], ...] = ()
+    group: Any = None
 
 
 @dataclass(frozen=True)
@@ -178,19 +185,20 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
         parts.append(_rejects(ranked.usage, USAGE, "usage row", warnings, notes))
     rows = scorer.rows(features)
     probability = scorer.probabilities(rows)
-    order: NDArray[np.integer] = best_first(probability)
-    listed_on = None
-    if asked.listed is not None:
-        listed_on = days_of(ids, asked.listed)
-        order = cooled_order(order, listed_on, cutoff, asked.cooldown_weeks)
+    listed_on = None if asked.listed is None else days_of(ids, asked.listed)
+    group = _groups(ids, listed_on, asked)
+    order: NDArray[np.integer] = put_last(best_first(probability), group != "")
     table = ranked_list(ids, probability, order, scorer, version=asked.version, cutoff=date_of(cutoff))
     if listed_on is not None:
-        cooling = cooling_down(listed_on, cutoff, asked.cooldown_weeks)
+        cooling = group == COOLING
         days = listed_on.astype("datetime64[D]").astype(str)
         table["listed_on"] = np.where(cooling, days, "")[order]
         if cooling.any():
             was = counted(int(cooling.sum()), "company was", "companies were")
             notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
+    if (group == WAITING).any():
+        wait = counted(int((group == WAITING).sum()), "company waits", "companies wait")
+        notes.append(f"{wait} for what comes of an earlier draw, and were put last")
     given = _reasons(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
     for number in range(1, min(asked.reasons, len(scorer.spec.names())) + 1):
         told = [
@@ -205,7 +213,20 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
         reasons=given,
+        group=group[order],
     )
+
+
+def _groups(
+    ids: NDArray[np.object_], listed_on: NDArray[np.int32] | None, asked: Asked
+) -> NDArray[np.object_]:
+    """Return why each company comes last; empty for those that do not."""
+    group = np.full(len(ids), "", dtype=object)
+    if listed_on is not None:
+        group[cooling_down(listed_on, asked.cutoff, asked.cooldown_weeks)] = COOLING
+    if asked.waiting:
+        group[np.fromiter((one in asked.waiting for one in ids), dtype=bool, count=len(ids))] = WAITING
+    return group
 
 
 def _reasons(

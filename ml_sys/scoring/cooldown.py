@@ -1,4 +1,4 @@
-"""A company that was listed lately makes room for the next one."""
+"""Who makes room for the next company: who was to be called lately, and who waits for an earlier draw."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
+# Why a company comes last, as lists record it.
+COOLING, WAITING = "cooling", "waiting"
 NEVER_LISTED = int(np.iinfo(np.int32).min)
 WEEK_DAYS = 7
+
+
+def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
+    """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
+    return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
 
 
 def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArray[np.bool_]:
@@ -34,23 +43,20 @@ def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArr
     return cooling
 
 
-def cooled_order(
-    order: NDArray[np.integer], listed_on: NDArray[np.int32], cutoff: int, weeks: int
-) -> NDArray[np.integer]:
-    """Put companies that cool down behind all others; either part keeps its order.
+def put_last(order: NDArray[np.integer], behind: NDArray[np.bool_]) -> NDArray[np.integer]:
+    """Put some companies behind all others; either part keeps its order.
 
     Parameters
     ----------
     order : ndarray of shape (m,), int
         Positions of companies, best first.
-    listed_on, cutoff, weeks
-        See :func:`cooling_down`; ``listed_on`` is looked up by position.
+    behind : ndarray of shape (n,), bool
+        Who comes last, by position.
 
     Examples
     --------
-    >>> listed_on = np.array([NEVER_LISTED, 93, 79], dtype=np.int32)
-    >>> cooled_order(np.array([1, 2, 0]), listed_on, cutoff=100, weeks=3).tolist()
+    >>> put_last(np.array([1, 2, 0]), np.array([False, True, False])).tolist()
     [2, 0, 1]
     """
-    cooling = cooling_down(listed_on, cutoff, weeks)[order]
-    return np.concatenate((order[~cooling], order[cooling]))
+    last = behind[order]
+    return np.concatenate((order[~last], order[last]))

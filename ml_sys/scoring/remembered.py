@@ -1,6 +1,6 @@
-"""Lists that were handed out, one plain CSV file per cutoff, so that a cool-down knows who was on them.
+"""Lists from before there was a store of them: one plain CSV file per cutoff, named for it.
 
-A list is named for its cutoff and replaced when that day is scored again. Its ids stand as a spreadsheet may
+They are read, and a company can be taken out of them; nothing writes new ones. Ids stand as a spreadsheet may
 open them, and are read back as they were.
 """
 
@@ -9,24 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ml_sys.days import day_number
 from ml_sys.durable import replacing
 from ml_sys.errors import InputError
 from ml_sys.model.threshold import TIERS
-from ml_sys.scoring.cooldown import NEVER_LISTED
-from ml_sys.scoring.ranking import ENDS_A_CELL, from_spreadsheet, write_csv
+from ml_sys.scoring.ranking import ENDS_A_CELL, from_spreadsheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import pandas as pd
-    from numpy.typing import NDArray
 
 FOLDER = "lists"
 COLUMNS = ("rank", "id", "probability", "tier", "model_version", "cutoff")
@@ -40,72 +36,58 @@ class RememberedListError(InputError):
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
             f"{path}: {problem}",
-            hint="put back what `score` wrote, or take the file away: its companies then cool down no more",
+            hint="put back what `score` wrote, or take the file away: it is then not taken over",
         )
 
 
-def remember_top(table: pd.DataFrame, artifacts_dir: Path, capacity: int) -> Path | None:
-    """Remember the companies that a list hands out, and return where; None for an empty list.
+@dataclass(frozen=True)
+class Remembered:
+    """A company on a remembered list, and the version that ranked it."""
 
-    These are the first ``capacity``, without any that cool down: they are not to be called.
-    """
-    if not len(table):
-        return None
-    fresh = table[table["listed_on"] == ""] if "listed_on" in table else table
-    return remember(artifacts_dir / FOLDER, fresh.head(capacity), str(table["cutoff"].iloc[0]))
-
-
-def remember(folder: Path, table: pd.DataFrame, cutoff: str) -> Path:
-    """Write the list of a cutoff in place of any that is there, and return where.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The companies that are handed out, with the columns ``COLUMNS``.
-    cutoff : str
-        Its day, YYYY-MM-DD.
-
-    Raises
-    ------
-    StorageError
-        If the file system refuses.
-    """
-    path = folder / f"{cutoff}.csv"
-    with replacing(path) as sink:
-        write_csv(table[list(COLUMNS)], sink)
-    return path
+    company: str
+    rank: int
+    probability: float
+    tier: str
+    version: str
 
 
-def last_listed(folder: Path, *, after: int, before: int) -> dict[str, int]:
-    """Return the latest day on which each company was listed, between two days that do not count themselves.
-
-    Parameters
-    ----------
-    folder : Path
-        May be missing.
-    after, before : int
-        Days since 1970-01-01.
-
-    Returns
-    -------
-    dict of str to int
-        By id.
+def lists_of(folder: Path) -> list[tuple[int, Path]]:
+    """Return day, since 1970-01-01, and file of each list of a folder that may be missing, by day.
 
     Raises
     ------
     RememberedListError
-        If there is another file, or a list of these days does not read as one.
+        If there is another file.
     """
-    found: dict[str, int] = {}
-    for day, path in _lists(folder):
-        if after < day < before:
-            found.update(dict.fromkeys((from_spreadsheet(row[_ID]) for row in _rows(path)), day))
-    return found
+    if not folder.is_dir():
+        return []
+    lists = []
+    for path in folder.iterdir():
+        if path.name.startswith("."):  # of a writer that was killed, or of a file manager
+            continue
+        named = _NAME.fullmatch(path.name)
+        try:
+            day = date.fromisoformat(named[1]) if named else None
+        except ValueError:
+            day = None
+        if day is None:
+            raise RememberedListError(path, "no list, whose name would be its date, YYYY-MM-DD.csv")
+        lists.append((day_number(day), path))
+    return sorted(lists)
 
 
-def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
-    """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
-    return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
+def companies_of(path: Path) -> list[Remembered]:
+    """Return who is on a list, by rank.
+
+    Raises
+    ------
+    RememberedListError
+        If it does not read as one.
+    """
+    return [
+        Remembered(from_spreadsheet(name), int(rank), float(probability), tier, version)
+        for rank, name, probability, tier, version, _ in _rows(path)
+    ]
 
 
 def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
@@ -128,25 +110,6 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
         with replacing(path) as sink:
             sink.write(text.getvalue().encode())
     return len(rows) - len(kept)
-
-
-def _lists(folder: Path) -> list[tuple[int, Path]]:
-    """Return day and path of each list, the oldest first."""
-    if not folder.is_dir():
-        return []
-    lists = []
-    for path in folder.iterdir():
-        if path.name.startswith("."):  # of a writer that was killed, or of a file manager
-            continue
-        named = _NAME.fullmatch(path.name)
-        try:
-            day = date.fromisoformat(named[1]) if named else None
-        except ValueError:
-            day = None
-        if day is None:
-            raise RememberedListError(path, "no list, whose name would be its date, YYYY-MM-DD.csv")
-        lists.append((day_number(day), path))
-    return sorted(lists)
 
 
 def _rows(path: Path) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from ml_sys.settings.evaluation import (
     ReportSettings,
     TuneSettings,
 )
-from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings
+from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings
 from ml_sys.settings.training import (
@@ -58,6 +58,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "SplitSettings",
+    "StoreSettings",
     "ThresholdSettings",
     "TuneSettings",
     "UsageSettings",

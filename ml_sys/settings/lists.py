@@ -1,10 +1,11 @@
-"""Settings of the ranked list, of the experiment inside it, and of what is counted of its effect."""
+"""Settings of the ranked list, its store, the experiment inside it, and what is counted of its effect."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from ml_sys.settings.base import Frozen, Share
 
@@ -18,14 +19,42 @@ class ScoreSettings(Frozen):
         0, description="Companies that reasons are given for; 0 takes as many as the capacity."
     )
     cooldown_weeks: NonNegativeInt = Field(
-        0, description="Weeks for which a company that was listed is put behind all others; 0 for none."
+        0,
+        description="Weeks for which a company that was to be called is put behind all others; 0 for none.",
     )
-    remember: bool = Field(
-        False, description="Remember who was listed even without a cool-down, for a later one."
+    hand_out: bool = Field(
+        False, description="Record every list as handed out; what is not recorded, no later list knows of."
     )
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."
     )
+
+
+class StoreSettings(Frozen):
+    """The database of lists that were handed out and of predictions."""
+
+    url: str = Field(
+        "",
+        description="PostgreSQL, as postgresql://USER@HOST/DATABASE; empty takes outcomes.sqlite in the "
+        "artifacts folder.",
+    )
+    entries: PositiveInt = Field(
+        20_000, description="Companies of a list that are recorded: the first, and all that are drawn."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not url:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+            raise ValueError("write postgresql://USER@HOST/DATABASE")
+        if parts.password is not None or "password=" in parts.query:
+            raise ValueError(
+                "settings are published with each version: put the password into PGPASSWORD or ~/.pgpass"
+            )
+        return url
 
 
 class ExperimentSettings(Frozen):

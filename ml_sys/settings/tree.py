@@ -16,7 +16,7 @@ from ml_sys.settings.evaluation import (
     ReportSettings,
     TuneSettings,
 )
-from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings
+from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings
 from ml_sys.settings.training import (
@@ -65,6 +65,7 @@ class Settings(Frozen):
     registry: RegistrySettings = RegistrySettings()
     gate: GateSettings = GateSettings()
     score: ScoreSettings = ScoreSettings()
+    store: StoreSettings = StoreSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     impact: ImpactSettings = ImpactSettings()
     serve: ServeSettings = ServeSettings()

@@ -9,7 +9,8 @@ from ml_sys.scoring.ranking import REASON
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
-    from ml_sys.jobs.lists.score import Listed
+    from ml_sys.jobs.lists.handing_out import HandedOut
+    from ml_sys.jobs.lists.listed import Listed
     from ml_sys.scoring.ranking import CapacityPlan
 
 
@@ -51,10 +52,21 @@ def scored(listed: Listed) -> None:
         console.warn(text)
     if listed.kept is not None:
         console.note(f"rows not taken, with their reasons: {listed.kept}")
-    if listed.remembered is not None:
-        console.note(f"remembered as handed out: {listed.remembered}")
+    if listed.handed_out is not None:
+        console.note(handed_out(listed.handed_out))
     if listed.out is not None:
         console.line(f"Written: {listed.out} ({counted(len(table), 'row')})")
+
+
+def handed_out(one: HandedOut) -> str:
+    """Say what became of a list that was handed out."""
+    name, calls = one.listed.list_id, counted(one.called, "company", "companies")
+    if one.recorded == "same":
+        return f"list {name} was handed out on {one.listed.made_at[:10]} already, and is the same"
+    told = f"handed out as list {name}: {calls} to call"
+    if one.recorded == "new":
+        return told
+    return f"{told}, in the place of the one before ({one.listed.reason})"
 
 
 def capacity(plan: CapacityPlan) -> None:

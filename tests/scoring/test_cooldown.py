@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.scoring.cooldown import NEVER_LISTED, cooled_order, cooling_down
+from ml_sys.scoring.cooldown import NEVER_LISTED, cooling_down, days_of, put_last
 
 CUTOFF = 18_000
 DAYS = st.just(NEVER_LISTED) | st.integers(CUTOFF - 60, CUTOFF + 20)
@@ -17,6 +17,10 @@ def lists(draw):
     days = np.array(draw(st.lists(DAYS, max_size=30)), dtype=np.int32)
     order = draw(st.permutations(range(days.size)))
     return np.array(order[: draw(st.integers(0, days.size))], dtype=np.intp), days
+
+
+def cooled_order(order, days, cutoff, weeks):
+    return put_last(order, cooling_down(days, cutoff, weeks))
 
 
 @given(lists(), WEEKS)
@@ -44,3 +48,7 @@ def test_a_list_counts_from_the_day_after_until_the_weeks_are_over():
     days = np.array([CUTOFF - 29, CUTOFF - 28, CUTOFF - 27, CUTOFF - 1, CUTOFF, CUTOFF + 1, NEVER_LISTED])
     expected = [False, False, True, True, False, False, False]
     assert cooling_down(days.astype(np.int32), CUTOFF, 4).tolist() == expected
+
+
+def test_an_id_that_was_never_listed_has_no_day():
+    assert days_of(["c", "x"], {"b": 1, "c": 2}).tolist() == [2, NEVER_LISTED]

@@ -1,4 +1,4 @@
-"""Remembered lists: what is written is found again, what was damaged is named."""
+"""Lists that were remembered as files: what was written is found again, what was damaged is named."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.durable import TEMPORARY_PREFIX
-from ml_sys.errors import InputError, StorageError
-from ml_sys.scoring.cooldown import NEVER_LISTED
-from ml_sys.scoring.remembered import COLUMNS, RememberedListError, days_of, forget, last_listed, remember
+from ml_sys.errors import InputError
+from ml_sys.scoring.ranking import write_csv
+from ml_sys.scoring.remembered import (
+    COLUMNS,
+    Remembered,
+    RememberedListError,
+    companies_of,
+    forget,
+    lists_of,
+)
 
 EPOCH = np.datetime64(0, "D")
 
@@ -37,6 +44,20 @@ def listed(ids, cutoff):
     )
 
 
+def remember(folder, table, cutoff):
+    """Write a list as `score` did before there was a store."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{cutoff}.csv"
+    with path.open("wb") as sink:
+        write_csv(table[list(COLUMNS)], sink)
+    return path
+
+
+def remembered(folder):
+    """The companies of each list of a folder, by day."""
+    return {found: [one.company for one in companies_of(path)] for found, path in lists_of(folder)}
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Three lists, a week apart."""
@@ -47,32 +68,20 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_a_list_of_the_surest_probabilities_is_a_list(tmp_path, probability):
-    remember(tmp_path, listed(["a"], "2020-01-05").assign(probability=probability), "2020-01-05")
-    assert last_listed(tmp_path, after=0, before=day("2020-01-06")) == {"a": day("2020-01-05")}
+    path = remember(tmp_path, listed(["a"], "2020-01-05").assign(probability=probability), "2020-01-05")
+    assert companies_of(path) == [Remembered("a", 1, probability, "A", "1.0.0")]
 
 
-def test_the_latest_day_counts_between_days_that_do_not(folder):
-    found = last_listed(folder, after=day("2020-01-04"), before=day("2020-01-20"))
-    assert found == {
-        "a": day("2020-01-05"), "b": day("2020-01-12"), "c": day("2020-01-19"), "d": day("2020-01-19")
+def test_lists_come_by_day(folder):
+    assert remembered(folder) == {
+        day("2020-01-05"): ["a", "b"], day("2020-01-12"): ["b", "c"], day("2020-01-19"): ["c", "d"]
     }  # fmt: skip
-    between = last_listed(folder, after=day("2020-01-05"), before=day("2020-01-19"))
-    assert between == dict.fromkeys("bc", day("2020-01-12"))
-    assert days_of(["c", "x", "b"], between).tolist() == [day("2020-01-12"), NEVER_LISTED, day("2020-01-12")]
 
 
-def test_a_file_is_plain_and_written_over_by_the_same_day(folder):
-    path = remember(folder, listed(["x"], "2020-01-19"), "2020-01-19")
-    assert path.read_text() == (
-        "rank,id,probability,tier,model_version,cutoff\n1,x,0.25,A,1.0.0,2020-01-19\n"
-    )
-    assert sorted(one.name for one in folder.iterdir()) == ["2020-01-05.csv", "2020-01-12.csv", path.name]
-
-
-def test_without_a_folder_or_with_what_a_killed_writer_left_nobody_was_listed(tmp_path):
-    assert last_listed(tmp_path / "none", after=0, before=99_999) == {}
+def test_without_a_folder_or_with_what_a_killed_writer_left_there_is_no_list(tmp_path):
+    assert lists_of(tmp_path / "none") == []
     (tmp_path / f"{TEMPORARY_PREFIX}0123").write_text("ra")
-    assert last_listed(tmp_path, after=0, before=99_999) == {}
+    assert lists_of(tmp_path) == []
 
 
 @given(st.lists(st.text(min_size=1).filter(str.strip), unique=True, max_size=8))
@@ -80,15 +89,14 @@ def test_any_id_is_found_again(tmp_path_factory, ids):
     ids = [one for one in ids if one.isprintable() or set(one) <= set("a\r\n,\"'=")]
     folder = tmp_path_factory.mktemp("any")
     remember(folder, listed(ids, "2020-01-05"), "2020-01-05")
-    found = days_of(ids, last_listed(folder, after=0, before=99_999))
-    assert found.tolist() == [day("2020-01-05")] * len(ids)
+    assert remembered(folder) == {day("2020-01-05"): ids}
 
 
 def test_an_id_that_a_spreadsheet_would_run_is_escaped_and_found_again(tmp_path):
     ids = ["=1+1", "@x", "-5", 'a,"b"', "c\rd", "e\nf"]
     path = remember(tmp_path, listed(ids, "2020-01-05"), "2020-01-05")
     assert "'=1+1" in path.read_text()
-    assert set(days_of(ids, last_listed(tmp_path, after=0, before=99_999)).tolist()) == {day("2020-01-05")}
+    assert remembered(tmp_path) == {day("2020-01-05"): ids}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,7 @@ def test_a_damaged_list_is_named_with_row_and_column(folder, old, new, told):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(RememberedListError) as caught:
-        last_listed(folder, after=0, before=99_999)
+        remembered(folder)
     assert caught.value.message.startswith(f"{path}: {told}")
     assert "take the file away" in caught.value.hint
     assert isinstance(caught.value, InputError)
@@ -122,14 +130,14 @@ def test_a_damaged_list_is_named_with_row_and_column(folder, old, new, told):
 def test_a_file_that_is_no_list_is_named(folder, content):
     (folder / "2020-01-12.csv").write_bytes(content)
     with pytest.raises(RememberedListError, match=r"2020-01-12\.csv"):
-        last_listed(folder, after=0, before=99_999)
+        remembered(folder)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "2020-01-12 (copy).csv", "2020-02-30.csv", "12.csv"])
 def test_a_foreign_file_is_named(folder, name):
     (folder / name).write_text(",".join(COLUMNS))
     with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
-        last_listed(folder, after=0, before=99_999)
+        remembered(folder)
 
 
 IDS = ["=1+1", "'=1+1", "a;b", "c\rd", "e\nf", 'g,"h"', "-5", "株式会社", "plain", "'quoted", "\x1b[2J", " x"]
@@ -144,7 +152,7 @@ def test_a_company_of_any_id_is_taken_out_and_the_others_keep_their_ranks(tmp_pa
     assert path.read_bytes() == before
     assert forget(path, forgotten) == 1
     assert forget(path, forgotten) == 0
-    assert last_listed(tmp_path, after=0, before=99_999).keys() == set(IDS) - {forgotten}
+    assert remembered(tmp_path) == {day("2020-01-05"): [one for one in IDS if one != forgotten]}
     ranks = [int(row["rank"]) for row in csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""))]
     assert ranks == [rank for rank, one in enumerate(IDS, start=1) if one != forgotten]
 
@@ -152,15 +160,4 @@ def test_a_company_of_any_id_is_taken_out_and_the_others_keep_their_ranks(tmp_pa
 def test_a_list_without_any_company_left_is_still_a_list(tmp_path):
     path = remember(tmp_path, listed(["a"], "2020-01-05"), "2020-01-05")
     assert forget(path, "a") == 1
-    assert last_listed(tmp_path, after=0, before=99_999) == {}
-
-
-def test_a_damaged_list_outside_the_days_is_not_read(folder):
-    (folder / "2020-01-05.csv").write_text("damaged")
-    assert set(last_listed(folder, after=day("2020-01-05"), before=99_999)) == set("bcd")
-
-
-def test_a_place_where_no_folder_can_be_is_one_clear_error(tmp_path):
-    (tmp_path / "lists").write_text("a file")
-    with pytest.raises(StorageError, match="lists"):
-        remember(tmp_path / "lists", listed(["a"], "2020-01-05"), "2020-01-05")
+    assert remembered(tmp_path) == {day("2020-01-05"): []}

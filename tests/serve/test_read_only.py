@@ -58,11 +58,11 @@ def test_score_gives_its_list_and_says_what_it_could_not_keep(score, tmp_path):
     assert "Permission denied" in told
 
 
-def test_a_list_that_cannot_be_remembered_is_shown_and_the_command_fails(score, read_only):
-    done = score("--remember", "--json")
+def test_a_list_that_cannot_be_recorded_is_shown_and_the_command_fails(score, read_only):
+    done = score("--hand-out", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["list"]
-    assert "error: the list is not remembered: " in done.stderr
+    assert "error: the list is not recorded: " in done.stderr
     assert "Permission denied" in done.stderr
     assert ".tmp-" not in done.stderr
     assert "check the rights" in done.stderr

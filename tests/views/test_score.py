@@ -7,7 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ml_sys.jobs.lists.score import Listed
+from ml_sys.jobs.lists.handing_out import HandedOut
+from ml_sys.jobs.lists.listed import Listed
+from ml_sys.outcomes.lists import HandedOutList
 from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.views import score
@@ -89,6 +91,20 @@ def test_reasons_are_parts_of_their_row_as_plain_data():
     assert not {"reasons", "listed_on"} & set(only)
 
 
-def test_where_a_list_is_remembered_is_a_note(capsys):
-    score.scored(Listed(ranked(1), 1, remembered=Path("lists/2020-01-06.csv")))
-    assert "remembered as handed out: lists/2020-01-06.csv" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [
+        ("new", "handed out as list 2020-01-06-ab: 1 company to call"),
+        ("same", "list 2020-01-06-ab was handed out on 2020-01-07 already, and is the same"),
+        (
+            "replaced",
+            "handed out as list 2020-01-06-ab: 1 company to call, in the place of the one before (why)",
+        ),
+    ],
+)
+def test_what_became_of_a_list_that_is_handed_out_is_a_note(capsys, recorded, told):
+    listed = HandedOutList(
+        "2020-01-06-ab", 18267, "1.0.0", "2020-01-07T06:00", "", 30, 50, "none", 7, 1, 0.5, 1, reason="why"
+    )
+    score.scored(Listed(ranked(1), 1, handed_out=HandedOut(listed, recorded, 1)))
+    assert capsys.readouterr().err == f"{told}\n"

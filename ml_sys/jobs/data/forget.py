@@ -22,6 +22,7 @@ from ml_sys.data import snapshot
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
 from ml_sys.errors import MlsysError
 from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
+from ml_sys.outcomes import store
 from ml_sys.registry.store import MODELS
 from ml_sys.resolve import resolve
 from ml_sys.scoring import remembered
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 _LONG_AGO_SECONDS = 3600.0
-LOG, LIST, QUARANTINE, SNAPSHOT, VERSION = "prediction log", "list", "quarantine", "snapshot", "version"
+LOG, STORE, LIST = "prediction log", "lists that were handed out", "list"
+QUARANTINE, SNAPSHOT, VERSION = "quarantine", "snapshot", "version"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,15 @@ class Place:
     Attributes
     ----------
     kind : str
-        ``LOG``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
+        ``LOG``, ``STORE``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
+    path : Path or str
+        The address of what is no file.
     found : int or None
         Rows that hold it; None where nobody can say.
     """
 
     kind: str
-    path: Path
+    path: Path | str
     found: int | None
 
 
@@ -61,7 +65,7 @@ class Unchanged:
     """A place that could not be looked into or changed, and why."""
 
     kind: str
-    path: Path
+    path: Path | str
     problem: str
 
 
@@ -85,7 +89,7 @@ class Forgotten:
 
 
 def forget_company(settings: Settings, company: str, *, dry_run: bool = False) -> Forgotten:
-    """Remove a company from the prediction log, remembered lists and quarantined rows.
+    """Remove a company from the prediction log, the lists that were handed out and quarantined rows.
 
     Parameters
     ----------
@@ -115,7 +119,7 @@ def forget_company(settings: Settings, company: str, *, dry_run: bool = False) -
     return Forgotten(company, dry_run, tuple(removed), tuple(kept), tuple(failed))
 
 
-_Step = tuple[str, "Path", bool, "Callable[[], int | None]"]
+_Step = tuple[str, "Path | str", bool, "Callable[[], int | None]"]
 
 
 def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
@@ -124,6 +128,9 @@ def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
     yield _log_place(settings, company, dry_run)
     for path in _inside(root / remembered.FOLDER, ".csv"):
         yield LIST, path, False, partial(remembered.forget, path, company, dry_run=dry_run)
+    if store.exists(settings):
+        where = settings.store.url or root / store.FILE
+        yield STORE, where, False, partial(_in_store, settings, company, dry_run)
     for path in _inside(root / snapshot.QUARANTINE_FOLDER, ".parquet"):
         yield QUARANTINE, path, False, partial(_forget_rows, path, company, dry_run)
     for folder in _inside(root / snapshot.FOLDER):
@@ -149,6 +156,11 @@ def _log_place(settings: Settings, company: str, dry_run: bool) -> _Step:
             sink.close()
 
     return LOG, path, not can_forget, ask
+
+
+def _in_store(settings: Settings, company: str, dry_run: bool) -> int:
+    with store.opened_store(settings) as opened:
+        return opened.forget(company, dry_run=dry_run)
 
 
 def _clear_leftovers(root: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,112 +13,24 @@ from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
+from ml_sys.jobs.lists.handing_out import Handing, called_lately, hand_out
+from ml_sys.jobs.lists.listed import Listed
 from ml_sys.metrics.money import Worth, worth_of
-from ml_sys.notebook import titled
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
-from ml_sys.scoring.ranking import REASON, CapacityPlan, plan_capacity, write_table
+from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
-from ml_sys.scoring.remembered import FOLDER, last_listed, remember_top
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
-    import pandas as pd
-
+    from ml_sys.jobs.lists.handing_out import HandedOut
+    from ml_sys.jobs.lists.listed import Request
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a list.
-
-    Attributes
-    ----------
-    usage : Path or None
-        Usage rows; those of the latest snapshot where it is left out.
-    as_of : int or None
-        Cutoff; by default the end of covered usage.
-    capacity : int or None
-        Calls a week whose worth is told; by default none is, and the settings' are remembered.
-    out : Path or None
-        File that the whole list is written to.
-    keep_order : bool
-        Write it in the order of the prospects.
-    """
-
-    prospects: Path
-    usage: Path | None = None
-    as_of: int | None = None
-    capacity: int | None = None
-    out: Path | None = None
-    keep_order: bool = False
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A ranked list, what calling it brings, and which files hold it.
-
-    Attributes
-    ----------
-    shown : int
-        Rows at the top that are shown.
-    out, remembered, kept : Path or None
-        Files of the whole list, of who is on it, and of the rows that were not taken.
-    unkept : str
-        Why the rows that were not taken could not be written.
-    forgotten : StorageError or None
-        Why the list could not be remembered; a later cool-down misses it.
-    """
-
-    scored: ScoredList
-    shown: int = 0
-    plan: CapacityPlan | None = None
-    worth: Worth | None = None
-    out: Path | None = None
-    remembered: Path | None = None
-    kept: Path | None = None
-    unkept: str = ""
-    forgotten: StorageError | None = None
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The whole list, best first: what ``mlsys score --out`` writes."""
-        return self.scored.table
-
-    def _repr_html_(self) -> str:
-        return titled(f"{len(self.table):,} prospects, best first", self.table)
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain data: the rows shown, or where all of them were written."""
-        return {
-            "prospects": len(self.scored.table),
-            "list": self._rows(),
-            "out": self.out,
-            "remembered": self.remembered,
-            "quarantine": self.kept,
-            "capacity": self.plan,
-            "worth": self.worth,
-            "notes": self.scored.notes,
-            "warnings": self.scored.warnings,
-        }
-
-    def _rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        reasons = self.scored.reasons
-        for at, row in enumerate(self.scored.table.head(self.shown).to_dict("records")):
-            one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
-            if "listed_on" in one:
-                one["listed_on"] = one["listed_on"] or None
-            if reasons:
-                one["reasons"] = reasons[at] if at < len(reasons) else []
-            rows.append(one)
-        return rows
 
 
 def score_prospects(
@@ -129,15 +42,21 @@ def score_prospects(
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
 ) -> Listed:
-    """Score a file of prospects, write the list, and remember who is on it where the settings say so.
+    """Score a file of prospects, write the list, and hand it out where the settings say so.
 
     Arguments and errors are those of :func:`score_file`; a StorageError says that the list cannot be written.
     Without a version it is the one in production or else the latest.
+
+    Raises
+    ------
+    OtherListError
+        If another list of the same day was handed out, and this one may not replace it.
     """
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
+    version = registry.resolve(version)
     scored = score_file(
         registry,
-        registry.resolve(version),
+        version,
         settings,
         asked.prospects,
         usage=asked.usage,
@@ -151,14 +70,20 @@ def score_prospects(
         probability, confidence = scored.table["probability"].to_numpy(), settings.bootstrap.confidence
         plan = plan_capacity(probability, asked.capacity, confidence)
         worth = worth_of_top(scored, asked.capacity, settings)
+    handed_out: HandedOut | None = None
+    unrecorded = None
+    if settings.score.hand_out and len(scored.table):
+        horizon = int(registry.open(version).manifest["horizon_days"])
+        handing = Handing(scored, version, horizon, calls, asked.replace_other, asked.reason)
+        try:
+            handed_out = hand_out(settings, handing, now or datetime.now(UTC))
+        except StorageError as error:  # the list is there and is shown first
+            unrecorded = StorageError(f"the list is not recorded: {error.message}", hint=error.hint)
+    if settings.score.cooldown_weeks and not settings.score.hand_out:
+        unknown = "no later list knows of this one: hand it out with --hand-out"
+        scored = replace(scored, notes=(*scored.notes, unknown))
     if asked.out is not None:
         write_table(scored.table.iloc[scored.input_order] if asked.keep_order else scored.table, asked.out)
-    remembered, forgotten = None, None
-    if settings.score.remember or settings.score.cooldown_weeks:
-        try:
-            remembered = remember_top(scored.table, settings.artifacts_dir, calls)
-        except StorageError as error:  # the list is there and is shown first
-            forgotten = StorageError(f"the list is not remembered: {error.message}", hint=error.hint)
     kept, unkept = keep_rejects(scored, settings.artifacts_dir)
     return Listed(
         scored,
@@ -166,10 +91,10 @@ def score_prospects(
         plan,
         worth,
         asked.out,
-        remembered,
-        kept,
+        kept=kept,
         unkept=unkept,
-        forgotten=forgotten,
+        handed_out=handed_out,
+        unrecorded=unrecorded,
     )
 
 
@@ -217,9 +142,9 @@ def score_file(
     known = _latest(settings.artifacts_dir)
     if isinstance(read, Ready):
         end = as_of if as_of is not None or known is None else covered_by(known, scorer.spec)
-        if end is None and (chosen.cooldown_weeks or chosen.remember):
+        if end is None and (chosen.cooldown_weeks or chosen.hand_out):
             raise UsageError(
-                "there is no usage to take the day of the list from, which it is remembered by",
+                "there is no usage to take the day of the list from, which it is recorded under",
                 hint="name it: --as-of DATE",
             )
         day = 0 if end is None else end
@@ -285,7 +210,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
     listed = None
     if chosen.cooldown_weeks:
         since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
-        listed = last_listed(settings.artifacts_dir / FOLDER, after=since, before=cutoff)
+        listed = called_lately(settings, after=since, before=cutoff)
     top, weeks = chosen.reasons_top or capacity, chosen.cooldown_weeks
     return Asked(version, cutoff, chosen.stale_days, chosen.reasons, top, listed, weeks)
 

@@ -22,11 +22,12 @@ from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot import keep_quarantine
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.data.forget import forget_company
-from ml_sys.scoring.remembered import last_listed
+from ml_sys.outcomes.lists import HandedOutList, ListEntry
+from ml_sys.outcomes.store import opened_store
 from ml_sys.serve.prediction_log import Logged
 from ml_sys.serve.sqlite_sink import SqliteSink, forget
 from ml_sys.settings import SchemaSettings, Settings
-from tests.scoring.test_remembered import listed, remember
+from tests.scoring.test_remembered import listed, remember, remembered
 
 IDS = [
     "4711", "47", "a/b", "..", "Müller & Söhne", "=1+1", "'=1", "-5", "a;b", 'say "no"', "a'b", "%", "x,y",
@@ -74,12 +75,12 @@ def content(root):
 
 def ids_left(root):
     """Which companies each store still holds."""
-    listed_ids = last_listed(root / "lists", after=0, before=99_999)
+    listed_ids = {one for ids in remembered(root / "lists").values() for one in ids}
     (rejects,) = (root / "quarantine").glob("*.parquet")
     raws = pq.read_table(rejects)["raw"].to_pylist()
     return {
         "log": {one for one in IDS if forget(root / "predictions.sqlite", one, dry_run=True)},
-        "lists": set(listed_ids),
+        "lists": listed_ids,
         "quarantine": {one for one in IDS if any(raw.endswith(_cell(one)) for raw in raws)},
     }
 
@@ -236,3 +237,17 @@ def test_a_log_of_ones_own_forgets_where_it_can_and_is_named_where_not(tmp_path)
     told = forget_company(stubborn, "4711")
     assert [(place.kind, place.found) for place in told.kept] == [("prediction log", None)]
     assert told.removed == ()
+
+
+def test_a_company_leaves_the_lists_that_were_handed_out(tmp_path):
+    settings = Settings(artifacts_dir=tmp_path)
+    record = HandedOutList("a", 18_267, "1.0.0", "2020-01-06", "", 30, 1, "none", 7, 2, 0.5, 2)
+    with opened_store(settings) as store:
+        companies = [ListEntry(one, 1, 0.5, "A", True, 1.0) for one in ("4711 GmbH", "47")]
+        store.hand_out(record, companies)
+    (dry,) = forget_company(settings, "4711 GmbH", dry_run=True).removed
+    assert (dry.kind, dry.found) == ("lists that were handed out", 1)
+    assert forget_company(settings, "4711 GmbH").removed == (dry,)
+    assert not any(b"4711 GmbH" in path.read_bytes() for path in tmp_path.rglob("outcomes*"))
+    with opened_store(settings) as store:
+        assert store.entries(["a"])["entity_id"].tolist() == ["47"]

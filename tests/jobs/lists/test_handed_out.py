@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import UsageError
-from ml_sys.jobs.lists.score import Listed, score_file
+from ml_sys.jobs.lists.handing_out import Handing, hand_out
+from ml_sys.jobs.lists.listed import Listed
+from ml_sys.jobs.lists.score import score_file
+from ml_sys.outcomes.lists import HandedOutList, ListEntry
+from ml_sys.outcomes.store import FILE, opened_store
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.ranking import COLUMNS, write_table
 from ml_sys.scoring.reasons import NoReasonsError, reasons
-from ml_sys.scoring.remembered import remember_top
 from ml_sys.settings import Settings
+from ml_sys.text import date_of
 from ml_sys.views.cells import plain
+from tests.scoring.test_remembered import listed, remember
 
 EPOCH = np.datetime64(0, "D")
 SUNDAYS = ["2020-01-05", "2020-01-12", "2020-01-19"]
 CALLS = 10
+NOW = datetime(2020, 2, 1, tzinfo=UTC)
 
 
 def day(text):
@@ -34,13 +41,22 @@ def day(text):
 
 @pytest.fixture
 def place(registered, tmp_path):
-    """A copy of the artifacts that lists may be remembered in."""
+    """A copy of the artifacts that lists may be handed out from."""
     return Path(shutil.copytree(registered, tmp_path / "artifacts"))
+
+
+def recorded(place, **chosen):
+    """What the store holds: each list, and the companies of its day."""
+    with opened_store(Settings(artifacts_dir=place)) as store:
+        lists = store.lists()
+        return lists, {
+            date_of(one.cutoff): store.entries([one.list_id], **chosen)["entity_id"].tolist() for one in lists
+        }
 
 
 @pytest.fixture
 def score(place, three_tables):
-    """Score prospects as of a day, as the command does: and remember the list where it would."""
+    """Score prospects as of a day, as the command does, and hand the list out where that is asked for."""
 
     def run(as_of, prospects=three_tables / "noncustomers.csv", *, calls=CALLS, **chosen):
         settings = Settings.model_validate({"artifacts_dir": place, "score": chosen})
@@ -54,8 +70,8 @@ def score(place, three_tables):
             capacity=calls,
             on_step=lambda step: None,
         )
-        if settings.score.remember or settings.score.cooldown_weeks:
-            remember_top(scored.table, place, calls)
+        if settings.score.hand_out:
+            hand_out(settings, Handing(scored, "1.0.0", 30, calls), NOW)
         return scored
 
     return run
@@ -65,25 +81,25 @@ def first(scored, calls=CALLS):
     return scored.table["id"].head(calls).tolist()
 
 
-def test_a_plain_list_has_neither_reasons_nor_a_cool_down_and_remembers_nothing(score, place):
+def test_a_plain_list_has_neither_reasons_nor_a_cool_down_and_records_nothing(score, place):
     scored = score(SUNDAYS[0])
     assert tuple(scored.table) == COLUMNS
     assert scored.reasons == ()
-    assert not (place / "lists").exists()
+    assert not (place / FILE).exists()
 
 
 def test_three_sundays_with_a_cool_down_reach_other_companies_each_time(score):
     plain = [first(score(sunday)) for sunday in SUNDAYS]
-    cooled = [score(sunday, cooldown_weeks=4) for sunday in SUNDAYS]
+    cooled = [score(sunday, cooldown_weeks=4, hand_out=True) for sunday in SUNDAYS]
     called = [name for scored in cooled for name in first(scored)]
     assert len(set(called)) == len(called) == 3 * CALLS
     assert len({name for one in plain for name in one}) < 3 * CALLS
     last = cooled[-1].table
     n_cooling = 2 * CALLS
     assert (last["listed_on"] != "").tolist() == [False] * (len(last) - n_cooling) + [True] * n_cooling
-    listed = dict(zip(last["id"], last["listed_on"], strict=True))
+    listed_on = dict(zip(last["id"], last["listed_on"], strict=True))
     for sunday, scored in zip(SUNDAYS[:2], cooled, strict=False):
-        assert {listed[name] for name in first(scored)} == {sunday}
+        assert {listed_on[name] for name in first(scored)} == {sunday}
     assert any(
         "20 companies were listed in the last 4 weeks, and put last" in one for one in cooled[-1].notes
     )
@@ -93,41 +109,40 @@ def test_three_sundays_with_a_cool_down_reach_other_companies_each_time(score):
         assert part["probability"].is_monotonic_decreasing
 
 
-def test_the_same_day_scored_again_gives_the_same_list_and_the_same_file(score, place):
-    score(SUNDAYS[0], cooldown_weeks=4)
-    once = score(SUNDAYS[1], cooldown_weeks=4)
-    written = {path.name: path.read_bytes() for path in (place / "lists").iterdir()}
-    again = score(SUNDAYS[1], cooldown_weeks=4)
+def test_the_same_day_scored_again_gives_the_same_list_and_the_same_record(score, place):
+    score(SUNDAYS[0], cooldown_weeks=4, hand_out=True)
+    once = score(SUNDAYS[1], cooldown_weeks=4, hand_out=True)
+    written = recorded(place)
+    again = score(SUNDAYS[1], cooldown_weeks=4, hand_out=True)
     pd.testing.assert_frame_equal(again.table, once.table)
-    assert {path.name: path.read_bytes() for path in (place / "lists").iterdir()} == written
+    assert recorded(place) == written
     # A day in the past does not know of later lists.
-    earlier = score(SUNDAYS[0], cooldown_weeks=4)
+    earlier = score(SUNDAYS[0], cooldown_weeks=4, hand_out=True)
     assert (earlier.table["listed_on"] == "").all()
 
 
 def test_after_the_weeks_a_company_is_listed_as_before(score):
-    score(SUNDAYS[0], remember=True)
+    score(SUNDAYS[0], hand_out=True)
     assert set(score(SUNDAYS[1], cooldown_weeks=1).table["listed_on"]) == {""}
     assert SUNDAYS[0] in set(score(SUNDAYS[1], cooldown_weeks=2).table["listed_on"])
 
 
-def test_only_the_first_of_a_list_are_remembered_and_none_that_cools_down(
+def test_only_the_first_of_a_list_are_to_be_called_and_none_that_cools_down(
     score, place, three_tables, tmp_path
 ):
     few = pd.read_csv(three_tables / "noncustomers.csv", dtype=str).drop_duplicates("id").head(12)
     few.to_csv(tmp_path / "few.csv", index=False)
-    first_ten = score(SUNDAYS[0], tmp_path / "few.csv", cooldown_weeks=4)
-    second = score(SUNDAYS[1], tmp_path / "few.csv", cooldown_weeks=4)
-    kept = [pd.read_csv(place / "lists" / f"{sunday}.csv", dtype=str) for sunday in SUNDAYS[:2]]
-    assert kept[0]["id"].tolist() == first(first_ten)
-    assert kept[1]["id"].tolist() == first(second, 2)  # the ten others are not to be called
+    first_ten = score(SUNDAYS[0], tmp_path / "few.csv", cooldown_weeks=4, hand_out=True)
+    second = score(SUNDAYS[1], tmp_path / "few.csv", cooldown_weeks=4, hand_out=True)
+    _, called = recorded(place, only_called=True)
+    assert called[SUNDAYS[0]] == first(first_ten)
+    assert called[SUNDAYS[1]] == first(second, 2)  # the ten others are not to be called
+    _, every = recorded(place)
+    assert every[SUNDAYS[1]] == second.table["id"].tolist()
 
 
-def test_a_remembered_id_that_is_no_prospect_any_more_changes_nothing(score, place):
-    score(SUNDAYS[0], remember=True)
-    path = place / "lists" / f"{SUNDAYS[0]}.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], re.sub("^1,[^,]*", "1,gone", lines[1])]) + "\n")
+def test_an_id_on_an_earlier_list_that_is_no_prospect_any_more_changes_nothing(score, place):
+    remember(place / "lists", listed(["gone"], SUNDAYS[0]), SUNDAYS[0])
     cooled = score(SUNDAYS[1], cooldown_weeks=4)
     pd.testing.assert_frame_equal(cooled.table[list(COLUMNS)], score(SUNDAYS[1]).table)
 
@@ -150,7 +165,7 @@ def test_reasons_of_a_list_are_those_of_the_rows_at_its_top(score, place, model_
 
 
 def test_as_many_companies_have_reasons_as_are_called_even_with_a_cool_down(score):
-    score(SUNDAYS[0], remember=True)
+    score(SUNDAYS[0], hand_out=True)
     scored = score(SUNDAYS[1], reasons=1, cooldown_weeks=2)
     assert len(scored.reasons) == CALLS
     assert (scored.table["reason_1"] != "").sum() == CALLS
@@ -198,28 +213,29 @@ def test_a_model_without_exact_reasons_says_so_before_anything_is_read(score, mo
         score(SUNDAYS[0], tmp_path / "missing.csv", reasons=1)
 
 
-def test_a_list_without_a_day_is_not_remembered_under_a_wrong_one(
+def test_a_list_without_a_day_is_not_recorded_under_a_wrong_one(
     place, score, model_features, snapshot, tmp_path
 ):
     free = snapshot.companies["id"].tail(5)
     pd.DataFrame({**model_features(free), "id": free.to_numpy()}).to_csv(tmp_path / "ready.csv", index=False)
     shutil.rmtree(place / "snapshots")
     with pytest.raises(UsageError, match="no usage to take the day of the list from") as caught:
-        score(None, tmp_path / "ready.csv", remember=True)
+        score(None, tmp_path / "ready.csv", hand_out=True)
     assert "--as-of" in caught.value.hint
-    assert len(score(SUNDAYS[0], tmp_path / "ready.csv", remember=True).table) == 5
+    assert len(score(SUNDAYS[0], tmp_path / "ready.csv", hand_out=True).table) == 5
 
 
 def test_the_command_shows_the_reasons_and_says_the_same_as_json(place, three_tables, mlsys):
     args = ("score", three_tables / "noncustomers.csv", "--as-of", SUNDAYS[2], "--cooldown-weeks", 4)
-    mlsys(*args[:3], SUNDAYS[1], "--remember", "--capacity", 5, artifacts=place)
-    shown = mlsys(*args, "--reasons", 3, "--top", 4, artifacts=place)
+    mlsys(*args[:3], SUNDAYS[1], "--hand-out", "--capacity", 5, artifacts=place)
+    shown = mlsys(*args, "--hand-out", "--reasons", 3, "--top", 4, artifacts=place)
     assert shown.returncode == 0, shown.stderr
-    assert f"remembered as handed out: {place / 'lists' / SUNDAYS[2]}.csv" in shown.stderr
+    assert f"handed out as list {SUNDAYS[2]}-" in shown.stderr
     assert "5 companies were listed in the last 4 weeks, and put last" in shown.stderr
     said = mlsys(*args, "--reasons", 3, "--top", 4, "--json", artifacts=place)
     told = json.loads(said.stdout)
-    assert told["remembered"] == str(place / "lists" / f"{SUNDAYS[2]}.csv")
+    assert told["handed_out"] is None
+    assert "no later list knows of this one: hand it out with --hand-out" in told["notes"]
     lines = shown.stdout.splitlines()
     for row in told["list"]:
         at = next(at for at, line in enumerate(lines) if f"│ {row['id']} │" in line)
@@ -238,3 +254,73 @@ def test_a_damaged_list_stops_the_command_with_one_clear_error(place, three_tabl
     error, hint = done.stderr.splitlines()
     assert error.endswith(f"{SUNDAYS[1]}.csv: row 2: 2 cells in place of 6")
     assert "take the file away" in hint
+
+
+def test_lists_that_were_remembered_as_files_are_taken_over_once(place, score):
+    for sunday, ids in ((SUNDAYS[0], ["a", "=b"]), (SUNDAYS[1], ["c"])):
+        remember(place / "lists", listed(ids, sunday), sunday)
+    score(SUNDAYS[2], hand_out=True)
+    lists, companies = recorded(place)
+    assert list(companies) == SUNDAYS
+    assert [companies[sunday] for sunday in SUNDAYS[:2]] == [["a", "=b"], ["c"]]
+    assert (lists[0].version, lists[0].capacity, lists[0].horizon_days) == ("1.0.0", 2, 30)
+    (place / "lists" / f"{SUNDAYS[0]}.csv").write_text("what is known is not read again")
+    assert recorded(place) == (lists, companies)
+
+
+def test_what_was_said_on_a_day_and_what_came_of_it(place, score, mlsys, snapshot):
+    free = snapshot.companies["id"].to_numpy()
+    paid = snapshot.closed != NEVER_CLOSED
+    cutoff = day(SUNDAYS[0])
+    soon = np.flatnonzero(paid & (snapshot.closed >= cutoff) & (snapshot.closed < cutoff + 30))
+    record = HandedOutList("2020-01-05-ab", cutoff, "1.0.0", "2020-01-05", "", 30, 2, "none", 7, 9, 0.5, 3)
+    companies = [
+        ListEntry(free[soon[0]], 1, 0.5, "A", True, 1.0),
+        ListEntry(free[~paid][0], 2, 0.25, "A", True, 1.0),
+        ListEntry("gone", 3, 0.125, "B", False, 0.0),
+    ]
+    with opened_store(Settings(artifacts_dir=place)) as store:
+        store.hand_out(record, companies)
+    (told,) = json.loads(mlsys("lists", "--json", artifacts=place).stdout)["lists"]
+    assert (told["list_id"], told["selected"], told["converted"]) == ("2020-01-05-ab", 2, 1)
+    assert told["mature"] is (cutoff + 30 <= snapshot.as_of)
+    said = json.loads(mlsys("lists", "show", "2020-01-07", "--json", artifacts=place).stdout)
+    assert [one["outcome"] for one in said["list"]] == ["paid", "not paid"]
+    assert said["list"][0]["paid_on"] == date_of(snapshot.closed[soon[0]])
+    shown = mlsys("lists", "show", "2020-01-05-a", "--company", "gone", artifacts=place)
+    assert "not in the data" in shown.stdout
+    assert "not to call" in shown.stdout
+    assert "│ 2020-01-05-ab │" in mlsys("lists", artifacts=place).stdout
+    for named, problem in (("2020-01-01", "no list is of that day or before"), ("x", "no list has an id")):
+        refused = mlsys("lists", "show", named, artifacts=place)
+        assert refused.returncode == 1
+        assert problem in refused.stderr
+
+
+def test_without_any_list_nothing_is_made(place, mlsys):
+    assert json.loads(mlsys("lists", "--json", artifacts=place).stdout) == {"lists": []}
+    assert "No list was handed out yet." in mlsys("lists", artifacts=place).stdout
+    assert mlsys("lists", "show", "2020-01-01", artifacts=place).returncode == 1
+    assert not (place / FILE).exists()
+
+
+def test_a_changed_list_of_the_same_day_needs_a_reason_and_writes_no_file(
+    place, three_tables, mlsys, tmp_path
+):
+    args = ("score", three_tables / "noncustomers.csv", "--as-of", SUNDAYS[0], "--hand-out", "--top", 1)
+    assert mlsys(*args, "--capacity", 5, artifacts=place).returncode == 0
+    again = mlsys(*args, "--capacity", 5, artifacts=place)
+    assert again.returncode == 0
+    assert "already, and is the same" in again.stderr
+    other = (*args, "--capacity", 6, "--out", tmp_path / "list.csv")
+    refused = mlsys(*other, artifacts=place)
+    assert refused.returncode == 2
+    assert "another list of 2020-01-05 is out" in refused.stderr
+    assert not (tmp_path / "list.csv").exists()
+    assert mlsys(*other, "--replace", artifacts=place).returncode == 2
+    taken = json.loads(
+        mlsys(*other, "--replace", "--reason", "a caller more", "--json", artifacts=place).stdout
+    )
+    assert (taken["handed_out"]["recorded"], taken["handed_out"]["called"]) == ("replaced", 6)
+    (only,) = recorded(place)[0]
+    assert (only.capacity, only.reason) == (6, "a caller more")

@@ -1,0 +1,120 @@
+"""What is asked of a list, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.notebook import titled
+from ml_sys.scoring.ranking import REASON
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from ml_sys.errors import StorageError
+    from ml_sys.jobs.lists.handing_out import HandedOut
+    from ml_sys.metrics.money import Worth
+    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.ranking import CapacityPlan
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a list.
+
+    Attributes
+    ----------
+    usage : Path or None
+        Usage rows; those of the latest snapshot where it is left out.
+    as_of : int or None
+        Cutoff; by default the end of covered usage.
+    capacity : int or None
+        Calls a week whose worth is told; by default none is, and the settings' capacity is handed out.
+    out : Path or None
+        File that the whole list is written to or, of one that was drawn, whom to call.
+    keep_order : bool
+        Write it in the order of the prospects.
+    with_controls : Path or None
+        File for the analyst: every company with whether and how it was drawn.
+    replace_other : bool
+        Whether the list may replace another one of the same day.
+    reason : str
+        Why it does.
+    """
+
+    prospects: Path
+    usage: Path | None = None
+    as_of: int | None = None
+    capacity: int | None = None
+    out: Path | None = None
+    keep_order: bool = False
+    with_controls: Path | None = None
+    replace_other: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A ranked list, what calling it brings, and which files hold it.
+
+    Attributes
+    ----------
+    shown : int
+        Rows at the top that are shown.
+    out, with_controls, kept : Path or None
+        Files of the list, of that for the analyst, and of the rows that were not taken.
+    unkept : str
+        Why the rows that were not taken could not be written.
+    handed_out : HandedOut or None
+        The record of it, where it was handed out.
+    unrecorded : StorageError or None
+        Why it could not be recorded; no later list knows of it.
+    """
+
+    scored: ScoredList
+    shown: int = 0
+    plan: CapacityPlan | None = None
+    worth: Worth | None = None
+    out: Path | None = None
+    with_controls: Path | None = None
+    kept: Path | None = None
+    unkept: str = ""
+    handed_out: HandedOut | None = None
+    unrecorded: StorageError | None = None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The whole list, best first: what ``mlsys score --out`` writes."""
+        return self.scored.table
+
+    def _repr_html_(self) -> str:
+        return titled(f"{len(self.table):,} prospects, best first", self.table)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data: the rows shown, or where all of them were written."""
+        return {
+            "prospects": len(self.scored.table),
+            "list": self._rows(),
+            "out": self.out,
+            "with_controls": self.with_controls,
+            "handed_out": self.handed_out,
+            "quarantine": self.kept,
+            "capacity": self.plan,
+            "worth": self.worth,
+            "notes": self.scored.notes,
+            "warnings": self.scored.warnings,
+        }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        reasons = self.scored.reasons
+        for at, row in enumerate(self.scored.table.head(self.shown).to_dict("records")):
+            one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
+            if "listed_on" in one:
+                one["listed_on"] = one["listed_on"] or None
+            if reasons:
+                one["reasons"] = reasons[at] if at < len(reasons) else []
+            rows.append(one)
+        return rows

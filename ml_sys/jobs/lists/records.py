@@ -1,0 +1,247 @@
+"""Looks into the lists that were handed out: which there were, what they said, and what came of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.data import snapshot
+from ml_sys.days import day_number
+from ml_sys.errors import InputError, NotEnoughDataError, nearest
+from ml_sys.outcomes import store
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, what_came
+from ml_sys.scoring.remembered import FOLDER
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ml_sys.outcomes.lists import Came
+    from ml_sys.outcomes.store import Store
+    from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the latest snapshot knows of conversions.
+
+    Attributes
+    ----------
+    closed : dict of str to int
+        Day on which each company became a customer, far in the future where it has not.
+    as_of : int
+        Last day that it covers; before all lists without a snapshot.
+    """
+
+    closed: dict[str, int]
+    as_of: int
+
+    def came(self, listed: HandedOutList, entity_id: str) -> Came:
+        """Say what came of a company on a list."""
+        return what_came(self.closed.get(entity_id), listed, self.as_of)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A list in few words.
+
+    Attributes
+    ----------
+    listed : HandedOutList
+    called : int
+        Companies that were to be called.
+    mature : bool
+        Whether all that came of it is known.
+    converted : int
+        Of those to be called, how many paid within the horizon, as far as is known.
+    """
+
+    listed: HandedOutList
+    called: int
+    mature: bool
+    converted: int
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company on a list, what came of it and when it became a customer."""
+
+    entry: ListEntry
+    came: Came
+    paid_on: int | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A list, and all or one of the companies on it.
+
+    Attributes
+    ----------
+    overview : Overview
+    companies : tuple of Company
+        Those that were to be called; or the one that was asked for, also where it was not.
+    """
+
+    overview: Overview
+    companies: tuple[Company, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return plain_overview(self.overview) | {
+            "list": [
+                {
+                    "id": one.entry.entity_id,
+                    "rank": one.entry.rank,
+                    "probability": one.entry.probability,
+                    "tier": one.entry.tier,
+                    "selected": one.entry.selected,
+                    "inclusion_probability": one.entry.inclusion_probability,
+                    "group": one.entry.group,
+                    "reasons": one.entry.reasons,
+                    "outcome": one.came,
+                    "paid_on": None if one.paid_on is None else date_of(one.paid_on),
+                }
+                for one in self.companies
+            ]
+        }
+
+
+@dataclass(frozen=True)
+class Overviews:
+    """The lists that were handed out, the earliest first."""
+
+    lists: tuple[Overview, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"lists": [plain_overview(one) for one in self.lists]}
+
+
+class NoSuchListError(InputError):
+    """No list is meant by what was named."""
+
+
+def handed_out_lists(settings: Settings, *, replaced: bool = False) -> Overviews:
+    """Return the lists that were handed out, with those that were replaced if asked for."""
+    with _opened(settings) as opened:
+        if opened is None:
+            return Overviews(())
+        known = what_is_known(settings)
+        return Overviews(tuple(_overviews(opened, opened.lists(replaced=replaced), known)))
+
+
+def show_list(settings: Settings, named: str, company: str | None = None) -> Shown:
+    """Return a list, and what came of the companies on it.
+
+    Parameters
+    ----------
+    settings : Settings
+    named : str
+        Its id or the beginning of it; or a day, which means the last list of that day or before.
+    company : str, optional
+        Only this one; by default all that were to be called.
+
+    Raises
+    ------
+    NoSuchListError
+        If there is no such list, or the company is not recorded on it.
+    """
+    with _opened(settings) as opened:
+        if opened is None:
+            raise NotEnoughDataError(
+                "no list was handed out yet", hint="hand one out: mlsys score FILE --hand-out"
+            )
+        known = what_is_known(settings)
+        listed = _meant(opened, named)
+        (overview,) = _overviews(opened, [listed], known)
+        if company is None:
+            frame = opened.entries([listed.list_id], only_called=True)
+            names = frame["entity_id"].tolist()
+        else:
+            names = [company]
+        found = [opened.company(listed.list_id, name) for name in names]
+    companies = [_came(one, listed, known) for one in found if one is not None]
+    if company is not None and not companies:
+        raise NoSuchListError(
+            f"{company!r} is not recorded on list {listed.list_id}",
+            hint=f"of its {listed.prospects:,} companies {listed.recorded:,} are recorded",
+        )
+    return Shown(overview, tuple(companies))
+
+
+def what_is_known(settings: Settings) -> Known:
+    """Return what the latest snapshot knows of conversions; nothing without one."""
+    if not snapshot.exists(settings.artifacts_dir):
+        return Known({}, -1)
+    latest = snapshot.latest(settings.artifacts_dir)
+    return Known(dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True)), latest.as_of)
+
+
+def plain_overview(one: Overview) -> dict[str, Any]:
+    """Return a list in few words as plain data."""
+    listed = one.listed
+    return {
+        "list_id": listed.list_id,
+        "cutoff": date_of(listed.cutoff),
+        "version": listed.version,
+        "made_at": listed.made_at,
+        "design": listed.design,
+        "capacity": listed.capacity,
+        "prospects": listed.prospects,
+        "recorded": listed.recorded,
+        "selected": one.called,
+        "matures_on": date_of(listed.cutoff + listed.horizon_days),
+        "mature": one.mature,
+        "converted": one.converted,
+        "replaced_by": listed.replaced_by,
+        "reason": listed.reason,
+    }
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Store | None]:
+    """Open the store; None where nothing was ever handed out, and nothing is made then."""
+    if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
+        yield None
+        return
+    with store.opened_store(settings) as opened:
+        yield opened
+
+
+def _overviews(opened: Store, lists: list[HandedOutList], known: Known) -> Iterator[Overview]:
+    frame = opened.entries([one.list_id for one in lists], only_called=True)
+    called = {name: group["entity_id"].tolist() for name, group in frame.groupby("list_id")}
+    for listed in lists:
+        names = called.get(listed.list_id, [])
+        converted = sum(known.came(listed, name) == "paid" for name in names)
+        yield Overview(listed, len(names), listed.is_mature(known.as_of), converted)
+
+
+def _came(entry: ListEntry, listed: HandedOutList, known: Known) -> Company:
+    came = known.came(listed, entry.entity_id)
+    return Company(entry, came, known.closed[entry.entity_id] if came == "paid" else None)
+
+
+def _meant(opened: Store, named: str) -> HandedOutList:
+    """Return the list of an id, of the beginning of one, or of a day."""
+    every = opened.lists(replaced=True)
+    standing = [one for one in every if one.replaced_by is None]
+    try:
+        day = day_number(date.fromisoformat(named))
+    except ValueError:
+        found = [one for one in every if one.list_id.startswith(named)]
+        if len(found) == 1:
+            return found[0]
+        what = "no list" if not found else "more than one list"
+        near = nearest(named, [one.list_id for one in every])
+        raise NoSuchListError(
+            f"{named}: {what} has an id that begins like this",
+            hint=f"did you mean {near}? See: mlsys lists" if near else "see: mlsys lists",
+        ) from None
+    before = [one for one in standing if one.cutoff <= day]
+    if not before:
+        first = f"the first is of {date_of(standing[0].cutoff)}" if standing else "none was handed out yet"
+        raise NoSuchListError(f"{named}: no list is of that day or before", hint=first)
+    return before[-1]

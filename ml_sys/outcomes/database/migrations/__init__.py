@@ -1,0 +1,1 @@
+"""What alembic runs to bring an older database up to date."""

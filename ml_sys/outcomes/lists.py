@@ -1,0 +1,154 @@
+"""What a list was that was handed out, and what came of a company on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+# The group of a company that a file has taken out of the list.
+EXCLUDED = "excluded"
+_ID_DIGITS = 8
+
+Came = Literal["paid", "not paid", "not yet known", "not in the data"]
+
+
+@dataclass(frozen=True)
+class HandedOutList:
+    """A list that was handed out.
+
+    Attributes
+    ----------
+    list_id : str
+        Its cutoff, and a digest of what it was made from; the draw plays no part in it.
+    cutoff : int
+        Day since 1970-01-01.
+    version : str
+        That ranked it.
+    made_at : str
+        When it was handed out first, in ISO 8601, UTC.
+    settings_digest : str
+        Of the settings that lists depend on.
+    horizon_days : int
+        Of the version: a company counts as converted when it pays within so many days from the cutoff.
+    capacity : int
+        Calls that it was made for.
+    design : {"none", "lottery", "holdout"}
+        How it was drawn who is called.
+    seed : int
+        Of the draw, beside ``list_id``.
+    prospects : int
+        Companies that were ranked.
+    expected : float
+        Conversions expected among all of them.
+    recorded : int
+        Companies of which the store holds an entry.
+    replaced_by : str or None
+        The list that counts in its place.
+    reason : str
+        Why it replaced another one; empty where it did not.
+    """
+
+    list_id: str
+    cutoff: int
+    version: str
+    made_at: str
+    settings_digest: str
+    horizon_days: int
+    capacity: int
+    design: str
+    seed: int
+    prospects: int
+    expected: float
+    recorded: int
+    replaced_by: str | None = None
+    reason: str = ""
+
+    def is_mature(self, as_of: int) -> bool:
+        """Say whether data that end on a day hold all that came of it."""
+        return self.cutoff + self.horizon_days <= as_of
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """A company on a list.
+
+    Attributes
+    ----------
+    entity_id : str
+    rank : int
+        From 1; 0 of a company that was taken out by a file.
+    probability : float
+    tier : str
+    selected : bool
+        Whether it is to be called.
+    inclusion_probability : float
+        With which it was drawn; without a draw 1 for those that are called, and 0 for the others.
+    group : str
+        What the draw made of it; ``EXCLUDED``; ``cooling`` or ``waiting`` of those that come last; or empty.
+    waits_until : int or None
+        Day before which it is not drawn again.
+    reasons : tuple of dict
+        Text, direction, contribution and features of each.
+    """
+
+    entity_id: str
+    rank: int
+    probability: float
+    tier: str
+    selected: bool
+    inclusion_probability: float
+    group: str = ""
+    waits_until: int | None = None
+    reasons: tuple[dict[str, Any], ...] = ()
+
+
+def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: pd.DataFrame) -> str:
+    """Return the id of a list: the same for the same ranking, by the same version under the same settings.
+
+    Parameters
+    ----------
+    cutoff : int
+    version, settings_digest : str
+    ranked : DataFrame
+        With the columns ``id``, ``probability`` and ``group``, in its order.
+    """
+    digest = sha256(json.dumps([cutoff, version, settings_digest]).encode())
+    for entity, probability, group in zip(ranked["id"], ranked["probability"], ranked["group"], strict=True):
+        digest.update(json.dumps([entity, float(probability), group]).encode())
+    return f"{date_of(cutoff)}-{digest.hexdigest()[:_ID_DIGITS]}"
+
+
+def digest_of(settings: Mapping[str, Any]) -> str:
+    """Return the digest of settings, as plain data."""
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[: 2 * _ID_DIGITS]
+
+
+def what_came(closed: int | None, listed: HandedOutList, as_of: int) -> Came:
+    """Say what came of a company on a list, as data know that end on a day.
+
+    Parameters
+    ----------
+    closed : int or None
+        Day on which it became a customer; None of a company that the data do not hold.
+    listed : HandedOutList
+    as_of : int
+    """
+    if closed is None:
+        return "not in the data"
+    if listed.cutoff <= closed < min(listed.cutoff + listed.horizon_days, as_of + 1):
+        return "paid"
+    return "not paid" if listed.is_mature(as_of) else "not yet known"
+
+
+def called(entries: Sequence[ListEntry]) -> tuple[ListEntry, ...]:
+    """Return those that are to be called, the first to call first."""
+    return tuple(sorted((one for one in entries if one.selected), key=lambda one: one.rank))

@@ -1,0 +1,320 @@
+"""The store of the lists that were handed out.
+
+A list that was handed out never changes. Of one day one list counts at most: another one of that day is the
+same, or replaces it and says why.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from ml_sys.errors import UsageError
+from ml_sys.outcomes.database.engine import (
+    database_errors,
+    empty_wal,
+    postgresql_engine,
+    sqlite_engine,
+    writing,
+)
+from ml_sys.outcomes.database.migrating import bring_up_to_date
+from ml_sys.outcomes.database.tables import entries as entries_table
+from ml_sys.outcomes.database.tables import lists as lists_table
+from ml_sys.outcomes.lists import HandedOutList, ListEntry
+from ml_sys.outcomes.taking_over import remembered_lists
+from ml_sys.scoring.remembered import FOLDER
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine, Row
+
+    from ml_sys.settings import Settings
+
+FILE = "outcomes.sqlite"
+_FIELDS = tuple(field.name for field in fields(HandedOutList))
+_OF_LIST = [lists_table.c[name] for name in _FIELDS]
+# What frames of entries hold; reasons are read for a few companies at a time.
+COLUMNS = (
+    "entity_id",
+    "probability",
+    "rank",
+    "tier",
+    "selected",
+    "inclusion_probability",
+    "group",
+    "waits_until",
+)
+_AT_ONCE = 500  # lists that one statement names
+
+Recorded = Literal["new", "same", "replaced"]
+
+
+class OtherListError(UsageError):
+    """Another list of the same day was handed out."""
+
+    def __init__(self, ours: HandedOutList, there: HandedOutList) -> None:
+        super().__init__(
+            f"another list of {date_of(ours.cutoff)} is out: {there.list_id} (version {there.version})",
+            hint=f"see it: mlsys lists show {date_of(ours.cutoff)}; to put this one in its place: "
+            '--replace --reason "…"',
+        )
+
+
+class Store:
+    """Lists that were handed out, in a database.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of a database that is up to date.
+    place : Path or str
+        What errors name.
+    """
+
+    def __init__(self, engine: Engine, place: Path | str) -> None:
+        self.place = place
+        self._engine = engine
+
+    def hand_out(
+        self, listed: HandedOutList, companies: Iterable[ListEntry], *, replace_other: bool = False
+    ) -> tuple[Recorded, HandedOutList]:
+        """Record a list; return whether it is there already, is new or replaces another one, and its record.
+
+        Parameters
+        ----------
+        listed : HandedOutList
+            With the reason why it replaces another one, if it is to.
+        companies : iterable of ListEntry
+        replace_other : bool
+            Whether it may replace another list of the day.
+
+        Raises
+        ------
+        OtherListError
+            If there is one, and it may not.
+        StorageError
+            If the database cannot be written.
+        """
+        with database_errors(self.place), writing(self._engine) as connection:
+            there = _standing(connection, listed.cutoff)
+            if there is not None and there.list_id == listed.list_id:
+                return "same", there
+            if there is not None:
+                if not replace_other:
+                    raise OtherListError(listed, there)
+                connection.execute(
+                    update(lists_table)
+                    .where(lists_table.c.list_id == there.list_id)
+                    .values(replaced_by=listed.list_id)
+                )
+            record = replace(listed, reason="") if there is None else listed
+            _put(connection, record, companies)
+        return ("new" if there is None else "replaced"), record
+
+    def take_over(self, found: Iterable[tuple[HandedOutList, Sequence[ListEntry]]]) -> int:
+        """Record lists from before there was a store, but for days of which there is one; return how many."""
+        taken = 0
+        found = list(found)
+        if not found:
+            return 0
+        with database_errors(self.place), writing(self._engine) as connection:
+            for listed, companies in found:
+                if _standing(connection, listed.cutoff) is None:
+                    _put(connection, listed, companies)
+                    taken += 1
+        return taken
+
+    def lists(
+        self, since: int | None = None, until: int | None = None, *, replaced: bool = False
+    ) -> list[HandedOutList]:
+        """Return the lists of some days, the earliest first.
+
+        Parameters
+        ----------
+        since, until : int, optional
+            First and last cutoff, inclusive.
+        replaced : bool
+            Whether those are among them that another one has replaced.
+        """
+        wanted = select(*_OF_LIST).order_by(lists_table.c.cutoff, lists_table.c.number)
+        if since is not None:
+            wanted = wanted.where(lists_table.c.cutoff >= since)
+        if until is not None:
+            wanted = wanted.where(lists_table.c.cutoff <= until)
+        if not replaced:
+            wanted = wanted.where(lists_table.c.replaced_by.is_(None))
+        with database_errors(self.place), self._engine.connect() as connection:
+            return [_as_list(row) for row in connection.execute(wanted)]
+
+    def entries(self, list_ids: Sequence[str], *, only_called: bool = False) -> pd.DataFrame:
+        """Return the companies on some lists, by cutoff and rank; all, or those that are to be called.
+
+        Returns
+        -------
+        DataFrame
+            With the columns ``list_id``, ``cutoff`` and ``COLUMNS``; ``waits_until`` is nullable. Companies
+            that were taken out have the rank 0.
+        """
+        held = [entries_table.c[name] for name in COLUMNS]
+        wanted = select(lists_table.c.list_id, lists_table.c.cutoff, *held).join(entries_table)
+        wanted = wanted.order_by(lists_table.c.cutoff, lists_table.c.number, entries_table.c.rank)
+        if only_called:
+            wanted = wanted.where(entries_table.c.selected)
+        rows: list[Any] = []
+        with database_errors(self.place), self._engine.connect() as connection:
+            for at in range(0, len(list_ids), _AT_ONCE):
+                some = wanted.where(lists_table.c.list_id.in_(list_ids[at : at + _AT_ONCE]))
+                rows += connection.execute(some).all()
+        frame = pd.DataFrame(rows, columns=["list_id", "cutoff", *COLUMNS])
+        types = {"cutoff": "int32", "probability": "float64", "rank": "int32", "selected": "bool"}
+        return frame.astype({**types, "inclusion_probability": "float64", "waits_until": "Int32"})
+
+    def company(self, list_id: str, entity_id: str) -> ListEntry | None:
+        """Return the entry of a company on a list, with its reasons; None where it is not on it."""
+        wanted = (
+            select(*(entries_table.c[name] for name in COLUMNS), entries_table.c.reasons)
+            .join(lists_table)
+            .where(lists_table.c.list_id == list_id, entries_table.c.entity_id == storable(entity_id))
+        )
+        with database_errors(self.place), self._engine.connect() as connection:
+            row = connection.execute(wanted).first()
+        if row is None:
+            return None
+        held = row._asdict()
+        return ListEntry(**{**held, "reasons": tuple(json.loads(held["reasons"]))})
+
+    def last_called(self, *, after: int, before: int) -> dict[str, int]:
+        """Return the latest day on which each company was to be called, between two other days."""
+        wanted = (
+            select(entries_table.c.entity_id, func.max(lists_table.c.cutoff))
+            .join(lists_table)
+            .where(
+                lists_table.c.replaced_by.is_(None),
+                lists_table.c.cutoff > after,
+                lists_table.c.cutoff < before,
+                entries_table.c.selected,
+            )
+            .group_by(entries_table.c.entity_id)
+        )
+        return self._days(wanted)
+
+    def waiting(self, cutoff: int) -> dict[str, int]:
+        """Return the day until which companies of earlier lists wait that are not to be drawn at a cutoff."""
+        wanted = (
+            select(entries_table.c.entity_id, func.max(entries_table.c.waits_until))
+            .join(lists_table)
+            .where(
+                and_(
+                    lists_table.c.replaced_by.is_(None),
+                    lists_table.c.cutoff < cutoff,
+                    entries_table.c.waits_until > cutoff,
+                )
+            )
+            .group_by(entries_table.c.entity_id)
+        )
+        return self._days(wanted)
+
+    def forget(self, entity_id: str, *, dry_run: bool = False) -> int:
+        """Delete a company from every list, and return from how many; the others keep their ranks."""
+        named = entries_table.c.entity_id == storable(entity_id)
+        with database_errors(self.place):
+            if dry_run:
+                with self._engine.connect() as connection:
+                    counted = select(func.count()).select_from(entries_table).where(named)
+                    return int(connection.execute(counted).scalar_one())
+            with writing(self._engine) as connection:
+                deleted = int(connection.execute(delete(entries_table).where(named)).rowcount)
+            empty_wal(self._engine)
+        return deleted
+
+    def _days(self, wanted: Any) -> dict[str, int]:
+        with database_errors(self.place), self._engine.connect() as connection:
+            return {entity: int(day) for entity, day in connection.execute(wanted)}
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """Open the store that the settings name, made or brought up to date where it is not.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be opened, a newer mlsys wrote it, or it is a database of something else.
+    """
+    address = settings.store.url
+    place = address or settings.artifacts_dir / FILE
+    with database_errors(place):
+        engine = postgresql_engine(address) if address else sqlite_engine(settings.artifacts_dir / FILE)
+    try:
+        bring_up_to_date(engine, place, settings.artifacts_dir, settings.registry.lock_timeout_seconds)
+        opened = Store(engine, place)
+        _take_over(opened, settings)
+        yield opened
+    finally:
+        engine.dispose()
+
+
+def _take_over(opened: Store, settings: Settings) -> None:
+    """Record the lists that were remembered as files before there was a store."""
+    folder = settings.artifacts_dir / FOLDER
+    if folder.is_dir() and any(folder.iterdir()):
+        days = {one.cutoff for one in opened.lists(replaced=True)}
+        opened.take_over(remembered_lists(folder, days, settings.label.horizon_days))
+
+
+def exists(settings: Settings) -> bool:
+    """Say whether there is a store; one at an address is taken to be there."""
+    return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()
+
+
+def storable(text: str) -> str:
+    """Escape what no database can hold: halves of surrogate pairs, and the character 0."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _standing(connection: Connection, cutoff: int) -> HandedOutList | None:
+    """Return the list of a day that counts."""
+    wanted = select(*_OF_LIST).where(lists_table.c.cutoff == cutoff, lists_table.c.replaced_by.is_(None))
+    row = connection.execute(wanted).first()
+    return None if row is None else _as_list(row)
+
+
+def _put(connection: Connection, listed: HandedOutList, companies: Iterable[ListEntry]) -> None:
+    """Let a list count: write it, or take it back that was replaced before."""
+    again = (
+        update(lists_table)
+        .where(lists_table.c.list_id == listed.list_id)
+        .values(replaced_by=None, reason=listed.reason)
+    )
+    if connection.execute(again).rowcount:
+        return
+    connection.execute(insert(lists_table).values(asdict(listed)))
+    number = connection.execute(
+        select(lists_table.c.number).where(lists_table.c.list_id == listed.list_id)
+    ).scalar_one()
+    rows = [_as_row(number, one) for one in companies]
+    if rows:
+        connection.execute(insert(entries_table), rows)
+
+
+def _as_row(number: int, entry: ListEntry) -> dict[str, Any]:
+    held = {name: getattr(entry, name) for name in COLUMNS}
+    return held | {
+        "list": number,
+        "entity_id": storable(entry.entity_id),
+        "reasons": json.dumps(entry.reasons),
+    }
+
+
+def _as_list(row: Row[Any]) -> HandedOutList:
+    return HandedOutList(**row._asdict())

@@ -1,0 +1,155 @@
+"""Lists that were handed out are kept as they were, once, and one a day counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ml_sys.errors import StorageError
+from ml_sys.outcomes.lists import HandedOutList, ListEntry
+from ml_sys.outcomes.store import OtherListError, opened_store
+
+MONDAY = 18_267
+WEEK = 7
+
+
+def listed(name="a", cutoff=MONDAY, **other):
+    values = {
+        "list_id": name, "cutoff": cutoff, "version": "1.0.0", "made_at": "2020-01-06T06:00:00.000+00:00",
+        "settings_digest": "0", "horizon_days": 30, "capacity": 2, "design": "none", "seed": 2**40,
+        "prospects": 3, "expected": 0.625, "recorded": 3,
+    }  # fmt: skip
+    return HandedOutList(**values | other)
+
+
+def entry(entity_id, rank, **other):
+    values = {"probability": 1 / (rank + 1), "tier": "A", "selected": rank < 3, "inclusion_probability": 0.5}
+    return ListEntry(entity_id, rank, **values | other)
+
+
+THREE = (
+    entry("7", 1, reasons=({"text": "“12 people” used contacts", "contribution": 0.1 + 0.2},)),
+    entry("株式会社", 2, group="certain", waits_until=MONDAY + 30),
+    entry("'; DROP TABLE lists; --", 3, group="control", waits_until=MONDAY + 60),
+)
+
+
+def test_a_list_is_read_back_as_it_was_handed_out(store):
+    assert store.hand_out(listed(), THREE) == ("new", listed())
+    assert store.lists() == [listed()]
+    frame = store.entries(["a"])
+    assert frame["entity_id"].tolist() == [one.entity_id for one in THREE]
+    assert frame["cutoff"].tolist() == [MONDAY] * 3
+    assert frame["probability"].tolist() == [one.probability for one in THREE]
+    assert frame["selected"].tolist() == [True, True, False]
+    assert frame["waits_until"].isna().tolist() == [True, False, False]
+    assert [store.company("a", one.entity_id) for one in THREE] == list(THREE)
+    assert store.company("a", "8") is None
+
+
+def test_handing_the_same_list_out_again_changes_nothing(store):
+    store.hand_out(listed(), THREE)
+    again = listed(made_at="2020-01-07T06:00:00.000+00:00")
+    assert store.hand_out(again, ()) == ("same", listed())
+    assert store.lists() == [listed()]
+    assert len(store.entries(["a"])) == 3
+
+
+def test_another_list_of_the_day_is_refused_unless_it_replaces_the_one_that_is_there(store):
+    store.hand_out(listed(), THREE)
+    other = listed("b", reason="a caller fell ill")
+    with pytest.raises(OtherListError, match="2020-01-06 is out: a") as caught:
+        store.hand_out(other, THREE[:1])
+    assert "--replace --reason" in caught.value.hint
+    assert store.lists() == [listed()]
+    assert store.hand_out(other, THREE[:1], replace_other=True) == ("replaced", other)
+    assert store.lists() == [other]
+    assert store.lists(replaced=True) == [listed(replaced_by="b"), other]
+
+
+def test_a_list_that_was_replaced_can_be_handed_out_again(store):
+    store.hand_out(listed(), THREE)
+    store.hand_out(listed("b", reason="first"), THREE[:1], replace_other=True)
+    store.hand_out(listed(reason="back"), THREE, replace_other=True)
+    assert store.lists() == [listed(reason="back")]
+    assert len(store.entries(["a"])) == 3
+
+
+def test_a_reason_without_a_list_to_replace_is_no_reason(store):
+    assert store.hand_out(listed(reason="whatever"), (), replace_other=True) == ("new", listed())
+
+
+def test_lists_come_by_day_and_from_and_to_one(store):
+    lists = [listed(name, MONDAY + WEEK * at) for at, name in enumerate("abcd")]
+    for one in reversed(lists):
+        store.hand_out(one, ())
+    assert store.lists() == lists
+    assert store.lists(MONDAY + WEEK, MONDAY + 2 * WEEK) == lists[1:3]
+    assert store.lists(until=MONDAY - 1) == []
+    assert store.entries([]).empty
+
+
+def test_who_was_called_last_counts_between_two_days_that_do_not(store):
+    for at, names in enumerate(("ab", "bc", "cd")):
+        store.hand_out(listed(names, MONDAY + WEEK * at), [entry(one, 1) for one in names])
+    found = store.last_called(after=MONDAY - 1, before=MONDAY + 2 * WEEK + 1)
+    assert found == {"a": MONDAY, "b": MONDAY + WEEK, "c": MONDAY + 2 * WEEK, "d": MONDAY + 2 * WEEK}
+    between = store.last_called(after=MONDAY, before=MONDAY + 2 * WEEK)
+    assert between == dict.fromkeys("bc", MONDAY + WEEK)
+
+
+def test_who_was_not_to_be_called_or_stood_on_a_replaced_list_was_not_called(store):
+    store.hand_out(listed("a"), [entry("x", 1, selected=False), entry("y", 2)])
+    store.hand_out(listed("b", reason="r"), [entry("z", 1)], replace_other=True)
+    assert store.last_called(after=0, before=MONDAY + 1) == {"z": MONDAY}
+
+
+def test_a_company_waits_until_its_day_and_for_lists_before_only(store):
+    store.hand_out(listed(), THREE)
+    assert store.waiting(MONDAY) == {}
+    assert store.waiting(MONDAY + 1) == {"株式会社": MONDAY + 30, THREE[2].entity_id: MONDAY + 60}
+    assert store.waiting(MONDAY + 30) == {THREE[2].entity_id: MONDAY + 60}
+    assert store.waiting(MONDAY + 60) == {}
+
+
+def test_a_company_is_forgotten_on_every_list_and_the_others_keep_their_ranks(store):
+    for at in range(2):
+        store.hand_out(listed(f"list {at}", MONDAY + at), THREE)
+    assert store.forget("7", dry_run=True) == 2
+    assert store.forget("7") == 2
+    assert store.forget("7") == 0
+    frame = store.entries(["list 0", "list 1"])
+    assert frame["rank"].tolist() == [2, 3, 2, 3]
+
+
+def test_ids_that_no_database_holds_are_kept_escaped(store):
+    store.hand_out(listed(), [entry("\udcff", 1), entry("a\0b", 2)])
+    assert store.entries(["a"])["entity_id"].tolist() == ["\\udcff", "a\\x00b"]
+    assert store.forget("\udcff") == 1
+    assert store.forget("a\0b") == 1
+
+
+def test_a_crash_while_a_list_is_handed_out_leaves_none_of_it(store):
+    store.hand_out(listed(), THREE)
+
+    def broken():
+        yield THREE[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.hand_out(listed("b", reason="r"), broken(), replace_other=True)
+    assert store.lists(replaced=True) == [listed()]
+
+
+def test_a_list_with_a_company_twice_is_refused_whole(store):
+    with pytest.raises(StorageError):
+        store.hand_out(listed(), [THREE[0], replace(THREE[0], rank=2)])
+    assert store.lists() == []
+
+
+def test_the_store_is_there_for_the_next_command(settings):
+    with opened_store(settings) as first:
+        first.hand_out(listed(), THREE)
+    with opened_store(settings) as second:
+        assert second.lists() == [listed()]
