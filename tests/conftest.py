@@ -154,6 +154,14 @@ def registered(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
     return once("registered", lambda artifacts: made.version(artifacts, ingested, cheap_settings))
 
 
+@pytest.fixture(scope="session")
+def reported(registered: Path, cheap_settings: Settings, once: Once) -> Path:
+    """The same with version 1.0.1, whose report has every part; copy it before changing it."""
+    from tests import made
+
+    return once("reported", lambda artifacts: made.successor(artifacts, registered, cheap_settings))
+
+
 @pytest.fixture
 def mlsys(tmp_path: Path) -> RunCommand:
     """Run the command line in a folder of its own, in this process."""

@@ -12,7 +12,7 @@ from ml_sys.data.sources import open_source
 from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
-from ml_sys.settings import SchemaSettings, Settings
+from ml_sys.settings import BacktestSettings, ReportSettings, SchemaSettings, Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK = {
@@ -65,3 +65,17 @@ def version(artifacts: Path, ingested: Path, settings: Settings) -> None:
     shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
     here = settings.model_copy(update={"artifacts_dir": artifacts})
     train_version(Registry(artifacts), latest(artifacts), here, now=NOW)
+
+
+def successor(artifacts: Path, registered: Path, settings: Settings) -> None:
+    """Fill an empty artifacts folder with a version and its successor, whose report has every part."""
+    shutil.copytree(registered, artifacts, dirs_exist_ok=True)
+    asked = settings.model_copy(
+        update={
+            "artifacts_dir": artifacts,
+            "seed": 8,
+            "report": ReportSettings(backtest=True, resampling=True, seeds=2),
+            "backtest": BacktestSettings(lists=5, jobs=1),
+        }
+    )
+    train_version(Registry(artifacts), latest(artifacts), asked, now=NOW, message="Every part. Told apart!")

@@ -76,15 +76,12 @@ class Resampling:
         The first one does nothing.
     rows, positives, converters : int
         Of the training part: rows, positive ones, and companies that convert.
-    verdict : str
-        A sentence on whether what the settings ask for earned its place.
     """
 
     variants: tuple[Variant, ...]
     rows: int
     positives: int
     converters: int
-    verdict: str
 
 
 def compare_resampling(part: Part, settings: Settings) -> Resampling:
@@ -129,15 +126,10 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
         )
         for name in variants
     )
-    found = next((one for one in judged if one.chosen), judged[0])
     label = part.validation.label
-    best = max(judged, key=lambda one: one.against_none.challenger)
-    verdict = _verdict(found)
-    if best is not found and best.name != NONE:
-        verdict += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
     converters = int(np.unique(part.validation.company[label]).size)
     rows = part.validation.rows.standing_for()
-    return Resampling(judged, rows, int(label.sum()), converters, verdict)
+    return Resampling(judged, rows, int(label.sum()), converters)
 
 
 def variants_of(
@@ -230,19 +222,3 @@ def _judged(
         float(measured["mean_probability"][0]),
         raw,
     )
-
-
-def _verdict(chosen: Variant) -> str:
-    one = chosen.against_none
-    if chosen.name == NONE:
-        return "No resampling is asked for; what it would have done stands beside it."
-    shown = (
-        f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
-        f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
-    )
-    name = "Resampling" if chosen.name == SMOTE else "The class weight"
-    if one.low > 0:
-        return f"{name} earned its place: {shown}."
-    if one.high < 0:
-        return f"{name} did harm: {shown}."
-    return f"{name} is not shown to help or to harm: {shown}."

@@ -15,7 +15,6 @@ from ml_sys.metrics.bootstrap import Estimate, cluster_counts
 from ml_sys.metrics.paired import interval_of, share_of
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.scoring.cooldown import NEVER_LISTED, cooling_down
-from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,35 +186,6 @@ def calls(
         called[chosen] = True
         last_call[lists.company[chosen]] = cutoff
     return called
-
-
-def headline(season: Season, capacity: int, cooldown_weeks: int, rule: str) -> str:
-    """Say in plain words what calling the top of each list reaches, and what a rule would have.
-
-    Parameters
-    ----------
-    capacity, cooldown_weeks : int
-        Of one of its campaigns.
-    rule : str
-        The ranker that the model is held against.
-    """
-    model, other, chance = (season.of(one, capacity, cooldown_weeks) for one in (MODEL, rule, RANDOM))
-    if not model.of:
-        return f"No company paid within the horizon of the {counted(model.lists, 'list')}."
-    rest = (
-        f", leaving out whom it called in the last {counted(cooldown_weeks, 'week')},"
-        if cooldown_weeks
-        else ""
-    )
-    text = (
-        f"Calling the top {capacity} of each of {counted(model.lists, 'list')}{rest} "
-        f"reaches {model.converters.value:.0f} of {counted(model.of, 'converter')} ({model.share:.0%})"
-    )
-    if model.converters.value:
-        text += f", one in {model.calls_per_converter:.0f} calls"
-    if chance.converters.value:
-        text += f", {model.converters.value / chance.converters.value:.0f} times as many as at random"
-    return f"{text}; calling those with the {rule} reaches {other.converters.value:.0f}."
 
 
 def _campaign(

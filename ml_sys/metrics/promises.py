@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from scipy.special import gammaincinv
 
 from ml_sys.model.threshold import TIERS
-from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,12 +19,16 @@ if TYPE_CHECKING:
 
 # Edges of the bands; a few thousandths is an ordinary prospect, a twentieth a hot one.
 BANDS = (0.0, 0.001, 0.005, 0.02, 0.05, 1.0)
-KEPT, TOO_MUCH, TOO_LITTLE = "kept", "promised too much", "promised too little"
-NOT_REFUTED, TOO_FEW = "nothing against it, too few to confirm", "too few to say"
+Judged = Literal["kept", "too much", "too little", "not refuted", "too few"]
+KEPT: Final = "kept"
+TOO_MUCH: Final = "too much"
+TOO_LITTLE: Final = "too little"
+NOT_REFUTED: Final = "not refuted"
+TOO_FEW: Final = "too few"
 # Below this many conversions, promised and realised, an interval says next to nothing.
 _LEAST_CONVERSIONS = 5
 # What a promise may be off by before anybody acts on it, and how surely that is to be noticed.
-_FACTOR, _POWER_QUANTILE = 1.5, 0.8416
+FACTOR, _POWER_QUANTILE = 1.5, 0.8416
 _TWO_SIDED_95 = 1.96
 _WEEK_DAYS = 7
 
@@ -44,8 +47,8 @@ class Promise:
         Conversions among them.
     low, high : float
         Interval of the number of conversions that such rows bring.
-    verdict : str
-        Kept, promised too much or too little, nothing against it, or too few to say.
+    verdict : {"kept", "too much", "too little", "not refuted", "too few"}
+        Kept, promised too much or too little, not refuted by too few to confirm it, or too few to say.
     """
 
     name: str
@@ -55,18 +58,31 @@ class Promise:
     realised: int
     low: float
     high: float
-    verdict: str
+    verdict: Judged
 
 
 @dataclass(frozen=True)
 class Promises:
-    """Promises by tier and by band, of all rows, and what the number of conversions allows to say."""
+    """Promises by tier, by band and of all rows.
+
+    Attributes
+    ----------
+    tiers, bands : tuple of Promise
+    total : Promise
+    cutoffs : tuple of int
+        Of the lists that count.
+    needed : int
+        Conversions that show a promise which is off by `FACTOR`.
+    more_weeks : int or None
+        Weeks of further lists until that many have come at this rate; None where enough came, or none.
+    """
 
     tiers: tuple[Promise, ...]
     bands: tuple[Promise, ...]
     total: Promise
     cutoffs: tuple[int, ...]
-    evidence: str
+    needed: int
+    more_weeks: int | None
 
 
 def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises:
@@ -96,8 +112,14 @@ def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises
         rows = (probability >= low) & ((probability < high) | (high == BANDS[-1]))
         bands.append(_promise(_band(low, high), lists, rows, confidence))
     total = _promise("all", lists, np.ones(len(lists), dtype=bool), confidence)
-    evidence = _evidence(total.realised, cutoffs, days_apart)
-    return Promises(tuple(tiers), tuple(bands), total, tuple(int(c) for c in cutoffs), evidence)
+    return Promises(
+        tuple(tiers),
+        tuple(bands),
+        total,
+        tuple(int(c) for c in cutoffs),
+        conversions_needed(),
+        _more_weeks(total.realised, cutoffs, days_apart),
+    )
 
 
 def apart(cutoff: NDArray[np.int32], days: int) -> NDArray[np.int32]:
@@ -118,21 +140,25 @@ def count_interval(count: int, confidence: float) -> tuple[float, float]:
 
 def conversions_needed() -> int:
     """Return how many conversions show, four times in five, that a promise is off by half."""
-    return math.ceil(((_TWO_SIDED_95 + _POWER_QUANTILE) / math.log(_FACTOR)) ** 2)
+    return math.ceil(((_TWO_SIDED_95 + _POWER_QUANTILE) / math.log(FACTOR)) ** 2)
 
 
 def _promise(name: str, lists: ScoredLists, rows: NDArray[np.bool_], confidence: float) -> Promise:
     promised, realised = float(lists.probability[rows].sum()), int(lists.label[rows].sum())
     low, high = count_interval(realised, confidence)
-    if max(promised, realised) < _LEAST_CONVERSIONS:
-        verdict = TOO_FEW
-    elif promised > high:
-        verdict = TOO_MUCH
-    else:
-        confirmed = KEPT if realised >= conversions_needed() else NOT_REFUTED
-        verdict = TOO_LITTLE if promised < low else confirmed
+    verdict = _judged(promised, realised, (low, high))
     companies = int(np.unique(lists.company[rows]).size)
     return Promise(name, int(rows.sum()), companies, promised, realised, low, high, verdict)
+
+
+def _judged(promised: float, realised: int, bounds: tuple[float, float]) -> Judged:
+    if max(promised, realised) < _LEAST_CONVERSIONS:
+        return TOO_FEW
+    if promised > bounds[1]:
+        return TOO_MUCH
+    if promised < bounds[0]:
+        return TOO_LITTLE
+    return KEPT if realised >= conversions_needed() else NOT_REFUTED
 
 
 def _band(low: float, high: float) -> str:
@@ -141,16 +167,9 @@ def _band(low: float, high: float) -> str:
     return f"{low:.1%} to {high:.1%}" if low else f"below {high:.1%}"
 
 
-def _evidence(realised: int, cutoffs: NDArray[np.int32], days_apart: int) -> str:
+def _more_weeks(realised: int, cutoffs: NDArray[np.int32], days_apart: int) -> int | None:
     needed = conversions_needed()
-    have = f"The lists hold {counted(realised, 'conversion')}"
-    if realised >= needed:
-        return (
-            f"{have}, enough to notice a promise that is off by a factor of {_FACTOR} ({needed} are needed)."
-        )
-    text = f"{have}; to notice a promise that is off by a factor of {_FACTOR}, {needed} are needed"
-    if not realised:
-        return f"{text}."
+    if not 0 < realised < needed:
+        return None
     days_each = float(np.diff(cutoffs).mean()) if cutoffs.size > 1 else days_apart
-    weeks = math.ceil((needed - realised) / realised * cutoffs.size * days_each / _WEEK_DAYS)
-    return f"{text}: about {counted(weeks, 'more week')} at this rate."
+    return math.ceil((needed - realised) / realised * cutoffs.size * days_each / _WEEK_DAYS)

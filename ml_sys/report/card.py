@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.writing import of_sample, of_whole_lists
+from ml_sys.report.sentences import of_sample, of_whole_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ml_sys.leaks.canaries import Canary
+    from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.model.train import FitReport
@@ -70,7 +70,7 @@ def write_card(
         "",
         "## Leak canaries",
         "",
-        *(f"- {one.name}: {one.status}. {one.found}" for one in canaries),
+        *(f"- {one.name}: {one.status}. {one.sentence()}" for one in canaries),
         "",
     ]
     for population, rankers in evaluation.items():

@@ -1,4 +1,4 @@
-"""All that is known of a version, in one place: what the report shows and ``--json`` gives."""
+"""What is known of a version, as data: the page, the card and the terminal put it into words."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.experiments.backtest import Backtest
+    from ml_sys.experiments.resampling import Resampling
     from ml_sys.experiments.reseeding import SeedSpread
-    from ml_sys.leaks.canaries import Canary
+    from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.calibration import CalibrationBin, Confusion, ScoreBin
-    from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.curves import Curve, Decile, Depth
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.metrics.importance import Importance
+    from ml_sys.metrics.money import Money
+    from ml_sys.metrics.promises import Promises
     from ml_sys.metrics.segments import Segment
     from ml_sys.report.examples import Example
-    from ml_sys.report.page import Passage
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,28 @@ class Parent:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What models of the past tell of a version's settings; None for what was not asked for.
+
+    Attributes
+    ----------
+    backtest : Backtest or None
+        Past lists, made again, and the season of calls that they add up to.
+    promises : Promises or None
+        Conversions that those lists promised and got.
+    money : Money or None
+        What those lists were worth.
+    resampling : Resampling or None
+        Ways to treat the imbalance, beside each other.
+    """
+
+    backtest: Backtest | None = None
+    promises: Promises | None = None
+    money: Money | None = None
+    resampling: Resampling | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that is known of a version.
 
@@ -115,10 +138,6 @@ class Evidence:
         What it was made of and with.
     parent : Parent or None
         None for a first version.
-    headline : str or None
-        What a season of calls by the list reaches, in one sentence.
-    promise, money, resampling : Passage or None
-        None where they were not made.
     seeds : tuple of SeedSpread
         Headline figures by other seeds of the fit; empty where that was not asked for.
     """
@@ -145,22 +164,29 @@ class Evidence:
     set_otherwise: Mapping[str, tuple[Any, Any]]
     lineage: Mapping[str, Any]
     parent: Parent | None = None
-    headline: str | None = None
-    backtest: Backtest | None = None
-    campaign: Season | None = None
-    promise: Passage | None = None
-    money: Passage | None = None
-    resampling: Passage | None = None
+    past: Past = Past()
     seeds: tuple[SeedSpread, ...] = ()
 
 
-# Of a backtest, the rows of every list would be a file of their own, and the season is the campaign.
+# The rows of every past list would be a file of their own; their season has a key of its own.
 _LEFT_OUT = {"Backtest": {"lists", "ids", "season"}}
 
 
 def plain(evidence: Evidence) -> dict[str, Any]:
-    """Return the evidence as what JSON knows; numbers that are not defined become None."""
-    return {one.name: _plain(getattr(evidence, one.name)) for one in fields(evidence)}
+    """Return the evidence as what JSON knows; numbers that are not defined become None.
+
+    Programs read it by these keys, so that the parts of the past stand beside the others.
+    """
+    past, back = evidence.past, evidence.past.backtest
+    parts = {one.name: getattr(evidence, one.name) for one in fields(evidence) if one.name != "past"}
+    parts |= {
+        "backtest": back,
+        "campaign": None if back is None else back.season,
+        "promise": past.promises,
+        "money": past.money,
+        "resampling": past.resampling,
+    }
+    return {name: _plain(one) for name, one in parts.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.metrics.segments import segments
 from ml_sys.model.files.layout import METRICS
 from ml_sys.registry.inspection import flat
-from ml_sys.report.evidence import Evidence, Parent, Quality, Ranking, Reliance, Truthfulness
+from ml_sys.report.evidence import Evidence, Parent, Past, Quality, Ranking, Reliance, Truthfulness
 from ml_sys.report.examples import examples
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.settings import Settings
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
     from ml_sys.features.panel import Panel
-    from ml_sys.leaks.canaries import Canary
+    from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.model.train import FittedModel
-    from ml_sys.report.past_performance import Past
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import BootstrapSettings
 
@@ -137,12 +136,7 @@ def gather(
             key: (value, defaults.get(key)) for key, value in values.items() if defaults.get(key) != value
         },
         lineage={},
-        headline=past.headline,
-        backtest=past.backtest,
-        campaign=past.campaign,
-        promise=past.promise,
-        money=past.money,
-        resampling=past.resampling,
+        past=past,
         seeds=seeds,
     )
 
@@ -254,16 +248,15 @@ def _gain(model: FittedModel) -> dict[str, float]:
 
 
 def _lineage(facts: Mapping[str, Any]) -> dict[str, Any]:
-    git = facts.get("git") or {}
     schema = facts["feature_schema"]
     return {
-        "follows version": facts["parent"] or "none, it is the first",
+        "parent": facts["parent"],
         "snapshot": facts["snapshot"],
-        "feature schema": f"{schema['hash'][:16]}, {len(schema['features'])} features",
+        "feature_schema": {"hash": schema["hash"], "features": len(schema["features"])},
         "seed": facts["seed"],
-        "code": f"{git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git else "not known",
-        "Python": facts["python"],
+        "git": facts.get("git") or None,
+        "python": facts["python"],
         "platform": facts["platform"],
-        "processor": facts.get("cpu", "not known"),
-        "packages": ", ".join(f"{name} {version}" for name, version in facts["packages"].items()),
+        "cpu": facts.get("cpu"),
+        "packages": facts["packages"],
     }

@@ -64,14 +64,6 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Passage:
-    """Part of a section that another module has written: sentences, and tables behind them."""
-
-    sentences: tuple[str, ...]
-    tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True)
 class Section:
     """A section of the page.
 

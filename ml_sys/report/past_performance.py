@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,36 +12,19 @@ from ml_sys.experiments.backtest import backtest
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.resampling import compare_resampling
 from ml_sys.experiments.schedule import plan_terms
-from ml_sys.features.rules import MOST_USERS
-from ml_sys.metrics.campaign import headline
 from ml_sys.metrics.money import money
 from ml_sys.metrics.promises import promises
-from ml_sys.report.passages import money_passage, promise_passage, resampling_passage
+from ml_sys.report.evidence import Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.experiments.backtest import Backtest
-    from ml_sys.metrics.campaign import Season
     from ml_sys.model.split import Part, Source
-    from ml_sys.report.page import Passage
     from ml_sys.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Past:
-    """Sections of a report that need models of the past; None for those that were not asked for."""
-
-    headline: str | None = None
-    backtest: Backtest | None = None
-    campaign: Season | None = None
-    promise: Passage | None = None
-    money: Passage | None = None
-    resampling: Passage | None = None
 
 
 def play_past(
@@ -70,7 +52,7 @@ def play_past(
     resampling = None
     if asked.resampling:
         on_step("comparing ways to resample")
-        resampling = resampling_passage(compare_resampling(part, settings), confidence)
+        resampling = compare_resampling(part, settings)
     if not asked.backtest:
         return Past(resampling=resampling)
     on_step("making past lists again")
@@ -100,12 +82,4 @@ def play_past(
         seed=settings.seed,
     )
     kept = promises(found.lists, source.timeline.days_apart, confidence)
-    capacity, cooldown = max(settings.backtest.capacities), settings.backtest.cooldown_weeks
-    return Past(
-        headline(found.season, capacity, cooldown, MOST_USERS),
-        found,
-        found.season,
-        promise_passage(kept, settings.label.horizon_days, confidence),
-        None if worth is None else money_passage(worth, confidence),
-        resampling,
-    )
+    return Past(found, kept, worth, resampling)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml_sys.report import sections_background, sections_past_lists, sections_ranking
-from ml_sys.report.passages import seeds_passage
+from ml_sys.report.sections import companies, fitting, origin, past_lists, probabilities, ranking
 
 if TYPE_CHECKING:
     from ml_sys.report.evidence import Evidence
@@ -46,35 +45,21 @@ def render(evidence: Evidence) -> str:
 
 def _sections(evidence: Evidence) -> tuple[Section, ...]:
     return (
-        sections_ranking.overview(evidence),
-        sections_past_lists.campaign(evidence),
-        sections_ranking.ranking(evidence),
-        sections_background.probabilities(evidence),
-        sections_ranking.passage(
-            "promise", "Promised and realised", evidence.promise, "no past lists were made again for it"
-        ),
-        sections_ranking.passage(
-            "money", "What is it worth?", evidence.money, "no past lists were made again for it"
-        ),
-        sections_past_lists.over_time(evidence),
-        sections_ranking.passage(
-            "seeds",
-            "Does it hang on the seed?",
-            seeds_passage(evidence) if evidence.seeds else None,
-            "it was not fitted with other seeds (report.seeds is 0)",
-        ),
-        sections_background.who(evidence),
-        sections_background.why(evidence),
-        *sections_background.stories(evidence),
-        sections_ranking.passage(
-            "resampling",
-            "Did resampling earn its place?",
-            evidence.resampling,
-            "the comparison was not run (report.resampling is off)",
-        ),
-        sections_background.trust(evidence),
-        sections_background.data(evidence),
-        *sections_background.origin(evidence),
+        ranking.overview(evidence),
+        past_lists.campaign(evidence),
+        ranking.ranking(evidence),
+        probabilities.probabilities(evidence),
+        probabilities.promised(evidence),
+        past_lists.worth(evidence),
+        past_lists.over_time(evidence),
+        fitting.seeds(evidence),
+        companies.who(evidence),
+        companies.why(evidence),
+        *companies.stories(evidence),
+        fitting.resampling(evidence),
+        origin.trust(evidence),
+        origin.data(evidence),
+        *origin.origin(evidence),
     )
 
 

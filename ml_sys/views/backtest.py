@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.experiments.schedule import PLAIN
-from ml_sys.features.rules import MOST_USERS
-from ml_sys.metrics.campaign import headline
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of
 from ml_sys.views.cells import bar, interval, number, percent
 
@@ -106,8 +105,7 @@ def season(found: Season) -> None:
         rows,
         caption="each company counts once; cool-down: who was called makes room for the next",
     )
-    capacity, cooldown = keys[-1]
-    console.line(headline(found, capacity, cooldown, MOST_USERS))
+    console.line(season_in_short(found))
 
 
 def _means(result: Backtest, population: str, rankers: Sequence[str]) -> None:

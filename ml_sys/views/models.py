@@ -64,7 +64,7 @@ def headline(entry: Entry) -> str:
 
 def description(one: Description) -> None:
     """Show a version whole."""
-    from ml_sys.report.writing import of_sample
+    from ml_sys.report.sentences import of_sample
     from ml_sys.views.evaluate import evaluation
     from ml_sys.views.train import SLOWER, canaries
 

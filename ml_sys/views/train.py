@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys import console
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.writing import of_sample, of_whole_lists
+from ml_sys.report.sentences import of_sample, of_whole_lists
 from ml_sys.text import counted, date_of
 from ml_sys.views.cells import interval, number, spoken
 from ml_sys.views.evaluate import evaluation
@@ -68,7 +68,7 @@ def trained(result: Trained, confidence: float) -> None:
         console.note(told)
     evaluation(result.evaluation, confidence)
     seeds(result, confidence)
-    canaries([asdict(one) for one in result.canaries])
+    canaries([one.to_plain() for one in result.canaries])
     if not result.compiled:
         console.note(f"{SLOWER}: no scorer is compiled for this estimator")
     console.line(f"Written: {result.folder}")

@@ -82,17 +82,6 @@ def test_of_a_sampled_part_figures_are_those_of_the_natural_rate() -> None:
         assert one.calibration_error < rate
 
 
-def test_the_verdict_follows_the_interval(found: Resampling) -> None:
-    one = found.variants[2].against_none
-    begins = "Resampling is not shown to help or to harm"
-    if one.low > 0:
-        begins = "Resampling earned its place"
-    elif one.high < 0:
-        begins = "Resampling did harm"
-    assert found.verdict.startswith(begins)
-    assert f"{one.difference:+.3f}" in found.verdict
-
-
 def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:
     label = np.arange(1000) < 40
     variants = variants_of(SETTINGS, label)
@@ -110,7 +99,6 @@ def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_c
     found = compare_resampling(PART, off)
     assert [one.name for one in found.variants if one.chosen] == [NONE]
     assert found.variants[-1].name == f"{SMOTE} 0.003"
-    assert found.verdict.startswith("No resampling is asked for")
 
 
 def test_the_same_seed_tells_the_same(found: Resampling) -> None:

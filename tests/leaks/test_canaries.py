@@ -123,7 +123,7 @@ def test_the_same_arguments_give_the_same_canaries_and_figures_that_json_can_hol
 def test_where_nobody_converts_every_canary_says_what_it_could_not_judge() -> None:
     nobody = replace(SOURCE, closed=np.full_like(SOURCE.closed, NEVER_CLOSED))
     found = run_canaries(nobody, SPEC, SETTINGS, *split(nobody, SPEC, SETTINGS))
-    unjudged = {one.name for one in found if one.found.startswith("Could not be judged: ")}
+    unjudged = {one.name for one in found if one.sentence().startswith("Could not be judged: ")}
     assert unjudged == {
         "labels shuffled", "ids as the only feature", "single columns", "blank firmographics",
         "conversions go on",
@@ -197,7 +197,7 @@ def test_shuffles_that_never_hold_conversions_cannot_be_judged() -> None:
 
     found = shuffled(barren)
     assert found.status == "warned"
-    assert "no shuffle" in found.found
+    assert "no shuffle" in found.sentence()
 
 
 def test_a_company_is_another_one_in_another_shuffle() -> None:
@@ -236,7 +236,7 @@ def test_customers_that_are_the_lowest_or_highest_ids_fail(text: str, sign: int,
         numbered(sign * customers_first(), text), CanarySettings(max_column_auc=0.9), part, holdout
     )
     assert found.status == "failed"
-    assert "canary.allowed" in found.found
+    assert "canary.allowed" in found.sentence()
 
 
 def test_ids_in_the_order_of_paying_fail_although_training_rows_saw_other_ids_pay() -> None:
@@ -255,7 +255,7 @@ def test_ids_that_give_the_label_away_warn_where_that_is_allowed() -> None:
     assert by_ids(ids, limits).status == "failed"
     allowed = by_ids(ids, CanarySettings(max_column_auc=0.9, allowed=("id",)))
     assert allowed.status == "warned"
-    assert "never uses them" in allowed.found
+    assert "never uses them" in allowed.sentence()
 
 
 def test_ids_that_tell_something_but_not_all_warn() -> None:
@@ -327,7 +327,7 @@ def test_a_column_that_tells_who_converts_fails_and_is_named() -> None:
     usage = TRAIN.features.columns[0]
     found = single_columns(with_column(TRAIN, usage, TRAIN.label.astype(np.float32)), SPEC, LIMITS)
     assert found.status == "failed"
-    assert found.found.startswith(f"One column alone tells who converts: {usage} (ROC-AUC 1.000")
+    assert found.sentence().startswith(f"One column alone tells who converts: {usage} (ROC-AUC 1.000")
     assert found.figures["near_perfect"] == usage
 
 
@@ -351,8 +351,8 @@ def test_an_allowed_column_warns_and_others_still_fail() -> None:
     assert single_columns(leaking, SPEC, allowed).status == "warned"
     found = single_columns(with_column(leaking, other, -label), SPEC, allowed)
     assert found.status == "failed"
-    assert f"{other} (" in found.found
-    assert f"{one} (" not in found.found
+    assert f"{other} (" in found.sentence()
+    assert f"{one} (" not in found.sentence()
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_blanks_that_tell_customers_from_the_others_warn_with_their_rates(
     assert found.status == "warned"
     rates = [found.figures[f"{column}_{group}"] for group in ("customers", "others")]
     assert rates == pytest.approx(shares, abs=0.01)
-    assert f"{column} ({rates[0]:.1%} of customers, {rates[1]:.1%} of the others)" in found.found
+    assert f"{column} ({rates[0]:.1%} of customers, {rates[1]:.1%} of the others)" in found.sentence()
 
 
 @pytest.mark.parametrize("shares", [(0.2, 0.2), (0.0, 0.0), (0.0, 0.01), (0.99, 0.8)])
@@ -435,8 +435,8 @@ def test_blanks_as_frequent_in_both_or_clear_in_no_way_pass(shares: tuple[float,
 
 def test_the_warning_says_whether_blanks_are_features() -> None:
     source = with_blanks(0.0, 0.3)
-    assert "all are features" in blank_firmographics(source, counts_as_feature=True).found
-    assert "only that of industry" in blank_firmographics(source, counts_as_feature=False).found
+    assert "all are features" in blank_firmographics(source, counts_as_feature=True).sentence()
+    assert "only that of industry" in blank_firmographics(source, counts_as_feature=False).sentence()
 
 
 # Conversions go on
@@ -450,7 +450,7 @@ def test_last_windows_whose_outcome_nobody_knows_fail(settings: Settings) -> Non
     closed[closed >= int(holdout.cutoff.max())] = NEVER_CLOSED
     found = conversions_go_on(closed, part, holdout, w.HORIZON)
     assert found.status == "failed"
-    assert "--as-of" in found.found
+    assert "--as-of" in found.sentence()
     assert found.figures["conversions"] < 0.5 * found.figures["expected"]
     assert found.figures["p_value"] < CHANCE
 
@@ -459,7 +459,7 @@ def test_where_too_few_convert_for_an_end_to_show_it_is_not_judged() -> None:
     few = np.full_like(SOURCE.closed, NEVER_CLOSED)
     few[:4] = int(HOLDOUT.cutoff.min()) - np.array([150, 120, 90, 60])
     found = conversions_go_on(few, PART, HOLDOUT, w.HORIZON)
-    assert (found.status, "too few conversions" in found.found) == ("warned", True)
+    assert (found.status, "too few conversions" in found.sentence()) == ("warned", True)
 
 
 def test_a_dip_that_is_rare_but_no_collapse_passes() -> None:

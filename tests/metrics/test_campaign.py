@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.metrics.campaign import Lead, calls, headline, play_season
+from ml_sys.metrics.campaign import Lead, calls, play_season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM, ScoredLists
 
 RULE = "most users in 30 days"
@@ -182,24 +182,9 @@ def test_chance_counts_a_converter_that_it_calls_again_and_again_once() -> None:
     assert (chance.converters.value, chance.of, chance.precision) == (1, 1, pytest.approx(1 / 3))
 
 
-def test_the_headline_says_what_is_reached_and_what_a_rule_reaches() -> None:
-    season = play_season(
-        ten_weeks(), capacities=(1,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1
-    )
-    chance, rule = (season.of(one, 1, 4).converters.value for one in (RANDOM, RULE))
-    reached = season.of(MODEL, 1, 4).converters.value
-    assert headline(season, 1, 4, RULE) == (
-        "Calling the top 1 of each of 10 lists, leaving out whom it called in the last 4 weeks, "
-        f"reaches {reached:.0f} of 9 converters "
-        f"({reached / 9:.0%}), one in {10 / reached:.0f} calls, {reached / chance:.0f} times as many as at "
-        f"random; calling those with the most users in 30 days reaches {rule:.0f}."
-    )
-
-
-def test_lists_without_a_converter_are_said_to_have_none() -> None:
+def test_lists_without_a_converter_have_nobody_to_reach() -> None:
     lists = lists_of(np.zeros((2, 3)), np.full(3, NEVER_CLOSED))
     season = play_season(lists, capacities=(1,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1)
-    assert headline(season, 1, 0, RULE) == "No company paid within the horizon of the 2 lists."
     one = season.of(MODEL, 1, 0)
     assert (one.converters.value, one.of, one.precision) == (0, 0, 0)
     assert np.isnan(one.share)

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from ml_sys.data.snapshot import Snapshot
-from ml_sys.leaks.canaries import Canary
+from ml_sys.leaks.canary import Canary
 from ml_sys.metrics.holdout import from_plain
 from ml_sys.model.files.layout import CANARIES, METRICS
 from ml_sys.model.files.serialization import load_model, read_holdout, read_settings
 from ml_sys.registry.store import Registry
-from ml_sys.report.evidence import Evidence
+from ml_sys.report.evidence import Evidence, Past
 from ml_sys.report.gathering import Candidate, gather, of_version
-from ml_sys.report.past_performance import Past
 from ml_sys.scoring.opening import open_scorer
 
 
@@ -32,7 +31,7 @@ def evidence(registered: Path, snapshot: Snapshot) -> Evidence:
             known["probability"].to_numpy(),
             from_plain(artifact.json(METRICS)),
         ),
-        canaries=[Canary(**one) for one in artifact.json(CANARIES)],
+        canaries=[Canary(one["name"], one["status"], one["figures"]) for one in artifact.json(CANARIES)],
         facts=artifact.manifest,
         bootstrap=read_settings(artifact).bootstrap,
         snapshot=snapshot,

@@ -11,7 +11,7 @@ import tomlkit
 
 from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
 from ml_sys.jobs.models.fit import OnStep, fit_snapshot
-from ml_sys.leaks.canaries import Canary, run_canaries
+from ml_sys.leaks.canaries import run_canaries
 from ml_sys.metrics.holdout import to_plain
 from ml_sys.model.files.layout import (
     BOOSTER,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.panel import Panel
     from ml_sys.jobs.models.fit import Fit
+    from ml_sys.leaks.canary import Canary
     from ml_sys.report.evidence import Evidence
     from ml_sys.settings import Settings
 
@@ -98,7 +99,7 @@ def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep)
     files = {
         **contents,
         METRICS: as_json(to_plain(fit.evaluation)),
-        CANARIES: as_json([asdict(one) for one in canaries]),
+        CANARIES: as_json([one.to_plain() for one in canaries]),
         SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),
     }
     return Draft(fit, canaries, seeds, scorer is not None, facts, evidence, files)

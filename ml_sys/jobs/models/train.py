@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
     from ml_sys.jobs.models.fit import OnStep
-    from ml_sys.leaks.canaries import Canary
+    from ml_sys.leaks.canary import Canary
     from ml_sys.model.train import FitReport
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings

@@ -1,89 +1,28 @@
-"""How a report writes numbers, and what it says in plain words."""
+"""Sentences about a version that the page, the card and the terminal share."""
 
 from __future__ import annotations
 
-from math import floor, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.features.rules import MOST_USERS
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.report.numbers import in_ten, number, percent, spread
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.metrics.campaign import Season
     from ml_sys.report.evidence import Evidence
 
-NONE = "–"
-# Metrics in the order in which tables show them: name, how a person says it, decimals.
-METRICS_SHOWN = (
-    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
-    ("precision_at_10", "precision at 10", 3), ("recall_at_10", "recall at 10", 3),
-    ("precision_at_50", "precision at 50", 3), ("recall_at_50", "recall at 50", 3),
-    ("recall_top_decile", "recall in the top tenth", 3), ("lift_top_decile", "lift in the top tenth", 1),
-    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
-    ("log_loss", "log loss", 4),
-)  # fmt: skip
+
 _CALLED = 50
-_HALF_PERCENT = 0.005
-# Below this, tenths are too coarse.
-_LEAST_TENTHS = 0.15
 # From a third too low to half too high, probabilities are close enough to multiply money by.
 _CLOSE = (0.67, 1.5)
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage; a dash where there is none."""
-    if share is None or not isfinite(share):
-        return NONE
-    return f"{share:.{digits}%}" if share >= _HALF_PERCENT or not share else f"{share:.{digits + 1}%}"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with so many decimals; a dash where there is none."""
-    return NONE if value is None or not isfinite(value) else f"{value:,.{digits}f}"
-
-
-def spread(one: Estimate | None, digits: int = 3) -> str:
-    """Return a number and its interval."""
-    if one is None or not isfinite(one.value):
-        return NONE
-    value = number(one.value, digits)
-    return (
-        value if one.low == one.high else f"{value} ({number(one.low, digits)} to {number(one.high, digits)})"
-    )
-
-
-def percent_spread(one: Estimate | None, digits: int = 1) -> str:
-    """Return a share and its interval as percentages."""
-    if one is None or not isfinite(one.value):
-        return NONE
-    value = percent(one.value, digits)
-    return (
-        value
-        if one.low == one.high
-        else f"{value} ({percent(one.low, digits)} to {percent(one.high, digits)})"
-    )
-
-
-def text(value: Any) -> str:
-    """Return a setting's value as people write it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: NONE}[value]
-    if isinstance(value, list | tuple):
-        return ", ".join(map(text, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} = {text(one)}" for key, one in value.items()) or "none"
-    return str(value) if value != "" else "empty"
-
-
-def in_ten(share: float) -> str:
-    """Return a share as people say it, such as "3 in 10"."""
-    tenths = floor(share * 10 + 0.5)
-    return f"{tenths} in 10" if share >= _LEAST_TENTHS and tenths < 10 else percent(share, 0)
 
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
@@ -91,7 +30,8 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
     held, model = evidence.holdout, evidence.evaluation[ALL][MODEL]
     rule = evidence.evaluation[ALL].get(MOST_USERS)
     lists = counted(len(held["cutoffs"]), "list")
-    sentences = [evidence.headline] if evidence.headline else []
+    back = evidence.past.backtest
+    sentences = [season_in_short(back.season)] if back else []
     sentences.append(_found(model, lists, evidence.horizon_days))
     lead = evidence.ranking.lead.get(MOST_USERS)
     if rule is not None and lead is not None and isfinite(lead.value):
@@ -126,6 +66,25 @@ def of_sample(fit: Mapping[str, Any]) -> str:
 def chance_of(evidence: Evidence, metric: str) -> float:
     """Return what a random order gets."""
     return evidence.evaluation[ALL][RANDOM][metric].value
+
+
+def season_in_short(season: Season) -> str:
+    """Say what calling the top of each list reaches at the largest capacity, and what a rule would have."""
+    capacity = max(one.capacity for one in season.campaigns)
+    rest = max(one.cooldown_weeks for one in season.campaigns)
+    model, rule, chance = (season.of(one, capacity, rest) for one in (MODEL, MOST_USERS, RANDOM))
+    if not model.of:
+        return f"No company paid within the horizon of the {counted(model.lists, 'list')}."
+    resting = f", leaving out whom it called in the last {counted(rest, 'week')}," if rest else ""
+    text = (
+        f"Calling the top {capacity} of each of {counted(model.lists, 'list')}{resting} "
+        f"reaches {model.converters.value:.0f} of {counted(model.of, 'converter')} ({model.share:.0%})"
+    )
+    if model.converters.value:
+        text += f", one in {model.calls_per_converter:.0f} calls"
+    if chance.converters.value:
+        text += f", {model.converters.value / chance.converters.value:.0f} times as many as at random"
+    return f"{text}; calling those with the {MOST_USERS} reaches {rule.converters.value:.0f}."
 
 
 def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:

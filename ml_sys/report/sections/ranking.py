@@ -1,4 +1,4 @@
-"""The sections of a report about how well a model does, each from one part of the evidence."""
+"""The sections about the order of a list: the summary, curves, gains and depths."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from ml_sys.metrics.curves import GRID, Curve
 from ml_sys.metrics.holdout import ALL, SEEN
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report import charts
-from ml_sys.report.page import Figure, Passage, Section, Table, Tile, missing
-from ml_sys.report.writing import (
-    METRICS_SHOWN,
-    NONE,
-    chance_of,
-    number,
-    of_whole_lists,
-    percent,
-    percent_spread,
-    spread,
-    summary,
-)
+from ml_sys.report.numbers import METRICS_SHOWN, NONE, number, percent, percent_spread, spread
+from ml_sys.report.page import Figure, Section, Table, Tile
+from ml_sys.report.sentences import chance_of, of_whole_lists, summary
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.report.evidence import Evidence
+
 
 # Rows of a table behind a curve: every tenth, and the steep beginning.
 _TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -118,13 +110,6 @@ def ranking(evidence: Evidence) -> Section:
             *_depths(evidence),
         ),
     )  # fmt: skip
-
-
-def passage(anchor: str, title: str, part: Passage | None, why: str) -> Section:
-    """Show what another module has written, or say why it has not."""
-    if part is None:
-        return missing(anchor, title, why)
-    return Section(anchor, title, part.sentences, tables=part.tables[:1], folded=part.tables[1:])
 
 
 def _how_sure(converters: int) -> str:

@@ -1,4 +1,4 @@
-"""The sections of a report about lists of the past, made again: a season of calls, and metrics by cutoff."""
+"""The sections about lists of the past, made again: a season of calls, its worth, and metrics by cutoff."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.list_averages import LIST_METRICS
+from ml_sys.metrics.money import GAIN_DEPTHS
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report import charts
+from ml_sys.report.numbers import METRICS_SHOWN, NONE, number, percent, spread
 from ml_sys.report.page import Figure, Section, Table, missing
-from ml_sys.report.writing import METRICS_SHOWN, NONE, number, percent, spread
+from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of, likely
 
 if TYPE_CHECKING:
@@ -19,16 +21,17 @@ if TYPE_CHECKING:
 
 def campaign(evidence: Evidence) -> Section:
     """Show what a season of lists reaches."""
-    title, season = "A season of calls", evidence.campaign
-    if season is None:
+    title, back = "A season of calls", evidence.past.backtest
+    if back is None:
         return missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
+    season = back.season
     first = season.campaigns[0] if season.campaigns else None
     of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
     return Section(
         "campaign",
         title,
         (
-            *([evidence.headline] if evidence.headline else []),
+            season_in_short(season),
             "Sales works down a list every week, and the same companies stand on it again and again. What "
             f"counts is how many different converters are called in time. Played over {of}, each list made "
             "by a model that knew only what was known that day.",
@@ -100,9 +103,53 @@ def _leads(season: Season) -> Table:
     )
 
 
+def worth(evidence: Evidence) -> Section:
+    """Show what past lists were worth."""
+    title, found = "What is it worth?", evidence.past.money
+    if found is None:
+        return missing("money", title, "no past lists were made again for it")
+    past = [
+        (
+            counted(one.capacity, "call"),
+            counted(one.lists, "list"),
+            f"{one.worth.expected:,.0f} ({one.worth.low:,.0f} to {one.worth.high:,.0f})",
+            f"{one.realised:,.0f}",
+        )
+        for one in found.past
+    ]
+    gains = [(ranker, *(percent(share, 0) for share in shares)) for ranker, shares in found.gains.items()]
+    rankers = list(found.gains)
+    return Section(
+        "money",
+        title,
+        (
+            "An estimate, not a forecast of invoices: each conversion is taken to be worth what customers "
+            f"before it paid on average a month. {counted(found.customers, 'customer')} with a known MRR, "
+            f"{found.not_positive} of them with zero or less, which counts as zero.",
+            f"The brackets hold what such lists bring {evidence.confidence:.0%} of the time if probabilities "
+            "hold.",
+        ),
+        tables=(
+            Table(
+                "Monthly recurring revenue of the converters among the first of each list, all lists added",
+                ("calls a list", "lists", "expected", "came"),
+                tuple(past),
+            ),
+        ),
+        folded=(
+            Table(
+                "Share of the converters' MRR within the first of each list",
+                ("ranked by", *(percent(depth, 0) for depth in GAIN_DEPTHS)),
+                tuple(gains),
+                marked=rankers.index(MODEL),
+            ),
+        ),
+    )
+
+
 def over_time(evidence: Evidence) -> Section:
     """Show metrics by cutoff."""
-    title, back = "Does it hold over time?", evidence.backtest
+    title, back = "Does it hold over time?", evidence.past.backtest
     if back is None:
         return missing("time", title, "no past lists were made again for it (report.backtest is off)")
     names = tuple(back.cutoffs[0].metrics[ALL])
@@ -159,7 +206,7 @@ def over_time(evidence: Evidence) -> Section:
 
 
 def _mean_and_spread(evidence: Evidence, ranker: str, metric: str, digits: int) -> str:
-    back = evidence.backtest
+    back = evidence.past.backtest
     if back is None or metric not in back.mean[ALL][ranker]:
         return NONE
     mean, deviation = back.mean[ALL][ranker][metric], back.spread[ALL][ranker][metric]

@@ -1,0 +1,75 @@
+"""How the report writes numbers, shares, intervals and settings."""
+
+from __future__ import annotations
+
+from math import floor, isfinite
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_sys.metrics.bootstrap import Estimate
+
+
+NONE = "–"
+# Metrics in the order in which tables show them: name, how a person says it, decimals.
+METRICS_SHOWN = (
+    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
+    ("precision_at_10", "precision at 10", 3), ("recall_at_10", "recall at 10", 3),
+    ("precision_at_50", "precision at 50", 3), ("recall_at_50", "recall at 50", 3),
+    ("recall_top_decile", "recall in the top tenth", 3), ("lift_top_decile", "lift in the top tenth", 1),
+    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
+    ("log_loss", "log loss", 4),
+)  # fmt: skip
+_HALF_PERCENT = 0.005
+# Below this, tenths are too coarse.
+_LEAST_TENTHS = 0.15
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage; a dash where there is none."""
+    if share is None or not isfinite(share):
+        return NONE
+    return f"{share:.{digits}%}" if share >= _HALF_PERCENT or not share else f"{share:.{digits + 1}%}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many decimals; a dash where there is none."""
+    return NONE if value is None or not isfinite(value) else f"{value:,.{digits}f}"
+
+
+def spread(one: Estimate | None, digits: int = 3) -> str:
+    """Return a number and its interval."""
+    if one is None or not isfinite(one.value):
+        return NONE
+    value = number(one.value, digits)
+    return (
+        value if one.low == one.high else f"{value} ({number(one.low, digits)} to {number(one.high, digits)})"
+    )
+
+
+def percent_spread(one: Estimate | None, digits: int = 1) -> str:
+    """Return a share and its interval as percentages."""
+    if one is None or not isfinite(one.value):
+        return NONE
+    value = percent(one.value, digits)
+    return (
+        value
+        if one.low == one.high
+        else f"{value} ({percent(one.low, digits)} to {percent(one.high, digits)})"
+    )
+
+
+def text(value: Any) -> str:
+    """Return a setting's value as people write it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: NONE}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(text, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {text(one)}" for key, one in value.items()) or "none"
+    return str(value) if value != "" else "empty"
+
+
+def in_ten(share: float) -> str:
+    """Return a share as people say it, such as "3 in 10"."""
+    tenths = floor(share * 10 + 0.5)
+    return f"{tenths} in 10" if share >= _LEAST_TENTHS and tenths < 10 else percent(share, 0)

@@ -1,0 +1,1 @@
+"""The sections of the page, each written from one part of the evidence."""

@@ -1,0 +1,133 @@
+"""The sections about choices of the fit: its seed, and how the imbalance is treated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.experiments.resampling import NONE, SMOTE
+from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.report.numbers import METRICS_SHOWN, number, percent, spread
+from ml_sys.report.page import Section, Table, missing
+from ml_sys.text import counted, likely
+
+if TYPE_CHECKING:
+    from ml_sys.experiments.resampling import Resampling, Variant
+    from ml_sys.report.evidence import Evidence
+
+
+def seeds(evidence: Evidence) -> Section:
+    """Show how far the headline figures hang on the seed of the fit."""
+    title = "Does it hang on the seed?"
+    if not evidence.seeds:
+        return missing("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")
+    model = evidence.evaluation[ALL][MODEL]
+    spoken = {metric: (name, digits) for metric, name, digits in METRICS_SHOWN}
+    rows = tuple(
+        (
+            spoken[one.metric][0],
+            spread(model[one.metric], spoken[one.metric][1]),
+            *(number(value, 3) for value in (one.mean, one.deviation, one.lowest, one.highest)),
+        )
+        for one in evidence.seeds
+    )
+    fits = counted(len(evidence.seeds[0].values), "other seed")
+    return Section(
+        "seeds",
+        title,
+        (
+            f"The model was fitted again with {fits} and judged on the same holdout. What changes between "
+            "them is chance of the fit alone; the interval is chance of who happened to be there.",
+        ),
+        tables=(
+            Table(
+                "This version, and the same rows by other seeds",
+                (
+                    "metric",
+                    f"this one ({evidence.confidence:.0%})",
+                    "mean",
+                    "deviation",
+                    "lowest",
+                    "highest",
+                ),
+                rows,
+            ),
+        ),
+    )
+
+
+def resampling(evidence: Evidence) -> Section:
+    """Show whether resampling earned its place."""
+    title, found = "Did resampling earn its place?", evidence.past.resampling
+    if found is None:
+        return missing("resampling", title, "the comparison was not run (report.resampling is off)")
+    chosen = [at for at, one in enumerate(found.variants) if one.chosen]
+    return Section(
+        "resampling",
+        title,
+        (
+            _verdict(found),
+            f"Judged on the {counted(found.rows, 'row')} of the training part with their "
+            f"{counted(found.positives, 'conversion')} of "
+            f"{counted(found.converters, 'company', 'companies')}, each row scored by a model that had not "
+            "seen its company and calibrated on the others; the holdout plays no part in this choice.",
+        ),
+        tables=(
+            Table(
+                "Ways to treat the imbalance, each calibrated, on the same folds",
+                (
+                    "resampling",
+                    "average precision",
+                    f"against none ({evidence.confidence:.0%})",
+                    "better with probability",
+                    "ROC-AUC",
+                    "calibration error",
+                    "predicted",
+                    "predicted before calibration",
+                ),
+                tuple(_variant(one) for one in found.variants),
+                marked=chosen[0] if chosen else None,
+            ),
+        ),
+    )
+
+
+def _variant(one: Variant) -> tuple[str, ...]:
+    paired = one.against_none
+    same = paired.difference == 0 and paired.low == 0 == paired.high
+    return (
+        one.name,
+        number(paired.challenger, 3),
+        "–" if same else f"{paired.difference:+.3f} ({paired.low:+.3f} to {paired.high:+.3f})",
+        "–" if same else likely(paired.probability_better),
+        number(one.roc_auc, 3),
+        number(one.calibration_error, 5),
+        percent(one.mean_probability, 2),
+        percent(one.raw_probability, 2),
+    )
+
+
+def _verdict(found: Resampling) -> str:
+    """Say whether what the settings ask for earned its place."""
+    chosen = next((one for one in found.variants if one.chosen), found.variants[0])
+    best = max(found.variants, key=lambda one: one.against_none.challenger)
+    said = _beside_none(chosen)
+    if best is not chosen and best.name != NONE:
+        said += f" Most precise on these rows: {best.name}, {best.against_none.challenger:.3f}."
+    return said
+
+
+def _beside_none(chosen: Variant) -> str:
+    one = chosen.against_none
+    if chosen.name == NONE:
+        return "No resampling is asked for; what it would have done stands beside it."
+    shown = (
+        f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
+        f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    )
+    name = "Resampling" if chosen.name == SMOTE else "The class weight"
+    if one.low > 0:
+        return f"{name} earned its place: {shown}."
+    if one.high < 0:
+        return f"{name} did harm: {shown}."
+    return f"{name} is not shown to help or to harm: {shown}."
