@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.reading import delimited, textfile
+from ml_sys.data.reading import careful, delimited, textfile
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.errors import (
     EmptyTableError,
@@ -136,33 +136,33 @@ ACCEPTED: dict[str, tuple[bytes, list[tuple[int, str]]]] = {
     "columns in other order": (b"id,INDUSTRY,EMPLOYEE_RANGE,ALEXA_RANK\nn1,a,b,1\nn2,a,b,2\n", []),
     "extra columns": (b"x,id,INDUSTRY,EMPLOYEE_RANGE,ALEXA_RANK,x\n,n1,a,b,1,\n,n2,a,b,2,\n", []),
     "Windows-1252": (PLAIN.replace(b"RETAIL", "Café – Bäckerei".encode("cp1252")), []),
-    "neither UTF-8 nor Windows-1252": (PLAIN + b"3,\x81\x90,,n3\n", [(4, delimited.NOT_TEXT)]),
-    "control characters in Windows-1252": (PLAIN + b"3,\xe9\x01,,n3\n", [(4, delimited.NOT_TEXT)]),
-    "too few fields": (PLAIN + b"3,n3\n", [(4, delimited.WRONG_FIELDS)]),
-    "too many fields": (PLAIN + b"3,a,b,n3,\n", [(4, delimited.WRONG_FIELDS)]),
-    "a comma in a number": (PLAIN + b"3,000,a,b,n3\n", [(4, delimited.WRONG_FIELDS)]),
+    "neither UTF-8 nor Windows-1252": (PLAIN + b"3,\x81\x90,,n3\n", [(4, careful.NOT_TEXT)]),
+    "control characters in Windows-1252": (PLAIN + b"3,\xe9\x01,,n3\n", [(4, careful.NOT_TEXT)]),
+    "too few fields": (PLAIN + b"3,n3\n", [(4, careful.WRONG_FIELDS)]),
+    "too many fields": (PLAIN + b"3,a,b,n3,\n", [(4, careful.WRONG_FIELDS)]),
+    "a comma in a number": (PLAIN + b"3,000,a,b,n3\n", [(4, careful.WRONG_FIELDS)]),
     "only delimiters": (PLAIN + b",,,\n", [(4, "id is blank")]),
-    "NUL": (PLAIN + b"3,a\0,b,n3\n", [(4, delimited.NUL_BYTE)]),
+    "NUL": (PLAIN + b"3,a\0,b,n3\n", [(4, careful.NUL_BYTE)]),
     "a second header": (PLAIN + PLAIN.splitlines(keepends=True)[0], [(4, "repeats the header")]),
     "a quoted comma": (PLAIN.replace(b"RETAIL", b'"RETAIL, FOOD"'), []),
     "a quoted line end": (
         PLAIN.replace(b"RETAIL", b'"RETAIL\nFOOD"') + b"3,n3\n",
-        [(5, delimited.WRONG_FIELDS)],
+        [(5, careful.WRONG_FIELDS)],
     ),
     "doubled quotes": (PLAIN.replace(b"RETAIL", b'"the ""best"""'), []),
     "a quote inside a cell": (PLAIN.replace(b"RETAIL", b'6" pipes'), []),
     "an open quote": (
         b'%b\n3,"a,b,n3\n%b' % (GOOD[0].strip().encode(), "".join(GOOD[1:]).encode()),
-        [(2, delimited.UNCLOSED_QUOTE)],
+        [(2, careful.UNCLOSED_QUOTE)],
     ),
-    "an open quote at the end": (PLAIN + b'3,"a,b,n3', [(4, delimited.UNCLOSED_QUOTE)]),
+    "an open quote at the end": (PLAIN + b'3,"a,b,n3', [(4, careful.UNCLOSED_QUOTE)]),
     "two open quotes": (
         GOOD[0].encode() + b'"3,a,b,n3\n' + "".join(GOOD[1:]).encode() + b'"4,a,b,n4\n',
-        [(2, delimited.UNCLOSED_QUOTE), (5, delimited.UNCLOSED_QUOTE)],
+        [(2, careful.UNCLOSED_QUOTE), (5, careful.UNCLOSED_QUOTE)],
     ),
     "a quoted cell over more lines than a cell has": (
-        PLAIN + b'3,"a' + b"\n." * delimited.QUOTED_LINES + b'",b,n3\n',
-        [(4, delimited.UNCLOSED_QUOTE), *((line, delimited.WRONG_FIELDS) for line in range(5, 15))],
+        PLAIN + b'3,"a' + b"\n." * careful.QUOTED_LINES + b'",b,n3\n',
+        [(4, careful.UNCLOSED_QUOTE), *((line, careful.WRONG_FIELDS) for line in range(5, 15))],
     ),
     "a line of 2 MB": (PLAIN + b"3," + b"x" * (2 << 20) + b",b,n3\n", [(4, textfile.LINE_TOO_LONG)]),
     "a line of 2 MB first": (

@@ -1,4 +1,4 @@
-"""Rows of text: where a quoted cell may go on, how far, and which line a row is told by."""
+"""Which delimiter a file has, as its header shows."""
 
 from __future__ import annotations
 
@@ -6,44 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys.data.reading.delimited import (
-    QUOTED_LINES,
-    UNCLOSED_QUOTE,
-    WRONG_FIELDS,
-    _header_fields,
-    open_csv,
-)
-
-COLUMNS = {"id": "id", "x": "x"}
-
-
-def read(path: Path, content: bytes) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
-    """Line, id and x of each row, and line and reason of each that is bad."""
-    path.write_bytes(content)
-    good: list[tuple[int, str, str]] = []
-    bad: list[tuple[int, str]] = []
-    for part in open_csv(path, COLUMNS).parts:
-        rows = part()
-        texts = zip(rows.texts["id"].to_pylist(), rows.texts["x"].to_pylist(), strict=True)
-        good += [(line, *text) for line, text in zip(rows.lines.tolist(), texts, strict=True)]
-        bad += [(one.line, one.reason) for one in rows.bad]
-    return good, bad
-
-
-def test_a_quoted_cell_goes_on_over_so_many_lines_and_no_more(tmp_path: Path) -> None:
-    inside = "\n".join(str(at) for at in range(QUOTED_LINES))
-    good, bad = read(tmp_path / "t.csv", f'id,x\na,"{inside}"\nb,2\n'.encode())
-    assert (good, bad) == ([(2, "a", inside), (2 + QUOTED_LINES, "b", "2")], [])
-    good, bad = read(tmp_path / "t.csv", f'id,x\na,"{inside}\nmore"\nb,2\n'.encode())
-    assert bad[0] == (2, UNCLOSED_QUOTE)
-    assert {reason for _, reason in bad[1:]} == {WRONG_FIELDS}
-    assert good == [(3 + QUOTED_LINES, "b", "2")]
-
-
-def test_rows_after_blank_lines_and_behind_a_late_header_keep_their_lines(tmp_path: Path) -> None:
-    good, bad = read(tmp_path / "t.csv", b"\n \nid,x\na,1\n\n\nb,2\nc\nd,4")
-    assert good == [(4, "a", "1"), (7, "b", "2"), (9, "d", "4")]
-    assert bad == [(8, WRONG_FIELDS)]
+from ml_sys.data.reading.delimited import _header_fields
 
 
 @pytest.mark.parametrize(
@@ -61,11 +24,3 @@ def test_the_delimiter_is_what_stands_most_often_outside_quotes(
     line: bytes, fields: list[str], delimiter: str
 ) -> None:
     assert _header_fields(Path("t.csv"), line) == (fields, delimiter)
-
-
-def test_a_row_is_told_as_it_stands_with_the_lines_of_its_quotes(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(b'id,x\r\na,"1\r\n2"\r\nb,3\r\n')
-    rows = [part() for part in open_csv(path, COLUMNS).parts]
-    raws = [one.raw(at) for one in rows for at in range(len(one.lines))]
-    assert raws == ['a,"1\r\n2"', "b,3"]
