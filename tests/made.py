@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.models.train import train_version
@@ -33,13 +33,15 @@ def tables(folder: Path) -> None:
 def snapshot(artifacts: Path, folder: Path) -> None:
     """Ingest a folder of tables into an artifacts folder."""
     ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(folder / "customers.csv"),
-        noncustomers=str(folder / "noncustomers.csv"),
-        usage=str(folder / "usage_actions.csv"),
-        artifacts_dir=artifacts,
-        max_rejected_share=0.05,
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(folder / "customers.csv"),
+            noncustomers=str(folder / "noncustomers.csv"),
+            usage=str(folder / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        artifacts,
         now=NOW,
     )
 

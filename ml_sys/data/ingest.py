@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from ml_sys.data import ingest_report, snapshot
+from ml_sys.data import ingest_report
 from ml_sys.data.after_export import Dates
 from ml_sys.data.companies import CompanyRows, free_again, reconcile
 from ml_sys.data.company_index import CompanyIndex
@@ -22,6 +23,7 @@ from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
 from ml_sys.data.snapshot_id import Content
+from ml_sys.data.snapshot_writing import keep_quarantine, write
 from ml_sys.data.usage import (
     LATER,
     UNCOVERED,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_sys.data.ingest_report import IngestReport
@@ -56,23 +59,11 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 
 
-def ingest(
-    source: Source,
-    schema: SchemaSettings,
-    *,
-    customers: str,
-    noncustomers: str,
-    usage: str,
-    artifacts_dir: Path,
-    max_rejected_share: float,
-    now: datetime,
-    as_of: str = "",
-    coverage: Coverage = _WEEKLY,
-    on_progress: OnProgress | None = None,
-) -> IngestReport:
-    """Turn three tables into a snapshot.
+@dataclass(frozen=True)
+class Origin:
+    """Where the three tables are.
 
-    Parameters
+    Attributes
     ----------
     source : Source
         See `ml_sys.data.sources.open_source`.
@@ -80,18 +71,63 @@ def ingest(
         Column names.
     customers, noncustomers, usage : str
         File, table or query of each table.
-    artifacts_dir : Path
-        Folder of all artifacts.
+    """
+
+    source: Source
+    schema: SchemaSettings
+    customers: str
+    noncustomers: str
+    usage: str
+
+    def opened(self) -> dict[str, RawTable]:
+        """Open each table; all are closed again where one cannot be opened."""
+        where = {CUSTOMERS: self.customers, NONCUSTOMERS: self.noncustomers, USAGE: self.usage}
+        with ExitStack() as stack:
+            tables = {}
+            for table, location in where.items():
+                tables[table] = self.source.open(table, location, column_names(table, self.schema))
+                stack.callback(tables[table].close)
+            stack.pop_all()
+        return tables
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What of the tables counts.
+
+    Attributes
+    ----------
     max_rejected_share : float
         Of the rows of one table, from 0 to 1. Merged rows do not count, nor usage of a period that is not
         complete, nor usage later than a day that was given.
-    now : datetime
-        Aware. Nothing that is dated later counts.
     as_of : str
         Day of the export, YYYY-MM-DD; without it the end of covered usage.
     coverage : Coverage
         What a usage row stands for, and how many companies have to report.
-    on_progress : callable, optional
+    """
+
+    max_rejected_share: float
+    as_of: str = ""
+    coverage: Coverage = _WEEKLY
+
+
+def ingest(
+    origin: Origin,
+    rules: Rules,
+    artifacts_dir: Path,
+    *,
+    now: datetime,
+    on_progress: OnProgress = lambda _table, _rows: None,
+) -> IngestReport:
+    """Turn three tables into a snapshot.
+
+    Parameters
+    ----------
+    artifacts_dir : Path
+        Folder of all artifacts.
+    now : datetime
+        Aware. Nothing that is dated later counts.
+    on_progress : callable
         Gets a table's name and the rows of it read so far.
 
     Raises
@@ -103,49 +139,54 @@ def ingest(
     SnapshotError
         If the snapshot cannot be written.
     """
-    locations = {CUSTOMERS: customers, NONCUSTOMERS: noncustomers, USAGE: usage}
-    columns = {table: column_names(table, schema) for table in TABLES}
+    opened = origin.opened()
     with ExitStack() as stack:
-        opened = {}
-        for table in TABLES:
-            opened[table] = source.open(table, locations[table], columns[table])
-            stack.callback(opened[table].close)
-        run = _Run(opened, columns, float(schema.unranked), on_progress or (lambda _table, _rows: None))
+        for table in opened.values():
+            stack.callback(table.close)
+        columns = {name: column_names(name, origin.schema) for name in opened}
+        run = _Run(opened, columns, float(origin.schema.unranked), on_progress)
         companies, lost = reconcile(
             run.companies(CUSTOMERS), run.companies(NONCUSTOMERS), run.quarantine, unranked=run.unranked
         )
         index = CompanyIndex(companies["id"].to_numpy(dtype=object), lost)
-        rows = run.usage(index)
+        rows, coverage = run.usage(index), rules.coverage
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
         closed = companies["closedate"].to_numpy()
-        export = date_export(rows.company, complete_on, closed, coverage, as_of=as_of, now=now)
+        export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=now)
         rows = run.known_by(export, rows, complete_on, index, coverage.period_days)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
-    for table in TABLES:
-        rejected = dict(run.quarantine.rejected(table))
-        for expected in (UNFINISHED, UNCOVERED, LATER) if export.was_given else (UNFINISHED,):
-            rejected.pop(expected, None)
-        if sum(rejected.values()) > max_rejected_share * run.read[table]:
-            kept = snapshot.keep_quarantine(quarantine, artifacts_dir)
-            raise TooManyRejectedError(
-                opened[table].where,
-                sum(rejected.values()),
-                run.read[table],
-                max_rejected_share,
-                kept,
-                mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
-                cause=_CAUSE_LATER if next(iter(rejected)) == LATER else "",
-            )
+    _refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
     content = Content(companies, rows, quarantine, export.as_of)
-    where = {table: opened[table].where for table in TABLES}
-    path, is_new = snapshot.write(content, artifacts_dir, sources=where, read=run.read, now=now)
-    extra = {table: opened[table].extra for table in TABLES}
+    where = {name: table.where for name, table in opened.items()}
+    path, is_new = write(content, artifacts_dir, sources=where, read=run.read, now=now)
+    extra = {name: table.extra for name, table in opened.items()}
     unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
     dates = Dates(export, unclaimed, latest_stamp)
     return ingest_report.build(
         content, run.quarantine, dates, path=path, is_new=is_new, where=where, read=run.read, extra=extra
     )
+
+
+def _refuse_bad(
+    run: _Run, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
+) -> None:
+    """Refuse tables too many of whose rows are bad, and keep what was not taken."""
+    for table in TABLES:
+        rejected = dict(run.quarantine.rejected(table))
+        for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):
+            rejected.pop(expected, None)
+        if sum(rejected.values()) > max_share * run.read[table]:
+            kept = keep_quarantine(quarantine, artifacts_dir)
+            raise TooManyRejectedError(
+                run.opened[table].where,
+                sum(rejected.values()),
+                run.read[table],
+                max_share,
+                kept,
+                mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
+                cause=_CAUSE_LATER if next(iter(rejected)) == LATER else "",
+            )
 
 
 class _Run:
@@ -161,7 +202,7 @@ class _Run:
         self.unranked = unranked
         self.quarantine = Quarantine()
         self.read = dict.fromkeys(opened, 0)
-        self._opened = opened
+        self.opened = opened
         self._columns = columns
         self._on_progress = on_progress
 
@@ -170,12 +211,12 @@ class _Run:
         parts = list(self._checked(table, lambda checked: checked))
         frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
         bad_ids = frozenset(name for part in parts for name in part.bad_ids)
-        return CompanyRows(pd.concat(frames, ignore_index=True), self._opened[table].where, bad_ids)
+        return CompanyRows(pd.concat(frames, ignore_index=True), self.opened[table].where, bad_ids)
 
     def usage(self, index: CompanyIndex) -> UsageRows:
         """Read the usage of known companies."""
         batches = []
-        where = self._opened[USAGE].where
+        where = self.opened[USAGE].where
         for rows, strangers in self._checked(USAGE, lambda checked: of_companies(checked, index)):
             batches.append(rows)
             self.quarantine.add(USAGE, where, strangers)
@@ -198,11 +239,11 @@ class _Run:
         reasons = np.select(
             [day <= export.as_of, day <= export.as_of + period_days], [UNCOVERED, UNFINISHED], LATER
         )
-        return set_aside(rows, late, reasons.tolist(), index, self._opened[USAGE].where, self.quarantine)
+        return set_aside(rows, late, reasons.tolist(), index, self.opened[USAGE].where, self.quarantine)
 
     def _checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
         """Check the parts of a table side by side, and give back what comes of them, in order."""
-        opened, columns = self._opened[table], self._columns[table]
+        opened, columns = self.opened[table], self._columns[table]
 
         def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
             checked = check(part(), columns, self.unranked)

@@ -1,34 +1,26 @@
 """Snapshots: the three tables as they were at one moment, on disk under a name derived from what they say.
 
 ``artifacts/snapshots/<id>/`` holds companies.parquet, usage.parquet, quarantine.parquet and manifest.json,
-and never changes. Invariant: the folder appears by one rename after everything in it is on the disk. A dying
-process leaves no snapshot or a whole one, and at worst temporary names, which the next write removes.
+and never changes. Invariant: nothing of it is given out before its digest was compared.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
-from ml_sys.data.snapshot_id import SCHEMA_VERSION, Content, arrow_texts, identity, quarantine_identity
-from ml_sys.data.values import day_text
+from ml_sys.data.snapshot_id import SCHEMA_VERSION
 from ml_sys.days import days_of_stamps
-from ml_sys.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
 from ml_sys.errors import SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -39,14 +31,6 @@ FOLDER, QUARANTINE_FOLDER = "snapshots", "quarantine"
 TABLES = (COMPANIES, USAGE, QUARANTINE)
 MANIFEST, LATEST = "manifest.json", "latest.json"
 
-_LOCK = ".lock"
-# Small integers packed as differences: as small as with Parquet's defaults, in half the time.
-_USAGE_ENCODING: dict[str, Any] = {
-    "compression": "none",
-    "use_dictionary": ["stamp"],
-    "column_encoding": dict.fromkeys(("company", *MEASURES), "DELTA_BINARY_PACKED"),
-    "write_statistics": False,
-}
 _AGAIN = "run `mlsys ingest` again"
 
 
@@ -94,68 +78,6 @@ class Tables:
     usage_stamp: NDArray[np.int32]
     usage_values: NDArray[np.int32]
     as_of: int
-
-
-def write(
-    content: Content,
-    artifacts_dir: Path,
-    *,
-    sources: Mapping[str, str],
-    read: Mapping[str, int],
-    now: datetime,
-) -> tuple[Path, bool]:
-    """Store a snapshot, unless it is there already, and make it the latest.
-
-    Parameters
-    ----------
-    artifacts_dir : Path
-        Folder of all artifacts.
-    sources : mapping of str to str
-        Table to the file or table it came from.
-    read : mapping of str to int
-        Table to rows read.
-    now : datetime
-        Aware.
-
-    Returns
-    -------
-    is_new : bool
-        False if the same content was stored before. A stored one that no longer verifies is replaced.
-
-    Raises
-    ------
-    SnapshotError
-        If the folder cannot be written.
-    """
-    name = identity(content)
-    written_at = now.astimezone(UTC).isoformat(timespec="seconds")
-    folder = artifacts_dir / FOLDER
-    final = folder / name
-    with _writing(folder):
-        is_new = not _verifies(final)
-        if is_new:
-            staging = folder / temporary_name()
-            staging.mkdir()
-            _write_tables(content, staging)
-            manifest = {
-                "schema_version": SCHEMA_VERSION,
-                "id": name,
-                "as_of": day_text(content.as_of),
-                "created_at": written_at,
-                "sources": dict(sources),
-                "read": dict(read),
-                "companies": len(content.companies),
-                "customers": int((content.companies["closedate"] != NEVER_CLOSED).sum()),
-                "usage_rows": len(content.usage.stamp),
-                "quarantined": content.quarantine.num_rows,
-                "sha256": {table: _digest((staging / table).read_bytes()) for table in TABLES},
-            }
-            (staging / MANIFEST).write_bytes(_json(manifest))
-            if final.exists():
-                shutil.rmtree(final)
-            publish_folder(staging, final)
-        write_durably(folder / LATEST, _json({"id": name, "ingested_at": written_at}))
-    return final, is_new
 
 
 def load(path: Path) -> Snapshot:
@@ -256,44 +178,20 @@ def stored(artifacts_dir: Path, name: str) -> Snapshot:
     return load(artifacts_dir / FOLDER / name)
 
 
-def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
-    """Write the quarantine of an ingest that failed, and return its path.
-
-    Raises
-    ------
-    SnapshotError
-        If the folder cannot be written.
-    """
-    folder = artifacts_dir / QUARANTINE_FOLDER
-    path = folder / f"{quarantine_identity(quarantine)}.parquet"
-    sink = pa.BufferOutputStream()
-    pq.write_table(quarantine, sink)
-    with _writing(folder):
-        write_durably(path, sink.getvalue().to_pybytes())
-    return path
+def verifies(path: Path) -> bool:
+    """Tell whether a whole snapshot is there, every file as its manifest says."""
+    try:
+        manifest = _manifest(path)
+        for table in TABLES:
+            _verified(path / table, manifest["sha256"].get(table))
+    except SnapshotError:
+        return False
+    return True
 
 
-def _write_tables(content: Content, folder: Path) -> None:
-    companies, usage = content.companies, content.usage
-    never = (companies["closedate"] == NEVER_CLOSED).to_numpy()
-    columns: dict[str, dict[str, Any]] = {
-        COMPANIES: {
-            "id": arrow_texts(companies["id"]),
-            "closedate": pa.array(companies["closedate"].to_numpy(), mask=never).cast(pa.date32()),
-            "mrr": companies["mrr"].to_numpy(),
-            "alexa_rank": companies["alexa_rank"].to_numpy(),
-            "employee_range": arrow_texts(companies["employee_range"]),
-            "industry": arrow_texts(companies["industry"]),
-        },
-        USAGE: {
-            "company": usage.company,
-            "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
-            **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(MEASURES)},
-        },
-    }
-    pq.write_table(pa.table(columns[COMPANIES]), folder / COMPANIES)
-    pq.write_table(pa.table(columns[USAGE]), folder / USAGE, **_USAGE_ENCODING)
-    pq.write_table(content.quarantine, folder / QUARANTINE)
+def digest(content: bytes) -> str:
+    """Return the digest that a manifest keeps of a file."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def _numbers(column: Any, blank: int = 0) -> NDArray[Any]:
@@ -328,40 +226,6 @@ def _verified(path: Path, expected: str | None) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
-    if _digest(content) != expected:
+    if digest(content) != expected:
         raise SnapshotError(f"{path}: is not what its manifest says, so it was changed", hint=_AGAIN)
     return content
-
-
-def _verifies(path: Path) -> bool:
-    try:
-        manifest = _manifest(path)
-        for table in TABLES:
-            _verified(path / table, manifest["sha256"].get(table))
-    except SnapshotError:
-        return False
-    return True
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Hold a folder alone, and remove what a dead process left in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK):
-            for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            yield
-    except OSError as error:
-        raise SnapshotError(
-            f"{folder}: cannot be written: {error.strerror or error}",
-            hint="check the folder, its rights and the disk",
-        ) from error
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2) + "\n").encode()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

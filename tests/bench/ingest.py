@@ -69,21 +69,22 @@ def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
 
 def ours(folder: Path) -> float:
     """Ingest the three tables, and return the seconds it took."""
-    from ml_sys.data.ingest import ingest
+    from ml_sys.data.ingest import Origin, Rules, ingest
     from ml_sys.data.sources import open_source
     from ml_sys.settings import SchemaSettings
 
     began = time.perf_counter()
     report = ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(folder / "customers.csv"),
-        noncustomers=str(folder / "noncustomers.csv"),
-        usage=str(folder / "usage_actions.csv"),
-        artifacts_dir=folder / "artifacts",
-        max_rejected_share=0.0,
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(folder / "customers.csv"),
+            noncustomers=str(folder / "noncustomers.csv"),
+            usage=str(folder / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.0, coverage=Coverage(min_coverage=0.0)),
+        folder / "artifacts",
         now=datetime(2026, 1, 1, tzinfo=UTC),
-        coverage=Coverage(min_coverage=0.0),  # each row is to count, in a last week of few companies as well
     )
     if report.tables["usage"].accepted != report.tables["usage"].read:
         raise SystemExit("rows of a clean table were rejected")

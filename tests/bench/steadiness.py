@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.data.sources import open_source
 from ml_sys.features.panel import Panel
@@ -105,13 +105,15 @@ def _snapshot(folder: Path, *, real: bool, small: bool) -> Snapshot:
         generate(folder, companies=1500 if small else 5000, weeks=56 if small else 74, seed=11)
     print(f"on {'the real tables' if real else 'generated tables'}, {os.cpu_count()} cores", flush=True)
     ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(tables / "customers.csv"),
-        noncustomers=str(tables / "noncustomers.csv"),
-        usage=str(tables / "usage_actions.csv"),
-        artifacts_dir=folder,
-        max_rejected_share=0.05,
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(tables / "customers.csv"),
+            noncustomers=str(tables / "noncustomers.csv"),
+            usage=str(tables / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        folder,
         now=datetime.now(UTC),
     )
     return latest(folder)

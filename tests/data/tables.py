@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.snapshot import QUARANTINE
@@ -26,6 +26,7 @@ HEADERS = {
 }
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXPORTED, EVERY_ROW_COUNTS = "2020-02-12", Coverage(min_coverage=0.0)
+_ORIGIN, _RULES = ("customers", "noncustomers", "usage"), ("max_rejected_share", "as_of", "coverage")
 PAID_IDS, FREE_IDS, WEEKS = ("c1", "c2", "c3"), tuple(f"n{i}" for i in range(1, 9)), ("06", "13", "20")
 
 
@@ -89,8 +90,10 @@ class Tables:
             "as_of": EXPORTED,
             "coverage": EVERY_ROW_COUNTS,
         } | changes
-        schema = asked.pop("schema", SchemaSettings())
-        return ingest(asked.pop("source", FileSource()), schema, **asked)
+        source, schema = asked.pop("source", FileSource()), asked.pop("schema", SchemaSettings())
+        origin = Origin(source, schema, **{name: asked.pop(name) for name in _ORIGIN})
+        rules = Rules(**{name: asked.pop(name) for name in _RULES})
+        return ingest(origin, rules, asked.pop("artifacts_dir"), **asked)
 
 
 def quarantined(report: IngestReport) -> list[tuple[str, int, str]]:

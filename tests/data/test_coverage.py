@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage, covered_until
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
 from ml_sys.data.sources import FileSource
@@ -264,13 +264,15 @@ def real_tables(folder: Path, *, closed: str = "", stamped: str = "") -> None:
 
 def ingested(folder: Path) -> IngestReport:
     return ingest(
-        FileSource(),
-        SchemaSettings(),
-        customers=str(folder / "customers.csv"),
-        noncustomers=str(folder / "noncustomers.csv"),
-        usage=str(folder / "usage_actions.csv"),
-        artifacts_dir=folder / "artifacts",
-        max_rejected_share=0.05,
+        Origin(
+            FileSource(),
+            SchemaSettings(),
+            customers=str(folder / "customers.csv"),
+            noncustomers=str(folder / "noncustomers.csv"),
+            usage=str(folder / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        folder / "artifacts",
         now=now("2026-01-01"),
     )
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data import scalars, snapshot, values
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
@@ -473,13 +473,15 @@ def test_accepted_and_quarantined_add_up_to_read_whatever_is_wrong(
 def test_a_generated_sample_is_ingested_within_the_default_limit(tmp_path: Path) -> None:
     made = generate(tmp_path, companies=3000, weeks=60, seed=3)
     report = ingest(
-        FileSource(),
-        SchemaSettings(),
-        customers=str(tmp_path / "customers.csv"),
-        noncustomers=str(tmp_path / "noncustomers.csv"),
-        usage=str(tmp_path / "usage_actions.csv"),
-        artifacts_dir=tmp_path / "artifacts",
-        max_rejected_share=0.05,
+        Origin(
+            FileSource(),
+            SchemaSettings(),
+            customers=str(tmp_path / "customers.csv"),
+            noncustomers=str(tmp_path / "noncustomers.csv"),
+            usage=str(tmp_path / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        tmp_path / "artifacts",
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert adds_up(report)
@@ -492,13 +494,15 @@ def test_a_generated_sample_is_ingested_within_the_default_limit(tmp_path: Path)
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real tables here")
 def test_the_real_tables_are_taken_with_three_duplicates_merged(tmp_path: Path) -> None:
     report = ingest(
-        FileSource(),
-        SchemaSettings(),
-        customers=str(REAL / "customers.csv"),
-        noncustomers=str(REAL / "noncustomers.csv"),
-        usage=str(REAL / "usage_actions.csv"),
-        artifacts_dir=tmp_path,
-        max_rejected_share=0.0,
+        Origin(
+            FileSource(),
+            SchemaSettings(),
+            customers=str(REAL / "customers.csv"),
+            noncustomers=str(REAL / "noncustomers.csv"),
+            usage=str(REAL / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.0),
+        tmp_path,
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     accepted = {table: found.accepted for table, found in report.tables.items()}

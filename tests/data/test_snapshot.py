@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data import snapshot
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED, NONCUSTOMERS, USAGE
+from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.errors import SnapshotError
 from tests.data.tables import FREE_IDS, PAID_IDS, Tables, usage_row
 
@@ -54,55 +52,6 @@ def test_what_is_loaded_is_what_was_ingested(tables: Tables) -> None:
     assert kinds == [np.int32] * 4
     assert len(MEASURES) == loaded.usage_values.shape[1]
     assert loaded.as_of == np.datetime64("2020-02-12", "D").astype(int)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_shuffled_rows_give_the_same_snapshot(tables: Tables, seed: int) -> None:
-    tables.usage += [tables.usage[0], usage_row("stranger"), usage_row("n1", "soon")]
-    tables.noncustomers += [tables.noncustomers[0], "1,a,,n99", "2,a,,n99"]
-    first = tables.ingest()
-    for table in ("customers", NONCUSTOMERS, USAGE):
-        random.Random(seed).shuffle(tables.rows(table))  # noqa: S311 - an order, not a secret
-    again = tables.ingest()
-    assert (again.id, again.is_new) == (first.id, False)
-
-
-def test_a_renamed_file_gives_the_same_snapshot(tables: Tables) -> None:
-    tables.usage.append(usage_row("stranger"))
-    first = tables.ingest()
-    moved = tables.path(USAGE).rename(tables.folder / "log.csv")
-    assert tables.ingest_as_they_are(usage=str(moved)).id == first.id
-
-
-@pytest.mark.parametrize(
-    ("table", "change"),
-    [
-        (USAGE, lambda rows: rows[:-1]),
-        (USAGE, lambda rows: [*rows, usage_row("stranger")]),
-        (USAGE, lambda rows: [rows[0].replace("5,0", "5,1"), *rows[1:]]),
-        (USAGE, lambda rows: [rows[0].replace("00:00:00", "00:00:01"), *rows[1:]]),
-        ("customers", lambda rows: [rows[0].replace("2020-02-10", "2020-02-09"), *rows[1:]]),
-        ("customers", lambda rows: [rows[0].replace("099.5", "099.6"), *rows[1:]]),
-        (NONCUSTOMERS, lambda rows: [rows[0].replace("6 to 10", ""), *rows[1:]]),
-        (NONCUSTOMERS, lambda rows: [*rows, rows[0]]),
-    ],
-)
-def test_any_change_of_content_gives_another_snapshot(tables: Tables, table: str, change) -> None:  # type: ignore[no-untyped-def]
-    first = tables.ingest()
-    rows = tables.rows(table)
-    rows[:] = change(rows[:])
-    assert tables.ingest().id != first.id
-
-
-def test_the_day_of_the_export_is_part_of_the_name(tables: Tables) -> None:
-    assert tables.ingest(as_of="2020-03-01").id != tables.ingest(as_of="2020-03-02").id
-
-
-def test_texts_that_only_look_alike_when_joined_give_different_names(tables: Tables) -> None:
-    tables.noncustomers[:2] = ["1,ab,,n1", "1,c,,n2"]
-    first = tables.ingest().id
-    tables.noncustomers[:2] = ["1,a,,n1", "1,bc,,n2"]
-    assert tables.ingest().id != first
 
 
 def test_the_snapshot_ingested_last_is_the_latest_even_if_it_was_known(tables: Tables) -> None:
@@ -162,54 +111,3 @@ def test_a_pointer_that_leads_nowhere_is_refused(tables: Tables, content: str) -
     (tables.artifacts / "snapshots" / snapshot.LATEST).write_text(content)
     with pytest.raises(SnapshotError, match="cannot be read"):
         snapshot.latest(tables.artifacts)
-
-
-def test_a_damaged_snapshot_is_replaced_when_the_same_input_comes_again(tables: Tables) -> None:
-    report = tables.ingest()
-    (report.path / snapshot.USAGE).write_bytes(b"")
-    again = tables.ingest()
-    assert (again.id, again.is_new) == (report.id, True)
-    assert snapshot.latest(tables.artifacts).id == report.id
-
-
-def test_what_a_dead_process_left_is_ignored_and_removed_by_the_next_ingest(tables: Tables) -> None:
-    report = tables.ingest()
-    folder = tables.artifacts / "snapshots"
-    leftover = folder / ".tmp-0123456789abcdef"
-    leftover.mkdir()
-    (leftover / snapshot.USAGE).write_bytes(b"half of i")
-    half = folder / ".tmp-fedcba9876543210"
-    half.write_bytes(b'{"id"')
-    assert snapshot.latest(tables.artifacts).id == report.id
-    tables.ingest()
-    assert not leftover.exists()
-    assert not half.exists()
-    assert sorted(path.name for path in folder.iterdir()) == sorted([".lock", "latest.json", report.id])
-
-
-def test_an_interrupted_write_leaves_no_snapshot(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pq, "write_table", full)
-        with pytest.raises(SnapshotError, match="No space left on device"):
-            tables.ingest()
-    assert not [path for path in (tables.artifacts / "snapshots").iterdir() if not path.name.startswith(".")]
-    assert tables.ingest().is_new
-
-
-def test_artifacts_that_cannot_be_written_are_one_clear_error(tables: Tables) -> None:
-    tables.artifacts.write_text("a file")
-    with pytest.raises(SnapshotError, match=r"cannot be written"):
-        tables.ingest()
-
-
-def test_the_manifest_says_where_the_rows_came_from(tables: Tables) -> None:
-    tables.usage.append(usage_row("stranger"))
-    manifest = json.loads((tables.ingest().path / snapshot.MANIFEST).read_text())
-    assert manifest["sources"][USAGE] == str(tables.path(USAGE))
-    assert manifest["read"] == {"customers": 3, "noncustomers": 8, "usage": 34}
-    assert (manifest["companies"], manifest["customers"]) == (11, 3)
-    assert (manifest["usage_rows"], manifest["quarantined"]) == (33, 1)
-    assert set(manifest["sha256"]) == set(snapshot.TABLES)

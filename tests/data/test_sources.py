@@ -16,6 +16,7 @@ import zstandard
 
 from ml_sys.data import snapshot
 from ml_sys.data.reading import delimited, textfile
+from ml_sys.data.reading.careful import Layout, read_carefully
 from ml_sys.data.reading.columnar import as_text
 from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.schema import TABLES, USAGE, column_names
@@ -303,10 +304,10 @@ def test_blocks_of_any_size_give_the_same_rows(
 def test_both_levels_read_a_clean_block_alike(tables: Tables, quote: bool) -> None:
     tables.usage = clean_rows(100, quote=quote)
     tables.write()
-    layout = delimited.Layout(",", 10, {field: i for i, field in enumerate(USAGE_COLUMNS)})
+    layout = Layout(",", 10, {field: i for i, field in enumerate(USAGE_COLUMNS)})
     block = textfile.block_of(("\r\n".join(tables.usage) + "\r\n").encode(), 2)
     fast = delimited._read_fast(block, layout)
-    careful, done = delimited._read_carefully(block, layout, is_last=True)
+    careful, done = read_carefully(block, layout, is_last=True)
     assert fast is not None
     assert done == 100
     assert fast.lines.tolist() == careful.lines.tolist()

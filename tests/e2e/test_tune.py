@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
 from ml_sys.experiments.study import JOURNAL, opened
 from ml_sys.experiments.tuning import STUDIES
@@ -51,13 +51,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     generate(folder, companies=900, weeks=60, seed=11)
     ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(folder / "customers.csv"),
-        noncustomers=str(folder / "noncustomers.csv"),
-        usage=str(folder / "usage_actions.csv"),
-        artifacts_dir=folder / "artifacts",
-        max_rejected_share=0.05,
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(folder / "customers.csv"),
+            noncustomers=str(folder / "noncustomers.csv"),
+            usage=str(folder / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        folder / "artifacts",
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     return folder / "artifacts"

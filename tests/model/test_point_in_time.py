@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.data.sources import FileSource
@@ -187,11 +187,9 @@ def snapshot_of(folder: Path, artifacts: Path) -> Snapshot:
     paths = {table: str(folder / f"{name}.csv") for table, name in names.items()}
     return load(
         ingest(
-            FileSource(),
-            SchemaSettings(),
-            **paths,
-            artifacts_dir=artifacts,
-            max_rejected_share=1.0,
+            Origin(FileSource(), SchemaSettings(), **paths),
+            Rules(max_rejected_share=1.0),
+            artifacts,
             now=datetime(2026, 1, 1, tzinfo=UTC),
         ).path
     )

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from threadpoolctl import threadpool_info
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
 from ml_sys.model.estimator import BlendedXGBClassifier
@@ -256,11 +256,9 @@ def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path:
     names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
     paths = {table: str(tmp_path / f"{name}.csv") for table, name in names.items()}
     report = ingest(
-        FileSource(),
-        SchemaSettings(),
-        **paths,
-        artifacts_dir=tmp_path,
-        max_rejected_share=0.05,
+        Origin(FileSource(), SchemaSettings(), **paths),
+        Rules(max_rejected_share=0.05),
+        tmp_path,
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     asked = w.settings(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.lists.score import score_file
@@ -167,10 +167,15 @@ def dirty(versions, tmp_path_factory):
     write_tables(folder, dirty_companies())
     root = shutil.copytree(versions, folder / "artifacts")
     report = ingest(
-        open_source("file"), SchemaSettings(),
-        **{table: str(folder / f"{table}.csv") for table in HEADERS},
-        artifacts_dir=root, max_rejected_share=1.0, as_of=CUTOFF, now=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            **{table: str(folder / f"{table}.csv") for table in HEADERS},
+        ),
+        Rules(max_rejected_share=1.0, as_of=CUTOFF),
+        root,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
     assert report.companies == 61
     return folder
 

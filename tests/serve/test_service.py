@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.features.compute import FeatureSpec
@@ -260,9 +260,11 @@ def odd_companies(versions, tmp_path_factory):
     usage.to_csv(folder / "usage_actions.csv", index=False)
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers")}
     ingest(
-        open_source("file"), SchemaSettings(), usage=str(folder / "usage_actions.csv"), **tables,
-        artifacts_dir=root, max_rejected_share=0.05, now=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        Origin(open_source("file"), SchemaSettings(), usage=str(folder / "usage_actions.csv"), **tables),
+        Rules(max_rejected_share=0.05),
+        root,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
     return root
 
 

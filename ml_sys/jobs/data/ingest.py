@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
 
 if TYPE_CHECKING:
@@ -22,15 +22,19 @@ def ingest_tables(
     """Ingest the tables that the settings name; see :func:`ml_sys.data.ingest.ingest`."""
     chosen = settings.ingest
     return ingest(
-        open_source(chosen.source, database=chosen.database),
-        settings.schema_,
-        customers=chosen.customers,
-        noncustomers=chosen.noncustomers,
-        usage=chosen.usage,
-        artifacts_dir=settings.artifacts_dir,
-        max_rejected_share=chosen.max_rejected_share,
+        Origin(
+            open_source(chosen.source, database=chosen.database),
+            settings.schema_,
+            customers=chosen.customers,
+            noncustomers=chosen.noncustomers,
+            usage=chosen.usage,
+        ),
+        Rules(
+            max_rejected_share=chosen.max_rejected_share,
+            as_of=chosen.as_of,
+            coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
+        ),
+        settings.artifacts_dir,
         now=now,
-        as_of=chosen.as_of,
-        coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
         on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
     )

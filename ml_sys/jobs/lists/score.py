@@ -11,6 +11,7 @@ import numpy as np
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.jobs.lists.handing_out import Handing, called_lately, hand_out
@@ -200,7 +201,7 @@ def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, 
     if not scored.quarantine.num_rows:
         return None, ""
     try:
-        return snapshot.keep_quarantine(scored.quarantine, artifacts_dir), ""
+        return keep_quarantine(scored.quarantine, artifacts_dir), ""
     except SnapshotError as error:
         return None, error.message
 

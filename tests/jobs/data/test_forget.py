@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import MEASURES
-from ml_sys.data.snapshot import keep_quarantine
+from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.data.forget import forget_company
 from ml_sys.outcomes.lists import HandedOutList, ListEntry
@@ -51,7 +51,7 @@ def everywhere(tmp_path_factory):
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers", "usage")}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     ingest(
-        open_source("file"), SchemaSettings(), **tables, artifacts_dir=root, max_rejected_share=0.05, now=now
+        Origin(open_source("file"), SchemaSettings(), **tables), Rules(max_rejected_share=0.05), root, now=now
     )
     with closing(SqliteSink(root / "predictions.sqlite")) as sink:
         sink.write([Logged(1.8e9 + n, "1.0.0", one, b"", 0.5) for n, one in enumerate(IDS * 2)])

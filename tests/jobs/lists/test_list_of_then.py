@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import FileSource
 from ml_sys.days import day_number
@@ -44,13 +44,15 @@ def then(registered: Path, three_tables: Path, tmp_path_factory: pytest.TempPath
     artifacts = Path(shutil.copytree(registered, folder / "artifacts"))
     shutil.rmtree(artifacts / "snapshots")
     ingest(
-        FileSource(),
-        SchemaSettings(),
-        customers=str(folder / "customers.csv"),
-        noncustomers=str(folder / "noncustomers.csv"),
-        usage=str(folder / "usage.csv"),
-        artifacts_dir=artifacts,
-        max_rejected_share=0.05,
+        Origin(
+            FileSource(),
+            SchemaSettings(),
+            customers=str(folder / "customers.csv"),
+            noncustomers=str(folder / "noncustomers.csv"),
+            usage=str(folder / "usage.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        artifacts,
         now=EXPORTED,
     )
     return artifacts

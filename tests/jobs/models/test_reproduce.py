@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.ingest import ingest
+from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
@@ -59,13 +59,15 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
         frame = pd.read_csv(three_tables / f"{name}.csv", dtype=str, keep_default_na=False)
         frame.sample(frac=1, random_state=3).to_csv(tmp_path / f"{name}.csv", index=False)
     ingest(
-        open_source("file"),
-        SchemaSettings(),
-        customers=str(tmp_path / "customers.csv"),
-        noncustomers=str(tmp_path / "noncustomers.csv"),
-        usage=str(tmp_path / "usage_actions.csv"),
-        artifacts_dir=tmp_path,
-        max_rejected_share=0.05,
+        Origin(
+            open_source("file"),
+            SchemaSettings(),
+            customers=str(tmp_path / "customers.csv"),
+            noncustomers=str(tmp_path / "noncustomers.csv"),
+            usage=str(tmp_path / "usage_actions.csv"),
+        ),
+        Rules(max_rejected_share=0.05),
+        tmp_path,
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     fit = fit_snapshot(latest(tmp_path), cheap_settings)
