@@ -15,7 +15,7 @@ from ml_sys.metrics.ranking import Ranked
 from ml_sys.scoring.reasons import contributions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -80,28 +80,25 @@ def importances(
     label, cutoff : ndarray of shape (n_rows,)
     groups : mapping
         Group of each feature.
+    scores : callable
+        Whose scores of a row hang on that row alone.
     gain : mapping or None
-        Share of the gain by feature; those that no tree uses are not named, and shuffling them costs
-        nothing.
+        Share of the gain by feature; those that no tree uses are not named.
     shap : ndarray of shape (n_features,) or None
         Mean absolute SHAP values.
     """
     names = list(groups)
     kept, weights = _sampled(label, seed)
-    part, hit, day = rows[kept], label[kept], cutoff[kept]
-    rng = np.random.default_rng(seed)
-    whole = _average_precision(scores(part), hit, weights)
+    shuffles, hit = _Shuffles(rows[kept], cutoff[kept], scores, np.random.default_rng(seed)), label[kept]
+    whole = _average_precision(shuffles.as_it_is, hit, weights)
 
     def drops(columns: list[int]) -> tuple[float, float]:
-        lost = [
-            whole - _average_precision(scores(_shuffled(part, columns, day, rng)), hit, weights)
-            for _ in range(repeats)
-        ]
+        lost = [whole - _average_precision(score, hit, weights) for score in shuffles.of(columns, repeats)]
         return float(np.mean(lost)), float(np.std(lost))
 
     single = []
     for at, (name, group) in enumerate(groups.items()):
-        drop, spread = (0.0, 0.0) if gain is not None and not gain.get(name) else drops([at])
+        drop, spread = drops([at])
         one_gain = None if gain is None else float(gain.get(name, 0.0))
         single.append(
             Importance(name, group, drop, spread, one_gain, None if shap is None else float(shap[at]))
@@ -144,24 +141,51 @@ def _sampled(label: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], Wei
     return kept, np.where(label[kept], 1.0, other.size / room)[None, :]
 
 
-def _shuffled(
-    rows: NDArray[np.float32],
-    columns: list[int],
-    cutoff: NDArray[np.int32],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Exchange columns together between the companies of each cutoff, so that no day's level is told."""
-    moved, chosen = rows.copy(), np.array(columns)
-    for day in np.unique(cutoff):
-        at = np.flatnonzero(cutoff == day)
-        moved[np.ix_(at, chosen)] = rows[np.ix_(rng.permutation(at), chosen)]
-    return moved
+class _Shuffles:
+    """Scores of rows whose columns are exchanged between the companies of each cutoff.
+
+    No day's level is told so. Only rows that get other values are scored again, equal ones once: most
+    companies of a list do nothing, and what they exchange is the same.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.float32],
+        cutoff: NDArray[np.int32],
+        scores: Scores,
+        rng: np.random.Generator,
+    ) -> None:
+        self._rows, self._scores, self._rng = rows, scores, rng
+        self._lists = [np.flatnonzero(cutoff == day) for day in np.unique(cutoff)]
+        self._number = _numbered(rows)
+        self.as_it_is = np.asarray(scores(rows), dtype=np.float64)
+
+    def of(self, columns: list[int], repeats: int) -> Iterator[NDArray[np.float64]]:
+        """Yield the scores of all rows after some columns were exchanged together, time and again."""
+        value, partner = _numbered(self._rows[:, columns]), np.arange(len(self._rows))
+        for _ in range(repeats):
+            for rows in self._lists:
+                partner[rows] = self._rng.permutation(rows)
+            moved = np.flatnonzero(value[partner] != value)
+            pair = self._number[moved] * (int(value.max(initial=0)) + 1) + value[partner[moved]]
+            _, first, place = np.unique(pair, return_index=True, return_inverse=True)
+            changed = self._rows[moved[first]]
+            changed[:, columns] = self._rows[partner[moved[first]]][:, columns]
+            score = self.as_it_is.copy()
+            if moved.size:
+                score[moved] = self._scores(changed)[place]
+            yield score
 
 
-def _average_precision(
-    scores: NDArray[np.floating[Any]], label: NDArray[np.bool_], weights: Weights
-) -> float:
-    return float(Ranked.build(scores.astype(np.float64), label, weights).average_precision()[0])
+def _numbered(rows: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return a number for each row, the same for rows of the same bits."""
+    bits = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
+    number: NDArray[np.intp] = np.unique(bits, return_inverse=True)[1]
+    return number
+
+
+def _average_precision(scores: NDArray[np.float64], label: NDArray[np.bool_], weights: Weights) -> float:
+    return float(Ranked.build(scores, label, weights).average_precision()[0])
 
 
 def _most_first(found: Collection[Importance]) -> tuple[Importance, ...]:
