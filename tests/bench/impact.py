@@ -89,28 +89,37 @@ def world(companies: int, weeks: int, shift: float, seed: int = 0) -> World:
     odds = np.log(chance) - np.log1p(-chance) + shift
     chance = 1 / (1 + np.exp(-odds))
     noise = NOISE * rng.standard_normal((companies, 1)) + DRIFT * rng.standard_normal(odds.shape)
-    ranked, low, high = SLOPE * odds + noise, -10.0, 10.0
-    for _ in range(60):  # to where the mean probability is right
-        middle = (low + high) / 2
-        above = (1 / (1 + np.exp(-ranked - middle))).mean() > chance.mean()
-        low, high = (low, middle) if above else (middle, high)
-    promised = 1 / (1 + np.exp(-ranked - low))
+    promised = _calibrated(SLOPE * odds + noise, chance)
     best = np.argsort(-promised.max(axis=1))[:STANDING]
     weekly = np.exp(shift) * hazard[best, BEFORE : BEFORE + weeks]
     return World(chance[best], promised[best], weekly)
 
 
+def _calibrated(ranked: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities by Platt's line through the ranker's log-odds, fitted to the true chances."""
+    design = np.stack([np.ones(ranked.size), ranked.ravel()], axis=1)
+    line = np.array([0.0, 1.0])
+    for _ in range(30):  # Newton's steps
+        fitted = 1 / (1 + np.exp(-design @ line))
+        curvature = design.T @ (design * (fitted * (1 - fitted))[:, None])
+        line += np.linalg.solve(curvature, design.T @ (chance.ravel() - fitted))
+    return (1 / (1 + np.exp(-design @ line))).reshape(ranked.shape)
+
+
 def programmes(
     rng: np.random.Generator, there: World, design: Design, scenario: Scenario, weeks: int, many: int
 ) -> list[Truth]:
-    """Play a design in so many programmes side by side."""
-    companies = len(there.chance)
-    free, gone = np.zeros((many, companies), dtype=np.int64), np.zeros((many, companies), dtype=bool)
+    """Play a design in so many programmes side by side.
+
+    Weeks beyond those of the world are its own again, and whoever paid has been replaced by someone alike.
+    """
+    companies, known = there.chance.shape
+    free, back = (np.zeros((many, companies), dtype=np.int64) for _ in range(2))
     held = rng.random((many, companies)) < design.share
     rows, wait, found = np.arange(many)[:, None], design.wait_days // WEEK_DAYS, []
     size = pools(there.promised, design).shape[1]
     for week in range(weeks):
-        standing = np.where(gone | (free > week), -1.0, there.promised[:, week])
+        standing = np.where((back > week) | (free > week), -1.0, there.promised[:, week % known])
         pool = np.argpartition(-standing, size, axis=1)[:, :size]
         pool = np.take_along_axis(pool, np.argsort(-standing[rows, pool], axis=1, kind="stable"), axis=1)
         if design.kind == "holdout":
@@ -120,16 +129,17 @@ def programmes(
         else:
             inclusion = np.broadcast_to(inclusion_probabilities(companies, design), pool.shape)
             called = pivotal(inclusion, rng.random(pool.shape))
-        chance = there.chance[pool, week]
+        chance = there.chance[pool, week % known]
         made = called & (rng.random(pool.shape) < scenario.made)
         raised = scenario.raised(chance)
         paid = (rng.random(pool.shape) < np.where(made, raised, chance)) & (inclusion > 0)
         found.append((pool, standing[rows, pool], inclusion, called, made, paid, raised - chance))
-        elsewhere = (free <= week) & ~gone
+        elsewhere = (free <= week) & (back <= week)
         free[rows, pool] = np.where(inclusion > 0, week + wait, free[rows, pool])
-        gone[rows, pool] |= paid
         elsewhere[rows, pool] &= inclusion == 0
-        gone |= elsewhere & (rng.random(gone.shape) < there.hazard[:, week])
+        left = elsewhere & (rng.random(back.shape) < there.hazard[:, week % known])
+        left[rows, pool] |= paid
+        back[left] = week + known
     every = [np.stack(one, axis=1) for one in zip(*found, strict=True)]
     return [_truth([one[at] for one in every], design, scenario) for at in range(many)]
 
@@ -218,8 +228,7 @@ def _planned(there: World, designs: list[Design], asked: argparse.Namespace) -> 
         )  # fmt: skip
         weeks = plan.weeks or len(plan.power)
         grid = np.unique(np.linspace(0.7, 1.3, GRID) * weeks).round().astype(int)
-        longer = world(asked.companies, int(grid[-1]), asked.shift)
-        share = _shown_by(grid, longer, design, asked)
+        share = _shown_by(grid, there, design, asked)
         enough = np.flatnonzero(share >= POWER)
         took = str(grid[enough[0]]) if enough.size else f"more than {grid[-1]}"
         shown.add_row(design.kind, str(plan.weeks), f"{100 * share[np.searchsorted(grid, weeks)]:.0f}", took)

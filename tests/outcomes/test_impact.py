@@ -1,0 +1,188 @@
+"""Twenty companies on one list, every figure worked out by hand; and which lists count at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.outcomes.impact import Reading, impact
+from ml_sys.outcomes.lists import HandedOutList
+
+LISTED = HandedOutList("1970-04-11-a", 100, "1.0.0", "", "", 30, 4, "lottery", 7, 20, 2.1, 20)
+READING = Reading(as_of=133, grace_days=7, confidence=0.95, seed=1)
+# The first eight are the pool, four of them called; twelve more are beyond it.
+PROBABILITY = [0.4, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, *[0.05] * 12]
+INCLUSION = [0.8, 0.8, 0.6, 0.6, 0.4, 0.4, 0.2, 0.2, *[0.0] * 12]
+CALLED = ["c1", "c3", "c4", "c5"]
+MONEY = {"c1": 100.0, "c3": 50.0, "c2": 200.0, "c9": 10.0}
+ACTIVE = {"c2": 9.0, "c9": 8.0, "c10": 7.0, "c11": 6.0}
+
+
+def twenty(list_id: str = LISTED.list_id, cutoff: int = LISTED.cutoff) -> pd.DataFrame:
+    names = [f"c{at}" for at in range(1, 21)]
+    return pd.DataFrame(
+        {
+            "list_id": list_id,
+            "cutoff": cutoff,
+            "entity_id": names,
+            "probability": PROBABILITY,
+            "rank": range(1, 21),
+            "tier": ["A"] * 4 + ["B"] * 4 + ["C"] * 12,
+            "selected": [name in CALLED for name in names],
+            "inclusion_probability": INCLUSION,
+            "group": "",
+            "converted": [name in MONEY for name in names],
+            "money": [MONEY.get(name, 0.0) for name in names],
+            "rule": [ACTIVE.get(name, 1.0) for name in names],
+            "made": [name in {"c1", "c4", "c5"} for name in names],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def found():
+    return impact([LISTED], twenty(), READING, made=True)
+
+
+def test_promised_and_realised_by_tier(found):
+    a, b, c = found.tiers
+    assert [one.name for one in found.tiers] == ["tier A", "tier B", "tier C"]
+    assert [one.rows for one in found.tiers] == [4, 4, 12]
+    assert [one.promised for one in found.tiers] == pytest.approx([1.1, 0.4, 0.6])
+    assert [one.realised for one in found.tiers] == [3, 0, 1]
+    # A: all four pay with .0048, at most three with .9952, at most two with .9384.
+    assert (a.low, a.high) == (0, 3)
+    # B: nobody pays with .9⁴ = .6561, at most one with .9477, at most two with .9963.
+    assert (b.low, b.high) == (0, 2)
+    # C: nobody with .95¹² = .5404, at most one with .8816, at most two with .9804.
+    assert (c.low, c.high) == (0, 2)
+    assert a.kept
+    assert b.kept
+    assert c.kept
+
+
+def test_promised_and_realised_by_rank_and_altogether(found):
+    assert [(one.name, one.rows, one.realised) for one in found.ranks] == [
+        ("rank 1 to 10", 10, 4),
+        ("rank 11 to 20", 10, 0),
+    ]
+    assert [one.promised for one in found.ranks] == pytest.approx([1.6, 0.5])
+    assert (found.total.rows, found.total.realised) == (20, 4)
+    assert found.total.promised == pytest.approx(2.1)
+
+
+def test_what_the_calls_brought(found):
+    called = found.called
+    assert (called.rows, called.realised, called.money) == (4, 2, 150)
+    assert called.promised == pytest.approx(0.4 + 0.2 + 0.2 + 0.1)
+    assert called.precision.value == 2 / 4
+    assert (called.precision.low, called.precision.high) == pytest.approx((0.15, 0.85), abs=1e-4)
+    assert called.recall == 2 / 4  # of c1, c2, c3 and c9
+    assert called.lift == pytest.approx((2 / 4) / (4 / 20))
+
+
+def test_what_the_most_active_of_the_day_would_have_brought(found):
+    rule = found.by_rule  # c2, c9, c10 and c11, of whom two paid
+    assert (rule.rows, rule.realised, rule.money) == (4, 2, 210)
+    assert rule.promised == pytest.approx(0.3 + 3 * 0.05)
+
+
+def test_what_being_called_did(found):
+    effect = found.effect
+    assert (effect.lists, effect.calls, effect.drawn, effect.waited) == (1, 4, 4, 4)
+    assert (effect.drawn_paid, effect.waited_paid) == (2, 1)
+    # Together 3 paid of 1.5 promised: 2 for 1. One conversion's worth of that is added to each arm.
+    of_called = (1 / 0.8 + 1 / 0.6 + 2 * 1.770833) / (0.4 / 0.8 + 0.2 / 0.6 * 2 + 0.1 / 0.4 + 1.770833)
+    of_waiting = (1 / 0.2 + 2 * 2.291667) / (0.3 / 0.2 + 0.1 / 0.6 + 2 * 0.1 / 0.8 + 2.291667)
+    assert (of_called, of_waiting) == pytest.approx((2.026144, 2.277228), abs=1e-5)
+    # What is expected of each, the odds of its chance where it waits, and what is left of its outcome:
+    shares = {
+        "c1": 1 - 0.890804, "c3": 1 - 0.435359, "c4": 0 - 0.435359, "c5": 0 - 0.212658,
+        "c2": -4 * (1 - 0.668103), "c6": -2 / 3 * (0 - 0.212658),
+        "c7": -1 / 4 * (0 - 0.207636), "c8": -1 / 4 * (0 - 0.207636),
+    }  # fmt: skip
+    assert effect.extra.value == pytest.approx(sum(shares.values()), abs=1e-4)  # −1.0562
+    squares = np.array(list(shares.values())) ** 2
+    freedom = 2 * squares.sum() ** 2 / (squares**2).sum()
+    assert freedom == pytest.approx(3.412, abs=0.01)
+    half = 2.9757 * np.sqrt(squares.sum())  # Student's t with that many degrees, .975
+    assert effect.extra.high - effect.extra.value == pytest.approx(half, rel=2e-3)
+    assert effect.too_few
+    assert [(one.cutoff, one.extra) for one in effect.running] == [(100, effect.extra)]
+
+
+def test_money_that_being_called_brought(found):
+    paid = np.array([MONEY.get(f"c{at}", 0.0) for at in range(1, 9)])
+    p, chance = np.array(PROBABILITY[:8]), np.array(INCLUSION[:8])
+    called = np.array([f"c{at}" in CALLED for at in range(1, 9)])
+    together = paid.sum() / p.sum()
+
+    def per_promise(weight):
+        each = weight[weight > 0].mean()
+        return ((weight * paid).sum() + each * together) / ((weight * p).sum() + each)
+
+    expected = p * (
+        (1 - chance) * per_promise(called / chance) + chance * per_promise(~called / (1 - chance))
+    )
+    left = np.where(called, 1, -chance / (1 - chance)) * (paid - expected)
+    assert found.effect.money.value == pytest.approx(left.sum())
+
+
+def test_of_the_calls_made_one_is_missing(found):
+    assert found.effect.complied.made == 3 / 4
+    assert found.effect.complied.strayed == 0
+
+
+def test_a_list_that_may_still_gain_counts_and_says_so(found):
+    (told,) = found.lists
+    assert (told.calls, told.realised, told.money, told.matures_on) == (4, 2, 150, 130)
+    assert told.promised == pytest.approx(0.9)
+    assert told.may_gain
+    assert not impact([LISTED], twenty(), replace(READING, as_of=137)).lists[0].may_gain
+
+
+def test_a_list_whose_window_is_open_waits_and_counts_for_nothing(found):
+    later = replace(LISTED, list_id="later", cutoff=107)
+    both = pd.concat([twenty(), twenty("later", 107)])
+    with_it = impact([LISTED, later], both, READING, made=True)
+    assert with_it.lists[1].realised is None
+    assert with_it.lists[1].matures_on == 137
+    assert replace(with_it, lists=found.lists) == found
+
+
+def test_before_any_list_is_mature_there_is_nothing_to_say():
+    found = impact([LISTED], twenty(), replace(READING, as_of=129))
+    assert found.total is None
+    assert found.effect is None
+    assert found.lists[0].calls == 4
+
+
+def test_of_lists_whose_windows_overlap_the_latest_is_compared_and_all_carry_the_effect():
+    later = replace(LISTED, list_id="later", cutoff=107)
+    both = pd.concat([twenty(), twenty("later", 107)])
+    found = impact([LISTED, later], both, replace(READING, as_of=200))
+    assert found.compared == 1
+    assert found.total.rows == 20
+    assert found.effect.lists == 2
+    assert found.effect.drawn == 8
+
+
+def test_companies_that_were_taken_out_are_in_no_figure():
+    rows = twenty()
+    rows.loc[8, "group"] = "excluded"
+    found = impact([LISTED], rows, READING)
+    assert found.total.realised == 3
+
+
+def test_without_an_experiment_there_is_no_effect():
+    plain = twenty().assign(inclusion_probability=lambda rows: rows["selected"].astype(float))
+    found = impact([replace(LISTED, design="none")], plain, READING)
+    assert found.effect is None
+    assert found.called.realised == 2
+
+
+def test_where_no_usage_is_known_there_is_no_rule_to_compare_with():
+    assert impact([LISTED], twenty().assign(rule=np.nan), READING).by_rule is None

@@ -1,0 +1,67 @@
+"""What lists promise is held against what came, with bounds that such promises allow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from ml_sys.outcomes.promised import allowed, by_rank, by_tier, part, whole
+
+
+def rows_of(probability, converted, **others) -> pd.DataFrame:
+    size = len(probability)
+    base = {"rank": np.arange(1, size + 1), "tier": ["C"] * size, "money": np.zeros(size)}
+    return pd.DataFrame({"probability": probability, "converted": converted, **base, **others})
+
+
+def test_bounds_are_those_of_the_binomial_where_all_have_one_probability():
+    # 10 tosses: P(at most 1) is .0107, at most 2 is .0547, at most 7 is .9453, at most 8 is .9893.
+    assert allowed(np.full(10, 0.5), 0.95) == (2, 8)
+    assert allowed(np.zeros(5), 0.95) == (0, 0)
+    assert allowed(np.ones(5), 0.95) == (5, 5)
+    assert allowed(np.array([]), 0.95) == (0, 0)
+
+
+def test_bounds_hold_the_number_who_pay_as_often_as_they_say():
+    rng = np.random.default_rng(2)
+    probability = rng.beta(0.3, 8, 400)
+    low, high = allowed(probability, 0.95)
+    drawn = (rng.random((4000, 400)) < probability).sum(axis=1)
+    assert ((low <= drawn) & (drawn <= high)).mean() >= 0.94
+
+
+def test_of_very_many_companies_the_bounds_are_those_of_the_normal_distribution():
+    many = np.full(20_001, 0.004)
+    low, high = allowed(many, 0.95)
+    exact_low, exact_high = allowed(many[:-1], 0.95)
+    assert (low, high) == pytest.approx((exact_low, exact_high), abs=1)
+
+
+def test_a_promise_is_kept_where_what_came_lies_within_its_bounds():
+    rows = rows_of([0.5] * 10, [True] * 9 + [False])
+    assert not whole(rows, 0.95).kept
+    assert whole(rows_of([0.5] * 10, [True] * 8 + [False] * 2), 0.95).kept
+
+
+def test_bands_hold_every_row_once():
+    rows = rows_of([0.1] * 130, [at % 7 == 0 for at in range(130)], tier=["A"] * 50 + ["B"] * 60 + ["C"] * 20)
+    for bands in (by_tier(rows, 0.95), by_rank(rows, 0.95)):
+        assert sum(one.rows for one in bands) == 130
+        assert sum(one.realised for one in bands) == 19
+    assert [one.name for one in by_rank(rows, 0.95)][-1] == "rank 101 to 130"
+
+
+def test_the_interval_of_a_precision_is_wilsons():
+    rows = rows_of([0.1] * 40, [at < 9 for at in range(40)])
+    found = part(rows, np.arange(40) < 25, 0.95)
+    assert (found.precision.low, found.precision.high) == pytest.approx(
+        proportion_confint(9, 25, 0.05, method="wilson")
+    )
+
+
+def test_of_rows_without_any_conversion_recall_and_lift_are_unknown():
+    found = part(rows_of([0.1] * 4, [False] * 4), np.arange(4) < 2, 0.95)
+    assert found.realised == 0
+    assert np.isnan([found.recall, found.lift]).all()
