@@ -92,8 +92,8 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     Raises
     ------
     UnverifiedError
-        If the scorer is not made of the Pipeline's encoder and trees, or differs from it on a row of the
-        holdout; and like :func:`load_version`.
+        If the scorer is not made of the Pipeline's encoder and trees, or differs on a row of the holdout from
+        it or from what was stored; and like :func:`load_version`.
     SchemaDriftError
         Like :func:`load_version`.
     """
@@ -104,12 +104,17 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     if isinstance(scorer, CompiledScorer):
         _refuse_other_parts(artifact, model)
     columns = columns_of(panel.features, scorer.spec)
-    found = apart(scorer, columns, model.probabilities(panel.features))
-    if found:
-        raise UnverifiedError(
-            artifact.folder,
-            f"its scorer, which production runs, differs from its Pipeline {found} of the holdout",
-        )
+    others = {
+        "its Pipeline": model.probabilities(panel.features),
+        "what it said when it was made": known["probability"].to_numpy(),
+    }
+    for other, probability in others.items():
+        found = apart(scorer, columns, probability)
+        if found:
+            raise UnverifiedError(
+                artifact.folder,
+                f"its scorer, which production runs, differs from {other} {found} of the holdout",
+            )
     return Judged(scorer, panel, known, scorer.probabilities(scorer.rows(columns)))
 
 

@@ -38,7 +38,7 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
     plain : mapping
         What its file ``scorer.json`` says.
     booster : bytes or None
-        Its file ``booster.ubj``; None where it has none.
+        Its file ``booster.json``; None where it has none.
 
     Raises
     ------

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError
-from ml_sys.model.files import ubjson
-from ml_sys.model.files.boosters import check_model
+from ml_sys.model.files.boosters import check_model, parse_model
 from ml_sys.scoring.loops import GROUP, NODE, function_of_c, walk
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def read_trees(booster: bytes) -> Trees:
     ValueError, KeyError, TypeError, IndexError
         If it is no model file.
     """
-    document = ubjson.read(booster)
+    document = parse_model(booster)
     learner = document["learner"]
     booster_kind = learner["gradient_booster"]["name"]
     _need(booster_kind == "gbtree", f"its booster is {booster_kind}")
@@ -85,7 +84,7 @@ def read_trees(booster: bytes) -> Trees:
     _need("best_iteration" not in learner["attributes"], "it uses a part of its trees alone")
     trees = learner["gradient_booster"]["model"]["trees"]
     _need(bool(trees), "it has no tree")
-    _need(not any(np.any(tree["split_type"]) for tree in trees), "it splits by categories")
+    _need(not any(any(tree["split_type"]) for tree in trees), "it splits by categories")
     check_model(document)
     nodes, covers, roots, depths, start = [], [], [], [], 0
     for tree in trees:

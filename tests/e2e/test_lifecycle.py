@@ -160,7 +160,7 @@ def test_training_says_what_it_learnt_from_and_how_it_did(chain):
 
 def test_the_same_seed_gives_the_same_bytes_in_two_processes(chain):
     assert "Version 1.0.1 (patch: same data and settings, trained again)" in chain.said["train again"].stdout
-    for name in ("booster.ubj", "metrics.json", "scorer.json", "settings.toml"):
+    for name in ("booster.json", "metrics.json", "scorer.json", "settings.toml"):
         one, other = ((chain.version(v) / name).read_bytes() for v in ("1.0.0", "1.0.1"))
         assert one == other, name
     one, other = (pd.read_parquet(chain.version(v) / "holdout.parquet") for v in ("1.0.0", "1.0.1"))
@@ -258,13 +258,13 @@ def test_verification_passes_and_a_flipped_bit_fails_it_by_name(chain):
     said = chain.json("verify")
     assert said["passed"] is True
     assert [one["subject"] for one in said["findings"]] == ["audit trail", "index", "1.0.0", "1.0.1"]
-    path = chain.version("1.0.1") / "booster.ubj"
+    path = chain.version("1.0.1") / "booster.json"
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         done = chain.run("verify", "1.0.1", code=1)
         assert "1 thing does not verify" in done.stdout
-        assert "booster.ubj" in done.stdout
+        assert "booster.json" in done.stdout
     finally:
         path.write_bytes(content)
 

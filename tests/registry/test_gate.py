@@ -171,12 +171,12 @@ def test_extreme_confidence_asks_no_more_of_chance_than_can_be_counted(
 
 def test_a_challenger_whose_files_do_not_verify_is_judged_no_further(world: World, good: np.ndarray) -> None:
     nothing = np.empty(0, dtype=np.int32)
-    broken = Contender("1.1.0", None, ("booster.ubj: digest differs",))
+    broken = Contender("1.1.0", None, ("booster.json: digest differs",))
     for champion in (None, Contender("1.0.0", good)):
         verdict = judged(Evidence(broken, champion, nothing.astype(bool), nothing, nothing))
         assert not verdict.verified
         assert failed(verdict) == [criterion.name for criterion in verdict.criteria]
-        assert "booster.ubj: digest differs" in verdict.criteria[0].found
+        assert "booster.json: digest differs" in verdict.criteria[0].found
         assert {criterion.found for criterion in verdict.criteria[1:]} == {
             "not judged: its files do not verify"
         }

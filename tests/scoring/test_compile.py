@@ -97,7 +97,7 @@ def plain_of(model):
 
 
 def compiled(model):
-    return compile_scorer(plain_of(model), bytes(model.pipeline["model"].get_booster().save_raw("ubj")))
+    return compile_scorer(plain_of(model), bytes(model.pipeline["model"].get_booster().save_raw("json")))
 
 
 def edges(scorer, n_rows, seed):
@@ -224,7 +224,7 @@ def test_a_number_too_large_for_float32_is_infinite_in_a_row(usual):
 
 
 def test_versions_without_trees_of_xgboost_or_of_an_earlier_format_are_not_compiled(usual):
-    plain, booster = plain_of(usual[0]), bytes(usual[0].pipeline["model"].get_booster().save_raw("ubj"))
+    plain, booster = plain_of(usual[0]), bytes(usual[0].pipeline["model"].get_booster().save_raw("json"))
     with pytest.raises(NotCompilableError, match="not XGBoost's"):
         compile_scorer(plain, None)
     del plain["encoder"]
@@ -233,7 +233,7 @@ def test_versions_without_trees_of_xgboost_or_of_an_earlier_format_are_not_compi
 
 
 def test_trees_of_more_features_than_the_encoder_gives_are_refused(usual):
-    plain, booster = plain_of(usual[0]), bytes(usual[0].pipeline["model"].get_booster().save_raw("ubj"))
+    plain, booster = plain_of(usual[0]), bytes(usual[0].pipeline["model"].get_booster().save_raw("json"))
     for key in ("numbers", "medians", "centers", "scales"):
         plain["encoder"][key] = plain["encoder"][key][:2]
     with pytest.raises(ValueError, match="more features"):

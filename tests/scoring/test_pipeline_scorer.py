@@ -22,7 +22,7 @@ def model(trained):
 @pytest.fixture(scope="module")
 def scorers(trained, model):
     artifact = Registry(trained).open("1.0.0")
-    return PipelineScorer(model), compile_scorer(artifact.json("scorer.json"), artifact.file("booster.ubj"))
+    return PipelineScorer(model), compile_scorer(artifact.json("scorer.json"), artifact.file("booster.json"))
 
 
 def rows_of(spec, n_rows=30):

@@ -86,7 +86,7 @@ def fitted(spec, seed=0, calibrator=SIGMOID, blend=None, **params):
         "threshold": 0.5,
         "tiers": asdict(Tiers(0.5, 0.2)),
     }
-    scorer = compile_scorer(plain, bytes(model.get_booster().save_raw("ubj")))
+    scorer = compile_scorer(plain, bytes(model.get_booster().save_raw("json")))
     return SimpleNamespace(encoder=encoder, model=model, scorer=scorer)
 
 

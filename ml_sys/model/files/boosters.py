@@ -1,54 +1,66 @@
-"""Bounds of XGBoost's models, checked before XGBoost or a compiled loop sees them.
+"""Model files of XGBoost: read, and checked before XGBoost or a compiled loop sees a tree of them.
 
 Native code follows a node's children and reads a row's feature by number without looking whether they are
 there. So every tree of a model has to stay within itself and its features, end in finite leaves and agree
-with what the model says of itself, also where a Pipeline's file holds the model as XGBoost's own bytes.
+with what the model says of itself. A version holds its trees in one such file, in XGBoost's own JSON, and the
+estimator of its Pipeline gets them from there, written anew from what was checked.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
 
 import numpy as np
 
-from ml_sys.model.files import ubjson
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from xgboost import XGBClassifier
 
 _LEAF, _NO_PARENT = -1, (-1, 2**31 - 1)
 _MOST_THREADS = 1024
-_BOOSTER = ("xgboost.core", "Booster")
-_OF_EACH_NODE = {
-    "left_children": "i4", "right_children": "i4", "parents": "i4", "split_indices": "i4",
-    "split_conditions": "f4", "sum_hessian": "f4", "base_weights": "f4", "loss_changes": "f4",
-    "default_left": "u1", "split_type": "u1",
+_OF_EACH_NODE: dict[str, type[np.generic]] = {
+    "left_children": np.int32, "right_children": np.int32, "parents": np.int32, "split_indices": np.int32,
+    "split_conditions": np.float32, "sum_hessian": np.float32, "base_weights": np.float32,
+    "loss_changes": np.float32, "default_left": np.uint8, "split_type": np.uint8,
 }  # fmt: skip
 _OF_CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 # What a document that is none makes its reader raise.
 _MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
-def pipeline_problem(content: bytes) -> str:
-    """Say what is wrong with the boosters that the file of a Pipeline holds; empty where nothing is."""
+def load_trees(estimator: XGBClassifier, content: bytes) -> None:
+    """Give an estimator the trees of a model file.
+
+    Raises
+    ------
+    ValueError
+        Saying in one line what is wrong with the file, or with the threads that the estimator asks for.
+    """
+    threads = estimator.n_jobs
+    _need(threads is None or -1 <= threads <= _MOST_THREADS, f"{threads} threads")
+    document = parse_model(content)
+    check_model(document)
+    # Written anew, so that XGBoost reads what was checked: of a name that stands twice, the same value.
+    estimator.load_model(bytearray(json.dumps(document).encode()))
+
+
+def parse_model(content: bytes) -> Any:
+    """Return what a model file says, not yet checked.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON.
+    """
     try:
-        with ZipFile(io.BytesIO(content)) as archive:
-            nodes = list(_nodes(json.loads(archive.read("schema.json"))))
-            ids = Counter(node.get("__id__") for node in nodes)
-            for node in nodes:
-                if (node.get("__module__"), node.get("__class__")) == _BOOSTER:
-                    _check_serialized(ubjson.read(archive.read(_file_of(node, ids))))
-    except Exception as error:  # whatever reading a damaged archive raises
-        return _said(error)
-    return ""
+        return json.loads(content)
+    except _MALFORMED as error:
+        raise ValueError(_said(error)) from error
 
 
 def check_model(document: Mapping[str, Any]) -> None:
@@ -70,42 +82,6 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split()) if named else f"malformed, {error!r}"
 
 
-def _nodes(thing: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object within plain data."""
-    if isinstance(thing, dict):
-        yield thing
-    for one in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list) else ():
-        yield from _nodes(one)
-
-
-def _file_of(node: Mapping[str, Any], ids: Counter[Any]) -> str:
-    """Return the name of the file that holds a booster's bytes.
-
-    A node may stand for an earlier one of the same id, so that those on the way have to be there once.
-    """
-    state = node["content"]
-    handle = state["content"]["handle"]
-    forms = (node["__loader__"], state["__loader__"], handle["__loader__"])
-    _need(forms == ("ObjectNode", "DictNode", "BytearrayNode"), "a booster in an unknown form")
-    _need(ids[state.get("__id__")] == ids[handle.get("__id__")] == 1, "a booster that stands for another")
-    return str(handle["file"])
-
-
-def _check_serialized(document: Mapping[str, Any]) -> None:
-    """Check a model with the configuration that it is kept in memory with."""
-    model, configured = document["Model"]["learner"], document["Config"]["learner"]
-    check_model(document["Model"])
-    _need(configured["learner_model_param"] == model["learner_model_param"], "a model configured as another")
-    ours, theirs = configured["gradient_booster"], model["gradient_booster"]
-    _need(ours["name"] == theirs["name"], "a booster configured as another kind")
-    if "gbtree_model_param" in ours:
-        same = ours["gbtree_model_param"] == _forest(theirs)["gbtree_model_param"]
-        _need(same, "trees configured as others")
-    for name in ("n_jobs", "nthread"):
-        threads = int(configured["generic_param"].get(name, "0"))
-        _need(-1 <= threads <= _MOST_THREADS, f"{threads} threads")
-
-
 def _check_learner(learner: Mapping[str, Any]) -> None:
     said, booster = learner["learner_model_param"], learner["gradient_booster"]
     n_features, n_groups = _count(said["num_feature"]), max(_count(said["num_class"]), 1)
@@ -117,23 +93,22 @@ def _check_learner(learner: Mapping[str, Any]) -> None:
     for name in ("feature_names", "feature_types"):
         _need(len(learner.get(name, ())) in {0, n_features}, f"{name} of other features")
     if booster["name"] == "gblinear":
-        weights = np.asarray(booster["model"]["weights"], dtype=np.float64)
-        _need(weights.size == (n_features + 1) * n_groups, "weights of other features")
+        weights = _numbers(booster["model"]["weights"], np.float32, (n_features + 1) * n_groups, "weights")
         _need(bool(np.isfinite(weights).all()), "a weight that is not finite")
         return
     forest = _forest(booster)
     trees, parallel = forest["trees"], _count(forest["gbtree_model_param"]["num_parallel_tree"])
     _need(parallel > 0, "no tree a round")
     _need(_count(forest["gbtree_model_param"]["num_trees"]) == len(trees), "another number of trees")
-    groups = _whole_numbers(forest["tree_info"], len(trees), "groups")
+    groups = _numbers(forest["tree_info"], np.int32, len(trees), "groups of trees")
     _need(bool(((groups >= 0) & (groups < n_groups)).all()), "a tree of a group that is none")
     if "iteration_indptr" in forest:
-        rounds = np.asarray(forest["iteration_indptr"])
+        rounds = _numbers(forest["iteration_indptr"], np.int32, len(forest["iteration_indptr"]), "rounds")
         ends = rounds.size > 0 and rounds[0] == 0 and rounds[-1] == len(trees)
-        _need(rounds.dtype.kind == "i" and ends and bool((np.diff(rounds) >= 0).all()), "rounds out of order")
+        _need(ends and bool((np.diff(rounds) >= 0).all()), "rounds out of order")
     if booster["name"] == "dart":
-        dropped = np.asarray(booster["weight_drop"], dtype=np.float64)
-        _need(dropped.size == len(trees) and bool(np.isfinite(dropped).all()), "weights of other trees")
+        dropped = _numbers(booster["weight_drop"], np.float32, len(trees), "weights of trees")
+        _need(bool(np.isfinite(dropped).all()), "a weight that is not finite")
     categories = forest.get("cats", {})
     _need(not any(len(one) for one in categories.values()), "categories of its own")
     for number, tree in enumerate(trees):
@@ -157,11 +132,10 @@ def _check_tree(tree: Mapping[str, Any], n_features: int) -> None:
     _need(n_nodes > 0, "has no node")
     _need(_count(said["num_feature"]) == n_features, "is of another number of features")
     _need(said["size_leaf_vector"] in {"0", "1"}, "has leaves of several numbers")
-    for name, kind in _OF_EACH_NODE.items():
-        _need(_is_array(tree[name], kind, n_nodes), f"has {name} of other nodes or of another type")
-    _need(not np.any(tree["split_type"]), "splits by categories")
+    node = {name: _numbers(tree[name], kind, n_nodes, name) for name, kind in _OF_EACH_NODE.items()}
+    _need(not node["split_type"].any(), "splits by categories")
     _need(not any(len(tree.get(name, ())) for name in _OF_CATEGORIES), "has categories")
-    left, right = (tree[name].astype(np.int64) for name in ("left_children", "right_children"))
+    left, right = node["left_children"].astype(np.int64), node["right_children"].astype(np.int64)
     _need(bool(((left == _LEAF) == (right == _LEAF)).all()), "has a node with a single child")
     level, reached = np.zeros(1, dtype=np.int64), []
     while level.size:
@@ -170,29 +144,34 @@ def _check_tree(tree: Mapping[str, Any], n_features: int) -> None:
         inner = level[left[level] != _LEAF]
         level = np.concatenate((left[inner], right[inner]))
         _need(bool(((level > 0) & (level < n_nodes)).all()), "has a child that is no node of it")
-        parents = tree["parents"][level]
+        parents = node["parents"][level]
         _need(bool((parents == np.concatenate((inner, inner))).all()), "has a child of another node")
     every = np.concatenate(reached)
     _need(np.unique(every).size == every.size, "has a node that is reached in two ways")
-    _need(int(tree["parents"][0]) in _NO_PARENT, "has a root below another node")
+    _need(int(node["parents"][0]) in _NO_PARENT, "has a root below another node")
     inner = every[left[every] != _LEAF]
-    feature = tree["split_indices"][inner]
+    feature = node["split_indices"][inner]
     _need(
         bool(((feature >= 0) & (feature < n_features)).all()), "asks for a feature beyond those it is given"
     )
     for name in ("split_conditions", "sum_hessian"):  # a leaf's value stands where a split's threshold does
-        _need(bool(np.isfinite(tree[name][every]).all()), f"has {name} that are not finite")
-    _need(bool((tree["default_left"] <= 1).all()), "sends blanks neither left nor right")
+        _need(bool(np.isfinite(node[name][every]).all()), f"has {name} that are not finite")
+    _need(bool((node["default_left"] <= 1).all()), "sends blanks neither left nor right")
 
 
-def _is_array(thing: Any, kind: str, size: int) -> bool:
-    return isinstance(thing, np.ndarray) and thing.dtype.str[1:] == kind and thing.shape == (size,)
+def _numbers(thing: Any, kind: type[np.generic], size: int, what: str) -> NDArray[Any]:
+    """Return a list of JSON as an array.
 
-
-def _whole_numbers(thing: Any, size: int, what: str) -> NDArray[np.int64]:
-    numbers = np.asarray(thing, dtype=None if len(thing) else np.int64)
-    _need(numbers.dtype.kind == "i" and numbers.shape == (size,), f"{what} of other trees")
-    return numbers.astype(np.int64)
+    Raises
+    ------
+    ValueError, OverflowError
+        If it has another length, or holds something else than numbers of the kind.
+    """
+    of = float if issubclass(kind, np.floating) else int
+    sound = isinstance(thing, list) and len(thing) == size and set(map(type, thing)) <= {of}
+    _need(sound, f"has {what} of another number or type")
+    with np.errstate(over="ignore"):  # what is infinite is refused where it matters
+        return np.array(thing, dtype=kind)
 
 
 def _count(text: Any) -> int:
@@ -201,9 +180,9 @@ def _count(text: Any) -> int:
 
 
 def _floats(text: Any) -> list[float]:
-    numbers = [float(one) for one in str(text).strip("[]").split(",")]
-    _need(len(numbers) == 1, "several base scores")
-    return numbers
+    scores = [float(one) for one in str(text).strip("[]").split(",")]
+    _need(len(scores) == 1, "several base scores")
+    return scores
 
 
 def _need(holds: bool, otherwise: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ml_sys.model.files.artifact import Artifact
 
-PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.ubj", "scorer.json"
+PIPELINE, BOOSTER, SCORER = "pipeline.skops", "booster.json", "scorer.json"
 METRICS, HOLDOUT, SETTINGS, CARD = "metrics.json", "holdout.parquet", "settings.toml", "card.md"
 GOLDEN, CANARIES = "golden.json", "canaries.json"
 REPORT, EVIDENCE = "report.html", "evidence.json"

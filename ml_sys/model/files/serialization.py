@@ -1,11 +1,12 @@
 """What a version's files say: from a fitted model to bytes, and from verified bytes back.
 
 The Pipeline is a skops file whose types are compared with a list that is a constant here, before anything of
-it is built; XGBoost's trees are also there in XGBoost's own format.
+it is built. XGBoost's trees are not in it: scorer and Pipeline get them from one file of XGBoost's own.
 """
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import skops.io
 import tomlkit
+from sklearn.base import clone
+from xgboost import XGBClassifier
 
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.estimator import BlendedXGBClassifier
-from ml_sys.model.files.boosters import pipeline_problem
+from ml_sys.model.files.boosters import load_trees
 from ml_sys.model.files.golden import golden_rows, replay
 from ml_sys.model.files.layout import (
     BOOSTER,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from imblearn.pipeline import Pipeline
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns
@@ -51,14 +55,13 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 # Types that a Pipeline file may contain beside those skops trusts itself. A constant, never read from the
-# file. None of them runs what the file says; trees are followed without looking where they lead, so that
-# XGBoost's are checked before it gets them, and scikit-learn's before they are asked.
+# file. None of them runs what the file says. Trees are followed without looking where they lead, so that
+# scikit-learn's are checked before they are asked, and XGBoost's are kept in a file of their own.
 TRUSTED_TYPES = (
     "imblearn.pipeline.Pipeline",
     "ml_sys.model.estimator.BlendedXGBClassifier",
     "ml_sys.model.encoder.FrameEncoder",
     "ml_sys.model.resample.AdaptiveSMOTENC",
-    "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
     "collections.OrderedDict",  # what LightGBM keeps its own results in
     "lightgbm.basic.Booster",
@@ -95,14 +98,14 @@ def model_files(
     ArtifactError
         If the Pipeline holds a type that would not be loaded again.
     """
-    pipeline = skops.io.dumps(model.pipeline)
+    pipeline = skops.io.dumps(_without_trees(model.pipeline))
     unknown = _untrusted(pipeline)
     if has_stray_tree(model.pipeline):
         unknown.append("a tree by categories, or of more features than it is given")
     if unknown:
         raise ArtifactError(
             f"the fitted Pipeline holds {', '.join(unknown)}, which would not be loaded again",
-            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in contents.py",
+            hint="use another estimator, or review the type and add it to TRUSTED_TYPES in serialization.py",
         )
     files = {PIPELINE: pipeline}
     booster = booster_bytes(model)
@@ -130,7 +133,20 @@ def model_files(
 def booster_bytes(model: FittedModel) -> bytes | None:
     """Return XGBoost's trees in its own format; None for another estimator."""
     estimator = model.pipeline["model"]
-    return bytes(estimator.get_booster().save_raw("ubj")) if hasattr(estimator, "get_booster") else None
+    return bytes(estimator.get_booster().save_raw("json")) if hasattr(estimator, "get_booster") else None
+
+
+def _without_trees(pipeline: Pipeline) -> Pipeline:
+    """Return a Pipeline whose estimator, if it is XGBoost's, holds all that it was fitted with but trees."""
+    estimator = pipeline["model"]
+    if not isinstance(estimator, XGBClassifier):
+        return pipeline
+    bare, kept = clone(estimator), copy.copy(pipeline)
+    for name, value in vars(estimator).items():
+        if name.endswith("_"):
+            setattr(bare, name, value)
+    kept.steps = [*pipeline.steps[:-1], ("model", bare)]
+    return kept
 
 
 def blend_plain(model: FittedModel) -> dict[str, Any] | None:
@@ -153,8 +169,8 @@ def load_model(artifact: Artifact) -> FittedModel:
     Raises
     ------
     UnverifiedError
-        If the Pipeline holds an untrusted type or a tree that leads out of itself, or a golden row comes out
-        otherwise than when it was made.
+        If it holds an untrusted type or a tree that leads out of itself, or a golden row comes out otherwise
+        than when it was made.
     SchemaDriftError
         If the version means features that this code does not produce.
     """
@@ -163,15 +179,15 @@ def load_model(artifact: Artifact) -> FittedModel:
         unknown = _untrusted(content)
     if unknown:
         raise UnverifiedError(place, f"holds untrusted types: {', '.join(unknown)}")
-    problem = pipeline_problem(content)
-    if problem:
-        raise UnverifiedError(place, f"holds trees that XGBoost cannot be given: {problem}")
     scorer = artifact.json(SCORER)
     spec = usable_spec(artifact)
     with _unreadable(place):
         pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     if has_stray_tree(pipeline):
         raise UnverifiedError(place, "holds a tree that leads out of itself")
+    if isinstance(pipeline["model"], XGBClassifier):
+        with _unreadable(artifact.folder / BOOSTER):
+            load_trees(pipeline["model"], artifact.file(BOOSTER))
     with _unreadable(artifact.folder / SCORER):
         model = FittedModel(
             pipeline=pipeline,

@@ -128,13 +128,13 @@ def test_forcing_what_passes_is_not_recorded_as_forced(registry):
 
 
 def test_a_damaged_version_is_refused_and_cannot_be_forced(registry):
-    with (registry.folder("1.0.0") / "booster.ubj").open("ab") as file:
+    with (registry.folder("1.0.0") / "booster.json").open("ab") as file:
         file.write(b"\0")
     before = tree(registry.root)
     result = go(registry, "1.0.0")
     assert failed(result)[0] == criteria.FILES
-    assert "booster.ubj" in result.verdict.criteria[0].found
-    with pytest.raises(UnverifiedError, match=r"booster\.ubj"):
+    assert "booster.json" in result.verdict.criteria[0].found
+    with pytest.raises(UnverifiedError, match=r"booster\.json"):
         go(registry, "1.0.0", force=True, reason="it will be fine")
     assert tree(registry.root) == before
 

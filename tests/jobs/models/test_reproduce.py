@@ -71,7 +71,7 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     fit = fit_snapshot(latest(tmp_path), cheap_settings)
-    stored = (Registry(registered).folder("1.0.0") / "booster.ubj").read_bytes()
+    stored = (Registry(registered).folder("1.0.0") / "booster.json").read_bytes()
     assert hashlib.sha256(booster_bytes(fit.model)).digest() == hashlib.sha256(stored).digest()
 
 
@@ -90,7 +90,7 @@ def test_what_is_not_the_same_is_named(copied):
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["all prospects"]["model"]["roc_auc"]["value"] = 0.5
     forge(copied, "1.0.0", "metrics.json", json.dumps(metrics).encode())
-    forge(copied, "1.0.0", "booster.ubj", (folder / "booster.ubj").read_bytes() + b" ")
+    forge(copied, "1.0.0", "booster.json", (folder / "booster.json").read_bytes() + b" ")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["packages"]["numpy"] = "1.0"
     manifest["platform"] = "an abacus"

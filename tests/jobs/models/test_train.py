@@ -24,7 +24,7 @@ from tests.registry.forgery import forge
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FILES = {
-    "booster.ubj",
+    "booster.json",
     "canaries.json",
     "card.md",
     "evidence.json",

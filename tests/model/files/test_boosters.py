@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import struct
+import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,17 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skops.io
 import xgboost as xgb
+from sklearn.base import clone
 
-from ml_sys.model.files import ubjson
-from ml_sys.model.files.boosters import check_model, pipeline_problem
-from ml_sys.model.files.serialization import TRUSTED_TYPES
+from ml_sys.model.files.boosters import check_model, load_trees
 from ml_sys.scoring.trees import read_trees
-from tests.model.files.test_ubjson import written
 
 N_FEATURES = 6
-CODES = {"i4": b"l", "i8": b"L", "f4": b"d", "f8": b"D", "u1": b"U", "i1": b"i", "i2": b"I"}
 
 
 @cache
@@ -42,51 +36,22 @@ def fitted(**params: Any) -> xgb.XGBClassifier:
     ).fit(*rows())
 
 
+def content(model: xgb.XGBClassifier) -> bytes:
+    return bytes(model.get_booster().save_raw("json"))
+
+
 def document() -> dict[str, Any]:
     """What the model file of a fitted model says, to be changed."""
-    return ubjson.read(bytes(fitted().get_booster().save_raw("ubj")))
+    return json.loads(content(fitted()))
 
 
-def counted(size: int) -> bytes:
-    return b"L" + struct.pack(">q", size)  # of another width XGBoost would not read it
-
-
-def text(value: str) -> bytes:
-    content = value.encode()
-    return counted(len(content)) + content
-
-
-def as_file(value: Any) -> bytes:
-    """Write a document as XGBoost does, arrays with their type."""
-    if isinstance(value, np.ndarray):
-        code = CODES[value.dtype.str[1:]]
-        return (
-            b"[$" + code + b"#" + counted(value.size) + value.astype(value.dtype.newbyteorder(">")).tobytes()
-        )
-    if isinstance(value, dict):
-        return b"{" + b"".join(text(name) + as_file(one) for name, one in value.items()) + b"}"
-    if isinstance(value, list):
-        return b"[" + b"".join(map(as_file, value)) + b"]"
-    return b"S" + text(value) if isinstance(value, str) else written(value)
-
-
-def pipeline_file(change: Callable[[Any], Any] = lambda serialized: serialized) -> bytes:
-    """The skops file of a fitted model, its booster's bytes changed."""
-    source, out = zipfile.ZipFile(io.BytesIO(skops.io.dumps(fitted()))), io.BytesIO()
-    with zipfile.ZipFile(out, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, change(content) if name.endswith(".bin") else content)
-    return out.getvalue()
+def as_file(said: Any) -> bytes:
+    return json.dumps(said).encode()
 
 
 def tree(said: Any) -> Any:
-    """The first tree that splits, its arrays made writable."""
-    found = said["learner"]["gradient_booster"]["model"]["trees"][0]
-    for name, one in found.items():
-        if isinstance(one, np.ndarray):
-            found[name] = one.copy()
-    return found
+    """The first tree that splits."""
+    return said["learner"]["gradient_booster"]["model"]["trees"][0]
 
 
 def put(name: str, at: int, value: float) -> Callable[[Any], None]:
@@ -129,8 +94,8 @@ HARM: dict[str, Callable[[Any], None]] = {
     "sum_hessian that are not finite": put("sum_hessian", 0, np.inf),
     "sends blanks neither": put("default_left", 0, 7),
     "a root below another": put("parents", 0, 1),
-    "left_children of other nodes": cut("left_children"),
-    "default_left of other nodes": cut("default_left"),
+    "left_children of another number": cut("left_children"),
+    "default_left of another number": cut("default_left"),
     "a base score of nan": model_param("base_score", "[NAN]"),
     "a base score of 1.0": model_param("base_score", "[1E0]"),
     "is of another number of features": model_param("num_feature", "7"),
@@ -144,7 +109,11 @@ HARM: dict[str, Callable[[Any], None]] = {
         iteration_indptr=[0, 9, 5]
     ),
     "stands at the place of another": lambda said: tree(said).update(id=1),
-    "has categories": lambda said: tree(said).update(categories=np.ones(3, dtype=">i4")),
+    "has categories": lambda said: tree(said).update(categories=[1, 1, 1]),
+    "malformed, OverflowError": put("right_children", 0, 2**40),
+    "left_children of another number or type": put("left_children", 0, 1.0),
+    "default_left of another number or type": put("default_left", 0, True),
+    "split_conditions of another number or type": put("split_conditions", 0, "1.5"),
 }
 
 
@@ -155,15 +124,9 @@ def test_a_model_that_leads_out_of_itself_is_refused_in_one_line(problem):
     with pytest.raises(ValueError, match=problem) as caught:
         check_model(said)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match=problem):
-        read_trees(as_file(said))
-
-    def change(content: bytes) -> bytes:
-        serialized = ubjson.read(content)
-        HARM[problem](serialized["Model"])
-        return as_file(serialized)
-
-    assert pipeline_problem(pipeline_file(change))
+    for give in (read_trees, lambda file: load_trees(xgb.XGBClassifier(), file)):
+        with pytest.raises(ValueError, match=problem):
+            give(as_file(said))
 
 
 def test_a_split_by_categories_is_refused_before_xgboost_looks_for_its_set():
@@ -189,55 +152,41 @@ def test_a_split_by_categories_is_refused_before_xgboost_looks_for_its_set():
 )
 def test_what_xgboost_fits_is_sound(params):
     model = fitted(**params)
-    check_model(ubjson.read(bytes(model.get_booster().save_raw("ubj"))))
-    assert pipeline_problem(skops.io.dumps(model)) == ""
-
-
-def test_what_is_written_here_is_what_xgboost_reads():
-    """Or else it would refuse every changed file for that, whatever was changed."""
-
-    def rewritten(content: bytes) -> bytes:
-        return as_file(ubjson.read(content))
-
-    table = rows()[0]
-    again = skops.io.loads(pipeline_file(rewritten), trusted=list(TRUSTED_TYPES))
-    assert again.predict_proba(table).tobytes() == fitted().predict_proba(table).tobytes()
-
-
-@pytest.mark.parametrize("content", [b"", b"PK", b"nothing of the kind"])
-def test_a_file_that_is_no_pipeline_is_refused_in_one_line(content):
-    assert pipeline_problem(content)
-    assert "\n" not in pipeline_problem(content)
-
-
-def test_a_booster_that_stands_for_other_bytes_in_its_file_is_refused():
-    """A node of a file is taken from an earlier one of the same id, whatever it says itself."""
-
-    def doubled(content: bytes) -> bytes:
-        at = content.index(b'"BytearrayNode"')
-        number = content[content.index(b'"__id__": ', at) + 10 :].split(b"\n")[0].split(b"}")[0]
-        first = content.index(b'"__id__": ') + 10
-        old = content[first:].split(b"\n")[0].split(b"}")[0]
-        return content.replace(b'"__id__": ' + old, b'"__id__": ' + number, 1)
-
-    source, out = zipfile.ZipFile(io.BytesIO(skops.io.dumps(fitted()))), io.BytesIO()
-    with zipfile.ZipFile(out, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, doubled(content) if name == "schema.json" else content)
-    assert "a booster that stands for another" in pipeline_problem(out.getvalue())
+    again = clone(model)
+    load_trees(again, content(model))
+    assert content(again) == content(model)
+    table = np.nan_to_num(rows()[0])
+    assert again.predict_proba(table).tobytes() == model.predict_proba(table).tobytes()
 
 
 @pytest.mark.parametrize(
-    ("threads", "sound"), [("-2", False), ("-1", True), ("0", True), ("1024", True), ("1025", False)]
+    "file", [b"", b"{", b"PK", b"nothing of the kind", b"\xff", b"[" * 10**5, b"[]", b"{}"]
 )
-def test_no_file_has_xgboost_start_more_threads_than_machines_have(threads, sound):
-    def change(content: bytes) -> bytes:
-        serialized = ubjson.read(content)
-        serialized["Config"]["learner"]["generic_param"]["n_jobs"] = threads
-        return as_file(serialized)
+def test_a_file_that_is_no_model_is_refused_in_one_line(file):
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        load_trees(xgb.XGBClassifier(), file)
+    assert "\n" not in str(caught.value)
 
-    assert pipeline_problem(pipeline_file(change)) == ("" if sound else f"{threads} threads")
+
+def test_xgboost_reads_what_was_checked_and_not_what_else_stands_under_the_same_name():
+    said = json.dumps(document())
+    first = said.index('"split_indices": ')
+    twice = said[:first] + f'"split_indices": {[2**28] * 15}, ' + said[first:]
+    again = clone(fitted())
+    load_trees(again, twice.encode())
+    assert content(again) == content(fitted())
+
+
+@pytest.mark.parametrize(
+    ("threads", "sound"), [(-2, False), (-1, True), (None, True), (1, True), (1024, True), (1025, False)]
+)
+def test_no_estimator_has_xgboost_start_more_threads_than_machines_have(threads, sound):
+    estimator = clone(fitted()).set_params(n_jobs=threads)
+    if sound:
+        load_trees(estimator, content(fitted()))
+    else:
+        with pytest.raises(ValueError, match=f"{threads} threads"):
+            load_trees(estimator, content(fitted()))
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
