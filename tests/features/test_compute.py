@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ml_sys.features.compute as compute
+from ml_sys.data.schema import MEASURES
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
@@ -162,3 +163,19 @@ def test_features_are_the_same_whichever_block_a_company_falls_into() -> None:
     frame = feature_frame(FeatureInputs(log, many), np.array([w.MONDAY + 7], dtype=np.int32), SPEC)
     assert np.flatnonzero(frame["actions_7d"] == 12).tolist() == at.tolist()
     assert (frame["actions_7d"].to_numpy()[np.setdiff1d(np.arange(n), at)] == 0).all()
+
+
+def test_every_feature_is_of_the_group_that_its_name_tells() -> None:
+    groups = FeatureSpec(windows_days=(7, 91), firmographic_missingness=True).groups()
+    by_group = {group: {name for name in groups if groups[name] == group} for group in set(groups.values())}
+    windows = {
+        *(f"{measure}_{kind}_{days}d" for measure in MEASURES for kind in ("sum", "max") for days in (7, 91)),
+        *(f"weeks_{kind}_{days}d" for kind in ("present", "active") for days in (7, 91)),
+    }
+    assert by_group["windows"] == windows
+    assert by_group["firmographics"] == {
+        *("log_rank", "unranked", "employees", "employee_range", "industry"),
+        *("rank_missing", "employees_missing"),
+    }
+    derived = {name: entry.group for name, entry in FEATURES.items() if name in groups}
+    assert {name: groups[name] for name in derived} == derived
