@@ -211,3 +211,21 @@ class Counting(GaussianNB):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Counting:
         self.given.append((len(X), float(np.sum(sample_weight))))
         return super().fit(X, y, sample_weight=sample_weight)
+
+
+def test_histogram_boosting_learns_a_sample_with_its_weights(part: Any) -> None:
+    params = {"min_samples_leaf": 200, "max_iter": 5, "early_stopping": False}
+    weight = np.where(part.train.label, 1.0, 5.0)
+    rows = standing_for(part.train.rows, weight)
+    path = "sklearn.ensemble:HistGradientBoostingClassifier"
+    ours = fit_pipeline(unfitted(path, params, "none"), rows, part.train.label)
+    encoded = ours["encode"].transform(part.train.rows)
+    weighted, plain = (
+        HistGradientBoostingClassifier(**params, random_state=7)
+        .fit(encoded, part.train.label, sample_weight=one)
+        .predict_proba(encoded)[:, 1]
+        for one in (weight, None)
+    )
+    scores = raw_scores(ours, part.train.rows)
+    assert scores.mean() == pytest.approx(weighted.mean(), rel=0.02)
+    assert plain.mean() > 2 * weighted.mean()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from imblearn.over_sampling import SMOTENC
+from imblearn.over_sampling import SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
 
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
@@ -254,3 +254,18 @@ def test_a_fit_draws_by_the_companies_of_its_panel_and_no_company_reaches_encode
     assert (scores[0] != scores[2]).any()
     np.testing.assert_allclose(scores[2], scores[3], atol=1e-4)
     assert fitted["model"].n_features_in_ == len(spec.names())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_numbers_the_rows_drawn_are_those_of_smoten_given_every_row(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = (np.arange(300) < 20).astype(np.int64)
+    # Levels that converters have as often as others and levels that they have more often.
+    X = np.column_stack(
+        [np.where(y == 1, rng.integers(0, 3, 300), rng.integers(0, 6, 300)) for _ in range(4)]
+    )
+    X = X.astype(np.float32)
+    whole = SMOTEN(sampling_strategy=0.2, k_neighbors=5, random_state=seed).fit_resample(X, y)
+    ours = AdaptiveSMOTENC(range(4), 0.2, random_state=seed).fit_resample(X, y)
+    np.testing.assert_array_equal(ours[0], whole[0])
+    np.testing.assert_array_equal(ours[1], whole[1])

@@ -100,6 +100,7 @@ HARM: dict[str, Callable[[Any], None]] = {
     "a base score of 1.0": model_param("base_score", "[1E0]"),
     "is of another number of features": model_param("num_feature", "7"),
     "a model of no feature": model_param("num_feature", "0"),
+    "a model of several targets": model_param("num_target", "2"),
     "is no number": model_param("num_feature", "-1"),
     "a group that is none": lambda said: said["learner"]["gradient_booster"]["model"].update(
         tree_info=[0, 0, 9, 0, 0]
