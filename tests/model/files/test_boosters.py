@@ -100,7 +100,6 @@ HARM: dict[str, Callable[[Any], None]] = {
     "a base score of 1.0": model_param("base_score", "[1E0]"),
     "is of another number of features": model_param("num_feature", "7"),
     "a model of no feature": model_param("num_feature", "0"),
-    "a model of several targets": model_param("num_target", "2"),
     "is no number": model_param("num_feature", "-1"),
     "a group that is none": lambda said: said["learner"]["gradient_booster"]["model"].update(
         tree_info=[0, 0, 9, 0, 0]
@@ -128,6 +127,14 @@ def test_a_model_that_leads_out_of_itself_is_refused_in_one_line(problem):
     for give in (read_trees, lambda file: load_trees(xgb.XGBClassifier(), file)):
         with pytest.raises(ValueError, match=problem):
             give(as_file(said))
+
+
+@pytest.mark.parametrize("targets", ["0", "2", ""])
+def test_a_model_of_any_number_of_targets_but_one_is_refused(targets):
+    said = document()
+    model_param("num_target", targets)(said)
+    with pytest.raises(ValueError, match="a model of several targets"):
+        check_model(said)
 
 
 def test_a_split_by_categories_is_refused_before_xgboost_looks_for_its_set():
