@@ -145,3 +145,11 @@ def test_the_choice_is_what_the_settings_ask_for() -> None:
     assert "scale_pos_weight" not in kept[NONE].model.params
     sampled = variants_of(plain, np.arange(10) < 2, np.where(np.arange(10) < 2, 1.0, 5.0))
     assert sampled[CLASS_WEIGHT].model.params["scale_pos_weight"] == 20
+
+
+def test_the_class_weight_stands_by_itself_beside_resampling() -> None:
+    variants = variants_of(SETTINGS, np.arange(10) < 2)
+    strategies = {name: one.resample.sampling_strategy for name, one in variants.items()}
+    assert strategies == {NONE: "none", CLASS_WEIGHT: "none", SMOTE: SETTINGS.resample.sampling_strategy}
+    weights = {name: one.model.params.get("scale_pos_weight") for name, one in variants.items()}
+    assert weights == {NONE: None, CLASS_WEIGHT: 4, SMOTE: None}

@@ -90,3 +90,11 @@ def test_another_estimator_keeps_its_parameters():
     space = space_around(w.settings(model=LOGISTIC))
     assert not any(knob.key.startswith("model.params") for knob in space)
     assert WEIGHT in [knob.key for knob in space_around(Settings())]
+
+
+def test_equal_classes_are_a_ratio_of_one_and_searched_up_to_it():
+    asked = w.settings(resample={"sampling_strategy": "auto"})
+    space = space_around(asked)
+    point = start_of(space, asked)
+    assert (point[IMBALANCE], point[RATIO]) == ("resampled", 1.0)
+    assert next(knob.high for knob in space if knob.key == RATIO) == 1.0

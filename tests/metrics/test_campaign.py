@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.metrics.bootstrap import cluster_counts
 from ml_sys.metrics.campaign import Lead, calls, play_season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM, ScoredLists
 
@@ -188,3 +189,21 @@ def test_lists_without_a_converter_have_nobody_to_reach() -> None:
     one = season.of(MODEL, 1, 0)
     assert (one.converters.value, one.of, one.precision) == (0, 0, 0)
     assert np.isnan(one.share)
+
+
+def test_the_interval_of_a_campaign_lies_where_that_share_of_the_resamples_does() -> None:
+    pays = np.array([*(MONDAY + np.arange(10) % 7), *[NEVER_CLOSED] * 10])
+    lists = lists_of(np.array([[*np.arange(10, 0, -1.0), *np.zeros(10)]]), pays)
+    found = {
+        confidence: play_season(
+            lists, capacities=(5,), cooldown_weeks=1, resamples=400, confidence=confidence, seed=3
+        )
+        .of(MODEL, 5, 0)
+        .converters
+        for confidence in (0.5, 0.95)
+    }
+    drawn = np.concatenate(list(cluster_counts(20, 20, 400, 3)))[:, :10]
+    share = drawn[:, :5].sum(axis=1) / drawn.sum(axis=1) * 10
+    for confidence, one in found.items():
+        tail = 50 * (1 - confidence)
+        assert (one.low, one.high) == pytest.approx(tuple(np.percentile(share, (tail, 100 - tail))))

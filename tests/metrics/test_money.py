@@ -136,3 +136,27 @@ def test_the_interval_of_a_worth_holds_what_comes_about_as_often_as_it_says() ->
         worth = worth_of(probability, past, resamples=300, confidence=0.9, seed=world)
         inside += worth.low <= came <= worth.high
     assert 0.84 <= inside / 200 <= 0.97
+
+
+def test_gains_of_several_lists_add_up_what_each_of_them_brought() -> None:
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    two = ScoredLists(
+        cutoff=np.array([1000] * 4 + [1035] * 4, dtype=np.int32),
+        company=np.arange(8, dtype=np.int32),
+        label=np.array([1, 0, 0, 0, 0, 0, 1, 0], dtype=bool),
+        seen=np.ones(8, bool),
+        closed=np.full(8, 2000, dtype=np.int32),
+        mrr=np.array([30.0, 0, 0, 0, 0, 0, 70.0, 0]),
+        scores={MODEL: np.array([4.0, 3, 2, 1, 4, 3, 2, 1])},
+        threshold=np.full(8, 0.5),
+        tier=np.full(8, "A"),
+    )
+    closed, mrr = np.array([990], dtype=np.int32), np.array([50.0])
+    judged = money(two, closed, mrr, **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    # A fifth of four is one call, half of them are two: the first list's converter comes first of all.
+    at = [judged.gains[MODEL][GAIN_DEPTHS.index(depth)] for depth in (0.2, 0.5)]
+    assert at == pytest.approx([0.3, 0.3])
+    deeper = money(replace(two, scores={MODEL: np.array([4.0, 3, 2, 1, 1, 2, 3, 4])}), closed, mrr, **asked)  # type: ignore[arg-type]
+    assert deeper is not None
+    assert deeper.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(1)

@@ -96,3 +96,15 @@ def _write_truth(
 ) -> None:
     cutoffs = [str(np.datetime64(int(day), "D")) for day in panel.cutoff]
     pd.DataFrame({"cutoff": cutoffs, "id": ids, "probability": probability}).to_csv(path, index=False)
+
+
+def test_rows_of_which_the_truth_knows_nothing_are_left_out_and_the_others_keep_theirs(
+    tmp_path: Path, holdout: Holdout
+) -> None:
+    panel, ids, probability = holdout
+    known = np.arange(len(panel)) % 3 > 0
+    _write_truth(tmp_path / "truth.csv", panel.take(known), ids[known], probability[known])
+    found = compare_with_truth(tmp_path / "truth.csv", *holdout)
+    assert (found.rows, found.positives) == (known.sum(), panel.label[known].sum())
+    assert found.correlation == pytest.approx(1)
+    assert found.model == found.truth

@@ -188,3 +188,8 @@ def test_a_csv_keeps_every_bit_of_a_probability(tmp_path):
     with (tmp_path / "list.csv").open(newline="", encoding="utf-8") as file:
         read = [float(row["probability"]) for row in csv.DictReader(file)]
     assert read == table["probability"].tolist()
+
+
+def test_without_anybody_to_call_there_is_no_stop():
+    plan = plan_capacity(np.empty(0), 40, 0.95)
+    assert (plan.calls, plan.expected, plan.low, plan.high, plan.share, plan.stops) == (0, 0, 0, 0, 0, ())
