@@ -1,0 +1,91 @@
+"""Prospects and usage read from files for a list: as ingest reads them, in the order of the prospects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml_sys.data.coverage import Coverage
+from ml_sys.data.schema import USAGE
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage
+from ml_sys.settings import SchemaSettings
+from tests.data.tables import COUNTS, HEADERS, usage_row
+
+SCHEMA = SchemaSettings()
+SPEC = FeatureSpec(windows_days=(7,), off=("users", "intensity", "trend", "breadth", "totals", "windows"))
+
+
+def day(text: str) -> int:
+    return int(np.datetime64(text, "D").astype(np.int64))
+
+
+def usage_file(folder: Path, *rows: str) -> Path:
+    path = folder / "usage.csv"
+    path.write_text("\n".join([HEADERS[USAGE], *rows, ""]))
+    return path
+
+
+def test_usage_is_of_the_prospects_in_their_order_and_a_stamp_within_a_day_is_of_the_next(
+    tmp_path: Path,
+) -> None:
+    quiet = ("1", *COUNTS[1:])
+    path = usage_file(
+        tmp_path,
+        usage_row("b", "2020-01-06 00:00:00.000001"),
+        usage_row("a", "2020-01-13"),
+        usage_row("b", "2020-01-06"),
+        usage_row("stranger", "2020-01-13"),
+        usage_row("a", "2020-01-13", quiet),
+        usage_row("a", "yesterday"),
+    )
+    found = read_usage(path, SCHEMA, ["b", "a"], Coverage(min_coverage=0.0))
+    assert found.company.tolist() == [0, 0, 1]
+    assert found.stamp.tolist() == [day("2020-01-06"), day("2020-01-07"), day("2020-01-13")]
+    assert found.values[:, 0].tolist() == [5, 5, 5]
+    assert found.strangers == 1
+    assert sum(found.quarantine.rejected(USAGE).values()) == 2
+    assert found.covered_until == day("2020-01-20")
+
+
+@pytest.mark.parametrize(("not_after", "end"), [("2020-01-20", "2020-01-20"), ("2020-01-19", "2020-01-13")])
+def test_usage_of_a_period_that_ends_after_the_clock_is_not_covered(
+    tmp_path: Path, not_after: str, end: str
+) -> None:
+    path = usage_file(tmp_path, usage_row("a", "2020-01-06"), usage_row("other", "2020-01-13"))
+    found = read_usage(path, SCHEMA, ["a"], Coverage(min_coverage=0.0), not_after=day(not_after))
+    assert found.covered_until == day(end)
+
+
+def test_prospects_keep_the_order_of_the_file_and_their_first_row(tmp_path: Path) -> None:
+    path = tmp_path / "prospects.csv"
+    path.write_text("ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id\n7,,RETAIL,b\n5,1,,a\n,2 to 5,RETAIL,b\n1,1,,\n")
+    found = read_prospects(path, SCHEMA, SPEC)
+    assert isinstance(found, Companies)
+    assert found.frame["id"].tolist() == ["b", "a"]
+    assert found.frame["employee_range"].tolist() == ["2 to 5", "1"]
+    assert found.frame["alexa_rank"].tolist() == [7, 5]
+    assert found.read == 4
+
+
+def test_a_file_of_ready_features_is_taken_as_it_is_and_a_repeated_id_once(tmp_path: Path) -> None:
+    names = SPEC.names()
+    texts = SPEC.categories()
+
+    def row(company: str, number: str) -> str:
+        return ",".join([company, *("retail" if name in texts else number for name in names)])
+
+    path = tmp_path / "ready.csv"
+    path.write_text(
+        "\n".join([",".join(["id", *names]), row("b", "1"), row("a", ""), row("b", "2"), row("c", "x"), ""])
+    )
+    found = read_prospects(path, SCHEMA, SPEC)
+    assert isinstance(found, Ready)
+    assert found.ids.tolist() == ["b", "a"]
+    number = next(name for name in names if name not in texts)
+    assert found.features[number][0] == 1
+    assert np.isnan(found.features[number][1])
+    assert found.read == 4
+    assert list(found.quarantine.rejected("noncustomers").values()) == [1, 1]
