@@ -80,6 +80,8 @@ def test_of_a_sampled_part_figures_are_those_of_the_natural_rate() -> None:
     for one in found.variants:
         assert one.mean_probability == pytest.approx(rate, rel=0.1)
         assert one.calibration_error < rate
+    # Learned as rows that stand for others, scores are at their rate, and those of the rows drawn above it.
+    assert found.variants[0].raw_probability == pytest.approx(rate, rel=0.5)
 
 
 def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:

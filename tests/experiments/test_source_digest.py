@@ -139,3 +139,21 @@ def test_our_own_code_is_known_by_all_that_a_fit_imports_and_by_nothing_that_sho
     assert not [
         name for name in found if name.startswith(("ml_sys.views", "ml_sys.commands", "ml_sys.serve"))
     ]
+
+
+def test_what_a_condition_imports_on_either_side_counts_and_what_only_types_need_does_not(place):
+    (place / "ownchoice.py").write_text(
+        "import sys\nfrom typing import TYPE_CHECKING\n"
+        "if sys.platform == 'win32':\n    import ownplain\nelse:\n    import ownlate\n"
+        "if TYPE_CHECKING:\n    import ownunused\nelse:\n    import ownunrelated\n"
+    )
+    found = code_of(["ownchoice"], known=(), loaded=False)
+    assert set(found) == {"ownchoice", "ownplain", "ownchosen", "ownlate", "ownunrelated"}
+
+
+def test_what_happens_to_be_loaded_counts_only_where_it_is_asked_for(place):
+    importlib.import_module("ownpack")
+    assert "ownpack.found" in sys.modules
+    source = {"ownpack", "ownpack.aside", "ownpack.relative", "ownpack.deep", "ownpack.deep.sums"}
+    assert set(code_of(["ownpack.aside"], known=(), loaded=False)) == source
+    assert set(code_of(["ownpack.aside"], known=())) == {*source, "ownpack.found"}
