@@ -141,7 +141,8 @@ def test_our_own_code_is_known_by_all_that_a_fit_imports_and_by_nothing_that_sho
     ]
 
 
-def test_what_a_condition_imports_on_either_side_counts_and_what_only_types_need_does_not(place):
+def test_what_a_condition_imports_on_either_side_counts_and_what_only_types_need_does_not(place, monkeypatch):
+    monkeypatch.syspath_prepend(str(place))
     (place / "ownchoice.py").write_text(
         "import sys\nfrom typing import TYPE_CHECKING\n"
         "if sys.platform == 'win32':\n    import ownplain\nelse:\n    import ownlate\n"
@@ -151,7 +152,8 @@ def test_what_a_condition_imports_on_either_side_counts_and_what_only_types_need
     assert set(found) == {"ownchoice", "ownplain", "ownchosen", "ownlate", "ownunrelated"}
 
 
-def test_what_happens_to_be_loaded_counts_only_where_it_is_asked_for(place):
+def test_what_happens_to_be_loaded_counts_only_where_it_is_asked_for(place, monkeypatch):
+    monkeypatch.syspath_prepend(str(place))
     importlib.import_module("ownpack")
     assert "ownpack.found" in sys.modules
     source = {"ownpack", "ownpack.aside", "ownpack.relative", "ownpack.deep", "ownpack.deep.sums"}
