@@ -52,6 +52,10 @@ _HandOutOption = Annotated[
 _ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="With --hand-out: put this list in the place of another of its day.")
 ]
+_WithControlsOption = Annotated[
+    Path | None,
+    typer.Option(help="With --hand-out, for the analyst: everyone, and how it was drawn who is called."),
+]
 _ReplaceReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
 
 
@@ -71,6 +75,7 @@ def score(
     hand_out: _HandOutOption = False,
     replace_other: _ReplaceOption = False,
     reason: _ReplaceReasonOption = "",
+    with_controls: _WithControlsOption = None,
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
@@ -87,6 +92,8 @@ def score(
         score__cooldown_weeks=cooldown_weeks,
         score__hand_out=hand_out or None,
     ).settings
+    if with_controls is not None and not settings.score.hand_out:
+        raise UsageError("--with-controls is about a list that is handed out", hint="add --hand-out")
     if replace_other and not (settings.score.hand_out and reason.strip()):
         raise UsageError(
             "replacing a list that was handed out needs a reason", hint='add --hand-out --reason "…"'
@@ -98,6 +105,7 @@ def score(
         capacity,
         out,
         keep_order,
+        with_controls=with_controls,
         replace_other=replace_other,
         reason=reason,
     )

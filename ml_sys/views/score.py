@@ -54,6 +54,8 @@ def scored(listed: Listed) -> None:
         console.note(f"rows not taken, with their reasons: {listed.kept}")
     if listed.handed_out is not None:
         console.note(handed_out(listed.handed_out))
+    if listed.with_controls is not None:
+        console.line(f"Written, for the analyst: {listed.with_controls}")
     if listed.out is not None:
         console.line(f"Written: {listed.out} ({counted(len(table), 'row')})")
 

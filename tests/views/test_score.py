@@ -10,6 +10,7 @@ import pytest
 from ml_sys.jobs.lists.handing_out import HandedOut
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.outcomes.lists import HandedOutList
+from ml_sys.outcomes.lottery import NO_WAIT, Drawn
 from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.views import score
@@ -106,5 +107,6 @@ def test_what_became_of_a_list_that_is_handed_out_is_a_note(capsys, recorded, to
     listed = HandedOutList(
         "2020-01-06-ab", 18267, "1.0.0", "2020-01-07T06:00", "", 30, 50, "none", 7, 1, 0.5, 1, reason="why"
     )
-    score.scored(Listed(ranked(1), 1, handed_out=HandedOut(listed, recorded, 1)))
+    drawn = Drawn(np.ones(1, bool), np.ones(1), np.array([""], dtype=object), np.full(1, NO_WAIT, np.int32))
+    score.scored(Listed(ranked(1), 1, handed_out=HandedOut(listed, recorded, drawn)))
     assert capsys.readouterr().err == f"{told}\n"

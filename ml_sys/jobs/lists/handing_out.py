@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,9 @@ import pandas as pd
 from ml_sys.days import day_number
 from ml_sys.outcomes import store
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, digest_of, list_id_of
+from ml_sys.outcomes.lottery import NO_WAIT, Design, Drawn, draw
 from ml_sys.scoring.remembered import FOLDER
+from ml_sys.text import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 # Groups of settings that a list depends on beside its version; those of the version stand in its folder.
-_GROUPS = ("schema", "usage", "score", "threshold")
+_GROUPS = ("schema", "usage", "score", "threshold", "experiment")
 # How a list looks makes no other list of it.
 _LOOKS = frozenset({"score.top", "score.hand_out", "score.reasons", "score.reasons_top", "score.stale_days"})
 
@@ -35,16 +37,24 @@ class HandedOut:
 
     Attributes
     ----------
-    listed : HandedOutList
     recorded : {"new", "same", "replaced"}
         Whether it is new, was handed out before, or took another one's place.
-    called : int
-        Companies that are to be called.
+    drawn : Drawn
+        Who is to be called, by row of the ranked list.
     """
 
     listed: HandedOutList
     recorded: Recorded
-    called: int
+    drawn: Drawn
+
+    @property
+    def called(self) -> int:
+        """Companies that are to be called."""
+        return int(self.drawn.selected.sum())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"listed": self.listed, "recorded": self.recorded, "called": self.called}
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,11 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     cutoff = day_number_of(str(table["cutoff"].iloc[0]))
     digest = settings_digest(settings, handing.capacity)
     name = list_id_of(cutoff, handing.version, digest, table.assign(group=group))
-    drawn = _first(group, handing.capacity)
-    kept = np.flatnonzero(drawn | (group != "") | (np.arange(len(table)) < settings.store.entries))
+    design = design_of(settings, capacity=handing.capacity, horizon_days=handing.horizon_days)
+    drawn = _drawn(handing.scored, design, name, cutoff)
+    kept = np.flatnonzero(
+        drawn.selected | (drawn.group != "") | (np.arange(len(table)) < settings.store.entries)
+    )
     listed = HandedOutList(
         list_id=name,
         cutoff=cutoff,
@@ -97,8 +110,8 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
         settings_digest=digest,
         horizon_days=handing.horizon_days,
         capacity=handing.capacity,
-        design="none",
-        seed=settings.seed,
+        design=design.kind,
+        seed=design.seed,
         prospects=len(table),
         expected=float(table["probability"].sum()),
         recorded=len(kept),
@@ -107,7 +120,55 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     companies = _entries(handing.scored, kept, drawn)
     with store.opened_store(settings) as opened:
         recorded, record = opened.hand_out(listed, companies, replace_other=handing.replace_other)
-    return HandedOut(record, recorded, int(drawn.sum()))
+    return HandedOut(record, recorded, drawn)
+
+
+def design_of(settings: Settings, *, capacity: int, horizon_days: int) -> Design:
+    """Return how the settings have it decided who is called."""
+    chosen = settings.experiment
+    return Design(
+        kind=chosen.design,
+        capacity=capacity,
+        seed=settings.seed,
+        horizon_days=horizon_days,
+        pool=chosen.pool,
+        certain_share=chosen.certain_share,
+        wait_weeks=chosen.wait_weeks,
+        share=chosen.share,
+        hold_weeks=chosen.hold_weeks,
+    )
+
+
+def reach(settings: Settings, capacity: int) -> int:
+    """Return about how far down a list those stand that may be drawn to be called."""
+    chosen = settings.experiment
+    if chosen.design == "lottery":
+        return round(chosen.pool * capacity)
+    return round(2 * capacity / (1 - chosen.share)) if chosen.design == "holdout" else capacity
+
+
+def whom_to_call(scored: ScoredList, drawn: Drawn) -> ScoredList:
+    """Return the part of a list that sales see: whom to call, numbered from 1."""
+    chosen = np.flatnonzero(drawn.selected)
+    table = scored.table.iloc[chosen].reset_index(drop=True).assign(rank=np.arange(1, chosen.size + 1))
+    before = np.argsort(scored.input_order)[chosen]  # the row of each in the file of prospects
+    return replace(
+        scored,
+        table=table,
+        input_order=np.argsort(before, kind="stable"),
+        reasons=tuple(scored.reasons[at] for at in chosen.tolist() if at < len(scored.reasons)),
+        group=scored.group[chosen],
+    )
+
+
+def with_controls(scored: ScoredList, drawn: Drawn) -> pd.DataFrame:
+    """Return the whole list for the analyst: how each company was drawn, and whether it is to be called."""
+    return scored.table.assign(
+        selected=drawn.selected,
+        inclusion_probability=drawn.inclusion_probability,
+        group=drawn.group,
+        waits_until=[date_of(day) if day != NO_WAIT else "" for day in drawn.waits_until.tolist()],
+    )
 
 
 def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, int]:
@@ -132,26 +193,48 @@ def day_number_of(text: str) -> int:
     return day_number(pd.Timestamp(text).date())
 
 
-def _first(group: NDArray[np.object_], capacity: int) -> NDArray[np.bool_]:
-    """Choose the first that do not come last for a reason."""
-    free = group == ""
-    chosen: NDArray[np.bool_] = free & (np.cumsum(free) <= capacity)
-    return chosen
+def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
+    """Return until when companies of earlier lists wait that are not to be drawn at a cutoff."""
+    if settings.experiment.design == "none" or not store.exists(settings):
+        return {}
+    with store.opened_store(settings) as opened:
+        return opened.waiting(cutoff)
 
 
-def _entries(scored: ScoredList, kept: NDArray[np.integer], drawn: NDArray[np.bool_]) -> Iterator[ListEntry]:
+def _drawn(scored: ScoredList, design: Design, list_id: str, cutoff: int) -> Drawn:
+    """Draw from those that do not come last for a reason; without a design take the first."""
+    table, group = scored.table, scored.group
+    free = np.flatnonzero(group == "")
+    n = len(table)
+    drawn = Drawn(np.zeros(n, dtype=bool), np.zeros(n), group.copy(), np.full(n, NO_WAIT, dtype=np.int32))
+    if design.kind == "none":
+        drawn.selected[free[: design.capacity]] = True
+        drawn.inclusion_probability[free[: design.capacity]] = 1.0
+        return drawn
+    probability = table["probability"].to_numpy()[free]
+    found = draw(table["id"].to_numpy()[free].tolist(), probability, design, list_id=list_id, cutoff=cutoff)
+    drawn.selected[free] = found.selected
+    drawn.inclusion_probability[free] = found.inclusion_probability
+    drawn.group[free] = found.group
+    drawn.waits_until[free] = found.waits_until
+    return drawn
+
+
+def _entries(scored: ScoredList, kept: NDArray[np.integer], drawn: Drawn) -> Iterator[ListEntry]:
     table, reasons = scored.table, scored.reasons
     columns = (table[name].tolist() for name in ("id", "rank", "probability", "tier"))
     rows = list(zip(*columns, strict=True))
     for at in kept.tolist():
         entity, rank, probability, tier = rows[at]
+        waits = int(drawn.waits_until[at])
         yield ListEntry(
             entity,
             rank,
             probability,
             tier,
-            selected=bool(drawn[at]),
-            inclusion_probability=float(drawn[at]),
-            group=str(scored.group[at]),
+            selected=bool(drawn.selected[at]),
+            inclusion_probability=float(drawn.inclusion_probability[at]),
+            group=str(drawn.group[at]),
+            waits_until=None if waits == NO_WAIT else waits,
             reasons=tuple(asdict(one) for one in reasons[at]) if at < len(reasons) else (),
         )

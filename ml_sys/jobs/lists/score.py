@@ -14,7 +14,15 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
-from ml_sys.jobs.lists.handing_out import Handing, called_lately, hand_out
+from ml_sys.jobs.lists.handing_out import (
+    Handing,
+    called_lately,
+    hand_out,
+    reach,
+    waiting,
+    whom_to_call,
+    with_controls,
+)
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
@@ -66,11 +74,6 @@ def score_prospects(
         on_step=on_step,
         now=now,
     )
-    plan = worth = None
-    if asked.capacity is not None:
-        probability, confidence = scored.table["probability"].to_numpy(), settings.bootstrap.confidence
-        plan = plan_capacity(probability, asked.capacity, confidence)
-        worth = worth_of_top(scored, asked.capacity, settings)
     handed_out: HandedOut | None = None
     unrecorded = None
     if settings.score.hand_out and len(scored.table):
@@ -83,6 +86,18 @@ def score_prospects(
     if settings.score.cooldown_weeks and not settings.score.hand_out:
         unknown = "no later list knows of this one: hand it out with --hand-out"
         scored = replace(scored, notes=(*scored.notes, unknown))
+    everyone = scored.table["probability"].to_numpy()
+    if handed_out is not None:
+        if asked.with_controls is not None:
+            write_table(with_controls(scored, handed_out.drawn), asked.with_controls)
+        if settings.experiment.design != "none":
+            everyone = everyone[np.argsort(~handed_out.drawn.selected, kind="stable")]
+            scored = whom_to_call(scored, handed_out.drawn)
+    plan = worth = None
+    if asked.capacity is not None:
+        probability, confidence = everyone, settings.bootstrap.confidence
+        plan = plan_capacity(probability, asked.capacity, confidence)
+        worth = worth_of_top(scored, asked.capacity, settings)
     if asked.out is not None:
         write_table(scored.table.iloc[scored.input_order] if asked.keep_order else scored.table, asked.out)
     kept, unkept = keep_rejects(scored, settings.artifacts_dir)
@@ -92,6 +107,7 @@ def score_prospects(
         plan,
         worth,
         asked.out,
+        with_controls=asked.with_controls,
         kept=kept,
         unkept=unkept,
         handed_out=handed_out,
@@ -212,8 +228,16 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
     if chosen.cooldown_weeks:
         since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
         listed = called_lately(settings, after=since, before=cutoff)
-    top, weeks = chosen.reasons_top or capacity, chosen.cooldown_weeks
-    return Asked(version, cutoff, chosen.stale_days, chosen.reasons, top, listed, weeks)
+    return Asked(
+        version,
+        cutoff,
+        chosen.stale_days,
+        chosen.reasons,
+        chosen.reasons_top or reach(settings, capacity),
+        listed,
+        chosen.cooldown_weeks,
+        waiting(settings, cutoff),
+    )
 
 
 def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:

@@ -324,3 +324,51 @@ def test_a_changed_list_of_the_same_day_needs_a_reason_and_writes_no_file(
     assert (taken["handed_out"]["recorded"], taken["handed_out"]["called"]) == ("replaced", 6)
     (only,) = recorded(place)[0]
     assert (only.capacity, only.reason) == (6, "a caller more")
+
+
+@pytest.fixture
+def lottery(place, three_tables, mlsys, tmp_path):
+    """Hand out the list of a Sunday by lottery; what sales and the analyst get, and what is said."""
+
+    def run(sunday, *more):
+        paths = {name: tmp_path / f"{sunday}-{name}.csv" for name in ("sales", "analyst")}
+        done = mlsys(
+            "score", three_tables / "noncustomers.csv", "--as-of", sunday, "--hand-out", "--capacity", CALLS,
+            "--out", paths["sales"], "--with-controls", paths["analyst"], "--reasons", 1, "--json",
+            "--set", "experiment.design=lottery", *more, artifacts=place,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        sales, analyst = (pd.read_csv(path, dtype={"id": str}) for path in paths.values())
+        return sales, analyst, json.loads(done.stdout)
+
+    return run
+
+
+def test_sales_see_only_whom_to_call_and_the_analyst_how_it_was_drawn(lottery, place):
+    sales, analyst, told = lottery(SUNDAYS[0])
+    assert sales["rank"].tolist() == list(range(1, CALLS + 1))
+    assert not {"selected", "group", "inclusion_probability", "waits_until"} & set(sales)
+    assert sales["id"].tolist() == analyst.loc[analyst["selected"], "id"].tolist()
+    assert sales["reason_1"].notna().all()
+    assert (analyst["group"] == "control").sum() == CALLS  # the pool is twice the capacity
+    assert analyst["inclusion_probability"].sum() == pytest.approx(CALLS)
+    assert told["handed_out"]["called"] == CALLS
+    assert told["capacity"]["share"] < 1
+    (listed,), companies = recorded(place, only_called=True)
+    assert (listed.design, companies[SUNDAYS[0]]) == ("lottery", sales["id"].tolist())
+
+
+def test_who_took_part_in_a_draw_takes_part_in_none_until_its_outcome_is_known(lottery):
+    _, first_week, _ = lottery(SUNDAYS[0])
+    _, second_week, told = lottery(SUNDAYS[1])
+    pools = [set(one.loc[one["inclusion_probability"] > 0, "id"]) for one in (first_week, second_week)]
+    assert [len(one) for one in pools] == [2 * CALLS, 2 * CALLS]
+    assert not pools[0] & pools[1]
+    assert set(second_week.loc[second_week["group"] == "waiting", "id"]) == pools[0]
+    assert "20 companies wait for what comes of an earlier draw, and were put last" in told["notes"]
+
+
+def test_the_same_draw_comes_out_of_the_same_list(lottery):
+    once, again = lottery(SUNDAYS[0]), lottery(SUNDAYS[0])
+    pd.testing.assert_frame_equal(once[1], again[1])
+    assert again[2]["handed_out"]["recorded"] == "same"
