@@ -10,14 +10,11 @@ from ml_sys.experiments.resampling import (
     NONE,
     SMOTE,
     Resampling,
-    Variant,
     _chosen,
     _outcomes,
-    _verdict,
     compare_resampling,
     variants_of,
 )
-from ml_sys.metrics.paired import Paired
 from ml_sys.model.folds import company_folds
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
@@ -115,25 +112,6 @@ def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:
     _, report = fit_model(PART.train, PART.validation, spec_from(SETTINGS), weighted)
     assert report.trees is not None
     assert 10 < report.trees < 60  # of 200; by the plain log loss they would not stop there
-
-
-@pytest.mark.parametrize(
-    ("name", "low", "high", "begins"),
-    [
-        (SMOTE, 0.001, 0.1, "Resampling earned its place: "),
-        (SMOTE, 0.0, 0.1, "Resampling is not shown to help or to harm: "),
-        (SMOTE, -0.1, 0.0, "Resampling is not shown to help or to harm: "),
-        (SMOTE, -0.1, -0.001, "Resampling did harm: "),
-        (CLASS_WEIGHT, -0.1, -0.001, "The class weight did harm: "),
-        (NONE, 0.0, 0.0, "No resampling is asked for"),
-    ],
-)
-def test_a_verdict_by_hand(name: str, low: float, high: float, begins: str) -> None:
-    paired = Paired("average_precision", 0.25, 0.2, 0.05, low, high, 0.9, 0.1)
-    told = _verdict(Variant(name, True, paired, 0.8, 0.01, 0.02, 0.03))
-    assert told.startswith(begins)
-    if name != NONE:
-        assert f"0.250 against 0.200 without, difference +0.050 ({low:+.3f} to {high:+.3f})" in told
 
 
 def test_the_choice_is_what_the_settings_ask_for() -> None:

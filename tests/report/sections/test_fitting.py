@@ -50,3 +50,24 @@ def test_where_no_resampling_is_asked_for_that_is_said(evidence: Evidence) -> No
     assert said(evidence, none, variant(SMOTE, 0.05, -0.1, 0)) == (
         "No resampling is asked for; what it would have done stands beside it."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "begins"),
+    [
+        (SMOTE, 0.001, 0.1, "Resampling earned its place: "),
+        (SMOTE, 0.0, 0.1, "Resampling is not shown to help or to harm: "),
+        (SMOTE, -0.1, 0.0, "Resampling is not shown to help or to harm: "),
+        (SMOTE, -0.1, -0.001, "Resampling did harm: "),
+        (CLASS_WEIGHT, -0.1, -0.001, "The class weight did harm: "),
+        (NONE, 0.0, 0.0, "No resampling is asked for"),
+    ],
+)
+def test_the_edges_of_an_interval_are_not_beyond_it(
+    evidence: Evidence, name: str, low: float, high: float, begins: str
+) -> None:
+    paired = Paired("average_precision", 0.25, 0.2, 0.05, low, high, 0.9, 0.1)
+    told = said(evidence, Variant(name, True, paired, 0.8, 0.01, 0.02, 0.03))
+    assert told.startswith(begins)
+    if name != NONE:
+        assert f"0.250 against 0.200 without, difference +0.050 ({low:+.3f} to {high:+.3f})" in told
