@@ -23,7 +23,8 @@ from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys, make_keys, read_keys
 from ml_sys.registry.exclusive import Registering, note
 from ml_sys.registry.index import Index, from_bytes, latest, replayed, to_bytes
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Change, Registry, open_registry
+from ml_sys.settings import Settings
 from tests.registry.versions import add, fill, promote, registry_with, rollback, small_entry
 
 ABC = ("1.0.0", "1.1.0", "2.0.0")
@@ -873,3 +874,18 @@ def test_an_alarm_rings_until_the_trail_is_accepted_wherever_who_accepts_it_is_k
                 survivor.read()
             survivor.accept_trail("again")
         assert survivor.read().production == "1.0.0"
+
+
+def test_a_registry_is_opened_with_all_that_the_settings_name(tmp_path):
+    settings = Settings.model_validate(
+        {
+            "artifacts_dir": tmp_path,
+            "model": {"estimator": "own_models:Quick", "params": {}},
+            "features": {"extra": ["own_features:steady"]},
+            "registry": {"actor": "night shift", "lock_timeout_seconds": 3.5},
+        }
+    )
+    registry = open_registry(settings)
+    assert registry.root == tmp_path
+    assert registry._named == {"own_models:Quick", "own_features:steady"}
+    assert (registry._who(), registry._wait_seconds) == ("night shift", 3.5)
