@@ -238,3 +238,17 @@ def test_trees_of_more_features_than_the_encoder_gives_are_refused(usual):
         plain["encoder"][key] = plain["encoder"][key][:2]
     with pytest.raises(ValueError, match="more features"):
         compile_scorer(plain, booster)
+
+
+def test_an_empty_text_is_a_level_like_any_other_and_no_blank(usual):
+    _, scorer = usual
+    names = scorer.spec.names()
+    at = names.index("industry")
+    values = {level: [0.0] * len(names) for level in ("", "never seen", None)}
+    for level, row in values.items():
+        for category in scorer.spec.categories():
+            row[names.index(category)] = "software"
+        row[at] = level
+    rows = {level: scorer.row(row)[0] for level, row in values.items()}
+    assert rows[""][at] == rows["never seen"][at] == scorer.other[at]
+    assert np.isnan(rows[None][at])
