@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.audit import Change
+from ml_sys.registry.store import Registry
 from tests.bench.__main__ import BENCHMARKS, ON_ARTIFACTS, parser
 
 

@@ -1,4 +1,4 @@
-"""Makes past lists again, each by a model that knew only what was mature then, and judges them."""
+"""Judges past lists: each by itself, all together, and two makers of the same ones against each other."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.metrics.campaign import Season, play_season
 from ml_sys.metrics.holdout import ALL, SEEN
 from ml_sys.metrics.list_averages import list_estimates, paired_lists
 from ml_sys.metrics.ranking import probability_metrics, random_metrics, ranking_metrics
-from ml_sys.metrics.scored_lists import MODEL, RANDOM, ScoredLists
+from ml_sys.metrics.scored_lists import MODEL, RANDOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.experiments.schedule import Term, TermScores
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.paired import ListMetric, Paired
+    from ml_sys.metrics.scored_lists import ScoredLists
     from ml_sys.model.split import Source
     from ml_sys.settings import BootstrapSettings, Settings
 
@@ -110,54 +111,6 @@ class Backtest:
         )
 
 
-def make_lists(
-    snapshot: Snapshot,
-    terms: Sequence[Term],
-    settings: Settings,
-    *,
-    store: TermStore | None = None,
-    plain: bool = True,
-    source: Source | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> tuple[list[TermScores], int]:
-    """Make the lists of every term, in processes side by side; each fit takes one thread.
-
-    Parameters
-    ----------
-    store : TermStore, optional
-        Where what was made is remembered.
-    plain : bool
-        Whether plain XGBoost is among the rankers.
-    source : Source, optional
-        Of the same snapshot and settings, where one is at hand that knows features already.
-    on_progress : callable
-        Called with the number of lists done.
-
-    Returns
-    -------
-    found : list of TermScores
-        In the order of ``terms``.
-    remembered : int
-        Lists among them that were not made now.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If nothing was mature on the first day of a term.
-    """
-    found = {term: kept for term in terms if store is not None and (kept := store.load(term)) is not None}
-    remembered = done = sum(len(term.cutoffs) for term in found)
-    on_progress(done)
-    missing = [term for term in terms if term not in found]
-    for term, made in _fitted(source or snapshot, missing, settings, plain=plain):
-        found[term] = made
-        if store is not None:
-            store.save(term, made)
-        done += len(term.cutoffs)
-        on_progress(done)
-    return [found[term] for term in terms], remembered
-
-
 def backtest(
     snapshot: Snapshot,
     terms: Sequence[Term],
@@ -197,28 +150,6 @@ def backtest(
     )
 
 
-def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists:
-    """Put the lists of all terms together, with what became of each company."""
-
-    def joined(name: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(one, name) for one in found])
-
-    company = joined("company").astype(np.int32)
-    closed = snapshot.closed[company]
-    mrr = snapshot.companies["mrr"].to_numpy(dtype=np.float64)[company]
-    return ScoredLists(
-        cutoff=joined("cutoff").astype(np.int32),
-        company=company,
-        label=joined("label").astype(np.bool_),
-        seen=joined("seen").astype(np.bool_),
-        closed=closed,
-        mrr=np.where(closed == NEVER_CLOSED, np.nan, mrr),
-        scores={name: np.concatenate([one.scores[name] for one in found]) for name in found[0].scores},
-        threshold=np.repeat([one.threshold for one in found], [one.cutoff.size for one in found]),
-        tier=joined("tier").astype(np.str_),
-    )
-
-
 def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
     """Return the name and the rows of each population that figures are given for."""
     return [(ALL, np.ones(len(lists), dtype=bool)), (SEEN, lists.seen)]
@@ -245,31 +176,6 @@ def compare_lists(
         )
         for population, rows in populations(one)
     }
-
-
-def _fitted(
-    known: Source | Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
-) -> Iterator[tuple[Term, TermScores]]:
-    """Yield each term as it is done; features of all of them are computed first, once."""
-    if not terms:
-        return
-    import joblib  # what was remembered needs none of these
-
-    from ml_sys.experiments.fitting import learn_features
-    from ml_sys.model.split import Source
-
-    source = known if isinstance(known, Source) else Source.of(known, settings)
-    learn_features(source, terms, settings)
-    single = settings.model_copy(update={"threads": 1})
-    jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(terms))
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_named)(source, term, single, plain=plain) for term in terms)
-
-
-def _named(source: Source, term: Term, settings: Settings, *, plain: bool) -> tuple[Term, TermScores]:
-    from ml_sys.experiments.fitting import fit_term  # loads what models are fitted with
-
-    return term, fit_term(source, term, settings, plain=plain)
 
 
 def _aligned(lists: ScoredLists) -> ScoredLists:

@@ -1,12 +1,8 @@
-"""Searches for better settings on past cutoffs, and says how much of the gain is only the choosing.
+"""Searches for better settings on past cutoffs.
 
 A trial is worth the mean average precision that its settings reach at past cutoffs, each judged by a model of
 what was mature then. All of them lie before the holdout, so that `mlsys train` judges what was found on
 outcomes that had no part in finding it.
-
-The best of many trials looks better than it is. The nested estimate chooses by all cutoffs but one, takes
-the chosen trial's value at the one left out, and averages over which one that is. Cutoffs share companies,
-so that it still errs on the bright side, if less.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments import study as studies
 from ml_sys.experiments.cache import code_digest, own_code
 from ml_sys.experiments.search_space import STEP, Choice, Space, changes, settings_at, start_of
+from ml_sys.experiments.selection import Gain, gain
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.split import Source, held_companies, holdout_cutoffs, rolling, training_part
 from ml_sys.model.train import fit_model, spec_from
@@ -66,20 +63,6 @@ class Trial:
     def value(self) -> float:
         """Mean average precision."""
         return float(np.mean(self.values))
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Mean average precision of the settings in force, of the best trial, and of a nested choice."""
-
-    in_force: float
-    best: float
-    nested: float
-
-    @property
-    def selection(self) -> float:
-        """How much of the best trial's value is owed to having chosen it by these cutoffs."""
-        return self.best - self.nested
 
 
 @dataclass(frozen=True)
@@ -227,22 +210,6 @@ def search(
             raise
         interrupted = True
     return _summed_up(study, settings, cutoffs, folder, interrupted=interrupted)
-
-
-def gain(values: NDArray[np.float64]) -> Gain:
-    """Sum up trials: what was in force, the best, and a choice that is judged where it was not made.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_trials, n_cutoffs), float64
-        At least two cutoffs; the first trial is what was in force.
-    """
-    nested = []
-    for at in range(values.shape[1]):
-        chosen = int(np.argmax(np.delete(values, at, axis=1).mean(axis=1)))
-        nested.append(values[chosen, at])
-    means = values.mean(axis=1)
-    return Gain(float(means[0]), float(means.max()), float(np.mean(nested)))
 
 
 def _one_trial(

@@ -7,9 +7,12 @@ the sequence numbers; clocks may jump. A record counts once its line is complete
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import socket
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_sys.errors import AuditError, StorageError
@@ -17,6 +20,8 @@ from ml_sys.errors import AuditError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ml_sys.registry.index import Entry
 
 Action = Literal["add", "adopt", "promote", "rollback", "accept"]
 
@@ -64,6 +69,67 @@ class Record:
     entry: dict[str, Any] | None = None
     previous: str = ""
     hash: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Why the production version changes.
+
+    Attributes
+    ----------
+    forced : bool
+        Whether the gate's refusal is overridden.
+    evidence : dict or None
+        The gate's verdict, as plain data.
+    """
+
+    reason: str = ""
+    forced: bool = False
+    evidence: dict[str, Any] | None = None
+
+
+class Author:
+    """Who writes the trail, and the records that they write; a record's place in it is given later.
+
+    Parameters
+    ----------
+    name : str
+        By default the user and the host.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+
+    def added(self, action: Action, entry: Entry, reason: str = "") -> Record:
+        """Return the record of a version that is registered."""
+        return Record(0, _now(), self._signed(), action, entry.version, entry=asdict(entry), reason=reason)
+
+    def moved(self, action: Action, version: str, before: str | None, change: Change) -> Record:
+        """Return the record of a version that goes into production."""
+        return Record(
+            sequence=0,
+            at=_now(),
+            by=self._signed(),
+            action=action,
+            version=version,
+            replaced=before,
+            reason=change.reason,
+            forced=change.forced,
+            evidence=change.evidence,
+        )
+
+    def accepted(self, reason: str) -> Record:
+        """Return the record of a trail that somebody goes on from."""
+        return Record(0, _now(), self._signed(), "accept", "", reason=reason)
+
+    def _signed(self) -> str:
+        if self._name:
+            return self._name
+        try:
+            user = getpass.getuser()
+        except (OSError, KeyError, ImportError):  # a container whose user has no name
+            user = "unknown"
+        return f"{user}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True)
@@ -176,3 +242,7 @@ def _digest(plain: Mapping[str, Any]) -> str:
 def _canonical(content: Any) -> bytes:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode(errors="replace")  # half a character, as a shell may pass one, becomes a question mark
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

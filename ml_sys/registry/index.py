@@ -11,10 +11,12 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_sys.errors import ArtifactError, nearest
 from ml_sys.registry.versioning import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from ml_sys.registry.audit import Record
 
@@ -131,6 +133,53 @@ def replayed(records: Iterable[Record]) -> Index:
 def latest(index: Index) -> str:
     """Return the highest version of an index that has one."""
     return max(index.versions, key=parse)
+
+
+def resolved(index: Index, version: str | None, root: Path) -> str:
+    """Return the version asked for, or without one the production version, or else the latest.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such version, or none at all; ``root`` is where.
+    """
+    if not index.versions:
+        raise ArtifactError(f"{root}: holds no model", hint="train one: mlsys train")
+    if version is None:
+        return index.production or latest(index)
+    if version not in index.versions:
+        near = nearest(version, index.versions)
+        hint = f"did you mean {near}? " if near else ""
+        raise ArtifactError(f"{root}: there is no version {version}", hint=f"{hint}See: mlsys models")
+    return version
+
+
+def earlier(index: Index, to: str | None, root: Path) -> tuple[str, str]:
+    """Return the version in production and the one that a rollback goes back to.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none to go back to, or ``to`` is not among them.
+    """
+    now = index.production
+    if now is None or not index.replaced:
+        raise ArtifactError(
+            "there is no earlier production version to go back to",
+            hint="mlsys models lists what there is; mlsys promote VERSION chooses one",
+        )
+    target = index.replaced[-1] if to is None else resolved(index, to, root)
+    if target == now:
+        raise ArtifactError(
+            f"version {target} is in production already", hint="see what was before it: mlsys history"
+        )
+    if target not in index.replaced:
+        before = ", ".join(one for one in dict.fromkeys(reversed(index.replaced)) if one != now)
+        raise ArtifactError(
+            f"version {target} was not in production before {now}",
+            hint=f"go back to one of {before}; or mlsys promote {target}",
+        )
+    return now, target
 
 
 def new_entry(plain: Mapping[str, Any]) -> Entry:

@@ -10,34 +10,20 @@ takes back what it did.
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ml_sys.durable import (
-    TEMPORARY_PREFIX,
-    clear_folder,
-    publish_folder,
-    temporary_name,
-)
-from ml_sys.errors import (
-    ArtifactError,
-    ChampionChangedError,
-    MlsysError,
-    UnverifiedError,
-    nearest,
-)
-from ml_sys.model.files.artifact import MANIFEST, Artifact, open_artifact
+from ml_sys.durable import publish_folder
+from ml_sys.errors import ArtifactError, ChampionChangedError
+from ml_sys.model.files.artifact import Artifact, open_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys, read_keys
 from ml_sys.registry import exclusive
-from ml_sys.registry.audit import Action, Record, Trail
+from ml_sys.registry.audit import Author
 from ml_sys.registry.exclusive import Registering
-from ml_sys.registry.index import Entry, Index, latest, new_entry
+from ml_sys.registry.index import earlier, resolved
 from ml_sys.registry.state import State
+from ml_sys.registry.unregistered import entry_of, half_registered, refuse_taken, staged, strangers
 from ml_sys.registry.versioning import parse
 from ml_sys.resolve import keep_out
 
@@ -46,27 +32,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from ml_sys.registry.audit import Change, Trail
+    from ml_sys.registry.index import Entry, Index
     from ml_sys.settings import Settings
 
 MODELS = "models"
 WAIT_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Change:
-    """Why the production version changes.
-
-    Attributes
-    ----------
-    forced : bool
-        Whether the gate's refusal is overridden.
-    evidence : dict or None
-        The gate's verdict, as plain data.
-    """
-
-    reason: str = ""
-    forced: bool = False
-    evidence: dict[str, Any] | None = None
 
 
 class Registry:
@@ -96,11 +67,11 @@ class Registry:
         named: frozenset[str] = frozenset(),
     ) -> None:
         keep_out(root)
-        self.root = root
+        self.root, self.models = root, root / MODELS
         self.keys = keys
         self._named = named
         self._state = State(root)
-        self._actor = actor
+        self._author = Author(actor)
         self._wait_seconds = wait_seconds
 
     def read(self) -> Index:
@@ -127,7 +98,7 @@ class Registry:
 
     def folder(self, version: str) -> Path:
         """Return the folder of a version, whether it exists or not."""
-        return self.root / MODELS / version
+        return self.models / version
 
     def resolve(self, version: str | None) -> str:
         """Return the version asked for, or without one the production version, or else the latest.
@@ -137,7 +108,7 @@ class Registry:
         ArtifactError
             If there is no such version, or none at all.
         """
-        return self._resolved(self.read(), version)
+        return resolved(self.read(), version, self.root)
 
     def open(self, version: str) -> Artifact:
         """Read a version's files, each verified against what was registered.
@@ -150,7 +121,7 @@ class Registry:
             If a file of it, its manifest or its signature is not what it has to be.
         """
         index = self.read()
-        seal = index.versions[self._resolved(index, version)].seal
+        seal = index.versions[resolved(index, version, self.root)].seal
         return replace(open_artifact(self.folder(version), seal, self.keys), named=self._named)
 
     def add(self, build: Callable[[Path, Index], Entry]) -> Entry:
@@ -163,35 +134,21 @@ class Registry:
         StorageError
             If it cannot be written; nothing of it is left then.
         """
-        with self._locked() as (trail, index):
-            staging = self.root / MODELS / temporary_name()
-            staging.mkdir()
+        with self._locked() as (trail, index), staged(self.models) as staging:
+            entry = build(staging, index)
+            target = self.folder(entry.version)
+            refuse_taken(target, registered=entry.version in index.versions)
+            exclusive.note(self.root, Registering(entry.version, entry.seal))
+            publish_folder(staging, target)
             try:
-                entry = build(staging, index)
-                target = self.folder(entry.version)
-                if entry.version in index.versions:
-                    raise ArtifactError(
-                        f"{target}: version {entry.version} exists already",
-                        hint="versions are never overwritten; leave --version out or name a new one",
-                    )
-                if os.path.lexists(target):
-                    raise ArtifactError(
-                        f"{target}: is there already, and is no version that verifies",
-                        hint="move it out of the folder of models, or name another one with --version",
-                    )
-                exclusive.note(self.root, Registering(entry.version, entry.seal))
-                publish_folder(staging, target)
-                try:
-                    self._state.append(trail, index, self._added("add", entry))
-                except BaseException:
-                    if not self._state.knows(entry.version):
-                        with suppress(OSError):  # one that stays is registered by the next writer
-                            target.rename(staging)
-                            exclusive.forget(self.root)
-                    raise
-                exclusive.forget(self.root)
-            finally:
-                clear_folder(staging)
+                self._state.append(trail, index, self._author.added("add", entry))
+            except BaseException:
+                if not self._state.knows(entry.version):
+                    with suppress(OSError):  # one that stays is registered by the next writer
+                        target.rename(staging)
+                        exclusive.forget(self.root)
+                raise
+            exclusive.forget(self.root)
         return entry
 
     def promote(self, version: str, champion: str | None, change: Change) -> None:
@@ -214,7 +171,7 @@ class Registry:
             if index.production != champion:
                 raise ChampionChangedError(champion, index.production)
             if champion != version:
-                self._state.append(trail, index, self._moved("promote", version, champion, change))
+                self._state.append(trail, index, self._author.moved("promote", version, champion, change))
 
     def rollback(
         self, change: Change, check: Callable[[str], object], to: str | None = None
@@ -238,11 +195,11 @@ class Registry:
         ArtifactError
             If there is none to go back to, or ``to`` is not among them.
         """
-        self._earlier(self.read(), to)  # nothing is locked or made where there is nothing to go back to
+        earlier(self.read(), to, self.root)  # nothing is locked or made where there is nothing to go back to
         with self._locked() as (trail, index):
-            left, target = self._earlier(index, to)
+            left, target = earlier(index, to, self.root)
             check(target)
-            self._state.append(trail, index, self._moved("rollback", target, left, change))
+            self._state.append(trail, index, self._author.moved("rollback", target, left, change))
         return left, target
 
     def recover(self) -> None:
@@ -257,7 +214,7 @@ class Registry:
         StorageError
             If the folder cannot be written.
         """
-        if (self.root / MODELS).is_dir() or self.trail().size:
+        if self.models.is_dir() or self.trail().size:
             with self._locked():
                 pass
 
@@ -275,8 +232,8 @@ class Registry:
         with self._locked() as (trail, index):
             if version in index.versions:
                 raise ArtifactError(f"version {version} is registered already", hint="see: mlsys models")
-            entry = self._unregistered(version)
-            self._state.append(trail, index, replace(self._added("adopt", entry), reason=reason))
+            entry = entry_of(self.folder(version), self.keys)
+            self._state.append(trail, index, self._author.added("adopt", entry, reason))
         return entry
 
     def accept_trail(self, reason: str) -> str:
@@ -290,7 +247,7 @@ class Registry:
             If a record was edited, dropped or moved: such a trail says nothing.
         """
         with self._alone():
-            found = self._state.accept(Record(0, _now(), self._who(), "accept", "", reason=reason))
+            found = self._state.accept(self._author.accepted(reason))
         if not found:
             raise ArtifactError(
                 f"{self.root}: the audit trail is the one that registry.json remembers",
@@ -299,115 +256,27 @@ class Registry:
         return found
 
     def index_problem(self) -> str:
-        """Say how ``registry.json`` disagrees with the audit trail; empty where it does not.
-
-        Raises
-        ------
-        AuditError
-            If the trail is damaged.
-        """
+        """Say how ``registry.json`` disagrees with the trail, empty if not; raises like :meth:`trail`."""
         return self._state.problem()
 
     def strangers(self) -> list[str]:
         """Return the names in the folder of models that are no version, registered or about to be."""
-        models = self.root / MODELS
-        found = sorted(path.name for path in models.iterdir()) if models.is_dir() else []
-        begun = exclusive.noted(self.root)  # before the index: a writer may be finishing meanwhile
-        known = {*self.read().versions, *([begun.version] if begun else [])}
-        return [name for name in found if name not in known and not name.startswith(TEMPORARY_PREFIX)]
+        return strangers(self.root, self.models, self.read)
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Trail, Index]]:
         """Hold the registry alone, in a state that nobody left half-written."""
         with self._alone():
-            yield self._finished(*self._state.caught_up())
+            trail, index = self._state.caught_up()
+            entry = half_registered(self.root, self.models, index, self.keys)
+            if entry is not None:
+                record = self._author.added("adopt", entry, "its writer was killed")
+                trail, index = self._state.append(trail, index, record)
+            exclusive.forget(self.root)
+            yield trail, index
 
     def _alone(self) -> AbstractContextManager[None]:
-        return exclusive.alone(self.root, self.root / MODELS, self._wait_seconds)
-
-    def _finished(self, trail: Trail, index: Index) -> tuple[Trail, Index]:
-        """Register the version whose writer was killed between naming its folder and registering it."""
-        begun = exclusive.noted(self.root)
-        if begun is None:
-            return trail, index
-        entry = None
-        if begun.version not in index.versions:
-            with suppress(MlsysError):  # it was killed before the folder had its name
-                entry = self._unregistered(begun.version)
-        if entry is not None and entry.seal == begun.seal:
-            record = replace(self._added("adopt", entry), reason="its writer was killed")
-            trail, index = self._state.append(trail, index, record)
-        exclusive.forget(self.root)
-        return trail, index
-
-    def _unregistered(self, version: str) -> Entry:
-        """Return the entry of a whole version that nobody registered."""
-        parse(version)
-        folder = self.folder(version)
-        artifact = open_artifact(folder, None, self.keys)
-        try:
-            return new_entry({**artifact.manifest["entry"], "seal": artifact.seal})
-        except (ValueError, TypeError) as error:
-            raise UnverifiedError(folder / MANIFEST, f"has no entry of a new version: {error}") from error
-
-    def _resolved(self, index: Index, version: str | None) -> str:
-        if not index.versions:
-            raise ArtifactError(f"{self.root}: holds no model", hint="train one: mlsys train")
-        if version is None:
-            return index.production or latest(index)
-        if version not in index.versions:
-            near = nearest(version, index.versions)
-            hint = f"did you mean {near}? " if near else ""
-            raise ArtifactError(
-                f"{self.root}: there is no version {version}", hint=f"{hint}See: mlsys models"
-            )
-        return version
-
-    def _earlier(self, index: Index, to: str | None) -> tuple[str, str]:
-        """Return the version in production and the one that a rollback goes back to."""
-        now = index.production
-        if now is None or not index.replaced:
-            raise ArtifactError(
-                "there is no earlier production version to go back to",
-                hint="mlsys models lists what there is; mlsys promote VERSION chooses one",
-            )
-        target = index.replaced[-1] if to is None else self._resolved(index, to)
-        if target == now:
-            raise ArtifactError(
-                f"version {target} is in production already", hint="see what was before it: mlsys history"
-            )
-        if target not in index.replaced:
-            earlier = ", ".join(one for one in dict.fromkeys(reversed(index.replaced)) if one != now)
-            raise ArtifactError(
-                f"version {target} was not in production before {now}",
-                hint=f"go back to one of {earlier}; or mlsys promote {target}",
-            )
-        return now, target
-
-    def _added(self, action: Action, entry: Entry) -> Record:
-        return Record(0, _now(), self._who(), action, entry.version, entry=asdict(entry))
-
-    def _moved(self, action: Action, version: str, before: str | None, change: Change) -> Record:
-        return Record(
-            sequence=0,
-            at=_now(),
-            by=self._who(),
-            action=action,
-            version=version,
-            replaced=before,
-            reason=change.reason,
-            forced=change.forced,
-            evidence=change.evidence,
-        )
-
-    def _who(self) -> str:
-        if self._actor:
-            return self._actor
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError, ImportError):  # a container whose user has no name
-            user = "unknown"
-        return f"{user}@{socket.gethostname()}"
+        return exclusive.alone(self.root, self.models, self._wait_seconds)
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -426,7 +295,3 @@ def open_registry(settings: Settings) -> Registry:
         wait_seconds=chosen.lock_timeout_seconds,
         named=frozenset(settings.imports()),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,7 +12,7 @@ from ml_sys.views.cells import number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml_sys.experiments.tuning import Gain
+    from ml_sys.experiments.selection import Gain
     from ml_sys.jobs.past.tune import Search
 
 _SHOWN_TRIALS = 5

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.experiments.backtest import joined_lists, make_lists, populations
+from ml_sys.experiments.backtest import populations
 from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import PLAIN, plan_terms
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.ranking import probability_metrics, ranking_metrics

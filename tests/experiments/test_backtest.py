@@ -13,8 +13,9 @@ from sklearn.metrics import log_loss
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.experiments.backtest import Backtest, backtest, compare_lists, make_lists
+from ml_sys.experiments.backtest import Backtest, backtest, compare_lists
 from ml_sys.experiments.cache import TermStore
+from ml_sys.experiments.past_lists import make_lists
 from ml_sys.experiments.schedule import PLAIN, Term
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain

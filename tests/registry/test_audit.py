@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from ml_sys.errors import AuditError, StorageError
 from ml_sys.registry import audit
-from ml_sys.registry.audit import Record, Trail
+from ml_sys.registry.audit import Change, Record, Trail
 from ml_sys.registry.history import Period, live_at, parse_moment, periods
 from ml_sys.registry.index import Index, replayed, to_bytes
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from tests.registry.versions import promote, registry_with, rollback, small_entry
 
 RECORDS = 6

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from ml_sys.commands.compare import _settings_of
-from ml_sys.commands.context import GlobalOptions
 from ml_sys.errors import MlsysError, ResolveError
 from ml_sys.jobs.models.evaluate import evaluate_version
 from ml_sys.jobs.models.reproduce import reproduce_version
+from ml_sys.jobs.past.compare import side_of
 from ml_sys.model.files.serialization import read_settings
 from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import load_scorer, load_version
@@ -73,9 +72,7 @@ USES: dict[str, Callable[[Registry], object]] = {
     "load": lambda registry: load_version(registry, "1.0.0"),
     "evaluate": lambda registry: evaluate_version(registry, "1.0.0"),
     "reproduce": lambda registry: reproduce_version(registry, "1.0.0"),
-    "compare": lambda registry: _settings_of(
-        GlobalOptions(None, registry.root, (), False), "1.0.0", Settings(artifacts_dir=registry.root)
-    ),
+    "compare": lambda registry: side_of("1.0.0", Settings(artifacts_dir=registry.root), lambda _: Settings()),
 }  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import UnverifiedError
 from ml_sys.jobs.models.promote import rollback
 from ml_sys.jobs.models.train import train_version
+from ml_sys.registry.audit import Change
 from ml_sys.registry.inspection import Description, _data, _differing, compare, describe, flat
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from ml_sys.views.cells import plain
 from tests.registry.versions import small_entry
 

@@ -19,9 +19,10 @@ from ml_sys.jobs.models.promote import promote, rollback
 from ml_sys.model.files.golden import _columns
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
 from ml_sys.model.files.serialization import booster_bytes, load_model, read_holdout
+from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged, load_scorer, load_version
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
 from ml_sys.settings import GateSettings
 from tests.model.files.test_boosters import as_file

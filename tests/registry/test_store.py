@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from ml_sys.errors import ArtifactError, AuditError, BusyError, ChampionChangedError, UnverifiedError
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys, make_keys, read_keys
+from ml_sys.registry.audit import Change
 from ml_sys.registry.exclusive import Registering, note
 from ml_sys.registry.index import Index, from_bytes, latest, replayed, to_bytes
-from ml_sys.registry.store import Change, Registry, open_registry
+from ml_sys.registry.store import Registry, open_registry
 from ml_sys.settings import Settings
 from tests.registry.versions import add, fill, promote, registry_with, rollback, small_entry
 

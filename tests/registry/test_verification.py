@@ -11,8 +11,9 @@ import pytest
 
 from ml_sys.errors import ArtifactError
 from ml_sys.features import compute
+from ml_sys.registry.audit import Change
 from ml_sys.registry.index import to_bytes
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import AUDIT, INDEX, verify
 from tests.registry.versions import add, fill
 

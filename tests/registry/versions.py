@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys
+from ml_sys.registry.audit import Change
 from ml_sys.registry.index import Entry, Index
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 
 
 def small_entry(version: str) -> Entry:

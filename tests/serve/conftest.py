@@ -27,8 +27,9 @@ from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.jobs.models.train import train_version
 from ml_sys.model.train import FittedModel
+from ml_sys.registry.audit import Change
 from ml_sys.registry.loading import load_version
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 from tests.conftest import Once
 from tests.serve.servers import DIGEST, NEXT_DIGEST, STARTS_WITHIN, Running, running, until

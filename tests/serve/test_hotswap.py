@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.audit import Change
+from ml_sys.registry.store import Registry
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from tests.registry.forgery import forge

@@ -16,7 +16,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.audit import Change
+from ml_sys.registry.store import Registry
 from ml_sys.scoring.opening import open_scorer
 from tests.bench.serving import holdout_features, plain_rows
 from tests.torture.place import Place

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.audit import Change
+from ml_sys.registry.store import Registry
 from tests.bench.generator import Outcome
 from tests.bench.load import start
 from tests.torture.service import (

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import ChampionChangedError, UsageError
+from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged
-from ml_sys.registry.store import Change
 
 if TYPE_CHECKING:
     from ml_sys.jobs.models.fit import OnStep

@@ -12,8 +12,9 @@ import pandas as pd
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import UsageError
 from ml_sys.experiments.ablation import Ablation, groups_of, without
-from ml_sys.experiments.backtest import compare_lists, joined_lists, make_lists
+from ml_sys.experiments.backtest import compare_lists
 from ml_sys.experiments.cache import FITTING, TermStore
+from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import plan_terms
 from ml_sys.model.files.serialization import read_settings
 from ml_sys.model.split import Source

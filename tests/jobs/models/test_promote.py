@@ -20,9 +20,10 @@ from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry import criteria
+from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version, overlap
 from ml_sys.registry.loading import load_version
-from ml_sys.registry.store import Change, Registry
+from ml_sys.registry.store import Registry
 from ml_sys.settings import GateSettings
 from tests.registry.forgery import forge
 
