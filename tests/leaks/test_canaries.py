@@ -530,7 +530,7 @@ def test_of_several_rankings_by_id_the_best_is_told_and_each_try_counts() -> Non
     assert found.figures["rate"] == pytest.approx(0.1)
 
 
-def test_an_average_over_ten_companies_that_convert_is_judged_and_the_figures_name_the_best_columns() -> None:
+def test_the_figures_of_single_columns_name_the_best_ones() -> None:
     found = single_columns(TRAIN, SPEC, LIMITS)
     separations = column_separations(TRAIN, SPEC)
     best = max(separations, key=lambda one: one.roc_auc)
@@ -542,4 +542,11 @@ def test_an_average_over_ten_companies_that_convert_is_judged_and_the_figures_na
         "highest_average_precision": precise.average_precision,
         "highest_average_precision_of": precise.column,
         "near_perfect": "",
+        "columns": [
+            {
+                "column": best.column,
+                "roc_auc": best.roc_auc,
+                "average_precision": best.average_precision,
+            }
+        ],
     }
