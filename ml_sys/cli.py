@@ -19,6 +19,8 @@ from ml_sys.commands import (
     config,
     data,
     evaluate,
+    experiment,
+    impact,
     integrity,
     lists,
     models,
@@ -127,7 +129,15 @@ _offer(
     integrity.reproduce,
     integrity.keygen,
 )
-_offer("Lists and service", score.score, ("lists", lists.lists_app), serve.serve, ("apikey", serve.keys_app))
+_offer(
+    "Lists and service",
+    score.score,
+    ("lists", lists.lists_app),
+    impact.impact,
+    ("experiment", experiment.experiment_app),
+    serve.serve,
+    ("apikey", serve.keys_app),
+)
 _offer("Settings", config.config)
 
 

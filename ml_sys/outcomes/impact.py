@@ -157,8 +157,9 @@ class Impact:
     tiers, ranks : tuple of Band
     total : Band or None
         None while no list is mature.
-    called, by_rule : Part or None
-        What was called, and what the most active companies of the same days would have brought.
+    called, first, by_rule : Part or None
+        What was called; the first of each list, called or not; and the most active companies of the same
+        days: as many each.
     effect : Called or None
         None without an experiment.
     confidence : float
@@ -171,6 +172,7 @@ class Impact:
     ranks: tuple[Band, ...]
     total: Band | None
     called: Part | None
+    first: Part | None
     by_rule: Part | None
     effect: Called | None
     confidence: float
@@ -186,7 +188,8 @@ def impact(
     lists : sequence of HandedOutList
         The earliest first.
     entries : DataFrame
-        Companies on them: ``list_id``, ``cutoff``, ``entity_id``, ``probability``, ``rank``, ``tier``,
+        Companies on them, those of lists not among :func:`compared_lists` only as far as they could have been
+        called: ``list_id``, ``cutoff``, ``entity_id``, ``probability``, ``rank``, ``tier``,
         ``selected``, ``inclusion_probability`` and ``group``; ``converted`` (whether it paid within the
         horizon), ``money`` (a month, 0 where it did not) and ``rule`` (what the simple rule ranks by, NaN
         where it does not); with ``made`` also ``made`` (whether it was really called).
@@ -198,13 +201,11 @@ def impact(
     mature = [one for one in lists if one.is_mature(reading.as_of)]
     told = tuple(_outcome(one, entries[entries["list_id"] == one.list_id], reading) for one in lists)
     if not mature:
-        return Impact(reading.as_of, told, 0, (), (), None, None, None, None, reading.confidence)
-    days = -(-max(one.horizon_days for one in mature) // WEEK_DAYS) * WEEK_DAYS
-    cutoffs = apart(np.array([one.cutoff for one in mature], dtype=np.int32), days)
-    names = {one.list_id for one in mature if one.cutoff in set(cutoffs.tolist())}
+        return Impact(reading.as_of, told, 0, (), (), None, None, None, None, None, reading.confidence)
+    names = compared_lists(mature, reading.as_of)
     rows = entries[entries["list_id"].isin(names)]
     confidence = reading.confidence
-    chosen = rows["selected"].to_numpy(dtype=bool)
+    chosen, active = rows["selected"].to_numpy(dtype=bool), rows["rule"]
     return Impact(
         reading.as_of,
         told,
@@ -213,10 +214,23 @@ def impact(
         by_rank(rows, confidence),
         whole(rows, confidence),
         part(rows, chosen, confidence),
-        part(rows, _most_active(rows), confidence) if rows["rule"].notna().any() else None,
+        part(rows, _first(rows, -rows["rank"].to_numpy(dtype=np.float64)), confidence),
+        part(rows, _first(rows, active.fillna(-1.0).to_numpy()), confidence)
+        if active.notna().any()
+        else None,
         _called(mature, entries, reading, made=made),
         confidence,
     )
+
+
+def compared_lists(lists: Sequence[HandedOutList], as_of: int) -> frozenset[str]:
+    """Return the mature lists whose windows do not overlap, the latest among them."""
+    mature = [one for one in lists if one.is_mature(as_of)]
+    if not mature:
+        return frozenset()
+    days = -(-max(one.horizon_days for one in mature) // WEEK_DAYS) * WEEK_DAYS
+    cutoffs = set(apart(np.array([one.cutoff for one in mature], dtype=np.int32), days).tolist())
+    return frozenset(one.list_id for one in mature if one.cutoff in cutoffs)
 
 
 def _outcome(listed: HandedOutList, rows: pd.DataFrame, reading: Reading) -> ListOutcome:
@@ -235,14 +249,13 @@ def _outcome(listed: HandedOutList, rows: pd.DataFrame, reading: Reading) -> Lis
     )
 
 
-def _most_active(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Choose as many companies of each list as were called, the most active ones first."""
+def _first(rows: pd.DataFrame, score: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Choose as many companies of each list as were called, by falling score."""
     chosen = np.zeros(len(rows), dtype=bool)
     lists, selected = rows["list_id"].to_numpy(), rows["selected"].to_numpy(dtype=bool)
-    rule = rows["rule"].fillna(-1.0).to_numpy(dtype=np.float64)
     for name in np.unique(lists):
         at = np.flatnonzero(lists == name)
-        chosen[at[np.argsort(-rule[at], kind="stable")[: int(selected[at].sum())]]] = True
+        chosen[at[np.argsort(-score[at], kind="stable")[: int(selected[at].sum())]]] = True
     return chosen
 
 

@@ -154,8 +154,18 @@ class Store:
         with database_errors(self.place), self._engine.connect() as connection:
             return [_as_list(row) for row in connection.execute(wanted)]
 
-    def entries(self, list_ids: Sequence[str], *, only_called: bool = False) -> pd.DataFrame:
-        """Return the companies on some lists, by cutoff and rank; all, or those that are to be called.
+    def entries(
+        self, list_ids: Sequence[str], *, only_called: bool = False, only_pool: bool = False
+    ) -> pd.DataFrame:
+        """Return the companies on some lists, by cutoff and rank.
+
+        Parameters
+        ----------
+        list_ids : sequence of str
+        only_called : bool
+            Whether only those that are to be called are wanted,
+        only_pool : bool
+            or only those that could have been.
 
         Returns
         -------
@@ -168,6 +178,8 @@ class Store:
         wanted = wanted.order_by(lists_table.c.cutoff, lists_table.c.number, entries_table.c.rank)
         if only_called:
             wanted = wanted.where(entries_table.c.selected)
+        if only_pool:
+            wanted = wanted.where(entries_table.c.inclusion_probability > 0)
         rows: list[Any] = []
         with database_errors(self.place), self._engine.connect() as connection:
             for at in range(0, len(list_ids), _AT_ONCE):

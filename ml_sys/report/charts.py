@@ -81,16 +81,23 @@ def over_time(
     points: Sequence[Point], rankers: Sequence[str], *, y: str, key: str, title: str, text: str
 ) -> str:
     """Draw a metric by cutoff, a line a ranker."""
-    few = len({one["x"] for one in points}) <= _FEW_DATES
-    if few:  # each is named, and no month twice
-        axis = alt.X("x:O", title="cutoff", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    else:
-        months = alt.TimeIntervalStep(interval="month", step=1)
-        axis = alt.X(
-            "x:T", title="cutoff", axis=alt.Axis(format="%b %Y", labelOverlap=True, tickCount=months)
-        )
+    few = _is_few(points)
     # A single list has no line, only its dot.
-    return _svg(_lines_of(points, [], rankers, axis, y, _PERCENT, dots=few), key, title, text)
+    return _svg(_lines_of(points, [], rankers, _dates(points), y, _PERCENT, dots=few), key, title, text)
+
+
+def running(points: Sequence[Point], *, y: str, key: str, title: str, text: str) -> str:
+    """Draw an estimate and its interval as they stood after each list, and the line of no effect."""
+    x, vertical = _dates(points), alt.Y("y:Q", title=y, axis=alt.Axis(format="~g", tickCount=5))
+    base = alt.Chart(alt.InlineData(values=list(points)))
+    none = alt.Chart(alt.InlineData(values=[{"y": 0}])).mark_rule(color=_CHANCE, strokeDash=_CHANCE_DASH)
+    dots: Any = alt.OverlayMarkDef(filled=True, size=36, color=_MODEL) if _is_few(points) else False
+    chart = alt.layer(
+        base.mark_area(opacity=0.2, color=_MODEL).encode(x=x, y=alt.Y("low:Q", title=y), y2="high:Q"),
+        none.encode(y=vertical),
+        base.mark_line(strokeWidth=2, color=_MODEL, point=dots).encode(x=x, y=vertical),
+    )
+    return _svg(chart, key, title, text)
 
 
 def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> str:
@@ -178,6 +185,20 @@ def intervals(
         ),
     )
     return _svg(chart, key, title, text, width=WIDTH - 110, height=24 * len(points))
+
+
+def _is_few(points: Sequence[Point]) -> bool:
+    """Say whether an axis can name each date."""
+    return len({one["x"] for one in points}) <= _FEW_DATES
+
+
+def _dates(points: Sequence[Point]) -> alt.X:
+    """Return the axis of cutoffs."""
+    if _is_few(points):  # each is named, and no month twice
+        return alt.X("x:O", title="cutoff", axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    months = alt.TimeIntervalStep(interval="month", step=1)
+    axis = alt.Axis(format="%b %Y", labelOverlap=True, tickCount=months)
+    return alt.X("x:T", title="cutoff", axis=axis)
 
 
 def _over_x(

@@ -90,6 +90,30 @@ class Section:
     folded: tuple[Table, ...] = ()
 
 
+@dataclass(frozen=True)
+class Page:
+    """A whole page.
+
+    Attributes
+    ----------
+    title, kicker, heading, facts : str
+        Of the window; the line above the heading, the heading, and the line below it.
+    sections : tuple of Section
+    words : tuple of tuple of str
+        Words that the page uses, and what they mean.
+    origin : str
+        What it was made from.
+    """
+
+    title: str
+    kicker: str
+    heading: str
+    facts: str
+    sections: tuple[Section, ...]
+    words: tuple[tuple[str, str], ...]
+    origin: str
+
+
 def missing(anchor: str, title: str, why: str) -> Section:
     """Return a section that says why there is nothing in it."""
     return Section(anchor, title, (f"Not in this report: {why}.",))

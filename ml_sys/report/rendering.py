@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ml_sys.report.page import Page
 from ml_sys.report.sections import companies, fitting, origin, past_lists, probabilities, ranking
 
 if TYPE_CHECKING:
@@ -32,15 +33,23 @@ _WORDS = (
 
 def render(evidence: Evidence) -> str:
     """Return the report as HTML, the same for the same evidence."""
-    return (
-        _environment()
-        .get_template(_TEMPLATE)
-        .render(
-            evidence=evidence,
+    return as_html(
+        Page(
+            title=f"Model {evidence.version}: report",
+            kicker=f"Conversion within {evidence.horizon_days} days",
+            heading=f"Model {evidence.version}",
+            facts=f"Made {evidence.created_at[:10]} · data through {evidence.data_through} · "
+            f"{evidence.status} when made",
             sections=_sections(evidence),
             words=_WORDS,
+            origin=f"Made by mlsys from snapshot {evidence.snapshot}.",
         )
     )
+
+
+def as_html(page: Page) -> str:
+    """Return a page as HTML."""
+    return _environment().get_template(_TEMPLATE).render(page=page)
 
 
 def _sections(evidence: Evidence) -> tuple[Section, ...]:

@@ -223,7 +223,7 @@ def _planned(there: World, designs: list[Design], asked: argparse.Namespace) -> 
         shown.add_column(column, justify="right" if at else "left")
     for design in designs:
         plan = play(
-            pools(there.promised, design), design, PLANNED,
+            pools(_past_lists(there, asked.seed), design), design, PLANNED,
             programmes=asked.programmes, confidence=CONFIDENCE, most_weeks=4 if asked.smallest else 260,
         )  # fmt: skip
         weeks = plan.weeks or len(plan.power)
@@ -233,6 +233,14 @@ def _planned(there: World, designs: list[Design], asked: argparse.Namespace) -> 
         took = str(grid[enough[0]]) if enough.size else f"more than {grid[-1]}"
         shown.add_row(design.kind, str(plan.weeks), f"{100 * share[np.searchsorted(grid, weeks)]:.0f}", took)
     return shown
+
+
+def _past_lists(there: World, seed: int) -> NDArray[np.float64]:
+    """Return what past lists would have said, on which nobody stands who has paid."""
+    rng = np.random.default_rng(seed + 2)
+    paid = np.cumsum(rng.random(there.hazard.shape) < there.hazard, axis=1)
+    before = np.column_stack([np.zeros(len(paid)), paid[:, :-1]])
+    return np.where(before > 0, np.nan, there.promised)
 
 
 def _shown_by(

@@ -84,6 +84,12 @@ def test_what_the_calls_brought(found):
     assert called.lift == pytest.approx((2 / 4) / (4 / 20))
 
 
+def test_what_the_first_of_the_list_brought_called_or_not(found):
+    first = found.first  # c1 to c4, of whom c4 did not pay
+    assert (first.rows, first.realised, first.money) == (4, 3, 350)
+    assert first.promised == pytest.approx(1.1)
+
+
 def test_what_the_most_active_of_the_day_would_have_brought(found):
     rule = found.by_rule  # c2, c9, c10 and c11, of whom two paid
     assert (rule.rows, rule.realised, rule.money) == (4, 2, 210)

@@ -1,0 +1,52 @@
+"""The command that says how long an experiment has to run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.context import open_registry
+from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
+from ml_sys.commands.options import VersionOption
+
+experiment_app = typer.Typer(
+    cls=HelpfulGroup,
+    no_args_is_help=True,
+    help="Learn what calling does: whom to call is drawn at the margin of the list.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@experiment_app.callback()
+def experiment() -> None:
+    """Learn what calling does: whom to call is drawn at the margin of the list."""
+
+
+@experiment_app.command(cls=HelpfulCommand)
+def plan(
+    ctx: typer.Context,
+    capacity: Annotated[
+        int | None, typer.Option(min=1, help="Calls a week; by default the settings'.")
+    ] = None,
+    effect: Annotated[
+        float, typer.Option(min=0.01, help="Of a call on the probability to pay: 0.5 for half as much again.")
+    ] = 0.5,
+    version: VersionOption = None,
+) -> None:
+    """Say how many weeks each design needs until the effect shows, before anything is switched on."""
+    from ml_sys import console
+    from ml_sys.jobs.outcomes.experiment import plan_experiment
+    from ml_sys.views import experiment as views
+
+    settings = ctx.obj.load().settings
+    with console.steps() as on_step:
+        result = plan_experiment(
+            open_registry(settings),
+            version,
+            settings,
+            capacity=capacity or settings.threshold.capacity,
+            effect=effect,
+            on_step=on_step,
+        )
+    ctx.obj.show(result, views.planned)

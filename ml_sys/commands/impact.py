@@ -1,0 +1,42 @@
+"""The command that says what lists have brought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_sys.days import parse_day
+from ml_sys.errors import UsageError
+
+
+def impact(
+    ctx: typer.Context,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only lists of this day and later ones.")
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(help="Customers to take conversions from; by default those of the latest snapshot."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Day up to which that file is complete; by default its last one."),
+    ] = None,
+    called: Annotated[
+        Path | None, typer.Option(help="File with the ids of the companies that were really called.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
+) -> None:
+    """Say what the lists brought: promised against realised, and what being called did."""
+    from ml_sys import console
+    from ml_sys.jobs.outcomes.impact import Asked, impact_of_lists
+    from ml_sys.views import impact as views
+
+    if as_of is not None and customers is None:
+        raise UsageError("--as-of is about a file of customers", hint="add --customers FILE")
+    asked = Asked(parse_day(since, "--since"), customers, parse_day(as_of, "--as-of"), called, page)
+    with console.steps() as on_step:
+        result = impact_of_lists(ctx.obj.load().settings, asked, on_step)
+    ctx.obj.show(result, views.brought)

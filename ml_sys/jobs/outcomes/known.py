@@ -1,0 +1,141 @@
+"""What is known of conversions and of calls made: from the latest snapshot, or from newer files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.data import snapshot
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.sources import FileSource
+from ml_sys.data.validate import check
+from ml_sys.errors import EmptyTableError, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.settings import Settings
+
+# The last conversion of a file is not followed by another; one that stands so many days alone is a slip.
+_ALONE_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Conversions:
+    """Who became a customer, when, and what they pay.
+
+    Attributes
+    ----------
+    ids : Index of shape (n,)
+        Distinct.
+    closed : ndarray of shape (n,), int32
+        Day since 1970-01-01, ``NEVER_CLOSED`` where a company did not.
+    money : ndarray of shape (n,), float64
+        A month; what customers pay on average where it is not known, and 0 where it is less.
+    as_of : int
+        Day up to which conversions are known.
+    everybody : bool
+        Whether companies that have not converted are among them as well.
+    """
+
+    ids: pd.Index[Any]
+    closed: NDArray[np.int32]
+    money: NDArray[np.float64]
+    as_of: int
+    everybody: bool
+
+    def strangers(self, names: Iterable[str]) -> int:
+        """Return how many companies are not known; 0 where only customers are."""
+        return int((self.ids.get_indexer(pd.Index(list(names))) < 0).sum()) if self.everybody else 0
+
+    def add_to(self, rows: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
+        """Return rows of a list with whether each company paid within the horizon, and what."""
+        at = self.ids.get_indexer(pd.Index(rows["entity_id"]))
+        closed = np.where(at >= 0, self.closed[at], NEVER_CLOSED)
+        cutoff = rows["cutoff"].to_numpy()
+        converted = (closed >= cutoff) & (closed < cutoff + horizon_days) & (closed <= self.as_of)
+        return rows.assign(converted=converted, money=np.where(converted, self.money[at], 0.0))
+
+
+def of_snapshot(settings: Settings) -> Conversions:
+    """Return what the latest snapshot knows.
+
+    Raises
+    ------
+    SnapshotError
+        If nothing was ingested.
+    """
+    if not snapshot.exists(settings.artifacts_dir):
+        raise SnapshotError(
+            f"{settings.artifacts_dir}: there is no snapshot to take outcomes from",
+            hint="run `mlsys ingest` first, or name a file of customers: --customers FILE",
+        )
+    known = snapshot.latest(settings.artifacts_dir)
+    mrr = known.companies["mrr"].to_numpy(dtype=np.float64)
+    money = _money(mrr, known.closed != NEVER_CLOSED)
+    return Conversions(pd.Index(known.companies["id"]), known.closed, money, known.as_of, everybody=True)
+
+
+def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
+    """Return what a file of customers knows.
+
+    Parameters
+    ----------
+    path : Path
+    settings : Settings
+    as_of : int, optional
+        Day up to which it is complete; by default that of its last conversion that does not stand alone.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    names = settings.schema_
+    columns = {"id": names.id, "closedate": names.closedate, "mrr": names.mrr}
+    found = _read(path, "customers", columns, float(names.unranked))
+    found = found.sort_values("closedate", kind="stable").drop_duplicates("id")
+    closed = found["closedate"].to_numpy(dtype=np.int32)
+    near = np.diff(closed) <= _ALONE_DAYS
+    last = int(closed[1:][near].max(initial=int(closed[0])))
+    money = _money(found["mrr"].to_numpy(dtype=np.float64), np.ones(len(found), dtype=bool))
+    ids = pd.Index(found["id"])
+    return Conversions(ids, closed, money, last if as_of is None else as_of, everybody=False)
+
+
+def calls_made(path: Path, settings: Settings) -> frozenset[str]:
+    """Return the companies that a file says were called; raises like :func:`of_customers`."""
+    names = settings.schema_
+    return frozenset(_read(path, "called", {"id": names.id}, float(names.unranked))["id"])
+
+
+def _read(path: Path, table: str, columns: dict[str, str], unranked: float) -> pd.DataFrame:
+    opened = FileSource().open(table, str(path), columns)
+    frames = []
+    for part in opened.parts:
+        values = check(part(), columns, unranked).columns
+        frames.append(
+            pd.DataFrame(
+                {
+                    name: column if isinstance(column, np.ndarray) else column.to_pylist()
+                    for name, column in values.items()
+                }
+            )
+        )
+    opened.close()
+    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    if found.empty:
+        raise EmptyTableError(opened.where)
+    return found
+
+
+def _money(mrr: NDArray[np.float64], customer: NDArray[np.bool_]) -> NDArray[np.float64]:
+    known = np.maximum(mrr[customer & ~np.isnan(mrr)], 0.0)
+    average = float(known.mean()) if known.size else 0.0
+    return np.where(np.isnan(mrr), average, np.maximum(mrr, 0.0))

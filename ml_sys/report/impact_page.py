@@ -1,0 +1,195 @@
+"""The page of what lists have brought, in the look of a version's report."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING
+
+from ml_sys.report import charts
+from ml_sys.report.impact_sentences import headline, reservations, signed, state
+from ml_sys.report.numbers import NONE, number, percent, percent_spread, spread
+from ml_sys.report.page import Figure, Page, Section, Table, Tile, missing
+from ml_sys.report.rendering import as_html
+from ml_sys.text import counted, date_of, likely
+
+if TYPE_CHECKING:
+    from ml_sys.outcomes.impact import Impact
+    from ml_sys.outcomes.promised import Band, Part
+
+_WORDS = (
+    ("by lot", "Whether a company was called was drawn, with a probability that was fixed before."),
+    ("interval", "Where a figure may well lie, as draw and conversions could have been others."),
+    ("kept", "What came is what the promised probabilities allow."),
+    ("lift", "How many times as often as on average of the list."),
+    ("precision", "Share of the called companies that pay."),
+    ("promised", "Sum of the probabilities on the list, given without regard to any call."),
+    ("recall", "Share of all on the lists who pay that were called."),
+)  # fmt: skip
+
+
+def impact_page(impact: Impact) -> str:
+    """Return what lists have brought as HTML, the same for the same figures."""
+    mature = sum(one.realised is not None for one in impact.lists)
+    return as_html(
+        Page(
+            title="What the lists brought",
+            kicker="Lists that were handed out",
+            heading="What the lists brought",
+            facts=f"{counted(len(impact.lists), 'list')}, {mature} of them mature · outcomes up to "
+            f"{date_of(impact.as_of)}",
+            sections=(_summary(impact), _effect(impact), _promised(impact), _called(impact), _lists(impact)),
+            words=_WORDS,
+            origin="Made by mlsys from the store of lists.",
+        )
+    )
+
+
+def _summary(impact: Impact) -> Section:
+    effect, tiles = impact.effect, []
+    if effect is not None and not isnan(effect.extra.low):
+        tiles = [
+            Tile(signed(effect.extra.value), "extra conversions a list",
+                 f"{signed(effect.extra.low)} to {signed(effect.extra.high)}"),
+            Tile(number(effect.money.value, 0), "extra MRR a list",
+                 f"{number(effect.money.low, 0)} to {number(effect.money.high, 0)}"),
+            Tile(likely(effect.chance), "chance of as much by the draw alone", "if calling did nothing"),
+        ]  # fmt: skip
+    return Section("summary", "In short", (headline(impact), *reservations(impact)), tiles=tuple(tiles))
+
+
+def _effect(impact: Impact) -> Section:
+    title, effect = "What being called did", impact.effect
+    if effect is None:
+        return missing("effect", title, "no mature list has an experiment in it (experiment.design)")
+    sides = (
+        _side("called by lot", effect.drawn, effect.drawn_paid),
+        _side("left to wait", effect.waited, effect.waited_paid),
+    )
+    text = (
+        "Extra conversions a list by being called, and their interval, as they stood after each list. While "
+        "the band holds 0, no effect may well be the truth."
+    )
+    known = [one for one in effect.running if not isnan(one.extra.low)]
+    points = [
+        {"x": date_of(one.cutoff), "y": one.extra.value, "low": one.extra.low, "high": one.extra.high}
+        for one in known
+    ]
+    name = "The effect as the weeks go by"
+    table = Table(
+        name,
+        ("list", "extra conversions a list"),
+        tuple((date_of(one.cutoff), spread(one.extra, 2)) for one in effect.running),
+    )
+    figure = Figure(
+        name,
+        text,
+        charts.running(points, y="extra conversions a list", key="running", title=name, text=text),
+        table,
+    )
+    return Section(
+        "effect",
+        title,
+        (
+            f"On {counted(effect.lists, 'list')} it was drawn who is called. Both sides stand for the same "
+            "companies once each is weighted by its chance; what is left between them is the call.",
+        ),
+        figures=(figure,) if points else (),
+        tables=(Table("Both sides of the draw", ("", "companies", "paid", "share"), sides),),
+        notes=(
+            "Shares are as they were; the effect weighs companies by their chance, so that it is not the "
+            "difference of the two.",
+        ),
+    )
+
+
+def _promised(impact: Impact) -> Section:
+    title = "Promised and realised"
+    if impact.total is None:
+        return missing("promise", title, "no list is mature yet")
+    head = ("", "companies", "promised", "a true promise allows", "paid", "kept")
+    return Section(
+        "promise",
+        title,
+        (
+            f"Over {counted(impact.compared, 'list')} whose windows do not overlap "
+            f"{impact.total.promised:.1f} conversions were promised, and {impact.total.realised} came.",
+        ),
+        tables=(
+            Table("By tier", head, tuple(_band(one) for one in (*impact.tiers, impact.total))),
+            Table("By rank", head, tuple(_band(one) for one in impact.ranks)),
+        ),
+        notes=(
+            "Where companies were called, more may come than was promised: the promise knows of no call.",
+        ),
+    )
+
+
+def _called(impact: Impact) -> Section:
+    title = "The calls beside a simple rule"
+    if impact.called is None:
+        return missing("calls", title, "no list is mature yet")
+    rows = [_part("called", impact.called)]
+    if impact.first is not None and impact.effect is not None:
+        rows.append(_part("first of the list, called or not", impact.first))
+    if impact.by_rule is not None:
+        rows.append(_part("most users in 30 days, that day", impact.by_rule))
+    return Section(
+        "calls",
+        title,
+        (
+            "The same number of companies, of the same lists. Those of the rule were called only as far as "
+            "the list names them as well, so that an effect of calling flatters the list.",
+        ),
+        tables=(
+            Table(
+                "What was called, and what the rule would have",
+                ("", "companies", "promised", "paid", "precision", "recall", "lift", "MRR"),
+                tuple(rows),
+            ),
+        ),
+    )
+
+
+def _lists(impact: Impact) -> Section:
+    rows = tuple(
+        (
+            one.list_id,
+            one.version,
+            f"{one.calls:,}",
+            f"{one.promised:.1f}",
+            NONE if one.realised is None else f"{one.realised:,}",
+            NONE if one.money is None else number(one.money, 0),
+            state(one),
+        )
+        for one in impact.lists
+    )
+    head = ("list", "version", "calls", "promised", "paid", "MRR", "outcome")
+    return Section("lists", "List by list", tables=(Table("Lists that were handed out", head, rows),))
+
+
+def _band(one: Band) -> tuple[str, ...]:
+    return (
+        one.name,
+        f"{one.rows:,}",
+        f"{one.promised:.1f}",
+        f"{one.low} to {one.high}",
+        f"{one.realised:,}",
+        "yes" if one.kept else "no",
+    )
+
+
+def _part(name: str, one: Part) -> tuple[str, ...]:
+    return (
+        name,
+        f"{one.rows:,}",
+        f"{one.promised:.1f}",
+        f"{one.realised:,}",
+        percent_spread(one.precision),
+        percent(one.recall, 0),
+        number(one.lift, 1),
+        number(one.money, 0),
+    )
+
+
+def _side(name: str, companies: int, paid: int) -> tuple[str, ...]:
+    return name, f"{companies:,}", f"{paid:,}", percent(paid / companies if companies else None)

@@ -1,0 +1,115 @@
+"""Sentences about what lists have brought, shared by the page and the terminal."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.outcomes.impact import FEW
+from ml_sys.outcomes.lottery import WEEK_DAYS
+from ml_sys.text import counted, date_of, likely
+
+if TYPE_CHECKING:
+    from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.outcomes.impact import Called, Impact, ListOutcome
+
+
+def headline(impact: Impact) -> str:
+    """Say in one sentence what being called did, and how sure that is."""
+    mature = [one for one in impact.lists if one.realised is not None]
+    effect = impact.effect
+    if not mature:
+        first = min((one.matures_on for one in impact.lists), default=impact.as_of)
+        waits = counted(len(impact.lists), "list waits for its outcome", "lists wait for their outcome")
+        return f"{waits}; the first is known when the data reach {date_of(first)}."
+    if effect is None:
+        return f"{_brought(impact)}; what a call adds, lists without an experiment cannot tell."
+    if isnan(effect.extra.low):
+        return "No company whose call was drawn has paid yet: what being called did is not known."
+    pay = _more(effect.extra.value)
+    said = (
+        f"Being called made {pay} of {effect.calls:.0f} pay {_each(impact)} "
+        f"({signed(effect.extra.low)} to {signed(effect.extra.high)})"
+    )
+    return f"{said}; {_settled(effect, _each(impact))}."
+
+
+def reservations(impact: Impact) -> tuple[str, ...]:
+    """Say what is to be kept in mind with the effect."""
+    effect = impact.effect
+    if effect is None or isnan(effect.extra.low):
+        return ()
+    said = [
+        f"If being called did nothing, the draw would show as much in {likely(effect.chance)} of cases.",
+        "This is the effect of calling now against leaving a company alone until its window has closed, told "
+        "by companies that chance decided on; those that are always called tell nothing of it.",
+    ]
+    if effect.too_few:
+        said.insert(
+            0,
+            f"Of those called by lot {effect.drawn_paid} have paid and of those left to wait "
+            f"{effect.waited_paid}: below {FEW} on either side the interval is not to be relied on.",
+        )
+    complied = effect.complied
+    if complied is not None:
+        said.append(
+            f"{likely(complied.made)} of the calls drawn were made, and {likely(complied.strayed)} of those "
+            f"left to wait were called as well; calls made brought {per_hundred(complied.per_call)}."
+        )
+    return tuple(said)
+
+
+def per_hundred(per_call: Estimate) -> str:
+    """Return an effect of one call as that of a hundred."""
+    if isnan(per_call.value):
+        return "what is not known"
+    low, high = ("–" if isnan(one) else signed(100 * one) for one in (per_call.low, per_call.high))
+    return f"{signed(100 * per_call.value)} conversions per hundred ({low} to {high})"
+
+
+def signed(value: float) -> str:
+    """Return a number with one decimal and a minus sign that is one.
+
+    Examples
+    --------
+    >>> signed(-0.31), signed(4.6), signed(-0.01)
+    ('−0.3', '4.6', '0.0')
+    """
+    text = f"{value:.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def state(one: ListOutcome) -> str:
+    """Say how far what came of a list is known."""
+    if one.realised is None:
+        return f"waits until {date_of(one.matures_on)}"
+    return "known; late ones may come" if one.may_gain else "known"
+
+
+def _more(value: float) -> str:
+    if signed(value) == "0.0":
+        return "no more"
+    return f"{signed(abs(value))} {'more' if value > 0 else 'fewer'}"
+
+
+def _each(impact: Impact) -> str:
+    """Say "per week" where lists come weekly, else "per list"."""
+    days = np.diff(sorted({one.cutoff for one in impact.lists}))
+    return "per week" if days.size and (days == WEEK_DAYS).mean() > 1 / 2 else "per list"
+
+
+def _settled(effect: Called, each: str) -> str:
+    if effect.more_lists is None:
+        return "at this rate nobody would wait for it to be settled"
+    if not effect.more_lists:
+        return "that is more than luck"
+    noun = "more week" if each == "per week" else "more list"
+    return f"{counted(effect.more_lists, noun)} would settle it"
+
+
+def _brought(impact: Impact) -> str:
+    called = [one for one in impact.lists if one.realised is not None]
+    calls, paid = sum(one.calls for one in called), sum(one.realised or 0 for one in called)
+    return f"Of {counted(calls, 'call')} on {counted(len(called), 'list')} {paid} paid within the horizon"

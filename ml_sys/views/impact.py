@@ -1,0 +1,110 @@
+"""What the lists that were handed out have brought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys import console
+from ml_sys.report.impact_sentences import headline, reservations, state
+from ml_sys.text import counted, date_of
+from ml_sys.views.cells import interval, number, percent
+
+if TYPE_CHECKING:
+    from ml_sys.jobs.outcomes.impact import Brought
+    from ml_sys.outcomes.impact import Called, Impact
+    from ml_sys.outcomes.promised import Band, Part
+
+
+def brought(found: Brought) -> None:
+    """Show what lists have brought: the sentence first, then the figures behind it."""
+    impact = found.impact
+    console.line(headline(impact))
+    for text in reservations(impact):
+        console.line(text)
+    if impact.effect is not None:
+        _effect(impact.effect)
+    if impact.total is not None:
+        _promised(impact)
+    if impact.called is not None:
+        rows = [_part("called", impact.called)]
+        if impact.first is not None and impact.effect is not None:
+            rows.append(_part("first of the list", impact.first))
+        if impact.by_rule is not None:
+            rows.append(_part("most users in 30 days", impact.by_rule))
+        columns = ("", "companies", "promised", "paid", "precision", "interval", "recall", "lift", "MRR")
+        console.table("The calls beside a simple rule of the same days", columns, rows)
+    _lists(impact)
+    if found.strangers:
+        console.warn(
+            f"{counted(found.strangers, 'company', 'companies')} of {found.companies:,} on the lists "
+            "are not in the data: if that is more than a few, ids have changed and outcomes are missing"
+        )
+    if found.page is not None:
+        console.line(f"Written: {found.page}")
+
+
+def _effect(effect: Called) -> None:
+    rows = [
+        ("extra conversions a list", number(effect.extra.value, 2), interval(effect.extra, 2)),
+        ("extra MRR a list", number(effect.money.value, 0), interval(effect.money, 0)),
+    ]
+    if effect.complied is not None:
+        per_call = effect.complied.per_call
+        rows.append(("extra conversions a call made", number(per_call.value, 3), interval(per_call, 3)))
+    console.table(
+        f"What being called did, over {counted(effect.lists, 'list')} with a {effect.design}",
+        ("", "effect", "interval"),
+        rows,
+        caption=f"{effect.drawn_paid} of {effect.drawn:,} called by lot paid, and {effect.waited_paid} of "
+        f"{effect.waited:,} left to wait",
+    )
+
+
+def _promised(impact: Impact) -> None:
+    bands = [*impact.tiers, *impact.ranks, *([] if impact.total is None else [impact.total])]
+    console.table(
+        f"Promised and realised, over {counted(impact.compared, 'list')} whose windows do not overlap",
+        ("", "companies", "promised", "allowed", "paid", "kept"),
+        [_band(one) for one in bands],
+        caption=f"allowed: what true probabilities give with {impact.confidence:.0%} confidence",
+    )
+
+
+def _lists(impact: Impact) -> None:
+    console.table(
+        f"Lists that were handed out, outcomes up to {date_of(impact.as_of)}",
+        ("list", "version", "calls", "promised", "paid", "MRR", "outcome"),
+        [
+            (
+                one.list_id,
+                one.version,
+                one.calls,
+                f"{one.promised:.1f}",
+                one.realised,
+                None if one.money is None else f"{one.money:,.0f}",
+                state(one),
+            )
+            for one in impact.lists
+        ],
+        left=2,
+        texts=("outcome",),
+    )
+
+
+def _band(one: Band) -> tuple[object, ...]:
+    kept = "yes" if one.kept else "no"
+    return (one.name, f"{one.rows:,}", f"{one.promised:.1f}", f"{one.low} to {one.high}", one.realised, kept)
+
+
+def _part(name: str, one: Part) -> tuple[object, ...]:
+    return (
+        name,
+        f"{one.rows:,}",
+        f"{one.promised:.1f}",
+        one.realised,
+        percent(one.precision.value),
+        f"{one.precision.low:.1%} to {one.precision.high:.1%}",
+        percent(one.recall),
+        number(one.lift, 1),
+        f"{one.money:,.0f}",
+    )

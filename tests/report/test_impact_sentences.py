@@ -1,0 +1,90 @@
+"""The sentence on top says what is known, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.outcomes.effect import Complied
+from ml_sys.outcomes.impact import Called, Impact, ListOutcome
+from ml_sys.report.impact_sentences import headline, reservations, state
+
+NAN = float("nan")
+OUTCOME = ListOutcome("a", "1.0.0", 18_000, 50, 2.0, 3, 300.0, 18_030, may_gain=False)
+WAITS = replace(OUTCOME, cutoff=18_007, realised=None, money=None, matures_on=18_037)
+EFFECT = Called(
+    "lottery", 12, 50.0, 600, 600, 40, 15, Estimate(2.1, -0.3, 4.6), Estimate(200.0, -50.0, 450.0),
+    0.08, 9, None, (),
+)  # fmt: skip
+IMPACT = Impact(18_100, (OUTCOME, WAITS), 1, (), (), None, None, None, None, EFFECT, 0.95)
+
+
+def saying(**changed) -> str:
+    return headline(replace(IMPACT, effect=replace(EFFECT, **changed)))
+
+
+def test_an_effect_that_is_not_settled_says_how_many_more_weeks_would():
+    assert headline(IMPACT) == (
+        "Being called made 2.1 more of 50 pay per week (−0.3 to 4.6); 9 more weeks would settle it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "end"),
+    [
+        ({"extra": Estimate(2.1, 0.4, 3.8), "more_lists": 0}, "(0.4 to 3.8); that is more than luck."),
+        ({"more_lists": 1}, "(−0.3 to 4.6); 1 more week would settle it."),
+        ({"more_lists": None}, "at this rate nobody would wait for it to be settled."),
+    ],
+)
+def test_what_is_settled_and_what_never_will_be_is_said(changed, end):
+    assert saying(**changed).endswith(end)
+
+
+def test_fewer_and_no_more_are_said_as_such():
+    assert "made 1.2 fewer of 50 pay" in saying(extra=Estimate(-1.2, -3.0, 0.6))
+    assert "made no more of 50 pay" in saying(extra=Estimate(0.01, -2.0, 2.0))
+
+
+def test_lists_that_do_not_come_weekly_are_counted_one_by_one():
+    apart = (OUTCOME, replace(WAITS, cutoff=18_030))
+    assert headline(replace(IMPACT, lists=apart)).endswith(
+        "pay per list (−0.3 to 4.6); 9 more lists would settle it."
+    )
+
+
+def test_nothing_is_claimed_before_anybody_paid_or_any_list_is_mature():
+    assert "not known" in saying(extra=Estimate(0.0, NAN, NAN))
+    assert headline(replace(IMPACT, lists=(WAITS,), effect=None)) == (
+        "1 list waits for its outcome; the first is known when the data reach 2019-05-21."
+    )
+
+
+def test_without_an_experiment_only_what_came_is_told():
+    assert headline(replace(IMPACT, effect=None)) == (
+        "Of 50 calls on 1 list 3 paid within the horizon; "
+        "what a call adds, lists without an experiment cannot tell."
+    )
+
+
+def test_few_conversions_are_a_reservation():
+    few = reservations(replace(IMPACT, effect=replace(EFFECT, waited_paid=4)))
+    assert "not to be relied on" in few[0]
+    assert not any("relied on" in one for one in reservations(IMPACT))
+
+
+def test_calls_not_made_and_calls_made_nevertheless_are_said():
+    complied = Complied(0.8, 0.02, Estimate(0.021, -0.004, 0.046))
+    said = reservations(replace(IMPACT, effect=replace(EFFECT, complied=complied)))[-1]
+    assert said == (
+        "80% of the calls drawn were made, and 2% of those left to wait were called as well; calls made "
+        "brought 2.1 conversions per hundred (−0.4 to 4.6)."
+    )
+
+
+def test_a_list_says_how_far_its_outcome_is_known():
+    assert state(OUTCOME) == "known"
+    assert state(WAITS) == "waits until 2019-05-21"
+    assert "late" in state(replace(OUTCOME, may_gain=True))
