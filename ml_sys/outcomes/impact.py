@@ -5,23 +5,15 @@ Invariant: a list counts only when the data reach the end of its window; until t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml_sys.metrics.promises import apart
-from ml_sys.outcomes.effect import (
-    Complied,
-    Trial,
-    chance_of_as_much,
-    effect_of_calls_made,
-    extra_per_list,
-    more_lists,
-    running,
-)
+from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lists import EXCLUDED
-from ml_sys.outcomes.lottery import WEEK_DAYS, in_lottery
+from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.promised import Band, Part, by_rank, by_tier, part, whole
 
 if TYPE_CHECKING:
@@ -30,33 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_sys.metrics.bootstrap import Estimate
+    from ml_sys.outcomes.being_called import Called, Reading
     from ml_sys.outcomes.lists import HandedOutList
-
-_REDRAWS = 999
-# Conversions on either side of the lottery below which its interval is not to be relied on.
-FEW = 5
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How outcomes are read.
-
-    Attributes
-    ----------
-    as_of : int
-        Day on which the data end.
-    grace_days : int
-        Days after a window for conversions that are recorded late.
-    confidence : float
-        Of the intervals, in (0, 1).
-    seed : int
-    """
-
-    as_of: int
-    grace_days: int
-    confidence: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -89,58 +56,6 @@ class ListOutcome:
     money: float | None
     matures_on: int
     may_gain: bool
-
-
-@dataclass(frozen=True)
-class After:
-    """The effect as it stood after the list of a day."""
-
-    cutoff: int
-    extra: Estimate
-
-
-@dataclass(frozen=True)
-class Called:
-    """What being on the call list did, told by those whom chance decided on.
-
-    Attributes
-    ----------
-    design : str
-    lists : int
-    calls : float
-        Calls a list that were drawn by lot.
-    drawn, waited : int
-        Companies drawn, and left to wait, over all lists.
-    drawn_paid, waited_paid : int
-    extra, money : Estimate
-        Conversions, and money a month, that being called brought a list.
-    chance : float
-        How often the draw alone would show as much if calling did nothing.
-    more_lists : int or None
-        That would settle an effect as large as it now looks; 0 where it is settled.
-    complied : Complied or None
-        Where it is known who was really called.
-    running : tuple of After
-    """
-
-    design: str
-    lists: int
-    calls: float
-    drawn: int
-    waited: int
-    drawn_paid: int
-    waited_paid: int
-    extra: Estimate
-    money: Estimate
-    chance: float
-    more_lists: int | None
-    complied: Complied | None
-    running: tuple[After, ...]
-
-    @property
-    def too_few(self) -> bool:
-        """Whether so few have paid on one side that the interval is not to be relied on."""
-        return min(self.drawn_paid, self.waited_paid) < FEW
 
 
 @dataclass(frozen=True)
@@ -218,7 +133,7 @@ def impact(
         part(rows, _first(rows, active.fillna(-1.0).to_numpy()), confidence)
         if active.notna().any()
         else None,
-        _called(mature, entries, reading, made=made),
+        being_called(mature, entries, reading, made=made),
         confidence,
     )
 
@@ -257,51 +172,3 @@ def _first(rows: pd.DataFrame, score: NDArray[np.float64]) -> NDArray[np.bool_]:
         at = np.flatnonzero(lists == name)
         chosen[at[np.argsort(-score[at], kind="stable")[: int(selected[at].sum())]]] = True
     return chosen
-
-
-def _called(
-    mature: Sequence[HandedOutList], entries: pd.DataFrame, reading: Reading, *, made: bool
-) -> Called | None:
-    """Estimate what being called did, over the mature lists of the latest design that draws."""
-    drawn = [one for one in mature if one.design != "none"]
-    if not drawn:
-        return None
-    design = drawn[-1].design
-    names = [one.list_id for one in drawn if one.design == design]
-    by_lot = in_lottery(entries["inclusion_probability"].to_numpy())
-    rows = entries[by_lot & entries["list_id"].isin(names)]
-    trial = _trial(rows, names)
-    extra = extra_per_list(trial, reading.confidence)
-    paid = trial.outcome > 0
-    cutoffs = [one.cutoff for one in drawn if one.design == design]
-    after = zip(cutoffs, running(trial, reading.confidence), strict=True)
-    return Called(
-        design,
-        trial.lists,
-        float(trial.called.sum()) / trial.lists,
-        int(trial.called.sum()),
-        int((~trial.called).sum()),
-        int(paid[trial.called].sum()),
-        int(paid[~trial.called].sum()),
-        extra,
-        extra_per_list(replace(trial, outcome=rows["money"].to_numpy(dtype=np.float64)), reading.confidence),
-        chance_of_as_much(trial, by_company=design == "holdout", redraws=_REDRAWS, seed=reading.seed),
-        more_lists(extra, trial.lists, reading.confidence),
-        effect_of_calls_made(trial, rows["made"].to_numpy(dtype=bool), reading.confidence) if made else None,
-        tuple(After(cutoff, found) for cutoff, found in after),
-    )
-
-
-def _trial(rows: pd.DataFrame, names: Sequence[str]) -> Trial:
-    place = {name: at for at, name in enumerate(names)}
-    week = np.array([place[name] for name in rows["list_id"]], dtype=np.intp)
-    _, company = np.unique(rows["entity_id"].to_numpy(dtype=object), return_inverse=True)
-    return Trial(
-        week,
-        company.astype(np.intp),
-        rows["probability"].to_numpy(dtype=np.float64),
-        rows["inclusion_probability"].to_numpy(dtype=np.float64),
-        rows["selected"].to_numpy(dtype=bool),
-        rows["converted"].to_numpy(dtype=np.float64),
-        len(names),
-    )

@@ -96,8 +96,9 @@ def _effect(impact: Impact) -> Section:
         figures=(figure,) if points else (),
         tables=(Table("Both sides of the draw", ("", "companies", "paid", "share"), sides),),
         notes=(
-            "Shares are as they were; the effect weighs companies by their chance, so that it is not the "
-            "difference of the two.",
+            "Those with the better chance of being called are also the likelier to pay. Each of those left "
+            "to wait therefore stands for as many as the odds of its chance: told by them, "
+            f"{effect.anyway:.1f} of those called would have paid anyway.",
         ),
     )
 

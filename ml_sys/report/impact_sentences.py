@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.outcomes.impact import FEW
+from ml_sys.outcomes.being_called import FEW
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.text import counted, date_of, likely
 
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
-    from ml_sys.outcomes.impact import Called, Impact, ListOutcome
+    from ml_sys.outcomes.being_called import Called
+    from ml_sys.outcomes.impact import Impact, ListOutcome
 
 
 def headline(impact: Impact) -> str:

@@ -11,7 +11,8 @@ from ml_sys.views.cells import interval, number, percent
 
 if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.impact import Brought
-    from ml_sys.outcomes.impact import Called, Impact
+    from ml_sys.outcomes.being_called import Called
+    from ml_sys.outcomes.impact import Impact
     from ml_sys.outcomes.promised import Band, Part
 
 
@@ -55,8 +56,8 @@ def _effect(effect: Called) -> None:
         f"What being called did, over {counted(effect.lists, 'list')} with a {effect.design}",
         ("", "effect", "interval"),
         rows,
-        caption=f"{effect.drawn_paid} of {effect.drawn:,} called by lot paid, and {effect.waited_paid} of "
-        f"{effect.waited:,} left to wait",
+        caption=f"{effect.drawn_paid} of {effect.drawn:,} called by lot paid; {effect.anyway:.1f} of them "
+        f"would have anyway, told by {effect.waited_paid} of {effect.waited:,} left to wait who paid",
     )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.outcomes.impact import Reading, impact
+from ml_sys.outcomes.being_called import Reading
+from ml_sys.outcomes.impact import impact
 from ml_sys.outcomes.lists import HandedOutList
 
 LISTED = HandedOutList("1970-04-11-a", 100, "1.0.0", "", "", 30, 4, "lottery", 7, 20, 2.1, 20)
@@ -100,6 +101,7 @@ def test_what_being_called_did(found):
     effect = found.effect
     assert (effect.lists, effect.calls, effect.drawn, effect.waited) == (1, 4, 4, 4)
     assert (effect.drawn_paid, effect.waited_paid) == (2, 1)
+    assert effect.anyway == pytest.approx(0.8 / 0.2)  # c2 paid uncalled and stands for four
     # Together 3 paid of 1.5 promised: 2 for 1. One conversion's worth of that is added to each arm.
     of_called = (1 / 0.8 + 1 / 0.6 + 2 * 1.770833) / (0.4 / 0.8 + 0.2 / 0.6 * 2 + 0.1 / 0.4 + 1.770833)
     of_waiting = (1 / 0.2 + 2 * 2.291667) / (0.3 / 0.2 + 0.1 / 0.6 + 2 * 0.1 / 0.8 + 2.291667)

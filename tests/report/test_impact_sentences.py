@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.outcomes.being_called import Called
 from ml_sys.outcomes.effect import Complied
-from ml_sys.outcomes.impact import Called, Impact, ListOutcome
+from ml_sys.outcomes.impact import Impact, ListOutcome
 from ml_sys.report.impact_sentences import headline, reservations, state
 
 NAN = float("nan")
 OUTCOME = ListOutcome("a", "1.0.0", 18_000, 50, 2.0, 3, 300.0, 18_030, may_gain=False)
 WAITS = replace(OUTCOME, cutoff=18_007, realised=None, money=None, matures_on=18_037)
 EFFECT = Called(
-    "lottery", 12, 50.0, 600, 600, 40, 15, Estimate(2.1, -0.3, 4.6), Estimate(200.0, -50.0, 450.0),
+    "lottery", 12, 50.0, 600, 600, 40, 15, 14.8, Estimate(2.1, -0.3, 4.6), Estimate(200.0, -50.0, 450.0),
     0.08, 9, None, (),
 )  # fmt: skip
 IMPACT = Impact(18_100, (OUTCOME, WAITS), 1, (), (), None, None, None, None, EFFECT, 0.95)

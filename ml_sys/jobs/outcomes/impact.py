@@ -15,7 +15,8 @@ from ml_sys.features.rules import MOST_USERS
 from ml_sys.jobs.outcomes.known import Conversions, calls_made, of_customers, of_snapshot
 from ml_sys.model.split import Source
 from ml_sys.outcomes import store
-from ml_sys.outcomes.impact import Impact, Reading, compared_lists, impact
+from ml_sys.outcomes.being_called import Reading
+from ml_sys.outcomes.impact import Impact, compared_lists, impact
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of
 

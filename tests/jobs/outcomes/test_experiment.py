@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.jobs.outcomes.experiment import LISTS, weekly_lists
+from ml_sys.jobs.outcomes.experiment import LISTS, ExperimentPlan, weekly_lists
+from ml_sys.outcomes.lottery import Design
+from ml_sys.outcomes.plan import Waiting
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
+from ml_sys.views.experiment import planned
 
 HORIZON = 30
 
@@ -34,20 +39,32 @@ def test_who_had_paid_is_on_no_list_and_everybody_else_on_each(made, snapshot):
     assert (snapshot.closed == NEVER_CLOSED).any()
 
 
-def test_the_command_shows_every_design_and_how_the_lottery_is_switched_on(mlsys, registered):
-    shown = mlsys("experiment", "plan", "--capacity", 20, "--effect", 1, artifacts=registered)
-    assert shown.returncode == 0, shown.stderr
-    for design in ("lottery among 40 ", "first 2 always called", "first 4 always called", "10% never called"):
-        assert design in shown.stdout
-    assert 'design = "lottery"' in shown.stderr
+def test_the_terminal_shows_every_design_and_how_the_lottery_is_switched_on(capsys):
+    lottery = Design("lottery", 20, 7, HORIZON)
+    designs = (
+        Waiting(lottery, 52, 20.0, 1.5, 1.0, 1.2, (0.1, 0.8)),
+        Waiting(replace(lottery, certain_share=0.2), None, 16.0, 1.0, 1.1, 1.2, (0.1, 0.2)),
+        Waiting(replace(lottery, kind="holdout"), 104, 20.0, 1.4, 1.16, 1.2, (0.1, 0.8)),
+    )
+    planned(ExperimentPlan("1.0.0", 18_000, 18_175, 26, 20, 0.5, 0.95, designs))
+    shown = capsys.readouterr()
+    assert "Weeks until an effect of +50% shows, with 20 calls a week" in shown.out
+    rows = [re.split(r"\s*│\s*", line)[1:-1] for line in shown.out.splitlines() if line.startswith("│")]
+    assert rows == [
+        ["lottery among 40", "52", "20", "1.5", "0.10"],
+        ["lottery among 40, first 4 always called", "over 260", "16", "1.0", "0.05"],
+        ["10% never called", "104", "20", "1.4", "0.02"],
+    ]
+    assert 'design = "lottery"' in shown.err
 
 
 def test_as_json_it_says_how_often_the_effect_shows_after_each_week(mlsys, registered):
     shown = mlsys("experiment", "plan", "--capacity", 20, "--effect", 1, "--json", artifacts=registered)
     told = json.loads(shown.stdout)
     assert told["version"] == "1.0.0"
+    assert [one["design"] for one in told["designs"]] == ["lottery", "lottery", "lottery", "holdout"]
     lottery = told["designs"][0]
-    assert (lottery["design"], lottery["calls_by_lot"]) == ("lottery", 20)
+    assert lottery["calls_by_lot"] == 20
     if lottery["weeks"]:
         assert lottery["power_by_week"][lottery["weeks"] - 1] >= 0.8
     assert lottery["given_up"] > 0
