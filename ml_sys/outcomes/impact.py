@@ -114,7 +114,9 @@ def impact(
     """
     entries = entries[entries["group"] != EXCLUDED]
     mature = [one for one in lists if one.is_mature(reading.as_of)]
-    told = tuple(_outcome(one, entries[entries["list_id"] == one.list_id], reading) for one in lists)
+    called = entries[entries["selected"].to_numpy(dtype=bool)]
+    of_list = called.groupby("list_id", observed=True).indices
+    told = tuple(_outcome(one, called.iloc[of_list.get(one.list_id, [])], reading) for one in lists)
     if not mature:
         return Impact(reading.as_of, told, 0, (), (), None, None, None, None, None, reading.confidence)
     names = compared_lists(mature, reading.as_of)
@@ -148,8 +150,7 @@ def compared_lists(lists: Sequence[HandedOutList], as_of: int) -> frozenset[str]
     return frozenset(one.list_id for one in mature if one.cutoff in cutoffs)
 
 
-def _outcome(listed: HandedOutList, rows: pd.DataFrame, reading: Reading) -> ListOutcome:
-    called = rows[rows["selected"]]
+def _outcome(listed: HandedOutList, called: pd.DataFrame, reading: Reading) -> ListOutcome:
     mature, ends = listed.is_mature(reading.as_of), listed.cutoff + listed.horizon_days
     return ListOutcome(
         listed.list_id,
@@ -167,8 +168,7 @@ def _outcome(listed: HandedOutList, rows: pd.DataFrame, reading: Reading) -> Lis
 def _first(rows: pd.DataFrame, score: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Choose as many companies of each list as were called, by falling score."""
     chosen = np.zeros(len(rows), dtype=bool)
-    lists, selected = rows["list_id"].to_numpy(), rows["selected"].to_numpy(dtype=bool)
-    for name in np.unique(lists):
-        at = np.flatnonzero(lists == name)
+    selected = rows["selected"].to_numpy(dtype=bool)
+    for at in rows.groupby("list_id", observed=True).indices.values():
         chosen[at[np.argsort(-score[at], kind="stable")[: int(selected[at].sum())]]] = True
     return chosen
