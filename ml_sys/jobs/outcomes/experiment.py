@@ -13,7 +13,7 @@ from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import rolling_panel
-from ml_sys.jobs.outcomes.design import experiment_design
+from ml_sys.jobs.lists.handing_out import design_of
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.plan import Waiting, alternatives, compare
 from ml_sys.registry.loading import columns_of, load_scorer
@@ -129,7 +129,7 @@ def plan_experiment(
     on_step("making past lists")
     cutoffs, probability = weekly_lists(scorer, snapshot.latest(settings.artifacts_dir), horizon)
     on_step("playing the designs")
-    design = experiment_design(settings, horizon_days=horizon, capacity=capacity)
+    design = design_of(settings, horizon_days=horizon, capacity=capacity)
     confidence = settings.bootstrap.confidence
     designs = compare(
         probability, alternatives(design), effect, programmes=_PROGRAMMES, confidence=confidence
