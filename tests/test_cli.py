@@ -231,7 +231,7 @@ def test_config_writes_values_as_a_settings_file_does(mlsys):
     assert shown["features.firmographic_missingness"] == "false"
     assert shown["split.kind"] == '"time"'
     assert shown["ingest.database"] == '""'
-    assert shown["model.params"].startswith("{ learning_rate = 0.05, max_depth = 4,")
+    assert shown["model.params"].startswith("{ learning_rate = 0.1, max_depth = 4,")
 
 
 def test_models_of_an_empty_registry_is_an_empty_list(mlsys, tmp_path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.panel import Panel
 
-_PLAIN_MODEL = ModelSettings(estimator=XGBOOST, max_trees=200)
+_PLAIN_MODEL = ModelSettings(estimator=XGBOOST, max_trees=100)
 # More than any history has; an expanding window leaves nothing out.
 _EVERY_CUTOFF = 1_000_000
 

@@ -47,7 +47,7 @@ class ReportSettings(Frozen):
         True, description="Hold the resampling against none and class weights, which fits both as well."
     )
     seeds: Annotated[int, Field(ge=0, le=100)] = Field(
-        5,
+        3,
         description="Other seeds that the model is fitted with, to see how far figures hang on it; 0: none.",
     )
 

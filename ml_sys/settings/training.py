@@ -92,7 +92,7 @@ class ResampleSettings(Frozen):
 
 XGBOOST = "xgboost:XGBClassifier"
 XGBOOST_PARAMS: dict[str, Any] = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "max_depth": 4,
     "min_child_weight": 10.0,
     "subsample": 0.8,
@@ -125,7 +125,7 @@ class ModelSettings(Frozen):
         description="Parameters of the estimator; those not given keep the defaults that mlsys has for it.",
     )
     trees: PositiveInt = Field(
-        100, description="Rounds of XGBoost where too few companies convert to tell when to stop."
+        50, description="Rounds of XGBoost where too few companies convert to tell when to stop."
     )
     early_stopping_converters: PositiveInt = Field(
         1000, description="Converting companies from which on early stopping decides the rounds instead."

@@ -65,7 +65,7 @@ def backtest(past: PastLists) -> None:
             f"calibration error {pooled['calibration_error']:.5f}"
         )
     season(result.season)
-    console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 200 trees, no resampling.")
+    console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 100 trees, no resampling.")
     if result.remembered:
         made = counted(result.remembered, "list was", "lists were")
         console.line(f"{made} made in an earlier run with the same data, settings and code.")
