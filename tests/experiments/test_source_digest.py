@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ml_sys.experiments import source_digest
-from ml_sys.experiments.cache import _CODE, TermStore
+from ml_sys.experiments.cache import _CODE, _KNOWN, TermStore, code_digest
 from ml_sys.experiments.source_digest import code_of
 from ml_sys.features.derived import FEATURES
 from ml_sys.settings import Settings
@@ -159,3 +161,11 @@ def test_what_happens_to_be_loaded_counts_only_where_it_is_asked_for(place, monk
     source = {"ownpack", "ownpack.aside", "ownpack.relative", "ownpack.deep", "ownpack.deep.sums"}
     assert set(code_of(["ownpack.aside"], known=(), loaded=False)) == source
     assert set(code_of(["ownpack.aside"], known=())) == {*source, "ownpack.found"}
+
+
+def test_the_digest_of_our_own_code_is_that_of_the_files_a_fit_imports():
+    ours = code_of(_CODE, known=_KNOWN - {"ml_sys"}, loaded=False)
+    assert "ml_sys.model.train" in ours
+    text = json.dumps(ours, sort_keys=True)
+    assert code_digest() == hashlib.sha256(text.encode()).hexdigest()
+    assert code_of(["ml_sys.model.train"], known=_KNOWN, loaded=False) == {}
