@@ -63,3 +63,11 @@ def test_each_different_row_is_there_once_and_leads_back_to_all(frame: pd.DataFr
     once, place = chosen.once()
     assert np.unique(once.which).size == len(once)
     np.testing.assert_array_equal(once.which[place], chosen.which)
+
+
+def test_any_column_tells_rows_of_one_digest_apart() -> None:
+    zeros, ones = np.array([0.0, -0.0, 0.0], dtype=np.float32), np.ones(3, dtype=np.float32)
+    for frame in (pd.DataFrame({"a": zeros, "b": ones}), pd.DataFrame({"a": ones, "b": zeros})):
+        rows = Rows.merged(frame)
+        assert rows.which.tolist() == [0, 1, 0]
+        np.testing.assert_array_equal(np.signbit(rows.frame()), np.signbit(frame))
