@@ -155,34 +155,6 @@ def test_a_second_run_remembers_every_list_and_tells_the_same(done: Backtest, tm
     assert run(seed=8).remembered == 0
 
 
-def test_a_damaged_memory_is_made_again(tmp_path: Path, done: Backtest) -> None:
-    store = TermStore(tmp_path, WORLD.id, SETTINGS, plain=True)
-    backtest(WORLD, TERMS, SETTINGS, store=store)
-    damaged = min(store.folder.iterdir())
-    damaged.write_bytes(damaged.read_bytes()[:-40])
-    again = backtest(WORLD, TERMS, SETTINGS, store=store)
-    assert again.remembered == 2
-    assert_same(again, done)
-    assert backtest(WORLD, TERMS, SETTINGS, store=store).remembered == 4
-
-
-def test_another_snapshot_or_own_feature_is_another_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def folder(snapshot: str = "a", plain: bool = True) -> Path:
-        settings = w.settings(features={"extra": ["own_feature_of_a_test:steady"]})
-        return TermStore(tmp_path, snapshot, settings, plain=plain).folder
-
-    monkeypatch.chdir(tmp_path)
-    source = tmp_path / "own_feature_of_a_test.py"
-    source.write_text("def steady(usage):\n    return usage.actions(28)\n")
-    assert folder() == folder()
-    assert len({folder(), folder("b"), folder(plain=False)}) == 3
-    before = folder()
-    source.write_text("def steady(usage):\n    return usage.actions(28) + 0\n")
-    assert folder() != before
-
-
 def test_lists_compared_with_themselves_are_level(done: Backtest) -> None:
     level = compare_lists(done.lists, done.lists, BootstrapSettings(resamples=20), 1)
     for metrics in level.values():

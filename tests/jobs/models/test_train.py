@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UsageError
 from ml_sys.jobs.models.evaluate import evaluate_version
-from ml_sys.jobs.models.report import write_report
 from ml_sys.jobs.models.train import train_version
 from ml_sys.model.files.layout import REPORT
 from ml_sys.registry.store import Registry
@@ -238,12 +236,3 @@ def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_th
         assert said in page
     assert "Not in this report" not in page
     assert len(page) < 2_000_000
-
-
-def test_a_version_without_a_report_says_to_train_again(registered: Path, tmp_path: Path) -> None:
-    artifact = Registry(registered).open("1.0.0")
-    files = {name: content for name, content in artifact.files.items() if name != REPORT}
-    with pytest.raises(ArtifactError, match=r"1\.0\.0 has no report\.html") as caught:
-        write_report(replace(artifact, files=files), tmp_path / "page.html")
-    assert "mlsys train" in caught.value.hint
-    assert not (tmp_path / "page.html").exists()
