@@ -78,9 +78,8 @@ class Project:
                 near = nearest(name, known)
                 hint = f"did you mean {near}?" if near else "see `mlsys config`"
                 raise SettingsError("Project", name, "is not a setting", hint=hint)
-        self._flags = {known[name]: value for name, value in settings.items()}
-        if artifacts is not None:
-            self._flags["artifacts_dir"] = Path(artifacts)
+        given = {known[name]: value for name, value in settings.items()}
+        self._flags = {"artifacts_dir": _path(artifacts), **given}
         self._on_step = on_step
         self._config = _path(config)
         self._configuration = self._load(self._config)

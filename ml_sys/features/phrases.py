@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.features.derived import NEVER_DAYS, OBJECTS, WINDOWS_DAYS
 from ml_sys.features.firmographics import MISSING
+from ml_sys.features.spoken_numbers import count, number, share, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +22,9 @@ if TYPE_CHECKING:
 _WINDOW = re.compile(r"(actions|users)_(?:crm_)?([a-z]+)_(sum|max)_(\d+)d")
 _WEEKS = re.compile(r"weeks_(present|active)_(\d+)d")
 _WEEK_DAYS = 7
-_SHOWN_TEXT = 80
-# Beyond these a number is not written out.
-_LONG, _TINY = 1e12, 1e-6
-_ALMOST_ALL, _ALL = 99, 100
 _MAX_LOG_RANK = 12.0
 _ACTIONS, _USERS = ("action", "actions"), ("user", "users")
 _WEEKLY_USERS, _PEOPLE = ("weekly user", "weekly users"), ("person", "people")
-_TWO_DIGITS = 100
 
 
 @dataclass(frozen=True)
@@ -77,51 +73,13 @@ def phrase_of(feature: str) -> Phrase:
         feature,
         lambda value: f"{feature} is {number(value)}",
         blank=f"{feature} is not known",
-        of_text=lambda text: f"{feature} is {_shortened(text)}",
+        of_text=lambda text: f"{feature} is {shortened(text)}",
     )
-
-
-def number(value: float) -> str:
-    """Write a number as people do.
-
-    Examples
-    --------
-    >>> number(1234.5), number(56.71), number(3.0), number(0.3512), number(-2.5), number(3e38)
-    ('1,234', '56.7', '3', '0.35', '-2.5', '3e+38')
-    """
-    size = abs(value)
-    if size and not _TINY <= size < _LONG:
-        return f"{value:.2g}"
-    if size >= _TWO_DIGITS:
-        return f"{value:,.0f}"
-    decimals = 1 - min(math.floor(math.log10(size)), 0) if size else 0
-    text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if decimals else text
-
-
-def share(value: float) -> str:
-    """Write a share in percent, without rounding it to none or all.
-
-    Examples
-    --------
-    >>> share(0.384), share(0.002), share(0.999), share(1.0)
-    ('38%', 'under 1%', 'over 99%', '100%')
-    """
-    percent = 100 * value
-    if 0 < percent < 1:
-        return "under 1%"
-    return "over 99%" if _ALMOST_ALL < percent < _ALL else f"{number(float(round(percent)))}%"
-
-
-def _count(value: float, one: str, many: str) -> str:
-    """Return a number with its noun, which is a single one only where "1" or "-1" is written."""
-    written = number(value)
-    return f"{written} {one if written.removeprefix('-') == '1' else many}"
 
 
 def _counting(statement: str, noun: tuple[str, str], rest: str, zero: str) -> Phrase:
     """Make a phrase of a number, its noun and what comes after."""
-    return Phrase(statement, lambda value: f"{_count(value, *noun)} {rest}", zero)
+    return Phrase(statement, lambda value: f"{count(value, *noun)} {rest}", zero)
 
 
 def _last(days: int) -> str:
@@ -152,7 +110,7 @@ def _of_weeks(kind: str, days: int) -> Phrase:
     what, never = ("active", "not active") if kind == "active" else ("usage recorded", "no usage recorded")
     return Phrase(
         "weeks of usage",
-        lambda value: f"{what} in {_count(value, 'week', 'weeks')} of the {_last(days)}",
+        lambda value: f"{what} in {count(value, 'week', 'weeks')} of the {_last(days)}",
         zero=f"{never} in the {_last(days)}",
     )
 
@@ -177,14 +135,14 @@ def _week_over_week(value: float) -> str:
 
 def _users_change(value: float) -> str:
     side = "more" if value > 0 else "fewer"
-    change = _count(abs(value), f"{side} weekly user", f"{side} weekly users")
+    change = count(abs(value), f"{side} weekly user", f"{side} weekly users")
     return f"{change} in the last 28 days than in the 28 before"
 
 
 def _spread(value: float) -> str:
     """Say of how many equally used tools the entropy would be."""
     tools = math.exp(min(value, math.log(len(OBJECTS))))
-    return f"actions in the last 28 days spread as over {_count(tools, 'tool', 'tools')}"
+    return f"actions in the last 28 days spread as over {count(tools, 'tool', 'tools')}"
 
 
 def _share_of(obj: str) -> Phrase:
@@ -198,7 +156,7 @@ def _share_of(obj: str) -> Phrase:
 def _days_ago(what: str, never: str) -> Phrase:
     return Phrase(
         f"time since {what}",
-        lambda value: never if value == NEVER_DAYS else f"{what} {_count(value, 'day', 'days')} ago",
+        lambda value: never if value == NEVER_DAYS else f"{what} {count(value, 'day', 'days')} ago",
         zero=f"{what} today",
     )
 
@@ -211,16 +169,12 @@ def _rank(value: float) -> str:
 
 
 def _range(text: str) -> str:
-    spaced = _shortened(text).replace("_", " ")
+    spaced = shortened(text).replace("_", " ")
     return f"employees: {re.sub('[0-9]+', lambda digits: f'{int(digits[0]):,}', spaced)}"
 
 
 def _industry(text: str) -> str:
-    return "industry not known" if text == MISSING else f"industry: {_shortened(text).replace('_', ' ')}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_TEXT else text[:_SHOWN_TEXT] + "…"
+    return "industry not known" if text == MISSING else f"industry: {shortened(text).replace('_', ' ')}"
 
 
 _EACH_WINDOW = [(days, _last(days)) for days in WINDOWS_DAYS]
@@ -315,7 +269,7 @@ PHRASES: dict[str, Phrase] = {
     ),
     "employees": Phrase(
         "company size",
-        lambda value: f"about {_count(float(round(value)), 'employee', 'employees')}",
+        lambda value: f"about {count(float(round(value)), 'employee', 'employees')}",
         blank=_NO_SIZE,
     ),
     "employee_range": Phrase("company size", number, blank=_NO_SIZE, of_text=_range),

@@ -14,7 +14,8 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from ml_sys.serve.contract.answers import Problem
-from ml_sys.serve.contract.requests import MAX_REASONS, Contract, RawCompany
+from ml_sys.serve.contract.request_types import RawCompany
+from ml_sys.serve.contract.requests import MAX_REASONS, Contract
 from ml_sys.serve.http.guard import ALWAYS_ANSWERED
 from ml_sys.serve.http.problems import MEDIA_TYPE
 

@@ -62,7 +62,7 @@ def floor_app() -> Any:
 
     from ml_sys.model.files.layout import feature_spec
     from ml_sys.serve.contract.answers import Prediction
-    from ml_sys.serve.contract.requests import request_type
+    from ml_sys.serve.contract.request_types import request_type
 
     app = FastAPI()
     answer = Prediction(

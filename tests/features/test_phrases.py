@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import FEATURES, NEVER_DAYS
 from ml_sys.features.firmographics import CATEGORIES
-from ml_sys.features.phrases import PHRASES, number, phrase_of, share
+from ml_sys.features.phrases import PHRASES, phrase_of
 
 EVERYTHING = FeatureSpec((1, 5, 7, 10, 28, 365), firmographic_missingness=True).names()
 NUMBERS = [name for name in EVERYTHING if name not in CATEGORIES]
@@ -162,27 +162,3 @@ def test_a_long_text_is_cut(feature):
     text = phrase_of(feature).say("x" * 500)
     assert len(text) < 110
     assert text.endswith("…")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"), (1, "1"), (9.96, "10"), (99.96, "100"), (10, "10"), (100, "100"), (1234.5, "1,234"),
-        (56.71, "56.7"), (0.3512, "0.35"), (0.0996, "0.1"), (0.00412, "0.0041"), (-2.5, "-2.5"),
-        (3.4e38, "3.4e+38"), (1e-30, "1e-30"),
-    ],
-)  # fmt: skip
-def test_numbers_are_written_as_people_do(value, text):
-    assert number(value) == text
-
-
-@given(FLOATS)
-def test_a_written_number_is_near_the_number(value):
-    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=0.06)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0%"), (0.004, "under 1%"), (0.384, "38%"), (0.9951, "over 99%"), (1.0, "100%")]
-)
-def test_a_share_is_none_or_all_only_where_it_is(value, text):
-    assert share(value) == text

@@ -17,7 +17,7 @@ from ml_sys.data.usage import UsageRows, one_of_each
 from ml_sys.days import day_number, days_of_stamps
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
-from ml_sys.serve.contract.requests import RawCompany
+from ml_sys.serve.contract.request_types import RawCompany
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
