@@ -30,8 +30,8 @@ from ml_sys.commands import (
     train,
     tune,
 )
-from ml_sys.commands.context import GlobalOptions
-from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
+from ml_sys.commands.frame.context import GlobalOptions
+from ml_sys.commands.frame.help import HelpfulCommand, HelpfulGroup
 from ml_sys.errors import ExitCode, MlsysError
 
 if TYPE_CHECKING:

@@ -21,7 +21,12 @@ STILL_LONGER = frozenset({"outcomes/store.py"})
 
 # Modules whose tests stand in a file of another name, by that file.
 ELSEWHERE = {
-    "test_cli.py": ("__main__.py", "commands/context.py", "commands/help.py", "commands/options.py"),
+    "test_cli.py": (
+        "__main__.py",
+        "commands/frame/context.py",
+        "commands/frame/help.py",
+        "commands/frame/options.py",
+    ),
     "e2e/test_lifecycle.py": (
         *("commands/data.py", "commands/evaluate.py", "commands/integrity.py", "commands/models.py"),
         *("commands/promote.py", "commands/score.py", "commands/train.py", "views/models.py"),
@@ -78,7 +83,11 @@ ELSEWHERE = {
     ),
     "serve/contract/test_inputs.py": ("serve/contract/field_types.py",),
     "serve/contract/test_requests.py": ("serve/contract/request_types.py",),
-    "outcomes/test_plan.py": ("jobs/outcomes/design.py",),
+    "jobs/outcomes/test_experiment.py": ("commands/experiment.py", "views/experiment.py"),
+    "jobs/outcomes/test_impact.py": (
+        *("commands/impact.py", "views/impact.py", "report/impact_page.py", "jobs/outcomes/known.py"),
+        "outcomes/being_called.py",
+    ),
     "serve/http/test_exchange.py": ("serve/http/ending.py",),
     "serve/test_server.py": (
         *("serve/http/hosts.py", "serve/workers.py", "jobs/serve.py", "commands/serve.py", "views/serve.py"),

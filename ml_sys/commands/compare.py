@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import parse_days
-from ml_sys.commands.options import EveryOption, FirstOption, JobsOption, LastOption, RetrainOption
+from ml_sys.commands.frame.context import parse_days
+from ml_sys.commands.frame.options import EveryOption, FirstOption, JobsOption, LastOption, RetrainOption
 
 
 def compare(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import now
+from ml_sys.commands.frame.context import now
 from ml_sys.errors import ExitCode, UsageError
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_sys.commands.context import open_registry, parse_days
-from ml_sys.commands.options import (
+from ml_sys.commands.frame.context import open_registry, parse_days
+from ml_sys.commands.frame.options import (
     EveryOption,
     FirstOption,
     JobsOption,

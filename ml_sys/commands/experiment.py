@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import open_registry
-from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
-from ml_sys.commands.options import VersionOption
+from ml_sys.commands.frame.context import open_registry
+from ml_sys.commands.frame.help import HelpfulCommand, HelpfulGroup
+from ml_sys.commands.frame.options import VersionOption
 
 experiment_app = typer.Typer(
     cls=HelpfulGroup,

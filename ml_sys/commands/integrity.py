@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import open_registry
+from ml_sys.commands.frame.context import open_registry
 from ml_sys.errors import ExitCode, UsageError
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import open_registry
-from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
+from ml_sys.commands.frame.context import open_registry
+from ml_sys.commands.frame.help import HelpfulCommand, HelpfulGroup
 
 models_app = typer.Typer(
     cls=HelpfulGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import now, open_registry
-from ml_sys.commands.options import VersionOption
+from ml_sys.commands.frame.context import now, open_registry
+from ml_sys.commands.frame.options import VersionOption
 from ml_sys.days import parse_day
 from ml_sys.errors import UsageError
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.context import GlobalOptions
-from ml_sys.commands.help import HelpfulCommand, HelpfulGroup
+from ml_sys.commands.frame.context import GlobalOptions
+from ml_sys.commands.frame.help import HelpfulCommand, HelpfulGroup
 
 
 def serve(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_sys.commands.context import latest_snapshot, now, open_registry
-from ml_sys.commands.options import SeedOption, ThreadsOption
+from ml_sys.commands.frame.context import latest_snapshot, now, open_registry
+from ml_sys.commands.frame.options import SeedOption, ThreadsOption
 from ml_sys.errors import ExitCode, TrackingError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.options import SeedOption, ThreadsOption
+from ml_sys.commands.frame.options import SeedOption, ThreadsOption
 from ml_sys.errors import ExitCode, UsageError
 
 

@@ -1,0 +1,1 @@
+"""What every command starts from: global options, shared options, help."""
