@@ -11,6 +11,7 @@ from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import MlsysError
 from ml_sys.features.compute import FeatureInputs
 from ml_sys.features.rules import rule_scores
+from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import converters_of, paired_bootstrap
 from ml_sys.metrics.ranking import Ranked
 from ml_sys.metrics.reach import compare_reach, reached
@@ -81,7 +82,7 @@ def as_good_as_rules(
     depths = ", ".join(map(str, DEPTHS))
     return Finding(
         bool(metric.probability_worse <= most and reach.probability_fewer <= most),
-        f"{settings.primary_metric.replace('_', ' ')} {metric.challenger:.3g}, "
+        f"{label(settings.primary_metric)} {metric.challenger:.3g}, "
         f"{precise} {metric.champion:.3g}, difference {metric.low:.2g} to {metric.high:.2g}; "
         f"converters in the first {depths} of each list {_counts(reach.ours)}, "
         f"{far} {_counts(reach.theirs)}, difference of the means "

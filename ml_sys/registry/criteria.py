@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
+from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import Paired, chance_p_value, converters_of, metric_interval
 from ml_sys.metrics.ranking import Outcomes, bin_shares
 from ml_sys.text import counted
@@ -183,7 +184,7 @@ def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding
 
 def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Finding:
     """Say whether the challenger holds its own; an obstacle is why they could not be compared."""
-    metric = settings.primary_metric.replace("_", " ")
+    metric = label(settings.primary_metric)
     if paired is None:
         return not_judged(obstacle or f"{metric} is not defined on these rows")
     return Finding(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.metrics.names import REPORTED
 from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.report.numbers import number, spread
 from ml_sys.report.sentences import of_sample, of_whole_lists
 
 if TYPE_CHECKING:
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.model.train import FitReport
     from ml_sys.registry.index import Entry
-
-_SHOWN = (
-    "average_precision", "roc_auc", "precision_at_10", "precision_at_50", "recall_top_decile",
-    "lift_top_decile", "brier", "calibration_error",
-)  # fmt: skip
 
 
 def write_card(
@@ -81,9 +78,9 @@ def write_card(
             f"| metric | {' | '.join(names)} |",
             "|---" * (len(names) + 1) + "|",
         ]
-        for metric in _SHOWN:
-            cells = [_cell(rankers[name].get(metric), interval=name == MODEL) for name in names]
-            lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(cells)} |")
+        for key, one in REPORTED.items():
+            cells = [_cell(rankers[name].get(key), one.digits, interval=name == MODEL) for name in names]
+            lines.append(f"| {one.label} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -94,7 +91,7 @@ def _code(facts: Mapping[str, Any]) -> str:
     return f"mlsys {facts['packages']['ml-sys']}{commit}, Python {facts['python']}, {facts['platform']}"
 
 
-def _cell(one: Estimate | None, *, interval: bool) -> str:
-    if one is None or np.isnan(one.value):
-        return "–"
-    return f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" if interval else f"{one.value:.4f}"
+def _cell(one: Estimate | None, digits: int, *, interval: bool) -> str:
+    if interval or one is None:
+        return spread(one, digits)
+    return number(one.value, digits)

@@ -10,15 +10,6 @@ if TYPE_CHECKING:
 
 
 NONE = "–"
-# Metrics in the order in which tables show them: name, how a person says it, decimals.
-METRICS_SHOWN = (
-    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
-    ("precision_at_10", "precision at 10", 3), ("recall_at_10", "recall at 10", 3),
-    ("precision_at_50", "precision at 50", 3), ("recall_at_50", "recall at 50", 3),
-    ("recall_top_decile", "recall in the top tenth", 3), ("lift_top_decile", "lift in the top tenth", 1),
-    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
-    ("log_loss", "log loss", 4),
-)  # fmt: skip
 _HALF_PERCENT = 0.005
 # Below this, tenths are too coarse.
 _LEAST_TENTHS = 0.15

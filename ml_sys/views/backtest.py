@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.experiments.schedule import PLAIN
+from ml_sys.metrics.names import heading, label, named
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.paired import ListMetric
 
-# Metrics in the order shown, with their number of decimals.
-_BACKTEST: tuple[tuple[ListMetric, int], ...] = (
-    ("roc_auc", 3), ("average_precision", 3), ("precision_at_10", 3),
-)  # fmt: skip
+_SHOWN: tuple[ListMetric, ...] = ("roc_auc", "average_precision", "precision_at_10")
 # Marks the lists on whose day the model was fitted.
 _RETRAINED = " *"
 
@@ -37,10 +35,8 @@ def backtest(past: PastLists) -> None:
             "list",
             "prospects",
             "paid",
-            "ROC-AUC",
-            "AP",
-            "P@10",
-            *(f"AP: {one}" for one in rankers[1:]),
+            *map(heading, _SHOWN),
+            *(f"{heading('average_precision')}: {one}" for one in rankers[1:]),
         ]
         rows: list[Sequence[object]] = [
             (
@@ -62,7 +58,7 @@ def backtest(past: PastLists) -> None:
         console.line(
             f"{population}: mean probability {pooled['mean_probability']:.4%}, "
             f"observed {pooled['conversion_rate']:.4%}, "
-            f"calibration error {pooled['calibration_error']:.5f}"
+            f"{label('calibration_error')} {pooled['calibration_error']:.5f}"
         )
     season(result.season)
     console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 100 trees, no resampling.")
@@ -112,32 +108,21 @@ def _means(result: Backtest, population: str, rankers: Sequence[str]) -> None:
     means = [
         (
             name,
-            *(
-                cell
-                for metric, digits in _BACKTEST
-                for cell in _estimated(result, population, name, metric, digits)
-            ),
+            *(cell for metric in _SHOWN for cell in _estimated(result, population, name, metric)),
         )
         for name in rankers
     ]
     console.table(
         f"Means over lists, {population}",
-        (
-            "ranked by",
-            "ROC-AUC",
-            "interval",
-            "average precision",
-            "interval",
-            "precision at 10",
-            "interval",
-        ),
+        ("ranked by", *(column for metric in _SHOWN for column in (label(metric), "interval"))),
         means,
     )
 
 
 def _estimated(
-    result: Backtest, population: str, ranker: str, metric: ListMetric, digits: int
+    result: Backtest, population: str, ranker: str, metric: ListMetric
 ) -> tuple[str | None, str | None]:
+    digits = named(metric).digits
     value = number(result.mean[population][ranker][metric], digits)
     if ranker == RANDOM:
         return value, None
@@ -145,5 +130,5 @@ def _estimated(
 
 
 def _backtest_cells(metrics: Mapping[str, Mapping[str, float]], rankers: Sequence[str]) -> list[str | None]:
-    ours = [number(metrics[MODEL][metric], digits) for metric, digits in _BACKTEST]
+    ours = [number(metrics[MODEL][metric], named(metric).digits) for metric in _SHOWN]
     return ours + [number(metrics[name]["average_precision"], 3) for name in rankers[1:]]

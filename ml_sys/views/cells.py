@@ -1,4 +1,4 @@
-"""How numbers, dates, metrics and nested results are written, the same in every view."""
+"""How numbers, dates and nested results are written, the same in every view."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 12
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
-_SPOKEN = {
-    "roc_auc": "ROC-AUC",
-    "f1": "F1",
-    "brier": "Brier score",
-    "calibration_error": "expected calibration error",
-}
 
 
 def number(value: float | None, digits: int) -> str | None:
@@ -46,11 +40,6 @@ def bar(value: float, most: float) -> str:
     """
     eighths = round(8 * _BAR_WIDTH * value / most) if most > 0 and value > 0 else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
-
-
-def spoken(metric: str) -> str:
-    """Return a metric's name as a person says it."""
-    return _SPOKEN.get(metric, metric.replace("_", " "))
 
 
 def plain(value: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.names import heading, label, named
 from ml_sys.text import counted, date_of, likely
-from ml_sys.views.cells import number, spoken
+from ml_sys.views.cells import number
 
 if TYPE_CHECKING:
     from ml_sys.jobs.past.compare import Ablated, Compared, Dates
@@ -53,8 +54,17 @@ def ablated(result: Ablated) -> None:
             )
         whole = found[0].paired[population]["average_precision"].challenger
         console.table(
-            f"What each group adds, {population}: average precision {number(whole, 3) or '–'} with all",
-            ("group", "features", "AP without", "adds", "interval", "P(it helps)", "adds to P@10"),
+            f"What each group adds, {population}: "
+            f"{label('average_precision')} {number(whole, 3) or '–'} with all",
+            (
+                "group",
+                "features",
+                f"{heading('average_precision')} without",
+                "adds",
+                "interval",
+                "P(it helps)",
+                f"adds to {heading('precision_at_10')}",
+            ),
             rows,
             caption=f"means over {_span(result.dates)}; "
             "groups overlap, so that what they add does not sum up",
@@ -63,9 +73,9 @@ def ablated(result: Ablated) -> None:
 
 def _row(one: Paired) -> tuple[str | None, ...]:
     return (
-        spoken(one.metric),
-        number(one.champion, 3),
-        number(one.challenger, 3),
+        label(one.metric),
+        number(one.champion, named(one.metric).digits),
+        number(one.challenger, named(one.metric).digits),
         _signed(one.difference),
         _between(one),
         _probably(one.probability_better),
@@ -73,7 +83,7 @@ def _row(one: Paired) -> tuple[str | None, ...]:
 
 
 def _verdict(one: Paired) -> str:
-    metric = spoken(one.metric)
+    metric = label(one.metric)
     if isnan(one.difference):
         return "No company of these lists converted: nothing can be said of either."
     if one.difference == 0 and one.low == one.high == 0:

@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
+from ml_sys.metrics.names import METRICS
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.text import counted
-from ml_sys.views.cells import interval, number, spoken
+from ml_sys.views.cells import interval, number
 
 if TYPE_CHECKING:
     from ml_sys.jobs.models.evaluate import Reevaluation
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.metrics.truth import Closeness
-
-# Metrics in the order shown, with their number of decimals.
-_RANKING = (
-    ("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("recall_at_10", 3), ("lift_at_10", 1),
-    ("precision_at_50", 3), ("recall_at_50", 3), ("lift_at_50", 1), ("precision_top_decile", 4),
-    ("recall_top_decile", 3), ("lift_top_decile", 1),
-)  # fmt: skip
-_PROBABILITY = (
-    ("precision", 3), ("recall", 3), ("f1", 3), ("accuracy", 4), ("brier", 5), ("log_loss", 5),
-    ("calibration_error", 5), ("mean_probability", 5), ("conversion_rate", 5),
-)  # fmt: skip
 
 
 def evaluation(judged: Evaluation, confidence: float) -> None:
@@ -31,27 +21,19 @@ def evaluation(judged: Evaluation, confidence: float) -> None:
     for population, rankers in judged.items():
         model = rankers[MODEL]
         others = [name for name in rankers if name != MODEL]
-        rows = []
-        for metric, digits in _RANKING:
-            beside = [number(rankers[name][metric].value, digits) for name in others]
-            rows.append(
-                (
-                    spoken(metric),
-                    number(model[metric].value, digits),
-                    interval(model[metric], digits),
-                    *beside,
-                )
+        rows = [
+            (
+                one.label,
+                number(model[key].value, one.digits),
+                interval(model[key], one.digits),
+                *(
+                    number(rankers[name][key].value, one.digits) if one.kind == "ranking" else None
+                    for name in others
+                ),
             )
-        for metric, digits in _PROBABILITY:
-            blank = [None] * len(others)
-            rows.append(
-                (
-                    spoken(metric),
-                    number(model[metric].value, digits),
-                    interval(model[metric], digits),
-                    *blank,
-                )
-            )
+            for key, one in METRICS.items()
+            if one.kind != "count" and key in model
+        ]
         console.table(
             f"Holdout, {population}", ("metric", "model", f"{confidence:.0%} interval", *others), rows
         )
@@ -91,13 +73,14 @@ def closeness(found: Closeness) -> None:
     """Show how close a model comes to the best reachable ranking."""
     rows = [
         (
-            spoken(name),
+            one.label,
             *(
-                number(side[name], digits)
+                number(side[key], one.digits)
                 for side in (found.model, found.truth, found.model_expected, found.truth_expected)
             ),
         )
-        for name, digits in _RANKING
+        for key, one in METRICS.items()
+        if one.kind == "ranking"
     ]
     console.table(
         f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision, "

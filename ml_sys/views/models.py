@@ -6,9 +6,10 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
+from ml_sys.metrics.names import HEADLINE, heading, label, named
 from ml_sys.settings.writing import literal
 from ml_sys.text import counted
-from ml_sys.views.cells import number, spoken
+from ml_sys.views.cells import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from ml_sys.registry.index import Entry
     from ml_sys.registry.inspection import Description, Difference
 
-# Metrics in the order shown, with their number of decimals.
-_HEADLINE = (("average_precision", 3), ("roc_auc", 3), ("precision_at_10", 3), ("calibration_error", 5))
-_METRIC_DIGITS = 4
+
+# Two versions may differ by little.
+_LEAST_DIGITS = 4
 
 
 def models(found: Catalogue) -> None:
@@ -28,7 +29,7 @@ def models(found: Catalogue) -> None:
     index, served = found.index, found.served
     rows = []
     for entry in reversed(list(index.versions.values())):
-        metrics = [number(entry.metrics.get(name), digits) for name, digits in _HEADLINE]
+        metrics = [number(entry.metrics.get(key), named(key).digits) for key in HEADLINE]
         rows.append(
             (
                 entry.version,
@@ -47,10 +48,7 @@ def models(found: Catalogue) -> None:
         "data through",
         "served",
         "changes",
-        "AP",
-        "ROC-AUC",
-        "P@10",
-        "ECE",
+        *map(heading, HEADLINE),
     )
     console.table(f"Models; in production: {index.production or 'none'}", columns, rows, left=6)
 
@@ -59,7 +57,7 @@ def headline(entry: Entry) -> str:
     """Return a version's headline metrics in a few words."""
     ap, roc = entry.metrics.get("average_precision"), entry.metrics.get("roc_auc")
     shown = [number(value, 3) or "unknown" for value in (ap, roc)]
-    return f"average precision {shown[0]}, ROC-AUC {shown[1]} on its holdout"
+    return f"{label('average_precision')} {shown[0]}, {label('roc_auc')} {shown[1]} on its holdout"
 
 
 def description(one: Description) -> None:
@@ -110,22 +108,27 @@ def difference(one: Difference) -> None:
         console.table(f"{first} and {second}", ("", "what", first, second), rows, left=4)
     else:
         console.line(f"{first} and {second} have the same settings, features and data.")
-    shown = [
-        (
-            spoken(name),
-            number(a, _METRIC_DIGITS),
-            number(b, _METRIC_DIGITS),
-            None if a is None or b is None else f"{b - a:+.{_METRIC_DIGITS}f}",
-        )
-        for name, (a, b) in one.metrics.items()
-    ]
+    shown = [_metric(key, a, b, one.versions) for key, (a, b) in one.metrics.items()]
     caption = (
         "both judged on the same rows; mlsys promote says how sure the difference is"
         if one.same_holdout
         else "each judged on its own holdout, so a difference may be the data's; "
         "mlsys promote lets both score the same rows"
     )
-    console.table("Metrics, all prospects", ("metric", first, second, "difference"), shown, caption=caption)
+    console.table(
+        "Metrics, all prospects", ("metric", first, second, "difference", "better"), shown, caption=caption
+    )
+
+
+def _metric(key: str, a: float | None, b: float | None, versions: tuple[str, str]) -> tuple[str | None, ...]:
+    one = named(key)
+    digits = max(one.digits, _LEAST_DIGITS)
+    values = (one.label, number(a, digits), number(b, digits))
+    if a is None or b is None:
+        return (*values, None, None)
+    higher, lower = versions if a > b else versions[::-1]
+    better = {"higher": higher, "lower": lower}.get(one.better) if a != b else None
+    return (*values, f"{b - a:+.{digits}f}", better)
 
 
 def history(found: History) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.names import label
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.sentences import of_sample, of_whole_lists
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import interval, number, spoken
+from ml_sys.views.cells import interval, number
 from ml_sys.views.evaluate import evaluation
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def seeds(result: Trained, confidence: float) -> None:
         ("metric", "model", f"{confidence:.0%} interval", "mean", "deviation", "lowest to highest"),
         [
             (
-                spoken(one.metric),
+                label(one.metric),
                 number(model[one.metric].value, _DIGITS),
                 interval(model[one.metric], _DIGITS),
                 number(one.mean, _DIGITS),

@@ -223,7 +223,7 @@ def test_a_metric_that_is_not_defined_on_the_rows_is_said_to_be_so(world: World,
     gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
     everyone = replace(world.evidence(good, good), label=np.ones(good.size, dtype=bool))
     verdict = judged(everyone, gate)
-    assert verdict.criteria[-1].found == "not judged: roc auc is not defined on these rows"
+    assert verdict.criteria[-1].found == "not judged: ROC-AUC is not defined on these rows"
     assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
 
 
@@ -240,7 +240,7 @@ def test_a_difference_that_no_resample_can_give_an_interval_is_not_judged() -> N
     assert 0 < len(undefined) < len(verdicts)
     for verdict in undefined:
         assert verdict.conclusion == "not judged"
-        assert verdict.criteria[-1].found == "not judged: roc auc is not defined on these rows"
+        assert verdict.criteria[-1].found == "not judged: ROC-AUC is not defined on these rows"
         assert NO_WORSE in failed(verdict)
 
 
@@ -576,7 +576,7 @@ def test_the_primary_metric_decides_and_is_named(world: World, good: np.ndarray)
     verdict = judged(world.evidence(good, world.probability(noise=1.0, model=1)), gate)
     assert verdict.comparison is not None
     assert verdict.comparison.metric == "roc_auc"
-    assert verdict.criteria[-1].found.startswith("roc auc 0.")
+    assert verdict.criteria[-1].found.startswith("ROC-AUC 0.")
     assert verdict.criteria[-1].figures["challenger"] == verdict.comparison.challenger
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.text import date_of
-from ml_sys.views.cells import interval, number, percent, plain, spoken
+from ml_sys.views.cells import interval, number, percent, plain
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,6 @@ def test_days_are_counted_from_1970(day):
     assert (
         date_of(counted) == date_of(np.int32(counted)) == day.isoformat() == str(np.datetime64(counted, "D"))
     )
-
-
-def test_metrics_are_named_as_people_say_them():
-    assert spoken("roc_auc") == "ROC-AUC"
-    assert spoken("lift_top_decile") == "lift top decile"
 
 
 def test_nested_results_become_plain_json_without_nan():

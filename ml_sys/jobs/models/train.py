@@ -10,6 +10,7 @@ import numpy as np
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.jobs.models.draft import Draft, drafted
 from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
+from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.layout import (
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from ml_sys.model.train import FitReport
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
-
-HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_error")
 
 
 @dataclass(frozen=True)

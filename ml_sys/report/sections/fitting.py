@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ml_sys.experiments.resampling import NONE, SMOTE
 from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.names import label, named
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.numbers import METRICS_SHOWN, number, percent, spread
+from ml_sys.report.numbers import number, percent, spread
 from ml_sys.report.page import Section, Table, missing
 from ml_sys.text import counted, likely
 
@@ -22,11 +23,10 @@ def seeds(evidence: Evidence) -> Section:
     if not evidence.seeds:
         return missing("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")
     model = evidence.evaluation[ALL][MODEL]
-    spoken = {metric: (name, digits) for metric, name, digits in METRICS_SHOWN}
     rows = tuple(
         (
-            spoken[one.metric][0],
-            spread(model[one.metric], spoken[one.metric][1]),
+            label(one.metric),
+            spread(model[one.metric], named(one.metric).digits),
             *(number(value, 3) for value in (one.mean, one.deviation, one.lowest, one.highest)),
         )
         for one in evidence.seeds
@@ -77,11 +77,11 @@ def resampling(evidence: Evidence) -> Section:
                 "Ways to treat the imbalance, each calibrated, on the same folds",
                 (
                     "resampling",
-                    "average precision",
+                    label("average_precision"),
                     f"against none ({evidence.confidence:.0%})",
                     "better with probability",
-                    "ROC-AUC",
-                    "calibration error",
+                    label("roc_auc"),
+                    label("calibration_error"),
                     "predicted",
                     "predicted before calibration",
                 ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.metrics.holdout import ALL
+from ml_sys.metrics.names import label, named
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.numbers import NONE, percent, spread, text
 from ml_sys.report.page import Section, Table
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
     from ml_sys.report.evidence import Evidence
 
 
-_COMPARED = (
-    ("average_precision", "average precision", 3), ("roc_auc", "ROC-AUC", 3),
-    ("precision_at_10", "precision at 10", 3), ("recall_at_50", "recall at 50", 3),
-    ("calibration_error", "calibration error", 4), ("brier", "Brier score", 5),
-)  # fmt: skip
+_COMPARED = ("average_precision", "roc_auc", "precision_at_10", "recall_at_50", "calibration_error", "brier")
 
 
 def trust(evidence: Evidence) -> Section:
@@ -123,8 +120,8 @@ def _since(evidence: Evidence) -> Section:
         return Section("changes", title, ("It is the first version, or its parent is not at hand.",))
     ours, theirs = evidence.evaluation[ALL][MODEL], parent.evaluation[ALL][MODEL]
     rows = tuple(
-        (spoken, spread(theirs.get(metric), digits), spread(ours.get(metric), digits))
-        for metric, spoken, digits in _COMPARED
+        (label(key), *(spread(one.get(key), named(key).digits) for one in (theirs, ours)))
+        for key in _COMPARED
     )
     same = (
         "Both were judged on the same rows, so the figures can be compared."

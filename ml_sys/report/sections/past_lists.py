@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.list_averages import LIST_METRICS
 from ml_sys.metrics.money import GAIN_DEPTHS
+from ml_sys.metrics.names import REPORTED, label
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report import charts
-from ml_sys.report.numbers import METRICS_SHOWN, NONE, number, percent, spread
+from ml_sys.report.numbers import NONE, number, percent, spread
 from ml_sys.report.page import Figure, Section, Table, missing
 from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of, likely
@@ -172,13 +173,13 @@ def over_time(evidence: Evidence) -> Section:
         svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
         figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
     mean = tuple(
-        (spoken, *(_mean_and_spread(evidence, name, metric, digits) for name in names))
-        for metric, spoken, digits in METRICS_SHOWN
+        (one.label, *(_mean_and_spread(evidence, name, metric, one.digits) for name in names))
+        for metric, one in REPORTED.items()
         if metric in back.mean[ALL][MODEL]
     )
     sure = tuple(
         (
-            spoken,
+            label(metric),
             *(
                 spread(back.intervals[ALL][name][metric])
                 if name in back.intervals[ALL]
@@ -186,8 +187,7 @@ def over_time(evidence: Evidence) -> Section:
                 for name in names
             ),
         )
-        for metric, spoken, _ in METRICS_SHOWN
-        if metric in LIST_METRICS
+        for metric in LIST_METRICS
     )
     return Section(
         "time",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ml_sys.metrics.curves import GRID, Curve
 from ml_sys.metrics.holdout import ALL, SEEN
+from ml_sys.metrics.names import REPORTED
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report import charts
-from ml_sys.report.numbers import METRICS_SHOWN, NONE, number, percent, percent_spread, spread
+from ml_sys.report.numbers import NONE, number, percent, percent_spread, spread
 from ml_sys.report.page import Figure, Section, Table, Tile
 from ml_sys.report.sentences import chance_of, of_whole_lists, summary
 from ml_sys.text import counted
@@ -127,10 +128,10 @@ def _metrics(evidence: Evidence, population: str) -> Table:
     rankers = evidence.evaluation[population]
     rows = tuple(
         (
-            spoken,
-            *(spread(metrics.get(metric), digits) for metrics in rankers.values()),
+            one.label,
+            *(spread(metrics.get(key), one.digits) for metrics in rankers.values()),
         )
-        for metric, spoken, digits in METRICS_SHOWN
+        for key, one in REPORTED.items()
     )
     return Table(f"Every metric, {population}", ("metric", *rankers), rows)
 
