@@ -112,3 +112,20 @@ def test_rows_that_stand_for_others_count_as_often(method: str) -> None:
     weighted = fit_calibrator(method, scores, labels, times.astype(np.float64))
     whole = fit_calibrator(method, scores[again], labels[again])
     np.testing.assert_allclose(weighted(scores), whole(scores), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "knots"), [("sigmoid", [0.1, 0.2]), ("none", [0.1, 0.2]), ("isotonic", [])]
+)
+def test_only_an_isotonic_calibration_from_a_file_has_knots_and_it_has_some(
+    method: str, knots: list[float]
+) -> None:
+    plain = {
+        "method": method,
+        "slope": 1.0,
+        "intercept": 0.0,
+        "knots": knots,
+        "values": [0.0, 1.0][: len(knots)],
+    }
+    with pytest.raises(ValueError, match="knots"):
+        Calibrator.from_plain(plain)
