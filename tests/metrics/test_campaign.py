@@ -207,3 +207,11 @@ def test_the_interval_of_a_campaign_lies_where_that_share_of_the_resamples_does(
     for confidence, one in found.items():
         tail = 50 * (1 - confidence)
         assert (one.low, one.high) == pytest.approx(tuple(np.percentile(share, (tail, 100 - tail))))
+
+
+def test_lists_in_which_everybody_cools_down_count_as_lists() -> None:
+    lists = lists_of(np.zeros((3, 2)), np.array([MONDAY + 25, NEVER_CLOSED]))
+    season = play_season(lists, capacities=(2,), cooldown_weeks=4, resamples=20, confidence=0.95, seed=1)
+    for ranker in (MODEL, RANDOM):
+        one = season.of(ranker, 2, 4)
+        assert (one.lists, one.calls, one.companies) == (3, 2, 2)
