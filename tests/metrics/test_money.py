@@ -160,3 +160,11 @@ def test_gains_of_several_lists_add_up_what_each_of_them_brought() -> None:
     deeper = money(replace(two, scores={MODEL: np.array([4.0, 3, 2, 1, 1, 2, 3, 4])}), closed, mrr, **asked)  # type: ignore[arg-type]
     assert deeper is not None
     assert deeper.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(1)
+
+
+def test_few_customers_make_a_worth_uncertain_however_many_are_called() -> None:
+    # All of many will pay: what they bring hangs on which of four customers there happened to be.
+    worth = worth_of(np.ones(4000), np.array([0.0, 0, 0, 100]), resamples=200, confidence=0.9, seed=1)
+    assert worth.expected == pytest.approx(100_000)
+    assert worth.low < 40_000
+    assert worth.high > 160_000
