@@ -1,8 +1,7 @@
-"""The promotion gate: what the evidence says of a challenger, criterion by criterion.
+"""The promotion gate: judge a challenger, criterion by criterion.
 
-A pure function of arrays: the same evidence and seed give the same verdict, in whatever order the rows come.
-Nothing that the evidence holds raises an error or brings a number that is not finite into a verdict: what
-cannot be judged has failed.
+A pure function of arrays: the same case and seed give the same verdict, whatever the order of the rows.
+No case raises an error or puts a number that is not finite into a verdict: what cannot be judged fails.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """All that a verdict rests on.
+class Case:
+    """What a verdict rests on: who stands against whom, on which rows.
 
     Attributes
     ----------
@@ -83,8 +82,8 @@ class Evidence:
     left_out: int = 0
     rules: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
-    def only(self, kept: NDArray[np.bool_]) -> Evidence:
-        """Return the evidence of the rows of a mask, for a champion that has learnt from the others."""
+    def only(self, kept: NDArray[np.bool_]) -> Case:
+        """Return the case on the rows of a mask; the champion has learnt from the others."""
         champion = self.champion
         return replace(
             self,
@@ -170,9 +169,7 @@ class Verdict:
         }
 
 
-def judge(
-    evidence: Evidence, settings: GateSettings, *, seed: int, standard: GateSettings | None = None
-) -> Verdict:
+def judge(case: Case, settings: GateSettings, *, seed: int, standard: GateSettings | None = None) -> Verdict:
     """Judge a challenger, beside the champion where there is one.
 
     Where the challenger's own files do not verify nothing else of it is judged, and every criterion fails.
@@ -184,22 +181,22 @@ def judge(
     standard : GateSettings, optional
         What the settings file asks. A limit that is laxer fails a criterion of its own, which says so.
     """
-    challenger, champion, rows = evidence.challenger, evidence.champion, evidence.label.size
+    challenger, champion, rows = case.challenger, case.champion, case.label.size
     own_problems = _problems(challenger, rows)
-    problems = () if champion is None else _problems(champion, rows, excuse=evidence.unmatched)
+    problems = () if champion is None else _problems(champion, rows, excuse=case.unmatched)
     findings = {criteria.FILES: criteria.files((*own_problems, *problems))}
     paired = None
     if not own_problems:
-        obstacle = evidence.unmatched or ("the champion's files do not verify" if problems else "")
-        ranked, champions, rules = _rankings(evidence, with_champion=champion is not None and not obstacle)
+        obstacle = case.unmatched or ("the champion's files do not verify" if problems else "")
+        ranked, champions, rules = _rankings(case, with_champion=champion is not None and not obstacle)
         paired = None if champions is None else _paired(ranked, champions, settings, seed)
         findings |= {
-            criteria.CANARIES: criteria.canaries(evidence.failed_canaries),
+            criteria.CANARIES: criteria.canaries(case.failed_canaries),
             criteria.CONVERTERS: criteria.converters(ranked, settings),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
             criteria.RULE: as_good_as_rules(ranked, rules, settings, seed),
-            criteria.UNSEEN: criteria.unseen(evidence.overlap, evidence.left_out),
+            criteria.UNSEEN: criteria.unseen(case.overlap, case.left_out),
             criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
         }
     asked = criteria.asked(settings, beside_champion=champion is not None)
@@ -259,25 +256,25 @@ def _problems(contender: Contender, rows: int, *, excuse: str = "") -> tuple[str
 
 
 def _rankings(
-    evidence: Evidence, *, with_champion: bool
+    case: Case, *, with_champion: bool
 ) -> tuple[Outcomes, Outcomes | None, dict[str, NDArray[np.float32]]]:
     """Return what contenders and rules say of the rows, put into an order that depends on the rows alone.
 
     The last digits of sums of probabilities depend on the order, and so does what falls on random rows.
     """
-    contenders = (evidence.challenger, evidence.champion) if with_champion else (evidence.challenger,)
+    contenders = (case.challenger, case.champion) if with_champion else (case.challenger,)
     scores = [np.asarray(one.probability, dtype=np.float64) for one in contenders if one is not None]
-    keys: list[NDArray[Any]] = [*(evidence.rules[name] for name in sorted(evidence.rules)), *scores]
-    order = np.lexsort((*keys, evidence.label, evidence.cutoff, evidence.company))
+    keys: list[NDArray[Any]] = [*(case.rules[name] for name in sorted(case.rules)), *scores]
+    order = np.lexsort((*keys, case.label, case.cutoff, case.company))
     ranked = [
         Outcomes(
             score[order],
-            evidence.label[order],
-            evidence.cutoff[order],
-            evidence.company[order],
-            evidence.share,
+            case.label[order],
+            case.cutoff[order],
+            case.company[order],
+            case.share,
         )
         for score in scores
     ]
-    rules = {name: score[order] for name, score in evidence.rules.items()}
+    rules = {name: score[order] for name, score in case.rules.items()}
     return ranked[0], ranked[1] if with_champion else None, rules

@@ -15,7 +15,7 @@ from ml_sys.errors import MlsysError
 from ml_sys.features.compute import FeatureInputs, feature_frame
 from ml_sys.model.files.layout import CANARIES
 from ml_sys.registry.best_rule import rules_of
-from ml_sys.registry.gate import Contender, Evidence, Verdict, judge
+from ml_sys.registry.gate import Case, Contender, Verdict, judge
 from ml_sys.registry.loading import columns_of, judged
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def judge_version(
         return judge(_unverified(version, error.message), gate, seed=seed, standard=standard)
     panel = found.panel
     on_step("scoring the holdout")
-    evidence = Evidence(
+    case = Case(
         champion=None,
         challenger=Contender(version, found.probability, _doubts(registry, artifact, panel, found.known)),
         label=panel.label,
@@ -72,35 +72,33 @@ def judge_version(
         rules=rules_of(registry, artifact, found),
     )
     if champion is not None:
-        evidence = _with_champion(registry, champion, evidence, artifact, found)
+        case = _with_champion(registry, champion, case, artifact, found)
     on_step("comparing" if champion else "judging")
-    return judge(evidence, gate, seed=seed, standard=standard)
+    return judge(case, gate, seed=seed, standard=standard)
 
 
-def _unverified(version: str, problem: str) -> Evidence:
+def _unverified(version: str, problem: str) -> Case:
     nothing = np.empty(0, dtype=np.int32)
-    return Evidence(Contender(version, None, (problem,)), None, nothing.astype(bool), nothing, nothing)
+    return Case(Contender(version, None, (problem,)), None, nothing.astype(bool), nothing, nothing)
 
 
 def _with_champion(
     registry: Registry,
     champion: str,
-    evidence: Evidence,
+    case: Case,
     artifact: Artifact,
     ours: Judged,
-) -> Evidence:
+) -> Case:
     panel = ours.panel
     try:
         theirs = registry.open(champion)
         held = judged(registry, theirs)
     except MlsysError as error:
-        return replace(evidence, champion=Contender(champion, None, (error.message,)))
+        return replace(case, champion=Contender(champion, None, (error.message,)))
     unmatched, probability = "", None
     horizons = theirs.manifest["horizon_days"], artifact.manifest["horizon_days"]
     if horizons[0] != horizons[1]:
-        unmatched = (
-            f"{champion} looks {horizons[0]} days ahead, and {evidence.challenger.version} {horizons[1]}"
-        )
+        unmatched = f"{champion} looks {horizons[0]} days ahead, and {case.challenger.version} {horizons[1]}"
     else:
         try:
             scorer = held.scorer
@@ -109,7 +107,7 @@ def _with_champion(
         except MlsysError as error:
             unmatched = f"{champion} needs other features, and they cannot be computed: {error.message}"
     both = replace(
-        evidence,
+        case,
         champion=Contender(champion, probability, ()),
         overlap=overlap(theirs.manifest, artifact.manifest),
         unmatched=unmatched,

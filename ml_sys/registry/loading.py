@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
 from ml_sys.model.files.layout import BOOSTER, SCORER, as_json, drift, feature_spec
-from ml_sys.scoring.opening import apart, open_scorer
+from ml_sys.scoring.loading import apart, open_scorer
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.trees import read_trees
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from ml_sys.registry.gate import Contender, Evidence, judge
+from ml_sys.registry.gate import Case, Contender, judge
 from ml_sys.settings import GateSettings
 
 BUDGET_SECONDS = 10.0
@@ -18,7 +18,7 @@ _ROWS, _COMPANIES, _POSITIVES = 50_000, 17_000, 150
 _TIMED = 40
 
 
-def evidence() -> Evidence:
+def case() -> Case:
     """Return two models of like quality on rows of three cutoffs."""
     rng = np.random.default_rng(1)
     company = np.arange(_ROWS, dtype=np.int32) % _COMPANIES
@@ -27,7 +27,7 @@ def evidence() -> Evidence:
     label[np.argsort(-(logit + rng.gumbel(size=_ROWS)))[:_POSITIVES]] = True
     scores = [1 / (1 + np.exp(6 - logit - rng.normal(size=_ROWS))) for _ in range(2)]
     scores = [one * _POSITIVES / one.sum() for one in scores]
-    return Evidence(
+    return Case(
         Contender("1.1.0", scores[0]),
         Contender("1.0.0", scores[1]),
         label,
@@ -36,7 +36,7 @@ def evidence() -> Evidence:
     )
 
 
-def naive(of: Evidence, resamples: int) -> float:
+def naive(of: Case, resamples: int) -> float:
     """Return the seconds that the metric takes for so many draws of companies, for both models."""
     assert of.champion is not None
     rng = np.random.default_rng(2)
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--smallest", action="store_true", help="few resamples, to see that it runs")
     smallest = parser.parse_args().smallest
     timed = 1 if smallest else _TIMED
-    of, settings = evidence(), GateSettings(resamples=100) if smallest else GateSettings()
+    of, settings = case(), GateSettings(resamples=100) if smallest else GateSettings()
     start = time.perf_counter()
     verdict = judge(of, settings, seed=7)
     ours = time.perf_counter() - start

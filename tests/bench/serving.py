@@ -168,7 +168,7 @@ def scorer(artifacts: Path, size: Size) -> None:
     """Print how long one prediction takes in process, from a dictionary, and the trees alone from a row."""
     from ml_sys import kernel
     from ml_sys.model.files.serialization import load_model
-    from ml_sys.scoring.opening import open_scorer
+    from ml_sys.scoring.loading import open_scorer
 
     artifact, features = _artifact(artifacts), holdout_features(artifacts)
     pipeline = load_model(artifact).pipeline

@@ -43,7 +43,7 @@ from ml_sys.jobs.models.evaluate import evaluate_version
 from ml_sys.jobs.models.reproduce import reproduce_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
-from ml_sys.scoring.opening import open_scorer
+from ml_sys.scoring.loading import open_scorer
 registry = Registry(Path(sys.argv[1]))
 snapshot, artifact = latest(registry.root), registry.open("1.0.0")
 model = load_version(registry, "1.0.0")

@@ -29,7 +29,7 @@ from ml_sys.registry.criteria import (
     UNSEEN,
     signal,
 )
-from ml_sys.registry.gate import Contender, Criterion, Evidence, Verdict, judge
+from ml_sys.registry.gate import Case, Contender, Criterion, Verdict, judge
 from ml_sys.settings import GateSettings, Settings
 
 ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED, RULE]
@@ -69,15 +69,13 @@ class World:
     def outcomes(self, probability: np.ndarray) -> Outcomes:
         return Outcomes(probability, self.label, self.cutoff, self.company)
 
-    def evidence(self, challenger: np.ndarray, champion: np.ndarray | None = None) -> Evidence:
+    def case(self, challenger: np.ndarray, champion: np.ndarray | None = None) -> Case:
         other = None if champion is None else Contender("1.0.0", champion)
         rules = {
             "most calls": self.probability(noise=4.0, model=8),
             "most mail": self.probability(3.0, model=9),
         }
-        return Evidence(
-            Contender("1.1.0", challenger), other, self.label, self.cutoff, self.company, rules=rules
-        )
+        return Case(Contender("1.1.0", challenger), other, self.label, self.cutoff, self.company, rules=rules)
 
 
 def _sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -104,8 +102,8 @@ def good(world: World) -> np.ndarray:
     return world.probability(noise=0.5)
 
 
-def judged(evidence: Evidence, gate: GateSettings = QUICK_GATE, seed: int = 7) -> Verdict:
-    return judge(evidence, gate, seed=seed)
+def judged(case: Case, gate: GateSettings = QUICK_GATE, seed: int = 7) -> Verdict:
+    return judge(case, gate, seed=seed)
 
 
 def failed(verdict: Verdict) -> list[str]:
@@ -125,7 +123,7 @@ def written(verdict: Verdict) -> str:
 
 
 def test_the_first_version_meets_the_absolute_criteria_alone(world: World, good: np.ndarray) -> None:
-    verdict = judged(world.evidence(good))
+    verdict = judged(world.case(good))
     assert [criterion.name for criterion in verdict.criteria] == ABSOLUTE
     assert (verdict.passed, verdict.conclusion, verdict.champion) == (True, "first", None)
     assert verdict.comparison is None
@@ -134,7 +132,7 @@ def test_the_first_version_meets_the_absolute_criteria_alone(world: World, good:
 def test_an_identical_copy_of_the_champion_is_no_worse(world: World, good: np.ndarray) -> None:
     strict = {"tolerance": 0.0, "max_probability_worse": 1e-9, "require_rule": False}
     for gate in (QUICK_GATE, QUICK_GATE.model_copy(update=strict)):
-        verdict = judged(world.evidence(good, good), gate)
+        verdict = judged(world.case(good, good), gate)
         assert [criterion.name for criterion in verdict.criteria] == [*ABSOLUTE, UNSEEN, NO_WORSE]
         assert (verdict.passed, verdict.conclusion) == (True, "no worse")
         assert verdict.comparison is not None
@@ -145,14 +143,14 @@ def test_a_much_better_challenger_is_called_better_and_a_much_worse_one_worse(
     world: World, good: np.ndarray
 ) -> None:
     poor = world.probability(noise=4.0, model=1)
-    assert judged(world.evidence(good, poor)).conclusion == "better"
-    verdict = judged(world.evidence(poor, good))
+    assert judged(world.case(good, poor)).conclusion == "better"
+    verdict = judged(world.case(poor, good))
     assert verdict.conclusion == "worse"
     assert NO_WORSE in failed(verdict)
 
 
 def test_a_lead_that_may_be_luck_is_no_worse_and_not_better(world: World, good: np.ndarray) -> None:
-    verdict = judged(world.evidence(good, world.probability(noise=1.5, model=1)))
+    verdict = judged(world.case(good, world.probability(noise=1.5, model=1)))
     assert verdict.comparison is not None
     assert verdict.comparison.low < 0 < verdict.comparison.difference
     assert (verdict.passed, verdict.conclusion) == (True, "no worse")
@@ -162,7 +160,7 @@ def test_extreme_confidence_asks_no_more_of_chance_than_can_be_counted(
     world: World, good: np.ndarray
 ) -> None:
     assert SIGNAL not in failed(
-        judged(world.evidence(good), QUICK_GATE.model_copy(update={"confidence": 0.9999, "min_lift": 1.0}))
+        judged(world.case(good), QUICK_GATE.model_copy(update={"confidence": 0.9999, "min_lift": 1.0}))
     )
 
 
@@ -173,7 +171,7 @@ def test_a_challenger_whose_files_do_not_verify_is_judged_no_further(world: Worl
     nothing = np.empty(0, dtype=np.int32)
     broken = Contender("1.1.0", None, ("booster.json: digest differs",))
     for champion in (None, Contender("1.0.0", good)):
-        verdict = judged(Evidence(broken, champion, nothing.astype(bool), nothing, nothing))
+        verdict = judged(Case(broken, champion, nothing.astype(bool), nothing, nothing))
         assert not verdict.verified
         assert failed(verdict) == [criterion.name for criterion in verdict.criteria]
         assert "booster.json: digest differs" in verdict.criteria[0].found
@@ -184,10 +182,8 @@ def test_a_challenger_whose_files_do_not_verify_is_judged_no_further(world: Worl
 
 
 def test_a_champion_whose_files_do_not_verify_cannot_be_compared_with(world: World, good: np.ndarray) -> None:
-    evidence = replace(
-        world.evidence(good), champion=Contender("1.0.0", None, ("manifest.json: is missing",))
-    )
-    verdict = judged(evidence)
+    case = replace(world.case(good), champion=Contender("1.0.0", None, ("manifest.json: is missing",)))
+    verdict = judged(case)
     assert verdict.verified
     assert failed(verdict) == [FILES, NO_WORSE]
     assert verdict.criteria[0].found == "1.0.0: manifest.json: is missing"
@@ -195,13 +191,13 @@ def test_a_champion_whose_files_do_not_verify_cannot_be_compared_with(world: Wor
 
 
 def test_a_failed_canary_is_named_and_refused(world: World, good: np.ndarray) -> None:
-    verdict = judged(replace(world.evidence(good), failed_canaries=("ids rank converters", "labels leak")))
+    verdict = judged(replace(world.case(good), failed_canaries=("ids rank converters", "labels leak")))
     assert failed(verdict) == [CANARIES]
     assert verdict.criteria[1].found == "ids rank converters; labels leak"
 
 
 def test_a_champion_that_has_trained_on_the_rows_is_said_and_refused(world: World, good: np.ndarray) -> None:
-    verdict = judged(replace(world.evidence(good, good), overlap="it trained on 3 of the 3 cutoffs"))
+    verdict = judged(replace(world.case(good, good), overlap="it trained on 3 of the 3 cutoffs"))
     assert failed(verdict) == [UNSEEN]
     assert verdict.criteria[-2].found == "it trained on 3 of the 3 cutoffs"
     assert verdict.conclusion == "no worse"
@@ -210,10 +206,8 @@ def test_a_champion_that_has_trained_on_the_rows_is_said_and_refused(world: Worl
 def test_a_champion_that_could_not_score_the_rows_is_not_compared_with(
     world: World, good: np.ndarray
 ) -> None:
-    evidence = replace(
-        world.evidence(good), champion=Contender("1.0.0", None), unmatched="1.0.0 looks 14 days ahead"
-    )
-    verdict = judged(evidence)
+    case = replace(world.case(good), champion=Contender("1.0.0", None), unmatched="1.0.0 looks 14 days ahead")
+    verdict = judged(case)
     assert failed(verdict) == [NO_WORSE]
     assert verdict.criteria[-1].found == "not judged: 1.0.0 looks 14 days ahead"
     assert verdict.conclusion == "not judged"
@@ -221,7 +215,7 @@ def test_a_champion_that_could_not_score_the_rows_is_not_compared_with(
 
 def test_a_metric_that_is_not_defined_on_the_rows_is_said_to_be_so(world: World, good: np.ndarray) -> None:
     gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
-    everyone = replace(world.evidence(good, good), label=np.ones(good.size, dtype=bool))
+    everyone = replace(world.case(good, good), label=np.ones(good.size, dtype=bool))
     verdict = judged(everyone, gate)
     assert verdict.criteria[-1].found == "not judged: ROC-AUC is not defined on these rows"
     assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
@@ -231,11 +225,11 @@ def test_a_difference_that_no_resample_can_give_an_interval_is_not_judged() -> N
     # Both classes are there, so the difference is known; the one resample draws one company twice.
     two = np.arange(2, dtype=np.int32)
     score = np.array([0.4, 0.6])
-    evidence = Evidence(
+    case = Case(
         Contender("1.1.0", score), Contender("1.0.0", score[::-1]), two > 0, np.zeros(2, dtype=np.int32), two
     )
     gate = QUICK_GATE.model_copy(update={"resamples": 1, "primary_metric": "roc_auc"})
-    verdicts = [judged(evidence, gate, seed=seed) for seed in range(8)]
+    verdicts = [judged(case, gate, seed=seed) for seed in range(8)]
     undefined = [verdict for verdict in verdicts if verdict.comparison is None]
     assert 0 < len(undefined) < len(verdicts)
     for verdict in undefined:
@@ -249,7 +243,7 @@ def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() 
     cutoff = np.tile(np.arange(5, dtype=np.int32), 300)
     label = company < 9  # nine companies convert, each within the horizon of five cutoffs
     score = np.where(label, 0.5, 0.001)
-    verdict = judged(Evidence(Contender("1.0.0", score), None, label, cutoff, company))
+    verdict = judged(Case(Contender("1.0.0", score), None, label, cutoff, company))
     assert CONVERTERS in failed(verdict)
     assert verdict.criteria[2].found == "9 companies that convert, 45 conversions in 1,500 rows"
     assert (verdict.criteria[2].figures["converters"], verdict.criteria[2].figures["conversions"]) == (9, 45)
@@ -258,7 +252,7 @@ def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() 
 def test_rows_that_are_left_out_make_the_rest_a_smaller_share_of_each_list(
     world: World, good: np.ndarray
 ) -> None:
-    whole = replace(world.evidence(good, good), share=0.4)
+    whole = replace(world.case(good, good), share=0.4)
     companies = np.unique(whole.company)
     rest = whole.only(np.isin(whole.company, companies[: companies.size // 4]))
     assert rest.share == pytest.approx(0.4 * rest.label.size / whole.label.size)
@@ -266,7 +260,7 @@ def test_rows_that_are_left_out_make_the_rest_a_smaller_share_of_each_list(
 
 
 def test_a_share_of_the_companies_and_those_left_out_are_said(world: World, good: np.ndarray) -> None:
-    verdict = judged(replace(world.evidence(good, good), share=0.2, left_out=12))
+    verdict = judged(replace(world.case(good, good), share=0.2, left_out=12))
     assert verdict.criteria[2].found.endswith(f"in {good.size:,} rows, 20% of each list")
     assert verdict.criteria[-2].found == "it has not; 12 companies left out"
     assert verdict.criteria[-2].passed
@@ -275,14 +269,14 @@ def test_a_share_of_the_companies_and_those_left_out_are_said(world: World, good
 def test_too_few_converters_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
     found = np.unique(world.company[world.label]).size
     for least in (found, found + 1):
-        verdict = judged(world.evidence(good), QUICK_GATE.model_copy(update={"min_positives": least}))
+        verdict = judged(world.case(good), QUICK_GATE.model_copy(update={"min_positives": least}))
         assert (CONVERTERS in failed(verdict)) == (least > found)
         assert verdict.criteria[2].figures["converters"] == found
 
 
 def test_shuffled_probabilities_are_refused_for_want_of_signal(world: World, good: np.ndarray) -> None:
     shuffled = np.random.default_rng(3).permutation(good)
-    verdict = judged(world.evidence(shuffled, good))
+    verdict = judged(world.case(shuffled, good))
     assert failed(verdict) == [SIGNAL, CALIBRATED, RULE, NO_WORSE]
     assert verdict.conclusion == "worse"
 
@@ -294,7 +288,7 @@ def test_one_lucky_company_is_no_signal() -> None:
     score[label] *= 0.8
     score[0] = 0.02
     nothing = np.zeros(3000, dtype=np.int32)
-    lucky = Evidence(Contender("1.0.0", score), None, label, nothing, np.arange(3000, dtype=np.int32))
+    lucky = Case(Contender("1.0.0", score), None, label, nothing, np.arange(3000, dtype=np.int32))
     verdict = judged(lucky)
     assert SIGNAL in failed(verdict)
     figures = verdict.criteria[3].figures
@@ -315,7 +309,7 @@ def test_an_order_that_chance_reaches_too_often_is_no_signal_though_its_interval
 def test_an_interval_that_clears_the_rate_by_too_little_is_no_signal(
     world: World, good: np.ndarray, lift: float, passes: bool
 ) -> None:
-    verdict = judged(world.evidence(good), QUICK_GATE.model_copy(update={"min_lift": lift}))
+    verdict = judged(world.case(good), QUICK_GATE.model_copy(update={"min_lift": lift}))
     assert (SIGNAL not in failed(verdict)) == passes
 
 
@@ -333,7 +327,7 @@ def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
     world: World, good: np.ndarray, factor: float, passes: bool, error: float
 ) -> None:
     gate = QUICK_GATE.model_copy(update={"max_calibration_error": error})
-    verdict = judged(world.evidence(np.minimum(factor * good, 1.0)), gate)
+    verdict = judged(world.case(np.minimum(factor * good, 1.0)), gate)
     assert (CALIBRATED not in failed(verdict)) == passes
     ratio = verdict.criteria[4].figures["predicted_over_observed"]
     assert ratio == pytest.approx(factor, rel=0.06)  # the highest ones are cut off at 1
@@ -341,7 +335,7 @@ def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
 
 def test_a_bound_that_a_resample_without_conversions_takes_away_is_no_figure() -> None:
     nothing, company = np.zeros(20, dtype=np.int32), np.arange(20, dtype=np.int32)
-    one = Evidence(Contender("1.0.0", np.full(20, 0.05)), None, company == 0, nothing, company)
+    one = Case(Contender("1.0.0", np.full(20, 0.05)), None, company == 0, nothing, company)
     figures = judged(one).criteria[4].figures
     assert figures["predicted_over_observed"] == pytest.approx(1)
     assert figures["high"] is None
@@ -353,7 +347,7 @@ ONLY_ERROR = QUICK_GATE.model_copy(update={"max_calibration_ratio": 1e9})
 
 def test_probabilities_of_nothing_are_miscalibrated_by_the_whole_rate(world: World, good: np.ndarray) -> None:
     for nothing in (0.0 * good, 0.0 * good + 1e-12):
-        verdict = judged(world.evidence(nothing), ONLY_ERROR)
+        verdict = judged(world.case(nothing), ONLY_ERROR)
         assert CALIBRATED in failed(verdict)
         figures = verdict.criteria[4].figures
         assert figures["calibration_error"] == pytest.approx(1)
@@ -369,10 +363,10 @@ def test_the_calibration_error_alone_tells_honest_probabilities_from_grossly_wro
         world = World(seed, conversions=conversions)
         right = world.probability(noise=0.5)
         odds = right / (1 - right) * 400  # of scores learnt at equal classes
-        honest += CALIBRATED in failed(judged(world.evidence(right), ONLY_ERROR))
+        honest += CALIBRATED in failed(judged(world.case(right), ONLY_ERROR))
         worst_first = np.sort(right)[::-1][np.argsort(np.argsort(right))]
-        reverse += CALIBRATED in failed(judged(world.evidence(worst_first), ONLY_ERROR))
-        uncalibrated += CALIBRATED in failed(judged(world.evidence(odds / (1 + odds)), ONLY_ERROR))
+        reverse += CALIBRATED in failed(judged(world.case(worst_first), ONLY_ERROR))
+        uncalibrated += CALIBRATED in failed(judged(world.case(odds / (1 + odds)), ONLY_ERROR))
     assert honest <= 1
     assert reverse >= 18
     assert uncalibrated == 20
@@ -380,26 +374,26 @@ def test_the_calibration_error_alone_tells_honest_probabilities_from_grossly_wro
 
 def test_probabilities_right_on_average_alone_are_not_calibrated() -> None:
     world = World(seed=3, companies=1000, conversions=600)
-    verdict = judged(world.evidence(np.full(world.label.size, world.label.mean())))
+    verdict = judged(world.case(np.full(world.label.size, world.label.mean())))
     assert verdict.criteria[4].figures["predicted_over_observed"] == pytest.approx(1)
     assert CALIBRATED not in failed(verdict)
     inverted = 2 * world.label.mean() - world.probability(noise=0.0)
-    assert CALIBRATED in failed(judged(world.evidence(np.clip(inverted, 0, 1))))
+    assert CALIBRATED in failed(judged(world.case(np.clip(inverted, 0, 1))))
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1, 1.1])
 def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndarray, wrong: float) -> None:
     spoilt = good.copy()
     spoilt[5] = wrong
-    verdict = judged(world.evidence(spoilt, good))
+    verdict = judged(world.case(spoilt, good))
     assert not verdict.verified
     assert (
         f"{good.size - 1:,} probabilities between 0 and 1 for {good.size:,} rows" in verdict.criteria[0].found
     )
-    assert failed(judged(world.evidence(good, spoilt))) == [FILES, NO_WORSE]
+    assert failed(judged(world.case(good, spoilt))) == [FILES, NO_WORSE]
     for probability in (good[1:], np.append(good, 0.1)):
-        assert FILES in failed(judged(world.evidence(probability)))
-    assert FILES in failed(judged(replace(world.evidence(good), challenger=Contender("1.1.0", None))))
+        assert FILES in failed(judged(world.case(probability)))
+    assert FILES in failed(judged(replace(world.case(good), challenger=Contender("1.1.0", None))))
 
 
 # Beside the rules that sales could follow without a model.
@@ -408,15 +402,13 @@ def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndar
 def test_a_model_that_a_simple_rule_beats_is_refused_with_the_figures_of_both(
     world: World, good: np.ndarray
 ) -> None:
-    evidence = replace(
-        world.evidence(world.probability(noise=3.0)), rules={"most mail": good, "none": 0 * good}
-    )
-    verdict = judged(evidence)
+    case = replace(world.case(world.probability(noise=3.0)), rules={"most mail": good, "none": 0 * good})
+    verdict = judged(case)
     assert RULE in failed(verdict)
     found = of_rules(verdict)
     figures: dict[str, Any] = found.figures
     assert figures["model"] == pytest.approx(
-        average_precision_score(world.label, evidence.challenger.probability)
+        average_precision_score(world.label, case.challenger.probability)
     )
     assert figures["rule"] == pytest.approx(average_precision_score(world.label, good))
     assert figures["difference"] == pytest.approx(figures["model"] - figures["rule"])
@@ -426,19 +418,19 @@ def test_a_model_that_a_simple_rule_beats_is_refused_with_the_figures_of_both(
 
 
 def test_a_model_that_beats_every_simple_rule_or_is_one_is_as_good(world: World, good: np.ndarray) -> None:
-    evidence = world.evidence(good)
-    for rules in (evidence.rules, {"itself": good}):
-        verdict = judged(replace(evidence, rules=rules))
+    case = world.case(good)
+    for rules in (case.rules, {"itself": good}):
+        verdict = judged(replace(case, rules=rules))
         assert verdict.passed
         assert of_rules(verdict).passed
 
 
 def test_the_best_rule_counts_wherever_it_stands_among_the_rules(world: World, good: np.ndarray) -> None:
-    evidence = world.evidence(world.probability(noise=3.0))
+    case = world.case(world.probability(noise=3.0))
     names = ("a", "b", "c")
     for best in names:
         rules = {name: good if name == best else 0 * good for name in names}
-        assert f"{best} 0." in of_rules(judged(replace(evidence, rules=rules))).found
+        assert f"{best} 0." in of_rules(judged(replace(case, rules=rules))).found
 
 
 def test_a_model_that_reaches_fewer_converters_than_a_rule_is_refused_though_its_metric_is_no_lower() -> None:
@@ -451,9 +443,7 @@ def test_a_model_that_reaches_fewer_converters_than_a_rule_is_refused_though_its
     rule = np.where(label & (company % 2 == 0), 2.0, np.where(label, -1.0, 0.0))
     score = 1 / (10.0 + rank)
     gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
-    verdict = judged(
-        Evidence(Contender("1.0.0", score), None, label, cutoff, company, rules={"odd": rule}), gate
-    )
+    verdict = judged(Case(Contender("1.0.0", score), None, label, cutoff, company, rules={"odd": rule}), gate)
     figures: dict[str, Any] = of_rules(verdict).figures
     assert figures["model"] > figures["rule"]
     assert (figures["model_reached"], figures["rule_reached"]) == (0, pytest.approx((20 + 30 + 30) / 3))
@@ -465,9 +455,9 @@ def test_the_rules_are_not_judged_on_too_few_converters_which_refuses_nothing(
     world: World, good: np.ndarray
 ) -> None:
     converters = np.unique(world.company[world.label]).size
-    evidence = replace(world.evidence(good), rules={"the truth": world.odds})
+    case = replace(world.case(good), rules={"the truth": world.odds})
     for least in (converters, converters + 1):
-        verdict = judged(evidence, QUICK_GATE.model_copy(update={"rule_converters": least}))
+        verdict = judged(case, QUICK_GATE.model_copy(update={"rule_converters": least}))
         found = of_rules(verdict)
         assert not found.passed
         assert found.blocking == (least == converters)
@@ -476,10 +466,9 @@ def test_the_rules_are_not_judged_on_too_few_converters_which_refuses_nothing(
 
 
 def test_a_rule_that_is_better_may_be_said_and_not_refused(world: World, good: np.ndarray) -> None:
-    evidence = replace(world.evidence(good), rules={"the truth": world.odds})
+    case = replace(world.case(good), rules={"the truth": world.odds})
     asked, told = (
-        judged(evidence, QUICK_GATE.model_copy(update={"require_rule": required}))
-        for required in (True, False)
+        judged(case, QUICK_GATE.model_copy(update={"require_rule": required})) for required in (True, False)
     )
     assert (asked.passed, told.passed) == (False, True)
     assert of_rules(told).found == of_rules(asked).found
@@ -487,7 +476,7 @@ def test_a_rule_that_is_better_may_be_said_and_not_refused(world: World, good: n
 
 
 def test_a_holdout_without_rules_cannot_be_judged_by_them(world: World, good: np.ndarray) -> None:
-    verdict = judged(replace(world.evidence(good), rules={}))
+    verdict = judged(replace(world.case(good), rules={}))
     assert failed(verdict) == [RULE]
     assert of_rules(verdict).found == "not judged: the holdout has no rules"
 
@@ -496,7 +485,7 @@ def test_a_holdout_without_rules_cannot_be_judged_by_them(world: World, good: np
 
 
 @st.composite
-def any_evidence(draw: st.DrawFn) -> Evidence:
+def any_evidence(draw: st.DrawFn) -> Case:
     n = draw(st.integers(0, 30))
 
     def column(values: st.SearchStrategy, dtype: type) -> np.ndarray:
@@ -513,7 +502,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
         )
         for version in ("1.1.0", "1.0.0")
     ]
-    return Evidence(
+    return Case(
         contenders[0],
         draw(st.sampled_from([None, contenders[1]])),
         column(st.booleans(), np.bool_),
@@ -524,9 +513,9 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
     )
 
 
-def no_rows() -> Evidence:
+def no_rows() -> Case:
     nothing = np.empty(0)
-    return Evidence(
+    return Case(
         Contender("1.1.0", nothing),
         Contender("1.0.0", nothing),
         nothing.astype(bool),
@@ -536,11 +525,11 @@ def no_rows() -> Evidence:
 
 
 @pytest.mark.filterwarnings("error")
-@example(evidence=no_rows(), metric="average_precision")
-@given(evidence=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
-def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metric: str) -> None:
+@example(case=no_rows(), metric="average_precision")
+@given(case=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
+def test_every_evidence_has_a_verdict_of_finite_figures(case: Case, metric: str) -> None:
     verdict = judged(
-        evidence,
+        case,
         GateSettings(primary_metric=metric, min_positives=1, rule_converters=1).model_copy(
             update={"resamples": 5}
         ),
@@ -549,17 +538,17 @@ def test_every_evidence_has_a_verdict_of_finite_figures(evidence: Evidence, metr
     met = all(one["passed"] or not one["blocking"] for one in plain["criteria"])
     assert plain["passed"] == verdict.passed == met
     assert [one["name"] for one in plain["criteria"]][:6] == ABSOLUTE
-    assert len(plain["criteria"]) == (6 if evidence.champion is None else 8)
+    assert len(plain["criteria"]) == (6 if case.champion is None else 8)
     assert all(one["found"] and one["asked"] for one in plain["criteria"])
-    if not evidence.label.any():
+    if not case.label.any():
         assert not verdict.passed
 
 
 def test_the_order_of_the_rows_changes_no_byte_of_a_verdict(world: World, good: np.ndarray) -> None:
     other = world.probability(noise=1.0, model=1)
-    straight = world.evidence(good, other)
+    straight = world.case(good, other)
     order = np.random.default_rng(9).permutation(good.size)
-    shuffled = Evidence(
+    shuffled = Case(
         Contender("1.1.0", good[order]),
         Contender("1.0.0", other[order]),
         world.label[order],
@@ -573,7 +562,7 @@ def test_the_order_of_the_rows_changes_no_byte_of_a_verdict(world: World, good: 
 
 def test_the_primary_metric_decides_and_is_named(world: World, good: np.ndarray) -> None:
     gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
-    verdict = judged(world.evidence(good, world.probability(noise=1.0, model=1)), gate)
+    verdict = judged(world.case(good, world.probability(noise=1.0, model=1)), gate)
     assert verdict.comparison is not None
     assert verdict.comparison.metric == "roc_auc"
     assert verdict.criteria[-1].found.startswith("ROC-AUC 0.")
@@ -581,14 +570,14 @@ def test_the_primary_metric_decides_and_is_named(world: World, good: np.ndarray)
 
 
 def test_more_tolerance_and_more_patience_let_more_through(world: World, good: np.ndarray) -> None:
-    evidence = world.evidence(world.probability(noise=1.5, model=1), good)
-    worse = judged(evidence).criteria[-1].figures["probability_worse"]
+    case = world.case(world.probability(noise=1.5, model=1), good)
+    worse = judged(case).criteria[-1].figures["probability_worse"]
     assert worse is not None
     assert QUICK_GATE.max_probability_worse < worse < 1
     for change in ({"tolerance": 0.95}, {"max_probability_worse": worse}):
-        assert NO_WORSE not in failed(judged(evidence, QUICK_GATE.model_copy(update=change)))
+        assert NO_WORSE not in failed(judged(case, QUICK_GATE.model_copy(update=change)))
     for change in ({"tolerance": 0.0}, {"max_probability_worse": worse - 0.001}):
-        assert NO_WORSE in failed(judged(evidence, QUICK_GATE.model_copy(update=change)))
+        assert NO_WORSE in failed(judged(case, QUICK_GATE.model_copy(update=change)))
 
 
 # How often it errs, on simulated models.
@@ -612,7 +601,7 @@ def test_a_clearly_better_challenger_is_let_through() -> None:
     for seed in range(10):
         world = World(seed, companies=4000, conversions=60)
         better, champion = world.probability(noise=0.5), world.probability(noise=2.0, model=1)
-        verdicts.append(judged(world.evidence(better, champion)))
+        verdicts.append(judged(world.case(better, champion)))
     assert sum(verdict.passed for verdict in verdicts) >= 9
     assert sum(verdict.conclusion == "better" for verdict in verdicts) >= 7
 
@@ -624,8 +613,8 @@ def test_a_clearly_better_model_is_seldom_taken_for_no_better_than_a_rule_and_a_
         world = World(seed, companies=4000, conversions=60)
         rules = {"a": world.probability(noise=2.0, model=8), "b": world.probability(noise=2.7, model=9)}
         for noise in lost:
-            evidence = replace(world.evidence(world.probability(noise, model=1)), rules=rules)
-            lost[noise] += not of_rules(judged(evidence)).passed
+            case = replace(world.case(world.probability(noise, model=1)), rules=rules)
+            lost[noise] += not of_rules(judged(case)).passed
     assert lost[0.5] <= 0.1 * 20
     assert lost[3.0] >= 0.7 * 20
 
@@ -636,7 +625,7 @@ def test_a_challenger_that_lost_a_third_of_a_strong_signal_is_refused() -> None:
         world = World(seed, companies=4000, conversions=200, spread=3.0)
         # As much noise as keeps the spread of the log-odds when a third of the truth is gone.
         lost = world.probability(share=2 / 3, noise=float(np.sqrt(1 - (2 / 3) ** 2) * world.odds.std()))
-        verdict = judged(world.evidence(lost, world.probability(noise=0.3, model=1)))
+        verdict = judged(world.case(lost, world.probability(noise=0.3, model=1)))
         assert NO_WORSE in failed(verdict)
         assert verdict.conclusion == "worse"
 
@@ -693,7 +682,7 @@ class Lesson:
         rows = self.holdout
         other = None if champion is None else Contender("1.0.0", champion)
         return judged(
-            Evidence(
+            Case(
                 Contender("1.1.0", challenger),
                 other,
                 rows.label,

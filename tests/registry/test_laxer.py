@@ -11,7 +11,7 @@ import pytest
 
 from ml_sys.errors import SettingsError
 from ml_sys.registry import criteria
-from ml_sys.registry.gate import Contender, Evidence, judge
+from ml_sys.registry.gate import Case, Contender, judge
 from ml_sys.registry.store import Registry
 from ml_sys.settings import GateSettings
 from ml_sys.settings.loading import load
@@ -44,8 +44,8 @@ STRICTER = {
 
 def judged(**limits):
     nothing = np.empty(0, dtype=np.int32)
-    evidence = Evidence(Contender("1.0.0", np.empty(0)), None, nothing.astype(bool), nothing, nothing)
-    verdict = judge(evidence, FILED.model_copy(update=limits), seed=7, standard=FILED)
+    case = Case(Contender("1.0.0", np.empty(0)), None, nothing.astype(bool), nothing, nothing)
+    verdict = judge(case, FILED.model_copy(update=limits), seed=7, standard=FILED)
     return {one.name: one for one in verdict.criteria}.get(criteria.STRICT)
 
 
@@ -103,7 +103,7 @@ def test_a_promotion_under_a_laxer_gate_is_refused_until_it_is_forced_and_histor
     assert forced.returncode == 0
     record = Registry(root).trail().records[-1]
     assert (record.forced, record.reason) == (True, "a pilot")
-    assert strict in record.evidence["criteria"]
+    assert strict in record.case["criteria"]
     said = " ".join(mlsys("history", "--json", artifacts=root).stdout.split())
     assert "gate.min_positives = 1" in said
     shown = mlsys("history", artifacts=root).stdout

@@ -14,7 +14,7 @@ from ml_sys.model.files.serialization import load_model, read_holdout, read_sett
 from ml_sys.registry.store import Registry
 from ml_sys.report.evidence import Evidence, Past
 from ml_sys.report.gathering import Candidate, gather, of_version
-from ml_sys.scoring.opening import open_scorer
+from ml_sys.scoring.loading import open_scorer
 
 
 @pytest.fixture(scope="session")

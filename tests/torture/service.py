@@ -18,7 +18,7 @@ from typing import Any
 
 from ml_sys.registry.audit import Change
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.opening import open_scorer
+from ml_sys.scoring.loading import open_scorer
 from tests.bench.serving import holdout_features, plain_rows
 from tests.torture.place import Place
 

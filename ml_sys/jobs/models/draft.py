@@ -26,7 +26,7 @@ from ml_sys.model.files.serialization import model_files
 from ml_sys.registry.environment import environment, git_state
 from ml_sys.report.gathering import Candidate, gather
 from ml_sys.report.past_performance import play_past
-from ml_sys.scoring.opening import prove_equal
+from ml_sys.scoring.loading import prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.settings.tree import effective
 from ml_sys.text import date_of

@@ -21,7 +21,7 @@ from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, PIPELINE, SCORER
 from ml_sys.model.files.serialization import booster_bytes, load_model, read_holdout
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.opening import open_scorer, prove_equal
+from ml_sys.scoring.loading import open_scorer, prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.scorer import CompiledScorer
 
