@@ -223,9 +223,7 @@ class Project:
         return promote(
             open_registry(self.settings),
             version,
-            self.settings.gate,
-            seed=self.settings.seed,
-            standard=self._configuration.gate,
+            self._configuration,
             dry_run=dry_run,
             force=force,
             reason=reason,

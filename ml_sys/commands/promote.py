@@ -25,15 +25,12 @@ def promote(
     from ml_sys.views import promote as views
 
     configuration = ctx.obj.load()
-    settings = configuration.settings
-    registry = open_registry(settings)
+    registry = open_registry(configuration.settings)
     with console.steps() as on_step:
         result = jobs.promote(
             registry,
             version,
-            settings.gate,
-            seed=settings.seed,
-            standard=configuration.gate,
+            configuration,
             dry_run=dry_run,
             force=force,
             reason=reason,

@@ -24,7 +24,7 @@ from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged, load_scorer, load_version
 from ml_sys.registry.store import Registry
 from ml_sys.registry.verification import verify
-from ml_sys.settings import GateSettings
+from ml_sys.settings import GateSettings, loading
 from tests.model.files.test_boosters import as_file
 from tests.registry.forgery import forge
 from tests.registry.versions import add
@@ -99,7 +99,7 @@ def test_a_scorer_that_is_not_its_pipeline_passes_nothing_though_every_digest_an
     assert not verdict.verified
     assert problem in verdict.criteria[0].found
     with pytest.raises(UnverifiedError, match=problem):  # which cannot be forced
-        promote(registry, "1.0.0", GateSettings(), seed=7, force=True, reason="it must")
+        promote(registry, "1.0.0", loading.load(environment={}), force=True, reason="it must")
     registry.promote("1.0.0", None, Change())
     add(registry, "9.0.0")
     registry.promote("9.0.0", "1.0.0", Change())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml_sys.jobs.models.fit import OnStep
     from ml_sys.registry.gate import Verdict
     from ml_sys.registry.store import Registry
-    from ml_sys.settings import GateSettings
+    from ml_sys.settings.loading import Configuration
 
 # How often a verdict is made anew because another process changed the champion meanwhile.
 _ATTEMPTS = 5
@@ -65,10 +65,8 @@ class Rollback:
 def promote(
     registry: Registry,
     version: str,
-    gate: GateSettings,
+    configuration: Configuration,
     *,
-    seed: int,
-    standard: GateSettings | None = None,
     dry_run: bool = False,
     force: bool = False,
     reason: str = "",
@@ -78,10 +76,8 @@ def promote(
 
     Parameters
     ----------
-    seed : int
-        Of the bootstrap.
-    standard : GateSettings, optional
-        What the settings file asks, where ``gate`` may be laxer: that has to be forced.
+    configuration : Configuration
+        Criteria laxer than those of its settings file have to be forced.
     dry_run : bool
         Judge, but change nothing.
     force : bool
@@ -107,12 +103,14 @@ def promote(
         raise UsageError("--force needs a reason", hint='say why: --force --reason "…"')
     if not dry_run:
         registry.recover()  # a version whose writer was killed before it could register it may be promoted
-    version = registry.resolve(version)
+    version, settings = registry.resolve(version), configuration.settings
     for attempt in range(_ATTEMPTS):
         champion = registry.read().production
         if champion == version:
             return Promotion(version, None, champion, promoted=True)
-        verdict = judge_version(registry, version, champion, gate, seed, on_step, standard)
+        verdict = judge_version(
+            registry, version, champion, settings.gate, settings.seed, on_step, configuration.gate
+        )
         if dry_run or not (verdict.passed or force):
             return Promotion(version, verdict, champion, promoted=False)
         if force:

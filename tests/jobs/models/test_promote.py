@@ -24,7 +24,8 @@ from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version, overlap
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
-from ml_sys.settings import GateSettings
+from ml_sys.settings import GateSettings, Settings
+from ml_sys.settings.loading import Configuration
 from tests.registry.forgery import forge
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -64,7 +65,8 @@ def tree(root):
 
 
 def go(registry, version, gate=GATE, **options):
-    return promote(registry, version, gate, seed=7, **options)
+    asked = Configuration(Settings(gate=gate, seed=7), {}, gate)
+    return promote(registry, version, asked, **options)
 
 
 def failed(result):
