@@ -168,3 +168,22 @@ def test_few_customers_make_a_worth_uncertain_however_many_are_called() -> None:
     assert worth.expected == pytest.approx(100_000)
     assert worth.low < 40_000
     assert worth.high > 160_000
+
+
+def test_in_gains_a_converter_whose_mrr_is_not_known_brings_the_mean_in_which_refunds_are_nothing() -> None:
+    one = ScoredLists(
+        cutoff=np.full(10, 1000, dtype=np.int32),
+        company=np.arange(10, dtype=np.int32),
+        label=np.isin(np.arange(10), (0, 9)),
+        seen=np.ones(10, bool),
+        closed=np.full(10, 2000, dtype=np.int32),
+        mrr=np.array([100.0, *[0] * 8, np.nan]),
+        scores={MODEL: -np.arange(10.0)},
+        threshold=np.full(10, 0.5),
+        tier=np.full(10, "A"),
+    )
+    closed, mrr = np.array([990, 991], dtype=np.int32), np.array([300.0, -100.0])
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
+    judged = money(one, closed, mrr, **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    assert judged.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(100 / (100 + 150))
