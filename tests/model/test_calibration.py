@@ -129,3 +129,13 @@ def test_only_an_isotonic_calibration_from_a_file_has_knots_and_it_has_some(
     }
     with pytest.raises(ValueError, match="knots"):
         Calibrator.from_plain(plain)
+
+
+@pytest.mark.parametrize(("converting", "slope"), [(502, 1e-3), (508, 2e-3)])
+def test_a_slope_of_next_to_nothing_is_the_least_one_at_the_rate(converting: int, slope: float) -> None:
+    # Of scores 32 apart in log-odds, the upper thousand convert hardly more often than the lower one.
+    scores = np.repeat([1 / (1 + np.exp(-16)), 1 / (1 + np.exp(16))], 1000)
+    label = np.concatenate([np.arange(1000) < converting, np.arange(1000) < 1000 - converting])
+    found = fit_calibrator("sigmoid", scores, label)
+    assert found.slope == pytest.approx(slope, rel=0.02)
+    assert found.intercept == pytest.approx(0, abs=1e-3)
