@@ -58,6 +58,9 @@ class Waiting:
 def pools(probability: NDArray[np.float64], design: Design) -> NDArray[np.float64]:
     """Return the probabilities of each week's pool, best first, with those waiting that were in one lately.
 
+    The lists are gone through twice, and the second time counts: the first weeks of an experiment, in which
+    nobody waits yet, are richer than all that follow.
+
     Parameters
     ----------
     probability : ndarray of shape (n_companies, n_weeks), float64
@@ -78,10 +81,11 @@ def pools(probability: NDArray[np.float64], design: Design) -> NDArray[np.float6
         wanted = size = inclusion_probabilities(companies, design).size
     wait, free = design.wait_days // WEEK_DAYS, np.zeros(companies, dtype=np.int64)
     found = np.zeros((weeks, size))
-    for week in range(weeks):
-        standing = np.where((free <= week) & ~np.isnan(probability[:, week]), probability[:, week], -1.0)
+    for week in range(2 * weeks):
+        listed = probability[:, week % weeks]
+        standing = np.where((free <= week) & ~np.isnan(listed), listed, -1.0)
         order = np.argsort(-standing, kind="stable")[:size]
-        found[week] = np.maximum(standing[order], 0.0)
+        found[week % weeks] = np.maximum(standing[order], 0.0)
         taken = order[: round(wanted)]
         free[taken[standing[taken] >= 0]] = week + wait
     return found

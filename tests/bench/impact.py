@@ -236,11 +236,15 @@ def _planned(there: World, designs: list[Design], asked: argparse.Namespace) -> 
 
 
 def _past_lists(there: World, seed: int) -> NDArray[np.float64]:
-    """Return what past lists would have said, on which nobody stands who has paid."""
+    """Return what past lists would have said, on which nobody stands who has paid lately."""
     rng = np.random.default_rng(seed + 2)
-    paid = np.cumsum(rng.random(there.hazard.shape) < there.hazard, axis=1)
-    before = np.column_stack([np.zeros(len(paid)), paid[:, :-1]])
-    return np.where(before > 0, np.nan, there.promised)
+    weeks = there.hazard.shape[1]
+    back, found = np.zeros(len(there.hazard)), there.promised.copy()
+    for week in range(2 * weeks):  # the second time, as many are gone as usual
+        away = back > week
+        found[:, week % weeks] = np.where(away, np.nan, there.promised[:, week % weeks])
+        back[~away & (rng.random(away.size) < there.hazard[:, week % weeks])] = week + weeks
+    return found
 
 
 def _shown_by(

@@ -20,12 +20,18 @@ def lists(weeks: int = 12, companies: int = 300) -> np.ndarray:
 
 
 def test_a_company_of_one_pool_is_in_none_while_it_waits():
-    probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 8))
+    probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 10))
     found = pools(probability, LOTTERY)
-    assert found.shape == (8, 10)
+    assert found.shape == (10, 10)
     # Five weeks of ten companies each, then the first ten again.
     np.testing.assert_allclose(found[:5].ravel(), probability[:50, 0])
     np.testing.assert_allclose(found[5], found[0])
+
+
+def test_before_the_first_week_others_wait_as_well():
+    probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 4))
+    # The last ten before are those of ranks 31 to 40, of which none is free again.
+    np.testing.assert_allclose(pools(probability, LOTTERY)[0], probability[40:50, 0])
 
 
 def test_a_company_that_is_on_no_list_that_week_is_in_no_pool():
