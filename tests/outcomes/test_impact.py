@@ -192,5 +192,14 @@ def test_without_an_experiment_there_is_no_effect():
     assert found.called.realised == 2
 
 
+def test_a_list_too_short_to_draw_from_has_no_effect_to_tell():
+    everybody = twenty().assign(selected=True, inclusion_probability=1.0)
+    effect = impact([LISTED], everybody, READING, made=True).effect
+    assert (effect.drawn, effect.waited, effect.calls) == (0, 0, 0)
+    assert np.isnan(effect.extra.low)
+    assert effect.chance == 1
+    assert effect.too_few
+
+
 def test_where_no_usage_is_known_there_is_no_rule_to_compare_with():
     assert impact([LISTED], twenty().assign(rule=np.nan), READING).by_rule is None
