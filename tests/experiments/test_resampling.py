@@ -133,3 +133,8 @@ def test_the_class_weight_stands_by_itself_beside_resampling() -> None:
     assert strategies == {NONE: "none", CLASS_WEIGHT: "none", SMOTE: SETTINGS.resample.sampling_strategy}
     weights = {name: one.model.params.get("scale_pos_weight") for name, one in variants.items()}
     assert weights == {NONE: None, CLASS_WEIGHT: 4, SMOTE: None}
+
+
+def test_a_company_that_converts_at_several_cutoffs_is_one_converter(found: Resampling) -> None:
+    rows = PART.validation
+    assert found.converters == np.unique(rows.company[rows.label]).size < found.positives

@@ -98,3 +98,11 @@ def test_equal_classes_are_a_ratio_of_one_and_searched_up_to_it():
     point = start_of(space, asked)
     assert (point[IMBALANCE], point[RATIO]) == ("resampled", 1.0)
     assert next(knob.high for knob in space if knob.key == RATIO) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("weight", "ratio", "kind"), [(1, "none", "none"), (1, 0.1, "resampled"), (2, "none", "weighted")]
+)
+def test_a_weight_of_one_is_none(weight, ratio, kind):
+    asked = w.settings(model={"params": {"scale_pos_weight": weight}}, resample={"sampling_strategy": ratio})
+    assert start_of(space_around(asked), asked)[IMBALANCE] == kind
