@@ -24,6 +24,7 @@ from ml_sys.commands import (
     integrity,
     lists,
     models,
+    monitor,
     promote,
     score,
     serve,
@@ -135,6 +136,7 @@ _offer(
     ("lists", lists.lists_app),
     impact.impact,
     ("experiment", experiment.experiment_app),
+    monitor.monitor,
     serve.serve,
     ("apikey", serve.keys_app),
 )

@@ -45,6 +45,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     GATE_REFUSED = 3
+    ALARM = 4
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

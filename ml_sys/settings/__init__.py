@@ -13,6 +13,7 @@ from ml_sys.settings.evaluation import (
     TuneSettings,
 )
 from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
+from ml_sys.settings.monitoring import MonitorSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings
 from ml_sys.settings.training import (
@@ -49,6 +50,7 @@ __all__ = [
     "LabelSettings",
     "MlflowSettings",
     "ModelSettings",
+    "MonitorSettings",
     "PanelSettings",
     "RegistrySettings",
     "ReportSettings",

@@ -17,6 +17,7 @@ from ml_sys.settings.evaluation import (
     TuneSettings,
 )
 from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
+from ml_sys.settings.monitoring import MonitorSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings
 from ml_sys.settings.training import (
@@ -68,6 +69,7 @@ class Settings(Frozen):
     store: StoreSettings = StoreSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     impact: ImpactSettings = ImpactSettings()
+    monitor: MonitorSettings = MonitorSettings()
     serve: ServeSettings = ServeSettings()
 
     def imports(self) -> tuple[str, ...]:

@@ -1,0 +1,276 @@
+"""Looks at the latest data with the eyes of the version in production, and says what is unusual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.days import Timeline, day_number
+from ml_sys.errors import NotEnoughDataError, SnapshotError
+from ml_sys.jobs.outcomes.observed import (
+    Prospects,
+    Scored,
+    export_of,
+    features_of,
+    population,
+    prospects_in,
+    prospects_of,
+)
+from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
+from ml_sys.model.files.serialization import read_holdout
+from ml_sys.outcomes.arrival import history_checks, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
+from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
+from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
+from ml_sys.registry.loading import scorer_of
+from ml_sys.scoring.prospects import covered_by
+from ml_sys.text import date_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.features.panel import Panel
+    from ml_sys.model.files.artifact import Artifact
+    from ml_sys.registry.index import Entry
+    from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
+    from ml_sys.settings import Settings
+
+# Held-out cutoffs that are the reference, the latest ones.
+_REFERENCE_CUTOFFS = 3
+
+
+def monitor(
+    registry: Registry,
+    settings: Settings,
+    *,
+    day: int,
+    version: str | None = None,
+    prospects: Path | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Monitoring:
+    """Hold the latest snapshot against what a version was judged on.
+
+    Parameters
+    ----------
+    day : int
+        The day taken as today, since 1970-01-01.
+    version : str, optional
+        By default the one in production or else the latest.
+    prospects : Path, optional
+        File of prospects; by default all free companies of the snapshot.
+    on_step : callable
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no snapshot.
+    ArtifactError
+        If there is no such version, or its files do not verify.
+    NotEnoughDataError
+        If the snapshot holds no usage.
+    """
+    on_step("loading the version")
+    chosen = registry.resolve(version)
+    watch = _Watch.of(registry, chosen, settings, prospects)
+    on_step("looking at the data")
+    checks = watch.arrival(day)
+    on_step("comparing with the holdout")
+    checks += watch.comparison()
+    on_step("looking at what came")
+    promised, outcomes = watch.outcomes()
+    checks += [*outcomes, age_check(day - watch.learnt_until, watch.limits)]
+    on_step("letting challengers score")
+    return Monitoring(
+        version=chosen,
+        snapshot=watch.latest.id,
+        day=date_of(day),
+        cutoff=date_of(watch.cutoff),
+        reference=tuple(date_of(one) for one in np.unique(watch.held.panel.cutoff)),
+        prospects=len(watch.prospects.frame),
+        checks=rung(checks, watch.limits.alpha),
+        features=moved(watch.columns, watch.held.columns_at_last(watch.scorer.spec)),
+        matured=promised,
+        challengers=watch.challengers(registry, chosen),
+        notes=watch.notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The latest lists of a version's holdout, whose share of all companies they are."""
+
+    panel: Panel
+    known: pd.DataFrame
+    share: float
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> _Held:
+        panel, known = read_holdout(artifact)
+        rows = np.isin(panel.cutoff, np.unique(panel.cutoff)[-_REFERENCE_CUTOFFS:])
+        return cls(panel.take(rows), known[rows], artifact.manifest["holdout"].get("share", 1.0))
+
+    @property
+    def last(self) -> NDArray[np.bool_]:
+        is_last: NDArray[np.bool_] = self.panel.cutoff == self.panel.cutoff.max(initial=0)
+        return is_last
+
+    def columns_at_last(self, spec: FeatureSpec) -> Columns:
+        return {name: self.panel.rows.column(name)[self.last] for name in spec.names()}
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """A version, the data that it scores today, and those that it was judged on."""
+
+    settings: Settings
+    limits: Limits
+    scorer: Scorer
+    horizon_days: int
+    held: _Held
+    latest: Snapshot
+    then: Snapshot | None
+    learnt_until: int
+    cutoff: int
+    prospects: Prospects
+    columns: Columns
+    probability: NDArray[np.float64]
+    again: MadeAgain
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, registry: Registry, version: str, settings: Settings, path: Path | None) -> _Watch:
+        artifact = registry.open(version)
+        scorer, entry = scorer_of(registry, artifact), registry.read().versions[version]
+        latest = snapshots.latest(settings.artifacts_dir)
+        cutoff = covered_by(latest, scorer.spec)
+        if cutoff is None:
+            raise NotEnoughDataError(
+                f"{latest.path}: the snapshot holds no usage", hint="ingest a usage table that has some"
+            )
+        then, notes = _snapshot_of(entry, settings.artifacts_dir)
+        learnt_until = _data_end(entry) if then is None else then.as_of
+        prospects = (
+            prospects_of(latest, cutoff)
+            if path is None
+            else prospects_in(path, settings.schema_, scorer.spec, latest, cutoff)
+        )
+        columns = features_of(prospects, latest, cutoff, scorer.spec)
+        horizon = int(artifact.manifest["horizon_days"])
+        lists = matured_cutoffs(_timeline(latest, scorer.spec, horizon), learnt_until, settings.monitor.lists)
+        return cls(
+            settings,
+            Limits(**settings.monitor.model_dump(exclude={"challengers", "lists"})),
+            scorer,
+            horizon,
+            _Held.of(artifact),
+            latest,
+            then,
+            learnt_until,
+            cutoff,
+            prospects,
+            columns,
+            scorer.probabilities(scorer.rows(columns)),
+            made_again(latest, scorer, lists, horizon),
+            notes,
+        )
+
+    def arrival(self, day: int) -> list[Check]:
+        """Check whether the data have come."""
+        spec, limits = self.scorer.spec, self.limits
+        now = export_of(self.latest, spec, self.prospects)
+        checks = usage_checks(now, day, spec.period_days, limits)
+        checks.append(
+            volume_check(len(self.prospects.frame), float(self.held.last.sum()) / self.held.share, limits)
+        )
+        if self.then is None:
+            return checks
+        before = export_of(self.then, spec)
+        return [*checks, *row_checks(now, before, limits), *history_checks(now, before, limits)]
+
+    def comparison(self) -> list[Check]:
+        """Check whether companies look as those that the version was judged on."""
+        limits, ids = self.limits, self.prospects.frame["id"].to_numpy(dtype=object)
+        share = MOST_COMPANIES / max(ids.size, int(self.held.last.sum()), 1)
+        at = np.full(ids.size, self.cutoff, dtype=np.int32)
+        now = Scored(ids, at, self.columns, self.probability)
+        panel, known = self.held.panel, self.held.known
+        before = Scored(
+            known["id"].to_numpy(dtype=object),
+            panel.cutoff,
+            {name: panel.rows.column(name) for name in self.scorer.spec.names()},
+            known["probability"].to_numpy(dtype=np.float64),
+        )
+        compared = Comparison(
+            population(now, self.scorer, self.latest, limits.weeks, share),
+            population(before, self.scorer, self.then or self.latest, limits.weeks, share),
+            limits,
+            self.settings.seed,
+        )
+        return [*compared.input_checks(), *compared.score_checks()]
+
+    def outcomes(self) -> tuple[tuple[Matured, ...], list[Check]]:
+        """Put what lists promised beside what came, and check both."""
+        lists = np.unique(self.again.outcomes.cutoff).tolist()
+        promised = tuple(matured(one, *self.again.of(one)) for one in lists)
+        since = _timeline(self.latest, self.scorer.spec, self.horizon_days).first_usage
+        return promised, [
+            *rate_check(self.latest.closed, self.latest.as_of, since, self.horizon_days, self.limits),
+            *promise_check([self.again.of(one)[0] for one in lists], promised, self.limits),
+        ]
+
+    def challengers(self, registry: Registry, production: str) -> tuple[Challenger, ...]:
+        """Let the latest candidates score what production scores."""
+        settings, index = self.settings, registry.read()
+        others = [
+            one for one in index.versions.values() if one.status == "candidate" and one.version != production
+        ]
+        shadow = Shadow(
+            self.latest,
+            self.cutoff,
+            self.prospects,
+            self.probability,
+            self.again,
+            self.horizon_days,
+            settings.threshold.capacity,
+        )
+        return tuple(
+            shadow.challenge(registry, one.version, _data_end(one), settings.bootstrap, settings.seed)
+            for one in others[len(others) - min(settings.monitor.challengers, len(others)) :]
+        )
+
+
+def _timeline(snapshot: Snapshot, spec: FeatureSpec, horizon_days: int) -> Timeline:
+    return Timeline.of(
+        snapshot.usage_stamp,
+        snapshot.as_of,
+        horizon_days=horizon_days,
+        period_days=spec.period_days,
+        stamp=spec.stamp,
+    )
+
+
+def _snapshot_of(entry: Entry, artifacts_dir: Path) -> tuple[Snapshot | None, tuple[str, ...]]:
+    """Return the snapshot that a version was trained on, and what there is to say where it is gone."""
+    try:
+        return snapshots.stored(artifacts_dir, entry.snapshot), ()
+    except SnapshotError:
+        return None, (
+            f"snapshot {entry.snapshot}, which version {entry.version} was trained on, is gone: usage is "
+            "compared within the latest snapshot, and whether the past was rewritten is not checked",
+        )
+
+
+def _data_end(entry: Entry) -> int:
+    return day_number(date.fromisoformat(entry.data_through))

@@ -1,0 +1,192 @@
+"""Gathers what a monitoring compares: an export, its free companies, and those a version was judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.data.ingest_counts import ingest_counts
+from ml_sys.data.schema import MEASURES, NONCUSTOMERS
+from ml_sys.days import complete_on
+from ml_sys.errors import UsageError
+from ml_sys.features.compute import FeatureInputs, feature_columns
+from ml_sys.features.firmographics import CATEGORIES, Firmographics
+from ml_sys.outcomes.arrival import Export
+from ml_sys.outcomes.populations import BLANK, Population
+from ml_sys.scoring.prospects import Ready, read_prospects, usage_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.scoring.scorer import Scorer
+    from ml_sys.settings import SchemaSettings
+
+_WEEK = 7
+# The attribute that is a number; the categories are the others, and all else is made of these.
+_NUMBERS = ("log_rank",)
+_BUCKETS = 2**32
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """Companies to score today, and rows of their table that were read and merged; None of a snapshot's."""
+
+    frame: pd.DataFrame
+    read: int | None = None
+    rejected: int = 0
+    merged: int = 0
+
+
+def prospects_of(snapshot: Snapshot, cutoff: int) -> Prospects:
+    """Return the companies of a snapshot that are free at a cutoff."""
+    return Prospects(snapshot.companies[snapshot.closed >= cutoff])
+
+
+def prospects_in(
+    path: Path, schema: SchemaSettings, spec: FeatureSpec, snapshot: Snapshot, cutoff: int
+) -> Prospects:
+    """Read a file of prospects, and leave out whom a snapshot knows as a customer by a cutoff.
+
+    Raises
+    ------
+    UsageError
+        If it holds ready features, which say nothing of the inputs.
+    """
+    read = read_prospects(path, schema, spec)
+    if isinstance(read, Ready):
+        raise UsageError(
+            f"{path}: holds ready features, so its inputs cannot be looked at",
+            hint="name a file like the noncustomers, or none for the companies of the latest snapshot",
+        )
+    counts = (sum(one(NONCUSTOMERS).values()) for one in (read.quarantine.rejected, read.quarantine.merged))
+    paid = set(snapshot.companies["id"][snapshot.closed < cutoff])
+    return Prospects(read.frame[~read.frame["id"].isin(paid)], read.read, *counts)
+
+
+def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None = None) -> Export:
+    """Return what a snapshot holds; of the prospects' table what their own file does, where there is one."""
+    counts = ingest_counts(snapshot.path)
+    read, rejected, merged = dict(counts.read), dict(counts.rejected), dict(counts.merged)
+    ids, about = snapshot.companies["id"], _about(snapshot.companies)
+    if prospects is not None and prospects.read is not None:
+        read[NONCUSTOMERS], rejected[NONCUSTOMERS] = prospects.read, prospects.rejected
+        merged[NONCUSTOMERS] = prospects.merged
+    return Export(
+        ids.to_numpy(dtype=object),
+        about,
+        snapshot.usage_company,
+        complete_on(snapshot.usage_stamp, spec.period_days, spec.stamp),
+        snapshot.usage_values,
+        read,
+        rejected,
+        merged,
+    )
+
+
+def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
+    """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
+    usage = usage_of(snapshot, prospects.frame["id"].tolist(), spec)
+    inputs = FeatureInputs.of(
+        usage.company,
+        usage.stamp,
+        usage.values,
+        Firmographics.from_companies(prospects.frame),
+        period_days=spec.period_days,
+        stamp=spec.stamp,
+    )
+    return feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Companies at cutoffs with their features and probabilities; n rows."""
+
+    ids: NDArray[np.object_]
+    cutoff: NDArray[np.int32]
+    columns: Columns
+    probability: NDArray[np.float64]
+
+
+def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, share: float) -> Population:
+    """Return companies as they are, or as they were.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Holds their usage.
+    weeks : int
+        Before each cutoff, whose usage is looked at.
+    share : float
+        Of the companies that are looked at.
+    """
+    ids, cutoff, columns = scored.ids, scored.cutoff, scored.columns
+    kept = sampled(ids, share)
+    who = {int(one): frozenset(ids[kept & (cutoff == one)].tolist()) for one in np.unique(cutoff)}
+    usage_company, measures = _usage(snapshot, who, scorer.spec, weeks)
+    last = kept & (cutoff == cutoff.max(initial=0))
+    levels = {
+        name: np.array([_text(value) for value in columns[name][last].tolist()], dtype=object)
+        for name in CATEGORIES
+        if name in columns
+    }
+    return Population(
+        usage_company,
+        measures,
+        ids[last],
+        {name: columns[name][last] for name in _NUMBERS if name in columns},
+        levels,
+        {name: _unseen(scorer, name, column) for name, column in levels.items()},
+        ids[kept],
+        cutoff[kept],
+        scored.probability[kept],
+    )
+
+
+def sampled(ids: NDArray[np.object_], share: float) -> NDArray[np.bool_]:
+    """Say which companies are looked at: a share of them, always the same ones."""
+    if share >= 1:
+        return np.ones(ids.size, dtype=np.bool_)
+    hashed = pd.util.hash_array(ids.astype(str).astype(object)) % _BUCKETS
+    kept: NDArray[np.bool_] = hashed < share * _BUCKETS
+    return kept
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and value else BLANK
+
+
+def _unseen(scorer: Scorer, name: str, column: NDArray[np.object_]) -> NDArray[np.bool_]:
+    known = {level: level == BLANK or scorer.is_known(name, level) for level in set(column.tolist())}
+    return np.array([not known[level] for level in column.tolist()], dtype=np.bool_)
+
+
+def _usage(
+    snapshot: Snapshot, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int
+) -> tuple[NDArray[np.object_], dict[str, NDArray[np.int32]]]:
+    """Return the usage rows of companies in the weeks before cutoffs."""
+    ids = snapshot.companies["id"].to_numpy(dtype=object)
+    day = complete_on(snapshot.usage_stamp, spec.period_days, spec.stamp)
+    rows = []
+    for cutoff, names in who.items():
+        is_one = np.array([name in names for name in ids.tolist()], dtype=np.bool_)
+        recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
+        rows.append(np.flatnonzero(recent & is_one[snapshot.usage_company]))
+    chosen = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+    values: NDArray[Any] = snapshot.usage_values[chosen]
+    return ids[snapshot.usage_company[chosen]], {
+        name: values[:, number] for number, name in enumerate(MEASURES)
+    }
+
+
+def _about(companies: pd.DataFrame) -> NDArray[np.object_]:
+    """Return what companies say of themselves that hardly changes."""
+    parts = [companies[name].fillna("").astype(str) for name in CATEGORIES]
+    about: NDArray[np.object_] = (parts[0] + "\n" + parts[1]).to_numpy(dtype=object)
+    return about

@@ -1,0 +1,127 @@
+"""Lists that a version makes again from the latest snapshot, and other versions that make the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.errors import MlsysError
+from ml_sys.features.sampling import labels
+from ml_sys.jobs.outcomes.observed import Prospects, features_of, prospects_of
+from ml_sys.metrics.list_averages import paired_lists
+from ml_sys.metrics.ranking import Outcomes
+from ml_sys.outcomes.monitoring import Challenger
+from ml_sys.registry.loading import load_scorer
+from ml_sys.scoring.ranking import best_first
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.days import Timeline
+    from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
+    from ml_sys.settings import BootstrapSettings
+
+
+@dataclass(frozen=True)
+class MadeAgain:
+    """Matured lists of one version, all rows of one after those of the other."""
+
+    outcomes: Outcomes
+
+    def of(self, cutoff: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the probabilities of one list, and who converted."""
+        rows = self.outcomes.cutoff == cutoff
+        return self.outcomes.score[rows], self.outcomes.label[rows]
+
+
+def matured_cutoffs(timeline: Timeline, learnt_until: int, at_most: int) -> NDArray[np.int32]:
+    """Return the latest cutoffs whose outcome is known now and was not when a version was trained."""
+    cutoffs = timeline.grid(timeline.latest_mature(), timeline.days_apart, at_most)
+    return cutoffs[cutoffs >= learnt_until]
+
+
+def made_again(
+    snapshot: Snapshot, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int
+) -> MadeAgain:
+    """Score the free companies of past cutoffs, from what was known on their days."""
+    parts = []
+    for cutoff in cutoffs.tolist():
+        prospect, label = labels(snapshot.closed, np.array([cutoff], dtype=np.int32), horizon_days)
+        columns = features_of(prospects_of(snapshot, cutoff), snapshot, cutoff, scorer.spec)
+        company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
+        probability = scorer.probabilities(scorer.rows(columns))
+        parts.append((probability, label[company, 0], company, np.full_like(company, cutoff)))
+    if not parts:
+        nobody = np.empty(0, dtype=np.int32)
+        return MadeAgain(Outcomes(np.empty(0), np.empty(0, dtype=np.bool_), nobody, nobody))
+    score, label, company, cutoff = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return MadeAgain(Outcomes(score, label, cutoff, company))
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What production scores, for other versions to score as well.
+
+    Attributes
+    ----------
+    prospects : Prospects
+        Today's, n of them.
+    probability : ndarray of shape (n,), float64
+        Production's.
+    past : MadeAgain
+        Production's matured lists.
+    capacity : int
+        Calls a week.
+    """
+
+    snapshot: Snapshot
+    cutoff: int
+    prospects: Prospects
+    probability: NDArray[np.float64]
+    past: MadeAgain
+    horizon_days: int
+    capacity: int
+
+    def challenge(
+        self, registry: Registry, version: str, learnt_until: int, bootstrap: BootstrapSettings, seed: int
+    ) -> Challenger:
+        """Let a version score the same, and hold it against production on lists that neither learnt from.
+
+        Parameters
+        ----------
+        learnt_until : int
+            Day up to which its data reach.
+        """
+        try:
+            scorer = load_scorer(registry, version)
+        except MlsysError as error:
+            return Challenger(version, self.capacity, problem=error.message)
+        columns = features_of(self.prospects, self.snapshot, self.cutoff, scorer.spec)
+        theirs = scorer.probabilities(scorer.rows(columns))
+        called = [set(best_first(one)[: self.capacity].tolist()) for one in (self.probability, theirs)]
+        shared = len(called[0] & called[1])
+        past = self.past.outcomes
+        champion = past.take(past.cutoff >= learnt_until)
+        cutoffs = np.unique(champion.cutoff).astype(np.int32)
+        converters = int(np.unique(champion.company[champion.label]).size)
+        if not converters:
+            return Challenger(version, self.capacity, shared, cutoffs.size)
+        other = made_again(self.snapshot, scorer, cutoffs, self.horizon_days).outcomes
+        held = paired_lists(
+            other, champion, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=seed
+        )
+        found = held["average_precision"]
+        return Challenger(
+            version,
+            self.capacity,
+            shared,
+            cutoffs.size,
+            converters,
+            found.challenger,
+            found.champion,
+            found.probability_better,
+        )

@@ -1,0 +1,194 @@
+"""What a monitoring finds: one check a line, each with what is seen, what was expected, and whether it rings.
+
+Every effect is measured so that more is worse, and a check rings when it passes its limit. Where chance could
+have brought it about, the p-value, adjusted for all checks that have one, has to be small as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from ml_sys.outcomes.drift import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Group = Literal["arrival", "inputs", "scores", "outcomes", "age"]
+Unit = Literal["days", "rows", "companies", "share", "value", "conversions", "times"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on a check rings; the settings' group ``monitor`` says what each is."""
+
+    alpha: float
+    permutations: int
+    weeks: int
+    late_days: int
+    max_arrival_change: float
+    max_volume_change: float
+    max_lost: float
+    max_rejected_rise: float
+    max_distance: float
+    max_use_change: float
+    max_blank_rise: float
+    max_unseen_rise: float
+    max_score_distance: float
+    max_flattening: float
+    max_conversion_factor: float
+    max_model_days: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is looked at.
+
+    Attributes
+    ----------
+    group : str
+        What kind of thing it is.
+    name : str
+        What it is; stands for itself in every output.
+    now, reference : float
+        What is seen and what was expected, in ``unit``; NaN where there is nothing to see.
+    unit : str
+    effect : float
+        How far apart they are; more is worse.
+    limit : float
+        It rings where the effect is larger.
+    p : float or None
+        How often chance alone would do as much, adjusted; None where chance has no part in it.
+    alarm : bool
+    """
+
+    group: Group
+    name: str
+    now: float
+    reference: float
+    unit: Unit
+    effect: float
+    limit: float
+    p: float | None = None
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a feature has moved: its population stability index, by tenths or by levels."""
+
+    feature: str
+    stability_index: float
+
+
+@dataclass(frozen=True)
+class Matured:
+    """A past list whose outcome is known, made again by the version in production.
+
+    Attributes
+    ----------
+    cutoff : str
+    expected : float
+        Sum of the probabilities of all prospects.
+    low, high : int
+        Between which the count lies in 95 % of cases if the probabilities are right.
+    came : int
+        How many converted.
+    """
+
+    cutoff: str
+    prospects: int
+    expected: float
+    low: int
+    high: int
+    came: int
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """Another version in the shadow of production: it scores the same lists.
+
+    Attributes
+    ----------
+    shared : int
+        Companies that both would call today, of ``capacity``.
+    lists, converters : int
+        Matured lists that neither has learnt from, and who converted on them.
+    average_precision, production : float
+        Means over those lists; NaN without any.
+    probability_better : float
+        How likely it ranks better, by a paired bootstrap of companies.
+    problem : str
+        Why it could not be looked at; empty where it could.
+    """
+
+    version: str
+    capacity: int
+    shared: int = 0
+    lists: int = 0
+    converters: int = 0
+    average_precision: float = float("nan")
+    production: float = float("nan")
+    probability_better: float = float("nan")
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """All that a monitoring finds.
+
+    Attributes
+    ----------
+    version, snapshot : str
+        What scores, and what it scored.
+    day, cutoff, reference : str
+        The day taken as today, the cutoff looked at, and the cutoffs that it is held against.
+    checks : tuple of Check
+    features : tuple of Moved
+        Shown only: features are made of the inputs, which are checked, and move with the time of the year.
+    matured : tuple of Matured
+    challengers : tuple of Challenger
+    notes : tuple of str
+    """
+
+    version: str
+    snapshot: str
+    day: str
+    cutoff: str
+    reference: tuple[str, ...]
+    prospects: int
+    checks: tuple[Check, ...]
+    features: tuple[Moved, ...] = ()
+    matured: tuple[Matured, ...] = ()
+    challengers: tuple[Challenger, ...] = ()
+    notes: tuple[str, ...] = ()
+    page: Path | None = field(default=None, compare=False)
+
+    @property
+    def alarms(self) -> tuple[Check, ...]:
+        """The checks that ring."""
+        return tuple(one for one in self.checks if one.alarm)
+
+
+def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:
+    """Return checks with their p-values adjusted together, and say which ring."""
+    tested = [at for at, one in enumerate(checks) if one.p is not None]
+    adjusted = dict(zip(tested, benjamini_hochberg([checks[at].p or 0.0 for at in tested]), strict=True))
+    found = []
+    for at, one in enumerate(checks):
+        p = adjusted.get(at)
+        found.append(replace(one, p=p, alarm=one.effect > one.limit and (p is None or p < alpha)))
+    return tuple(found)
+
+
+def change(now: float, reference: float) -> float:
+    """Return how large a change is: 0 for none, 1/2 for a half or the double, 1 for all or nothing.
+
+    Examples
+    --------
+    >>> change(50, 100), change(200, 100), change(0, 0), change(0, 3)
+    (0.5, 0.5, 0.0, 1.0)
+    """
+    low, high = sorted((now, reference))
+    return 1 - low / high if high > 0 else 0.0

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from ml_sys.outcomes.drift import (
+    JensenShannon,
+    KolmogorovSmirnov,
+    Sides,
+    benjamini_hochberg,
+    p_value,
+    stability_index,
+)
+
+RNG = np.random.default_rng(5)
+
+
+def sides(n_before, n_now):
+    return Sides.of(np.arange(n_before), np.arange(n_now) + n_before)
+
+
+def test_the_distance_of_numbers_is_scipys_ties_included():
+    before, now = RNG.integers(0, 9, 70), RNG.integers(2, 11, 50)
+    found = KolmogorovSmirnov(np.append(before, now))(sides(70, 50).is_now[None])
+    assert found[0] == pytest.approx(stats.ks_2samp(before, now).statistic)
+
+
+def test_the_distance_of_flags_is_the_difference_of_their_shares():
+    flags = np.array([True, False, False, False, True, True, True, False])
+    assert KolmogorovSmirnov(flags)(sides(4, 4).is_now[None])[0] == 3 / 4 - 1 / 4
+
+
+def test_the_distance_of_levels_is_scipys_with_levels_that_come_and_go():
+    before, now = np.repeat([0, 1, 2], [5, 3, 2]), np.repeat([0, 1, 3], [4, 1, 3])
+    found = JensenShannon(np.append(before, now))(sides(10, 8).is_now[None])
+    assert found[0] == pytest.approx(jensenshannon([5, 3, 2, 0], [4, 1, 0, 3], base=2), abs=1e-6)
+
+
+def test_levels_that_share_nothing_are_one_apart():
+    assert JensenShannon(np.array([0, 0, 1, 1]))(sides(2, 2).is_now[None])[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("distance", [KolmogorovSmirnov, JensenShannon])
+def test_nothing_on_one_side_is_no_distance(distance):
+    assert distance(np.array([0, 1]))(np.array([[True, True]]))[0] == 0
+    assert distance(np.array([], dtype=int))(np.zeros((1, 0), dtype=bool))[0] == 0
+
+
+def test_the_stability_index_is_that_worked_out_by_hand():
+    before, now = np.array(["a"] * 6 + ["b"] * 4, dtype=object), np.array(["a"] * 3 + ["b"] * 7, dtype=object)
+    by_hand = (0.3 - 0.6) * np.log(0.3 / 0.6) + (0.7 - 0.4) * np.log(0.7 / 0.4)
+    assert stability_index(before, now) == pytest.approx(by_hand)
+    assert stability_index(before, before) == 0
+    assert stability_index(before, now[:0]) == 0
+
+
+def test_the_stability_index_of_numbers_goes_by_tenths_of_the_reference():
+    before = np.arange(100.0)
+    shifted = stability_index(before, before + 10)  # the first tenth empties, the last one doubles
+    empty = 0.5 / 100.5
+    p, q = np.full(10, 0.1), np.array([empty, *[10 / 100.5] * 8, 20 / 100.5])
+    assert shifted == pytest.approx(((q - p) * np.log(q / p)).sum(), rel=1e-9)
+
+
+def test_adjusted_p_values_are_scipys():
+    p = RNG.random(30) ** 3
+    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p))
+    assert benjamini_hochberg([]) == []
+
+
+def test_companies_on_both_sides_swap_and_the_others_keep_their_numbers():
+    both = Sides.of(np.array([1, 1, 2, 3, 4]), np.array([1, 2, 2, 5]))
+    drawn = both.permuted(np.random.default_rng(0), 400)
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert (drawn[:, 0] != drawn[:, 5]).all()
+    one_sided = drawn[:, [3, 4, 8]]
+    assert (one_sided.sum(axis=1) == 1).all()
+    assert one_sided.mean(axis=0) == pytest.approx([1 / 3] * 3, abs=0.08)
+    assert drawn[:, 0].mean() == pytest.approx(1 / 2, abs=0.08)
+
+
+def test_rows_that_repeat_by_company_are_no_more_evidence_than_companies():
+    rng = np.random.default_rng(3)
+    level = rng.normal(size=60)
+    rows = np.repeat(level, 50)
+    company = np.repeat(np.arange(60), 50)
+    apart = Sides(company, company >= 30)
+    _, p = p_value(apart, KolmogorovSmirnov(rows), permutations=500, rng=rng)
+    assert stats.ks_2samp(rows[company < 30], rows[company >= 30]).pvalue < 1e-6
+    assert p > 0.02
+
+
+def test_p_values_of_chance_are_uniform():
+    rng = np.random.default_rng(8)
+    p = []
+    for _ in range(200):
+        values = rng.normal(size=80)
+        company = np.append(np.arange(40), np.arange(40) + 20)
+        p.append(p_value(Sides(company, np.arange(80) >= 40), KolmogorovSmirnov(values),
+                         permutations=99, rng=rng)[1])  # fmt: skip
+    assert np.mean(np.array(p) <= 0.05) < 0.1
+    assert 0.45 < np.mean(p) < 0.65  # ties make them a little large
+
+
+def test_a_shift_within_companies_has_the_least_p_value_there_is():
+    rng = np.random.default_rng(8)
+    values = rng.normal(size=60)
+    paired = Sides.of(np.arange(60), np.arange(60))
+    found, p = p_value(paired, KolmogorovSmirnov(np.append(values, values + 2)), permutations=300, rng=rng)
+    assert p == 1 / 301
+    assert found > 0.5
+
+
+def test_some_rows_keep_their_companies_and_sides():
+    whole = Sides.of(np.array([7, 8, 9]), np.array([9, 7]))
+    part = whole.take(np.array([True, False, True, True, False]))
+    assert part.company.tolist() == [0, 1, 1]
+    assert part.is_now.tolist() == [False, False, True]
