@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ml_sys.commands.frame.context import now, open_registry, parse_day
+from ml_sys.commands.frame.context import now, open_registry
 from ml_sys.commands.frame.options import VersionOption
+from ml_sys.days import parse_day, today
 from ml_sys.errors import ExitCode
 
 _ProspectsArgument = Annotated[
@@ -29,7 +30,6 @@ def monitor(
 ) -> None:
     """Hold the latest data against what the version in production was judged on; exit code 4 on an alarm."""
     from ml_sys import console
-    from ml_sys.days import today
     from ml_sys.jobs.outcomes.monitor import monitor as look
     from ml_sys.views import monitor as views
 

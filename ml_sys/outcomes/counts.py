@@ -50,10 +50,11 @@ def cumulative(probability: NDArray[np.float64], counts: NDArray[np.integer[Any]
     spread = probability * (1 - probability)
     sigma = float(np.sqrt(spread.sum()))
     if sigma == 0:
-        return (counts >= probability.sum()).astype(np.float64)
+        certain: NDArray[np.float64] = (counts >= probability.sum()).astype(np.float64)
+        return certain
     skew = float((spread * (1 - 2 * probability)).sum()) / sigma**3
     x = (counts + 0.5 - probability.sum()) / sigma
-    refined = (norm.cdf(x) + skew * (1 - x**2) * norm.pdf(x) / 6).clip(0.0, 1.0)
+    refined: NDArray[np.float64] = (norm.cdf(x) + skew * (1 - x**2) * norm.pdf(x) / 6).clip(0.0, 1.0)
     near: NDArray[np.float64] = np.where(counts < 0, 0.0, refined)
     return near
 

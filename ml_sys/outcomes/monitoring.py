@@ -1,7 +1,7 @@
 """What a monitoring finds: one check a line, each with what is seen, what was expected, and whether it rings.
 
 Every effect is measured so that more is worse, and a check rings when it passes its limit. Where chance could
-have brought it about, the p-value, adjusted for all checks that have one, has to be small as well.
+have brought it about, the p-value, adjusted for all checks of its kind, has to be small as well.
 """
 
 from __future__ import annotations
@@ -172,9 +172,19 @@ class Monitoring:
 
 
 def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:
-    """Return checks with their p-values adjusted together, and say which ring."""
-    tested = [at for at, one in enumerate(checks) if one.p is not None]
-    adjusted = dict(zip(tested, benjamini_hochberg([checks[at].p or 0.0 for at in tested]), strict=True))
+    """Return checks with their p-values adjusted, and say which ring.
+
+    What companies do and are is adjusted together, and what came of them apart from it: two counts of
+    conversions would drown among all inputs.
+    """
+    adjusted: dict[int, float] = {}
+    for outcomes in (True, False):
+        tested = {
+            at: one.p
+            for at, one in enumerate(checks)
+            if one.p is not None and (one.group == "outcomes") is outcomes
+        }
+        adjusted |= dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
     found = []
     for at, one in enumerate(checks):
         p = adjusted.get(at)

@@ -41,9 +41,11 @@ class Population:
     company : ndarray of shape (n,), object
         Ids of the companies, each at its latest cutoff.
     numbers : mapping of str to ndarray of shape (n,), float
-        NaN where blank.
+        NaN where there is none.
     levels : mapping of str to ndarray of shape (n,), object
         Texts; ``BLANK`` where blank.
+    blank : mapping of str to ndarray of shape (n,), bool
+        Where a value was not given.
     unseen : mapping of str to ndarray of shape (n,), bool
         Where a level is none that the version learnt.
     score_company : ndarray of shape (k,), object
@@ -57,6 +59,7 @@ class Population:
     company: NDArray[np.object_]
     numbers: Mapping[str, NDArray[np.float32]]
     levels: Mapping[str, NDArray[np.object_]]
+    blank: Mapping[str, NDArray[np.bool_]]
     unseen: Mapping[str, NDArray[np.bool_]]
     score_company: NDArray[np.object_]
     score_cutoff: NDArray[np.int32]
@@ -138,12 +141,8 @@ class Comparison:
             checks.append(
                 self._tested("inputs", name, sides, apart, shares, limits.max_distance, unit="share")
             )
-        blank = {name: np.isnan(ours) for name, ours in now.numbers.items()}
-        blank |= {name: ours == BLANK for name, ours in now.levels.items()}
-        was_blank = {name: np.isnan(ours) for name, ours in before.numbers.items()}
-        was_blank |= {name: ours == BLANK for name, ours in before.levels.items()}
         for what, flags, were, limit in (
-            ("blank", blank, was_blank, limits.max_blank_rise),
+            ("blank", now.blank, before.blank, limits.max_blank_rise),
             ("unknown to the version", now.unseen, before.unseen, limits.max_unseen_rise),
         ):
             for name in flags:
@@ -183,11 +182,16 @@ def moved(now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -
     for name, values in now.items():
         one, other = values, before[name]
         if one.dtype == object:
-            one, other = (np.array([str(value) for value in side], dtype=object) for side in (one, other))
+            one, other = (np.array([text(value) for value in side], dtype=object) for side in (one, other))
         else:
             one, other = (side[~np.isnan(side)] for side in (one, other))
         found.append(Moved(name, stability_index(other, one)))
     return tuple(sorted(found, key=lambda one: (-one.stability_index, one.feature)))
+
+
+def text(value: object) -> str:
+    """Return a level; ``BLANK`` for whatever stands for none."""
+    return value if isinstance(value, str) and value else BLANK
 
 
 def _share_of_top(probability: NDArray[np.float64], cutoff: NDArray[np.int32]) -> float:

@@ -23,8 +23,8 @@ def monitoring(found: Monitoring) -> None:
         f"held against {', '.join(found.reference)}",
         ("what", "now", "reference", "effect", "rings above", "p", "alarm"),
         [_row(one) for one in found.checks],
-        caption="effect: the larger, the further off; p: how often chance alone would do as much, adjusted for "
-        "all checks together",
+        caption="effect: the larger, the further off; p: how often chance alone does as much, adjusted for "
+        "all checks of its kind",
         texts=("alarm",),
     )
     if found.matured:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import Timeline, day_number
-from ml_sys.errors import NotEnoughDataError, SnapshotError
+from ml_sys.errors import SnapshotError
 from ml_sys.jobs.outcomes.observed import (
     Prospects,
     Scored,
@@ -78,8 +78,6 @@ def monitor(
         If there is no snapshot.
     ArtifactError
         If there is no such version, or its files do not verify.
-    NotEnoughDataError
-        If the snapshot holds no usage.
     """
     on_step("loading the version")
     chosen = registry.resolve(version)
@@ -155,10 +153,8 @@ class _Watch:
         scorer, entry = scorer_of(registry, artifact), registry.read().versions[version]
         latest = snapshots.latest(settings.artifacts_dir)
         cutoff = covered_by(latest, scorer.spec)
-        if cutoff is None:
-            raise NotEnoughDataError(
-                f"{latest.path}: the snapshot holds no usage", hint="ingest a usage table that has some"
-            )
+        if cutoff is None:  # no row of any company: the first check rings
+            cutoff = latest.as_of
         then, notes = _snapshot_of(entry, settings.artifacts_dir)
         learnt_until = _data_end(entry) if then is None else then.as_of
         prospects = (
@@ -252,8 +248,9 @@ class _Watch:
 
 
 def _timeline(snapshot: Snapshot, spec: FeatureSpec, horizon_days: int) -> Timeline:
+    stamps = snapshot.usage_stamp
     return Timeline.of(
-        snapshot.usage_stamp,
+        stamps if stamps.size else np.array([snapshot.as_of], dtype=np.int32),
         snapshot.as_of,
         horizon_days=horizon_days,
         period_days=spec.period_days,

@@ -15,7 +15,7 @@ from ml_sys.errors import UsageError
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import CATEGORIES, Firmographics
 from ml_sys.outcomes.arrival import Export
-from ml_sys.outcomes.populations import BLANK, Population
+from ml_sys.outcomes.populations import BLANK, Population, text
 from ml_sys.scoring.prospects import Ready, read_prospects, usage_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _WEEK = 7
 # The attribute that is a number; the categories are the others, and all else is made of these.
-_NUMBERS = ("log_rank",)
+_NUMBERS = ("log_rank", "unranked")
+_RANK_BLANK = "unranked"  # NaN where no rank is given
 _BUCKETS = 2**32
 
 
@@ -132,16 +133,20 @@ def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, s
     usage_company, measures = _usage(snapshot, who, scorer.spec, weeks)
     last = kept & (cutoff == cutoff.max(initial=0))
     levels = {
-        name: np.array([_text(value) for value in columns[name][last].tolist()], dtype=object)
+        name: np.array([text(value) for value in columns[name][last].tolist()], dtype=object)
         for name in CATEGORIES
         if name in columns
     }
+    blank = {name: level == BLANK for name, level in levels.items()}
+    if _RANK_BLANK in columns:
+        blank["rank"] = np.isnan(columns[_RANK_BLANK][last])
     return Population(
         usage_company,
         measures,
         ids[last],
         {name: columns[name][last] for name in _NUMBERS if name in columns},
         levels,
+        blank,
         {name: _unseen(scorer, name, column) for name, column in levels.items()},
         ids[kept],
         cutoff[kept],
@@ -156,10 +161,6 @@ def sampled(ids: NDArray[np.object_], share: float) -> NDArray[np.bool_]:
     hashed = pd.util.hash_array(ids.astype(str).astype(object)) % _BUCKETS
     kept: NDArray[np.bool_] = hashed < share * _BUCKETS
     return kept
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) and value else BLANK
 
 
 def _unseen(scorer: Scorer, name: str, column: NDArray[np.object_]) -> NDArray[np.bool_]:

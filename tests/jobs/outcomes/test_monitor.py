@@ -1,0 +1,180 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from ml_sys.data.ingest import Origin, Rules, ingest
+from ml_sys.data.sources import open_source
+from ml_sys.days import Timeline
+from ml_sys.errors import UsageError
+from ml_sys.jobs.outcomes.monitor import monitor
+from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
+from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
+from ml_sys.registry.loading import load_scorer
+from ml_sys.registry.store import Registry
+from ml_sys.scoring.prospects import covered_by
+from ml_sys.settings import SchemaSettings
+from ml_sys.text import date_of
+from tests.made import NOW
+
+
+@pytest.fixture
+def day(snapshot):
+    return snapshot.as_of
+
+
+def look(artifacts, settings, day, **asked):
+    return monitor(
+        Registry(artifacts), settings.model_copy(update={"artifacts_dir": artifacts}), day=day, **asked
+    )
+
+
+def test_the_data_that_a_version_was_trained_on_ring_no_alarm(registered, cheap_settings, day):
+    found = look(registered, cheap_settings, day)
+    assert found.alarms == ()
+    assert found.version == "1.0.0"
+    assert len(found.reference) == 3
+    assert found.features
+    assert found.matured == found.challengers == found.notes == ()
+    known = {one.name: one for one in found.checks}
+    assert known["past usage rows found again"].now == 1
+    assert known["companies found again"].now == 1
+
+
+def test_nothing_new_for_a_week_rings(registered, cheap_settings, day):
+    assert [one.name for one in look(registered, cheap_settings, day + 7).alarms] == ["days since usage ends"]
+
+
+def test_a_file_of_prospects_whose_ids_match_nobody_is_flat(
+    registered, cheap_settings, three_tables, day, tmp_path
+):
+    lines = (three_tables / "noncustomers.csv").read_text().splitlines()
+    renumbered = [line.rpartition(",")[0] + f",x{at}" for at, line in enumerate(lines[1:])]
+    file = tmp_path / "prospects.csv"
+    file.write_text("\n".join([lines[0], *renumbered]))
+    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    assert "expected conversions in the best tenth" in rang
+
+
+def test_a_file_cut_short_and_one_that_repeats_itself_ring(
+    registered, cheap_settings, three_tables, day, tmp_path
+):
+    head, *rows = (three_tables / "noncustomers.csv").read_text().splitlines()
+    file = tmp_path / "prospects.csv"
+    file.write_text("\n".join([head, *rows[: len(rows) // 2]]))
+    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    assert rang == {"prospects"}
+    file.write_text("\n".join([head, *rows, *rows]))
+    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    assert rang == {"rows of noncustomers that are merged"}
+
+
+def test_ready_features_are_refused_since_they_hide_the_inputs(registered, snapshot, tmp_path):
+    spec = load_scorer(Registry(registered), "1.0.0").spec
+    file = tmp_path / "ready.csv"
+    file.write_text("id," + ",".join(spec.names()) + "\n1," + ",".join(["0"] * len(spec.names())))
+    with pytest.raises(UsageError, match="ready features"):
+        prospects_in(file, SchemaSettings(), spec, snapshot, 0)
+
+
+def test_customers_are_no_prospects_whatever_file_names_them(registered, snapshot, three_tables, day):
+    spec = load_scorer(Registry(registered), "1.0.0").spec
+    found = prospects_in(three_tables / "customers.csv", SchemaSettings(), spec, snapshot, day)
+    assert len(found.frame) < 0.1 * found.read
+
+
+def test_without_the_snapshot_of_its_training_a_version_is_watched_by_its_holdout(
+    registered, cheap_settings, day, tmp_path
+):
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(registered, artifacts)
+    entry = Registry(artifacts).read().versions["1.0.0"]
+    folder = artifacts / "snapshots" / entry.snapshot
+    moved = folder.with_name("0" * 16)
+    folder.rename(moved)
+    latest = artifacts / "snapshots" / "latest.json"
+    latest.write_text(json.dumps({**json.loads(latest.read_text()), "id": moved.name}))
+    found = look(artifacts, cheap_settings, day)
+    assert "is gone" in found.notes[0]
+    assert found.alarms == ()
+    assert "companies found again" not in {one.name for one in found.checks}
+
+
+def test_usage_that_matches_no_company_at_all_rings(registered, cheap_settings, three_tables, day, tmp_path):
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(registered, artifacts)
+    head, *rows = (three_tables / "usage_actions.csv").read_text().splitlines()
+    strange = tmp_path / "usage.csv"
+    strange.write_text("\n".join([head, *(f"{row.rpartition(',')[0]},x" for row in rows[:500])]))
+    named = {name: str(three_tables / f"{name}.csv") for name in ("customers", "noncustomers")}
+    ingest(
+        Origin(open_source("file"), SchemaSettings(), **named, usage=str(strange)),
+        Rules(max_rejected_share=1.0, as_of=date_of(day)),
+        artifacts,
+        now=NOW,
+    )
+    rang = {one.name for one in look(artifacts, cheap_settings, day).alarms}
+    assert {
+        "days since usage ends", "rows of usage that are set aside", "past usage rows found again",
+    } <= rang  # fmt: skip
+
+
+def test_lists_count_once_mature_and_only_those_that_the_version_has_not_learnt_from(snapshot, day):
+    timeline = Timeline.of(snapshot.usage_stamp, day, horizon_days=30, period_days=7, stamp="start")
+    assert matured_cutoffs(timeline, day, 6).size == 0
+    found = matured_cutoffs(timeline, day - 100, 6)
+    assert (found >= day - 100).all()
+    assert (found + 30 <= day).all()
+    assert (np.diff(found) >= 30).all()
+    assert matured_cutoffs(timeline, 0, 2).size == 2
+
+
+def test_a_list_made_again_holds_the_free_companies_of_its_day_and_who_converted(registered, snapshot, day):
+    scorer = load_scorer(Registry(registered), "1.0.0")
+    cutoffs = np.array([day - 77, day - 35], dtype=np.int32)
+    again = made_again(snapshot, scorer, cutoffs, 30)
+    for cutoff in cutoffs.tolist():
+        probability, converted = again.of(cutoff)
+        assert probability.size == (snapshot.closed >= cutoff).sum()
+        assert converted.sum() == ((snapshot.closed >= cutoff) & (snapshot.closed < cutoff + 30)).sum()
+    assert made_again(snapshot, scorer, cutoffs[:0], 30).outcomes.score.size == 0
+
+
+def test_a_challenger_scores_the_same_lists_and_one_that_cannot_is_named(
+    registered, cheap_settings, snapshot, day
+):
+    registry = Registry(registered)
+    scorer = load_scorer(registry, "1.0.0")
+    cutoff = covered_by(snapshot, scorer.spec)
+    prospects = prospects_of(snapshot, cutoff)
+    today = made_again(snapshot, scorer, np.array([cutoff], dtype=np.int32), 30).of(cutoff)[0]
+    past = made_again(snapshot, scorer, np.array([day - 77, day - 35], dtype=np.int32), 30)
+    shadow = Shadow(snapshot, cutoff, prospects, today, past, 30, 25)
+    bootstrap = cheap_settings.bootstrap
+    itself = shadow.challenge(registry, "1.0.0", day - 77, bootstrap, 7)
+    assert (itself.shared, itself.lists) == (25, 2)
+    assert itself.average_precision == itself.production
+    assert itself.probability_better == 0.5
+    waiting = shadow.challenge(registry, "1.0.0", day, bootstrap, 7)
+    assert (waiting.shared, waiting.lists, waiting.converters) == (25, 0, 0)
+    assert "9.9.9" in shadow.challenge(registry, "9.9.9", day, bootstrap, 7).problem
+
+
+def test_a_sample_of_companies_is_the_same_companies_whoever_asks():
+    ids = np.array([f"c{at}" for at in range(4000)], dtype=object)
+    chosen = sampled(ids, 0.25)
+    assert chosen.mean() == pytest.approx(0.25, abs=0.03)
+    assert (sampled(ids[::-1], 0.25)[::-1] == chosen).all()
+    assert sampled(ids, 1.5).all()
+
+
+def test_the_command_shows_a_table_or_data_and_exits_4_on_an_alarm(mlsys, registered):
+    quiet = mlsys("monitor", "--on", "2020-05-11", artifacts=registered)
+    assert quiet.returncode == 0, quiet.stderr
+    assert "No alarm rings." in quiet.stdout
+    loud = mlsys("monitor", "--on", "2020-05-18", "--json", artifacts=registered)
+    assert loud.returncode == 4
+    found = json.loads(loud.stdout)
+    assert [one["name"] for one in found["checks"] if one["alarm"]] == ["days since usage ends"]
+    assert mlsys("monitor", "--on", "someday", artifacts=registered).returncode == 2
