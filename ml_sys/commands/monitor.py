@@ -27,6 +27,7 @@ def monitor(
     prospects: _ProspectsArgument = None,
     on: _OnOption = None,
     version: VersionOption = None,
+    page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:
     """Hold the latest data against what the version in production was judged on; exit code 4 on an alarm."""
     from ml_sys import console
@@ -42,6 +43,7 @@ def monitor(
             day=today(now()) if day is None else day,
             version=version,
             prospects=prospects,
+            page=page,
             on_step=on_step,
         )
     ctx.obj.show(found, views.monitoring)

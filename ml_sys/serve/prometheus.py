@@ -11,6 +11,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.serve.watched import LastMonitoring
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,10 +34,18 @@ def share(folder: Path | None) -> None:
 
 
 class Metrics:
-    """The metrics of one process."""
+    """The metrics of one process.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    artifacts_dir : Path, optional
+        Where the last monitoring is kept, whose gauges are given as well.
+    """
+
+    def __init__(self, artifacts_dir: Path | None = None) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._artifacts = artifacts_dir
 
         # Each worker's values are files of its own in the shared folder; then a scrape adds them up.
         self._registry = registry = CollectorRegistry()
@@ -152,10 +162,20 @@ class Metrics:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         if _SHARED not in os.environ:
-            return generate_latest(self._registry)
+            return generate_latest(self._registry) + self._watched()
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call] # it has no types
-        return generate_latest(together)
+        return generate_latest(together) + self._watched()
+
+    def _watched(self) -> bytes:
+        """Return the gauges of the last monitoring, which all workers read from the same file."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        if self._artifacts is None:
+            return b""
+        watched = CollectorRegistry()
+        watched.register(LastMonitoring(self._artifacts))
+        return generate_latest(watched)
 
 
 def _forget_the_dead(folder: Path) -> None:

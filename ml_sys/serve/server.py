@@ -85,7 +85,7 @@ class Application:
 
         settings = self.settings
         counting.share(self.shared)
-        metrics = counting.Metrics()
+        metrics = counting.Metrics(settings.artifacts_dir)
         serve = settings.serve
         sink, problem = open_sink(settings)
         return Service(

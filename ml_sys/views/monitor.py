@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import isinf, isnan
+from math import isnan
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.text import counted, likely
+from ml_sys.report.monitoring_sentences import amount, headline, sentence
+from ml_sys.text import likely
 from ml_sys.views.cells import number
 
 if TYPE_CHECKING:
@@ -56,35 +57,11 @@ def monitoring(found: Monitoring) -> None:
         )
     for note in found.notes:
         console.line(note)
-    alarms = found.alarms
-    if alarms:
-        console.line(f"{counted(len(alarms), 'alarm rings', 'alarms ring')}:")
-        for one in alarms:
-            console.line(f"  {sentence(one)}")
-    else:
-        console.line("No alarm rings.")
+    console.line(headline(found))
+    for one in found.alarms:
+        console.line(f"  {sentence(one)}")
     if found.page is not None:
         console.line(f"Written: {found.page}")
-
-
-def sentence(check: Check) -> str:
-    """Say what a check found in one line."""
-    return f"{check.name}: {amount(check.now, check.unit)}, expected {amount(check.reference, check.unit)}"
-
-
-def amount(value: float, unit: str) -> str | None:
-    """Return a number in its unit; None where there is none."""
-    if isnan(value):
-        return None
-    if isinf(value):
-        return "never"
-    if unit == "share":
-        return f"{value:.1%}"
-    if unit in {"rows", "companies", "days"}:
-        return f"{value:,.0f}"
-    if unit == "conversions":
-        return f"{value:,.1f}".removesuffix(".0")
-    return f"{value:.4g}"
 
 
 def _row(one: Check) -> tuple[object, ...]:

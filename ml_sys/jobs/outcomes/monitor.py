@@ -10,6 +10,7 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import Timeline, day_number
+from ml_sys.durable import replacing
 from ml_sys.errors import SnapshotError
 from ml_sys.jobs.outcomes.observed import (
     Prospects,
@@ -23,6 +24,7 @@ from ml_sys.jobs.outcomes.observed import (
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.outcomes.arrival import history_checks, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.last_monitoring import keep
 from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
 from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
 from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
@@ -57,9 +59,10 @@ def monitor(
     day: int,
     version: str | None = None,
     prospects: Path | None = None,
+    page: Path | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Monitoring:
-    """Hold the latest snapshot against what a version was judged on.
+    """Hold the latest snapshot against what a version was judged on, and keep what is found.
 
     Parameters
     ----------
@@ -69,6 +72,8 @@ def monitor(
         By default the one in production or else the latest.
     prospects : Path, optional
         File of prospects; by default all free companies of the snapshot.
+    page : Path, optional
+        File that the page is written to.
     on_step : callable
         Called with the name of each step as it begins.
 
@@ -78,6 +83,8 @@ def monitor(
         If there is no snapshot.
     ArtifactError
         If there is no such version, or its files do not verify.
+    StorageError
+        If the page or what is kept cannot be written.
     """
     on_step("loading the version")
     chosen = registry.resolve(version)
@@ -90,7 +97,7 @@ def monitor(
     promised, outcomes = watch.outcomes()
     checks += [*outcomes, age_check(day - watch.learnt_until, watch.limits)]
     on_step("letting challengers score")
-    return Monitoring(
+    found = Monitoring(
         version=chosen,
         snapshot=watch.latest.id,
         day=date_of(day),
@@ -102,7 +109,15 @@ def monitor(
         matured=promised,
         challengers=watch.challengers(registry, chosen),
         notes=watch.notes,
+        page=page,
     )
+    keep(found, settings.artifacts_dir)
+    if page is not None:
+        from ml_sys.report.monitoring_page import monitoring_page  # what draws pictures takes time to import
+
+        with replacing(page) as sink:
+            sink.write(monitoring_page(found).encode())
+    return found
 
 
 @dataclass(frozen=True)

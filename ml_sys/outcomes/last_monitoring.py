@@ -1,0 +1,55 @@
+"""The last monitoring, as kept beside the registry: what rings and how far each check is, for whoever asks.
+
+Each day has a file, and the last one is copied as a whole to ``latest.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.durable import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.outcomes.monitoring import Monitoring
+
+FOLDER, LATEST = "monitoring", "latest.json"
+
+
+def keep(found: Monitoring, artifacts_dir: Path) -> Path:
+    """Write a monitoring to the file of its day, in place of an earlier one of that day.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    folder = artifacts_dir / FOLDER
+    plain = {name: value for name, value in asdict(found).items() if name != "page"}
+    content = (json.dumps(_finite(plain), indent=2) + "\n").encode()
+    path = folder / f"{found.day}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in (path, folder / LATEST):
+        write_durably(place, content)
+    return path
+
+
+def last(artifacts_dir: Path) -> dict[str, Any] | None:
+    """Return the last monitoring as plain data; None where there is none that can be read."""
+    try:
+        plain: dict[str, Any] = json.loads((artifacts_dir / FOLDER / LATEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

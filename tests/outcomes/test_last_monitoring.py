@@ -1,0 +1,27 @@
+import math
+
+from ml_sys.outcomes.last_monitoring import keep, last
+from ml_sys.outcomes.monitoring import Check, Monitoring
+
+
+def found(day, effect=0.5):
+    check = Check("arrival", "prospects", 1.0, 2.0, "companies", effect, 0.25, alarm=effect > 0.25)
+    return Monitoring("1.0.0", "abc", day, day, ("2020-01-06",), 5, (check,))
+
+
+def test_the_last_one_is_read_and_each_day_is_kept(tmp_path):
+    assert last(tmp_path) is None
+    keep(found("2020-02-03"), tmp_path)
+    keep(found("2020-02-10", math.nan), tmp_path)
+    plain = last(tmp_path)
+    assert plain["day"] == "2020-02-10"
+    assert plain["checks"][0]["effect"] is None
+    assert sorted(one.name for one in (tmp_path / "monitoring").iterdir()) == [
+        "2020-02-03.json", "2020-02-10.json", "latest.json",
+    ]  # fmt: skip
+
+
+def test_a_damaged_file_is_no_monitoring(tmp_path):
+    keep(found("2020-02-03"), tmp_path)
+    (tmp_path / "monitoring" / "latest.json").write_text("{")
+    assert last(tmp_path) is None
