@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,19 @@ from ml_sys.errors import UsageError
 from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
 from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
+from ml_sys.outcomes.last_monitoring import last
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import covered_by
 from ml_sys.settings import SchemaSettings
 from ml_sys.text import date_of
 from tests.made import NOW
+
+
+@pytest.fixture
+def place(registered, tmp_path):
+    """A folder with a version of one's own, since what is found is kept there."""
+    return Path(shutil.copytree(registered, tmp_path / "artifacts"))
 
 
 @pytest.fixture
@@ -30,8 +38,8 @@ def look(artifacts, settings, day, **asked):
     )
 
 
-def test_the_data_that_a_version_was_trained_on_ring_no_alarm(registered, cheap_settings, day):
-    found = look(registered, cheap_settings, day)
+def test_the_data_that_a_version_was_trained_on_ring_no_alarm(place, cheap_settings, day):
+    found = look(place, cheap_settings, day)
     assert found.alarms == ()
     assert found.version == "1.0.0"
     assert len(found.reference) == 3
@@ -40,33 +48,34 @@ def test_the_data_that_a_version_was_trained_on_ring_no_alarm(registered, cheap_
     known = {one.name: one for one in found.checks}
     assert known["past usage rows found again"].now == 1
     assert known["companies found again"].now == 1
+    assert last(place)["version"] == "1.0.0"
 
 
-def test_nothing_new_for_a_week_rings(registered, cheap_settings, day):
-    assert [one.name for one in look(registered, cheap_settings, day + 7).alarms] == ["days since usage ends"]
+def test_nothing_new_for_a_week_rings(place, cheap_settings, day):
+    assert [one.name for one in look(place, cheap_settings, day + 7).alarms] == ["days since usage ends"]
 
 
 def test_a_file_of_prospects_whose_ids_match_nobody_is_flat(
-    registered, cheap_settings, three_tables, day, tmp_path
+    place, cheap_settings, three_tables, day, tmp_path
 ):
     lines = (three_tables / "noncustomers.csv").read_text().splitlines()
     renumbered = [line.rpartition(",")[0] + f",x{at}" for at, line in enumerate(lines[1:])]
     file = tmp_path / "prospects.csv"
     file.write_text("\n".join([lines[0], *renumbered]))
-    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    rang = {one.name for one in look(place, cheap_settings, day, prospects=file).alarms}
     assert "expected conversions in the best tenth" in rang
 
 
 def test_a_file_cut_short_and_one_that_repeats_itself_ring(
-    registered, cheap_settings, three_tables, day, tmp_path
+    place, cheap_settings, three_tables, day, tmp_path
 ):
     head, *rows = (three_tables / "noncustomers.csv").read_text().splitlines()
     file = tmp_path / "prospects.csv"
     file.write_text("\n".join([head, *rows[: len(rows) // 2]]))
-    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    rang = {one.name for one in look(place, cheap_settings, day, prospects=file).alarms}
     assert rang == {"prospects"}
     file.write_text("\n".join([head, *rows, *rows]))
-    rang = {one.name for one in look(registered, cheap_settings, day, prospects=file).alarms}
+    rang = {one.name for one in look(place, cheap_settings, day, prospects=file).alarms}
     assert rang == {"rows of noncustomers that are merged"}
 
 
@@ -85,25 +94,21 @@ def test_customers_are_no_prospects_whatever_file_names_them(registered, snapsho
 
 
 def test_without_the_snapshot_of_its_training_a_version_is_watched_by_its_holdout(
-    registered, cheap_settings, day, tmp_path
+    place, cheap_settings, day, tmp_path
 ):
-    artifacts = tmp_path / "artifacts"
-    shutil.copytree(registered, artifacts)
-    entry = Registry(artifacts).read().versions["1.0.0"]
-    folder = artifacts / "snapshots" / entry.snapshot
+    entry = Registry(place).read().versions["1.0.0"]
+    folder = place / "snapshots" / entry.snapshot
     moved = folder.with_name("0" * 16)
     folder.rename(moved)
-    latest = artifacts / "snapshots" / "latest.json"
+    latest = place / "snapshots" / "latest.json"
     latest.write_text(json.dumps({**json.loads(latest.read_text()), "id": moved.name}))
-    found = look(artifacts, cheap_settings, day)
+    found = look(place, cheap_settings, day)
     assert "is gone" in found.notes[0]
     assert found.alarms == ()
     assert "companies found again" not in {one.name for one in found.checks}
 
 
-def test_usage_that_matches_no_company_at_all_rings(registered, cheap_settings, three_tables, day, tmp_path):
-    artifacts = tmp_path / "artifacts"
-    shutil.copytree(registered, artifacts)
+def test_usage_that_matches_no_company_at_all_rings(place, cheap_settings, three_tables, day, tmp_path):
     head, *rows = (three_tables / "usage_actions.csv").read_text().splitlines()
     strange = tmp_path / "usage.csv"
     strange.write_text("\n".join([head, *(f"{row.rpartition(',')[0]},x" for row in rows[:500])]))
@@ -111,10 +116,10 @@ def test_usage_that_matches_no_company_at_all_rings(registered, cheap_settings, 
     ingest(
         Origin(open_source("file"), SchemaSettings(), **named, usage=str(strange)),
         Rules(max_rejected_share=1.0, as_of=date_of(day)),
-        artifacts,
+        place,
         now=NOW,
     )
-    rang = {one.name for one in look(artifacts, cheap_settings, day).alarms}
+    rang = {one.name for one in look(place, cheap_settings, day).alarms}
     assert {
         "days since usage ends", "rows of usage that are set aside", "past usage rows found again",
     } <= rang  # fmt: skip
@@ -169,12 +174,14 @@ def test_a_sample_of_companies_is_the_same_companies_whoever_asks():
     assert sampled(ids, 1.5).all()
 
 
-def test_the_command_shows_a_table_or_data_and_exits_4_on_an_alarm(mlsys, registered):
-    quiet = mlsys("monitor", "--on", "2020-05-11", artifacts=registered)
+def test_the_command_shows_a_table_or_data_and_exits_4_on_an_alarm(mlsys, place, tmp_path):
+    quiet = mlsys("monitor", "--on", "2020-05-11", artifacts=place)
     assert quiet.returncode == 0, quiet.stderr
     assert "No alarm rings." in quiet.stdout
-    loud = mlsys("monitor", "--on", "2020-05-18", "--json", artifacts=registered)
+    page = tmp_path / "page.html"
+    loud = mlsys("monitor", "--on", "2020-05-18", "--json", "--page", page, artifacts=place)
     assert loud.returncode == 4
     found = json.loads(loud.stdout)
     assert [one["name"] for one in found["checks"] if one["alarm"]] == ["days since usage ends"]
-    assert mlsys("monitor", "--on", "someday", artifacts=registered).returncode == 2
+    assert "1 alarm rings:" in page.read_text()
+    assert mlsys("monitor", "--on", "someday", artifacts=place).returncode == 2
