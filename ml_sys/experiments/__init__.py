@@ -1,1 +1,1 @@
-"""Fits on past cutoffs: backtests, comparisons and the search for better settings."""
+"""Fit on past cutoffs: backtests, comparisons and the search for better settings."""

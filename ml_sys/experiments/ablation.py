@@ -1,4 +1,4 @@
-"""What a group of features adds: the same lists made with it and without it."""
+"""Measure what a group of features adds, by making the same lists with and without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ablation:
-    """The settings as they are beside those without a group.
+    """The current settings compared with those that leave out a group.
 
     Attributes
     ----------

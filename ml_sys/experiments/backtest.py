@@ -1,4 +1,4 @@
-"""Judges past lists: each by itself, all together, and two makers of the same ones against each other."""
+"""Evaluate past lists: one by one, together, and two sets of the same lists against each other."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Backtest:
     def predictions(self) -> pd.DataFrame:
         """Return ``cutoff`` (date text), ``id`` and ``probability`` of every prospect, best first by list.
 
-        What came of it is not told.
+        Outcomes are left out.
         """
         lists = self.lists
         order = np.lexsort((-lists.probability, lists.cutoff))
@@ -120,7 +120,7 @@ def backtest(
     source: Source | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
-    """Make past lists again and judge them; arguments and errors as of :func:`make_lists`."""
+    """Make past lists again and evaluate them; arguments and errors as in :func:`make_lists`."""
     found, remembered = make_lists(
         snapshot, terms, settings, store=store, source=source, on_progress=on_progress
     )
@@ -151,14 +151,14 @@ def backtest(
 
 
 def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return the name and the rows of each population that figures are given for."""
+    """Return the name and the rows of each population."""
     return [(ALL, np.ones(len(lists), dtype=bool)), (SEEN, lists.seen)]
 
 
 def compare_lists(
     challenger: ScoredLists, champion: ScoredLists, bootstrap: BootstrapSettings, seed: int
 ) -> dict[str, dict[ListMetric, Paired]]:
-    """Hold two makers of the same lists against each other, by population and metric.
+    """Compare two sets of the same lists, by population and metric.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def _first(metrics: dict[str, NDArray[np.float64]]) -> dict[str, float]:
 
 
 def _over(results: list[CutoffResult], how: Callable[[list[float]], np.floating]) -> Metrics:
-    """Fold each metric over the lists where it is defined."""
+    """Aggregate each metric over the lists where it is defined."""
 
     def folded(values: list[float]) -> float:
         known = [value for value in values if not np.isnan(value)]

@@ -1,4 +1,4 @@
-"""Remembers what the terms of a backtest gave, so that asking again costs nothing.
+"""Cache the lists of a backtest, so that asking again costs nothing.
 
 A term is known by the digest of all that it depends on: the snapshot, the settings that reach a fit, the code
 of data, features and model, features and estimators of the user's own with all that they import, and the
@@ -54,7 +54,7 @@ _FACTS_KEPT = ("training_cutoffs", "training_positives", "trees", "threshold")
 
 
 class TermStore:
-    """Files of terms under one key; see the module.
+    """Cached terms under one key; see the module.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class TermStore:
         self.folder = artifacts_dir / FOLDER / hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def load(self, term: Term) -> TermScores | None:
-        """Return what a term gave; None where it is not known."""
+        """Return a term's cached lists; None when there are none."""
         try:
             table = pq.read_table(self._path(term))
             facts = json.loads(table.schema.metadata[_FACTS])
@@ -106,7 +106,7 @@ class TermStore:
             return None
 
     def save(self, term: Term, found: TermScores) -> None:
-        """Keep what a term gave; where that fails, it is computed again next time."""
+        """Store a term's lists; if that fails, they are computed again next time."""
         facts = {name: getattr(found, name) for name in _FACTS_KEPT}
         facts["term"] = [term.trained, term.cutoffs]
         columns: dict[str, Any] = {
@@ -131,13 +131,13 @@ class TermStore:
 
 @cache
 def code_digest() -> str:
-    """Digest of our code that a fit runs through."""
+    """Return the digest of our own code that a fit runs."""
     text = json.dumps(code_of(_CODE, known=_KNOWN - {"ml_sys"}, loaded=False), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def own_code(settings: Settings) -> dict[str, str]:
-    """Return what the user's own estimator and features are made of, with all that they import."""
+    """Return the source of the user's own estimator and features, and of everything they import."""
     modules = []
     for path in settings.imports():
         if re.split(r"[.:]", path)[0] not in _KNOWN:

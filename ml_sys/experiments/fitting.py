@@ -1,4 +1,4 @@
-"""Fits the model of a term and makes the term's lists."""
+"""Fit a term's model and make its lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EVERY_CUTOFF = 1_000_000
 
 
 def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = True) -> TermScores:
-    """Fit a model to what was mature on the first day of a term, and make the term's lists.
+    """Fit a model to what was mature on the first day of a term, and make its lists.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
 
 
 def learn_features(source: Source, terms: Sequence[Term], settings: Settings) -> None:
-    """Compute the features that some terms need, so that their fits, side by side, find them known.
+    """Compute the features that the terms need, so that parallel fits find them ready.
 
     Raises
     ------

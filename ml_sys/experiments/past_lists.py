@@ -1,4 +1,4 @@
-"""Makes past lists again, each by a model that knew only what was mature then, and puts them together."""
+"""Make past lists again, each by a model that knew only what was mature then, and join them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_lists(
     source: Source | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[TermScores], int]:
-    """Make the lists of every term, in processes side by side; each fit takes one thread.
+    """Make the lists of every term in parallel processes, with one thread per fit.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def make_lists(
 
 
 def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists:
-    """Put the lists of all terms together, with what became of each company."""
+    """Join the lists of all terms, with each company's outcome."""
 
     def joined(name: str) -> NDArray[np.generic]:
         return np.concatenate([getattr(one, name) for one in found])

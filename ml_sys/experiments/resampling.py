@@ -1,4 +1,4 @@
-"""Whether resampling earns its place: none, class weights and SMOTENC on the same folds, each calibrated.
+"""Compare no resampling, class weights and SMOTENC on the same folds, each calibrated.
 
 The rows are those of the training part, each scored by a model that has not seen its company and calibrated
 on the other folds. The holdout plays no part: this is a choice, and choices are not made on it.
@@ -43,7 +43,7 @@ _WEIGHTS = ("scale_pos_weight", "class_weight")
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to treat the imbalance.
+    """One way to treat the imbalance.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Resampling:
-    """Ways to treat the imbalance beside each other.
+    """Ways to treat the imbalance, compared.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Resampling:
 
 
 def compare_resampling(part: Part, settings: Settings) -> Resampling:
-    """Hold what the settings do about the imbalance against doing nothing and against class weights.
+    """Compare what the settings do about the imbalance with doing nothing and with class weights.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
 def variants_of(
     settings: Settings, label: NDArray[np.bool_], rows: NDArray[np.float64] | None = None
 ) -> dict[str, Settings]:
-    """Return the settings of each way that the estimator knows, doing nothing first.
+    """Return the settings for each way that the estimator supports, doing nothing first.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
 
 
 def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings) -> Outcomes:
-    """Calibrate the scores of each fold by those of the others."""
+    """Calibrate each fold's scores on the other folds."""
     fold = company_folds(validation, settings.split.validation_folds, settings.seed)[validation.company]
     probability = np.empty_like(scores)
     for number in np.unique(fold):

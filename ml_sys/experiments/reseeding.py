@@ -1,4 +1,4 @@
-"""How far the headline figures hang on the seed of the fit: the same rows, fitted again with other seeds."""
+"""Measure how much the headline figures depend on the seed, by fitting the same rows with other seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEADINESS = ("average_precision", "precision_at_10", "roc_auc")
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """A metric of the holdout by models that differ in the seed of their fit alone.
+    """A holdout metric for models that differ only in their seed.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ def seed_spreads(
 ) -> tuple[SeedSpread, ...]:
     """Fit again with the seeds that follow the settings' own, and judge each fit on the holdout.
 
-    Nothing is chosen by it: the version keeps the seed that the settings name.
+    The seed is not chosen by it: the version keeps the seed in the settings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Terms of a backtest: a model fitted to what was mature on a day, and the lists it makes until the next."""
+"""The terms of a backtest: each fits a model on one day and uses it for the lists until the next."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Term:
 
 @dataclass(frozen=True)
 class TermScores:
-    """What the model of a term said of every prospect of its lists; n_rows in all.
+    """A term model's scores for every prospect on its lists; n_rows in all.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""What `mlsys tune` may change: each knob, its range, and the settings that a choice of them stands for.
+"""The search space of `mlsys tune`: each knob, its range, and how a point maps to settings.
 
-A range is widened, and a list of options lengthened, to hold the settings in force, so that the search starts
-from them. Resampling and a weight on positives both move the base rate and are never combined.
+Ranges and options are widened to include the current settings, so that the search starts from
+them. Resampling and a weight on positives both move the base rate and are never combined.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _STEPS = (7, 14, 28)
 
 
 def space_around(settings: Settings) -> Space:
-    """Return the space of a search that starts from the settings in force.
+    """Return a search space that includes the current settings.
 
     Another estimator than XGBoost keeps its parameters: what can be tuned of it is not known here.
     """
@@ -92,7 +92,7 @@ def space_around(settings: Settings) -> Space:
 
 
 def start_of(space: Space, settings: Settings) -> Point:
-    """Return the point of a space that the settings in force are, or come nearest to."""
+    """Return the point of a space that is nearest to the current settings."""
     here = _values(settings)
     point: Point = {}
     for knob in space:
@@ -106,7 +106,7 @@ def start_of(space: Space, settings: Settings) -> Point:
 
 
 def settings_at(settings: Settings, point: Mapping[str, Any]) -> Settings:
-    """Return the settings in force with those of a point of the space in their place."""
+    """Return the current settings changed to those of a point in the space."""
     params = {name: value for name, value in settings.model.params.items() if _PARAMS + name != WEIGHT}
     params |= {
         key.removeprefix(_PARAMS): _short(value) for key, value in point.items() if key.startswith(_PARAMS)
@@ -144,7 +144,7 @@ def _values(settings: Settings) -> dict[str, Any]:
 
 
 def _widened(knob: Range, value: Any) -> Range:
-    """Let a range hold a value; zero has no place on a scale of magnitudes."""
+    """Widen a range to include a value; a logarithmic range has no room for zero."""
     if not isinstance(value, int | float) or (knob.log and value <= 0):
         return knob
     return Range(knob.key, min(knob.low, value), max(knob.high, value), knob.log, knob.whole, knob.when)

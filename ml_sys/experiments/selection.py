@@ -1,4 +1,4 @@
-"""How much of the gain of a search is only the choosing.
+"""How much of a search's gain comes only from picking the best trial.
 
 The best of many trials looks better than it is. The nested estimate chooses by all cutoffs but one, takes
 the chosen trial's value at the one left out, and averages over which one that is. Cutoffs share companies,
@@ -26,12 +26,12 @@ class Gain:
 
     @property
     def selection(self) -> float:
-        """How much of the best trial's value is owed to having chosen it by these cutoffs."""
+        """How much of the best trial's value comes from having picked it on these cutoffs."""
         return self.best - self.nested
 
 
 def gain(values: NDArray[np.float64]) -> Gain:
-    """Sum up trials: what was in force, the best, and a choice that is judged where it was not made.
+    """Summarise the trials: the current settings, the best trial, and a nested choice.
 
     Parameters
     ----------

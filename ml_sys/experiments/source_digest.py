@@ -1,4 +1,4 @@
-"""What code a module is made of, for caches: the source of all that its import loads, or the version of it.
+"""Identify the code behind a module, for caches: the source or version of everything it imports.
 
 Modules outside of the standard library and of installed packages count by their source, those that an
 editable installation leads to among them; installed ones by the version of their distribution.
@@ -27,7 +27,7 @@ _BY_NAME = {"import_module", "__import__"}
 
 
 def code_of(modules: Iterable[str], *, known: Collection[str], loaded: bool = True) -> dict[str, str]:
-    """Return what modules are made of, and all that they import, wherever in them and whether loaded or not.
+    """Return the code behind modules and everything they import, at any level, loaded or not.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def code_of(modules: Iterable[str], *, known: Collection[str], loaded: bool = Tr
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Find a module without importing it, or what is above it."""
+    """Find a module without importing it or its parents."""
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__spec__ is not None:
         return loaded.__spec__
@@ -105,7 +105,7 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def _content(spec: ModuleSpec) -> bytes | None:
-    """Return a module's file; None for a namespace package, which has none."""
+    """Return the content of a module's file; None for a namespace package, which has none."""
     if not (spec.has_location and spec.origin):
         return None
     try:

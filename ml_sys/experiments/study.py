@@ -1,4 +1,4 @@
-"""A search by Optuna that is kept on disk trial by trial, so that a killed one goes on where it was.
+"""An Optuna search stored on disk trial by trial, so that a killed one resumes where it stopped.
 
 What a trial tries depends on the seed and on the finished trials alone: a search that was interrupted any
 number of times tries what an uninterrupted one does. Only `mlsys tune` imports this, and with it Optuna.
@@ -40,7 +40,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @contextmanager
 def opened(folder: Path) -> Iterator[optuna.Study]:
-    """Open a study, or make it; nobody else may search in it until the end of the block.
+    """Open or create a study, and lock it until the end of the block.
 
     Raises
     ------
@@ -90,13 +90,13 @@ def begin(study: optuna.Study, space: Space, start: Point, seed: int) -> tuple[o
 
 
 def end(study: optuna.Study, trial: optuna.Trial, values: list[float]) -> None:
-    """Keep a trial that was judged on every cutoff."""
+    """Store a trial that was evaluated on every cutoff."""
     trial.set_user_attr(_VALUES, values)
     study.tell(trial, float(np.mean(values)))
 
 
 def cut_short(study: optuna.Study, trial: optuna.Trial) -> None:
-    """Keep a trial as one that was given up."""
+    """Store a trial as pruned."""
     study.tell(trial, state=TrialState.PRUNED)
 
 
@@ -107,7 +107,7 @@ def finished(study: optuna.Study) -> list[tuple[int, Point, list[float] | None]]
 
 
 def importance(study: optuna.Study) -> dict[str, float]:
-    """Return how much of the spread of the best trials each knob explains, most first; empty for too few."""
+    """Return how much of the variation among the best trials each knob explains; empty for too few."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < _ENOUGH_TRIALS or len({one.value for one in complete}) == 1:
         return {}

@@ -1,4 +1,4 @@
-"""Searches for better settings on past cutoffs.
+"""Search for better settings on past cutoffs.
 
 A trial is worth the mean average precision that its settings reach at past cutoffs, each judged by a model of
 what was mature then. All of them lie before the holdout, so that `mlsys train` judges what was found on
@@ -43,7 +43,7 @@ _LEAST_CONVERTERS = 2  # that company folds need
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that was judged on every cutoff.
+    """A trial that was evaluated on every cutoff.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Tuned:
 
     @property
     def best(self) -> Trial:
-        """The best trial; the settings in force where none is better."""
+        """The best trial; the current settings when none is better."""
         return self.trials[0]
 
 
@@ -112,7 +112,7 @@ def study_key(snapshot: str, settings: Settings, space: Space, versions: Mapping
 
 
 def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneSettings) -> NDArray[np.int32]:
-    """Return the past cutoffs that trials are judged on, ascending.
+    """Return the past cutoffs that trials are evaluated on, ascending.
 
     Each has a conversion and, whichever step between cutoffs the search chooses, two to learn from; its
     outcome was known by the first cutoff of the holdout.
@@ -173,7 +173,7 @@ def search(
     may_begin: Callable[[], bool] = lambda: True,
     on_trial: Callable[[int, float], None] = lambda _done, _best: None,
 ) -> Tuned:
-    """Try settings until the study has as many trials as asked for, and sum up.
+    """Try settings until the study has as many trials as requested, and summarise.
 
     Ctrl-C ends it early; the trials that were finished are kept.
 

@@ -1,1 +1,1 @@
-"""Checks that the past alone cannot explain too much: canaries and what they measure."""
+"""Leak checks: canaries and what they measure."""

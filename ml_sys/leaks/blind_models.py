@@ -1,4 +1,4 @@
-"""Rankings by models that should know nothing, or next to nothing, of who converts."""
+"""Rankings by models that should know nothing, or almost nothing, about who converts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RANGES: dict[str, Any] = {"max_depth": 2, "learning_rate": 0.3, "min_child_weig
 
 
 def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut: Split) -> Outcomes | None:
-    """Deal closing days to other companies at random, and rank a holdout by what can be learnt from them.
+    """Shuffle closing days among companies, and rank a holdout by what can be learned from that.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
 def id_rankings(
     ids: NDArray[np.object_], train: Panel, holdout: Panel, *, seed: int, threads: int
 ) -> tuple[Outcomes, ...]:
-    """Rank a holdout's companies by what can be learnt from the order of the ids, and by that order itself.
+    """Rank a holdout's companies by what can be learned from the order of the ids, and by that order itself.
 
     Companies have one row each here, since an id is the same in all rows of one.
 
@@ -142,7 +142,7 @@ def _can_be_judged(train: Panel | Outcomes, holdout: Panel | Outcomes) -> bool:
 
 
 def _place_within_cutoff(score: NDArray[np.float64], cutoff: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return which share of the rows of its cutoff each row is scored above or level with."""
+    """Return the share of rows at the same cutoff that each row scores at least as high as."""
     place = np.empty(score.size)
     for one in np.unique(cutoff):
         rows = cutoff == one

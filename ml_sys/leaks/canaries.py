@@ -1,7 +1,7 @@
-"""Leak canaries: small experiments that a model which knows the past alone comes through.
+"""Leak canaries: checks that a model passes if it knows only the past.
 
-A canary that failed says that the model knows something it cannot know on the day it is used. One that warned
-is for people to read.
+A failed canary means that the model knows something it cannot know on the day it is used. A warning is for
+people to read.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def run_canaries(
 
 
 def label_windows_apart(part: Part, holdout: Panel, horizon_days: int) -> Canary:
-    """Ask whether all that training rows tell of a company's closing lies before it is judged."""
+    """Check that training rows reveal no outcome from the days on which their company is evaluated."""
     panels = (part.train, part.validation)
     size = 1 + max(int(panel.company.max(initial=-1)) for panel in (*panels, holdout))
     told, judged = np.full(size, np.iinfo(np.int32).min), np.full(size, np.iinfo(np.int32).max)
@@ -95,7 +95,7 @@ def label_windows_apart(part: Part, holdout: Panel, horizon_days: int) -> Canary
 
 
 def labels_shuffled(ranked: Outcomes | None, seed: int) -> Canary:
-    """Ask whether a ranking learnt from labels that mean nothing is as good as chance, no better."""
+    """Check that a ranking learned from shuffled labels is no better than chance."""
     if ranked is None:
         return _not_judged(canary.SHUFFLED, canary.NO_SHUFFLE)
     figures = _against_chance(ranked, seed)
@@ -103,7 +103,7 @@ def labels_shuffled(ranked: Outcomes | None, seed: int) -> Canary:
 
 
 def ids_alone(rankings: Sequence[Outcomes], limits: CanarySettings, seed: int) -> Canary:
-    """Ask whether the order of the ids alone tells who converts."""
+    """Check whether the order of the ids alone reveals who converts."""
     if not rankings:
         return _not_judged(canary.IDS, canary.FEW_CONVERSIONS)
     figures = _against_chance(max(rankings, key=_roc_auc), seed, tries=len(rankings))
@@ -114,7 +114,7 @@ def ids_alone(rankings: Sequence[Outcomes], limits: CanarySettings, seed: int) -
 
 
 def later_usage_deleted(inputs: FeatureInputs, spec: FeatureSpec, train: Panel, holdout: Panel) -> Canary:
-    """Ask whether features stay the same, bit for bit, without usage complete only after the cutoff."""
+    """Check that features stay the same, bit for bit, when usage completed after the cutoff is removed."""
     checks = [(train, cutoff) for cutoff in _spread(train.cutoff, 2)]
     checks += [(holdout, cutoff) for cutoff in _spread(holdout.cutoff, _HOLDOUT_CUTOFFS)]
     for panel, cutoff in checks:
@@ -127,9 +127,9 @@ def later_usage_deleted(inputs: FeatureInputs, spec: FeatureSpec, train: Panel, 
 
 
 def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> Canary:
-    """Ask whether one feature alone tells converters from the others almost perfectly.
+    """Check whether one feature alone separates converters from the others almost perfectly.
 
-    Of a panel that holds every training row: among few rows, honest features come close to perfect.
+    Needs a panel with every training row: among few rows, honest features come close to perfect.
     """
     companies, converters = (np.unique(one).size for one in (train.company, train.company[train.label]))
     if not MIN_POSITIVES <= converters < companies:
@@ -157,7 +157,7 @@ def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> C
 
 
 def blank_firmographics(source: Source, *, counts_as_feature: bool) -> Canary:
-    """Ask whether customers' firmographics are blank as often as those of the others."""
+    """Check whether customers' firmographics are blank as often as everyone else's."""
     firm, customer = source.inputs.firmographics, source.closed != NEVER_CLOSED
     if not 0 < customer.sum() < customer.size:
         return _not_judged(canary.BLANKS, canary.ONE_KIND)
@@ -175,7 +175,7 @@ def blank_firmographics(source: Source, *, counts_as_feature: bool) -> Canary:
 
 
 def conversions_go_on(closed: NDArray[np.int32], part: Part, holdout: Panel, horizon_days: int) -> Canary:
-    """Ask whether companies convert after the last cutoffs as after those before.
+    """Check that companies convert after the last cutoffs as often as after earlier ones.
 
     Where rates are steady it fails less than once in a thousand times (`CHANCE`), however many convert.
     """
@@ -216,7 +216,7 @@ def _near_perfect(roc_auc: float, average_precision: float, rate: float, limits:
 
 
 def _spread(cutoffs: NDArray[np.int32], at_most: int) -> list[int]:
-    """Choose cutoffs evenly, the first and the last among them."""
+    """Choose evenly spaced cutoffs, including the first and the last."""
     known = np.unique(cutoffs)
     chosen = np.unique(np.linspace(0, known.size - 1, min(at_most, known.size)).round().astype(int))
     return [int(cutoff) for cutoff in known[chosen]]

@@ -1,4 +1,4 @@
-"""Features recomputed from what was known by their cutoff, beside those of a panel."""
+"""Recompute features from what was known at the cutoff, and compare them with a panel's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Change:
 
 
 def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff: int) -> Change | None:
-    """Recompute the features of a cutoff without later usage, and name the first that changes.
+    """Recompute a cutoff's features without later usage, and return the first that changes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well a single column tells converters from the others, whichever way it is read.
+"""How well a single column separates converters from the others, read in either direction.
 
 A number is read from the top and from the bottom, with blanks before all others and after them. A category's
 levels are ordered by their rate of conversion, learnt from one half of the companies and applied to the
@@ -27,7 +27,7 @@ _SMOOTHING = 20.0
 
 @dataclass(frozen=True)
 class Separation:
-    """How well one column ranks positives, read in its better direction.
+    """How well one column ranks positives, in its better direction.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Separation:
 
 
 def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
-    """Say of every feature how well it alone ranks converters, in the order of the frame's columns.
+    """Return how well each feature alone ranks converters, in the order of the columns.
 
     Usage is judged by row. Firmographics are judged by company, since they are the same in all rows of one:
     the rows before the one in which a company converts would hide how well they know it.
@@ -78,7 +78,7 @@ def separation(
     label: NDArray[np.bool_],
     weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
-    """Return ROC-AUC and average precision of a column, each read in the way in which it is highest.
+    """Return a column's ROC-AUC and average precision, each in its better direction.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def separation(
 
 
 def two_shares_p_value(marked: NDArray[np.bool_], group: NDArray[np.bool_]) -> float:
-    """Return how often chance makes the shares marked, in and outside a group, differ so much.
+    """Return the p-value of the difference between two shares: marked rows inside and outside a group.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _separation(
 def _rates(
     column: NDArray[np.object_], label: NDArray[np.bool_], half: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Give each row the smoothed rate that its level has among the companies of the other half."""
+    """Give each row its level's smoothed rate among the companies of the other half."""
     code, levels = pd.factorize(column.astype(object), use_na_sentinel=False)
     rates = np.empty(code.size)
     for side in (0, 1):
@@ -163,7 +163,7 @@ def _rates(
 
 
 def _halves(converts: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Deal companies into two halves, those that convert evenly."""
+    """Split companies into two halves, with converters shared evenly."""
     half = np.empty(converts.size, dtype=np.intp)
     for stratum in (converts, ~converts):
         half[stratum] = np.arange(stratum.sum()) % 2

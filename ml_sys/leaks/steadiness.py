@@ -1,7 +1,7 @@
-"""Whether companies convert in the last label windows as often as before, or far less than chance explains.
+"""Check whether companies convert in the last label windows as often as before.
 
-A date that lies ahead, or a table of customers that is older than the others, opens label windows whose
-outcome nobody knows: their companies look like ones that do not convert.
+A date in the future, or a customers table older than the others, opens label windows whose outcome is not
+known yet: their companies look as if they did not convert.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOKS = 3
 
 @dataclass(frozen=True)
 class LastWindows:
-    """Conversions in the last label windows beside those that the time before lets expect.
+    """Conversions in the last label windows, and how many the time before leads one to expect.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days:
 
 
 def _conversions(closed: NDArray[np.int32], start: int, end: int) -> tuple[int, int]:
-    """Return conversions from a day up to another, and the days that companies were free between them."""
+    """Return the conversions between two days, and the company-days on free plans between them."""
     day = closed.astype(np.int64)
     free = (np.minimum(day + 1, end) - start).clip(0)
     return int(((day >= start) & (day < end)).sum()), int(free.sum())

@@ -1,1 +1,1 @@
-"""Figures of a ranked list, with intervals and beside simple rules."""
+"""How good a ranked list is: metrics with intervals, compared with simple rules."""

@@ -1,4 +1,4 @@
-"""Bootstrap clustered by company: whole companies are drawn with all their rows, as those are alike."""
+"""Bootstrap by company: each draw takes all rows of a company, since they are alike."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def interval(
 def lead_interval(
     metric: str, value: float, drawn: Values, converters: int, confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of how far a metric of one ranker lies above that of another on the same rows.
+    """Return the interval of the difference between two rankers' metrics on the same rows.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def _percentiles(drawn: Values, reach: float) -> tuple[float, float]:
 
 
 def _reach(converters: int | None, confidence: float) -> float:
-    """Return how many standard deviations an interval reaches to either side."""
+    """Return how many standard deviations the interval extends on each side."""
     share = (1 + confidence) / 2
     if converters is None or converters < _LEAST_CONVERTERS:
         return NormalDist().inv_cdf(share)

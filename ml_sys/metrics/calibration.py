@@ -1,4 +1,4 @@
-"""Whether probabilities are true: predicted beside observed, by outcome, and what each threshold brings."""
+"""Calibration: predicted against observed rates, scores by outcome, and what each threshold yields."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EDGES = (0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Rows of similar probability: what was predicted of them and what came of it.
+    """Rows of similar probability: the predicted rate and the observed one.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ScoreBin:
 
 @dataclass(frozen=True)
 class Confusion:
-    """What calling all from a threshold on would have brought over all lists.
+    """The outcome of calling every company above a threshold, over all lists.
 
     Attributes
     ----------
@@ -71,19 +71,19 @@ class Confusion:
 
     @property
     def precision(self) -> float:
-        """Share of the calls that convert; NaN without any call."""
+        """Share of calls that convert; NaN when there are none."""
         calls = self.true_positives + self.false_positives
         return self.true_positives / calls if calls else float("nan")
 
     @property
     def recall(self) -> float:
-        """Share of the conversions that are called; NaN without any conversion."""
+        """Share of conversions that are called; NaN when there are none."""
         positives = self.true_positives + self.false_negatives
         return self.true_positives / positives if positives else float("nan")
 
 
 def wilson(successes: int, trials: int, z: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share; from 0 to 1 without any trial.
+    """Return Wilson's interval for a share; 0 to 1 when there are no trials.
 
     References
     ----------
@@ -140,9 +140,9 @@ def score_distribution(outcomes: Outcomes) -> tuple[ScoreBin, ...]:
 
 
 def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> tuple[Confusion, ...]:
-    """Return the confusion at the threshold chosen and at those that call so many a list on average.
+    """Return the confusion at the chosen threshold and at those that call a given number per list.
 
-    Highest threshold first, the same one once. Calls are counted of whole lists, the rest of the rows.
+    Highest threshold first, without repeats. Calls are counted per whole list, the rest per row.
     """
     lists = max(np.unique(outcomes.cutoff).size, 1) * outcomes.share
     ranked = np.sort(outcomes.score)[::-1]

@@ -1,7 +1,7 @@
-"""Plays sales through past lists: who is called each week, and how many of the converters are reached.
+"""Simulate a season of calls on past lists: who is called each week, and how many converters are reached.
 
-A single cutoff says how good a list is; sales lives from a list every week, on which the same companies stand
-again and again. So what counts over a season is how many distinct converters were called in time.
+One cutoff shows how good one list is. But sales gets a list every week, and the same companies keep appearing
+on it, so what counts over a season is how many different converters were called in time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Campaign:
 
     @property
     def share(self) -> float:
-        """Converters reached over all converters; NaN without any."""
+        """Converters reached over all converters; NaN when there are none."""
         return self.converters.value / self.of if self.of else float("nan")
 
     @property
@@ -73,7 +73,7 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Lead:
-    """The model's converters reached beside those of another ranker.
+    """How many more converters the model reaches than another ranker.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ def play_season(
 def calls(
     lists: ScoredLists, score: NDArray[np.float64], capacity: int, cooldown_weeks: int
 ) -> NDArray[np.bool_]:
-    """Say which rows are called when each list is worked down from the top.
+    """Return which rows are called when each list is worked from the top down.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def _campaign(
 
 
 def _by_chance(lists: ScoredLists, capacity: int, cooldown: int, of: int, seed: int) -> Campaign:
-    """Return the mean of some seasons in random order."""
+    """Return the mean over several seasons of random calls."""
     rng = np.random.default_rng(seed)
     seasons = []
     for _ in range(_RANDOM_SEASONS):
@@ -263,7 +263,7 @@ def _lead(
 
 
 def _of_all(drawn: Weights, counted_as: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what resamples come to, each scaled to the number of converters that there are."""
+    """Return the totals of the resamples, each scaled to the actual number of converters."""
     total = drawn.sum(axis=1)
     some = total > 0
     share: NDArray[np.float64] = (drawn[some] @ counted_as) / total[some]

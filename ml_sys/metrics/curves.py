@@ -1,6 +1,6 @@
-"""The numbers behind the pictures of a ranking: curves with bands, gains, and what each depth brings.
+"""The numbers behind the ranking charts: curves with bands, gains, and precision and recall by depth.
 
-Bands are drawn by taking whole companies with replacement. They hold point by point, not for a whole curve.
+Bands come from resampling whole companies. They hold point by point, not for a whole curve.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Decile:
 
 @dataclass(frozen=True)
 class Depth:
-    """What calling so many companies of each list brings: means over the lists."""
+    """Precision and recall when the first so many of each list are called; means over the lists."""
 
     depth: int
     precision: Estimate
@@ -74,19 +74,19 @@ class Depth:
 
 
 def roc(outcomes: Outcomes, *, resamples: int = 0, confidence: float = 0.95, seed: int = 0) -> Curve:
-    """Return the share of converters found at each share of the others called by mistake."""
+    """Return the ROC curve: converters found against others called by mistake."""
     return _curve(outcomes, _roc_at, resamples, confidence, seed)
 
 
 def precision_recall(
     outcomes: Outcomes, *, resamples: int = 0, confidence: float = 0.95, seed: int = 0
 ) -> Curve:
-    """Return how many of the called companies convert, at each share of all converters found."""
+    """Return precision at each level of recall."""
     return _curve(outcomes, _precision_at, resamples, confidence, seed)
 
 
 def gains(outcomes: Outcomes) -> tuple[Decile, ...]:
-    """Return conversions by tenth of all rows; empty without any conversion."""
+    """Return conversions by tenth of all rows; empty when nothing converts."""
     ranked = Ranked.build(outcomes.score, outcomes.label, np.ones((1, outcomes.score.size)))
     found = float(ranked.positives[0])
     if not found:
@@ -142,7 +142,7 @@ def working_depths(
 
 
 def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: float, seed: int) -> Estimate:
-    """Return by how much one ranking's average precision is beyond that of another one of the same rows.
+    """Return how much higher one ranking's average precision is than another's on the same rows.
 
     Both are judged on the same resamples, so that what is hard for both does not count.
     """

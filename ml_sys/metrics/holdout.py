@@ -1,4 +1,4 @@
-"""The holdout's verdict: each metric with its interval, in two populations, beside rules and chance."""
+"""Evaluate on the holdout: each metric with its interval, for two populations, next to rules and chance."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def evaluate_holdout(
     seed: int,
     share: float = 1.0,
 ) -> Evaluation:
-    """Judge a model's probabilities on rows that nothing was fitted to.
+    """Evaluate a model's probabilities on rows that nothing was fitted to.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def table_of(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Evaluation:
-    """Read back what :func:`to_plain` gave."""
+    """Reverse :func:`to_plain`."""
     return {
         population: {
             ranker: {

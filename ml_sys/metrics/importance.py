@@ -1,7 +1,7 @@
-"""What a model rests on: gain of its trees, what shuffling a feature costs, and mean SHAP values.
+"""Feature importance: gain, permutation and mean SHAP values.
 
-The three answer different questions. Gain says what the fit found useful, permutation what the holdout
-would miss, SHAP what moves single probabilities. Features that tell the same share their importance.
+The three answer different questions: gain says what the fit found useful, permutation what the holdout
+would miss, SHAP what moves individual probabilities. Features that carry the same information share it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Scores(Protocol):
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a feature, or a group of them, matters.
+    """How much a feature or a group of features matters.
 
     Attributes
     ----------

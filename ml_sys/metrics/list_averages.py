@@ -1,4 +1,4 @@
-"""Metrics that are means over lists, one list per cutoff, with intervals clustered by company.
+"""Metrics averaged over lists, one per cutoff, with intervals clustered by company.
 
 Sales works down a list at a time, so a backtest is judged by the mean over its lists. A resample draws
 companies with all their rows in all lists: neighbouring lists share companies and outcomes, and count as
@@ -53,9 +53,9 @@ def list_estimates(
 def paired_lists(
     challenger: Outcomes, champion: Outcomes, *, resamples: int, confidence: float, seed: int
 ) -> dict[ListMetric, Paired]:
-    """Compare the means over lists of two rankers by the same draws of companies.
+    """Compare two rankers' means over lists on the same draws of companies.
 
-    Equal differences count half for either side, so that two equal rankers are as likely the better one.
+    Ties count half for each side, so two equal rankers are each better with probability one half.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What the top of a list is worth in monthly recurring revenue: an estimate, and how past estimates did.
+"""Estimate what the top of a list is worth in monthly recurring revenue, and check past estimates.
 
-What a company will pay is not predicted: each conversion is worth what customers who closed before the list
-paid on average. An MRR of zero or less counts as zero, an unknown one as the average.
+What a company will pay is not predicted: each conversion is worth the average of the customers who closed
+before the list. An MRR of zero or less counts as zero, an unknown one as the average.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Worth:
 
 @dataclass(frozen=True)
 class PastWorth:
-    """Worth of past lists' tops, added up, and what they brought."""
+    """Estimated worth of the tops of past lists, summed, and what they brought in."""
 
     capacity: int
     lists: int
@@ -117,7 +117,7 @@ def money(
     confidence: float,
     seed: int,
 ) -> Money | None:
-    """Say what past lists' tops were worth, and what they brought; None where no MRR is known.
+    """Estimate what the tops of past lists were worth, and what they brought in; None when no MRR is known.
 
     Lists whose label windows overlap would count a conversion twice: of those the latest is taken.
 
@@ -169,7 +169,7 @@ def _top(lists: ScoredLists, cutoff: int, capacity: int) -> ScoredLists:
 def _brought(
     probability: NDArray[np.float64], customers: NDArray[np.float64], rng: np.random.Generator
 ) -> float:
-    """Draw who converts and what each pays."""
+    """Draw at random who converts and what each pays."""
     converting = int((rng.random(probability.size) < probability).sum())
     return float(customers[rng.integers(customers.size, size=converting)].sum())
 

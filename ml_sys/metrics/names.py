@@ -1,4 +1,4 @@
-"""What each metric is called and how it is shown: one entry for page, card, terminal and gate."""
+"""How each metric is named and shown: one entry, used by the page, the card, the terminal and the gate."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ HEADLINE = ("average_precision", "roc_auc", "precision_at_10", "calibration_erro
 
 
 def named(key: str) -> Metric:
-    """Return a metric's entry; one that only another release knows is called by its key."""
+    """Return a metric's entry; a metric of another release gets its key as the label."""
     return METRICS.get(key) or Metric(key.replace("_", " "), "probability", 4, better="")
 
 
 def label(key: str) -> str:
-    """Return what a metric is called."""
+    """Return a metric's label."""
     return named(key).label
 
 
 def heading(key: str) -> str:
-    """Return what a narrow column of a metric is headed."""
+    """Return a metric's heading for a narrow column."""
     one = named(key)
     return one.short or one.label

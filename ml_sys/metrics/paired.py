@@ -1,4 +1,4 @@
-"""A ranking metric of models on the same rows: its interval, that of a difference, and what chance reaches.
+"""Compare rankings on the same rows: intervals of metrics and differences, and a test against chance.
 
 A resample weighs each row by how often its company was drawn, so cumulated weights at a place of the ranking
 are sums of companies' counts over a segment of it. Only the groups of equal scores that hold positives, and
@@ -33,7 +33,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Paired:
-    """A challenger beside a champion on the same rows; NaN where the metric is not defined.
+    """A challenger compared with a champion on the same rows; NaN where the metric is not defined.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def paired_bootstrap(
     confidence: float,
     seed: int,
 ) -> Paired:
-    """Compare two models by the same draws of companies.
+    """Compare two models on the same draws of companies.
 
     Parameters
     ----------
@@ -116,14 +116,14 @@ def paired_bootstrap(
 def metric_interval(
     outcomes: Outcomes, metric: RankingMetric, *, resamples: int, confidence: float, seed: int
 ) -> Estimate:
-    """Return a metric with its interval as :func:`~ml_sys.metrics.bootstrap.estimate` has it."""
+    """Return a metric with the same interval as :func:`~ml_sys.metrics.bootstrap.estimate` gives."""
     value, drawn = _resampled((outcomes,), metric, resamples, seed)
     converters = converters_of(outcomes)
     return Estimate(float(value[0]), *interval(metric, float(value[0]), drawn[0], converters, confidence))
 
 
 def chance_p_value(outcomes: Outcomes, *, permutations: int, seed: int) -> float:
-    """Return how often a ranking that knows nothing reaches the average precision of this one.
+    """Return how often a random ranking reaches this one's average precision.
 
     The scores stay where they are and the positives fall on random rows. Those of one company move together,
     onto neighbouring cutoffs of another, as a company is scored alike at all cutoffs: four positives of one
@@ -258,7 +258,7 @@ def converters_of(outcomes: Outcomes) -> int:
 
 
 def interval_of(drawn: Values, confidence: float) -> tuple[float, float]:
-    """Return the percentile interval of what was drawn; NaN without anything."""
+    """Return the percentile interval of the draws; NaN when there are none."""
     if not drawn.size:
         return float("nan"), float("nan")
     tail = 100 * (1 - confidence) / 2
@@ -267,5 +267,5 @@ def interval_of(drawn: Values, confidence: float) -> tuple[float, float]:
 
 
 def share_of(resamples: NDArray[np.bool_]) -> float:
-    """Return the share of resamples that are true; NaN without any."""
+    """Return the share of resamples that are true; NaN when there are none."""
     return float(resamples.mean()) if resamples.size else float("nan")

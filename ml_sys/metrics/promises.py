@@ -1,4 +1,4 @@
-"""Whether probabilities are kept: conversions promised and realised, by tier and by band of probability."""
+"""Compare promised with actual conversions, by tier and by band of probability."""
 
 from __future__ import annotations
 
@@ -86,10 +86,9 @@ class Promises:
 
 
 def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises:
-    """Compare conversions promised and realised.
+    """Compare promised with realised conversions.
 
-    Lists whose label windows overlap would count one conversion several times: of those only the latest is
-    taken.
+    Lists whose label windows overlap would count a conversion twice, so only the latest of them counts.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def promises(lists: ScoredLists, days_apart: int, confidence: float) -> Promises
 
 
 def apart(cutoff: NDArray[np.int32], days: int) -> NDArray[np.int32]:
-    """Return cutoffs that lie at least so many days apart, the latest one among them."""
+    """Return cutoffs at least so many days apart, including the latest."""
     chosen: list[int] = []
     for one in np.unique(cutoff)[::-1].tolist():
         if not chosen or chosen[-1] - one >= days:
@@ -139,7 +138,7 @@ def count_interval(count: int, confidence: float) -> tuple[float, float]:
 
 
 def conversions_needed() -> int:
-    """Return how many conversions show, four times in five, that a promise is off by half."""
+    """Return how many conversions reveal a promise that is off by half, four times in five."""
     return math.ceil(((_TWO_SIDED_95 + _POWER_QUANTILE) / math.log(FACTOR)) ** 2)
 
 

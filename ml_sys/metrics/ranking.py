@@ -1,4 +1,4 @@
-"""Metrics of a ranked list of probabilities, for many weightings of its rows at once.
+"""Metrics of a ranked list, computed for many weightings of its rows at once.
 
 Every metric takes weights of shape (n_resamples, n_rows): all ones give the value itself, a bootstrap's
 counts give its distribution. With unit weights they are scikit-learn's. Ties share their places: a depth that
@@ -30,7 +30,7 @@ _EPSILON = np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Holdout rows: what was predicted of whom, and what came of it.
+    """Holdout rows: what was predicted and what happened.
 
     Attributes
     ----------
@@ -64,12 +64,12 @@ class Outcomes:
         )
 
     def once(self) -> Weights:
-        """Return the weights that give a metric itself, of shape (1, n_rows)."""
+        """Return the weights that give the metric itself, of shape (1, n_rows)."""
         return np.ones((1, self.score.size)) if self.weight is None else self.weight[None]
 
 
 def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
-    """Return the metrics that depend on the order of the rows alone.
+    """Return the metrics that depend only on the order of the rows.
 
     Average precision, ROC-AUC and the top decile are of all rows ranked together; precision and recall at a
     depth are means over the lists, one list per cutoff, since that is how sales works down them.
@@ -140,7 +140,7 @@ def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) 
 
 
 def random_metrics(outcomes: Outcomes) -> dict[str, float]:
-    """Return what a list in random order gets on average, per ranking metric; ties share their places."""
+    """Return what a random order scores on average, per ranking metric."""
     tied = replace(outcomes, score=np.zeros(outcomes.score.size))
     values = ranking_metrics(tied, np.ones((1, outcomes.score.size)))
     return {name: float(value[0]) for name, value in values.items()}
@@ -184,12 +184,12 @@ class Ranked:
         return np.array([np.interp(d, w, h) for d, w, h in zip(depth, weight, hits, strict=True)])
 
     def average_precision(self) -> Values:
-        """Return the mean precision at the places of positives; NaN without any."""
+        """Return the mean precision at the places of positives; NaN when there are none."""
         precision = np.divide(self.hits, self.weight, out=np.zeros_like(self.hits), where=self.weight > 0)
         return _ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
 
     def roc_auc(self) -> Values:
-        """Return the share of pairs of a positive and another row in right order; NaN without either."""
+        """Return the share of positive-negative pairs in the right order; NaN when either is missing."""
         misses = self.weight - self.hits
         area = (np.diff(misses, axis=1) * (self.hits[:, 1:] + self.hits[:, :-1]) / 2).sum(axis=1)
         return _ratio(area, self.positives * misses[:, -1])
@@ -250,7 +250,7 @@ def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean_of_defined(values: Sequence[Values]) -> Values:
-    """Return the mean of arrays, place by place, over those that are no NaN there; NaN where all are."""
+    """Return the elementwise mean of arrays, ignoring NaN; NaN where all are NaN."""
     stacked = np.array(values)
     known = ~np.isnan(stacked)
     return _ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))

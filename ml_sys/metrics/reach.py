@@ -1,4 +1,4 @@
-"""Distinct converters in the top of each list: how many a ranking reaches, and how many more than another."""
+"""Count the distinct converters that the tops of the lists reach, and compare two rankings by that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reach:
-    """Distinct converters that a ranking reaches beside another on the same lists.
+    """Distinct converters reached by two rankings of the same lists.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def compare_reach(
     confidence: float,
     seed: int,
 ) -> Reach:
-    """Compare two rankings by the converters that they reach, on the same draws of companies.
+    """Compare two rankings by the converters they reach, on the same draws of companies.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Dated lists of prospects with what each ranker said of them that day and what came of it.
+"""Past lists of prospects: each ranker's scores on that day, and what happened afterwards.
 
-A holdout and a backtest both come down to such rows; curves, promises, campaigns and money are read off
+Holdouts and backtests both come down to such rows; curves, promises, campaigns and money are computed from
 them.
 """
 
@@ -63,7 +63,7 @@ class ScoredLists:
         return self.scores[MODEL]
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> ScoredLists:
-        """Return the rows of a mask, or those named in the order named."""
+        """Return the rows of a mask, or the rows at given positions in that order."""
         return ScoredLists(
             self.cutoff[rows],
             self.company[rows],

@@ -1,4 +1,4 @@
-"""How a model does by kind of company; where too few convert, that is said in place of a number."""
+"""How well a model does by kind of company; kinds with too few conversions get no number."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Segment:
 def segments(
     panel: Panel, probability: NDArray[np.float64], *, resamples: int, confidence: float, seed: int
 ) -> tuple[Segment, ...]:
-    """Judge a model's probabilities by kind of company.
+    """Evaluate a model's probabilities by kind of company.
 
     Parameters
     ----------

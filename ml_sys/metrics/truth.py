@@ -1,4 +1,4 @@
-"""How close a model comes to the best reachable ranking, where the true probabilities are known."""
+"""How close a model comes to the best possible ranking, when the true probabilities are known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = ("cutoff", "id", "probability")
 
 @dataclass(frozen=True)
 class Closeness:
-    """A model beside the truth on the same holdout rows.
+    """A model compared with the truth on the same holdout rows.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Closeness:
 def compare_with_truth(
     path: Path, panel: Panel, ids: NDArray[np.object_], probability: NDArray[np.float64], share: float = 1.0
 ) -> Closeness:
-    """Hold a model against the true probabilities of generated data.
+    """Compare a model with the true probabilities of generated data.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _judged(outcomes: Outcomes) -> dict[str, float]:
 
 
 def _expected(outcomes: Outcomes, chance: NDArray[np.float64]) -> dict[str, float]:
-    """Count each row as both outcomes, by their chances."""
+    """Count each row as both outcomes, weighted by their probability."""
     both = replace(
         outcomes,
         score=np.tile(outcomes.score, 2),
