@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,3 +204,27 @@ def bound_by_rights(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             return behind
         (folder / "x").unlink(missing_ok=True)
     pytest.skip("rights do not bind root here, and there is no setpriv to give its powers up")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Path]:
+    """The folder of a running server's socket."""
+    from tests.outcomes import postgresql
+
+    programs = postgresql.binaries()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL here: apt install postgresql")
+    with postgresql.running(programs) as folder:
+        yield folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings that name an empty store: a file, or a database of a real server."""
+    from ml_sys.settings import Settings
+    from tests.outcomes import postgresql
+
+    url = ""
+    if request.param == "postgresql":
+        url = postgresql.new_database(request.getfixturevalue("postgresql_server"))
+    return Settings.model_validate({"artifacts_dir": tmp_path / "artifacts", "store": {"url": url}})

@@ -127,6 +127,13 @@ def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: pd.DataF
     return f"{date_of(cutoff)}-{digest.hexdigest()[:_ID_DIGITS]}"
 
 
+def storable(text: str) -> str:
+    """Escape what no database can hold: halves of surrogate pairs, and the character 0."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
 def digest_of(settings: Mapping[str, Any]) -> str:
     """Return the digest of settings, as plain data."""
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[: 2 * _ID_DIGITS]

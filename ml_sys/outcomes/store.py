@@ -23,9 +23,10 @@ from ml_sys.outcomes.database.engine import (
     writing,
 )
 from ml_sys.outcomes.database.migrating import bring_up_to_date
+from ml_sys.outcomes.database.revisions import FILE
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
-from ml_sys.outcomes.lists import HandedOutList, ListEntry
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, storable
 from ml_sys.outcomes.taking_over import remembered_lists
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from ml_sys.settings import Settings
 
-FILE = "outcomes.sqlite"
 _FIELDS = tuple(field.name for field in fields(HandedOutList))
 _OF_LIST = [lists_table.c[name] for name in _FIELDS]
 # What frames of entries hold; reasons are read for a few companies at a time.
@@ -285,13 +285,6 @@ def _take_over(opened: Store, settings: Settings) -> None:
 def exists(settings: Settings) -> bool:
     """Say whether there is a store; one at an address is taken to be there."""
     return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()
-
-
-def storable(text: str) -> str:
-    """Escape what no database can hold: halves of surrogate pairs, and the character 0."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 def _standing(connection: Connection, cutoff: int) -> HandedOutList | None:

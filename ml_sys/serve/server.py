@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ml_sys.serve.service import Service
     from ml_sys.settings import ServeSettings, Settings
 
-PREDICTIONS = "predictions.sqlite"
 _BACKLOG = 2048
 _CONNECTIONS_PER_TURN = 32
 # What is in hand may take its whole time before it is given up at the end.
@@ -117,17 +116,11 @@ def open_sink(settings: Settings) -> tuple[Sink | None, str]:
 
     chosen = settings.serve
     try:
-        return make_sink(chosen.prediction_log, predictions_path(settings)), ""
+        return make_sink(settings), ""
     except UnwritableError as error:
         if chosen.prediction_log_path:
             raise
         return None, error.message
-
-
-def predictions_path(settings: Settings) -> Path:
-    """Return the file of the prediction log."""
-    named = settings.serve.prediction_log_path
-    return Path(named) if named else settings.artifacts_dir / PREDICTIONS
 
 
 def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:

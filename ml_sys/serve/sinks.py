@@ -1,44 +1,68 @@
-"""Makes what keeps predictions: the SQLite file, nothing, or a class of the user's own."""
+"""Makes what keeps predictions: the store, a file of its own, nothing, or a class of the user's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.errors import MlsysError, ResolveError
+from ml_sys.outcomes.database.revisions import FILE as STORE_FILE
 from ml_sys.resolve import resolve
+from ml_sys.serve.stored import OLD_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ml_sys.serve.postgresql_sink import PostgresqlSink
     from ml_sys.serve.prediction_log import Sink
+    from ml_sys.serve.sqlite_sink import SqliteSink
+    from ml_sys.settings import Settings
 
-SQLITE, NONE = "sqlite", "none"
+STORE, NONE = "store", "none"
 
 
-def make_sink(name: str, path: Path) -> Sink | None:
+def make_sink(settings: Settings) -> Sink | None:
     """Return the sink that ``serve.prediction_log`` names, or None for ``"none"``.
-
-    Parameters
-    ----------
-    name : str
-        ``sqlite``, ``none`` or ``package.module:Class``.
-    path : Path
-        Given to the class.
 
     Raises
     ------
     ResolveError
-        If the class cannot be found or made, or is no sink.
+        If a class cannot be found or made, or is no sink.
     StorageError
-        If the file cannot be used.
+        If the database cannot be used.
     """
+    name = settings.serve.prediction_log
     if name == NONE:
         return None
-    if name == SQLITE:
+    return _store_sink(settings) if name == STORE else _own_sink(name, Path(predictions_place(settings)))
+
+
+def predictions_place(settings: Settings) -> Path | str:
+    """Return the file, or the address, at which predictions are kept."""
+    chosen, root = settings.serve, settings.artifacts_dir
+    if chosen.prediction_log_path:
+        return Path(chosen.prediction_log_path)
+    if chosen.prediction_log not in {STORE, NONE}:
+        return root / OLD_FILE
+    return settings.store.url or root / STORE_FILE
+
+
+def _store_sink(settings: Settings) -> Sink:
+    """Open the store, and take over the file that the log had before there was one."""
+    place, root = predictions_place(settings), settings.artifacts_dir
+    wait = settings.registry.lock_timeout_seconds
+    sink: PostgresqlSink | SqliteSink
+    if isinstance(place, str):
+        from ml_sys.serve.postgresql_sink import PostgresqlSink
+
+        sink = PostgresqlSink(place, root, wait)
+    else:
         from ml_sys.serve.sqlite_sink import SqliteSink  # another sink needs no SQLite
 
-        return SqliteSink(path)
-    return _own_sink(name, path)
+        if settings.serve.prediction_log_path:
+            return SqliteSink(place)
+        sink = SqliteSink(place, lock_folder=root, wait_seconds=wait)
+    if (root / OLD_FILE).exists():
+        sink.take_over(root / OLD_FILE)
+    return sink
 
 
 def _own_sink(name: str, path: Path) -> Sink:

@@ -1,8 +1,7 @@
-"""Keeps predictions in an SQLite file that several processes write at once.
+"""Keeps predictions in an SQLite store that several processes write at once.
 
 A batch is one transaction, and is on the disk when `SqliteSink.write` returns. Time is text in ISO 8601, UTC:
-it sorts, SQLite's own date functions and other tools understand it, and so do people. The table has no
-constraints, since a prediction that it refused would hold up all that come after it.
+it sorts, SQLite's own date functions and other tools understand it, and so do people.
 """
 
 from __future__ import annotations
@@ -10,29 +9,20 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from datetime import UTC, datetime
-from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_sys.durable import make_folder, storage_errors, sync_folder
 from ml_sys.errors import StorageError, UnwritableError
+from ml_sys.outcomes.database.revisions import APPLICATION_ID, LATEST, REVISION_TABLE
+from ml_sys.outcomes.lists import storable
+from ml_sys.serve.stored import COLUMNS, as_row, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ml_sys.serve.prediction_log import Logged
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x6D6C7379  # "mlsy": what tells our file from any other database
-DIGEST_BYTES = 8
-_SCHEMA = (
-    "CREATE TABLE predictions (at TEXT, version TEXT, company TEXT, features TEXT, probability REAL)",
-    "CREATE INDEX predictions_of_company ON predictions (company, at) WHERE company IS NOT NULL",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 # SQLite works without Python's lock, which the event loop wants: too few rows a statement hand it over too
 # often, too many hold it for long while they are prepared.
 _INSERTS = {
@@ -49,8 +39,13 @@ _LAST_OF_SOME = (
 )
 _ANY_OLD = "SELECT 1 FROM predictions WHERE rowid > ? AND rowid <= ? AND at < ? LIMIT 1"
 _DELETE_OLD = "DELETE FROM predictions WHERE rowid > ? AND rowid <= ? AND at < ?"
-_COUNT_COMPANY = "SELECT count(*) FROM predictions WHERE company = ?"
-_DELETE_COMPANY = "DELETE FROM predictions WHERE company = ?"
+_OF_COMPANY = {"predictions": "company", "entries": "entity_id"}
+_COUNT = {one: f"SELECT count(*) FROM {one} WHERE {named} = ?" for one, named in _OF_COMPANY.items()}  # noqa: S608 - our names
+_DELETE = {one: f"DELETE FROM {one} WHERE {named} = ?" for one, named in _OF_COMPANY.items()}  # noqa: S608 - our names
+_REVISION = f"SELECT version_num FROM {REVISION_TABLE}"  # noqa: S608 - our constant
+_IS_TAKEN = "SELECT 1 FROM taken_over WHERE name = ?"
+_TAKE = f"INSERT INTO predictions SELECT {', '.join(COLUMNS)} FROM old.predictions ORDER BY rowid"  # noqa: S608 - our constants
+_WAIT_SECONDS = 60.0
 _PRIMARY = 0xFF  # the lower byte of SQLite's codes; the rest says more
 _ELSEWHERE = "move it away, or name another file with serve.prediction_log_path"
 
@@ -62,6 +57,10 @@ class SqliteSink:
     ----------
     path : Path
         The file, on a local disk; made where it is missing, with the folders above it.
+    lock_folder : Path, optional
+        The folder of the registry, whose lock is held while the file is brought up to date.
+    wait_seconds : float
+        How long to wait for it.
 
     Raises
     ------
@@ -71,7 +70,9 @@ class SqliteSink:
         If the file cannot be made or opened, is no database, or is one of something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, lock_folder: Path | None = None, wait_seconds: float = _WAIT_SECONDS
+    ) -> None:
         self._looked_at = 0  # the last row that this round of forgetting has looked at
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would show another name than was set
         with storage_errors(self._path):
@@ -80,11 +81,14 @@ class SqliteSink:
             sync_folder(self._path.parent)
         self._connection = _connect(self._path)
         try:
-            _prepare(self._connection, self._path)
+            if not _is_latest(self._connection):
+                _bring_up_to_date(self._path, lock_folder, wait_seconds)
+            _switch_to_wal(self._connection)
+            self._connection.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk
         except sqlite3.Error as error:
             self._connection.close()
             raise _refused(self._path, error, "no prediction log: ", _ELSEWHERE) from error
-        except StorageError:
+        except BaseException:
             self._connection.close()
             raise
 
@@ -126,7 +130,7 @@ class SqliteSink:
             if last is None:
                 self._looked_at = 0
                 return False
-            these = (self._looked_at, last, _time_text(before))
+            these = (self._looked_at, last, time_text(before))
             if self._connection.execute(_ANY_OLD, these).fetchone():
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
@@ -136,12 +140,52 @@ class SqliteSink:
         self._looked_at = last
         return True
 
+    def take_over(self, old: Path) -> None:
+        """Take over the predictions of a file from before there was a store, and remove it.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read, or the store cannot be written.
+        """
+        try:
+            self._connection.execute("ATTACH ? AS old", (str(old),))
+            try:
+                mark = mark_of(self._connection, old.name, "old")
+                if mark is None:
+                    return
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    if not self._connection.execute(_IS_TAKEN, (mark,)).fetchone():
+                        self._connection.execute(_TAKE)
+                        self._connection.execute("INSERT INTO taken_over VALUES (?)", (mark,))
+            finally:
+                self._connection.execute("DETACH old")
+        except sqlite3.Error as error:
+            raise StorageError(f"{old}: {error}", hint="move it away; its predictions stay in it") from error
+        remove(old)
+
     def close(self) -> None:
         """Close the file; the last process to do so moves what is in the write-ahead log into it."""
         self._connection.close()
 
 
-def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
+def mark_of(connection: sqlite3.Connection, name: str, database: str) -> str | None:
+    """Return what tells an old log from all others once it is taken over; None if it is no such log."""
+    if _number(connection, "application_id", database) != APPLICATION_ID:
+        return None
+    first = connection.execute(f"SELECT rowid, at FROM {database}.predictions ORDER BY rowid LIMIT 1")  # noqa: S608 - our constants
+    return f"{name} {first.fetchone()}"
+
+
+def remove(old: Path) -> None:
+    """Remove a file of SQLite and what belongs to it."""
+    with storage_errors(old):
+        for path in (old, old.with_name(f"{old.name}-wal"), old.with_name(f"{old.name}-shm")):
+            path.unlink(missing_ok=True)
+
+
+def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool = False) -> int:
     """Delete every prediction of a company from a log, servers may write it meanwhile; return how many.
 
     Parameters
@@ -150,6 +194,8 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
         May be missing, and is then not made.
     dry_run : bool
         Only count.
+    with_lists : bool
+        From the lists in the file as well, where it holds some; for what nobody opens as a store.
 
     Raises
     ------
@@ -164,12 +210,15 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
     try:
         if _number(connection, "application_id") != APPLICATION_ID:
             raise StorageError(f"{path}: is no prediction log", hint=_ELSEWHERE)
-        named = (_storable(company),)
+        named = (storable(company),)
+        held = ["predictions"]
+        if with_lists and connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
+            held.append("entries")
         if dry_run:
-            return int(connection.execute(_COUNT_COMPANY, named).fetchone()[0])
+            return sum(int(connection.execute(_COUNT[one], named).fetchone()[0]) for one in held)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            deleted = connection.execute(_DELETE_COMPANY, named).rowcount
+            deleted = sum(connection.execute(_DELETE[one], named).rowcount for one in held)
         # The write-ahead log holds what was deleted until it is emptied; who is writing now does so later.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
@@ -193,23 +242,26 @@ def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageE
     return StorageError(f"{path}: {what}{error}", hint=hint)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        application, version = _number(connection, "application_id"), _number(connection, "user_version")
-        is_blank = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        if is_blank and application == version == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        elif application != APPLICATION_ID:
-            raise StorageError(f"{path}: is a database of something else", hint=_ELSEWHERE)
-        elif version != SCHEMA_VERSION:
-            raise StorageError(
-                f"{path}: is a prediction log of version {version}, and this mlsys writes {SCHEMA_VERSION}",
-                hint=_ELSEWHERE,
-            )
-    _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk
+def _is_latest(connection: sqlite3.Connection) -> bool:
+    """Say whether the file is a store that this code knows; who serves it needs no more to begin."""
+    if _number(connection, "application_id") != APPLICATION_ID:
+        return False
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone():
+        return False
+    return bool(connection.execute(_REVISION).fetchone() == (LATEST,))
+
+
+def _bring_up_to_date(path: Path, lock_folder: Path | None, wait_seconds: float) -> None:
+    # A store that is up to date needs none of what these import.
+    from ml_sys.outcomes.database.engine import database_errors, sqlite_engine
+    from ml_sys.outcomes.database.migrating import bring_up_to_date
+
+    with database_errors(path):
+        engine = sqlite_engine(path)
+        try:
+            bring_up_to_date(engine, path, lock_folder, wait_seconds)
+        finally:
+            engine.dispose()
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -231,36 +283,9 @@ def _insert(connection: sqlite3.Connection, predictions: Sequence[Logged]) -> No
     for size, statement in _INSERTS.items():
         while len(predictions) - done >= size:
             part = predictions[done : done + size]
-            connection.execute(statement, [value for one in part for value in _as_row(one)])
+            connection.execute(statement, [value for one in part for value in as_row(one)])
             done += size
 
 
-def _as_row(prediction: Logged) -> tuple[object, ...]:
-    return (
-        _time_text(prediction.at),
-        prediction.version,
-        _storable(prediction.company),
-        blake2b(prediction.row, digest_size=DIGEST_BYTES).hexdigest(),
-        float(prediction.probability),
-    )
-
-
-def _time_text(at: float) -> str:
-    second, millisecond = divmod(round(at * 1000), 1000)
-    return f"{_as_text(second)}.{millisecond:03d}Z"
-
-
-@lru_cache(maxsize=8)  # a batch holds thousands of predictions of the same second
-def _as_text(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _storable(text: str | None) -> str | None:
-    """Escape halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _number(connection: sqlite3.Connection, pragma: str) -> int:
-    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+def _number(connection: sqlite3.Connection, pragma: str, database: str = "main") -> int:
+    return int(connection.execute(f"PRAGMA {database}.{pragma}").fetchone()[0])

@@ -59,11 +59,13 @@ class ServeSettings(Frozen):
     access_log_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="Share of the requests in the access log; server errors are always there."
     )
-    prediction_log: Literal["sqlite", "none"] | ImportPath = Field(
-        "sqlite", description="Where predictions are kept: 'sqlite', 'none' or package.module:Class."
+    prediction_log: Literal["store", "none"] | ImportPath = Field(
+        "store", description="Where predictions are kept: 'store', 'none' or package.module:Class."
     )
     prediction_log_path: str = Field(
-        "", description="Its file, on a local disk; empty takes predictions.sqlite in the artifacts folder."
+        "",
+        description="An SQLite file on a local disk for this server's predictions, in place of the store; "
+        "or the file that a class of your own is made with.",
     )
     prediction_log_days: NonNegativeInt = Field(
         400, description="Days for which a prediction is kept; 0 keeps all of them for ever."
@@ -71,6 +73,11 @@ class ServeSettings(Frozen):
     prediction_queue: PositiveInt = Field(
         20_000, description="Predictions that may wait to be kept, per worker; beyond it callers get 503."
     )
+
+    @field_validator("prediction_log", mode="before")
+    @classmethod
+    def _was_called_otherwise(cls, log: object) -> object:
+        return "store" if log == "sqlite" else log
 
     @field_validator("prediction_queue")
     @classmethod

@@ -22,10 +22,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ml_sys.errors import ResolveError, StorageError
+from ml_sys.outcomes.lists import storable
 from ml_sys.serve import prediction_log, sqlite_sink
 from ml_sys.serve.prediction_log import Logged, PredictionLog
 from ml_sys.serve.sinks import make_sink
 from ml_sys.serve.sqlite_sink import SqliteSink
+from ml_sys.serve.stored import as_row
+from ml_sys.settings import Settings
 
 AT = 1_767_225_600.25  # 2026-01-01 00:00:00.250 UTC
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -165,7 +168,7 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
 @given(millisecond=st.integers(0, 4_102_444_800_000))
 @example(1_079_298_240_541)  # a little less than that many, once divided and multiplied
 def test_every_millisecond_of_the_century_is_kept(millisecond: int) -> None:
-    text = sqlite_sink._as_row(Logged(millisecond / 1000, "1.0.0", None, b"", 0.5))[0]
+    text = as_row(Logged(millisecond / 1000, "1.0.0", None, b"", 0.5))[0]
     assert dt.datetime.fromisoformat(str(text)) == EPOCH + dt.timedelta(milliseconds=millisecond)
     assert len(str(text)) == len("2026-01-01T00:00:00.000Z")
 
@@ -184,8 +187,8 @@ def test_no_id_holds_up_the_log(tmp_path: Path, company: str) -> None:
     sink = SqliteSink(tmp_path / "log")
     sink.write([logged(0, company), Logged(AT, "1.0.0", company, b"", float("nan"))])
     sink.close()
-    storable = company.replace("\ud83d", r"\ud83d")
-    assert kept(tmp_path / "log", "company, probability") == [(storable, 0.0), (storable, None)]
+    held = company.replace("\ud83d", r"\ud83d").replace("\x00", r"\x00")
+    assert kept(tmp_path / "log", "company, probability") == [(held, 0.0), (held, None)]
 
 
 @posix
@@ -584,11 +587,14 @@ def test_writing_predictions_imports_nothing_heavy(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from ml_sys.serve.sinks import make_sink
-make_sink("sqlite", Path(sys.argv[1])).close()
+from ml_sys.serve import sinks
+from ml_sys.serve.sqlite_sink import SqliteSink
+SqliteSink(Path(sys.argv[1])).close()
 heavy = {"pandas", "sklearn", "imblearn", "scipy", "xgboost", "skops", "numpy", "pydantic"}
+heavy |= {"sqlalchemy", "alembic"}
 print(sorted(heavy & set(sys.modules)))
 """
+    SqliteSink(tmp_path / "log").close()  # to make the file takes more
     argv = [sys.executable, "-c", script, str(tmp_path / "log")]
     process = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
     assert process.stdout == "[]\n"
@@ -671,7 +677,7 @@ def test_a_company_is_forgotten_while_a_server_writes(tmp_path: Path, company: s
         assert sqlite_sink.forget(path, company) == 2
         assert sqlite_sink.forget(path, company) == 0
         sink.write([logged(99, "new")])
-    assert kept(path, "company") == [(sqlite_sink._storable(one),) for one in [*others, "new"]]
+    assert kept(path, "company") == [(storable(one),) for one in [*others, "new"]]
 
 
 def test_what_is_forgotten_is_in_no_byte_of_the_log_any_more(tmp_path: Path) -> None:
@@ -685,16 +691,26 @@ def test_what_is_forgotten_is_in_no_byte_of_the_log_any_more(tmp_path: Path) -> 
 # Sinks by name
 
 
-def test_the_names_of_sinks(tmp_path: Path) -> None:
-    assert make_sink("none", tmp_path / "log") is None
+def named(name: str, path: str = "", root: Path = Path("artifacts")) -> Settings:
+    """Settings that name a sink, and its path."""
+    chosen = {"prediction_log": name, "prediction_log_path": path}
+    return Settings.model_validate({"artifacts_dir": root, "serve": chosen})
+
+
+@pytest.mark.parametrize("name", ["store", "sqlite"])  # it was called by the other one once
+def test_the_names_of_sinks(tmp_path: Path, name: str) -> None:
+    assert make_sink(named("none", root=tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
-    sink = make_sink("sqlite", tmp_path / "log")
-    assert isinstance(sink, SqliteSink)
-    sink.close()
+    for path, made in (("", "outcomes.sqlite"), (str(tmp_path / "log"), "log")):
+        sink = make_sink(named(name, path, tmp_path))
+        assert isinstance(sink, SqliteSink)
+        sink.write([logged(0)])
+        sink.close()
+        assert kept(tmp_path / made) == [(0,)]
 
 
 def test_a_sink_of_one_s_own_is_made_with_the_path(tmp_path: Path) -> None:
-    sink = make_sink(f"{__name__}:OnFile", tmp_path / "log")
+    sink = make_sink(named(f"{__name__}:OnFile", str(tmp_path / "log")))
     assert isinstance(sink, OnFile)
     assert sink.path == tmp_path / "log"
     log = PredictionLog(sink, 10)
@@ -714,10 +730,10 @@ def test_a_sink_of_one_s_own_is_made_with_the_path(tmp_path: Path) -> None:
 )
 def test_what_is_no_sink_is_refused(name: str, said: str, hint: str) -> None:
     with pytest.raises(ResolveError, match=said) as caught:
-        make_sink(f"{__name__}:{name}", Path("here"))
+        make_sink(named(f"{__name__}:{name}", "here"))
     assert hint in caught.value.hint
 
 
 def test_a_sink_s_own_clear_error_is_shown_as_it_is() -> None:
     with pytest.raises(StorageError, match=r"^here: is full$"):
-        make_sink(f"{__name__}:refuses_clearly", Path("here"))
+        make_sink(named(f"{__name__}:refuses_clearly", "here"))

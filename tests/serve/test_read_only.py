@@ -72,7 +72,7 @@ def test_serve_answers_and_says_that_predictions_are_not_kept(read_only, bound_b
     with serving(read_only, behind=bound_by_rights) as server:
         told = [line for line in server.log.read_text().splitlines() if "not kept" in line]
         assert len(told) == 1
-        assert f"{read_only}/predictions.sqlite: Permission denied" in told[0]
+        assert f"{read_only}/outcomes.sqlite: Permission denied" in told[0]
         assert "serve.prediction_log_path" in told[0]
         assert server.predict({})["model_version"] == FIRST
         assert server.client.get(f"/companies/{prospects.id(some[0])}").status_code == 200

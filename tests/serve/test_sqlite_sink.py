@@ -53,12 +53,12 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path, 
     assert [one.name for one in tmp_path.iterdir()] == ["theirs.sqlite"]
 
 
-def test_a_log_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_a_log_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log"
     SqliteSink(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StorageError, match="is a prediction log of version 2, and this mlsys writes 1"):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    with pytest.raises(StorageError, match="a newer mlsys has written it"):
         SqliteSink(path)
 
 

@@ -157,5 +157,5 @@ def recorded(path: Path) -> list[dict[str, Any]]:
 
 def logged(artifacts: Path) -> int:
     """Return how many predictions the prediction log holds."""
-    with closing(sqlite3.connect(artifacts / "predictions.sqlite")) as connection:
+    with closing(sqlite3.connect(artifacts / "outcomes.sqlite")) as connection:
         return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])

@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,17 @@ from ml_sys.registry.store import MODELS
 from ml_sys.resolve import resolve
 from ml_sys.scoring import remembered
 from ml_sys.serve import sqlite_sink
-from ml_sys.serve.server import predictions_path
-from ml_sys.serve.sinks import NONE, SQLITE, make_sink
+from ml_sys.serve.sinks import NONE, make_sink, predictions_place
+from ml_sys.serve.sinks import STORE as SINK
+from ml_sys.serve.stored import OLD_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from ml_sys.settings import Settings
 
 _LONG_AGO_SECONDS = 3600.0
-LOG, STORE, LIST = "prediction log", "lists that were handed out", "list"
+LOG, STORE, COPY, LIST = "prediction log", "lists that were handed out", "copy of both", "list"
 QUARANTINE, SNAPSHOT, VERSION = "quarantine", "snapshot", "version"
 
 
@@ -48,7 +49,7 @@ class Place:
     Attributes
     ----------
     kind : str
-        ``LOG``, ``STORE``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
+        ``LOG``, ``STORE``, ``COPY``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
     path : Path or str
         The address of what is no file.
     found : int or None
@@ -125,12 +126,19 @@ _Step = tuple[str, "Path | str", bool, "Callable[[], int | None]"]
 def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
     """Yield kind and path of each place, whether it is final, and what looks into it and changes it."""
     root = settings.artifacts_dir
-    yield _log_place(settings, company, dry_run)
+    yield from _log_places(settings, company, dry_run)
     for path in _inside(root / remembered.FOLDER, ".csv"):
         yield LIST, path, False, partial(remembered.forget, path, company, dry_run=dry_run)
     if store.exists(settings):
         where = settings.store.url or root / store.FILE
         yield STORE, where, False, partial(_in_store, settings, company, dry_run)
+    for path in sorted(root.glob(f"{store.FILE}.0*")):  # from before it was brought up to date
+        yield (
+            COPY,
+            path,
+            False,
+            partial(sqlite_sink.forget, path, company, dry_run=dry_run, with_lists=True),
+        )
     for path in _inside(root / snapshot.QUARANTINE_FOLDER, ".parquet"):
         yield QUARANTINE, path, False, partial(_forget_rows, path, company, dry_run)
     for folder in _inside(root / snapshot.FOLDER):
@@ -139,23 +147,41 @@ def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
         yield VERSION, folder, True, partial(_in_version, folder, company)
 
 
-def _log_place(settings: Settings, company: str, dry_run: bool) -> _Step:
-    """Return the step of the prediction log; one of the user's own forgets where it has a method for that."""
-    name, path = settings.serve.prediction_log, predictions_path(settings)
-    if name in {SQLITE, NONE}:  # one that was switched off may still be there
-        return LOG, path, False, lambda: sqlite_sink.forget(path, company, dry_run=dry_run)
-    can_forget = hasattr(resolve(name), "forget")
+def _log_places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
+    """Yield the step of the prediction log; one of the user's own forgets where it has a method for that."""
+    name, place, root = settings.serve.prediction_log, predictions_place(settings), settings.artifacts_dir
+    if name not in {SINK, NONE}:
+        can_forget = hasattr(resolve(name), "forget")
 
-    def ask() -> int | None:
-        if dry_run or not can_forget:
-            return None
-        sink: Any = make_sink(name, path)
-        try:
-            return int(sink.forget(company))
-        finally:
-            sink.close()
+        def ask() -> int | None:
+            return _forgotten_by_sink(settings, company) if can_forget and not dry_run else None
 
-    return LOG, path, not can_forget, ask
+        yield LOG, place, not can_forget, ask
+        return
+    # One that was switched off may still be there, as may a file that was not taken over.
+    files = [place] if isinstance(place, Path) else []
+    if not files:
+        yield LOG, place, False, partial(_in_postgresql_log, settings, company, dry_run)
+    for path in (*files, root / OLD_FILE):
+        yield LOG, path, False, partial(sqlite_sink.forget, path, company, dry_run=dry_run)
+
+
+def _forgotten_by_sink(settings: Settings, company: str) -> int:
+    sink: Any = make_sink(settings)
+    try:
+        return int(sink.forget(company))
+    finally:
+        sink.close()
+
+
+def _in_postgresql_log(settings: Settings, company: str, dry_run: bool) -> int:
+    from ml_sys.serve.postgresql_sink import PostgresqlSink
+
+    sink = PostgresqlSink(settings.store.url, settings.artifacts_dir, settings.registry.lock_timeout_seconds)
+    try:
+        return sink.forget(company, dry_run=dry_run)
+    finally:
+        sink.close()
 
 
 def _in_store(settings: Settings, company: str, dry_run: bool) -> int:

@@ -44,7 +44,7 @@ def sqlite_engine(path: Path) -> Engine:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
         sync_folder(path.parent)
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=os.path.abspath(path)),  # noqa: PTH100 - it shall not follow links
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

@@ -6,7 +6,7 @@ A migration is one transaction: it counts as a whole or not at all. What a newer
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,29 +15,32 @@ from sqlalchemy import inspect, text
 from ml_sys.durable import temporary_name
 from ml_sys.errors import StorageError
 from ml_sys.outcomes.database.engine import database_errors, writing
-from ml_sys.outcomes.database.tables import REVISIONS
+from ml_sys.outcomes.database.revisions import (
+    APPLICATION_ID,
+    LATEST,
+    OLD_LOG_VERSION,
+    REVISION_TABLE,
+    REVISIONS,
+)
 from ml_sys.registry.exclusive import locked
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-_REVISION = "alembic_version"  # the table in which alembic keeps it
-# What tells our files from any other database: set by the store and by the log of predictions before it.
-APPLICATION_ID = 0x6D6C7379  # "mlsy"
-_LOCK_KEY = APPLICATION_ID
 
 
-def bring_up_to_date(engine: Engine, place: Path | str, lock_folder: Path, wait_seconds: float) -> None:
+def bring_up_to_date(
+    engine: Engine, place: Path | str, lock_folder: Path | None, wait_seconds: float
+) -> None:
     """Migrate a database to the latest revision; costs one query where it is there already.
 
     Parameters
     ----------
-    engine : Engine
     place : Path or str
         What errors name; of an SQLite file its path, beside which the copy goes.
-    lock_folder : Path
-        The folder of the registry whose lock is held meanwhile.
+    lock_folder : Path or None
+        The folder of the registry whose lock is held meanwhile; without one the database's own has to do.
     wait_seconds : float
         How long to wait for it.
 
@@ -49,40 +52,41 @@ def bring_up_to_date(engine: Engine, place: Path | str, lock_folder: Path, wait_
         If another process holds the lock for longer.
     """
     with database_errors(place):
-        if _checked_revision(engine, place) == REVISIONS[-1]:
+        with engine.connect() as connection:
+            found = _checked_revision(connection, place)
+        if found == LATEST:
             return
-        with locked(lock_folder, wait_seconds):
-            found = _checked_revision(engine, place)
-            if found == REVISIONS[-1]:
-                return
+        with nullcontext() if lock_folder is None else locked(lock_folder, wait_seconds):
             if isinstance(place, Path):
                 if found is not None:
                     _copy(place, found)
                 _switch_to_wal(engine, place)
             with writing(engine) as connection:
-                _migrate(connection)
+                if not isinstance(place, Path):  # several machines may share it, each with a lock of its own
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPLICATION_ID})
+                if _checked_revision(connection, place) != LATEST:  # nobody else was faster
+                    _migrate(connection)
 
 
-def _checked_revision(engine: Engine, place: Path | str) -> str | None:
+def _checked_revision(connection: Connection, place: Path | str) -> str | None:
     """Return the revision of a database; None of an empty one."""
-    with engine.connect() as connection:
-        tables = set(inspect(connection).get_table_names())
-        if _REVISION in tables:
-            found = connection.execute(text(f"SELECT version_num FROM {_REVISION}")).scalar()  # noqa: S608 - our constant
-            if found is None or found in REVISIONS:
-                return found
-            raise StorageError(
-                f"{place}: a newer mlsys has written it (schema {found}, this one knows {REVISIONS[-1]})",
-                hint="run the newer mlsys, or go back to the copy that it made beside the file",
-            )
-        if engine.dialect.name != "sqlite":
-            return None
-        ours = connection.exec_driver_sql("PRAGMA application_id").scalar()
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-        if not tables and ours == version == 0:
-            return None
-        if ours == APPLICATION_ID and "predictions" in tables:
-            return REVISIONS[0]  # a log of predictions from before there was a store
+    tables = set(inspect(connection).get_table_names())
+    if REVISION_TABLE in tables:
+        found = connection.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()  # noqa: S608 - our constant
+        if found is None or found in REVISIONS:
+            return found
+        raise StorageError(
+            f"{place}: a newer mlsys has written it (schema {found}, this one knows {LATEST})",
+            hint="run the newer mlsys, or go back to the copy that it made beside the file",
+        )
+    if connection.dialect.name != "sqlite":
+        return None
+    ours = connection.exec_driver_sql("PRAGMA application_id").scalar()
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+    if not tables and ours == version == 0:
+        return None
+    if ours == APPLICATION_ID and version == OLD_LOG_VERSION and "predictions" in tables:
+        return REVISIONS[0]  # a log of predictions from before there was a store
     raise StorageError(
         f"{place}: is a database of something else",
         hint="move it away, or name another one: store.url, serve.prediction_log_path",
@@ -95,13 +99,11 @@ def _migrate(connection: Connection) -> None:
     from alembic.config import Config
 
     is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:  # several machines may share it, and each has a lock of its own
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     tables = inspect(connection).get_table_names()
-    if is_sqlite and "predictions" in tables and _REVISION not in tables:
+    if is_sqlite and "predictions" in tables and REVISION_TABLE not in tables:
         command.stamp(config, REVISIONS[0])
     command.upgrade(config, "head")
     if is_sqlite:

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Integer, MetaData, Table, Text
 
-# The migrations that this code knows, in order; a database is at one of them.
-REVISIONS = ("0001", "0002")
-
 metadata = MetaData()
 
 predictions = Table(
@@ -56,3 +53,6 @@ entries = Table(
     Column("waits_until", Integer),
     Column("reasons", Text, nullable=False),
 )
+
+# Names of files whose content is in the store.
+taken_over = Table("taken_over", metadata, Column("name", Text, primary_key=True))

@@ -53,7 +53,7 @@ def everywhere(tmp_path_factory):
     ingest(
         Origin(open_source("file"), SchemaSettings(), **tables), Rules(max_rejected_share=0.05), root, now=now
     )
-    with closing(SqliteSink(root / "predictions.sqlite")) as sink:
+    with closing(SqliteSink(root / "outcomes.sqlite")) as sink:
         sink.write([Logged(1.8e9 + n, "1.0.0", one, b"", 0.5) for n, one in enumerate(IDS * 2)])
     for day in DAYS:
         remember(root / "lists", listed(IDS, day), day)
@@ -79,7 +79,7 @@ def ids_left(root):
     (rejects,) = (root / "quarantine").glob("*.parquet")
     raws = pq.read_table(rejects)["raw"].to_pylist()
     return {
-        "log": {one for one in IDS if forget(root / "predictions.sqlite", one, dry_run=True)},
+        "log": {one for one in IDS if forget(root / "outcomes.sqlite", one, dry_run=True)},
         "lists": listed_ids,
         "quarantine": {one for one in IDS if any(raw.endswith(_cell(one)) for raw in raws)},
     }
@@ -105,7 +105,7 @@ def test_a_company_of_any_id_leaves_every_store_and_the_others_stay(root, compan
     done = forget_company(settings, company)
     assert (done.removed, done.kept, done.failed) == (dry.removed, dry.kept, ())
     assert [(place.kind, place.found) for place in done.removed] == [
-        ("prediction log", 2), ("list", 1), ("list", 1), ("quarantine", 1),
+        ("prediction log", 2), ("list", 1), ("list", 1), ("lists that were handed out", 2), ("quarantine", 1),
     ]  # fmt: skip
     assert [(place.kind, place.found) for place in done.kept] == [("snapshot", 1)]
     assert ids_left(root) == all_three(set(IDS) - {company})
@@ -165,7 +165,7 @@ def test_the_command_says_where_it_removed_and_how_to_go_on_without(root, mlsys)
     dry = mlsys("--artifacts", root, "forget", "--dry-run", "--json", "--", "-5")
     told = json.loads(dry.stdout)
     assert (told["company"], told["dry_run"], told["failed"]) == ("-5", True, [])
-    assert "predictions.sqlite" in dry.stdout
+    assert "outcomes.sqlite" in dry.stdout
     done = mlsys("--artifacts", root, "forget", "--", "-5")
     assert done.returncode == 0, done.stderr
     assert "Removed: '-5'" in done.stdout
@@ -251,3 +251,11 @@ def test_a_company_leaves_the_lists_that_were_handed_out(tmp_path):
     assert not any(b"4711 GmbH" in path.read_bytes() for path in tmp_path.rglob("outcomes*"))
     with opened_store(settings) as store:
         assert store.entries(["a"])["entity_id"].tolist() == ["47"]
+
+
+def test_a_company_leaves_the_copy_from_before_the_store_was_brought_up_to_date(root):
+    copy = root / "outcomes.sqlite.0002"
+    shutil.copy(root / "outcomes.sqlite", copy)
+    done = forget_company(Settings(artifacts_dir=root), "4711")
+    assert ("copy of both", copy, 2) in [(one.kind, one.path, one.found) for one in done.removed]
+    assert b"4711" not in copy.read_bytes()

@@ -14,7 +14,8 @@ from sqlalchemy import inspect, text
 from ml_sys.errors import StorageError
 from ml_sys.outcomes.database import tables
 from ml_sys.outcomes.database.engine import postgresql_engine, sqlite_engine, writing
-from ml_sys.outcomes.database.migrating import APPLICATION_ID, MIGRATIONS
+from ml_sys.outcomes.database.migrating import MIGRATIONS
+from ml_sys.outcomes.database.revisions import APPLICATION_ID, LATEST, REVISIONS
 from ml_sys.outcomes.store import FILE, opened_store
 from ml_sys.settings import Settings
 
@@ -57,7 +58,7 @@ def test_the_migrations_are_those_that_the_code_knows():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     every = ScriptDirectory.from_config(config).walk_revisions()
-    assert tuple(one.revision for one in every)[::-1] == tables.REVISIONS
+    assert tuple(one.revision for one in every)[::-1] == REVISIONS
 
 
 def test_the_migrations_make_the_tables_that_the_code_reads(settings):
@@ -82,7 +83,7 @@ def test_what_a_newer_mlsys_has_written_is_refused_in_one_line(settings):
     with pytest.raises(StorageError) as caught:
         open_and_close(settings)
     assert caught.value.message.endswith(
-        f"a newer mlsys has written it (schema 0999, this one knows {tables.REVISIONS[-1]})"
+        f"a newer mlsys has written it (schema 0999, this one knows {LATEST})"
     )
     assert "\n" not in caught.value.message
     assert "newer mlsys" in caught.value.hint
@@ -92,7 +93,7 @@ def test_an_old_log_of_predictions_becomes_a_store_and_is_copied_first(in_file, 
     statements(tmp_path / FILE, *OLD_LOG)
     open_and_close(in_file)
     assert rows(tmp_path / FILE, "SELECT company FROM predictions") == [("7",)]
-    assert rows(tmp_path / FILE, "SELECT version_num FROM alembic_version") == [(tables.REVISIONS[-1],)]
+    assert rows(tmp_path / FILE, "SELECT version_num FROM alembic_version") == [(LATEST,)]
     (copy,) = tmp_path.glob(f"{FILE}.*")
     assert copy.name == f"{FILE}.0001"
     assert rows(copy, "SELECT company FROM predictions") == [("7",)]

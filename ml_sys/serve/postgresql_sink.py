@@ -1,0 +1,122 @@
+"""Keeps predictions in a PostgreSQL store that several servers write at once.
+
+A batch is one transaction, and is durable when `PostgresqlSink.write` returns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, text
+
+from ml_sys.errors import StorageError
+from ml_sys.outcomes.database.engine import database_errors, postgresql_engine, writing
+from ml_sys.outcomes.database.migrating import bring_up_to_date
+from ml_sys.outcomes.database.tables import predictions as table
+from ml_sys.outcomes.database.tables import taken_over
+from ml_sys.outcomes.lists import storable
+from ml_sys.serve.sqlite_sink import mark_of, remove
+from ml_sys.serve.stored import COLUMNS, as_row, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ml_sys.serve.prediction_log import Logged
+
+_AT_ONCE = 5000
+_PRUNE = text(
+    "DELETE FROM predictions WHERE number IN"
+    " (SELECT number FROM predictions WHERE at < :before ORDER BY at LIMIT :some)"
+)
+_COUNT = text("SELECT count(*) FROM predictions WHERE company = :company")
+_FORGET = text("DELETE FROM predictions WHERE company = :company")
+
+
+class PostgresqlSink:
+    """Predictions in a table of a PostgreSQL database.
+
+    Parameters
+    ----------
+    address : str
+        Of the database.
+    lock_folder : Path
+        The folder of the registry, whose lock is held while the database is brought up to date.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be reached or written, or a newer mlsys wrote it.
+    """
+
+    def __init__(self, address: str, lock_folder: Path, wait_seconds: float) -> None:
+        self._place = address
+        self._engine = postgresql_engine(address)
+        try:
+            bring_up_to_date(self._engine, address, lock_folder, wait_seconds)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def write(self, predictions: Sequence[Logged]) -> None:
+        """Write all predictions, or none.
+
+        Raises
+        ------
+        StorageError
+            If the database cannot be reached or written.
+        """
+        rows = [_named(as_row(one)) for one in predictions]
+        if rows:
+            with database_errors(self._place), writing(self._engine) as connection:
+                connection.execute(insert(table), rows)
+
+    def prune(self, before: float) -> bool:
+        """Delete some of the predictions given before a time, and say whether there may be more."""
+        chosen = {"before": time_text(before), "some": _AT_ONCE}
+        with database_errors(self._place), writing(self._engine) as connection:
+            return int(connection.execute(_PRUNE, chosen).rowcount) == _AT_ONCE
+
+    def forget(self, company: str, *, dry_run: bool = False) -> int:
+        """Delete, or only count, the predictions of a company; return how many."""
+        named = {"company": storable(company)}
+        with database_errors(self._place), writing(self._engine) as connection:
+            if dry_run:
+                return int(connection.execute(_COUNT, named).scalar_one())
+            return int(connection.execute(_FORGET, named).rowcount)
+
+    def take_over(self, old: Path) -> None:
+        """Take over the predictions of a file from before there was a store, and remove it.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read, or the database cannot be written.
+        """
+        try:
+            with closing(sqlite3.connect(old)) as source:
+                mark = mark_of(source, old.name, "main")
+                if mark is None:
+                    return
+                with database_errors(self._place), writing(self._engine) as connection:
+                    if (
+                        connection.execute(select(taken_over).where(taken_over.c.name == mark)).first()
+                        is None
+                    ):
+                        connection.execute(insert(taken_over).values(name=mark))
+                        rows = source.execute(f"SELECT {', '.join(COLUMNS)} FROM predictions ORDER BY rowid")  # noqa: S608 - our constants
+                        while some := rows.fetchmany(_AT_ONCE):
+                            connection.execute(insert(table), [_named(one) for one in some])
+        except sqlite3.Error as error:
+            raise StorageError(f"{old}: {error}", hint="move it away; its predictions stay in it") from error
+        remove(old)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+
+def _named(row: Sequence[object]) -> dict[str, Any]:
+    return dict(zip(COLUMNS, row, strict=True))
