@@ -23,7 +23,7 @@ from ml_sys.outcomes.database.engine import (
     writing,
 )
 from ml_sys.outcomes.database.migrating import bring_up_to_date
-from ml_sys.outcomes.database.revisions import FILE
+from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by the store
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, storable
