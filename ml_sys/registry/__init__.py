@@ -1,1 +1,1 @@
-"""Keeps every version of the model, and decides which one is in production."""
+"""The model registry: every version, and which one is in production."""

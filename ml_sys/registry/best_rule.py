@@ -1,4 +1,4 @@
-"""Whether a version is at least as good as the best simple rule, which costs nothing to follow."""
+"""Compare a version with the best simple rule, which costs nothing to follow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEPTHS = (10, 25, 50)
 def as_good_as_rules(
     model: Outcomes, rules: Mapping[str, NDArray[np.float32]], settings: GateSettings, seed: int
 ) -> Finding:
-    """Say whether a version ranks and reaches at least as well as the best rule.
+    """Check that a version ranks at least as well as the best rule, and reaches at least as many converters.
 
     The best rule by the metric and the best by converters reached may be two. Either comparison is lost where
     being worse by more than the tolerance is more probable than the settings allow, as beside a champion.
@@ -94,7 +94,7 @@ def as_good_as_rules(
 
 
 def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str, NDArray[np.float32]]:
-    """Return what simple rules rank a holdout by: from its snapshot where that is there, else as stored."""
+    """Return the simple rules' scores on a holdout, from its snapshot if that is there, otherwise as stored."""
     panel, spec = found.panel, found.scorer.spec
     try:
         snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])

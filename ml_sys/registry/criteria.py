@@ -1,7 +1,7 @@
-"""What the promotion gate asks, one function a criterion.
+"""The criteria of the promotion gate, one function each.
 
-Each returns what was found in words for people and in figures for the audit trail; a figure that is not
-defined is None, and what it decides has failed.
+Each returns its finding as text for people and figures for the audit trail. A figure that is not defined is
+None, and the criterion that needs it fails.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PERMUTATIONS = 2000
 
 @dataclass(frozen=True)
 class Finding:
-    """What a criterion found: whether it holds, in words, the finite numbers, and whether it has to hold."""
+    """What a criterion found: whether it passed, a text, figures, and whether failing it blocks."""
 
     passed: bool
     text: str
@@ -46,17 +46,17 @@ class Finding:
 
 
 def finite(**figures: float) -> dict[str, float | None]:
-    """Return numbers with None in place of those that are not finite."""
+    """Return the numbers, with None for those that are not finite."""
     return {name: float(value) if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def not_judged(why: str) -> Finding:
-    """Return the finding where nothing could be found."""
+    """Return the finding of a criterion that could not be judged."""
     return Finding(False, f"not judged: {why}", {})
 
 
 def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
-    """Return the criteria in their order, and in words what each asks."""
+    """Return the criteria in order, each with what it asks for."""
     error, ratio = settings.max_calibration_error, settings.max_calibration_ratio
     absolute = {
         FILES: "every file as it was written",
@@ -85,30 +85,30 @@ def _asked_of_rules(settings: GateSettings) -> str:
 
 
 def files(problems: tuple[str, ...]) -> Finding:
-    """Say whether all files verify."""
+    """Check that all files verify."""
     return Finding(not problems, "; ".join(problems) or "they do", finite(problems=len(problems)))
 
 
 def canaries(failed: tuple[str, ...]) -> Finding:
-    """Say whether the leak canaries passed."""
+    """Check that the leak canaries passed."""
     return Finding(not failed, "; ".join(failed) or "all passed", finite(failed=len(failed)))
 
 
 def laxness(settings: GateSettings, standard: GateSettings) -> tuple[str, str]:
-    """Say which limits are laxer than the settings file's, and what that asks; both empty where none is."""
+    """Return the limits laxer than the settings file's, and the file's own; both empty when none is."""
     laxer = settings.laxer_than(standard)
     found, asked = (", ".join(f"gate.{name} = {one[at]}" for name, one in laxer.items()) for at in (0, 1))
     return found, asked
 
 
 def unseen(overlap: str, left_out: int) -> Finding:
-    """Say whether the rows are new to the champion, and how many companies had to be left out for it."""
+    """Check that the champion has not seen these rows, and count the companies left out to make sure."""
     told = f"it has not; {counted(left_out, 'company', 'companies')} left out" if left_out else "it has not"
     return Finding(not overlap, overlap or told, finite(left_out=left_out))
 
 
 def converters(outcomes: Outcomes, settings: GateSettings) -> Finding:
-    """Say whether enough companies convert to say anything; one at many cutoffs is one piece of evidence."""
+    """Check that enough companies convert; a company counts once, at however many cutoffs it does."""
     positives, rows = int(outcomes.label.sum()), outcomes.label.size
     companies = converters_of(outcomes)
     of_lists = f", {outcomes.share:.0%} of each list" if outcomes.share < 1 else ""
@@ -121,7 +121,7 @@ def converters(outcomes: Outcomes, settings: GateSettings) -> Finding:
 
 
 def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
-    """Say whether the ranking knows anything: its interval clears the rate, and chance hardly reaches it.
+    """Check that the ranking beats chance: by its interval and by a permutation test.
 
     Chance lets (1 - confidence) / 2 of random rankings through, the interval 0.2 to 2.2 % at a confidence of
     0.95, and both together at most 0.6 %: 500 rankings in each of five settings with 10 to 120 conversions in
@@ -153,7 +153,7 @@ def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
 
 
 def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
-    """Say whether the probabilities can be multiplied by money.
+    """Check that the probabilities are accurate enough to multiply by money.
 
     The calibration error counts as a share of the conversion rate: ten bins of equally many rows, and in each
     how many conversions were promised too many or too few, over all that came. Probabilities of zero have an
@@ -183,7 +183,7 @@ def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding
 
 
 def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Finding:
-    """Say whether the challenger holds its own; an obstacle is why they could not be compared."""
+    """Check that the challenger is no worse; an obstacle is why they could not be compared."""
     metric = label(settings.primary_metric)
     if paired is None:
         return not_judged(obstacle or f"{metric} is not defined on these rows")

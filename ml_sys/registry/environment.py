@@ -1,4 +1,4 @@
-"""What may change a result beside data and settings: packages, Python, platform, processor and code."""
+"""What can change a result besides data and settings: packages, Python, platform, processor and code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """Return the model of the processor, by whose rounding the last digits of a fit may differ."""
+    """Return the processor's model; the last digits of a fit may differ between processors."""
     try:
         told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
@@ -42,7 +42,7 @@ def cpu_model() -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Return the commit that the working folder is on and whether it is dirty; empty outside a repository."""
+    """Return the working folder's commit and whether it is dirty; empty outside a repository."""
     try:
         commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""Writing the registry alone: its lock, and the note of what is about to be registered.
+"""Exclusive writing to the registry: its lock, and a note of the version being registered.
 
 The note is written before a version's folder gets its name and removed once its record stands, so that the
 next writer can finish what this one was killed in the middle of, and takes no other folder for a version.
@@ -33,7 +33,7 @@ class Registering:
 
 @contextmanager
 def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
-    """Hold the registry's lock, without what killed writers left half-written.
+    """Hold the registry's lock, and first clean up what killed writers left behind.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def alone(root: Path, models: Path, wait_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def locked(root: Path, wait_seconds: float) -> Iterator[None]:
-    """Hold the registry's lock alone; the folder is made where it is missing.
+    """Hold the registry's lock; create its folder if it is missing.
 
     Raises
     ------
@@ -79,12 +79,12 @@ def locked(root: Path, wait_seconds: float) -> Iterator[None]:
 
 
 def note(root: Path, begun: Registering) -> None:
-    """Note what is about to be registered."""
+    """Write down the version about to be registered."""
     write_durably(root / NOTE, json.dumps(asdict(begun)).encode())
 
 
 def noted(root: Path) -> Registering | None:
-    """Return what was about to be registered; None where nothing was."""
+    """Return the version that was about to be registered, or None."""
     try:
         return Registering(**json.loads((root / NOTE).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -92,6 +92,6 @@ def noted(root: Path) -> Registering | None:
 
 
 def forget(root: Path) -> None:
-    """Remove the note; one that stays is found to be done with by the next writer."""
+    """Remove the note; if that fails, the next writer finds that it is done with."""
     with suppress(OSError):
         (root / NOTE).unlink()

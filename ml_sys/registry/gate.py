@@ -26,7 +26,7 @@ Conclusion = Literal["better", "no worse", "worse", "first", "not judged"]
 
 @dataclass(frozen=True)
 class Contender:
-    """A version and what it says of the rows.
+    """A version and its probabilities for the rows.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Contender:
     problems: tuple[str, ...] = ()
 
     def only(self, kept: NDArray[np.bool_]) -> Contender:
-        """Return what it says of the rows of a mask."""
+        """Return it with only the rows of a mask."""
         return self if self.probability is None else replace(self, probability=self.probability[kept])
 
 
@@ -100,7 +100,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One row of the table that a person reads.
+    """One criterion's result, a row of the gate's table.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a version.
+    """The gate's verdict on a version.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every criterion holds that has to."""
+        """Whether every blocking criterion passed."""
         return all(criterion.passed or not criterion.blocking for criterion in self.criteria)
 
     def to_plain(self) -> dict[str, Any]:
@@ -170,9 +170,9 @@ class Verdict:
 
 
 def judge(case: Case, settings: GateSettings, *, seed: int, standard: GateSettings | None = None) -> Verdict:
-    """Judge a challenger, beside the champion where there is one.
+    """Judge a challenger, against the champion if there is one.
 
-    Where the challenger's own files do not verify nothing else of it is judged, and every criterion fails.
+    If the challenger's own files do not verify, nothing else is judged and every criterion fails.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def _paired(challenger: Outcomes, champion: Outcomes, settings: GateSettings, se
 
 
 def _problems(contender: Contender, rows: int, *, excuse: str = "") -> tuple[str, ...]:
-    """Name what keeps a contender's probabilities from being used; an excuse is why it has none."""
+    """Return why a contender's probabilities cannot be used; an excuse explains why it has none."""
     probability, found = contender.probability, contender.problems
     if not found and probability is None and not excuse:
         found = ("it has not scored the rows",)

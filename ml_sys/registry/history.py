@@ -1,4 +1,4 @@
-"""What the audit trail says of production: which version was live when, by whom, why, on what evidence."""
+"""Read the audit trail: which version was in production when, who put it there, why, and on what evidence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class History:
 
 @dataclass(frozen=True)
 class Live:
-    """The version that was in production at a moment; no record where there was none."""
+    """The version in production at a given time; no record if there was none."""
 
     at: datetime
     record: Record | None
@@ -59,7 +59,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The versions there are, and when each was in production."""
+    """All versions, and when each was in production."""
 
     index: Index
     served: Mapping[str, Sequence[Period]]
@@ -89,12 +89,12 @@ class Catalogue:
 
 
 def catalogue(registry: Registry) -> Catalogue:
-    """Return the versions there are, first to last."""
+    """Return all versions, first to last."""
     return Catalogue(registry.read(), periods(registry.trail().records))
 
 
 def periods(records: Sequence[Record]) -> dict[str, list[Period]]:
-    """Return the times of each version that ever was in production, first to last."""
+    """Return when each version was in production, first to last."""
     moves = [record for record in records if record.action in MOVES]
     found: dict[str, list[Period]] = {}
     for record, following in zip_longest(moves, moves[1:]):
@@ -103,7 +103,7 @@ def periods(records: Sequence[Record]) -> dict[str, list[Period]]:
 
 
 def live_at(records: Sequence[Record], moment: datetime) -> Record | None:
-    """Return the record that put the version into production which was live at a moment.
+    """Return the record that promoted the version in production at a given time.
 
     Order is that of the records: of those stamped by then, the last one counts, whatever the clock did.
 
@@ -118,7 +118,7 @@ def live_at(records: Sequence[Record], moment: datetime) -> Record | None:
 
 
 def parse_moment(text: str) -> datetime:
-    """Read a date or a time, UTC where it names no zone; a date means its first moment.
+    """Parse a date or time, UTC unless it names a zone; a date means its midnight.
 
     Raises
     ------
@@ -129,6 +129,7 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is no time", hint="write YYYY-MM-DD or YYYY-MM-DDTHH:MM, UTC or with its offset"
+            f"{text!r} is not a valid time",
+            hint="write YYYY-MM-DD or YYYY-MM-DDTHH:MM, UTC or with its offset",
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

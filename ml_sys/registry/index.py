@@ -1,4 +1,4 @@
-"""The index: which versions there are, which one is in production, and which it replaced.
+"""The index: all versions, the one in production, and the one it replaced.
 
 An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds
 its own digest, so that an edit by hand does not pass for it.
@@ -83,7 +83,7 @@ class Index:
 
 
 def apply(index: Index, record: Record) -> Index:
-    """Return the index after what a record says.
+    """Return the index after applying a record.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def latest(index: Index) -> str:
 
 
 def resolved(index: Index, version: str | None, root: Path) -> str:
-    """Return the version asked for, or without one the production version, or else the latest.
+    """Return the version asked for, or by default the production version, or else the latest.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def to_bytes(index: Index) -> bytes:
 
 
 def from_bytes(content: bytes) -> Index | None:
-    """Read back what :func:`to_bytes` gave; None if it is anything else."""
+    """Reverse :func:`to_bytes`; None if the bytes are anything else."""
     try:
         plain = json.loads(content)
         index = Index(

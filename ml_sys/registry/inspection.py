@@ -1,4 +1,4 @@
-"""What there is to know about a version, and in what two versions differ."""
+"""Describe one version, or compare two."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLACES = ("artifacts_dir", "snapshot")
 
 @dataclass(frozen=True)
 class Description:
-    """A version, whole.
+    """Everything about a version.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Difference:
-    """In what two versions differ.
+    """How two versions differ.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Difference:
 
 
 def describe(registry: Registry, version: str) -> Description:
-    """Return what there is to know about a version.
+    """Describe a version.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def describe(registry: Registry, version: str) -> Description:
 
 
 def compare(registry: Registry, first: str, second: str) -> Difference:
-    """Say in what two versions differ.
+    """Compare two versions.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def compare(registry: Registry, first: str, second: str) -> Difference:
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by dotted key, those of a table each by its own, without those that name places."""
+    """Return settings by dotted key, with tables flattened and paths left out."""
     flat = {}
     for key, value in settings.items():
         if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""Judges a version beside the one in production.
+"""Judge a version against the one in production.
 
-Nothing that is stored is believed: both models score the challenger's holdout anew.
+Stored results are not trusted: both models score the challenger's holdout again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _features_for(
 
 
 def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
-    """Say whether a champion has trained on rows of a challenger's holdout; empty where it has not.
+    """Explain how a champion has trained on rows of a challenger's holdout; empty if it has not.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
 
 
 def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> bool:
-    """Say whether both versions hold out companies, not days; their sides may differ near the border."""
+    """Return whether both versions hold out companies rather than days."""
     return all(one["settings"]["split.kind"] == "stratified" for one in (champion, challenger))
 
 
 def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.DataFrame) -> tuple[str, ...]:
-    """Name what the snapshot, where it is still there, says otherwise than the holdout."""
+    """Return how the holdout contradicts its snapshot, if that still exists."""
     try:
         snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
     except MlsysError:

@@ -1,4 +1,4 @@
-"""From a version's name to a model that may be used."""
+"""Load a version's model or scorer by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """A version as production runs it, and what it says of its holdout.
+    """A version as production runs it, and its probabilities for its holdout.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def scorer_of(registry: Registry, artifact: Artifact) -> Scorer:
 
 
 def judged(registry: Registry, artifact: Artifact) -> Judged:
-    """Score a version's holdout as production would, and prove that its Pipeline says the same.
+    """Score a version's holdout as production would, and check that its Pipeline agrees.
 
     Raises
     ------

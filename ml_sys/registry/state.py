@@ -68,7 +68,7 @@ class State:
         return stored
 
     def problem(self) -> str:
-        """Say how the index's file disagrees with the audit trail; empty where it does not.
+        """Explain how the index file disagrees with the audit trail; empty if it does not.
 
         One that lags behind is sound: its writer was killed.
 
@@ -84,7 +84,7 @@ class State:
         return "" if stored is None else self._rewritten(stored, trail) or self._mistaken(stored, trail)
 
     def caught_up(self) -> tuple[Trail, Index]:
-        """Bring the index to the end of the trail and return both.
+        """Bring the index up to date with the trail, and return both.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class State:
         return found
 
     def append(self, trail: Trail, index: Index, record: Record) -> tuple[Trail, Index]:
-        """Append a record and let the index follow.
+        """Append a record and update the index.
 
         Raises
         ------

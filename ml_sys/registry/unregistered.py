@@ -1,4 +1,4 @@
-"""Folders of versions that are not registered: those being made, those left half-made, those of strangers."""
+"""Version folders that are not registered: in progress, left half-made, or made by someone else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def entry_of(folder: Path, keys: Keys) -> Entry:
-    """Return the entry of a whole version that nobody registered.
+    """Return the entry of a complete version that was never registered.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def strangers(root: Path, models: Path, read: Callable[[], Index]) -> list[str]:
 
 @contextmanager
 def staged(models: Path) -> Iterator[Path]:
-    """Make a folder for a version that has no name yet; it is gone at the end, unless it was renamed."""
+    """Create a folder for a version without a name yet, and delete it at the end unless it was renamed."""
     staging = models / temporary_name()
     staging.mkdir()
     try:
@@ -71,7 +71,7 @@ def staged(models: Path) -> Iterator[Path]:
 
 
 def refuse_taken(target: Path, *, registered: bool) -> None:
-    """Refuse the folder of a version where something is already.
+    """Raise if a version's folder exists already.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks everything that the registry holds: every byte of every version, the audit trail, the index."""
+"""Verify everything in the registry: every byte of every version, the audit trail and the index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AUDIT, INDEX = "audit trail", "index"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing.
+    """The result for one thing that was checked.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """All that was found."""
+    """The results of all checks."""
 
     findings: tuple[Finding, ...]
 
@@ -65,7 +65,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What was registered or left as it stands although nobody vouched for it before.
+    """What was accepted, although nobody had vouched for it.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def verify(
     every: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
-    """Verify the audit trail, the index, one version or all, and that nothing else lies among them.
+    """Verify the audit trail, the index and one version or all, and look for anything else among them.
 
     Half-written work of a killed process is finished or cleared first, as by any writing command; in a folder
     that cannot be written it is only looked past. A folder that nobody registered stays as it is.
@@ -141,7 +141,7 @@ def verify(
 
 
 def accept_found(registry: Registry, version: str | None, reason: str) -> Accepted:
-    """Register a folder that nobody registered or, without one, accept the audit trail as it stands."""
+    """Register an unregistered folder or, if none is named, accept the audit trail as it stands."""
     if version is None:
         return Accepted(None, "", registry.accept_trail(reason), registry.read().production)
     entry = registry.accept_version(version, reason)

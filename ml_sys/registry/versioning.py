@@ -1,7 +1,8 @@
 """Semantic versions of models, derived from what changed.
 
 Feature schema, label or horizon → major; estimator, parameters, resampling or calibration → minor; only data
-or seed → patch. What is about the registry, scoring or serving makes no difference to a model.
+or seed → patch. Settings of the registry, scoring or serving do not
+change a model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PATCH_KEYS = ("seed", "snapshot")
 
 
 def parse(version: str) -> tuple[int, int, int]:
-    """Read ``"1.2.3"``.
+    """Parse ``"1.2.3"``.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def parse(version: str) -> tuple[int, int, int]:
     """
     match = _PATTERN.fullmatch(version)
     if not match:
-        raise UsageError(f"{version!r} is no version", hint="write major.minor.patch, for example 1.2.0")
+        raise UsageError(f"{version!r} is not a version", hint="write major.minor.patch, for example 1.2.0")
     major, minor, patch = (int(part) for part in match.groups())
     return major, minor, patch
 
@@ -42,7 +43,7 @@ def derive(
     after: Mapping[str, Any],
     schema_hashes: tuple[str | None, str],
 ) -> tuple[str, str]:
-    """Return the next version and, in words, why.
+    """Return the next version, and why.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def _of(changes: list[str], groups: tuple[str, ...]) -> list[str]:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Name each setting that differs; of a table only the entries that do."""
+    """Yield each setting that differs; for a table, only the entries that do."""
     for key in after:
         old, new = before.get(key), after[key]
         if isinstance(old, dict) and isinstance(new, dict):

@@ -1,1 +1,1 @@
-"""What is known of a version, and the page and card that show it."""
+"""The report on a version: its evidence, the page and the card."""

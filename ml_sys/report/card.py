@@ -1,4 +1,4 @@
-"""The model card: what a version is, learnt from and achieves, for a person to read."""
+"""The model card: what a version is, what it was trained on, and how well it does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a report: Altair's charts as plain SVG, in colours that the page sets.
+"""The report's charts: drawn by Altair as plain SVG, with colours set by the page.
 
 Colours are variables of the page's style, so that one picture suits light and dark. The same data give the
 same bytes.
@@ -156,7 +156,7 @@ def columns(
 
 
 def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_format: str = "~g") -> str:
-    """Draw one bar a name, in the order given, with what the value spreads over as a thin line."""
+    """Draw one bar per name, in the given order, with the spread of its value as a thin line."""
     height = 22 * len(points)
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190))
     base = alt.Chart(alt.InlineData(values=list(points)))
@@ -171,7 +171,7 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_
 def intervals(
     points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_format: str = ".2f"
 ) -> str:
-    """Draw a dot and its interval for each name, in the order given."""
+    """Draw a dot and its interval for each name, in the given order."""
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, grid=True))
     base = alt.Chart(alt.InlineData(values=list(points)))
     scale = alt.Scale(zero=False)
@@ -188,7 +188,7 @@ def intervals(
 
 
 def _is_few(points: Sequence[Point]) -> bool:
-    """Say whether an axis can name each date."""
+    """Return whether an axis has room for every date."""
     return len({one["x"] for one in points}) <= _FEW_DATES
 
 
@@ -241,7 +241,7 @@ def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
 
 
 def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]) -> alt.Scale:
-    """Give a ranker the same look in every picture, and any other kind the next of the rest."""
+    """Give each ranker the same look in every chart, and other series the remaining ones in turn."""
     rest = cycle(others)
     return alt.Scale(
         domain=list(kinds), range=[known[kind] if kind in known else next(rest) for kind in kinds]
@@ -263,7 +263,7 @@ def _svg(
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> str:
-    """Return a chart as SVG that fits any width and says what it shows to those who do not see it."""
+    """Return a chart as SVG that scales to any width and describes itself to screen readers."""
     finished = (
         chart.properties(width=width, height=height, background="transparent")
         .configure(font=_FONT, aria=False)
@@ -279,7 +279,7 @@ def _svg(
 
 
 def _own_ids(svg: str, key: str) -> str:
-    """Give a picture ids of its own, as the page holds several."""
+    """Make a chart's ids unique, since the page holds several."""
     return re.sub(r'(id="|url\(#)', rf"\g<1>{key}-", svg)
 
 

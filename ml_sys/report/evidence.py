@@ -1,4 +1,4 @@
-"""What is known of a version, as data: the page, the card and the terminal put it into words."""
+"""Everything known about a version, as data; the page, the card and the terminal put it into words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the order of the holdout is worth, by ranker; ``lead`` is average precision beyond a rule's."""
+    """How good the order is, by ranker; ``lead`` is the model's average precision minus a rule's."""
 
     roc: dict[str, Curve]
     precision_recall: dict[str, Curve]
@@ -38,7 +38,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Truthfulness:
-    """Whether the probabilities are true, and what each threshold brings."""
+    """How accurate the probabilities are, and what each threshold yields."""
 
     calibration: tuple[CalibrationBin, ...]
     distribution: tuple[ScoreBin, ...]
@@ -47,7 +47,7 @@ class Truthfulness:
 
 @dataclass(frozen=True)
 class Reliance:
-    """What the model rests on, and companies to look at."""
+    """What the model relies on, and example companies."""
 
     features: tuple[Importance, ...]
     groups: tuple[Importance, ...]
@@ -96,7 +96,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Past:
-    """What models of the past tell of a version's settings; None for what was not asked for.
+    """How a version's settings would have done in the past; None for what was not requested.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Past:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of a version.
+    """Everything known about a version.
 
     Attributes
     ----------
@@ -173,9 +173,9 @@ _LEFT_OUT = {"Backtest": {"lists", "ids", "season"}}
 
 
 def plain(evidence: Evidence) -> dict[str, Any]:
-    """Return the evidence as what JSON knows; numbers that are not defined become None.
+    """Return the evidence as plain JSON data; undefined numbers become None.
 
-    Programs read it by these keys, so that the parts of the past stand beside the others.
+    The keys are public, so the parts of the past stand next to the others.
     """
     past, back = evidence.past, evidence.past.backtest
     parts = {one.name: getattr(evidence, one.name) for one in fields(evidence) if one.name != "past"}

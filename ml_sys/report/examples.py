@@ -1,4 +1,4 @@
-"""Companies that the model got right and wrong, with its reasons: what to look at to believe or doubt it."""
+"""Example companies that the model got right and wrong, with its reasons."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Example:
 def examples(
     panel: Panel, probability: NDArray[np.float64], ids: NDArray[np.object_], scorer: Scorer
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Return the converters that stood highest in their lists, and those that stood lowest; each once.
+    """Return the converters ranked highest in their lists and those ranked lowest, each once.
 
     Parameters
     ----------

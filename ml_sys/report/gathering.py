@@ -1,4 +1,4 @@
-"""Gathers all that is known of a version for its report."""
+"""Gather a version's evidence for its report."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _REPEATS, _SLOW_REPEATS = 3, 1
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fitted model and what it said of the holdout, which has n_rows rows.
+    """A fitted model and its results on a holdout of n_rows rows.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ def gather(
     past: Past,
     seeds: tuple[SeedSpread, ...] = (),
 ) -> Evidence:
-    """Gather the evidence of a model; :func:`of_version` puts it under a version's name.
+    """Gather the evidence for a model; :func:`of_version` adds the version's name and parent.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def gather(
 
 
 def of_version(evidence: Evidence, facts: Mapping[str, Any], parent: Parent | None) -> Evidence:
-    """Return the evidence of a model under its line in the registry, beside its parent.
+    """Return a model's evidence with its registry entry and its parent.
 
     Parameters
     ----------
@@ -158,14 +158,14 @@ def of_version(evidence: Evidence, facts: Mapping[str, Any], parent: Parent | No
 
 
 def parent_of(artifact: Artifact, facts: Mapping[str, Any]) -> Parent:
-    """Return what a version's parent achieved, beside whose facts it is held."""
+    """Return how a version's parent did, to compare it with."""
     manifest = artifact.manifest
     same = manifest["holdout"] == facts["holdout"] and manifest["snapshot"] == facts["snapshot"]
     return Parent(manifest["entry"]["version"], same, from_plain(artifact.json(METRICS)))
 
 
 def quality_of(snapshot: Snapshot) -> Quality:
-    """Return what a snapshot is made of and what did not get into it."""
+    """Return what is in a snapshot, and what was quarantined."""
     manifest = json.loads((snapshot.path / MANIFEST).read_text(encoding="utf-8"))
     table = pq.read_table(snapshot.path / QUARANTINE, columns=["table", "reason"])
     counts = table.group_by(["table", "reason"]).aggregate([([], "count_all")]).to_pylist()
@@ -207,7 +207,7 @@ def _ranking(model: Outcomes, scores: Mapping[str, NDArray[Any]], drawn: Mapping
 
 
 def _without_interval(one: curves.Depth) -> curves.Depth:
-    """Return what is known of a random order: its mean."""
+    """Return a random order's depth, of which only the mean is known."""
     precision, recall = (Estimate(each.value, each.value, each.value) for each in (one.precision, one.recall))
     return curves.Depth(one.depth, precision, recall)
 
@@ -236,7 +236,7 @@ def _reliance(one: Candidate, seed: int) -> Reliance:
 
 
 def _gain(model: FittedModel) -> dict[str, float]:
-    """Return each feature's share of the trees' gain; those that no tree uses are not named."""
+    """Return each feature's share of the trees' gain; features that no tree uses are left out."""
     names = [str(name) for name in model.pipeline["encode"].get_feature_names_out()]
     booster = model.pipeline["model"].get_booster()
     gain = {

@@ -16,19 +16,19 @@ _LEAST_TENTHS = 0.15
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage; a dash where there is none."""
+    """Format a share as a percentage; a dash when there is none."""
     if share is None or not isfinite(share):
         return NONE
     return f"{share:.{digits}%}" if share >= _HALF_PERCENT or not share else f"{share:.{digits + 1}%}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with so many decimals; a dash where there is none."""
+    """Format a number with so many decimals; a dash when there is none."""
     return NONE if value is None or not isfinite(value) else f"{value:,.{digits}f}"
 
 
 def spread(one: Estimate | None, digits: int = 3) -> str:
-    """Return a number and its interval."""
+    """Format a number and its interval."""
     if one is None or not isfinite(one.value):
         return NONE
     value = number(one.value, digits)
@@ -38,7 +38,7 @@ def spread(one: Estimate | None, digits: int = 3) -> str:
 
 
 def percent_spread(one: Estimate | None, digits: int = 1) -> str:
-    """Return a share and its interval as percentages."""
+    """Format a share and its interval as percentages."""
     if one is None or not isfinite(one.value):
         return NONE
     value = percent(one.value, digits)
@@ -50,7 +50,7 @@ def percent_spread(one: Estimate | None, digits: int = 1) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a setting's value as people write it."""
+    """Format a setting's value."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: NONE}[value]
     if isinstance(value, list | tuple):
@@ -61,6 +61,6 @@ def text(value: Any) -> str:
 
 
 def in_ten(share: float) -> str:
-    """Return a share as people say it, such as "3 in 10"."""
+    """Format a share the way people say it, such as "3 in 10"."""
     tenths = floor(share * 10 + 0.5)
     return f"{tenths} in 10" if share >= _LEAST_TENTHS and tenths < 10 else percent(share, 0)

@@ -1,4 +1,4 @@
-"""What a report's page consists of: sections of sentences, pictures and tables, without any markup."""
+"""The parts of a page: sections of sentences, charts and tables, without any markup."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, what it shows, and the table behind it.
+    """A chart, what it shows, and the table behind it.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure that stands for itself."""
+    """A single number, shown large."""
 
     value: str
     label: str
@@ -115,5 +115,5 @@ class Page:
 
 
 def missing(anchor: str, title: str, why: str) -> Section:
-    """Return a section that says why there is nothing in it."""
+    """Return an empty section that says why it is empty."""
     return Section(anchor, title, (f"Not in this report: {why}.",))

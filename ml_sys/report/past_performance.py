@@ -1,4 +1,4 @@
-"""What a version's settings would have been worth in the past: the costly half of its report."""
+"""How a version's settings would have done in the past: the slow half of its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders the evidence of a version as one self-contained page: no script, nothing from another place."""
+"""Renders the evidence of a version as one self-contained page: no scripts, no external files."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _CLOSE = (0.67, 1.5)
 
 
 def summary(evidence: Evidence) -> tuple[str, ...]:
-    """Say in a few sentences what the holdout and the season of calls have shown."""
+    """Summarise what the holdout and the season of calls showed."""
     held, model = evidence.holdout, evidence.evaluation[ALL][MODEL]
     rule = evidence.evaluation[ALL].get(MOST_USERS)
     lists = counted(len(held["cutoffs"]), "list")
@@ -41,7 +41,7 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
 
 
 def of_whole_lists(holdout: Mapping[str, Any]) -> str:
-    """Say what a depth of a list stands for where only some companies are held out; empty otherwise."""
+    """Say what a depth means when only some companies are held out; empty otherwise."""
     share = holdout.get("share", 1.0)
     if share >= 1:
         return ""
@@ -52,7 +52,7 @@ def of_whole_lists(holdout: Mapping[str, Any]) -> str:
 
 
 def of_sample(fit: Mapping[str, Any]) -> str:
-    """Say how a panel was sampled that is too large to learn whole; empty where it was not."""
+    """Say how a panel too large to train on was sampled; empty if it was not."""
     one_in = fit.get("one_in", 1)
     if one_in == 1:
         return ""
@@ -64,7 +64,7 @@ def of_sample(fit: Mapping[str, Any]) -> str:
 
 
 def chance_of(evidence: Evidence, metric: str) -> float:
-    """Return what a random order gets."""
+    """Return what a random order scores."""
     return evidence.evaluation[ALL][RANDOM][metric].value
 
 

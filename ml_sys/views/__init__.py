@@ -1,1 +1,1 @@
-"""Each result as tables for a person, and as plain data for ``--json``; a module per subject."""
+"""Show results as tables, or as plain data for ``--json``; one module per subject."""

@@ -1,4 +1,4 @@
-"""How numbers, dates and nested results are written, the same in every view."""
+"""Format numbers, intervals and nested results the same way in every view."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
 def number(value: float | None, digits: int) -> str | None:
-    """Return a number with so many decimals; None, which tables show as a dash, where there is none."""
+    """Format a number; None, which tables show as a dash, when it is missing."""
     return None if value is None or isnan(value) else f"{value:.{digits}f}"
 
 
 def percent(share: float) -> str | None:
-    """Return a share as a percentage; None where there is none."""
+    """Format a share as a percentage; None when it is missing."""
     return None if isnan(share) else f"{share:.2%}"
 
 
 def interval(one: Estimate, digits: int) -> str | None:
-    """Return the two ends of an estimate's interval; None where it has none."""
+    """Format an estimate's interval; None when it has none."""
     return None if isnan(one.low) else f"{one.low:.{digits}f} to {one.high:.{digits}f}"
 
 
@@ -43,9 +43,9 @@ def bar(value: float, most: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return frozen dataclasses, mappings and sequences as what JSON knows; NaN becomes None.
+    """Return dataclasses, mappings and sequences as plain JSON data; NaN becomes None.
 
-    A class whose plain form is not its fields says so by a method ``to_plain``.
+    A class with another plain form defines ``to_plain``.
     """
     if hasattr(value, "to_plain"):
         return plain(value.to_plain())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def compared(result: Compared) -> None:
-    """Show in what two settings differ and which makes the better lists."""
+    """Show how two settings differ, and which makes better lists."""
     a, b, settings = result.a, result.b, result.settings
     if not settings:
         console.line(f"{a} and {b} differ in nothing that reaches a fit.")

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def settings(values: Mapping[str, Known]) -> None:
-    """Show effective settings as a settings file has them, and where each came from."""
+    """Show the effective settings in TOML, and where each came from."""
     rows = [(key, literal(one.value), one.origin) for key, one in values.items()]
     console.table("Settings", ("key", "value", "origin"), rows, left=3)

@@ -32,7 +32,7 @@ def sampled(report: SampleReport) -> None:
 
 
 def ingested(report: IngestReport) -> None:
-    """Show what an ingest took and what it did not."""
+    """Show what an ingest accepted and what it quarantined."""
     rows: list[Sequence[object]] = []
     for name, one in report.tables.items():
         days = f"{one.first_day} to {one.last_day}" if one.first_day else None
@@ -70,7 +70,7 @@ def ingested(report: IngestReport) -> None:
 
 
 def forgotten(done: Forgotten) -> None:
-    """Show where a company was removed, what holds it for good, and how to go on without it."""
+    """Show where a company was removed, where it must stay, and how to carry on without it."""
     from ml_sys.jobs.data.forget import (  # with the server, which the other views need not
         LOG,
         SNAPSHOT,

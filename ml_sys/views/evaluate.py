@@ -1,4 +1,4 @@
-"""How well a version did: on its holdout, beside the truth of a sample, judged again."""
+"""How well a version does on its holdout, and compared with the truth of a sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluation(judged: Evaluation, confidence: float) -> None:
-    """Show the holdout's verdict, a table per population."""
+    """Show the metrics on the holdout, one table per population."""
     for population, rankers in judged.items():
         model = rankers[MODEL]
         others = [name for name in rankers if name != MODEL]
@@ -51,7 +51,7 @@ def evaluation(judged: Evaluation, confidence: float) -> None:
 
 
 def reevaluated(result: Reevaluation, confidence: float) -> None:
-    """Show a version judged again."""
+    """Show a version that was evaluated again."""
     evaluation(result.evaluation, confidence)
     if result.closeness is not None:
         closeness(result.closeness)
@@ -70,7 +70,7 @@ def reevaluated(result: Reevaluation, confidence: float) -> None:
 
 
 def closeness(found: Closeness) -> None:
-    """Show how close a model comes to the best reachable ranking."""
+    """Show how close a model comes to the best possible ranking."""
     rows = [
         (
             one.label,

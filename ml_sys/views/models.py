@@ -1,4 +1,4 @@
-"""The versions there are, one of them whole, two side by side, and which was live when."""
+"""All versions, one in detail, two compared, and which was in production when."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def headline(entry: Entry) -> str:
 
 
 def description(one: Description) -> None:
-    """Show a version whole."""
+    """Show everything about a version."""
     from ml_sys.report.sentences import of_sample
     from ml_sys.views.evaluate import evaluation
     from ml_sys.views.train import SLOWER, canaries
@@ -98,7 +98,7 @@ def description(one: Description) -> None:
 
 
 def difference(one: Difference) -> None:
-    """Show in what two versions differ."""
+    """Show how two versions differ."""
     first, second = one.versions
     rows = [("setting", key, _value(a), _value(b)) for key, (a, b) in one.settings.items()]
     rows += [("data", key, _value(a), _value(b)) for key, (a, b) in one.data.items()]
@@ -141,7 +141,7 @@ def history(found: History) -> None:
 
 
 def live(found: Live) -> None:
-    """Show what was live at a moment, and on what evidence."""
+    """Show what was in production at a given time, and on what evidence."""
     record = found.record
     when = found.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if record is None:
@@ -183,7 +183,7 @@ def _evidence(record: Record) -> str | None:
 
 
 def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | None:
-    """Say when a version was in production last, and how often before."""
+    """Say when a version was last in production, and how often before that."""
     if not periods:
         return None
     last = periods[-1]

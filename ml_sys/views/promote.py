@@ -1,4 +1,4 @@
-"""The gate's verdict, and what came of a promotion."""
+"""The gate's verdict, and the outcome of a promotion."""
 
 from __future__ import annotations
 

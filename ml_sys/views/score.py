@@ -1,4 +1,4 @@
-"""A ranked list, and what calling it is expected to bring."""
+"""A ranked list, and what calling it should bring in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def scored(listed: Listed) -> None:
-    """Show the top of a ranked list and what calling it is expected to bring."""
+    """Show the top of a ranked list, and what calling it should bring in."""
     result, shown = listed.scored, listed.shown
     table = result.table
     if shown:

@@ -1,4 +1,4 @@
-"""How a server begins, and a new key."""
+"""A server that starts, and a new key."""
 
 from __future__ import annotations
 

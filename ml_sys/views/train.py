@@ -32,7 +32,7 @@ SLOWER = "scored through its Pipeline, which is slower"
 
 
 def planned(report: ReportSettings) -> dict[str, float]:
-    """Return the steps of a training with such a report, and how their times compare."""
+    """Return the steps of a training and their relative times, given what the report includes."""
     left_out = set()
     if not report.seeds:
         left_out.add("fitting with other seeds")
@@ -76,7 +76,7 @@ def trained(result: Trained, confidence: float) -> None:
 
 
 def seeds(result: Trained, confidence: float) -> None:
-    """Show how far headline figures hang on the seed, beside how far on who happened to be there."""
+    """Show how much the headline figures depend on the seed, next to their sampling error."""
     if not result.seeds:
         return
     model = result.evaluation[ALL][MODEL]

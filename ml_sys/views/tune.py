@@ -1,4 +1,4 @@
-"""What a search for better settings found, and how much of the gain is only the choosing."""
+"""What a search found, and how much of its gain comes only from picking the best trial."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tuned(search: Search) -> None:
 
 
 def said_of(gain: Gain) -> str:
-    """Say in a sentence how much of the gain held where it had not been looked for."""
+    """Say how much of the gain held up on cutoffs that played no part in choosing."""
     found, held = gain.best - gain.in_force, gain.nested - gain.in_force
     if found <= 0:
         return "No trial was better than the settings in force."

@@ -218,7 +218,7 @@ def test_what_was_live_at_a_time_is_said_with_its_evidence(chain):
     assert then["record"]["evidence"]["passed"] is True
     assert "1.0.1 was in production at" in chain.run("history", "--at", records[3]["at"]).stdout
     assert "No version was in production at 2001-02-03" in chain.run("history", "--at", "2001-02-03").stdout
-    assert "is no time" in chain.run("history", "--at", "noon", code=2).stderr
+    assert "is not a valid time" in chain.run("history", "--at", "noon", code=2).stderr
 
 
 def test_models_say_when_they_were_served(chain):

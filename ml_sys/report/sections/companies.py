@@ -1,4 +1,4 @@
-"""The sections about companies: for which kinds the model works, what it rests on, and single ones."""
+"""The sections about companies: for which kinds the model works, what it relies on, and examples."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def who(evidence: Evidence) -> Section:
 
 
 def why(evidence: Evidence) -> Section:
-    """Show what the model rests on."""
+    """Show what the model relies on."""
     found = evidence.reliance
     compiled = bool(found.features) and found.features[0].gain is not None
     figures = []

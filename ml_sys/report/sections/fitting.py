@@ -1,4 +1,4 @@
-"""The sections about choices of the fit: its seed, and how the imbalance is treated."""
+"""The sections about the fit: how much the seed matters, and how the imbalance is treated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def seeds(evidence: Evidence) -> Section:
-    """Show how far the headline figures hang on the seed of the fit."""
+    """Show how much the headline figures depend on the seed."""
     title = "Does it hang on the seed?"
     if not evidence.seeds:
         return missing("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")

@@ -1,4 +1,4 @@
-"""The sections about lists of the past, made again: a season of calls, its worth, and metrics by cutoff."""
+"""The sections about past lists, made again: a season of calls, its worth, and metrics by cutoff."""
 
 from __future__ import annotations
 

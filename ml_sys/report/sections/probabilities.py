@@ -158,7 +158,7 @@ def _promises(caption: str, of: str, rows: tuple[Promise, ...], confidence: floa
 
 
 def _how_many_more(found: Promises) -> str:
-    """Say whether enough companies converted to notice a promise that is off, and how long that takes."""
+    """Say whether there are enough conversions to notice a broken promise, or how long that will take."""
     have = f"The lists hold {counted(found.total.realised, 'conversion')}"
     if found.total.realised >= found.needed:
         return (

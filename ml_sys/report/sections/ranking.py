@@ -25,7 +25,7 @@ _TOLD = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 
 def overview(evidence: Evidence) -> Section:
-    """Say in plain words what there is to know."""
+    """Summarise the version in plain words."""
     model = evidence.evaluation[ALL][MODEL]
     held, confidence = evidence.holdout, f"{evidence.confidence:.0%}"
     said, came = model["mean_probability"].value, model["conversion_rate"].value
@@ -74,7 +74,7 @@ def overview(evidence: Evidence) -> Section:
 
 
 def ranking(evidence: Evidence) -> Section:
-    """Show how well the order is."""
+    """Show how good the order is."""
     found, population = evidence.ranking, counted(evidence.holdout["positives"], "conversion")
     band = f"The shaded band is the {evidence.confidence:.0%} interval of the model, point by point."
     roc_title = "Converters found, by share of the others called"
