@@ -94,7 +94,7 @@ def as_good_as_rules(
 
 
 def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str, NDArray[np.float32]]:
-    """Return the simple rules' scores on a holdout, from its snapshot if that is there, otherwise as stored."""
+    """Return the simple rules' scores on a holdout, from its snapshot if that is there, else as stored."""
     panel, spec = found.panel, found.scorer.spec
     try:
         snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
