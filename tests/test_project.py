@@ -20,7 +20,7 @@ from ml_sys import Project
 from ml_sys.errors import ArtifactError, ResolveError, SettingsError, UsageError
 from ml_sys.model.files.layout import BOOSTER, SETTINGS
 from ml_sys.resolve import resolve
-from ml_sys.views.cells import plain
+from ml_sys.views.frame.cells import plain
 from tests.conftest import RunCommand
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.data.checking.values import day_text
 from ml_sys.data.usage import LATER, UNCOVERED
-from ml_sys.data.values import day_text
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.text import counted
 

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
+from ml_sys.data.checking.values import day_text
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import CUSTOMERS, FIELDS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS
 from ml_sys.data.snapshot_id import arrow_texts
-from ml_sys.data.values import day_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

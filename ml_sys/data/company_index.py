@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.values import buffers
+from ml_sys.data.checking.values import buffers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

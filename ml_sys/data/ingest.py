@@ -17,6 +17,7 @@ import pandas as pd
 
 from ml_sys.data import ingest_report
 from ml_sys.data.after_export import Dates
+from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.companies import CompanyRows, free_again, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
@@ -34,7 +35,6 @@ from ml_sys.data.usage import (
     one_per_stamp,
     set_aside,
 )
-from ml_sys.data.validate import Checked, check
 from ml_sys.errors import EmptyTableError, TooManyRejectedError
 
 if TYPE_CHECKING:

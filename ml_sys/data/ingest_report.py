@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.data.checking.values import day_text
 from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
 from ml_sys.data.usage import UNFINISHED
-from ml_sys.data.values import day_text
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.text import counted
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from ml_sys.data.checking.values import day_text
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import (
     COMPANIES,
@@ -31,7 +32,6 @@ from ml_sys.data.snapshot import (
     verifies,
 )
 from ml_sys.data.snapshot_id import SCHEMA_VERSION, Content, arrow_texts, identity, quarantine_identity
-from ml_sys.data.values import day_text
 from ml_sys.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
 from ml_sys.errors import SnapshotError
 

@@ -17,9 +17,9 @@ from ml_sys.data.schema import MEASURES, USAGE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ml_sys.data.checking.validate import Checked
     from ml_sys.data.company_index import CompanyIndex
     from ml_sys.data.quarantine import Quarantine
-    from ml_sys.data.validate import Checked
 
 UNKNOWN_ID = "unknown id"
 LOST_COMPANY = "its company is in quarantine"

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.checking.validate import check
+from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow, RawTable, Rows
-from ml_sys.data.scalars import Fault
 from ml_sys.data.schema import CUSTOMERS, FIELDS, MEASURES, NONCUSTOMERS, USAGE, column_names
 from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import join, of_companies, one_per_stamp
-from ml_sys.data.validate import check
-from ml_sys.data.values import amounts, free_texts, ids
 from ml_sys.days import days_of_stamps, latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 

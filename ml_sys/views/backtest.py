@@ -11,7 +11,7 @@ from ml_sys.metrics.names import heading, label, named
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report.sentences import season_in_short
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import bar, interval, number, percent
+from ml_sys.views.frame.cells import bar, interval, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

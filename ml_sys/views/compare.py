@@ -9,7 +9,7 @@ from ml_sys import console
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.names import heading, label, named
 from ml_sys.text import counted, date_of, likely
-from ml_sys.views.cells import number
+from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
     from ml_sys.jobs.past.compare import Ablated, Compared, Dates

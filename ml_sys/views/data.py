@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.views.cells import percent
+from ml_sys.views.frame.cells import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from ml_sys import console
 from ml_sys.metrics.names import METRICS
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.text import counted
-from ml_sys.views.cells import interval, number
+from ml_sys.views.frame.cells import interval, number
 
 if TYPE_CHECKING:
     from ml_sys.jobs.models.evaluate import Reevaluation

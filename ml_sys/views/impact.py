@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys import console
 from ml_sys.report.impact_sentences import headline, reservations, state
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import interval, number, percent
+from ml_sys.views.frame.cells import interval, number, percent
 
 if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.impact import Brought

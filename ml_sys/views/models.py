@@ -9,7 +9,7 @@ from ml_sys import console
 from ml_sys.metrics.names import HEADLINE, heading, label, named
 from ml_sys.settings.writing import literal
 from ml_sys.text import counted
-from ml_sys.views.cells import number
+from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

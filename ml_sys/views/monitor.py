@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ml_sys import console
 from ml_sys.report.monitoring_sentences import amount, headline, sentence
 from ml_sys.text import likely
-from ml_sys.views.cells import number
+from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Challenger, Check, Monitoring

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.text import counted
-from ml_sys.views.cells import number
+from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ from ml_sys.metrics.names import label
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.sentences import of_sample, of_whole_lists
 from ml_sys.text import counted, date_of
-from ml_sys.views.cells import interval, number
 from ml_sys.views.evaluate import evaluation
+from ml_sys.views.frame.cells import interval, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

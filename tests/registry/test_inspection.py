@@ -18,7 +18,7 @@ from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.audit import Change
 from ml_sys.registry.inspection import Description, _data, _differing, compare, describe, flat
 from ml_sys.registry.store import Registry
-from ml_sys.views.cells import plain
+from ml_sys.views.frame.cells import plain
 from tests.registry.versions import small_entry
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from ml_sys.jobs.models.reproduce import Reproduction
 from ml_sys.registry.verification import Finding, Verification
 from ml_sys.views import integrity
-from ml_sys.views.cells import plain
+from ml_sys.views.frame.cells import plain
 
 SAME = {"booster": True, "metrics": (), "same_rows": True, "largest_difference": 0.0, "environment": ()}
 

@@ -14,7 +14,7 @@ from ml_sys.outcomes.lottery import NO_WAIT, Drawn
 from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.views import score
-from ml_sys.views.cells import plain
+from ml_sys.views.frame.cells import plain
 
 GOLDEN = Path(__file__).parent / "golden"
 

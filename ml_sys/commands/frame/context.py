@@ -61,7 +61,7 @@ class GlobalOptions:
         """Print a result: as its view shows it or, with ``--json``, as plain data."""
         if self.as_json:
             from ml_sys import console
-            from ml_sys.views.cells import plain
+            from ml_sys.views.frame.cells import plain
 
             console.plain_json(plain(result))
         else:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.data import snapshot
+from ml_sys.data.checking.validate import check
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.sources import FileSource
-from ml_sys.data.validate import check
 from ml_sys.errors import EmptyTableError, SnapshotError
 
 if TYPE_CHECKING:

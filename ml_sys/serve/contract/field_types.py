@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic_core import PydanticCustomError, core_schema
 
-from ml_sys.data import scalars
-from ml_sys.data.scalars import Fault
+from ml_sys.data.checking import scalars
+from ml_sys.data.checking.scalars import Fault
 
 _MAX_TEXT = 500
 _MAX_STAMP = 100

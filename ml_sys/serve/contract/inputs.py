@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.scalars import FIRST_YEAR, LAST_YEAR, Fault, free_text, known_ranks
+from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault, free_text, known_ranks
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.usage import UsageRows, one_of_each
 from ml_sys.days import day_number, days_of_stamps

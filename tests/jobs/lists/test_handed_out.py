@@ -26,7 +26,7 @@ from ml_sys.scoring.ranking import COLUMNS, write_table
 from ml_sys.scoring.reasons import NoReasonsError, reasons
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
-from ml_sys.views.cells import plain
+from ml_sys.views.frame.cells import plain
 from tests.scoring.test_remembered import listed, remember
 
 EPOCH = np.datetime64(0, "D")

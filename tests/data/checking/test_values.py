@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_sys.data import values
-from ml_sys.data.scalars import Fault
+from ml_sys.data.checking import values
+from ml_sys.data.checking.scalars import Fault
 
 COLUMN = pa.array(["one", "", "drei", None, "é", "six"], pa.string())
 

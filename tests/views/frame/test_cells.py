@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.text import date_of
-from ml_sys.views.cells import interval, number, percent, plain
+from ml_sys.views.frame.cells import interval, number, percent, plain
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data import scalars
-from ml_sys.data.scalars import Fault
+from ml_sys.data.checking import scalars
+from ml_sys.data.checking.scalars import Fault
 from ml_sys.days import DAY_MICROSECONDS
 
 if TYPE_CHECKING:

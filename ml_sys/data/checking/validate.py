@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data import values
+from ml_sys.data.checking import values
+from ml_sys.data.checking.scalars import Fault
 from ml_sys.data.reading.rows import BadRow, Rows
-from ml_sys.data.scalars import Fault
 from ml_sys.data.schema import MEASURES, OPTIONAL
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How a cell is written, the same in every view."""
