@@ -31,12 +31,11 @@ def _sort_types(numba: Any) -> Any:
 
 def _fill_types(numba: Any) -> Any:
     days, offsets, counts = _read(numba, "int32", 1), _read(numba, "int64", 1), _read(numba, "int64", 2)
-    return numba.void(
-        offsets, days, counts, numba.int64, days, offsets,
-        numba.float32[:, :, :, ::1], numba.float32[:, :, :, ::1], numba.types.boolean,
-        numba.float32[:, :, ::1], numba.float32[:, :, ::1],
-        numba.int32[:, ::1], numba.int32[:, ::1], numba.int32[:, ::1],
+    by_measure, by_window, by_cutoff = (
+        numba.float32[:, :, :, ::1], numba.float32[:, :, ::1], numba.int32[:, ::1],
     )  # fmt: skip
+    written = (by_measure, by_measure, numba.types.boolean, *[by_window] * 2, *[by_cutoff] * 3)
+    return numba.void(offsets, days, counts, numba.int64, days, offsets, numba.types.Tuple(written))
 
 
 @kernel(_locate_types)
@@ -117,10 +116,7 @@ def sort(  # type: ignore[no-untyped-def]  # the types above
 
 
 @kernel(_fill_types)
-def fill(  # type: ignore[no-untyped-def]  # the types above
-    offsets, day, values, n_actions, cutoffs, windows,
-    sums, maxima, with_maxima, present, active, first, last, last_active,
-):  # fmt: skip
+def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: ignore[no-untyped-def]  # the types above
     """Write every statistic of every (company, cutoff, window) that has a row; the others stay as they are.
 
     Running sums over a company's rows make any window a difference of two; cutoffs and window starts only
@@ -136,9 +132,11 @@ def fill(  # type: ignore[no-untyped-def]  # the types above
         Ascending.
     windows : ndarray of shape (n_windows,), int64
         Ascending.
-    sums, maxima, with_maxima, present, active, first, last, last_active
-        As in `ml_sys.features.windows.WindowStats`; written, ``maxima`` only if ``with_maxima``.
+    written : tuple
+        Sums, maxima, whether maxima are asked for, present, active, first, last and last active rows as in
+        `ml_sys.features.windows.WindowStats`.
     """
+    sums, maxima, with_maxima, present, active, first, last, last_active = written
     n_measures, n_windows = values.shape[1], windows.size
     longest = 0
     for company in range(offsets.size - 1):

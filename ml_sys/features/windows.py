@@ -231,8 +231,8 @@ def window_stats(
     kernel.fill(
         offsets, day, np.ascontiguousarray(log.values, dtype=np.int64), log.n_actions,
         np.ascontiguousarray(cutoffs), windows,
-        stats.sums, _NO_MAXIMA if stats.maxima is None else stats.maxima, with_maxima,
-        stats.present, stats.active, stats.first, stats.last, stats.last_active,
+        (stats.sums, _NO_MAXIMA if stats.maxima is None else stats.maxima, with_maxima,
+         stats.present, stats.active, stats.first, stats.last, stats.last_active),
     )  # fmt: skip
     return stats
 

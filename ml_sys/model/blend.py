@@ -54,16 +54,7 @@ def _types(numba: Any) -> Any:
     return numba.void(margins, rows, numba.float64, numba.float64, line, line, numba.float64[::1])
 
 
-def _blended_in_numpy(
-    margins: Any, rows: Any, slope: float, intercept: float, weights: Any, means: Any, out: Any
-) -> None:
-    out[:] = intercept
-    for at in range(weights.size):
-        out += weights[at] * (np.minimum(np.maximum(rows[:, at].astype(np.float64), -CLIP), CLIP) - means[at])
-    out += slope * margins.astype(np.float64)
-
-
-@kernel(_types, meanwhile=_blended_in_numpy)
+@kernel(_types)
 def blended(margins, rows, slope, intercept, weights, means, out):  # type: ignore[no-untyped-def]  # the types above
     """Write the log-odds of each row, the numbers added up in their order."""
     for row in range(margins.size):

@@ -167,21 +167,6 @@ def calibrated(score: float, kind: int, slope: float, intercept: float, knots: A
     return score
 
 
-def _calibrate_in_numpy(
-    scores: Any, kind: int, slope: float, intercept: float, knots: Any, values: Any, out: Any
-) -> None:
-    if kind == LINE:
-        out[:] = sigmoid(slope * logarithm(*np.frexp(_odds(scores))) + intercept)
-    elif kind == STEPS:
-        within = (scores > knots[0]) & (scores < knots[-1])
-        out[:] = np.where(scores <= knots[0], values[0], values[-1])
-        low = np.searchsorted(knots, scores[within], side="right") - 1
-        rise = (values[low + 1] - values[low]) / (knots[low + 1] - knots[low])
-        out[within] = rise * (scores[within] - knots[low]) + values[low]
-    else:
-        out[:] = scores
-
-
 def calibration_types(numba: Any) -> tuple[Any, ...]:
     """Types of kind, slope, intercept, knots and values."""
     knots = numba.types.Array(numba.float64, 1, "C", readonly=True)
@@ -197,7 +182,7 @@ def _calibrate_types(numba: Any) -> Any:
 HELPERS = (exponential, sigmoid, logarithm, _odds, calibrated)
 
 
-@kernel(_calibrate_types, meanwhile=_calibrate_in_numpy, helpers=HELPERS)
+@kernel(_calibrate_types, helpers=HELPERS)
 def calibrate(scores, kind, slope, intercept, knots, values, out):  # type: ignore[no-untyped-def]  # the types above
     """Write the probability of each score; the arguments are those of `Calibrator.arguments`."""
     for at in range(scores.size):

@@ -74,7 +74,7 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
         },
         packer=Struct(f"{len(names)}f"),
         calibration=calibration,
-        arguments=(*trees.arguments(), *line.arguments(), *calibration.arguments()),
+        arguments=(trees.arguments(), line.arguments(), calibration.arguments()),
         threshold=plain["threshold"],
         tiers=Tiers(**plain["tiers"]),
     )

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.model.blend import CLIP
-from ml_sys.model.encoding import scaled
-from ml_sys.scoring.loops import OF_TERM, TERM, blend
+from ml_sys.scoring.loops import OF_TERM, TERM, added, blend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,8 +51,11 @@ class Line:
             terms["feature"] = [names.index(name) for name in numbers]
             terms["center"], terms["scale"] = encoder["centers"], encoder["scales"]
             terms["weight"], terms["mean"] = weights, means
-            terms["at_zero"] = _added(terms, np.zeros(len(numbers)))
-            terms["at_blank"] = _added(terms, np.array(encoder["medians"], dtype=np.float64))
+            terms["at_blank"] = np.nan  # and stays so where a median is none
+            row = np.zeros((1, len(names)))
+            terms["at_zero"] = added(terms, row)
+            row[0, terms["feature"]] = encoder["medians"]
+            terms["at_blank"] = added(terms, row)
         values = (*(terms[name] for name in OF_TERM), plain["slope"], plain["intercept"])
         if not all(np.isfinite(one).all() for one in values):
             raise ValueError("the line holds a number that is not finite")
@@ -72,20 +73,10 @@ class Line:
         On a line this is the value of Shapley: the weight times the distance from the mean.
         """
         values = np.zeros(row.size + 1)
-        raw = row[self.terms["feature"]].astype(np.float64)
-        blank = np.isnan(raw)
-        values[self.terms["feature"]] = np.where(
-            blank, self.terms["at_blank"], _added(self.terms, np.where(blank, 0.0, raw))
-        )
+        values[self.terms["feature"]] = added(self.terms, row[None])
         values[-1] = self.intercept
         return values
 
     def arguments(self) -> tuple[Any, ...]:
         """Return what the loops take of it."""
         return self.terms, self.slope, self.intercept
-
-
-def _added(terms: NDArray[Any], raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    number = scaled(raw, terms["center"], terms["scale"]).astype(np.float64)
-    added: NDArray[np.float64] = terms["weight"] * (np.clip(number, -CLIP, CLIP) - terms["mean"])
-    return added

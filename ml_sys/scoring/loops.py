@@ -10,15 +10,18 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_sys.elementary import logarithm, sigmoid
 from ml_sys.kernel import kernel
 from ml_sys.model.blend import CLIP
-from ml_sys.model.calibration import HELPERS, calibrate, calibrated, calibration_types
+from ml_sys.model.calibration import HELPERS, calibrated, calibration_types
 from ml_sys.model.encoding import STEPS, scaled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Trees that are walked side by side: what one waits for in memory, another has already.
 GROUP = 8
@@ -144,12 +147,17 @@ def _blend_types(numba: Any) -> Any:
 
 def _blend_in_numpy(rows: Any, margins: Any, terms: Any, slope: float, intercept: float, out: Any) -> None:
     out[:] = intercept
-    for term in terms:
-        raw = rows[:, term["feature"]].astype(np.float64)
-        number = scaled(raw, term["center"], term["scale"]).astype(np.float64)
-        added = term["weight"] * (np.minimum(np.maximum(number, -CLIP), CLIP) - term["mean"])
-        out += np.where(np.isnan(raw), term["at_blank"], added)
+    for each in added(terms, rows).T:  # one after the other, as the loop adds
+        out += each
     out += slope * margins.astype(np.float64)
+
+
+def added(terms: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what each term of a line adds to the log-odds of rows of raw features."""
+    raw = rows[:, terms["feature"]].astype(np.float64)
+    number = scaled(raw, terms["center"], terms["scale"]).astype(np.float64)
+    each = terms["weight"] * (np.clip(number, -CLIP, CLIP) - terms["mean"])
+    return np.where(np.isnan(raw), terms["at_blank"], each)
 
 
 @kernel(_blend_types, meanwhile=_blend_in_numpy, helpers=(logarithm, _term, _log_odds))
@@ -160,25 +168,24 @@ def blend(rows, margins, terms, slope, intercept, out):  # type: ignore[no-untyp
 
 
 def _predict_types(numba: Any) -> Any:
-    return numba.float64(*_trees_types(numba), *_line_types(numba), *calibration_types(numba))
+    rows, *trees = _trees_types(numba)
+    parts = (trees, _line_types(numba), calibration_types(numba))
+    return numba.float64(rows, *(numba.types.Tuple(part) for part in parts))
 
 
-def _predict_in_numpy(
-    rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, terms: Any, line_slope: float,
-    line_intercept: float, kind: int, slope: float, intercept: float, knots: Any, values: Any,
-) -> Any:  # fmt: skip
-    margin, log_odds, probability = np.empty(1, dtype=np.float32), np.empty(1), np.empty(1)
-    _walk_in_numpy(rows, nodes, roots, depths, base, margin)
-    _blend_in_numpy(rows, margin, terms, line_slope, line_intercept, log_odds)
-    calibrate.meanwhile(sigmoid(log_odds), kind, slope, intercept, knots, values, probability)
-    return float(probability[0])
+@kernel(_predict_types, helpers=(_margin, logarithm, _term, _log_odds, *HELPERS))
+def predict(rows, trees, line, calibration):  # type: ignore[no-untyped-def]  # the types above
+    """Return the probability of the only row: margin, line, score and calibration in one call.
 
-
-@kernel(_predict_types, meanwhile=_predict_in_numpy, helpers=(_margin, logarithm, _term, _log_odds, *HELPERS))
-def predict(  # type: ignore[no-untyped-def]
-    rows, nodes, roots, depths, base, terms, line_slope, line_intercept, kind, slope, intercept, knots, values
-):
-    """Return the probability of the only row: margin, line, score and calibration in one call."""
+    Parameters
+    ----------
+    rows : ndarray of shape (1, n_features), float32
+    trees, line, calibration : tuple
+        What `arguments` of each gives.
+    """
+    nodes, roots, depths, base = trees
+    terms, line_slope, line_intercept = line
+    kind, slope, intercept, knots, values = calibration
     margin = _margin(rows, 0, nodes, roots, depths, base, np.empty(GROUP, dtype=np.uint64))
     log_odds = _log_odds(rows, 0, terms, line_slope, line_intercept, margin)
     return calibrated(sigmoid(log_odds), kind, slope, intercept, knots, values)

@@ -64,7 +64,7 @@ def test_one_margin_gives_the_same_bits_alone_as_among_others(calibrator, severa
     many = probabilities(calibrator, several)
     for form in (predict, predict.meanwhile):
         alone = [
-            form(ROW, *no_tree(margin), *NO_LINE, *calibrator.arguments()) for margin in np.float32(several)
+            form(ROW, no_tree(margin), NO_LINE, calibrator.arguments()) for margin in np.float32(several)
         ]
         assert alone == many.tolist()
     assert ((many >= 0) & (many <= 1)).all()
