@@ -11,7 +11,7 @@ from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.split import Source, learn, rolling, sampled, training_cutoffs, training_part
 from ml_sys.model.train import fit_model, raw_scores, spec_from
-from ml_sys.settings import XGBOOST, ModelSettings, ResampleSettings, Settings
+from ml_sys.settings import XGBOOST, ModelSettings, PanelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,9 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
         If nothing was mature.
     """
     spec = spec_from(settings)
-    part = training_part(source, term.trained, spec, _windowed(settings))
+    part = training_part(source, term.trained, spec, _windowed(settings), settings.seed)
     model, report = fit_model(part.train, part.validation, spec, settings)
-    panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
+    panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec)
     probability = model.probabilities(panel.rows)
     scores = {MODEL: probability}
     if plain:
@@ -69,11 +69,11 @@ def learn_features(source: Source, terms: Sequence[Term], settings: Settings) ->
     NotEnoughDataError
         If nothing was mature on the first day of a term.
     """
-    windowed, whole, samples = _windowed(settings), set[int](), []
+    panel, whole, samples = _windowed(settings), set[int](), []
     for term in terms:
         whole.update(term.cutoffs)
-        training = training_cutoffs(source, term.trained, windowed)
-        sample = sampled(source, training, windowed)
+        training = training_cutoffs(source, term.trained, panel)
+        sample = sampled(source, training, panel, settings.seed)
         if sample is None:
             whole.update(training.tolist())
         else:
@@ -95,8 +95,8 @@ def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.
     return raw_scores(pipeline, panel.rows)
 
 
-def _windowed(settings: Settings) -> Settings:
+def _windowed(settings: Settings) -> PanelSettings:
+    """Return the panel that a term learns from: of the latest cutoffs, or of all before it."""
     if settings.backtest.window == "rolling":
-        return settings
-    panel = settings.panel.model_copy(update={"max_cutoffs": _EVERY_CUTOFF})
-    return settings.model_copy(update={"panel": panel})
+        return settings.panel
+    return settings.panel.model_copy(update={"max_cutoffs": _EVERY_CUTOFF})

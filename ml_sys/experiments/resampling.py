@@ -182,7 +182,8 @@ def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
         seed=settings.seed,
         threads=settings.threads,
     )
-    return validation_scores(pipeline, part.train, part.validation, settings)[0]
+    fold = company_folds(part.validation, settings.split.validation_folds, settings.seed)
+    return validation_scores(pipeline, part.train, part.validation, fold, settings.model)[0]
 
 
 def _outcomes(validation: Panel, scores: NDArray[np.float64], settings: Settings) -> Outcomes:

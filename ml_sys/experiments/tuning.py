@@ -126,10 +126,10 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
     latest, steps = timeline.latest_mature(), _steps(space)
     closed, horizon = source.closed, settings.label.horizon_days
     if split.kind == "stratified":
-        closed = closed[~held_companies(source, settings)]
+        closed = closed[~held_companies(source, split.holdout_share, settings.seed)]
         cutoffs = timeline.grid(latest, asked.every_days, asked.cutoffs)
     else:
-        holdout = holdout_cutoffs(timeline, settings)
+        holdout = holdout_cutoffs(timeline, split)
         before = int(holdout[0]) if holdout.size else latest
         cutoffs = timeline.training_cutoffs(before, asked.every_days, asked.cutoffs)
     usable = [
@@ -152,11 +152,12 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
 
 def average_precision_at(source: Source, cutoff: int, settings: Settings) -> float:
     """Fit to what was mature at a cutoff and return the average precision over all prospects of that day."""
-    spec = spec_from(settings)
-    companies = None if settings.split.kind == "time" else ~held_companies(source, settings)
-    part = training_part(source, cutoff, spec, settings, companies)
+    spec, seed = spec_from(settings), settings.seed
+    stratified = settings.split.kind == "stratified"
+    companies = ~held_companies(source, settings.split.holdout_share, seed) if stratified else None
+    part = training_part(source, cutoff, spec, settings.panel, seed, companies)
     model, _ = fit_model(part.train, part.validation, spec, settings)
-    panel = rolling(source, np.array([cutoff], dtype=np.int32), spec, settings)
+    panel = rolling(source, np.array([cutoff], dtype=np.int32), spec)
     if companies is not None:
         panel = panel.take(companies[panel.company])
     judged = Outcomes(model.probabilities(panel.rows), panel.label, panel.cutoff, panel.company)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.settings import Settings
+    from ml_sys.settings import PanelSettings, Settings, SplitSettings
 
 
 @dataclass(frozen=True)
@@ -82,25 +82,25 @@ def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, 
     timeline, panel = source.timeline, settings.panel
     if settings.split.kind == "stratified":
         cutoffs = _some(timeline.grid(timeline.latest_mature(), panel.step_days, panel.max_cutoffs), "mature")
-        held = held_companies(source, settings)
-        part = _part(source, cutoffs, spec, settings, companies=~held)
-        everyone = rolling(source, cutoffs, spec, settings)
+        held = held_companies(source, settings.split.holdout_share, settings.seed)
+        part = _part(source, cutoffs, spec, panel, settings.seed, companies=~held)
+        everyone = rolling(source, cutoffs, spec)
         return part, everyone.take(held[everyone.company])
-    holdout = _some(holdout_cutoffs(timeline, settings), "mature")
-    training = training_cutoffs(source, int(holdout[0]), settings)
-    sample = sampled(source, training, settings)
+    holdout = _some(holdout_cutoffs(timeline, settings.split), "mature")
+    training = training_cutoffs(source, int(holdout[0]), panel)
+    sample = sampled(source, training, panel, settings.seed)
     learn(
         source, spec, holdout if sample else np.concatenate([training, holdout]), [sample] if sample else []
     )
-    return _part(source, training, spec, settings, sample=sample), rolling(source, holdout, spec, settings)
+    part = _part(source, training, spec, panel, settings.seed, sample=sample)
+    return part, rolling(source, holdout, spec)
 
 
-def holdout_cutoffs(timeline: Timeline, settings: Settings) -> NDArray[np.int32]:
+def holdout_cutoffs(timeline: Timeline, asked: SplitSettings) -> NDArray[np.int32]:
     """Return the cutoffs that a split in time holds out: the last mature ones, a horizon apart or more.
 
     They lie whole periods apart, so many that no conversion is counted twice.
     """
-    asked = settings.split
     step = max(timeline.whole_periods(asked.holdout_step_days), timeline.days_apart)
     return timeline.grid(timeline.latest_mature(), step, asked.holdout_cutoffs)
 
@@ -109,7 +109,8 @@ def training_part(
     source: Source,
     before: int,
     spec: FeatureSpec,
-    settings: Settings,
+    panel: PanelSettings,
+    seed: int,
     companies: NDArray[np.bool_] | None = None,
 ) -> Part:
     """Return what was mature by the day ``before``: every label window has closed by then.
@@ -126,17 +127,16 @@ def training_part(
     NotEnoughDataError
         If nothing was.
     """
-    return _part(source, training_cutoffs(source, before, settings), spec, settings, companies)
+    return _part(source, training_cutoffs(source, before, panel), spec, panel, seed, companies)
 
 
-def training_cutoffs(source: Source, before: int, settings: Settings) -> NDArray[np.int32]:
+def training_cutoffs(source: Source, before: int, panel: PanelSettings) -> NDArray[np.int32]:
     """Return the cutoffs of :func:`training_part`; raises like it."""
-    panel = settings.panel
     return _some(source.timeline.training_cutoffs(before, panel.step_days, panel.max_cutoffs), "training")
 
 
-def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
-    """Return which companies a stratified split holds out, a mask of shape (n_companies,).
+def held_companies(source: Source, share: float, seed: int) -> NDArray[np.bool_]:
+    """Return which share of the companies a stratified split holds out, a mask of shape (n_companies,).
 
     Strata are companies that convert while the data can speak for it, those that had converted before, and
     all others. They do not depend on the panel's step, so that a search holds out the same companies whatever
@@ -148,19 +148,20 @@ def held_companies(source: Source, settings: Settings) -> NDArray[np.bool_]:
     begin = int(timeline.grid(latest, timeline.period_days, weeks).min(initial=latest))
     stratum = np.where(closed < begin, 2, (closed < latest + timeline.horizon_days).astype(np.int64))
     ids = [str(one) for one in source.ids]
-    return stratified_share(ids, stratum, settings.split.holdout_share, settings.seed)
+    return stratified_share(ids, stratum, share, seed)
 
 
-def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec, settings: Settings) -> Panel:
+def rolling(source: Source, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Panel:
     """Return every prospect at every cutoff, in canonical order."""
-    horizon = settings.label.horizon_days
+    horizon = source.timeline.horizon_days
     return canonical(rolling_panel(source.known, source.closed, cutoffs, horizon, spec))
 
 
 def sampled(
     source: Source,
     cutoffs: NDArray[np.int32],
-    settings: Settings,
+    panel: PanelSettings,
+    seed: int,
     companies: NDArray[np.bool_] | None = None,
 ) -> Sample | None:
     """Return the training rows of a panel that is too large to learn whole; None of one that is not.
@@ -173,20 +174,18 @@ def sampled(
     companies : ndarray of shape (n_companies,), bool, optional
         Companies to learn from; all by default.
     """
-    asked, horizon = settings.panel, settings.label.horizon_days
+    horizon = source.timeline.horizon_days
     among = np.ones(source.closed.size, dtype=bool) if companies is None else companies
     rows, positives = count_rows(source.closed[among], cutoffs, horizon)
     rate = one_in(
         positives,
         rows - positives,
-        negatives_per_positive=asked.negatives_per_positive,
-        max_rows=asked.max_rows,
+        negatives_per_positive=panel.negatives_per_positive,
+        max_rows=panel.max_rows,
     )
     if rate == 1:
         return None
-    return draw(
-        source.inputs, source.closed, cutoffs, horizon, Draws(rate, asked.step_days, settings.seed), among
-    )
+    return draw(source.inputs, source.closed, cutoffs, horizon, Draws(rate, panel.step_days, seed), among)
 
 
 def learn(
@@ -205,21 +204,22 @@ def _part(
     source: Source,
     cutoffs: NDArray[np.int32],
     spec: FeatureSpec,
-    settings: Settings,
+    panel: PanelSettings,
+    seed: int,
     companies: NDArray[np.bool_] | None = None,
     sample: Sample | None = None,
 ) -> Part:
-    sample = sample or sampled(source, cutoffs, settings, companies)
+    sample = sample or sampled(source, cutoffs, panel, seed, companies)
     if sample is None:
-        every = rolling(source, cutoffs, spec, settings)
+        every = rolling(source, cutoffs, spec)
         every = every if companies is None else every.take(companies[every.company])
     else:
         every = sampled_panel(source.known, sample, spec)
-    if settings.panel.kind == "rolling":
+    if panel.kind == "rolling":
         return Part(every, every)
     order = None if sample is None else by_content(source.inputs, source.closed, int(cutoffs[-1]))
     one_each = canonical(
-        snapshot_panel(source.known, source.closed, cutoffs, settings.label.horizon_days, spec, order)
+        snapshot_panel(source.known, source.closed, cutoffs, source.timeline.horizon_days, spec, order)
     )
     return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.panel import Panel
     from ml_sys.features.rows import Rows
-    from ml_sys.settings import Settings
+    from ml_sys.settings import ModelSettings, Settings
 
 # Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop
 # by.
@@ -151,7 +151,8 @@ def fit_model(
     )
     label = panel.label.astype(np.int64)
     with threadpool_limits(settings.threads or None):  # for estimators that take no number of threads
-        scores, learned = validation_scores(pipeline, panel, validation, settings)
+        fold = company_folds(validation, settings.split.validation_folds, settings.seed)
+        scores, learned = validation_scores(pipeline, panel, validation, fold, settings.model)
         pipeline["model"].set_params(**learned)
         fit_pipeline(pipeline, panel.rows, panel.label, company=panel.company)
 
@@ -204,7 +205,7 @@ def scores_of(model: Any, encoded: NDArray[np.float32], **options: Any) -> NDArr
 
 
 def validation_scores(
-    pipeline: Pipeline, panel: Panel, validation: Panel, settings: Settings
+    pipeline: Pipeline, panel: Panel, validation: Panel, fold: NDArray[np.int64], asked: ModelSettings
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Score every validation row by a Pipeline fitted to other companies, and learn what XGBoost needs.
 
@@ -214,6 +215,8 @@ def validation_scores(
         Unfitted; it stays so.
     panel, validation : Panel
         As of :func:`fit_model`.
+    fold : ndarray of shape (n_companies,), int64
+        As :func:`ml_sys.model.folds.company_folds` gives it.
 
     Returns
     -------
@@ -223,10 +226,9 @@ def validation_scores(
         Parameters of the estimator at which they were taken: for XGBoost ``n_estimators``, and the
         calibrations of its members where a line stands beside the trees.
     """
-    fold = company_folds(validation, settings.split.validation_folds, settings.seed)
-    boosted = is_xgboost(settings.model.estimator)
-    early = boosted and _converters(panel) >= settings.model.early_stopping_converters
-    rounds = min(settings.model.trees, settings.model.max_trees)
+    boosted = is_xgboost(asked.estimator)
+    early = boosted and _converters(panel) >= asked.early_stopping_converters
+    rounds = min(asked.trees, asked.max_trees)
     fitted: list[tuple[Panel, NDArray[np.bool_], Any]] = []
     for number in range(fold.max() + 1):
         outside = fold[validation.company] == number
@@ -234,7 +236,7 @@ def validation_scores(
         one = clone(pipeline)
         if early:
             one["model"].set_params(
-                early_stopping_rounds=settings.model.early_stopping_rounds, eval_metric=STOPPING_METRIC
+                early_stopping_rounds=asked.early_stopping_rounds, eval_metric=STOPPING_METRIC
             )
         elif boosted:
             one["model"].set_params(n_estimators=rounds)

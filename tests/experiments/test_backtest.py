@@ -61,9 +61,9 @@ def test_probabilities_are_those_of_a_model_fitted_to_what_was_mature_at_the_ter
     done: Backtest, at: int
 ) -> None:
     cutoff, term = CUTOFFS[at], TERMS[at // 2]
-    part = training_part(SOURCE, term.trained, SPEC, SETTINGS)
+    part = training_part(SOURCE, term.trained, SPEC, SETTINGS.panel, SETTINGS.seed)
     model, report = fit_model(part.train, part.validation, SPEC, SETTINGS)
-    panel = rolling(SOURCE, np.array([cutoff], dtype=np.int32), SPEC, SETTINGS)
+    panel = rolling(SOURCE, np.array([cutoff], dtype=np.int32), SPEC)
     predictions = done.predictions()
     told = predictions[predictions["cutoff"] == str(np.datetime64(cutoff, "D"))]
     expected = pd.Series(model.probabilities(panel.features), index=SOURCE.ids[panel.company])

@@ -141,8 +141,8 @@ def test_fits_of_past_lists_find_the_features_known_that_were_computed_for_all_o
     times = Counter(sys.modules[counting].asked)
     assert times.keys() >= {cutoff for term in terms for cutoff in term.cutoffs}
     for term in terms:
-        training_part(source, term.trained, spec, settings)
-        rolling(source, np.array(term.cutoffs, dtype=np.int32), spec, settings)
+        training_part(source, term.trained, spec, settings.panel, settings.seed)
+        rolling(source, np.array(term.cutoffs, dtype=np.int32), spec)
     assert Counter(sys.modules[counting].asked) == times
 
 
@@ -170,5 +170,7 @@ def test_of_a_sampled_panel_features_of_the_rows_drawn_and_held_out_are_computed
     assert sum(sizes) < computed + len(part.train) + 2 * source.ids.size
     computed = sum(sizes)
     for term in terms:
-        assert training_part(source, term.trained, spec, settings).train.weight is not None
+        assert (
+            training_part(source, term.trained, spec, settings.panel, settings.seed).train.weight is not None
+        )
     assert sum(sizes) == computed

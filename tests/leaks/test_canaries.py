@@ -55,8 +55,8 @@ def cut_with(gap_days: int, source: Source, spec: FeatureSpec, settings: Setting
     """Cut so that the last training cutoff lies ``gap_days`` before the last holdout cutoff."""
     timeline = source.timeline
     held = timeline.grid(timeline.latest_mature(), 28, 2)
-    train = rolling(source, timeline.grid(int(held[-1]) - gap_days, 28, 12), spec, settings)
-    return Part(train, train), rolling(source, held, spec, settings)
+    train = rolling(source, timeline.grid(int(held[-1]) - gap_days, 28, 12), spec)
+    return Part(train, train), rolling(source, held, spec)
 
 
 holdout_in_training: Split = partial(cut_with, 0)

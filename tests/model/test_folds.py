@@ -19,7 +19,9 @@ WORLD = w.small_world()
 
 
 def panel_of(world: object = WORLD) -> Panel:
-    return training_part(Source.of(world, SETTINGS), w.CUTOFF, spec_from(SETTINGS), SETTINGS).train  # type: ignore[arg-type]
+    return training_part(
+        Source.of(world, SETTINGS), w.CUTOFF, spec_from(SETTINGS), SETTINGS.panel, SETTINGS.seed
+    ).train  # type: ignore[arg-type]
 
 
 PANEL = panel_of()

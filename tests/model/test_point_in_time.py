@@ -49,7 +49,9 @@ def unchanged(before: tuple, changed: Snapshot, cutoff: int = w.CUTOFF, asked: S
 
 def last_training_window() -> int:
     """Day on which the last label window of the training part has closed."""
-    part = training_part(Source.of(WORLD, SETTINGS), w.CUTOFF, spec_from(SETTINGS), SETTINGS)
+    part = training_part(
+        Source.of(WORLD, SETTINGS), w.CUTOFF, spec_from(SETTINGS), SETTINGS.panel, SETTINGS.seed
+    )
     return int(part.train.cutoff.max()) + w.HORIZON
 
 
@@ -113,7 +115,10 @@ def test_a_model_of_a_sampled_panel_depends_on_neither_ids_nor_order_nor_what_co
     rng = np.random.default_rng(seed)
     fitted = w.fitted_at(WORLD, w.CUTOFF, SAMPLED)
     source = Source.of(WORLD, SAMPLED)
-    assert training_part(source, w.CUTOFF, spec_from(SAMPLED), SAMPLED).train.weight is not None
+    assert (
+        training_part(source, w.CUTOFF, spec_from(SAMPLED), SAMPLED.panel, SAMPLED.seed).train.weight
+        is not None
+    )
     order = rng.permutation(w.COMPANIES)
     later = w.with_more_usage(WORLD, w.CUTOFF, rng)
     closed = np.where(
@@ -134,7 +139,7 @@ def test_a_closing_day_inside_a_training_window_does_change_the_model(before: tu
 def test_every_training_window_closes_by_the_cutoff_and_none_could_be_added() -> None:
     source, spec = Source.of(WORLD, SETTINGS), spec_from(SETTINGS)
     for cutoff in (w.CUTOFF, w.CUTOFF + 1, w.CUTOFF + 5, w.CUTOFF + 6):
-        last = int(training_part(source, cutoff, spec, SETTINGS).train.cutoff.max())
+        last = int(training_part(source, cutoff, spec, SETTINGS.panel, SETTINGS.seed).train.cutoff.max())
         assert last + w.HORIZON <= cutoff
         assert last + w.PERIOD + w.HORIZON > cutoff
 

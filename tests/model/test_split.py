@@ -46,7 +46,7 @@ def test_in_time_cutoffs_held_out_lie_a_horizon_apart_in_whole_periods(
     settings = w.settings(
         label={"horizon_days": horizon}, split={"holdout_step_days": asked, "holdout_cutoffs": 3}
     )
-    cutoffs = holdout_cutoffs(Source.of(WORLD, settings).timeline, settings)
+    cutoffs = holdout_cutoffs(Source.of(WORLD, settings).timeline, settings.split)
     assert np.diff(cutoffs).tolist() == [apart, apart]
 
 
@@ -160,7 +160,7 @@ def test_one_row_a_company_is_learnt_whole_while_validation_is_sampled() -> None
 
 def test_too_short_a_history_is_said_to_be_so() -> None:
     with pytest.raises(NotEnoughDataError, match="no training cutoff"):
-        training_part(SOURCE, w.MONDAY + 40, SPEC, SETTINGS)
+        training_part(SOURCE, w.MONDAY + 40, SPEC, SETTINGS.panel, SETTINGS.seed)
     asked = w.settings(label={"horizon_days": 90})
     short = Source.of(w.small_world(weeks=10, companies=20), asked)
     with pytest.raises(NotEnoughDataError, match="no mature cutoff"):
@@ -168,5 +168,6 @@ def test_too_short_a_history_is_said_to_be_so() -> None:
 
 
 def test_the_panel_takes_no_more_cutoffs_than_asked() -> None:
-    part = training_part(SOURCE, w.CUTOFF, SPEC, w.settings(panel={"max_cutoffs": 2}))
+    asked = w.settings(panel={"max_cutoffs": 2})
+    part = training_part(SOURCE, w.CUTOFF, SPEC, asked.panel, asked.seed)
     assert np.unique(part.train.cutoff).size == 2

@@ -19,6 +19,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
 from ml_sys.model.estimator import BlendedXGBClassifier
+from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import OFF, build_pipeline
 from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
@@ -135,7 +136,8 @@ def testvalidation_scores_come_from_models_that_have_not_seen_the_company(model:
     pipeline = build_pipeline(
         spec, features=asked.features, resample=asked.resample, model=asked.model, seed=1, threads=1
     )
-    scores, _ = validation_scores(pipeline, panel, panel, asked)
+    fold = company_folds(panel, asked.split.validation_folds, asked.seed)
+    scores, _ = validation_scores(pipeline, panel, panel, fold, asked.model)
     pipeline.fit(panel.features, panel.label.astype(np.int64))
     assert roc_auc_score(panel.label, raw_scores(pipeline, panel.features)) > 0.95
     assert roc_auc_score(panel.label, scores) < 0.6
@@ -279,7 +281,9 @@ def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path:
 def test_a_model_says_the_same_of_training_rows_however_they_were_cut(
     first: tuple[FittedModel, FitReport],
 ) -> None:
-    part = training_part(SOURCE, int(HOLDOUT.cutoff.min()), spec_from(SETTINGS), SETTINGS)
+    part = training_part(
+        SOURCE, int(HOLDOUT.cutoff.min()), spec_from(SETTINGS), SETTINGS.panel, SETTINGS.seed
+    )
     again, _ = fit_model(part.train, part.validation, spec_from(SETTINGS), SETTINGS)
     assert w.fingerprint(again) == w.fingerprint(first[0])
 

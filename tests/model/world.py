@@ -169,9 +169,9 @@ def fitted_at(
     closed.
     """
     source, spec = Source.of(world, asked), spec_from(asked)
-    part = training_part(source, cutoff, spec, asked)
+    part = training_part(source, cutoff, spec, asked.panel, asked.seed)
     model, _ = fit_model(part.train, part.validation, spec, asked)
-    panel = rolling(source, np.array([cutoff], dtype=np.int32), spec, asked)
+    panel = rolling(source, np.array([cutoff], dtype=np.int32), spec)
     probability = np.full(len(world.companies), np.nan)
     probability[panel.company] = model.probabilities(panel.features)
     numbers = panel.features.drop(columns=spec.categories()).to_numpy(np.float64)
