@@ -88,7 +88,7 @@ def plain_json(content: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Print something worth knowing that is no result."""
+    """Print something worth knowing that is not a result."""
     stderr().print(Text(visible(text, _LINES), style="dim"), soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Every failure that a user can cause or mend, with its own message.
+"""Every failure that a user can cause or fix, with its own message.
 
 ::
 
@@ -180,7 +180,7 @@ class TooManyRejectedError(InputError):
         super().__init__(
             f"{table}: {rejected:,} of {read:,} rows rejected ({rejected / read:.1%}), "
             f"more than ingest.max_rejected_share = {limit:.1%}" + (f": {mostly}" if mostly else ""),
-            hint=f"the rows and reasons are in {quarantine}; {cause or 'mend the export or raise the limit'}",
+            hint=f"the rows and reasons are in {quarantine}; {cause or 'fix the export or raise the limit'}",
         )
 
 

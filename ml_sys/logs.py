@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         problem = f"cannot be read as TOML: {error}"
-        raise SettingsError(str(path), "file", problem, hint="mend the named line") from error
+        raise SettingsError(str(path), "file", problem, hint="fix that line") from error
 
 
 def _adapt(config: dict[str, Any], *, json_lines: bool, level: str) -> None:

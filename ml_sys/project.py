@@ -39,7 +39,7 @@ class Project:
     """An artifacts folder and the settings that hold for it.
 
     Each method does what the command of its name does, and returns a frozen dataclass or a DataFrame. It
-    prints nothing and never ends the process; a failure that a user can mend is an `MlsysError`. A version
+    prints nothing and never ends the process; a failure that a user can fix is an `MlsysError`. A version
     that is left out is the one in production, or else the latest; dates are texts (YYYY-MM-DD) or `date`.
 
     Parameters

@@ -167,7 +167,7 @@ def _keeper(place: Path) -> Path | None:
 def _failed(path: str, module: str, error: Exception) -> ResolveError:
     return ResolveError(
         f"{path}: module {module!r} fails while it is imported: {type(error).__name__}: {error}",
-        hint=f'mend it; python -c "import {module}" shows where it fails',
+        hint=f'fix it; python -c "import {module}" shows where it fails',
     )
 
 

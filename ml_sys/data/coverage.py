@@ -181,7 +181,7 @@ def _day(text: str, clock: int) -> int:
     try:
         day = int(np.datetime64(text, "D").astype(np.int64))
     except ValueError as error:
-        raise UsageError(f"as-of: {text!r} is no day", hint="write it as YYYY-MM-DD") from error
+        raise UsageError(f"as-of: {text!r} is not a valid date", hint="write it as YYYY-MM-DD") from error
     if day > clock:
         raise UsageError(
             f"as-of: {text} has not come yet: the clock says {date_of(clock)}",

@@ -227,5 +227,5 @@ def _verified(path: Path, expected: str | None) -> bytes:
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_AGAIN) from error
     if digest(content) != expected:
-        raise SnapshotError(f"{path}: is not what its manifest says, so it was changed", hint=_AGAIN)
+        raise SnapshotError(f"{path}: differs from its manifest, so it was changed", hint=_AGAIN)
     return content

@@ -155,7 +155,7 @@ class FrameSource:
             frame = self._read(table)
         except Exception as error:  # whatever the user's own code raises
             raise InputError(
-                f"{where}: {type(error).__name__}: {error}", hint="mend the source's read()"
+                f"{where}: {type(error).__name__}: {error}", hint="fix the source's read()"
             ) from error
         if not isinstance(frame, pd.DataFrame):
             raise InputError(

@@ -60,7 +60,7 @@ def groups_of(settings: Settings, wanted: Sequence[str]) -> dict[str, int]:
     whole = [name for name, size in sizes.items() if size == len(groups)]
     if whole:
         raise SettingsError(
-            "ablate", whole[0], "is all there is: nothing is left without it", hint="name another one"
+            "ablate", whole[0], "is the only one left: nothing remains without it", hint="name another one"
         )
     return sizes
 

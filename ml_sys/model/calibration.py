@@ -71,7 +71,7 @@ class Calibrator:
             or not rising
             or (made.method == "isotonic") != bool(made.knots)
         ):
-            raise ValueError("a calibration whose knots are none")
+            raise ValueError("a calibration with invalid knots")
         return made
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

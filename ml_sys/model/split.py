@@ -227,7 +227,7 @@ def _part(
 def _some(cutoffs: NDArray[np.int32], what: str) -> NDArray[np.int32]:
     if not cutoffs.size:
         raise NotEnoughDataError(
-            f"the data hold no {what} cutoff: usage before it, and its label window closed in time",
+            f"the data have no {what} cutoff with usage before it and a label window that has closed",
             hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",
         )
     return cutoffs

@@ -209,7 +209,8 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}", hint="check its rights") from error
+        hint = "check its permissions"
+        raise StorageError(f"{path}: cannot be read: {error.strerror}", hint=hint) from error
 
 
 def _intact(path: Path, number: int, text: bytes) -> Record:

@@ -109,7 +109,7 @@ def apply(index: Index, record: Record) -> Index:
         last = len(index.replaced) - 1 - index.replaced[::-1].index(record.version)
         changed = _with_production(index, record.version, index.replaced[:last])
     else:
-        raise ValueError(f"nothing is known of {record.action!r}")
+        raise ValueError(f"unknown action {record.action!r}")
     return replace(changed, sequence=record.sequence, head=record.hash)
 
 

@@ -56,7 +56,7 @@ def load_version(registry: Registry, version: str) -> FittedModel:
     Raises
     ------
     ArtifactError
-        If there is no such version.
+        If there is not a version.
     UnverifiedError
         If its files are not what was registered, or the model computes something else than when it was made.
     SchemaDriftError
@@ -132,11 +132,11 @@ def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
 
     encoder, blend = json.loads(as_json([model.pipeline["encode"].plain(), blend_plain(model)]))
     if artifact.json(SCORER).get("blend") != blend:
-        raise UnverifiedError(artifact.folder / SCORER, "adds up otherwise than the Pipeline")
+        raise UnverifiedError(artifact.folder / SCORER, "adds up differently from the Pipeline")
     if artifact.json(SCORER)["encoder"] != encoder:
-        raise UnverifiedError(artifact.folder / SCORER, "encodes otherwise than the Pipeline")
+        raise UnverifiedError(artifact.folder / SCORER, "encodes differently from the Pipeline")
     if read_trees(artifact.file(BOOSTER)).as_bytes() != read_trees(booster_bytes(model) or b"").as_bytes():
-        raise UnverifiedError(artifact.folder / BOOSTER, "holds other trees than the Pipeline")
+        raise UnverifiedError(artifact.folder / BOOSTER, "holds different trees from the Pipeline")
 
 
 @contextmanager

@@ -178,7 +178,7 @@ class State:
             return None
         except OSError as error:
             raise StorageError(
-                f"{self._index_file}: cannot be read: {error.strerror}", hint="check its rights"
+                f"{self._index_file}: cannot be read: {error.strerror}", hint="check its permissions"
             ) from error
 
     def _replayed(self, trail: Trail) -> Index:

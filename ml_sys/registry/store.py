@@ -116,7 +116,7 @@ class Registry:
         Raises
         ------
         ArtifactError
-            If there is no such version.
+            If there is not a version.
         UnverifiedError
             If a file of it, its manifest or its signature is not what it has to be.
         """
@@ -164,7 +164,7 @@ class Registry:
         ChampionChangedError
             If another version went into production since.
         ArtifactError
-            If there is no such version.
+            If there is not a version.
         """
         self.resolve(version)  # nothing is locked or made for a version that does not exist
         with self._locked() as (trail, index):

@@ -85,6 +85,6 @@ def refuse_taken(target: Path, *, registered: bool) -> None:
         )
     if os.path.lexists(target):
         raise ArtifactError(
-            f"{target}: is there already, and is no version that verifies",
+            f"{target}: exists already, and does not verify as a version",
             hint="move it out of the folder of models, or name another one with --version",
         )

@@ -28,7 +28,7 @@ def parse(version: str) -> tuple[int, int, int]:
     Raises
     ------
     UsageError
-        If it is no such version.
+        If it is not a version.
     """
     match = _PATTERN.fullmatch(version)
     if not match:

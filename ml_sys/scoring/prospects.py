@@ -260,7 +260,7 @@ def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) 
 def _numbers(
     rows: Rows, names: list[str], categories: set[str], id_column: str
 ) -> tuple[pd.DataFrame, list[BadRow]]:
-    """Read ready feature columns; a row with a value that is no number goes out with its reason."""
+    """Read ready feature columns; a row with a value that is not a number is set aside with its reason."""
     named = ids(rows.texts["id"])
     columns: dict[str, Any] = {"line": rows.lines, "id": _plain(named.values)}
     faults = {id_column: named.faults}

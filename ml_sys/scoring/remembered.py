@@ -31,7 +31,7 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.csv")
 
 
 class RememberedListError(InputError):
-    """A file among the remembered lists is none, or was damaged."""
+    """A file among the remembered lists is not a list, or was damaged."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(

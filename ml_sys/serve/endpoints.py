@@ -58,7 +58,7 @@ def status_router(service: Service) -> APIRouter:
         if service.ending.is_begun:
             raise UnavailableError("The service is about to end.")
         if not await run_in_threadpool(service.is_itself, served):
-            raise UnavailableError("The model does not say what it said when it was made.")
+            raise UnavailableError("The model no longer says what it said when it was made.")
         return _json({"status": "ready", "model_version": served.version})
 
     @router.get("/model", response_model=ModelResult, responses=description.problems(503))
@@ -202,7 +202,7 @@ def _check_type(request: Request) -> None:
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if named != _JSON:
         raise HTTPException(
-            415, f"The body has to be {_JSON}, and its Content-Type has to say so.", {"accept": _JSON}
+            415, f"The body must be {_JSON}, and its Content-Type must say so.", {"accept": _JSON}
         )
 
 

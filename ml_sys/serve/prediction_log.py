@@ -65,7 +65,7 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
 
 
 class PredictionLog:

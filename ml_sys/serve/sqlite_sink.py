@@ -200,7 +200,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool 
     Raises
     ------
     StorageError
-        If it cannot be written, or is no prediction log.
+        If it cannot be written, or is not a prediction log.
     """
     with storage_errors(path):
         if not path.exists():
@@ -209,7 +209,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool 
     connection = _connect(path)
     try:
         if _number(connection, "application_id") != APPLICATION_ID:
-            raise StorageError(f"{path}: is no prediction log", hint=_ELSEWHERE)
+            raise StorageError(f"{path}: is not a prediction log", hint=_ELSEWHERE)
         named = (storable(company),)
         held = ["predictions"]
         if with_lists and connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():

@@ -168,7 +168,7 @@ def _bad_param(place: str, name: str, kind: str, message: str, value: Any) -> Se
         said, hint = "is not a parameter to set here", SET_ELSEWHERE[name]
     elif kind == "extra_forbidden":
         near = nearest(name, XGBoostParams.model_fields)
-        said = "is no parameter of XGBClassifier"
+        said = "is not a parameter of XGBClassifier"
         hint = f"did you mean {near}?" if near else "see the parameters of XGBClassifier"
     else:
         said = f"{message[0].lower()}{message[1:]}, got {value!r}"

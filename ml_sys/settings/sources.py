@@ -86,7 +86,7 @@ class TomlFile(Values):
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise SettingsError(
-                str(path), "file", f"cannot be read as TOML: {error}", hint="mend the named line"
+                str(path), "file", f"cannot be read as TOML: {error}", hint="fix that line"
             ) from error
         super().__init__(values, str(path))
 

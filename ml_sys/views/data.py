@@ -97,5 +97,5 @@ def forgotten(done: Forgotten) -> None:
     for place in done.failed:
         console.warn(f"{place.kind} {place.path}: not looked into or not changed: {place.problem}")
     if done.failed:
-        console.note("mend what is named, and run the same command again")
+        console.note("fix what is named, and run the same command again")
     console.note("files that were written elsewhere, as with --out, are yours to change")

@@ -357,7 +357,7 @@ def test_the_day_of_the_export_can_be_given(tables: Tables) -> None:
     report = tables.ingest(as_of="2020-02-11")
     assert report.as_of == "2020-02-11"
     assert any("1 customer is dated after 2020-02-11" in warning for warning in report.warnings)
-    with pytest.raises(UsageError, match="is no day"):
+    with pytest.raises(UsageError, match="is not a valid date"):
         tables.ingest(as_of="2020-02-31")
 
 

@@ -53,7 +53,7 @@ REFUSED: dict[str, tuple[str, bytes, type[InputError], str]] = {
     "BOM only": ("t.csv", b"\xef\xbb\xbf", EmptyTableError, "has no rows"),
     "header only": ("t.csv", HEADER.encode(), EmptyTableError, "has no rows"),
     "header and blank lines": ("t.csv", f"{HEADER}\n\n\n".encode(), EmptyTableError, "has no rows"),
-    "no header": ("t.csv", "".join(GOOD[1:]).encode(), MissingColumnError, "'id' is missing"),
+    "not a header": ("t.csv", "".join(GOOD[1:]).encode(), MissingColumnError, "'id' is missing"),
     "missing column": ("t.csv", b"ALEXA_RANK,INDUSTRY,id\n1,x,n1\n", MissingColumnError, "EMPLOYEE_RANGE"),
     "column in other case": (
         "t.csv",
@@ -75,8 +75,8 @@ REFUSED: dict[str, tuple[str, bytes, type[InputError], str]] = {
         "utf-16",
     ),
     "binary": ("t.csv", bytes(range(256)) * 40, UnreadableFileError, "first line"),
-    "header that is no text": ("t.csv", b"\x81\x8d\n1\n", UnreadableFileError, "first line is no text"),
-    "header without an end": ("t.csv", b"x" * (textfile.LINE_LIMIT + 10), UnreadableFileError, "no header"),
+    "header that is no text": ("t.csv", b"\x81\x8d\n1\n", UnreadableFileError, "first line is neither"),
+    "header without an end": ("t.csv", b"x" * (textfile.LINE_LIMIT + 10), UnreadableFileError, "not a header"),
     "workbook": ("t.csv", b"PK\x03\x04" + bytes(100), UnreadableFileError, "workbook"),
     "gzip cut short": ("t.csv.gz", gzip.compress(PLAIN * 50)[:-9], UnreadableFileError, "cannot be read"),
     "gzip damaged": (

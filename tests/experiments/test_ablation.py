@@ -38,7 +38,7 @@ def test_what_is_off_or_unknown_or_all_there_is_cannot_be_left_out() -> None:
     assert near.value.hint == "did you mean 'tenure'?"
     others = tuple(group for group in set(GROUPS.values()) - {"tenure"})
     only = w.settings(features={"windows_days": [7], "off": [*others, "trend", "unranked"]})
-    with pytest.raises(SettingsError, match="is all there is"):
+    with pytest.raises(SettingsError, match="is the only one left"):
         groups_of(only, ("tenure",))
 
 

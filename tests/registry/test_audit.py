@@ -268,7 +268,7 @@ def moved(action: str, version: str, replaced: str | None = None) -> Record:
         (moved("rollback", "2.0.0", "2.0.0"), "version 2.0.0 was not in production before"),
         (moved("promote", "1.0.0", "1.0.0"), "1.0.0 was not in production, but 2.0.0"),
         (moved("promote", "1.0.0"), "None was not in production, but 2.0.0"),
-        (moved("delete", "1.0.0", "2.0.0"), "nothing is known of 'delete'"),
+        (moved("delete", "1.0.0", "2.0.0"), "unknown action 'delete'"),
         (added("1.0.0"), "version 1.0.0 is registered twice"),
         (moved("add", "3.0.0"), "version 3.0.0 is registered twice or without an entry"),
         (added("3.0.0", status="production"), "a new version is candidate or rejected, not production"),

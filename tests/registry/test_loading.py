@@ -78,8 +78,8 @@ def leaning_line(registry: Registry) -> bytes:
 
 HARM: dict[str, tuple[str, Callable[[Registry], bytes], str]] = {
     "leaves that no golden row sees": (BOOSTER, shifted, "differs from what it said when it was made"),
-    "the last bit of the line": (SCORER, leaning_line, "adds up otherwise than the Pipeline"),
-    "what the encoder does": (SCORER, other_levels, "encodes otherwise than the Pipeline"),
+    "the last bit of the line": (SCORER, leaning_line, "adds up differently from the Pipeline"),
+    "what the encoder does": (SCORER, other_levels, "encodes differently from the Pipeline"),
 }
 
 
@@ -129,7 +129,7 @@ def test_a_calibration_whose_knots_are_none_is_refused_before_a_loop_follows_the
     said["calibrator"].update(knots)
     forge(registry, "1.0.0", SCORER, json.dumps(said).encode())
     for load in (load_scorer, load_version):
-        with pytest.raises(MlsysError, match="knots are none"):
+        with pytest.raises(MlsysError, match="invalid knots"):
             load(registry, "1.0.0")
 
 

@@ -241,11 +241,11 @@ def test_what_is_too_many_is_named(plain):
         plain.open(VERSION)
     (folder / "model.pkl").unlink()
     (folder / "cache").mkdir()
-    with pytest.raises(UnverifiedError, match="cache: is no plain file"):
+    with pytest.raises(UnverifiedError, match="cache: is not a regular file"):
         plain.open(VERSION)
     (folder / "cache").rmdir()
     os.mkfifo(folder / "pipe")
-    with pytest.raises(UnverifiedError, match="pipe: is no plain file"):
+    with pytest.raises(UnverifiedError, match="pipe: is not a regular file"):
         plain.open(VERSION)
 
 
@@ -264,7 +264,7 @@ def test_a_link_is_refused_even_to_the_right_bytes(plain, tmp_path, name):
     path.symlink_to(elsewhere)
     with pytest.raises(UnverifiedError) as caught:
         plain.open(VERSION)
-    assert caught.value.message == f"{path}: is no plain file"
+    assert caught.value.message == f"{path}: is not a regular file"
 
 
 def test_a_folder_that_is_a_link_is_refused_even_to_the_right_files(plain, tmp_path):
@@ -462,7 +462,7 @@ def test_a_feature_that_came_to_mean_something_else_is_named(plain, column):
         row[at] = "ALCHEMY" if column == "industry" else row[at] * 1.001
 
     forge(plain, edited(GOLDEN, edit))
-    with pytest.raises(SchemaDriftError, match=f"feature {column} means something else") as caught:
+    with pytest.raises(SchemaDriftError, match=f"feature {column} means something different") as caught:
         load_version(plain, VERSION)
     assert "use mlsys" in caught.value.hint
 

@@ -91,5 +91,5 @@ def test_a_log_that_is_not_there_is_not_made_and_another_database_is_left_alone(
     assert list(tmp_path.iterdir()) == []
     with closing(sqlite3.connect(tmp_path / "theirs")) as connection:
         connection.execute("CREATE TABLE predictions (company TEXT)")
-    with pytest.raises(StorageError, match="is no prediction log"):
+    with pytest.raises(StorageError, match="is not a prediction log"):
         sqlite_sink.forget(tmp_path / "theirs", "4711")

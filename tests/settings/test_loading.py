@@ -248,7 +248,7 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_with_its_place_in_every_l
         ("learning_rate", "'fast'", "input should be a valid number, got 'fast'"),
         ("subsample", "1.5", "input should be less than or equal to 1, got 1.5"),
         ("tree_method", "'quick'", "input should be 'auto', 'exact', 'approx' or 'hist', got 'quick'"),
-        ("max_dept", "3", "is no parameter of XGBClassifier"),
+        ("max_dept", "3", "is not a parameter of XGBClassifier"),
         ("eval_metric", "'auc'", "is not a parameter to set here"),
         ("n_estimators", "100", "is not a parameter to set here"),
     ],

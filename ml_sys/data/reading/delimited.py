@@ -67,7 +67,7 @@ def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Bloc
         raise EmptyTableError(path)
     if isinstance(first, BadRow):
         raise UnreadableFileError(
-            path, f"line {first.line} is longer than {LINE_LIMIT:,} bytes, so it is no header"
+            path, f"line {first.line} is longer than {LINE_LIMIT:,} bytes, so it is not a header"
         )
     at = next(i for i in range(len(first.ends)) if first.line(i).strip())
     header, delimiter = _header_fields(path, first.line(at))
@@ -78,10 +78,10 @@ def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Bloc
 
 def _header_fields(path: Path, line: bytes) -> tuple[list[str], str]:
     if b"\0" in line:
-        raise UnreadableFileError(path, "its first line holds NUL bytes, so it is no text in UTF-8")
+        raise UnreadableFileError(path, "its first line holds NUL bytes, so it is not UTF-8 text")
     text = decode(line.removesuffix(b"\r"))
     if text is None:
-        raise UnreadableFileError(path, "its first line is no text in UTF-8 or Windows-1252")
+        raise UnreadableFileError(path, "its first line is neither UTF-8 nor Windows-1252 text")
     if "\r" in text:
         raise UnreadableFileError(path, "its lines end in CR alone", hint="save it with LF or CRLF line ends")
     bare = "".join(text.split('"')[::2])  # what is outside quotes

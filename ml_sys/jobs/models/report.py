@@ -60,9 +60,9 @@ def check_report(path: Path) -> None:
         If it is neither a page nor figures, or in no folder.
     """
     if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{path}: a report is .html or .json", hint="name the file so")
+        raise UsageError(f"{path}: a report is .html or .json", hint="choose such a name")
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no such folder", hint="make it, or name another file")
+        raise UsageError(f"{path}: there is no such folder", hint="create it, or choose another file")
 
 
 def write_report(artifact: Artifact, path: Path) -> None:

@@ -143,14 +143,14 @@ def open_artifact(folder: Path, seal: str | None, keys: Keys = NO_KEYS) -> Artif
 
 
 def _plain_files(folder: Path) -> dict[str, Path]:
-    """Return the files of a folder, having refused links and everything else that is no plain file."""
+    """Return the files of a folder, having refused links and everything else that is not a regular file."""
     try:
         if folder.is_symlink():
             raise UnverifiedError(folder, "is a link")
         present = {path.name: path for path in sorted(folder.iterdir())}
         for path in present.values():
             if not stat.S_ISREG(path.lstat().st_mode):
-                raise UnverifiedError(path, "is no plain file")
+                raise UnverifiedError(path, "is not a regular file")
     except OSError as error:
         raise UnverifiedError(folder, f"cannot be read: {error.strerror}") from error
     return present
@@ -177,9 +177,9 @@ def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
                 hint="use the mlsys that wrote it, or train again",
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnverifiedError(folder / MANIFEST, "is no manifest") from error
+        raise UnverifiedError(folder / MANIFEST, "is not a manifest") from error
     if not whole:
-        raise UnverifiedError(folder / MANIFEST, "is no manifest")
+        raise UnverifiedError(folder / MANIFEST, "is not a manifest")
     if version != folder.name:
         raise UnverifiedError(folder / MANIFEST, f"belongs to version {version}, not to {folder.name}")
     return dict(manifest)

@@ -101,7 +101,7 @@ def _check_learner(learner: Mapping[str, Any]) -> None:
     _need(parallel > 0, "no tree a round")
     _need(_count(forest["gbtree_model_param"]["num_trees"]) == len(trees), "another number of trees")
     groups = _numbers(forest["tree_info"], np.int32, len(trees), "groups of trees")
-    _need(bool(((groups >= 0) & (groups < n_groups)).all()), "a tree of a group that is none")
+    _need(bool(((groups >= 0) & (groups < n_groups)).all()), "a tree of an unknown group")
     if "iteration_indptr" in forest:
         rounds = _numbers(forest["iteration_indptr"], np.int32, len(forest["iteration_indptr"]), "rounds")
         ends = rounds.size > 0 and rounds[0] == 0 and rounds[-1] == len(trees)
@@ -143,7 +143,7 @@ def _check_tree(tree: Mapping[str, Any], n_features: int) -> None:
         _need(sum(map(len, reached)) <= n_nodes, "has a node that is reached in two ways")
         inner = level[left[level] != _LEAF]
         level = np.concatenate((left[inner], right[inner]))
-        _need(bool(((level > 0) & (level < n_nodes)).all()), "has a child that is no node of it")
+        _need(bool(((level > 0) & (level < n_nodes)).all()), "has a child outside it")
         parents = node["parents"][level]
         _need(bool((parents == np.concatenate((inner, inner))).all()), "has a child of another node")
     every = np.concatenate(reached)
@@ -175,7 +175,8 @@ def _numbers(thing: Any, kind: type[np.generic], size: int, what: str) -> NDArra
 
 
 def _count(text: Any) -> int:
-    _need(isinstance(text, str) and bool(re.fullmatch(r"\d{1,9}", text)), f"{str(text)[:20]!r} is no number")
+    written = isinstance(text, str) and bool(re.fullmatch(r"\d{1,9}", text))
+    _need(written, f"{str(text)[:20]!r} is not a number")
     return int(text)
 
 

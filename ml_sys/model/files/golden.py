@@ -123,7 +123,7 @@ def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabil
         for name, old, new in zip(names, stored[column].tolist(), values.tolist(), strict=True):
             if not _alike(old, new):
                 raise SchemaDriftError(
-                    f"{place}: feature {column} means something else than when the version was trained: "
+                    f"{place}: feature {column} means something different from when the version was trained: "
                     f"{old} became {new} for the golden company {name!r}",
                 )
     rows = _columns(golden["rows"], spec)
@@ -137,7 +137,7 @@ def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabil
                 raise UnverifiedError(
                     place,
                     f"golden {what} {which}: probability {new:.6f} instead of {old:.6f}; the libraries here "
-                    "compute something else than those that trained it",
+                    "compute something different from those that trained it",
                     hint="install the package versions of requirements.txt, or train again here",
                 )
 

@@ -66,7 +66,7 @@ def postgresql_engine(address: str) -> Engine:
         url = make_url(address).set(drivername="postgresql+psycopg")
     except ArgumentError as error:
         raise SettingsError(
-            "store.url", address, "is no address", hint="write postgresql://USER@HOST/DATABASE"
+            "store.url", address, "is not a database address", hint="write postgresql://USER@HOST/DATABASE"
         ) from error
     if find_spec("psycopg") is None:
         raise ResolveError(
@@ -91,7 +91,7 @@ def database_errors(place: Path | str) -> Iterator[None]:
     except DBAPIError as error:
         said = str(error.orig).strip().partition("\n")[0]
         kind = UnwritableError if "readonly" in said or "permission denied" in said else StorageError
-        raise kind(f"{place}: {said}", hint="check the disk, the server and its user's rights") from error
+        raise kind(f"{place}: {said}", hint="check the disk, the server and the user's rights") from error
     except SQLAlchemyError as error:
         said = str(error).partition("\n")[0]
         raise StorageError(f"{place}: {said}", hint="check the disk and the server") from error

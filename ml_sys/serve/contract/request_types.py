@@ -103,7 +103,7 @@ def flat_type(spec: FeatureSpec) -> Any:
     """
     groups, categories = spec.groups(), set(spec.categories())
     for taken in {ID, AS_OF} & set(groups):
-        raise SettingsError("features", taken, "is a field of requests", hint="call the feature otherwise")
+        raise SettingsError("features", taken, "is a field of requests", hint="rename the feature")
     fields: dict[str, Any] = {ID: (CompanyId | None, Field(None, description="Kept in the prediction log."))}
     for name, group in groups.items():
         number = NotNegative if group == BASE_GROUP else Number

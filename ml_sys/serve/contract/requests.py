@@ -201,4 +201,4 @@ def _cut(content: dict[str, Any], known: Container[str]) -> dict[str, Any]:
 
 def _unknown(field: str, known: Iterable[str]) -> dict[str, str]:
     near = nearest(field.rpartition(".")[2], known)
-    return {"field": field, "problem": "is no field" + (f"; did you mean {near}?" if near else "")}
+    return {"field": field, "problem": "is not a field" + (f"; did you mean {near}?" if near else "")}

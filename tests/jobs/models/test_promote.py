@@ -386,7 +386,7 @@ def test_a_feature_that_means_something_else_under_its_name_is_noticed_by_the_go
         entry.name,
         type(entry)(**{**vars(entry), "function": _doubled(entry.function)}),
     )
-    with pytest.raises(SchemaDriftError, match=f"{entry.name} means something else"):
+    with pytest.raises(SchemaDriftError, match=f"{entry.name} means something different"):
         load_version(registry, "1.0.0")
 
 

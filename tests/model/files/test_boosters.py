@@ -83,9 +83,9 @@ HARM: dict[str, Callable[[Any], None]] = {
     "asks for a feature beyond": put("split_indices", 0, 2**28),
     "feature beyond those": put("split_indices", 0, -1),
     "a feature beyond those it is given": put("split_indices", 0, N_FEATURES),
-    "a child that is no node": put("left_children", 0, 2**30),
-    "child that is no node of it": put("right_children", 0, -2),
-    "a child that is no node of": inner_first,
+    "a child outside it": put("left_children", 0, 2**30),
+    "child outside it": put("right_children", 0, -2),
+    "has a child outside": inner_first,
     "child of another node": put("parents", 1, 2),
     "a node that is reached in two ways": put("left_children", 0, 2),
     "a node with a single child": put("left_children", 0, -1),
@@ -100,8 +100,8 @@ HARM: dict[str, Callable[[Any], None]] = {
     "a base score of 1.0": model_param("base_score", "[1E0]"),
     "is of another number of features": model_param("num_feature", "7"),
     "a model of no feature": model_param("num_feature", "0"),
-    "is no number": model_param("num_feature", "-1"),
-    "a group that is none": lambda said: said["learner"]["gradient_booster"]["model"].update(
+    "is not a number": model_param("num_feature", "-1"),
+    "an unknown group": lambda said: said["learner"]["gradient_booster"]["model"].update(
         tree_info=[0, 0, 9, 0, 0]
     ),
     "another number of trees": lambda said: said["learner"]["gradient_booster"]["model"]["trees"].pop(),

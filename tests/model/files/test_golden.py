@@ -86,7 +86,7 @@ def test_a_feature_may_be_off_by_a_rounding_in_proportion_to_its_size(size: floa
     if alike:
         replay(changed, SPEC, says, "here")
     else:
-        with pytest.raises(SchemaDriftError, match="days_since_last_row means something else"):
+        with pytest.raises(SchemaDriftError, match="days_since_last_row means something different"):
             replay(changed, SPEC, says, "here")
 
 

@@ -88,7 +88,7 @@ def test_every_field_that_does_not_fit_is_named_at_once(served):
 def test_an_unknown_field_is_refused_with_the_nearest_that_is_one(served, body, nearest):
     answer = served.client.post("/predict", json=body)
     [error] = answer.json()["errors"]
-    assert (answer.status_code, error["problem"]) == (422, f"is no field; did you mean {nearest}?")
+    assert (answer.status_code, error["problem"]) == (422, f"is not a field; did you mean {nearest}?")
 
 
 def test_errors_stop_at_the_first_fifty(served):
