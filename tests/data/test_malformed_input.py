@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[str, bytes, type[InputError], str]] = {
     ),
     "binary": ("t.csv", bytes(range(256)) * 40, UnreadableFileError, "first line"),
     "header that is no text": ("t.csv", b"\x81\x8d\n1\n", UnreadableFileError, "first line is neither"),
-    "header without an end": ("t.csv", b"x" * (textfile.LINE_LIMIT + 10), UnreadableFileError, "not a header"),
+    "header without an end": ("t.csv", b"x" * (textfile.LINE_LIMIT + 10), UnreadableFileError, "a header"),
     "workbook": ("t.csv", b"PK\x03\x04" + bytes(100), UnreadableFileError, "workbook"),
     "gzip cut short": ("t.csv.gz", gzip.compress(PLAIN * 50)[:-9], UnreadableFileError, "cannot be read"),
     "gzip damaged": (

@@ -45,7 +45,7 @@ def changed(said: Any, chance: random.Random) -> Any:
         del within[last]
     elif kind < 0.16:
         within[last] = chance.choice(THINGS)
-    elif isinstance(value, list) and value and kind < 0.9:
+    elif isinstance(value, list) and value and isinstance(value[0], int | float) and kind < 0.9:
         real = isinstance(value[0], float)
         odd = [float("nan"), float("inf"), -float("inf"), 3e38, 1e300] if real else [2**40, 0.5]
         value[chance.randrange(len(value))] = chance.choice([*map(type(value[0]), NUMBERS), *odd])
