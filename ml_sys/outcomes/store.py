@@ -185,7 +185,11 @@ class Store:
             for at in range(0, len(list_ids), _AT_ONCE):
                 some = wanted.where(lists_table.c.list_id.in_(list_ids[at : at + _AT_ONCE]))
                 rows += connection.execute(some).all()
-        frame = pd.DataFrame(rows, columns=["list_id", "cutoff", *COLUMNS])
+        names = ("list_id", "cutoff", *COLUMNS)
+        # Column by column, which takes half the time of row by row.
+        frame = pd.DataFrame(
+            dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+        )
         types = {"cutoff": "int32", "probability": "float64", "rank": "int32", "selected": "bool"}
         return frame.astype({**types, "inclusion_probability": "float64", "waits_until": "Int32"})
 
