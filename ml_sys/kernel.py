@@ -1,4 +1,4 @@
-"""Inner loops that numba compiles, and that do without it until it has been loaded.
+"""Inner loops compiled by numba, which run without it until it has been loaded.
 
 Loading numba and a compiled loop takes longer than all else that a server needs before it can answer. So a
 process may defer it: until :func:`load` has been called, as from a thread, a loop is run by the interpreter,

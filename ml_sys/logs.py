@@ -1,4 +1,4 @@
-"""Sets up standard logging: lines for people, or one JSON object a line.
+"""Configure standard logging: lines for people, or one JSON object per line.
 
 Records go to stderr, never to stdout, which belongs to results. A ``conf/logging.toml`` in the current folder
 replaces the defaults kept here, in the form of :func:`logging.config.dictConfig`.

@@ -1,4 +1,4 @@
-"""Finds what a setting names by import path: a source, a feature, an estimator, a sink.
+"""Import what a setting names by path: a source, a feature, an estimator or a sink.
 
 The current folder is importable, so that a file beside ``conf/`` can be named without being installed.
 No file of a version decides what is imported: a path that one names is followed only if it is among

@@ -1,1 +1,1 @@
-"""Gets tables in: sources, validation, quarantine and snapshots."""
+"""Read tables: sources, validation, quarantine and snapshots."""

@@ -1,4 +1,4 @@
-"""What tables say of days after that of their export, in sentences that tell how to claim it."""
+"""Warn about dates after the export, and say how to claim them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Dates:
     latest_stamp: int
 
     def warnings(self, rejected: Mapping[str, int]) -> list[str]:
-        """Say what is dated later than anything is known, and how to claim it."""
+        """Warn about anything dated after the export, and say how to claim it."""
         export, warnings = self.export, []
         day = day_text(export.as_of)
         end = "no day" if export.usage_end is None else day_text(export.usage_end)

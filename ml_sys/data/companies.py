@@ -1,4 +1,4 @@
-"""Makes one row per company out of two tables that may repeat, contradict and overlap each other.
+"""Merge two tables that may repeat, contradict and overlap each other into one row per company.
 
 Invariant: which rows are kept depends on what they say, never on their order.
 

@@ -1,4 +1,4 @@
-"""Finds the position of a company by its id, for millions of rows."""
+"""Look up companies' positions by id, for millions of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the three tables, checks every row and stores what is good as a snapshot.
+"""Read the three tables, check every row, and store the good ones as a snapshot.
 
 Invariant: rows accepted and rows quarantined add up to rows read, for every table.
 """
@@ -171,7 +171,7 @@ def ingest(
 def _refuse_bad(
     run: _Run, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
 ) -> None:
-    """Refuse tables too many of whose rows are bad, and keep what was not taken."""
+    """Raise if too many rows of a table are bad, and keep the quarantine."""
     for table in TABLES:
         rejected = dict(run.quarantine.rejected(table))
         for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):

@@ -1,4 +1,4 @@
-"""What an ingest found: rows by fate and reason, coverage, conversion by month, and things worth a look."""
+"""Report on an ingest: rows by outcome and reason, coverage, conversions by month, and warnings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STALE_DAYS = 14
 
 @dataclass(frozen=True)
 class TableReport:
-    """What became of the rows of a table.
+    """How many rows of a table were accepted, merged and quarantined.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What was not taken: rows, each with its table, file, line, reason and what it said; and single values."""
+"""Quarantine: rejected rows with table, file, line, reason and text, and counts of blanked values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the three tables hold: canonical names, and how they map to the columns of a user's export.
+"""The three tables: canonical field names, and how they map to the columns of a user's export.
 
 Invariant: outside the sources a field is known by its canonical name (the lower-case key of ``[schema]``);
 the user's own names come back in reasons and messages.

@@ -1,4 +1,4 @@
-"""Writes a snapshot, and what an ingest did not take, below the folder of artifacts.
+"""Write a snapshot and its quarantine below the artifacts folder.
 
 Invariant: a snapshot's folder appears by one rename after everything in it is on the disk. A dying process
 leaves no snapshot or a whole one, and at worst temporary names, which the next write removes.

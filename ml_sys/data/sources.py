@@ -1,4 +1,4 @@
-"""Where tables come from: files, a database, or a class of the user's own."""
+"""Sources of tables: files, a database, or the user's own class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes one row per company and stamp out of the usage rows, sorted by company and time.
+"""Reduce usage rows to one per company and timestamp, sorted by company and time.
 
 Invariant: which rows are kept depends on what they say, never on their order. Of two rows that contradict
 each other the one with the most actions and users is kept: an export taken during a period counts too few.

@@ -1,1 +1,1 @@
-"""Turns usage and firmographics into what was knowable about a company at a cutoff."""
+"""Features: what was knowable about a company at a cutoff, from usage and firmographics."""

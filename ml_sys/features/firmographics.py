@@ -1,4 +1,4 @@
-"""What is known of a company apart from its usage: traffic rank, size and industry.
+"""Firmographics: what is known about a company besides its usage: traffic rank, size and industry.
 
 Values are those at the export, not at the cutoff; blanks get filled in for companies after they pay. So a
 blank rank or employee range is left to the encoder to impute, and only an explicit setting makes its
@@ -152,7 +152,7 @@ def firmographic_columns(
 
 
 def normalised_industry(text: str | None) -> str:
-    """Bring spellings of one industry together: case, separators and synonyms, in any script."""
+    """Normalise spellings of an industry: case, separators and synonyms, in any script."""
     slug = _slug(_folded(text or ""))
     return _SYNONYMS.get(slug, slug) or MISSING
 

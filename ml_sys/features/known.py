@@ -1,4 +1,4 @@
-"""Features of every company at cutoffs, computed once for all who ask: fit, canaries, past lists, report."""
+"""A cache of features by cutoff, shared by the fit, the canaries, past lists and the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNKNOWN = -1
 
 
 class KnownFeatures:
-    """What the same inputs said at cutoffs that were asked for before.
+    """Features of the same inputs at cutoffs that were requested before.
 
     What is known of a cutoff stays when others are added: a feature is a function of its own cutoff alone.
 

@@ -1,4 +1,4 @@
-"""Panels: which companies are looked at on which cutoffs, and what became of them.
+"""Panels: which companies are included at which cutoffs, and their outcomes.
 
 A company that became a customer before a cutoff is not in the panel at it; one that will become a customer
 later is, as an ordinary negative until its window opens.

@@ -1,4 +1,4 @@
-"""What every feature says of a company, in words that sales people use: one table beside the features.
+"""A phrase for every feature, in words that sales people use.
 
 Features that tell the same of a company, such as the sums and maxima of all windows, share a statement. A
 feature that is registered elsewhere is a statement of its own, under its own name.
@@ -29,7 +29,7 @@ _WEEKLY_USERS, _PEOPLE = ("weekly user", "weekly users"), ("person", "people")
 
 @dataclass(frozen=True)
 class Phrase:
-    """How a feature is put into words.
+    """How a feature reads in words.
 
     Attributes
     ----------

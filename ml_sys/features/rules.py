@@ -1,4 +1,4 @@
-"""The simple rules that sales could follow without us; a model has to beat them."""
+"""The simple rules that sales could follow without a model, and that a model must beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of a large panel are learnt from: every positive one, and one in so many of the others.
+"""Sample a large panel for training: every positive row, and one in so many of the others.
 
 Whether a row is drawn is decided by what its company looked like at the cutoff: its attributes and the usage
 complete by then. Its id, the order of the rows and all that came later play no part. So the draws stay as

@@ -1,4 +1,4 @@
-"""Numbers, shares and texts as people say them in a sentence."""
+"""Format numbers, shares and texts for a sentence."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Use cases: what each command does, from settings to a result, without a terminal."""
+"""Use cases: what each command does, from settings to result, without a terminal."""

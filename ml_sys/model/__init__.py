@@ -1,1 +1,1 @@
-"""Fits the one Pipeline, calibrates it, and keeps it on disk."""
+"""Fit the Pipeline, calibrate it, and store it on disk."""

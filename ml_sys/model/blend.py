@@ -1,4 +1,4 @@
-"""How trees and a line become log-odds: their calibrated log-odds, added up with fixed weights.
+"""Blend trees and a line: add their calibrated log-odds with fixed weights.
 
 Pipeline and scorer add in the same order, so that equal rows get the same bits in both.
 """

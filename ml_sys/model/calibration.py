@@ -1,4 +1,4 @@
-"""From scores to probabilities: a monotone map fitted on un-resampled rows of companies outside the fit.
+"""Calibration: a monotone map from scores to probabilities, fitted on rows of companies outside the fit.
 
 Pipeline and scorer run the same loop, whose every step IEEE 754 rounds in one way only: equal scores get the
 same bits on every CPU, whether numba has been loaded or not.

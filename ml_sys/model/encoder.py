@@ -1,4 +1,4 @@
-"""Turns a feature frame into the numbers that SMOTENC and the estimator work on."""
+"""Encode a feature frame as the numbers that SMOTENC and the estimator work on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equal rows, learned once: a row that repeats is fitted once, weighted by how often it stands there.
+"""Merge equal rows: a repeated row is fitted once, weighted by how often it occurs.
 
 A weighted row adds to the loss what its repeats add one by one, so that what is learned stays the same while
 the fit sees a fraction of the rows. On a weekly panel most rows repeat: a company that uses nothing looks the

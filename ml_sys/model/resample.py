@@ -1,4 +1,4 @@
-"""SMOTENC for a panel, where a company stands once a cutoff; it works inside ``fit`` and nowhere else."""
+"""SMOTENC for a panel, where a company has one row per cutoff; it runs only inside ``fit``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DISTANCES_MIB = 64
 
 
 class OtherCompanies(NearestNeighbors):
-    """Nearest neighbours among the rows of other companies, one of each company.
+    """Nearest neighbours among other companies' rows, one per company.
 
     A row's own company is itself at another cutoff: between the two nothing new is to be drawn.
 

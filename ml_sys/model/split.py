@@ -1,4 +1,4 @@
-"""Cuts what a snapshot can teach into a training part and a holdout that nothing is fitted to."""
+"""Split a snapshot's rows into a training part and a holdout that nothing is fitted to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A snapshot as the model layer sees it: inputs of features, closing days, ids for naming rows only."""
+    """A snapshot as the model layer sees it: feature inputs, closing days, and ids only to name rows."""
 
     known: KnownFeatures
     closed: NDArray[np.int32]

@@ -1,4 +1,4 @@
-"""Where "will convert" begins and which tier a company is in, chosen on the validation slice."""
+"""Choose the decision threshold and the tiers on the validation rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIERS = ("A", "B", "C")
 
 @dataclass(frozen=True)
 class Tiers:
-    """Least probability of tier A and of tier B; tier C is the rest."""
+    """Lowest probability of tier A and of tier B; tier C is the rest."""
 
     a: float
     b: float
@@ -41,7 +41,7 @@ def choose_threshold(
     n_lists: float,
     weight: NDArray[np.float64] | None = None,
 ) -> float:
-    """Return the probability from which on a company counts as one that will convert.
+    """Return the decision threshold: the lowest probability that counts as a predicted conversion.
 
     Parameters
     ----------

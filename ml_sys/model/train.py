@@ -1,4 +1,4 @@
-"""Fits the one Pipeline, its number of trees, calibration, threshold and tiers on training rows alone.
+"""Fit the Pipeline, its number of trees, calibration, threshold and tiers, on training rows only.
 
 The validation slice is the training part itself, by company folds: each row is scored by a Pipeline that has
 not seen its company. These scores decide when trees stop, how scores become probabilities and where the
@@ -42,7 +42,7 @@ STOPPING_METRIC = "logloss"
 
 @dataclass(frozen=True)
 class FittedModel:
-    """All that turns a feature frame into probabilities and decisions.
+    """Everything that turns features into probabilities and decisions.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class FitReport:
 
 
 def spec_from(settings: Settings) -> FeatureSpec:
-    """Return the features that the settings ask for."""
+    """Return the features selected by the settings."""
     return FeatureSpec(
         windows_days=tuple(sorted(set(settings.features.windows_days))),
         off=tuple(sorted(settings.features.off)),

@@ -1,1 +1,1 @@
-"""Gives prospects their probabilities, a file at a time."""
+"""Score prospects: from a file to a ranked list."""

@@ -1,4 +1,4 @@
-"""Scores a file of prospects as of a cutoff and says what there is to know about the list."""
+"""Score a file of prospects as of a cutoff, and describe the resulting list."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN_LEVELS = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """What a list shall be of, and hold beside its ranking.
+    """What a list is asked to contain besides the ranking.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class ScoredList:
-    """A ranked list and what to know about it.
+    """A ranked list and facts about it.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class _Ranked:
 
 
 def score_ready(scorer: Scorer, prospects: Ready, asked: Asked) -> ScoredList:
-    """Score prospects whose features are given; usage plays no part."""
+    """Score prospects whose features are given; usage is not needed."""
     features = {name: prospects.features[name].to_numpy() for name in scorer.spec.names()}
     return _list(scorer, _Ranked(prospects.ids, features, prospects.quarantine, None), asked, [], [])
 
@@ -220,7 +220,7 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
 def _groups(
     ids: NDArray[np.object_], listed_on: NDArray[np.int32] | None, asked: Asked
 ) -> NDArray[np.object_]:
-    """Return why each company comes last; empty for those that do not."""
+    """Return why each company is put last; empty for the others."""
     group = np.full(len(ids), "", dtype=object)
     if listed_on is not None:
         group[cooling_down(listed_on, asked.cutoff, asked.cooldown_weeks)] = COOLING
@@ -242,7 +242,7 @@ def _reasons(
 
 
 def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) -> dict[str, int]:
-    """Count the values of a category that no training row had, the most frequent first."""
+    """Count category values that no training row had, most frequent first."""
     counts = Counter(level for level in column.tolist() if isinstance(level, str))
     return {level: n for level, n in counts.most_common() if not scorer.is_known(category, level)}
 

@@ -1,4 +1,4 @@
-"""Compiles a version's plain files into a scorer.
+"""Compile a version's plain files into a scorer.
 
 The encoder of the Pipeline imputes a blank number, takes a signed logarithm and scales: all of it monotone.
 So instead of encoding every row, each threshold is moved to where it lies among raw numbers, and each split

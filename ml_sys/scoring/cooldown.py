@@ -1,4 +1,4 @@
-"""Who makes room for the next company: who was to be called lately, and who waits for an earlier draw."""
+"""Cool-down: companies called recently, or waiting after an earlier draw, make room for others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WEEK_DAYS = 7
 
 
 def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
-    """Return the day on which each id was last listed, ``NEVER_LISTED`` where it was not."""
+    """Return the day on which each id was last listed, or ``NEVER_LISTED``."""
     return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
 
 
 def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArray[np.bool_]:
-    """Say which companies were listed within the weeks before a cutoff.
+    """Return which companies were listed within the weeks before a cutoff.
 
     A list counts from its own day until ``weeks`` weeks later, so that a company of a weekly list misses the
     next ``weeks - 1``. Lists of the cutoff's own day and of later ones do not count: a day that is scored

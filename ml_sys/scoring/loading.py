@@ -1,4 +1,4 @@
-"""From a version's verified files to a scorer that may be used, and the proof that it says the same."""
+"""Load a version's scorer from its verified files, and prove that it agrees with the Pipeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_scorer(artifact: Artifact) -> Scorer:
-    """Return the scorer of a version, compiled where that can be, with its golden rows replayed.
+    """Return a version's scorer, compiled if possible, after replaying its golden rows.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_scorer(artifact: Artifact) -> Scorer:
 def prove_equal(
     plain: Mapping[str, Any], booster: bytes | None, columns: Columns, probability: NDArray[np.float64]
 ) -> CompiledScorer | None:
-    """Compile a new version's scorer and hold it against what its Pipeline said of the holdout.
+    """Compile a new version's scorer and compare it with its Pipeline on the holdout.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def prove_equal(
 
 
 def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) -> str:
-    """Say by how much a scorer is off what the Pipeline says of rows, and where; empty where it is not."""
+    """Describe how far a scorer is from the Pipeline, and where; empty if they agree."""
     gap = np.abs(scorer.probabilities(scorer.rows(columns)) - probability)
     if (gap <= PROBABILITY_TOLERANCE).all():
         return ""

@@ -1,4 +1,4 @@
-"""The scorer of models that none is compiled for: their Pipeline, with all the libraries that it needs."""
+"""Fallback scorer: runs the fitted Pipeline, with all the libraries it needs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class PipelineScorer:
 
     @property
     def threshold(self) -> float:
-        """Probability from which on a company counts as one that will convert."""
+        """Decision threshold."""
         return self._model.threshold
 
     @property
     def tiers(self) -> Tiers:
-        """Least probabilities of the tiers."""
+        """Lowest probability of each tier."""
         return self._model.tiers
 
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
@@ -73,5 +73,5 @@ class PipelineScorer:
         return self._model.calibrator(scores_of(self._model.pipeline["model"], rows))
 
     def is_known(self, category: str, level: str) -> bool:
-        """Say whether any training row had this value of a category."""
+        """Return whether any training row had this category value."""
         return level in self._known[category]

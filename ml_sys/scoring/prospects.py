@@ -1,4 +1,4 @@
-"""Reads a file of prospects: firmographics whose usage is joined, or ready feature columns."""
+"""Read a file of prospects: firmographics to be joined with usage, or ready feature columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ranked list, and what calling the top of it is expected to bring."""
+"""The ranked list, and what calling its top is expected to bring."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class CapacityPlan:
-    """What the top of a list is worth if its probabilities hold.
+    """What the top of a list brings if its probabilities are right.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class CapacityPlan:
 
 
 def best_first(probability: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return positions by falling probability; equal probabilities keep the input's order."""
+    """Return positions by descending probability; ties keep the input's order."""
     return np.argsort(-probability, kind="stable")
 
 
@@ -116,7 +116,7 @@ def ranked_list(
 
 
 def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: float) -> CapacityPlan:
-    """Say what calling the first ``capacity`` companies of a list is expected to bring.
+    """Estimate what calling the first ``capacity`` companies of a list will bring.
 
     Conversions are a sum of independent events with the list's probabilities, so the bounds are exact for a
     list whose probabilities hold; they know nothing of errors in the probabilities themselves.
@@ -159,13 +159,13 @@ def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
-    """Put an apostrophe before what a spreadsheet would run; :func:`from_spreadsheet` takes it away."""
+    """Put an apostrophe before text that a spreadsheet would run; :func:`from_spreadsheet` removes it."""
     # Most ids are letters and digits, which takes less time to see.
     return [text if text.isalnum() else _FORMULA.sub(r"\1'", text) for text in (str(one) for one in texts)]
 
 
 def from_spreadsheet(text: str) -> str:
-    """Return the text that :func:`spreadsheet_safe` was given.
+    """Reverse :func:`spreadsheet_safe`.
 
     Examples
     --------

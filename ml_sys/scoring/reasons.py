@@ -1,4 +1,4 @@
-"""Why a probability is what it is: the statements about a company that moved its prediction most.
+"""Explain a probability: the statements about a company that moved its prediction most.
 
 A contribution of Shapley is a mean over many rows that do not exist, so where features interact it may point
 another way than the company itself shows. Each reason is therefore counter-checked: with the features of its
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class NoReasonsError(ArtifactError):
-    """Reasons were asked of a model that has no exact ones."""
+    """Reasons were requested from a model that cannot give exact ones."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class NoReasonsError(ArtifactError):
 
 @dataclass(frozen=True)
 class Reason:
-    """A statement about a company, and what it does to its probability.
+    """A statement about a company, and its effect on the probability.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Reason:
 
 
 def check_reasons(scorer: Scorer) -> CompiledScorer:
-    """Return the scorer if it can give reasons.
+    """Return the scorer, if it can give reasons.
 
     Raises
     ------

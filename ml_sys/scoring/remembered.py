@@ -1,4 +1,4 @@
-"""Lists from before there was a store of them: one plain CSV file per cutoff, named for it.
+"""Lists written before there was a store: one CSV file per cutoff, named after it.
 
 They are read, and a company can be taken out of them; nothing writes new ones. Ids stand as a spreadsheet may
 open them, and are read back as they were.
@@ -91,7 +91,7 @@ def companies_of(path: Path) -> list[Remembered]:
 
 
 def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
-    """Take a company out of a list, and return how many rows held it; the others keep their ranks.
+    """Remove a company from a list, and return how many rows it had; the others keep their ranks.
 
     Raises
     ------

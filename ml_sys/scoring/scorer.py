@@ -33,7 +33,7 @@ _NAN = math.nan
 
 
 class Scorer(Protocol):
-    """What gives a version's probabilities: compiled or, where that cannot be, its Pipeline.
+    """Anything that gives a version's probabilities: its compiled scorer, or its Pipeline.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How much each feature adds to the margin of one row: exact path-dependent SHAP values of trees.
+"""Exact path-dependent SHAP values of trees: what each feature adds to the margin of one row.
 
 A feature's value is the mean, over all orders in which features could become known, of what it changes when
 it does; where a tree asks for a feature that is not known yet, its two branches count by their cover

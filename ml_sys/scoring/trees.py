@@ -20,7 +20,7 @@ _NO_CHILD = -1
 
 
 class NotCompilableError(ArtifactError):
-    """A model is of a kind that no scorer is compiled for; it can be used through its Pipeline."""
+    """A model that cannot be compiled; it can still be used through its Pipeline."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Answers over HTTP with the model that is in production."""
+"""Serve the model in production over HTTP."""

@@ -1,4 +1,4 @@
-"""The application of one process: what a request goes through, and where errors become problems."""
+"""The application of one process: middleware, routes, and errors as problem documents."""
 
 from __future__ import annotations
 

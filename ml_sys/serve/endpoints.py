@@ -1,4 +1,4 @@
-"""What the service answers: status, predictions, companies of the snapshot."""
+"""The endpoints: status, predictions, and companies in the snapshot."""
 
 from __future__ import annotations
 

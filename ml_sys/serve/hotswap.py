@@ -1,4 +1,4 @@
-"""Keeps a process on the production version: a promotion or rollback reaches it without a restart.
+"""Keep a process on the production version, so that a promotion or rollback needs no restart.
 
 The new version is loaded and verified beside the old one, in a thread, and takes its place by one assignment.
 One that may not be used leaves the old one where it is, and an alarm.

@@ -1,4 +1,4 @@
-"""Keeps every prediction that the service gives: offered by the event loop, written by a thread in batches.
+"""Log every prediction: the event loop queues them, and a thread writes them in batches.
 
 What `PredictionLog.offer` has accepted is written, in order, or counted as lost by `PredictionLog.close`.
 A sink that fails is tried again for as long as that takes, and at most ``capacity`` predictions wait.

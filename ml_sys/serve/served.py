@@ -1,4 +1,4 @@
-"""The version that a process serves: loaded, verified, never changed; a new one replaces it whole."""
+"""The version that a process serves: loaded, verified and immutable; a new one replaces it whole."""
 
 from __future__ import annotations
 

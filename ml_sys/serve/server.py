@@ -1,4 +1,4 @@
-"""Runs the service: one process, or several on one socket, each replaced when it dies."""
+"""Run the service: one process, or several on one socket, each restarted if it dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes what keeps predictions: the store, a file of its own, nothing, or a class of the user's own."""
+"""Create the sink for predictions: the store, a file, nothing, or the user's own class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes that answer on one socket, each replaced when it dies."""
+"""Run several processes on one socket, and restart any that dies."""
 
 from __future__ import annotations
 

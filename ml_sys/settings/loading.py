@@ -1,4 +1,4 @@
-"""Reads settings from flags, environment, TOML and defaults, in that order, and keeps the origin of each."""
+"""Load settings from flags, environment, TOML and defaults, in that order, and keep each one's origin."""
 
 from __future__ import annotations
 

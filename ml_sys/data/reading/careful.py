@@ -1,4 +1,4 @@
-"""Reads a block of CSV line by line: quotes, bytes that are not text, lines that are no row.
+"""Read a block of CSV line by line, handling quotes, bytes that are not text, and malformed lines.
 
 Invariant: every line is part of one row, quarantined once, or blank. A line that is not UTF-8 is read as
 Windows-1252, if it is text in that.

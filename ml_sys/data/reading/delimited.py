@@ -1,4 +1,4 @@
-"""Reads CSV on two levels: a fast one for clean blocks, a careful one, line by line, for the others.
+"""Read CSV in two ways: fast for clean blocks, line by line for the others.
 
 Invariant: both levels give the same rows for a clean block, and every line of the file is part of one row,
 quarantined once, or blank.

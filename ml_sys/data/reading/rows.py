@@ -1,4 +1,4 @@
-"""Rows on their way in: text columns with line numbers, whatever they were read from.
+"""Raw rows: text columns with line numbers, whatever the source.
 
 Every kind of source ends in these types, so that files, databases and frames share one validation.
 """

@@ -1,4 +1,4 @@
-"""Removes a company from every store that can be changed, and names those that never are.
+"""Remove a company from every store that may change, and list those that never do.
 
 Each place is changed whole or not at all, and a place without the company is left alone, so that the same
 call after a crash finishes what was begun.

@@ -1,4 +1,4 @@
-"""Reads the tables that the settings name, and stores what is good of them as a snapshot."""
+"""Ingest the tables named in the settings, and store the good rows as a snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fits a model and finds out all that is known of it before it is a version."""
+"""Fit a model and collect everything about it before it becomes a version."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """A fitted model and all that is known of it before it is a version.
+    """A fitted model and everything known about it before it becomes a version.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Draft:
 
 
 def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
-    """Fit a model and find out all that is asked of it; past lists are remembered below ``root``."""
+    """Fit a model and make every part of its report; past lists are cached below ``root``."""
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)

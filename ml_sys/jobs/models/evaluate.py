@@ -1,4 +1,4 @@
-"""Judges a version again on its own holdout, and says whether its stored metrics hold."""
+"""Evaluate a version on its own holdout again, and compare with its stored metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ METRIC_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Reevaluation:
-    """A version judged again on its own holdout, and whether its metrics are the stored ones.
+    """A version evaluated again on its holdout, and whether its metrics match the stored ones.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Reevaluation:
 def evaluate_version(
     registry: Registry, version: str | None, truth: Path | None = None, report: Path | None = None
 ) -> Reevaluation:
-    """Score a version's holdout again and compare with what was stored, and with the truth where it is known.
+    """Score a version's holdout again, and compare with the stored metrics and, if known, the truth.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def evaluate_version(
 
 
 def differences(a: Any, b: Any, path: str = "", *, tolerance: float = 0.0) -> list[str]:
-    """Name the leaves where two trees of plain data differ, numbers by more than a relative tolerance."""
+    """Return the paths at which two trees of plain data differ, allowing numbers a relative tolerance."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = list(dict.fromkeys([*a, *b]))
         return [

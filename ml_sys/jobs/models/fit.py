@@ -1,4 +1,4 @@
-"""Fits a model to a snapshot and judges it on the holdout; nothing is written."""
+"""Fit a model to a snapshot and evaluate it on the holdout, without writing anything."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnStep = Callable[..., None]
 
 @dataclass(frozen=True)
 class Fit:
-    """A model fitted to a snapshot, and what it says of the holdout.
+    """A model fitted to a snapshot, and its results on the holdout.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Fit:
 
 
 def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
-    """Fit a model and judge it on the holdout; nothing is written.
+    """Fit a model and evaluate it on the holdout, without writing anything.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Logs a version to MLflow, whose tracking server a team may already look at.
+"""Log a version to MLflow, for teams that already use its tracking server.
 
 The registry stays the place of record: nothing is ever read back, and a failure to log leaves the version as
 it is. What is logged is what the version's folder holds. Telemetry of MLflow is off before it is imported.
@@ -51,7 +51,7 @@ class Tracker:
 
 
 def open_tracker(uri: str, experiment: str) -> Tracker:
-    """Find or make the experiment, so that a wrong address is known before anything is trained.
+    """Find or create the experiment, so that a wrong address fails before training.
 
     Parameters
     ----------

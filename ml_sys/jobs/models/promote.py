@@ -1,4 +1,4 @@
-"""Moves the production pointer: forwards through the gate, backwards to what was in production before."""
+"""Promote a version through the gate, or roll back to an earlier one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came of a promotion.
+    """The outcome of a promotion.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The version in production again, and the one that it took the place of."""
+    """The version in production again, and the one it replaced."""
 
     production: str
     left: str
@@ -72,7 +72,7 @@ def promote(
     reason: str = "",
     on_step: OnStep = lambda _: None,
 ) -> Promotion:
-    """Judge a version against the one in production and, if it passes, put it there.
+    """Judge a version against the one in production, and promote it if it passes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Trains a version again from its stored snapshot, settings and seed, and compares bit by bit."""
+"""Train a version again from its stored snapshot, settings and seed, and compare bit by bit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Reproduction:
 
     @property
     def identical(self) -> bool:
-        """Whether not a bit differs."""
+        """Whether every bit is the same."""
         same = self.booster is not False and self.same_rows and not self.metrics
         return same and self.largest_difference == 0.0
 
@@ -117,7 +117,7 @@ def _same_rows(fit: Fit, panel: Any, known: pd.DataFrame) -> bool:
 
 
 def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Name the packages, Python, platform, processor and threads that are not what they were."""
+    """Return what has changed among packages, Python, platform, processor and threads."""
     names = dict.fromkeys((*then["packages"], *now["packages"]))
     pairs = [(name, then["packages"].get(name), now["packages"].get(name)) for name in names]
     pairs += [(name, then[name], now[name]) for name in ("python", "platform", "threads")]

@@ -1,4 +1,4 @@
-"""Makes the lists of the past again with the settings, and judges them."""
+"""Make past lists again with the settings, and evaluate them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def backtest_settings(
     predictions: Path | None,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> PastLists:
-    """Make past lists of the latest snapshot, or remember them, and judge them.
+    """Make past lists from the latest snapshot, or load them from the cache, and evaluate them.
 
     Parameters
     ----------

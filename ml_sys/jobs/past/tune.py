@@ -1,4 +1,4 @@
-"""Searches for better settings, goes on where an earlier search was, and writes down the best."""
+"""Search for better settings, resume an earlier search, and write down the best."""
 
 from __future__ import annotations
 

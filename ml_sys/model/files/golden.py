@@ -1,4 +1,4 @@
-"""Golden rows: inputs and what the model said of them when it was made, replayed before it is used.
+"""Golden rows: inputs and the model's outputs from when it was made, replayed before it is used.
 
 A version carries two kinds. *Companies* are made up here, edge cases all: they go through the feature
 function and the model, so that a feature which came to mean something else is noticed. *Rows* are ready
@@ -98,7 +98,7 @@ def golden_rows(
 
 
 def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabilities, place: str) -> None:
-    """Check that a model still says of its golden rows what it said when it was made.
+    """Check that a model still gives its golden rows the same probabilities as when it was made.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a version's files are called, and what the plain ones among them say.
+"""The names of a version's files, and the contents of the plain ones.
 
 Nothing here needs the libraries that models are trained with, so that a service can do without them.
 """
@@ -67,7 +67,7 @@ def feature_schema(spec: FeatureSpec) -> dict[str, Any]:
 
 
 def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
-    """Say how the features of a version differ from what this code makes of the same specification.
+    """Describe how a version's features differ from what this code computes for the same specification.
 
     Parameters
     ----------

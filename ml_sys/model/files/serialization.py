@@ -1,4 +1,4 @@
-"""What a version's files say: from a fitted model to bytes, and from verified bytes back.
+"""Write a fitted model to bytes, and read it back from verified bytes.
 
 The Pipeline is a skops file whose types are compared with a list that is a constant here, before anything of
 it is built. XGBoost's trees are not in it: scorer and Pipeline get them from one file of XGBoost's own.
@@ -242,7 +242,7 @@ def read_settings(artifact: Artifact) -> Settings:
 
 @contextmanager
 def _unreadable(place: Path) -> Iterator[None]:
-    """Say in one line what the libraries make of a damaged file."""
+    """Describe in one line how a damaged file cannot be read."""
     try:
         yield
     except Exception as error:  # of whatever kind skops, NumPy or the estimator's library makes it

@@ -1,4 +1,4 @@
-"""Ed25519 signatures of manifests: who made a version, not only that it is whole.
+"""Ed25519 signatures of manifests: they prove who made a version, not only that it is intact.
 
 A private key signs; its public key, or any other that the settings trust, checks. Keys are PEM files.
 """
@@ -40,7 +40,7 @@ class Keys:
         return None if self.private is None else self.private.sign(content)
 
     def accept(self, content: bytes, signature: bytes) -> bool:
-        """Say whether any trusted key made the signature."""
+        """Return whether any trusted key made the signature."""
         from cryptography.exceptions import InvalidSignature
 
         for key in self.trusted:

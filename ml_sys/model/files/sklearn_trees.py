@@ -1,4 +1,4 @@
-"""Checks scikit-learn's trees from a file before they are asked.
+"""Check scikit-learn's trees from a file before they are used.
 
 Its compiled code follows a node's children and reads a row's feature by number without looking whether they
 are there: a tree that leads out of itself would read memory that is not its own, or never end.
@@ -22,7 +22,7 @@ _LEAF = -1
 
 
 def has_stray_tree(model: Any) -> bool:
-    """Say whether a tree anywhere within a fitted model leads out of itself or asks for a feature beyond it.
+    """Return whether any tree in a fitted model points outside itself or beyond its features.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What requests hold and answers say."""
+"""The API contract: requests and answers."""

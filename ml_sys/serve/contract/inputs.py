@@ -1,4 +1,4 @@
-"""From requests to the values of features; raw companies go the way of ingested ones.
+"""Turn requests into feature values; raw companies take the same path as ingested ones.
 
 Invariant: a value that ingest would blank is blank here, and a usage row that it would set aside does not
 count here. Each is said, so that nothing is dropped in silence.

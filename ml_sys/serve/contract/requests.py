@@ -1,4 +1,4 @@
-"""What the service takes; the flat request is built from the served model's own feature schema.
+"""The service's requests; the flat form is built from the served model's feature schema.
 
 Requests are read straight from the bytes of their body, and strictly as to types: a text is no number, a
 number no date, and what is not a field is refused with the nearest one that is. Values of the right type mean
@@ -42,7 +42,7 @@ _MAX_NAME = 100
 
 
 class RequestError(Exception):
-    """A request that does not fit; ``errors`` names each field, ``status`` is HTTP's."""
+    """An invalid request; ``errors`` names each field, ``status`` is the HTTP status."""
 
     def __init__(self, errors: list[dict[str, str]], status: int = 422) -> None:
         super().__init__("the request does not fit")

@@ -1,1 +1,1 @@
-"""What every request passes through, whatever it asks for."""
+"""Middleware that every request passes through."""

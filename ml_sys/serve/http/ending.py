@@ -1,4 +1,4 @@
-"""How a server process ends without a failed request: it says so, answers on, lets its callers go last."""
+"""Shut down without failing a request: announce it, keep answering, and let callers leave first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every request passes through: its id, its host, its key, its size, its time, and a clean answer.
+"""The guard around every request: its id, host, key, size, time, and a clean answer.
 
 :class:`Guard` is plain ASGI around the application, so that it covers what a framework answers as well. It
 holds what an application can hold. What happens below (how long a head takes to arrive, connections that ask
