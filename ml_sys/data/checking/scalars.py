@@ -1,4 +1,4 @@
-"""Reads single values from text, and says what is wrong with those that cannot be read.
+"""Parse single values from text, and describe what is wrong with the others.
 
 Columns, files and requests share these rules, so that a value means the same wherever it comes from. Nothing
 here needs more than the standard library and NumPy.

@@ -1,4 +1,4 @@
-"""Checks rows one by one: texts in; typed values of the good rows out, and the others with a reason.
+"""Validate rows: turn texts into typed values, and set bad rows aside with a reason.
 
 Invariant: a bad value of an optional field is blanked and counted; it never costs the row.
 """

@@ -1,4 +1,4 @@
-"""What one value may look like: ids, counts, ranks, amounts, days, stamps and free text.
+"""Parse columns of values: ids, counts, ranks, amounts, days, timestamps and free text.
 
 Every reader takes n texts and returns n values and n faults. Clean columns are read without a Python loop;
 whatever is unusual is looked at once per distinct text.

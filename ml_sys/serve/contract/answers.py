@@ -1,4 +1,4 @@
-"""The service's answers, as its OpenAPI description shows them; endpoints return plain data of these forms."""
+"""The service's answers as OpenAPI describes them; endpoints return plain data of these forms."""
 
 from __future__ import annotations
 
