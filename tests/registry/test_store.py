@@ -889,4 +889,4 @@ def test_a_registry_is_opened_with_all_that_the_settings_name(tmp_path):
     registry = open_registry(settings)
     assert registry.root == tmp_path
     assert registry._named == {"own_models:Quick", "own_features:steady"}
-    assert (registry._who(), registry._wait_seconds) == ("night shift", 3.5)
+    assert (registry._author.accepted("").by, registry._wait_seconds) == ("night shift", 3.5)
