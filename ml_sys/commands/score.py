@@ -22,7 +22,7 @@ _UsageOption = Annotated[
 _AsOfOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
 ]
-_OutOption = Annotated[Path | None, typer.Option(help="Write the whole list to this CSV or Parquet file.")]
+_OutOption = Annotated[Path | None, typer.Option(help="Write the whole list: CSV, Parquet or .xlsx.")]
 _TopOption = Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")]
 _CapacityOption = Annotated[
     int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")

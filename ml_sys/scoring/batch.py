@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
@@ -20,7 +21,6 @@ from ml_sys.text import counted, date_of
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.quarantine import Quarantine
@@ -52,6 +52,8 @@ class Asked:
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
     waiting : collection of str
         Ids of companies that are not to be drawn yet, and come last.
+    excluded : collection of str
+        Ids of companies that are taken out.
     """
 
     version: str
@@ -62,6 +64,7 @@ class Asked:
     listed: dict[str, int] | None = None
     cooldown_weeks: int = 0
     waiting: Collection[str] = ()
+    excluded: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class ScoredList:
         Of the rows at the top of ``table``; empty where none were asked for.
     group : ndarray of shape (n,), object
         Why a row of ``table`` comes last: ``COOLING`` or ``WAITING``; empty for the others.
+    excluded : DataFrame or None
+        Id, probability and tier of the companies that were taken out.
     """
 
     table: pd.DataFrame
@@ -93,6 +98,7 @@ class ScoredList:
     quarantine: pa.Table
     reasons: tuple[list[Reason], ...] = ()
     group: Any = None
+    excluded: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,8 @@ def score_companies(
 
 
 def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warnings: list[str]) -> ScoredList:
-    ids, features, cutoff = ranked.ids, ranked.features, asked.cutoff
+    ids, features, excluded = _taken_out(scorer, ranked, asked, notes)
+    cutoff = asked.cutoff
     for category in scorer.spec.categories():
         levels = unseen_levels(scorer, category, features[category])
         if levels:
@@ -214,7 +221,25 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
         quarantine=pa.concat_tables(parts),
         reasons=given,
         group=group[order],
+        excluded=excluded,
     )
+
+
+def _taken_out(
+    scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str]
+) -> tuple[NDArray[np.object_], Columns, pd.DataFrame | None]:
+    """Return ids and features without the companies that are taken out, and what these would have been."""
+    ids, features = ranked.ids, ranked.features
+    out = np.fromiter((one in asked.excluded for one in ids), dtype=bool, count=len(ids))
+    if not out.any():
+        return ids, features, None
+    were = counted(int(out.sum()), "company was", "companies were")
+    notes.append(f"{were} taken out of the list, as score.exclude asks for")
+    probability = scorer.probabilities(scorer.rows({name: column[out] for name, column in features.items()}))
+    excluded = pd.DataFrame(
+        {"id": ids[out], "probability": probability, "tier": scorer.tiers.of(probability)}
+    )
+    return ids[~out], {name: column[~out] for name, column in features.items()}, excluded
 
 
 def _groups(

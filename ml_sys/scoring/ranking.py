@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.durable import replacing
+from ml_sys.scoring.workbook import write_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,7 +178,7 @@ def from_spreadsheet(text: str) -> str:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet or, for any other name, as CSV that is safe to open in a spreadsheet.
+    """Write a table as Parquet, as a workbook (.xlsx) or else as CSV that is safe to open in a spreadsheet.
 
     The file is replaced whole or not at all.
 
@@ -189,6 +190,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     with replacing(path) as sink:
         if path.suffix == ".parquet":
             table.to_parquet(sink, index=False)
+        elif path.suffix == ".xlsx":
+            write_workbook(table, sink, path)
         else:
             write_csv(table, sink)
 

@@ -25,6 +25,10 @@ class ScoreSettings(Frozen):
     hand_out: bool = Field(
         False, description="Record every list as handed out; what is not recorded, no later list knows of."
     )
+    exclude: str = Field(
+        "",
+        description="File with an id column of companies that are taken out of lists, such as open deals.",
+    )
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."
     )

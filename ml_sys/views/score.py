@@ -25,6 +25,9 @@ def scored(listed: Listed) -> None:
             [row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no"]
             for row in first.itertuples()
         ]
+        if "since_last_week" in first:
+            columns.append("change")
+            rows = [[*row, change] for row, change in zip(rows, first["since_last_week"], strict=True)]
         if "listed_on" in first:
             columns.append("listed on")
             rows = [[*row, day] for row, day in zip(rows, first["listed_on"], strict=True)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from ml_sys.errors import StorageError
 from ml_sys.outcomes.lists import HandedOutList, ListEntry
 from ml_sys.outcomes.store import OtherListError, opened_store
+from ml_sys.settings import Settings
 
 MONDAY = 18_267
 WEEK = 7
@@ -153,3 +157,23 @@ def test_the_store_is_there_for_the_next_command(settings):
         first.hand_out(listed(), THREE)
     with opened_store(settings) as second:
         assert second.lists() == [listed()]
+
+
+def test_who_may_only_read_sees_the_lists_and_hands_none_out(tmp_path, bound_by_rights):
+    with opened_store(Settings(artifacts_dir=tmp_path)) as opened:
+        opened.hand_out(listed(), THREE)
+    (tmp_path / "outcomes.sqlite").chmod(0o444)
+    tmp_path.chmod(0o555)
+    command = [*bound_by_rights, sys.executable, "-m", "ml_sys", "--artifacts", str(tmp_path)]
+
+    def run(*args):
+        return subprocess.run([*command, *args], capture_output=True, text=True, cwd="/", check=False)
+
+    try:
+        shown = run("lists", "--json")
+        forgotten = run("forget", "7")
+    finally:
+        tmp_path.chmod(0o755)
+    assert [one["list_id"] for one in json.loads(shown.stdout)["lists"]] == ["a"], shown.stderr
+    assert forgotten.returncode == 1
+    assert "readonly database" in forgotten.stderr or "Permission denied" in forgotten.stderr

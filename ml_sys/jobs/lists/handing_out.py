@@ -10,7 +10,7 @@ import pandas as pd
 
 from ml_sys.days import day_number
 from ml_sys.outcomes import store
-from ml_sys.outcomes.lists import HandedOutList, ListEntry, digest_of, list_id_of
+from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, digest_of, list_id_of
 from ml_sys.outcomes.lottery import NO_WAIT, Design, Drawn, draw
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 # Groups of settings that a list depends on beside its version; those of the version stand in its folder.
 _GROUPS = ("schema", "usage", "score", "threshold", "experiment")
 # How a list looks makes no other list of it.
-_LOOKS = frozenset({"score.top", "score.hand_out", "score.reasons", "score.reasons_top", "score.stale_days"})
+_LOOKS = frozenset(
+    f"score.{name}" for name in ("top", "exclude", "hand_out", "reasons", "reasons_top", "stale_days")
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     kept = np.flatnonzero(
         drawn.selected | (drawn.group != "") | (np.arange(len(table)) < settings.store.entries)
     )
+    excluded = handing.scored.excluded
     listed = HandedOutList(
         list_id=name,
         cutoff=cutoff,
@@ -114,10 +117,10 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
         seed=design.seed,
         prospects=len(table),
         expected=float(table["probability"].sum()),
-        recorded=len(kept),
+        recorded=len(kept) + (0 if excluded is None else len(excluded)),
         reason=handing.reason,
     )
-    companies = _entries(handing.scored, kept, drawn)
+    companies = [*_entries(handing.scored, kept, drawn), *_taken_out(excluded)]
     with store.opened_store(settings) as opened:
         recorded, record = opened.hand_out(listed, companies, replace_other=handing.replace_other)
     return HandedOut(record, recorded, drawn)
@@ -238,3 +241,12 @@ def _entries(scored: ScoredList, kept: NDArray[np.integer], drawn: Drawn) -> Ite
             waits_until=None if waits == NO_WAIT else waits,
             reasons=tuple(asdict(one) for one in reasons[at]) if at < len(reasons) else (),
         )
+
+
+def _taken_out(excluded: pd.DataFrame | None) -> Iterator[ListEntry]:
+    """Yield the entries of the companies that a file has taken out."""
+    if excluded is not None:
+        for entity, probability, tier in excluded.itertuples(index=False, name=None):
+            yield ListEntry(
+                entity, 0, probability, tier, selected=False, inclusion_probability=0.0, group=EXCLUDED
+            )

@@ -125,7 +125,7 @@ class NoSuchListError(InputError):
 
 def handed_out_lists(settings: Settings, *, replaced: bool = False) -> Overviews:
     """Return the lists that were handed out, with those that were replaced if asked for."""
-    with _opened(settings) as opened:
+    with opened_if_there(settings) as opened:
         if opened is None:
             return Overviews(())
         known = what_is_known(settings)
@@ -148,7 +148,7 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     NoSuchListError
         If there is no such list, or the company is not recorded on it.
     """
-    with _opened(settings) as opened:
+    with opened_if_there(settings) as opened:
         if opened is None:
             raise NotEnoughDataError(
                 "no list was handed out yet", hint="hand one out: mlsys score FILE --hand-out"
@@ -201,7 +201,7 @@ def plain_overview(one: Overview) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Store | None]:
+def opened_if_there(settings: Settings) -> Iterator[Store | None]:
     """Open the store; None where nothing was ever handed out, and nothing is made then."""
     if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
         yield None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
+from ml_sys.jobs.lists.comparing import with_changes
 from ml_sys.jobs.lists.handing_out import (
     Handing,
     called_lately,
@@ -28,13 +30,13 @@ from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
+from ml_sys.scoring.excluded import read_excluded
 from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
 from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.jobs.lists.listed import Request
@@ -74,6 +76,7 @@ def score_prospects(
         on_step=on_step,
         now=now,
     )
+    scored = with_changes(settings, scored)
     handed_out: HandedOut | None = None
     unrecorded = None
     if settings.score.hand_out and len(scored.table):
@@ -237,6 +240,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
         listed,
         chosen.cooldown_weeks,
         waiting(settings, cutoff),
+        read_excluded(Path(chosen.exclude), settings.schema_) if chosen.exclude else (),
     )
 
 

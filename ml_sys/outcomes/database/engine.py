@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -32,19 +33,29 @@ _CONNECT_SECONDS = 10
 def sqlite_engine(path: Path) -> Engine:
     """Return an engine on an SQLite file, which is made, empty, where it is missing.
 
+    One that this user may only read can be read.
+
     Raises
     ------
     UnwritableError
-        If this user may not write there.
+        If there is none, and this user may not make it.
     StorageError
         If the file cannot be made.
     """
-    with storage_errors(path):
-        make_folder(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
-        sync_folder(path.parent)
+    name = os.path.abspath(path)  # noqa: PTH100 - SQLite knows names of its own, such as :memory:
+    try:
+        with storage_errors(path):
+            make_folder(path.parent)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
+            sync_folder(path.parent)
+    except UnwritableError:
+        if not path.exists():
+            raise
+        # Where nobody writes, there is no log beside the file, and nothing changes meanwhile.
+        mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        name = f"file:{quote(name)}?{mode}&uri=true"
     engine = create_engine(
-        URL.create("sqlite", database=os.path.abspath(path)),  # noqa: PTH100 - it shall not follow links
+        f"sqlite:///{name}" if name.startswith("file:") else URL.create("sqlite", database=name),
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

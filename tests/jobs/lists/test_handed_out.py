@@ -240,7 +240,7 @@ def test_the_command_shows_the_reasons_and_says_the_same_as_json(place, three_ta
     for row in told["list"]:
         at = next(at for at, line in enumerate(lines) if f"│ {row['id']} │" in line)
         for one in row["reasons"]:
-            told = f"│ {one['direction']}: {one['text'][:30]}"
+            told = f"│ {one['direction']}: {one['text'][:15]}"
             assert any(told in line for line in lines[at:]), told
             assert one["direction"] == ("raises" if one["contribution"] > 0 else "lowers")
 
@@ -372,3 +372,44 @@ def test_the_same_draw_comes_out_of_the_same_list(lottery):
     once, again = lottery(SUNDAYS[0]), lottery(SUNDAYS[0])
     pd.testing.assert_frame_equal(once[1], again[1])
     assert again[2]["handed_out"]["recorded"] == "same"
+
+
+def test_companies_that_a_file_names_are_taken_out_and_recorded_as_such(place, three_tables, mlsys, tmp_path):
+    args = (
+        "score",
+        three_tables / "noncustomers.csv",
+        "--as-of",
+        SUNDAYS[0],
+        "--capacity",
+        2,
+        "--top",
+        3,
+        "--json",
+    )
+    ids = [one["id"] for one in json.loads(mlsys(*args, artifacts=place).stdout)["list"]]
+    (tmp_path / "deals.csv").write_text(f"id\n{ids[1]}\nunknown\n")
+    done = mlsys(*args, "--hand-out", "--set", f"score.exclude={tmp_path / 'deals.csv'}", artifacts=place)
+    told = json.loads(done.stdout)
+    assert [(one["rank"], one["id"]) for one in told["list"]][:2] == [(1, ids[0]), (2, ids[2])]
+    assert "1 company was taken out of the list, as score.exclude asks for" in told["notes"]
+    shown = json.loads(
+        mlsys("lists", "show", SUNDAYS[0], "--company", ids[1], "--json", artifacts=place).stdout
+    )
+    (entry,) = shown["list"]
+    assert (entry["group"], entry["rank"], entry["selected"]) == ("excluded", 0, False)
+    assert 0 < entry["probability"] < 1
+
+
+def test_a_list_says_what_changed_since_the_one_before(place, three_tables, mlsys, tmp_path):
+    args = ("score", three_tables / "noncustomers.csv", "--capacity", CALLS)
+    first_list = mlsys(*args, "--as-of", SUNDAYS[0], "--hand-out", "--json", artifacts=place)
+    assert "since_last_week" not in json.loads(first_list.stdout)["list"][0]
+    called = {one["id"] for one in json.loads(first_list.stdout)["list"][:CALLS]}
+    out = tmp_path / "list.parquet"
+    done = mlsys(*args, "--as-of", SUNDAYS[1], "--out", out, "--top", 1, artifacts=place)
+    table = pd.read_parquet(out)
+    assert set(table.loc[table["since_last_week"] == "called", "id"]) == called
+    assert set(table["since_last_week"]) <= {"new", "rising", "cooling", "called", ""}
+    assert f"since the list of {SUNDAYS[0]}: " in done.stderr
+    assert f"{CALLS} called; " in done.stderr
+    assert "change" in done.stdout

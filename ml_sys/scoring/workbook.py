@@ -1,0 +1,74 @@
+"""Writes a list as a workbook that people work from: a fixed head, filters, widths, percentages.
+
+Every text is written as a text, so that nothing of an id is ever run as a formula or opened as a link.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_ROWS = 1_048_575  # of a sheet, without its head
+_MOST_TEXT = 32_767  # characters of a cell
+_NARROWEST, _WIDEST = 8, 60
+_LOOKED_AT = 200  # rows that say how wide a column is
+_PERCENT = frozenset({"probability", "inclusion_probability"})
+
+
+def write_workbook(table: pd.DataFrame, target: IO[bytes], path: Path) -> None:
+    """Write a table as the only sheet of a workbook; the same table gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If it has more rows than a sheet holds.
+    """
+    from xlsxwriter import Workbook  # only who writes one needs it
+
+    if len(table) > MOST_ROWS:
+        raise InputError(
+            f"{path}: {len(table):,} rows do not fit on a sheet, which holds {MOST_ROWS:,}",
+            hint="name a .csv or .parquet file",
+        )
+    made = {"created": pd.Timestamp("2020-01-01").to_pydatetime()}
+    with Workbook(target, {"constant_memory": True}) as book:
+        book.set_properties(made)
+        sheet = book.add_worksheet("list")
+        head = book.add_format({"bold": True, "bg_color": "#D9E1F2", "bottom": 1})
+        percent = book.add_format({"num_format": "0.00%"})
+        wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+        names = [str(name) for name in table.columns]
+        for at, name in enumerate(names):
+            shape = percent if name in _PERCENT else wrapped if name.startswith("reason") else None
+            sheet.set_column(at, at, _width(name, table[name]), shape)
+        sheet.freeze_panes(1, names.index("id") + 1 if "id" in names else 0)
+        sheet.autofilter(0, 0, len(table), len(names) - 1)
+        for at, name in enumerate(names):
+            sheet.write_string(0, at, name.replace("_", " "), head)
+        for row, values in enumerate(table.itertuples(index=False, name=None), start=1):
+            for at, value in enumerate(values):
+                _write(sheet, row, at, value)
+
+
+def _write(sheet: Any, row: int, at: int, value: object) -> None:
+    """Write a cell by the type of its value; what is not known stays empty."""
+    if isinstance(value, bool | np.bool_):
+        sheet.write_string(row, at, "yes" if value else "no")
+    elif isinstance(value, int | float | np.number):
+        if np.isfinite(value):
+            sheet.write_number(row, at, float(value))
+    elif value is not None and value is not pd.NA and (text := str(value)[:_MOST_TEXT]):
+        sheet.write_string(row, at, text)
+
+
+def _width(name: str, column: pd.Series[Any]) -> int:
+    longest = max((len(str(value)) for value in column.head(_LOOKED_AT)), default=0)
+    shown = 8 if name in _PERCENT else longest
+    return min(max(shown, len(name) + 3, _NARROWEST), _WIDEST)
