@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_sys.data.checking.values import ids
 from ml_sys.data.sources import FileSource
-from ml_sys.data.values import ids
 
 if TYPE_CHECKING:
     from pathlib import Path
