@@ -90,7 +90,7 @@ def globals_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
-    log_level: Annotated[str, typer.Option(help="Lowest level that is logged, e.g. debug.")] = "",
+    log_level: Annotated[str, typer.Option(help="Lowest level to log, e.g. debug.")] = "",
     version: Annotated[  # noqa: ARG001 - its callback is all it does
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop."),

@@ -94,7 +94,7 @@ class Project:
         return self._configuration.settings
 
     def sample(self, folder: AnyPath, *, companies: int = 8000, weeks: int = 104) -> SampleReport:
-        """Generate the three tables, faults and all, and the true probabilities; see ``mlsys sample``.
+        """Generate the three tables, with realistic faults, and the true probabilities; see ``mlsys sample``.
 
         Parameters
         ----------
@@ -136,14 +136,14 @@ class Project:
         return ingest_tables(settings, now=datetime.now(UTC), on_step=self._on_step)
 
     def train(self, *, version: str | None = None, message: str = "", quick: bool = False) -> Trained:
-        """Train a model on the latest snapshot, judge it on the holdout and register it; see ``mlsys train``.
+        """Train on the latest snapshot, evaluate on the holdout and register it; see ``mlsys train``.
 
         Parameters
         ----------
         version : str, optional
             Its version; by default derived from what changed.
         message : str
-            What to say of it in the registry.
+            A note on it for the registry.
         quick : bool
             Leave past lists, resampling and other seeds out of the report; the model is the same.
         """
@@ -162,7 +162,7 @@ class Project:
         )
 
     def evaluate(self, version: str | None = None, *, truth: AnyPath | None = None) -> Reevaluation:
-        """Judge a version on its holdout again; see ``mlsys evaluate``.
+        """Evaluate a version on its holdout again; see ``mlsys evaluate``.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class Project:
         return backtest_settings(self.settings, days, _path(predictions), self._on_lists)
 
     def compare(self, a: AnyPath, b: AnyPath, first: Day | None = None, last: Day | None = None) -> Compared:
-        """Say whether the settings B make better lists than A on past dates; see ``mlsys compare``.
+        """Check whether settings B make better lists than A on past dates; see ``mlsys compare``.
 
         Parameters
         ----------

@@ -93,7 +93,7 @@ def test_the_lines_of_a_help_page_end_where_the_frame_does(monkeypatch, width):
 
 
 def test_a_help_page_names_what_an_option_takes_and_explains_it(monkeypatch):
-    assert "│ -m, --message  <str>        What to say of it in the registry." in page(monkeypatch, "train")
+    assert "│ -m, --message  <str>        A note on it for the registry." in page(monkeypatch, "train")
     assert "│ version  <str>  Version to put into production, e.g. 1.1.0.  [required]" in page(
         monkeypatch, "promote"
     )

@@ -20,7 +20,7 @@ def compare(
     retrain_days: RetrainOption = None,
     jobs: JobsOption = None,
 ) -> None:
-    """Say whether the settings B make better lists than A on past dates, and how sure that is."""
+    """Check whether settings B make better lists than A on past dates, and how sure that is."""
     from ml_sys import console
     from ml_sys.jobs.past.compare import compare_settings, side_of
     from ml_sys.views import compare as views
@@ -43,7 +43,7 @@ def ablate(
     retrain_days: RetrainOption = None,
     jobs: JobsOption = None,
 ) -> None:
-    """Say what each group of features adds: past lists with it and without it."""
+    """Measure what each group of features adds, on past lists with and without it."""
     from ml_sys import console
     from ml_sys.jobs.past.compare import ablate_groups
     from ml_sys.views import compare as views

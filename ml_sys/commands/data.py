@@ -18,7 +18,7 @@ def sample(
     weeks: Annotated[int, typer.Option(min=1, help="Length of the usage log.")] = 104,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed; by default the setting's.")] = None,
 ) -> None:
-    """Generate the three tables, faults and all, and the true probabilities."""
+    """Generate the three tables, with realistic faults, and the true probabilities."""
     from ml_sys import console
     from ml_sys.sample import generator as generator
     from ml_sys.views import data as views
@@ -59,10 +59,10 @@ def ingest(
 
 def forget(
     ctx: typer.Context,
-    company: Annotated[str, typer.Argument(metavar="ID", help="Its id; behind -- if it begins with a dash.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it is, and remove nothing.")] = False,
+    company: Annotated[str, typer.Argument(metavar="ID", help="Its id; after -- if it begins with a dash.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show where it is, and remove nothing.")] = False,
 ) -> None:
-    """Remove a company from the prediction log, lists and quarantine, and say what holds it for good."""
+    """Remove a company from the prediction log, lists and quarantine, and list what keeps it for good."""
     from ml_sys.jobs.data.forget import forget_company
     from ml_sys.views import data as views
 

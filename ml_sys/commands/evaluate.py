@@ -53,7 +53,7 @@ def evaluate(
     report: _ReportOption = None,
     seed: _SeedOption = None,
 ) -> None:
-    """Judge a version on its holdout again, or the settings on past cutoffs."""
+    """Evaluate a version on its holdout again, or the settings on past cutoffs."""
     settings = ctx.obj.load_past(every_days, retrain_days, jobs, seed=seed, backtest__window=window)
     if backtest:
         if version is not None or truth is not None or report is not None:

@@ -13,14 +13,14 @@ from ml_sys.commands.frame.options import VersionOption
 experiment_app = typer.Typer(
     cls=HelpfulGroup,
     no_args_is_help=True,
-    help="Learn what calling does: whom to call is drawn at the margin of the list.",
+    help="Learn what calling achieves, by drawing whom to call at the margin of the list.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @experiment_app.callback()
 def experiment() -> None:
-    """Learn what calling does: whom to call is drawn at the margin of the list."""
+    """Learn what calling achieves, by drawing whom to call at the margin of the list."""
 
 
 @experiment_app.command(cls=HelpfulCommand)
@@ -30,11 +30,12 @@ def plan(
         int | None, typer.Option(min=1, help="Calls a week; by default the settings'.")
     ] = None,
     effect: Annotated[
-        float, typer.Option(min=0.01, help="Of a call on the probability to pay: 0.5 for half as much again.")
+        float,
+        typer.Option(min=0.01, help="Effect of a call on the probability: 0.5 means half as much again."),
     ] = 0.5,
     version: VersionOption = None,
 ) -> None:
-    """Say how many weeks each design needs until the effect shows, before anything is switched on."""
+    """Estimate how many weeks each design needs until its effect shows, before it is switched on."""
     from ml_sys import console
     from ml_sys.jobs.outcomes.experiment import plan_experiment
     from ml_sys.views import experiment as views

@@ -29,7 +29,7 @@ def impact(
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:
-    """Say what the lists brought: promised against realised, and what being called did."""
+    """Show what the lists brought: promised against realised, and the effect of being called."""
     from ml_sys import console
     from ml_sys.jobs.outcomes.impact import Asked, impact_of_lists
     from ml_sys.views import impact as views

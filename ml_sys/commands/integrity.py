@@ -38,9 +38,7 @@ def accept(
     ctx: typer.Context,
     version: Annotated[
         str | None,
-        typer.Argument(
-            help="Folder among the versions to register; without it, the audit trail as it stands."
-        ),
+        typer.Argument(help="Version to register; without it, accept the audit trail as it stands."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
@@ -63,7 +61,7 @@ def reproduce(
         typer.Option(min=0, help="Threads instead of those it was trained with; 0 takes every core."),
     ] = None,
 ) -> None:
-    """Train VERSION again from its snapshot, settings and seed, and say whether a bit differs."""
+    """Train VERSION again from its snapshot, settings and seed, and check that every bit is the same."""
     from ml_sys import console
     from ml_sys.jobs.models.reproduce import reproduce_version
     from ml_sys.views import integrity as views

@@ -17,10 +17,10 @@ lists_app = typer.Typer(
 def lists(
     ctx: typer.Context,
     every: Annotated[
-        bool, typer.Option("--all", help="Those as well that another list of the day has replaced.")
+        bool, typer.Option("--all", help="Include lists that another of the same day has replaced.")
     ] = False,
 ) -> None:
-    """Say what was handed out when, by which version, and what came of it. Or show one list."""
+    """List what was handed out when, by which version, and what came of it. Or show one list."""
     if ctx.invoked_subcommand is not None:
         return
     from ml_sys.jobs.lists.records import handed_out_lists
@@ -35,7 +35,7 @@ def show(
     named: Annotated[
         str,
         typer.Argument(
-            metavar="LIST|DATE", help="Its id, or how it begins; or a day: the last list by then."
+            metavar="LIST|DATE", help="Its id or the start of it, or a day: the last list by then."
         ),
     ],
     company: Annotated[

@@ -32,7 +32,7 @@ def show(
         str | None, typer.Argument(help="Version; by default the one in production, or the latest.")
     ] = None,
 ) -> None:
-    """Show all there is to know about VERSION: data, features, settings, metrics, lineage, promotions."""
+    """Show everything about VERSION: data, features, settings, metrics, lineage, promotions."""
     from ml_sys.registry.inspection import describe
     from ml_sys.views import models as views
 
@@ -46,7 +46,7 @@ def diff(
     first: Annotated[str, typer.Argument(help="A version.")],
     second: Annotated[str, typer.Argument(help="Another one.")],
 ) -> None:
-    """Say in what FIRST and SECOND differ: settings, features, data, metrics."""
+    """Show how FIRST and SECOND differ: settings, features, data, metrics."""
     from ml_sys.registry.inspection import compare
     from ml_sys.views import models as views
 
@@ -61,7 +61,7 @@ def history(
         typer.Option(metavar="TIME", help="Only what was live then, e.g. 2026-11-25T08:00 (UTC)."),
     ] = None,
 ) -> None:
-    """Say which version was live when, who changed it, why, and on what evidence."""
+    """Show which version was live when, who changed it, why, and on what evidence."""
     from ml_sys.registry.history import History, Live, live_at, parse_moment
     from ml_sys.views import models as views
 

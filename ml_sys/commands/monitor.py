@@ -29,7 +29,7 @@ def monitor(
     version: VersionOption = None,
     page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:
-    """Hold the latest data against what the version in production was judged on; exit code 4 on an alarm."""
+    """Compare the latest data with those that production was judged on; exit code 4 on an alarm."""
     from ml_sys import console
     from ml_sys.jobs.outcomes.monitor import monitor as look
     from ml_sys.views import monitor as views

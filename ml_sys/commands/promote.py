@@ -15,7 +15,7 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version to put into production, e.g. 1.1.0.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but change nothing.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Promote in spite of the gate; needs --reason, and is recorded.")
+        bool, typer.Option("--force", help="Promote despite the gate; needs --reason, and is recorded.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
@@ -44,11 +44,11 @@ def promote(
 def rollback(
     ctx: typer.Context,
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="An earlier one than the production version before.")
+        str | None, typer.Option(metavar="VERSION", help="Go back to this earlier version instead.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
-    """Go back to the production version before; again goes further back."""
+    """Go back to the previous production version; again goes further back."""
     from ml_sys.jobs.models import promote as jobs
     from ml_sys.views import promote as views
 

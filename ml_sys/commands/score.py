@@ -25,7 +25,7 @@ _AsOfOption = Annotated[
 _OutOption = Annotated[Path | None, typer.Option(help="Write the whole list: CSV, Parquet or .xlsx.")]
 _TopOption = Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")]
 _CapacityOption = Annotated[
-    int | None, typer.Option(min=1, help="Calls a week: say what they are expected to bring.")
+    int | None, typer.Option(min=1, help="Calls a week: show what they should bring.")
 ]
 _KeepOrderOption = Annotated[
     bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")
@@ -35,14 +35,14 @@ _ReasonsOption = Annotated[
 ]
 _ReasonsTopOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Companies that reasons are given for; by default as many as the capacity."),
+    typer.Option(min=0, help="Companies to give reasons for; by default as many as the capacity."),
 ]
 _CooldownOption = Annotated[
     int | None,
     typer.Option(
         min=0,
         metavar="K",
-        help="Put companies behind that lists of the last K weeks had to be called.",
+        help="Put companies last that were to be called in the last K weeks.",
     ),
 ]
 _HandOutOption = Annotated[
@@ -50,11 +50,11 @@ _HandOutOption = Annotated[
     typer.Option("--hand-out", help="Record the list as handed out; the same again changes nothing."),
 ]
 _ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="With --hand-out: put this list in the place of another of its day.")
+    bool, typer.Option("--replace", help="With --hand-out: replace another list of the same day.")
 ]
 _WithControlsOption = Annotated[
     Path | None,
-    typer.Option(help="With --hand-out, for the analyst: everyone, and how it was drawn who is called."),
+    typer.Option(help="With --hand-out, for the analyst: everyone, and how each was drawn."),
 ]
 _ReplaceReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
 

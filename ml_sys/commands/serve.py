@@ -17,13 +17,15 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that answer.")] = None,
     version: Annotated[
         str | None,
-        typer.Option(envvar="MLSYS_MODEL_VERSION", help="Serve this version alone; by default production's."),
+        typer.Option(
+            envvar="MLSYS_MODEL_VERSION", help="Serve only this version; by default the one in production."
+        ),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on any address without an API key.")
     ] = False,
 ) -> None:
-    """Serve predictions over HTTP; a promotion or rollback reaches the service as it runs."""
+    """Serve predictions over HTTP; promotions and rollbacks take effect while it runs."""
     from ml_sys.jobs.serve import serve_settings
     from ml_sys.views import serve as views
 
@@ -39,7 +41,7 @@ def serve(
     )
 
 
-keys_app = typer.Typer(cls=HelpfulGroup, no_args_is_help=True, help="Keys that callers of the service show.")
+keys_app = typer.Typer(cls=HelpfulGroup, no_args_is_help=True, help="API keys for callers of the service.")
 
 
 @keys_app.command(cls=HelpfulCommand)

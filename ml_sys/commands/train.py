@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _VersionOption = Annotated[
     str | None, typer.Option(help="Version to give it; by default derived from what changed.")
 ]
-_MessageOption = Annotated[str, typer.Option("--message", "-m", help="What to say of it in the registry.")]
+_MessageOption = Annotated[str, typer.Option("--message", "-m", help="A note on it for the registry.")]
 _QuickOption = Annotated[
     bool, typer.Option("--quick", help="Leave past lists, resampling and other seeds out of the report.")
 ]
@@ -41,7 +41,7 @@ def train(
     mlflow: _MlflowOption = False,
     mlflow_uri: _MlflowUriOption = None,
 ) -> None:
-    """Train a model on the latest snapshot, judge it on the holdout and register it."""
+    """Train a model on the latest snapshot, evaluate it on the holdout and register it."""
     from ml_sys import console
     from ml_sys.jobs.models.train import quick as quickly
     from ml_sys.jobs.models.train import train_version

@@ -15,10 +15,10 @@ from ml_sys.errors import ExitCode, UsageError
 def tune(
     ctx: typer.Context,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials that the study is to have, with those of earlier runs.")
+        int | None, typer.Option(min=1, help="Trials of the study in all, including earlier runs.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="No trial begins after this many minutes; 0: no limit.")
+        float | None, typer.Option(min=0, help="Begin no trial after this many minutes; 0 means no limit.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the best settings to this TOML, for `mlsys --config`.")
@@ -26,7 +26,7 @@ def tune(
     seed: SeedOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Search for better settings on past cutoffs, never on the holdout; the same command goes on later."""
+    """Search for better settings on past cutoffs, never on the holdout; the same command resumes later."""
     from ml_sys import console
     from ml_sys.jobs.past.tune import tune_settings
     from ml_sys.views import tune as views
