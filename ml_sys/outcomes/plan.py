@@ -55,8 +55,24 @@ class Waiting:
     power: tuple[float, ...]
 
 
-def pools(probability: NDArray[np.float64], design: Design) -> NDArray[np.float64]:
-    """Return the probabilities of each week's pool, best first, with those waiting that were in one lately.
+@dataclass(frozen=True)
+class Pools:
+    """The companies that may be called each week, best first.
+
+    Attributes
+    ----------
+    probability : ndarray of shape (n_weeks, n_pool), float64
+        0 where the companies do not suffice.
+    company : ndarray of shape (n_weeks, n_pool), int
+        Numbered from 0 over all weeks.
+    """
+
+    probability: NDArray[np.float64]
+    company: NDArray[np.intp]
+
+
+def pools(probability: NDArray[np.float64], design: Design) -> Pools:
+    """Return each week's pool; those wait that were in one lately.
 
     The lists are gone through twice, and the second time counts: the first weeks of an experiment, in which
     nobody waits yet, are richer than all that follow.
@@ -69,9 +85,8 @@ def pools(probability: NDArray[np.float64], design: Design) -> NDArray[np.float6
 
     Returns
     -------
-    ndarray of shape (n_weeks, n_pool), float64
-        For the holdout with some companies more, as it is drawn how deep the list goes; 0 where the companies
-        do not suffice.
+    Pools
+        For the holdout with some companies more, as it is drawn how deep the list goes.
     """
     companies, weeks = probability.shape
     if design.kind == "holdout":
@@ -80,19 +95,19 @@ def pools(probability: NDArray[np.float64], design: Design) -> NDArray[np.float6
     else:
         wanted = size = inclusion_probabilities(companies, design).size
     wait, free = design.wait_days // WEEK_DAYS, np.zeros(companies, dtype=np.int64)
-    found = np.zeros((weeks, size))
+    found, who = np.zeros((weeks, size)), np.zeros((weeks, size), dtype=np.intp)
     for week in range(2 * weeks):
         listed = probability[:, week % weeks]
         standing = np.where((free <= week) & ~np.isnan(listed), listed, -1.0)
         order = np.argsort(-standing, kind="stable")[:size]
-        found[week % weeks] = np.maximum(standing[order], 0.0)
+        found[week % weeks], who[week % weeks] = np.maximum(standing[order], 0.0), order
         taken = order[: round(wanted)]
         free[taken[standing[taken] >= 0]] = week + wait
-    return found
+    return Pools(found, np.unique(who, return_inverse=True)[1].reshape(who.shape))
 
 
 def play(
-    every_pool: NDArray[np.float64],
+    every: Pools,
     design: Design,
     effect: float,
     *,
@@ -104,8 +119,8 @@ def play(
 
     Parameters
     ----------
-    every_pool : ndarray of shape (n_weeks, n_pool), float64
-        Of :func:`pools`; played in turn, again from the start after the last.
+    every : Pools
+        Played in turn, again from the start after the last.
     design : Design
     effect : float
         Of a call, as a share of the probability: 0.5 for half as many again.
@@ -116,19 +131,25 @@ def play(
     most_weeks : int, optional
     """
     rng = np.random.default_rng(design.seed)
+    by_company = np.zeros((programmes, int(every.company.max()) + 1))
+    held = np.zeros(by_company.shape, dtype=bool)
     total, variance, fourth = np.zeros(programmes), np.zeros(programmes), np.zeros(programmes)
     power: list[float] = []
     sums = np.zeros(4)  # drawn, in the lottery, reached, best reached
     for week in range(most_weeks):
-        probability = every_pool[week % len(every_pool)]
-        chance, called = _draws(probability, design, programmes, rng)
+        probability, company = (one[week % len(every.company)] for one in (every.probability, every.company))
+        if design.kind == "holdout" and week % design.hold_weeks == 0:
+            held = rng.random(held.shape) < design.share
+        chance, called = _draws(probability, held[:, company], design, rng)
         paid = rng.random(called.shape) < probability * np.where(called, 1 + effect, 1.0)
         by_lot = (chance > 0) & (chance < 1)
         shares = np.zeros(called.shape)
         np.divide((called - chance) * (paid - probability), 1 - chance, out=shares, where=by_lot)
+        before = by_company[:, company]
+        by_company[:, company] = after = before + shares
         total += shares.sum(axis=1)
-        variance += (shares**2).sum(axis=1)
-        fourth += (shares**4).sum(axis=1)
+        variance += (after**2 - before**2).sum(axis=1)
+        fourth += (after**4 - before**4).sum(axis=1)
         power.append(_shown(total, variance, fourth, confidence))
         sums += [
             (called & by_lot).sum() / programmes,
@@ -175,12 +196,11 @@ def alternatives(design: Design) -> tuple[Design, ...]:
 
 
 def _draws(
-    probability: NDArray[np.float64], design: Design, programmes: int, rng: np.random.Generator
+    probability: NDArray[np.float64], held: NDArray[np.bool_], design: Design, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return chances and draws of shape (programmes, n_pool)."""
-    shape = (programmes, probability.size)
+    shape = held.shape
     if design.kind == "holdout":
-        held = rng.random(shape) < design.share
         within = (np.cumsum(~held, axis=1) - ~held < design.capacity) & (probability > 0)
         return np.where(within, 1 - design.share, 0.0), within & ~held
     there = int((probability > 0).sum())

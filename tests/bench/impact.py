@@ -115,10 +115,12 @@ def programmes(
     """
     companies, known = there.chance.shape
     free, back = (np.zeros((many, companies), dtype=np.int64) for _ in range(2))
-    held = rng.random((many, companies)) < design.share
+    held = np.zeros((many, companies), dtype=bool)
     rows, wait, found = np.arange(many)[:, None], design.wait_days // WEEK_DAYS, []
-    size = pools(there.promised, design).shape[1]
+    size = pools(there.promised, design).company.shape[1]
     for week in range(weeks):
+        if week % design.hold_weeks == 0:
+            held = rng.random(held.shape) < design.share
         standing = np.where((back > week) | (free > week), -1.0, there.promised[:, week % known])
         pool = np.argpartition(-standing, size, axis=1)[:, :size]
         pool = np.take_along_axis(pool, np.argsort(-standing[rows, pool], axis=1, kind="stable"), axis=1)

@@ -21,7 +21,7 @@ def lists(weeks: int = 12, companies: int = 300) -> np.ndarray:
 
 def test_a_company_of_one_pool_is_in_none_while_it_waits():
     probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 10))
-    found = pools(probability, LOTTERY)
+    found = pools(probability, LOTTERY).probability
     assert found.shape == (10, 10)
     # Five weeks of ten companies each, then the first ten again.
     np.testing.assert_allclose(found[:5].ravel(), probability[:50, 0])
@@ -31,20 +31,20 @@ def test_a_company_of_one_pool_is_in_none_while_it_waits():
 def test_before_the_first_week_others_wait_as_well():
     probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 4))
     # The last ten before are those of ranks 31 to 40, of which none is free again.
-    np.testing.assert_allclose(pools(probability, LOTTERY)[0], probability[40:50, 0])
+    np.testing.assert_allclose(pools(probability, LOTTERY).probability[0], probability[40:50, 0])
 
 
 def test_a_company_that_is_on_no_list_that_week_is_in_no_pool():
     probability = lists()
     probability[:, 3] = np.nan
-    assert not pools(probability, LOTTERY)[3].any()
+    assert not pools(probability, LOTTERY).probability[3].any()
 
 
 def test_calls_are_full_every_week_and_the_pools_conversions_are_those_of_its_probabilities():
     every = pools(lists(), LOTTERY)
     found = play(every, LOTTERY, 1.0, programmes=300, confidence=0.95, most_weeks=12)
     assert found.drawn == pytest.approx(5)
-    assert found.in_lottery == pytest.approx(every[: len(found.power)].sum(axis=1).mean())
+    assert found.in_lottery == pytest.approx(every.probability[: len(found.power)].sum(axis=1).mean())
     assert found.reached < found.best_reached
 
 
