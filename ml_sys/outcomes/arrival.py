@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.outcomes.counts import rate_p_value
 from ml_sys.outcomes.monitoring import Check, Limits, change
 
 if TYPE_CHECKING:
@@ -95,13 +96,14 @@ def row_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
     checks = []
     for what, those in (("set aside", "rejected"), ("merged", "merged")):
         for table in now.read:
-            ours, theirs = (
-                getattr(one, those).get(table, 0) / max(one.read.get(table, 0), 1) for one in (now, before)
+            (ours, read), (theirs, had_read) = (
+                (getattr(one, those).get(table, 0), max(one.read.get(table, 0), 1)) for one in (now, before)
             )
+            shares = ours / read, theirs / had_read
+            p = rate_p_value(ours, theirs, read / (read + had_read))
             name = f"rows of {table} that are {what}"
-            checks.append(
-                Check("arrival", name, ours, theirs, "share", ours - theirs, limits.max_rejected_rise)
-            )
+            rise = shares[0] - shares[1]
+            checks.append(Check("arrival", name, *shares, "share", rise, limits.max_rejected_rise, p))
     return checks
 
 

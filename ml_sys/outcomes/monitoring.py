@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Group = Literal["arrival", "inputs", "scores", "outcomes", "age"]
 Unit = Literal["days", "rows", "companies", "share", "value", "conversions", "times"]
 
+# Groups whose p-values are adjusted with those of another one.
+_FAMILIES = {"scores": "inputs"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -143,7 +146,7 @@ class Monitoring:
     version, snapshot : str
         What scores, and what it scored.
     day, cutoff, reference : str
-        The day taken as today, the cutoff looked at, and the cutoffs that it is held against.
+        The day taken as today, the cutoff looked at, and the one that it is held against.
     checks : tuple of Check
     features : tuple of Moved
         Shown only: features are made of the inputs, which are checked, and move with the time of the year.
@@ -156,7 +159,7 @@ class Monitoring:
     snapshot: str
     day: str
     cutoff: str
-    reference: tuple[str, ...]
+    reference: str
     prospects: int
     checks: tuple[Check, ...]
     features: tuple[Moved, ...] = ()
@@ -174,16 +177,15 @@ class Monitoring:
 def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:
     """Return checks with their p-values adjusted, and say which ring.
 
-    What companies do and are is adjusted together, and what came of them apart from it: two counts of
-    conversions would drown among all inputs.
+    What companies do, are and score is adjusted together; rows that arrived and what came of companies are
+    adjusted apart from it, or their few counts would drown among all inputs.
     """
+    families: dict[str, dict[int, float]] = {}
+    for at, one in enumerate(checks):
+        if one.p is not None:
+            families.setdefault(_FAMILIES.get(one.group, one.group), {})[at] = one.p
     adjusted: dict[int, float] = {}
-    for outcomes in (True, False):
-        tested = {
-            at: one.p
-            for at, one in enumerate(checks)
-            if one.p is not None and (one.group == "outcomes") is outcomes
-        }
+    for tested in families.values():
         adjusted |= dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
     found = []
     for at, one in enumerate(checks):

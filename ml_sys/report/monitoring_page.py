@@ -25,7 +25,7 @@ _WORDS = (
     ("challenger", "Another version that scores the same companies, and is not in production."),
     ("effect", "How far what is seen lies from the reference; the larger, the further."),
     ("p", "How often chance alone does as much, adjusted for all checks of its kind."),
-    ("reference", "The lists that the version in production was judged on."),
+    ("reference", "The last list that the version was judged on, and what was usual before."),
     ("stability index", "How far a distribution has moved: 0 is nowhere, 0.25 and more is far."),
 )
 
@@ -37,8 +37,7 @@ def monitoring_page(found: Monitoring) -> str:
             title=f"Version {found.version}, watched on {found.day}",
             kicker="Monitoring",
             heading=f"Version {found.version} on {found.day}",
-            facts=f"{found.prospects:,} prospects at {found.cutoff} · "
-            f"held against {', '.join(found.reference)}",
+            facts=f"{found.prospects:,} prospects at {found.cutoff} · held against {found.reference}",
             sections=(
                 _summary(found),
                 *(_group(found, group, title) for group, title in _TITLES.items()),

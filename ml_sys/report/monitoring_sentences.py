@@ -17,7 +17,7 @@ def headline(found: Monitoring) -> str:
     Examples
     --------
     >>> from ml_sys.outcomes.monitoring import Monitoring
-    >>> headline(Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", (), 5, ()))
+    >>> headline(Monitoring("1.0.0", "a", "2020-01-06", "2019-12-02", 5, ()))
     'No alarm rings.'
     """
     if not found.alarms:

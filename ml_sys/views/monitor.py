@@ -21,7 +21,7 @@ def monitoring(found: Monitoring) -> None:
     """Show a monitoring."""
     console.table(
         f"Version {found.version} on {found.day}: {found.prospects:,} prospects at {found.cutoff}, "
-        f"held against {', '.join(found.reference)}",
+        f"held against {found.reference}",
         ("what", "now", "reference", "effect", "rings above", "p", "alarm"),
         [_row(one) for one in found.checks],
         caption="effect: the larger, the further off; p: how often chance alone does as much, adjusted for "

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "serving",
     "interval_coverage",
     "impact",
+    "drift",
     "list_coverage",
     "steadiness",
     "training",

@@ -73,6 +73,14 @@ def test_rows_set_aside_ring_when_their_share_rises_and_not_when_it_falls():
     assert beyond(row_checks(before, now, LIMITS)) == set()
 
 
+def test_a_few_rows_of_a_small_table_are_chance():
+    before = replace(export(), read={"customers": 90}, rejected={})
+    (few, _) = row_checks(replace(before, rejected={"customers": 3}), before, LIMITS)
+    (many, _) = row_checks(replace(before, rejected={"customers": 30}), before, LIMITS)
+    assert few.p == pytest.approx(2 / 8)
+    assert many.p < 1e-8
+
+
 def test_prospects_may_grow_further_than_they_may_shrink():
     assert volume_check(70, 100, LIMITS).effect == pytest.approx(0.3)
     assert volume_check(190, 100, LIMITS).effect < LIMITS.max_volume_change

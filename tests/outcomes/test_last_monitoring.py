@@ -6,7 +6,7 @@ from ml_sys.outcomes.monitoring import Check, Monitoring
 
 def found(day, effect=0.5):
     check = Check("arrival", "prospects", 1.0, 2.0, "companies", effect, 0.25, alarm=effect > 0.25)
-    return Monitoring("1.0.0", "abc", day, day, ("2020-01-06",), 5, (check,))
+    return Monitoring("1.0.0", "abc", day, day, "2020-01-06", 5, (check,))
 
 
 def test_the_last_one_is_read_and_each_day_is_kept(tmp_path):

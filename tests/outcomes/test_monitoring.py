@@ -37,5 +37,5 @@ def test_a_change_is_the_same_up_and_down():
 
 def test_a_monitoring_names_what_rings():
     quiet, loud = rung([check(0.0), check(0.5)], 0.01)
-    found = Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", (), 5, (quiet, loud))
+    found = Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", "2020-01-06", 5, (quiet, loud))
     assert found.alarms == (loud,)

@@ -7,7 +7,7 @@ QUIET = Check("age", "days since the model's data end", 20.0, 0.0, "days", 20.0,
 
 def page(**more):
     return monitoring_page(
-        Monitoring("1.0.0", "abc", "2020-02-10", "2020-02-03", ("2020-01-06",), 1500, (LOUD, QUIET), **more)
+        Monitoring("1.0.0", "abc", "2020-02-10", "2020-02-03", "2020-01-06", 1500, (LOUD, QUIET), **more)
     )
 
 

@@ -11,7 +11,7 @@ def test_a_monitoring_shows_each_check_and_ends_with_what_rings(capsys):
             "abc",
             "2020-02-10",
             "2020-02-03",
-            ("2020-01-06",),
+            "2020-01-06",
             1500,
             (LOUD,),
             features=(Moved("actions_7d", 0.3), Moved("idle", 0.0)),
@@ -31,5 +31,5 @@ def test_a_monitoring_shows_each_check_and_ends_with_what_rings(capsys):
 
 
 def test_where_nothing_rings_it_says_so(capsys):
-    monitoring(Monitoring("1.0.0", "abc", "2020-02-10", "2020-02-03", ("2020-01-06",), 1500, ()))
+    monitoring(Monitoring("1.0.0", "abc", "2020-02-10", "2020-02-03", "2020-01-06", 1500, ()))
     assert capsys.readouterr().out.endswith("No alarm rings.\n")

@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
 
-# Held-out cutoffs that are the reference, the latest ones.
-_REFERENCE_CUTOFFS = 3
-
 
 def monitor(
     registry: Registry,
@@ -102,10 +99,10 @@ def monitor(
         snapshot=watch.latest.id,
         day=date_of(day),
         cutoff=date_of(watch.cutoff),
-        reference=tuple(date_of(one) for one in np.unique(watch.held.panel.cutoff)),
+        reference=date_of(watch.held.cutoff),
         prospects=len(watch.prospects.frame),
         checks=rung(checks, watch.limits.alpha),
-        features=moved(watch.columns, watch.held.columns_at_last(watch.scorer.spec)),
+        features=moved(watch.columns, watch.held.columns(watch.scorer.spec)),
         matured=promised,
         challengers=watch.challengers(registry, chosen),
         notes=watch.notes,
@@ -122,7 +119,7 @@ def monitor(
 
 @dataclass(frozen=True)
 class _Held:
-    """The latest lists of a version's holdout, whose share of all companies they are."""
+    """The latest list of a version's holdout, and its share of all companies."""
 
     panel: Panel
     known: pd.DataFrame
@@ -131,16 +128,16 @@ class _Held:
     @classmethod
     def of(cls, artifact: Artifact) -> _Held:
         panel, known = read_holdout(artifact)
-        rows = np.isin(panel.cutoff, np.unique(panel.cutoff)[-_REFERENCE_CUTOFFS:])
+        # One list, as today is one: a company that changes sides has as many weeks on either.
+        rows = panel.cutoff == panel.cutoff.max()
         return cls(panel.take(rows), known[rows], artifact.manifest["holdout"].get("share", 1.0))
 
     @property
-    def last(self) -> NDArray[np.bool_]:
-        is_last: NDArray[np.bool_] = self.panel.cutoff == self.panel.cutoff.max(initial=0)
-        return is_last
+    def cutoff(self) -> int:
+        return int(self.panel.cutoff[0])
 
-    def columns_at_last(self, spec: FeatureSpec) -> Columns:
-        return {name: self.panel.rows.column(name)[self.last] for name in spec.names()}
+    def columns(self, spec: FeatureSpec) -> Columns:
+        return {name: self.panel.rows.column(name) for name in spec.names()}
 
 
 @dataclass(frozen=True)
@@ -202,9 +199,7 @@ class _Watch:
         spec, limits = self.scorer.spec, self.limits
         now = export_of(self.latest, spec, self.prospects)
         checks = usage_checks(now, day, spec.period_days, limits)
-        checks.append(
-            volume_check(len(self.prospects.frame), float(self.held.last.sum()) / self.held.share, limits)
-        )
+        checks.append(volume_check(len(self.prospects.frame), len(self.held.panel) / self.held.share, limits))
         if self.then is None:
             return checks
         before = export_of(self.then, spec)
@@ -213,14 +208,14 @@ class _Watch:
     def comparison(self) -> list[Check]:
         """Check whether companies look as those that the version was judged on."""
         limits, ids = self.limits, self.prospects.frame["id"].to_numpy(dtype=object)
-        share = MOST_COMPANIES / max(ids.size, int(self.held.last.sum()), 1)
+        share = MOST_COMPANIES / max(ids.size, len(self.held.panel), 1)
         at = np.full(ids.size, self.cutoff, dtype=np.int32)
         now = Scored(ids, at, self.columns, self.probability)
         panel, known = self.held.panel, self.held.known
         before = Scored(
             known["id"].to_numpy(dtype=object),
             panel.cutoff,
-            {name: panel.rows.column(name) for name in self.scorer.spec.names()},
+            self.held.columns(self.scorer.spec),
             known["probability"].to_numpy(dtype=np.float64),
         )
         compared = Comparison(
