@@ -62,7 +62,6 @@ ELSEWHERE = {
     "jobs/models/test_train.py": (
         *("jobs/models/evaluate.py", "report/card.py", "report/past_performance.py"),
     ),
-    "registry/test_store.py": ("registry/exclusive.py", "registry/state.py", "registry/unregistered.py"),
     "report/test_rendering.py": (
         *("report/examples.py", "report/numbers.py", "report/page.py", "report/sections/companies.py"),
         *("report/sections/origin.py", "report/sections/past_lists.py", "report/sections/ranking.py"),

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ml_sys.model.files.artifact import write_artifact
-from ml_sys.model.files.signing import NO_KEYS, Keys
+from ml_sys.model.files.signing import NO_KEYS, Keys, make_keys, read_keys
 from ml_sys.registry.audit import Change
 from ml_sys.registry.index import Entry, Index
 from ml_sys.registry.store import Registry
@@ -58,3 +58,35 @@ def promote(registry: Registry, version: str, reason: str = "") -> str | None:
 
 def rollback(registry: Registry, to: str | None = None) -> tuple[str, str]:
     return registry.rollback(Change(), registry.open, to)
+
+
+ABC = ("1.0.0", "1.1.0", "2.0.0")
+
+
+def statuses(registry):
+    return {version: entry.status for version, entry in registry.read().versions.items()}
+
+
+def state(registry):
+    """What the registry says, but for the digest that holds the time of its last record."""
+    return replace(registry.read(), head="")
+
+
+def put(registry, version, keys=NO_KEYS):
+    """Let the folder of a version appear that nobody registers."""
+    folder = registry.folder(version)
+    folder.mkdir()
+    return fill(folder, version, keys)
+
+
+def tree(root):
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def signed_by(folder: Path) -> Keys:
+    make_keys(folder)
+    return read_keys(str(folder), ())

@@ -1,0 +1,83 @@
+"""One writer at a time, and readers that never wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ml_sys.errors import BusyError
+from ml_sys.registry.store import Registry
+from tests.registry.versions import (
+    add,
+    promote,
+    registry_with,
+    tree,
+)
+
+HOLDER = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    input()
+"""
+
+
+def test_a_writer_waits_for_another_one_and_says_so_when_that_takes_too_long(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0", "1.1.0")
+    promote(registry, "1.0.0")
+    impatient = Registry(tmp_path, wait_seconds=0.2)
+    before = tree(tmp_path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "registry.lock")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert holder.stdout.readline() == "held\n"
+        for act in (impatient.recover, lambda: add(impatient, "2.0.0"), lambda: promote(impatient, "1.1.0")):
+            began = time.monotonic()
+            with pytest.raises(BusyError, match=r"another process has been writing .* for 0\.2 s") as caught:
+                act()
+            assert time.monotonic() - began >= 0.2
+            assert "registry.lock_timeout_seconds" in caught.value.hint
+        assert impatient.read().production == "1.0.0"
+        impatient.open("1.0.0")
+        assert tree(tmp_path) == before
+        waiting = threading.Timer(0.3, holder.stdin.write, ["go\n"])
+        waiting.start()
+        threading.Timer(0.4, holder.stdin.close).start()
+        promote(registry, "1.1.0")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert registry.read().production == "1.1.0"
+
+
+def test_readers_see_every_state_in_order_while_a_writer_writes(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0", "1.1.0")
+    seen, problems, stop = [], [], threading.Event()
+
+    def look() -> None:
+        reader = Registry(tmp_path)
+        while not stop.is_set():
+            index = reader.read()
+            seen.append(index.sequence)
+            problems.append(reader.index_problem())
+            reader.open(reader.resolve(None))
+            if index.production is not None:
+                assert index.versions[index.production].status == "production"
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        for n in range(40):
+            add(registry, f"2.{n}.0") if n % 4 == 0 else promote(registry, f"1.{n % 2}.0")
+        stop.set()
+        looking.result()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5
+    assert set(problems) == {""}
