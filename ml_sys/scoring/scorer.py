@@ -122,8 +122,7 @@ class CompiledScorer:
 
     def probability(self, row: NDArray[np.float32]) -> float:
         """Return P(conversion within the horizon) of one row."""
-        probability: float = predict.run(row, *self.arguments)
-        return probability
+        return float(predict.run(row, *self.arguments))  # NumPy's own number before numba is loaded
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(conversion within the horizon) of each row."""
