@@ -64,8 +64,7 @@ class ServeSettings(Frozen):
     )
     prediction_log_path: str = Field(
         "",
-        description="An SQLite file on a local disk for this server's predictions, in place of the store; "
-        "or the file that a class of your own is made with.",
+        description="SQLite file on a local disk in place of the store, or what a class of your own takes.",
     )
     prediction_log_days: NonNegativeInt = Field(
         400, description="Days for which a prediction is kept; 0 keeps all of them for ever."
