@@ -18,11 +18,11 @@ _TEMPLATE = "report.html.j2"
 _WORDS = (
     ("average precision", "Share of the called that convert, averaged over the places of all converters. "
      "Chance gets the conversion rate, which is tiny; 1 is perfect."),
-    ("calibration error", "Mean distance between what was predicted and what came."),
-    ("canary", "A small experiment that a model which knows the past alone comes through."),
-    ("cutoff", "A past day on which the list is made; nothing later is known to it."),
-    ("holdout", "Rows that the model has not learnt from, kept for judging it."),
-    ("interval", "Where a figure may well lie, given that other companies might have been there."),
+    ("calibration error", "Mean distance between predicted and observed rates."),
+    ("canary", "A check that a model passes if it knows only the past."),
+    ("cutoff", "The day a list is made; nothing later counts."),
+    ("holdout", "Rows that the model was not trained on, kept to evaluate it."),
+    ("interval", "Where the true figure probably lies, given that other companies could have been there."),
     ("lift", "How many times as often as on average."),
     ("precision", "Share of the called companies that convert."),
     ("recall", "Share of the converters that are called."),

@@ -63,7 +63,7 @@ def who(evidence: Evidence) -> Section:
     return Section(
         "segments",
         "For whom does it work?",
-        (f"Kinds with fewer than {LEAST_POSITIVES} conversions are too small for a figure, and say so.",),
+        (f"Kinds with fewer than {LEAST_POSITIVES} conversions are too small for a figure.",),
         figures=figures,
         tables=() if points else (table,),
     )
@@ -109,7 +109,7 @@ def why(evidence: Evidence) -> Section:
         notes.append("This estimator gives neither gain nor exact reasons, so permutation alone is shown.")
     return Section(
         "why",
-        "What does it rest on?",
+        "What does it rely on?",
         figures=tuple(figures),
         notes=tuple(notes),
     )
@@ -131,7 +131,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
             "Converters that stood lowest",
             (f"Converters that stood lowest; {_unseen(evidence.reliance.misses)}.",)
             if evidence.reliance.misses
-            else ("There are none beside those above.",),
+            else ("There are none besides those above.",),
             stories=tuple(map(_story, evidence.reliance.misses)),
         ),
     )
@@ -139,7 +139,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
 
 def _unseen(misses: tuple[Example, ...]) -> str:
     unseen = sum(not one.seen for one in misses)
-    return f"{unseen} of these {len(misses)} had no usage yet by which they could have been told"
+    return f"{unseen} of these {len(misses)} had no usage yet that could have given them away"
 
 
 def _or_too_few(one: Estimate | None) -> str:

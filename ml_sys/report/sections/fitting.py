@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def seeds(evidence: Evidence) -> Section:
     """Show how much the headline figures depend on the seed."""
-    title = "Does it hang on the seed?"
+    title = "How much does the seed matter?"
     if not evidence.seeds:
         return missing("seeds", title, "it was not fitted with other seeds (report.seeds is 0)")
     model = evidence.evaluation[ALL][MODEL]
@@ -36,8 +36,8 @@ def seeds(evidence: Evidence) -> Section:
         "seeds",
         title,
         (
-            f"The model was fitted again with {fits} and judged on the same holdout. What changes between "
-            "them is chance of the fit alone; the interval is chance of who happened to be there.",
+            f"The model was fitted again with {fits} and evaluated on the same holdout. Differences "
+            "between them come from the fit alone; the interval shows how much the companies matter.",
         ),
         tables=(
             Table(
@@ -120,7 +120,7 @@ def _verdict(found: Resampling) -> str:
 def _beside_none(chosen: Variant) -> str:
     one = chosen.against_none
     if chosen.name == NONE:
-        return "No resampling is asked for; what it would have done stands beside it."
+        return "Resampling is off; the table shows what it would have done."
     shown = (
         f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
         f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"

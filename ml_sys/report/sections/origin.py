@@ -48,7 +48,7 @@ def data(evidence: Evidence) -> Section:
     """Show what the snapshot is made of."""
     title, found = "What is it made of?", evidence.quality
     if found is None:
-        return Section("data", title, ("Not in this report: the snapshot is not at hand.",))
+        return Section("data", title, ("Not in this report: the snapshot is not available.",))
     rows = []
     for name, reasons in found.quarantined.items():
         out, read = sum(reasons.values()), found.read.get(name)
@@ -117,16 +117,16 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
 def _since(evidence: Evidence) -> Section:
     title, parent = "What changed since the last version?", evidence.parent
     if parent is None:
-        return Section("changes", title, ("It is the first version, or its parent is not at hand.",))
+        return Section("changes", title, ("This is the first version, or its parent is not available.",))
     ours, theirs = evidence.evaluation[ALL][MODEL], parent.evaluation[ALL][MODEL]
     rows = tuple(
         (label(key), *(spread(one.get(key), named(key).digits) for one in (theirs, ours)))
         for key in _COMPARED
     )
     same = (
-        "Both were judged on the same rows, so the figures can be compared."
+        "Both were evaluated on the same rows, so the figures can be compared."
         if parent.same_holdout
-        else "They were judged on different rows: differences may come from the days, not from the models."
+        else "They were evaluated on different rows, so differences may come from the days."
     )
     return Section(
         "changes",

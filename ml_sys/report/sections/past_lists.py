@@ -24,7 +24,7 @@ def campaign(evidence: Evidence) -> Section:
     """Show what a season of lists reaches."""
     title, back = "A season of calls", evidence.past.backtest
     if back is None:
-        return missing("campaign", title, "no past lists were made again for it (report.backtest is off)")
+        return missing("campaign", title, "past lists were not made for it (report.backtest is off)")
     season = back.season
     first = season.campaigns[0] if season.campaigns else None
     of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
@@ -108,7 +108,7 @@ def worth(evidence: Evidence) -> Section:
     """Show what past lists were worth."""
     title, found = "What is it worth?", evidence.past.money
     if found is None:
-        return missing("money", title, "no past lists were made again for it")
+        return missing("money", title, "past lists were not made for it")
     past = [
         (
             counted(one.capacity, "call"),
@@ -152,7 +152,7 @@ def over_time(evidence: Evidence) -> Section:
     """Show metrics by cutoff."""
     title, back = "Does it hold over time?", evidence.past.backtest
     if back is None:
-        return missing("time", title, "no past lists were made again for it (report.backtest is off)")
+        return missing("time", title, "past lists were not made for it (report.backtest is off)")
     names = tuple(back.cutoffs[0].metrics[ALL])
     figures = []
     for metric, spoken, key in (

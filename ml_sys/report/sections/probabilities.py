@@ -67,7 +67,7 @@ def probabilities(evidence: Evidence) -> Section:
         tables=(*tables, _confusion(evidence)),
         notes=(
             "The marked row is the version's own threshold. Moving it down calls more companies: more "
-            "converters are found and more calls are in vain.",
+            "converters are found and more calls are wasted.",
         ),
     )
 
@@ -110,7 +110,7 @@ def _confusion(evidence: Evidence) -> Table:
     )
     marked = next((at for at, one in enumerate(found) if one.chosen), None)
     head = (
-        "threshold", "calls a list", "called, converted", "called in vain", "missed", "rightly left",
+        "threshold", "calls a list", "called, converted", "called for nothing", "missed", "rightly left",
         "precision", "recall",
     )  # fmt: skip
     return Table("What the threshold decides", head, rows, marked)
@@ -120,7 +120,7 @@ def promised(evidence: Evidence) -> Section:
     """Show whether past lists kept what their probabilities promised."""
     title, found, confidence = "Promised and realised", evidence.past.promises, evidence.confidence
     if found is None:
-        return missing("promise", title, "no past lists were made again for it")
+        return missing("promise", title, "past lists were not made for it")
     total = found.total
     days = ", ".join(date_of(cutoff) for cutoff in found.cutoffs)
     return Section(

@@ -48,7 +48,7 @@ def test_a_class_weight_is_named_and_so_is_what_is_more_precise(evidence: Eviden
 def test_where_no_resampling_is_asked_for_that_is_said(evidence: Evidence) -> None:
     none = variant(NONE, 0.1, 0, 0, chosen=True)
     assert said(evidence, none, variant(SMOTE, 0.05, -0.1, 0)) == (
-        "No resampling is asked for; what it would have done stands beside it."
+        "Resampling is off; the table shows what it would have done."
     )
 
 
@@ -60,7 +60,7 @@ def test_where_no_resampling_is_asked_for_that_is_said(evidence: Evidence) -> No
         (SMOTE, -0.1, 0.0, "Resampling is not shown to help or to harm: "),
         (SMOTE, -0.1, -0.001, "Resampling did harm: "),
         (CLASS_WEIGHT, -0.1, -0.001, "The class weight did harm: "),
-        (NONE, 0.0, 0.0, "No resampling is asked for"),
+        (NONE, 0.0, 0.0, "Resampling is off"),
     ],
 )
 def test_the_edges_of_an_interval_are_not_beyond_it(
