@@ -20,7 +20,7 @@ RUN pip install --no-index --find-links /wheels hatchling \
  && /opt/mlsys/bin/pip install --no-index --find-links /wheels ml-sys \
  && /opt/mlsys/bin/pip uninstall --yes pip
 # numba's cache of compiled loops, beside the source; on a CPU of another kind they are compiled anew at the start.
-RUN /opt/mlsys/bin/python -c "import ml_sys.features.compute, ml_sys.scoring.trees; from ml_sys import kernel; kernel.load()"
+RUN /opt/mlsys/bin/python -c "import ml_sys.features.compute, ml_sys.scoring.compiled.trees; from ml_sys import kernel; kernel.load()"
 
 # The proxy of compose.yaml: Debian's nginx with conf/nginx.conf; only built where it is named (--target proxy).
 FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS proxy

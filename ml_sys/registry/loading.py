@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
 from ml_sys.model.files.layout import BOOSTER, SCORER, as_json, drift, feature_spec
+from ml_sys.scoring.compiled.trees import read_trees
 from ml_sys.scoring.loading import apart, open_scorer
 from ml_sys.scoring.scorer import CompiledScorer
-from ml_sys.scoring.trees import read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

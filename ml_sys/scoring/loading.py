@@ -9,8 +9,8 @@ import numpy as np
 from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE, replay
 from ml_sys.model.files.layout import BOOSTER, GOLDEN, SCORER, usable_spec
-from ml_sys.scoring.compile import compile_scorer
-from ml_sys.scoring.trees import NotCompilableError
+from ml_sys.scoring.compiled.compile import compile_scorer
+from ml_sys.scoring.compiled.trees import NotCompilableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def prove_equal(
     Parameters
     ----------
     plain, booster
-        See :func:`ml_sys.scoring.compile.compile_scorer`.
+        See :func:`ml_sys.scoring.compiled.compile.compile_scorer`.
     columns : dict of str to ndarray of shape (n_rows,)
         Features of the holdout.
     probability : ndarray of shape (n_rows,), float64

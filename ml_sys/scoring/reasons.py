@@ -15,8 +15,8 @@ import numpy as np
 
 from ml_sys.errors import ArtifactError
 from ml_sys.features.phrases import phrase_of
+from ml_sys.scoring.compiled.shap_kernel import shap_values
 from ml_sys.scoring.scorer import CompiledScorer
-from ml_sys.scoring.shap_kernel import shap_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

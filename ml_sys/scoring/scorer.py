@@ -1,8 +1,8 @@
 """The compiled scorer: a dictionary of features, one row of float32, trees, a probability.
 
 It decides what the Pipeline decides: what the encoder does to a number is monotone, so each threshold of the
-trees was moved to the raw number at which the encoded one reaches it (:mod:`ml_sys.scoring.compile`). Neither
-pandas nor scikit-learn nor XGBoost is needed for it.
+trees was moved to the raw number at which the encoded one reaches it
+(:mod:`ml_sys.scoring.compiled.compile`). Neither pandas nor scikit-learn nor XGBoost is needed for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ml_sys.elementary import sigmoids
-from ml_sys.scoring.loops import predict
+from ml_sys.scoring.compiled.loops import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.model.calibration import Calibrator
     from ml_sys.model.threshold import Tiers
-    from ml_sys.scoring.line import Line
-    from ml_sys.scoring.trees import Trees
+    from ml_sys.scoring.compiled.line import Line
+    from ml_sys.scoring.compiled.trees import Trees
 
 _FLOAT32 = np.dtype(np.float32)
 _NAN = math.nan

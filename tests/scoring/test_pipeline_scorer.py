@@ -10,7 +10,7 @@ import pytest
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.batch import unseen_levels
-from ml_sys.scoring.compile import compile_scorer
+from ml_sys.scoring.compiled.compile import compile_scorer
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 
 

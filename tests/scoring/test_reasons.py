@@ -27,12 +27,12 @@ from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
-from ml_sys.scoring.compile import compile_scorer
-from ml_sys.scoring.loops import GROUP, NODE
+from ml_sys.scoring.compiled.compile import compile_scorer
+from ml_sys.scoring.compiled.loops import GROUP, NODE
+from ml_sys.scoring.compiled.shap_kernel import contribute, shap_values
+from ml_sys.scoring.compiled.trees import Trees
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, reasons
-from ml_sys.scoring.shap_kernel import contribute, shap_values
-from ml_sys.scoring.trees import Trees
 
 WIDE = FeatureSpec((7, 28), firmographic_missingness=True)
 # So few that trees ask for the same feature again and again.

@@ -17,7 +17,7 @@ from xgboost.core import XGBoostError
 
 from ml_sys.errors import ArtifactError
 from ml_sys.model.files.boosters import load_trees
-from ml_sys.scoring.trees import read_trees
+from ml_sys.scoring.compiled.trees import read_trees
 from tests.model.files.test_boosters import as_file, document, fitted, rows
 
 NUMBERS = (-(2**31), -2, -1, 0, 1, 2, 3, 5, 6, 7, 14, 15, 255, 2**16, 2**28, 2**31 - 1)

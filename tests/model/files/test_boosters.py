@@ -16,7 +16,7 @@ import xgboost as xgb
 from sklearn.base import clone
 
 from ml_sys.model.files.boosters import check_model, load_trees
-from ml_sys.scoring.trees import read_trees
+from ml_sys.scoring.compiled.trees import read_trees
 
 N_FEATURES = 6
 

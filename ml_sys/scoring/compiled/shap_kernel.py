@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.kernel import kernel
-from ml_sys.scoring.loops import NODE
+from ml_sys.scoring.compiled.loops import NODE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.scoring.trees import Trees
+    from ml_sys.scoring.compiled.trees import Trees
 
 # In place of a share of zero, which could not be divided by; the values still add up to the margin.
 _LEAST_SHARE = 1e-30

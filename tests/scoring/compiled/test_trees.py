@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ml_sys.errors import ArtifactError
-from ml_sys.scoring.loops import GROUP, walk
-from ml_sys.scoring.trees import NotCompilableError, Trees, read_trees
+from ml_sys.scoring.compiled.loops import GROUP, walk
+from ml_sys.scoring.compiled.trees import NotCompilableError, Trees, read_trees
 
 N_FEATURES = 6
 EXTREMES = np.float32([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3.4e38, -3.4e38, np.nan])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.errors import ArtifactError
 from ml_sys.model.files.boosters import check_model, parse_model
-from ml_sys.scoring.loops import GROUP, NODE, function_of_c, walk
+from ml_sys.scoring.compiled.loops import GROUP, NODE, function_of_c, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ml_sys.elementary import sigmoids
 from ml_sys.model.calibration import Calibrator, calibrate
-from ml_sys.scoring.line import Line
-from ml_sys.scoring.loops import GROUP, NODE, predict
+from ml_sys.scoring.compiled.line import Line
+from ml_sys.scoring.compiled.loops import GROUP, NODE, predict
 
 margins = st.one_of(
     st.floats(-30, 30, width=32), st.floats(width=32, allow_nan=False), st.sampled_from([0.0, -0.0])

@@ -20,9 +20,9 @@ from ml_sys.model.files.serialization import blend_plain
 from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
-from ml_sys.scoring.compile import _first_reaching, compile_scorer
-from ml_sys.scoring.loops import predict, walk
-from ml_sys.scoring.trees import NotCompilableError
+from ml_sys.scoring.compiled.compile import _first_reaching, compile_scorer
+from ml_sys.scoring.compiled.loops import predict, walk
+from ml_sys.scoring.compiled.trees import NotCompilableError
 from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
 
 LARGEST = float(np.finfo(np.float32).max)

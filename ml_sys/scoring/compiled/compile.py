@@ -17,9 +17,9 @@ from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoding import scaled
 from ml_sys.model.files.layout import spec_from_plain
 from ml_sys.model.threshold import Tiers
-from ml_sys.scoring.line import Line
+from ml_sys.scoring.compiled.line import Line
+from ml_sys.scoring.compiled.trees import NotCompilableError, Trees, read_trees
 from ml_sys.scoring.scorer import CompiledScorer
-from ml_sys.scoring.trees import NotCompilableError, Trees, read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.scoring.loops import OF_TERM, TERM, added, blend
+from ml_sys.scoring.compiled.loops import OF_TERM, TERM, added, blend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

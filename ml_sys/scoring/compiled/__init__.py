@@ -1,0 +1,1 @@
+"""The compiled scorer: a model as arrays, and the loops over them."""
