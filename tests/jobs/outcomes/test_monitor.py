@@ -166,6 +166,18 @@ def test_a_challenger_scores_the_same_lists_and_one_that_cannot_is_named(
     assert "9.9.9" in shadow.challenge(registry, "9.9.9", day, bootstrap, 7).problem
 
 
+def test_candidates_beside_the_version_that_is_watched_are_challengers(
+    reported, cheap_settings, day, tmp_path
+):
+    place = Path(shutil.copytree(reported, tmp_path / "two"))
+    (found,) = look(place, cheap_settings, day, version="1.0.0").challengers
+    assert found.version == max(Registry(place).read().versions)
+    assert (found.capacity, found.lists, found.problem) == (50, 0, "")
+    assert 0 < found.shared <= 50
+    none = {"monitor": cheap_settings.monitor.model_copy(update={"challengers": 0})}
+    assert look(place, cheap_settings.model_copy(update=none), day, version="1.0.0").challengers == ()
+
+
 def test_a_sample_of_companies_is_the_same_companies_whoever_asks():
     ids = np.array([f"c{at}" for at in range(4000)], dtype=object)
     chosen = sampled(ids, 0.25)
