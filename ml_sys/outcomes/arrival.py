@@ -59,17 +59,16 @@ def usage_checks(export: Export, day: int, period_days: int, limits: Limits) -> 
     day : int
         The day taken as today, since 1970-01-01.
     """
-    done = export.complete_on
-    age = float(day - done.max()) if done.size else float("inf")
+    done, limit = export.complete_on, float(period_days - 1 + limits.late_days)
+    name, period = "days since usage ends", float(period_days)
+    if not done.size:  # as if a period more than may be late were missing
+        return [Check("arrival", name, float("nan"), period, "days", limit + period, limit)]
+    age = float(day - done.max())
+    ahead = max(0.0, -age)
     checks = [
-        Check(
-            "arrival", "days since usage ends", age, float(period_days), "days",
-            age, float(period_days - 1 + limits.late_days),
-        ),
-        Check("arrival", "days that usage lies ahead", max(0.0, -age), 0.0, "days", max(0.0, -age), 0.0),
-    ]  # fmt: skip
-    if not done.size:
-        return checks
+        Check("arrival", name, age, period, "days", age, limit),
+        Check("arrival", "days that usage lies ahead", ahead, 0.0, "days", ahead, 0.0),
+    ]
     stretch = max(period_days, _WEEK)
     number = (int(done.max()) - done) // stretch
     near = number <= _BEFORE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isinf, isnan
+from math import isnan
 from typing import TYPE_CHECKING
 
 from ml_sys.text import counted
@@ -17,7 +17,7 @@ def headline(found: Monitoring) -> str:
     Examples
     --------
     >>> from ml_sys.outcomes.monitoring import Monitoring
-    >>> headline(Monitoring("1.0.0", "a", "2020-01-06", "2019-12-02", 5, ()))
+    >>> headline(Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", "2019-12-02", 5, ()))
     'No alarm rings.'
     """
     if not found.alarms:
@@ -45,13 +45,11 @@ def amount(value: float, unit: str) -> str:
     --------
     >>> amount(0.254, "share"), amount(1234, "rows"), amount(7.96, "conversions"), amount(0.00123456, "value")
     ('25.4%', '1,234', '8', '0.001235')
-    >>> amount(float("inf"), "days"), amount(float("nan"), "value")
-    ('no end', '–')
+    >>> amount(float("nan"), "days")
+    '–'
     """
     if isnan(value):
         return "–"
-    if isinf(value):
-        return "no end"
     if unit == "share":
         return f"{value:.1%}"
     if unit in {"rows", "companies", "days"}:

@@ -1,5 +1,8 @@
 import math
 
+import pytest
+
+from ml_sys.errors import StorageError
 from ml_sys.outcomes.last_monitoring import keep, last
 from ml_sys.outcomes.monitoring import Check, Monitoring
 
@@ -19,6 +22,12 @@ def test_the_last_one_is_read_and_each_day_is_kept(tmp_path):
     assert sorted(one.name for one in (tmp_path / "monitoring").iterdir()) == [
         "2020-02-03.json", "2020-02-10.json", "latest.json",
     ]  # fmt: skip
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "monitoring").write_text("a file where the folder belongs")
+    with pytest.raises(StorageError, match="monitoring"):
+        keep(found("2020-02-03"), tmp_path)
 
 
 def test_a_damaged_file_is_no_monitoring(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -119,7 +120,9 @@ def test_usage_that_matches_no_company_at_all_rings(place, cheap_settings, three
         place,
         now=NOW,
     )
-    rang = {one.name for one in look(place, cheap_settings, day).alarms}
+    found = look(place, cheap_settings, day)
+    assert all(math.isfinite(one.effect) for one in found.checks)
+    rang = {one.name for one in found.alarms}
     assert {
         "days since usage ends", "rows of usage that are set aside", "past usage rows found again",
     } <= rang  # fmt: skip
