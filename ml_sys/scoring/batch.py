@@ -15,7 +15,7 @@ from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.scoring.cooldown import COOLING, WAITING, cooling_down, days_of, put_last
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
-from ml_sys.scoring.reasons import reasons
+from ml_sys.scoring.reasons import explain
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.features.compute import Columns
     from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
-    from ml_sys.scoring.reasons import Reason
+    from ml_sys.scoring.reasons import Explained, Reason
     from ml_sys.scoring.scorer import Scorer
 
 _SHOWN_LEVELS = 3
+# What all firmographic features, and all others, add to the log-odds of a company.
+SUBTOTALS = ("who_they_are", "what_they_do")
+_DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class ScoredList:
     ----------
     table : DataFrame
         In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first. With a cool-down,
-        ``listed_on`` says since when a company cools down, and those that do come last. With reasons, one
-        column for each, from ``reason_1``; empty below the top and where there are fewer.
+        ``listed_on`` says since when a company cools down, and those that do come last. With reasons,
+        ``SUBTOTALS`` and one column for each, from ``reason_1``; empty below the top.
     input_order : ndarray of shape (n,), int64
         Rows of ``table`` in the order of the prospects file.
     notes, warnings : tuple of str
@@ -206,20 +209,15 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
     if (group == WAITING).any():
         wait = counted(int((group == WAITING).sum()), "company waits", "companies wait")
         notes.append(f"{wait} for what comes of an earlier draw, and were put last")
-    given = _reasons(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
-    for number in range(1, min(asked.reasons, len(scorer.spec.names())) + 1):
-        told = [
-            f"{one[number - 1].direction}: {one[number - 1].text}" if number <= len(one) else ""
-            for one in given
-        ]
-        table[f"{REASON}{number}"] = told + [""] * (len(table) - len(told))
+    given = _explained(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
+    _tell_reasons(table, given, min(asked.reasons, len(scorer.spec.names())))
     return ScoredList(
         table=table,
         input_order=np.argsort(order, kind="stable"),
         notes=tuple(notes),
         warnings=tuple(warnings),
         quarantine=pa.concat_tables(parts),
-        reasons=given,
+        reasons=tuple(one.reasons for one in given),
         group=group[order],
         excluded=excluded,
     )
@@ -254,16 +252,33 @@ def _groups(
     return group
 
 
-def _reasons(
+def _explained(
     scorer: Scorer, rows: NDArray[np.float32], features: Columns, chosen: NDArray[np.integer], top: int
-) -> tuple[list[Reason], ...]:
-    """Return the reasons of some rows."""
+) -> tuple[Explained, ...]:
+    """Explain some rows."""
     if not top:
         return ()
     return tuple(
-        reasons(scorer, rows[at : at + 1], {name: column[at] for name, column in features.items()}, top)
+        explain(scorer, rows[at : at + 1], {name: column[at] for name, column in features.items()}, top)
         for at in chosen.tolist()
     )
+
+
+def _tell_reasons(table: pd.DataFrame, given: tuple[Explained, ...], most: int) -> None:
+    """Put reasons and their subtotals beside the companies at the top; the others have none."""
+    if not most:
+        return
+    below = len(table) - len(given)
+    for name in SUBTOTALS:
+        table[name] = [round(getattr(one, name), _DIGITS) for one in given] + [np.nan] * below
+    for number in range(1, most + 1):
+        told = [
+            f"{one.reasons[number - 1].direction}: {one.reasons[number - 1].text}"
+            if number <= len(one.reasons)
+            else ""
+            for one in given
+        ]
+        table[f"{REASON}{number}"] = told + [""] * below
 
 
 def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) -> dict[str, int]:

@@ -7,6 +7,7 @@ statement at their typical values, all at once, the prediction must move back, o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_sys.errors import ArtifactError
+from ml_sys.features.compute import FIRMOGRAPHIC_GROUP
 from ml_sys.features.phrases import phrase_of
+from ml_sys.features.phrases_of_rows import said_of_row
 from ml_sys.scoring.compiled.shap_kernel import shap_values
 from ml_sys.scoring.scorer import CompiledScorer
 
@@ -59,6 +62,26 @@ class Reason:
     features: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Explained:
+    """Why a probability is what it is.
+
+    Attributes
+    ----------
+    reasons : list of Reason
+        The statements that moved it most, the strongest first.
+    usual : float
+        Log-odds of the average training row; with the two others they are those of the company.
+    who_they_are, what_they_do : float
+        What all its firmographic features, and all others, add to that.
+    """
+
+    reasons: list[Reason]
+    usual: float
+    who_they_are: float
+    what_they_do: float
+
+
 def check_reasons(scorer: Scorer) -> CompiledScorer:
     """Return the scorer, if it can give reasons.
 
@@ -97,8 +120,27 @@ def reasons(
     NoReasonsError
         If the scorer is not compiled.
     """
+    return explain(scorer, row, values, top).reasons
+
+
+def explain(
+    scorer: Scorer, row: NDArray[np.float32], values: Mapping[str, float | str | None], top: int
+) -> Explained:
+    """Return the reasons of a prediction, see :func:`reasons`, and what both kinds of features add to it."""
     compiled = check_reasons(scorer)
     added = contributions(compiled, row)
+    who = math.fsum(added[at] for at in _firmographic(compiled.spec))
+    what = math.fsum(added[:-1]) - who
+    return Explained(_strongest(compiled, row, values, top, added), added[-1], who, what)
+
+
+def _strongest(
+    compiled: CompiledScorer,
+    row: NDArray[np.float32],
+    values: Mapping[str, float | str | None],
+    top: int,
+    added: list[float],
+) -> list[Reason]:
     sums = [
         (statement, sum(added[at] for at, _ in features), features)
         for statement, features in _statements(compiled.spec).items()
@@ -158,7 +200,7 @@ def _reason(
     _, said = max(features, key=lambda one: added[one[0]] if raises else -added[one[0]])
     moving = sorted((one for one in features if added[one[0]]), key=lambda one: -abs(added[one[0]]))
     return Reason(
-        text=phrase_of(said).say(values[said]),
+        text=said_of_row(said, values) or phrase_of(said).say(values[said]),
         direction="raises" if raises else "lowers",
         contribution=contribution,
         features=tuple(name for _, name in moving),
@@ -172,3 +214,10 @@ def _statements(spec: FeatureSpec) -> dict[str, tuple[tuple[int, str], ...]]:
     for at, name in enumerate(spec.names()):
         found.setdefault(phrase_of(name).statement, []).append((at, name))
     return {statement: tuple(features) for statement, features in found.items()}
+
+
+@lru_cache(maxsize=8)
+def _firmographic(spec: FeatureSpec) -> tuple[int, ...]:
+    """Return the places of the features that say who a company is."""
+    groups = spec.groups()
+    return tuple(at for at, name in enumerate(spec.names()) if groups[name] == FIRMOGRAPHIC_GROUP)

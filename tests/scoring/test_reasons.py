@@ -32,7 +32,7 @@ from ml_sys.scoring.compiled.loops import GROUP, NODE
 from ml_sys.scoring.compiled.shap_kernel import contribute, shap_values
 from ml_sys.scoring.compiled.trees import Trees
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, reasons
+from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, explain, reasons
 
 WIDE = FeatureSpec((7, 28), firmographic_missingness=True)
 # So few that trees ask for the same feature again and again.
@@ -360,6 +360,19 @@ def by_two(scorer, first, second, leaves, cover):
     row = scorer.row([named[name] for name in names])
     changed = replace(scorer, trees=trees)
     return reasons(changed, row, named, 1), contributions(changed, row)
+
+
+def test_who_they_are_and_what_they_do_add_up_to_the_log_odds(usual):
+    spec, scorer = WIDE, usual.scorer
+    row = scorer.rows(columns_of(random_frame(spec, 1, seed=5)))
+    found = explain(scorer, row, dict.fromkeys(spec.names()), 3)
+    added = contributions(scorer, row)
+    assert found.usual + found.who_they_are + found.what_they_do == pytest.approx(sum(added))
+    groups = spec.groups()
+    who = [one for name, one in zip(spec.names(), added, strict=False) if groups[name] == "firmographics"]
+    assert 0 < len(who) < len(spec.names())
+    assert found.who_they_are == pytest.approx(sum(who))
+    assert found.reasons == reasons(scorer, row, dict.fromkeys(spec.names()), 3)
 
 
 def test_a_reason_that_the_company_itself_contradicts_makes_room_for_the_next(usual):

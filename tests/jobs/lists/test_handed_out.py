@@ -21,9 +21,10 @@ from ml_sys.outcomes.lists import HandedOutList, ListEntry
 from ml_sys.outcomes.store import FILE, opened_store
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
+from ml_sys.scoring.batch import SUBTOTALS
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.ranking import COLUMNS, write_table
-from ml_sys.scoring.reasons import NoReasonsError, reasons
+from ml_sys.scoring.reasons import NoReasonsError, contributions, reasons
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
 from ml_sys.views.frame.cells import plain
@@ -150,7 +151,7 @@ def test_an_id_on_an_earlier_list_that_is_no_prospect_any_more_changes_nothing(s
 def test_reasons_of_a_list_are_those_of_the_rows_at_its_top(score, place, model_features):
     scored = score(SUNDAYS[2], reasons=3, reasons_top=7)
     table = scored.table
-    assert tuple(table) == (*COLUMNS, "reason_1", "reason_2", "reason_3")
+    assert tuple(table) == (*COLUMNS, *SUBTOTALS, "reason_1", "reason_2", "reason_3")
     assert len(scored.reasons) == 7
     scorer = load_scorer(Registry(place), "1.0.0")
     columns = model_features(table["id"].head(7))
@@ -159,6 +160,8 @@ def test_reasons_of_a_list_are_those_of_the_rows_at_its_top(score, place, model_
         values = {name: column[at] for name, column in columns.items()}
         assert found == reasons(scorer, rows[at : at + 1], values, 3)
         told = [f"{one.direction}: {one.text}" for one in found] + [""] * (3 - len(found))
+        added = contributions(scorer, rows[at : at + 1])
+        assert table.loc[at, list(SUBTOTALS)].sum() == pytest.approx(sum(added[:-1]), abs=0.002)
         assert table.loc[at, ["reason_1", "reason_2", "reason_3"]].tolist() == told
     assert (table.loc[7:, ["reason_1", "reason_2", "reason_3"]] == "").all(axis=None)
     pd.testing.assert_frame_equal(table[list(COLUMNS)], score(SUNDAYS[2]).table)
@@ -204,7 +207,8 @@ def test_hostile_text_in_a_reason_is_inert_in_a_spreadsheet(score, three_tables,
         header, *rows = csv.reader(file)
     assert len(rows) == len(table)
     assert {row[header.index("reason_1")] for row in rows} == {"'=1+1"}
-    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+    texts = [at for at, name in enumerate(header) if name not in SUBTOTALS]  # those may be below zero
+    assert not [row[at] for row in rows for at in texts if row[at].startswith(("=", "+", "-", "@"))]
 
 
 def test_a_model_without_exact_reasons_says_so_before_anything_is_read(score, monkeypatch, tmp_path):

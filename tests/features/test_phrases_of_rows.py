@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from ml_sys.features.phrases_of_rows import said_of_row
+
+SHARES = {
+    "share_contacts_28d": 0.8,
+    "share_companies_28d": 0.0,
+    "share_deals_28d": 0.05,
+    "share_email_28d": 0.15,
+}
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "text"),
+    [
+        (
+            "actions_week_over_week",
+            {"actions_7d": 1, "actions_14d": 3},
+            "1 fewer action than the week before: 1 in the last 7 days after 2",
+        ),
+        (
+            "actions_growth_28d_91d",
+            {"actions_28d": 480, "actions_91d": 780},
+            "480 actions in the last 28 days, 120 a week, against 60 a week over the last 91",
+        ),
+        (
+            "users_growth_7d_28d",
+            {"users_7d": 12, "users_28d": 32},
+            "12 weekly users in the last 7 days, against 8 a week over the last 28",
+        ),
+        (
+            "object_entropy_28d",
+            SHARES,
+            "actions in the last 28 days: 80% on contacts, 15% in email, 5% on deals",
+        ),
+    ],
+)
+def test_ratios_are_told_by_the_numbers_they_are_made_of(feature, values, text):
+    assert said_of_row(feature, values) == text
+
+
+@pytest.mark.parametrize(
+    ("feature", "values"),
+    [
+        ("actions_week_over_week", {"actions_7d": 2, "actions_14d": 4}),
+        ("actions_week_over_week", {"actions_7d": 2}),
+        ("actions_week_over_week", {"actions_7d": 2, "actions_14d": None}),
+        ("actions_growth_7d_28d", {"actions_7d": 0, "actions_28d": 4}),
+        ("actions_growth_7d_28d", {"actions_7d": float("nan"), "actions_28d": 4}),
+        ("object_entropy_28d", SHARES | {"share_email_28d": None}),
+        ("object_entropy_28d", dict.fromkeys(SHARES, 0.0)),
+        ("industry", {"industry": "retail"}),
+    ],
+)
+def test_without_the_numbers_the_feature_s_own_phrase_has_to_do(feature, values):
+    assert said_of_row(feature, values) is None
