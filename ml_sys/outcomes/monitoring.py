@@ -6,8 +6,8 @@ have brought it about, the p-value, adjusted for all checks of its kind, has to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from ml_sys.outcomes.drift import benjamini_hochberg
 
@@ -172,6 +172,11 @@ class Monitoring:
     def alarms(self) -> tuple[Check, ...]:
         """The checks that ring."""
         return tuple(one for one in self.checks if one.alarm)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data, with the names of what rings."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**plain, "alarms": [one.name for one in self.alarms]}
 
 
 def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:

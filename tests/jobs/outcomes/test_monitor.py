@@ -198,5 +198,6 @@ def test_the_command_shows_a_table_or_data_and_exits_4_on_an_alarm(mlsys, place,
     assert loud.returncode == 4
     found = json.loads(loud.stdout)
     assert [one["name"] for one in found["checks"] if one["alarm"]] == ["days since usage ends"]
+    assert found["alarms"] == ["days since usage ends"]
     assert "1 alarm rings:" in page.read_text()
     assert mlsys("monitor", "--on", "someday", artifacts=place).returncode == 2
