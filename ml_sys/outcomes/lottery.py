@@ -158,7 +158,7 @@ def inclusion_probabilities(companies: int, design: Design) -> NDArray[np.float6
     --------
     >>> design = Design("lottery", 4, 7, 30, pool=1.5, certain_share=0.25)
     >>> inclusion_probabilities(9, design).round(2).tolist()
-    [1.0, 0.76, 0.68, 0.6, 0.52, 0.44]
+    [1.0, 0.79, 0.7, 0.6, 0.5, 0.41]
     """
     pooled = round(design.pool * design.capacity) if design.kind == "lottery" else design.capacity
     pooled = min(companies, pooled)
