@@ -194,7 +194,7 @@ class Timeline:
         )
 
     def is_mature(self, cutoff: int) -> bool:
-        """Say whether the outcome of a cutoff is known and its usage covered."""
+        """Return whether the outcome of a cutoff is known and its usage covered."""
         return cutoff + self.horizon_days <= self.as_of and cutoff <= self.usage_end
 
     def latest_mature(self) -> int:

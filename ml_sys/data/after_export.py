@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dates:
-    """What the tables say of days that are not known on the day of the export.
+    """Dates in the tables that lie after the day of the export.
 
     Attributes
     ----------

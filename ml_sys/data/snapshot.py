@@ -134,7 +134,7 @@ def load_tables(path: Path) -> Tables:
 
 
 def exists(artifacts_dir: Path) -> bool:
-    """Say whether anything was ingested into an artifacts folder."""
+    """Return whether anything was ingested into an artifacts folder."""
     return (artifacts_dir / FOLDER / LATEST).exists()
 
 
@@ -179,7 +179,7 @@ def stored(artifacts_dir: Path, name: str) -> Snapshot:
 
 
 def verifies(path: Path) -> bool:
-    """Tell whether a whole snapshot is there, every file as its manifest says."""
+    """Return whether a whole snapshot is there, every file as its manifest says."""
     try:
         manifest = _manifest(path)
         for table in TABLES:

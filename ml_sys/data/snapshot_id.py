@@ -66,7 +66,7 @@ def arrow_texts(texts: pd.Series[Any]) -> Any:
 
 
 def quarantine_identity(quarantine: pa.Table) -> str:
-    """Return such a digest of a quarantine alone, its files included."""
+    """Return the same digest for a quarantine alone, including its file names."""
     return _with_quarantine(hashlib.sha256(), quarantine, ("table", "file", "reason", "raw"))
 
 

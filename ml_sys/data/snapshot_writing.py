@@ -153,7 +153,7 @@ def _write_tables(content: Content, folder: Path) -> None:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Hold a folder alone, and remove what a dead process left in it."""
+    """Lock a folder, and remove what a dead process left in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK):

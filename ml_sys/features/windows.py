@@ -163,7 +163,7 @@ class UsageLog:
 
 @dataclass(frozen=True)
 class WindowStats:
-    """What usage says of every (company, cutoff).
+    """Usage statistics of every (company, cutoff).
 
     Attributes
     ----------

@@ -156,7 +156,7 @@ def _often(levels: Levels, times: NDArray[Any]) -> NDArray[Any]:
 
 
 def _median(values: NDArray[np.float64], often: NDArray[Any]) -> float:
-    """Return the median of ascending values, each so often; 0 where there are none."""
+    """Return the weighted median of ascending values; 0 when there are none."""
     n = round(float(often.sum()))
     if not n:
         return 0.0
@@ -165,7 +165,7 @@ def _median(values: NDArray[np.float64], often: NDArray[Any]) -> float:
 
 
 def _quartiles(values: NDArray[np.float64], often: NDArray[Any]) -> tuple[float, float, float]:
-    """Return the quartiles of ascending values, each so often, joined as NumPy's linear method does."""
+    """Return the weighted quartiles of ascending values, interpolated like NumPy's linear method."""
     place = (round(float(often.sum())) - 1) * np.array((0.25, 0.5, 0.75))
     before = np.floor(place)
     share = place - before
@@ -184,6 +184,6 @@ def _deviation(values: NDArray[np.float64], weight: NDArray[np.float64] | None) 
 
 
 def _ranked(values: NDArray[np.float64], often: NDArray[Any], ranks: Any) -> NDArray[np.float64]:
-    """Return the values of ranks, from 0, among ascending values, each so often."""
+    """Return the values at given ranks, from 0, among ascending weighted values."""
     found: NDArray[np.float64] = values[np.searchsorted(np.cumsum(often), ranks, side="right")]
     return found

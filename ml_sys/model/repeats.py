@@ -45,7 +45,7 @@ class WeightedRows:
 
 
 def learns_weights(estimator: Any, *, sampled: bool = False) -> bool:
-    """Say whether an estimator learns the same from one row of weight n as from n equal rows, and sooner.
+    """Return whether an estimator learns the same from one row of weight n as from n equal rows, and sooner.
 
     Of a sample its whole is not at hand, so that being sooner plays no part.
     """

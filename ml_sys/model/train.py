@@ -261,7 +261,7 @@ def _converters(panel: Panel) -> int:
 def _at_trees(
     fitted: Sequence[tuple[Panel, NDArray[np.bool_], Any]], validation: Panel, trees: int
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Score the rows outside each fit at a number of trees, with the line beside them where there is one."""
+    """Score the rows outside each fit with a number of trees, and with the line if there is one."""
     learned: dict[str, Any] = {"n_estimators": trees}
     label = validation.label
     margins, lines = np.empty(label.size, dtype=np.float32), np.zeros(label.size)

@@ -73,7 +73,7 @@ class HandedOutList:
     reason: str = ""
 
     def is_mature(self, as_of: int) -> bool:
-        """Say whether data that end on a day hold all that came of it."""
+        """Return whether data that end on a day hold all that came of it."""
         return self.cutoff + self.horizon_days <= as_of
 
 

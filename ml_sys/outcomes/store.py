@@ -287,7 +287,7 @@ def _take_over(opened: Store, settings: Settings) -> None:
 
 
 def exists(settings: Settings) -> bool:
-    """Say whether there is a store; one at an address is taken to be there."""
+    """Return whether there is a store; one at an address is taken to be there."""
     return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()
 
 

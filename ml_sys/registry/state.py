@@ -158,7 +158,7 @@ class State:
         return Trail((*trail.records, record), trail.size + len(text)), changed
 
     def knows(self, version: str) -> bool:
-        """Say whether a version is registered, or may be: where the files cannot be read."""
+        """Return whether a version is registered, or may be: where the files cannot be read."""
         try:
             return version in self._replayed(self.trail()).versions
         except (AuditError, StorageError):

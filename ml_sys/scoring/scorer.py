@@ -61,7 +61,7 @@ class Scorer(Protocol):
         """Return P(conversion within the horizon) of each row."""
 
     def is_known(self, category: str, level: str) -> bool:
-        """Say whether any training row had this value of a category."""
+        """Return whether any training row had this value of a category."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class CompiledScorer:
         return self.line.log_odds(rows, self.trees.margins(rows))
 
     def is_known(self, category: str, level: str) -> bool:
-        """Say whether any training row had this value of a category."""
+        """Return whether any training row had this value of a category."""
         return level in self.known[category]
 
     def _coded(self, at: int, column: NDArray[Any]) -> list[float]:

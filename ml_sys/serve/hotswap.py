@@ -78,7 +78,7 @@ class Current:
                 _log.warning("version %s is scored through its Pipeline, which is slower", served.version)
 
     async def watch(self, every_seconds: float, tick: Callable[[], None]) -> None:
-        """Refresh whenever the registry's files change, and for a while after a failure; never returns.
+        """Refresh whenever the registry's files change, and for a while after a failure; runs forever.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Current:
             self._metrics.settled()
 
     def _mark(self) -> _Mark:
-        """Return what tells a changed registry from the one before, without reading it."""
+        """Return a mark that changes with the registry, without reading it."""
         found = []
         for name in (INDEX, TRAIL):
             try:

@@ -179,7 +179,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Leave dead workers out of what is said of living ones; what they counted stays."""
+    """Drop the gauges of dead workers, and keep their counts."""
     for file in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rpartition("_")[2]), 0)

@@ -188,7 +188,7 @@ def work(application: Application, sockets: list[socket.socket]) -> None:
 
 
 def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve: ServeSettings) -> None:
-    """Run uvicorn, by its documented options alone.
+    """Run uvicorn, using only its documented options.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve:
 
 
 def cut_off_silent_readers(listening: socket.socket, seconds: float) -> None:
-    """Have the system end connections whose client takes nothing for so long, where it can.
+    """Let the system close connections whose client reads nothing for so long, where it can.
 
     Connections inherit this from the socket that they come in by.
     """

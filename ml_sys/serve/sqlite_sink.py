@@ -243,7 +243,7 @@ def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageE
 
 
 def _is_latest(connection: sqlite3.Connection) -> bool:
-    """Say whether the file is a store that this code knows; who serves it needs no more to begin."""
+    """Return whether the file is a store that this code knows; who serves it needs no more to begin."""
     if _number(connection, "application_id") != APPLICATION_ID:
         return False
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone():

@@ -86,5 +86,5 @@ def params_of(estimator: str) -> type[XGBoostParams] | None:
 
 
 def is_xgboost(estimator: str) -> bool:
-    """Say whether an import path names XGBoost's classifier."""
+    """Return whether an import path names XGBoost's classifier."""
     return params_of(estimator) is not None

@@ -144,7 +144,7 @@ def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | N
 
 
 def _is_row(lines: Sequence[bytes], layout: Layout) -> bool:
-    """Tell whether lines make a row without a stray quote: two of those would swallow what is between."""
+    """Return whether lines make a row without a stray quote: two of those would swallow what is between."""
     try:
         text = [f"{line.decode('utf-8', 'replace')}\n" for line in lines]
         return len(next(csv.reader(text, delimiter=layout.delimiter, strict=True))) == layout.n_fields

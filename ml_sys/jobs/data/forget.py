@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A place that could not be looked into or changed, and why."""
+    """A place that could not be read or changed, and why."""
 
     kind: str
     path: Path | str
@@ -72,7 +72,7 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What became of a company.
+    """Where a company was removed, and where it remains.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ _Step = tuple[str, "Path | str", bool, "Callable[[], int | None]"]
 
 
 def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
-    """Yield kind and path of each place, whether it is final, and what looks into it and changes it."""
+    """Yield each place's kind and path, whether it is final, and what searches and changes it."""
     root = settings.artifacts_dir
     yield from _log_places(settings, company, dry_run)
     for path in _inside(root / remembered.FOLDER, ".csv"):

@@ -39,7 +39,7 @@ class Known:
     as_of: int
 
     def came(self, listed: HandedOutList, entity_id: str) -> Came:
-        """Say what came of a company on a list."""
+        """The outcome of a company on a list."""
         return what_came(self.closed.get(entity_id), listed, self.as_of)
 
 
@@ -66,7 +66,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Company:
-    """A company on a list, what came of it and when it became a customer."""
+    """A company on a list, its outcome, and when it became a customer."""
 
     entry: ListEntry
     came: Came
@@ -133,7 +133,7 @@ def handed_out_lists(settings: Settings, *, replaced: bool = False) -> Overviews
 
 
 def show_list(settings: Settings, named: str, company: str | None = None) -> Shown:
-    """Return a list, and what came of the companies on it.
+    """Return a list with the outcomes of its companies.
 
     Parameters
     ----------

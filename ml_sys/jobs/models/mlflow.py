@@ -141,7 +141,7 @@ def _tags(result: Trained, settings: Settings) -> dict[str, str]:
 
 
 def _is_told(key: str) -> bool:
-    """Say whether a setting is about the model: addresses, keys and folders stay where they are."""
+    """Return whether a setting is about the model: addresses, keys and folders stay where they are."""
     return key.partition(".")[0] not in {"artifacts_dir", "ingest", "mlflow", "registry", "serve"}
 
 

@@ -113,7 +113,7 @@ def tune_settings(
 
 
 def _head(result: Tuned, key: str) -> list[str]:
-    """Return what a settings file says of the search that it came from."""
+    """Return the comment that says which search a settings file came from."""
     gain = result.gain
     return [
         f"Found by mlsys tune in study {key}: trial {result.best.number} of "

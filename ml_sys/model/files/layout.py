@@ -62,7 +62,7 @@ def usable_spec(artifact: Artifact) -> FeatureSpec:
 
 
 def feature_schema(spec: FeatureSpec) -> dict[str, Any]:
-    """Return what a manifest says of features: the digest of their meaning, and the group of each."""
+    """Return the features' entry in the manifest: the digest of their meaning, and each one's group."""
     return {"hash": spec.schema_hash(), "features": spec.groups()}
 
 

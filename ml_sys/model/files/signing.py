@@ -105,7 +105,7 @@ class KeyFiles:
 
 
 def make_keys(path: Path) -> KeyFiles:
-    """Write a new private key, readable by its owner only, and its public key beside it.
+    """Write a new private key, readable only by its owner, with its public key next to it.
 
     Raises
     ------

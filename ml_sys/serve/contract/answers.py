@@ -16,7 +16,7 @@ class Reason(BaseModel):
 
 
 class Prediction(BaseModel):
-    """What the model says of one company."""
+    """The model's prediction for one company."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -50,7 +50,7 @@ class Problem(BaseModel):
 
 
 class BatchItem(BaseModel):
-    """What became of one company of a batch: a prediction, or what is wrong with it."""
+    """One company's result in a batch: a prediction, or what is wrong with the request."""
 
     index: int = Field(ge=0, description="Its place in the request, from 0.")
     prediction: Prediction | None = None
@@ -58,7 +58,7 @@ class BatchItem(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """What became of each company of a batch, in their order."""
+    """The results of a batch, in the order of its companies."""
 
     model_config = ConfigDict(protected_namespaces=())
 

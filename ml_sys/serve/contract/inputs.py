@@ -106,7 +106,7 @@ def _computed(companies: Sequence[RawCompany], contract: Contract) -> list[Input
 
 
 def _usage(companies: Sequence[RawCompany]) -> tuple[UsageRows, list[list[str]]]:
-    """Return the usage rows that count, and what to say of the others of each company."""
+    """Return the usage rows that count, and a remark on the others for each company."""
     given = [(at, row.__dict__) for at, company in enumerate(companies) for row in company.usage]
     dated = [(at, row) for at, row in given if row["when_timestamp"] is not None]
     rows = UsageRows(

@@ -19,7 +19,7 @@ _LONGEST = 300
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address is reached from this machine alone."""
+    """Return whether an address can be reached only from this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -45,7 +45,7 @@ class Hosts:
         self._known = lru_cache(maxsize=_KEPT)(self._has)
 
     def allows(self, header: bytes) -> bool:
-        """Say whether a request may have this ``Host``, with or without a port."""
+        """Return whether a request may have this ``Host``, with or without a port."""
         return self._any or (len(header) < _LONGEST and self._known(header))
 
     def _has(self, header: bytes) -> bool:

@@ -30,7 +30,7 @@ def digest(key: str | bytes) -> str:
 
 
 def accepts(key: str | bytes, digests: Iterable[str]) -> bool:
-    """Say whether the key is one of those that the digests are of.
+    """Return whether the key is one of those that the digests are of.
 
     The time it takes tells nothing about the digests: each is compared in full, also after one has fitted.
     """
