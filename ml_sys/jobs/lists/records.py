@@ -39,7 +39,7 @@ class Known:
     as_of: int
 
     def came(self, listed: HandedOutList, entity_id: str) -> Came:
-        """The outcome of a company on a list."""
+        """Return the outcome of a company on a list."""
         return what_came(self.closed.get(entity_id), listed, self.as_of)
 
 
