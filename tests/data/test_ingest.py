@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.checking import scalars, snapshot, values
+from ml_sys.data import snapshot
+from ml_sys.data.checking import scalars, values
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
