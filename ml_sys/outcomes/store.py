@@ -26,7 +26,7 @@ from ml_sys.outcomes.database.migrating import bring_up_to_date
 from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by the store
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
-from ml_sys.outcomes.lists import HandedOutList, ListEntry, storable
+from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, storable
 from ml_sys.outcomes.taking_over import remembered_lists
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of
@@ -52,7 +52,7 @@ COLUMNS = (
     "group",
     "waits_until",
 )
-_AT_ONCE = 500  # lists that one statement names
+_AT_ONCE = 500  # lists or companies that one statement names
 
 Recorded = Literal["new", "same", "replaced"]
 
@@ -192,6 +192,32 @@ class Store:
         )
         types = {"cutoff": "int32", "probability": "float64", "rank": "int32", "selected": "bool"}
         return frame.astype({**types, "inclusion_probability": "float64", "waits_until": "Int32"})
+
+    def companies_by_tier(self, list_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many companies of each tier some lists recorded, one on several lists several times."""
+        wanted = (
+            select(entries_table.c.tier, func.count())
+            .join(lists_table)
+            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group != EXCLUDED)
+            .group_by(entries_table.c.tier)
+        )
+        with database_errors(self.place), self._engine.connect() as connection:
+            return {tier: int(companies) for tier, companies in connection.execute(wanted)}
+
+    def entries_of(self, entity_ids: Sequence[str], list_ids: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Return list, company and tier of each entry that some companies have on some lists."""
+        wanted = (
+            select(lists_table.c.list_id, entries_table.c.entity_id, entries_table.c.tier)
+            .join(entries_table)
+            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group != EXCLUDED)
+        )
+        found: list[tuple[str, str, str]] = []
+        with database_errors(self.place), self._engine.connect() as connection:
+            for at in range(0, len(entity_ids), _AT_ONCE):
+                some = [storable(one) for one in entity_ids[at : at + _AT_ONCE]]
+                rows = connection.execute(wanted.where(entries_table.c.entity_id.in_(some)))
+                found += [(name, entity, tier) for name, entity, tier in rows]
+        return found
 
     def company(self, list_id: str, entity_id: str) -> ListEntry | None:
         """Return the entry of a company on a list, with its reasons; None where it is not on it."""

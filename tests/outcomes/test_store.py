@@ -127,6 +127,16 @@ def test_a_company_is_forgotten_on_every_list_and_the_others_keep_their_ranks(st
     assert frame["rank"].tolist() == [2, 3, 2, 3]
 
 
+def test_tiers_are_counted_without_those_that_were_taken_out(store):
+    store.hand_out(listed(), [*THREE, entry("b", 4, tier="B"), entry("out", 0, group="excluded")])
+    store.hand_out(listed("b", MONDAY + 7), THREE)
+    assert store.companies_by_tier(["a", "b"]) == {"A": 6, "B": 1}
+    assert sorted(store.entries_of(["7", "b", "out", "x"], ["a", "b"])) == [
+        ("a", "7", "A"), ("a", "b", "B"), ("b", "7", "A")
+    ]  # fmt: skip
+    assert store.entries_of([], ["a"]) == []
+
+
 def test_ids_that_no_database_holds_are_kept_escaped(store):
     store.hand_out(listed(), [entry("\udcff", 1), entry("a\0b", 2)])
     assert store.entries(["a"])["entity_id"].tolist() == ["\\udcff", "a\\x00b"]

@@ -1,4 +1,4 @@
-"""Says of each company on a list what changed since the list before it."""
+"""Puts beside a list what earlier lists tell: what changed for each company, and what became of its tier."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, Earlier, change
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from ml_sys.jobs.lists.records import Known
     from ml_sys.outcomes.lists import HandedOutList
+    from ml_sys.outcomes.store import Store
     from ml_sys.scoring.batch import ScoredList
     from ml_sys.settings import Settings
 
-COLUMN = "since_last_week"
+COLUMN, RECORD = "since_last_week", "tier_record"
+_LISTS = 26  # mature lists whose tiers are looked at, the latest
+_ENOUGH = 100  # companies of a tier from which on its record says something
 
 
-def with_changes(settings: Settings, scored: ScoredList) -> ScoredList:
-    """Return a list with what changed since the last list handed out before its day; the same without one."""
+def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
+    """Return a list with what earlier ones tell that were handed out before its day; the same without one."""
     if not len(scored.table):
         return scored
     cutoff = day_number_of(str(scored.table["cutoff"].iloc[0]))
@@ -35,6 +41,8 @@ def with_changes(settings: Settings, scored: ScoredList) -> ScoredList:
             if store is None or not before:
                 return scored
             entries = store.entries([before[-1].list_id])
+            known = what_is_known(settings)
+            records = tier_records(store, before, known)
     except StorageError as error:  # who may only read gets a list all the same
         unknown = f"what changed since the last list is not known: {error.message}"
         return replace(scored, notes=(*scored.notes, unknown))
@@ -49,8 +57,44 @@ def with_changes(settings: Settings, scored: ScoredList) -> ScoredList:
     at = list(table.columns).index("cutoff") + 1
     table = table.copy()
     table.insert(at, COLUMN, changes)
-    told = _told(Counter(changes.tolist()), before[-1], _paid(settings, entries, before[-1], cutoff))
+    if records:
+        table.insert(at + 1, RECORD, table["tier"].map(records).fillna("").astype(object))
+    told = _told(Counter(changes.tolist()), before[-1], _paid(known, entries, before[-1], cutoff))
     return replace(scored, table=table, notes=(*scored.notes, told))
+
+
+def tier_records(store: Store, before: Sequence[HandedOutList], known: Known) -> dict[str, str]:
+    """Return what became of the companies of each tier on the latest mature lists, in words.
+
+    Lists that were taken over from files hold none but those that were called, and say nothing of a tier.
+    """
+    mature = {one.list_id: one for one in before if one.is_mature(known.as_of) and one.settings_digest}
+    lists = dict(list(mature.items())[-_LISTS:])
+    if not lists:
+        return {}
+    first = min(one.cutoff for one in lists.values())
+    customers = [name for name, day in known.closed.items() if first <= day <= known.as_of]
+    paid = Counter(
+        tier
+        for name, entity, tier in store.entries_of(customers, list(lists))
+        if known.came(lists[name], entity) == "paid"
+    )
+    companies = store.companies_by_tier(list(lists))
+    return {tier: record(paid[tier], n) for tier, n in companies.items() if n >= _ENOUGH}
+
+
+def record(paid: int, companies: int) -> str:
+    """Say what became of some companies, by the hundred or, where that would be under one, by the thousand.
+
+    Examples
+    --------
+    >>> record(14, 200), record(3, 1200), record(0, 500)
+    ('of 100 like this, 7 paid', 'of 1,000 like this, 2 paid', 'of 500 like this, none paid')
+    """
+    if not paid:
+        return f"of {companies:,} like this, none paid"
+    among = 100 if 100 * paid >= companies else 1000
+    return f"of {among:,} like this, {round(among * paid / companies)} paid"
 
 
 def _told(counts: Counter[str], before: HandedOutList, paid: int) -> str:
@@ -58,8 +102,7 @@ def _told(counts: Counter[str], before: HandedOutList, paid: int) -> str:
     return f"since the list of {date_of(before.cutoff)}: {said}; {paid:,} of it paid"
 
 
-def _paid(settings: Settings, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:
+def _paid(known: Known, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:
     """Count who on the list before became a customer since."""
-    closed = what_is_known(settings).closed
-    days = np.array([closed.get(name, -1) for name in entries["entity_id"]])
+    days = np.array([known.closed.get(name, -1) for name in entries["entity_id"]])
     return int(((days >= before.cutoff) & (days < cutoff)).sum())

@@ -15,7 +15,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
-from ml_sys.jobs.lists.comparing import with_changes
+from ml_sys.jobs.lists.comparing import with_history
 from ml_sys.jobs.lists.handing_out import (
     Handing,
     called_lately,
@@ -76,7 +76,7 @@ def score_prospects(
         on_step=on_step,
         now=now,
     )
-    scored = with_changes(settings, scored)
+    scored = with_history(settings, scored)
     handed_out: HandedOut | None = None
     unrecorded = None
     if settings.score.hand_out and len(scored.table):
