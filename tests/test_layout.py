@@ -69,7 +69,6 @@ ELSEWHERE = {
             "jobs/lists/handing_out.py",
             "jobs/lists/listed.py",
             "jobs/lists/records.py",
-            "jobs/lists/comparing.py",
         ),
         *("commands/lists.py", "views/lists.py"),
     ),
