@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, text, update
 
 from ml_sys.errors import UsageError
 from ml_sys.outcomes.database.engine import (
@@ -104,6 +104,8 @@ class Store:
             If the database cannot be written.
         """
         with database_errors(self.place), writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":  # SQLite lets one write at a time as it is
+                connection.execute(text("LOCK TABLE lists IN SHARE ROW EXCLUSIVE MODE"))
             there = _standing(connection, listed.cutoff)
             if there is not None and there.list_id == listed.list_id:
                 return "same", there

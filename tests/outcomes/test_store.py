@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -154,6 +155,22 @@ def test_a_crash_while_a_list_is_handed_out_leaves_none_of_it(store):
     with pytest.raises(KeyboardInterrupt):
         store.hand_out(listed("b", reason="r"), broken(), replace_other=True)
     assert store.lists(replaced=True) == [listed()]
+
+
+def test_of_many_that_hand_out_a_list_of_a_day_at_once_one_does(settings):
+    with opened_store(settings):
+        pass
+
+    def hand_out(number):
+        with opened_store(settings) as store:
+            try:
+                return store.hand_out(listed(f"list {number % 2}"), THREE)[0]
+            except OtherListError:
+                return "refused"
+
+    with ThreadPoolExecutor(8) as pool:
+        found = sorted(pool.map(hand_out, range(8)))
+    assert found == ["new", *["refused"] * 4, *["same"] * 3]
 
 
 def test_a_list_with_a_company_twice_is_refused_whole(store):
