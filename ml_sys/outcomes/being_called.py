@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.outcomes.lists import HandedOutList
 
-_REDRAWS = 999
+_REDRAWS = 499
 # Conversions on either side of the lottery below which its interval is not to be relied on.
 FEW = 5
 
