@@ -15,6 +15,7 @@ from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lists import EXCLUDED
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.promised import Band, Part, by_rank, by_tier, part, whole
+from ml_sys.scoring.cooldown import COOLING, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ class Impact:
         None while no list is mature.
     called, first, by_rule : Part or None
         What was called; the first of each list, called or not; and the most active companies of the same
-        days: as many each.
+        days, as many each; all of companies that neither waited nor cooled down.
     effect : Called or None
         None without an experiment.
     confidence : float
@@ -122,7 +123,8 @@ def impact(
     names = compared_lists(mature, reading.as_of)
     rows = entries[entries["list_id"].isin(names)]
     confidence = reading.confidence
-    chosen, active = rows["selected"].to_numpy(dtype=bool), rows["rule"]
+    free = rows[~rows["group"].isin((COOLING, WAITING))]
+    chosen, active = free["selected"].to_numpy(dtype=bool), free["rule"]
     return Impact(
         reading.as_of,
         told,
@@ -130,9 +132,9 @@ def impact(
         by_tier(rows, confidence),
         by_rank(rows, confidence),
         whole(rows, confidence),
-        part(rows, chosen, confidence),
-        part(rows, _first(rows, -rows["rank"].to_numpy(dtype=np.float64)), confidence),
-        part(rows, _first(rows, active.fillna(-1.0).to_numpy()), confidence)
+        part(free, chosen, confidence),
+        part(free, _first(free, -free["rank"].to_numpy(dtype=np.float64)), confidence),
+        part(free, _first(free, active.fillna(-1.0).to_numpy()), confidence)
         if active.notna().any()
         else None,
         being_called(mature, entries, reading, made=made),

@@ -138,8 +138,9 @@ def _called(impact: Impact) -> Section:
         "calls",
         title,
         (
-            "The same number of companies, of the same lists. Those of the rule were called only as far as "
-            "the list names them as well, so that an effect of calling flatters the list.",
+            "The same number of companies, of the same lists, among those that did not wait that day. Those "
+            "of the rule were called only as far as the list names them too, so that an effect of calling "
+            "flatters the list.",
         ),
         tables=(
             Table(

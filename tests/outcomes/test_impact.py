@@ -97,6 +97,16 @@ def test_what_the_most_active_of_the_day_would_have_brought(found):
     assert rule.promised == pytest.approx(0.3 + 3 * 0.05)
 
 
+def test_a_company_that_waits_is_not_held_against_the_calls_of_the_day():
+    rows = twenty()
+    rows.loc[rows["entity_id"] == "c9", "group"] = "waiting"
+    found = impact([LISTED], rows, READING)
+    rule = found.by_rule  # c2, c10, c11 and the first of the others, c1
+    assert (rule.rows, rule.realised, rule.money) == (4, 2, 300)
+    assert found.called.recall == pytest.approx(2 / 3)  # of c1, c2 and c3
+    assert found.total.realised == 4
+
+
 def test_what_being_called_did(found):
     effect = found.effect
     assert (effect.lists, effect.calls, effect.drawn, effect.waited) == (1, 4, 4, 4)
