@@ -30,6 +30,7 @@ from ml_sys.commands import (
     serve,
     train,
     tune,
+    weekly,
 )
 from ml_sys.commands.frame.context import GlobalOptions
 from ml_sys.commands.frame.help import HelpfulCommand, HelpfulGroup
@@ -137,6 +138,7 @@ _offer(
     impact.impact,
     ("experiment", experiment.experiment_app),
     monitor.monitor,
+    weekly.weekly,
     serve.serve,
     ("apikey", serve.keys_app),
 )

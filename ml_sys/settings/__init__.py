@@ -12,7 +12,13 @@ from ml_sys.settings.evaluation import (
     ReportSettings,
     TuneSettings,
 )
-from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
+from ml_sys.settings.lists import (
+    ExperimentSettings,
+    ImpactSettings,
+    ScoreSettings,
+    StoreSettings,
+    WeeklySettings,
+)
 from ml_sys.settings.monitoring import MonitorSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings

@@ -81,6 +81,17 @@ class ExperimentSettings(Frozen):
     hold_weeks: PositiveInt = Field(26, description="For 'holdout': weeks after which others are held out.")
 
 
+class WeeklySettings(Frozen):
+    """What `mlsys weekly` does beside its steps."""
+
+    stop_on_alarm: bool = Field(
+        False, description="Hand out no list, and train nothing, while an alarm of the monitor rings."
+    )
+    wait_seconds: NonNegativeInt = Field(
+        3600, description="Seconds that a second `mlsys weekly` waits for the first one."
+    )
+
+
 class ImpactSettings(Frozen):
     """What `mlsys impact` counts."""
 

@@ -16,7 +16,13 @@ from ml_sys.settings.evaluation import (
     ReportSettings,
     TuneSettings,
 )
-from ml_sys.settings.lists import ExperimentSettings, ImpactSettings, ScoreSettings, StoreSettings
+from ml_sys.settings.lists import (
+    ExperimentSettings,
+    ImpactSettings,
+    ScoreSettings,
+    StoreSettings,
+    WeeklySettings,
+)
 from ml_sys.settings.monitoring import MonitorSettings
 from ml_sys.settings.registry import CanarySettings, GateSettings, RegistrySettings
 from ml_sys.settings.serving import ServeSettings
@@ -70,6 +76,7 @@ class Settings(Frozen):
     experiment: ExperimentSettings = ExperimentSettings()
     impact: ImpactSettings = ImpactSettings()
     monitor: MonitorSettings = MonitorSettings()
+    weekly: WeeklySettings = WeeklySettings()
     serve: ServeSettings = ServeSettings()
 
     def imports(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Request:
 
     Attributes
     ----------
+    prospects : Path or None
+        File of the companies; None ranks the free companies of the latest snapshot.
     usage : Path or None
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int or None
@@ -44,7 +46,7 @@ class Request:
         Why it does.
     """
 
-    prospects: Path
+    prospects: Path | None = None
     usage: Path | None = None
     as_of: int | None = None
     capacity: int | None = None

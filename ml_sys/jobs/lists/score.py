@@ -11,10 +11,11 @@ import numpy as np
 
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage
+from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
-from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
+from ml_sys.errors import NotEnoughDataError, SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.jobs.lists.comparing import with_history
 from ml_sys.jobs.lists.handing_out import (
     Handing,
@@ -31,13 +32,22 @@ from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.excluded import read_excluded
-from ml_sys.scoring.prospects import NO_CLOCK, Ready, covered_by, read_prospects, read_usage, usage_of
+from ml_sys.scoring.prospects import (
+    NO_CLOCK,
+    Companies,
+    Ready,
+    covered_by,
+    read_prospects,
+    read_usage,
+    usage_of,
+)
 from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.jobs.lists.listed import Request
     from ml_sys.registry.store import Registry
@@ -122,7 +132,7 @@ def score_file(
     registry: Registry,
     version: str,
     settings: Settings,
-    prospects: Path,
+    prospects: Path | None,
     *,
     usage: Path | None,
     as_of: int | None,
@@ -134,6 +144,8 @@ def score_file(
 
     Parameters
     ----------
+    prospects : Path or None
+        None ranks the free companies of the latest snapshot.
     usage : Path, optional
         Usage rows; those of the latest snapshot where it is left out.
     as_of : int, optional
@@ -158,8 +170,12 @@ def score_file(
     if chosen.reasons:
         check_reasons(scorer)
     on_step("reading prospects")
-    read = read_prospects(prospects, settings.schema_, scorer.spec)
     known = _latest(settings.artifacts_dir)
+    read: Companies | Ready
+    if prospects is None:
+        read = _free_companies(snapshot.latest(settings.artifacts_dir), scorer.spec, as_of)
+    else:
+        read = read_prospects(prospects, settings.schema_, scorer.spec)
     if isinstance(read, Ready):
         end = as_of if as_of is not None or known is None else covered_by(known, scorer.spec)
         if end is None and (chosen.cooldown_weeks or chosen.hand_out):
@@ -185,7 +201,9 @@ def score_file(
     cutoff = rows.covered_until if as_of is None else as_of
     if cutoff is None:
         raise UnreadableFileError(
-            usage or prospects, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
+            usage or prospects or settings.artifacts_dir,
+            "no usage row to take a cutoff from",
+            hint="name one: --as-of DATE",
         )
     customers = {} if known is None else _customers(known)
     on_step("scoring")
@@ -246,6 +264,19 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
 
 def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:
     return snapshot.latest(artifacts_dir) if snapshot.exists(artifacts_dir) else None
+
+
+def _free_companies(known: snapshot.Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
+    """Return the companies of a snapshot that are no customers on the day of the list."""
+    day = covered_by(known, spec) if as_of is None else as_of
+    free = known.closed >= (known.as_of if day is None else day)
+    columns = ["id", "alexa_rank", "employee_range", "industry"]
+    frame = known.companies.loc[free, columns].reset_index(drop=True)
+    if frame.empty:
+        raise NotEnoughDataError(
+            f"{known.path}: holds no company that is not a customer", hint="name a file of prospects"
+        )
+    return Companies(frame, Quarantine(), len(frame))
 
 
 def _customers(known: snapshot.Snapshot) -> dict[str, int]:

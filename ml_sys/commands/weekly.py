@@ -1,0 +1,80 @@
+"""The command that does everything that is done once a week."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_sys.commands.frame.context import now, open_registry
+from ml_sys.errors import ExitCode, UsageError
+
+_ProspectsArgument = Annotated[
+    Path | None,
+    typer.Argument(help="File of prospects; by default the free companies of the week's snapshot."),
+]
+_CustomersOption = Annotated[str | None, typer.Option(help="File of the customers.")]
+_NoncustomersOption = Annotated[str | None, typer.Option(help="File of the noncustomers.")]
+_UsageOption = Annotated[str | None, typer.Option(help="File of the usage rows.")]
+_AsOfOption = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Play a week of the past: the day of the export, taken as today."),
+]
+_CapacityOption = Annotated[int | None, typer.Option(min=1, help="Calls; by default the setting's.")]
+_OutOption = Annotated[Path | None, typer.Option(help="Write the list to this CSV or Parquet file.")]
+_WithControlsOption = Annotated[
+    Path | None, typer.Option(help="For the analyst: everyone, and how it was drawn who is called.")
+]
+_PageOption = Annotated[Path | None, typer.Option(help="Write the page of what lists brought to this file.")]
+_SummaryOption = Annotated[
+    Path | None, typer.Option(help="Write a summary to mail: HTML where the name ends so, else Markdown.")
+]
+_RetrainOption = Annotated[
+    bool, typer.Option("--retrain", help="Train on the week's data, and promote if the gate passes it.")
+]
+_ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Put this list in the place of another one of the week.")
+]
+_ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
+
+
+def weekly(
+    ctx: typer.Context,
+    prospects: _ProspectsArgument = None,
+    customers: _CustomersOption = None,
+    noncustomers: _NoncustomersOption = None,
+    usage: _UsageOption = None,
+    as_of: _AsOfOption = None,
+    capacity: _CapacityOption = None,
+    out: _OutOption = None,
+    with_controls: _WithControlsOption = None,
+    page: _PageOption = None,
+    summary: _SummaryOption = None,
+    retrain: _RetrainOption = False,
+    replace_other: _ReplaceOption = False,
+    reason: _ReasonOption = "",
+) -> None:
+    """Ingest, monitor, score, hand out, say what lists brought: the same week again changes nothing."""
+    from ml_sys import console
+    from ml_sys.jobs.outcomes.weekly import Asked
+    from ml_sys.jobs.outcomes.weekly import weekly as the_week
+    from ml_sys.views import weekly as views
+
+    if replace_other and not reason.strip():
+        raise UsageError("replacing a list that was handed out needs a reason", hint='add --reason "…"')
+    tables = {"customers": customers, "noncustomers": noncustomers, "usage": usage, "as_of": as_of}
+    configuration = ctx.obj.load(**{f"ingest__{name}": value for name, value in tables.items()})
+    registry = open_registry(configuration.settings)
+    asked = Asked(
+        prospects, capacity, out, with_controls, page, summary, retrain, replace_other, reason
+    )  # fmt: skip
+    with console.steps() as on_step:
+        week = the_week(
+            registry, configuration, asked, now=now(), on_step=on_step, on_wait=console.note
+        )  # fmt: skip
+    ctx.obj.show(week, views.week)
+    if week.monitoring.alarms:
+        raise typer.Exit(ExitCode.ALARM)
+    if week.refused:
+        raise typer.Exit(ExitCode.GATE_REFUSED)

@@ -1,0 +1,309 @@
+"""The week in one line: ingest, monitor, score and hand out, say what lists brought, retrain where asked for.
+
+There is no record of how far a week has come: each step is the same again when it is repeated, because a
+snapshot is known by its content, a list by its id and a version by the snapshot it was trained on. What was
+killed at any instant is completed by running it again.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.days import parse_day, today
+from ml_sys.durable import make_folder, replacing, storage_errors
+from ml_sys.errors import BusyError, NotEnoughDataError
+from ml_sys.jobs.data.ingest import ingest_tables
+from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.score import score_prospects
+from ml_sys.jobs.models.promote import promote
+from ml_sys.jobs.models.train import train_version
+from ml_sys.jobs.outcomes import impact as impacts
+from ml_sys.jobs.outcomes.monitor import monitor
+from ml_sys.outcomes import store
+from ml_sys.report.markdown import as_markdown
+from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, summary_page
+from ml_sys.settings.tree import effective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from ml_sys.jobs.lists.listed import Listed
+    from ml_sys.outcomes.impact import Impact
+    from ml_sys.outcomes.monitoring import Monitoring
+    from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
+    from ml_sys.settings.loading import Configuration
+
+LOCK = "weekly.lock"
+MESSAGE = "trained by mlsys weekly"
+_HTML = frozenset({".html", ".htm"})
+# Reasons of a company where the settings ask for none: a list without them is no list to call from.
+_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a week.
+
+    Attributes
+    ----------
+    prospects : Path or None
+        File of the companies to rank; by default the free companies of the week's snapshot.
+    capacity : int or None
+        Calls; by default the settings'.
+    out, with_controls : Path or None
+        Files that whom to call, and for the analyst everyone, are written to.
+    page : Path or None
+        File of the page of what lists brought.
+    summary : Path or None
+        File of the summary: HTML where it ends so, else Markdown.
+    retrain : bool
+        Train a version on the week's snapshot, and promote it if the gate passes it.
+    replace_other : bool
+        Whether the list may replace another one of the same day.
+    reason : str
+        Why it does.
+    """
+
+    prospects: Path | None = None
+    capacity: int | None = None
+    out: Path | None = None
+    with_controls: Path | None = None
+    page: Path | None = None
+    summary: Path | None = None
+    retrain: bool = False
+    replace_other: bool = False
+    reason: str = ""
+
+
+def weekly(
+    registry: Registry,
+    configuration: Configuration,
+    asked: Asked,
+    *,
+    now: datetime,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> Week:
+    """Do everything that is done once a week; the same week again changes nothing.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        ``ingest.as_of`` plays a week of the past forward: it is taken as today as well.
+    now : datetime
+        Aware.
+    on_step : callable
+        Called with the name of each step as it begins.
+    on_wait : callable
+        Called with a sentence where another process is at the week already.
+
+    Raises
+    ------
+    BusyError
+        If another process is at it for longer than ``weekly.wait_seconds``.
+    OtherListError
+        If another list of the week was handed out, and this one may not replace it.
+    MlsysError
+        What the steps raise; those before stay done.
+    """
+    settings = configuration.settings
+    with _alone(settings, on_wait):
+        ingested = ingest_tables(settings, now=now, on_step=on_step)
+        day = parse_day(settings.ingest.as_of or None, "ingest.as_of")
+        found = monitor(
+            registry,
+            settings,
+            day=today(now) if day is None else day,
+            prospects=asked.prospects,
+            on_step=on_step,
+        )
+        stopped = settings.weekly.stop_on_alarm and bool(found.alarms)
+        listed = None if stopped else _handed_out(registry, settings, asked, found, now, on_step)
+        brought = _impact(settings, asked, on_step)
+        retrained = None
+        if asked.retrain and not stopped:
+            retrained = _retrained(registry, configuration, now, on_step)
+        week = Week(
+            ingested,
+            found,
+            listed,
+            brought,
+            retrained,
+            page=asked.page if brought is not None else None,
+            summary=asked.summary,
+        )
+        if asked.summary is not None:
+            write_summary(week, asked.summary)
+    return week
+
+
+def write_summary(week: Week, path: Path) -> None:
+    """Replace a summary whole: as HTML where the file's name ends so, else as Markdown."""
+    page = summary_page(week)
+    if path.suffix.lower() in _HTML:
+        from ml_sys.report.rendering import as_html  # templates take time to import
+
+        text = as_html(page)
+    else:
+        text = as_markdown(page)
+    with replacing(path) as sink:
+        sink.write(text.encode(errors="backslashreplace"))
+
+
+@contextmanager
+def _alone(settings: Settings, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of the week; say so before waiting for it."""
+    root, seconds = settings.artifacts_dir, settings.weekly.wait_seconds
+    with storage_errors(root):
+        make_folder(root)
+        lock = FileLock(root / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait(f"{root}: another `mlsys weekly` is at work; waiting for it, {seconds:g} s at most")
+            try:
+                lock.acquire(timeout=seconds)
+            except Timeout as error:
+                raise BusyError(
+                    f"{root}: another `mlsys weekly` has been at work for {seconds:g} s",
+                    hint="wait for it, or raise weekly.wait_seconds",
+                ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _handed_out(
+    registry: Registry,
+    settings: Settings,
+    asked: Asked,
+    found: Monitoring,
+    now: datetime,
+    on_step: Callable[[str], None],
+) -> WeeksList | None:
+    """Rank and hand out; a list of the week that is out already is made again by its own version."""
+    version = (None if asked.replace_other else _version_of(settings, found.cutoff)) or found.version
+    reasons = settings.score.reasons
+    if not reasons and registry.open(version).manifest["compiled"]:
+        reasons = _REASONS
+    score = settings.score.model_copy(update={"hand_out": True, "reasons": reasons})
+    request = Request(
+        asked.prospects,
+        capacity=asked.capacity or settings.threshold.capacity,
+        out=asked.out,
+        with_controls=asked.with_controls,
+        replace_other=asked.replace_other,
+        reason=asked.reason,
+    )
+    scoring = settings.model_copy(update={"score": score})
+    listed = score_prospects(registry, version, scoring, request, on_step=on_step, now=now)
+    if listed.unrecorded is not None:
+        raise listed.unrecorded
+    if listed.handed_out is None:
+        return None
+    made = _weeks_list(settings, listed)
+    if version == found.version:
+        return made
+    told = (
+        f"version {version} made it, and {found.version} is in production: to make it anew, "
+        '--replace --reason "…"'
+    )
+    return replace(made, notes=(*made.notes, told))
+
+
+def _version_of(settings: Settings, day: str) -> str | None:
+    """Return the version of the list of a day; None where there is no list."""
+    if not store.exists(settings):
+        return None
+    cutoff = parse_day(day, "cutoff")
+    with store.opened_store(settings) as opened:
+        there = opened.lists(since=cutoff, until=cutoff)
+    return there[0].version or None if there else None
+
+
+def _weeks_list(settings: Settings, listed: Listed) -> WeeksList:
+    """Gather what is said of a list: the first calls, and how they differ from those of the list before."""
+    handed_out, scored = listed.handed_out, listed.scored
+    assert handed_out is not None  # noqa: S101 - the caller has seen to it
+    table = scored.table.head(min(settings.score.top, handed_out.called))
+    first = tuple(
+        Call(row.id, row.probability, row.tier, tuple(one.text for one in scored.reasons[at]))
+        if at < len(scored.reasons)
+        else Call(row.id, row.probability, row.tier, ())
+        for at, row in enumerate(table.itertuples())
+    )
+    called = scored.table["id"].head(handed_out.called)
+    return WeeksList(
+        handed_out.listed,
+        handed_out.recorded,
+        handed_out.called,
+        float(scored.table["probability"].head(handed_out.called).sum()),
+        first,
+        _since(settings, set(called), handed_out.listed.cutoff),
+        scored.notes + scored.warnings,
+        listed.out,
+    )
+
+
+def _since(settings: Settings, called: set[str], cutoff: int) -> SinceLast | None:
+    with store.opened_store(settings) as opened:
+        before = opened.lists(until=cutoff - 1)
+        if not before:
+            return None
+        entries = opened.entries([before[-1].list_id], only_called=True)
+    gone = set(entries["entity_id"]) - called
+    again = len(entries) - len(gone)
+    latest = snapshots.latest(settings.artifacts_dir)
+    closed = dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True))
+    paid = sum(before[-1].cutoff <= closed.get(name, -1) <= latest.as_of for name in gone)
+    return SinceLast(before[-1].list_id, len(called) - again, again, len(gone), paid)
+
+
+def _impact(settings: Settings, asked: Asked, on_step: Callable[[str], None]) -> Impact | None:
+    """Say what lists brought, and write the page; None while there is no list."""
+    try:
+        return impacts.impact_of_lists(settings, impacts.Asked(page=asked.page), on_step).impact
+    except NotEnoughDataError:
+        return None
+
+
+def _retrained(
+    registry: Registry, configuration: Configuration, now: datetime, on_step: Callable[[str], None]
+) -> Retrained:
+    """Train on the week's snapshot, unless that is done, and ask the gate."""
+    settings = configuration.settings
+    latest = snapshots.latest(settings.artifacts_dir)
+    registry.recover()  # a version whose writer was killed before it could register it is found then
+    version = _trained_on(registry, settings, latest.id)
+    if version is None:
+        made = train_version(registry, latest, settings, now=now, message=MESSAGE, on_step=on_step)
+        version = made.entry.version
+    promotion = promote(registry, version, configuration, reason=MESSAGE, on_step=on_step)
+    verdict = None if promotion.verdict is None else promotion.verdict.to_plain()
+    unmet = () if verdict is None else tuple(
+        f"{one['name']}: {one['found']}, asked {one['asked']}"
+        for one in verdict["criteria"]
+        if not one["passed"] and one.get("blocking", True)
+    )  # fmt: skip
+    return Retrained(version, promotion.promoted, unmet)
+
+
+def _trained_on(registry: Registry, settings: Settings, snapshot: str) -> str | None:
+    """Return the version that a week has trained on a snapshot under the same settings."""
+    wanted = json.loads(json.dumps(effective(settings) | {"snapshot": snapshot}))
+    for version, entry in reversed(registry.read().versions.items()):
+        if entry.snapshot == snapshot and entry.message == MESSAGE:
+            manifest = registry.open(version).manifest
+            if manifest["settings"] == wanted:
+                return version
+    return None

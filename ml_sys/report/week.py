@@ -1,0 +1,285 @@
+"""What a week brought, and its summary: one page that can be mailed, as Markdown or HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.report.impact_sentences import headline as effect_sentence
+from ml_sys.report.monitoring_sentences import headline as alarms_headline
+from ml_sys.report.monitoring_sentences import sentence
+from ml_sys.report.page import Page, Section, Table
+from ml_sys.text import counted, visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.outcomes.impact import Impact, ListOutcome
+    from ml_sys.outcomes.lists import HandedOutList
+    from ml_sys.outcomes.monitoring import Monitoring
+
+_WORDS = (
+    ("alarm", "Something in the data, the scores or the outcomes is not as it was."),
+    ("list", "The companies to call in a week, and the record of them."),
+    ("promised", "Sum of the probabilities on a list, given without regard to any call."),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A company to call, and why."""
+
+    company: str
+    probability: float
+    tier: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SinceLast:
+    """How the calls differ from those of the list before.
+
+    Attributes
+    ----------
+    list_id : str
+        The list before.
+    new, again : int
+        Calls that were not on it, and those that were.
+    gone : int
+        Calls of the list before that are not made again.
+    paid : int
+        Of them, companies that have paid since.
+    """
+
+    list_id: str
+    new: int
+    again: int
+    gone: int
+    paid: int
+
+
+@dataclass(frozen=True)
+class WeeksList:
+    """The list of a week.
+
+    Attributes
+    ----------
+    record : HandedOutList
+    recorded : {"new", "same", "replaced"}
+    called : int
+        Companies to call.
+    expected : float
+        Conversions expected among them.
+    first : tuple of Call
+        The first of them.
+    since : SinceLast or None
+        None of the first list.
+    notes : tuple of str
+    out : Path or None
+        File of the whole list.
+    """
+
+    record: HandedOutList
+    recorded: str
+    called: int
+    expected: float
+    first: tuple[Call, ...]
+    since: SinceLast | None
+    notes: tuple[str, ...] = ()
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A version that was trained on the week's snapshot, and what the gate said."""
+
+    version: str
+    promoted: bool
+    unmet: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Week:
+    """What a week brought.
+
+    Attributes
+    ----------
+    listed : WeeksList or None
+        None where an alarm stopped it, or nobody was left to rank.
+    impact : Impact or None
+        None as long as no list was handed out.
+    retrained : Retrained or None
+        None where it was not asked for.
+    page, summary : Path or None
+        Files of the page of what lists brought, and of the summary.
+    """
+
+    ingested: IngestReport
+    monitoring: Monitoring
+    listed: WeeksList | None
+    impact: Impact | None
+    retrained: Retrained | None = None
+    page: Path | None = None
+    summary: Path | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate kept a version out."""
+        return self.retrained is not None and not self.retrained.promoted
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        ingested, effect = self.ingested, None if self.impact is None else self.impact.effect
+        return {
+            "cutoff": self.monitoring.cutoff,
+            "snapshot": {
+                "id": ingested.id,
+                "is_new": ingested.is_new,
+                "as_of": ingested.as_of,
+                "companies": ingested.companies,
+                "customers": ingested.customers,
+                "usage_rows": ingested.usage_rows,
+                "warnings": ingested.warnings,
+            },
+            "version": self.monitoring.version,
+            "alarms": self.monitoring.alarms,
+            "list": self.listed,
+            "last_matured": None if self.impact is None else last_matured(self.impact),
+            "effect": None if effect is None else {"extra": effect.extra, "money": effect.money},
+            "sentence": None if self.impact is None else effect_sentence(self.impact),
+            "retrained": self.retrained,
+            "page": self.page,
+            "summary": self.summary,
+        }
+
+
+def last_matured(impact: Impact) -> ListOutcome | None:
+    """Return the latest list whose outcome is known."""
+    return next((one for one in reversed(impact.lists) if one.realised is not None), None)
+
+
+def list_sentence(week: Week) -> str:
+    """Say what became of the week's list."""
+    listed = week.listed
+    if listed is None:
+        return "No list was handed out."
+    record, calls = listed.record, counted(listed.called, "company", "companies")
+    if listed.recorded == "same":
+        said = f"List {record.list_id} was handed out on {record.made_at[:10]} already, and is the same: "
+    elif listed.recorded == "replaced":
+        said = f"List {record.list_id} is handed out in the place of the one before ({record.reason}): "
+    else:
+        said = f"List {record.list_id} is handed out: "
+    return f"{said}{calls} to call, {listed.expected:.1f} conversions expected by version {record.version}."
+
+
+def data_sentence(week: Week) -> str:
+    """Say what was ingested."""
+    one = week.ingested
+    known = "new" if one.is_new else "known already"
+    rejected = sum(sum(table.rejected.values()) for table in one.tables.values())
+    return (
+        f"Snapshot {one.id} ({known}), as of {one.as_of}: {counted(one.companies, 'company', 'companies')}, "
+        f"{one.customers:,} of them customers, {counted(one.usage_rows, 'usage row')}; "
+        f"{counted(rejected, 'row')} refused."
+    )
+
+
+def since_sentence(since: SinceLast | None) -> str:
+    """Say how the calls differ from those of the list before."""
+    if since is None:
+        return "This is the first list."
+    before = since.new + since.again
+    return (
+        f"Of {counted(before, 'company', 'companies')} to call, {since.new:,} were not on the call list "
+        f"before ({since.list_id}) and {since.again:,} were. {since.gone:,} of that list are not called "
+        f"again; {since.paid:,} of them have paid."
+    )
+
+
+def matured_sentence(one: ListOutcome) -> str:
+    """Put what a matured list promised beside what came."""
+    return (
+        f"The last list whose outcome is known, {one.list_id}, promised {one.promised:.1f} conversions in "
+        f"{counted(one.calls, 'call')}, and {one.realised:,} came."
+    )
+
+
+def retrained_sentence(one: Retrained) -> str:
+    """Say what became of the version that was trained."""
+    if one.promoted:
+        return f"Version {one.version} was trained on this week's data and is in production from now on."
+    why = f": {'; '.join(one.unmet)}" if one.unmet else ""
+    return f"Version {one.version} was trained on this week's data, and the gate keeps it out{why}."
+
+
+def summary_page(week: Week) -> Page:
+    """Return the summary of a week as a page, the same for the same week."""
+    listed, cutoff = week.listed, week.monitoring.cutoff
+    return Page(
+        title=f"The week of {cutoff}",
+        kicker="Every week",
+        heading=f"The week of {cutoff}",
+        facts=f"Version {week.monitoring.version} · data up to {week.ingested.as_of}",
+        sections=(
+            Section("summary", "In short", _in_short(week)),
+            Section("calls", "Whom to call", tables=_calls(listed), notes=_notes(listed)),
+            Section(
+                "since",
+                "What changed since last week",
+                ("There is no list.",) if listed is None else (since_sentence(listed.since),),
+            ),
+            Section("brought", "What the lists brought", _brought(week)),
+            Section("alarms", "Alarms", _alarms(week), notes=week.monitoring.notes),
+            Section("data", "Data", (data_sentence(week),), notes=week.ingested.warnings),
+        ),
+        words=_WORDS,
+        origin=f"Made by mlsys from snapshot {week.ingested.id}.",
+    )
+
+
+def _in_short(week: Week) -> tuple[str, ...]:
+    said = [list_sentence(week)]
+    alarms = len(week.monitoring.alarms)
+    if alarms:
+        said.append(f"{counted(alarms, 'alarm rings', 'alarms ring')}: look before anyone calls.")
+    if week.impact is not None:
+        said.append(effect_sentence(week.impact))
+    if week.retrained is not None:
+        said.append(retrained_sentence(week.retrained))
+    return tuple(said)
+
+
+def _brought(week: Week) -> tuple[str, ...]:
+    if week.impact is None:
+        return ("No list was handed out yet.",)
+    last = last_matured(week.impact)
+    said = "No list is mature yet." if last is None else matured_sentence(last)
+    return (said, effect_sentence(week.impact))
+
+
+def _alarms(week: Week) -> tuple[str, ...]:
+    return (alarms_headline(week.monitoring), *(sentence(one) for one in week.monitoring.alarms))
+
+
+def _calls(listed: WeeksList | None) -> tuple[Table, ...]:
+    if listed is None:
+        return ()
+    rows = tuple(
+        (
+            visible(one.company),
+            f"{one.probability:.2%}",
+            one.tier,
+            "; ".join(visible(reason) for reason in one.reasons) or "–",
+        )
+        for one in listed.first
+    )
+    caption = f"The first {len(rows)} of {counted(listed.called, 'company', 'companies')} to call"
+    return (Table(caption, ("company", "probability", "tier", "why"), rows),)
+
+
+def _notes(listed: WeeksList | None) -> tuple[str, ...]:
+    if listed is None:
+        return ("No list was handed out.",)
+    return tuple(visible(one) for one in listed.notes)
