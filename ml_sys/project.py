@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ml_sys.jobs.models.promote import Promotion, Rollback
     from ml_sys.jobs.models.report import Report
     from ml_sys.jobs.models.train import Trained
+    from ml_sys.jobs.outcomes.weekly import Asked
     from ml_sys.jobs.past.backtest import PastLists
     from ml_sys.jobs.past.compare import Compared
+    from ml_sys.report.week import Week
     from ml_sys.sample.generator import SampleReport
     from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
@@ -103,13 +105,11 @@ class Project:
         """
         from ml_sys.sample.generator import generate
 
-        return generate(
-            Path(folder),
-            companies=companies,
-            weeks=weeks,
-            seed=self.settings.seed,
-            on_progress=lambda done: self._on_step("companies", done / companies),
-        )
+        def on_progress(done: int) -> None:
+            self._on_step("companies", done / companies)
+
+        seed = self.settings.seed
+        return generate(Path(folder), companies=companies, weeks=weeks, seed=seed, on_progress=on_progress)
 
     def ingest(
         self,
@@ -151,14 +151,9 @@ class Project:
 
         settings = train.quick(self.settings) if quick else self.settings
         registry, snapshot = open_registry(settings), snapshots.latest(settings.artifacts_dir)
+        now, on_step = datetime.now(UTC), self._on_step
         return train.train_version(
-            registry,
-            snapshot,
-            settings,
-            now=datetime.now(UTC),
-            version=version,
-            message=message,
-            on_step=self._on_step,
+            registry, snapshot, settings, now=now, version=version, message=message, on_step=on_step
         )
 
     def evaluate(self, version: str | None = None, *, truth: AnyPath | None = None) -> Reevaluation:
@@ -220,14 +215,9 @@ class Project:
         """
         from ml_sys.jobs.models.promote import promote
 
+        registry, chosen, on_step = open_registry(self.settings), self._configuration, self._on_step
         return promote(
-            open_registry(self.settings),
-            version,
-            self._configuration,
-            dry_run=dry_run,
-            force=force,
-            reason=reason,
-            on_step=self._on_step,
+            registry, version, chosen, dry_run=dry_run, force=force, reason=reason, on_step=on_step
         )
 
     def rollback(self, to: str | None = None, *, reason: str = "") -> Rollback:
@@ -270,6 +260,15 @@ class Project:
         if listed.unrecorded is not None:
             raise listed.unrecorded
         return listed
+
+    def weekly(self, asked: Asked | None = None, *, as_of: Day | None = None) -> Week:
+        """Ingest, monitor, score, hand out and say what lists brought; see ``mlsys weekly``."""
+        from ml_sys.jobs.outcomes import weekly
+
+        chosen = {} if as_of is None else {"ingest.as_of": str(as_of)}
+        configuration, asked = self._load(self._config, chosen), asked or weekly.Asked()
+        registry, now = open_registry(self.settings), datetime.now(UTC)
+        return weekly.weekly(registry, configuration, asked, now=now, on_step=self._on_step)
 
     def models(self) -> pd.DataFrame:
         """List the versions, first to last, with their headline metrics; see ``mlsys models``."""

@@ -25,9 +25,10 @@ from ml_sys.jobs.models.promote import promote
 from ml_sys.jobs.models.train import train_version
 from ml_sys.jobs.outcomes import impact as impacts
 from ml_sys.jobs.outcomes.monitor import monitor
+from ml_sys.jobs.outcomes.weeks_list import weeks_list
 from ml_sys.outcomes import store
 from ml_sys.report.markdown import as_markdown
-from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, summary_page
+from ml_sys.report.week import Retrained, Week, summary_page
 from ml_sys.settings.tree import effective
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from ml_sys.jobs.lists.listed import Listed
     from ml_sys.outcomes.impact import Impact
     from ml_sys.outcomes.monitoring import Monitoring
     from ml_sys.registry.store import Registry
+    from ml_sys.report.week import WeeksList
     from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
 
@@ -211,7 +212,7 @@ def _handed_out(
         raise listed.unrecorded
     if listed.handed_out is None:
         return None
-    made = _weeks_list(settings, listed)
+    made = weeks_list(settings, listed)
     if version == found.version:
         return made
     told = (
@@ -229,44 +230,6 @@ def _version_of(settings: Settings, day: str) -> str | None:
     with store.opened_store(settings) as opened:
         there = opened.lists(since=cutoff, until=cutoff)
     return there[0].version or None if there else None
-
-
-def _weeks_list(settings: Settings, listed: Listed) -> WeeksList:
-    """Gather what is said of a list: the first calls, and how they differ from those of the list before."""
-    handed_out, scored = listed.handed_out, listed.scored
-    assert handed_out is not None  # noqa: S101 - the caller has seen to it
-    table = scored.table.head(min(settings.score.top, handed_out.called))
-    first = tuple(
-        Call(row.id, row.probability, row.tier, tuple(one.text for one in scored.reasons[at]))
-        if at < len(scored.reasons)
-        else Call(row.id, row.probability, row.tier, ())
-        for at, row in enumerate(table.itertuples())
-    )
-    called = scored.table["id"].head(handed_out.called)
-    return WeeksList(
-        handed_out.listed,
-        handed_out.recorded,
-        handed_out.called,
-        float(scored.table["probability"].head(handed_out.called).sum()),
-        first,
-        _since(settings, set(called), handed_out.listed.cutoff),
-        scored.notes + scored.warnings,
-        listed.out,
-    )
-
-
-def _since(settings: Settings, called: set[str], cutoff: int) -> SinceLast | None:
-    with store.opened_store(settings) as opened:
-        before = opened.lists(until=cutoff - 1)
-        if not before:
-            return None
-        entries = opened.entries([before[-1].list_id], only_called=True)
-    gone = set(entries["entity_id"]) - called
-    again = len(entries) - len(gone)
-    latest = snapshots.latest(settings.artifacts_dir)
-    closed = dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True))
-    paid = sum(before[-1].cutoff <= closed.get(name, -1) <= latest.as_of for name in gone)
-    return SinceLast(before[-1].list_id, len(called) - again, again, len(gone), paid)
 
 
 def _impact(settings: Settings, asked: Asked, on_step: Callable[[str], None]) -> Impact | None:

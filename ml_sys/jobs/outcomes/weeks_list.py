@@ -1,0 +1,51 @@
+"""What is said of the list of a week: the first calls, and how they differ from those of the list before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data import snapshot as snapshots
+from ml_sys.outcomes import store
+from ml_sys.report.week import Call, SinceLast, WeeksList
+
+if TYPE_CHECKING:
+    from ml_sys.jobs.lists.listed import Listed
+    from ml_sys.settings import Settings
+
+
+def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
+    """Gather what is said of a list: the first calls, and how they differ from those of the list before."""
+    handed_out, scored = listed.handed_out, listed.scored
+    assert handed_out is not None  # noqa: S101 - the caller has seen to it
+    table = scored.table.head(min(settings.score.top, handed_out.called))
+    first = tuple(
+        Call(row.id, row.probability, row.tier, tuple(one.text for one in scored.reasons[at]))
+        if at < len(scored.reasons)
+        else Call(row.id, row.probability, row.tier, ())
+        for at, row in enumerate(table.itertuples())
+    )
+    called = scored.table["id"].head(handed_out.called)
+    return WeeksList(
+        handed_out.listed,
+        handed_out.recorded,
+        handed_out.called,
+        float(scored.table["probability"].head(handed_out.called).sum()),
+        first,
+        _since(settings, set(called), handed_out.listed.cutoff),
+        scored.notes + scored.warnings,
+        listed.out,
+    )
+
+
+def _since(settings: Settings, called: set[str], cutoff: int) -> SinceLast | None:
+    with store.opened_store(settings) as opened:
+        before = opened.lists(until=cutoff - 1)
+        if not before:
+            return None
+        entries = opened.entries([before[-1].list_id], only_called=True)
+    gone = set(entries["entity_id"]) - called
+    again = len(entries) - len(gone)
+    latest = snapshots.latest(settings.artifacts_dir)
+    closed = dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True))
+    paid = sum(before[-1].cutoff <= closed.get(name, -1) <= latest.as_of for name in gone)
+    return SinceLast(before[-1].list_id, len(called) - again, again, len(gone), paid)

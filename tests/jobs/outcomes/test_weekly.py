@@ -1,0 +1,197 @@
+"""Weeks played forward in this process, on tables cut off as of each Sunday."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from ml_sys.data.snapshot import latest
+from ml_sys.errors import ExitCode
+from ml_sys.jobs.models.train import train_version
+from ml_sys.jobs.outcomes.weekly import LOCK, Asked
+from ml_sys.project import Project
+from ml_sys.registry.store import Registry
+from ml_sys.text import date_of
+from tests.made import NOW
+
+CALLS = 20
+ROLES = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
+LOTTERY = ("--set", "experiment.design=lottery", "--capacity", CALLS)
+
+
+@pytest.fixture(scope="session")
+def sundays(snapshot):
+    """The Sundays before the data end, the last one first."""
+    end = date.fromisoformat(date_of(snapshot.as_of))
+    last = end - timedelta(days=(end.weekday() + 1) % 7)
+    return [(last - timedelta(weeks=back)).isoformat() for back in range(12)]
+
+
+@pytest.fixture(scope="session")
+def played(three_tables, cheap_settings, sundays, once):
+    """An artifacts folder with a version that knows nothing of the weeks that are played."""
+    return once("played", lambda artifacts: made_before(artifacts, three_tables, cheap_settings, sundays[9]))
+
+
+def made_before(artifacts, tables, settings, day):
+    chosen = {f"ingest__{role}": str(tables / f"{name}.csv") for role, name in ROLES.items()}
+    project = Project(artifacts, **chosen)
+    project.ingest(as_of=day)
+    here = settings.model_copy(update={"artifacts_dir": artifacts})
+    train_version(Registry(artifacts), latest(artifacts), here, now=NOW)
+
+
+@pytest.fixture
+def place(played, tmp_path):
+    return Path(shutil.copytree(played, tmp_path / "artifacts"))
+
+
+@pytest.fixture
+def week(mlsys, place, three_tables):
+    """Run ``mlsys weekly`` as of a day; return what it said as JSON, or the finished command."""
+    named = [f"--{role}={three_tables / f'{name}.csv'}" for role, name in ROLES.items()]
+
+    def run(day, *more, design=LOTTERY, code=0, tables=named):
+        done = mlsys("weekly", *tables, "--as-of", day, *design, "--json", *more, artifacts=place)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    return run
+
+
+def snapshots(place):
+    return sorted(path.name for path in (place / "snapshots").iterdir() if path.is_dir())
+
+
+def lists(mlsys, place, *more):
+    return json.loads(mlsys("lists", "--json", *more, artifacts=place).stdout)["lists"]
+
+
+def test_weeks_played_forward_hand_a_list_out_each_and_say_what_they_brought(
+    mlsys, place, week, sundays, tmp_path
+):
+    page, summary = tmp_path / "impact.html", tmp_path / "week.md"
+    told = [week(day, "--page", page, "--summary", summary) for day in sundays[8:5:-1]]
+    assert [one["list"]["recorded"] for one in told] == ["new"] * 3
+    assert [one["list"]["called"] for one in told] == [CALLS] * 3
+    assert [len(one["list"]["first"]) for one in told] == [CALLS] * 3
+    assert told[0]["list"]["since"] is None
+    assert told[1]["list"]["since"]["list_id"] == told[0]["list"]["record"]["list_id"]
+    assert [one["last_matured"] for one in told] == [None] * 3
+    assert "wait for their outcome" in told[2]["sentence"]
+    assert page.read_text().startswith("<!doctype html>")
+    later = week(sundays[2], "--summary", tmp_path / "week.html")
+    assert later["last_matured"]["calls"] == CALLS
+    assert len(lists(mlsys, place)) == 4
+    assert told[2]["list"]["record"]["list_id"] in summary.read_text()
+    assert "The last list whose outcome is known" in (tmp_path / "week.html").read_text()
+
+
+def test_the_same_week_again_is_the_same_list(mlsys, place, week, sundays):
+    first = week(sundays[3])
+    before, known = lists(mlsys, place), snapshots(place)
+    again = week(sundays[3])
+    assert again["list"]["recorded"] == "same"
+    assert again["snapshot"]["is_new"] is False
+    assert again["list"]["first"] == first["list"]["first"]
+    assert (lists(mlsys, place), snapshots(place)) == (before, known)
+
+
+def test_a_changed_week_needs_a_reason_to_replace_its_list(mlsys, place, week, sundays):
+    first = week(sundays[3])["list"]["record"]["list_id"]
+    fewer = (*LOTTERY[:2], "--capacity", CALLS // 2)
+    refused = week(sundays[3], design=fewer, code=ExitCode.USAGE)
+    assert "another list of" in refused
+    assert "--replace" in refused
+    assert "needs a reason" in week(sundays[3], "--replace", design=fewer, code=ExitCode.USAGE)
+    assert [one["list_id"] for one in lists(mlsys, place)] == [first]
+    told = week(sundays[3], "--replace", "--reason", "fewer callers", design=fewer)
+    assert told["list"]["recorded"] == "replaced"
+    assert [one["replaced_by"] for one in lists(mlsys, place, "--all")].count(None) == 1
+
+
+def test_an_alarm_rings_and_the_list_is_handed_out_all_the_same(mlsys, place, week, sundays, tmp_path):
+    summary = tmp_path / "week.md"
+    told = week(sundays[3], "--set", "monitor.max_model_days=1", "--summary", summary, code=ExitCode.ALARM)
+    assert len(told["alarms"]) == 1
+    assert told["list"]["recorded"] == "new"
+    assert "1 alarm rings: look before anyone calls." in summary.read_text()
+
+
+def test_an_alarm_stops_the_list_where_settings_say_so(mlsys, place, week, sundays):
+    stop = ("--set", "monitor.max_model_days=1", "--set", "weekly.stop_on_alarm=true")
+    told = week(sundays[3], *stop, code=ExitCode.ALARM)
+    assert told["list"] is None
+    assert lists(mlsys, place) == []
+
+
+def test_what_a_failing_step_leaves_done_is_completed_by_the_next_run(
+    mlsys, place, week, sundays, three_tables, tmp_path
+):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    failed = week(sundays[3], "--page", blocked / "impact.html", code=ExitCode.FAILED)
+    assert str(blocked) in failed
+    (before,) = lists(mlsys, place)
+    told = week(sundays[3], "--page", tmp_path / "impact.html")
+    assert told["list"]["recorded"] == "same"
+    assert lists(mlsys, place) == [before]
+    missing = [f"--customers={tmp_path / 'none.csv'}"]
+    assert "none.csv" in week(sundays[2], code=ExitCode.FAILED, tables=missing)
+    assert lists(mlsys, place) == [before]
+
+
+def test_a_list_stays_that_of_the_version_that_made_it(mlsys, place, week, sundays, three_tables):
+    quick = ("--set", "model.max_trees=5", "--set", "features.windows_days=[28]", "--quick")
+    first = week(sundays[3])
+    assert mlsys("train", *quick, "--seed", 9, artifacts=place).returncode == 0
+    second = mlsys("models", "--json", artifacts=place)
+    version = max(one["version"] for one in json.loads(second.stdout)["versions"])
+    moved = mlsys("promote", version, "--force", "--reason", "a test", artifacts=place)
+    assert moved.returncode == 0, moved.stderr
+    again = week(sundays[3])
+    assert again["version"] == version
+    assert again["list"]["recorded"] == "same"
+    assert again["list"]["record"]["version"] == first["list"]["record"]["version"] == "1.0.0"
+    assert any("made it" in note for note in again["list"]["notes"])
+
+
+def test_a_second_week_waits_for_the_first_and_says_so(place, week, sundays):
+    lock = FileLock(place / LOCK)
+    lock.acquire()
+    refused = week(sundays[3], "--set", "weekly.wait_seconds=0", code=ExitCode.FAILED)
+    lock.release()
+    assert "another `mlsys weekly` is at work; waiting for it" in refused
+    assert "wait for it" in refused
+    assert week(sundays[3])["list"]["recorded"] == "new"
+
+
+def test_a_project_plays_the_week_as_well(place, three_tables, sundays, tmp_path):
+    tables = {f"ingest__{role}": str(three_tables / f"{name}.csv") for role, name in ROLES.items()}
+    project = Project(place, **tables, bootstrap__resamples=50)
+    done = project.weekly(Asked(capacity=CALLS, out=tmp_path / "list.csv"), as_of=sundays[3])
+    assert done.listed is not None
+    assert done.listed.called == CALLS
+    assert done.monitoring.cutoff == date_of(done.listed.record.cutoff)
+    assert (tmp_path / "list.csv").exists()
+    assert latest(place).id == done.ingested.id
+
+
+def test_a_version_is_trained_once_a_week_and_the_gate_keeps_it_out(mlsys, place, week, sundays):
+    cheap = ("--set", "features.windows_days=[28]", "--set", "split.validation_folds=2")
+    cheap += ("--set", "model.max_trees=5", "--set", "panel.step_days=28", "--set", "bootstrap.resamples=20")
+    cheap += ("--set", "report.backtest=false", "--set", "report.resampling=false", "--set", "report.seeds=0")
+    asked = ("--retrain", "--set", "gate.min_positives=100000", *cheap)
+    told = week(sundays[3], *asked, code=ExitCode.GATE_REFUSED)
+    assert told["retrained"]["promoted"] is False
+    assert told["retrained"]["unmet"]
+    assert told["list"]["recorded"] == "new"
+    again = week(sundays[3], *asked, code=ExitCode.GATE_REFUSED)
+    assert again["retrained"] == told["retrained"]
+    assert again["list"]["recorded"] == "same"
+    assert len(json.loads(mlsys("models", "--json", artifacts=place).stdout)["versions"]) == 2

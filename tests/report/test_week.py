@@ -1,0 +1,76 @@
+"""The summary of a week, as Markdown and HTML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml_sys.data.ingest_report import IngestReport, TableReport
+from ml_sys.outcomes.impact import Impact, ListOutcome
+from ml_sys.outcomes.lists import HandedOutList
+from ml_sys.outcomes.monitoring import Check, Monitoring
+from ml_sys.report.markdown import as_markdown
+from ml_sys.report.rendering import as_html
+from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, summary_page
+
+GOLDEN = Path(__file__).parent / "golden" / "week.md"
+DAY = 18_330  # 2020-03-09
+
+
+@pytest.fixture
+def week() -> Week:
+    """A week with something of everything."""
+    return Week(
+        IngestReport(
+            "5b4d", Path("s"), True, "2020-03-15", 500, 20, 4000,
+            {"usage": TableReport("u.csv", 4003, 4000, {"bad": 3}, {}, {}, None, None)},
+            (), (), (), ("3 usage rows are stamped later than the export",),
+        ),
+        Monitoring(
+            "1.0.0", "5b4d", "2020-03-15", "2020-03-09", ("2020-01-06",), 480,
+            (Check("arrival", "prospects", 240, 480, "companies", 0.5, 0.25, alarm=True),),
+        ),
+        WeeksList(
+            HandedOutList(
+                "2020-03-09-00aa", DAY, "1.0.0", "2020-03-15T06:00:00+00:00", "d", 30, 2, "lottery", 7,
+                480, 3.0, 480,
+            ),
+            "new",
+            2,
+            0.31,
+            (
+                Call("17", 0.21, "A", ("12 people used contacts", "about 36 employees")),
+                Call("a|b *c* <i>", 0.1, "B", ()),
+            ),
+            SinceLast("2020-03-02-00bb", 1, 1, 1, 0),
+            ("400 of 480 prospects have usage",),
+        ),
+        Impact(
+            DAY + 6,
+            (
+                ListOutcome("2020-02-03-00cc", "1.0.0", DAY - 35, 2, 0.4, 1, 99.0, DAY - 5, False),
+                ListOutcome("2020-03-09-00aa", "1.0.0", DAY, 2, 0.31, None, None, DAY + 30, False),
+            ),
+            1, (), (), None, None, None, None, None, 0.95,
+        ),
+        Retrained("1.0.1", promoted=False, unmet=("positives: 3, asked at least 20",)),
+    )  # fmt: skip
+
+
+def test_the_summary_says_the_week_in_markdown_that_can_be_mailed(week):
+    assert as_markdown(summary_page(week)) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_summary_as_a_page_says_the_same_and_escapes_what_strangers_wrote(week):
+    page = as_html(summary_page(week))
+    assert "<i>" not in page
+    assert "a|b *c* &lt;i&gt;" in page
+    assert "List 2020-03-09-00aa is handed out: 2 companies to call" in page
+
+
+def test_a_week_without_a_list_says_so(week):
+    said = as_markdown(summary_page(replace(week, listed=None, impact=None, retrained=None)))
+    assert "No list was handed out." in said
+    assert "There is no list." in said
