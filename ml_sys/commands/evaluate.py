@@ -75,7 +75,7 @@ def _backtest(
 ) -> None:
     from ml_sys import console
     from ml_sys.jobs.past.backtest import backtest_settings
-    from ml_sys.views import backtest as views
+    from ml_sys.views.frame import backtest as views
 
     with console.counting("lists") as on_progress:
         result = backtest_settings(settings, parse_days(*days), predictions, on_progress)

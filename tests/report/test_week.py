@@ -14,6 +14,7 @@ from ml_sys.outcomes.monitoring import Check, Monitoring
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.rendering import as_html
 from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, summary_page
+from ml_sys.views import weekly as views
 
 GOLDEN = Path(__file__).parent / "golden" / "week.md"
 DAY = 18_330  # 2020-03-09
@@ -74,3 +75,18 @@ def test_a_week_without_a_list_says_so(week):
     said = as_markdown(summary_page(replace(week, listed=None, impact=None, retrained=None)))
     assert "No list was handed out." in said
     assert "There is no list." in said
+
+
+def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, capsys):
+    views.week(week)
+    said, warned = capsys.readouterr()
+    for part in (
+        "Snapshot 5b4d (new)",
+        "1 alarm rings:",
+        "12 people used contacts",
+        "List 2020-03-09-00aa is handed out",
+        "promised 0.4 conversions in 2 calls, and 1 came",
+        "the gate keeps it out",
+    ):
+        assert part in said
+    assert "handed out all the same" in warned

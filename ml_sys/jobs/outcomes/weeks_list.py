@@ -18,11 +18,10 @@ def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
     handed_out, scored = listed.handed_out, listed.scored
     assert handed_out is not None  # noqa: S101 - the caller has seen to it
     table = scored.table.head(min(settings.score.top, handed_out.called))
+    told = zip(table["id"].tolist(), table["probability"].tolist(), table["tier"].tolist(), strict=True)
     first = tuple(
-        Call(row.id, row.probability, row.tier, tuple(one.text for one in scored.reasons[at]))
-        if at < len(scored.reasons)
-        else Call(row.id, row.probability, row.tier, ())
-        for at, row in enumerate(table.itertuples())
+        Call(company, probability, tier, tuple(one.text for one in (scored.reasons[at : at + 1] or ((),))[0]))
+        for at, (company, probability, tier) in enumerate(told)
     )
     called = scored.table["id"].head(handed_out.called)
     return WeeksList(
