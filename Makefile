@@ -15,16 +15,33 @@ help: ## List the targets
 setup: $(STAMP) ## Make .venv and install everything into it, pinned and checked by hash
 	@:
 
+# The month that demo plays forward: the Sunday before it, and its own; the tables go on for five weeks more.
+BEFORE := 2020-05-17
+SUNDAYS := 2020-05-24 2020-05-31 2020-06-07 2020-06-14
+TABLES := --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
+  --usage demo/data/usage_actions.csv
+WEEKLY := $(BIN)/mlsys weekly --artifacts demo/month $(TABLES) --capacity 20 --set experiment.design=lottery \
+  --set score.top=3
+
 demo: export MLSYS_ARTIFACTS_DIR := demo/artifacts
-demo: setup ## Show the whole job on generated data: from three tables to a ranked list
+demo: setup ## Show the whole job on generated data: three tables, a ranked list, a month of lists and what came
 	rm -rf demo
 	$(BIN)/mlsys sample demo/data --companies 4000 --weeks 80
-	$(BIN)/mlsys ingest --customers demo/data/customers.csv --noncustomers demo/data/noncustomers.csv \
-	  --usage demo/data/usage_actions.csv
+	$(BIN)/mlsys ingest $(TABLES)
 	$(BIN)/mlsys train --quick
 	$(BIN)/mlsys evaluate --truth demo/data/truth.csv
 	$(BIN)/mlsys promote 1.0.0
 	$(BIN)/mlsys score demo/data/noncustomers.csv --out demo/prospects.csv --top 20 --capacity 50
+	@echo
+	@echo "A month played forward: a model that knows nothing of it, a list each Sunday, and what came of them"
+	$(BIN)/mlsys ingest --artifacts demo/month $(TABLES) --as-of $(BEFORE) > demo/month.log 2>&1
+	$(BIN)/mlsys train --artifacts demo/month --quick >> demo/month.log
+	@for sunday in $(SUNDAYS); do \
+	  echo "mlsys weekly --as-of $$sunday"; \
+	  $(WEEKLY) --as-of $$sunday --summary demo/week-$$sunday.md 2>> demo/month.log || test $$? -eq 4 || exit 1; \
+	done
+	$(BIN)/mlsys ingest --artifacts demo/month $(TABLES) >> demo/month.log
+	$(BIN)/mlsys impact --artifacts demo/month --page demo/impact.html
 	@echo
 	@echo "Files written:"
 	@find demo -type f ! -name '*.lock' | sort | sed 's/^/  /'
@@ -35,6 +52,8 @@ demo: setup ## Show the whole job on generated data: from three tables to a rank
 	@echo "  mlsys history                                 which version was live when, and on what evidence"
 	@echo "  open demo/artifacts/models/1.0.0/report.html  all that is known of the model, on one page"
 	@echo "  mlsys evaluate --backtest --every-days 28     how good the lists of the past would have been"
+	@echo "  open demo/impact.html                         what the month's lists brought, on one page"
+	@echo "  mlsys lists --artifacts demo/month            which lists there were, and how many paid"
 	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 

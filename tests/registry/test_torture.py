@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.outcomes import postgresql
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="processes are forked and killed"),
@@ -38,3 +40,14 @@ def test_commands_at_the_same_time_lose_no_update():
     said = torture("race", "--seconds", "6", "--processes", "4")
     assert "add " in said
     assert "records " in said
+
+
+def test_weeks_killed_at_random_are_completed_by_the_next_run():
+    assert " killed " in torture("kill", "--weekly", "--rounds", "20", "--seed", "3")
+
+
+def test_weeks_killed_at_random_are_completed_on_postgresql_as_well():
+    if postgresql.binaries() is None:
+        pytest.skip("there is no PostgreSQL here: apt install postgresql")
+    said = torture("kill", "--weekly", "--postgresql", "--rounds", "20", "--seed", "4")
+    assert " killed " in said

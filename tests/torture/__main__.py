@@ -1,6 +1,8 @@
 """The torture of the registry and of the service from the command line.
 
     python -m tests.torture kill --rounds 200
+    python -m tests.torture kill --weekly --rounds 100
+    python -m tests.torture kill --weekly --postgresql --rounds 20
     python -m tests.torture race --seconds 60 --processes 8
     python -m tests.torture swap --seconds 60 --changes 100
     python -m tests.torture soak --seconds 30
@@ -20,14 +22,17 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tests.outcomes import postgresql
 from tests.torture import serving
 from tests.torture.killing import Killing
 from tests.torture.place import Place
 from tests.torture.racing import race
 from tests.torture.service import make_versions
+from tests.torture.weeks import KillingWeeks
 
 # Of the service, with how long each takes and with how many workers.
 SERVING = {"swap": (60.0, 1), "soak": (30.0, 1), "overload": (10.0, 1), "term": (2.0, 1), "worker": (9.0, 2)}
@@ -38,6 +43,8 @@ def main() -> int:
     kinds = parser.add_subparsers(dest="kind", required=True)
     killing = kinds.add_parser("kill", help="kill commands at random instants")
     killing.add_argument("--rounds", type=int, default=200)
+    killing.add_argument("--weekly", action="store_true", help="kill weeks that are played forward")
+    killing.add_argument("--postgresql", action="store_true", help="with --weekly: keep lists there")
     racing = kinds.add_parser("race", help="run many commands at once")
     racing.add_argument("--seconds", type=float, default=60)
     racing.add_argument("--processes", type=int, default=8)
@@ -58,6 +65,9 @@ def main() -> int:
         if place is None:
             size = f"{args.workers} workers, {args.seconds:g} s"
             counts, failures = _of_the_service(args, Path(folder).resolve())
+        elif args.kind == "kill" and args.weekly:
+            size = f"{args.rounds} weeks" + (" on PostgreSQL" if args.postgresql else "")
+            counts, failures = _weeks(place, args)
         elif args.kind == "kill":
             size = f"{args.rounds} rounds"
             torment = Killing(place, random.Random(args.seed))  # noqa: S311 - a test
@@ -73,6 +83,20 @@ def main() -> int:
         f"{args.kind}: {size}: {said}; {len(failures)} failures (seed {args.seed}, {took:.0f} s)\n"
     )
     return 1 if failures else 0
+
+
+def _weeks(place: Place, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    chance = random.Random(args.seed)  # noqa: S311 - a test
+    programs = postgresql.binaries() if args.postgresql else None
+    if args.postgresql and programs is None:
+        raise SystemExit("there is no PostgreSQL here: apt install postgresql")
+    with ExitStack() as stack:
+        torment = KillingWeeks(place, chance)
+        if programs is not None:
+            server = stack.enter_context(postgresql.running(programs))
+            torment = KillingWeeks(place, chance, lambda: postgresql.new_database(server))
+        torment.run(args.rounds)
+    return torment.counts, torment.failures
 
 
 def _in_order(counts: dict[str, Any], kind: str) -> list[tuple[str, Any]]:

@@ -152,20 +152,21 @@ def run(argv: Sequence[str]) -> int:
 
 def _watch_the_lock(inside: Path, die_at: int | None) -> Callable[[], int]:
     """Let a file exist while this process holds the lock, and count what it does to the disk meanwhile."""
-    held, steps = False, 0
+    held, steps = 0, 0  # locks may be held inside of each other
     acquire, release = filelock.FileLock.acquire, filelock.FileLock.release
 
     def watched_acquire(lock: Any, *args: Any, **more: Any) -> Any:
         nonlocal held
         proxy = acquire(lock, *args, **more)
         inside.touch()
-        held = True
+        held += 1
         return proxy
 
     def watched_release(lock: Any, *args: Any, **more: Any) -> None:
         nonlocal held
-        held = False
-        inside.unlink(missing_ok=True)
+        held -= 1
+        if not held:
+            inside.unlink(missing_ok=True)
         release(lock, *args, **more)
 
     def counted(name: str) -> Callable[..., Any]:
@@ -173,7 +174,7 @@ def _watch_the_lock(inside: Path, die_at: int | None) -> Callable[[], int]:
 
         def call(*args: Any, **more: Any) -> Any:
             nonlocal steps
-            steps += held
+            steps += bool(held)
             if held and steps == die_at:
                 if name == "write":
                     real(args[0], args[1][: len(args[1]) // 2])
