@@ -86,10 +86,12 @@ class KillingWeeks:
 
     def _round(self, argv: list[str]) -> str:
         before, known = self._lists(), self._snapshots()
-        by_step = self.chance.random() < 0.5
+        by_step = self.chance.random() < 0.3
         child = self.place.start(argv, self.chance.randint(1, self.steps) if by_step else None)
         if not by_step:
-            time.sleep(self.chance.uniform(0, self.seconds))
+            time.sleep(
+                1.1 * self.seconds * self.chance.random() ** 0.3
+            )  # mostly late, when lists are written
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         outcome = self.place.finish(child)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -195,3 +197,29 @@ def test_a_version_is_trained_once_a_week_and_the_gate_keeps_it_out(mlsys, place
     assert again["retrained"] == told["retrained"]
     assert again["list"]["recorded"] == "same"
     assert len(json.loads(mlsys("models", "--json", artifacts=place).stdout)["versions"]) == 2
+
+
+@pytest.mark.slow
+def test_two_weeks_at_once_hand_out_one_list(mlsys, place, three_tables, sundays):
+    tables = [f"--{role}={three_tables / f'{name}.csv'}" for role, name in ROLES.items()]
+    words = ["weekly", *tables, "--as-of", sundays[3], *map(str, LOTTERY), "--json", "--artifacts", place]
+    lock = FileLock(place / LOCK)
+    lock.acquire()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "ml_sys", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=place.parent,
+        )
+        for _ in range(2)
+    ]
+    for one in both:
+        assert one.stderr is not None
+        assert "waiting for it" in one.stderr.readline()
+    lock.release()
+    told = [json.loads(one.communicate(timeout=300)[0]) for one in both]
+    assert sorted(one["list"]["recorded"] for one in told) == ["new", "same"]
+    assert len({one["list"]["record"]["list_id"] for one in told}) == 1
+    assert len(lists(mlsys, place)) == 1
