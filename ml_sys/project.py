@@ -262,13 +262,12 @@ class Project:
         return listed
 
     def weekly(self, asked: Asked | None = None, *, as_of: Day | None = None) -> Week:
-        """Ingest, monitor, score, hand out and say what lists brought; see ``mlsys weekly``."""
+        """Do all that is done once a week, or was ``as_of`` a day of the past; see ``mlsys weekly``."""
         from ml_sys.jobs.outcomes import weekly
 
-        chosen = {} if as_of is None else {"ingest.as_of": str(as_of)}
-        configuration, asked = self._load(self._config, chosen), asked or weekly.Asked()
-        registry, now = open_registry(self.settings), datetime.now(UTC)
-        return weekly.weekly(registry, configuration, asked, now=now, on_step=self._on_step)
+        chosen = self._load(self._config, {} if as_of is None else {"ingest.as_of": str(as_of)})
+        registry, asked, now = open_registry(self.settings), asked or weekly.Asked(), datetime.now(UTC)
+        return weekly.weekly(registry, chosen, asked, now=now, on_step=self._on_step)
 
     def models(self) -> pd.DataFrame:
         """List the versions, first to last, with their headline metrics; see ``mlsys models``."""

@@ -72,7 +72,7 @@ def test_every_public_method_says_what_it_does_and_names_its_types():
     methods = {name: one for name, one in vars(Project).items() if inspect.isfunction(one) and name[0] != "_"}
     assert set(methods) == {
         *("sample", "ingest", "train", "evaluate", "backtest", "compare"),
-        *("promote", "rollback", "score", "models", "report"),
+        *("promote", "rollback", "score", "weekly", "models", "report"),
     }
     for name, method in methods.items():
         signature = inspect.signature(method)
