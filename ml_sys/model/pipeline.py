@@ -214,7 +214,10 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
         ) from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
         raise SettingsError(
-            "settings", "model.estimator", f"{path} is not a classifier with predict_proba", hint=""
+            "settings",
+            "model.estimator",
+            f"{path} gives no probabilities",
+            hint="name a classifier that has fit and predict_proba",
         )
     return estimator
 

@@ -35,7 +35,7 @@ validation_folds = 2
 max_trees = 25
 early_stopping_rounds = 10
 [model.params]
-learning_rate = 0.1
+learning_rate = 0.2
 [report]
 backtest = false
 resampling = false
@@ -233,7 +233,7 @@ def test_models_say_when_they_were_served(chain):
 def test_a_version_is_shown_whole(chain):
     said, table = chain.json("show"), chain.run("models", "show", "1.0.0").stdout
     assert said["entry"]["message"] == "the first"
-    assert said["set_otherwise"]["model.params.learning_rate"] == 0.1
+    assert said["set_otherwise"]["model.params.learning_rate"] == 0.2
     assert [one["action"] for one in said["promotions"]] == ["promote", "rollback"]
     assert said["metrics"] == chain.json("train")["metrics"]
     assert said["canaries"] == chain.json("train")["canaries"]

@@ -17,8 +17,8 @@ from tests.model.test_train import needs_lightgbm
     ("path", "params", "message"),
     [
         ("sklearn.linear_model:LogisticRegression", {"depth": 3}, "depth"),
-        ("sklearn.linear_model:RidgeClassifier", {}, "gives probabilities"),
-        ("sklearn.linear_model:SGDClassifier", {"loss": "hinge"}, "gives probabilities"),
+        ("sklearn.linear_model:RidgeClassifier", {}, "gives no probabilities"),
+        ("sklearn.linear_model:SGDClassifier", {"loss": "hinge"}, "gives no probabilities"),
         ("math:sqrt", {}, "model"),
     ],
 )

@@ -19,7 +19,7 @@ WITHIN = 2.0
 
 def damage(root, version):
     """Change a byte of a version's trees, and return what puts it back."""
-    file = next(path for path in (root / "models" / version).iterdir() if path.suffix == ".ubj")
+    file = root / "models" / version / "booster.json"
     sound = file.read_bytes()
     file.write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
     return lambda: file.write_bytes(sound)
