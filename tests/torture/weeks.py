@@ -71,7 +71,7 @@ class KillingWeeks:
                 self.failures.append(f"round {number}, {sunday}: {problem}")
 
     def _measure(self) -> None:
-        """Find out how long an unharmed week takes, and how many steps under a lock; the first one warms up."""
+        """Find out how long a warm week takes, and how many steps under a lock."""
         for before in (1, 0):
             began = time.monotonic()
             done = self.place.finish(self.place.start(self._argv(LAST - timedelta(weeks=WEEKS + before))))
