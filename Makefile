@@ -58,7 +58,7 @@ demo: setup ## Show the whole job on generated data: three tables, a ranked list
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 
 # Files stay whole, so that what a file sets up is set up once, and begin with the longest.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: lint types ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
 	$(PYTEST) -m "not slow"

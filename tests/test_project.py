@@ -211,6 +211,7 @@ def test_a_report_is_the_page_that_was_written_and_its_figures(project, place):
     assert "<html" not in found._repr_html_()  # its tags are escaped, so that the frame holds them
 
 
+@pytest.mark.slow
 def test_past_lists_and_comparisons_are_those_of_the_commands(place, command):
     few = {"backtest__every_days": 56, "backtest__retrain_days": 112, "backtest__jobs": 1}
     project = Project(place / "artifacts", config=place / "quick.toml", **few)

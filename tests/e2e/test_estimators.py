@@ -44,7 +44,13 @@ NAMED = {
 }
 
 
-@pytest.fixture(params=NAMED)
+# One of scikit-learn's and one from elsewhere are of every run.
+IN_EVERY_RUN = ("sklearn.linear_model:LogisticRegression", "lightgbm:LGBMClassifier")
+
+
+@pytest.fixture(
+    params=[pytest.param(one, marks=() if one in IN_EVERY_RUN else pytest.mark.slow) for one in NAMED]
+)
 def place(request, ingested: Path, tmp_path: Path):
     if request.param.startswith("lightgbm") and find_spec("lightgbm") is None:
         pytest.skip("an extra")

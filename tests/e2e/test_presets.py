@@ -53,6 +53,7 @@ def test_the_gate_judges_it_like_any_other_version(classic) -> None:
     assert found["verdict"]["criteria"]
 
 
+@pytest.mark.slow
 def test_its_lists_are_held_against_those_of_other_settings(classic) -> None:
     run, folder, _ = classic
     (folder / "other.toml").write_text('[model]\nmax_trees = 20\n[resample]\nsampling_strategy = "none"\n')

@@ -354,7 +354,7 @@ def test_probabilities_of_nothing_are_miscalibrated_by_the_whole_rate(world: Wor
         assert figures["calibration_error_low"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("conversions", [12, 40])
+@pytest.mark.parametrize("conversions", [12, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_calibration_error_alone_tells_honest_probabilities_from_grossly_wrong_ones(
     conversions: int,
 ) -> None:

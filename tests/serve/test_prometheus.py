@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from ml_sys.serve import prometheus as counting
 from tests.serve.conftest import FIRST, metric, seconds_until, serving
@@ -46,6 +47,7 @@ def counts(port):
     ]
 
 
+@pytest.mark.slow
 def test_the_sum_over_workers_is_what_clients_counted_also_after_one_was_killed(artifacts):
     with serving(artifacts, "--workers", 2) as server:
 

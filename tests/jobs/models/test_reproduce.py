@@ -38,6 +38,7 @@ def reproduced_elsewhere(artifacts: Path, **environment: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_another_process_hash_seed_time_zone_and_locale_give_the_same_bytes(registered):
     said = reproduced_elsewhere(
         registered, PYTHONHASHSEED="4711", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8", LANG="tr_TR.UTF-8"

@@ -24,6 +24,9 @@ from tests.made import NOW
 CALLS = 20
 ROLES = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
 LOTTERY = ("--set", "experiment.design=lottery", "--capacity", CALLS)
+CHEAP_FIT = ("--set", "features.windows_days=[28]", "--set", "split.validation_folds=2")
+CHEAP_FIT += ("--set", "model.max_trees=5", "--set", "panel.step_days=28", "--set", "bootstrap.resamples=20")
+CHEAP_FIT += ("--set", "report.backtest=false", "--set", "report.resampling=false", "--set", "report.seeds=0")
 
 
 @pytest.fixture(scope="session")
@@ -149,9 +152,8 @@ def test_what_a_failing_step_leaves_done_is_completed_by_the_next_run(
 
 
 def test_a_list_stays_that_of_the_version_that_made_it(mlsys, place, week, sundays, three_tables):
-    quick = ("--set", "model.max_trees=5", "--set", "features.windows_days=[28]", "--quick")
     first = week(sundays[3])
-    assert mlsys("train", *quick, "--seed", 9, artifacts=place).returncode == 0
+    assert mlsys("train", *CHEAP_FIT, "--seed", 9, artifacts=place).returncode == 0
     second = mlsys("models", "--json", artifacts=place)
     version = max(one["version"] for one in json.loads(second.stdout)["versions"])
     moved = mlsys("promote", version, "--force", "--reason", "a test", artifacts=place)
@@ -185,10 +187,7 @@ def test_a_project_plays_the_week_as_well(place, three_tables, sundays, tmp_path
 
 
 def test_a_version_is_trained_once_a_week_and_the_gate_keeps_it_out(mlsys, place, week, sundays):
-    cheap = ("--set", "features.windows_days=[28]", "--set", "split.validation_folds=2")
-    cheap += ("--set", "model.max_trees=5", "--set", "panel.step_days=28", "--set", "bootstrap.resamples=20")
-    cheap += ("--set", "report.backtest=false", "--set", "report.resampling=false", "--set", "report.seeds=0")
-    asked = ("--retrain", "--set", "gate.min_positives=100000", *cheap)
+    asked = ("--retrain", "--set", "gate.min_positives=100000", *CHEAP_FIT)
     told = week(sundays[3], *asked, code=ExitCode.GATE_REFUSED)
     assert told["retrained"]["promoted"] is False
     assert told["retrained"]["unmet"]
