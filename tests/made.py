@@ -77,7 +77,7 @@ def successor(artifacts: Path, registered: Path, settings: Settings) -> None:
             "artifacts_dir": artifacts,
             "seed": 8,
             "report": ReportSettings(backtest=True, resampling=True, seeds=2),
-            "backtest": BacktestSettings(lists=3, jobs=1),
+            "backtest": BacktestSettings(lists=5, jobs=1),
         }
     )
     train_version(Registry(artifacts), latest(artifacts), asked, now=NOW, message="Every part. Told apart!")
