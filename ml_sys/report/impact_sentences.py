@@ -111,6 +111,12 @@ def _settled(effect: Called, each: str) -> str:
 
 
 def _brought(impact: Impact) -> str:
-    called = [one for one in impact.lists if one.realised is not None]
-    calls, paid = sum(one.calls for one in called), sum(one.realised or 0 for one in called)
-    return f"Of {counted(calls, 'call')} on {counted(len(called), 'list')} {paid} paid within the horizon"
+    """Count on lists whose windows do not overlap, as a company may be on several and pays once."""
+    mature = sum(one.realised is not None for one in impact.lists)
+    if impact.called is None:
+        return counted(mature, "list has its outcome", "lists have their outcomes")
+    lists = counted(mature, "list")
+    if impact.compared < mature:
+        lists = f"{impact.compared} of {lists}, whose windows do not overlap,"
+    calls, paid = counted(impact.called.rows, "call"), impact.called.realised
+    return f"Of {calls} on {lists} {paid} paid within the horizon"

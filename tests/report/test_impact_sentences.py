@@ -10,6 +10,7 @@ from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.being_called import Called
 from ml_sys.outcomes.effect import Complied
 from ml_sys.outcomes.impact import Impact, ListOutcome
+from ml_sys.outcomes.promised import Part
 from ml_sys.report.impact_sentences import headline, reservations, state
 
 NAN = float("nan")
@@ -64,10 +65,17 @@ def test_nothing_is_claimed_before_anybody_paid_or_any_list_is_mature():
 
 
 def test_without_an_experiment_only_what_came_is_told():
-    assert headline(replace(IMPACT, effect=None)) == (
+    called = Part(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
+    assert headline(replace(IMPACT, effect=None, called=called)) == (
         "Of 50 calls on 1 list 3 paid within the horizon; "
         "what a call adds, lists without an experiment cannot tell."
     )
+
+
+def test_a_company_that_is_called_from_list_after_list_is_counted_once():
+    called = Part(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
+    both = replace(IMPACT, lists=(OUTCOME, OUTCOME), effect=None, called=called)
+    assert headline(both).startswith("Of 50 calls on 1 of 2 lists, whose windows do not overlap, 3 paid")
 
 
 def test_few_conversions_are_a_reservation():
