@@ -101,8 +101,10 @@ def database_errors(place: Path | str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         said = str(error.orig).strip().partition("\n")[0]
-        kind = UnwritableError if "readonly" in said or "permission denied" in said else StorageError
-        raise kind(f"{place}: {said}", hint="check the disk, the server and the user's rights") from error
+        if "readonly" in said or "permission denied" in said:
+            hint = "check the rights of this user, or name another place"
+            raise UnwritableError(f"{place}: {said}", hint=hint) from error
+        raise StorageError(f"{place}: {said}", hint="check the disk and the server") from error
     except SQLAlchemyError as error:
         said = str(error).partition("\n")[0]
         raise StorageError(f"{place}: {said}", hint="check the disk and the server") from error
