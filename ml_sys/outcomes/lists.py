@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_sys.errors import UsageError
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
@@ -159,3 +160,14 @@ def what_came(closed: int | None, listed: HandedOutList, as_of: int) -> Came:
 def called(entries: Sequence[ListEntry]) -> tuple[ListEntry, ...]:
     """Return those that are to be called, the first to call first."""
     return tuple(sorted((one for one in entries if one.selected), key=lambda one: one.rank))
+
+
+class OtherListError(UsageError):
+    """Another list of the same day was handed out."""
+
+    def __init__(self, ours: HandedOutList, there: HandedOutList) -> None:
+        super().__init__(
+            f"another list of {date_of(ours.cutoff)} is out: {there.list_id} (version {there.version})",
+            hint=f"see it: mlsys lists show {date_of(ours.cutoff)}; to put this one in its place: "
+            '--replace --reason "…"',
+        )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from sqlalchemy import and_, delete, func, insert, select, text, update
+from sqlalchemy import and_, delete, func, select, text, update
 
-from ml_sys.errors import UsageError
 from ml_sys.outcomes.database.engine import (
     database_errors,
     empty_wal,
@@ -24,48 +23,24 @@ from ml_sys.outcomes.database.engine import (
 )
 from ml_sys.outcomes.database.migrating import bring_up_to_date
 from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by the store
+from ml_sys.outcomes.database.rows import COLUMNS, OF_LIST, as_list, put, standing
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
-from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, storable
+from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, OtherListError, storable
 from ml_sys.outcomes.taking_over import remembered_lists
 from ml_sys.scoring.remembered import FOLDER
-from ml_sys.text import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Engine
 
     from ml_sys.settings import Settings
 
-_FIELDS = tuple(field.name for field in fields(HandedOutList))
-_OF_LIST = [lists_table.c[name] for name in _FIELDS]
-# What frames of entries hold; reasons are read for a few companies at a time.
-COLUMNS = (
-    "entity_id",
-    "probability",
-    "rank",
-    "tier",
-    "selected",
-    "inclusion_probability",
-    "group",
-    "waits_until",
-)
 _AT_ONCE = 500  # lists or companies that one statement names
 
 Recorded = Literal["new", "same", "replaced"]
-
-
-class OtherListError(UsageError):
-    """Another list of the same day was handed out."""
-
-    def __init__(self, ours: HandedOutList, there: HandedOutList) -> None:
-        super().__init__(
-            f"another list of {date_of(ours.cutoff)} is out: {there.list_id} (version {there.version})",
-            hint=f"see it: mlsys lists show {date_of(ours.cutoff)}; to put this one in its place: "
-            '--replace --reason "…"',
-        )
 
 
 class Store:
@@ -106,7 +81,7 @@ class Store:
         with database_errors(self.place), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":  # SQLite lets one write at a time as it is
                 connection.execute(text("LOCK TABLE lists IN SHARE ROW EXCLUSIVE MODE"))
-            there = _standing(connection, listed.cutoff)
+            there = standing(connection, listed.cutoff)
             if there is not None and there.list_id == listed.list_id:
                 return "same", there
             if there is not None:
@@ -118,7 +93,7 @@ class Store:
                     .values(replaced_by=listed.list_id)
                 )
             record = replace(listed, reason="") if there is None else listed
-            _put(connection, record, companies)
+            put(connection, record, companies)
         return ("new" if there is None else "replaced"), record
 
     def take_over(self, found: Iterable[tuple[HandedOutList, Sequence[ListEntry]]]) -> int:
@@ -129,8 +104,8 @@ class Store:
             return 0
         with database_errors(self.place), writing(self._engine) as connection:
             for listed, companies in found:
-                if _standing(connection, listed.cutoff) is None:
-                    _put(connection, listed, companies)
+                if standing(connection, listed.cutoff) is None:
+                    put(connection, listed, companies)
                     taken += 1
         return taken
 
@@ -146,7 +121,7 @@ class Store:
         replaced : bool
             Whether those are among them that another one has replaced.
         """
-        wanted = select(*_OF_LIST).order_by(lists_table.c.cutoff, lists_table.c.number)
+        wanted = select(*OF_LIST).order_by(lists_table.c.cutoff, lists_table.c.number)
         if since is not None:
             wanted = wanted.where(lists_table.c.cutoff >= since)
         if until is not None:
@@ -154,7 +129,7 @@ class Store:
         if not replaced:
             wanted = wanted.where(lists_table.c.replaced_by.is_(None))
         with database_errors(self.place), self._engine.connect() as connection:
-            return [_as_list(row) for row in connection.execute(wanted)]
+            return [as_list(row) for row in connection.execute(wanted)]
 
     def entries(
         self, list_ids: Sequence[str], *, only_called: bool = False, only_pool: bool = False
@@ -317,41 +292,3 @@ def _take_over(opened: Store, settings: Settings) -> None:
 def exists(settings: Settings) -> bool:
     """Return whether there is a store; one at an address is taken to be there."""
     return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()
-
-
-def _standing(connection: Connection, cutoff: int) -> HandedOutList | None:
-    """Return the list of a day that counts."""
-    wanted = select(*_OF_LIST).where(lists_table.c.cutoff == cutoff, lists_table.c.replaced_by.is_(None))
-    row = connection.execute(wanted).first()
-    return None if row is None else _as_list(row)
-
-
-def _put(connection: Connection, listed: HandedOutList, companies: Iterable[ListEntry]) -> None:
-    """Let a list count: write it, or take it back that was replaced before."""
-    again = (
-        update(lists_table)
-        .where(lists_table.c.list_id == listed.list_id)
-        .values(replaced_by=None, reason=listed.reason)
-    )
-    if connection.execute(again).rowcount:
-        return
-    connection.execute(insert(lists_table).values(asdict(listed)))
-    number = connection.execute(
-        select(lists_table.c.number).where(lists_table.c.list_id == listed.list_id)
-    ).scalar_one()
-    rows = [_as_row(number, one) for one in companies]
-    if rows:
-        connection.execute(insert(entries_table), rows)
-
-
-def _as_row(number: int, entry: ListEntry) -> dict[str, Any]:
-    held = {name: getattr(entry, name) for name in COLUMNS}
-    return held | {
-        "list": number,
-        "entity_id": storable(entry.entity_id),
-        "reasons": json.dumps(entry.reasons),
-    }
-
-
-def _as_list(row: Row[Any]) -> HandedOutList:
-    return HandedOutList(**row._asdict())

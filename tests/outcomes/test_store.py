@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from ml_sys.errors import StorageError
-from ml_sys.outcomes.lists import HandedOutList, ListEntry
-from ml_sys.outcomes.store import OtherListError, opened_store
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, OtherListError
+from ml_sys.outcomes.store import opened_store
 from ml_sys.settings import Settings
 
 MONDAY = 18_267
