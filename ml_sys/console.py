@@ -6,6 +6,7 @@ Whatever is printed is printed as text: no character of an id or a name reaches 
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -105,13 +106,17 @@ def error(problem: MlsysError) -> None:
 
 
 @contextmanager
-def steps(plan: Mapping[str, float] | None = None) -> Iterator[Callable[..., None]]:
+def steps(
+    plan: Mapping[str, float] | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[..., None]]:
     """Show which step is being done and, with a plan, about how long all take; nothing without a terminal.
 
     Parameters
     ----------
     plan : mapping of str to float, optional
         How each step's time compares with that of the others, in the order in which they are done.
+    clock : callable
+        Returns seconds since any instant.
 
     Yields
     ------
@@ -120,7 +125,7 @@ def steps(plan: Mapping[str, float] | None = None) -> Iterator[Callable[..., Non
         is done already. Steps that are not planned take no time of the plan.
     """
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), _TimeLeft()
-    with _progress(*columns) as progress:
+    with _progress(*columns, clock=clock) as progress:
         task = progress.add_task("", total=None, share=0.0, at=0.0)
 
         def on_step(what: str, done: float = 0.0) -> None:
@@ -179,9 +184,11 @@ class _TimeLeft(ProgressColumn):
         return Text(left, style="progress.remaining")
 
 
-def _progress(*columns: ProgressColumn) -> Progress:
+def _progress(*columns: ProgressColumn, clock: Callable[[], float] = time.monotonic) -> Progress:
     console = stderr()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return Progress(
+        *columns, console=console, get_time=clock, transient=True, disable=not console.is_terminal
+    )
 
 
 def _console(*, stderr: bool) -> Console:
