@@ -1,4 +1,4 @@
-"""Write the files that follow from the code: conf/mlsys.toml and the pages of commands and settings.
+"""Write the files that follow from the code: conf/mlsys.toml, presets, the pages of commands and settings.
 
 ``make generate`` runs this, and a test fails when a file differs from what this would write.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ml_sys.cli import app
+from ml_sys.settings.description import PRESETS
 from ml_sys.settings.loading import DEFAULT_FILE
 from ml_sys.settings.writing import as_markdown, as_toml
 
@@ -26,6 +27,8 @@ def generated() -> dict[Path, str]:
     """Return the text of each generated file; a page keeps what stands around its generated part."""
     pages = {"commands": commands(), "settings": as_markdown()}
     files = {PROJECT / DEFAULT_FILE: as_toml()}
+    for path in PRESETS.glob("*.toml"):
+        files[PROJECT / "conf" / "presets" / path.name] = path.read_text(encoding="utf-8")
     for name, text in pages.items():
         page = PROJECT / "docs" / f"{name}.md"
         before, begin, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name}: begin -->\n")

@@ -38,6 +38,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 
 NEVER_CLOSED: Final = int(np.iinfo(np.int32).max)
+NEVER_BEGAN: Final = int(np.iinfo(np.int32).min)
 
 
 def column_names(table: str, names: SchemaSettings) -> dict[str, str]:

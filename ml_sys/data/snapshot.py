@@ -15,16 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import MEASURES, NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import SCHEMA_VERSION
 from ml_sys.days import days_of_stamps
 from ml_sys.errors import SnapshotError
+from ml_sys.settings.description import SchemaSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
+
+    from ml_sys.form import Form
 
 COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine.parquet"
 FOLDER, QUARANTINE_FOLDER = "snapshots", "quarantine"
@@ -52,9 +55,13 @@ class Snapshot:
     usage_stamp : ndarray of shape (m,), int32
         Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
     usage_values : ndarray of shape (m, 8), int32
-        In the order of `MEASURES`.
+        In the order of the form's measures; each a whole number of its digits behind the point.
     as_of : int
         Day after which nothing is known.
+    form : Form
+        What the tables mean.
+    since : ndarray of shape (n,), int32
+        Day on which each began to exist, since 1970-01-01; `NEVER_BEGAN` where that is not known.
     """
 
     id: str
@@ -65,6 +72,8 @@ class Snapshot:
     usage_stamp: NDArray[np.int32]
     usage_values: NDArray[np.int32]
     as_of: int
+    form: Form
+    since: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Tables:
     usage_stamp: NDArray[np.int32]
     usage_values: NDArray[np.int32]
     as_of: int
+    form: Form
+    since: NDArray[np.int32]
 
 
 def load(path: Path) -> Snapshot:
@@ -103,6 +114,8 @@ def load(path: Path) -> Snapshot:
         usage_stamp=tables.usage_stamp,
         usage_values=tables.usage_values,
         as_of=tables.as_of,
+        form=tables.form,
+        since=tables.since,
     )
 
 
@@ -130,6 +143,8 @@ def load_tables(path: Path) -> Tables:
         usage_stamp=days_of_stamps(stamps),
         usage_values=values,
         as_of=int(np.datetime64(manifest["as_of"], "D").astype(np.int64)),
+        form=SchemaSettings().form(),
+        since=np.full(companies.num_rows, NEVER_BEGAN, np.int32),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.known import KnownFeatures
@@ -25,6 +25,7 @@ from ml_sys.features.panel import (
 )
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.features.sampling import Sample
+from ml_sys.settings.description import SchemaSettings
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
 
@@ -59,6 +60,8 @@ def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 
         np.array(stamps, dtype=np.int32),
         values,
         as_of=CUTOFF + 100,
+        form=SchemaSettings().form(),
+        since=np.full(2, NEVER_BEGAN, dtype=np.int32),
     )
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import MEASURES, NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel, fit_model, spec_from
 from ml_sys.settings import Settings
+from ml_sys.settings.description import SchemaSettings
 
 MONDAY = 17_903  # 2019-01-07
 WEEKS, COMPANIES, PERIOD, HORIZON = 60, 300, 7, 30
@@ -84,6 +85,8 @@ def small_world(seed: int = 3, companies: int = COMPANIES, weeks: int = WEEKS) -
             usage_stamp=(MONDAY + 7 * week).astype(np.int32),
             usage_values=counts.astype(np.int32),
             as_of=0,
+            form=SchemaSettings().form(),
+            since=np.full(len(closed), NEVER_BEGAN, dtype=np.int32),
         )
     )
 

@@ -1,0 +1,133 @@
+"""Settings that describe tables: what kind each is, and what its columns mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from ml_sys.form import Measure, Noun, name_of
+from ml_sys.settings.base import Frozen
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Column = Annotated[str, Field(min_length=1)]
+# Those of events that are counted under their own names; the rest are "other".
+MAX_KINDS = 12
+OTHER = "other"
+
+
+class EntityTable(Frozen):
+    """A table with a row for each entity; several are united, and one that converts in any has converted."""
+
+    kind: Literal["entities"]
+    file: str = Field("", description="File, or table or query for 'sql'.")
+    id: Column = Field("id", description="Column of the identifier.")
+    converted_on: str = Field("", description="Column of the day of conversion; a blank has not converted.")
+    since: str = Field("", description="Column of the day on which the entity began to exist.")
+    value: str = Field("", description="Column of the money it pays; reported, never a feature.")
+
+
+class PurchaseTable(Frozen):
+    """A table with a row for each purchase; the first of an entity is its conversion."""
+
+    kind: Literal["purchases"]
+    file: str = Field("", description="File, or table or query for 'sql'.")
+    id: Column = Field("id", description="Column of the entity's identifier.")
+    at: Column = Field(description="Column of the day of the purchase.")
+    value: str = Field("", description="Column of the money paid.")
+
+
+class MeasureColumn(Frozen):
+    """A column that counts or adds something up in a period."""
+
+    column: Column
+    role: Literal["actions", "users", "amount"] = "actions"
+    object: str = Field("", description="What was used; by default the measure's name.")
+    one: str = Field("", description="What one of it is called.")
+    many: str = Field("", description="What several of it are called.")
+    place: str = Field("", description='Follows it in a sentence, such as "on contacts".')
+    verb: str = Field("", description='Comes before the number, such as "watched".')
+    digits: Annotated[int, Field(ge=0, le=6)] | None = Field(
+        None, description="Decimal digits that are kept; by default 3 of an amount, and 0 of anything else."
+    )
+
+    def measure(self, name: str) -> Measure:
+        """Return what it means."""
+        words = {"actions": ("action", "actions"), "users": ("person", "people")}
+        one, many = words.get(self.role, (name.replace("_", " "),) * 2)
+        digits = {"amount": 3}.get(self.role, 0) if self.digits is None else self.digits
+        noun = Noun(self.one or one, self.many or self.one or many)
+        obj = name_of(self.object or name)
+        return Measure(name, self.role, obj, noun, self.place, self.verb, digits)
+
+
+class PeriodTable(Frozen):
+    """A usage table with a row for each entity and period."""
+
+    kind: Literal["periods"]
+    file: str = Field("", description="File, or table or query for 'sql'.")
+    id: Column = Field("id", description="Column of the entity's identifier.")
+    at: Column = Field(description="Column of the period's stamp.")
+    measures: dict[Name, MeasureColumn] = Field(min_length=1)
+
+
+class EventTable(Frozen):
+    """A usage table with a row for each thing that happened; periods are made of it when it is read."""
+
+    kind: Literal["events"]
+    file: str = Field("", description="File, or table or query for 'sql'.")
+    id: str = Field("id", description="Column of the entity's identifier; empty where a link leads to it.")
+    at: Column = Field(description="Column of the moment, or day, of the event.")
+    event: str = Field("", description="Column of the kind of event; without it all are of one kind.")
+    kinds: tuple[str, ...] = Field(
+        (), description="Kinds that are counted under their own names; by default the most frequent ones."
+    )
+    max_kinds: PositiveInt = Field(MAX_KINDS, description="At most so many kinds are chosen.")
+    amounts: dict[Name, MeasureColumn] = Field(
+        {}, description="Columns that are added up, each under the name of a measure."
+    )
+    user: str = Field("", description="Column of who did it; distinct ones of a period are counted.")
+    link: str = Field("", description="Table of links that leads from a user to its entity.")
+    event_id: str = Field("", description="Column of the event's own identifier; a repeated one counts once.")
+    one: str = Field("", description="What one event is called, where all are of one kind.")
+    many: str = Field("", description="What several are called.")
+
+    @model_validator(mode="after")
+    def _has_an_entity(self) -> EventTable:
+        if bool(self.link) == bool(self.id) and (self.link or not self.id):
+            raise ValueError("name either the entity's id, or a user and the link that leads to its entity")
+        if self.link and not self.user:
+            raise ValueError("a link leads from a user to an entity: name the column of the user")
+        return self
+
+
+class LinkTable(Frozen):
+    """A table that leads from users to the entities that they belong to."""
+
+    kind: Literal["links"]
+    file: str = Field("", description="File, or table or query for 'sql'.")
+    user: Column = Field(description="Column of the user.")
+    id: Column = Field("id", description="Column of the entity's identifier.")
+
+
+Table = Annotated[
+    EntityTable | PurchaseTable | PeriodTable | EventTable | LinkTable, Field(discriminator="kind")
+]
+
+
+def measures_of_events(name: str, table: EventTable, kinds: tuple[str, ...]) -> list[Measure]:
+    """Return what is counted and added up of a table of events, in the order of its columns in a snapshot."""
+    one, many = table.one or "event", table.many or table.one or "events"
+    if table.event:
+        counts = [
+            Measure(
+                f"{name}_{name_of(kind)}", "actions", name_of(kind), Noun(f"{kind} event", f"{kind} events")
+            )
+            for kind in kinds
+        ]
+        counts.append(Measure(f"{name}_{OTHER}", "actions", OTHER, Noun("other event", "other events")))
+    else:
+        counts = [Measure(f"{name}_events", "actions", name, Noun(one, many))]
+    amounts = [one.measure(key) for key, one in table.amounts.items()]
+    users = [Measure(f"{name}_users", "users", name, Noun("person", "people"))] if table.user else []
+    return [*counts, *amounts, *users]
