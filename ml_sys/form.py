@@ -124,11 +124,44 @@ class Words:
 
 
 @dataclass(frozen=True)
+class UsageTable:
+    """A usage table as a request gives its rows.
+
+    Attributes
+    ----------
+    name : str
+        Of the list of rows.
+    kind : {"periods", "events"}
+    at : str
+        Field of the stamp.
+    measures : tuple of str
+        Of periods the measures that a row gives; of events those that are made of them, in order.
+    amounts : tuple of str
+        Of events, the measures that are fields of an event and are added up.
+    event, user, event_id : str
+        Fields of an event: its kind, who did it, and its own identifier; empty where there is none.
+    kinds : tuple of str
+        Kinds that are counted under their own names, in the order of the measures.
+    """
+
+    name: str
+    kind: Literal["periods", "events"]
+    at: str
+    measures: tuple[str, ...]
+    amounts: tuple[str, ...] = ()
+    event: str = ""
+    user: str = ""
+    event_id: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Form:
     """What the tables of a company mean.
 
     Attributes
     ----------
+    tables : tuple of UsageTable
     measures : tuple of Measure
         Actions and amounts before users; in the order of a snapshot's usage values.
     attributes : tuple of Attribute
@@ -137,6 +170,7 @@ class Form:
         Whether it is known since when each entity exists.
     """
 
+    tables: tuple[UsageTable, ...] = ()
     measures: tuple[Measure, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     words: Words = field(default_factory=Words)
@@ -182,6 +216,10 @@ def form_from_plain(plain: Mapping[str, Any]) -> Form:
     """
     nouns = {name: Noun(**one) for name, one in plain["words"].items() if name != "value"}
     return Form(
+        tuple(
+            UsageTable(**{key: tuple(part) if isinstance(part, list) else part for key, part in one.items()})
+            for one in plain["tables"]
+        ),
         tuple(Measure(**{**one, "noun": Noun(**one["noun"])}) for one in plain["measures"]),
         tuple(
             Attribute(

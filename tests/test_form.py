@@ -18,7 +18,7 @@ def test_actions_come_before_amounts_and_these_before_users():
 
 
 def test_a_form_knows_the_places_of_a_role_and_its_objects():
-    form = Form((CLICK, MINUTES, READERS))
+    form = Form(measures=(CLICK, MINUTES, READERS))
     assert form.of_role("amount") == (1,)
     assert form.of_role("users") == (2,)
     assert form.n_activity == 2

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from ml_sys.form import Form, Measure, ordered
+from ml_sys.form import Form, Measure, UsageTable, name_of, ordered
 from ml_sys.settings.attributes import AnyAttribute, WordSettings
 from ml_sys.settings.base import Frozen
 from ml_sys.settings.tables import (
@@ -24,6 +24,7 @@ from ml_sys.settings.tables import (
     PurchaseTable,
     Table,
     measures_of_events,
+    usage_of_events,
 )
 
 DEFAULT_PRESET = "hubspot"
@@ -111,13 +112,19 @@ class SchemaSettings(Frozen):
             By table of events, the kinds that are counted under their own names; by default those that the
             description names.
         """
+        tables: list[UsageTable] = []
         measures: list[Measure] = []
         for name, table in self.tables.items():
             if isinstance(table, PeriodTable):
                 measures += [one.measure(key) for key, one in table.measures.items()]
+                tables.append(UsageTable(name, "periods", name_of(table.at), tuple(table.measures)))
             if isinstance(table, EventTable):
-                measures += measures_of_events(name, table, (kinds or {}).get(name, table.kinds))
+                known = (kinds or {}).get(name, table.kinds)
+                made = measures_of_events(name, table, known)
+                measures += made
+                tables.append(usage_of_events(name, table, known, tuple(one.name for one in made)))
         return Form(
+            tuple(tables),
             ordered(tuple(measures)),
             tuple(one.attribute(name) for name, one in self.attributes.items()),
             self.words.words(),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ml_sys.form import Measure, Noun, name_of
+from ml_sys.form import Measure, Noun, UsageTable, name_of
 from ml_sys.settings.base import Frozen
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -131,3 +131,15 @@ def measures_of_events(name: str, table: EventTable, kinds: tuple[str, ...]) -> 
     amounts = [one.measure(key) for key, one in table.amounts.items()]
     users = [Measure(f"{name}_users", "users", name, Noun("person", "people"))] if table.user else []
     return [*counts, *amounts, *users]
+
+
+def usage_of_events(
+    name: str, table: EventTable, kinds: tuple[str, ...], measures: tuple[str, ...]
+) -> UsageTable:
+    """Return a table of events as a request gives its rows."""
+    event, user, event_id = (
+        name_of(column) if column else "" for column in (table.event, table.user, table.event_id)
+    )
+    return UsageTable(
+        name, "events", name_of(table.at), measures, tuple(table.amounts), event, user, event_id, kinds
+    )

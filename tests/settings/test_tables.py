@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_sys.form import Noun
-from ml_sys.settings.tables import EventTable, MeasureColumn, measures_of_events
+from ml_sys.settings.tables import EventTable, MeasureColumn, measures_of_events, usage_of_events
 
 
 def test_kinds_amounts_and_users_of_events_become_measures_in_that_order():
@@ -28,3 +28,13 @@ def test_a_measure_without_words_is_called_by_its_role_or_its_name():
     assert MeasureColumn(column="n", role="amount").measure("play_time").noun == Noun(
         "play time", "play time"
     )
+
+
+def test_a_request_gives_events_under_the_names_of_their_columns():
+    table = EventTable(
+        kind="events", id="Student", at="Seen At", event="What", user="Who", event_id="#",
+        amounts={"minutes": {"column": "min"}},
+    )  # fmt: skip
+    found = usage_of_events("seen", table, ("Quiz",), ("seen_quiz", "seen_other", "minutes", "seen_users"))
+    assert (found.at, found.event, found.user, found.amounts) == ("seen_at", "what", "who", ("minutes",))
+    assert found.kinds == ("Quiz",)
