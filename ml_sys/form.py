@@ -216,10 +216,7 @@ def form_from_plain(plain: Mapping[str, Any]) -> Form:
     """
     nouns = {name: Noun(**one) for name, one in plain["words"].items() if name != "value"}
     return Form(
-        tuple(
-            UsageTable(**{key: tuple(part) if isinstance(part, list) else part for key, part in one.items()})
-            for one in plain["tables"]
-        ),
+        tuple(UsageTable(**_hashable(one)) for one in plain["tables"]),
         tuple(Measure(**{**one, "noun": Noun(**one["noun"])}) for one in plain["measures"]),
         tuple(
             Attribute(
@@ -236,6 +233,10 @@ def form_from_plain(plain: Mapping[str, Any]) -> Form:
         Words(**nouns, value=plain["words"]["value"]),
         plain["has_since"],
     )
+
+
+def _hashable(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
 
 
 def name_of(text: str) -> str:
