@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FILE, SQL = "file", "sql"
 _TABLE_NAME = re.compile(r"[\w.]+")
+_QUERY = re.compile(r"\s*(SELECT|FROM|WITH)\s", re.IGNORECASE)
 _PROMISES = {".gz": GZIP, ".zst": ZSTD, ".parquet": PARQUET}
 
 
@@ -53,10 +54,21 @@ def open_source(kind: str, *, database: str = "") -> Source:
 
 
 class FileSource:
-    """CSV (plain, gzip or Zstandard) and Parquet files; what a file holds decides, not only its name."""
+    """CSV (plain, gzip or Zstandard) and Parquet files; what a file holds decides, not only its name.
+
+    A query of DuckDB stands for what is no such file, or must be brought into form first, such as
+    ``SELECT * FROM read_json_auto('events.jsonl')``.
+    """
 
     def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:
-        """Open a file; see `Source`."""
+        """Open a file, or run a query over files; see `Source`."""
+        if _QUERY.match(location):
+            where = f"{table}: {' '.join(location.split())}"
+            try:
+                return _queried(duckdb.connect(), location.rstrip("; \n"), where, columns)
+            except duckdb.Error as error:
+                hint = "try the query in DuckDB; paths are relative to this folder"
+                raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
         path = Path(location)
         if path.is_dir():
             raise UnreadableFileError(
@@ -98,15 +110,9 @@ class SqlSource:
         try:
             connection, unreadable = self._connect()
             hint = "; ".join([hint, *(f"{name} cannot be read" for name in unreadable)])
-            query = self._query(location)
-            present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
-            extra = extra_columns(where, present, columns)
-            wanted = ", ".join(_quoted(column) for column in columns.values())
-            chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
-            reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
+            return _queried(connection, self._query(location), where, columns)
         except duckdb.Error as error:
             raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
-        return RawTable(where, extra, columnar.parts(where, _batches(where, reader), columns))
 
     def _connect(self) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
         """Open the database; of a folder, also return files that no view can be made of."""
@@ -170,6 +176,18 @@ class FrameSource:
             extra,
             columnar.parts(where, pa.Table.from_batches([batch]).to_batches(columnar.BATCH_ROWS), columns),
         )
+
+
+def _queried(
+    connection: duckdb.DuckDBPyConnection, query: str, where: str, columns: Mapping[str, str]
+) -> RawTable:
+    """Run a query for some of its columns."""
+    present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
+    extra = extra_columns(where, present, columns)
+    wanted = ", ".join(_quoted(column) for column in columns.values())
+    chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
+    reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
+    return RawTable(where, extra, columnar.parts(where, _batches(where, reader), columns))
 
 
 def _open_parquet(path: Path, columns: Mapping[str, str]) -> RawTable:

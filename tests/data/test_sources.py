@@ -58,6 +58,19 @@ def rows_of(table: RawTable) -> list[tuple[int, tuple[str, ...]]]:
     return found
 
 
+def test_a_query_over_files_stands_for_a_file(tables: Tables) -> None:
+    plain = rows_of(FileSource().open(USAGE, str(tables.path(USAGE)), USAGE_COLUMNS))
+    query = f"SELECT * FROM read_csv('{tables.path(USAGE)}', all_varchar = true);\n"  # noqa: S608 - the test's own
+    read = rows_of(FileSource().open(USAGE, query, USAGE_COLUMNS))
+    assert [texts for _, texts in read] == [texts for _, texts in plain]
+
+
+def test_a_query_that_fails_says_what_duckdb_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"usage: FROM 'none\.csv': .*none\.csv") as caught:
+        FileSource().open(USAGE, "FROM 'none.csv'", USAGE_COLUMNS)
+    assert "try the query in DuckDB" in caught.value.hint
+
+
 def test_compressed_files_give_the_same_snapshot_as_plain_ones(tables: Tables) -> None:
     plain = tables.ingest_as_they_are()
     content = tables.path(USAGE).read_bytes()
