@@ -9,7 +9,9 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 
 from ml_sys.errors import MlsysError, StorageError, UnwritableError
@@ -103,7 +105,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Replace a file whole or not at all by what the block writes; the folder above is made where missing.
 
     A link is followed, and a file that is replaced keeps its rights. What is no file, such as a pipe or
-    ``/dev/stdout``, is written to as it is.
+    ``/dev/stdout``, is written to as it is. What a killed writer of the same file left beside it is removed.
 
     Raises
     ------
@@ -117,9 +119,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             return
         target = path.resolve()
         make_folder(target.parent)
-        temporary = target.with_name(temporary_name())
+        _clear_left_of(target)
+        opened, temporary = _open_beside(target)
         try:
-            with temporary.open("xb") as sink:
+            with opened as sink:
                 yield sink
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -131,6 +134,46 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 temporary.unlink()
             raise
         sync_folder(target.parent)
+
+
+def _beginning(target: Path) -> str:
+    """Return how the names of temporary files for a target begin, so that its next writer knows them."""
+    return TEMPORARY_PREFIX + sha256(os.fsencode(target.name)).hexdigest()[:8]
+
+
+def _open_beside(target: Path) -> tuple[IO[bytes], Path]:
+    """Open a temporary file for a target, which nobody removes while it is open; return its path as well."""
+    while True:
+        temporary = target.with_name(f"{_beginning(target)}{secrets.token_hex(4)}")
+        sink = temporary.open("xb")
+        with suppress(OSError):  # not every file system has locks; nothing is removed there
+            _lock(sink, wait=True)
+        if os.fstat(sink.fileno()).st_nlink or sys.platform == "win32":
+            return sink, temporary
+        sink.close()  # removed by another writer before it could be locked
+
+
+def _clear_left_of(target: Path) -> None:
+    """Remove what killed writers of a target left beside it; what is still being written is locked."""
+    for left in target.parent.glob(f"{_beginning(target)}*"):
+        with suppress(OSError):
+            with left.open("rb") as file:
+                _lock(file, wait=False)
+                if sys.platform != "win32":
+                    left.unlink()
+            left.unlink(missing_ok=True)
+
+
+if sys.platform == "win32":
+
+    def _lock(file: IO[bytes], *, wait: bool) -> None:
+        """Do nothing: what is open cannot be removed there."""
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes], *, wait: bool) -> None:
+        """Lock an open file until it is closed; raise OSError where another process holds it."""
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def stage(path: Path, content: bytes) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -128,3 +129,35 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
     assert os.read(reader, 10) == b"rows"
     os.close(reader)
     assert names(tmp_path) == ["pipe"]
+
+
+def killed_while_writing(path):
+    """Kill a process in the middle of replacing a file."""
+    child = os.fork()
+    if child == 0:
+        with replacing(path) as sink:
+            sink.write(b"half")
+            sink.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_what_a_killed_writer_left_is_gone_when_the_file_is_written_next(tmp_path):
+    path, other = tmp_path / "list.csv", tmp_path / ".tmp-0123456789abcdef"
+    other.write_bytes(b"of somebody else")
+    killed_while_writing(path)
+    assert len(names(tmp_path)) == 2
+    with replacing(path) as sink:
+        sink.write(b"new")
+    assert names(tmp_path) == [other.name, "list.csv"]
+
+
+def test_what_another_writer_is_still_writing_stays(tmp_path):
+    path = tmp_path / "list.csv"
+    with replacing(path) as first:
+        first.write(b"first")
+        with replacing(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["list.csv"]

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.durable import make_folder, storage_errors, write_durably
+from ml_sys.durable import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +32,9 @@ def keep(found: Monitoring, artifacts_dir: Path) -> Path:
     plain = {name: value for name, value in asdict(found).items() if name != "page"}
     content = (json.dumps(_finite(plain), indent=2) + "\n").encode()
     path = folder / f"{found.day}.json"
-    with storage_errors(folder):
-        make_folder(folder)
     for place in (path, folder / LATEST):
-        write_durably(place, content)
+        with replacing(place) as sink:
+            sink.write(content)
     return path
 
 

@@ -42,11 +42,12 @@ def test_commands_at_the_same_time_lose_no_update():
     assert "records " in said
 
 
-def test_weeks_killed_at_random_are_completed_by_the_next_run():
-    assert " killed " in torture("kill", "--weekly", "--rounds", "20", "--seed", "3")
+def test_weeks_killed_in_every_step_are_completed_by_the_next_run():
+    said = torture("kill", "--weekly", "--rounds", "20", "--seed", "3")
+    assert said.count("killed in ") >= 6  # of the eight steps, if the clock misses some
 
 
-def test_weeks_killed_at_random_are_completed_on_postgresql_as_well():
+def test_weeks_killed_in_every_step_are_completed_on_postgresql_as_well():
     if postgresql.binaries() is None:
         pytest.skip("there is no PostgreSQL here: apt install postgresql")
     said = torture("kill", "--weekly", "--postgresql", "--rounds", "20", "--seed", "4")

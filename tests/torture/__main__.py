@@ -43,7 +43,9 @@ def main() -> int:
     kinds = parser.add_subparsers(dest="kind", required=True)
     killing = kinds.add_parser("kill", help="kill commands at random instants")
     killing.add_argument("--rounds", type=int, default=200)
-    killing.add_argument("--weekly", action="store_true", help="kill weeks that are played forward")
+    killing.add_argument(
+        "--weekly", action="store_true", help="kill weeks played forward, in each of their steps"
+    )
     killing.add_argument("--postgresql", action="store_true", help="with --weekly: keep lists there")
     racing = kinds.add_parser("race", help="run many commands at once")
     racing.add_argument("--seconds", type=float, default=60)

@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def killed(self) -> bool:
-        return self.code == -signal.SIGKILL
+        return self.code in {-signal.SIGKILL, -signal.SIGALRM}
 
     @property
     def said(self) -> dict[str, Any]:
@@ -97,15 +97,23 @@ class Place:
             raise SystemExit(f"mlsys {' '.join(argv)}: {outcome.code}\n{outcome.out}\n{outcome.err}")
         return outcome
 
-    def start(self, argv: Sequence[str], die_at: int | None = None) -> int:
-        """Start a command in a child; with ``die_at`` it kills itself at that step under the lock."""
+    def start(
+        self,
+        argv: Sequence[str],
+        die_at: int | None = None,
+        watched: Callable[[], Callable[[], object]] | None = None,
+    ) -> int:
+        """Start a command in a child; with ``die_at`` it kills itself at that step under the lock.
+
+        What ``watched`` returns is called at the end, and kept as text in the file ``steps``.
+        """
         (self.folder / "inside").unlink(missing_ok=True)
 
         def work() -> int:
             os.chdir(self.folder)
             for descriptor, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-            steps = _watch_the_lock(Path("inside"), die_at)
+            steps = watched() if watched else _watch_the_lock(Path("inside"), die_at)
             code = run(argv)
             Path("steps").write_text(str(steps()))
             return code
@@ -169,13 +177,25 @@ def _watch_the_lock(inside: Path, die_at: int | None) -> Callable[[], int]:
             inside.unlink(missing_ok=True)
         release(lock, *args, **more)
 
-    def counted(name: str) -> Callable[..., Any]:
+    def is_last() -> bool:
+        nonlocal steps
+        steps += bool(held)
+        return bool(held) and steps == die_at
+
+    filelock.FileLock.acquire = watched_acquire  # type: ignore[method-assign]
+    filelock.FileLock.release = watched_release  # type: ignore[method-assign]
+    die_before_steps(is_last)
+    return lambda: steps
+
+
+def die_before_steps(is_last: Callable[[], bool]) -> None:
+    """Ask before each thing that this process does to the disk whether it is killed there, in mid-write."""
+
+    def asking(name: str) -> Callable[..., Any]:
         real = getattr(os, name)
 
         def call(*args: Any, **more: Any) -> Any:
-            nonlocal steps
-            steps += bool(held)
-            if held and steps == die_at:
+            if is_last():
                 if name == "write":
                     real(args[0], args[1][: len(args[1]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -183,8 +203,5 @@ def _watch_the_lock(inside: Path, die_at: int | None) -> Callable[[], int]:
 
         return call
 
-    filelock.FileLock.acquire = watched_acquire  # type: ignore[method-assign]
-    filelock.FileLock.release = watched_release  # type: ignore[method-assign]
     for name in STEPS:
-        setattr(os, name, counted(name))
-    return lambda: steps
+        setattr(os, name, asking(name))

@@ -92,6 +92,7 @@ def score_prospects(
     if settings.score.hand_out and len(scored.table):
         horizon = int(registry.open(version).manifest["horizon_days"])
         handing = Handing(scored, version, horizon, calls, asked.replace_other, asked.reason)
+        on_step("recording the list")
         try:
             handed_out = hand_out(settings, handing, now or datetime.now(UTC))
         except StorageError as error:  # the list is there and is shown first
@@ -99,6 +100,8 @@ def score_prospects(
     if settings.score.cooldown_weeks and not settings.score.hand_out:
         unknown = "no later list knows of this one: hand it out with --hand-out"
         scored = replace(scored, notes=(*scored.notes, unknown))
+    if asked.out is not None or asked.with_controls is not None:
+        on_step("writing the list")
     everyone = scored.table["probability"].to_numpy()
     if handed_out is not None:
         if asked.with_controls is not None:

@@ -122,6 +122,7 @@ def impact_of_lists(
     reading = Reading(known.as_of, settings.impact.grace_days, settings.bootstrap.confidence, settings.seed)
     found = impact(lists, entries, reading, made=made is not None)
     if asked.page is not None:
+        on_step("writing the page")
         from ml_sys.report.impact_page import impact_page  # what draws pictures takes a second to import
 
         with replacing(asked.page) as sink:

@@ -143,6 +143,7 @@ def weekly(
             summary=asked.summary,
         )
         if asked.summary is not None:
+            on_step("writing the summary")
             write_summary(week, asked.summary)
     return week
 
