@@ -116,3 +116,25 @@ def test_no_calls_have_no_precision_and_no_conversions_no_recall() -> None:
     nothing = confusions(by_hand([0.1, 0.2], [0, 0]), 0.5, ())[0]
     assert np.isnan(nothing.precision)
     assert np.isnan(nothing.recall)
+
+
+def test_a_calibration_curve_has_ten_bins_of_equally_many_rows_where_each_has_conversions_enough() -> None:
+    n = np.arange(100)
+    score, label = (99 - n // 2 * 2) / 100, n % 2 == 0  # pairs of equal scores, one of which converts
+    mixed = np.random.default_rng(1).permutation(100)
+    found = calibration_curve(by_hand(score[mixed].tolist(), label[mixed].tolist()), z=Z)
+    assert [(one.rows, one.conversions) for one in found] == [(10, LEAST_POSITIVES)] * 10
+    assert [one.predicted for one in found] == pytest.approx(np.arange(0.05, 1, 0.1))
+
+
+def test_rows_in_any_order_keep_their_own_outcome_in_a_calibration_curve() -> None:
+    score, label = [0.1] * 10 + [0.9] * 10, [1] * 5 + [0] * 5 + [1] * 9 + [0]
+    assert [one.conversions for one in calibration_curve(by_hand(score, label), z=Z)] == [5, 9]
+
+
+def test_on_a_single_list_calls_are_those_above_the_threshold() -> None:
+    one = confusions(by_hand([0.9, 0.5, 0.1], [1, 0, 0]), 0.5, (2,))
+    assert [(each.threshold, each.chosen, each.calls_per_list) for each in one] == [(0.5, True, 2)]
+    # A share of a list that holds less than one call of the depth asked for still makes one.
+    part = confusions(by_hand([0.9, 0.5, 0.1], [1, 0, 0], share=0.1), 0.95, (1,))
+    assert [(each.threshold, each.calls_per_list) for each in part] == [(0.95, 0), (0.9, pytest.approx(10))]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.metrics.bootstrap import cluster_counts
-from ml_sys.metrics.campaign import Lead, calls, play_season
+from ml_sys.metrics.bootstrap import Estimate, cluster_counts
+from ml_sys.metrics.campaign import Campaign, Lead, calls, play_season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM, ScoredLists
 
 RULE = "most users in 30 days"
@@ -215,3 +215,50 @@ def test_lists_in_which_everybody_cools_down_count_as_lists() -> None:
     for ranker in (MODEL, RANDOM):
         one = season.of(ranker, 2, 4)
         assert (one.lists, one.calls, one.companies) == (3, 2, 2)
+
+
+def test_chance_is_the_mean_of_twenty_seasons_of_random_calls() -> None:
+    pays = np.array([MONDAY + 2, MONDAY + 9, MONDAY + 40, *[NEVER_CLOSED] * 4])
+    lists = lists_of(np.zeros((4, 7)), pays)
+    season = play_season(lists, capacities=(2,), cooldown_weeks=3, resamples=5, confidence=0.9, seed=9)
+    for cooldown in (0, 3):
+        rng, seasons = np.random.default_rng(9), []
+        for _ in range(20):
+            called = calls(lists, rng.random(len(lists)), 2, cooldown)
+            hits = called & lists.label
+            distinct = [len(set(lists.company[rows].tolist())) for rows in (called, hits)]
+            seasons.append((called.sum(), *distinct, hits.sum()))
+        made, companies, converters, paying = np.mean(seasons, axis=0)
+        one = season.of(RANDOM, 2, cooldown)
+        assert replace(one, converters=one.converters.value) == Campaign(  # type: ignore[arg-type]
+            RANDOM, 2, cooldown, 4, round(made), round(companies), converters, 3, paying / made
+        )
+        assert np.isnan((one.converters.low, one.converters.high)).all()
+
+
+def test_a_season_is_told_whole() -> None:
+    # Three converters: the model calls the first two of the first list again on the second.
+    pays = np.array([MONDAY + 8, MONDAY + 9, MONDAY + 10, NEVER_CLOSED])
+    lists = lists_of(np.array([[4.0, 3, 2, 1], [4, 3, 2, 1]]), pays)
+    season = play_season(lists, capacities=(2,), cooldown_weeks=2, resamples=60, confidence=0.8, seed=5)
+    drawn = np.concatenate(list(cluster_counts(4, 4, 60, 5)))[:, :3]
+    some = drawn[drawn.sum(axis=1) > 0]
+
+    def bounds(counted_as: list[int]) -> tuple[float, ...]:
+        return tuple(np.percentile(some @ counted_as / some.sum(axis=1) * 3, (10, 90)).tolist())
+
+    assert season.of(MODEL, 2, 0) == Campaign(MODEL, 2, 0, 2, 4, 2, Estimate(2, *bounds([1, 1, 0])), 3, 1.0)
+    assert season.of(RULE, 2, 0) == Campaign(RULE, 2, 0, 2, 4, 2, Estimate(1, *bounds([0, 0, 1])), 3, 0.5)
+    assert season.of(MODEL, 2, 2) == Campaign(MODEL, 2, 2, 2, 4, 4, Estimate(3, 3, 3), 3, 0.75)
+    gaps = some @ [1, 1, -1]
+    lead = Lead(RULE, 2, 0, Estimate(1, *bounds([1, 1, -1])), np.mean(gaps > 0) + np.mean(gaps == 0) / 2)
+    assert season.leads[0] == lead
+    assert [(one.ranker, one.cooldown_weeks) for one in season.leads] == [(RULE, 0), (RULE, 2)]
+
+
+def test_without_a_call_there_is_no_precision() -> None:
+    lists = lists_of(np.zeros((1, 2)), np.array([MONDAY + 1, NEVER_CLOSED]))
+    season = play_season(lists, capacities=(0,), cooldown_weeks=1, resamples=4, confidence=0.9, seed=2)
+    for ranker in (MODEL, RANDOM):
+        assert (season.of(ranker, 0, 0).calls, season.of(ranker, 0, 0).companies) == (0, 0)
+        assert np.isnan(season.of(ranker, 0, 0).precision)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from ml_sys.metrics import curves
-from ml_sys.metrics.bootstrap import cluster_weights
+from ml_sys.metrics.bootstrap import cluster_weights, estimate
 from ml_sys.metrics.calibration import (
     confusions,
 )
@@ -164,3 +164,61 @@ def test_the_lead_of_a_ranking_is_the_difference_of_average_precisions() -> None
     ours, theirs = (ranking_metrics(each, once)["average_precision"][0] for each in (one, other))
     assert found.value == pytest.approx(ours - theirs)
     assert found.low < found.value < found.high
+
+
+def test_a_curve_has_no_band_unless_asked_for_and_a_band_of_95_percent_by_the_seed_0() -> None:
+    one = outcomes(4)
+    for curve in (curves.roc, curves.precision_recall):
+        assert (curve(one).low, curve(one).high) == ((), ())
+        assert curve(one, resamples=20) == curve(one, resamples=20, confidence=0.95, seed=0)
+
+
+def test_curves_are_read_finer_at_their_beginning() -> None:
+    fine, coarse = np.arange(21) / 200, np.arange(41) / 40
+    assert curves.GRID.tolist() == sorted({round(float(x), 3) for x in (*fine, *coarse)})
+
+
+def test_a_perfect_ranking_finds_all_before_its_first_mistake() -> None:
+    perfect = Outcomes(
+        np.array([1.0, 0, 0]), np.arange(3) < 1, np.zeros(3, np.int32), np.arange(3, dtype=np.int32)
+    )
+    assert set(curves.roc(perfect).y) == {1.0}
+    nothing_to_mistake = replace(perfect, label=np.ones(3, dtype=bool))
+    assert np.isnan(curves.roc(nothing_to_mistake).y).all()
+
+
+def test_resamples_that_all_miss_the_only_converter_draw_no_band() -> None:
+    n = np.arange(3)
+    one = Outcomes(-n.astype(float), n < 1, np.zeros(3, np.int32), n.astype(np.int32))
+    seed = next(s for s in range(50) if next(cluster_weights(one.company, 1, s))[0, 0] == 0)
+    curve = curves.roc(one, resamples=1, seed=seed)
+    assert (curve.low, curve.high) == ((), ())
+    assert curve == curves.roc(one)
+
+
+def test_no_rows_have_no_depths() -> None:
+    none = Outcomes(np.zeros(0), np.zeros(0, bool), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    assert curves.working_depths(none, (10,), resamples=5, confidence=0.9, seed=1) == ()
+
+
+def test_depths_are_means_over_the_lists_that_have_a_converter_with_intervals_for_so_few() -> None:
+    # The first list has one converter on its second place, the second none, the third two on its first.
+    label = np.array([0, 1, 0, 0, 0, 0, 1, 1, 0], dtype=bool)
+    n = np.arange(9)
+    one = Outcomes(-n.astype(float), label, (n // 3).astype(np.int32), n.astype(np.int32))
+    first, second = curves.working_depths(one, (1, 2), resamples=40, confidence=0.9, seed=3)
+    assert (first.precision.value, first.recall.value) == pytest.approx((1 / 3, (0 + 1 / 2) / 2))
+    assert (second.precision.value, second.recall.value) == pytest.approx(((1 + 0 + 2) / 6, (1 + 1) / 2))
+
+    def precision(weights: np.ndarray) -> dict[str, np.ndarray]:
+        shares = []
+        for day in range(3):
+            rows = one.cutoff == day
+            ranked = Ranked.build(one.score[rows], label[rows], weights[:, rows])
+            calls = np.minimum(2, ranked.total)
+            shares.append(np.where(calls > 0, ranked.hits_at(calls) / np.maximum(calls, 1), np.nan))
+        return {"precision": np.nanmean(shares, axis=0)}
+
+    asked = {"resamples": 40, "confidence": 0.9, "seed": 3}
+    expected = estimate(precision, one.company, label=label, **asked)["precision"]  # type: ignore[arg-type]
+    assert (second.precision.low, second.precision.high) == pytest.approx((expected.low, expected.high))

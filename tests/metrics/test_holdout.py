@@ -8,8 +8,8 @@ import pytest
 
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
-from ml_sys.metrics.bootstrap import estimate
-from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout
+from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, table_of, to_plain
 from ml_sys.metrics.ranking import Outcomes, probability_metrics, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.settings import BootstrapSettings
@@ -61,3 +61,40 @@ def test_every_figure_is_that_of_the_rows_of_its_population(population: str, row
 def test_where_nobody_was_seen_in_usage_there_is_one_population() -> None:
     unseen = Panel(PANEL.rows, PANEL.company, PANEL.cutoff, LABEL, np.zeros(N, dtype=bool), {})
     assert list(evaluate_holdout(unseen, PROBABILITY, threshold=0.5, bootstrap=ASKED, seed=1)) == [ALL]
+
+
+def test_figures_that_are_not_defined_are_written_as_nothing_and_read_as_not_a_number() -> None:
+    found = {ALL: {MODEL: {"recall": Estimate(float("nan"), 0.25, float("nan")), "f1": Estimate(0.5, 0, 1)}}}
+    plain = to_plain(found)
+    assert plain == {
+        ALL: {
+            MODEL: {
+                "recall": {"value": None, "low": 0.25, "high": None},
+                "f1": {"value": 0.5, "low": 0, "high": 1},
+            }
+        }
+    }
+    np.testing.assert_equal(
+        {name: vars(one) for name, one in from_plain(plain)[ALL][MODEL].items()},
+        {name: vars(one) for name, one in found[ALL][MODEL].items()},
+    )
+
+
+def test_a_table_has_a_row_for_each_figure() -> None:
+    found = {
+        ALL: {MODEL: {"f1": Estimate(0.5, 0.25, 0.75)}, RANDOM: {"roc_auc": Estimate(0.5, 0.5, 0.5)}},
+        SEEN: {MODEL: {"f1": Estimate(float("nan"), 0, 1)}},
+    }
+    table = table_of(found)
+    assert table.index.names == ["population", "ranker", "metric"]
+    assert table.index.tolist() == [(ALL, MODEL, "f1"), (ALL, RANDOM, "roc_auc"), (SEEN, MODEL, "f1")]
+    assert table.columns.tolist() == ["value", "low", "high"]
+    assert table.loc[(ALL, MODEL, "f1")].tolist() == [0.5, 0.25, 0.75]
+    assert np.isnan(table.loc[(SEEN, MODEL, "f1"), "value"])
+
+
+def test_rows_are_whole_lists_unless_they_are_said_to_be_a_share() -> None:
+    asked = {"threshold": 0.25, "bootstrap": ASKED, "seed": 3}
+    assert to_plain(evaluate_holdout(PANEL, PROBABILITY, **asked)) == to_plain(
+        evaluate_holdout(PANEL, PROBABILITY, share=1.0, **asked)
+    )

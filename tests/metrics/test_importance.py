@@ -126,3 +126,53 @@ def test_rows_are_sampled_once_there_are_more_than_the_most(others: int, all_kep
     assert weights[0, label[kept]].tolist() == [1, 1, 1]
     assert weights[0, ~label[kept]].sum() == pytest.approx(others)
     assert (np.diff(kept) > 0).all()
+
+
+def test_the_most_important_come_first_and_equals_by_name() -> None:
+    rows, label, cutoff = rows_of()
+    asked = {"gain": None, "shap": None, "repeats": 2, "seed": 1}
+    turned = {"noise": "rest", "b": "signal", "a": "signal"}
+    single, together = importances(
+        rows[:, ::-1].copy(),
+        label,
+        cutoff,
+        turned,
+        lambda x: x[:, 1] + x[:, 2],
+        **asked,  # type: ignore[arg-type]
+    )
+    assert (single[2].name, [one.name for one in together]) == ("noise", ["signal", "rest"])
+    level, _ = importances(rows, label, cutoff, turned, lambda x: np.zeros(len(x)), **asked)  # type: ignore[arg-type]
+    assert [(one.name, one.drop) for one in level] == [("a", 0), ("b", 0), ("noise", 0)]
+
+
+def test_gain_of_a_group_is_that_of_all_its_columns() -> None:
+    rows, label, cutoff = rows_of(60)
+    gain = {"told": 0.5, "twin": 0.25, "noise": 0.125}
+    _, together = importances(
+        rows, label, cutoff, GROUPS, lambda x: x[:, 0], gain=gain, shap=None, repeats=1, seed=1
+    )
+    assert {one.name: (one.gain, one.shap) for one in together} == {
+        "signal": (0.75, None),
+        "rest": (0.125, None),
+    }
+
+
+def test_columns_whose_exchange_changes_nothing_are_not_scored_again() -> None:
+    rows = np.column_stack([np.zeros(20), np.arange(20)]).astype(np.float32)
+    asked: list[int] = []
+
+    def scores(some: NDArray[np.float32]) -> NDArray[np.float64]:
+        asked.append(len(some))
+        return some[:, 1].astype(np.float64)
+
+    importances(
+        rows[:, :1].copy(), np.arange(20) < 5, np.zeros(20, np.int32), {"a": "one"},
+        lambda x: scores(np.column_stack([x, x])), gain=None, shap=None, repeats=2, seed=1,
+    )  # fmt: skip
+    assert asked == [20]
+
+
+def test_where_converters_alone_are_the_most_rows_one_other_stands_for_the_others() -> None:
+    label = np.append(np.ones(MOST_ROWS, dtype=bool), np.zeros(5, dtype=bool))
+    kept, weights = _sampled(label, seed=1)
+    assert (kept.size, weights[0, ~label[kept]].tolist()) == (MOST_ROWS + 1, [5])

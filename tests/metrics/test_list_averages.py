@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml_sys.metrics.bootstrap import cluster_weights, interval, lead_interval
 from ml_sys.metrics.list_averages import LIST_METRICS, list_estimates, paired_lists
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 
@@ -61,3 +62,33 @@ def test_of_two_rankers_resamples_in_which_they_are_level_count_half_for_either(
         found.probability_worse,
         found.probability_better,
     )
+
+
+def resampled(every: Outcomes, metric: str) -> np.ndarray:
+    """Means over lists of every resample, worked out list by list."""
+    weights = np.concatenate(list(cluster_weights(every.company, 300, 1)))
+    days = [every.cutoff == cutoff for cutoff in np.unique(every.cutoff)]
+    return np.nanmean([ranking_metrics(every.take(rows), weights[:, rows])[metric] for rows in days], axis=0)
+
+
+@pytest.mark.parametrize("metric", LIST_METRICS)
+def test_intervals_of_means_and_of_leads_are_those_of_the_resamples_of_companies(metric: str) -> None:
+    one, other = lists(1), replace(lists(1), score=lists(2).score)
+    ours, theirs = resampled(one, metric), resampled(other, metric)
+    converters = len(set(one.company[one.label].tolist()))
+    found = list_estimates({"one": one, "other": other}, **ASKED)
+    for name, drawn in (("one", ours), ("other", theirs)):
+        each = found[name][metric]
+        assert (each.low, each.high) == pytest.approx(interval(metric, each.value, drawn, converters, 0.95))
+    lead = paired_lists(one, other, **ASKED)[metric]
+    assert (lead.metric, lead.challenger, lead.champion) == (
+        metric,
+        found["one"][metric].value,
+        found["other"][metric].value,
+    )
+    assert lead.difference == lead.challenger - lead.champion
+    bounds = lead_interval(metric, lead.difference, ours - theirs, converters, 0.95)
+    assert (lead.low, lead.high) == pytest.approx(bounds)
+    level = np.isclose(ours, theirs, atol=1e-12)
+    assert lead.probability_better == pytest.approx(np.mean((ours > theirs) & ~level) + level.mean() / 2)
+    assert lead.probability_worse == pytest.approx(1 - lead.probability_better)

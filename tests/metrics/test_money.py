@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.metrics.money import GAIN_DEPTHS, Money, money, worth_of
+from ml_sys.metrics.money import GAIN_DEPTHS, Money, Worth, money, worth_of
 from ml_sys.metrics.scored_lists import MODEL, ScoredLists
 
 CUTOFF, COMPANIES = 1000, 400
@@ -187,3 +187,72 @@ def test_in_gains_a_converter_whose_mrr_is_not_known_brings_the_mean_in_which_re
     judged = money(one, closed, mrr, **asked)  # type: ignore[arg-type]
     assert judged is not None
     assert judged.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(100 / (100 + 150))
+
+
+def rows_of(cutoff: list[int], label: list[int], mrr: list[float], score: list[float]) -> ScoredLists:
+    n = len(cutoff)
+    return ScoredLists(
+        cutoff=np.array(cutoff, dtype=np.int32),
+        company=np.arange(n, dtype=np.int32),
+        label=np.array(label, dtype=bool),
+        seen=np.ones(n, bool),
+        closed=np.full(n, 2000, dtype=np.int32),
+        mrr=np.array(mrr),
+        scores={MODEL: np.array(score)},
+        threshold=np.full(n, 0.5),
+        tier=np.full(n, "A"),
+    )
+
+
+def test_several_lists_add_up_calls_expectation_interval_and_what_they_brought() -> None:
+    # Whoever is called is sure to pay; customers before the first list pay 100, one between the two 300, and
+    # one on the first day itself, who is no customer of before, 100,000.
+    two = rows_of([1000] * 3 + [1035] * 3, [1, 1, 0, 1, 0, 0], [50, np.nan, 0, 70, 0, 0], [1, 1, 0.5] * 2)
+    closed, mrr = np.array([990, 991, 1000], dtype=np.int32), np.array([100.0, 100.0, 100_000.0])
+    asked = {"days_apart": 30, "capacities": (1, 2), "resamples": 40, "confidence": 0.95, "seed": 1}
+    judged = money(two, closed, np.minimum(mrr, 100), **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    assert (judged.customers, judged.not_positive) == (3, 0)
+    one, both = judged.past
+    assert (one.capacity, one.lists, one.worth) == (1, 2, Worth(2, 200, 200, 200))
+    assert (both.capacity, both.lists, both.worth) == (2, 2, Worth(4, 400, 400, 400))
+    assert (one.realised, both.realised) == (50 + 70, 50 + 100 + 70)
+    first = money(two.take(two.cutoff == 1000), closed, mrr, **asked)  # type: ignore[arg-type]
+    assert first is not None
+    # Where a draw holds nobody who was a customer before the list, those who were stand in.
+    assert [past.worth for past in first.past] == [Worth(1, 100, 100, 100), Worth(2, 200, 200, 200)]
+
+
+def test_customers_are_drawn_anew_and_as_many_as_there_are() -> None:
+    many = rows_of([1000] * 900, [0] * 900, [0.0] * 900, [1.0] * 900)
+    closed, mrr = np.full(2, 990, dtype=np.int32), np.array([0.0, 100.0])
+    asked = {"days_apart": 30, "capacities": (900,), "resamples": 300, "confidence": 0.2, "seed": 1}
+    judged = money(many, closed, mrr, **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    worth = judged.past[0].worth
+    # Of two customers drawn with replacement, half of the draws hold both.
+    assert worth.expected == 45_000
+    assert 35_000 < worth.low < worth.high < 55_000
+
+
+def test_gains_weigh_each_list_once_and_equals_in_the_order_of_the_rows() -> None:
+    closed, mrr = np.array([990], dtype=np.int32), np.array([50.0])
+    asked = {"days_apart": 30, "capacities": (10,), "resamples": 5, "confidence": 0.95, "seed": 1}
+    uneven = rows_of([1000] * 2 + [1035] * 10, [1, 0] + [0] * 9 + [1], [40.0] * 12, [2, 1] + [0.5] * 10)
+    judged = money(uneven, closed, mrr, **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    assert judged.gains[MODEL] == (0.5,) * len(GAIN_DEPTHS)
+    level = rows_of([1000] * 400, [1] * 8 + [0] * 392, [10.0] * 400, [0.5] * 400)
+    judged = money(level, closed, mrr, **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    assert judged.gains[MODEL] == (0.5, 1, 1, 1, 1, 1)
+
+
+def test_gains_are_told_at_six_depths_and_not_at_all_where_nothing_came() -> None:
+    assert GAIN_DEPTHS == (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+    asked = {"days_apart": 30, "capacities": (1,), "resamples": 5, "confidence": 0.95, "seed": 1}
+    nothing = rows_of([1000] * 3, [0] * 3, [0.0] * 3, [0.1] * 3)
+    judged = money(nothing, np.array([990], dtype=np.int32), np.array([50.0]), **asked)  # type: ignore[arg-type]
+    assert judged is not None
+    assert np.isnan(judged.gains[MODEL]).tolist() == [True] * 6
+    assert judged.past[0].realised == 0

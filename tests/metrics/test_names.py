@@ -34,3 +34,26 @@ def test_a_heading_is_the_label_unless_there_is_a_shorter_one() -> None:
 def test_a_metric_of_another_release_is_called_by_its_key() -> None:
     assert named("recall_at_200").label == "recall at 200"
     assert named("recall_at_200").better == ""
+    assert (named("recall_at_200").kind, named("recall_at_200").digits) == ("probability", 4)
+
+
+def test_each_metric_is_shown_with_its_digits_and_the_side_on_which_it_is_better() -> None:
+    lower = {key for key, one in METRICS.items() if one.better == "lower"}
+    assert lower == {"calibration_error", "brier", "log_loss"}
+    neither = {key for key, one in METRICS.items() if one.better == ""}
+    counts = {"true_positives", "false_positives", "false_negatives", "true_negatives"}
+    assert neither == {"mean_probability", "conversion_rate", *counts}
+    digits = {0: counts, 1: {key for key in METRICS if key.startswith("lift")}, 5: lower | (neither - counts)}
+    for key, one in METRICS.items():
+        own = next((number for number, keys in digits.items() if key in keys), None)
+        assert one.digits == (
+            own if own is not None else 4 if key in {"accuracy", "precision_top_decile"} else 3
+        )
+
+
+def test_the_report_shows_what_a_reader_decides_by() -> None:
+    depths = [f"{kind}_at_{depth}" for depth in (10, 50) for kind in ("precision", "recall")]
+    tenth = ["recall_top_decile", "lift_top_decile"]
+    assert set(REPORTED) == {
+        "average_precision", "roc_auc", *depths, *tenth, "calibration_error", "brier", "log_loss",
+    }  # fmt: skip

@@ -256,3 +256,19 @@ def test_sums_are_the_same_to_the_bit_before_and_after_the_loop_is_compiled(monk
     np.testing.assert_array_equal(compiled.hits[:, 1:-1], expected)
     np.testing.assert_array_equal(compiled.hits, meanwhile.hits)
     np.testing.assert_array_equal(compiled.weight, meanwhile.weight)
+
+
+def test_rows_taken_keep_what_they_stand_for() -> None:
+    rows = replace(of([0.3, 0.2, 0.1], [1, 0, 0]), weight=np.array([1.0, 4.0, 2.0]))
+    taken = rows.take(np.array([True, False, True]))
+    assert taken.weight is not None
+    assert (taken.weight.tolist(), taken.company.tolist(), taken.label.tolist()) == ([1, 2], [0, 2], [1, 0])
+    assert taken.once().tolist() == [[1, 2]]
+    assert of([0.3, 0.2], [1, 0]).take(np.array([1])).once().tolist() == [[1]]
+
+
+def test_the_first_bin_holds_the_best_scores_and_equals_share_their_places() -> None:
+    shares = bin_shares(np.array([0.1, 0.9, *[0.5] * 8]))
+    assert shares[1].tolist() == [1, *[0] * 9]
+    assert shares[0].tolist() == [*[0] * 9, 1]
+    assert shares[2] == pytest.approx([0, *[1 / 8] * 8, 0])

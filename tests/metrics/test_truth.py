@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from ml_sys.errors import MissingColumnError, MissingFileError, NotEnoughDataError
+from ml_sys.errors import EmptyTableError, MissingColumnError, MissingFileError, NotEnoughDataError
 from ml_sys.metrics.truth import compare_with_truth
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry.store import Registry
@@ -78,15 +79,19 @@ def test_a_truth_that_knows_the_outcome_is_ranked_perfectly(tmp_path: Path, hold
 def test_a_truth_of_other_data_is_refused(tmp_path: Path, holdout: Holdout) -> None:
     panel, ids, probability = holdout
     _write_truth(tmp_path / "truth.csv", panel, ids + "x", probability)
-    with pytest.raises(NotEnoughDataError, match="knows no conversion"):
+    with pytest.raises(NotEnoughDataError, match=r"truth\.csv: knows no conversion"):
         compare_with_truth(tmp_path / "truth.csv", *holdout)
 
 
 def test_a_file_that_is_missing_or_no_truth_is_named(
     tmp_path: Path, three_tables: Path, holdout: Holdout
 ) -> None:
-    with pytest.raises(MissingFileError, match=r"truth\.csv"):
+    with pytest.raises(MissingFileError, match=r"truth\.csv") as missing:
         compare_with_truth(tmp_path / "truth.csv", *holdout)
+    assert str(missing.value) == str(MissingFileError(tmp_path / "truth.csv", "truth"))
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(EmptyTableError, match=r"empty\.csv"):
+        compare_with_truth(tmp_path / "empty.csv", *holdout)
     with pytest.raises(MissingColumnError, match="cutoff"):
         compare_with_truth(three_tables / "noncustomers.csv", *holdout)
 
@@ -108,3 +113,12 @@ def test_rows_of_which_the_truth_knows_nothing_are_left_out_and_the_others_keep_
     assert (found.rows, found.positives) == (known.sum(), panel.label[known].sum())
     assert found.correlation == pytest.approx(1)
     assert found.model == found.truth
+
+
+def test_the_correlation_is_spearmans(tmp_path: Path, holdout: Holdout) -> None:
+    panel, ids, probability = holdout
+    chance = np.round(np.random.default_rng(4).random(len(panel)), 2)
+    _write_truth(tmp_path / "truth.csv", panel, ids, chance)
+    found = compare_with_truth(tmp_path / "truth.csv", *holdout)
+    assert found.correlation == pytest.approx(stats.spearmanr(probability, chance).statistic)
+    assert found.share == found.model["average_precision"] / found.truth["average_precision"]
