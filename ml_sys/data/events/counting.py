@@ -1,0 +1,163 @@
+"""What of events is counted, and the rules that hold wherever they come from.
+
+Invariant: every value is a whole number, rounded before anything is added, so that no order of events can
+change a bit. Needs NumPy and the standard library alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ml_sys.data.checking.scalars import Fault
+from ml_sys.form import name_of
+from ml_sys.settings.tables import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ml_sys.form import Form
+
+Unit = Literal["day", "week", "month"]
+# Of one event, in units of its last digit: up to here a float64 holds every whole number.
+AMOUNT_LIMIT = 2**53
+# Of a row. What adds up to more is taken as this.
+SUM_LIMIT = 2**62
+# The first Monday after 1970-01-01, which was a Thursday.
+_MONDAY = 4
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What of a table of events is counted, in the order of its measures.
+
+    Attributes
+    ----------
+    kinds : tuple of str or None
+        Kinds that are counted under their own names; all others are one more count. None where all events are
+        of one kind.
+    digits : tuple of int
+        Decimal digits that are kept of each amount.
+    has_users : bool
+        Whether distinct users are counted.
+    unit : {"day", "week", "month"}
+        Periods; a week begins on Monday.
+    """
+
+    kinds: tuple[str, ...] | None
+    digits: tuple[int, ...]
+    has_users: bool
+    unit: Unit
+
+    @classmethod
+    def of(cls, form: Form, table: str, unit: Unit) -> Counting:
+        """Return what a form counts of its table of events."""
+        usage = next(one for one in form.tables if one.name == table)
+        digits = {one.name: one.digits for one in form.measures}
+        return cls(
+            usage.kinds if usage.event else None,
+            tuple(digits[name] for name in usage.amounts),
+            bool(usage.user),
+            unit,
+        )
+
+    @property
+    def n_counts(self) -> int:
+        """Number of leading measures that are counts of events."""
+        return 1 if self.kinds is None else len(self.kinds) + 1
+
+    @property
+    def n_measures(self) -> int:
+        """Number of measures."""
+        return self.n_counts + len(self.digits) + self.has_users
+
+
+@dataclass(frozen=True)
+class EventRows:
+    """n usage rows that were made of events, sorted by entity and period.
+
+    Attributes
+    ----------
+    entity : ndarray of shape (n,), int32
+        Position in the table of entities.
+    stamp : ndarray of shape (n,), int64
+        Start of the period, in microseconds of local time since 1970-01-01.
+    values : ndarray of shape (n, n_measures), int64
+        Counts, amounts as whole numbers of their digits, distinct users.
+    """
+
+    entity: NDArray[np.int32]
+    stamp: NDArray[np.int64]
+    values: NDArray[np.int64]
+
+
+def scaled(amounts: NDArray[np.float64], digits: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """Return amounts as whole numbers of so many digits, rounded half to even.
+
+    Parameters
+    ----------
+    amounts : ndarray of shape (n,), float64
+        NaN for a blank, which adds nothing.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        Zero where there is a fault.
+    ndarray of shape (n,), int8
+        `Fault` of each.
+
+    Examples
+    --------
+    >>> scaled(np.array([0.5, 1.5, -1.0, np.nan, np.inf]), 0)
+    (array([0, 2, 0, 0, 0]), array([0, 0, 4, 0, 6], dtype=int8))
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        whole = np.rint(amounts * 10.0**digits)
+        faults = np.select(
+            [np.isnan(amounts), amounts < 0, ~(whole <= AMOUNT_LIMIT)],
+            [Fault.NONE, Fault.NEGATIVE, Fault.TOO_LARGE],
+            Fault.NONE,
+        ).astype(np.int8)
+    return np.where((faults == 0) & ~np.isnan(amounts), whole, 0).astype(np.int64), faults
+
+
+def period_starts(days: NDArray[np.int32], unit: Unit) -> NDArray[np.int32]:
+    """Return the first day of the period that each day lies in.
+
+    Examples
+    --------
+    >>> period_starts(np.array([3, 4, 10, 45], dtype=np.int32), "week").tolist()
+    [-3, 4, 4, 39]
+    >>> period_starts(np.array([45], dtype=np.int32), "month").tolist()
+    [31]
+    """
+    if unit == "day":
+        return days
+    if unit == "week":
+        return days - (days - _MONDAY) % 7
+    months = days.astype("datetime64[D]").astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int32)
+
+
+def choose_kinds(counts: Mapping[str, int], max_kinds: int) -> tuple[str, ...]:
+    """Return the kinds that are counted under their own names: the most frequent, ties by name.
+
+    A kind that would be called as one before it, or as all the others together, is one of the others.
+
+    Examples
+    --------
+    >>> choose_kinds({"view": 5, "upload": 9, "share": 5, "Upload": 1, "": 40}, 3)
+    ('upload', 'share', 'view')
+    """
+    chosen: dict[str, str] = {}
+    for kind in sorted(counts, key=lambda kind: (-counts[kind], kind)):
+        if len(chosen) == max_kinds:
+            break
+        name = name_of(kind)
+        if kind and name != OTHER and name not in chosen:
+            chosen[name] = kind
+    return tuple(chosen.values())

@@ -1,0 +1,58 @@
+"""Lead from users to the entities that they belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Links:
+    """The entities of each user; a user of several belongs to all of them.
+
+    Parameters
+    ----------
+    users : pyarrow.StringArray of length n
+        Rows of a table of links, in any order and repeated or not.
+    entities : ndarray of shape (n,), int32
+        Position of the entity of each row.
+    """
+
+    def __init__(self, users: Any, entities: NDArray[np.int32]) -> None:
+        self._users = pc.unique(users)
+        user = pc.index_in(users, value_set=self._users).to_numpy(zero_copy_only=False)
+        pairs = np.unique(np.stack([user, entities], axis=1).astype(np.int64).reshape(-1, 2), axis=0)
+        self._entities = pairs[:, 1].astype(np.int32)
+        self._starts = np.searchsorted(pairs[:, 0], np.arange(len(self._users) + 1))
+
+    def of(self, users: Any) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Return the entities of some users.
+
+        Parameters
+        ----------
+        users : pyarrow.StringArray of length n
+
+        Returns
+        -------
+        ndarray of shape (m,), intp
+            Positions in ``users``, ascending: once for each entity of the user, and none of an unknown one.
+        ndarray of shape (m,), int32
+            Position of the entity.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> links = Links(pa.array(["ann", "bob", "ann"]), np.array([7, 7, 2], np.int32))
+        >>> links.of(pa.array(["bob", "eve", "ann"]))
+        (array([0, 2, 2]), array([7, 2, 7], dtype=int32))
+        """
+        found = pc.index_in(users, value_set=self._users).fill_null(-1).to_numpy(zero_copy_only=False)
+        known = np.flatnonzero(found >= 0)
+        first, end = self._starts[found[known]], self._starts[found[known] + 1]
+        times = end - first
+        at = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
+        return np.repeat(known, times), self._entities[at]

@@ -1,0 +1,251 @@
+"""Count many events: they are kept in a database of their own while they are read, and counted in it.
+
+Invariant: what is in memory does not grow with the number of events; what does not fit lies in a temporary
+folder, which is removed at the end.
+"""
+
+# ruff: noqa: S608 - statements are made of names of our own; values are passed as parameters
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ml_sys.data.events.counting import SUM_LIMIT, Counting, EventRows
+from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.days import DAY_MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+REPEATED_EVENT = "repeated event, merged"
+MEMORY_MB = 1500
+_THREADS = 2
+_BATCH_ROWS = 1 << 17
+_END_OF_TIME = 2**31 - 1
+_PERIOD = {
+    "day": "day",
+    "week": "day - ((day + 3) % 7 + 7) % 7",  # 1970-01-01 was a Thursday
+    "month": "(date_trunc('month', DATE '1970-01-01' + day)::DATE - DATE '1970-01-01')::INTEGER",
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n checked events of known entities, and where they stand in their file.
+
+    An event of a user who belongs to several entities is there once for each, with the same line.
+
+    Attributes
+    ----------
+    entity : ndarray of shape (n,), int32
+        Position in the table of entities.
+    moment : ndarray of shape (n,), int64
+        Microseconds of local time since 1970-01-01.
+    amounts : ndarray of shape (n, n_amounts), int64
+        See :func:`ml_sys.data.events.counting.scaled`.
+    lines : ndarray of shape (n,), int64
+    kinds, users, event_ids : pyarrow.StringArray of length n, or None
+        Stripped; blank where not known. None where the table has no such column.
+    """
+
+    entity: NDArray[np.int32]
+    moment: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    kinds: Any = None
+    users: Any = None
+    event_ids: Any = None
+
+
+class EventLog:
+    """The events of one table, counted on demand.
+
+    Use it as a context: :meth:`add` them in one pass, and :meth:`merge_repeated` ones where they have
+    identifiers. Then find which periods count, from the :meth:`rows` of a counting without kinds;
+    :meth:`take_out` the other days, choose kinds from :meth:`kind_counts`, and take the :meth:`rows`.
+
+    Parameters
+    ----------
+    ids : pyarrow.StringArray
+        Of the entities, by position.
+    n_amounts : int
+    folder : Path, optional
+        Where its temporary folder is made; by default where the system makes them.
+    memory_mb : int
+        Most memory that the database takes.
+    """
+
+    def __init__(
+        self, ids: Any, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB
+    ) -> None:
+        self._ids = ids
+        self._amounts = [f"amount_{at}" for at in range(n_amounts)]
+        self._folder = tempfile.TemporaryDirectory(prefix="mlsys-events-", dir=folder)
+        self._database = duckdb.connect(
+            str(Path(self._folder.name) / "events.duckdb"),
+            config={
+                "memory_limit": f"{memory_mb}MB",
+                "threads": _THREADS,
+                "temp_directory": self._folder.name,
+                "preserve_insertion_order": False,
+            },
+        )
+        self._taken_out = 0
+        columns = "".join(f", {name} BIGINT" for name in self._amounts)
+        self._run(
+            f"CREATE TABLE event (entity INTEGER, moment BIGINT, day INTEGER{columns}, line BIGINT,"
+            ' kind VARCHAR, "user" VARCHAR, event_id VARCHAR)'
+        )
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def add(self, batches: Iterable[Batch]) -> None:
+        """Keep events, reading each batch once and letting go of it."""
+        schema = pa.schema(
+            [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
+            + [(name, pa.int64()) for name in self._amounts]
+            + [("line", pa.int64()), ("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
+        )
+        reader = pa.RecordBatchReader.from_batches(schema, (_arrow(batch, schema) for batch in batches))
+        self._database.register("batches", reader)
+        self._run("INSERT INTO event FROM batches")
+        self._database.unregister("batches")
+
+    def merge_repeated(self) -> Iterator[BadRow]:
+        """Keep one event of those of an entity that share an identifier, and return the others.
+
+        The earliest is kept; at one moment, the least by what it says.
+        """
+        says = ", ".join(["moment", "kind", *self._amounts, '"user"', "line"])
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE repeated AS SELECT entity, event_id FROM event "
+            "WHERE event_id <> '' GROUP BY entity, event_id HAVING count(*) > 1"
+        )
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event SEMI JOIN repeated "
+            "USING (entity, event_id) QUALIFY row_number() "
+            f"OVER (PARTITION BY entity, event_id ORDER BY {says}) > 1"
+        )
+        return self._without_dropped(REPEATED_EVENT)
+
+    def take_out(self, first_day: int, last_day: int, reason: str) -> Iterator[BadRow]:
+        """Take events of some days out, both ends included, and return them.
+
+        Parameters
+        ----------
+        first_day, last_day : int
+            Days of local time since 1970-01-01.
+        """
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event "
+            "WHERE day BETWEEN ? AND ?",
+            [first_day, last_day],
+        )
+        return self._without_dropped(reason)
+
+    def kind_counts(self, before: int = _END_OF_TIME) -> dict[str, int]:
+        """Return the number of events of each kind, of those before a day."""
+        found = self._database.execute(
+            "SELECT kind, count(*) FROM event WHERE day < ? GROUP BY kind", [before]
+        )
+        return {str(kind): int(count) for kind, count in sorted(found.fetchall())}
+
+    def rows(self, counting: Counting) -> EventRows:
+        """Return a row per entity and period.
+
+        Sums are exact; what adds up to more than `SUM_LIMIT` is taken as that.
+        """
+        measures, kinds = _measures(counting, self._amounts)
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE counted AS SELECT entity, {_PERIOD[counting.unit]} AS start, "
+            f"{', '.join(measures)} FROM event GROUP BY ALL",
+            kinds,
+        )
+        n, width = self._one("SELECT count(*) FROM counted"), counting.n_measures
+        rows = EventRows(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width), np.int64))
+        at = 0
+        for batch in self._database.sql("FROM counted ORDER BY entity, start").to_arrow_reader(_BATCH_ROWS):
+            part = slice(at, at + batch.num_rows)
+            rows.entity[part] = batch.column(0).to_numpy()
+            rows.stamp[part] = batch.column(1).to_numpy().astype(np.int64) * DAY_MICROSECONDS
+            for measure in range(width):
+                rows.values[part, measure] = batch.column(2 + measure).to_numpy()
+            at = part.stop
+        self._run("DROP TABLE counted")
+        return rows
+
+    def __len__(self) -> int:
+        """Return the number of lines whose events are counted."""
+        return self._one("SELECT count(DISTINCT line) FROM event")
+
+    def _without_dropped(self, reason: str) -> Iterator[BadRow]:
+        """Remove the dropped rows, and return the lines that no entity is left with, as they were read."""
+        self._taken_out += 1
+        gone = f"gone_{self._taken_out}"
+        self._run(
+            f"CREATE TEMP TABLE {gone} AS SELECT event.* FROM event SEMI JOIN dropped USING (entity, line)"
+        )
+        if self._one(f"SELECT count(*) FROM {gone}"):
+            self._run(
+                "DELETE FROM event USING dropped "
+                "WHERE event.entity = dropped.entity AND event.line = dropped.line"
+            )
+            self._run(f"DELETE FROM {gone} USING event WHERE {gone}.line = event.line")
+        return self._read_back(gone, reason)
+
+    def _read_back(self, table: str, reason: str) -> Iterator[BadRow]:
+        says = ", ".join(["make_timestamp(moment)", "kind", *self._amounts, '"user"', "event_id"])
+        found = self._database.sql(
+            f"SELECT entity, line, concat_ws(',', {says}) FROM {table} "
+            "QUALIFY row_number() OVER (PARTITION BY line ORDER BY entity) = 1 ORDER BY line"
+        )
+        for batch in found.to_arrow_reader(_BATCH_ROWS):
+            entity, lines, said = batch.columns
+            ids = self._ids.take(entity).to_pylist()
+            for name, line, text in zip(ids, lines.to_pylist(), said.to_pylist(), strict=True):
+                yield BadRow(line, reason, f"{name},{text}"[:RAW_LIMIT])
+
+    def _run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self._database.execute(statement, list(parameters)).complete()
+
+    def _one(self, query: str) -> int:
+        return int(self._database.execute(query).fetchall()[0][0])
+
+
+def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[Any]]:
+    """Return what is selected for each measure, in order, and the kinds that it names."""
+    if counting.kinds is None:
+        counts, kinds = ["count(*)"], []
+    else:
+        kinds = list(counting.kinds)
+        counts = ["count(*) FILTER (kind = ?)"] * len(kinds)
+        named = ", ".join("?" * len(kinds))
+        counts.append(f"count(*) FILTER (kind NOT IN ({named}))" if kinds else "count(*)")
+    sums = [f"least(sum({name}), {SUM_LIMIT})::BIGINT" for name in amounts]
+    users = ['count(DISTINCT "user") FILTER ("user" <> \'\')'] if counting.has_users else []
+    return [*counts, *sums, *users], kinds * 2
+
+
+def _arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    blank = pa.nulls(len(batch.moment), pa.string()).fill_null("")
+    days = (batch.moment // DAY_MICROSECONDS).astype(np.int32)
+    texts = [blank if text is None else text for text in (batch.kinds, batch.users, batch.event_ids)]
+    numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines]
+    return pa.RecordBatch.from_arrays([*map(pa.array, numbers), *texts], schema=schema)

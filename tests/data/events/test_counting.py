@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.events.counting import Counting, choose_kinds, scaled
+from ml_sys.settings.description import SchemaSettings
+
+
+def test_kinds_that_would_share_a_name_are_one_of_the_others():
+    assert choose_kinds({"log in": 3, "log-in": 2, "other": 9, "Other!": 8, "": 7, "b": 1}, 9) == (
+        "log in",
+        "b",
+    )
+
+
+def test_ties_between_kinds_are_broken_by_name():
+    assert choose_kinds({"b": 2, "a": 2, "c": 2}, 2) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("amount", "fault"), [(-0.1, Fault.NEGATIVE), (np.inf, Fault.TOO_LARGE), (1e14, Fault.TOO_LARGE)]
+)
+def test_an_amount_that_cannot_be_added_up_has_a_fault(amount, fault):
+    whole, faults = scaled(np.array([amount, 1.0]), 3)
+    assert whole.tolist() == [0, 1000]
+    assert faults.tolist() == [fault, Fault.NONE]
+
+
+def test_an_amount_is_rounded_half_to_even_and_a_blank_adds_nothing():
+    assert scaled(np.array([0.5, 1.5, 2.5, np.nan]), 0)[0].tolist() == [0, 2, 2, 0]
+
+
+def test_what_is_counted_follows_from_the_form():
+    events = {
+        "kind": "events", "at": "at", "event": "what", "kinds": ("b", "a"), "user": "who",
+        "amounts": {"minutes": {"column": "m", "role": "amount", "digits": 1}},
+    }  # fmt: skip
+    tables = {"log": events, "bought": {"kind": "purchases", "at": "day"}}
+    form = SchemaSettings.model_validate({"tables": tables}).form()
+    counting = Counting.of(form, "log", "month")
+    assert counting == Counting(("b", "a"), (1,), has_users=True, unit="month")
+    assert counting.n_measures == len(form.measures)

@@ -1,0 +1,105 @@
+from datetime import date
+
+import numpy as np
+
+from ml_sys.data.events.counting import AMOUNT_LIMIT, SUM_LIMIT, Counting
+from ml_sys.data.events.few import count_few
+from ml_sys.data.events.log import REPEATED_EVENT, Batch, EventLog
+from ml_sys.days import DAY_MICROSECONDS, day_number
+from tests.data.events.made import DIGITS, IDS, MONDAY, batches, counted, event, few
+
+
+def test_a_row_has_counts_by_kind_the_others_together_sums_and_people_in_this_order():
+    rows = [
+        event(kind="a", one=0.25, user="x"),
+        event(kind="a", one=0.25, user="y", day=MONDAY + 6, hour=23),
+        event(kind="rare", two=2, user="x"),
+        event(kind="", user=""),
+        event(kind="b", day=MONDAY + 7),
+    ]
+    got = counted(rows, Counting(("a", "b"), DIGITS, has_users=True, unit="week"))
+    assert got.stamp.tolist() == [MONDAY * DAY_MICROSECONDS, (MONDAY + 7) * DAY_MICROSECONDS]
+    assert got.values.tolist() == [[2, 0, 2, 500, 2, 2], [0, 1, 0, 0, 0, 0]]
+
+
+def test_a_table_without_kinds_has_one_count():
+    got = counted([event(), event(kind="")], Counting(None, DIGITS, has_users=False, unit="day"))
+    assert got.values.tolist() == [[2, 0, 0]]
+
+
+def test_a_month_begins_on_its_first_day():
+    rows = [event(day=day_number(date(2024, 2, 29))), event(day=day_number(date(2024, 3, 1)))]
+    got = counted(rows, Counting(None, DIGITS, has_users=False, unit="month"))
+    assert (got.stamp // DAY_MICROSECONDS).tolist() == [
+        day_number(date(2024, 2, 1)),
+        day_number(date(2024, 3, 1)),
+    ]
+
+
+def test_of_a_repeated_event_the_earliest_counts_and_the_others_are_returned_as_they_were_read():
+    rows = [
+        event(day=MONDAY + 8, kind="late", event_id="e"),
+        event(kind="b", event_id="e"),
+        event(kind="a", event_id="e"),
+        event(entity=1, event_id="e"),
+    ]
+    with EventLog(IDS, 2) as log:
+        log.add(batches(rows))
+        merged = list(log.merge_repeated())
+        assert [(row.line, row.reason) for row in merged] == [(2, REPEATED_EVENT), (3, REPEATED_EVENT)]
+        assert merged[0].raw == "zero,2024-01-09 00:00:00,late,0,0,,e"
+        assert len(log) + len(merged) == len(rows)
+        assert log.kind_counts() == {"a": 2}
+
+
+def test_an_event_of_two_entities_is_one_line():
+    batch = Batch(
+        np.array([0, 1], np.int32),
+        np.array([MONDAY, MONDAY]) * DAY_MICROSECONDS,
+        np.zeros((2, 0), np.int64),
+        np.array([2, 2]),
+    )
+    with EventLog(IDS, 0) as log:
+        log.add([batch])
+        assert len(log) == 1
+        assert log.rows(Counting(None, (), has_users=False, unit="day")).values.tolist() == [[1], [1]]
+        assert len(list(log.take_out(MONDAY, MONDAY, "later"))) == 1
+
+
+def test_events_of_days_that_do_not_count_are_taken_out_and_returned():
+    rows = [event(), event(day=MONDAY + 7, kind="new"), event(day=MONDAY + 13, kind="new")]
+    with EventLog(IDS, 2) as log:
+        log.add(batches(rows))
+        gone = list(log.take_out(MONDAY + 7, MONDAY + 13, "later than the export"))
+        assert [row.line for row in gone] == [3, 4]
+        assert len(log) == 1
+        assert len(log.rows(Counting(None, DIGITS, has_users=False, unit="week")).stamp) == 1
+
+
+def test_kinds_are_counted_before_a_day_alone():
+    with EventLog(IDS, 2) as log:
+        log.add(batches([event(kind="old"), event(day=MONDAY + 1, kind="new")]))
+        assert log.kind_counts(before=MONDAY + 1) == {"old": 1}
+        assert log.kind_counts() == {"new": 1, "old": 1}
+
+
+def test_sums_are_exact_and_end_at_a_limit():
+    most = float(AMOUNT_LIMIT)
+    got = counted(
+        [event(two=most), event(two=1.0), event(two=1.0)], Counting(None, DIGITS, has_users=False, unit="day")
+    )
+    assert got.values[0, 2] == AMOUNT_LIMIT + 2
+    many = [event(two=most)] * 1000
+    counting = Counting(None, DIGITS, has_users=False, unit="day")
+    assert counted(many, counting).values[0, 2] == SUM_LIMIT
+    assert count_few(few(many), counting).values[0, 2] == SUM_LIMIT
+
+
+def test_nothing_is_left_of_the_temporary_folder(tmp_path):
+    with EventLog(IDS, 2, folder=tmp_path) as log:
+        log.add(batches([event()]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_log_has_no_rows():
+    assert counted([], Counting(("a",), DIGITS, has_users=True, unit="week")).values.shape == (0, 5)
