@@ -91,3 +91,37 @@ def test_numpy_and_the_compiled_loop_add_up_to_the_same_bits(both, rows):
     arguments = (blend.slope, blend.intercept, blend.weights, blend.means, meanwhile)
     blended.meanwhile(margins, encoded, *arguments)
     np.testing.assert_array_equal(meanwhile, blend.log_odds(margins, encoded))
+
+
+def test_defaults_are_a_light_line_that_sees_nothing_until_it_is_told_of_numbers(rows):
+    encoded, label = rows
+    model = BlendedXGBClassifier(**TREES)
+    assert {name: model.get_params()[name] for name in ("line_share", "line_c", "n_numbers")} == {
+        "line_share": 0.35, "line_c": 0.001, "n_numbers": 0,
+    }  # fmt: skip
+    assert (model.tree_calibration, model.line_calibration) == ((1, 0), (1, 0))
+    assert (model.objective, CLIP) == ("binary:logistic", 5)
+    alone = XGBClassifier(**TREES).fit(encoded, label)
+    np.testing.assert_array_equal(
+        model.fit(encoded, label).predict(encoded, output_margin=True),
+        alone.predict(encoded, output_margin=True),
+    )
+    assert model.blend_.slope == 1
+
+
+def test_a_number_that_varies_next_to_nothing_is_not_blown_up(rows):
+    encoded, label = rows[0][:60].copy(), rows[1][:60]
+    encoded[:, 3] = 1 + np.arange(60) % 2 * np.float32(1e-12)
+    model = BlendedXGBClassifier(n_numbers=5, **TREES).fit(encoded, label)
+    assert abs(model.line_coefficients_[3]) < 1
+    np.testing.assert_allclose(model.line_means_, np.clip(encoded[:, :5], -5, 5).mean(axis=0), atol=1e-6)
+
+
+def test_a_weight_on_positives_holds_for_the_line_too(rows):
+    encoded, label = rows
+    model = BlendedXGBClassifier(n_numbers=5, line_c=0.01, scale_pos_weight=4.0, **TREES).fit(encoded, label)
+    numbers = np.clip(encoded[:, :5].astype(float), -CLIP, CLIP)
+    standard = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
+    oracle = LogisticRegression(C=0.01, max_iter=1000)
+    oracle.fit(standard, label, sample_weight=np.where(label == 1, 4.0, 1.0))
+    np.testing.assert_allclose(model.line_log_odds(encoded), oracle.decision_function(standard), atol=1e-6)

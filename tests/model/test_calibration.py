@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
-from ml_sys.model.calibration import Calibrator, fit_calibrator, log_odds
+from ml_sys.model.calibration import EPSILON, Calibrator, fit_calibrator, log_odds
 
 METHODS = ("sigmoid", "isotonic", "none")
 EVERY_SCORE = np.linspace(0, 1, 501)
@@ -139,3 +140,66 @@ def test_a_slope_of_next_to_nothing_is_the_least_one_at_the_rate(converting: int
     found = fit_calibrator("sigmoid", scores, label)
     assert found.slope == pytest.approx(slope, rel=0.02)
     assert found.intercept == pytest.approx(0, abs=1e-3)
+
+
+def test_steps_are_joined_by_straight_lines_and_level_beyond_their_ends() -> None:
+    knots, values = (0.1, 0.2, 0.4, 0.5, 0.9), (0.01, 0.1, 0.1, 0.6, 0.8)
+    scores = np.sort([*np.linspace(0, 1, 41), *knots])
+    found = Calibrator("isotonic", knots=knots, values=values)(scores)
+    np.testing.assert_allclose(found, np.interp(scores, knots, values), rtol=0, atol=1e-15)
+    assert Calibrator("isotonic", knots=(0.5,), values=(0.25,))(scores).tolist() == [0.25] * scores.size
+    two = Calibrator("isotonic", knots=(0.0, 1.0), values=(0.0, 0.5))
+    assert two(np.array([0.0, 0.5, 1.0])).tolist() == [0.0, 0.25, 0.5]
+
+
+def test_a_line_is_one_of_log_odds_kept_off_their_ends() -> None:
+    scores = np.array([0.0, 1e-9, 0.01, 0.5, 0.99, 1.0])
+    kept = np.clip(scores, 1e-7, 1 - 1e-7)
+    assert EPSILON == 1e-7
+    np.testing.assert_allclose(log_odds(scores), logit(kept), rtol=1e-12)
+    found = Calibrator("sigmoid", 0.5, -1.0)(scores)
+    np.testing.assert_allclose(found, expit(0.5 * logit(kept) - 1), rtol=1e-12)
+    assert (Calibrator("none").slope, Calibrator("none").intercept) == (1, 0)
+    assert Calibrator("none")(scores).tolist() == scores.tolist()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_line_is_the_most_likely_one_without_a_penalty(weighted: bool) -> None:
+    scores, _, labels = drawn(1.0, 1.0, n=60, seed=4)
+    weight = np.where(labels, 1.0, 2.5) if weighted else None
+    found = fit_calibrator("sigmoid", scores, labels, weight)
+    off = (found(scores) - labels) * (1 if weight is None else weight)
+    # Where the likelihood is greatest its slope is nothing, in either direction.
+    assert abs(off.sum()) < 1e-3
+    assert abs((off * log_odds(scores)).sum()) < 1e-3
+
+
+def test_without_a_slope_the_rate_is_that_of_the_rows_stood_for() -> None:
+    scores, labels = np.array([0.1, 0.1, 0.9, 0.9]), np.array([True, False, True, False])
+    found = fit_calibrator("sigmoid", scores, labels, np.array([1.0, 3.0, 1.0, 3.0]))
+    assert (found.slope, found.intercept) == (1e-3, pytest.approx(logit(0.25)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"slope": float("nan")},
+        {"intercept": float("inf")},
+        {"slope": "1"},
+        {"slope": None},
+        {"values": (0.1, 0.2, float("nan"))},
+        {"knots": (0.1, 0.3, 0.2)},
+        {"knots": (0.3, 0.1, 0.2)},
+    ],
+)
+def test_a_single_number_that_cannot_be_is_enough_to_refuse_a_calibration(changed) -> None:
+    plain = {
+        "method": "isotonic",
+        "slope": 1.0,
+        "intercept": 0,
+        "knots": (0.1, 0.2, 0.3),
+        "values": (0, 0.5, 1),
+    }
+    assert Calibrator.from_plain(plain).values == (0, 0.5, 1)
+    with pytest.raises(ValueError, match="a calibration"):
+        Calibrator.from_plain({**plain, **changed})

@@ -176,3 +176,38 @@ def test_what_is_learned_of_repeated_rows_is_numpys_of_the_whole_column_to_the_b
         assert encoder.centers_[at] == center
         assert encoder.scales_[at] in {high - low, np.std(logged), 1.0}
     np.testing.assert_array_equal(encoder.transform(Rows.merged(whole)), fitted(whole).transform(whole))
+
+
+def test_what_was_learned_is_told_by_hand() -> None:
+    # Logs of 0, 1, 3, 7 and, for the blank, of their median 2: quartiles log 2 and log 4, spread log 2.
+    found = fitted(TRAINING, min_level_share=0.4).plain()
+    assert list(found) == ["numbers", "categories", "medians", "centers", "scales", "levels", "rare"]
+    assert (found["numbers"], found["categories"], found["medians"]) == (NUMBERS, CATEGORIES, [2, 5])
+    assert found["centers"] == pytest.approx([np.log(3), np.log(6)])
+    assert found["scales"] == pytest.approx([np.log(2), 1])
+    assert (found["levels"], found["rare"]) == ([["red"]], [["blue", "green"]])
+    assert fitted(TRAINING).n_features_in_ == 3
+    with pytest.raises(NotFittedError):
+        FrameEncoder(NUMBERS, CATEGORIES).plain()
+
+
+def test_a_level_with_exactly_the_least_share_has_a_code_of_its_own() -> None:
+    training = frame_of([0] * 400, [0] * 400, ["red"] * 397 + ["green"] * 2 + ["blue"])
+    encoder = FrameEncoder(NUMBERS, CATEGORIES).fit(training)
+    assert (encoder.min_level_share, encoder.levels_, encoder.rare_) == (
+        0.005,
+        [["red", "green"]],
+        [["blue"]],
+    )
+
+
+def test_without_rows_nothing_is_known() -> None:
+    found = fitted(TRAINING.head(0)).plain()
+    assert (found["medians"], found["centers"], found["scales"]) == ([0, 0], [0, 0], [1, 1])
+    assert (found["levels"], found["rare"]) == ([[]], [[]])
+
+
+def test_steps_are_a_256th_of_the_scale() -> None:
+    assert STEPS == 256
+    assert scaled(np.array([np.e - 1]), 0.5, 2.0).tolist() == [0.25]
+    assert scaled(np.expm1([1 / 256 * 0.51, 1 / 256 * 0.49]), 0.0, 1.0).tolist() == [1 / 256, 0]
