@@ -116,3 +116,37 @@ def test_some_rows_keep_their_companies_and_sides():
     part = whole.take(np.array([True, False, True, True, False]))
     assert part.company.tolist() == [0, 1, 1]
     assert part.is_now.tolist() == [False, False, True]
+
+
+def test_the_first_twenty_of_a_block_that_come_as_far_are_enough():
+    rng, level = np.random.default_rng(1), np.zeros(30)
+    found = p_value(sides(15, 15), KolmogorovSmirnov(level), permutations=5000, rng=rng)
+    assert found == (0, 1)
+    asked: list[int] = []
+
+    def distance(is_now):
+        asked.append(len(is_now))
+        return np.where(np.arange(len(is_now)) < 7, 1.0, 0.0) if len(asked) > 1 else np.ones(len(is_now))
+
+    assert p_value(sides(15, 15), distance, permutations=5000, rng=rng) == (1, (1 + 21) / (1 + 300))
+    assert asked == [1, 100, 100, 100]
+    asked.clear()
+    assert p_value(sides(15, 15), distance, permutations=130, rng=rng) == (1, (1 + 14) / (1 + 130))
+    assert asked == [1, 100, 30]
+
+
+def test_companies_are_numbered_from_nothing_and_the_reference_comes_first():
+    both = Sides.of(np.array(["b", "a"]), np.array(["a", "c", "c"]))
+    assert both.company.tolist() == [1, 0, 0, 2, 2]
+    assert both.is_now.tolist() == [False, False, True, True, True]
+
+
+def test_the_stability_index_counts_an_empty_bin_as_half_a_row_and_a_border_to_the_bin_below():
+    before, now = np.arange(10.0), np.array([9.0])
+    # Borders at the tenths: nine is of the last bin alone.
+    q = np.array([*[0.5] * 9, 1.0]) / 5.5
+    assert stability_index(before, now) == pytest.approx(((q - 0.1) * np.log(q / 0.1)).sum())
+    # Of three ones and a two the tenths are 1, 1.1, 1.4 and 1.7: a one is of the first bin of five.
+    two, on = np.array([1.0, 1.0, 1.0, 2.0]), np.array([1.0])
+    p, q = np.array([3, 0.5, 0.5, 0.5, 1]) / 5.5, np.array([1, 0.5, 0.5, 0.5, 0.5]) / 3
+    assert stability_index(two, on) == pytest.approx(((q - p) * np.log(q / p)).sum())

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.effect import (
@@ -162,3 +163,134 @@ def test_intervals_hold_the_effect_as_often_as_they_say_and_no_call_is_lost(scen
         assert got["shown"] <= 0.08
     else:
         assert got["mean"] == pytest.approx(got["truth"], rel=0.15)
+
+
+SMALL = Trial(
+    week=np.array([0, 0, 0, 0, 1, 1, 1, 1]),
+    company=np.array([4, 7, 9, 2, 4, 5, 9, 8]),
+    probability=np.array([0.3, 0.2, 0.1, 0.05, 0.25, 0.2, 0.1, 0.02]),
+    inclusion=np.array([0.8, 0.6, 0.4, 0.2, 0.7, 0.6, 0.4, 0.3]),
+    called=np.array([1, 0, 1, 0, 1, 1, 0, 0], bool),
+    outcome=np.array([1.0, 0, 1, 0, 0, 1, 0, 1]),
+    lists=3,
+)
+
+
+def shares_by_hand(trial: Trial, outcome, covariate) -> list[float]:
+    """What each row adds to the effect, one company after the other."""
+    overall, ratio = sum(outcome) / sum(covariate), []
+    for arm in (True, False):
+        rows = [at for at in range(len(trial)) if bool(trial.called[at]) == arm]
+        odds = [1 / (trial.inclusion[at] if arm else 1 - trial.inclusion[at]) for at in rows]
+        trust = sum(odds) / len(odds)
+        paid = sum(w * outcome[at] for w, at in zip(odds, rows, strict=True)) + trust * overall
+        ratio.append(paid / (sum(w * covariate[at] for w, at in zip(odds, rows, strict=True)) + trust))
+    found = []
+    for at, chance in enumerate(trial.inclusion):
+        expected = covariate[at] * ((1 - chance) * ratio[0] + chance * ratio[1])
+        found.append((trial.called[at] - chance) / (1 - chance) * (outcome[at] - expected))
+    return found
+
+
+def bounds_by_hand(trial: Trial, shares, confidence: float) -> float:
+    """Half of the interval of the sum of shares over all lists."""
+    sums: dict[int, float] = {}
+    for company, share in zip(trial.company.tolist(), shares, strict=True):
+        sums[company] = sums.get(company, 0.0) + share
+    squares = [one**2 for one in sums.values()]
+    freedom = 2 * sum(squares) ** 2 / sum(one**2 for one in squares)
+    return stats.t(freedom).ppf((1 + confidence) / 2) * np.sqrt(sum(squares))
+
+
+def test_the_promise_is_taken_off_first_and_companies_are_added_up_over_their_lists():
+    found = extra_per_list(SMALL, 0.9)
+    shares = shares_by_hand(SMALL, SMALL.outcome, SMALL.probability)
+    assert found.value == pytest.approx(sum(shares) / 3)
+    half = bounds_by_hand(SMALL, shares, 0.9) / 3
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+
+
+def test_an_arm_without_a_company_is_trusted_to_do_as_all_together():
+    every = replace(SMALL, called=np.ones(8, bool))
+    overall = SMALL.outcome.sum() / SMALL.probability.sum()
+    odds = 1 / SMALL.inclusion
+    ratio = (odds @ SMALL.outcome + odds.mean() * overall) / (odds @ SMALL.probability + odds.mean())
+    off = SMALL.outcome - SMALL.probability * ((1 - SMALL.inclusion) * ratio + SMALL.inclusion * overall / 1)
+    assert extra_per_list(every, 0.95).value == pytest.approx(off.sum() / 3)
+
+
+def test_without_lists_or_rows_there_is_no_effect_to_tell():
+    nothing = SMALL.first(0)
+    assert (len(nothing), nothing.lists) == (0, 0)
+    assert np.isnan(extra_per_list(nothing, 0.95).value)
+    assert len(SMALL.first(1)) == 4
+    one = SMALL.first(1)
+    assert one.lists == 1
+    for name in ("week", "company", "probability", "inclusion", "called", "outcome"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(SMALL, name)[:4])
+
+
+def test_the_effect_of_a_call_is_that_of_being_drawn_over_the_calls_that_it_brings():
+    made = np.array([1, 0, 0, 1, 1, 1, 0, 0], bool)
+    found = effect_of_calls_made(SMALL, made, 0.9)
+    assert (found.made, found.strayed) == (3 / 4, 1 / 4)
+    outcome = np.array(shares_by_hand(SMALL, SMALL.outcome, SMALL.probability))
+    calls = np.array(shares_by_hand(SMALL, made.astype(float), np.ones(8)))
+    ratio = outcome.sum() / calls.sum()
+    half = bounds_by_hand(SMALL, (outcome - ratio * calls) / calls.sum(), 0.9)
+    assert found.per_call.value == pytest.approx(ratio)
+    assert (found.per_call.low, found.per_call.high) == pytest.approx((ratio - half, ratio + half))
+    nobody = effect_of_calls_made(replace(SMALL, called=np.ones(8, bool)), made, 0.9)
+    assert (nobody.made, np.isnan(nobody.strayed)) == (0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("probability", "paid", "called", "by_company", "chance"),
+    [
+        # Each of two companies is called or not, by itself: 2 and 1 are added or taken off.
+        ([0, 0], [2, 1], [1, 1], True, 1 / 2),
+        ([0, 0], [2, 1], [1, 0], True, 1),
+        # Of what was promised, 2 and 1, they are off by 1 and −1; level half the time.
+        ([0.2, 0.1], [3, 0], [1, 0], True, 1 / 2),
+        ([0.2, 0.1], [3, 0], [1, 1], True, 1),
+        # One of two is called on each of two lists, and each time one of the two pays.
+        ([0, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0], False, 1 / 2),
+    ],
+)
+def test_how_often_the_draw_alone_shows_as_much_is_counted_by_hand(
+    probability, paid, called, by_company, chance
+):
+    size = len(paid)
+    trial = trial_of(called, paid, lists=max(1, size // 2), probability=np.array(probability, float))
+    found = chance_of_as_much(trial, by_company=by_company, redraws=2000, seed=1)
+    assert found == pytest.approx(chance, abs=0.04)
+
+
+def test_rows_of_one_company_keep_its_group_where_companies_are_drawn():
+    apart = trial_of([1, 1], [1, 1], company=np.array([0, 1]))
+    assert chance_of_as_much(apart, by_company=True, redraws=400, seed=1) == pytest.approx(0.5, abs=0.08)
+    together = replace(apart, company=np.array([3, 3]))
+    assert chance_of_as_much(together, by_company=True, redraws=400, seed=1) == 1
+
+
+def test_what_no_draw_shows_again_has_the_least_chance_there_is():
+    rare = trial_of([1] * 14, [1] * 14)
+    assert chance_of_as_much(rare, by_company=True, redraws=19, seed=1) == 1 / 20
+
+
+def test_the_lists_that_are_missing_are_those_of_a_normal_test_four_times_in_five():
+    reach, power = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
+
+    def asked(error: float, lists: int = 10) -> int | None:
+        return more_lists(Estimate(1.0, 1 - reach * error, 1 + reach * error), lists, 0.95)
+
+    assert asked(1.0) == np.ceil(10 * (reach + power) ** 2 - 10) == 69
+    assert asked(1.0, 20) == np.ceil(20 * (reach + power) ** 2 - 20)
+    most = np.sqrt(53) / (reach + power)  # 53 times the ten lists are 520 more
+    assert (asked(most * 0.9999), asked(most * 1.0001)) == (520, None)
+    assert more_lists(Estimate(-2.0, -3.0, -1.0), 10, 0.95) == 0
+    assert (
+        more_lists(Estimate(-1.0, -2.0, 0.0), 10, 0.95) == more_lists(Estimate(1.0, 0.0, 2.0), 10, 0.95) > 0
+    )
+    assert more_lists(Estimate(0.0, -1.0, 1.0), 10, 0.95) is None
+    assert more_lists(Estimate(1.0, float("nan"), float("nan")), 10, 0.95) is None

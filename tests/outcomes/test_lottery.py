@@ -156,3 +156,63 @@ def test_a_held_out_company_makes_room_for_the_next_one():
     last_called = np.flatnonzero(drawn.selected).max()
     assert within[: last_called + 1].all()
     assert not within[last_called + 1 :].any()
+
+
+@pytest.mark.parametrize(("horizon", "weeks", "days"), [(28, 0, 28), (29, 0, 35), (1, 0, 7), (30, 8, 56)])
+def test_a_pool_waits_whole_weeks_that_hold_the_horizon_unless_told_otherwise(horizon, weeks, days):
+    assert Design("lottery", 5, 7, horizon, wait_weeks=weeks).wait_days == days
+
+
+def test_by_default_twice_the_calls_take_part_nobody_is_certain_and_a_tenth_is_held_out_for_half_a_year():
+    one = Design("none", 5, 7, 30)
+    assert (one.pool, one.certain_share, one.wait_weeks, one.share, one.hold_weeks) == (2.0, 0.0, 0, 0.1, 26)
+
+
+@pytest.mark.parametrize(
+    ("design", "companies", "expected"),
+    [
+        # Four places of six by lot: around 2/3, falling by .6 × 1/3 × (5, 3, 1, −1, −3, −5) / 6.
+        (Design("lottery", 4, 7, 30, pool=1.5), 9, 2 / 3 + 0.2 * np.array([5, 3, 1, -1, -3, -5]) / 6),
+        # Rounded to the nearest, and never more than there are.
+        (Design("lottery", 3, 7, 30, pool=1.25), 9, 3 / 4 + 0.15 * np.array([3, 1, -1, -3]) / 4),
+        (Design("lottery", 3, 7, 30, pool=1.25), 3, np.ones(3)),
+        (Design("lottery", 3, 7, 30), 2, np.ones(2)),
+        # Two of four are certain, and two places are for three: around 2/3, by .6 × 1/3 × (2, 0, −2) / 3.
+        (Design("lottery", 4, 7, 30, pool=1.25, certain_share=0.6), 9, [1, 1, 0.8, 2 / 3, 8 / 15]),
+        (Design("none", 3, 7, 30), 9, np.ones(3)),
+        (Design("lottery", 3, 7, 30), 0, []),
+    ],
+)
+def test_probabilities_by_rank_are_those_worked_out_by_hand(design, companies, expected):
+    found = inclusion_probabilities(companies, design)
+    assert found.size == len(expected)
+    assert found == pytest.approx(np.asarray(expected))
+
+
+def test_a_draw_is_the_same_on_every_machine_and_in_every_release():
+    ids = [f"company {at}" for at in range(12)]
+    probability = np.repeat([0.2, 0.1, 0.05], 4)
+    lottery = draw(ids, probability, Design("lottery", 4, 7, 30), list_id="2020-01-06", cutoff=CUTOFF)
+    assert np.flatnonzero(lottery.selected).tolist() == [1, 3, 5, 7]
+    assert np.flatnonzero(lottery.group == CONTROL).tolist() == [0, 2, 4, 6]
+    holdout = draw(
+        ids, probability, Design("holdout", 6, 7, 30, share=0.4), list_id="2020-01-06", cutoff=CUTOFF
+    )
+    assert np.flatnonzero(holdout.selected).tolist() == [1, 4, 5, 7, 9, 10]
+    assert np.flatnonzero(holdout.group == CONTROL).tolist() == [0, 2, 3, 6]
+
+
+def test_neighbours_fight_by_the_lots_given():
+    # .5 and .5: the first stays where its lot is below a half. .6 and .6: one is called, the other goes on.
+    assert pivotal(np.array([0.5, 0.5]), np.array([0.49, 0.9])).tolist() == [True, False]
+    assert pivotal(np.array([0.5, 0.5]), np.array([0.51, 0.1])).tolist() == [False, True]
+    three = np.array([0.6, 0.6, 0.8])
+    for lots, called in (
+        ((0.49, 0.19), [True, True, False]),
+        ((0.49, 0.21), [True, False, True]),
+        ((0.51, 0.19), [True, True, False]),
+        ((0.51, 0.21), [False, True, True]),
+    ):
+        assert pivotal(three, np.array([*lots, 0.9])).tolist() == called
+    assert pivotal(np.array([1.0]), np.array([0.5])).tolist() == [True]
+    assert pivotal(np.zeros((3, 0)), np.zeros((3, 0))).shape == (3, 0)

@@ -39,3 +39,27 @@ def test_a_monitoring_names_what_rings():
     quiet, loud = rung([check(0.0), check(0.5)], 0.01)
     found = Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", "2020-01-06", 5, (quiet, loud))
     assert found.alarms == (loud,)
+    plain = found.to_plain()
+    assert plain["alarms"] == ["one"]
+    assert (plain["version"], plain["prospects"], plain["checks"]) == ("1.0.0", 5, (quiet, loud))
+    assert (found.features, found.matured, found.challengers, found.notes, found.page) == (
+        (),
+        (),
+        (),
+        (),
+        None,
+    )
+
+
+def test_scores_are_adjusted_together_with_inputs_and_rows_that_arrived_by_themselves():
+    inputs = [check(0.2, 0.5)] * 9
+    assert rung([*inputs, check(0.2, 0.001, "scores")], 0.05)[-1].p == pytest.approx(0.01)
+    for group in ("arrival", "outcomes", "age"):
+        assert rung([*inputs, check(0.2, 0.001, group)], 0.05)[-1].p == 0.001
+
+
+def test_on_its_limit_or_with_a_p_value_on_the_level_a_check_is_quiet():
+    found = rung([check(0.1, 0.01), check(0.1001, 0.01), check(0.2, 0.05)], 0.05)
+    assert [one.alarm for one in found] == [False, True, False]
+    assert [one.p for one in found] == pytest.approx([0.015, 0.015, 0.05])
+    assert rung([], 0.05) == ()

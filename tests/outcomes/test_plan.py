@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml_sys.outcomes.lottery import Design
-from ml_sys.outcomes.plan import alternatives, compare, play, pools
+from ml_sys.outcomes.plan import MOST_WEEKS, Pools, _shown, alternatives, compare, play, pools
 
 LOTTERY = Design("lottery", 5, 7, 30)
 HOLDOUT = Design("holdout", 5, 7, 30)
@@ -85,3 +86,75 @@ def test_the_same_seed_gives_the_same_weeks():
         play(every, LOTTERY, 1.0, programmes=100, confidence=0.95, most_weeks=10) for _ in range(2)
     )
     assert once == again
+
+
+def test_the_effect_shows_where_the_sum_lies_beyond_students_t_of_its_spread():
+    # Fourth powers as large as the square: two degrees of freedom; less than one counts as one.
+    two, one = stats.t(2).ppf(0.975), stats.t(1).ppf(0.975)
+    spread = np.array([4.0, 4.0, 4.0, 4.0])
+    total = 2 * np.array([two * 1.001, two * 0.999, one * 1.001, one * 0.999])
+    fourth = np.array([16.0, 16.0, 64.0, 64.0])
+    assert _shown(total, spread, fourth, 0.95) == 0.5
+    assert _shown(-total, spread, fourth, 0.95) == 0
+    assert _shown(np.zeros(2), np.zeros(2), np.zeros(2), 0.95) == 0
+
+
+def test_a_held_out_pool_is_deep_enough_for_who_is_left_out():
+    # 5 / .9 = 5.6 companies for five calls, and five standard deviations more.
+    assert pools(lists(weeks=3), HOLDOUT).probability.shape == (3, 10)
+    assert pools(lists(weeks=3, companies=7), HOLDOUT).probability.shape == (3, 7)
+    first_six = pools(np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 10)), HOLDOUT).company[:, :6]
+    # Six companies a week wait for five weeks, so that the sixth week begins anew.
+    assert np.unique(first_six[:5]).size == 30
+    np.testing.assert_array_equal(first_six[5:], first_six[:5])
+
+
+def test_where_companies_do_not_suffice_places_are_empty():
+    found = pools(np.full((4, 5), 0.25), LOTTERY)
+    assert found.probability.tolist() == [[0.25] * 4, *[[0] * 4] * 4]
+    assert set(found.company.ravel().tolist()) == {0, 1, 2, 3}
+
+
+def test_what_a_week_brings_is_told_by_hand():
+    every = Pools(np.linspace(0.3, 0.1, 10)[None].repeat(3, 0), np.arange(30).reshape(3, 10))
+    found = play(every, LOTTERY, 0.5, programmes=2000, confidence=0.95, most_weeks=4)
+    assert found.design == LOTTERY
+    assert len(found.power) == 4
+    assert found.drawn == pytest.approx(5)
+    assert found.in_lottery == pytest.approx(2.0)
+    assert found.best_reached == pytest.approx(every.probability[0, :5].sum())
+    chance = 0.5 + 0.3 * np.arange(9, -10, -2) / 10
+    assert found.reached == pytest.approx(chance @ every.probability[0], rel=0.01)
+    certain = play(
+        every, replace(LOTTERY, certain_share=0.4), 0.5, programmes=200, confidence=0.95, most_weeks=4
+    )
+    assert certain.drawn == pytest.approx(3)
+    assert certain.in_lottery == pytest.approx(every.probability[0, 2:].sum())
+
+
+def test_a_holdout_calls_down_to_its_capacity_of_those_not_held_out():
+    every = Pools(np.linspace(0.3, 0.1, 10)[None], np.arange(10)[None])
+    found = play(every, replace(HOLDOUT, share=0.25), 0.5, programmes=4000, confidence=0.95, most_weeks=1)
+    assert found.drawn == pytest.approx(5, rel=0.01)
+    assert found.best_reached == pytest.approx(every.probability[0, :5].sum())
+    assert found.best_reached > found.reached > 0.85 * found.best_reached
+    assert 0.25 * found.in_lottery == pytest.approx(found.in_lottery - found.reached, rel=0.05)
+
+
+def test_weeks_are_those_after_which_the_effect_shows_four_times_in_five_three_weeks_in_a_row():
+    found = play(pools(lists(), LOTTERY), LOTTERY, 1.5, programmes=300, confidence=0.95, most_weeks=150)
+    settled = [min(found.power[at : at + 3]) >= 0.8 for at in range(len(found.power) - 2)]
+    assert found.weeks is not None
+    assert found.weeks > 3
+    assert found.weeks == settled.index(True) + 1
+    assert len(found.power) == found.weeks + 2
+    assert MOST_WEEKS == 260
+
+
+def test_alternatives_keep_the_other_settings_and_name_a_share_once():
+    asked = replace(HOLDOUT, certain_share=0.1, pool=3.0)
+    found = alternatives(asked)
+    assert [(one.kind, one.certain_share) for one in found] == [
+        ("lottery", 0.0), ("lottery", 0.1), ("lottery", 0.2), ("holdout", 0.1),
+    ]  # fmt: skip
+    assert {one.pool for one in found} == {3.0}

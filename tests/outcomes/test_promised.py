@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from ml_sys.outcomes.promised import allowed, by_rank, by_tier, part, whole
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.outcomes.promised import Band, Part, allowed, by_rank, by_tier, part, whole
 
 
 def rows_of(probability, converted, **others) -> pd.DataFrame:
@@ -65,3 +66,50 @@ def test_of_rows_without_any_conversion_recall_and_lift_are_unknown():
     found = part(rows_of([0.1] * 4, [False] * 4), np.arange(4) < 2, 0.95)
     assert found.realised == 0
     assert np.isnan([found.recall, found.lift]).all()
+
+
+def test_each_band_of_ranks_begins_where_the_last_one_ends():
+    edges = [1, 10, 11, 25, 26, 50, 51, 100, 101, 400]
+    rows = rows_of([0.5] * 10, [True] * 10, rank=edges)
+    found = by_rank(rows, 0.95)
+    assert [(one.name, one.rows, one.promised, one.realised) for one in found] == [
+        (name, 2, 1.0, 2)
+        for name in ("rank 1 to 10", "rank 11 to 25", "rank 26 to 50", "rank 51 to 100", "rank 101 to 400")
+    ]
+    assert [one.name for one in by_rank(rows_of([0.5] * 12, [True] * 12), 0.95)] == [
+        "rank 1 to 10", "rank 11 to 12",
+    ]  # fmt: skip
+    assert by_rank(rows_of([], []), 0.95) == ()
+
+
+def test_bands_are_told_whole():
+    rows = rows_of([0.5] * 10 + [1.0] * 2, [True] * 12, tier=["A"] * 10 + ["C"] * 2)
+    assert by_tier(rows, 0.95) == (
+        Band("tier A", 10, 5.0, 10, 2, 8),
+        Band("tier B", 0, 0.0, 0, 0, 0),
+        Band("tier C", 2, 2.0, 2, 2, 2),
+    )
+    assert whole(rows, 0.95) == Band("all", 12, 7.0, 12, 4, 10)
+    kept = [Band("one", 10, 5.0, came, 2, 8).kept for came in (1, 2, 8, 9)]
+    assert kept == [False, True, True, False]
+
+
+def test_part_of_the_rows_is_told_whole():
+    rows = rows_of([0.1, 0.2, 0.3, 0.4], [True, False, False, True], money=[10.0, 0.0, 0.0, 5.0])
+    found = part(rows, np.array([True, True, False, False]), 0.95)
+    interval = proportion_confint(1, 2, 0.05, method="wilson")
+    assert found == Part(
+        2, pytest.approx(0.3), 1, Estimate(0.5, *map(pytest.approx, interval)), 0.5, 1.0, 10.0
+    )
+    three = part(rows, np.array([True, False, False, True]), 0.95)
+    assert (three.recall, three.lift, three.money) == (1, 2, 15)
+    nobody = part(rows, np.zeros(4, bool), 0.95)
+    assert (nobody.rows, nobody.promised, nobody.realised, nobody.recall) == (0, 0, 0, 0)
+    assert (np.isnan(nobody.precision.value), nobody.precision.low, nobody.precision.high) == (True, 0, 1)
+
+
+def test_of_many_rows_bounds_stay_within_none_and_all():
+    assert allowed(np.full(20_001, 1e-9), 0.95) == (0, 0)
+    assert allowed(np.full(20_001, 1 - 1e-9), 0.95) == (20_001, 20_001)
+    # 20,001 × .5 ± 1.96 × 70.7
+    assert allowed(np.full(20_001, 0.5), 0.95) == (9862, 10139)
