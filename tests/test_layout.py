@@ -54,8 +54,6 @@ ELSEWHERE = {
     "scoring/compiled/test_loops.py": ("scoring/compiled/line.py",),
     "scoring/test_loading.py": ("scoring/scorer.py", "jobs/models/draft.py"),
     "scoring/test_reasons.py": ("scoring/compiled/shap_kernel.py",),
-    "jobs/lists/test_score.py": ("scoring/batch.py",),
-    "metrics/test_campaign.py": ("metrics/scored_lists.py",),
     "leaks/test_canaries.py": ("leaks/lookahead.py",),
     "experiments/test_backtest.py": ("experiments/fitting.py", "experiments/past_lists.py"),
     "jobs/models/test_reproduce.py": ("jobs/models/fit.py", "registry/environment.py"),
