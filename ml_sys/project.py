@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ml_sys.jobs.past.compare import Compared
     from ml_sys.report.week import Week
     from ml_sys.sample.generator import SampleReport
+    from ml_sys.sample.presets import Preset
+    from ml_sys.sample.product.generator import ProductReport
     from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
 
@@ -95,20 +97,24 @@ class Project:
         """The settings in force."""
         return self._configuration.settings
 
-    def sample(self, folder: AnyPath, *, companies: int = 8000, weeks: int = 104) -> SampleReport:
-        """Generate the three tables, with realistic faults, and the true probabilities; see ``mlsys sample``.
+    def sample(
+        self, folder: AnyPath, *, companies: int = 8000, weeks: int = 104, preset: Preset = "hubspot"
+    ) -> SampleReport | ProductReport:
+        """Generate tables, with realistic faults, and the true probabilities; see ``mlsys sample``.
 
         Parameters
         ----------
         folder : str or Path
-            Where customers.csv, noncustomers.csv, usage_actions.csv and truth.csv are written.
+            Where customers.csv, noncustomers.csv, usage_actions.csv and truth.csv are written, or for
+            ``product`` workspaces.csv, members.csv, events.csv, purchases.csv, truth.csv and mlsys.toml.
         """
-        from ml_sys.sample.generator import generate
+        from ml_sys.sample.presets import GENERATORS
 
         def on_progress(done: int) -> None:
             self._on_step("companies", done / companies)
 
         seed = self.settings.seed
+        generate = GENERATORS[preset]
         return generate(Path(folder), companies=companies, weeks=weeks, seed=seed, on_progress=on_progress)
 
     def ingest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,19 +13,23 @@ from ml_sys.errors import ExitCode, UsageError
 
 def sample(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the four files are written.")],
-    companies: Annotated[int, typer.Option(min=1, help="Companies generated.")] = 8000,
+    folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+    companies: Annotated[int, typer.Option(min=1, help="Companies, or workspaces, generated.")] = 8000,
     weeks: Annotated[int, typer.Option(min=1, help="Length of the usage log.")] = 104,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed; by default the setting's.")] = None,
+    preset: Annotated[
+        Literal["hubspot", "product"],
+        typer.Option(help="The three tables of HubSpot, or workspaces with raw events of their users."),
+    ] = "hubspot",
 ) -> None:
-    """Generate the three tables, with realistic faults, and the true probabilities."""
+    """Generate tables, with realistic faults, and the true probabilities."""
     from ml_sys import console
-    from ml_sys.sample import generator as generator
+    from ml_sys.sample.presets import GENERATORS
     from ml_sys.views import data as views
 
     settings = ctx.obj.load(seed=seed).settings
     with console.counting("companies", companies) as on_progress:
-        report = generator.generate(
+        report = GENERATORS[preset](
             folder, companies=companies, weeks=weeks, seed=settings.seed, on_progress=on_progress
         )
     ctx.obj.show(report, views.sampled)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,18 @@ class SampleReport:
     truth_rows: int
     monthly_rate: float
     anomalies: dict[str, int]
+
+    entities: ClassVar = "companies"
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows by file; a company's second row is not counted."""
+        return {
+            "customers.csv": self.customers,
+            "noncustomers.csv": self.noncustomers,
+            "usage_actions.csv": self.usage_rows,
+            "truth.csv": self.truth_rows,
+        }
 
 
 def generate(

@@ -106,10 +106,10 @@ class SampleTables:
         self.rows: Counter[str] = Counter()
         self.anomalies: Counter[str] = Counter()
         self.probability = 0.0
-        self._customers = _open(stack, folder / "customers.csv", CUSTOMER_COLUMNS)
-        self._noncustomers = _open(stack, folder / "noncustomers.csv", NONCUSTOMER_COLUMNS)
-        self._usage = _open(stack, folder / "usage_actions.csv", USAGE_COLUMNS)
-        self._truth = _open(stack, folder / "truth.csv", TRUTH_COLUMNS)
+        self._customers = open_table(stack, folder / "customers.csv", CUSTOMER_COLUMNS)
+        self._noncustomers = open_table(stack, folder / "noncustomers.csv", NONCUSTOMER_COLUMNS)
+        self._usage = open_table(stack, folder / "usage_actions.csv", USAGE_COLUMNS)
+        self._truth = open_table(stack, folder / "truth.csv", TRUTH_COLUMNS)
 
     def write(self, rng: np.random.Generator, block: Block) -> None:
         """Append a block of companies to all four files."""
@@ -142,7 +142,9 @@ class SampleTables:
         firms = block.firms
         cells = _firm_cells(firms.rank[which], firms.employees[which], firms.industry[which])
         rows = [[*firm, company] for firm, company in zip(cells, block.ids[which].tolist(), strict=True)]
-        again = _some(rng, len(rows), _REPEATED_NONCUSTOMERS, self.anomalies["noncustomers: repeated"] == 0)
+        again = some_rows(
+            rng, len(rows), _REPEATED_NONCUSTOMERS, self.anomalies["noncustomers: repeated"] == 0
+        )
         rows += [["", rows[at][1], "", rows[at][3]] for at in again]  # agrees, and is less complete
         _write_shuffled(rng, self._noncustomers, rows)
         self.rows["noncustomers"] += len(which)
@@ -152,7 +154,7 @@ class SampleTables:
         usage = block.usage
         company, week = np.nonzero(usage.present)
         is_first = self.anomalies["usage: unknown id"] == 0 and len(company) >= _ENOUGH_ROWS
-        again = _some(rng, len(company), _REPEATED_USAGE, is_first)
+        again = some_rows(rng, len(company), _REPEATED_USAGE, is_first)
         order = np.concatenate([np.arange(len(company)), again])
         rng.shuffle(order)
         company, week = company[order], week[order]
@@ -171,7 +173,7 @@ class SampleTables:
         ids[unknown] = self.unknown_from + rng.integers(0, 1000, len(unknown))
 
         columns = [stamps.take(pa.array(week)), *(pa.array(column) for column in counts.T), pa.array(ids)]
-        _write_columns(self._usage, columns, USAGE_COLUMNS)
+        append_columns(self._usage, columns, USAGE_COLUMNS)
         self.rows["usage"] += len(order)
         self.anomalies["usage: repeated"] += len(again)
         self.anomalies["usage: unparsable WHEN_TIMESTAMP"] += len(unreadable)
@@ -183,12 +185,12 @@ class SampleTables:
             free = np.flatnonzero(~np.isnan(probability))
             known = probability[free].round(_PROBABILITY_DIGITS)
             cutoff = pa.array(np.full(len(free), str(LOG_START + 7 * week)))
-            _write_columns(self._truth, [cutoff, pa.array(block.ids[free]), pa.array(known)], TRUTH_COLUMNS)
+            append_columns(self._truth, [cutoff, pa.array(block.ids[free]), pa.array(known)], TRUTH_COLUMNS)
             self.rows["truth"] += len(free)
             self.probability += float(known.sum())
 
 
-def _some(rng: np.random.Generator, n: int, share: float, at_least_one: bool) -> NDArray[np.int64]:
+def some_rows(rng: np.random.Generator, n: int, share: float, at_least_one: bool) -> NDArray[np.int64]:
     """Choose about a share of n rows; one at least if asked, unless they are too few."""
     count = max(int(rng.binomial(n, share)), int(at_least_one and n >= _ENOUGH_ROWS))
     return rng.permutation(n)[:count]
@@ -205,7 +207,8 @@ def _firm_cells(
         ]
 
 
-def _open(stack: ExitStack, path: Path, header: Sequence[str]) -> IO[bytes]:
+def open_table(stack: ExitStack, path: Path, header: Sequence[str]) -> IO[bytes]:
+    """Open a table that replaces a file whole when the stack is closed, and write its header."""
     file: IO[bytes] = stack.enter_context(replacing(path))
     file.write((",".join(header) + "\n").encode())
     return file
@@ -217,7 +220,7 @@ def _write_shuffled(rng: np.random.Generator, file: IO[bytes], rows: list[list[A
     file.write(text.getvalue().encode())
 
 
-def _write_columns(file: IO[bytes], columns: Sequence[pa.Array[Any]], names: Sequence[str]) -> None:
+def append_columns(file: IO[bytes], columns: Sequence[pa.Array[Any]], names: Sequence[str]) -> None:
     """Append columns whose cells need no quotes."""
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
     pyarrow.csv.write_csv(pa.table(list(columns), names=list(names)), file, options)

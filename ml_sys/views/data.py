@@ -13,20 +13,16 @@ if TYPE_CHECKING:
     from ml_sys.data.ingest_report import IngestReport
     from ml_sys.jobs.data.forget import Forgotten
     from ml_sys.sample.generator import SampleReport
+    from ml_sys.sample.product.generator import ProductReport
 
 
-def sampled(report: SampleReport) -> None:
+def sampled(report: SampleReport | ProductReport) -> None:
     """Show what was generated."""
     console.table(
         f"Sample in {report.folder}",
         ("file", "rows"),
-        [
-            ("customers.csv", f"{report.customers:,}"),
-            ("noncustomers.csv", f"{report.noncustomers:,}"),
-            ("usage_actions.csv", f"{report.usage_rows:,}"),
-            ("truth.csv", f"{report.truth_rows:,}"),
-        ],
-        caption=f"{report.monthly_rate:.2%} of free companies pay within 30 days; faults put in: "
+        [(file, f"{rows:,}") for file, rows in report.rows.items()],
+        caption=f"{report.monthly_rate:.2%} of free {report.entities} pay within 30 days; faults put in: "
         + ", ".join(f"{count} {kind}" for kind, count in report.anomalies.items()),
     )
 

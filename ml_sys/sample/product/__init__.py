@@ -1,0 +1,1 @@
+"""Generates the tables of a product whose teams share workspaces: raw events, and true probabilities."""
