@@ -32,7 +32,7 @@ from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 from tests.conftest import Once
-from tests.serve.servers import DIGEST, NEXT_DIGEST, STARTS_WITHIN, Running, running, until
+from tests.serve.servers import DIGEST, NEXT_DIGEST, PATIENCE, STARTS_WITHIN, TIMEOUT, Running, running, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # Same features; and other features, so that the requests change with the version.
@@ -141,14 +141,14 @@ def serving(
         found = _ADDRESS.search(log.read_text())
         assert found, log.read_text()
         port = int(found[1])
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=JSON) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, headers=JSON) as client:
             until(lambda: _status(client) == ready or process.poll() is not None, STARTS_WITHIN)
             assert process.poll() is None, log.read_text()
             yield Serving(client, port, process, log, root)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE)
         finally:
             process.kill()
 
@@ -171,7 +171,7 @@ def served(versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A small application behind our guard, by a real server with short limits."""
+    """A small application behind our guard, by a real server with small limits and patience."""
     with running(tmp_path_factory.mktemp("server")) as one:
         yield one
 
@@ -179,7 +179,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The same for callers that show one of two keys."""
-    with running(tmp_path_factory.mktemp("locked"), digests=[DIGEST, NEXT_DIGEST], keep_alive=1) as one:
+    with running(tmp_path_factory.mktemp("locked"), digests=[DIGEST, NEXT_DIGEST]) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same where nobody has more time than TIMEOUT."""
+    with running(tmp_path_factory.mktemp("impatient"), timeout_seconds=TIMEOUT) as one:
         yield one
 
 
@@ -294,7 +301,7 @@ def finite(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def seconds_until(condition: Callable[[], bool], within: float = 10.0) -> float:
+def seconds_until(condition: Callable[[], bool], within: float = PATIENCE) -> float:
     """Wait for something and return how long it took."""
     began = time.monotonic()
     until(condition, within)

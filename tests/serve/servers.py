@@ -27,19 +27,21 @@ from ml_sys.serve.http.keys import new_key
 from ml_sys.serve.server import cut_off_silent_readers, listen, serve_http
 from ml_sys.settings import ServeSettings
 
-STARTS_WITHIN = 30.0
-TIMEOUT, LIMIT, SLOTS = 0.6, 100_000, 4
+# Seconds that nothing needs, whatever the machine and what else it does.
+PATIENCE = 60.0
+STARTS_WITHIN = 2 * PATIENCE
+TIMEOUT, LIMIT, SLOTS = 0.6, 100_000, 4  # the first of servers that are asked too slowly
 (KEY, DIGEST), (NEXT_KEY, NEXT_DIGEST) = new_key(), new_key()
 DEFAULTS: dict[str, Any] = {
     "max_header_bytes": 16_384,
-    "timeout_seconds": TIMEOUT,
+    "timeout_seconds": PATIENCE,
     "max_concurrency": SLOTS,
     "max_body_bytes": LIMIT,
     "max_framework_bytes": LIMIT,
     "hosts": ["*"],
     "digests": [],
     "share": 1.0,
-    "keep_alive": 5,
+    "keep_alive": int(PATIENCE),
 }
 INNERMOST = "what only the application knows"
 
@@ -75,9 +77,12 @@ def create_app() -> FastAPI:
     async def large() -> Response:
         return Response(b"x" * 20_000_000)
 
-    @app.get("/spin")
-    async def spin() -> None:
-        time.sleep(0.01)
+    app.state.let_go = asyncio.Event()
+
+    @app.get("/held")
+    async def held() -> dict[str, str]:
+        await app.state.let_go.wait()
+        return {"status": "let go"}
 
     @app.get("/boom")
     async def boom() -> None:
@@ -110,9 +115,12 @@ def serve(options: dict[str, Any]) -> None:
     observed: list[list[Any]] = []
 
     @app.get("/ready")  # answered also when the slots are full
-    async def notes() -> dict[str, Any]:
+    async def notes(of: str = "", let_go: bool = False) -> dict[str, Any]:
+        if let_go:
+            app.state.let_go.set()
+        seen = [one for one in observed if of in {"", one[1]}]
         in_hand = options["max_concurrency"] - guarded._slots._left
-        return {"observed": observed, "refused": dict(REFUSED), "in_hand": in_hand}
+        return {"observed": seen, "refused": dict(REFUSED), "in_hand": in_hand}
 
     guarded = Guard(
         app,
@@ -163,7 +171,7 @@ class Connection:
     _buffer: bytes = b""
 
     def __post_init__(self) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def __enter__(self) -> Connection:
         return self
@@ -200,7 +208,7 @@ class Connection:
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return Answer(int(first.split(" ")[1]), headers, body)
 
-    def is_closed(self, within: float = 15.0) -> bool:
+    def is_closed(self, within: float = PATIENCE) -> bool:
         """Say whether the server ends the connection in time, without another byte."""
         self.sock.settimeout(within)
         try:
@@ -229,9 +237,9 @@ class Running:
         with Connection(self.port) as connection:
             return connection.ask(method, path, body, **headers)
 
-    def notes(self) -> dict[str, Any]:
-        """Return what was observed, what was refused, and how many requests are in hand."""
-        notes: dict[str, Any] = self.ask("GET", "/ready").json
+    def notes(self, of: str = "", *, let_go: bool = False) -> dict[str, Any]:
+        """Return what was observed (of a route), what was refused, and how many requests are in hand."""
+        notes: dict[str, Any] = self.ask("GET", f"/ready?of={of}&let_go={let_go}").json
         return notes
 
     def connect(self) -> Connection:
@@ -247,7 +255,7 @@ class Running:
         return pages * 4096
 
 
-def until(condition: Callable[[], bool], within: float = 5.0) -> None:
+def until(condition: Callable[[], bool], within: float = PATIENCE) -> None:
     """Wait for something to come true, and fail if it does not."""
     deadline = time.monotonic() + within
     while not condition():

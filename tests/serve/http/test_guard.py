@@ -18,7 +18,18 @@ from ml_sys.serve.http.access import AccessLog
 from ml_sys.serve.http.exchange import read_body
 from ml_sys.serve.http.guard import CLIENT_LEFT, Guard, Limits
 from ml_sys.serve.http.keys import new_key
-from tests.serve.servers import DIGEST, INNERMOST, KEY, LIMIT, NEXT_DIGEST, NEXT_KEY, TIMEOUT, Answer, until
+from tests.serve.servers import (
+    DIGEST,
+    INNERMOST,
+    KEY,
+    LIMIT,
+    NEXT_DIGEST,
+    NEXT_KEY,
+    PATIENCE,
+    TIMEOUT,
+    Answer,
+    until,
+)
 
 MEGABYTE = 1 << 20
 WRONG_KEY, _ = new_key()
@@ -46,8 +57,9 @@ class Exchange:
     ) -> None:
         self.observed: list[tuple[str, str, int, float]] = []
         self.sent: list[dict[str, Any]] = []
+        self.received = 0
         digests = options.pop("digests", ())
-        limits = Limits(**{"max_body_bytes": LIMIT, "timeout_seconds": 5.0, **options})
+        limits = Limits(**{"max_body_bytes": LIMIT, "timeout_seconds": PATIENCE, **options})
         guard = Guard(
             app,
             limits=limits,
@@ -58,6 +70,7 @@ class Exchange:
         pieces = list(body)
 
         async def receive() -> dict[str, Any]:
+            self.received += 1
             if not pieces:
                 return {"type": "http.disconnect"}
             piece = pieces.pop(0)
@@ -140,25 +153,29 @@ def test_a_chunked_body_of_a_gigabyte_takes_no_memory(server):
         CHUNKED + b"3\r\nxxx\r\n",
     ],
 )
-def test_a_body_that_does_not_come_gets_408(server, start):
-    with server.connect() as connection:
+def test_a_body_that_does_not_come_gets_408(impatient, start):
+    with impatient.connect() as connection:
         began = time.monotonic()
         answer = connection.send(start).answer()
         assert (answer.status, answer.is_problem, answer.headers["connection"]) == (408, True, "close")
-        assert TIMEOUT * 0.9 < time.monotonic() - began < TIMEOUT * 3
+        assert time.monotonic() - began > TIMEOUT * 0.9
         assert connection.is_closed()
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/sleep/9"), ("POST", "/sleep/9"), ("GET", "/thread/1")]
+    ("method", "path"), [("GET", "/sleep/99"), ("POST", "/sleep/99"), ("GET", "/thread/9")]
 )
-def test_an_application_that_takes_too_long_gets_its_caller_503(server, method, path):
-    with server.connect() as connection:
+def test_an_application_that_takes_too_long_gets_its_caller_503(impatient, method, path):
+    route = path.replace("99", "{seconds}").replace("9", "{seconds}")
+    before = impatient.notes(route)["observed"]
+    with impatient.connect() as connection:
         began = time.monotonic()
         answer = connection.ask(method, path, b"{}" if method == "POST" else b"")
         assert (answer.status, answer.is_problem, answer.headers["retry-after"]) == (503, True, "1")
-        assert TIMEOUT * 0.9 < time.monotonic() - began < TIMEOUT * 1.6
+        assert time.monotonic() - began > TIMEOUT * 0.9
         assert connection.ask("GET", "/health").status == 200
+    (seen,) = impatient.notes(route)["observed"][len(before) :]
+    assert seen[:3] == [method, route, 503]
 
 
 def test_a_client_that_leaves_is_no_failure(server):
@@ -336,21 +353,24 @@ def test_the_log_holds_no_key_no_query_and_no_path(locked):
 
 
 def test_each_request_is_observed_once_with_its_template(server):
-    before = len(server.notes()["observed"]) + 1
+    def observed() -> list[list[Any]]:
+        return [one for one in server.notes()["observed"] if one[1] != "/ready"]
+
+    before = len(observed())
     asked = [
         ("GET", "/sleep/0.1", b"", "/sleep/{seconds}", 200),
         ("HEAD", "/sleep/0", b"", "/sleep/{seconds}", 200),
         ("GET", "/acme-corporation", b"", "/unknown", 404),
         ("GET", "/boom", b"", "/boom", 500),
-        ("GET", "/sleep/9", b"", "/sleep/{seconds}", 503),
-        ("POST", "/length", b"x" * (LIMIT + 1), "/unknown", 413),
         ("PUT", "/length", b"", "/length", 405),
+        ("POST", "/length", b"x" * (LIMIT + 1), "/unknown", 413),
     ]
     for method, path, body, _, _ in asked:
         server.ask(method, path, body)
-    observed = server.notes()["observed"][before:]
-    assert [tuple(one[:3]) for one in observed] == [(one[0], *one[3:]) for one in asked]
-    assert 0.1 <= observed[0][3] < 0.5
+    until(lambda: len(observed()) >= before + len(asked))
+    seen = observed()[before:]
+    assert [tuple(one[:3]) for one in seen] == [(one[0], *one[3:]) for one in asked]
+    assert 0.1 <= seen[0][3] < PATIENCE
 
 
 def test_other_scopes_pass_through_untouched():
@@ -381,7 +401,7 @@ def test_an_answer_that_an_application_makes_out_of_a_refusal_is_dropped():
 def test_an_application_that_swallows_being_stopped_gets_its_caller_503_as_well():
     async def app(scope: Any, receive: Any, send: Any) -> None:
         with suppress(asyncio.CancelledError):
-            await asyncio.sleep(5)
+            await asyncio.sleep(PATIENCE)
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     seen = Exchange(app, timeout_seconds=0.1)
@@ -420,9 +440,9 @@ def test_problem_documents_are_json_without_anything_else():
 
 
 def test_a_gone_client_does_not_hold_up_a_refusal():
-    began = time.monotonic()
-    assert Exchange(headers=[(b"content-length", b"999999")], body=[]).answer.status == 413
-    assert time.monotonic() - began < 0.5
+    seen = Exchange(headers=[(b"content-length", b"999999")], body=[])
+    assert seen.answer.status == 413
+    assert seen.received == 1
 
 
 def test_a_client_that_stays_silent_after_a_refusal_is_not_waited_for_long(server):
@@ -432,6 +452,5 @@ def test_a_client_that_stays_silent_after_a_refusal_is_not_waited_for_long(serve
         )
         began = time.monotonic()
         assert connection.answer().status == 413
-        assert time.monotonic() - began < 0.5
         assert connection.is_closed()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PATIENCE / 2
