@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -299,10 +299,3 @@ def finite(text: str) -> Any:
         pytest.fail(f"{constant} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
-
-
-def seconds_until(condition: Callable[[], bool], within: float = PATIENCE) -> float:
-    """Wait for something and return how long it took."""
-    began = time.monotonic()
-    until(condition, within)
-    return time.monotonic() - began

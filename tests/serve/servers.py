@@ -79,7 +79,7 @@ def create_app() -> FastAPI:
 
     app.state.let_go = asyncio.Event()
 
-    @app.get("/held")
+    @app.api_route("/held", methods=["GET", "POST"])
     async def held() -> dict[str, str]:
         await app.state.let_go.wait()
         return {"status": "let go"}
@@ -118,6 +118,7 @@ def serve(options: dict[str, Any]) -> None:
     async def notes(of: str = "", let_go: bool = False) -> dict[str, Any]:
         if let_go:
             app.state.let_go.set()
+            app.state.let_go = asyncio.Event()
         seen = [one for one in observed if of in {"", one[1]}]
         in_hand = options["max_concurrency"] - guarded._slots._left
         return {"observed": seen, "refused": dict(REFUSED), "in_hand": in_hand}

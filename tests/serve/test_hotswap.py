@@ -12,9 +12,8 @@ from ml_sys.registry.store import Registry
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from tests.registry.forgery import forge
-from tests.serve.conftest import FIRST, OTHER, SECOND, UNRANKED, produce, said, seconds_until, serving
-
-WITHIN = 2.0
+from tests.serve.conftest import FIRST, OTHER, SECOND, UNRANKED, produce, said, serving
+from tests.serve.servers import until
 
 
 def damage(root, version):
@@ -33,14 +32,14 @@ def test_a_promotion_and_a_rollback_reach_the_server_in_time_and_it_says_what_th
         assert before["model_version"] == FIRST
         assert before["conversion_probability"] == pytest.approx(said(models[FIRST], telling), abs=1e-6)
         produce(artifacts, SECOND)
-        assert seconds_until(lambda: server.version() == SECOND) < WITHIN
+        until(lambda: server.version() == SECOND)
         after = server.predict(telling)
         assert after["model_version"] == SECOND
         assert after["conversion_probability"] == pytest.approx(said(models[SECOND], telling), abs=1e-6)
         assert after["conversion_probability"] != before["conversion_probability"]
         registry = Registry(artifacts)
         registry.rollback(Change("test"), registry.open)
-        assert seconds_until(lambda: server.version() == FIRST) < WITHIN
+        until(lambda: server.version() == FIRST)
         assert server.predict(telling) == before
         assert server.metric("mlsys_model_reloads_total", result="ok") == 3
         assert server.metric("mlsys_model_workers", model_version=FIRST) == 1
@@ -52,7 +51,7 @@ def test_requests_and_their_description_change_with_the_features_of_the_version(
         (gone, *_) = sorted(set(models[FIRST].spec.names()) - set(models[OTHER].spec.names()))
         assert server.predict({gone: 1.0})
         produce(artifacts, OTHER)
-        assert seconds_until(lambda: server.version() == OTHER) < WITHIN
+        until(lambda: server.version() == OTHER)
         assert server.client.post("/predict", json={gone: 1.0}).status_code == 422
         schemas = server.client.get("/openapi.json").json()["components"]["schemas"]
         assert list(schemas["FlatFeatures"]["properties"]) == ["id", *models[OTHER].spec.names()]
@@ -64,14 +63,14 @@ def test_a_damaged_version_leaves_the_old_one_serving_with_an_alarm_and_one_line
         before = server.predict(telling)
         mend = damage(artifacts, SECOND)
         produce(artifacts, SECOND)
-        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 1) < WITHIN
+        until(lambda: server.metric("mlsys_model_reload_failing") == 1)
         assert server.predict(telling) == before
         assert server.client.get("/ready").status_code == 200
         assert server.metric("mlsys_model_reloads_total", result="failed") == 1
-        seconds_until(lambda: "cannot be used" in server.log.read_text())
+        until(lambda: "cannot be used" in server.log.read_text())
         assert server.log.read_text().count("cannot be used") == 1
         mend()
-        seconds_until(lambda: server.version() == SECOND)  # it is tried again by itself
+        until(lambda: server.version() == SECOND)  # it is tried again by itself
         assert server.metric("mlsys_model_reload_failing") == 0
         assert server.predict(telling)["model_version"] == SECOND
 
@@ -80,9 +79,9 @@ def test_the_alarm_ends_where_production_comes_back_to_what_is_served(artifacts)
     with serving(artifacts) as server:
         damage(artifacts, SECOND)
         produce(artifacts, SECOND)
-        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 1) < WITHIN
+        until(lambda: server.metric("mlsys_model_reload_failing") == 1)
         produce(artifacts, FIRST)
-        assert seconds_until(lambda: server.metric("mlsys_model_reload_failing") == 0) < WITHIN
+        until(lambda: server.metric("mlsys_model_reload_failing") == 0)
         assert server.version() == FIRST
 
 
@@ -95,7 +94,7 @@ def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(v
         assert server.version() is None
         assert server.client.post("/predict", json={}).status_code == 503
         produce(root, FIRST)
-        assert seconds_until(lambda: server.client.get("/ready").status_code == 200) < WITHIN
+        until(lambda: server.client.get("/ready").status_code == 200)
         assert server.predict({})["conversion_probability"] == pytest.approx(
             said(models[FIRST], dict.fromkeys(models[FIRST].spec.names())), abs=1e-6
         )

@@ -8,6 +8,7 @@ import socket
 import struct
 from collections import Counter
 
+import numpy as np
 import pytest
 import uvloop
 from hypothesis import given
@@ -74,9 +75,10 @@ def test_requests_are_gone_through_in_turn_and_each_gets_its_own_answer():
 
 def test_load_ends_with_its_time_and_counts_what_it_was_told():
     outcome, records = put_load(saying(answer()), seconds=0.2)
-    assert 0.19 < outcome.seconds < 3
-    assert outcome.requests == outcome.statuses[200] == len(records) > 1  # how many is for the machine to say
-    assert outcome.per_second == pytest.approx(outcome.requests / outcome.seconds, rel=0.1)
+    assert 0.19 < outcome.seconds < 30
+    assert outcome.requests == outcome.statuses[200] == len(records) > 0  # how many is for the machine to say
+    at_the_end = 2  # connections, whose last answers may have come after it
+    assert outcome.requests - at_the_end <= outcome.per_second * outcome.seconds <= outcome.requests + 1e-6
 
 
 def test_latency_is_told_apart_by_status():
@@ -85,10 +87,13 @@ def test_latency_is_told_apart_by_status():
             await asyncio.sleep(0.05)
         writer.write(answer(200 if path == "/0" else 503))
 
-    outcome, _ = put_load(handle, connections=1, count=6)
+    outcome, records = put_load(handle, connections=1, count=6)
     assert outcome.statuses == {200: 2, 503: 4}
-    assert outcome.latency_ms[200]["p50"] >= 50 > outcome.latency_ms[503]["p50"]
-    assert outcome.latency_ms[200]["p50"] <= outcome.latency_ms[200]["p99"] <= outcome.latency_ms[200]["max"]
+    for status, found in outcome.latency_ms.items():
+        took = sorted(1000 * (done - due) for _, one, due, done, _ in records if one == str(status))
+        assert (found["p50"], found["max"]) == (took[len(took) // 2], took[-1])
+        assert found["p50"] <= found["p99"] <= found["max"]
+    assert outcome.latency_ms[200]["p50"] >= 50
 
 
 def test_with_a_rate_latency_counts_from_when_a_request_was_due():
@@ -96,16 +101,21 @@ def test_with_a_rate_latency_counts_from_when_a_request_was_due():
         await asyncio.sleep(0.02)
         writer.write(answer())
 
-    closed, _ = put_load(handle, connections=1, count=20)
-    opened, _ = put_load(handle, connections=1, count=20, rate=1000.0)
-    assert closed.latency_ms[200]["max"] < 200
+    closed, one_by_one = put_load(handle, connections=1, count=20)
+    opened, together = put_load(handle, connections=1, count=20, rate=1000.0)
+    # On one connection answers follow each other: their times add up, unless requests were due before.
+    assert sum(done - due for _, _, due, done, _ in one_by_one) <= closed.seconds
     assert opened.latency_ms[200]["max"] > 300
+    first = together[0][2]
+    assert [due - first for _, _, due, _, _ in together] == pytest.approx(np.arange(20) / 1000)
 
 
 def test_a_rate_is_kept_where_the_server_can_follow():
-    outcome, _ = put_load(saying(answer()), connections=8, seconds=0.5, rate=400.0)
-    assert 195 <= outcome.requests + outcome.unsent <= 240  # the more, the later the clock is looked at
-    assert outcome.unsent <= 20
+    outcome, records = put_load(saying(answer()), connections=8, count=40, rate=100.0)
+    assert (outcome.requests, outcome.unsent) == (40, 0)
+    first = min(due for _, _, due, _, _ in records)
+    assert sorted(due - first for _, _, due, _, _ in records) == pytest.approx(np.arange(40) / 100)
+    assert all(done >= due for _, _, due, done, _ in records)
 
 
 def test_requests_that_found_no_free_connection_are_said():
@@ -114,8 +124,9 @@ def test_requests_that_found_no_free_connection_are_said():
         writer.write(answer())
 
     outcome, _ = put_load(handle, connections=1, seconds=0.3, rate=200.0)
-    assert outcome.requests + outcome.unsent == pytest.approx(60, abs=4)
-    assert outcome.unsent > 50
+    # What is due follows from the time, and of that one connection sends at most one each 0.1 s.
+    assert outcome.requests + outcome.unsent == pytest.approx(200 * outcome.seconds, abs=3)
+    assert outcome.requests <= 2 + outcome.seconds / 0.1
 
 
 def test_a_connection_that_the_server_closes_after_its_answer_is_opened_again():
@@ -175,8 +186,8 @@ def test_an_answer_that_nobody_asked_for_is_a_failure():
         writer.write(answer())
         writer.close()
 
-    outcome, _ = put_load(handle, connections=1, seconds=0.3, rate=10.0)
-    assert outcome.statuses[200] - outcome.failures["unreadable"] in {0, 1}  # the last may not come in time
+    outcome, _ = put_load(handle, connections=1, seconds=1.0, rate=0.5)
+    assert (outcome.statuses, outcome.failures) == ({200: 1}, {"unreadable": 1})
 
 
 def test_what_is_never_answered_is_a_failure(monkeypatch):
@@ -189,9 +200,9 @@ def test_a_server_that_is_not_there_is_a_failure(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    outcome = load.start(url, REQUESTS, connections=2, seconds=0.1, record=tmp_path / "record").outcome()
+    outcome = load.start(url, REQUESTS, connections=2, seconds=0.5, record=tmp_path / "record").outcome()
     assert outcome.failures == {"refused": outcome.requests}
-    assert outcome.requests >= 4
+    assert outcome.requests > 2  # it is tried again
     assert outcome.statuses == {}
     first = json.loads((tmp_path / "record").read_text().splitlines()[0])
     assert (first["failure"], first["request"]) == ("refused", -1)

@@ -17,6 +17,7 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -99,8 +100,10 @@ class Broken(Flaky):
     def __init__(self) -> None:
         super().__init__()
         self.seen: set[Logged] = set()
+        self.at: list[float] = []
 
     def write(self, predictions: Sequence[Logged]) -> None:
+        self.at.append(time.monotonic())
         self.tries += 1
         self.seen.add(predictions[0])
         raise OSError(28, "No space left on device")
@@ -446,9 +449,9 @@ def test_tries_become_rarer_and_the_last_problem_is_shown(monkeypatch: pytest.Mo
     wait_until(lambda: sink.tries == 4)
     assert log.problem == "OSError: [Errno 28] No space left on device"
     assert not log.offer([logged(2)])
-    time.sleep(0.3)  # the fifth comes after 0.08 s, the sixth after 0.16 s, the seventh after 0.32 s
-    assert sink.tries <= 6
     log.close(0.0)
+    gaps = np.diff(sink.at[:4])
+    assert (gaps >= [0.01, 0.02, 0.04]).all()
 
 
 @pytest.mark.usefixtures("quick_retries")
@@ -459,7 +462,7 @@ def test_what_could_not_be_written_in_time_is_counted_and_said(caplog: pytest.Lo
     log.offer(numbers(0, 4100))
     began = time.monotonic()
     assert log.close(0.2) == 4100
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PATIENCE
     assert caplog.messages[-1] == (
         "4100 predictions could not be kept: OSError: [Errno 28] No space left on device"
     )
@@ -477,13 +480,13 @@ def test_closing_does_not_wait_for_a_sink_that_hangs() -> None:
 
 
 def test_closing_interrupts_the_wait_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_log, "FIRST_RETRY_SECONDS", 20.0)
+    monkeypatch.setattr(prediction_log, "FIRST_RETRY_SECONDS", 10 * PATIENCE)
     sink = Flaky([OSError("once")])
     log = PredictionLog(sink, 10)
     log.start()
     log.offer([logged(0)])
     wait_until(lambda: bool(log.problem))
-    assert log.close(5.0) == 0
+    assert log.close(PATIENCE) == 0
     assert sink.kept == [logged(0)]
 
 
@@ -516,7 +519,7 @@ print(log.close(PATIENCE))
 
 @posix
 def test_a_disk_that_was_full_for_a_while_loses_nothing(tmp_path: Path) -> None:
-    out, err = run(FULL_DISK, tmp_path / "log").communicate(timeout=60)
+    out, err = run(FULL_DISK, tmp_path / "log").communicate(timeout=300)
     assert out == "0\n", err
     assert kept(tmp_path / "log") == [(number,) for number in range(20_000)]
 
@@ -542,7 +545,7 @@ def test_what_was_said_to_be_written_survives_a_kill(tmp_path: Path) -> None:
     while said < 5000:
         said = int(process.stdout.readline())
     process.send_signal(signal.SIGKILL)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=300)
     said = max([said, *(int(line) for line in rest.split("\n")[:-1])])
     found = kept(tmp_path / "log")
     assert len(found) >= said
@@ -572,7 +575,7 @@ def test_processes_write_one_new_file_at_once(tmp_path: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert (out, err) == ("0\n", "")
     found = [int(number) for (number,) in kept(tmp_path / "log")]
     assert sorted(found) == list(range(20_000))
@@ -620,14 +623,24 @@ def test_old_predictions_are_forgotten_and_young_ones_kept(tmp_path: Path, order
 
 @pytest.mark.parametrize("keep_days", [0, 400])
 def test_nothing_is_forgotten_that_is_young_or_where_all_is_kept(tmp_path: Path, keep_days: int) -> None:
-    sink = SqliteSink(tmp_path / "log")
+    rounds: list[bool] = []
+
+    class Watched(SqliteSink):
+        def prune(self, before: float) -> bool:
+            rounds.append(super().prune(before))
+            return rounds[-1]
+
+    sink = Watched(tmp_path / "log")
     at = time.time() - (0 if keep_days else 5000 * 86_400)
     sink.write([Logged(at, "1.2.3", None, b"", 0.5)] * 10)
     log = PredictionLog(sink, 100, keep_days=keep_days)
     log.start()
-    time.sleep(0.5)
+    wait_until(lambda: not keep_days or False in rounds)
+    log.offer([Logged(time.time(), "1.2.3", None, b"", 0.5)])
+    wait_until(lambda: log.written == 1)
     log.close(PATIENCE)
-    assert len(kept(tmp_path / "log")) == 10
+    assert bool(rounds) == bool(keep_days)
+    assert len(kept(tmp_path / "log")) == 11
 
 
 def test_forgetting_goes_on_after_the_last_row_and_begins_anew(tmp_path: Path) -> None:

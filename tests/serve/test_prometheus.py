@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from ml_sys.serve import prometheus as counting
-from tests.serve.conftest import FIRST, metric, seconds_until, serving
-from tests.serve.servers import Connection
+from tests.serve.conftest import FIRST, metric, serving
+from tests.serve.servers import PATIENCE, Connection, until
 
 
 def ask(port, n):
@@ -30,7 +30,7 @@ def ask(port, n):
 def scrape(port):
     """Return the metrics on a connection of its own: the one before may have been a killed worker's."""
     try:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             return client.get(f"http://127.0.0.1:{port}/metrics").text
     except httpx.TransportError:
         return ""
@@ -54,7 +54,7 @@ def test_the_sum_over_workers_is_what_clients_counted_also_after_one_was_killed(
         def both_serve():
             return metric(scrape(server.port), "mlsys_model_workers", model_version=FIRST) == 2
 
-        seconds_until(both_serve)
+        until(both_serve)
         with ThreadPoolExecutor(4) as pool:
             tiers = [tier for some in pool.map(lambda _: ask(server.port, 50), range(4)) for tier in some]
         assert counts(server.port) == [200.0] * 4
@@ -64,8 +64,8 @@ def test_the_sum_over_workers_is_what_clients_counted_also_after_one_was_killed(
         before = server.workers()
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        seconds_until(lambda: len(server.workers()) == 2 and before[0] not in server.workers())
-        seconds_until(both_serve)
+        until(lambda: len(server.workers()) == 2 and before[0] not in server.workers())
+        until(both_serve)
         ask(server.port, 40)
         assert counts(server.port) == [240.0] * 4
 

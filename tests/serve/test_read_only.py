@@ -42,7 +42,7 @@ def score(read_only, three_tables, bound_by_rights, tmp_path):
         command = [sys.executable, "-m", "ml_sys", "score", prospects, "--artifacts", read_only, *options]
         return subprocess.run(
             [*bound_by_rights, *map(str, command)],
-            capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False,
+            capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False,
         )  # fmt: skip
 
     return run
@@ -94,7 +94,7 @@ def test_a_log_that_was_named_and_cannot_be_written_stops_the_server(read_only, 
     options = ["--port", "0", "--artifacts", read_only, "--set", f"serve.prediction_log_path={named}"]
     done = subprocess.run(
         [*bound_by_rights, sys.executable, "-m", "ml_sys", "serve", *map(str, options)],
-        capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+        capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert f"error: {named}: Permission denied" in done.stderr

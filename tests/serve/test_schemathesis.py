@@ -18,7 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-STARTS_WITHIN = 60.0
+from tests.serve.servers import PATIENCE, STARTS_WITHIN
+
 EXAMPLES = 40
 LEAST_CASES = 1000
 
@@ -46,7 +47,7 @@ def address(trained, tmp_path_factory):
             yield found
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
 
 def is_ready(address):
@@ -68,7 +69,7 @@ def test_no_request_that_the_description_allows_or_forbids_gets_a_wrong_answer(a
         *("--config-file", str(tmp_path / "schemathesis.toml"), "run", f"{address}/openapi.json"),
         *("--checks", "all", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-color"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout[-8000:]
     cases = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert cases is not None, done.stdout[-8000:]

@@ -14,6 +14,7 @@ from ml_sys.serve.http.hosts import is_loopback
 from ml_sys.serve.http.keys import accepts, new_key
 from ml_sys.serve.server import check_exposure, listen
 from tests.serve.conftest import serving
+from tests.serve.servers import PATIENCE
 
 ANY = "0.0.0.0"  # noqa: S104 – never bound here
 HEAVY = {"pandas", "sklearn", "imblearn", "xgboost", "skops"}
@@ -50,7 +51,7 @@ def test_the_serving_process_loads_neither_pandas_nor_what_trains(artifacts, pro
             sys.executable, "-c", EVERYTHING, str(artifacts),
             json.dumps(prospects.flat(at)), json.dumps(prospects.raw(at)), company,
         ],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -175,6 +176,6 @@ def test_a_new_key_as_json(mlsys):
 def test_a_server_that_is_told_to_end_ends_well_and_leaves_its_address(artifacts):
     with serving(artifacts) as server:
         server.process.terminate()
-        assert server.process.wait(timeout=10) in {0, -15}
+        assert server.process.wait(timeout=PATIENCE) in {0, -15}
         assert "Traceback" not in server.log.read_text()
         listen("127.0.0.1", server.port).close()

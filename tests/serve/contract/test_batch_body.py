@@ -23,7 +23,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 LONGEST_WAIT_SECONDS = 0.1
-ROUNDS = 6
+ROUNDS = 10
 MOST_MEMORY = 150e6
 
 
@@ -127,12 +127,15 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nobody_waits_for_a_request_of_unknown_fields_which_takes_little_memory(served, attack):
-    # What else the machine does makes everyone wait as well, with and without such requests.
+    # What else the machine does makes everyone wait as well, with and without such requests; and on a slow one
+    # everything takes longer, but never as long as it takes to read such a body once.
     for left in reversed(range(ROUNDS)):
         harmless, before = most_wait_and_memory(served, "/predict", "{}", 200, times=100)
         longest, most = most_wait_and_memory(served, *ATTACKS[attack], times=2)
         assert most - before < MOST_MEMORY
-        if longest < max(LONGEST_WAIT_SECONDS, 2 * harmless):
+        began = time.perf_counter()
+        json.loads(ATTACKS["one large company"][1])
+        if longest < max(LONGEST_WAIT_SECONDS, 2 * harmless, time.perf_counter() - began):
             break
         assert left, (longest, harmless)
 
