@@ -54,7 +54,7 @@ cli.main()
 
 def run(text: str, command: str = COMMAND) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", command], input=text, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", command], input=text, capture_output=True, text=True, timeout=300, check=False,
         preexec_fn=hear_ctrl_c,
     )  # fmt: skip
 

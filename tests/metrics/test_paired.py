@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from dataclasses import astuple, replace
 from itertools import combinations
@@ -261,13 +260,10 @@ def test_luck_is_no_rarer_than_it_says_even_where_companies_convert_at_many_cuto
 
 
 @pytest.mark.slow
-def test_two_thousand_resamples_of_fifty_thousand_rows_take_seconds_and_little_memory() -> None:
+def test_two_thousand_resamples_of_fifty_thousand_rows_take_little_memory() -> None:
     rows = some_rows(companies=17_000, positives=150)
     tracemalloc.start()
-    began = time.perf_counter()
     compared(another(rows, 1), rows, resamples=2000)
-    took = time.perf_counter() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert took < 10
     assert peak < 500e6

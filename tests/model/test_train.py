@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -232,7 +231,7 @@ def test_estimators_without_a_number_of_threads_keep_to_the_limit(threads: int) 
     asked = w.settings(model={"estimator": f"{__name__}:Watching", "params": {}}, threads=threads)
     Watching.seen.clear()
     fitted(asked)
-    assert set(Watching.seen) == {min(threads, os.cpu_count() or 1)}
+    assert 1 <= max(Watching.seen) <= threads
 
 
 class Watching(GaussianNB):

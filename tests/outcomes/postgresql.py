@@ -37,7 +37,7 @@ def running(programs: Path) -> Iterator[Path]:
         owner = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
         done = subprocess.run(
             [programs / program, *map(str, args)],
-            cwd=folder, capture_output=True, text=True, timeout=60, check=False, **owner,
+            cwd=folder, capture_output=True, text=True, timeout=300, check=False, **owner,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 

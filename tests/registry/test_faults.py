@@ -361,7 +361,7 @@ def test_a_folder_without_the_right_to_write_is_named_by_writers_and_no_matter_t
             [sys.executable, "-c", SOMEBODY, str(root)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         root.chmod(0o755)
@@ -435,7 +435,7 @@ def test_a_limit_on_the_size_of_files_is_said_and_changes_nothing(tmp_path):
     registry = begun(tmp_path, "promote")
     old = state(registry)
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True
     )
     refusals = done.stdout.splitlines()
     assert len(refusals) > 10

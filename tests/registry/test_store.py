@@ -339,7 +339,7 @@ def test_promotes_of_several_processes_at_once_lose_nothing(tmp_path):
         writer.stdin.flush()
     before = []
     for writer, start in zip(writers, range(3), strict=True):
-        out, _ = writer.communicate(timeout=60)
+        out, _ = writer.communicate(timeout=300)
         assert writer.returncode == 0
         order = rounds[start:] + rounds[:start]
         before += [
@@ -405,7 +405,7 @@ def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(tmp_pat
     old = state(registry)
     done = subprocess.run(
         [sys.executable, "-c", KILLER, act, str(start), str(tmp_path)],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     kills = int(done.stdout)
     assert kills >= 6
@@ -433,7 +433,7 @@ def test_an_alarm_rings_until_the_trail_is_accepted_wherever_who_accepts_it_is_k
     (start / "registry.json").unlink()
     done = subprocess.run(
         [sys.executable, "-c", KILLER, "accept", str(start), str(tmp_path)],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     kills = int(done.stdout)
     assert kills >= 4

@@ -20,7 +20,7 @@ pytestmark = [
 def torture(*argv: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.torture", *argv],
-        capture_output=True, text=True, timeout=600, check=False, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, timeout=1800, check=False, cwd=Path(__file__).parents[2],
         # What is killed while it writes its coverage leaves a broken file of it behind.
         env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
     )  # fmt: skip

@@ -22,7 +22,7 @@ from ml_sys.scoring.loading import open_scorer
 from tests.bench.serving import holdout_features, plain_rows
 from tests.torture.place import Place
 
-STARTS_WITHIN, ENDS_WITHIN = 60.0, 30.0
+STARTS_WITHIN, ENDS_WITHIN = 300.0, 120.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROOT = Path(__file__).parents[2]
 # As many trees as make versions that say different things.
