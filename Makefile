@@ -57,6 +57,10 @@ demo: setup ## Show the whole job on generated data: three tables, a ranked list
 	@echo "  mlsys serve                                   predictions over HTTP, docs at /docs"
 	@echo "  mlsys ingest --help                           begin with your own three tables"
 
+# Compiled modules are kept, whatever the shell says: each worker, and each command that a test starts, would
+# compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Files stay whole, so that what a file sets up is set up once, and begin with the longest.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -51,8 +51,8 @@ def swap(
 ) -> Found:
     """Change the production version under load; every answer is the one of the version that it names.
 
-    ``judge_speed`` off, here and below: time and growth of memory are no failures, since a short run on a busy
-    machine says nothing of them, and each change is waited for.
+    ``judge_speed`` off, here and below: time and growth of memory are no failures, since a short run on a
+    busy machine says nothing of them, and each change is waited for.
     """
     chance = random.Random(seed)  # noqa: S311 - a test
     bodies = bodies_of(artifacts)
