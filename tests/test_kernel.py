@@ -96,6 +96,7 @@ import numpy as np
 from ml_sys import kernel
 if sys.argv[1] == "deferred":
     kernel.defer()
+from ml_sys.days import WEEKLY
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.windows import UsageLog
@@ -105,7 +106,7 @@ day = rng.integers(0, 70, n) * 7 - rng.integers(0, 2, n) * rng.integers(0, 7, n)
 counts = rng.poisson(3, (n, 8)) * rng.choice([0, 1, 1_000_000_000 // 30], (n, 8))
 usage = UsageLog.from_rows(
     rng.integers(0, companies, n).astype(np.int32), day.astype(np.int32), counts.astype(np.int32),
-    n_companies=companies, n_actions=4, period_days=7, stamp="start",
+    n_companies=companies, n_actions=4, period=WEEKLY,
 )
 texts = np.array(["software", None] * (companies // 2), dtype=object)
 inputs = FeatureInputs(usage, Firmographics(np.full(companies, 5.0), texts, texts))

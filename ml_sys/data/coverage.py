@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.days import Stamp, complete_on, days_of_stamps, today
+from ml_sys.days import WEEKLY, Period, days_of_stamps, today
 from ml_sys.errors import NotEnoughDataError, UsageError
 from ml_sys.text import date_of
 
@@ -36,21 +36,18 @@ class Coverage:
 
     Attributes
     ----------
-    period_days : int
-        Days that a row covers.
-    stamp : {"start", "end"}
-        Whether a row is stamped at its period's start or end.
+    period : Period
+        What a row covers.
     min_coverage : float
         Share of the companies that usually report, from 0 to 1.
     """
 
-    period_days: int = 7
-    stamp: Stamp = "start"
+    period: Period = WEEKLY
     min_coverage: float = 0.5
 
     def complete_on(self, stamps: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the days on which rows stamped so, in microseconds, are complete."""
-        return complete_on(days_of_stamps(stamps), self.period_days, self.stamp)
+        return self.period.complete_on(days_of_stamps(stamps))
 
 
 @dataclass(frozen=True)
@@ -142,19 +139,19 @@ def covered_until(
     if not known.size:
         return None
     company, day = company[known], complete_on[known]
-    period = coverage.period_days
+    period = coverage.period
     # Periods end on the day of the week on which most rows are complete.
-    residue = int(np.bincount(day % period).argmax())
-    number = (day + (residue - day) % period) // period
+    phase = period.phase(day)
+    number = period.numbers(day, phase)
     first = int(number.min())
     number -= first
     fresh = np.append(True, (company[1:] != company[:-1]) | (number[1:] != number[:-1]))
     reports = np.bincount(number[fresh])
-    covered = _usual(reports, coverage.min_coverage, _WEEK if period == 1 else 1)
-    if period == 1:
+    covered = _usual(reports, coverage.min_coverage, _WEEK if period.is_day else 1)
+    if period.is_day:
         weeks = np.convolve(reports, np.ones(_WEEK, dtype=np.int64))[: reports.size]
         covered &= _usual(weeks, coverage.min_coverage, 1)
-    covered[(first + np.arange(covered.size)) * period + residue > not_after] = False
+    covered[period.ends(first + np.arange(covered.size), phase) > not_after] = False
     if not covered.any():
         return None
     return int(day[number == np.flatnonzero(covered)[-1]].max())

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.ingest_report import IngestReport
     from ml_sys.data.reading.rows import BadRow, Part, RawTable, Source
+    from ml_sys.days import Period
     from ml_sys.settings import SchemaSettings
 
 OnProgress = Callable[[str, int], None]
@@ -153,7 +154,7 @@ def ingest(
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
         closed = companies["closedate"].to_numpy()
         export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=now)
-        rows = run.known_by(export, rows, complete_on, index, coverage.period_days)
+        rows = run.known_by(export, rows, complete_on, index, coverage.period)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     _refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
@@ -228,7 +229,7 @@ class _Run:
         rows: UsageRows,
         complete_on: NDArray[np.int32],
         index: CompanyIndex,
-        period_days: int,
+        period: Period,
     ) -> UsageRows:
         """Set usage aside that was not complete when covered usage ended, and return the rest."""
         end = export.as_of if export.usage_end is None else export.usage_end
@@ -237,7 +238,7 @@ class _Run:
             return rows
         day = complete_on[late]
         reasons = np.select(
-            [day <= export.as_of, day <= export.as_of + period_days], [UNCOVERED, UNFINISHED], LATER
+            [day <= export.as_of, day <= period.shifted(export.as_of, 1)], [UNCOVERED, UNFINISHED], LATER
         )
         return set_aside(rows, late, reasons.tolist(), index, self.opened[USAGE].where, self.quarantine)
 

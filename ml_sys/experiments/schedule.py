@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ml_sys.days import Timeline
     from ml_sys.settings import BacktestSettings
+    from ml_sys.timeline import Timeline
 
 PLAIN = "plain XGBoost"
 # Without a first day asked for, a backtest begins when there is this much to learn from.

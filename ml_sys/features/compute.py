@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.days import WEEKLY, Period
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.features.derived import FEATURES, WINDOWS_DAYS, Feature, Usage
 from ml_sys.features.firmographics import (
@@ -50,17 +51,14 @@ class FeatureInputs:
     firmographics: Firmographics
 
     @classmethod
-    def from_snapshot(
-        cls, snapshot: Snapshot, *, period_days: int, stamp: Literal["start", "end"]
-    ) -> FeatureInputs:
+    def from_snapshot(cls, snapshot: Snapshot, period: Period) -> FeatureInputs:
         """Take usage and firmographics out of a snapshot and leave everything else behind."""
         return cls.of(
             snapshot.usage_company,
             snapshot.usage_stamp,
             snapshot.usage_values,
             Firmographics.from_companies(snapshot.companies),
-            period_days=period_days,
-            stamp=stamp,
+            period,
         )
 
     @classmethod
@@ -70,9 +68,7 @@ class FeatureInputs:
         stamp_day: NDArray[np.int32],
         values: NDArray[np.int32],
         firmographics: Firmographics,
-        *,
-        period_days: int,
-        stamp: Literal["start", "end"],
+        period: Period,
     ) -> FeatureInputs:
         """Put usage and firmographics together: the only way from rows, of whatever kind, to features.
 
@@ -82,7 +78,8 @@ class FeatureInputs:
             As of :meth:`UsageLog.from_rows`, of rows that :func:`ml_sys.data.usage.one_of_each` kept.
         firmographics : Firmographics
             Of all the companies, those without usage included.
-        stamp : {"start", "end"}
+        period : Period
+            What a row covers.
         """
         usage = UsageLog.from_rows(
             company,
@@ -90,8 +87,7 @@ class FeatureInputs:
             values,
             n_companies=firmographics.rank.size,
             n_actions=len(ACTIONS),
-            period_days=period_days,
-            stamp=stamp,
+            period=period,
         )
         return cls(usage, firmographics)
 
@@ -114,18 +110,15 @@ class FeatureSpec:
         Import paths of features registered elsewhere.
     firmographic_missingness : bool
         Whether a blank rank or employee range is a feature.
-    period_days : int
-        Days that a usage row covers.
-    stamp : str
-        Whether a row is stamped at its period's ``"start"`` or ``"end"``.
+    period : Period
+        What a usage row covers.
     """
 
     windows_days: tuple[int, ...]
     off: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     firmographic_missingness: bool = False
-    period_days: int = 7
-    stamp: Literal["start", "end"] = "start"
+    period: Period = WEEKLY
 
     def groups(self) -> dict[str, str]:
         """Return the group of every feature that is on, in the order of the frame's columns.

@@ -10,11 +10,10 @@ running sums: cost grows with rows plus panel rows, not with rows × cutoffs × 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.days import complete_on
 from ml_sys.errors import MlsysError
 from ml_sys.features import window_kernel as kernel
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from ml_sys.days import Period
 
 NEVER = np.iinfo(np.int32).min
 BLOCK_COMPANIES = 4096
@@ -87,8 +88,7 @@ class UsageLog:
         *,
         n_companies: int,
         n_actions: int,
-        period_days: int,
-        stamp: Literal["start", "end"],
+        period: Period,
     ) -> UsageLog:
         """Sort rows, add up rows of the same company and day, and turn stamps into days of completion.
 
@@ -102,10 +102,8 @@ class UsageLog:
             Counts, not negative, actions first.
         n_companies, n_actions : int
             See the attributes.
-        period_days : int
-            Days that a row covers.
-        stamp : {"start", "end"}
-            Whether a row is stamped at its period's start or end.
+        period : Period
+            What a row covers.
 
         Raises
         ------
@@ -114,7 +112,7 @@ class UsageLog:
         """
         if company.size and not 0 <= company.min() <= company.max() < n_companies:
             raise UnknownCompanyError(n_companies)
-        day = complete_on(stamp_day, period_days, stamp)
+        day = period.complete_on(stamp_day)
         if not _strictly_ascending(company, day):
             company, day, values = _sorted(company, day, values, n_companies)
             fresh = np.ones(company.size, dtype=np.bool_)

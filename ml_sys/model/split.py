@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, canonical, rolling_panel, sampled_panel, snapshot_panel
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, one_in
 from ml_sys.model.folds import stratified_share
+from ml_sys.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,19 +44,16 @@ class Source:
     @classmethod
     def of(cls, snapshot: Snapshot, settings: Settings) -> Source:
         """Take a snapshot apart under the settings' meaning of a usage row and of the label."""
-        usage, horizon = settings.usage, settings.label.horizon_days
+        period, horizon = settings.usage.row_period, settings.label.horizon_days
         return cls(
-            KnownFeatures(
-                FeatureInputs.from_snapshot(snapshot, period_days=usage.period_days, stamp=usage.stamp)
-            ),
+            KnownFeatures(FeatureInputs.from_snapshot(snapshot, period)),
             snapshot.closed,
             snapshot.companies["id"].to_numpy(dtype=object),
             Timeline.of(
                 snapshot.usage_stamp,
                 snapshot.as_of,
                 horizon_days=horizon,
-                period_days=usage.period_days,
-                stamp=usage.stamp,
+                period=period,
             ),
         )
 
@@ -101,7 +98,7 @@ def holdout_cutoffs(timeline: Timeline, asked: SplitSettings) -> NDArray[np.int3
 
     They lie whole periods apart, so many that no conversion is counted twice.
     """
-    step = max(timeline.whole_periods(asked.holdout_step_days), timeline.days_apart)
+    step = max(timeline.period.whole_days(asked.holdout_step_days), timeline.days_apart)
     return timeline.grid(timeline.latest_mature(), step, asked.holdout_cutoffs)
 
 
@@ -144,9 +141,9 @@ def held_companies(source: Source, share: float, seed: int) -> NDArray[np.bool_]
     """
     timeline, closed = source.timeline, source.closed.astype(np.int64)
     latest = timeline.latest_mature()
-    weeks = max(0, latest - timeline.first_usage) // timeline.period_days + 1
-    begin = int(timeline.grid(latest, timeline.period_days, weeks).min(initial=latest))
-    stratum = np.where(closed < begin, 2, (closed < latest + timeline.horizon_days).astype(np.int64))
+    stratum = np.where(
+        closed < timeline.first_cutoff(latest), 2, (closed < latest + timeline.horizon_days).astype(np.int64)
+    )
     ids = [str(one) for one in source.ids]
     return stratified_share(ids, stratum, share, seed)
 

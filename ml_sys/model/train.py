@@ -113,8 +113,7 @@ def spec_from(settings: Settings) -> FeatureSpec:
         off=tuple(sorted(settings.features.off)),
         extra=settings.features.extra,
         firmographic_missingness=settings.features.firmographic_missingness,
-        period_days=settings.usage.period_days,
-        stamp=settings.usage.stamp,
+        period=settings.usage.row_period,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.days import WEEKLY, Period
 from ml_sys.outcomes.counts import rate_p_value
 from ml_sys.outcomes.monitoring import Check, Limits, change
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_WEEK = 7
 # Stretches of usage before the latest one that tell what is usual: their middle one.
 _BEFORE = 8
 # Two exports are of the same companies when this share of them say the same of themselves. Of two that have
@@ -51,16 +51,18 @@ class Export:
     merged: Mapping[str, int]
 
 
-def usage_checks(export: Export, day: int, period_days: int, limits: Limits) -> list[Check]:
+def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> list[Check]:
     """Check that usage reaches up to a day, and that as many rows and companies report as usual.
 
     Parameters
     ----------
     day : int
         The day taken as today, since 1970-01-01.
+    covers : Period
+        What a usage row covers.
     """
-    done, limit = export.complete_on, float(period_days - 1 + limits.late_days)
-    name, period = "days since usage ends", float(period_days)
+    name, period = "days since usage ends", float(covers.longest_days())
+    done, limit = export.complete_on, period - 1 + limits.late_days
     if not done.size:  # as if a period more than may be late were missing
         return [Check("arrival", name, float("nan"), period, "days", limit + period, limit)]
     age = float(day - done.max())
@@ -69,8 +71,9 @@ def usage_checks(export: Export, day: int, period_days: int, limits: Limits) -> 
         Check("arrival", name, age, period, "days", age, limit),
         Check("arrival", "days that usage lies ahead", ahead, 0.0, "days", ahead, 0.0),
     ]
-    stretch = max(period_days, _WEEK)
-    number = (int(done.max()) - done) // stretch
+    stretch = covers if period >= WEEKLY.longest_days() else WEEKLY
+    number = -stretch.numbers(done, stretch.phase(done.max(keepdims=True)))
+    number -= number.min()
     near = number <= _BEFORE
     rows = np.bincount(number[near], minlength=_BEFORE + 1)
     pairs = np.unique(np.stack((number[near], export.company[near])), axis=1)

@@ -100,7 +100,7 @@ def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str,
         snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
     except MlsysError:
         return panel.rules
-    inputs = FeatureInputs.from_snapshot(snapshot, period_days=spec.period_days, stamp=spec.stamp)
+    inputs = FeatureInputs.from_snapshot(snapshot, spec.period)
     if panel.company.max(initial=-1) >= inputs.usage.n_companies:
         return panel.rules  # the holdout is not of this snapshot, for which the gate refuses it
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)

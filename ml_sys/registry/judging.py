@@ -125,7 +125,7 @@ def _features_for(
     if theirs == spec:
         return panel.features
     snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
-    inputs = FeatureInputs.from_snapshot(snapshot, period_days=theirs.period_days, stamp=theirs.stamp)
+    inputs = FeatureInputs.from_snapshot(snapshot, theirs.period)
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
     everyone = feature_frame(inputs, cutoffs, theirs)
     return everyone.take(panel.company.astype(np.intp) * cutoffs.size + at).reset_index(drop=True)

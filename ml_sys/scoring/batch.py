@@ -145,8 +145,7 @@ def score_companies(
         usage.stamp,
         usage.values,
         Firmographics.from_companies(frame),
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        spec.period,
     )
     log = inputs.usage
     features = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)

@@ -169,7 +169,7 @@ def covered_by(snapshot: Snapshot, spec: FeatureSpec) -> int | None:
     """Return the day up to which a snapshot's usage is covered; None where it holds none."""
     if not snapshot.usage_stamp.size:
         return None
-    return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, period_days=spec.period_days, stamp=spec.stamp)
+    return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, spec.period)
 
 
 def read_usage(

@@ -70,9 +70,7 @@ class Companies:
             return Absent("The current snapshot holds no company of this id.")
         if not tables.usage_stamp.size:
             return Absent("The current snapshot holds no usage.")
-        cutoff = latest_cutoff(
-            tables.usage_stamp, tables.as_of, period_days=spec.period_days, stamp=spec.stamp
-        )
+        cutoff = latest_cutoff(tables.usage_stamp, tables.as_of, spec.period)
         if tables.closed[at] < cutoff:
             return Absent("The company is a customer already.")
         inputs = _inputs(tables, at, spec)
@@ -96,8 +94,7 @@ def _inputs(tables: Tables, at: int, spec: FeatureSpec) -> FeatureInputs:
         tables.usage_stamp[low:high],
         tables.usage_values[low:high],
         _firmographics(tables, at),
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        spec.period,
     )
 
 

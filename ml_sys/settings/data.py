@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from ml_sys.days import Period
 from ml_sys.settings.base import Frozen, ImportPath
 
 
@@ -73,3 +74,8 @@ class UsageSettings(Frozen):
     stamp: Literal["start", "end"] = Field(
         "start", description="Whether a row is stamped at its period's start or end."
     )
+
+    @property
+    def row_period(self) -> Period:
+        """The period that one usage row covers."""
+        return Period.of_days(self.period_days, self.stamp)

@@ -19,6 +19,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
 from ml_sys.data.sources import FileSource
+from ml_sys.days import Period
 from ml_sys.errors import TooManyRejectedError, UsageError
 from ml_sys.model.split import Source
 from ml_sys.settings import SchemaSettings, Settings
@@ -41,7 +42,7 @@ def until(
     order = np.lexsort((day, company))
     last = MONDAY + period_days * (len(reports) if by is None else by)
     end = covered_until(
-        company[order], day[order], Coverage(period_days, "end", min_coverage), not_after=last
+        company[order], day[order], Coverage(Period.of_days(period_days, "end"), min_coverage), not_after=last
     )
     return None if end is None else (end - MONDAY) // period_days
 
@@ -113,7 +114,7 @@ def test_weeks_end_on_the_day_on_which_most_rows_are_complete() -> None:
     company = np.repeat(np.arange(50, dtype=np.int32), 10)
     day = np.tile(MONDAY + 7 * np.arange(10), 50)
     day[:10] += 1  # one company's rows are stamped on Tuesdays
-    coverage = Coverage(7, "end", 0.5)
+    coverage = Coverage(Period(stamp="end"), 0.5)
     assert covered_until(company, day, coverage, not_after=MONDAY + 500) == MONDAY + 63
 
 
@@ -149,7 +150,7 @@ def now(day: str) -> datetime:
 
 def test_the_day_of_the_export_is_the_end_of_covered_usage(tables: Tables) -> None:
     assert tables.ingest().as_of == "2020-01-27"
-    assert tables.ingest(coverage=Coverage(stamp="end")).as_of == "2020-01-20"
+    assert tables.ingest(coverage=Coverage(Period(stamp="end"))).as_of == "2020-01-20"
 
 
 def test_usage_stamped_later_is_quarantined_and_said(tables: Tables) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import ml_sys.features.compute as compute
 from ml_sys.data.schema import MEASURES
+from ml_sys.days import WEEKLY, Period
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
@@ -19,7 +20,7 @@ from tests.model import world as w
 
 SPEC = FeatureSpec(windows_days=(7, 28))
 WORLD = w.small_world(companies=30, weeks=20)
-INPUTS = FeatureInputs.from_snapshot(WORLD, period_days=7, stamp="start")
+INPUTS = FeatureInputs.from_snapshot(WORLD, WEEKLY)
 CUTOFFS = np.array([w.MONDAY + 70, w.MONDAY + 98], dtype=np.int32)
 
 OWN_FEATURE = '''
@@ -120,8 +121,8 @@ def test_a_feature_named_twice_is_refused(own_module: str) -> None:
         replace(SPEC, windows_days=(7, 56)),
         replace(SPEC, off=("trend",)),
         replace(SPEC, firmographic_missingness=True),
-        replace(SPEC, period_days=14),
-        replace(SPEC, stamp="end"),
+        replace(SPEC, period=Period("week", 2)),
+        replace(SPEC, period=Period(stamp="end")),
     ],
 )
 def test_the_schema_hash_changes_when_a_feature_means_something_else(changed: FeatureSpec) -> None:
@@ -151,7 +152,7 @@ def test_features_are_the_same_whichever_block_a_company_falls_into() -> None:
     at = np.array([3, BLOCK_COMPANIES - 1, BLOCK_COMPANIES, n - 1], dtype=np.int32)
     log = UsageLog.from_rows(
         at, np.full(4, w.MONDAY, np.int32), np.full((4, 8), 3, np.int32),
-        n_companies=n, n_actions=4, period_days=7, stamp="start",
+        n_companies=n, n_actions=4, period=WEEKLY,
     )  # fmt: skip
     firm = INPUTS.firmographics
     many = replace(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.days import Period
 from ml_sys.errors import ResolveError
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES, NEVER_DAYS, OBJECTS, WINDOWS_DAYS, Usage, feature
@@ -85,8 +86,7 @@ def inputs() -> FeatureInputs:
         np.array([*BUSY.values(), [0] * 8], dtype=np.int32),
         n_companies=3,
         n_actions=len(ACTIONS),
-        period_days=7,
-        stamp="end",
+        period=Period(stamp="end"),
     )
     nothing = np.array([None] * 3, dtype=object)
     return FeatureInputs(log, Firmographics(np.full(3, np.nan), nothing, nothing))

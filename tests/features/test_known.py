@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.days import WEEKLY
 from ml_sys.experiments.fitting import learn_features
 from ml_sys.experiments.schedule import Term
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
@@ -28,7 +29,7 @@ from tests.model import world as w
 
 SPEC = FeatureSpec(windows_days=(7, 28))
 WORLD = w.small_world(companies=60, weeks=20)
-INPUTS = FeatureInputs.from_snapshot(WORLD, period_days=w.PERIOD, stamp="start")
+INPUTS = FeatureInputs.from_snapshot(WORLD, WEEKLY)
 GRID = np.arange(w.MONDAY + 35, w.MONDAY + 133, 7, dtype=np.int32)
 
 COUNTING = '''

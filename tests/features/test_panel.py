@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
+from ml_sys.days import Period
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import (
@@ -36,7 +37,7 @@ GRID = np.arange(w.MONDAY + 70, w.MONDAY + 210, 28, dtype=np.int32)
 
 
 def inputs_of(world: Snapshot, stamp: str = "start") -> FeatureInputs:
-    return FeatureInputs.from_snapshot(world, period_days=w.PERIOD, stamp=stamp)  # type: ignore[arg-type]
+    return FeatureInputs.from_snapshot(world, Period(stamp=stamp))  # type: ignore[arg-type]
 
 
 def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 60,)) -> Snapshot:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
+from ml_sys.days import WEEKLY
 from ml_sys.features.compute import FeatureInputs
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
 from ml_sys.features.windows import usage_digests
@@ -23,7 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def inputs_of(world: Snapshot) -> FeatureInputs:
-    return FeatureInputs.from_snapshot(world, period_days=w.PERIOD, stamp="start")
+    return FeatureInputs.from_snapshot(world, WEEKLY)
 
 
 def sample_of(

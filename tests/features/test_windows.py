@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ml_sys.features.windows
+from ml_sys.days import Period
 from ml_sys.features.windows import (
     NEVER,
     NotAscendingError,
@@ -50,9 +51,10 @@ def log_of(usage: list[Row], stamp: str = "start", dtype: type = np.int32) -> Us
     company = np.array([row[0] for row in usage], dtype=np.int32)
     day = np.array([row[1] for row in usage], dtype=np.int32)
     values = np.array([row[2] for row in usage], dtype=dtype).reshape(-1, N_MEASURES)
+    period = Period(stamp=stamp)  # type: ignore[arg-type]
     return UsageLog.from_rows(
-        company, day, values, n_companies=N_COMPANIES, n_actions=N_ACTIONS, period_days=PERIOD, stamp=stamp
-    )  # type: ignore[arg-type]
+        company, day, values, n_companies=N_COMPANIES, n_actions=N_ACTIONS, period=period
+    )
 
 
 def counted_by_hand(

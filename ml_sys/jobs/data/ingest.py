@@ -32,7 +32,7 @@ def ingest_tables(
         Rules(
             max_rejected_share=chosen.max_rejected_share,
             as_of=chosen.as_of,
-            coverage=Coverage(settings.usage.period_days, settings.usage.stamp, chosen.min_coverage),
+            coverage=Coverage(settings.usage.row_period, chosen.min_coverage),
         ),
         settings.artifacts_dir,
         now=now,

@@ -191,7 +191,7 @@ def score_file(
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
-        coverage = Coverage(scorer.spec.period_days, scorer.spec.stamp, settings.ingest.min_coverage)
+        coverage = Coverage(scorer.spec.period, settings.ingest.min_coverage)
         not_after = NO_CLOCK if now is None else today(now)
         rows = read_usage(usage, settings.schema_, ids, coverage, not_after=not_after)
     elif known is not None:

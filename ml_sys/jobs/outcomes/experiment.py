@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data import snapshot
-from ml_sys.days import Timeline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureInputs
 from ml_sys.features.known import KnownFeatures
@@ -18,6 +17,7 @@ from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.plan import Waiting, alternatives, compare
 from ml_sys.registry.loading import columns_of, load_scorer
 from ml_sys.text import date_of
+from ml_sys.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,17 +167,14 @@ def weekly_lists(
         known.usage_stamp,
         known.as_of,
         horizon_days=horizon_days,
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        period=spec.period,
     )
-    cutoffs = timeline.grid(timeline.usage_end, timeline.whole_periods(WEEK_DAYS), LISTS)
+    cutoffs = timeline.grid(timeline.usage_end, spec.period.whole_days(WEEK_DAYS), LISTS)
     if not cutoffs.size:
         raise NotEnoughDataError(
             "the snapshot holds no usage to make a list from", hint="ingest a longer history"
         )
-    features = KnownFeatures(
-        FeatureInputs.from_snapshot(known, period_days=spec.period_days, stamp=spec.stamp)
-    )
+    features = KnownFeatures(FeatureInputs.from_snapshot(known, spec.period))
     features.learn(cutoffs, spec)
     probability = np.full((len(known.companies), cutoffs.size), np.nan)
     for at in range(cutoffs.size):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data import snapshot as snapshots
-from ml_sys.days import Timeline, day_number
+from ml_sys.days import day_number
 from ml_sys.durable import replacing
 from ml_sys.errors import SnapshotError
 from ml_sys.jobs.outcomes.observed import (
@@ -31,6 +31,7 @@ from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_che
 from ml_sys.registry.loading import scorer_of
 from ml_sys.scoring.prospects import covered_by
 from ml_sys.text import date_of
+from ml_sys.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +199,7 @@ class _Watch:
         """Check whether the data have come."""
         spec, limits = self.scorer.spec, self.limits
         now = export_of(self.latest, spec, self.prospects)
-        checks = usage_checks(now, day, spec.period_days, limits)
+        checks = usage_checks(now, day, spec.period, limits)
         checks.append(volume_check(len(self.prospects.frame), len(self.held.panel) / self.held.share, limits))
         if self.then is None:
             return checks
@@ -263,8 +264,7 @@ def _timeline(snapshot: Snapshot, spec: FeatureSpec, horizon_days: int) -> Timel
         stamps if stamps.size else np.array([snapshot.as_of], dtype=np.int32),
         snapshot.as_of,
         horizon_days=horizon_days,
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        period=spec.period,
     )
 
 

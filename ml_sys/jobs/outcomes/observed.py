@@ -10,7 +10,6 @@ import pandas as pd
 
 from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.schema import MEASURES, NONCUSTOMERS
-from ml_sys.days import complete_on
 from ml_sys.errors import UsageError
 from ml_sys.features.compute import FeatureInputs, feature_columns
 from ml_sys.features.firmographics import CATEGORIES, Firmographics
@@ -83,7 +82,7 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
         ids.to_numpy(dtype=object),
         about,
         snapshot.usage_company,
-        complete_on(snapshot.usage_stamp, spec.period_days, spec.stamp),
+        spec.period.complete_on(snapshot.usage_stamp),
         snapshot.usage_values,
         read,
         rejected,
@@ -99,8 +98,7 @@ def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: Fea
         usage.stamp,
         usage.values,
         Firmographics.from_companies(prospects.frame),
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        spec.period,
     )
     return feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
 
@@ -173,7 +171,7 @@ def _usage(
 ) -> tuple[NDArray[np.object_], dict[str, NDArray[np.int32]]]:
     """Return the usage rows of companies in the weeks before cutoffs."""
     ids = snapshot.companies["id"].to_numpy(dtype=object)
-    day = complete_on(snapshot.usage_stamp, spec.period_days, spec.stamp)
+    day = spec.period.complete_on(snapshot.usage_stamp)
     rows = []
     for cutoff, names in who.items():
         is_one = np.array([name in names for name in ids.tolist()], dtype=np.bool_)

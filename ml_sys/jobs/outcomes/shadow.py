@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.days import Timeline
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import BootstrapSettings
+    from ml_sys.timeline import Timeline
 
 
 @dataclass(frozen=True)

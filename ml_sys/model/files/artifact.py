@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
-FORMAT = 3
+FORMAT = 4
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 

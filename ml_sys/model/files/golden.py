@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.schema import MEASURES
-from ml_sys.days import lag_days
 from ml_sys.errors import SchemaDriftError, UnverifiedError
 from ml_sys.features.compute import Columns, FeatureInputs, FeatureSpec, feature_columns
 from ml_sys.features.firmographics import Firmographics
@@ -150,11 +149,10 @@ def _alike(old: object, new: object) -> bool:
 
 
 def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> Columns:
-    lag = lag_days(spec.period_days, spec.stamp)
     rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
     usage = (
         np.array([at for at, _, _ in rows], dtype=np.int32),
-        np.array([_CUTOFF - ago - lag for _, ago, _ in rows], dtype=np.int32),
+        spec.period.stamp_of(np.array([_CUTOFF - ago for _, ago, _ in rows], dtype=np.int32)),
         np.array([counts for _, _, counts in rows], dtype=np.int32).reshape(-1, len(MEASURES)),
     )
     ranks = [np.inf if c["unranked"] else np.nan if c["rank"] is None else c["rank"] for c in companies]
@@ -163,7 +161,7 @@ def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec)
         np.array([c["employee_range"] for c in companies], dtype=object),
         np.array([c["industry"] for c in companies], dtype=object),
     )
-    inputs = FeatureInputs.of(*usage, firmographics, period_days=spec.period_days, stamp=spec.stamp)
+    inputs = FeatureInputs.of(*usage, firmographics, spec.period)
     return feature_columns(inputs, np.array([_CUTOFF], dtype=np.int32), spec)
 
 

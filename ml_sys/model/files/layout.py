@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.days import Period
 from ml_sys.errors import MlsysError, SchemaDriftError
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.resolve import refuse_unnamed
@@ -41,7 +42,7 @@ def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
     }
-    return FeatureSpec(**values)
+    return FeatureSpec(**{**values, "period": Period(**values["period"])})
 
 
 def usable_spec(artifact: Artifact) -> FeatureSpec:

@@ -97,8 +97,7 @@ def _computed(companies: Sequence[RawCompany], contract: Contract) -> list[Input
         days_of_stamps(rows.stamp),
         rows.measures,
         firmographics,
-        period_days=spec.period_days,
-        stamp=spec.stamp,
+        spec.period,
     )
     cutoff = np.array([day_number(companies[0].as_of)], dtype=np.int32)
     every = by_company(feature_columns(inputs, cutoff, spec), spec.names())

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
 from ml_sys.jobs.lists.handing_out import Handing, hand_out
 from ml_sys.jobs.lists.listed import Listed
@@ -186,7 +187,7 @@ def model_features(snapshot, place):
     from ml_sys.features.compute import FeatureInputs, feature_frame
 
     spec = load_scorer(Registry(place), "1.0.0").spec
-    inputs = FeatureInputs.from_snapshot(snapshot, period_days=7, stamp="start")
+    inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
     frame = feature_frame(inputs, np.array([day(SUNDAYS[2])], dtype=np.int32), spec)
 
     def of(ids):

@@ -10,6 +10,7 @@ import pytest
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import WEEKLY
 from ml_sys.errors import (
     EmptyTableError,
     InputError,
@@ -81,7 +82,7 @@ def ready_from(probability, features):
 @pytest.fixture(scope="module")
 def expected(model, snapshot, cutoff, free):
     """Probability by id from the feature function and the model alone."""
-    inputs = FeatureInputs.from_snapshot(snapshot, period_days=7, stamp="start")
+    inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
     features = feature_frame(inputs, np.array([cutoff], dtype=np.int32), model.spec)
     ids = snapshot.companies["id"].to_numpy()
     return pd.Series(model.probabilities(features)[free], index=ids[free]), features.take(free)

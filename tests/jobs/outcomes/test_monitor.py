@@ -8,7 +8,7 @@ import pytest
 
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
-from ml_sys.days import Timeline
+from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
 from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
@@ -19,6 +19,7 @@ from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import covered_by
 from ml_sys.settings import SchemaSettings
 from ml_sys.text import date_of
+from ml_sys.timeline import Timeline
 from tests.made import NOW
 
 
@@ -129,7 +130,7 @@ def test_usage_that_matches_no_company_at_all_rings(place, cheap_settings, three
 
 
 def test_lists_count_once_mature_and_only_those_that_the_version_has_not_learnt_from(snapshot, day):
-    timeline = Timeline.of(snapshot.usage_stamp, day, horizon_days=30, period_days=7, stamp="start")
+    timeline = Timeline.of(snapshot.usage_stamp, day, horizon_days=30, period=WEEKLY)
     assert matured_cutoffs(timeline, day, 6).size == 0
     found = matured_cutoffs(timeline, day - 100, 6)
     assert (found >= day - 100).all()
