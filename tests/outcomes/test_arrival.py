@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml_sys.days import WEEKLY, Period
 from ml_sys.outcomes.arrival import Export, history_checks, row_checks, usage_checks, volume_check
 from tests.outcomes.watched import LIMITS, beyond, by_name
 
@@ -30,18 +31,18 @@ def only(one, rows):
 
 
 def test_usage_that_reaches_today_rings_nothing():
-    assert beyond(usage_checks(export(), 84, 7, LIMITS)) == set()
-    assert beyond(usage_checks(export(), 90, 7, LIMITS)) == set()
+    assert beyond(usage_checks(export(), 84, WEEKLY, LIMITS)) == set()
+    assert beyond(usage_checks(export(), 90, WEEKLY, LIMITS)) == set()
 
 
 def test_usage_that_misses_a_period_is_late():
-    assert beyond(usage_checks(export(), 91, 7, LIMITS)) == {"days since usage ends"}
-    assert beyond(usage_checks(export(), 91, 7, replace(LIMITS, late_days=1))) == set()
-    assert beyond(usage_checks(only(export(), slice(0, 0)), 91, 7, LIMITS)) == {"days since usage ends"}
+    assert beyond(usage_checks(export(), 91, WEEKLY, LIMITS)) == {"days since usage ends"}
+    assert beyond(usage_checks(export(), 91, WEEKLY, replace(LIMITS, late_days=1))) == set()
+    assert beyond(usage_checks(only(export(), slice(0, 0)), 91, WEEKLY, LIMITS)) == {"days since usage ends"}
 
 
 def test_usage_dated_after_today_rings():
-    found = by_name(usage_checks(export(), 80, 7, LIMITS))
+    found = by_name(usage_checks(export(), 80, WEEKLY, LIMITS))
     assert found["days that usage lies ahead"].now == 4
     assert found["days that usage lies ahead"].effect > found["days that usage lies ahead"].limit
 
@@ -49,10 +50,10 @@ def test_usage_dated_after_today_rings():
 def test_the_last_week_is_held_against_the_middle_of_those_before():
     one = export()
     half = only(one, (one.complete_on < 84) | (one.company < N // 2))
-    found = by_name(usage_checks(half, 84, 7, LIMITS))
+    found = by_name(usage_checks(half, 84, WEEKLY, LIMITS))
     for name in ("usage rows of the last week", "companies that report in it"):
         assert (found[name].now, found[name].reference, found[name].effect) == (20, 40, 0.5)
-    assert beyond(usage_checks(half, 84, 7, LIMITS)) == set(found) - {
+    assert beyond(usage_checks(half, 84, WEEKLY, LIMITS)) == set(found) - {
         "days since usage ends", "days that usage lies ahead",
     }  # fmt: skip
 
@@ -60,7 +61,7 @@ def test_the_last_week_is_held_against_the_middle_of_those_before():
 def test_daily_rows_are_counted_by_the_week():
     one = export()
     daily = replace(one, complete_on=(one.complete_on - np.arange(one.company.size) % 7).astype(np.int32))
-    assert by_name(usage_checks(daily, int(daily.complete_on.max()), 1, LIMITS))[
+    assert by_name(usage_checks(daily, int(daily.complete_on.max()), Period("day"), LIMITS))[
         "usage rows of the last week"
     ].now == pytest.approx(40, abs=8)
 
