@@ -62,14 +62,7 @@ ELSEWHERE = {
         *("report/page.py", "report/sections/companies.py"),
         *("report/sections/origin.py", "report/sections/past_lists.py", "report/sections/ranking.py"),
     ),
-    "jobs/lists/test_handed_out.py": (
-        *(
-            "jobs/lists/handing_out.py",
-            "jobs/lists/listed.py",
-            "jobs/lists/records.py",
-        ),
-        *("commands/lists.py", "views/lists.py"),
-    ),
+    "jobs/lists/test_handed_out.py": (*("jobs/lists/listed.py", "commands/lists.py", "views/lists.py"),),
     "outcomes/test_store.py": ("outcomes/database/rows.py", "outcomes/lists.py", "outcomes/taking_over.py"),
     "outcomes/database/test_migrating.py": (
         *("outcomes/database/engine.py", "outcomes/database/tables.py"),
