@@ -56,7 +56,7 @@ ELSEWHERE = {
     "scoring/test_reasons.py": ("scoring/compiled/shap_kernel.py",),
     "leaks/test_canaries.py": ("leaks/lookahead.py",),
     "experiments/test_backtest.py": ("experiments/fitting.py", "experiments/past_lists.py"),
-    "jobs/models/test_reproduce.py": ("jobs/models/fit.py", "registry/environment.py"),
+    "jobs/models/test_reproduce.py": ("jobs/models/fit.py",),
     "jobs/models/test_train.py": (*("report/card.py", "report/past_performance.py"),),
     "report/test_rendering.py": (
         *("report/page.py", "report/sections/companies.py"),

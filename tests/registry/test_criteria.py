@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ml_sys.metrics.paired import Paired
+from ml_sys.metrics.bootstrap import cluster_counts, interval
+from ml_sys.metrics.paired import Paired, chance_p_value, metric_interval
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.registry.criteria import (
     PERMUTATIONS,
@@ -137,3 +139,135 @@ def test_probabilities_of_nothing_predict_nothing_of_what_was_observed() -> None
     figures = calibrated(outcomes(np.zeros(50), np.arange(50) < 5), GATE, seed=1).figures
     assert (figures["predicted_over_observed"], figures["low"], figures["high"]) == (0, 0, 0)
     assert figures["calibration_error"] == pytest.approx(1)
+
+
+def test_everything_asked_is_told_with_the_limits_of_the_settings() -> None:
+    gate = GATE.model_copy(
+        update={
+            "min_positives": 1, "min_lift": 2.5, "confidence": 0.9, "max_calibration_error": 0.75,
+            "max_calibration_ratio": 2.0, "max_probability_worse": 0.25, "rule_converters": 7,
+        }
+    )  # fmt: skip
+    assert asked(gate, beside_champion=True) == {
+        "files verify": "every file as it was written",
+        "leak canaries passed": "none failed",
+        "enough converters": "at least 1 company",
+        "ranks better than chance": "interval above 2.5 times the rate, p of chance at most 0.05",
+        "calibrated": "error at most 75% of the rate, predicted over observed 0.5 to 2: "
+        "neither interval outside",
+        "as good as simple rules": "neither probability above 0.25; asked from 7 companies that convert on"
+        + ("" if gate.require_rule else "; said, not required"),
+        "rows new to the champion": "it has not trained on them",
+        "no worse than the champion": "probability at most 0.25",
+    }
+    said = gate.model_copy(update={"require_rule": not gate.require_rule})
+    told = "as good as simple rules"
+    assert ("said, not required" in asked(said, beside_champion=False)[told]) == gate.require_rule
+
+
+def some(seed: int = 3, n: int = 300) -> Outcomes:
+    rng = np.random.default_rng(seed)
+    label = rng.random(n) < 0.15
+    return outcomes(0.2 * rng.random(n) + 0.1 * label * rng.random(n), label, np.arange(n) // 2)
+
+
+def test_a_signal_is_told_whole() -> None:
+    judged = some()
+    found = signal(judged, GATE, seed=4)
+    asked_for = {"resamples": 200, "confidence": GATE.confidence, "seed": 4}
+    one = metric_interval(judged, "average_precision", **asked_for)  # type: ignore[arg-type]
+    chance = chance_p_value(judged, permutations=2000, seed=4)
+    rate = judged.label.mean()
+    assert found.figures == {
+        "average_precision": one.value, "low": one.low, "high": one.high, "conversion_rate": rate,
+        "p_value": chance,
+    }  # fmt: skip
+    told = f"average precision {one.value:.3g} ({one.low:.3g} to {one.high:.3g})"
+    assert found.text == f"{told}, rate {rate:.3g}, p = {chance:.2g}"
+    lift = one.low / rate
+    for least, passed in ((lift * 0.999, True), (lift * 1.001, False)):
+        assert signal(judged, GATE.model_copy(update={"min_lift": least}), seed=4).passed == passed
+
+
+def test_calibration_is_told_whole_and_each_of_its_limits_decides() -> None:
+    judged = some()
+    found = calibrated(judged, GATE, seed=4)
+    counts = np.concatenate(list(cluster_counts(150, 300, 200, 4)))
+    promised, came = (
+        np.bincount(judged.company, weights=of, minlength=150) for of in (judged.score, judged.label)
+    )
+    ratio = np.sort((counts @ promised) / (counts @ came))
+    figures = found.figures
+    tail = 50 * (1 - GATE.confidence)
+    inverse = np.percentile(1 / ratio, (100 - tail, tail))
+    assert (figures["low"], figures["high"]) == pytest.approx(tuple(1 / inverse))
+    assert figures["predicted_over_observed"] == pytest.approx(promised.sum() / came.sum())
+    names = ("calibration_error", "calibration_error_low", "calibration_error_high")
+    error, error_low, error_high = (figures[name] for name in names)
+    assert found.text == (
+        f"error {error:.0%} of the rate ({error_low:.0%} to {error_high:.0%}), predicted over observed "
+        f"{figures['predicted_over_observed']:.3g} ({figures['low']:.3g} to {figures['high']:.3g})"
+    )
+
+    def passes(**limits: float) -> bool:
+        wide = {"max_calibration_error": 1e6, "max_calibration_ratio": 1e6}
+        return calibrated(judged, GATE.model_copy(update={**wide, **limits}), seed=4).passed
+
+    assert passes()
+    assert passes(max_calibration_error=error_low)
+    assert not passes(max_calibration_error=math.nextafter(error_low, 0))
+    high = outcomes(judged.score * 3, judged.label, judged.company)
+    low_end = calibrated(high, GATE, seed=4).figures["low"]
+    for most, passed in ((low_end, True), (math.nextafter(low_end, 0), False)):
+        gate = GATE.model_copy(update={"max_calibration_error": 1e6, "max_calibration_ratio": most})
+        assert calibrated(high, gate, seed=4).passed == passed
+    low = outcomes(judged.score / 3, judged.label, judged.company)
+    high_end = calibrated(low, GATE, seed=4).figures["high"]
+    for most, passed in ((1 / high_end * 1.001, True), (1 / high_end * 0.999, False)):
+        gate = GATE.model_copy(update={"max_calibration_error": 1e6, "max_calibration_ratio": most})
+        assert calibrated(low, gate, seed=4).passed == passed
+
+
+def test_the_error_s_interval_is_that_of_companies_drawn_again() -> None:
+    # Ten companies of one bin each: the error of a resample is what its bins are off, over what came.
+    label = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0], dtype=bool)
+    score = np.linspace(0.9, 0.0, 10)
+    figures = calibrated(outcomes(score, label), GATE, seed=2).figures
+    counts = np.concatenate(list(cluster_counts(10, 10, 200, 2)))
+    off, came = counts @ np.abs(score - label), counts @ label
+    drawn = np.where(came > 0, off / np.maximum(came, 1), np.nan)
+    value = np.abs(score - label).sum() / 3
+    low, high = interval("calibration_error", value, drawn, 3, GATE.confidence)
+    assert figures["calibration_error"] == pytest.approx(value)
+    assert (figures["calibration_error_low"], figures["calibration_error_high"]) == pytest.approx((low, high))
+
+
+def test_a_comparison_is_told_whole() -> None:
+    found = no_worse(paired(0.03), GATE, "")
+    assert found.text == (
+        "average precision 0.2 against 0.25, difference -0.1 to 0.02; "
+        f"worse by over {GATE.tolerance:.0%} with probability 0.03"
+    )
+    assert found.figures == {
+        "challenger": 0.2, "champion": 0.25, "difference": -0.05, "low": -0.1, "high": 0.02,
+        "probability_better": 0.1, "probability_worse": 0.03,
+    }  # fmt: skip
+    assert found.blocking
+
+
+def test_converters_are_told_in_words() -> None:
+    one = outcomes(np.zeros(3), np.array([1, 0, 0], dtype=bool))
+    assert converters(one, GATE).text == "1 company that converts, 1 conversion in 3 rows"
+    part = replace(outcomes(np.zeros(2000), np.arange(2000) < 4, np.arange(2000) // 2), share=0.25)
+    assert converters(part, GATE).text == (
+        "2 companies that convert, 4 conversions in 2,000 rows, 25% of each list"
+    )
+
+
+def test_several_laxer_limits_are_named_side_by_side() -> None:
+    laxer = GATE.model_copy(update={"min_positives": 1, "min_lift": 1.0})
+    found, strict = laxness(laxer, GATE)
+    assert sorted(found.split(", ")) == ["gate.min_lift = 1.0", "gate.min_positives = 1"]
+    assert sorted(strict.split(", ")) == [
+        f"gate.min_lift = {GATE.min_lift}", f"gate.min_positives = {GATE.min_positives}",
+    ]  # fmt: skip

@@ -127,3 +127,16 @@ def test_what_differs_is_shown_from_both_sides():
         "c": (3, 4),
         "d": (None, 5),
     }
+
+
+def test_a_description_is_plain_data():
+    one = replace(described({"fit": 1}), set_otherwise={"seed": 2}, canaries=[{"name": "a"}])
+    assert one.to_plain() == {
+        "entry": one.entry,
+        "facts": {"fit": 1},
+        "set_otherwise": {"seed": 2},
+        "canaries": [{"name": "a"}],
+        "promotions": (),
+        "served": (),
+        "metrics": {},
+    }
