@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ml_sys.data.events.counting import SUM_LIMIT, Counting, EventRows
+from ml_sys.data.events.counting import SUM_LIMIT, EventRows
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+
+    from ml_sys.data.events.counting import Counting, Unit
 
 REPEATED_EVENT = "repeated event, merged"
 MEMORY_MB = 1500
@@ -55,7 +58,7 @@ class Batch:
         See :func:`ml_sys.data.events.counting.scaled`.
     lines : ndarray of shape (n,), int64
     kinds, users, event_ids : pyarrow.StringArray of length n, or None
-        Stripped; blank where not known. None where the table has no such column.
+        Stripped; blank or missing where not known. None where the table has no such column.
     """
 
     entity: NDArray[np.int32]
@@ -70,28 +73,33 @@ class Batch:
 class EventLog:
     """The events of one table, counted on demand.
 
-    Use it as a context: :meth:`add` them in one pass, and :meth:`merge_repeated` ones where they have
-    identifiers. Then find which periods count, from the :meth:`rows` of a counting without kinds;
-    :meth:`take_out` the other days, choose kinds from :meth:`kind_counts`, and take the :meth:`rows`.
+    Use it as a context: :meth:`add` them in one pass, or a file with `ml_sys.data.events.parquet`, and
+    :meth:`merge_repeated` ones where they have identifiers. Then find the :meth:`periods` that there are,
+    :meth:`take_out` days that do not count, choose kinds from :meth:`kind_counts`, and take the :meth:`rows`.
 
     Parameters
     ----------
-    ids : pyarrow.StringArray
-        Of the entities, by position.
     n_amounts : int
     folder : Path, optional
         Where its temporary folder is made; by default where the system makes them.
     memory_mb : int
         Most memory that the database takes.
+
+    Attributes
+    ----------
+    database : duckdb.DuckDBPyConnection
+        Its table ``event`` has ``entity, moment, day``, an ``amount_0`` for each amount, ``line, kind, user,
+        event_id``; the user is missing where not known, and the other texts are blank.
+    amounts : list of str
+        Names of these columns.
     """
 
-    def __init__(
-        self, ids: Any, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB
-    ) -> None:
-        self._ids = ids
-        self._amounts = [f"amount_{at}" for at in range(n_amounts)]
+    def __init__(self, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB) -> None:
+        self.amounts = [f"amount_{at}" for at in range(n_amounts)]
         self._folder = tempfile.TemporaryDirectory(prefix="mlsys-events-", dir=folder)
-        self._database = duckdb.connect(
+        self._taken_out = 0
+        self._order: NDArray[np.int32] | None = None
+        self.database = duckdb.connect(
             str(Path(self._folder.name) / "events.duckdb"),
             config={
                 "memory_limit": f"{memory_mb}MB",
@@ -100,9 +108,8 @@ class EventLog:
                 "preserve_insertion_order": False,
             },
         )
-        self._taken_out = 0
-        columns = "".join(f", {name} BIGINT" for name in self._amounts)
-        self._run(
+        columns = "".join(f", {name} BIGINT" for name in self.amounts)
+        self.run(
             f"CREATE TABLE event (entity INTEGER, moment BIGINT, day INTEGER{columns}, line BIGINT,"
             ' kind VARCHAR, "user" VARCHAR, event_id VARCHAR)'
         )
@@ -113,120 +120,148 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._database.close()
+        self.database.close()
         self._folder.cleanup()
 
     def add(self, batches: Iterable[Batch]) -> None:
         """Keep events, reading each batch once and letting go of it."""
         schema = pa.schema(
             [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
-            + [(name, pa.int64()) for name in self._amounts]
+            + [(name, pa.int64()) for name in self.amounts]
             + [("line", pa.int64()), ("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
         )
         reader = pa.RecordBatchReader.from_batches(schema, (_arrow(batch, schema) for batch in batches))
-        self._database.register("batches", reader)
-        self._run("INSERT INTO event FROM batches")
-        self._database.unregister("batches")
+        self.database.register("batches", reader)
+        self.run("INSERT INTO event FROM batches")
+        self.database.unregister("batches")
 
-    def merge_repeated(self) -> Iterator[BadRow]:
+    def move(self, order: NDArray[np.int32]) -> None:
+        """Let entities be at other positions from now on.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_entities,), int32
+            The new position of each.
+        """
+        self._order = order
+
+    def merge_repeated(self, ids: Any) -> Iterator[BadRow]:
         """Keep one event of those of an entity that share an identifier, and return the others.
 
         The earliest is kept; at one moment, the least by what it says.
+
+        Parameters
+        ----------
+        ids : pyarrow.StringArray
+            Of the entities, by position.
         """
-        says = ", ".join(["moment", "kind", *self._amounts, '"user"', "line"])
-        self._run(
+        says = ", ".join(["moment", "kind", *self.amounts, "coalesce(\"user\"::VARCHAR, '')", "line"])
+        self.run(
             "CREATE OR REPLACE TEMP TABLE repeated AS SELECT entity, event_id FROM event "
             "WHERE event_id <> '' GROUP BY entity, event_id HAVING count(*) > 1"
         )
-        self._run(
+        self.run(
             "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event SEMI JOIN repeated "
             "USING (entity, event_id) QUALIFY row_number() "
             f"OVER (PARTITION BY entity, event_id ORDER BY {says}) > 1"
         )
-        return self._without_dropped(REPEATED_EVENT)
+        return self._without_dropped(REPEATED_EVENT, ids)
 
-    def take_out(self, first_day: int, last_day: int, reason: str) -> Iterator[BadRow]:
+    def take_out(self, first_day: int, last_day: int, reason: str, ids: Any) -> Iterator[BadRow]:
         """Take events of some days out, both ends included, and return them.
 
         Parameters
         ----------
         first_day, last_day : int
             Days of local time since 1970-01-01.
+        ids : pyarrow.StringArray
+            Of the entities, by position.
         """
-        self._run(
+        self.run(
             "CREATE OR REPLACE TEMP TABLE dropped AS SELECT entity, line FROM event "
             "WHERE day BETWEEN ? AND ?",
             [first_day, last_day],
         )
-        return self._without_dropped(reason)
+        return self._without_dropped(reason, ids)
 
     def kind_counts(self, before: int = _END_OF_TIME) -> dict[str, int]:
         """Return the number of events of each kind, of those before a day."""
-        found = self._database.execute(
+        found = self.database.execute(
             "SELECT kind, count(*) FROM event WHERE day < ? GROUP BY kind", [before]
         )
         return {str(kind): int(count) for kind, count in sorted(found.fetchall())}
+
+    def periods(self, unit: Unit) -> EventRows:
+        """Return a row per entity and period, without values."""
+        return self._grouped(unit, [], [])
 
     def rows(self, counting: Counting) -> EventRows:
         """Return a row per entity and period.
 
         Sums are exact; what adds up to more than `SUM_LIMIT` is taken as that.
         """
-        measures, kinds = _measures(counting, self._amounts)
-        self._run(
-            f"CREATE OR REPLACE TEMP TABLE counted AS SELECT entity, {_PERIOD[counting.unit]} AS start, "
-            f"{', '.join(measures)} FROM event GROUP BY ALL",
-            kinds,
-        )
-        n, width = self._one("SELECT count(*) FROM counted"), counting.n_measures
+        return self._grouped(counting.unit, *_measures(counting, self.amounts))
+
+    def _grouped(self, unit: Unit, measures: Sequence[str], kinds: Sequence[str]) -> EventRows:
+        selected = ", ".join(["entity", f"{_PERIOD[unit]} AS start", *measures])
+        self.run(f"CREATE TEMP TABLE counted AS SELECT {selected} FROM event GROUP BY ALL", kinds)
+        n, width = self.number("SELECT count(*) FROM counted"), len(measures)
         rows = EventRows(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width), np.int64))
         at = 0
-        for batch in self._database.sql("FROM counted ORDER BY entity, start").to_arrow_reader(_BATCH_ROWS):
+        for batch in self.database.sql("FROM counted ORDER BY entity, start").to_arrow_reader(_BATCH_ROWS):
             part = slice(at, at + batch.num_rows)
             rows.entity[part] = batch.column(0).to_numpy()
             rows.stamp[part] = batch.column(1).to_numpy().astype(np.int64) * DAY_MICROSECONDS
             for measure in range(width):
                 rows.values[part, measure] = batch.column(2 + measure).to_numpy()
             at = part.stop
-        self._run("DROP TABLE counted")
-        return rows
+        self.run("DROP TABLE counted")
+        if self._order is None:
+            return rows
+        moved = self._order[rows.entity]
+        order = np.argsort(moved, kind="stable")
+        return EventRows(moved[order], rows.stamp[order], rows.values[order])
 
-    def __len__(self) -> int:
-        """Return the number of lines whose events are counted."""
-        return self._one("SELECT count(DISTINCT line) FROM event")
-
-    def _without_dropped(self, reason: str) -> Iterator[BadRow]:
+    def _without_dropped(self, reason: str, ids: Any) -> Iterator[BadRow]:
         """Remove the dropped rows, and return the lines that no entity is left with, as they were read."""
         self._taken_out += 1
         gone = f"gone_{self._taken_out}"
-        self._run(
+        self.run(
             f"CREATE TEMP TABLE {gone} AS SELECT event.* FROM event SEMI JOIN dropped USING (entity, line)"
         )
-        if self._one(f"SELECT count(*) FROM {gone}"):
-            self._run(
+        if self.number(f"SELECT count(*) FROM {gone}"):
+            self.run(
                 "DELETE FROM event USING dropped "
                 "WHERE event.entity = dropped.entity AND event.line = dropped.line"
             )
-            self._run(f"DELETE FROM {gone} USING event WHERE {gone}.line = event.line")
-        return self._read_back(gone, reason)
+            self.run(f"DELETE FROM {gone} USING event WHERE {gone}.line = event.line")
+        return self._read_back(gone, reason, ids)
 
-    def _read_back(self, table: str, reason: str) -> Iterator[BadRow]:
-        says = ", ".join(["make_timestamp(moment)", "kind", *self._amounts, '"user"', "event_id"])
-        found = self._database.sql(
-            f"SELECT entity, line, concat_ws(',', {says}) FROM {table} "
+    def _read_back(self, table: str, reason: str, ids: Any) -> Iterator[BadRow]:
+        says = [
+            "make_timestamp(moment)",
+            "kind",
+            *self.amounts,
+            "coalesce(\"user\"::VARCHAR, '')",
+            "event_id",
+        ]
+        found = self.database.sql(
+            f"SELECT entity, line, concat_ws(',', {', '.join(says)}) FROM {table} "
             "QUALIFY row_number() OVER (PARTITION BY line ORDER BY entity) = 1 ORDER BY line"
         )
         for batch in found.to_arrow_reader(_BATCH_ROWS):
-            entity, lines, said = batch.columns
-            ids = self._ids.take(entity).to_pylist()
-            for name, line, text in zip(ids, lines.to_pylist(), said.to_pylist(), strict=True):
-                yield BadRow(line, reason, f"{name},{text}"[:RAW_LIMIT])
+            entity, lines, said = (column.to_pylist() for column in batch.columns)
+            places = entity if self._order is None else self._order[entity].tolist()
+            for place, line, text in zip(places, lines, said, strict=True):
+                yield BadRow(line, reason, f"{ids[place]},{text}"[:RAW_LIMIT])
 
-    def _run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        self._database.execute(statement, list(parameters)).complete()
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement to its end."""
+        self.database.execute(statement, list(parameters)).complete()
 
-    def _one(self, query: str) -> int:
-        return int(self._database.execute(query).fetchall()[0][0])
+    def number(self, query: str) -> int:
+        """Return the number that a query finds."""
+        return int(self.database.execute(query).fetchall()[0][0])
 
 
 def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[Any]]:
@@ -246,6 +281,10 @@ def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[A
 def _arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
     blank = pa.nulls(len(batch.moment), pa.string()).fill_null("")
     days = (batch.moment // DAY_MICROSECONDS).astype(np.int32)
-    texts = [blank if text is None else text for text in (batch.kinds, batch.users, batch.event_ids)]
+    kinds, users, event_ids = (
+        blank if texts is None else texts.fill_null("")
+        for texts in (batch.kinds, batch.users, batch.event_ids)
+    )
+    users = pc.if_else(pc.equal(users, pa.scalar("")), pa.scalar(None, pa.string()), users)
     numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines]
-    return pa.RecordBatch.from_arrays([*map(pa.array, numbers), *texts], schema=schema)
+    return pa.RecordBatch.from_arrays([*map(pa.array, numbers), kinds, users, event_ids], schema=schema)

@@ -55,10 +55,10 @@ def batches(rows, size=3):
 
 
 def counted(rows, counting, *, has_ids=True):
-    with EventLog(IDS, 2) as log:
+    with EventLog(2) as log:
         log.add(batches(rows))
         if has_ids:
-            list(log.merge_repeated())
+            list(log.merge_repeated(IDS))
         return log.rows(counting)
 
 
