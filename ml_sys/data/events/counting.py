@@ -7,7 +7,7 @@ change a bit. Needs NumPy and the standard library alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.days import Period
     from ml_sys.form import Form
 
-Unit = Literal["day", "week", "month"]
 # Of one event, in units of its last digit: up to here a float64 holds every whole number.
 AMOUNT_LIMIT = 2**53
 # Of a row. What adds up to more is taken as this.
@@ -44,17 +44,17 @@ class Counting:
         Decimal digits that are kept of each amount.
     has_users : bool
         Whether distinct users are counted.
-    unit : {"day", "week", "month"}
-        Periods; a week begins on Monday.
+    period : Period
+        What a row covers.
     """
 
     kinds: tuple[str, ...] | None
     digits: tuple[int, ...]
     has_users: bool
-    unit: Unit
+    period: Period
 
     @classmethod
-    def of(cls, form: Form, table: str, unit: Unit) -> Counting:
+    def of(cls, form: Form, table: str, period: Period) -> Counting:
         """Return what a form counts of its table of events."""
         usage = next(one for one in form.tables if one.name == table)
         digits = {one.name: one.digits for one in form.measures}
@@ -62,7 +62,7 @@ class Counting:
             usage.kinds if usage.event else None,
             tuple(digits[name] for name in usage.amounts),
             bool(usage.user),
-            unit,
+            period,
         )
 
     @property
@@ -85,7 +85,7 @@ class EventRows:
     entity : ndarray of shape (n,), int32
         Position in the table of entities.
     stamp : ndarray of shape (n,), int64
-        Start of the period, in microseconds of local time since 1970-01-01.
+        Of the period, in microseconds of local time since 1970-01-01.
     values : ndarray of shape (n, n_measures), int64
         Counts, amounts as whole numbers of their digits, distinct users.
     """
@@ -125,22 +125,21 @@ def scaled(amounts: NDArray[np.float64], digits: int) -> tuple[NDArray[np.int64]
     return np.where((faults == 0) & ~np.isnan(amounts), whole, 0).astype(np.int64), faults
 
 
-def period_starts(days: NDArray[np.int32], unit: Unit) -> NDArray[np.int32]:
-    """Return the first day of the period that each day lies in.
+def stamps_of(days: NDArray[np.int32], period: Period) -> NDArray[np.int32]:
+    """Return the stamps, as days, of the rows that events of some days belong to.
+
+    Weeks begin on Monday; periods of several units are counted from 1970 on.
 
     Examples
     --------
-    >>> period_starts(np.array([3, 4, 10, 45], dtype=np.int32), "week").tolist()
+    >>> stamps_of(np.array([3, 4, 10, 45], dtype=np.int32), Period("week")).tolist()
     [-3, 4, 4, 39]
-    >>> period_starts(np.array([45], dtype=np.int32), "month").tolist()
-    [31]
+    >>> stamps_of(np.array([45], dtype=np.int32), Period("month", stamp="end")).tolist()
+    [59]
     """
-    if unit == "day":
-        return days
-    if unit == "week":
-        return days - (days - _MONDAY) % 7
-    months = days.astype("datetime64[D]").astype("datetime64[M]")
-    return months.astype("datetime64[D]").astype(np.int32)
+    phase = _MONDAY if period.unit == "week" else 0
+    ends = period.ends(period.numbers(days + np.int32(1), phase), phase)
+    return period.stamp_of(ends).astype(np.int32)
 
 
 def choose_kinds(counts: Mapping[str, int], max_kinds: int) -> tuple[str, ...]:

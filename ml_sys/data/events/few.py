@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.events.counting import SUM_LIMIT, Counting, EventRows, period_starts, scaled
+from ml_sys.data.events.counting import SUM_LIMIT, Counting, EventRows, scaled, stamps_of
 from ml_sys.days import DAY_MICROSECONDS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def count_few(events: Events, counting: Counting) -> EventRows:
     ]
     amounts = np.stack(columns, axis=1) if columns else np.zeros((len(events.moment), 0), np.int64)
     kept = _one_of_each_id(events, amounts)
-    starts = period_starts((events.moment[kept] // DAY_MICROSECONDS).astype(np.int32), counting.unit)
+    starts = stamps_of((events.moment[kept] // DAY_MICROSECONDS).astype(np.int32), counting.period)
     keys = np.stack([events.entity[kept], starts], axis=1).astype(np.int64).reshape(-1, 2)
     distinct, row = np.unique(keys, axis=0, return_inverse=True)
     row = row.reshape(-1)

@@ -9,16 +9,15 @@ folder, which is removed at the end.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ml_sys.data.events.counting import SUM_LIMIT, EventRows
+from ml_sys.data.events.counting import SUM_LIMIT, EventRows, stamps_of
+from ml_sys.data.events.reading import amount_columns, arrow_schema, as_arrow
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
 
@@ -28,46 +27,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.events.counting import Counting, Unit
+    from ml_sys.data.events.counting import Counting
+    from ml_sys.data.events.reading import Batch
+    from ml_sys.days import Period
 
 REPEATED_EVENT = "repeated event, merged"
 MEMORY_MB = 1500
 _THREADS = 2
 _BATCH_ROWS = 1 << 17
 _END_OF_TIME = 2**31 - 1
-_PERIOD = {
-    "day": "day",
-    "week": "day - ((day + 3) % 7 + 7) % 7",  # 1970-01-01 was a Thursday
-    "month": "(date_trunc('month', DATE '1970-01-01' + day)::DATE - DATE '1970-01-01')::INTEGER",
-}
-
-
-@dataclass(frozen=True)
-class Batch:
-    """n checked events of known entities, and where they stand in their file.
-
-    An event of a user who belongs to several entities is there once for each, with the same line.
-
-    Attributes
-    ----------
-    entity : ndarray of shape (n,), int32
-        Position in the table of entities.
-    moment : ndarray of shape (n,), int64
-        Microseconds of local time since 1970-01-01.
-    amounts : ndarray of shape (n, n_amounts), int64
-        See :func:`ml_sys.data.events.counting.scaled`.
-    lines : ndarray of shape (n,), int64
-    kinds, users, event_ids : pyarrow.StringArray of length n, or None
-        Stripped; blank or missing where not known. None where the table has no such column.
-    """
-
-    entity: NDArray[np.int32]
-    moment: NDArray[np.int64]
-    amounts: NDArray[np.int64]
-    lines: NDArray[np.int64]
-    kinds: Any = None
-    users: Any = None
-    event_ids: Any = None
 
 
 class EventLog:
@@ -95,7 +63,7 @@ class EventLog:
     """
 
     def __init__(self, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB) -> None:
-        self.amounts = [f"amount_{at}" for at in range(n_amounts)]
+        self.amounts = amount_columns(n_amounts)
         self._folder = tempfile.TemporaryDirectory(prefix="mlsys-events-", dir=folder)
         self._taken_out = 0
         self._order: NDArray[np.int32] | None = None
@@ -125,12 +93,8 @@ class EventLog:
 
     def add(self, batches: Iterable[Batch]) -> None:
         """Keep events, reading each batch once and letting go of it."""
-        schema = pa.schema(
-            [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
-            + [(name, pa.int64()) for name in self.amounts]
-            + [("line", pa.int64()), ("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
-        )
-        reader = pa.RecordBatchReader.from_batches(schema, (_arrow(batch, schema) for batch in batches))
+        schema = arrow_schema(len(self.amounts))
+        reader = pa.RecordBatchReader.from_batches(schema, (as_arrow(batch, schema) for batch in batches))
         self.database.register("batches", reader)
         self.run("INSERT INTO event FROM batches")
         self.database.unregister("batches")
@@ -191,24 +155,29 @@ class EventLog:
         )
         return {str(kind): int(count) for kind, count in sorted(found.fetchall())}
 
-    def periods(self, unit: Unit) -> EventRows:
+    def periods(self, period: Period) -> EventRows:
         """Return a row per entity and period, without values."""
-        return self._grouped(unit, [], [])
+        return self._grouped(period, [], [])
 
     def rows(self, counting: Counting) -> EventRows:
         """Return a row per entity and period.
 
         Sums are exact; what adds up to more than `SUM_LIMIT` is taken as that.
         """
-        return self._grouped(counting.unit, *_measures(counting, self.amounts))
+        return self._grouped(counting.period, *_measures(counting, self.amounts))
 
-    def _grouped(self, unit: Unit, measures: Sequence[str], kinds: Sequence[str]) -> EventRows:
-        selected = ", ".join(["entity", f"{_PERIOD[unit]} AS start", *measures])
-        self.run(f"CREATE TEMP TABLE counted AS SELECT {selected} FROM event GROUP BY ALL", kinds)
+    def _grouped(self, period: Period, measures: Sequence[str], kinds: Sequence[str]) -> EventRows:
+        self._make_calendar(period)
+        selected = ", ".join(["entity", "stamp", *measures])
+        self.run(
+            f"CREATE TEMP TABLE counted AS SELECT {selected} FROM event JOIN calendar USING (day) "
+            "GROUP BY ALL",
+            kinds,
+        )
         n, width = self.number("SELECT count(*) FROM counted"), len(measures)
         rows = EventRows(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width), np.int64))
         at = 0
-        for batch in self.database.sql("FROM counted ORDER BY entity, start").to_arrow_reader(_BATCH_ROWS):
+        for batch in self.database.sql("FROM counted ORDER BY entity, stamp").to_arrow_reader(_BATCH_ROWS):
             part = slice(at, at + batch.num_rows)
             rows.entity[part] = batch.column(0).to_numpy()
             rows.stamp[part] = batch.column(1).to_numpy().astype(np.int64) * DAY_MICROSECONDS
@@ -221,6 +190,16 @@ class EventLog:
         moved = self._order[rows.entity]
         order = np.argsort(moved, kind="stable")
         return EventRows(moved[order], rows.stamp[order], rows.values[order])
+
+    def _make_calendar(self, period: Period) -> None:
+        """Write the stamp of each day that events lie on."""
+        found = self.database.execute("SELECT DISTINCT day FROM event").fetchall()
+        days = np.array([day for (day,) in found], np.int32)
+        self.database.register(
+            "days", pa.table({"day": pa.array(days), "stamp": pa.array(stamps_of(days, period))})
+        )
+        self.run("CREATE OR REPLACE TEMP TABLE calendar AS FROM days")
+        self.database.unregister("days")
 
     def _without_dropped(self, reason: str, ids: Any) -> Iterator[BadRow]:
         """Remove the dropped rows, and return the lines that no entity is left with, as they were read."""
@@ -276,15 +255,3 @@ def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[A
     sums = [f"least(sum({name}), {SUM_LIMIT})::BIGINT" for name in amounts]
     users = ['count(DISTINCT "user") FILTER ("user" <> \'\')'] if counting.has_users else []
     return [*counts, *sums, *users], kinds * 2
-
-
-def _arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
-    blank = pa.nulls(len(batch.moment), pa.string()).fill_null("")
-    days = (batch.moment // DAY_MICROSECONDS).astype(np.int32)
-    kinds, users, event_ids = (
-        blank if texts is None else texts.fill_null("")
-        for texts in (batch.kinds, batch.users, batch.event_ids)
-    )
-    users = pc.if_else(pc.equal(users, pa.scalar("")), pa.scalar(None, pa.string()), users)
-    numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines]
-    return pa.RecordBatch.from_arrays([*map(pa.array, numbers), kinds, users, event_ids], schema=schema)

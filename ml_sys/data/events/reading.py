@@ -1,14 +1,17 @@
-"""Make batches for `EventLog` of checked rows of a table of events."""
+"""Batches of events: of checked rows of a table, and as Arrow."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ml_sys.data.events.log import Batch
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.days import DAY_MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +21,34 @@ if TYPE_CHECKING:
     from ml_sys.data.events.links import Links
 
 ID, USER, AT, EVENT, EVENT_ID = "id", "user", "at", "event", "event_id"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n checked events of known entities, and where they stand in their file.
+
+    An event of a user who belongs to several entities is there once for each, with the same line.
+
+    Attributes
+    ----------
+    entity : ndarray of shape (n,), int32
+        Position in the table of entities.
+    moment : ndarray of shape (n,), int64
+        Microseconds of local time since 1970-01-01.
+    amounts : ndarray of shape (n, n_amounts), int64
+        See :func:`ml_sys.data.events.counting.scaled`.
+    lines : ndarray of shape (n,), int64
+    kinds, users, event_ids : pyarrow.StringArray of length n, or None
+        Stripped; blank or missing where not known. None where the table has no such column.
+    """
+
+    entity: NDArray[np.int32]
+    moment: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    kinds: Any = None
+    users: Any = None
+    event_ids: Any = None
 
 
 def batch_of(
@@ -33,7 +64,7 @@ def batch_of(
     ----------
     columns : mapping of str to array of length n
         ``at`` in int64 microseconds of local time, each amount in int64 of its digits, and as
-        `pyarrow.StringArray` ``id`` or ``user`` and those of ``user``, ``event`` and ``event_id`` that there are.
+        `pyarrow.StringArray` ``id`` or ``user``, and what there is of ``user``, ``event`` and ``event_id``.
     lines : ndarray of shape (n,), int64
     amounts : sequence of str
         Names of the amounts, in the order of the measures.
@@ -57,7 +88,11 @@ def batch_of(
         named = columns[USER]
         at, entity = entities.of(named)
     unknown = np.setdiff1d(np.arange(len(lines)), at)
-    values = np.stack([columns[name] for name in amounts], axis=1) if amounts else np.zeros((len(lines), 0), np.int64)
+    values = (
+        np.stack([columns[name] for name in amounts], axis=1)
+        if amounts
+        else np.zeros((len(lines), 0), np.int64)
+    )
     texts = [columns[name].take(at) if name in columns else None for name in (EVENT, USER, EVENT_ID)]
     batch = Batch(entity, columns[AT][at], values[at], lines[at], *texts)
     return batch, _strangers(named, columns, lines, amounts, unknown, lost)
@@ -82,3 +117,30 @@ def _strangers(
         BadRow(line, LOST_COMPANY if name in lost else UNKNOWN_ID, ",".join(map(str, row))[:RAW_LIMIT])
         for line, name, row in zip(lines[at].tolist(), names, said, strict=True)
     ]
+
+
+def amount_columns(n_amounts: int) -> list[str]:
+    """Return the names of columns of amounts."""
+    return [f"amount_{at}" for at in range(n_amounts)]
+
+
+def arrow_schema(n_amounts: int) -> pa.Schema:
+    """Return the columns of events as Arrow has them: a missing user is null, and other texts are blank."""
+    return pa.schema(
+        [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
+        + [(name, pa.int64()) for name in amount_columns(n_amounts)]
+        + [("line", pa.int64()), ("kind", pa.string()), ("user", pa.string()), ("event_id", pa.string())]
+    )
+
+
+def as_arrow(batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of `arrow_schema`."""
+    blank = pa.nulls(len(batch.moment), pa.string()).fill_null("")
+    days = (batch.moment // DAY_MICROSECONDS).astype(np.int32)
+    kinds, users, event_ids = (
+        blank if texts is None else texts.fill_null("")
+        for texts in (batch.kinds, batch.users, batch.event_ids)
+    )
+    users = pc.if_else(pc.equal(users, pa.scalar("")), pa.scalar(None, pa.string()), users)
+    numbers = [batch.entity, batch.moment, days, *batch.amounts.T, batch.lines]
+    return pa.RecordBatch.from_arrays([*map(pa.array, numbers), kinds, users, event_ids], schema=schema)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ml_sys.data.events.counting import scaled
 from ml_sys.data.events.few import Events
-from ml_sys.data.events.log import Batch, EventLog
+from ml_sys.data.events.log import EventLog
+from ml_sys.data.events.reading import Batch
 from ml_sys.days import DAY_MICROSECONDS, day_number
 
 DIGITS = (3, 0)

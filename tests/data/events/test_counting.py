@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from ml_sys.data.checking.scalars import Fault
-from ml_sys.data.events.counting import Counting, choose_kinds, scaled
+from ml_sys.data.events.counting import Counting, choose_kinds, scaled, stamps_of
+from ml_sys.days import Period
 from ml_sys.settings.description import SchemaSettings
 
 
@@ -37,6 +38,26 @@ def test_what_is_counted_follows_from_the_form():
     }  # fmt: skip
     tables = {"log": events, "bought": {"kind": "purchases", "at": "day"}}
     form = SchemaSettings.model_validate({"tables": tables}).form()
-    counting = Counting.of(form, "log", "month")
-    assert counting == Counting(("b", "a"), (1,), has_users=True, unit="month")
+    counting = Counting.of(form, "log", Period("month"))
+    assert counting == Counting(("b", "a"), (1,), has_users=True, period=Period("month"))
     assert counting.n_measures == len(form.measures)
+
+
+@pytest.mark.parametrize(
+    ("period", "day", "stamp"),
+    [
+        (Period("day"), "2024-02-29", "2024-02-29"),
+        (Period("day", stamp="end"), "2024-02-29", "2024-03-01"),
+        (Period("week"), "2024-03-03", "2024-02-26"),
+        (Period("week"), "2024-03-04", "2024-03-04"),
+        (Period("week", stamp="end"), "2024-03-03", "2024-03-04"),
+        (Period("month"), "2024-02-29", "2024-02-01"),
+        (Period("month", stamp="end"), "2024-12-31", "2025-01-01"),
+        (Period("month", 3), "2024-05-31", "2024-04-01"),
+    ],
+)
+def test_an_event_belongs_to_the_row_of_its_period(period, day, stamp):
+    days = np.array([np.datetime64(day, "D").astype(int)], np.int32)
+    stamps = stamps_of(days, period)
+    assert str(stamps.astype("datetime64[D]")[0]) == stamp
+    assert period.complete_on(stamps)[0] > days[0]

@@ -4,8 +4,9 @@ import numpy as np
 
 from ml_sys.data.events.counting import AMOUNT_LIMIT, SUM_LIMIT, Counting
 from ml_sys.data.events.few import count_few
-from ml_sys.data.events.log import REPEATED_EVENT, Batch, EventLog
-from ml_sys.days import DAY_MICROSECONDS, day_number
+from ml_sys.data.events.log import REPEATED_EVENT, EventLog
+from ml_sys.data.events.reading import Batch
+from ml_sys.days import DAY_MICROSECONDS, Period, day_number
 from tests.data.events.made import DIGITS, IDS, MONDAY, batches, counted, event, few
 
 
@@ -21,19 +22,19 @@ def test_a_row_has_counts_by_kind_the_others_together_sums_and_people_in_this_or
         event(kind="", user=""),
         event(kind="b", day=MONDAY + 7),
     ]
-    got = counted(rows, Counting(("a", "b"), DIGITS, has_users=True, unit="week"))
+    got = counted(rows, Counting(("a", "b"), DIGITS, has_users=True, period=Period("week")))
     assert got.stamp.tolist() == [MONDAY * DAY_MICROSECONDS, (MONDAY + 7) * DAY_MICROSECONDS]
     assert got.values.tolist() == [[2, 0, 2, 500, 2, 2], [0, 1, 0, 0, 0, 0]]
 
 
 def test_a_table_without_kinds_has_one_count():
-    got = counted([event(), event(kind="")], Counting(None, DIGITS, has_users=False, unit="day"))
+    got = counted([event(), event(kind="")], Counting(None, DIGITS, has_users=False, period=Period("day")))
     assert got.values.tolist() == [[2, 0, 0]]
 
 
 def test_a_month_begins_on_its_first_day():
     rows = [event(day=day_number(date(2024, 2, 29))), event(day=day_number(date(2024, 3, 1)))]
-    got = counted(rows, Counting(None, DIGITS, has_users=False, unit="month"))
+    got = counted(rows, Counting(None, DIGITS, has_users=False, period=Period("month")))
     assert (got.stamp // DAY_MICROSECONDS).tolist() == [
         day_number(date(2024, 2, 1)),
         day_number(date(2024, 3, 1)),
@@ -66,7 +67,10 @@ def test_an_event_of_two_entities_is_one_line():
     with EventLog(0) as log:
         log.add([batch])
         assert lines(log) == 1
-        assert log.rows(Counting(None, (), has_users=False, unit="day")).values.tolist() == [[1], [1]]
+        assert log.rows(Counting(None, (), has_users=False, period=Period("day"))).values.tolist() == [
+            [1],
+            [1],
+        ]
         assert len(list(log.take_out(MONDAY, MONDAY, "later", IDS))) == 1
 
 
@@ -77,7 +81,7 @@ def test_events_of_days_that_do_not_count_are_taken_out_and_returned():
         gone = list(log.take_out(MONDAY + 7, MONDAY + 13, "later than the export", IDS))
         assert [row.line for row in gone] == [3, 4]
         assert lines(log) == 1
-        assert len(log.rows(Counting(None, DIGITS, has_users=False, unit="week")).stamp) == 1
+        assert len(log.rows(Counting(None, DIGITS, has_users=False, period=Period("week"))).stamp) == 1
 
 
 def test_kinds_are_counted_before_a_day_alone():
@@ -90,11 +94,12 @@ def test_kinds_are_counted_before_a_day_alone():
 def test_sums_are_exact_and_end_at_a_limit():
     most = float(AMOUNT_LIMIT)
     got = counted(
-        [event(two=most), event(two=1.0), event(two=1.0)], Counting(None, DIGITS, has_users=False, unit="day")
+        [event(two=most), event(two=1.0), event(two=1.0)],
+        Counting(None, DIGITS, has_users=False, period=Period("day")),
     )
     assert got.values[0, 2] == AMOUNT_LIMIT + 2
     many = [event(two=most)] * 1000
-    counting = Counting(None, DIGITS, has_users=False, unit="day")
+    counting = Counting(None, DIGITS, has_users=False, period=Period("day"))
     assert counted(many, counting).values[0, 2] == SUM_LIMIT
     assert count_few(few(many), counting).values[0, 2] == SUM_LIMIT
 
@@ -106,7 +111,7 @@ def test_nothing_is_left_of_the_temporary_folder(tmp_path):
 
 
 def test_an_empty_log_has_no_rows():
-    assert counted([], Counting(("a",), DIGITS, has_users=True, unit="week")).values.shape == (0, 5)
+    assert counted([], Counting(("a",), DIGITS, has_users=True, period=Period("week"))).values.shape == (0, 5)
 
 
 def test_entities_that_move_take_their_rows_and_their_names_along():
@@ -114,9 +119,9 @@ def test_entities_that_move_take_their_rows_and_their_names_along():
     with EventLog(2) as log:
         log.add(batches(rows))
         log.move(np.array([1, 0], np.int32))
-        got = log.rows(Counting(None, DIGITS, has_users=False, unit="day"))
+        got = log.rows(Counting(None, DIGITS, has_users=False, period=Period("day")))
         assert got.entity.tolist() == [0, 0, 1]
         assert got.values.tolist() == [[1, 0, 1], [1, 0, 0], [1, 0, 0]]
-        assert log.periods("week").entity.tolist() == [0, 1]
+        assert log.periods(Period("week")).entity.tolist() == [0, 1]
         gone = list(log.take_out(MONDAY + 1, MONDAY + 1, "later", IDS))
         assert gone[0].raw.startswith("zero,")
