@@ -132,6 +132,7 @@ def stamps_of(days: NDArray[np.int32], period: Period) -> NDArray[np.int32]:
 
     Examples
     --------
+    >>> from ml_sys.days import Period
     >>> stamps_of(np.array([3, 4, 10, 45], dtype=np.int32), Period("week")).tolist()
     [-3, 4, 4, 39]
     >>> stamps_of(np.array([45], dtype=np.int32), Period("month", stamp="end")).tolist()
