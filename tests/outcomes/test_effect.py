@@ -253,6 +253,9 @@ def test_the_effect_of_a_call_is_that_of_being_drawn_over_the_calls_that_it_brin
         # Of what was promised, 2 and 1, they are off by 1 and −1; level half the time.
         ([0.2, 0.1], [3, 0], [1, 0], True, 1 / 2),
         ([0.2, 0.1], [3, 0], [1, 1], True, 1),
+        ([0.2, 0.1], [1, 2], [1, 0], True, 1 / 2),
+        # One of two is called on each of two lists, 2 and 1 are added or taken off together, or the reverse.
+        ([0, 0, 0, 0], [2, 1, 2, 1], [1, 0, 1, 0], False, 1 / 2),
         # One of two is called on each of two lists, and each time one of the two pays.
         ([0, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0], False, 1 / 2),
     ],
@@ -264,6 +267,22 @@ def test_how_often_the_draw_alone_shows_as_much_is_counted_by_hand(
     trial = trial_of(called, paid, lists=max(1, size // 2), probability=np.array(probability, float))
     found = chance_of_as_much(trial, by_company=by_company, redraws=2000, seed=1)
     assert found == pytest.approx(chance, abs=0.04)
+
+
+def test_a_company_that_is_seldom_left_to_wait_counts_by_the_odds_of_it():
+    # 2 over the odds of a half and 1 over those of a quarter weigh 4 each: whoever waits while the other is
+    # called, or both are, is off by one at least, and every draw is.
+    trial = trial_of([0, 1], [2, 1], inclusion=np.array([0.5, 0.75]))
+    assert chance_of_as_much(trial, by_company=True, redraws=400, seed=1) == 1
+
+
+def test_the_effect_of_a_call_is_told_where_there_is_less_than_one_more():
+    trial = trial_of([1, 0], [1, 0], lists=1)
+    found = effect_of_calls_made(trial, np.array([True, False]), 0.95)
+    shares = shares_by_hand(trial, [1.0, 0.0], [1.0, 1.0])
+    assert 0 < sum(shares) <= 1
+    expected = 1.0 / sum(shares)  # without probabilities the outcome is taken as it is
+    assert found.per_call.value == pytest.approx(expected)
 
 
 def test_rows_of_one_company_keep_its_group_where_companies_are_drawn():

@@ -158,3 +158,17 @@ def test_alternatives_keep_the_other_settings_and_name_a_share_once():
         ("lottery", 0.0), ("lottery", 0.1), ("lottery", 0.2), ("holdout", 0.1),
     ]  # fmt: skip
     assert {one.pool for one in found} == {3.0}
+
+
+def test_an_effect_that_shows_at_once_is_played_until_it_has_settled():
+    every = Pools(np.full((2, 200), 0.5), np.arange(400).reshape(2, 200))
+    found = play(every, replace(LOTTERY, capacity=100), 1.0, programmes=50, confidence=0.95, most_weeks=20)
+    assert found.weeks == 1
+    assert len(found.power) == 4
+
+
+def test_where_all_there_are_can_be_called_chance_decides_on_nobody():
+    every = Pools(np.array([[0.3, 0.2, 0.0, 0.0]]), np.arange(4)[None])
+    found = play(every, replace(LOTTERY, capacity=2), 1.0, programmes=20, confidence=0.95, most_weeks=2)
+    assert (found.drawn, found.in_lottery) == (0, 0)
+    assert (found.reached, found.best_reached) == pytest.approx((0.5, 0.5))
