@@ -95,6 +95,16 @@ class Timeline:
             last = self.period.earlier(last, step_days)
         return np.array(months[::-1], dtype=np.int32)
 
+    def forward(self, first: int, last: int, step_days: int) -> list[int]:
+        """Return the cutoffs from ``first`` up to ``last``, ``step_days`` apart; months end months."""
+        if self.period.unit != "month":
+            return list(range(first, last + 1, step_days))
+        cutoffs = []
+        while first <= last:
+            cutoffs.append(first)
+            first = self.period.later(first, step_days)
+        return cutoffs
+
     def training_cutoffs(self, before: int, step_days: int, at_most: int) -> NDArray[np.int32]:
         """Return cutoffs whole periods before ``before`` whose label windows close by it (the embargo)."""
         before = min(before, self.as_of)

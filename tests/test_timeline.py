@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.days import WEEKLY, Period
+from ml_sys.days import WEEKLY, Period, Unit, day_number
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def timeline(**changes: Any) -> Timeline:
@@ -68,3 +72,65 @@ def test_usage_of_a_period_that_had_not_ended_by_the_export_is_not_covered() -> 
     stamps = np.array([17_900, 17_984, 17_991])
     found = Timeline.of(stamps, 17_995, horizon_days=30, period=WEEKLY)
     assert found.usage_end == 17_991
+
+
+# Days and months
+
+horizons = st.integers(1, 365)
+
+
+def on(text: str) -> int:
+    return day_number(date.fromisoformat(text))
+
+
+def texts(cutoffs: Iterable[int]) -> list[str]:
+    return [np.datetime64(int(one), "D").item().isoformat() for one in cutoffs]
+
+
+def ten_years(unit: Unit, horizon_days: int = 30) -> Timeline:
+    return Timeline(on("2014-02-01"), on("2024-03-01"), on("2024-03-01"), horizon_days, Period(unit))
+
+
+@pytest.mark.parametrize("unit", ["day", "week", "month"])
+@given(horizon=horizons, before=st.integers(17_600, 19_700), step=st.integers(1, 400))
+def test_whatever_the_period_training_windows_have_closed_by_the_embargo(
+    unit: Unit, horizon: int, before: int, step: int
+) -> None:
+    there = ten_years(unit, horizon)
+    cutoffs = there.training_cutoffs(before, step, 20)
+    assert cutoffs.size
+    assert (cutoffs + horizon <= before).all()
+    assert cutoffs.max() > before - horizon - 2 * there.period.longest_days()
+    assert (np.diff(cutoffs) >= step).all()
+    assert (cutoffs > there.first_usage).all()
+
+
+@pytest.mark.parametrize("unit", ["day", "week", "month"])
+@given(horizon=horizons)
+def test_whatever_the_period_the_latest_mature_cutoff_ends_one_and_its_window_has_closed(
+    unit: Unit, horizon: int
+) -> None:
+    there = ten_years(unit, horizon)
+    latest = there.latest_mature()
+    assert there.is_mature(latest)
+    assert not there.is_mature(there.period.shifted(latest, 1))
+    apart = there.grid(latest, there.days_apart, 4)
+    assert (np.diff(apart) >= horizon).all()
+    assert there.first_cutoff(latest) == there.grid(latest, there.period.shortest_days(), 10_000)[0]
+
+
+def test_cutoffs_of_months_are_firsts_at_least_as_many_days_apart_as_asked() -> None:
+    there = ten_years("month")
+    last = on("2020-04-01")
+    assert texts(there.grid(last, 7, 4)) == ["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01"]
+    assert texts(there.grid(last, 30, 3)) == ["2020-01-01", "2020-03-01", "2020-04-01"]
+    assert texts(there.grid(last, 365, 3)) == ["2018-04-01", "2019-04-01", "2020-04-01"]
+    assert texts(there.forward(on("2020-01-01"), last, 7)) == texts(there.grid(last, 7, 4))
+    assert texts(there.forward(on("2020-01-31"), on("2020-03-31"), 30)) == ["2020-01-31", "2020-03-01"]
+    assert texts(there.training_cutoffs(last, 28, 2)) == ["2020-02-01", "2020-03-01"]
+
+
+def test_quarters_keep_to_the_months_that_they_end_in() -> None:
+    there = Timeline(on("2018-01-01"), on("2020-04-01"), on("2020-05-20"), 90, Period("month", 3))
+    assert texts([there.latest_mature(), there.on_grid(on("2020-03-31"))]) == ["2020-01-01"] * 2
+    assert texts(there.grid(there.usage_end, 28, 3)) == ["2019-10-01", "2020-01-01", "2020-04-01"]

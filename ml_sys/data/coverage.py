@@ -140,7 +140,7 @@ def covered_until(
         return None
     company, day = company[known], complete_on[known]
     period = coverage.period
-    # Periods end on the day of the week on which most rows are complete.
+    # Periods end where most rows are complete: weeks on a day of the week, months on their firsts.
     phase = period.phase(day)
     number = period.numbers(day, phase)
     first = int(number.min())

@@ -86,10 +86,11 @@ def plan_terms(
     every, retrain = asked.every_days, asked.retrain_days
     last = timeline.latest_mature() if last is None else last
     if first is None:
-        first = last - (asked.lists - 1) * every
-        while first < last and _mature_before(timeline, first, step_days) < _LEAST_TRAINING_CUTOFFS:
-            first += every
-    cutoffs = range(first, last + 1, every)
+        cutoffs = timeline.grid(last, every, asked.lists).tolist() or [last]
+        while len(cutoffs) > 1 and _mature_before(timeline, cutoffs[0], step_days) < _LEAST_TRAINING_CUTOFFS:
+            del cutoffs[0]
+    else:
+        cutoffs = timeline.forward(first, last, every)
     late = [cutoff for cutoff in cutoffs if not timeline.is_mature(cutoff)]
     if late or not cutoffs:
         found = (

@@ -83,7 +83,7 @@ def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> li
     return [
         *checks,
         Check(
-            "arrival", "usage rows of the last week", float(rows[0]), usual[0], "rows",
+            "arrival", f"usage rows of the last {stretch.word()}", float(rows[0]), usual[0], "rows",
             change(float(rows[0]), usual[0]), limit,
         ),
         Check(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from ml_sys.days import Period
+from ml_sys.days import Period, Unit
 from ml_sys.settings.base import Frozen, ImportPath
 
 
@@ -70,7 +70,10 @@ class IngestSettings(Frozen):
 class UsageSettings(Frozen):
     """What one usage row stands for."""
 
-    period_days: PositiveInt = Field(7, description="Days that one usage row covers.")
+    period: Unit | PositiveInt = Field(
+        "week",
+        description="What one usage row covers: 'day', 'week', 'month', or a number of days such as 14.",
+    )
     stamp: Literal["start", "end"] = Field(
         "start", description="Whether a row is stamped at its period's start or end."
     )
@@ -78,4 +81,6 @@ class UsageSettings(Frozen):
     @property
     def row_period(self) -> Period:
         """The period that one usage row covers."""
-        return Period.of_days(self.period_days, self.stamp)
+        if isinstance(self.period, int):
+            return Period.of_days(self.period, self.stamp)
+        return Period(self.period, stamp=self.stamp)

@@ -28,7 +28,7 @@ DEFAULT_ORIGIN = "default"
 _SECRET = frozenset({"serve.api_keys"})
 
 # Settings that older versions stored and nothing reads any more.
-RETIRED = frozenset({"score.chunk_rows", "score.remember"})
+RETIRED = frozenset({"score.chunk_rows", "score.remember", "usage.period_days"})
 
 log = logging.getLogger(__name__)
 
