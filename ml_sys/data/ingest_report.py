@@ -188,7 +188,7 @@ def build(
         tables=tables,
         conversion=conversion_by_month(closed, content.usage, content.as_of),
         blanks=blanks,
-        notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected)),
+        notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected, dates.export.usage_end)),
         warnings=tuple(dates.warnings(tables[USAGE].rejected)),
     )
 
@@ -251,6 +251,7 @@ def _notes(
     blanks: tuple[BlankRates, ...],
     extra: Mapping[str, tuple[str, ...]],
     rejected: Mapping[str, int],
+    usage_end: int | None,
 ) -> list[str]:
     notes = [f"{table}: ignored {', '.join(map(repr, names))}" for table, names in extra.items() if names]
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
@@ -260,8 +261,8 @@ def _notes(
             unpaid, "customer with an MRR of zero or less is", "customers with an MRR of zero or less are"
         )
         notes.append(f"{kept} kept; MRR is not a feature")
-    if len(content.usage.stamp) and content.as_of - last_stamp > _STALE_DAYS:
-        behind = content.as_of - last_stamp
+    behind = content.as_of - last_stamp
+    if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
     if rejected.get(UNFINISHED):
         rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")

@@ -118,6 +118,22 @@ def test_weeks_end_on_the_day_on_which_most_rows_are_complete() -> None:
     assert covered_until(company, day, coverage, not_after=MONDAY + 500) == MONDAY + 63
 
 
+@pytest.mark.parametrize("strays", [[], [(1, "2020-03-01"), (2, "2021-01-01")]])
+def test_months_are_covered_by_the_calendar(strays: list[tuple[int, str]]) -> None:
+    months = np.arange("2018-03", "2020-03", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    company = np.repeat(np.arange(50, dtype=np.int32), months.size)
+    stamp = np.tile(months, 50)
+    stamp[::3] += 11  # within the month, whichever day is written
+    company = np.append(company, [one for one, _ in strays]).astype(np.int32)
+    stamp = np.append(stamp, [np.datetime64(day, "D").astype(np.int32) for _, day in strays])
+    complete = Period("month").complete_on(stamp.astype(np.int32))
+    order = np.lexsort((complete, company))
+    for by, end in (("2020-03-01", "2020-03-01"), ("2020-02-29", "2020-02-01"), ("2021-06-30", "2020-03-01")):
+        last = int(np.datetime64(by, "D").astype(int))
+        found = covered_until(company[order], complete[order], Coverage(Period("month")), not_after=last)
+        assert found == np.datetime64(end, "D").astype(int)
+
+
 @given(
     stray=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), min_size=1, max_size=5),
     size=st.integers(12, 60),

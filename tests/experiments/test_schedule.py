@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml_sys.days import Period
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments.schedule import Term, plan_terms
+from ml_sys.timeline import Timeline
 from tests.experiments.test_backtest import LATEST, SOURCE, WORLD
 from tests.model import world as w
 
@@ -55,6 +57,16 @@ def test_a_day_before_which_nothing_was_mature_is_refused_by_name() -> None:
     with pytest.raises(NotEnoughDataError, match=f"learn from by {np.datetime64(day, 'D')}") as caught:
         planned(day, LATEST)
     assert "--from" in caught.value.hint
+
+
+def test_lists_of_months_are_dated_on_firsts_and_models_serve_until_the_month_they_are_made_again() -> None:
+    ends = [int(one) for one in np.arange("2018-02", "2020-03", dtype="M8[M]").astype("M8[D]").astype(int)]
+    months = Timeline(ends[0], ends[-1], ends[-1], 30, Period("month"))
+    asked = w.settings(backtest={"lists": 5, "every_days": 28, "retrain_days": 56}).backtest
+    *_, before, last = terms = plan_terms(months, asked, 28)
+    assert [cutoff for term in terms for cutoff in term.cutoffs] == ends[-6:-1]
+    assert (before, last) == (Term(ends[-4], tuple(ends[-4:-2])), Term(ends[-2], (ends[-2],)))
+    assert plan_terms(months, asked, 28, first=ends[-6], last=ends[-2]) == terms
 
 
 def test_an_empty_range_is_said_to_be_empty() -> None:
