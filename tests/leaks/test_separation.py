@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
-from ml_sys.leaks.separation import column_separations, separation, two_shares_p_value
+from ml_sys.leaks.separation import _halves, _rates, column_separations, separation, two_shares_p_value
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings
@@ -89,3 +89,29 @@ def test_many_small_levels_that_mean_nothing_look_like_chance(train: tuple) -> N
         found = {one.column: one for one in column_separations(other, spec)}
         assert found["industry"].roc_auc < 0.65
         assert found["industry"].average_precision < 0.2
+
+
+def test_halves_share_converters_and_others_evenly() -> None:
+    converts = np.array([0, 1, 0, 1, 1, 0, 0, 0], dtype=bool)
+    assert _halves(converts).tolist() == [0, 0, 1, 1, 0, 0, 1, 0]
+
+
+def test_a_level_has_the_rate_of_the_other_half_drawn_to_the_rate_of_all() -> None:
+    # In the second half one in two of level a converts, of b none: a rate of 1 in 4, worth twenty rows.
+    column = np.array(["a", "b", None, "a", "a", "b", None], dtype=object)
+    label = np.array([0, 0, 0, 1, 0, 0, 0], dtype=bool)
+    half = np.array([0, 0, 0, 1, 1, 1, 1])
+    found = _rates(column, label, half)
+    assert found[:3] == pytest.approx([(1 + 5) / 22, (0 + 5) / 21, (0 + 5) / 21])
+    # In the first half nobody converts.
+    assert found[3:].tolist() == [0, 0, 0, 0]
+    assert _rates(column[:3], ~label[:3], half[:3]).tolist() == [0, 0, 0]  # there is no other half
+
+
+def test_separation_is_worked_out_by_hand() -> None:
+    values, label = np.array([3.0, 2, 2, 1]), np.array([1, 0, 1, 0], dtype=bool)
+    assert separation(values, label) == pytest.approx(((1 + 0.75) / 2, (1 + 2 / 3) / 2))
+    assert separation(-values, label) == separation(values, label)
+    # One negative row stands for three.
+    weight = np.array([1.0, 3, 1, 1])
+    assert separation(values, label, weight) == pytest.approx(((1 + 2.5 / 4) / 2, (1 + 2 / 5) / 2))

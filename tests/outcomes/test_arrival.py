@@ -5,6 +5,8 @@ import pytest
 
 from ml_sys.days import WEEKLY, Period
 from ml_sys.outcomes.arrival import Export, history_checks, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.counts import rate_p_value
+from ml_sys.outcomes.monitoring import Check
 from tests.outcomes.watched import LIMITS, beyond, by_name
 
 WEEKS, N = 12, 40
@@ -117,3 +119,112 @@ def test_missing_companies_ring_and_those_left_keep_their_past():
 def test_companies_of_another_world_have_no_past_to_compare():
     other = replace(export(), about=np.array(["else"] * N, dtype=object), values=export().values + 1)
     assert set(by_name(history_checks(other, export(), LIMITS))) == {"companies found again"}
+
+
+def test_what_arrived_is_told_whole():
+    one, name = export(), ("arrival",)
+    age, ahead, rows, companies = usage_checks(one, 86, WEEKLY, LIMITS)
+    late = 6.0 + LIMITS.late_days
+    assert age == Check(*name, "days since usage ends", 2.0, 7.0, "days", 2.0, late)
+    assert ahead == Check(*name, "days that usage lies ahead", 0.0, 0.0, "days", 0.0, 0.0)
+    most = LIMITS.max_arrival_change
+    assert rows == Check(*name, "usage rows of the last week", 40.0, 40.0, "rows", 0.0, most)
+    assert companies == Check(*name, "companies that report in it", 40.0, 40.0, "companies", 0.0, most)
+    (nothing,) = usage_checks(only(one, slice(0, 0)), 86, WEEKLY, LIMITS)
+    assert (nothing.reference, nothing.effect, nothing.limit) == (7, late + 7, late)
+    assert np.isnan(nothing.now)
+    longer = usage_checks(one, 86, WEEKLY, replace(LIMITS, late_days=3))[0]
+    assert longer.limit == 9
+
+
+def test_only_the_eight_weeks_before_the_last_tell_what_is_usual():
+    one = export()
+    # Nine weeks before the last half of the companies report no more; within the eight all do.
+    early = only(one, (one.complete_on >= 84 - 8 * 7) | (one.company < 3))
+    assert by_name(usage_checks(early, 84, WEEKLY, LIMITS))["usage rows of the last week"].reference == 40
+    late = only(one, (one.complete_on >= 84 - 3 * 7) | (one.company < 4))
+    found = by_name(usage_checks(late, 84, WEEKLY, LIMITS))
+    assert found["usage rows of the last week"].reference == 4  # the middle of 40, 40, 40 and five times 4
+
+
+def test_a_company_that_reports_twice_in_a_week_counts_once():
+    one = export()
+    twice = replace(
+        one,
+        company=np.tile(one.company, 2),
+        complete_on=np.tile(one.complete_on, 2),
+        values=np.tile(one.values, (2, 1)),
+    )
+    found = by_name(usage_checks(twice, 84, WEEKLY, LIMITS))
+    assert found["usage rows of the last week"].now == 80
+    assert found["companies that report in it"].now == 40
+
+
+def test_rows_not_taken_are_told_whole():
+    before = replace(export(), read={"usage": 100, "customers": 10}, rejected={"usage": 5}, merged={})
+    now = replace(before, read={"usage": 200, "customers": 0}, merged={"customers": 1, "usage": 4})
+    found = by_name(row_checks(now, before, LIMITS))
+    assert list(found) == [
+        "rows of usage that are set aside", "rows of customers that are set aside",
+        "rows of usage that are merged", "rows of customers that are merged",
+    ]  # fmt: skip
+    aside = found["rows of usage that are set aside"]
+    assert (aside.group, aside.now, aside.reference, aside.unit) == ("arrival", 0.025, 0.05, "share")
+    assert (aside.effect, aside.limit) == (pytest.approx(-0.025), LIMITS.max_rejected_rise)
+    assert aside.p == rate_p_value(5, 5, 200 / 300)
+    merged = found["rows of usage that are merged"]
+    assert (merged.now, merged.reference, merged.p) == (0.02, 0, rate_p_value(4, 0, 200 / 300))
+    assert found["rows of customers that are merged"].now == 1  # of none read, as if of one
+
+
+def test_prospects_are_told_whole_and_growth_counts_half():
+    limit = LIMITS.max_volume_change
+    assert volume_check(50, 100.0, LIMITS) == Check(
+        "arrival", "prospects", 50, 100.0, "companies", 0.5, limit
+    )
+    assert volume_check(200, 100.0, LIMITS).effect == 0.25
+    assert volume_check(100, 100.0, LIMITS).effect == 0
+
+
+def test_what_is_found_again_is_told_whole():
+    one = export()
+    companies, rows = history_checks(one, one, LIMITS)
+    lost = LIMITS.max_lost
+    assert companies == Check("arrival", "companies found again", 1.0, 1.0, "share", 0.0, lost)
+    assert rows == Check("arrival", "past usage rows found again", 1.0, 1.0, "share", 0.0, lost)
+    # Of ten companies fewer the others keep their rows, whatever place they now have.
+    left = N - 10
+    order = np.arange(N)[::-1][:left]
+    place = np.full(N, -1)
+    place[order] = np.arange(left)
+    kept = one.company >= 10
+    moved = replace(
+        one,
+        ids=one.ids[order],
+        about=one.about[order],
+        company=place[one.company[kept]].astype(np.int32),
+        complete_on=one.complete_on[kept],
+        values=one.values[kept],
+    )
+    companies, rows = history_checks(moved, one, LIMITS)
+    assert (companies.now, companies.effect) == (left / N, pytest.approx(10 / N))
+    assert rows.now == 1
+    half = replace(one, values=np.where(one.company[:, None] < N // 4, one.values, one.values + 1))
+    assert history_checks(half, one, LIMITS)[1].now == pytest.approx(0.25)
+    swapped = replace(one, values=one.values[:, ::-1])
+    assert history_checks(swapped, one, LIMITS)[1].now < 0.2
+
+
+@pytest.mark.parametrize(("alike", "checks"), [(N // 2, 2), (N // 2 - 1, 1)])
+def test_usage_is_compared_once_half_of_the_companies_say_the_same(alike, checks):
+    one = export()
+    about = np.where(np.arange(N) < alike, one.about, "else").astype(object)
+    assert len(history_checks(replace(one, about=about), one, LIMITS)) == checks
+
+
+def test_an_earlier_export_without_companies_or_usage_has_nothing_to_find_again():
+    one = export()
+    nobody = replace(only(one, slice(0, 0)), ids=one.ids[:0], about=one.about[:0])
+    (companies,) = history_checks(one, nobody, LIMITS)
+    assert companies.now == 1
+    assert len(history_checks(one, only(one, slice(0, 0)), LIMITS)) == 1

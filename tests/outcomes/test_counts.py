@@ -51,3 +51,26 @@ def test_a_rate_is_held_against_the_one_before():
     assert rate_p_value(0, 20, 0.25) == pytest.approx(2 * 0.75**20)
     assert rate_p_value(5, 15, 0.25) == 1
     assert rate_p_value(0, 0, 0.25) == 1
+
+
+def test_an_interval_leaves_out_what_is_beyond_its_tails_and_no_more():
+    # Of two tosses none has a quarter, at most one three quarters.
+    assert expected_interval(np.full(2, 0.5), 0.5) == (1, 1)
+    assert expected_interval(np.full(2, 0.5), 0.51) == (0, 2)
+    assert expected_interval(np.full(10, 0.5), 0.95) == (2, 8)
+    assert expected_interval(np.ones(5), 0.95) == (5, 5)
+    assert expected_interval(np.zeros(0), 0.95) == (0, 0)
+
+
+def test_what_is_certain_of_many_is_certain():
+    many = np.ones(3000)
+    assert cumulative(many, np.array([2999, 3000, 3001])).tolist() == [0, 1, 1]
+    assert expected_interval(many, 0.95) == (3000, 3000)
+
+
+@pytest.mark.parametrize("n", [2000, 2001])
+def test_the_refined_normal_form_takes_over_where_it_is_as_good(n):
+    found = cumulative(np.full(n, 0.01), np.arange(10, 31))
+    assert found == pytest.approx(
+        stats.binom.cdf(np.arange(10, 31), n, 0.01), abs=1e-12 if n == 2000 else 2e-3
+    )
