@@ -253,5 +253,5 @@ def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[A
         named = ", ".join("?" * len(kinds))
         counts.append(f"count(*) FILTER (kind NOT IN ({named}))" if kinds else "count(*)")
     sums = [f"least(sum({name}), {SUM_LIMIT})::BIGINT" for name in amounts]
-    users = ['count(DISTINCT "user") FILTER ("user" <> \'\')'] if counting.has_users else []
+    users = ['count(DISTINCT "user")'] if counting.has_users else []
     return [*counts, *sums, *users], kinds * 2

@@ -1,0 +1,257 @@
+"""Read a typed Parquet file of events straight into an `EventLog`, with the rules that rows of text have.
+
+Invariant: what is taken, what is not, and why, is what reading the same file as text comes to.
+"""
+
+# ruff: noqa: S608 - statements name columns, which are quoted; values are passed as parameters
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault
+from ml_sys.data.events.counting import AMOUNT_LIMIT
+from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.days import DAY_MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.events.log import EventLog
+
+_BATCH_ROWS = 1 << 16
+# What is white space besides what `trim` strips by itself.
+_WHITE = "".join(map(chr, [*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)])) + (
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """The user's columns of a table of events.
+
+    Attributes
+    ----------
+    at : str
+    amounts : tuple of (str, int)
+        Column and digits of each.
+    id, user, event, event_id : str
+        Empty where there is none; without an id the user leads to the entity.
+    """
+
+    at: str
+    amounts: tuple[tuple[str, int], ...] = ()
+    id: str = ""
+    user: str = ""
+    event: str = ""
+    event_id: str = ""
+
+    @property
+    def named(self) -> str:
+        """The column that leads to the entity."""
+        return self.id or self.user
+
+    @property
+    def all(self) -> list[str]:
+        """All of them."""
+        texts = [self.id, self.user, self.at, self.event, *(name for name, _ in self.amounts), self.event_id]
+        return [name for name in texts if name]
+
+
+@dataclass(frozen=True)
+class Known:
+    """n pairs of what names an entity, an identifier or a user, and its position; users may have several."""
+
+    names: Any
+    entity: NDArray[Any]
+    lost: frozenset[str] = frozenset()
+
+
+def is_typed(path: Path, columns: EventColumns) -> bool:
+    """Say whether every column of a Parquet file has a type that needs no reading of texts.
+
+    Moments that name a zone, numbers stored as texts, and identifiers stored as fractions do.
+    """
+    schema = pq.read_schema(path)
+    texts = [columns.id, columns.user, columns.event, columns.event_id]
+    if any(name not in schema.names for name in columns.all):
+        return False
+    at = schema.field(columns.at).type
+    return (
+        (pa.types.is_date(at) or (pa.types.is_timestamp(at) and at.tz is None))
+        and all(_is_text(schema.field(name).type) for name in texts if name)
+        and all(_is_number(schema.field(name).type) for name, _ in columns.amounts)
+    )
+
+
+def read_parquet(
+    log: EventLog, path: Path, columns: EventColumns, known: Known
+) -> tuple[int, Iterator[BadRow]]:
+    """Add the events of a file to a log.
+
+    Parameters
+    ----------
+    log : EventLog
+        With as many amounts.
+    path : Path
+        For which :func:`is_typed`.
+
+    Returns
+    -------
+    int
+        Rows of the file.
+    iterator of BadRow
+        Those that were not taken, by line.
+    """
+    database = log.database
+    schema = pq.read_schema(path)
+    database.register("known_names", _pairs(known, schema.field(columns.named).type))
+    log.run("CREATE OR REPLACE TEMP TABLE known AS FROM known_names")
+    database.unregister("known_names")
+    if columns.user and _is_integer(schema.field(columns.user).type):
+        log.run('ALTER TABLE event ALTER "user" TYPE BIGINT')
+    faults = _faults(columns, schema)
+    log.run("ALTER TABLE event ADD COLUMN fault UTINYINT DEFAULT 0")
+    # A file's statistics leave NaN out, and DuckDB would conclude from them that there is none.
+    log.run("SET disabled_optimizers = 'statistics_propagation'")
+    log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
+    log.run("RESET disabled_optimizers")
+    log.run(
+        "CREATE OR REPLACE TEMP TABLE bad AS SELECT line, min(fault) AS fault FROM event WHERE fault > 0 "
+        "GROUP BY line"
+    )
+    n_bad = log.number("SELECT count(*) FROM bad")
+    if n_bad:
+        log.run("DELETE FROM event WHERE fault > 0")
+    log.run("ALTER TABLE event DROP COLUMN fault")
+    reasons = ["", *(reason for _, reason in faults)]
+    bad = _bad_rows(log, path, columns, reasons, known.lost) if n_bad else iter(())
+    return pq.read_metadata(path).num_rows, bad
+
+
+def _pairs(known: Known, kind: pa.DataType) -> pa.Table:
+    names = known.names.cast(pa.string())
+    if _is_integer(kind):
+        kept = pa.compute.match_substring_regex(names, r"^(0|-?[1-9][0-9]{0,17})$")
+        numbers = names.filter(kept).cast(pa.int64())
+        return pa.table({"name": numbers, "entity": pa.array(known.entity).filter(kept)})
+    return pa.table({"name": names, "entity": pa.array(known.entity)})
+
+
+def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: list[tuple[str, str]]) -> str:
+    """Return the query of all rows, with the number of the first fault of each."""
+    cases = " ".join(f"WHEN {test} THEN {number}" for number, (test, _) in enumerate(faults, 1))
+    moment = f"epoch_us(file.{_quoted(columns.at)}::TIMESTAMP)"
+    user = _value(columns.user, schema) if columns.user else "NULL"
+    if columns.user and not _is_integer(schema.field(columns.user).type):
+        user = f"nullif({user}, '')"
+    amounts = [
+        f"coalesce(CASE WHEN {_amount(name)} * 1e{digits} BETWEEN 0 AND {AMOUNT_LIMIT} "
+        f"THEN ({_amount(name)} * 1e{digits})::BIGINT END, 0) AS {column}"
+        for column, (name, digits) in zip(log.amounts, columns.amounts, strict=True)
+    ]
+    selected = [
+        "known.entity AS entity",
+        f"{moment} AS moment",
+        f"({moment} // {DAY_MICROSECONDS})::INTEGER AS day",
+        *amounts,
+        "file_row_number + 1 AS line",
+        f"{_text(columns.event, schema)} AS kind",
+        f'{user} AS "user"',
+        f"{_text(columns.event_id, schema)} AS event_id",
+        f"(CASE {cases} ELSE 0 END)::UTINYINT AS fault",
+    ]
+    return (
+        f"SELECT {', '.join(selected)} FROM read_parquet(?, file_row_number=true) file "
+        f"LEFT JOIN known ON known.name = {_value(columns.named, schema)}"
+    )
+
+
+def _faults(columns: EventColumns, schema: pa.Schema) -> list[tuple[str, str]]:
+    """Return what is wrong with a row, and the reason in words, in the order in which it is looked for."""
+    at = f"file.{_quoted(columns.at)}"
+    found = [
+        (f"coalesce({_text(columns.named, schema)}, '') = ''", f"{columns.named} {Fault.BLANK.reason}"),
+        (f"{at} IS NULL", f"{columns.at} {Fault.BLANK.reason}"),
+        (
+            f"NOT coalesce(year({at}) BETWEEN {FIRST_YEAR} AND {LAST_YEAR}, false)",
+            f"{columns.at} {Fault.OUT_OF_TIME.reason}",
+        ),
+    ]
+    for name, digits in columns.amounts:
+        value = _amount(name)
+        found += [
+            (f"isinf({value})", f"{name} {Fault.NOT_NUMBER.reason}"),
+            (f"{value} < 0", f"{name} {Fault.NEGATIVE.reason}"),
+            (f"{value} * 1e{digits} > {AMOUNT_LIMIT}", f"{name} {Fault.TOO_LARGE.reason}"),
+        ]
+    return [*found, ("known.entity IS NULL", UNKNOWN_ID)]
+
+
+def _bad_rows(
+    log: EventLog, path: Path, columns: EventColumns, reasons: list[str], lost: frozenset[str]
+) -> Iterator[BadRow]:
+    """Read the bad rows again, as the file has them."""
+    said = ", ".join(f"coalesce(file.{_quoted(name)}::VARCHAR, '')" for name in columns.all)
+    found = log.database.sql(
+        f"SELECT line, fault, file.{_quoted(columns.named)}::VARCHAR, concat_ws(',', {said}) "
+        "FROM read_parquet($path, file_row_number=true) file JOIN bad ON line = file_row_number + 1 "
+        "ORDER BY line",
+        params={"path": str(path)},
+    )
+    for batch in found.to_arrow_reader(_BATCH_ROWS):
+        for line, fault, name, raw in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            reason = reasons[fault]
+            if reason == UNKNOWN_ID and name.strip() in lost:
+                reason = LOST_COMPANY
+            yield BadRow(line, reason, raw[:RAW_LIMIT])
+
+
+def _value(name: str, schema: pa.Schema) -> str:
+    """Return a column of identifiers: integers as they are, texts stripped."""
+    column = f"file.{_quoted(name)}"
+    return f"{column}::BIGINT" if _is_integer(schema.field(name).type) else f"trim({column}, {_WHITE_SQL})"
+
+
+def _text(name: str, schema: pa.Schema) -> str:
+    """Return a column as text, blank where missing; or a blank where there is no column."""
+    if not name:
+        return "''"
+    if _is_integer(schema.field(name).type):
+        return f"coalesce(file.{_quoted(name)}::VARCHAR, '')"
+    return f"coalesce({_value(name, schema)}, '')"
+
+
+def _amount(name: str) -> str:
+    """Return a column of numbers; NaN is missing, as a blank is."""
+    value = f"file.{_quoted(name)}::DOUBLE"
+    return f"(CASE WHEN NOT isnan({value}) THEN {value} END)"
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_integer(kind)
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) and kind != pa.uint64()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+_WHITE_SQL = "'" + _WHITE + "'"

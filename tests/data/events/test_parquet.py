@@ -1,0 +1,132 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_sys.data.checking import values
+from ml_sys.data.events.counting import Counting, scaled
+from ml_sys.data.events.links import Links
+from ml_sys.data.events.log import EventLog
+from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
+from ml_sys.data.events.reading import batch_of
+from ml_sys.data.reading import columnar
+from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.days import Period
+from tests.data.events.made import same
+
+COLUMNS = EventColumns("when", (("minutes", 3), ("size", 0)), "id", "user", "event", "event_id")
+COUNTING = Counting(("view", "edit"), (3, 0), has_users=True, period=Period("week"))
+IDS = pa.array(["7", "11", "12"])
+N = 400
+
+
+def table(ids=None, users=None):
+    rng = np.random.default_rng(5)
+    names = np.array(["7", "11", "12"])[rng.integers(0, 3, N)]
+    return {
+        "id": pa.array(names) if ids is None else ids,
+        "user": pa.array([f" u{n} " if n else None for n in rng.integers(0, 9, N)])
+        if users is None
+        else users,
+        "when": pa.array(1_700_000_000_000_000 + rng.integers(0, 5 * 10**12, N)).cast(pa.timestamp("us")),
+        "event": pa.array(np.array(["view", " edit\u2003", "", "Öl"])[rng.integers(0, 4, N)]),
+        "minutes": pa.array(np.where(rng.random(N) < 0.2, np.nan, rng.exponential(3, N).round(4))),
+        "size": pa.array(rng.integers(0, 5, N), pa.int32()),
+        "event_id": pa.array([f"e{n}" for n in rng.integers(0, 300, N)]),
+    }
+
+
+def quick(tmp_path, columns, known=None, which=COLUMNS):
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet", row_group_size=64)
+    assert is_typed(tmp_path / "events.parquet", which)
+    known = known or Known(IDS, np.arange(3, dtype=np.int32), frozenset({"lost"}))
+    with EventLog(2) as log:
+        n_rows, bad = read_parquet(log, tmp_path / "events.parquet", which, known)
+        bad = list(bad)
+        merged = list(log.merge_repeated(IDS))
+        return n_rows, bad, merged, log.rows(COUNTING)
+
+
+def as_text(columns, entities=lambda ids: pa.compute.index_in(ids, IDS).fill_null(-1).to_numpy()):
+    """Count the same table the way that rows of text are."""
+    texts = {
+        name: columnar.as_text("t", name, column, is_id=name == "id") for name, column in columns.items()
+    }
+    checked = {name: values.free_texts(texts[name]).values for name in ("id", "user", "event", "event_id")}
+    checked["at"] = values.stamps(texts["when"]).values
+    for name, digits in COLUMNS.amounts:
+        checked[name] = scaled(values.amounts(texts[name]).values, digits)[0]
+    with EventLog(2) as log:
+        log.add([batch_of(checked, np.arange(N) + 1, ["minutes", "size"], entities)[0]])
+        merged = list(log.merge_repeated(IDS))
+        return merged, log.rows(COUNTING)
+
+
+def test_a_typed_file_is_counted_as_its_texts_are(tmp_path):
+    n_rows, bad, merged, rows = quick(tmp_path, table())
+    assert (n_rows, bad) == (N, [])
+    expected_merged, expected = as_text(table())
+    assert same(rows, expected)
+    assert {one.line for one in merged} == {one.line for one in expected_merged}
+
+
+def test_integers_are_identifiers_as_their_texts_are(tmp_path):
+    numbers = pa.array(np.random.default_rng(1).integers(0, 9, N))
+    columns = table(table()["id"].cast(pa.int64()), numbers)
+    assert same(quick(tmp_path, columns)[3], as_text(columns)[1])
+
+
+def test_users_lead_to_entities_by_their_links(tmp_path):
+    rng = np.random.default_rng(2)
+    users, entity = (
+        pa.array([f"u{n}" for n in rng.integers(1, 9, 20)]),
+        rng.integers(0, 3, 20).astype(np.int32),
+    )
+    pairs = pa.table({"user": users, "entity": pa.array(entity)}).group_by(["user", "entity"]).aggregate([])
+    known = Known(pairs["user"].combine_chunks(), pairs["entity"].to_numpy())
+    linked = EventColumns("when", COLUMNS.amounts, "", "user", "event", "event_id")
+    _, bad, _, rows = quick(tmp_path, table(), known, linked)
+    columns = table()
+    del columns["id"]
+    columns["id"] = table()["id"]
+    assert same(rows, as_text(columns, Links(users, entity))[1])
+    assert {row.reason for row in bad} == {"user is blank"}
+
+
+def test_bad_rows_come_back_with_line_reason_and_what_they_say(tmp_path):
+    columns = {name: column.to_pylist() for name, column in table().items()}
+    columns["id"][3] = " "
+    columns["id"][4], columns["id"][5] = "nobody", "lost"
+    columns["when"][6] = None
+    columns["when"][7] = columns["when"][7].replace(year=1969)
+    columns["minutes"][8], columns["minutes"][9], columns["minutes"][10] = -0.5, np.inf, 1e14
+    columns["size"][8] = -1
+    kinds = {"when": pa.timestamp("us"), "size": pa.int32(), "minutes": pa.float64()}
+    typed = {name: pa.array(column, kinds.get(name, pa.string())) for name, column in columns.items()}
+    n_rows, bad, merged, rows = quick(tmp_path, typed)
+    assert [(row.line, row.reason) for row in bad] == [
+        (4, "id is blank"),
+        (5, UNKNOWN_ID),
+        (6, LOST_COMPANY),
+        (7, "when is blank"),
+        (8, "when lies outside 1970 to 2099"),
+        (9, "minutes is negative"),
+        (10, "minutes is not a number"),
+        (11, "minutes is too large"),
+    ]
+    assert bad[1].raw.startswith("nobody,")
+    assert n_rows == len(bad) + len(merged) + rows.values[:, :3].sum()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"when": pa.array(["2024-01-01"] * N)},
+        {"when": pa.array([0] * N).cast(pa.timestamp("us", "Europe/Berlin"))},
+        {"id": pa.array([1.5] * N)},
+        {"minutes": pa.array(["1"] * N)},
+    ],
+)
+def test_a_file_whose_columns_are_not_typed_is_read_as_text(tmp_path, change):
+    pq.write_table(pa.table({**table(), **change}), tmp_path / "events.parquet")
+    assert not is_typed(tmp_path / "events.parquet", COLUMNS)
