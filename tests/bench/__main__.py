@@ -12,6 +12,7 @@ BENCHMARKS = (
     "startup",
     "gate",
     "ingest",
+    "events",
     "windows",
     "serving",
     "interval_coverage",
