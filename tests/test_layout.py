@@ -41,6 +41,22 @@ ELSEWHERE = {
         *("settings/base.py", "settings/data.py", "settings/evaluation.py", "settings/lists.py"),
         *("settings/registry.py", "settings/serving.py", "settings/training.py"),
     ),
+    "data/looking/test_sniffing.py": tuple(
+        f"data/looking/{name}.py" for name in ("columns", "dates", "files", "looked", "opening", "sql")
+    ),
+    "data/judging/test_checking.py": tuple(
+        f"data/judging/{name}.py" for name in ("drafts", "leaks", "parts", "paying_words", "shapes")
+    ),
+    "data/proposing/test_proposing.py": (
+        *(
+            f"data/proposing/{name}.py"
+            for name in ("attributes", "conversions", "identifiers", "kinds", "linking")
+        ),
+        *(
+            f"data/proposing/{name}.py"
+            for name in ("measures", "proposal", "tables", "usage", "words", "writing")
+        ),
+    ),
     "data/test_coverage.py": ("data/after_export.py",),
     "data/test_ingest.py": ("data/schema.py", "data/checking/validate.py"),
     "data/test_sources.py": ("data/reading/rows.py",),

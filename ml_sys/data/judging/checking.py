@@ -1,0 +1,253 @@
+"""Judge a description without storing anything: rows, dates, links, conversions, leaks, what is thin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.data.judging import leaks
+from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.parts import gather
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import quoted
+from ml_sys.errors import MissingColumnError
+from ml_sys.settings.tables import EntityTable, EventTable, PeriodTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+    from ml_sys.data.judging.leaks import Verdict
+    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.settings.description import SchemaSettings
+
+_LEAST_KNOWN, _MOST_BAD_DATES = 0.5, 0.05
+_ROLES = ("id", "at", "converted_on", "since", "value", "event", "user", "event_id")
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """What a described table holds.
+
+    Attributes
+    ----------
+    rows : int
+        That were looked at.
+    first_day, last_day : str or None
+        Of its dates; None where it has none.
+    known : float or None
+        Share of its ids that entity tables (or links) know; None of those tables themselves.
+    """
+
+    name: str
+    kind: str
+    rows: int
+    first_day: str | None
+    last_day: str | None
+    known: float | None
+
+
+@dataclass(frozen=True)
+class Month:
+    """Conversions of a month, other than those on the first day."""
+
+    month: str
+    free: int
+    conversions: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the free entities that converted."""
+        return self.conversions / self.free if self.free else float("nan")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes
+    ----------
+    verdicts : tuple of Verdict
+        Columns and tables that look known only after paying.
+    problems : tuple of str
+        What stops an ingest or spoils it.
+    thin : tuple of str
+        What there is too little of.
+    """
+
+    tables: tuple[TableCheck, ...]
+    known: Known
+    months: tuple[Month, ...]
+    verdicts: tuple[Verdict, ...]
+    problems: tuple[str, ...]
+    thin: tuple[str, ...]
+
+    @property
+    def has_leak(self) -> bool:
+        """Whether a leak is sure."""
+        return any(one.sure for one in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model needs to be judged.
+
+    Attributes
+    ----------
+    horizon_days, holdout_cutoffs : int
+    positives : int
+        That must convert in the holdout.
+    """
+
+    horizon_days: int
+    holdout_cutoffs: int
+    positives: int
+
+
+def check(
+    connection: duckdb.DuckDBPyConnection, schema: SchemaSettings, looked: Mapping[str, Looked], needs: Needs
+) -> Checked:
+    """Judge a description of tables that were looked at.
+
+    Raises
+    ------
+    MissingColumnError
+        If a table lacks a column that is described.
+    """
+    drafts = {name: _draft(name, looked[name], schema) for name in schema.tables}
+    for name, table in schema.of(EventTable).items():
+        drafts[name].link = drafts[table.link] if table.link else None
+    problems = [text for draft in drafts.values() for text in _dates_read(draft)]
+    parts = [_part(draft, schema) for draft in drafts.values() if draft.kind != "links"]
+    known = gather(connection, parts)
+    tables = tuple(_checked(connection, draft, parts) for draft in drafts.values())
+    problems += [
+        f"{one.name}: only {one.known:.0%} of its ids are known; rows of the others are set aside"
+        for one in tables
+        if one.known is not None and one.known < _LEAST_KNOWN
+    ]
+    open_blanks = [name for name, one in schema.attributes.items() if not one.blank_leaks]
+    judged = list(leaks.all_of(connection, parts, known))
+    blamed = {one.column for one in judged}
+    held = {name for one in parts if one.kind == "entities" for name in one.columns}
+    judged += leaks.judge_blanks(
+        connection, parts, [one for one in open_blanks if one in held and one not in blamed]
+    )
+    return Checked(
+        tables,
+        known,
+        _months(connection),
+        tuple(judged),
+        tuple(problems),
+        tuple(_thin(connection, known, needs)),
+    )
+
+
+def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
+    table: Any = schema.tables[name]
+    by_name = {schema.column(getattr(table, role)): role for role in _ROLES if getattr(table, role, "")}
+    if isinstance(table, EventTable) and table.link:
+        by_name.pop(schema.column(table.id), None)
+    for column in by_name:
+        _present(looked, column)
+    return Draft(name, table.kind, looked, {role: column for column, role in by_name.items()})
+
+
+def _present(looked: Looked, column: str) -> None:
+    if column not in looked.columns:
+        raise MissingColumnError(looked.table.location, column, list(looked.columns), setting="columns")
+
+
+def _part(draft: Draft, schema: SchemaSettings) -> Part:
+    """Return a table as it is judged, with its attributes or measures."""
+    table: Any = schema.tables[draft.name]
+    columns: dict[str, str] = {}
+    numbers: set[str] = set()
+    if isinstance(table, EntityTable):
+        for name, one in schema.attributes.items():
+            column = schema.column(one.column or name)
+            if column in draft.base.columns:  # one of several tables may lack it
+                columns[name] = quoted(column)
+                if draft.base.columns[column].looks in {"whole", "number"}:
+                    numbers.add(name)
+    if isinstance(table, PeriodTable | EventTable):
+        described = table.measures if isinstance(table, PeriodTable) else table.amounts
+        for name, measure in described.items():
+            _present(draft.base, schema.column(measure.column))
+            columns[name] = quoted(schema.column(measure.column))
+        numbers |= set(columns)
+    return draft.part(columns, frozenset(numbers))
+
+
+def _dates_read(draft: Draft) -> list[str]:
+    """Name the dates that ingest does not read, because they are not written YYYY-MM-DD."""
+    found = []
+    for role in ("at", "converted_on", "since"):
+        column = draft.base.columns.get(draft.roles.get(role, ""))
+        if column is None or not column.filled or (column.looks == "date" and column.format == dates.ISO):
+            continue
+        how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are no dates"
+        found.append(f"{draft.name}.{column.name}: its values {how}; ingest reads YYYY-MM-DD")
+    return found
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, draft: Draft, parts: Sequence[Part]) -> TableCheck:
+    role = next((one for one in ("at", "converted_on", "since") if one in draft.roles), "")
+    first, last = None, None
+    if role and draft.base.columns[draft.roles[role]].looks == "date":
+        sql = f"CAST({draft.date(role)} AS DATE)"
+        found = connection.execute(f"SELECT min({sql}), max({sql}) FROM {draft.source}").fetchone() or (
+            None,
+            None,
+        )
+        first, last = (str(one) if one else None for one in found)
+    known = None
+    part = next((one for one in parts if one.name == draft.name), None)
+    entities = [one for one in parts if one.kind == "entities"]
+    if part and part.kind != "entities" and entities:
+        ids = " UNION ".join(f"SELECT {one.id} AS id FROM {one.source}" for one in entities)
+        asked = connection.execute(
+            f"SELECT count(id) / count(*) FROM (SELECT DISTINCT {part.id} AS k FROM {part.source}) "
+            f"LEFT JOIN ({ids}) ON id = k"
+        ).fetchone()
+        known = float(asked[0]) if asked and asked[0] is not None else None
+    return TableCheck(draft.name, draft.kind, draft.base.table.rows, first, last, known)
+
+
+def _months(connection: duckdb.DuckDBPyConnection) -> tuple[Month, ...]:
+    rows = connection.execute(
+        "WITH later AS (SELECT * FROM people WHERE day IS NULL OR since IS NULL OR day > since), "
+        "months AS (SELECT DISTINCT date_trunc('month', day) AS m FROM later WHERE day IS NOT NULL) "
+        "SELECT strftime(m, '%Y-%m'), (SELECT count(*) FROM later WHERE (day IS NULL OR day >= m) AND "
+        "(since IS NULL OR since < m + INTERVAL 1 MONTH)), (SELECT count(*) FROM later "
+        "WHERE date_trunc('month', day) = m) "
+        "FROM months ORDER BY m"
+    ).fetchall()
+    return tuple(Month(*row) for row in rows)
+
+
+def _thin(connection: duckdb.DuckDBPyConnection, known: Known, needs: Needs) -> list[str]:
+    days = needs.horizon_days * needs.holdout_cutoffs
+    found = connection.execute(
+        "SELECT count(*) FILTER (day > until - $days), count(*) FILTER (day <= until - "
+        "$days), count(*) FILTER (used.first < day) "
+        "FROM (SELECT people.*, (SELECT max(last) FROM used) AS until FROM people WHERE "
+        "since IS NULL OR day > since) "
+        "LEFT JOIN used USING (id)",
+        {"days": days},
+    ).fetchone() or (0, 0, 0)
+    held_out, before, seen = found
+    thin = []
+    if held_out < needs.positives:
+        thin.append(
+            f"{held_out:,} converted in the last {days} days, which a model is judged by; the "
+            f"gate asks for {needs.positives}"
+        )
+    if before < needs.positives:
+        thin.append(f"{before:,} converted before those days, which is little to learn from")
+    later = known.converters - known.first_day
+    if later and seen < 0.3 * later:
+        thin.append(f"only {seen:,} of {later:,} that converted were seen in usage before")
+    return thin

@@ -1,0 +1,135 @@
+"""Tables of a description before they are written: what each column is for, and how the file is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ml_sys.data.judging.parts import Part, key, through_link
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import quoted
+
+if TYPE_CHECKING:
+    from ml_sys.data.looking.looked import Looked
+
+Kind = Literal["entities", "purchases", "periods", "events", "links"]
+
+
+@dataclass
+class Draft:
+    """A table of the description.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"entities", "purchases", "periods", "events", "links"}
+    base : Looked
+        The table that was looked at.
+    roles : dict of str to str
+        What is described, such as ``id`` or ``at``, and its column.
+    why : dict of str to str
+        One line on each of them.
+    where : str
+        SQL of the rows that belong to it; empty where all do.
+    one_a : bool
+        Whether rows are brought to one an entity.
+    differs : bool
+        Whether identifiers are brought to one way of writing.
+    link : Draft or None
+        Of events that know only users, the table that leads from them.
+    attributes, measures : dict of str to dict
+        Described by name.
+    """
+
+    name: str
+    kind: Kind
+    base: Looked
+    roles: dict[str, str]
+    why: dict[str, str] = field(default_factory=dict)
+    where: str = ""
+    one_a: bool = False
+    differs: bool = False
+    link: Draft | None = None
+    attributes: dict[str, dict[str, object]] = field(default_factory=dict)
+    measures: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def date(self, role: str) -> str:
+        """Return SQL of the moment in a role, of the rows that were loaded; empty where nothing has it."""
+        if role not in self.roles:
+            return ""
+        column = self.base.columns[self.roles[role]]
+        return dates.moment(quoted(column.name), column.format)
+
+    @property
+    def source(self) -> str:
+        """SQL to select the loaded rows from."""
+        view = self.base.table.view
+        return f"(SELECT * FROM {view} WHERE {self.where})" if self.where else view
+
+    def part(self, columns: dict[str, str], numbers: frozenset[str] = frozenset()) -> Part:
+        """Return the table as judged: columns are names and SQL."""
+        source, ident = self.source, key(self.roles["id"]) if "id" in self.roles else ""
+        if self.link:
+            link = self.link.roles
+            source = through_link(source, self.roles["user"], self.link.source, link["user"], link["id"])
+            ident = "_entity"
+        usage = self.kind in {"periods", "events"}
+        kind: Literal["entities", "purchases", "usage"] = (
+            "usage" if usage else "purchases" if self.kind == "purchases" else "entities"
+        )
+        event = quoted(self.roles["event"]) if "event" in self.roles else ""
+        return Part(
+            self.name,
+            kind,
+            source,
+            ident,
+            self.date("at"),
+            self.date("converted_on"),
+            self.date("since"),
+            event,
+            columns,
+            numbers,
+        )
+
+    def used(self) -> dict[str, str]:
+        """Return every column that is described, and what its role is."""
+        found = {column: role for role, column in self.roles.items()}
+        for described in (self.attributes, self.measures):
+            found.update({str(one["column"]): "" for one in described.values()})
+        return found
+
+    def file(self) -> str:
+        """Return where the table is: the file where mlsys reads it as it is, else a query that does."""
+        table, used = self.base.table, self.used()
+        odd = [name for name in used if self._is_written_otherwise(name, used[name])]
+        if table.is_plain and not odd and not self.where and not self.one_a:
+            return table.location
+        chosen = []
+        for name, role in used.items():
+            sql, column = table.columns[name], self.base.columns[name]
+            if self._is_written_otherwise(name, role):
+                text = f"CAST({sql} AS VARCHAR)"
+                sql = dates.written_iso(text, column.format) if column.looks == "date" else _keyed(text)
+            if self.one_a and role != "id":
+                sql = f"max({sql})"
+            chosen.append(sql if sql == quoted(name) else f"{sql} AS {quoted(name)}")
+        where = f" WHERE {self._where()}" if self.where else ""
+        grouped = f" GROUP BY {table.columns[self.roles['id']]}" if self.one_a else ""
+        return f"SELECT {', '.join(chosen)} FROM {table.relation}{where}{grouped}"
+
+    def _where(self) -> str:
+        """Return the condition on the file's own columns."""
+        text = self.where
+        for name, sql in self.base.table.columns.items():
+            text = text.replace(quoted(name), sql)
+        return text
+
+    def _is_written_otherwise(self, name: str, role: str) -> bool:
+        column = self.base.columns[name]
+        if column.looks == "date":
+            return column.format != dates.ISO
+        return role in {"id", "user"} and self.differs
+
+
+def _keyed(sql: str) -> str:
+    return f"regexp_replace(regexp_replace({sql}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"

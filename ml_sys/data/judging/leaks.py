@@ -1,0 +1,198 @@
+"""Judge columns and tables that are known only after paying: by their values first, and by their names.
+
+A verdict is sure where values show it; one that only a name speaks for is a warning. A proposal leaves both
+out; the check of a description fails on the sure ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.paying_words import says_lifetime, says_paying
+from ml_sys.data.judging.shapes import ENOUGH, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+
+    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.judging.shapes import Shape
+
+_ONLY = 0.95
+_SEPARATES, _SUSPICIOUS = 0.97, 0.85
+_FOLLOWS, _FOLLOWS_NAMED = 0.9, 0.5
+_COMMON = 0.5
+_SAME_ORDER = 0.98
+# Blanks of converters beside those of the others: fewer than this share, and not by luck.
+_FILLED_LATER, _BY_LUCK = 0.5, 1.645
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A column, or a whole table, that looks known only after paying.
+
+    Attributes
+    ----------
+    table, column : str
+        Column is empty where the table as a whole is meant.
+    reason : str
+        In words with figures.
+    sure : bool
+        Whether values show it, and not only a name.
+    """
+
+    table: str
+    column: str
+    reason: str
+    sure: bool
+
+    @property
+    def where(self) -> str:
+        """Table and column as users name them."""
+        return f"{self.table}.{self.column}" if self.column else self.table
+
+
+def judge_attributes(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], known: Known
+) -> list[Verdict]:
+    """Judge every attribute; one that several tables hold is judged over all of them."""
+    names = dict.fromkeys(name for one in parts if one.kind == "entities" for name in one.columns)
+    found = []
+    for name in names:
+        holding = [one for one in parts if one.kind == "entities" and name in one.columns]
+        shape = shape_of(connection, holding, name, name in holding[0].numbers)
+        reason, sure = _judged(name, shape, known)
+        if reason:
+            found.append(Verdict(holding[0].name, name, reason, sure))
+    return found
+
+
+def _judged(name: str, shape: Shape, known: Known) -> tuple[str, bool]:
+    """Say what is wrong with an attribute, and whether it is sure; nothing where nothing is."""
+    enough = known.converters >= ENOUGH and known.rate < _COMMON
+    others = shape.filled - shape.filled_converters
+    if enough and shape.filled_converters >= ENOUGH and shape.filled_converters >= _ONLY * shape.filled:
+        mine = shape.filled_converters / shape.converters
+        return (
+            f"filled for {mine:.0%} of those that converted and "
+            f"{others / max(shape.others, 1):.1%} of the others",
+            True,
+        )
+    if enough and shape.separation >= _SEPARATES:
+        return (
+            f"tells those that converted from the others almost perfectly (ROC-AUC {shape.separation:.2f})",
+            True,
+        )
+    paying, lifetime = says_paying(name), says_lifetime(name)
+    named = paying or lifetime
+    for correlation, what in (
+        (shape.usage, "the number of usage rows"),
+        (shape.last_use, "the day of the last use"),
+    ):
+        if correlation >= _FOLLOWS or (lifetime and correlation >= _FOLLOWS_NAMED):
+            return (
+                f"follows {what} over the whole life (correlation {correlation:.2f}), conversions "
+                "and what came after included",
+                True,
+            )
+    if shape.day >= _FOLLOWS and shape.day > shape.since + 1 - _SAME_ORDER:
+        return f"follows the day of conversion (correlation {shape.day:.2f})", True
+    if named and enough and shape.separation >= _SUSPICIOUS:
+        return f"{named}, and it tells who converted (ROC-AUC {shape.separation:.2f})", True
+    if shape.since >= _SAME_ORDER:
+        return "follows the day on which they began to exist, which every cutoff knows anyway", False
+    return named, False
+
+
+def blanks_leak(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], name: str) -> tuple[bool, str]:
+    """Tell whether blanks of an attribute are filled in for those that convert, and the shares in words."""
+    holding = [one for one in parts if one.kind == "entities" and name in one.columns]
+    shape = shape_of(connection, holding, name, number=False)
+    if not shape.converters or not shape.others:
+        return False, ""
+    mine = 1 - shape.filled_converters / shape.converters
+    theirs = 1 - (shape.filled - shape.filled_converters) / shape.others
+    luck = (theirs * (1 - theirs) / shape.converters) ** 0.5
+    leaks = mine < _FILLED_LATER * theirs and theirs - mine > _BY_LUCK * luck
+    return leaks, f"blank for {mine:.1%} of those that converted and {theirs:.1%} of the others"
+
+
+def judge_usage(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> list[Verdict]:
+    """Judge a usage table: whether only converters have rows, values above zero, or a kind of event."""
+    if known.converters < ENOUGH or known.rate >= _COMMON:
+        return []
+    asked = [("", "true"), *((name, f"TRY_CAST({sql} AS DOUBLE) > 0") for name, sql in part.columns.items())]
+    counts = ", ".join(
+        f"count(DISTINCT k) FILTER (paid AND ({holds})), count(DISTINCT k) FILTER ({holds})"
+        for _, holds in asked
+    )
+    row = connection.execute(f"SELECT {counts} FROM {_with_outcome(part)}").fetchone() or ()
+    found = []
+    for at, (name, _) in enumerate(asked):
+        converters, everyone = row[2 * at : 2 * at + 2]
+        if converters >= ENOUGH and converters >= _ONLY * everyone:
+            what = "is above zero" if name else "has rows"
+            share = (
+                f"{converters / everyone:.0%} of the {everyone:,} that it {what} for converted, "
+                f"{known.rate:.1%} of all did"
+            )
+            found.append(Verdict(part.name, name, share, True))
+            if not name:
+                return found
+    for name in part.columns:
+        if says_paying(name) and not any(one.column == name for one in found):
+            found.append(Verdict(part.name, name, says_paying(name), False))
+    return found
+
+
+def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> list[Verdict]:
+    """Return the kinds of event that happen to converters only."""
+    if not part.event or known.converters < ENOUGH or known.rate >= _COMMON:
+        return []
+    rows = connection.execute(
+        f"SELECT {part.event} AS kind, count(DISTINCT k) FILTER (paid) AS converters, "
+        "count(DISTINCT k) AS everyone "
+        f"FROM {_with_outcome(part)} GROUP BY 1 HAVING kind IS NOT NULL AND converters >= {ENOUGH} "
+        f"AND converters >= {_ONLY} * everyone ORDER BY everyone DESC, kind LIMIT 12"
+    ).fetchall()
+    return [
+        Verdict(
+            part.name,
+            str(kind),
+            f"{mine / everyone:.0%} of the {everyone:,} that it happens to converted",
+            True,
+        )
+        for kind, mine, everyone in rows
+    ]
+
+
+def _with_outcome(part: Part) -> str:
+    columns = f"u.*, {part.id} AS k"
+    return (
+        f"(SELECT u.*, people.day IS NOT NULL AS paid FROM (SELECT {columns} FROM {part.source} AS u) AS u "
+        "JOIN people ON people.id = u.k)"
+    )
+
+
+def all_of(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], known: Known) -> Iterator[Verdict]:
+    """Yield every verdict on described attributes, usage tables and kinds of events."""
+    yield from judge_attributes(connection, parts, known)
+    for part in parts:
+        if part.kind == "usage":
+            yield from judge_usage(connection, part, known)
+            yield from paying_kinds(connection, part, known)
+
+
+def judge_blanks(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], names: Sequence[str]
+) -> list[Verdict]:
+    """Judge attributes whose blanks are a feature: whether blanks are filled in for those that convert."""
+    found = []
+    for name in names:
+        leaks, shares = blanks_leak(connection, parts, name)
+        if leaks:
+            table = next(one.name for one in parts if one.kind == "entities" and name in one.columns)
+            found.append(Verdict(table, name, f"{shares}: say blank_leaks = true of it", True))
+    return found

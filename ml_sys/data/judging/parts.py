@@ -1,0 +1,138 @@
+"""Described tables as SQL, and what they say together: who there is, who converted when, who used how much.
+
+Both a proposal and the check of a description are judged from these, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ml_sys.data.looking.sql import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+# Others than converters that columns are judged by, at most.
+_MOST_OTHERS = 200_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table, with SQL of what its columns mean.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"entities", "purchases", "usage"}
+    source : str
+        SQL to select from.
+    id : str
+        Key of the entity.
+    at, converted_on, since : str
+        Moments; empty where there is none.
+    event : str
+        Kind of an event; empty where there is none.
+    columns : mapping of str to str
+        Attributes of entities, or measures of usage: SQL of each one's text.
+    numbers : frozenset of str
+        Those that are numbers.
+    """
+
+    name: str
+    kind: Literal["entities", "purchases", "usage"]
+    source: str
+    id: str
+    at: str = ""
+    converted_on: str = ""
+    since: str = ""
+    event: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    numbers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the parts say together; by id it is in the tables ``people``, ``used`` and ``judged``.
+
+    Attributes
+    ----------
+    entities, converters : int
+    first_day : int
+        Converters on the day on which they began to exist, or before.
+    used : int
+        Entities with a row of usage.
+    """
+
+    entities: int
+    converters: int
+    first_day: int
+    used: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the entities that converted."""
+        return self.converters / max(self.entities, 1)
+
+
+def key(name: str) -> str:
+    """Return SQL of an identifier as it is compared: 1001, 01001 and 1001.0 are one."""
+    text = quoted(name)
+    return f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
+
+
+def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Known:
+    """Gather people, conversions and usage of all parts."""
+    entities = [one for one in parts if one.kind == "entities"]
+    said = [
+        f"SELECT {one.id} AS id, {_day(one.converted_on)} AS day, {_day(one.since)} AS "
+        f"since FROM {one.source}"
+        for one in entities
+    ]
+    said += [
+        f"SELECT {one.id} AS id, {_day(one.at)} AS day, NULL::DATE AS since FROM {one.source}"
+        for one in parts
+        if one.kind == "purchases"
+    ]
+    used = [
+        f"SELECT {one.id} AS id, {_day(one.at)} AS day FROM {one.source}"
+        for one in parts
+        if one.kind == "usage"
+    ]
+    if not entities:  # then those are entities that did something
+        said += [f"SELECT id, NULL::DATE AS day, NULL::DATE AS since FROM ({one})" for one in used]
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE people AS SELECT id, min(day) AS day, min(since) AS since "
+        f"FROM ({' UNION ALL '.join(said)}) WHERE id IS NOT NULL GROUP BY id"
+    )
+    rows = " UNION ALL ".join(used) or "SELECT NULL AS id, NULL::DATE AS day WHERE false"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE used AS SELECT id, count(*) AS rows, min(day) AS "
+        "first, max(day) AS last "
+        f"FROM ({rows}) WHERE id IS NOT NULL GROUP BY id"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE judged AS SELECT people.*, used.rows, used.last FROM ("
+        "SELECT * FROM people WHERE day IS NOT NULL UNION ALL "
+        f"SELECT * FROM (SELECT * FROM people WHERE day IS NULL ORDER BY hash(id) LIMIT {_MOST_OTHERS})"
+        ") AS people LEFT JOIN used USING (id)"
+    )
+    found = connection.execute(
+        "SELECT count(*), count(day), count(*) FILTER (day <= since), "
+        "(SELECT count(*) FROM used WHERE id IN (SELECT id FROM people)) FROM people"
+    ).fetchone()
+    return Known(*(found or (0, 0, 0, 0)))
+
+
+def _day(sql: str) -> str:
+    return f"CAST({sql} AS DATE)" if sql else "NULL::DATE"
+
+
+def through_link(events: str, user: str, link: str, link_user: str, link_id: str) -> str:
+    """Return SQL of events with the entity that a link leads each user to, as ``_entity``."""
+    return (
+        f"(SELECT e.*, l._entity FROM {events} AS e JOIN (SELECT {key(link_user)} AS _user, "
+        f"any_value({key(link_id)}) AS _entity FROM {link} GROUP BY 1) AS l ON {key(user)} = l._user)"
+    )

@@ -1,0 +1,203 @@
+"""Names of columns that are known, or filled, only once an entity pays; and of those that only sound so."""
+
+from __future__ import annotations
+
+from ml_sys.data.looking.columns import words_of
+
+# Words that say it, with what they say.
+_SAYS = {
+    "plan": "names the plan that is paid for",
+    "tier": "names what is paid for",
+    "pricing": "names what is paid for",
+    "subscription": "describes what is paid for",
+    "subscribed": "says who pays",
+    "subscriber": "says who pays",
+    "status": "a status changes when an entity pays",
+    "stage": "a stage changes when an entity pays",
+    "lifecycle": "a stage changes when an entity pays",
+    "churn": "only who pays can leave",
+    "churned": "only who pays can leave",
+    "cancelled": "only who pays can leave",
+    "canceled": "only who pays can leave",
+    "cancellation": "only who pays can leave",
+    "renewal": "only who pays renews",
+    "renewed": "only who pays renews",
+    "premium": "says who pays",
+    "paid": "says who pays",
+    "paying": "says who pays",
+    "payment": "describes payments",
+    "payments": "describes payments",
+    "billing": "describes payments",
+    "invoice": "describes payments",
+    "invoices": "describes payments",
+    "purchases": "counts purchases",
+    "purchase": "describes a purchase",
+    "orders": "counts purchases",
+    "mrr": "money that is paid",
+    "arr": "money that is paid",
+    "ltv": "money that is paid",
+    "clv": "money that is paid",
+    "spend": "money that is paid",
+    "spent": "money that is paid",
+    "converted": "says who converted",
+    "conversion": "says who converted",
+    "upgraded": "says who pays",
+    "won": "says who converted",
+    "refund": "describes payments",
+    "refunds": "describes payments",
+}
+# Words beside which the others keep their meaning; any other word makes a name mean something else, as
+# "marital status" and "city tier" do.
+_NEUTRAL = {
+    *(
+        "account",
+        "customer",
+        "user",
+        "client",
+        "member",
+        "company",
+        "student",
+        "workspace",
+        "team",
+        "lead",
+        "is",
+        "has",
+    ),
+    *(
+        "current",
+        "currently",
+        "type",
+        "name",
+        "id",
+        "date",
+        "at",
+        "on",
+        "day",
+        "days",
+        "since",
+        "total",
+        "number",
+        "num",
+    ),
+    *(
+        "of",
+        "n",
+        "count",
+        "code",
+        "level",
+        "flag",
+        "ever",
+        "last",
+        "first",
+        "latest",
+        "amount",
+        "value",
+        "monthly",
+        "annual",
+    ),
+    *(
+        "active",
+        "reason",
+        "lifetime",
+        "months",
+        "to",
+        "next",
+        "method",
+        "until",
+        "end",
+        "start",
+        "deal",
+        "sub",
+        "kind",
+    ),
+}
+_TOTALS = {"total", "lifetime", "cumulative", "alltime", "overall"}
+_COUNTS = {
+    "count",
+    "num",
+    "number",
+    "n",
+    "logins",
+    "sessions",
+    "visits",
+    "clicks",
+    "events",
+    "actions",
+    "views",
+    "times",
+}
+# What an entity has many of without doing anything.
+_FIRM = {
+    *(
+        "employee",
+        "employees",
+        "staff",
+        "headcount",
+        "people",
+        "seats",
+        "locations",
+        "offices",
+        "stores",
+        "branches",
+    ),
+    *(
+        "funding",
+        "revenue",
+        "turnover",
+        "children",
+        "founders",
+        "countries",
+        "domains",
+        "products",
+        "population",
+        "size",
+    ),
+    *(
+        "rooms",
+        "beds",
+        "area",
+        "students",
+        "pupils",
+        "subsidiaries",
+        "competitors",
+        "age",
+        "founded",
+        "year",
+        "rank",
+    ),
+}
+_LAST = {"last", "latest", "recent", "previous"}
+_DAYS = {"days", "months", "weeks", "tenure", "age"}
+
+
+def says_paying(name: str) -> str:
+    """Return why a column of this name is known only after paying; empty where its name does not say so.
+
+    Examples
+    --------
+    >>> says_paying("current_plan"), says_paying("marital_status")
+    ('names the plan that is paid for', '')
+    """
+    words = words_of(name)
+    said = [_SAYS[word] for word in words if word in _SAYS]
+    if said and all(word in _SAYS or word in _NEUTRAL for word in words):
+        return said[0]
+    if words[-1:] == ["customer"] and words[0] == "is":
+        return "says who pays"
+    return ""
+
+
+def says_lifetime(name: str) -> str:
+    """Return why a column of this name counts the whole life up to the export; else nothing."""
+    words = set(words_of(name))
+    if words & _FIRM and not words & _LAST:
+        return ""
+    if words & _TOTALS or words_of(name)[-2:] == ["to", "date"]:
+        return "a total over the whole life, up to the export"
+    if words & _LAST:
+        return "what was last is known at the export, not at a cutoff"
+    if words & _COUNTS:
+        return "a count over the whole life, up to the export"
+    if words & _DAYS and words & {"since", "tenure", "customer", "member", "active", "subscribed"}:
+        return "counts the time up to the export"
+    return ""

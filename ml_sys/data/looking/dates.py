@@ -1,0 +1,119 @@
+"""Which columns are dates, and how they are written: days or months first, or as seconds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ISO, COMPACT, MONTHS = "iso", "%Y%m%d", "%Y-%m"
+SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
+AMBIGUOUS = "ambiguous"
+
+# Moments from 2000 to 2037, in seconds.
+_FIRST_SECOND, _LAST_SECOND = 946_684_800, 2_145_916_800
+_PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000, MICROSECONDS: 1_000_000}
+_ZONED = "([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+_TIME = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
+_SEPARATORS = {"dashed": "-", "dotted": "[.]", "slashed": "/"}
+# How the share of a column's values that are written so is counted, by name.
+PATTERNS: Mapping[str, str] = {
+    ISO: f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_ZONED}",
+    "months": "(19|20)[0-9]{2}-(0[1-9]|1[0-2])",
+    "compact": "(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])",
+    "year_slashed": f"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}}{_TIME}",
+    **{name: f"[0-9]{{1,2}}{sign}[0-9]{{1,2}}{sign}[0-9]{{4}}{_TIME}" for name, sign in _SEPARATORS.items()},
+}
+_SIGNS = {"dashed": "-", "dotted": ".", "slashed": "/"}
+# Words of names that promise a date, and beginnings of words that do.
+_WORDS = re.compile(
+    r"(^|_)(at|on|day|ts|when|since|month|week|start|end|up)(_|$)|date|time|creat|regist|sign|join|paid|purchas"
+    r"|subscri|clos|convert|upgrad"
+)
+
+
+def is_named_like_a_date(name: str) -> bool:
+    """Tell whether a name, in lower case with underscores, promises a date."""
+    return bool(_WORDS.search(name))
+
+
+def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -> str:
+    """Return how a column's dates are written; empty where it has none.
+
+    Parameters
+    ----------
+    name : str
+        Of the column, in lower case.
+    shares : mapping of str to float
+        Of its values, by pattern of `PATTERNS`.
+    low, high : float
+        Its least and greatest number; NaN where it has none.
+
+    Returns
+    -------
+    str
+        One of the constants above, or a pattern whose parts :func:`parts_format` tells apart.
+    """
+    promised = is_named_like_a_date(name)
+    if shares[ISO] >= 0.9:
+        return ISO
+    if shares["months"] >= 0.9:
+        return MONTHS
+    if shares["year_slashed"] >= 0.9:
+        return "%Y/%m/%d"
+    if shares["compact"] >= 0.99 and promised:
+        return COMPACT
+    for pattern in _SIGNS:
+        if shares[pattern] >= 0.9:
+            return pattern
+    for unit, per_second in _PER_SECOND.items():
+        if _FIRST_SECOND * per_second <= low <= high <= _LAST_SECOND * per_second and (
+            promised or unit != SECONDS
+        ):
+            return unit
+    return ""
+
+
+def parts_format(pattern: str, first: int, second: int) -> str:
+    """Tell days from months by the greatest first and second part of all values.
+
+    Returns
+    -------
+    str
+        A format; ambiguous, with its sign, where no day is after the 12th, or where both parts are. One that
+        is always 1 is the day of months that are stamped on their first.
+    """
+    sign = _SIGNS[pattern]
+    if first > 12 and second > 12:
+        return AMBIGUOUS + sign
+    days_first = first > 12 or (second <= 12 and sign == ".") or first == 1 < second <= 12
+    if days_first:
+        return f"%d{sign}%m{sign}%Y"
+    return f"%m{sign}%d{sign}%Y" if second > 12 or second == 1 < first else AMBIGUOUS + sign
+
+
+def moment(sql: str, format_: str) -> str:
+    """Return SQL of the moment that a text means, NULL where it is none."""
+    if format_ == ISO:
+        return f"TRY_CAST({sql} AS TIMESTAMP)"
+    if format_ in _PER_SECOND:
+        factor = 1_000_000 // _PER_SECOND[format_]
+        return f"make_timestamp(TRY_CAST(TRY_CAST({sql} AS DOUBLE) AS BIGINT) * {factor})"
+    forms = (
+        [format_] if format_ in {COMPACT, MONTHS} else [format_, f"{format_} %H:%M:%S", f"{format_} %H:%M"]
+    )
+    return f"TRY_STRPTIME({sql}, [{', '.join(repr(form) for form in forms)}])"
+
+
+def written_iso(sql: str, format_: str) -> str:
+    """Return SQL of the same as ISO text; what is no date stays as it is, to be reported."""
+    return f"coalesce(strftime({moment(sql, format_)}, '%Y-%m-%d %H:%M:%S'), {sql})"
+
+
+def spoken(format_: str) -> str:
+    """Return a format as users write it, such as DD-MM-YYYY."""
+    if format_ in _PER_SECOND:
+        return f"{format_} since 1970"
+    return format_.replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")

@@ -1,0 +1,104 @@
+"""Find the files that are tables: those named, those of folders, and those that are parts of one table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ml_sys.data.looking.sql import literal
+from ml_sys.errors import InputError, UnreadableFileError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
+PACKED = (".gz", ".zst")
+A_PART = re.compile(r"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{8,}", re.IGNORECASE)
+
+
+def kind_of(path: Path) -> str:
+    """Return what kind of table a file is by its name; empty for anything else."""
+    ending = path.suffix.lower()
+    if ending in PACKED:
+        ending = Path(path.stem).suffix.lower()
+    for kind, endings in (("csv", _CSV), ("json", _JSON), ("parquet", _PARQUET)):
+        if ending in endings:
+            return kind
+    return ""
+
+
+def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the files that are looked at; a folder is its files, and those below it."""
+    found: list[Path] = []
+    notes = []
+    for text in named:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(
+                one for one in path.rglob("*") if one.is_file() and not one.name.startswith((".", "_"))
+            )
+            tables = [one for one in inside if kind_of(one)]
+            notes += [f"{one}: not a table, and not looked at" for one in inside if not kind_of(one)]
+            if not tables:
+                raise InputError(f"{path}: holds no table", hint="expected CSV, JSON lines or Parquet")
+            found += tables
+        elif not path.exists():
+            near = nearest(
+                path.name, [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+            )
+            hint = f"did you mean {path.parent / near}?" if near else "check the path"
+            raise InputError(f"{path}: there is no such file", hint=hint)
+        elif not kind_of(path):
+            hint = 'export its tables as CSV or Parquet; mlsys reads DuckDB files with ingest.source = "sql"'
+            raise UnreadableFileError(
+                path, f"files that end in {path.suffix or 'nothing'} are not looked at", hint=hint
+            )
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found)), notes
+
+
+def parts_together(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> list[list[Path]]:
+    """Put the parts of one table together: of one folder and kind, called alike but for a number."""
+    groups: dict[tuple[Any, ...], list[Path]] = {}
+    for path in files:
+        stem = A_PART.sub("", path.name.partition(".")[0]).strip("-_. ")
+        folder = path.parent
+        if kind_of(path) == "parquet" and "=" in folder.name:  # a partition of a folder
+            folder, stem = next(one for one in path.parents if "=" not in one.name), ""
+        groups.setdefault((folder, path.suffix, stem.casefold()), []).append(path)
+    together = []
+    for paths in groups.values():
+        headers = {tuple(_header(connection, path)) for path in paths} if len(paths) > 1 else set()
+        together += [paths] if len(headers) <= 1 else [[path] for path in paths]
+    return together
+
+
+def _header(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    reader = {"csv": "read_csv", "json": "read_json_auto", "parquet": "read_parquet"}[kind_of(path)]
+    try:
+        return [
+            str(one[0])
+            for one in connection.execute(f"DESCRIBE FROM {reader}({literal(str(path))})").fetchall()
+        ]
+    except duckdb.Error:
+        return [str(path)]
+
+
+def common_folder(paths: Sequence[Path]) -> Path:
+    """Return the folder that all files are in, or below."""
+    return next(one for one in paths[0].parents if all(one in path.parents for path in paths))
+
+
+def paths_sql(paths: Sequence[Path]) -> str:
+    """Return the files as SQL names them."""
+    if len(paths) == 1:
+        return literal(str(paths[0]))
+    folder, ending = common_folder(paths), paths[0].suffix
+    if {one for one in folder.rglob(f"*{ending}") if one.is_file()} == set(paths):
+        depth = "**/" if any(one.parent != folder for one in paths) else ""
+        return literal(f"{folder}/{depth}*{ending}")
+    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

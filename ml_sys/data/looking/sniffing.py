@@ -1,0 +1,233 @@
+"""Open files of unknown form and load a bounded part of each into DuckDB, every value as text.
+
+Invariant: a blank is NULL, and text is stripped; what a column means is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ml_sys.data.looking.files import (
+    A_PART,
+    PACKED,
+    common_folder,
+    files_of,
+    kind_of,
+    parts_together,
+    paths_sql,
+)
+from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.errors import EmptyTableError, UnreadableFileError
+from ml_sys.form import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+# Rows that are judged of each table: enough for shares, and seconds for any file.
+MOST_ROWS = 1_000_000
+_PLAIN_DELIMITERS = {",", ";", "\t"}
+_BEGINNING = 1 << 20
+_A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """A table that was looked at.
+
+    Attributes
+    ----------
+    name : str
+        Made of the file's name.
+    location : str
+        The file, as it was named; of several, what they have in common.
+    relation : str
+        SQL that reads all of it.
+    view : str
+        SQL name of the rows that were loaded.
+    columns : mapping of str to str
+        Name of each column, and SQL of its value in the relation.
+    rows : int
+        That were loaded.
+    is_plain : bool
+        Whether mlsys reads the file as it is, without a query.
+    has_header : bool
+    notes : tuple of str
+        What the user should know, such as that only a part was looked at.
+    """
+
+    name: str
+    location: str
+    relation: str
+    view: str
+    columns: Mapping[str, str]
+    rows: int = 0
+    is_plain: bool = True
+    has_header: bool = True
+    notes: tuple[str, ...] = field(default=())
+
+
+def sniff(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[str],
+    *,
+    most_rows: int = MOST_ROWS,
+    prefix: str = "looked_at_",
+) -> tuple[list[Sniffed], list[str]]:
+    """Load the tables that files and folders hold.
+
+    Returns
+    -------
+    tables : list of Sniffed
+        In the order given, each with a name of its own.
+    notes : list of str
+        Files of folders that are no tables.
+
+    Raises
+    ------
+    MissingFileError, UnreadableFileError, EmptyTableError
+        If something that was named is no table.
+    """
+    found, notes = files_of(files)
+    tables: list[Sniffed] = []
+    for paths in parts_together(connection, found):
+        try:
+            table = load(connection, _opened(connection, paths), f"{prefix}{len(tables)}", most_rows)
+        except duckdb.Error as error:
+            raise UnreadableFileError(
+                paths[0], str(error).partition("\n")[0], hint="expected CSV, JSON lines or Parquet"
+            ) from error
+        taken = {one.name for one in tables}
+        name = table.name
+        while name in taken:
+            name += "_more"
+        tables.append(replace(table, name=name))
+    return tables, notes
+
+
+def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed:
+    """Say how a table is read, and of which columns it is."""
+    first = paths[0]
+    stem = first.name.partition(".")[0]
+    location = str(first)
+    if len(paths) > 1:
+        stem = A_PART.sub("", stem).strip("-_. ") or common_folder(paths).name
+        location = f"{common_folder(paths)} ({len(paths)} files)"
+    name = re.sub(r"^[^a-z]+", "", name_of(stem))[:50] or "table"
+    where = paths_sql(paths)
+    if kind_of(first) == "csv":
+        return _opened_csv(
+            connection, Sniffed(name, location, where, "", {}, is_plain=len(paths) == 1), first
+        )
+    reader = "read_parquet" if kind_of(first) == "parquet" else "read_json_auto"
+    relation = f"{reader}({where})"
+    read = connection.sql(f"FROM {relation} LIMIT 0")
+    columns: dict[str, str] = {}
+    lists: list[str] = []
+    for column, kind in zip(read.columns, read.types, strict=True):
+        _flatten(quoted(column), column, kind, columns, lists)
+    notes = tuple(f"{column} holds lists, and is left out" for column in lists)
+    plain = reader == "read_parquet" and len(paths) == 1 and not lists and set(columns) == set(read.columns)
+    return Sniffed(name, location, relation, "", columns, is_plain=plain, notes=notes)
+
+
+def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: list[str]) -> None:
+    """Name the fields of nested records as columns of their own."""
+    if kind.id == "struct":
+        for child, below in kind.children:
+            _flatten(f"{sql}.{quoted(child)}", f"{name}_{child}", below, columns, lists)
+    elif kind.id in {"list", "map", "array", "union"}:
+        lists.append(name)
+    else:
+        columns[name] = sql
+
+
+def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Path) -> Sniffed:
+    if first.stat().st_size == 0:
+        raise EmptyTableError(first)
+    sniffed, encoding = _sniffed_csv(connection, first)
+    delimiter, skip = str(sniffed["Delimiter"]), int(sniffed["SkipRows"])
+    options = f", delim = {literal(delimiter)}, all_varchar = true" + encoding
+    options += f", skip = {skip}" if skip else ""
+    rows = connection.execute(
+        f"FROM read_csv({literal(str(first))}{options}, header = false, null_padding = true) LIMIT 1"
+    ).fetchall()
+    if not rows:
+        raise EmptyTableError(first)
+    has_header = _is_header(rows[0], says=bool(sniffed["HasHeader"]))
+    relation = f"read_csv({made.relation}{options}, header = {str(has_header).lower()})"
+    columns = connection.sql(f"FROM {relation} LIMIT 0").columns
+    named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
+    plain = made.is_plain and has_header and not skip and delimiter in _PLAIN_DELIMITERS
+    return replace(
+        made,
+        relation=relation,
+        columns={name: quoted(column) for name, column in zip(named, columns, strict=True)},
+        is_plain=plain,
+        has_header=has_header,
+        notes=()
+        if has_header
+        else ("its first line is no header, so that its columns are called column1, column2, ...",),
+    )
+
+
+def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, Any], str]:
+    """Return what DuckDB's sniffer finds, and the option for an encoding other than UTF-8."""
+    encoding = "" if _is_utf8(path) else ", encoding = 'latin-1'"
+    asked = connection.execute(
+        f"FROM sniff_csv({literal(str(path))}, sample_size = 20000, ignore_errors = true{encoding})"
+    )
+    values = asked.fetchone()
+    names = [one[0] for one in asked.description or ()]
+    return dict(zip(names, values or (), strict=True)), encoding
+
+
+def _is_utf8(path: Path) -> bool:
+    """Tell whether the beginning of a file is UTF-8, or compressed."""
+    with path.open("rb") as file:
+        begins = file.read(_BEGINNING)
+    if path.suffix.lower() in PACKED:
+        return True
+    try:
+        begins[: begins.rfind(b"\n") + 1].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_header(values: Sequence[Any], *, says: bool) -> bool:
+    """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
+    texts = [str(one or "").strip() for one in values]
+    named = all(_A_NAME.fullmatch(one) for one in texts) and len({one.casefold() for one in texts}) == len(
+        texts
+    )
+    return named and (says or not any("@" in one for one in texts))
+
+
+def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sniffed:
+    """Return the table that a query gives."""
+    bare = query.rstrip("; \n")
+    relation = f"({bare}\n)"
+    columns = connection.sql(f"FROM {relation} LIMIT 0").columns
+    return Sniffed(name, " ".join(query.split()), relation, "", {one: quoted(one) for one in columns})
+
+
+def load(connection: duckdb.DuckDBPyConnection, table: Sniffed, view: str, most_rows: int) -> Sniffed:
+    """Load the first rows of a table as text, under a name."""
+    chosen = ", ".join(
+        f"NULLIF(TRIM(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, sql in table.columns.items()
+    )
+    careless = table.relation
+    if careless.startswith("read_csv("):  # bad lines are put into quarantine when the table is read for good
+        careless = careless[:-1] + ", ignore_errors = true)"
+    connection.execute(f"CREATE TEMP TABLE {view} AS SELECT {chosen} FROM {careless} LIMIT {most_rows}")
+    counted = connection.execute(f"SELECT count(*) FROM {view}").fetchone()
+    rows = int(counted[0]) if counted else 0
+    if rows == 0:
+        raise EmptyTableError(table.location)
+    more = (f"judged by its first {rows:,} rows",) if rows == most_rows else ()
+    return replace(table, view=view, rows=rows, notes=(*table.notes, *more))

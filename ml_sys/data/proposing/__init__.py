@@ -1,0 +1,1 @@
+"""Propose a description of tables that were looked at."""

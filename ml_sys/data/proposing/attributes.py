@@ -1,0 +1,231 @@
+"""Describe the columns of entity tables as attributes, and leave out those that are none or leak."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.data.judging import leaks
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing.identifiers import nouns
+from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.form import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.looking.columns import Column
+
+_MOST_LEVELS = 1_000
+_LADDERS = (
+    ("low", "medium", "high"),
+    ("xs", "s", "m", "l", "xl", "xxl"),
+    ("tiny", "small", "medium", "large", "huge"),
+    ("small", "medium", "large", "enterprise"),
+    ("beginner", "intermediate", "advanced", "expert"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("bronze", "silver", "gold", "platinum"),
+    ("junior", "mid", "senior", "lead"),
+)
+_LOG_SPREAD = 100.0
+_NONE_SHARE, _NONE_TIMES = 0.02, 5
+
+
+def candidates(drafts: Sequence[Draft]) -> list[LeftOut]:
+    """Choose the columns that may be attributes, by table, and return those that are none."""
+    left = []
+    fullest: dict[str, Column] = {}  # of the columns of one name in several tables
+    for column in (one for draft in drafts for one in draft.base.columns.values()):
+        other = fullest.setdefault(_name(column.name), column)
+        if column.filled > other.filled:
+            fullest[_name(column.name)] = column
+    for draft in drafts:
+        used = set(draft.roles.values())
+        for column in draft.base.columns.values():
+            if column.name in used:
+                continue
+            reason = _unfit(fullest[_name(column.name)])
+            if reason:
+                left.append(LeftOut(draft.name, column.name, reason))
+            else:
+                draft.attributes[_name(column.name)] = {"column": column.name}
+    return left
+
+
+def _name(column: str) -> str:
+    name = name_of(column)
+    return name if re.match(r"[a-z]", name) else f"a_{name}"
+
+
+def _unfit(column: Column) -> str:
+    """Say why a column is no attribute, by itself; nothing where it may be one."""
+    if column.personal:
+        return f"personal: {column.personal}"
+    if not column.filled:
+        return "has no values"
+    if column.looks == "date":
+        return "a date: only since and the day of conversion are read; one that changes later would leak"
+    if column.distinct == 1 and column.filled == column.rows:
+        return "has the same value in every row"
+    if column.looks == "text" and (
+        column.distinct > _MOST_LEVELS or column.distinct > 0.5 * column.filled > 10
+    ):
+        return f"text of {column.distinct:,} different values, which says nothing about others"
+    if column.looks == "whole" and (
+        column.is_unique or "id" in column.words or column.name.casefold().endswith("id")
+    ):
+        return "an identifier"
+    return ""
+
+
+def part(draft: Draft) -> Part:
+    """Return an entity table with its candidates, as it is judged."""
+    numbers = {
+        name
+        for name, one in draft.attributes.items()
+        if draft.base.columns[one["column"]].looks in {"whole", "number"}  # type: ignore[index]  # a column's name is text
+    }
+    columns = {name: quoted(str(one["column"])) for name, one in draft.attributes.items()}
+    return draft.part(columns, frozenset(numbers))
+
+
+def describe(
+    connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft], parts: Sequence[Part], known: Known
+) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[LeftOut]]:
+    """Describe attributes by kind.
+
+    Returns
+    -------
+    attributes : dict of str to dict
+        Described by name.
+    why : dict of str to str
+        One line on each.
+    left : list of LeftOut
+        Candidates that leak.
+    """
+    left = [
+        LeftOut(
+            one.table, one.column, one.reason if one.sure else f"looks known only after paying: {one.reason}"
+        )
+        for one in leaks.judge_attributes(connection, parts, known)
+    ]
+    leaky = {one.column for one in left}
+    described: dict[str, dict[str, Any]] = {}
+    why: dict[str, str] = {}
+    for draft in drafts:
+        draft.attributes = {name: one for name, one in draft.attributes.items() if name not in leaky}
+        for name, one in draft.attributes.items():
+            column = draft.base.columns[str(one["column"])]
+            if name in described:
+                if described[name]["column"] != column.name:
+                    left.append(
+                        LeftOut(
+                            draft.name, column.name, f"another table calls it {described[name]['column']}"
+                        )
+                    )
+                continue
+            kind, reason, more = _kind(connection, drafts, column)
+            blank, shares = leaks.blanks_leak(connection, parts, name)
+            described[name] = {"kind": kind, "column": column.name, **more}
+            label = " ".join(word for word in column.words if word not in _owner(draft))
+            if label and label != " ".join(column.words):
+                described[name]["label"] = label
+            if blank:
+                described[name]["blank_leaks"] = True
+                reason += f"; {shares}: blanks are filled in later"
+            elif shares and not shares.startswith("blank for 0.0% of those that converted and 0.0%"):
+                reason += f"; {shares}"
+            why[name] = reason
+    left = [LeftOut(one.table, _column(drafts, one.column), one.reason) for one in left]
+    return described, why, left
+
+
+def _owner(draft: Draft) -> set[str]:
+    """Return the words that say whose an attribute is, such as student in student_country."""
+    ident = draft.base.columns[draft.roles["id"]]
+    return nouns(ident.name, ident.words)
+
+
+def _column(drafts: Sequence[Draft], name: str) -> str:
+    """Return the column of a name that is left out."""
+    return next(
+        (one for draft in drafts for one in draft.base.columns if _name(one) == name or one == name), name
+    )
+
+
+def _kind(
+    connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft], column: Column
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the kind of an attribute, one line on why, and what else describes it."""
+    rows = " UNION ALL ".join(
+        f"SELECT {quoted(column.name)} AS v FROM {one.source}"
+        for one in drafts
+        if column.name in one.base.columns
+    )
+    if column.is_flag:
+        return "flag", "a yes and a no", {}
+    if column.looks in {"whole", "number"}:
+        return _number(connection, rows)
+    if column.is_range:
+        noun = next(
+            (
+                word
+                for word in column.words
+                if word not in {"range", "band", "bucket", "size", "of", "number"}
+            ),
+            "",
+        )
+        unit = (
+            {"unit": {"one": noun.removesuffix("s"), "many": noun if noun.endswith("s") else noun + "s"}}
+            if noun
+            else {}
+        )
+        return "range", 'ranges of numbers, such as "11 to 25"', unit
+    levels = connection.execute(
+        f"SELECT lower(v), any_value(v) FROM ({rows}) WHERE v IS NOT NULL GROUP BY 1"
+    ).fetchall()
+    spelled = dict(levels)
+    for ladder in _LADDERS:
+        if len(spelled) >= 2 and set(spelled) <= set(ladder):
+            return (
+                "ordered",
+                "texts that have an order",
+                {"levels": [spelled.get(one, one) for one in ladder]},
+            )
+    return "category", f"a text of {len(levels):,} different values", {}
+
+
+def _number(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[str, str, dict[str, Any]]:
+    """Describe a number: over orders of magnitude, and with a value that means none, such as -1 or 999999."""
+    value = "TRY_CAST(v AS DOUBLE)"
+    numbers = f"(SELECT {value} AS v FROM ({rows}) WHERE isfinite({value}))"
+    often = connection.execute(
+        f"SELECT v, count(*) AS n FROM {numbers} GROUP BY 1 ORDER BY n DESC, v LIMIT 2"
+    ).fetchall()
+    found = connection.execute(f"SELECT count(*), min(v), max(v) FROM {numbers}").fetchone() or (0, 0, 0)
+    total, low, high = found
+    more: dict[str, Any] = {}
+    reason = "a number"
+    if len(often) == 2:
+        (value_, n), (_, second) = often
+        rest = connection.execute(f"SELECT min(v), max(v) FROM {numbers} WHERE v <> {value_}").fetchone() or (
+            0,
+            0,
+        )
+        apart = (value_ == high and value_ > rest[1]) or (value_ == low and value_ < 0 <= rest[0])
+        if apart and n >= max(_NONE_SHARE * total, _NONE_TIMES * second):
+            none = int(value_) if float(value_).is_integer() else value_
+            more["none"] = none
+            reason += f"; {none} stands {n:,} times at its end, and is taken for none"
+    spread = connection.execute(
+        f"SELECT quantile_cont(v, 0.99), quantile_cont(v, 0.5), min(v) FROM {numbers}"
+        + (f" WHERE v <> {more['none']}" if "none" in more else "")
+    ).fetchone()
+    if spread and spread[2] is not None and spread[2] >= 0 and spread[0] > _LOG_SPREAD * max(spread[2], 1):
+        more["scale"] = "log"
+        reason += "; over orders of magnitude"
+    return "number", reason, more

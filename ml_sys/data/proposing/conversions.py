@@ -1,0 +1,276 @@
+"""Find who converted, and when: a table of purchases, a date of an entity table, or a kind of event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.parts import key
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.proposal import matches
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.linking import Links
+    from ml_sys.data.proposing.proposal import Answers, Asker
+
+_FEW, _AGREE = 0.5, 0.95
+_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total"}
+_MOST_KINDS = 200
+_SAYS_WHO = (
+    "name a table of purchases, or the column of the day of conversion: --converted TABLE|TABLE.COLUMN"
+)
+
+
+@dataclass
+class Converted:
+    """Where conversions are.
+
+    Attributes
+    ----------
+    purchases : dict of str to str
+        Table of purchases, and its column of the day.
+    columns : dict of str to str
+        Table, and its column of the day of conversion.
+    kinds : dict of str to (str, str)
+        Table of events, its column of kinds, and the kind that is a conversion.
+    repeated : dict of str to str
+        Usage table whose rows repeat the day of conversion, and that column.
+    why : str
+    """
+
+    why: str = ""
+    purchases: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
+    repeated: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def derived(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Return tables that are made of others, and take their rows out of those."""
+        made = []
+        taken = {draft.name for draft in drafts}
+        for draft in drafts:
+            name = draft.base.name
+            bought, others = (
+                one if one not in taken else f"{name}_{one}" for one in ("purchases", "entities")
+            )
+            if name in self.kinds and draft.kind == "events":
+                column, kind = self.kinds[name]
+                is_it = f"{quoted(column)} = {literal(kind)}"
+                roles: dict[str, str] = {
+                    role: draft.roles[role] for role in draft.roles if role in {"id", "at"}
+                }
+                made.append(Draft(bought, "purchases", draft.base, roles, {"kind": self.why}, where=is_it))
+                draft.where = f"{quoted(column)} IS DISTINCT FROM {literal(kind)}"
+            elif name in self.repeated:
+                roles = {"id": draft.roles["id"], "converted_on": self.repeated[name]}
+                why = {"kind": f"the rows of {name}, brought to one for each id", "converted_on": self.why}
+                made.append(Draft(others, "entities", draft.base, roles, why, one_a=True))
+        return made
+
+
+def money(one: Looked) -> str:
+    """Return the one column of money; empty where there is none, or several."""
+    found = [
+        column.name
+        for column in one.columns.values()
+        if column.looks in {"whole", "number"} and set(column.words) & _MONEY and "id" not in column.words
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def find(
+    connection: duckdb.DuckDBPyConnection,
+    looked: Sequence[Looked],
+    links: Links,
+    answers: Answers,
+    asker: Asker,
+) -> Converted:
+    """Find where conversions are.
+
+    Raises
+    ------
+    InputError
+        If the files do not tell and nobody can be asked.
+    """
+    candidates = {**_bought(looked, links), **_dated(looked, links)}
+    by_name = {one.name: one for one in looked}
+    if answers.converted:
+        return _answered(answers.converted, by_name, links)
+    if not candidates:
+        candidates = {**_of_kinds(connection, looked, links), **_repeated(connection, looked, links)}
+    if not candidates:
+        weak = [
+            f"{one.name}.{column.name}"
+            for one in looked
+            for column in one.dates()
+            if column.filled_share < 0.9
+        ]
+        if not weak:
+            raise InputError("no table says who converted, and when", hint=_SAYS_WHO)
+        named = asker.choose("Which column is the day of conversion?", weak, "--converted")
+        return _answered(named, by_name, links)
+    if len(candidates) > 1 and not _agree(connection, by_name, links, candidates):
+        named = asker.choose("Which says who converted, and when?", list(candidates), "--converted")
+        return candidates[named] if named in candidates else _answered(named, by_name, links)
+    with_money = [one for one in candidates.values() if any(money(by_name[table]) for table in one.purchases)]
+    return next(iter(with_money or candidates.values()))
+
+
+def _bought(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
+    entities = sum(one.table.rows for one in looked if one.name in links.entities)
+    found = {}
+    for one in looked:
+        if one.name in links.entities or one.name not in links.ids or not kinds.is_of_purchases(one):
+            continue
+        buyers = one.columns[links.ids[one.name]].distinct
+        if entities and buyers > _FEW * entities:
+            continue
+        moments = kinds.moments(one)
+        at = moments[0].name if len(moments) == 1 else ""
+        bought = [column.name for column in kinds.conversion_columns(one)]
+        at = at or (bought[0] if len(bought) == 1 else "")
+        if at:
+            share = f" of {entities:,}" if entities else ""
+            why = (
+                f"rows of {buyers:,}{share}, and its names speak of purchases: the first of each "
+                "is its conversion"
+            )
+            found[one.name] = Converted(why, purchases={one.name: at})
+    return found
+
+
+def _dated(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
+    found = {}
+    entities = [one for one in looked if one.name in links.entities]
+    for one in entities:
+        named = kinds.conversion_columns(one)
+        others = {name.casefold() for other in entities if other is not one for name in other.columns}
+        if not named and len(entities) > 1:  # only those that converted have such a date
+            named = [
+                column
+                for column in one.dates()
+                if column.name.casefold() not in others and not kinds.began([column])
+            ]
+        for column in named:
+            why = f"its name says that this is the day of conversion; {column.filled:,} have one"
+            found[f"{one.name}.{column.name}"] = Converted(why, columns={one.name: column.name})
+    return found
+
+
+def _of_kinds(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: Links
+) -> dict[str, Converted]:
+    """Find kinds of events whose names say that something was bought."""
+    found = {}
+    for one in looked:
+        if one.name not in links.ids or one.name in links.entities:
+            continue
+        for column in one.columns.values():
+            if (
+                column.looks != "text"
+                or not 2 <= column.distinct <= _MOST_KINDS
+                or not kinds.is_event_name(column.name)
+            ):
+                continue
+            for kind, rows in connection.execute(
+                f"SELECT {quoted(column.name)}, count(*) FROM {one.table.view} WHERE "
+                f"{quoted(column.name)} IS NOT NULL "
+                "GROUP BY 1 ORDER BY 1"
+            ).fetchall():
+                if kinds.says_bought(str(kind)):
+                    why = (
+                        f"{rows:,} events of the kind {kind!r}, whose name says so: the first of each is "
+                        "its conversion"
+                    )
+                    found[f"{one.name}.{column.name}={kind}"] = Converted(
+                        why, kinds={one.name: (column.name, str(kind))}
+                    )
+    return found
+
+
+def _repeated(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: Links
+) -> dict[str, Converted]:
+    """Find usage tables whose rows repeat one day of conversion for each entity."""
+    found = {}
+    for one in looked:
+        if one.name not in links.ids or one.name in links.entities:
+            continue
+        for column in kinds.conversion_columns(one):
+            c = quoted(column.name)
+            several = connection.execute(
+                f"SELECT count(*) FROM (SELECT {key(links.ids[one.name])} AS k FROM "
+                f"{one.table.view} GROUP BY 1 "
+                f"HAVING count(DISTINCT {c}) > 1)"
+            ).fetchone()
+            if column.filled_share < 1 and several and not several[0]:
+                why = "its name says that this is the day of conversion, and each id has one at most"
+                found[f"{one.name}.{column.name}"] = Converted(why, repeated={one.name: column.name})
+    return found
+
+
+def _agree(
+    connection: duckdb.DuckDBPyConnection,
+    looked: dict[str, Looked],
+    links: Links,
+    candidates: dict[str, Converted],
+) -> bool:
+    """Tell whether several candidates give (nearly) the same day of conversion."""
+    said = []
+    for one in candidates.values():
+        for table, column in {**one.purchases, **one.columns}.items():
+            format_ = looked[table].columns[column].format
+            said.append(
+                f"SELECT {key(links.ids[table])} AS k, "
+                f"min(CAST({dates.moment(quoted(column), format_)} AS DATE)) AS d "
+                f"FROM {looked[table].table.view} WHERE {quoted(column)} IS NOT NULL GROUP BY 1"
+            )
+    if len(said) != len(candidates):
+        return False
+    asked = connection.execute(
+        f"SELECT count(*) FILTER (n = {len(said)} AND low = high) / count(*) FROM (SELECT "
+        "k, count(*) AS n, min(d) AS low, "
+        f"max(d) AS high FROM ({' UNION ALL '.join(said)}) GROUP BY k)"
+    ).fetchone()
+    return bool(asked and asked[0] is not None and asked[0] >= _AGREE)
+
+
+def _answered(answer: str, looked: dict[str, Looked], links: Links) -> Converted:
+    """Return what an answer means: a table, a column, or a kind of event as ``events.kind=purchase``."""
+    why = "as answered"
+    if answer in looked and answer in links.ids:
+        moments = kinds.conversion_columns(looked[answer]) or kinds.moments(looked[answer])
+        if len(moments) == 1:
+            return Converted(why, purchases={answer: moments[0].name})
+        among = ", ".join(f"{answer}.{one.name}" for one in moments)
+        raise InputError(
+            f"--converted {answer}: which date is that of the purchase?", hint=f"say one of {among}"
+        )
+    place, _, kind = answer.partition("=")
+    found = [
+        (one.name, column.name)
+        for one in looked.values()
+        for column in one.columns.values()
+        if one.name in links.ids and matches(place, one.name, column.name)
+    ]
+    if len(found) != 1:
+        what = "no table or column is called so" if not found else f"{len(found)} tables have such a column"
+        raise InputError(f"--converted {answer}: {what}", hint=_SAYS_WHO)
+    table, column = found[0]
+    if kind:
+        return Converted(why, kinds={table: (column, kind)})
+    if looked[table].columns[column].looks != "date":
+        raise InputError(f"--converted {answer}: {table}.{column} holds no dates", hint=_SAYS_WHO)
+    if table in links.entities:
+        return Converted(why, columns={table: column})
+    return Converted(why, purchases={table: column})

@@ -1,0 +1,165 @@
+"""Columns that may identify something: which values they share, and how well their names agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.parts import key
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing.proposal import matches
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.proposal import Answers
+
+_ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}
+# What entities are usually called: two of these may be the same thing under two names.
+ENTITY_WORDS = {
+    *(
+        "user",
+        "member",
+        "person",
+        "client",
+        "customer",
+        "account",
+        "company",
+        "org",
+        "organisation",
+        "organization",
+    ),
+    *(
+        "workspace",
+        "team",
+        "student",
+        "learner",
+        "contact",
+        "subscriber",
+        "visitor",
+        "player",
+        "tenant",
+        "shop",
+        "site",
+    ),
+}
+
+Place = tuple[str, str]
+
+
+def singular(word: str) -> str:
+    """Return a word without its plural.
+
+    Examples
+    --------
+    >>> singular("companies"), singular("students"), singular("status")
+    ('company', 'student', 'status')
+    """
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word[:-2]
+    return (
+        word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+    )
+
+
+def nouns(column: str, words: Sequence[str]) -> set[str]:
+    """Return what an identifier is of, by its name; nothing where it is just an id."""
+    found = {singular(word) for word in words if word not in _ID_WORDS}
+    folded = column.casefold()
+    if not found or len(words) > 1:
+        return found
+    ending = next((one for one in ("uuid", "id") if folded.endswith(one) and len(folded) > len(one) + 2), "")
+    return {singular(folded[: -len(ending)])} if ending else found
+
+
+class Identifiers:
+    """Compares the values of columns that may be identifiers."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], answers: Answers
+    ) -> None:
+        self.connection, self.answers = connection, answers
+        self.looked = {one.name: one for one in looked}
+        self.tables: dict[Place, str] = {}
+        for one in looked:
+            for column in one.columns.values():
+                if self._may_identify(one, column):
+                    self._keep(one, column)
+        if answers.id and not any(matches(answers.id, *place) for place in self.tables):
+            present = ", ".join(f"{table}.{column}" for table, column in self.tables)
+            raise InputError(
+                f"--id {answers.id}: no table has such a column", hint=f"these may identify: {present}"
+            )
+        self._shared: dict[tuple[Place, Place], float] = {}
+
+    def _may_identify(self, one: Looked, column: Column) -> bool:
+        if self.answers.id and matches(self.answers.id, one.name, column.name):
+            return True
+        if column.looks not in {"whole", "text"} or column.is_flag or column.is_range or not column.filled:
+            return False
+        words = set(column.words)
+        named = (
+            bool(words & _ID_WORDS)
+            or column.name.casefold().endswith(("id", "uuid"))
+            or bool(len(words) == 1 and {singular(word) for word in words} & ENTITY_WORDS)
+        )
+        if column.personal:
+            return named and column.personal != "a name" and column.is_unique
+        return named or column.is_unique or (not one.table.has_header and column.distinct >= 20)
+
+    def _keep(self, one: Looked, column: Column) -> None:
+        name = f"keys_{len(self.tables)}"
+        self.connection.execute(
+            f"CREATE TEMP TABLE {name} AS SELECT DISTINCT {key(column.name)} AS k FROM {one.table.view} "
+            f"WHERE {quoted(column.name)} IS NOT NULL"
+        )
+        self.tables[one.name, column.name] = name
+
+    def shared(self, of: Place, among: Place) -> float:
+        """Return the share of a column's values that another column has."""
+        if (of, among) not in self._shared:
+            asked = self.connection.execute(
+                f"SELECT count(b.k) / count(*) FROM {self.tables[of]} AS a LEFT JOIN "
+                f"{self.tables[among]} AS b USING (k)"
+            ).fetchone()
+            self._shared[of, among] = float(asked[0]) if asked else 0.0
+        return self._shared[of, among]
+
+    def column(self, place: Place) -> Column:
+        """Return the column of a place."""
+        return self.looked[place[0]].columns[place[1]]
+
+    def nouns(self, place: Place) -> set[str]:
+        """Return what an identifier is of, by its name; nothing in a table without a header."""
+        has_header = self.looked[place[0]].table.has_header
+        return nouns(place[1], self.column(place).words) if has_header else set()
+
+    def agreement(self, of: Place, among: Place) -> float:
+        """Say how well the names of two identifiers agree, from 0 to 1."""
+        if self.answers.id and matches(self.answers.id, *of):
+            return 1.0
+        own, other = self.nouns(of), self.nouns(among)
+        if own and of[1].casefold() == among[1].casefold():
+            return 1.0
+        table = {singular(word) for word in among[0].split("_")}
+        if own & (other or table):
+            return 0.95
+        if not own and not other:  # both are just "id"
+            return 0.7
+        if not own:
+            return 0.5
+        if own & ENTITY_WORDS and (
+            other & ENTITY_WORDS or (not other and (table & ENTITY_WORDS or not table))
+        ):
+            return 0.4
+        return (
+            0.5
+            if not self.looked[of[0]].table.has_header or not self.looked[among[0]].table.has_header
+            else 0.2
+        )

@@ -1,0 +1,187 @@
+"""What a table is by its names and rows: purchases, usage by period, events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking.columns import words_of
+
+if TYPE_CHECKING:
+    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.looked import Looked
+
+_BOUGHT = (
+    *(
+        "purchase",
+        "order",
+        "subscription",
+        "invoice",
+        "payment",
+        "charge",
+        "transaction",
+        "sale",
+        "receipt",
+        "billing",
+    ),
+    *("checkout", "contract", "conversion"),
+)
+_CONVERTED = (
+    *(
+        "convert",
+        "conversion",
+        "close",
+        "paid",
+        "purchase",
+        "subscribe",
+        "subscription",
+        "upgrade",
+        "won",
+        "paying",
+    ),
+    *("payment", "bought", "ordered", "customer"),
+)
+_BEGAN = (
+    "regist",
+    "creat",
+    "signup",
+    "signed",
+    "joined",
+    "join",
+    "since",
+    "start",
+    "onboard",
+    "opened",
+    "first",
+)
+_CHANGES = {
+    "updated",
+    "modified",
+    "last",
+    "latest",
+    "deleted",
+    "synced",
+    "loaded",
+    "exported",
+    "changed",
+    "refreshed",
+}
+_RECORDED = {
+    "created",
+    "inserted",
+    "ingested",
+    "received",
+    "recorded",
+    "imported",
+    "logged",
+    "stored",
+    "processed",
+    "sent",
+}
+_MOMENT = {
+    "at",
+    "timestamp",
+    "time",
+    "ts",
+    "when",
+    "date",
+    "day",
+    "week",
+    "month",
+    "occurred",
+    "event",
+    "happened",
+    "period",
+}
+
+
+def _begins(words: list[str], stems: tuple[str, ...]) -> bool:
+    return any(word.startswith(stem) for word in words for stem in stems)
+
+
+def is_of_purchases(one: Looked) -> bool:
+    """Tell whether the names of a table speak of purchases."""
+    full = [column for column in one.dates() if column.filled_share >= 0.9]
+    if not full:
+        return False
+    if _begins(one.name.split("_"), _BOUGHT):
+        return True
+    if any("id" in column.words and _begins(column.words, _BOUGHT) for column in one.columns.values()):
+        return True
+    paid = any(_begins(column.words, ("purchase", "paid", "ordered", "bought")) for column in full)
+    return paid and not any(_begins(column.words, _BEGAN) for column in full)
+
+
+def conversion_columns(one: Looked) -> list[Column]:
+    """Return the dates of a table whose names say that an entity converted."""
+    dates = [
+        column
+        for column in one.dates()
+        if not set(column.words) & (_CHANGES | {"next", "end", "ends", "cancelled"})
+    ]
+    named = [column for column in dates if _begins(column.words, _CONVERTED)]
+    return [column for column in named if not _begins(column.words, ("regist", "signup", "creat"))]
+
+
+def began(columns: list[Column]) -> list[Column]:
+    """Return the dates whose names say that an entity began to exist."""
+    named = [
+        column for column in columns if _begins(column.words, _BEGAN) and not set(column.words) & _CHANGES
+    ]
+    joined = [column for column in columns if {"sign", "up"} <= set(column.words)]
+    return [*named, *(one for one in joined if one not in named)]
+
+
+def changes(column: Column) -> bool:
+    """Tell whether the name of a date says that it changes later, as that of the last login does."""
+    return bool(set(column.words) & _CHANGES)
+
+
+def moments(one: Looked) -> list[Column]:
+    """Return the dates of a usage table that may say when it happened; one where names tell."""
+    dates = [column for column in one.dates() if column.filled_share >= 0.9]
+    for unlike in (_CHANGES, _RECORDED):
+        others = [column for column in dates if not set(column.words) & unlike]
+        dates = others or dates
+    named = [column for column in dates if set(column.words) & _MOMENT]
+    return named if len(named) == 1 else dates
+
+
+def is_event_name(name: str) -> bool:
+    """Tell whether a column's name promises kinds of events."""
+    words = set(words_of(name))
+    return bool(
+        words
+        & {"event", "events", "action", "activity", "kind", "type", "name", "feature", "verb", "category"}
+    )
+
+
+def says_bought(kind: str) -> bool:
+    """Tell whether a kind of event is, by its name, that something was bought."""
+    words = words_of(kind)
+    doing = {
+        "viewed",
+        "view",
+        "page",
+        "clicked",
+        "failed",
+        "started",
+        "abandoned",
+        "cancelled",
+        "click",
+        "open",
+        "intent",
+    }
+    return not set(words) & (doing - {"started"}) and _begins(
+        words,
+        (
+            "purchase",
+            "payment",
+            "subscrib",
+            "subscription",
+            "upgrade",
+            "converted",
+            "paid",
+            "order",
+            "bought",
+        ),
+    )

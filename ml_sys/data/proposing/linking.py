@@ -1,0 +1,246 @@
+"""Find the column that identifies an entity in each table, by the values that tables share and by names.
+
+Invariant: values alone never decide between two columns whose names speak against it; that is asked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.parts import key
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.identifiers import ENTITY_WORDS, Identifiers, Place, nouns
+from ml_sys.data.proposing.proposal import matches
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.proposal import Answers, Asker
+
+_LEAST_SHARED, _LEAST_SCORE, _DISJOINT, _SURE = 0.3, 0.25, 0.1, 0.9
+_CLOSE, _HITS = 0.15, 0.005
+_RAW = 0.98
+
+
+@dataclass(frozen=True)
+class Links:
+    """Which columns lead to an entity.
+
+    Attributes
+    ----------
+    entities : tuple of str
+        Tables with one row for each.
+    ids : mapping of str to str
+        By table, its column of the entity.
+    through : mapping of str to (str, str)
+        By table that knows only users: its column of the user, and the table that leads on from it.
+    link_users : mapping of str to str
+        By such a table, its column of the user.
+    known : mapping of str to float
+        By table, the share of its entities (or users) that are known.
+    differ : frozenset of str
+        Tables that write identifiers in another way than the entity tables.
+    """
+
+    entities: tuple[str, ...]
+    ids: Mapping[str, str]
+    through: Mapping[str, Place] = field(default_factory=dict)
+    link_users: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, float] = field(default_factory=dict)
+    differ: frozenset[str] = frozenset()
+
+
+def link(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], answers: Answers, asker: Asker
+) -> Links:
+    """Find entities and how every table leads to them.
+
+    Raises
+    ------
+    InputError
+        If the files do not tell and nobody can be asked.
+    """
+    found = _Linking(connection, looked, answers)
+    groups = found.groups()
+    if not groups:
+        return found.without_entities()
+    scores = {at: found.score(group) for at, group in enumerate(groups)}
+    best, *others = sorted(scores, key=lambda at: -scores[at])
+    close = [at for at in others if scores[best] > 0 and scores[at] >= (1 - _CLOSE) * scores[best]]
+    if close and not answers.entity and not found.is_one_to_one(groups[best], groups[close[0]]):
+        among = {groups[at][0][0]: at for at in (best, *close)}
+        chosen = asker.choose(
+            "Which table has one row for each of those that may pay?", list(among), "--entity"
+        )
+        best = among.get(chosen, best)
+    return found.from_entities(groups[best])
+
+
+class _Linking(Identifiers):
+    """Groups what identifies entities, and finds how tables lead to them."""
+
+    def groups(self) -> list[list[Place]]:
+        """Return columns that may identify one entity a row; tables that hold different ones go together."""
+        unique = [
+            place
+            for place in self.tables
+            if self.column(place).is_unique and not (self.answers.id and not matches(self.answers.id, *place))
+        ]
+        if self.answers.entity:
+            unique = [one for one in unique if one[0].casefold() == self.answers.entity.casefold()]
+            if not unique:
+                raise InputError(
+                    f"--entity {self.answers.entity}: no such table has a column with a value of its "
+                    "own in every row",
+                    hint=f"tables are {', '.join(self.looked)}",
+                )
+        groups: list[list[Place]] = []
+        for place in unique:
+            together = next((one for one in groups if self._goes_with(place, one[0])), None)
+            if together is None:
+                groups.append([place])
+            else:
+                together.append(place)
+        return groups
+
+    def _goes_with(self, place: Place, first: Place) -> bool:
+        """Tell whether two tables hold different entities of one kind, such as customers and the others."""
+        tables = [self.looked[place[0]], self.looked[first[0]]]
+        if place[0] == first[0] or place[1].casefold() != first[1].casefold():
+            return False
+        if any(kinds.is_of_purchases(one) or not one.table.has_header for one in tables):
+            return False
+        mine, theirs = (
+            {name.casefold() for name in self.looked[one[0]].columns} - {one[1].casefold()}
+            for one in (place, first)
+        )
+        alike = len(mine & theirs) >= 0.5 * min(len(mine), len(theirs))
+        if not alike or max(self.shared(place, first), self.shared(first, place)) >= _DISJOINT:
+            return False
+        third = [one for one in self.tables if one[0] not in {place[0], first[0]}]
+        return any(min(self.shared(one, place), self.shared(one, first)) >= _HITS for one in third)
+
+    def best_link(self, table: str, group: Sequence[Place]) -> tuple[float, str]:
+        """Return how well a table leads to entities, and by which of its columns."""
+        best = (0.0, "")
+        for place in self.tables:
+            if place[0] != table:
+                continue
+            together = min(sum(self.shared(place, one) for one in group), 1.0)
+            names = max(self.agreement(place, one) for one in group)
+            score = together * names
+            if together >= _LEAST_SHARED and score >= _LEAST_SCORE and score > best[0]:
+                best = (score, place[1])
+        return best
+
+    def score(self, group: Sequence[Place]) -> float:
+        """Say how many tables lead to entities; those that say who paid count more."""
+        inside = {table for table, _ in group}
+        total = 0.0
+        for name, one in self.looked.items():
+            if name not in inside:
+                score, _ = self.best_link(name, group)
+                total += score * (1.5 if kinds.is_of_purchases(one) else 1.0)
+            elif kinds.conversion_columns(one):
+                total += 1.0
+        return total
+
+    def is_one_to_one(self, first: Sequence[Place], second: Sequence[Place]) -> bool:
+        """Tell whether two groups are the same entities, in other tables."""
+        return self.agreement(second[0], first[0]) >= 0.7 and (
+            max(self.shared(second[0], first[0]), self.shared(first[0], second[0])) >= _SURE
+        )
+
+    def from_entities(self, group: Sequence[Place]) -> Links:
+        """Return how every table leads to these entities."""
+        ids, entities, known = dict(group), [table for table, _ in group], {}
+        for name in self.looked:
+            if name in ids:
+                continue
+            score, column = self.best_link(name, group)
+            if not score:
+                continue
+            ids[name] = column
+            known[name] = min(sum(self.shared((name, column), one) for one in group), 1.0)
+            if self.column((name, column)).is_unique and not kinds.is_of_purchases(self.looked[name]):
+                entities.append(name)  # more of the same entities, such as profiles
+        through, users = self._through(ids, entities, known)
+        return Links(tuple(entities), ids, through, users, known, self._differ(ids, group))
+
+    def _through(
+        self, ids: Mapping[str, str], entities: list[str], known: dict[str, float]
+    ) -> tuple[dict[str, Place], dict[str, str]]:
+        """Find tables that lead from users to entities, and those that know only users."""
+        through: dict[str, Place] = {}
+        users: dict[str, str] = {}
+        for name in self.looked:
+            if name in ids:
+                continue
+            best = (0.0, ("", ""), "")
+            for place in (one for one in self.tables if one[0] == name):
+                for table, column in self.tables:
+                    if table not in ids or table in entities[:1] or column == ids[table]:
+                        continue
+                    if not self.column((table, column)).is_unique:
+                        continue
+                    shared = self.shared(place, (table, column))
+                    score = shared * self.agreement(place, (table, column))
+                    if shared >= _LEAST_SHARED and score > max(best[0], _LEAST_SCORE):
+                        best = (score, (place[1], table), column)
+            if best[0]:
+                through[name] = best[1]
+                users[best[1][1]] = best[2]
+                known[name] = self.shared((name, best[1][0]), (best[1][1], best[2]))
+        return through, users
+
+    def _differ(self, ids: Mapping[str, str], group: Sequence[Place]) -> frozenset[str]:
+        """Return tables whose identifiers are written in another way, such as 1001.0 or 01001 for 1001."""
+        views = " UNION ALL ".join(
+            f"SELECT {quoted(column)} AS k FROM {self.looked[table].table.view}" for table, column in group
+        )
+        otherwise, missed = set(), False
+        for table, column in ids.items():
+            raw = self.connection.execute(
+                f"SELECT count(*) FILTER ({quoted(column)} <> {key(column)}), count(DISTINCT "
+                f"{quoted(column)}) FILTER "
+                f"({quoted(column)} IN ({views})) FROM {self.looked[table].table.view}"
+            ).fetchone() or (0, 0)
+            if raw[0]:
+                otherwise.add(table)
+            if table not in dict(group):
+                shared = min(sum(self.shared((table, column), one) for one in group), 1.0)
+                missed |= raw[1] < _RAW * shared * self.column((table, column)).distinct
+        return frozenset(otherwise if missed else ())
+
+    def without_entities(self) -> Links:
+        """Return the identifier that most tables share by name, where none has one row for each entity."""
+        by_name: dict[str, list[Place]] = defaultdict(list)
+        for place in self.tables:
+            by_name[place[1].casefold()].append(place)
+        named = [
+            places
+            for places in by_name.values()
+            if not self.answers.id or any(matches(self.answers.id, *place) for place in places)
+        ]
+        if not named:
+            raise InputError(
+                "no column looks like an identifier that tables share", hint="name it: --id COLUMN"
+            )
+        most = max(len(places) for places in named)
+        best = [places for places in named if len(places) == most]
+        if len(best) > 1:
+            entity = [one for one in best if nouns(one[0][1], self.column(one[0]).words) & ENTITY_WORDS]
+            best = entity if len(entity) == 1 else best
+        if len(best) > 1:
+            among = ", ".join(places[0][1] for places in best)
+            raise InputError(
+                f"which column identifies those that may pay: {among}?", hint="say it: --id COLUMN"
+            )
+        return Links((), dict(best[0]), known=dict.fromkeys(dict(best[0]), 1.0))

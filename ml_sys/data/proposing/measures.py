@@ -1,0 +1,271 @@
+"""Describe columns of usage tables as measures: things done, people, quantities; and their words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.data.judging import leaks
+from ml_sys.data.judging.parts import key
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.identifiers import singular
+from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.form import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.looking.columns import Column
+
+_PEOPLE = {
+    "users",
+    "user",
+    "people",
+    "persons",
+    "members",
+    "seats",
+    "visitors",
+    "students",
+    "participants",
+    "editors",
+}
+_QUANTITIES = {
+    *(
+        "minutes",
+        "seconds",
+        "hours",
+        "duration",
+        "amount",
+        "bytes",
+        "mb",
+        "gb",
+        "kb",
+        "kilometers",
+        "distance",
+        "score",
+    ),
+    *("credits", "points", "volume", "length", "weight", "words", "rows", "tokens"),
+}
+_SAYS_NOTHING = {
+    *(
+        "actions",
+        "action",
+        "events",
+        "event",
+        "n",
+        "num",
+        "number",
+        "nr",
+        "count",
+        "counts",
+        "total",
+        "sum",
+        "of",
+    ),
+    *("daily", "weekly", "monthly"),
+}
+_IRREGULAR = {
+    "spent",
+    "sent",
+    "read",
+    "made",
+    "written",
+    "run",
+    "done",
+    "seen",
+    "built",
+    "bought",
+    "given",
+    "taken",
+    "drawn",
+}
+_NOT_DONE = {"speed", "feed", "need", "seed", "used"}
+_MOST_KINDS, _UNIT_RATE, _RISES = 200, 2, 0.999
+
+
+def describe(
+    connection: duckdb.DuckDBPyConnection, draft: Draft, known: Known, users: Sequence[str]
+) -> tuple[Part, list[LeftOut]]:
+    """Describe the measures of a usage table, or what of its events is counted and added up.
+
+    Parameters
+    ----------
+    users : sequence of str
+        Columns that identify users in other tables.
+
+    Returns
+    -------
+    part : Part
+        The table as it was judged.
+    left : list of LeftOut
+        Columns that are no measures, or leak.
+    """
+    left: list[LeftOut] = []
+    numbers = []
+    used = set(draft.roles.values())
+    for column in draft.base.columns.values():
+        if column.name in used:
+            continue
+        reason = _unfit(connection, draft, column, users)
+        if reason == _TAKEN:
+            continue
+        if reason:
+            left.append(LeftOut(draft.base.name, column.name, reason))
+        else:
+            numbers.append(column)
+    part = draft.part({one.name: quoted(one.name) for one in numbers}, frozenset(one.name for one in numbers))
+    verdicts = {one.column: one for one in leaks.judge_usage(connection, part, known)}
+    for column in [one for one in numbers if one.name in verdicts]:
+        left.append(LeftOut(draft.base.name, column.name, verdicts[column.name].reason))
+        numbers.remove(column)
+    _measures(draft, numbers)
+    return part, left
+
+
+_TAKEN = "taken"
+
+
+def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, users: Sequence[str]) -> str:
+    """Say why a column is no measure, or give it its role in events; nothing where it is a measure."""
+    if column.personal:
+        return f"personal: {column.personal}"
+    words = set(column.words)
+    ident = "id" in words or column.name.casefold().endswith(("id", "uuid"))
+    if (
+        draft.kind == "events"
+        and "user" not in draft.roles
+        and not column.is_unique
+        and (
+            column.name.casefold() in {one.casefold() for one in users}
+            or (ident and words & {"user", "member", "person", "actor", "employee"})
+        )
+    ):
+        draft.roles["user"] = column.name
+        draft.why["user"] = "who did it: distinct ones of a period are counted"
+        return _TAKEN
+    if draft.kind == "events" and column.is_unique and ident and "event_id" not in draft.roles:
+        draft.roles["event_id"] = column.name
+        draft.why["event_id"] = "a value of its own in each row: a repeated one counts once"
+        return _TAKEN
+    if column.looks == "date":
+        return "a date: usage has one moment"
+    if not column.filled:
+        return "has no values"
+    if column.looks == "text":
+        named = kinds.is_event_name(column.name)
+        if (
+            draft.kind == "events"
+            and "event" not in draft.roles
+            and named
+            and 2 <= column.distinct <= _MOST_KINDS
+        ):
+            draft.roles["event"] = column.name
+            draft.why["event"] = _most_frequent(connection, draft, column)
+            return _TAKEN
+        return "text: usage is counted and added up"
+    if ident or (column.is_unique and column.looks == "whole" and draft.kind == "events"):
+        return f"identifies {_of(column)}, and is no quantity"
+    if column.is_flag and draft.kind == "events":
+        return ""
+    if _is_running_total(connection, draft, column):
+        return "a running total: it rises and never falls, so that adding it up means nothing"
+    return ""
+
+
+def _of(column: Column) -> str:
+    words = [word for word in column.words if word not in {"id", "uuid", "key"}]
+    return " ".join(words) + "s" if words else "rows"
+
+
+def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> str:
+    c = quoted(column.name)
+    rows = connection.execute(
+        f"SELECT {c}, count(*) AS n FROM {draft.source} WHERE {c} IS NOT NULL GROUP BY 1 "
+        "ORDER BY n DESC, 1 LIMIT 5"
+    ).fetchall()
+    most = ", ".join(f"{kind} ({n:,})" for kind, n in rows)
+    return f"{column.distinct:,} kinds; most frequent: {most}"
+
+
+def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> bool:
+    """Tell whether a number rises from row to row of each entity, and never falls."""
+    if "id" not in draft.roles or column.low < 0:
+        return False
+    at = dates.moment(quoted(draft.roles["at"]), draft.base.columns[draft.roles["at"]].format)
+    days = (
+        f"SELECT {key(draft.roles['id'])} AS k, {at} AS d, "
+        f"max(TRY_CAST({quoted(column.name)} AS DOUBLE)) AS v "
+        f"FROM {draft.source} GROUP BY 1, 2"
+    )
+    found = connection.execute(
+        "SELECT count(*) FILTER (step >= 0) / count(*), count(*) FILTER (step > 0) / count(*), count(*) "
+        f"FROM (SELECT v - lag(v) OVER (PARTITION BY k ORDER BY d) AS step FROM ({days})) "
+        "WHERE step IS NOT NULL"
+    ).fetchone()
+    return bool(found and found[2] >= 50 and found[0] >= _RISES and found[1] >= 0.2)
+
+
+def _role(column: Column, among: Draft) -> str:
+    words = set(column.words)
+    if among.kind == "periods" and words & _PEOPLE:
+        return "users"
+    if among.kind == "events" or column.looks == "number" or words & _QUANTITIES:
+        return "amount"
+    return "actions"
+
+
+def _measures(draft: Draft, numbers: list[Column]) -> None:
+    """Describe numbers by role, object and words."""
+    roles = {column.name: _role(column, draft) for column in numbers}
+    for column in numbers:
+        role = roles[column.name]
+        same = [one for one in numbers if roles[one.name] == role]
+        described: dict[str, Any] = {"column": column.name, "role": role}
+        if role == "amount":
+            described |= _amount(column)
+        else:
+            obj = _object(column, same)
+            described["object"] = obj
+            described |= (
+                {"one": "person", "many": "people"}
+                if role == "users"
+                else {"one": "action", "many": "actions"}
+            )
+            described["place"] = f"on {obj.replace('_', ' ')}"
+        name = name_of(column.name)
+        draft.measures[name if re.match(r"[a-z]", name) else f"m_{name}"] = described
+
+
+def _object(column: Column, same: Sequence[Column]) -> str:
+    """Return what was used: the words of a name that not (nearly) all of its kind have."""
+    words = [word for word in column.words if word not in _SAYS_NOTHING | _PEOPLE]
+    common = {
+        word for word in words if len(same) > 1 and sum(word in one.words for one in same) > 0.5 * len(same)
+    }
+    return "_".join([word for word in words if word not in common] or words or column.words)
+
+
+def _amount(column: Column) -> dict[str, Any]:
+    """Return the words for a quantity, such as watched, minute and minutes for minutes_watched."""
+    words = column.words
+    verbs = [
+        one
+        for one in words
+        if one in _IRREGULAR or (one.endswith("ed") and len(one) > 4 and one not in _NOT_DONE)
+    ]
+    rest = [one for one in words if one not in verbs and one not in _SAYS_NOTHING] or words
+    noun = " ".join(rest)
+    one = " ".join([*rest[:-1], singular(rest[-1])])
+    many = noun if one != noun or noun.endswith("s") else noun + "s"
+    found: dict[str, Any] = {"one": one, "many": many}
+    if verbs:
+        found["verb"] = verbs[-1]
+    if column.looks == "whole":
+        found["digits"] = 0
+    return found

@@ -1,0 +1,237 @@
+"""Propose a description of files: what each is, what leaks, which period and horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ml_sys.data.judging.parts import Known, gather, key
+from ml_sys.data.judging.shapes import ENOUGH, order_tells
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.columns import columns_of
+from ml_sys.data.looking.looked import Looked
+from ml_sys.data.looking.sniffing import MOST_ROWS, sniff
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing import attributes, kinds, usage, words
+from ml_sys.data.proposing.linking import link
+from ml_sys.data.proposing.proposal import Asker, LeftOut
+from ml_sys.data.proposing.tables import Plan, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.proposing.proposal import Answers
+
+_LONG, _MIDDLE = 450, 150
+_ORDER_TELLS = 0.9
+_LEAST_KNOWN = 0.5
+_FULL, _BEFORE = 0.95, 0.98
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A description, with reasons.
+
+    Attributes
+    ----------
+    drafts : list of Draft
+        Its tables.
+    attributes : dict of str to dict
+    words : dict
+    why : dict of str to str
+        One line on each attribute, and on ``words``, ``usage`` and ``horizon``.
+    left : list of LeftOut
+        What it does without.
+    notes : list of str
+        What the user should know, or the files could not tell.
+    settings : dict of str to dict
+        Groups of settings besides the description.
+    known : Known
+        Who there is, and who converted.
+    """
+
+    drafts: list[Draft]
+    attributes: dict[str, dict[str, Any]]
+    words: dict[str, Any]
+    why: dict[str, str]
+    left: list[LeftOut]
+    notes: list[str]
+    settings: dict[str, dict[str, Any]]
+    known: Known
+    asked: int = field(default=0)
+
+
+def propose(
+    files: Sequence[str],
+    answers: Answers,
+    asker: Asker,
+    *,
+    most_rows: int = MOST_ROWS,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Proposal:
+    """Propose a description of files and folders.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or the files do not tell what is needed and nobody can be asked.
+    """
+    with duckdb.connect() as connection:
+        on_step("looking at the files")
+        tables, notes = sniff(connection, files, most_rows=most_rows)
+        looked = [Looked(one, columns_of(connection, one)) for one in tables]
+        looked = _with_formats(looked, answers.dates, asker, notes)
+        notes += [f"{one.name}: {text}" for one in tables for text in one.notes]
+        on_step("linking tables")
+        links = link(connection, looked, answers, asker)
+        notes += [
+            f"{table}: only {share:.0%} of its ids are known, and rows of the others are set aside"
+            for table, share in links.known.items()
+            if share < _LEAST_KNOWN
+        ]
+        made = plan(connection, looked, links, answers, asker)
+        on_step("judging columns")
+        return _described(connection, made, notes, asker)
+
+
+def _with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
+    """Decide dates that may be read in two ways, by others that have the same sign, or ask."""
+    told = {
+        one.format[2]: one.format
+        for table in looked
+        for one in table.dates()
+        if one.format.startswith(("%d", "%m"))
+    }
+    found = []
+    for table in looked:
+        columns = dict(table.columns)
+        for name, one in table.columns.items():
+            if not one.format.startswith(dates.AMBIGUOUS):
+                continue
+            sign = one.format.removeprefix(dates.AMBIGUOUS)
+            forms = {
+                form.replace("-", sign): f"%{form[0].lower()}{sign}%{form[3].lower()}{sign}%Y"
+                for form in ("DD-MM-YYYY", "MM-DD-YYYY")
+            }
+            where = f"{table.name}.{name}"
+            if sign in told:
+                notes.append(
+                    f"{where} is read as {dates.spoken(told[sign])}, as other dates of these files are"
+                )
+            elif said:
+                told[sign] = list(forms.values())[0 if said.casefold().startswith("d") else 1]
+            else:
+                chosen = asker.choose(
+                    f"{where}: how are its dates written? No day is after the 12th.", list(forms), "--dates"
+                )
+                told[sign] = forms[chosen]
+            columns[name] = replace(one, format=told[sign])
+        found.append(replace(table, columns=columns))
+    return found
+
+
+def _described(connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[str], asker: Asker) -> Proposal:
+    entities = made.of("entities")
+    gather(connection, [one.part({}) for one in made.drafts if one.kind != "links"])
+    for one in entities:
+        _begin_by_use(connection, one)
+    left = [*made.left, *attributes.candidates([one for one in entities if not one.one_a])]
+    parts, known, more = usage.judged(connection, made, [attributes.part(one) for one in entities])
+    left += more
+    described, why, more = attributes.describe(connection, entities, parts, known)
+    left += more
+    left += [gone for one in made.of("purchases", "links") for gone in _unread(one)]
+    spoken, why["words"] = words.words(made.drafts)
+    order = order_tells(connection)
+    if order >= _ORDER_TELLS:
+        notes.append(
+            f"ids alone tell who converted (ROC-AUC {order:.2f}): they are no feature, and "
+            "must not become one"
+        )
+    if known.first_day:
+        notes.append(
+            f"{known.first_day:,} of {known.converters:,} converted on their first day: "
+            "nothing was there to learn from, and they are set aside"
+        )
+    described_at = {(one.base.name, name) for one in made.drafts for name in one.used()}
+    left = [one for one in left if (one.table, one.column) not in described_at]
+    settings, reasons = _settings(connection, made)
+    return Proposal(
+        made.drafts,
+        described,
+        spoken,
+        {**why, **reasons},
+        left,
+        [*made.notes, *notes],
+        settings,
+        known,
+        asker.asked,
+    )
+
+
+def _unread(draft: Draft) -> list[LeftOut]:
+    """Return the columns of a table of purchases, or of links, that are not read."""
+    reason = "of links only the ids are read"
+    if draft.kind == "purchases":
+        reason = "of purchases only the day and the money are read"
+    return [
+        LeftOut(draft.name, name, f"personal: {column.personal}" if column.personal else reason)
+        for name, column in draft.base.columns.items()
+        if name not in draft.used()
+    ]
+
+
+def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: Draft) -> None:
+    """Take the one full date of an entity table for its beginning where nothing was used before it."""
+    full = [one for one in draft.base.dates() if one.filled_share >= _FULL and one.name not in draft.used()]
+    if "since" in draft.roles or draft.one_a or len(full) != 1 or kinds.changes(full[0]):
+        return
+    began = f"CAST({dates.moment(quoted(full[0].name), full[0].format)} AS DATE)"
+    found = connection.execute(
+        "SELECT count(*), count(*) FILTER (began <= first) FROM (SELECT "
+        f"{key(draft.roles['id'])} AS k, {began} AS began "
+        f"FROM {draft.source}) JOIN used ON id = k WHERE began IS NOT NULL"
+    ).fetchone() or (0, 0)
+    if found[0] >= ENOUGH and found[1] >= _BEFORE * found[0]:
+        draft.roles["since"] = full[0].name
+        draft.why["since"] = (
+            f"the only date that all have, and {found[1]:,} of {found[0]:,} used nothing before it"
+        )
+
+
+def _settings(
+    connection: duckdb.DuckDBPyConnection, made: Plan
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Choose period, horizon and step by the length of the history."""
+    found = connection.execute(
+        "SELECT date_diff('day', greatest((SELECT min(first) FROM used), (SELECT "
+        "min(day) FROM people)), (SELECT max(last) FROM used)), "
+        "(SELECT median(date_diff('day', since, day)) FROM people WHERE day > since)"
+    ).fetchone() or (0, None)
+    days, wait = int(found[0] or 0), found[1]
+    horizon = 30 if days >= _LONG else 14 if days >= _MIDDLE else 7
+    if made.unit == "month":
+        horizon = max(horizon, 30)
+    why = f"of {days:,} days in which usage and conversions are both known, "
+    why += (
+        f"three lists {horizon} days apart are held out to judge by, and the days before "
+        "them are learned from"
+    )
+    if wait is not None:
+        why += f"; half of those that convert later than their first day do so within {int(wait)} days"
+    step = {"day": 7, "week": 7, "month": 30}[made.unit]
+    return (
+        {
+            "usage": {"period": made.unit},
+            "label": {"horizon_days": horizon},
+            "panel": {"step_days": step},
+        },
+        {
+            "usage": made.unit_why,
+            "horizon": why,
+            "step": "one training cutoff a week" if step == 7 else "one training cutoff a month",
+        },
+    )

@@ -1,0 +1,231 @@
+"""Decide what each table is: entities, purchases, usage by period, events, links; and which dates count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.parts import key
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing import conversions, kinds
+from ml_sys.data.proposing.proposal import LeftOut, matches
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.linking import Links
+    from ml_sys.data.proposing.proposal import Answers, Asker
+
+_ONE_EACH = 0.98
+_ON_GRID = 0.99
+
+
+@dataclass
+class Plan:
+    """What the tables are, and what is left out."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    left: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unit: str = "day"
+    unit_why: str = ""
+
+    def of(self, *wanted: str) -> list[Draft]:
+        """Return the drafts of some kinds."""
+        return [one for one in self.drafts if one.kind in wanted]
+
+
+def plan(
+    connection: duckdb.DuckDBPyConnection,
+    looked: Sequence[Looked],
+    links: Links,
+    answers: Answers,
+    asker: Asker,
+) -> Plan:
+    """Decide what each table is.
+
+    Raises
+    ------
+    InputError
+        If the files do not tell who converted or when usage happened, and nobody can be asked.
+    """
+    made = Plan()
+    converted = conversions.find(connection, looked, links, answers, asker)
+    made.notes += converted.notes
+    led = {link for _, link in links.through.values()}
+    for one in looked:
+        if one.name in converted.purchases:
+            made.drafts.append(_purchases(one, links, converted))
+        elif one.name in led:
+            made.drafts.append(_link(one, links))
+        elif one.name in links.entities:
+            made.drafts.append(_entities(one, links, converted, answers, asker))
+        elif one.name in links.ids or one.name in links.through:
+            _add_usage(connection, made, one, links, answers, asker)
+        else:
+            made.left.append(LeftOut(one.name, "", "no column leads to those that may pay"))
+    made.drafts += converted.derived(made.drafts)
+    for draft in made.drafts:
+        draft.differs = draft.base.name in links.differ
+        link = links.through.get(draft.base.name)
+        if link and draft.kind == "events":
+            draft.link = next(one for one in made.drafts if one.base.name == link[1])
+    if not made.of("periods", "events"):
+        raise InputError(
+            "no table says who used what and when: a table of usage has many rows for each id and a date",
+            hint="add the file of events or of usage by day, week or month",
+        )
+    _choose_period(connection, made)
+    return made
+
+
+def _purchases(one: Looked, links: Links, converted: conversions.Converted) -> Draft:
+    at = converted.purchases[one.name]
+    draft = Draft(one.name, "purchases", one, {"id": links.ids[one.name], "at": at})
+    draft.why["kind"] = converted.why
+    money = conversions.money(one)
+    if money:
+        draft.roles["value"] = money
+    return draft
+
+
+def _link(one: Looked, links: Links) -> Draft:
+    draft = Draft(one.name, "links", one, {"user": links.link_users[one.name], "id": links.ids[one.name]})
+    draft.why["kind"] = f"leads from {draft.roles['user']} to {draft.roles['id']}"
+    return draft
+
+
+def _entities(
+    one: Looked, links: Links, converted: conversions.Converted, answers: Answers, asker: Asker
+) -> Draft:
+    draft = Draft(one.name, "entities", one, {"id": links.ids[one.name]})
+    draft.why["kind"] = f"one row for each {links.ids[one.name]}"
+    if one.name in converted.columns:
+        draft.roles["converted_on"] = converted.columns[one.name]
+        draft.why["converted_on"] = converted.why
+        money = conversions.money(one)
+        if money:
+            draft.roles["value"] = money
+            draft.why["value"] = "money, reported and never a feature"
+    began, why = _began(one, draft.roles.get("converted_on", ""), answers, asker)
+    if began:
+        draft.roles["since"] = began
+        draft.why["since"] = why
+    return draft
+
+
+def _began(one: Looked, converted_on: str, answers: Answers, asker: Asker) -> tuple[str, str]:
+    """Return the column of the day on which an entity began to exist, and why it is that."""
+    said = [
+        column for column in one.dates() if answers.since and matches(answers.since, one.name, column.name)
+    ]
+    if said:
+        return said[0].name, "as answered"
+    full = [column for column in one.dates() if column.filled_share >= 0.95 and column.name != converted_on]
+    named = kinds.began(full)
+    if len(named) > 1:
+        narrowed = [
+            one for one in named if {"signup", "registered", "created", "registration"} & set(one.words)
+        ]
+        named = narrowed if len(narrowed) == 1 else named
+    if len(named) > 1:
+        chosen = asker.choose(
+            f"{one.name}: on which day does one begin to exist?", [column.name for column in named], "--since"
+        )
+        return chosen, "as answered"
+    if named:
+        return named[0].name, "its name says that this is the day on which one began to exist"
+    return "", ""
+
+
+def _add_usage(
+    connection: duckdb.DuckDBPyConnection,
+    made: Plan,
+    one: Looked,
+    links: Links,
+    answers: Answers,
+    asker: Asker,
+) -> None:
+    found = kinds.moments(one)
+    if answers.at:
+        said = [column for column in one.dates() if matches(answers.at, one.name, column.name)]
+        found = said or found
+    if not found:
+        made.left.append(LeftOut(one.name, "", "says nothing about when: it has no column of dates"))
+        return
+    if len(found) > 1:
+        name = asker.choose(
+            f"{one.name}: which column says when it happened?", [column.name for column in found], "--at"
+        )
+        found = [column for column in found if name in {column.name, f"{one.name}.{column.name}"}] or found[
+            :1
+        ]
+    at = found[0]
+    if one.name in links.through:
+        user, _ = links.through[one.name]
+        draft = Draft(one.name, "events", one, {"user": user, "at": at.name})
+        draft.why["kind"] = f"knows only {user}, which the link leads to its entity"
+        made.drafts.append(draft)
+        return
+    ident = links.ids[one.name]
+    unit = _grid(connection, one, ident, at)
+    if unit == "day" and any("id" in column.words and name != ident for name, column in one.columns.items()):
+        unit = ""  # a row for each day and something else
+    has_counts = any(
+        column.looks in {"whole", "number"} and column.name != ident for column in one.columns.values()
+    )
+    draft = Draft(one.name, "periods" if unit and has_counts else "events", one, {"id": ident, "at": at.name})
+    if draft.kind == "periods":
+        draft.why["kind"] = f"one row for each {ident} and {unit}"
+        draft.why["unit"] = unit
+    else:
+        draft.why["kind"] = f"many rows for each {ident}, each with its moment"
+    made.drafts.append(draft)
+
+
+def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: Column) -> str:
+    """Return the period that rows are stamped by, one for each entity and stamp; else nothing."""
+    moment = dates.moment(quoted(at.name), at.format)
+    found = connection.execute(
+        f"SELECT count(*), count(DISTINCT (k, d)), count(*) FILTER (d = date_trunc('day', d)), "
+        "count(*) FILTER (day(d) = 1), count(DISTINCT date_trunc('month', d)), "
+        "count(DISTINCT dayofweek(d)), count(DISTINCT date_trunc('day', d)), "
+        "date_diff('day', min(d), max(d)) "
+        f"FROM (SELECT {key(ident)} AS k, {moment} AS d FROM {one.table.view}) WHERE d IS NOT NULL"
+    ).fetchone()
+    rows, distinct, midnight, firsts, months, weekdays, days, span = found or (0,) * 8
+    if not rows or distinct < _ONE_EACH * rows or midnight < _ON_GRID * rows or days < 2:
+        return ""
+    if firsts >= _ON_GRID * rows and months > 1:
+        return "month"
+    if weekdays == 1:
+        return "week"
+    return "day" if distinct == rows and days >= 0.5 * span else ""
+
+
+def _choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
+    """Choose the period that usage is counted by: that of rows, else by the length of the history."""
+    units = {one.why.get("unit", "") for one in made.of("periods")}
+    for unit in ("month", "week", "day"):
+        if unit in units:
+            made.unit, made.unit_why = unit, f"rows stand for one {unit} each"
+            return
+    days = 0
+    for one in made.of("events"):
+        found = connection.execute(
+            f"SELECT date_diff('day', min(d), max(d)) FROM (SELECT {one.date('at')} AS d FROM {one.source})"
+        ).fetchone()
+        days = max(days, int((found or (0,))[0] or 0))
+    made.unit = "day" if days < _SHORT_HISTORY else "week"
+    long = "less than 400" if days < _SHORT_HISTORY else "400 or more"
+    made.unit_why = f"events reach over {days} days, {long}: a {made.unit} is one period"
+
+
+_SHORT_HISTORY = 400

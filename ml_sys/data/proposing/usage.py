@@ -1,0 +1,99 @@
+"""Describe the usage tables of a plan, and leave out those that leak or say too little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging import leaks
+from ml_sys.data.judging.parts import Known, gather
+from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.data.proposing import measures, words
+from ml_sys.data.proposing.proposal import LeftOut
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.parts import Part
+    from ml_sys.data.proposing.tables import Plan
+
+_THIN = 0.05
+
+
+def judged(
+    connection: duckdb.DuckDBPyConnection, made: Plan, entities: list[Part]
+) -> tuple[list[Part], Known, list[LeftOut]]:
+    """Describe usage tables, and leave out those that only converters have, or (nearly) nobody."""
+    bought = [one.part({}) for one in made.of("purchases")]
+    usage = [one.part({}) for one in made.of("periods", "events")]
+    known = gather(connection, [*entities, *bought, *usage])
+    users = [one.roles["user"] for one in made.of("links", "events") if "user" in one.roles]
+    left: list[LeftOut] = []
+    parts = []
+    kept: list[Draft] = []
+    for draft in made.of("periods", "events"):
+        part, more = measures.describe(connection, draft, known, users)
+        whole = [one for one in more if one.column == ""] or [
+            LeftOut(one.table, "", one.reason)
+            for one in leaks.judge_usage(connection, draft.part({}), known)
+            if not one.column
+        ]
+        if whole:
+            left += [LeftOut(draft.base.name, "", f"looks known only after paying: {whole[0].reason}")]
+            continue
+        left += more
+        _leave_paying_kinds(connection, draft, known, left)
+        parts.append((draft, replace(part, event=draft.part({}).event)))
+        kept.append(draft)
+    thin = {draft.name: _is_thin(connection, part, known) for draft, part in parts}
+    if any(not reason for reason in thin.values()):  # never the last one
+        gone = {one.base.name for one in kept if thin[one.name]}
+        left = [one for one in left if one.table not in gone]
+        left += [LeftOut(name, "", reason) for name, reason in thin.items() if reason]
+        kept = [one for one in kept if not thin[one.name]]
+    made.drafts = [one for one in made.drafts if one.kind not in {"periods", "events"} or one in kept]
+    links = [one.link for one in kept if one.link]
+    made.drafts = [one for one in made.drafts if one.kind != "links" or one in links]
+    for draft in kept:
+        if draft.kind == "events" and not draft.roles.get("event"):
+            one, many = words.events(draft)
+            draft.why["one"], draft.why["many"] = one, many
+    every = [*entities, *bought, *(part for draft, part in parts if draft in kept)]
+    return every, gather(connection, every), left
+
+
+def _leave_paying_kinds(
+    connection: duckdb.DuckDBPyConnection, draft: Draft, known: Known, left: list[LeftOut]
+) -> None:
+    """Take kinds of events out that happen to converters only."""
+    found = leaks.paying_kinds(connection, draft.part({}), known)
+    if not found:
+        return
+    column = quoted(draft.roles["event"])
+    listed = ", ".join(literal(one.column) for one in found)
+    without = f"({column} IS NULL OR {column} NOT IN ({listed}))"
+    draft.where = f"{draft.where} AND {without}" if draft.where else without
+    left += [
+        LeftOut(
+            draft.base.name,
+            f"{draft.roles['event']} = {one.column!r}",
+            f"looks known only after paying: {one.reason}",
+        )
+        for one in found
+    ]
+
+
+def _is_thin(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> str:
+    """Say why a usage table says too little of those that may convert; nothing where it says enough."""
+    found = connection.execute(
+        "SELECT count(DISTINCT k) FILTER (d < coalesce(day, DATE '2262-01-01')) FROM "
+        f"(SELECT {part.id} AS k, CAST({part.at} AS DATE) AS d FROM {part.source}) JOIN people ON id = k"
+    ).fetchone()
+    reached = int(found[0]) if found else 0
+    if reached >= _THIN * known.entities:
+        return ""
+    return (
+        f"reaches {reached:,} of {known.entities:,} before they convert, which is too few "
+        "to tell others apart"
+    )

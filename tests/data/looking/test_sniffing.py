@@ -1,0 +1,130 @@
+"""Which files are opened, how they are read, and what their columns hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.columns import Column, columns_of
+from ml_sys.data.looking.opening import look_at
+from ml_sys.data.looking.sniffing import Sniffed, sniff
+from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
+
+
+def sniffed(*files: object, most_rows: int = 1000) -> tuple[list[Sniffed], list[str]]:
+    with duckdb.connect() as connection:
+        return sniff(connection, [str(one) for one in files], most_rows=most_rows)
+
+
+def column(tmp_path: Path, name: str, *values: str) -> Column:
+    """Return what a column of these values holds."""
+    file = tmp_path / "table.csv"
+    lines = [f'{at};"{value}"' for at, value in enumerate(values)]
+    file.write_text("\n".join([f"n;{name}", *lines]), encoding="utf-8")
+    with duckdb.connect() as connection:
+        (table,), _ = sniff(connection, [str(file)])
+        return columns_of(connection, table)[name]
+
+
+def test_a_folder_is_its_tables_and_names_what_is_none(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("id,name\n1,a\n2,b\n")
+    (tmp_path / "notes.md").write_text("nothing")
+    tables, notes = sniffed(tmp_path)
+    assert [(one.name, one.rows) for one in tables] == [("users", 2)]
+    assert notes == [f"{tmp_path / 'notes.md'}: not a table, and not looked at"]
+
+
+def test_files_called_alike_but_for_a_number_are_one_table_if_their_columns_are_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "log_1.csv").write_text("id,n\n1,2\n")
+    (tmp_path / "log_2.csv").write_text("id,n\n2,2\n")
+    tables, _ = sniffed(tmp_path)
+    assert [(one.name, one.rows, one.is_plain) for one in tables] == [("log", 2, False)]
+    (tmp_path / "log_2.csv").write_text("id,other\n2,2\n")
+    assert [one.name for one in sniffed(tmp_path)[0]] == ["log_1", "log_2"]
+
+
+def test_only_so_many_rows_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("id,n\n" + "1,2\n" * 50)
+    ((table,), _) = sniffed(tmp_path, most_rows=20)
+    assert (table.rows, table.notes) == (20, ("judged by its first 20 rows",))
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", b""), ("a.csv", b"id,n\n")])
+def test_a_table_without_rows_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EmptyTableError):
+        sniffed(tmp_path / name)
+
+
+def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    (tmp_path / "b.parquet").write_bytes(b"no parquet")
+    with pytest.raises(UnreadableFileError) as caught:
+        sniffed(tmp_path / "a.xlsx")
+    assert "export its tables as CSV" in caught.value.hint
+    with pytest.raises(UnreadableFileError):
+        sniffed(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match="there is no such file") as missing:
+        sniffed(tmp_path / "b.parket")
+    assert missing.value.hint == f"did you mean {tmp_path / 'b.parquet'}?"
+
+
+def test_text_in_another_encoding_is_read(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_bytes("id,city\n1,Köln\n2,Graz\n".encode("latin-1"))
+    ((table,), _) = sniffed(tmp_path)
+    assert table.rows == 2
+
+
+def test_a_query_is_looked_at_as_a_file_is(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text("id,n\n1,2\n2,4\n")
+    query = f"SELECT id, n * 2 AS twice FROM '{file}';"  # noqa: S608 - the test's own
+    with duckdb.connect() as connection:
+        found = look_at(connection, {"log": query})["log"]
+        assert {one.name: one.high for one in found.columns.values()} == {"id": 2.0, "twice": 8.0}
+        with pytest.raises(InputError, match=r"log: FROM 'none\.csv'"):
+            look_at(connection, {"log": "FROM 'none.csv'"})
+
+
+@pytest.mark.parametrize(
+    ("values", "format_"),
+    [
+        (("2023-01-31", "2023-02-01 10:00:00", "2023-02-01T10:00:00Z"), dates.ISO),
+        (("31/01/2023", "01/02/2023"), "%d/%m/%Y"),
+        (("01/31/2023", "02/01/2023"), "%m/%d/%Y"),
+        (("01.02.2023", "02.02.2023"), "%d.%m.%Y"),
+        (("01-02-2023", "01-03-2023", "01-04-2023"), "%d-%m-%Y"),
+        (("02/03/2023", "03/02/2023"), "ambiguous/"),
+        (("13/01/2023", "01/14/2023"), "ambiguous/"),
+        (("2023-01", "2023-02"), dates.MONTHS),
+        (("1672531200", "1675209600"), dates.SECONDS),
+        (("1672531200000", "1675209600000"), dates.MILLISECONDS),
+    ],
+)
+def test_dates_are_told_by_how_they_are_written(
+    values: tuple[str, ...], format_: str, tmp_path: Path
+) -> None:
+    found = column(tmp_path, "created_at", *values)
+    assert (found.looks, found.format) == ("date", format_)
+
+
+def test_numbers_as_large_as_seconds_are_ids_unless_a_name_says_otherwise(tmp_path: Path) -> None:
+    assert column(tmp_path, "device", "1672531200", "1675209600").looks == "whole"
+
+
+def test_ranges_and_flags_are_told(tmp_path: Path) -> None:
+    assert column(tmp_path, "size", "11 to 25", "26 - 50", "10001 or more").is_range
+    assert column(tmp_path, "is_b2b", "yes", "no", "no").is_flag
+    assert column(tmp_path, "is_b2b", "0", "1", "1").is_flag
+    assert not column(tmp_path, "size", "big", "small").is_flag
+
+
+def test_what_is_written_in_another_way_comes_out_as_iso() -> None:
+    sql = dates.written_iso("v", "%d.%m.%Y")
+    found = duckdb.sql(f"SELECT {sql} FROM (VALUES ('31.01.2023'), ('31.01.2023 10:30'), ('soon')) AS t(v)")  # noqa: S608 - the test's own
+    assert [one[0] for one in found.fetchall()] == ["2023-01-31 00:00:00", "2023-01-31 10:30:00", "soon"]

@@ -1,0 +1,446 @@
+"""What is proposed for files: those of real companies, and folders as awkward as they come."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ml_sys.data.proposing.proposal import Answers, Asker
+from ml_sys.data.proposing.proposing import Proposal, propose
+from ml_sys.data.proposing.writing import as_toml
+from ml_sys.errors import InputError
+from ml_sys.form import Form
+from ml_sys.settings.description import SchemaSettings
+from tests.data.proposing.folders import Row, World, renamed, tables_of, with_column, world, write, write_csv
+
+REAL = Path(__file__).parents[3] / ".." / "shared" / "data"
+Ids = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def made() -> World:
+    return world()
+
+
+def proposed(folder: Path, asker: Asker | None = None, **answers: str) -> Proposal:
+    """Propose, and see that the settings file that comes of it loads."""
+    found = propose([str(folder)], Answers(**answers), asker or Asker())
+    schema(found)
+    return found
+
+
+def schema(found: Proposal) -> SchemaSettings:
+    return SchemaSettings(**tomllib.loads(as_toml(found, ["files"]))["schema"])
+
+
+def kinds(found: Proposal) -> dict[str, str]:
+    return {one.name: one.kind for one in found.drafts}
+
+
+def roles(found: Proposal, name: str) -> dict[str, str]:
+    return next(one.roles for one in found.drafts if one.name == name)
+
+
+def left(found: Proposal) -> dict[str, str]:
+    return {one.where: one.reason for one in found.left}
+
+
+def rows(found: Proposal, name: str) -> list[tuple[Any, ...]]:
+    """Read a table as ingest does, sorted."""
+    location = next(one.file() for one in found.drafts if one.name == name)
+    used = ", ".join(f'"{one}"' for one in roles(found, name).values())
+    source = f"({location})" if location.startswith("SELECT") else f"'{location}'"
+    return sorted(duckdb.sql(f"SELECT {used} FROM {source}").fetchall(), key=str)  # noqa: S608 - the test's own files
+
+
+def is_the_plain_one(found: Proposal, made: World) -> None:
+    """See that users, events and purchases were understood, and that days are read as they were meant."""
+    assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
+    assert schema(found).form(dict.fromkeys(["events"], ("opened",))).measure_names == (
+        "events_opened",
+        "events_other",
+        "minutes",
+    )
+    assert list(found.attributes) == ["country"]
+    assert found.known.converters == len(made.bought)
+    user, at = roles(found, "purchases")["id"], roles(found, "purchases")["at"]
+    assert (user, at) == ("user_id", "purchased_on")
+    days = sorted((str(one["user_id"]), str(one["purchased_on"])) for one in made.purchases)
+    read = [(str(one[0]), str(one[1])[:10]) for one in rows(found, "purchases")]
+    assert sorted(read) == days
+    assert roles(found, "users")["since"] == "signed_up"
+
+
+def test_three_plain_tables_need_no_query(made: World, tmp_path: Path) -> None:
+    found = proposed(write(tmp_path, tables_of(made)))
+    is_the_plain_one(found, made)
+    assert {one.file() for one in found.drafts} == {
+        str(tmp_path / f"{one}.csv") for one in ("users", "events", "purchases")
+    }
+    assert left(found) == {"purchases.order_id": "of purchases only the day and the money are read"}
+
+
+def test_semicolons_are_read_as_they_are(made: World, tmp_path: Path) -> None:
+    is_the_plain_one(proposed(write(tmp_path, tables_of(made), delimiter=";")), made)
+
+
+@pytest.mark.parametrize("form", ["%d-%m-%Y", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y%m%d", "%Y/%m/%d"])
+def test_dates_are_read_however_they_are_written(form: str, made: World, tmp_path: Path) -> None:
+    is_the_plain_one(proposed(write(tmp_path, tables_of(made), day=lambda day: day.strftime(form))), made)
+
+
+@pytest.mark.parametrize("per_second", [1, 1_000])
+def test_dates_may_be_seconds_or_milliseconds(per_second: int, made: World, tmp_path: Path) -> None:
+    def seconds(day: dt.date) -> int:
+        return int(dt.datetime(day.year, day.month, day.day, 12, tzinfo=dt.UTC).timestamp()) * per_second
+
+    is_the_plain_one(proposed(write(tmp_path, tables_of(made), day=seconds)), made)
+
+
+def early(made: World) -> dict[str, list[Row]]:
+    """Return tables in which no day is after the 12th."""
+
+    def moved(value: object) -> object:
+        return value.replace(day=1 + value.day % 12) if isinstance(value, dt.date) else value
+
+    return {
+        name: [{key: moved(one) for key, one in row.items()} for row in table]
+        for name, table in tables_of(made).items()
+    }
+
+
+def test_dates_that_may_be_read_in_two_ways_are_asked_about(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, early(made), day=lambda day: f"{day:%d/%m/%Y}")
+    with pytest.raises(InputError, match=r"how are its dates written\? No day is after the 12th") as caught:
+        proposed(folder)
+    assert caught.value.hint == "say it: --dates DD/MM/YYYY|MM/DD/YYYY"
+    found = proposed(folder, dates="DD/MM/YYYY")
+    assert next(one for one in found.drafts if one.name == "events").base.columns["at"].format == "%d/%m/%Y"
+
+
+def test_a_file_without_a_header_is_understood_by_its_values_and_said(made: World, tmp_path: Path) -> None:
+    found = proposed(write(tmp_path, tables_of(made), header=False))
+    assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
+    assert roles(found, "purchases") == {"id": "column2", "at": "column3"}
+    assert roles(found, "events")["at"] == "column2"
+    assert roles(found, "users") == {"id": "column1", "since": "column3"}
+    assert sum("its first line is no header" in note for note in found.notes) == 3
+    assert found.known.converters == len(made.bought)
+
+
+@pytest.mark.parametrize(
+    ("table", "written"), [("users", "{:08d}"), ("events", "{}.0"), ("purchases", "{:06d}")]
+)
+def test_ids_are_numbers_here_and_texts_there(table: str, written: str, made: World, tmp_path: Path) -> None:
+    tables = tables_of(made)
+    tables[table] = [{**one, "user_id": written.format(one["user_id"])} for one in tables[table]]
+    found = proposed(write(tmp_path, tables))
+    is_the_plain_one(found, made)
+    ids = {str(one[0]) for one in rows(found, "users")}
+    assert {str(one[0]) for one in rows(found, "events")} <= ids
+
+
+def test_personal_columns_are_left_out_and_named(made: World, tmp_path: Path) -> None:
+    users = made.users
+    for name, value in {
+        "email": "u{}@example.org",
+        "full_name": "Ann B. {}",
+        "phone": "+43 660 12{}",
+        "ip": "10.0.0.{}",
+        "street": "Main Street {}",
+    }.items():
+        users = with_column(
+            users,
+            name,
+            lambda row, value=value: value.format(row["user_id"] % (250 if "10.0" in value else 9999)),
+        )
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    is_the_plain_one(found, made)
+    assert {where: reason for where, reason in left(found).items() if where.startswith("users.")} == {
+        "users.email": "personal: an e-mail address",
+        "users.full_name": "personal: a name",
+        "users.phone": "personal: a phone number",
+        "users.ip": "personal: an IP address",
+        "users.street": "personal: an address",
+    }
+
+
+def test_of_two_dates_the_one_that_says_when_it_happened_counts(made: World, tmp_path: Path) -> None:
+    events = with_column(made.events, "loaded_at", lambda row: row["at"] + dt.timedelta(3))
+    found = proposed(write(tmp_path, {**tables_of(made), "events": events}))
+    is_the_plain_one(found, made)
+    assert roles(found, "events")["at"] == "at"
+
+
+def test_of_two_dates_that_look_alike_is_asked(made: World, tmp_path: Path) -> None:
+    events = with_column(
+        renamed(made.events, at="date_a"), "date_b", lambda row: row["date_a"] + dt.timedelta(3)
+    )
+    folder = write(tmp_path, {**tables_of(made), "events": events})
+    with pytest.raises(InputError, match="which column says when it happened") as caught:
+        proposed(folder)
+    assert caught.value.hint == "say it: --at date_a|date_b"
+    assert roles(proposed(folder, at="events.date_b"), "events")["at"] == "date_b"
+    asked: list[str] = []
+    found = proposed(folder, Asker(lambda question, among: asked.append(question) or among[0]))
+    assert (roles(found, "events")["at"], len(asked)) == ("date_a", 1)
+
+
+def test_nested_records_become_columns_of_a_query(made: World, tmp_path: Path) -> None:
+    write(tmp_path, {"users": made.users, "purchases": made.purchases})
+    lines = [
+        json.dumps({
+            "actor": {"user_id": one["user_id"]}, "at": f"{one['at']}T10:00:00Z", "event": one["event"],
+            "props": {"minutes": one["minutes"], "tags": ["a", "b"]},
+        })
+        for one in made.events
+    ]  # fmt: skip
+    (tmp_path / "events.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = proposed(tmp_path)
+    assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
+    assert roles(found, "events") == {"id": "actor_user_id", "at": "at", "event": "event"}
+    assert "events: props_tags holds lists, and is left out" in found.notes
+    assert rows(found, "events")[0][0] in {one["user_id"] for one in made.users}
+
+
+def test_several_files_of_the_same_entities_are_one_table(made: World, tmp_path: Path) -> None:
+    half = len(made.users) // 2
+    tables = {"users_2021": made.users[:half], "users_2022": made.users[half:]}
+    found = proposed(write(tmp_path, {**tables, "events": made.events, "purchases": made.purchases}))
+    is_the_plain_one(found, made)
+    assert len(rows(found, "users")) == len(made.users)
+
+
+def test_customers_and_the_others_are_two_tables_of_entities(made: World, tmp_path: Path) -> None:
+    bought = made.bought
+    customers = [
+        {**one, "closed_on": bought[one["user_id"]]} for one in made.users if one["user_id"] in bought
+    ]
+    others = [one for one in made.users if one["user_id"] not in bought]
+    tables = {"customers": customers, "others": others, "events": made.events}
+    found = proposed(write(tmp_path, tables))
+    assert kinds(found) == {"customers": "entities", "others": "entities", "events": "events"}
+    assert roles(found, "customers")["converted_on"] == "closed_on"
+    assert (found.known.entities, found.known.converters) == (len(made.users), len(bought))
+
+
+def test_a_folder_of_parquet_parts_is_one_table(made: World, tmp_path: Path) -> None:
+    write(tmp_path / "tables", {"users": made.users, "purchases": made.purchases})
+    whole = write_csv(tmp_path / "events.csv", made.events)
+    (tmp_path / "tables" / "events").mkdir()
+    for at in range(3):
+        part = tmp_path / "tables" / "events" / f"part-{at:04d}.parquet"
+        duckdb.sql(f"COPY (SELECT * FROM '{whole}' WHERE user_id % 3 = {at}) TO '{part}'")  # noqa: S608 - the test's own
+    found = proposed(tmp_path / "tables")
+    is_the_plain_one(found, made)
+    assert len(rows(found, "events")) == len(made.events)
+
+
+def test_a_monthly_table_is_of_periods_and_counts_by_month(made: World, tmp_path: Path) -> None:
+    months: dict[tuple[int, dt.date], list[float]] = {}
+    for one in made.events:
+        months.setdefault((one["user_id"], one["at"].replace(day=1)), []).append(one["minutes"])
+    usage = [
+        {
+            "user_id": user,
+            "month": month,
+            "actions_reports": len(minutes),
+            "users_reports": 1 + len(minutes) // 4,
+            "minutes_used": round(sum(minutes), 1),
+        }
+        for (user, month), minutes in months.items()
+    ]
+    found = proposed(write(tmp_path, {"users": made.users, "purchases": made.purchases, "usage": usage}))
+    assert kinds(found)["usage"] == "periods"
+    measures = {one.name: (one.role, one.object) for one in schema(found).form().measures}
+    assert measures == {
+        "actions_reports": ("actions", "reports"),
+        "users_reports": ("users", "reports"),
+        "minutes_used": ("amount", "minutes_used"),
+    }
+    assert found.settings["usage"] == {"period": "month"}
+
+
+def workspaces(made: World) -> dict[str, list[Row]]:
+    """Roll users up to workspaces that pay."""
+    luck = random.Random(1)  # noqa: S311 - nothing here is secret
+    size = {one["user_id"]: 1 + luck.randrange(3) for one in made.users}
+    return {
+        "workspaces": [
+            {"workspace_id": f"w{one['user_id']}", "industry": one["country"], "created_at": one["signed_up"]}
+            for one in made.users
+        ],
+        "members": [
+            {"user_id": user * 10 + at, "workspace_id": f"w{user}", "email": f"a{user}{at}@example.org"}
+            for user, n in size.items()
+            for at in range(n)
+        ],
+        "events": [
+            {"event_id": 500_000 + at, "user_id": one["user_id"] * 10 + luck.randrange(size[one["user_id"]]),
+             "occurred_at": one["at"], "event_name": one["event"]}
+            for at, one in enumerate(made.events)
+        ],
+        "invoices": [
+            {**{key: one[key] for key in ("order_id", "amount")}, "workspace_id": f"w{one['user_id']}",
+             "paid_at": one["purchased_on"]}
+            for one in made.purchases
+        ],
+    }  # fmt: skip
+
+
+def test_users_are_rolled_up_to_the_workspaces_that_pay(made: World, tmp_path: Path) -> None:
+    found = proposed(write(tmp_path, workspaces(made)))
+    assert kinds(found) == {
+        "workspaces": "entities",
+        "members": "links",
+        "events": "events",
+        "invoices": "purchases",
+    }
+    events = schema(found).tables["events"]
+    assert (events.id, events.user, events.link, events.event_id) == ("", "user_id", "members", "event_id")  # type: ignore[union-attr]  # a table of events
+    assert found.words["entity"] == {"one": "workspace", "many": "workspaces"}
+    assert left(found)["members.email"] == "personal: an e-mail address"
+    assert found.known.used == len({one["user_id"] for one in made.events})
+
+
+def test_one_table_of_events_may_say_who_bought(made: World, tmp_path: Path) -> None:
+    bought = [
+        {"user_id": one["user_id"], "at": one["purchased_on"], "event": "purchase"} for one in made.purchases
+    ]
+    events = [{key: one[key] for key in ("user_id", "at", "event")} for one in made.events]
+    found = proposed(write(tmp_path, {"activity": [*events, *bought]}))
+    assert kinds(found) == {"activity": "events", "purchases": "purchases"}
+    assert (len(rows(found, "activity")), len(rows(found, "purchases"))) == (len(events), len(bought))
+    assert found.known.converters == len(made.bought)
+
+
+def test_one_table_may_repeat_the_day_of_conversion_in_every_row(made: World, tmp_path: Path) -> None:
+    bought = made.bought
+    found = proposed(
+        write(
+            tmp_path,
+            {"activity": with_column(made.events, "paid_on", lambda row: bought.get(row["user_id"], ""))},
+        )
+    )
+    assert kinds(found) == {"activity": "events", "entities": "entities"}
+    assert roles(found, "entities") == {"id": "user_id", "converted_on": "paid_on"}
+    assert len(rows(found, "entities")) == len({one["user_id"] for one in made.events})
+
+
+def test_who_converted_is_asked_where_no_name_says_it(made: World, tmp_path: Path) -> None:
+    bought = made.bought
+    users = with_column(made.users, "date_x", lambda row: bought.get(row["user_id"], ""))
+    folder = write(tmp_path, {"users": users, "events": made.events})
+    with pytest.raises(InputError, match="Which column is the day of conversion") as caught:
+        proposed(folder)
+    assert caught.value.hint == "say it: --converted users.date_x"
+    assert roles(proposed(folder, converted="users.date_x"), "users")["converted_on"] == "date_x"
+
+
+def test_no_conversions_at_all_is_one_clear_line(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, {"users": made.users, "events": made.events})
+    with pytest.raises(InputError, match="no table says who converted, and when"):
+        proposed(folder)
+
+
+def test_what_is_known_only_after_paying_is_left_out_with_the_reason(made: World, tmp_path: Path) -> None:
+    bought, used = made.bought, {one["user_id"]: 0 for one in made.users}
+    for one in made.events:
+        used[one["user_id"]] += 1
+    users = with_column(made.users, "status", lambda row: "active" if row["user_id"] in bought else "free")
+    users = with_column(users, "plan", lambda row: "pro" if row["user_id"] in bought else "")
+    users = with_column(users, "total_logins", lambda row: used[row["user_id"]])
+    users = with_column(users, "employees", lambda row: row["user_id"] * 7919 % 400)
+    users = with_column(users, "churned", lambda row: row["user_id"] % 2)
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert list(found.attributes) == ["country", "employees"]
+    reasons = left(found)
+    assert reasons["users.status"].startswith("tells those that converted from the others almost perfectly")
+    assert reasons["users.plan"].startswith("filled for 100% of those that converted and 0.0% of the others")
+    assert reasons["users.total_logins"].startswith("follows the number of usage rows over the whole life")
+    assert reasons["users.churned"] == "looks known only after paying: only who pays can leave"
+    assert "# Left out: users.plan: filled for" in as_toml(found, ["files"])
+
+
+def test_a_second_table_of_purchases_is_no_usage(made: World, tmp_path: Path) -> None:
+    charges = [{"user_id": one["user_id"], "day": one["purchased_on"], "n": 1} for one in made.purchases]
+    found = proposed(write(tmp_path, {**tables_of(made), "logged": charges}))
+    assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
+    assert left(found)["logged"].startswith("looks known only after paying: 100% of the")
+
+
+def test_a_kind_of_event_that_only_converters_have_is_left_out(made: World, tmp_path: Path) -> None:
+    receipts = [
+        {"user_id": one["user_id"], "at": one["purchased_on"], "event": "receipt", "minutes": 1.5}
+        for one in made.purchases
+    ]
+    found = proposed(write(tmp_path, {**tables_of(made), "events": [*made.events, *receipts]}))
+    assert left(found)["events.event = 'receipt'"].startswith("looks known only after paying")
+    assert len(rows(found, "events")) == len(made.events)
+
+
+def test_a_running_total_is_no_measure(made: World, tmp_path: Path) -> None:
+    seen: dict[int, int] = {}
+    events = []
+    for one in sorted(made.events, key=lambda row: row["at"]):
+        seen[one["user_id"]] = seen.get(one["user_id"], 0) + 1
+        events.append({**one, "visits_so_far": seen[one["user_id"]]})
+    found = proposed(write(tmp_path, {**tables_of(made), "events": events}))
+    assert left(found)["events.visits_so_far"].startswith("a running total")
+
+
+def real(name: str) -> Path:
+    folder = REAL / name
+    if not folder.is_dir():
+        pytest.skip(f"there are no real tables in {folder}")
+    return folder
+
+
+@pytest.mark.real_data
+def test_students_of_an_online_school_are_described_without_an_edit() -> None:
+    found = proposed(real("edtech"))
+    assert kinds(found) == {
+        "student_info": "entities",
+        "student_purchases": "purchases",
+        "student_learning": "events",
+    }
+    assert roles(found, "student_info") == {"id": "student_id", "since": "date_registered"}
+    assert roles(found, "student_purchases") == {"id": "student_id", "at": "date_purchased"}
+    form = schema(found).form()
+    minutes = form.measures[form.measure_names.index("minutes_watched")]
+    assert (minutes.role, minutes.verb, minutes.noun.one, minutes.noun.many) == (
+        "amount",
+        "watched",
+        "minute",
+        "minutes",
+    )
+    assert [(one.name, one.kind, one.label) for one in form.attributes] == [
+        ("student_country", "category", "country")
+    ]
+    assert form.words.entity.many == "students"
+    assert left(found)["course_ratings"].startswith("reaches 699 of 35,230 before they convert")
+    assert any(note.startswith("1,019 of 2,135 converted on their first day") for note in found.notes)
+
+
+@pytest.mark.real_data
+def test_the_three_tables_of_the_default_description_come_out_as_it_says() -> None:
+    form, default = schema(proposed(real("hubspot"))).form(), SchemaSettings().form()
+    assert meaning(form) == meaning(default)
+    assert form.words.value == default.words.value
+
+
+def meaning(form: Form) -> tuple[object, ...]:
+    """Return what features depend on, without the words."""
+    return (
+        tuple((one.name, one.role, one.object, one.digits) for one in form.measures),
+        tuple((one.name, one.kind, one.scale, one.none, one.blank_leaks) for one in form.attributes),
+        tuple((one.kind, one.at, one.measures) for one in form.tables),
+        form.has_since,
+    )
