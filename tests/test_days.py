@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.days import WEEKLY, Period, day_number, days_of_stamps, latest_cutoff, today
+from ml_sys.days import WEEKLY, Period, day_number, days_of_stamps, latest_cutoff, parse_day, today
+from ml_sys.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2099, 12, 31), timezones=st.timezones())
@@ -188,3 +189,48 @@ def test_a_period_is_plain_data_and_back() -> None:
     period = Period("month", 3, "end")
     assert Period(**json.loads(json.dumps(asdict(period)))) == period
     assert len({period, Period("month", 3, "end"), Period.of_days(7), WEEKLY}) == 2
+
+
+def test_a_date_is_read_and_what_is_none_names_the_flag() -> None:
+    assert parse_day(None, "--from") is None
+    assert parse_day("1970-01-02", "--from") == 1
+    assert parse_day(date(2020, 1, 6), "--from") == 18_267
+    with pytest.raises(UsageError, match="--from: '2020-02-30' is not a valid date") as caught:
+        parse_day("2020-02-30", "--from")
+    assert caught.value.hint == "write YYYY-MM-DD, for example 2020-01-06"
+
+
+@pytest.mark.parametrize(
+    ("days", "period", "word", "words"),
+    [
+        (1, Period("day"), "day", "days"),
+        (7, Period("week"), "week", "weeks"),
+        (10, Period("day", 10), "period of 10 days", "periods of 10 days"),
+        (14, Period("week", 2), "period of 2 weeks", "periods of 2 weeks"),
+    ],
+)
+def test_so_many_days_are_a_period_in_weeks_where_they_are_whole_ones(
+    days: int, period: Period, word: str, words: str
+) -> None:
+    assert Period.of_days(days) == period
+    assert Period.of_days(days, "end").stamp == "end"
+    assert (period.word(), period.word(1), period.word(2), period.word(0)) == (word, word, words, words)
+    assert (period.shortest_days(), period.longest_days(), period.shortest_days(3)) == (days, days, 3 * days)
+    assert period.is_day == (days == 1)
+    for asked in (1, days, days + 1, 5 * days):
+        assert period.whole_days(asked) == next(n for n in range(asked, 10**4) if n % days == 0)
+
+
+def test_a_usual_period_is_a_week_stamped_at_its_start() -> None:
+    assert Period() == WEEKLY == Period("week", 1, "start")
+    assert not Period("day", 2).is_day
+    assert not Period("month").is_day
+
+
+def test_most_days_tell_at_which_place_periods_end() -> None:
+    days = np.array([18_267, 18_274, 18_281, 18_275, 18_282], dtype=np.int32)  # three Mondays, two Tuesdays
+    assert WEEKLY.phase(days) == 18_267 % 7
+    phase = WEEKLY.phase(days)
+    numbers = WEEKLY.numbers(np.array([18_266, 18_267, 18_268], dtype=np.int32), phase)
+    assert np.diff(numbers).tolist() == [0, 1]
+    assert WEEKLY.ends(numbers, phase).tolist() == [18_267, 18_267, 18_274]

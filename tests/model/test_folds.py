@@ -59,7 +59,14 @@ def test_there_are_no_more_folds_than_conversions() -> None:
     positive = np.unique(PANEL.company[PANEL.label])
     few = PANEL.take(~np.isin(PANEL.company, positive[3:]))
     assert company_folds(few, 10, seed=7).max() == 2
+    two = PANEL.take(~np.isin(PANEL.company, positive[2:]))
+    assert sorted(company_folds(two, 10, seed=7)[positive[:2]].tolist()) == [0, 1]
+    rows_of_one = PANEL.take(np.flatnonzero(PANEL.label & (PANEL.company == positive[0]))[[0, 0, 0]])
     with pytest.raises(NotEnoughDataError, match="1 companies convert"):
+        company_folds(rows_of_one, 5, seed=7)
+    with pytest.raises(
+        NotEnoughDataError, match="1 companies convert within the training cutoffs; at least 2"
+    ):
         company_folds(PANEL.take(~np.isin(PANEL.company, positive[1:])), 5, seed=7)
 
 
@@ -103,3 +110,9 @@ def test_most_companies_keep_their_side_when_they_convert() -> None:
 def test_another_seed_chooses_others() -> None:
     ids, stratum = [str(i) for i in range(200)], np.zeros(200, dtype=np.int64)
     assert (stratified_share(ids, stratum, 0.5, 1) != stratified_share(ids, stratum, 0.5, 2)).any()
+
+
+def test_who_is_chosen_is_the_same_on_every_machine_and_in_every_release() -> None:
+    ids, stratum = [f"c{i}" for i in range(20)], np.arange(20) % 2
+    assert np.flatnonzero(stratified_share(ids, stratum, 0.25, 7)).tolist() == [0, 11, 12, 15]
+    assert not stratified_share([], np.array([], dtype=np.int64), 0.25, 7).size

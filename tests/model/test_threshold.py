@@ -49,7 +49,9 @@ def test_tiers_hold_a_week_and_the_wanted_number_of_weeks() -> None:
 
 
 def test_a_probability_on_the_bound_is_in_the_better_tier() -> None:
-    assert Tiers(0.5, 0.2).of(np.array([0.5, 0.4999, 0.2, 0.1999])).tolist() == ["A", "B", "B", "C"]
+    probabilities = np.array([0.5, 0.4999, 0.2, 0.1999])
+    assert Tiers(0.5, 0.2).of(probabilities).tolist() == ["A", "B", "B", "C"]
+    assert [Tiers(0.5, 0.2).name(float(one)) for one in probabilities] == ["A", "B", "B", "C"]
 
 
 @pytest.mark.parametrize(("capacity", "share", "above"), [(50, 0.8, 40), (50, 0.2, 10), (1, 0.2, 1)])
@@ -79,3 +81,25 @@ def test_rows_that_stand_for_others_count_as_often(data: st.DataObject) -> None:
     assert choose_tiers(probability, asked, n_lists=1, weight=weight) == choose_tiers(
         probability[again], asked, n_lists=1
     )
+
+
+@pytest.mark.parametrize(
+    ("n_lists", "a", "b"), [(0.52, 3, 13), (0.44, 2, 11), (0.01, 1, 1), (1.0, 5, 25), (30.0, 100, 100)]
+)
+def test_calls_of_part_of_a_list_are_rounded_to_the_nearest_and_one_at_least(
+    n_lists: float, a: int, b: int
+) -> None:
+    asked = ThresholdSettings(capacity=5, tier_b_capacities=4.0)
+    tiers = choose_tiers(PROBABILITIES, asked, n_lists=n_lists)
+    assert ((tiers.a <= PROBABILITIES).sum(), (tiers.b <= PROBABILITIES).sum()) == (a, b)
+    assert choose_threshold(PROBABILITIES, LABELS, asked, n_lists=n_lists) == tiers.a
+    whole = np.ones(PROBABILITIES.size)
+    assert choose_tiers(PROBABILITIES, asked, n_lists=n_lists, weight=whole) == tiers
+
+
+def test_of_weighted_rows_the_one_that_fills_the_capacity_is_the_last_called() -> None:
+    probability, weight = np.array([0.1, 0.4, 0.3, 0.2]), np.array([5.0, 1.0, 3.0, 2.0])
+    for capacity, threshold in ((1, 0.4), (2, 0.3), (4, 0.3), (5, 0.2), (6, 0.2), (7, 0.1), (99, 0.1)):
+        asked = ThresholdSettings(capacity=capacity)
+        none = np.zeros(4, dtype=bool)
+        assert choose_threshold(probability, none, asked, n_lists=1, weight=weight) == threshold

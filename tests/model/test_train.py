@@ -330,3 +330,20 @@ def test_the_report_of_a_sample_counts_what_its_rows_stand_for() -> None:
     lists = np.unique(part.validation.cutoff).size
     called = weight[probability >= model.threshold].sum()
     assert called == pytest.approx(asked.threshold.capacity * lists, rel=0.5)
+
+
+def test_the_features_are_those_that_the_settings_name() -> None:
+    features = {"windows_days": [28, 7, 28], "off": ["trend", "recency"], "firmographic_missingness": True}
+    asked = w.settings(features=features, usage={"stamp": "end"})
+    found = spec_from(asked)
+    assert (found.windows_days, found.off, found.extra) == ((7, 28), ("recency", "trend"), ())
+    assert found.firmographic_missingness
+    assert found.period == asked.usage.row_period
+    assert found.period != spec_from(SETTINGS).period
+    assert not spec_from(SETTINGS).firmographic_missingness
+
+
+def test_no_rows_have_no_scores(first: tuple[FittedModel, FitReport]) -> None:
+    assert raw_scores(
+        first[0].pipeline, PART.train.take(np.zeros(len(PART.train), dtype=bool)).rows
+    ).shape == (0,)
