@@ -9,9 +9,11 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,9 +21,12 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ResolveError, TrackingError
 from ml_sys.jobs.models import mlflow
 from ml_sys.jobs.models.train import train_version
+from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.registry.store import Registry
+from ml_sys.settings import Settings
 from ml_sys.settings.tree import entries
 from tests import commandline
+from tests.registry.versions import small_entry
 
 needs_mlflow = pytest.mark.skipif(find_spec("mlflow") is None, reason="an extra")
 # Importing urllib3 asks the loopback interface whether it speaks IPv6; nothing else may want a socket.
@@ -212,3 +217,49 @@ def test_a_wrong_address_is_said_before_anything_is_trained(environment, place):
     assert (done.returncode, done.stdout) == (1, "")
     assert "MLflow cannot log there" in done.stderr
     assert not Registry(place / "artifacts").read().versions
+
+
+def test_figures_are_flat_under_names_that_mlflow_allows_and_finite():
+    found = {
+        "all prospects": {"most users": {"roc auc": Estimate(0.5, 0, 1), "f1": Estimate(math.nan, 0, 1)}},
+        "seen": {"model": {"brier": Estimate(0.25, 0, 1), "lift": Estimate(math.inf, 0, 1)}},
+    }
+    assert list(mlflow.flat_metrics(found)) == [
+        ("all_prospects/most_users/roc_auc", 0.5), ("seen/model/brier", 0.25),
+    ]  # fmt: skip
+
+
+def test_tags_say_where_a_version_came_from_and_none_is_empty():
+    entry = replace(small_entry("1.0.0"), seal="abc")
+    result = SimpleNamespace(entry=entry, git={"commit": "c0ffee", "dirty": True})
+    expected = {
+        "version": "1.0.0",
+        "status": "candidate",
+        "changes": "first version",
+        "snapshot": "0" * 16,
+        "horizon_days": "30",
+        "seal": "abc",
+        "mlflow.source.git.commit": "c0ffee",
+        "git_dirty": "true",
+    }
+    assert mlflow._tags(result, Settings()) == expected
+    noted = SimpleNamespace(entry=replace(entry, message="a note"), git={})
+    del expected["mlflow.source.git.commit"], expected["git_dirty"]
+    assert mlflow._tags(noted, Settings()) == {**expected, "mlflow.note.content": "a note"}
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("model.params.max_depth", True), ("seed", True), ("artifacts_dir", False), ("serve.port", False),
+        ("mlflow.tracking_uri", False), ("registry.keys", False), ("ingest.as_of", False),
+    ],
+)  # fmt: skip
+def test_addresses_keys_and_folders_are_not_logged(key, told):
+    assert mlflow._is_told(key) == told
+
+
+def test_a_folder_is_named_by_a_uri_and_an_address_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert mlflow._address("mlruns") == (tmp_path / "mlruns").as_uri()
+    assert mlflow._address("http://there:5000") == "http://there:5000"

@@ -14,13 +14,14 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
 from ml_sys.features import compute
 from ml_sys.jobs.models.evaluate import evaluate_version
-from ml_sys.jobs.models.promote import Rollback, promote, rollback
+from ml_sys.jobs.models.promote import Promotion, Rollback, promote, rollback
 from ml_sys.jobs.models.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry import criteria
 from ml_sys.registry.audit import Change
+from ml_sys.registry.gate import Criterion, Verdict
 from ml_sys.registry.judging import judge_version, overlap
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
@@ -420,3 +421,42 @@ def test_beside_a_champion_of_other_companies_those_that_it_learnt_from_are_left
     assert found[criteria.CONVERTERS].figures["rows"] < rows
     assert "17% of each list" in found[criteria.CONVERTERS].found  # 40 % of 40 %, and what chance adds
     assert verdict.comparison is not None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "promoted", "refused"),
+    [
+        (None, True, False),
+        (True, True, False),
+        (True, False, False),
+        (False, False, True),
+        (False, True, False),
+    ],
+)
+def test_a_promotion_is_plain_data_and_refused_where_the_gate_kept_it_out(verdict, promoted, refused):
+    judged = None
+    if verdict is not None:
+        row = Criterion("a", verdict, "found", "asked", {})
+        judged = Verdict("1.1.0", "1.0.0", True, (row,), "no worse", None)
+    one = Promotion("1.1.0", judged, "1.0.0", promoted)
+    assert one.refused == refused
+    assert one.to_plain() == {
+        "production": "1.1.0" if promoted else "1.0.0",
+        "replaced": "1.0.0" if promoted else None,
+        "promoted": promoted,
+        "verdict": judged,
+    }
+
+
+def test_to_force_without_a_reason_is_refused_before_anything_is_judged(registry):
+    for reason in ("", "  "):
+        with pytest.raises(UsageError, match="--force needs a reason") as caught:
+            go(registry, "1.0.0", force=True, reason=reason)
+        assert caught.value.hint == 'say why: --force --reason "…"'
+
+
+def test_what_a_champion_has_learnt_from_is_said_with_both_days():
+    learnt = manifest(["2020-01-01", "2020-03-03"], [])
+    assert overlap(learnt, manifest([], ["2020-04-01", "2020-05-01"])) == (
+        "it has learnt from outcomes up to 2020-04-02, and this holdout begins on 2020-04-01"
+    )

@@ -8,8 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,8 @@ from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
 from ml_sys.jobs.models.fit import fit_snapshot
-from ml_sys.jobs.models.reproduce import reproduce_version
+from ml_sys.jobs.models.reproduce import Reproduction, _changes, _same_rows, reproduce_version
+from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.serialization import booster_bytes
 from ml_sys.registry.environment import cpu_model
 from ml_sys.registry.store import Registry
@@ -121,3 +124,54 @@ def test_without_its_snapshot_a_version_cannot_be_reproduced_and_the_snapshot_is
     shutil.rmtree(copied.root / "snapshots" / name)
     with pytest.raises(SnapshotError, match=name):
         reproduce_version(copied, "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("changed", "identical", "close"),
+    [
+        ({}, True, True),
+        ({"booster": None}, True, True),
+        ({"booster": False}, False, True),
+        ({"metrics": ("a",)}, False, True),
+        ({"same_rows": False, "largest_difference": None}, False, False),
+        ({"largest_difference": PROBABILITY_TOLERANCE}, False, True),
+        ({"largest_difference": PROBABILITY_TOLERANCE * 1.01}, False, False),
+        ({"environment": ("numpy 1 → 2",)}, True, True),
+    ],
+)
+def test_a_version_is_the_same_where_every_bit_is_and_close_where_no_probability_is_far(
+    changed, identical, close
+):
+    one = replace(Reproduction("1.0.0", True, (), True, 0.0, ()), **changed)
+    assert (one.identical, one.close) == (identical, close)
+    assert one.to_plain() == {**asdict(one), "identical": identical, "close": close}
+
+
+def test_what_changed_around_a_training_is_told_from_then_to_now():
+    then = {"packages": {"a": "1", "b": "1"}, "python": "3.11", "platform": "x", "threads": 1, "cpu": "one"}
+    now = {"packages": {"b": "2", "c": "1"}, "python": "3.12", "platform": "x", "threads": 2, "cpu": "two"}
+    assert _changes(then, now) == [
+        "a 1 → none", "b 1 → 2", "c none → 1", "python 3.11 → 3.12", "threads 1 → 2", "cpu one → two",
+    ]  # fmt: skip
+    assert _changes(then, then) == []
+    del then["cpu"]
+    assert _changes(then, {**then, "cpu": "two"}) == []
+
+
+@pytest.mark.parametrize("changed", [None, "ids", "cutoff", "label", "rows"])
+def test_rows_are_the_same_where_ids_cutoffs_and_outcomes_are(changed):
+    class Rows(SimpleNamespace):
+        def __len__(self):
+            return self.company.size
+
+    def rows(**changes):
+        base = {"company": np.array([1, 0]), "cutoff": np.array([7, 14]), "label": np.array([True, False])}
+        return Rows(**{**base, **changes})
+
+    fit = SimpleNamespace(source=SimpleNamespace(ids=np.array(["x", "y"], dtype=object)), holdout=rows())
+    known = pd.DataFrame({"id": ["y", "x"] if changed != "ids" else ["x", "y"]})
+    other = {
+        None: {}, "ids": {}, "cutoff": {"cutoff": np.array([7, 21])},
+        "label": {"label": np.array([True, True])}, "rows": {"company": np.array([1])},
+    }[changed]  # fmt: skip
+    assert _same_rows(fit, rows(**other), known) == (changed is None)

@@ -7,15 +7,25 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, UsageError
-from ml_sys.jobs.models.train import train_version
+from ml_sys.jobs.models.draft import _holdout_facts
+from ml_sys.jobs.models.train import Trained, _headline, quick, train_version
+from ml_sys.metrics.bootstrap import Estimate
+from ml_sys.metrics.holdout import ALL, to_plain
+from ml_sys.metrics.names import HEADLINE
+from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.layout import REPORT
+from ml_sys.model.train import FitReport
 from ml_sys.registry.store import Registry
+from ml_sys.settings import Settings
 from tests.conftest import RunCommand
+from tests.registry.versions import small_entry
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FILES = {
@@ -201,3 +211,83 @@ def test_the_report_of_a_successor_stands_beside_its_parent_and_plays_through_th
         assert said in page
     assert "Not in this report" not in page
     assert len(page) < 2_000_000
+
+
+def trained_one(**changes) -> Trained:
+    fit = FitReport(
+        rows=90, positives=7, companies=40, converters=5, cutoffs=(18_267, 18_274), trees=30,
+        before=(83, 7), after=(83, 16), validation_mean=0.1, validation_rate=0.2, whole_rows=900,
+        sampled_rows=95, one_in=10.0,
+    )  # fmt: skip
+    found = {ALL: {MODEL: {name: Estimate(0.5, 0.25, 0.75) for name in HEADLINE}}}
+    base = {
+        "entry": small_entry("1.0.0"), "folder": Path("there"), "fit": fit, "holdout": {"rows": 3},
+        "evaluation": found, "seeds": (), "canaries": (), "compiled": True, "git": {},
+    }  # fmt: skip
+    return Trained(**{**base, **changes})
+
+
+def test_what_was_trained_is_plain_data():
+    one = trained_one()
+    assert one.to_plain() == {
+        "version": "1.0.0",
+        "changes": "first version",
+        "snapshot": "0" * 16,
+        "folder": Path("there"),
+        "training": {
+            "cutoffs": ["2020-01-06", "2020-01-13"],
+            "rows": 90,
+            "positives": 7,
+            "converters": 5,
+            "companies": 40,
+            "whole_rows": 900,
+            "sampled_rows": 95,
+            "one_in": 10.0,
+            "trees": 30,
+            "positives_after_resampling": 16,
+            "rows_after_resampling": 99,
+        },
+        "holdout": {"rows": 3},
+        "metrics": to_plain(one.evaluation),
+        "seeds": (),
+        "status": "candidate",
+        "compiled": True,
+        "canaries": (),
+    }
+    assert "Version 1.0.0, candidate, on its holdout" in one._repr_html_()
+
+
+def test_headline_figures_that_are_not_defined_are_none():
+    figures = {name: Estimate(float("nan") if name == "roc_auc" else 0.25, 0, 1) for name in HEADLINE}
+    other = {"brier": Estimate(0.1, 0, 1)}
+    assert _headline({ALL: {MODEL: {**figures, **other}}}) == {
+        name: None if name == "roc_auc" else 0.25 for name in HEADLINE
+    }
+
+
+def test_a_quick_training_leaves_out_parts_of_the_report_and_nothing_of_the_model():
+    asked = Settings(seed=9)
+    found = quick(asked)
+    assert (found.report.backtest, found.report.resampling, found.report.seeds) == (False, False, 0)
+    assert asked.report.backtest
+    assert found.model_copy(update={"report": asked.report}) == asked
+
+
+def test_a_holdout_is_described_by_its_cutoffs_and_counts():
+    class Holdout(SimpleNamespace):
+        def __len__(self) -> int:
+            return 4
+
+    holdout = Holdout(
+        cutoff=np.array([18_274, 18_267, 18_267, 18_274]),
+        company=np.array([3, 3, 5, 7]),
+        label=np.array([True, True, False, False]),
+    )
+    assert _holdout_facts(holdout, 0.2) == {
+        "cutoffs": ["2020-01-06", "2020-01-13"],
+        "rows": 4,
+        "positives": 2,
+        "companies": 3,
+        "companies_converted": 1,
+        "share": 0.2,
+    }
