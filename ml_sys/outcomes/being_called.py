@@ -118,7 +118,7 @@ def being_called(
     design = drawn[-1].design
     names = [one.list_id for one in drawn if one.design == design]
     by_lot = in_lottery(entries["inclusion_probability"].to_numpy())
-    rows = entries[by_lot & entries["list_id"].isin(names)]
+    rows = entries[by_lot & entries["list_id"].isin(names)].sort_values("cutoff", kind="stable")
     trial = _trial(rows, names)
     extra = extra_per_list(trial, reading.confidence)
     paid = trial.outcome > 0

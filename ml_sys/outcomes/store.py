@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from sqlalchemy import and_, delete, func, select, text, update
 
 from ml_sys.outcomes.database.engine import (
@@ -22,6 +21,7 @@ from ml_sys.outcomes.database.engine import (
     writing,
 )
 from ml_sys.outcomes.database.migrating import bring_up_to_date
+from ml_sys.outcomes.database.reading import read_entries
 from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by the store
 from ml_sys.outcomes.database.rows import COLUMNS, OF_LIST, as_list, put, standing
 from ml_sys.outcomes.database.tables import entries as entries_table
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    import pandas as pd
+    from sqlalchemy import ColumnElement, Engine
 
     from ml_sys.settings import Settings
 
@@ -132,7 +133,12 @@ class Store:
             return [as_list(row) for row in connection.execute(wanted)]
 
     def entries(
-        self, list_ids: Sequence[str], *, only_called: bool = False, only_pool: bool = False
+        self,
+        list_ids: Sequence[str],
+        *,
+        only_called: bool = False,
+        only_pool: bool = False,
+        columns: Sequence[str] = COLUMNS,
     ) -> pd.DataFrame:
         """Return the companies on some lists, by cutoff and rank.
 
@@ -143,32 +149,20 @@ class Store:
             Whether only those that are to be called are wanted,
         only_pool : bool
             or only those that could have been.
+        columns : sequence of str
+            Those that are wanted, the rank among them.
 
         Returns
         -------
         DataFrame
-            With the columns ``list_id``, ``cutoff`` and ``COLUMNS``; ``waits_until`` is nullable. Companies
+            With the columns ``list_id``, ``cutoff`` and those wanted; ``waits_until`` is nullable. Companies
             that were taken out have the rank 0.
         """
-        held = [entries_table.c[name] for name in COLUMNS]
-        wanted = select(lists_table.c.list_id, lists_table.c.cutoff, *held).join(entries_table)
-        wanted = wanted.order_by(lists_table.c.cutoff, lists_table.c.number, entries_table.c.rank)
-        if only_called:
-            wanted = wanted.where(entries_table.c.selected)
+        condition: ColumnElement[bool] | None = entries_table.c.selected if only_called else None
         if only_pool:
-            wanted = wanted.where(entries_table.c.inclusion_probability > 0)
-        rows: list[Any] = []
+            condition = entries_table.c.inclusion_probability > 0
         with database_errors(self.place), self._engine.connect() as connection:
-            for at in range(0, len(list_ids), _AT_ONCE):
-                some = wanted.where(lists_table.c.list_id.in_(list_ids[at : at + _AT_ONCE]))
-                rows += connection.execute(some).all()
-        names = ("list_id", "cutoff", *COLUMNS)
-        # Column by column, which takes half the time of row by row.
-        frame = pd.DataFrame(
-            dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
-        )
-        types = {"cutoff": "int32", "probability": "float64", "rank": "int32", "selected": "bool"}
-        return frame.astype({**types, "inclusion_probability": "float64", "waits_until": "Int32"})
+            return read_entries(connection, list_ids, columns, condition)
 
     def companies_by_tier(self, list_ids: Sequence[str]) -> dict[str, int]:
         """Return how many companies of each tier some lists recorded, one on several lists several times."""

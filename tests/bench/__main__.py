@@ -17,6 +17,7 @@ BENCHMARKS = (
     "serving",
     "interval_coverage",
     "impact",
+    "outcomes",
     "drift",
     "list_coverage",
     "steadiness",

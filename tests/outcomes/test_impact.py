@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from ml_sys.outcomes.being_called import Reading
 from ml_sys.outcomes.impact import impact
@@ -107,6 +108,33 @@ def test_a_company_that_waits_is_not_held_against_the_calls_of_the_day():
     assert found.total.realised == 4
 
 
+def effect_without(left_out):
+    """Work the effect out again, company by company, as if one had not been on the list."""
+    odds = {"c1": 0.8, "c2": 0.8, "c3": 0.6, "c4": 0.6, "c5": 0.4, "c6": 0.4, "c7": 0.2, "c8": 0.2}
+    promised = {"c1": 0.4, "c2": 0.3, "c3": 0.2, "c4": 0.2}
+    called, paid = {"c1", "c3", "c4", "c5"}, {"c1", "c2", "c3"}
+    left = [name for name in odds if name != left_out]
+    overall = sum(name in paid for name in left) / sum(promised.get(name, 0.1) for name in left)
+
+    def ratio(names, weight, each):
+        top, base = each * overall, each
+        for name in names:
+            top += weight[name] * (name in paid)
+            base += weight[name] * promised.get(name, 0.1)
+        return top / base
+
+    of_called = {name: 1 / one for name, one in odds.items()}
+    of_waiting = {name: 1 / (1 - one) for name, one in odds.items()}
+    with_call = ratio([name for name in left if name in called], of_called, 1.770833)
+    without = ratio([name for name in left if name not in called], of_waiting, 2.291667)
+    total = 0.0
+    for name in left:
+        expected = promised.get(name, 0.1) * ((1 - odds[name]) * with_call + odds[name] * without)
+        weight = 1 if name in called else -odds[name] / (1 - odds[name])
+        total += weight * ((name in paid) - expected)
+    return total
+
+
 def test_what_being_called_did(found):
     effect = found.effect
     assert (effect.lists, effect.calls, effect.drawn, effect.waited) == (1, 4, 4, 4)
@@ -123,10 +151,11 @@ def test_what_being_called_did(found):
         "c7": -1 / 4 * (0 - 0.207636), "c8": -1 / 4 * (0 - 0.207636),
     }  # fmt: skip
     assert effect.extra.value == pytest.approx(sum(shares.values()), abs=1e-4)  # −1.0562
-    squares = np.array(list(shares.values())) ** 2
-    freedom = 2 * squares.sum() ** 2 / (squares**2).sum()
-    assert freedom == pytest.approx(3.412, abs=0.01)
-    half = 2.9757 * np.sqrt(squares.sum())  # Student's t with that many degrees, .975
+    # What the effect loses without each company: without c2, the only one that paid uncalled, most of it.
+    lost = np.array([sum(shares.values()) - effect_without(name) for name in shares])
+    assert lost[list(shares).index("c2")] == pytest.approx(-1.8567, abs=1e-3)
+    freedom = 2 * (lost**2).sum() ** 2 / (lost**4).sum()
+    half = stats.t.ppf(0.975, freedom) * np.sqrt((lost**2).sum())
     assert effect.extra.high - effect.extra.value == pytest.approx(half, rel=2e-3)
     assert effect.too_few
     assert [(one.cutoff, one.extra) for one in effect.running] == [(100, effect.extra)]

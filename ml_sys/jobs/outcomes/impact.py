@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.store import Store
     from ml_sys.settings import Settings
 
+# What is read of the companies on lists.
+_COLUMNS = (
+    "entity_id", "probability", "rank", "tier", "selected", "inclusion_probability", "group",
+)  # fmt: skip
 _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
 
@@ -115,7 +121,7 @@ def impact_of_lists(
         if not lists:
             raise _no_lists()
         entries = _entries(opened, lists, known)
-    entries = entries.assign(rule=_rule(entries, lists, known.as_of, settings))
+    entries["rule"] = _rule(entries, lists, known.as_of, settings)
     if made is not None:
         entries = entries.assign(made=entries["entity_id"].isin(made))
     on_step("comparing")
@@ -132,18 +138,26 @@ def impact_of_lists(
 
 
 def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) -> pd.DataFrame:
-    """Read companies list by list: all of those that are compared as a whole, of the others the pool."""
+    """Read companies: all of the lists that are compared as a whole, of the others the pool."""
     whole = compared_lists(lists, known.as_of)
-    found = []
-    for one in lists:
-        rows = opened.entries([one.list_id], only_pool=one.list_id not in whole)
-        found.append(known.add_to(rows, one.horizon_days))
-    return pd.concat(found, ignore_index=True)
+    rows = pd.concat(
+        (
+            opened.entries([one.list_id for one in lists if one.list_id in whole], columns=_COLUMNS),
+            opened.entries(
+                [one.list_id for one in lists if one.list_id not in whole], only_pool=True, columns=_COLUMNS
+            ),
+        ),
+        ignore_index=True,
+    )
+    horizon = {one.cutoff: one.horizon_days for one in lists}  # one list counts of a day
+    cutoffs, at = np.unique(rows["cutoff"].to_numpy(), return_inverse=True)
+    days = np.array([horizon[cutoff] for cutoff in cutoffs.tolist()], dtype=np.int32)
+    return known.add_to(rows, days[at])
 
 
 def _rule(
     entries: pd.DataFrame, lists: Sequence[HandedOutList], as_of: int, settings: Settings
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+) -> NDArray[np.float64]:
     """Return what the users rule ranks the companies of compared lists by; NaN where it is not known."""
     rule = np.full(len(entries), np.nan)
     whole = compared_lists(lists, as_of)
@@ -153,7 +167,8 @@ def _rule(
     source = Source.of(snapshot.latest(settings.artifacts_dir), settings)
     scores = source.known.rules(cutoffs)[1][MOST_USERS].reshape(-1, cutoffs.size)
     compared = np.flatnonzero(entries["list_id"].isin(whole).to_numpy())
-    company = pd.Index(source.ids).get_indexer(pd.Index(entries["entity_id"].iloc[compared]))
+    names = pd.Index(entries["entity_id"].iloc[compared], dtype=object)
+    company = pd.Index(source.ids, dtype=object).get_indexer(names)
     at = np.searchsorted(cutoffs, entries["cutoff"].to_numpy()[compared])
     rule[compared] = np.where(company >= 0, scores[company, at], np.nan)
     return rule

@@ -54,9 +54,9 @@ class Conversions:
         """Return how many companies are not known; 0 where only customers are."""
         return int((self.ids.get_indexer(pd.Index(list(names))) < 0).sum()) if self.everybody else 0
 
-    def add_to(self, rows: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
-        """Return rows of a list with whether each company paid within the horizon, and what."""
-        at = self.ids.get_indexer(pd.Index(rows["entity_id"]))
+    def add_to(self, rows: pd.DataFrame, horizon_days: NDArray[np.int32]) -> pd.DataFrame:
+        """Return rows of lists with whether each company paid within the horizon of its list, and what."""
+        at = self.ids.get_indexer(pd.Index(rows["entity_id"], dtype=object))
         closed = np.where(at >= 0, self.closed[at], NEVER_CLOSED)
         cutoff = rows["cutoff"].to_numpy()
         converted = (closed >= cutoff) & (closed < cutoff + horizon_days) & (closed <= self.as_of)
@@ -79,7 +79,9 @@ def of_snapshot(settings: Settings) -> Conversions:
     known = snapshot.latest(settings.artifacts_dir)
     mrr = known.companies["mrr"].to_numpy(dtype=np.float64)
     money = _money(mrr, known.closed != NEVER_CLOSED)
-    return Conversions(pd.Index(known.companies["id"]), known.closed, money, known.as_of, everybody=True)
+    return Conversions(
+        pd.Index(known.companies["id"], dtype=object), known.closed, money, known.as_of, everybody=True
+    )
 
 
 def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
@@ -105,7 +107,7 @@ def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversio
     near = np.diff(closed) <= _ALONE_DAYS
     last = int(closed[1:][near].max(initial=int(closed[0])))
     money = _money(found["mrr"].to_numpy(dtype=np.float64), np.ones(len(found), dtype=bool))
-    ids = pd.Index(found["id"])
+    ids = pd.Index(found["id"], dtype=object)
     return Conversions(ids, closed, money, last if as_of is None else as_of, everybody=False)
 
 
