@@ -32,7 +32,7 @@ from ml_sys.leaks.canaries import (
     run_canaries,
     single_columns,
 )
-from ml_sys.leaks.lookahead import _known_by
+from ml_sys.leaks.lookahead import _differ, _known_by
 from ml_sys.leaks.separation import column_separations
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.split import Part, Source, rolling, split
@@ -550,3 +550,11 @@ def test_the_figures_of_single_columns_name_the_best_ones() -> None:
             }
         ],
     }
+
+
+def test_blanks_that_stay_blank_are_no_change_and_those_that_are_filled_are() -> None:
+    nan = float("nan")
+    one, other = np.array(["a", nan, nan, "b"], dtype=object), np.array([nan, nan, "a", "b"], dtype=object)
+    assert _differ(one, other).tolist() == [True, False, True, False]
+    zeros = np.array([0.0, nan, 1.0], dtype=np.float32)
+    assert _differ(zeros, np.array([-0.0, nan, 1.0], dtype=np.float32)).tolist() == [True, False, False]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import re
+import socket
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from ml_sys.errors import AuditError, StorageError
 from ml_sys.registry import audit
-from ml_sys.registry.audit import Change, Record, Trail
+from ml_sys.registry.audit import Author, Change, Record, Trail, sealed
 from ml_sys.registry.history import Period, live_at, parse_moment, periods
 from ml_sys.registry.index import Index, replayed, to_bytes
 from ml_sys.registry.store import Registry
@@ -382,3 +385,31 @@ def test_the_record_and_the_periods_agree_on_what_was_live(hours, asked):
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
 def test_the_ends_of_the_calendar_are_moments_like_others(text):
     assert live_at(STORY, parse_moment(text)) in (None, STORY[5])
+
+
+def test_an_author_signs_every_record_with_name_or_user_and_host_and_leaves_its_place_open():
+    entry = small_entry("1.0.0")
+    added = Author("on call").added("adopt", entry, "why")
+    assert replace(added, at="") == Record(
+        0, "", "on call", "adopt", "1.0.0", entry=asdict(entry), reason="why"
+    )
+    moved = Author("on call").moved("promote", "1.1.0", "1.0.0", Change("why", True, {"a": 1}))
+    assert replace(moved, at="") == Record(
+        0, "", "on call", "promote", "1.1.0", "1.0.0", "why", True, {"a": 1}
+    )
+    accepted = Author().accepted("why")
+    assert replace(accepted, at="", by="") == Record(0, "", "", "accept", "", reason="why")
+    user, _, host = accepted.by.partition("@")
+    assert host == socket.gethostname()
+    assert user in {getpass.getuser(), "unknown"}
+    for record in (added, moved, accepted):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record.at)
+
+
+def test_a_sealed_record_follows_the_last_one_of_the_trail():
+    first = sealed(Record(0, "now", "me", "add", "1.0.0"), Trail())
+    assert (first.sequence, first.previous, len(first.hash)) == (1, "", 64)
+    trail = Trail((first,), 10)
+    second = sealed(Record(0, "now", "me", "promote", "1.0.0"), trail)
+    assert (second.sequence, second.previous, trail.head) == (2, first.hash, first.hash)
+    assert Trail().head == ""

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
-from ml_sys.metrics.ranking import Outcomes
+from ml_sys.metrics.names import label
+from ml_sys.metrics.paired import paired_bootstrap
+from ml_sys.metrics.ranking import Outcomes, ranking_metrics
+from ml_sys.metrics.reach import compare_reach, reached
 from ml_sys.registry.best_rule import as_good_as_rules, rules_of
 from ml_sys.registry.loading import judged
 from ml_sys.registry.store import Registry
@@ -50,3 +53,70 @@ def test_rules_are_asked_from_so_many_converters_on(least: int, blocking: bool) 
         assert 0.2 < figures["rule"] < 0.6
         assert figures["rule_reached"] == pytest.approx((0 + 2 + 14.5) / 3)
         assert (figures["probability_worse"], figures["probability_fewer"]) == (0, 0)
+
+
+N = 400
+RNG = np.random.default_rng(3)
+LABEL = RNG.random(N) < 0.15
+DAYS, WHO = (np.arange(N) % 4).astype(np.int32), (np.arange(N) // 4).astype(np.int32)
+MODEL = Outcomes(RNG.random(N) + 0.4 * LABEL, LABEL, DAYS, WHO)
+RULES = {
+    "b": (RNG.random(N) + 0.3 * LABEL).astype(np.float32),
+    "a": RNG.random(N).astype(np.float32),
+    "far": np.where(RNG.random(N) < 0.5, LABEL, RNG.random(N) - 1).astype(np.float32),
+}
+GATE = GateSettings(resamples=150, rule_converters=5, confidence=0.8, tolerance=0.2)
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "roc_auc"])
+def test_the_comparison_with_the_best_rules_is_told_whole(metric: str) -> None:
+    gate = GATE.model_copy(update={"primary_metric": metric})
+    found = as_good_as_rules(MODEL, RULES, gate, seed=4)
+    ranked = {name: replace(MODEL, score=score.astype(np.float64)) for name, score in RULES.items()}
+    once = MODEL.once()
+    precise = max(ranked, key=lambda name: ranking_metrics(ranked[name], once)[metric][0])
+    far = max(ranked, key=lambda name: sum(reached(ranked[name], depth).sum() for depth in (10, 25, 50)))
+    drawn = {"tolerance": 0.2, "resamples": 150, "confidence": 0.8, "seed": 4}
+    paired = paired_bootstrap(MODEL, ranked[precise], metric, **drawn)  # type: ignore[arg-type]
+    reach = compare_reach(MODEL, ranked[far], (10, 25, 50), **drawn)  # type: ignore[arg-type]
+    assert found.figures == {
+        "model": paired.challenger,
+        "rule": paired.champion,
+        "difference": paired.difference,
+        "low": paired.low,
+        "high": paired.high,
+        "probability_worse": paired.probability_worse,
+        "converters": len(set(WHO[LABEL].tolist())),
+        "model_reached": np.mean(reach.ours),
+        "rule_reached": np.mean(reach.theirs),
+        "reached_difference": reach.difference.value,
+        "reached_low": reach.difference.low,
+        "reached_high": reach.difference.high,
+        "probability_fewer": reach.probability_fewer,
+    }
+    ours, theirs = (", ".join(f"{one:.3g}" for one in side) for side in (reach.ours, reach.theirs))
+    assert found.text == (
+        f"{label(metric)} {paired.challenger:.3g}, {precise} {paired.champion:.3g}, difference "
+        f"{paired.low:.2g} to {paired.high:.2g}; converters in the first 10, 25, 50 of each list {ours}, "
+        f"{far} {theirs}, difference of the means {reach.difference.low:.2g} to {reach.difference.high:.2g}; "
+        f"worse by over 20% with probability {paired.probability_worse:.2g} and {reach.probability_fewer:.2g}"
+    )
+    most = max(paired.probability_worse, reach.probability_fewer)
+    for limit, passed in ((most, True), (np.nextafter(most, 0), False)):
+        asked = gate.model_copy(update={"max_probability_worse": limit})
+        judged = as_good_as_rules(MODEL, RULES, asked, seed=4)
+        assert judged.passed == (passed or most == 0)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_rules_block_where_they_are_required(required: bool) -> None:
+    gate = GATE.model_copy(update={"require_rule": required})
+    assert as_good_as_rules(MODEL, RULES, gate, seed=4).blocking == required
+    none = as_good_as_rules(MODEL, {}, gate, seed=4)
+    assert (none.passed, none.text, none.blocking) == (
+        False, "not judged: the holdout has no rules", required,
+    )  # fmt: skip
+    few = as_good_as_rules(MODEL, {}, gate.model_copy(update={"rule_converters": 1000}), seed=4)
+    converters = len(set(WHO[LABEL].tolist()))
+    assert few.text == f"not judged: {converters} of 1000 companies that convert"
+    assert not few.blocking
