@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Files that have a flag of their own; other tables are named by a general one.
+_FLAGS = frozenset({"customers", "noncustomers", "usage", "prospects", "exclude", "called", "database"})
+
+
 class ExitCode(IntEnum):
     """What the process returns to the shell."""
 
@@ -117,13 +121,10 @@ class MissingFileError(InputError):
     """A file that was named does not exist."""
 
     def __init__(self, path: Path, role: str) -> None:
+        flag = f"--{role} FILE" if role in _FLAGS else f"--table {role}=FILE"
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = nearest(path.name, siblings)
-        hint = (
-            f"did you mean {path.parent / near}?"
-            if near
-            else f"name the {role} file, for example --{role} FILE"
-        )
+        hint = f"did you mean {path.parent / near}?" if near else f"name the {role} file, for example {flag}"
         super().__init__(f"{path}: there is no such file ({role})", hint=hint)
 
 
@@ -146,13 +147,14 @@ class EmptyTableError(InputError):
 class MissingColumnError(InputError):
     """A table lacks a column that the schema names."""
 
-    def __init__(self, table: Path | str, column: str, present: Sequence[str], *, setting: str) -> None:
+    def __init__(self, table: Path | str, column: str, present: Sequence[str]) -> None:
         near = nearest(column, present)
         closest = f"nearest is {near!r}. " if near else ""
         found = ", ".join(present) or "nothing"
         super().__init__(
             f"{table}: column {column!r} is missing",
-            hint=f"found {found}; {closest}Rename it, or set [schema] {setting} in the configuration.",
+            hint=f"found {found}; {closest}"
+            f'Rename it, or say what it is called, under [schema.columns]: {column} = "…".',
         )
 
 

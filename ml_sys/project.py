@@ -124,8 +124,9 @@ class Project:
         usage: AnyPath | None = None,
         *,
         as_of: Day | None = None,
+        **tables: AnyPath,
     ) -> IngestReport:
-        """Read the three tables and store what is good of them as a snapshot; see ``mlsys ingest``.
+        """Read the tables and store what is good of them as a snapshot; see ``mlsys ingest``.
 
         Parameters
         ----------
@@ -133,11 +134,14 @@ class Project:
             File, table or query of each; by default what the settings say.
         as_of : str or date, optional
             Day of the export; by default where covered usage ends.
+        **tables
+            The same of tables that a description of your own calls otherwise, by name.
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 
-        given = {"customers": customers, "noncustomers": noncustomers, "usage": usage, "as_of": as_of}
-        chosen = {f"ingest.{name}": str(value) for name, value in given.items() if value is not None}
+        named = {"customers": customers, "noncustomers": noncustomers, "usage": usage, **tables}
+        files = {name: str(where) for name, where in named.items() if where is not None}
+        chosen = {"ingest.files": files or None, "ingest.as_of": None if as_of is None else str(as_of)}
         settings = self._load(self._config, chosen).settings
         return ingest_tables(settings, now=datetime.now(UTC), on_step=self._on_step)
 

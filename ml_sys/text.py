@@ -47,6 +47,18 @@ def _written_out(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def with_article(noun: str) -> str:
+    """Return a noun after "a" or "an", as its first sound has it; capitals are spelt out.
+
+    Examples
+    --------
+    >>> with_article("value"), with_article("MRR"), with_article("amount"), with_article("ARR")
+    ('a value', 'an MRR', 'an amount', 'an ARR')
+    """
+    vowels = "AEFHILMNORSX" if noun[:2].isupper() else "AEIOUaeio"
+    return f"an {noun}" if noun[:1] in vowels else f"a {noun}"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun, such as ``1 row`` or ``1,024 rows``.
 

@@ -36,9 +36,11 @@ def snapshot(artifacts: Path, folder: Path) -> None:
         Origin(
             open_source("file"),
             SchemaSettings(),
-            customers=str(folder / "customers.csv"),
-            noncustomers=str(folder / "noncustomers.csv"),
-            usage=str(folder / "usage_actions.csv"),
+            {
+                "customers": str(folder / "customers.csv"),
+                "noncustomers": str(folder / "noncustomers.csv"),
+                "usage": str(folder / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         artifacts,

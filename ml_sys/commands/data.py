@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ml_sys.commands.frame.context import now
+from ml_sys.commands.frame.tables import TablesOption, places
 from ml_sys.errors import ExitCode, UsageError
 
 
@@ -40,22 +41,19 @@ def ingest(
     customers: Annotated[str | None, typer.Option(help="File of the customers.")] = None,
     noncustomers: Annotated[str | None, typer.Option(help="File of the noncustomers.")] = None,
     usage: Annotated[str | None, typer.Option(help="File of the usage rows.")] = None,
+    table: TablesOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="Day of the export; by default where covered usage ends."),
     ] = None,
 ) -> None:
-    """Read the three tables, put bad rows into quarantine and store the rest as a snapshot."""
+    """Read the tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console
     from ml_sys.jobs.data.ingest import ingest_tables
     from ml_sys.views import data as views
 
-    settings = ctx.obj.load(
-        ingest__customers=customers,
-        ingest__noncustomers=noncustomers,
-        ingest__usage=usage,
-        ingest__as_of=as_of,
-    ).settings
+    named = {"customers": customers, "noncustomers": noncustomers, "usage": usage}
+    settings = ctx.obj.load(ingest__files=places(named, table), ingest__as_of=as_of).settings
     with console.steps() as on_step:
         report = ingest_tables(settings, now=now(), on_step=on_step)
     ctx.obj.show(report, views.ingested)

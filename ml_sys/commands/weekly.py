@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ml_sys.commands.frame.context import now, open_registry
+from ml_sys.commands.frame.tables import TablesOption, places
 from ml_sys.errors import ExitCode, UsageError
 
 _ProspectsArgument = Annotated[
@@ -45,6 +46,7 @@ def weekly(
     customers: _CustomersOption = None,
     noncustomers: _NoncustomersOption = None,
     usage: _UsageOption = None,
+    table: TablesOption = None,
     as_of: _AsOfOption = None,
     capacity: _CapacityOption = None,
     out: _OutOption = None,
@@ -63,8 +65,8 @@ def weekly(
 
     if replace_other and not reason.strip():
         raise UsageError("replacing a list that was handed out needs a reason", hint='add --reason "…"')
-    tables = {"customers": customers, "noncustomers": noncustomers, "usage": usage, "as_of": as_of}
-    configuration = ctx.obj.load(**{f"ingest__{name}": value for name, value in tables.items()})
+    tables = places({"customers": customers, "noncustomers": noncustomers, "usage": usage}, table)
+    configuration = ctx.obj.load(ingest__files=tables, ingest__as_of=as_of)
     registry = open_registry(configuration.settings)
     asked = Asked(
         prospects, capacity, out, with_controls, page, summary, retrain, replace_other, reason

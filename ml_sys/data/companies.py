@@ -1,11 +1,12 @@
-"""Merge two tables that may repeat, contradict and overlap each other into one row per company.
+"""Unite tables that may repeat, contradict and overlap each other into one row per entity.
 
 Invariant: which rows are kept depends on what they say, never on their order.
 
 Rows of one id that agree wherever both say something are merged field by field, so that no value is lost.
-If they contradict each other none is kept: nobody can say which is right, and a wrong CLOSEDATE is a wrong
-label; its usage goes to quarantine with it. An id in both tables is a customer, its blanks filled with what
-its noncustomer rows say; if its customer row cannot be used it is no noncustomer either, because it did pay.
+If they contradict each other none is kept: nobody can say which is right, and a wrong day of conversion is a
+wrong label; its usage goes to quarantine with it. An id that converted in any table has converted, its blanks
+filled with what its other rows say; if the row that says so cannot be used the others do not count either,
+because it did convert. An entity exists from the earliest day that any row of it says.
 """
 
 from __future__ import annotations
@@ -18,26 +19,31 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from ml_sys.data.checking.values import day_text
+from ml_sys.data.fields import CONVERTED_ON, ID, SINCE, VALUE
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
-from ml_sys.data.schema import CUSTOMERS, FIELDS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ml_sys.form import Form
 
 CONFLICT = "conflicting company rows"
 CUSTOMER_IN_QUARANTINE = "its customer row is in quarantine"
 
-_SAID = ("closedate", "mrr", *FIRMOGRAPHICS)
+_TABLE, _LINE = "table", "line"
 
 
 @dataclass(frozen=True)
 class CompanyRows:
-    """The good rows of one company table.
+    """The good rows of one table of entities.
 
     Attributes
     ----------
+    table : str
+        Its name in the description.
     frame : pandas.DataFrame
         Columns line and the table's fields.
     where : str
@@ -46,114 +52,177 @@ class CompanyRows:
         Ids of rows that were rejected.
     """
 
+    table: str
     frame: pd.DataFrame
     where: str
     bad_ids: frozenset[str]
 
 
 def reconcile(
-    customers: CompanyRows, noncustomers: CompanyRows, quarantine: Quarantine, *, unranked: float
+    tables: Sequence[CompanyRows],
+    form: Form,
+    quarantine: Quarantine,
+    *,
+    unusable: frozenset[str] = frozenset(),
 ) -> tuple[pd.DataFrame, frozenset[str]]:
-    """Keep one row per company and put the others into quarantine.
+    """Keep one row per entity and put the others into quarantine.
 
     Parameters
     ----------
     quarantine : Quarantine
         Is added to.
-    unranked : float
-        The rank that means unranked, to show rows as they were written.
+    unusable : frozenset of str
+        Ids of which something else says that they converted, but not when.
 
     Returns
     -------
     companies : pandas.DataFrame
-        Sorted by id; columns id, closedate (int32 days, `NEVER_CLOSED` for none), mrr, alexa_rank,
-        employee_range, industry.
+        Sorted by id; columns id, converted_on (int32 days, `NEVER_CLOSED` for none), value, since where the
+        form has it (int32 days, `NEVER_BEGAN` where unknown), and the attributes.
     lost : frozenset of str
         Ids that were read but are not among them.
     """
+    reject = _Rejecting(tables, form, quarantine)
+    attributes = [one.name for one in form.attributes]
+    said = [CONVERTED_ON, VALUE, *attributes]
+    rows = _united(tables, said)
+    began = _since(rows)
 
-    def reject(table: str, rows: pd.DataFrame, reason: str) -> None:
-        where = customers.where if table == CUSTOMERS else noncustomers.where
-        said = rows[list(FIELDS[table])].to_dict("records")
-        raws = [",".join(_text(field, value, unranked) for field, value in row.items()) for row in said]
-        bad = [BadRow(line, reason, raw) for line, raw in zip(rows["line"].tolist(), raws, strict=True)]
-        quarantine.add(table, where, bad)
+    converted = rows[CONVERTED_ON] != NEVER_CLOSED
+    paying, contradicted, repeated = _one_each(rows[converted], said)
+    reject(contradicted, CONFLICT)
+    reject(repeated, MERGED_DUPLICATE)
 
-    paying, contradicted, repeated = _one_each(customers.frame)
-    reject(CUSTOMERS, contradicted, CONFLICT)
-    reject(CUSTOMERS, repeated, MERGED_DUPLICATE)
+    others = rows[~converted]
+    is_customer = others[ID].isin(paying[ID])
+    reject(others[is_customer], MERGED_CUSTOMER)
+    maybe = frozenset().union(*(one.bad_ids for one in tables if CONVERTED_ON in one.frame), unusable)
+    unusable = (maybe | set(contradicted[ID])) - set(paying[ID])
+    paying = _filled(paying, others[is_customer], attributes)
+    did_pay = ~is_customer & others[ID].isin(unusable)
+    reject(others[did_pay], CUSTOMER_IN_QUARANTINE)
 
-    others = noncustomers.frame
-    is_customer = others["id"].isin(paying["id"])
-    reject(NONCUSTOMERS, others[is_customer], MERGED_CUSTOMER)
-    unusable = (customers.bad_ids | set(contradicted["id"])) - set(paying["id"])
-    paying = _filled(paying, others[is_customer])
-    did_pay = ~is_customer & others["id"].isin(unusable)
-    reject(NONCUSTOMERS, others[did_pay], CUSTOMER_IN_QUARANTINE)
+    free, contradicted, repeated = _one_each(others[~is_customer & ~did_pay], said)
+    reject(contradicted, CONFLICT)
+    reject(repeated, MERGED_DUPLICATE)
 
-    free, contradicted, repeated = _one_each(others[~is_customer & ~did_pay])
-    reject(NONCUSTOMERS, contradicted, CONFLICT)
-    reject(NONCUSTOMERS, repeated, MERGED_DUPLICATE)
+    free = free.assign(**{VALUE: np.nan})
+    companies = pd.concat([paying[[ID, *said]], free[[ID, *said]]], ignore_index=True)
+    companies[CONVERTED_ON] = companies[CONVERTED_ON].astype(np.int32)
+    if began is not None:
+        at = list(companies).index(VALUE) + 1
+        companies.insert(at, SINCE, began.reindex(companies[ID]).to_numpy(np.int32))
+    lost = unusable | set(contradicted[ID]) | frozenset().union(*(one.bad_ids for one in tables))
+    return by_id(companies), frozenset(lost.difference(companies[ID][companies[ID].isin(lost)]))
 
-    free = free.assign(closedate=np.int32(NEVER_CLOSED), mrr=np.nan)
-    columns = ["id", *_SAID]
-    companies = pd.concat([paying[columns], free[columns]], ignore_index=True)
-    companies["closedate"] = companies["closedate"].astype(np.int32)
-    order = pc.sort_indices(arrow_texts(companies["id"])).to_numpy()
-    companies = companies.iloc[order].reset_index(drop=True)
-    lost = unusable | set(contradicted["id"]) | noncustomers.bad_ids
-    return companies, frozenset(lost.difference(companies["id"][companies["id"].isin(lost)]))
+
+def by_id(companies: pd.DataFrame) -> pd.DataFrame:
+    """Sort companies by id, as their bytes have it."""
+    order = pc.sort_indices(arrow_texts(companies[ID])).to_numpy()
+    ordered: pd.DataFrame = companies.iloc[order].reset_index(drop=True)
+    return ordered
+
+
+def without_tables(ids: Sequence[str], form: Form) -> pd.DataFrame:
+    """Return entities of which nothing is known besides their ids, which are sorted."""
+    frame = pd.DataFrame({ID: np.array(ids, dtype=object)})
+    frame[CONVERTED_ON], frame[VALUE] = np.int32(NEVER_CLOSED), np.nan
+    return frame.assign(**{one.name: np.nan for one in form.attributes})
 
 
 def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """Return companies as they stood on a day: those that became customers after it are prospects."""
-    closed = companies["closedate"]
+    """Return companies as they stood on a day: those that converted after it are prospects."""
+    closed = companies[CONVERTED_ON]
     later = (closed > as_of) & (closed != NEVER_CLOSED)
     if not later.any():
         return companies
-    return companies.assign(
-        closedate=closed.mask(later, np.int32(NEVER_CLOSED)), mrr=companies["mrr"].mask(later)
-    )
+    changed = {
+        CONVERTED_ON: closed.mask(later, np.int32(NEVER_CLOSED)),
+        VALUE: companies[VALUE].mask(later),
+    }
+    return companies.assign(**changed)
 
 
-def _one_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def _united(tables: Sequence[CompanyRows], said: Sequence[str]) -> pd.DataFrame:
+    """Put tables below each other; what one does not say is blank, and nobody converted without a day."""
+    frames = []
+    for number, one in enumerate(tables):
+        frame = one.frame.assign(**{_TABLE: np.int16(number)})
+        if CONVERTED_ON not in frame:
+            frame[CONVERTED_ON] = np.int32(NEVER_CLOSED)
+        lacking = {name: np.nan for name in said if name not in frame}
+        frames.append(frame.assign(**lacking) if lacking else frame)
+    full = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.concat(full, ignore_index=True) if len(full) > 1 else full[0].reset_index(drop=True)
+
+
+def _since(rows: pd.DataFrame) -> pd.Series[Any] | None:
+    """Return the earliest day of each id, by id; None where no table has such days."""
+    if SINCE not in rows:
+        return None
+    days = rows[SINCE].where(rows[SINCE] != NEVER_BEGAN)
+    return days.groupby(rows[ID]).min().fillna(NEVER_BEGAN).astype(np.int32)
+
+
+def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Split rows into one per id, those that contradict others of their id, and those that repeat one."""
-    several = rows["id"].duplicated(keep=False)
+    several = rows[ID].duplicated(keep=False)
     if not several.any():
         return rows, rows[:0], rows[:0]
-    said = [field for field in _SAID if field in rows]
     group = rows[several]
-    differ = group.groupby("id")[said].nunique().gt(1).any(axis=1)
-    contradicted = group["id"].isin(differ.index[differ])
+    differ = group.groupby(ID)[list(said)].nunique().gt(1).any(axis=1)
+    contradicted = group[ID].isin(differ.index[differ])
     agreeing = group[~contradicted]
-    merged = agreeing.groupby("id", as_index=False)[said].first()
-    filled = agreeing[said].notna()
+    merged = agreeing.groupby(ID, as_index=False)[list(said)].first()
+    filled = agreeing[list(said)].notna()
     which = filled.to_numpy() @ 2 ** np.arange(len(said))
     ranked = agreeing.assign(n_filled=-filled.sum(axis=1), which=-which)
-    ranked = ranked.sort_values(["id", "n_filled", "which", "line"])
-    repeats = ranked["id"].duplicated()
-    lines = ranked.loc[~repeats, ["id", "line"]]
-    kept = pd.concat([rows[~several], merged.merge(lines, on="id")[rows.columns]])
+    ranked = ranked.sort_values([ID, "n_filled", "which", _TABLE, _LINE])
+    repeats = ranked[ID].duplicated()
+    kept = ranked.loc[~repeats, [name for name in rows.columns if name not in said]]
+    kept = pd.concat([rows[~several], merged.merge(kept, on=ID)[rows.columns]])
     return kept, group[contradicted], ranked.loc[repeats, rows.columns]
 
 
-def _filled(paying: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Fill blanks of customers with what noncustomer rows of the same ids say, unless these contradict."""
-    if others.empty:
+def _filled(paying: pd.DataFrame, others: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+    """Fill blanks of those that converted with what their other rows say, unless these contradict."""
+    if others.empty or not attributes:
         return paying
-    by_id = others.groupby("id")[list(FIRMOGRAPHICS)]
-    n_said = by_id.nunique()
-    said = by_id.first().mask(n_said > 1)
-    found = said.reindex(paying["id"]).set_index(paying.index)
-    own = paying[list(FIRMOGRAPHICS)]
-    return paying.assign(**{name: own[name].where(own[name].notna(), found[name]) for name in FIRMOGRAPHICS})
+    by_entity = others.groupby(ID)[list(attributes)]
+    n_said = by_entity.nunique()
+    said = by_entity.first().mask(n_said > 1)
+    found = said.reindex(paying[ID]).set_index(paying.index)
+    own = paying[list(attributes)]
+    return paying.assign(**{name: own[name].where(own[name].notna(), found[name]) for name in attributes})
 
 
-def _text(field: Hashable, value: Any, unranked: float) -> str:
-    if pd.isna(value):
+class _Rejecting:
+    """Puts rows into quarantine as they were written, each with the fields of its own table."""
+
+    def __init__(self, tables: Sequence[CompanyRows], form: Form, quarantine: Quarantine) -> None:
+        self._tables = tables
+        self._none = {one.name: one.none for one in form.attributes if one.none is not None}
+        self._quarantine = quarantine
+
+    def __call__(self, rows: pd.DataFrame, reason: str) -> None:
+        for number, table in enumerate(self._tables):
+            mine = rows[rows[_TABLE] == number]
+            if mine.empty:
+                continue
+            fields = [name for name in table.frame if name != _LINE]
+            raws = [
+                ",".join(_text(field, value, self._none) for field, value in row.items())
+                for row in mine[fields].to_dict("records")
+            ]
+            bad = [BadRow(line, reason, raw) for line, raw in zip(mine[_LINE].tolist(), raws, strict=True)]
+            self._quarantine.add(table.table, table.where, bad)
+
+
+def _text(field: Hashable, value: Any, none: Mapping[str, float]) -> str:
+    if pd.isna(value) or (field in {CONVERTED_ON, SINCE} and value in {NEVER_CLOSED, NEVER_BEGAN}):
         return ""
-    if field == "closedate":
+    if field in {CONVERTED_ON, SINCE}:
         return day_text(value)
     if isinstance(value, float):
-        return f"{unranked if np.isinf(value) else value:.15g}"
+        return f"{none.get(str(field), value) if np.isinf(value) else value:.15g}"
     return str(value)

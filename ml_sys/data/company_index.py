@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.checking.values import buffers
+from ml_sys.data.checking.columns import buffers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +32,8 @@ class CompanyIndex:
         Ids of companies whose every row is in quarantine.
     """
 
-    def __init__(self, ids: Iterable[str], lost: frozenset[str]) -> None:
-        self.ids: Any = pa.array(ids, pa.string())
+    def __init__(self, ids: Iterable[str] | pa.StringArray, lost: frozenset[str]) -> None:
+        self.ids: Any = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self.lost = lost
         numbers = _whole_numbers(self.ids)
         self._table: NDArray[np.int32] | None = None
@@ -48,6 +49,45 @@ class CompanyIndex:
             return found
         beyond = numbers >= len(self._table)
         return np.where(beyond, np.int32(-1), self._table[np.where(beyond, 0, numbers)])
+
+
+class GrowingIndex:
+    """Positions of companies that are known by their usage alone, in the order in which they turn up.
+
+    Parameters
+    ----------
+    lost : frozenset of str
+        Ids of companies whose every row is in quarantine.
+    """
+
+    def __init__(self, lost: frozenset[str]) -> None:
+        self.lost = lost
+        self._positions: dict[str, int] = {}
+        self._lock = Lock()
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Make companies known."""
+        for name in ids:
+            if name not in self.lost:
+                self._positions.setdefault(name, len(self._positions))
+
+    def positions(self, ids: Any) -> NDArray[np.int32]:
+        """Return the position of each id of a `pyarrow.StringArray`, -1 for a lost one."""
+        encoded = ids.dictionary_encode()
+        distinct = encoded.dictionary.to_pylist()
+        with self._lock:
+            self.add(distinct)
+            found = [self._positions.get(name, -1) for name in distinct]
+        places: NDArray[np.int32] = np.array(found, np.int32)[encoded.indices.to_numpy()]
+        return places
+
+    def settled(self) -> tuple[CompanyIndex, NDArray[np.int32]]:
+        """Return the index of all that turned up, sorted by id, and what positions became there."""
+        ids = pa.array(list(self._positions), pa.string())
+        order = pc.sort_indices(ids).to_numpy()
+        moved = np.empty(len(order), np.int32)
+        moved[order] = np.arange(len(order), dtype=np.int32)
+        return CompanyIndex(ids.take(pa.array(order)), self.lost), moved
 
 
 def _whole_numbers(ids: Any) -> NDArray[np.int32] | None:

@@ -1,95 +1,103 @@
-"""Read the three tables, check every row, and store the good ones as a snapshot.
+"""Read the described tables, check every row, and store the good ones as a snapshot.
 
-Invariant: rows accepted and rows quarantined add up to rows read, for every table.
+Invariant: rows accepted, merged and quarantined add up to rows read, for every table.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ml_sys.data import ingest_report
 from ml_sys.data.after_export import Dates
-from ml_sys.data.checking.validate import Checked, check
-from ml_sys.data.companies import CompanyRows, free_again, reconcile
-from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.companies import free_again, reconcile, without_tables
+from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
-from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE, column_names
+from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
+from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
+from ml_sys.data.ingest_run import IngestRun, OpenTable, UsageOfTable
+from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_id import Content
 from ml_sys.data.snapshot_writing import keep_quarantine, write
-from ml_sys.data.usage import (
-    LATER,
-    UNCOVERED,
-    UNFINISHED,
-    UsageRows,
-    join,
-    of_companies,
-    one_per_stamp,
-    set_aside,
-)
-from ml_sys.errors import EmptyTableError, TooManyRejectedError
+from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED, set_aside, united
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.errors import MissingColumnError, TooManyRejectedError
+from ml_sys.settings.description import zone_of
+from ml_sys.settings.tables import EntityTable, EventTable, LinkTable, PeriodTable, PurchaseTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.data.reading.rows import BadRow, Part, RawTable, Source
+    from ml_sys.data.ingest_run import OnProgress
+    from ml_sys.data.reading.rows import Source
+    from ml_sys.data.usage import UsageRows
     from ml_sys.days import Period
+    from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
-OnProgress = Callable[[str, int], None]
 _WEEKLY = Coverage()
 _CAUSE_LATER = (
     "if usage does reach that far, lower ingest.min_coverage; "
     "if not, name the day of the export, --as-of DATE, or check the clock of this machine"
 )
-_WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
-_T = TypeVar("_T")
-_U = TypeVar("_U")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the three tables are.
+    """Where the tables are.
 
     Attributes
     ----------
     source : Source
         See `ml_sys.data.sources.open_source`.
     schema : SchemaSettings
-        Column names.
-    customers, noncustomers, usage : str
-        File, table or query of each table.
+        What the tables mean.
+    files : mapping of str to str
+        By table, the file, table or query that it is in, where that is another than the description says.
     """
 
     source: Source
     schema: SchemaSettings
-    customers: str
-    noncustomers: str
-    usage: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
-    def opened(self) -> dict[str, RawTable]:
+    def opened(self) -> dict[str, OpenTable]:
         """Open each table; all are closed again where one cannot be opened."""
-        where = {CUSTOMERS: self.customers, NONCUSTOMERS: self.noncustomers, USAGE: self.usage}
         with ExitStack() as stack:
             tables = {}
-            for table, location in where.items():
-                tables[table] = self.source.open(table, location, column_names(table, self.schema))
-                stack.callback(tables[table].close)
+            for name, table in self.schema.tables.items():
+                location = self.files.get(name) or table.file or name
+                fields = fields_of(self.schema, name)
+                columns = columns_of(fields)
+                may_lack = {one for one, about in fields.items() if about.may_lack}
+                # A source of one's own need not know of columns that may lack where none may.
+                asked = (name, location, columns, may_lack) if may_lack else (name, location, columns)
+                raw = self.source.open(*asked)
+                stack.callback(raw.close)
+                kept = {one: about for one, about in fields.items() if one not in raw.lacks}
+                tables[name] = OpenTable(name, raw, kept)
+            self._refuse_without(tables)
             stack.pop_all()
         return tables
+
+    def _refuse_without(self, tables: Mapping[str, OpenTable]) -> None:
+        """Raise if no table of entities has the column of an attribute."""
+        entities = [tables[name] for name in self.schema.of(EntityTable)]
+        for name, one in self.schema.attributes.items():
+            if entities and not any(name in table.fields for table in entities):
+                column = self.schema.column(one.column or name)
+                raise MissingColumnError(entities[-1].where, column, entities[-1].extra)
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def ingest(
     now: datetime,
     on_progress: OnProgress = lambda _table, _rows: None,
 ) -> IngestReport:
-    """Turn three tables into a snapshot.
+    """Turn tables into a snapshot.
 
     Parameters
     ----------
@@ -140,140 +148,127 @@ def ingest(
     SnapshotError
         If the snapshot cannot be written.
     """
+    schema, form = origin.schema, origin.schema.form()
     opened = origin.opened()
     with ExitStack() as stack:
         for table in opened.values():
-            stack.callback(table.close)
-        columns = {name: column_names(name, origin.schema) for name in opened}
-        run = _Run(opened, columns, float(origin.schema.unranked), on_progress)
-        companies, lost = reconcile(
-            run.companies(CUSTOMERS), run.companies(NONCUSTOMERS), run.quarantine, unranked=run.unranked
-        )
-        index = CompanyIndex(companies["id"].to_numpy(dtype=object), lost)
-        rows, coverage = run.usage(index), rules.coverage
+            stack.callback(table.raw.close)
+        run = IngestRun(opened, form, on_progress)
+        companies, usage, index = _read(run, schema, form)
+        rows, coverage = united([(one.rows, one.measures) for one in usage], form), rules.coverage
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
-        closed = companies["closedate"].to_numpy()
-        export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=now)
-        rows = run.known_by(export, rows, complete_on, index, coverage.period)
+        closed = companies[CONVERTED_ON].to_numpy()
+        clock = _local(now, schema)
+        export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
+        known = [_known_by(export, one, coverage, run, index) for one in usage]
+        if any(one is not before for one, before in zip(known, usage, strict=True)):
+            rows = united([(one.rows, one.measures) for one in known], form)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     _refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
-    content = Content(companies, rows, quarantine, export.as_of)
+    content = Content(companies, rows, quarantine, export.as_of, form, schema.time_zone)
     where = {name: table.where for name, table in opened.items()}
     path, is_new = write(content, artifacts_dir, sources=where, read=run.read, now=now)
-    extra = {name: table.extra for name, table in opened.items()}
     unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
-    dates = Dates(export, unclaimed, latest_stamp)
     return ingest_report.build(
-        content, run.quarantine, dates, path=path, is_new=is_new, where=where, read=run.read, extra=extra
+        content,
+        run.quarantine,
+        Dates(export, unclaimed, latest_stamp),
+        path=path,
+        is_new=is_new,
+        tables=_tables(run, schema, closed[closed <= export.as_of], rows),
     )
 
 
+def _tables(
+    run: IngestRun, schema: SchemaSettings, closed: NDArray[np.int32], usage: UsageRows
+) -> list[TableRead]:
+    """Say of each table what it is, and what days it speaks of."""
+    converted, used = span(closed), span(usage.stamp // DAY_MICROSECONDS)
+    found = []
+    for name, table in schema.tables.items():
+        role, days = USAGE, used
+        if isinstance(table, EntityTable):
+            role, days = (CONVERTED, converted) if table.converted_on else (FREE, (None, None))
+        elif isinstance(table, PurchaseTable):
+            role, days = PURCHASES, converted
+        elif isinstance(table, LinkTable):
+            role, days = LINKS, (None, None)
+        opened = run.opened[name]
+        lacks = tuple(sorted(opened.raw.lacks))
+        found.append(TableRead(name, opened.where, role, run.read[name], opened.extra, lacks, *days))
+    return found
+
+
+def _read(
+    run: IngestRun, schema: SchemaSettings, form: Form
+) -> tuple[pd.DataFrame, Sequence[UsageOfTable], CompanyIndex]:
+    """Read every table; return one row per entity, the usage of each table, and where entities are."""
+    purchases = [run.purchases(name) for name in schema.of(PurchaseTable)]
+    unclear = unusable(purchases)
+    usage_of = [name for name, one in schema.tables.items() if isinstance(one, PeriodTable | EventTable)]
+    entities = [run.companies(name) for name in schema.of(EntityTable)]
+    if entities:
+        companies, lost = reconcile(entities, form, run.quarantine, unusable=unclear)
+        index = CompanyIndex(companies[ID].to_numpy(dtype=object), lost)
+        usage = [run.usage(name, index) for name in usage_of]
+    else:
+        growing = GrowingIndex(unclear)
+        for table in purchases:
+            growing.add(table.frame[ID])
+        usage = [run.usage(name, growing) for name in usage_of]
+        index, order = growing.settled()
+        usage = [one.moved(order) for one in usage]
+        companies = without_tables(index.ids.to_pylist(), form)
+    usage = [run.one_per_stamp(one, index) for one in usage]
+    if purchases:
+        reject_strangers(purchases, companies[ID], index.lost, run.quarantine)
+        companies = converted_by(companies, first_of_each(purchases))
+    return companies, usage, index
+
+
+def _local(now: datetime, schema: SchemaSettings) -> datetime:
+    """Return what the clocks of the description's time zone say, as if in UTC, as its stamps are kept."""
+    zone = zone_of(schema.time_zone)
+    return now if zone is None else now.astimezone(zone).replace(tzinfo=UTC)
+
+
+def _known_by(
+    export: Export, usage: UsageOfTable, coverage: Coverage, run: IngestRun, index: CompanyIndex
+) -> UsageOfTable:
+    """Set usage aside that was not complete when covered usage ended, and return the rest."""
+    end = export.as_of if export.usage_end is None else export.usage_end
+    complete_on = coverage.complete_on(usage.rows.stamp)
+    late = np.flatnonzero(complete_on > end)
+    if not late.size:
+        return usage
+    reasons = _why_late(complete_on[late], export, coverage.period)
+    place = run.place(usage.measures.table)
+    return usage.with_rows(set_aside(usage.rows, late, reasons, index, place, run.quarantine))
+
+
+def _why_late(complete_on: NDArray[np.int32], export: Export, period: Period) -> list[str]:
+    conditions = [complete_on <= export.as_of, complete_on <= period.shifted(export.as_of, 1)]
+    reasons: list[str] = np.select(conditions, [UNCOVERED, UNFINISHED], LATER).tolist()
+    return reasons
+
+
 def _refuse_bad(
-    run: _Run, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
+    run: IngestRun, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
 ) -> None:
     """Raise if too many rows of a table are bad, and keep the quarantine."""
-    for table in TABLES:
-        rejected = dict(run.quarantine.rejected(table))
+    for name, table in run.opened.items():
+        rejected = dict(run.quarantine.rejected(name))
         for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):
             rejected.pop(expected, None)
-        if sum(rejected.values()) > max_share * run.read[table]:
+        if sum(rejected.values()) > max_share * run.read[name]:
             kept = keep_quarantine(quarantine, artifacts_dir)
             raise TooManyRejectedError(
-                run.opened[table].where,
+                table.where,
                 sum(rejected.values()),
-                run.read[table],
+                run.read[name],
                 max_share,
                 kept,
                 mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
                 cause=_CAUSE_LATER if next(iter(rejected)) == LATER else "",
             )
-
-
-class _Run:
-    """Reads tables one after the other, counting rows and filling the quarantine."""
-
-    def __init__(
-        self,
-        opened: Mapping[str, RawTable],
-        columns: Mapping[str, Mapping[str, str]],
-        unranked: float,
-        on_progress: OnProgress,
-    ) -> None:
-        self.unranked = unranked
-        self.quarantine = Quarantine()
-        self.read = dict.fromkeys(opened, 0)
-        self.opened = opened
-        self._columns = columns
-        self._on_progress = on_progress
-
-    def companies(self, table: str) -> CompanyRows:
-        """Read a table of companies."""
-        parts = list(self._checked(table, lambda checked: checked))
-        frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
-        bad_ids = frozenset(name for part in parts for name in part.bad_ids)
-        return CompanyRows(pd.concat(frames, ignore_index=True), self.opened[table].where, bad_ids)
-
-    def usage(self, index: CompanyIndex) -> UsageRows:
-        """Read the usage of known companies."""
-        batches = []
-        where = self.opened[USAGE].where
-        for rows, strangers in self._checked(USAGE, lambda checked: of_companies(checked, index)):
-            batches.append(rows)
-            self.quarantine.add(USAGE, where, strangers)
-        return one_per_stamp(join(batches), index, where, self.quarantine)
-
-    def known_by(
-        self,
-        export: Export,
-        rows: UsageRows,
-        complete_on: NDArray[np.int32],
-        index: CompanyIndex,
-        period: Period,
-    ) -> UsageRows:
-        """Set usage aside that was not complete when covered usage ended, and return the rest."""
-        end = export.as_of if export.usage_end is None else export.usage_end
-        late = np.flatnonzero(complete_on > end)
-        if not late.size:
-            return rows
-        day = complete_on[late]
-        reasons = np.select(
-            [day <= export.as_of, day <= period.shifted(export.as_of, 1)], [UNCOVERED, UNFINISHED], LATER
-        )
-        return set_aside(rows, late, reasons.tolist(), index, self.opened[USAGE].where, self.quarantine)
-
-    def _checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
-        """Check the parts of a table side by side, and give back what comes of them, in order."""
-        opened, columns = self.opened[table], self._columns[table]
-
-        def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
-            checked = check(part(), columns, self.unranked)
-            return len(checked.lines) + len(checked.bad), checked.bad, checked.blanked, then(checked)
-
-        for n_read, bad, blanked, result in _in_order(work, opened.parts):
-            self.quarantine.add(table, opened.where, bad)
-            self.quarantine.add_blanked(table, blanked)
-            self.read[table] += n_read
-            self._on_progress(table, self.read[table])
-            yield result
-        if not self.read[table]:
-            raise EmptyTableError(opened.where)
-
-
-def _as_objects(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: column if isinstance(column, np.ndarray) else column.to_numpy(zero_copy_only=False)
-        for name, column in columns.items()
-    }
-
-
-def _in_order(work: Callable[[Part], _U], parts: Iterator[Part]) -> Iterator[_U]:
-    """Map in threads, in order, with only a few parts in memory at a time."""
-    waiting: deque[Future[_U]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for part in parts:
-            waiting.append(pool.submit(work, part))
-            if len(waiting) > _WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

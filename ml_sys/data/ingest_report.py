@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml_sys.data.checking.values import day_text
-from ml_sys.data.schema import CUSTOMERS, FIRMOGRAPHICS, NEVER_CLOSED, NONCUSTOMERS, TABLES, USAGE
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.usage import UNFINISHED
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.text import counted
+from ml_sys.text import counted, with_article
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.snapshot_id import Content
     from ml_sys.data.usage import UsageRows
+    from ml_sys.form import Form
 
 NEVER_ACTIVE = NEVER_CLOSED
+CONVERTED, FREE, PURCHASES, USAGE, LINKS = "converted", "free", "purchases", "usage", "links"
 # Blank rates of customers and others that differ by more are worth a note: blanks are filled in after paying.
 _BLANK_GAP = 0.02
 _STALE_DAYS = 14
@@ -141,6 +144,34 @@ class IngestReport:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class TableRead:
+    """A table that was read.
+
+    Attributes
+    ----------
+    name, where : str
+        In the description; file or table.
+    role : {"converted", "free", "purchases", "usage", "links"}
+        Whether it holds entities that converted, those of which it does not say so, or something else.
+    read : int
+        Rows.
+    extra, lacks : tuple of str
+        Columns that were ignored; attributes that it has no column of.
+    first_day, last_day : str or None
+        YYYY-MM-DD, of the accepted rows; None where a table has no dates.
+    """
+
+    name: str
+    where: str
+    role: str
+    read: int
+    extra: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    first_day: str | None = None
+    last_day: str | None = None
+
+
 def build(
     content: Content,
     quarantine: Quarantine,
@@ -148,9 +179,7 @@ def build(
     *,
     path: Path,
     is_new: bool,
-    where: Mapping[str, str],
-    read: Mapping[str, int],
-    extra: Mapping[str, tuple[str, ...]],
+    tables: Sequence[TableRead],
 ) -> IngestReport:
     """Describe a snapshot and what did not get into it.
 
@@ -158,25 +187,23 @@ def build(
     ----------
     path : Path
         Folder of the snapshot.
-    where, read, extra : mapping
-        Table to its place, rows read and ignored columns.
+    tables : sequence of TableRead
+        In the order of the description.
     """
-    closed = content.companies["closedate"].to_numpy()
-    spans = {
-        CUSTOMERS: _span(closed[closed != NEVER_CLOSED]),
-        NONCUSTOMERS: (None, None),
-        USAGE: _span(content.usage.stamp // DAY_MICROSECONDS),
-    }
-    tables = {}
-    for table in TABLES:
-        rejected, merged = quarantine.rejected(table), quarantine.merged(table)
-        accepted = read[table] - sum(rejected.values()) - sum(merged.values())
-        blanked = quarantine.blanked(table)
-        tables[table] = TableReport(
-            where[table], read[table], accepted, rejected, merged, blanked, *spans[table]
-        )
-    blanks = blank_rates(content.companies)
-    told = [note for table in TABLES for note in quarantine.told_blanked(table, table)]
+    closed = content.companies["converted_on"].to_numpy()
+    reports = {}
+    for one in tables:
+        rejected, merged = quarantine.rejected(one.name), quarantine.merged(one.name)
+        accepted = one.read - sum(rejected.values()) - sum(merged.values())
+        blanked = quarantine.blanked(one.name)
+        days = one.first_day, one.last_day
+        reports[one.name] = TableReport(one.where, one.read, accepted, rejected, merged, blanked, *days)
+    blanks = blank_rates(content.companies, closed, content.form)
+    told = [note for one in tables for note in quarantine.told_blanked(one.name, one.name)]
+    of_usage: Counter[str] = Counter()
+    for one in tables:
+        if one.role == USAGE:
+            of_usage.update(reports[one.name].rejected)
     return IngestReport(
         id=path.name,
         path=path,
@@ -185,11 +212,11 @@ def build(
         companies=len(closed),
         customers=int((closed != NEVER_CLOSED).sum()),
         usage_rows=len(content.usage.stamp),
-        tables=tables,
+        tables=reports,
         conversion=conversion_by_month(closed, content.usage, content.as_of),
         blanks=blanks,
-        notes=tuple(told + _notes(content, blanks, extra, tables[USAGE].rejected, dates.export.usage_end)),
-        warnings=tuple(dates.warnings(tables[USAGE].rejected)),
+        notes=tuple(told + _notes(content, blanks, tables, of_usage, dates.export.usage_end)),
+        warnings=tuple(dates.warnings(of_usage)),
     )
 
 
@@ -222,16 +249,21 @@ def conversion_by_month(
     return tuple(months)
 
 
-def blank_rates(companies: pd.DataFrame) -> tuple[BlankRates, ...]:
-    """Compare how often firmographics are blank for customers and for the others."""
-    paid = (companies["closedate"] != NEVER_CLOSED).to_numpy()
+def blank_rates(companies: pd.DataFrame, closed: NDArray[np.int32], form: Form) -> tuple[BlankRates, ...]:
+    """Compare how often attributes are blank for customers and for the others."""
+    paid = closed != NEVER_CLOSED
     if paid.all() or not paid.any():
         return ()
-    blank = {name: companies[name].isna().to_numpy() for name in FIRMOGRAPHICS}
+    blank = {one.name: companies[one.name].isna().to_numpy() for one in form.attributes}
     return tuple(
         BlankRates(name, float(flags[paid].mean()), float(flags[~paid].mean()))
         for name, flags in blank.items()
     )
+
+
+def span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
+    """Return the first and the last of some days as dates; None without any."""
+    return (day_text(int(days.min())), day_text(int(days.max()))) if len(days) else (None, None)
 
 
 def _first_active_day(usage: UsageRows, n_companies: int) -> NDArray[np.int64]:
@@ -242,25 +274,26 @@ def _first_active_day(usage: UsageRows, n_companies: int) -> NDArray[np.int64]:
     return first
 
 
-def _span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
-    return (day_text(int(days.min())), day_text(int(days.max()))) if len(days) else (None, None)
-
-
 def _notes(
     content: Content,
     blanks: tuple[BlankRates, ...],
-    extra: Mapping[str, tuple[str, ...]],
+    tables: Sequence[TableRead],
     rejected: Mapping[str, int],
     usage_end: int | None,
 ) -> list[str]:
-    notes = [f"{table}: ignored {', '.join(map(repr, names))}" for table, names in extra.items() if names]
+    notes = [f"{one.name}: ignored {', '.join(map(repr, one.extra))}" for one in tables if one.extra]
+    notes += [
+        f"{one.name}: has no column of {', '.join(one.lacks)}, blank for whom no other table tells it"
+        for one in tables
+        if one.lacks
+    ]
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
-    unpaid = int((companies["mrr"] <= 0).sum())
+    unpaid, money = int((companies["value"] <= 0).sum()), content.form.words.value
     if unpaid:
-        kept = counted(
-            unpaid, "customer with an MRR of zero or less is", "customers with an MRR of zero or less are"
-        )
-        notes.append(f"{kept} kept; MRR is not a feature")
+        of_none = f"with {with_article(money)} of zero or less"
+        kept = counted(unpaid, f"customer {of_none} is", f"customers {of_none} are")
+        notes.append(f"{kept} kept; {money} is not a feature")
+    notes += _of_beginnings(companies) if content.form.has_since else []
     behind = content.as_of - last_stamp
     if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
@@ -269,10 +302,30 @@ def _notes(
         notes.append(
             f"{rows} of a period that is not complete by {day_text(content.as_of)}, and in quarantine"
         )
+    # A blank of a category is a level of its own, unless it is described as one that leaks.
+    judged = {one.name for one in content.form.attributes if one.kind != "category" or one.blank_leaks}
     notes += [
         f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
         "others: it may be filled in after paying, so that a blank tells the outcome"
         for rates in blanks
-        if rates.differs and rates.column != "industry"
+        if rates.differs and rates.column in judged
     ]
+    return notes
+
+
+def _of_beginnings(companies: pd.DataFrame) -> list[str]:
+    """Say whose conversion has nothing before it to learn from."""
+    closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
+    dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
+    first_day, before = int((dated & (closed == since)).sum()), int((dated & (closed < since)).sum())
+    unknown, notes = int((since == NEVER_BEGAN).sum()), []
+    if first_day:
+        they = counted(first_day, "customer", "customers")
+        notes.append(f"{they} converted on the first day, with nothing before it to learn from: set aside")
+    if before:
+        they = counted(before, "customer", "customers")
+        notes.append(f"{they} converted before the day they began, so one of the dates is wrong: set aside")
+    if unknown:
+        they = counted(unknown, "company has", "companies have")
+        notes.append(f"{they} no day of beginning: taken to have been there all along")
     return notes

@@ -1,4 +1,4 @@
-"""Snapshots: the three tables as they were at one moment, on disk under a name derived from what they say.
+"""Snapshots: tables as they were at one moment, on disk under a name derived from what they say.
 
 ``artifacts/snapshots/<id>/`` holds companies.parquet, usage.parquet, quarantine.parquet and manifest.json,
 and never changes. Invariant: nothing of it is given out before its digest was compared.
@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_sys.data.schema import MEASURES, NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import SCHEMA_VERSION
 from ml_sys.days import days_of_stamps
 from ml_sys.errors import SnapshotError
-from ml_sys.settings.description import SchemaSettings
+from ml_sys.form import form_from_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,15 +46,16 @@ class Snapshot:
     id : str
         The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
     companies : pandas.DataFrame
-        Sorted by id; columns id (text), alexa_rank (float64; infinite for unranked, NaN for blank),
-        employee_range and industry (text or missing), mrr (float64; NaN for none).
+        Sorted by id; columns id (text), value (float64; NaN for none), and the attributes of the form: a
+        number is float64 (infinite where there is none, NaN for blank), a flag is 0, 1 or NaN, anything else
+        text or missing.
     closed : ndarray of shape (n,), int32
-        Day it became a customer, since 1970-01-01; `NEVER_CLOSED` for the others.
+        Day it converted, since 1970-01-01; `NEVER_CLOSED` for the others.
     usage_company : ndarray of shape (m,), int32
         Position in ``companies``, ascending.
     usage_stamp : ndarray of shape (m,), int32
         Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
-    usage_values : ndarray of shape (m, 8), int32
+    usage_values : ndarray of shape (m, n_measures), int32 or int64
         In the order of the form's measures; each a whole number of its digits behind the point.
     as_of : int
         Day after which nothing is known.
@@ -70,7 +71,7 @@ class Snapshot:
     closed: NDArray[np.int32]
     usage_company: NDArray[np.int32]
     usage_stamp: NDArray[np.int32]
-    usage_values: NDArray[np.int32]
+    usage_values: NDArray[Any]
     as_of: int
     form: Form
     since: NDArray[np.int32]
@@ -85,7 +86,7 @@ class Tables:
     closed: NDArray[np.int32]
     usage_company: NDArray[np.int32]
     usage_stamp: NDArray[np.int32]
-    usage_values: NDArray[np.int32]
+    usage_values: NDArray[Any]
     as_of: int
     form: Form
     since: NDArray[np.int32]
@@ -132,19 +133,26 @@ def load_tables(path: Path) -> Tables:
     companies = pq.ParquetFile(pa.BufferReader(contents.pop(COMPANIES))).read()
     usage = pq.ParquetFile(pa.BufferReader(contents.pop(USAGE))).read()
     stamps = _numbers(usage["stamp"].cast(pa.int64()))
-    values = np.empty((usage.num_rows, len(MEASURES)), np.int32)
-    for i, name in enumerate(MEASURES):
-        values[:, i] = _numbers(usage[name])
+    form = manifest["form"]
+    columns = [_numbers(usage[name]) for name in form.measure_names]
+    values = np.empty((usage.num_rows, len(columns)), columns[0].dtype)
+    for i, column in enumerate(columns):
+        values[:, i] = column
+    closed = _numbers(companies["converted_on"].cast(pa.int32()), blank=NEVER_CLOSED)
+    since = np.full(companies.num_rows, NEVER_BEGAN, np.int32)
+    if form.has_since:
+        since = _numbers(companies["since"].cast(pa.int32()), blank=NEVER_BEGAN)
+        companies = companies.drop_columns(["since"])
     return Tables(
         id=manifest["id"],
-        companies=companies.drop_columns(["closedate"]),
-        closed=_numbers(companies["closedate"].cast(pa.int32()), blank=NEVER_CLOSED),
+        companies=companies.drop_columns(["converted_on"]),
+        closed=closed,
         usage_company=_numbers(usage["company"]),
         usage_stamp=days_of_stamps(stamps),
         usage_values=values,
         as_of=int(np.datetime64(manifest["as_of"], "D").astype(np.int64)),
-        form=SchemaSettings().form(),
-        since=np.full(companies.num_rows, NEVER_BEGAN, np.int32),
+        form=form,
+        since=since,
     )
 
 
@@ -229,6 +237,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         version = manifest["schema_version"]
         np.datetime64(manifest["as_of"], "D")
         known = {"id": str(manifest["id"]), "as_of": manifest["as_of"], "sha256": dict(manifest["sha256"])}
+        if version == SCHEMA_VERSION:
+            known["form"] = form_from_plain(manifest["form"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{path / MANIFEST}: cannot be read: {error}", hint=_AGAIN) from error
     if version != SCHEMA_VERSION:

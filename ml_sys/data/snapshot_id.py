@@ -7,21 +7,23 @@ order they came in, on files' names, or on how Parquet writes them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.checking.values import buffers
+from ml_sys.data.checking.columns import buffers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ml_sys.data.usage import UsageRows
+    from ml_sys.form import Form
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ID_DIGITS = 16
 _NULL_LENGTH = -1
 
@@ -40,23 +42,33 @@ class Content:
         As `ml_sys.data.quarantine.Quarantine.to_table` returns it.
     as_of : int
         Days since 1970-01-01.
+    form : Form
+        What the tables mean.
+    time_zone : str
+        What days are those of.
     """
 
     companies: pd.DataFrame
     usage: UsageRows
     quarantine: pa.Table
     as_of: int
+    form: Form
+    time_zone: str = "UTC"
 
 
 def identity(content: Content) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of what a snapshot says."""
     digest = hashlib.sha256(f"mlsys snapshot {SCHEMA_VERSION} as of {content.as_of}".encode())
-    for name in ("id", "employee_range", "industry"):
-        _add_texts(digest, arrow_texts(content.companies[name]))
-    for name in ("closedate", "mrr", "alexa_rank"):
-        digest.update(np.ascontiguousarray(content.companies[name]).data)
-    for column in (content.usage.company, content.usage.stamp, content.usage.measures):
-        digest.update(np.ascontiguousarray(column).data)
+    meant = [asdict(content.form), content.time_zone]
+    digest.update(json.dumps(meant, sort_keys=True, default=str).encode())
+    companies: dict[str, pd.Series[Any]] = {str(name): content.companies[name] for name in content.companies}
+    for column in companies.values():
+        if column.dtype.kind in "if":
+            digest.update(np.ascontiguousarray(column).data)
+        else:
+            _add_texts(digest, arrow_texts(column))
+    for values in (content.usage.company, content.usage.stamp, content.usage.measures):
+        digest.update(np.ascontiguousarray(values).data)
     return _with_quarantine(digest, content.quarantine, ("table", "reason", "raw"))
 
 

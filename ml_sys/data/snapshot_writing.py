@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ml_sys.data.checking.values import day_text
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import (
     COMPANIES,
     FOLDER,
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    import pandas as pd
+
 _LOCK = ".lock"
+# Columns that hold days, and the number that stands for none.
+_DAYS = {"converted_on": NEVER_CLOSED, "since": NEVER_BEGAN}
 # Small integers packed as differences: as small as with Parquet's defaults, in half the time.
+_PACKED = "DELTA_BINARY_PACKED"
 _USAGE_ENCODING: dict[str, Any] = {
     "compression": "none",
     "use_dictionary": ["stamp"],
-    "column_encoding": dict.fromkeys(("company", *MEASURES), "DELTA_BINARY_PACKED"),
     "write_statistics": False,
 }
 
@@ -94,11 +99,13 @@ def write(
                 "schema_version": SCHEMA_VERSION,
                 "id": name,
                 "as_of": day_text(content.as_of),
+                "form": asdict(content.form),
+                "time_zone": content.time_zone,
                 "created_at": written_at,
                 "sources": dict(sources),
                 "read": dict(read),
                 "companies": len(content.companies),
-                "customers": int((content.companies["closedate"] != NEVER_CLOSED).sum()),
+                "customers": int((content.companies["converted_on"] != NEVER_CLOSED).sum()),
                 "usage_rows": len(content.usage.stamp),
                 "quarantined": content.quarantine.num_rows,
                 "sha256": {table: digest((staging / table).read_bytes()) for table in TABLES},
@@ -130,25 +137,25 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
 
 def _write_tables(content: Content, folder: Path) -> None:
     companies, usage = content.companies, content.usage
-    never = (companies["closedate"] == NEVER_CLOSED).to_numpy()
-    columns: dict[str, dict[str, Any]] = {
-        COMPANIES: {
-            "id": arrow_texts(companies["id"]),
-            "closedate": pa.array(companies["closedate"].to_numpy(), mask=never).cast(pa.date32()),
-            "mrr": companies["mrr"].to_numpy(),
-            "alexa_rank": companies["alexa_rank"].to_numpy(),
-            "employee_range": arrow_texts(companies["employee_range"]),
-            "industry": arrow_texts(companies["industry"]),
-        },
-        USAGE: {
-            "company": usage.company,
-            "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
-            **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(MEASURES)},
-        },
+    names = content.form.measure_names
+    told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}
+    counted: dict[str, Any] = {
+        "company": usage.company,
+        "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
+        **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(names)},
     }
-    pq.write_table(pa.table(columns[COMPANIES]), folder / COMPANIES)
-    pq.write_table(pa.table(columns[USAGE]), folder / USAGE, **_USAGE_ENCODING)
+    pq.write_table(pa.table(told), folder / COMPANIES)
+    encoding = _USAGE_ENCODING | {"column_encoding": dict.fromkeys(("company", *names), _PACKED)}
+    pq.write_table(pa.table(counted), folder / USAGE, **encoding)
     pq.write_table(content.quarantine, folder / QUARANTINE)
+
+
+def _told(name: Any, column: pd.Series[Any]) -> Any:
+    """Return a column of companies as it is stored: days as dates, numbers as they are, texts as texts."""
+    if name in _DAYS:
+        days = column.to_numpy()
+        return pa.array(days, mask=days == _DAYS[name]).cast(pa.date32())
+    return column.to_numpy() if column.dtype.kind == "f" else arrow_texts(column)
 
 
 @contextmanager

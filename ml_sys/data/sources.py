@@ -15,12 +15,12 @@ from ml_sys.data.reading import columnar
 from ml_sys.data.reading.delimited import open_csv
 from ml_sys.data.reading.rows import RawTable, Source
 from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
-from ml_sys.data.schema import extra_columns
+from ml_sys.data.schema import lacking, matched_columns
 from ml_sys.errors import InputError, MissingFileError, UnreadableFileError
 from ml_sys.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 FILE, SQL = "file", "sql"
 _TABLE_NAME = re.compile(r"[\w.]+")
@@ -60,12 +60,14 @@ class FileSource:
     ``SELECT * FROM read_json_auto('events.jsonl')``.
     """
 
-    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:
+    def open(
+        self, table: str, location: str, columns: Mapping[str, str], may_lack: Collection[str] = ()
+    ) -> RawTable:
         """Open a file, or run a query over files; see `Source`."""
         if _QUERY.match(location):
             where = f"{table}: {' '.join(location.split())}"
             try:
-                return _queried(duckdb.connect(), location.rstrip("; \n"), where, columns)
+                return _queried(duckdb.connect(), location.rstrip("; \n"), where, columns, may_lack)
             except duckdb.Error as error:
                 hint = "try the query in DuckDB; paths are relative to this folder"
                 raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
@@ -82,7 +84,7 @@ class FileSource:
             raise UnreadableFileError(path, f"its content is not what the ending {path.suffix} promises")
         if start == ZIP:
             raise UnreadableFileError(path, "it is a ZIP archive or a workbook", hint="export it as CSV")
-        return _open_parquet(path, columns) if start == PARQUET else open_csv(path, columns)
+        return (_open_parquet if start == PARQUET else open_csv)(path, columns, may_lack)
 
 
 class SqlSource:
@@ -103,14 +105,20 @@ class SqlSource:
             raise MissingFileError(database, "database")
         self._database = database
 
-    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:  # noqa: ARG002 - protocol
+    def open(
+        self,
+        table: str,  # noqa: ARG002 - protocol
+        location: str,
+        columns: Mapping[str, str],
+        may_lack: Collection[str] = (),
+    ) -> RawTable:
         """Run a query, or read a table by name; see `Source`."""
         where = f"{self._database}: {' '.join(location.split())}"
         hint = "name a table of it, or a query"
         try:
             connection, unreadable = self._connect()
             hint = "; ".join([hint, *(f"{name} cannot be read" for name in unreadable)])
-            return _queried(connection, self._query(location), where, columns)
+            return _queried(connection, self._query(location), where, columns, may_lack)
         except duckdb.Error as error:
             raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
 
@@ -145,7 +153,7 @@ class FrameSource:
     Parameters
     ----------
     read : callable
-        Takes ``customers``, ``noncustomers`` or ``usage``, returns a `pandas.DataFrame`.
+        Takes a table's name in the description, returns a `pandas.DataFrame`.
     name : str
         For messages.
     """
@@ -154,7 +162,13 @@ class FrameSource:
         self._read = read
         self._name = name
 
-    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:  # noqa: ARG002 - protocol
+    def open(
+        self,
+        table: str,
+        location: str,  # noqa: ARG002 - protocol
+        columns: Mapping[str, str],
+        may_lack: Collection[str] = (),
+    ) -> RawTable:
         """Ask for the frame; see `Source`. The location is not used."""
         where = f"{self._name}: {table}"
         try:
@@ -167,39 +181,42 @@ class FrameSource:
             raise InputError(
                 f"{where}: read() returned {type(frame).__name__}", hint="return a pandas.DataFrame"
             )
-        extra = extra_columns(where, [str(column) for column in frame.columns], columns)
-        batch = pa.record_batch(
-            [_as_arrow(frame[column]) for column in columns.values()], names=list(columns.values())
-        )
-        return RawTable(
-            where,
-            extra,
-            columnar.parts(where, pa.Table.from_batches([batch]).to_batches(columnar.BATCH_ROWS), columns),
-        )
+        present = [str(column) for column in frame.columns]
+        found, extra = matched_columns(where, present, columns, may_lack)
+        batch = pa.record_batch({column: _as_arrow(frame[column]) for column in found.values()})
+        batches = pa.Table.from_batches([batch]).to_batches(columnar.BATCH_ROWS)
+        parts = columnar.parts(where, batches, found)
+        return RawTable(where, extra, parts, lacks=lacking(columns, found))
 
 
 def _queried(
-    connection: duckdb.DuckDBPyConnection, query: str, where: str, columns: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    where: str,
+    columns: Mapping[str, str],
+    may_lack: Collection[str],
 ) -> RawTable:
     """Run a query for some of its columns."""
     present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
-    extra = extra_columns(where, present, columns)
-    wanted = ", ".join(_quoted(column) for column in columns.values())
+    found, extra = matched_columns(where, present, columns, may_lack)
+    wanted = ", ".join(_quoted(column) for column in dict.fromkeys(found.values()))
     chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
     reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
-    return RawTable(where, extra, columnar.parts(where, _batches(where, reader), columns))
+    parts = columnar.parts(where, _batches(where, reader), found)
+    return RawTable(where, extra, parts, lacks=lacking(columns, found))
 
 
-def _open_parquet(path: Path, columns: Mapping[str, str]) -> RawTable:
+def _open_parquet(path: Path, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
     with reading(path):
         file = pq.ParquetFile(path)
-    extra = extra_columns(str(path), file.schema_arrow.names, columns)
+    found, extra = matched_columns(str(path), file.schema_arrow.names, columns, may_lack)
 
     def batches() -> Iterator[pa.RecordBatch]:
         with reading(path), file:
-            yield from file.iter_batches(columnar.BATCH_ROWS, columns=list(columns.values()))
+            yield from file.iter_batches(columnar.BATCH_ROWS, columns=list(dict.fromkeys(found.values())))
 
-    return RawTable(str(path), extra, columnar.parts(str(path), batches(), columns))
+    parts = columnar.parts(str(path), batches(), found)
+    return RawTable(str(path), extra, parts, lacks=lacking(columns, found))
 
 
 def _batches(where: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.reading.rows import BadRow
-from ml_sys.data.schema import MEASURES, USAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ml_sys.data.checking.validate import Checked
-    from ml_sys.data.company_index import CompanyIndex
+    from ml_sys.data.company_index import CompanyIndex, GrowingIndex
     from ml_sys.data.quarantine import Quarantine
+    from ml_sys.form import Form, UsageTable
 
 UNKNOWN_ID = "unknown id"
 LOST_COMPANY = "its company is in quarantine"
@@ -41,29 +43,77 @@ class UsageRows:
     company : ndarray of shape (n,), int32
         Position in the table of companies.
     stamp : ndarray of shape (n,), int64
-        Microseconds since 1970-01-01 in UTC.
-    measures : ndarray of shape (n, 8), int32
-        In the order of `MEASURES`.
+        Microseconds since 1970-01-01, of the clocks in the description's time zone.
+    measures : ndarray of shape (n, n_measures), int32 or int64
+        In the order of the table's measures; whole numbers of their digits behind the point.
     lines : ndarray of shape (n,), int64
+    digits : tuple of int
+        Of the measures; none where nothing is behind the point.
     """
 
     company: NDArray[np.int32]
     stamp: NDArray[np.int64]
-    measures: NDArray[np.int32]
+    measures: NDArray[Any]
     lines: NDArray[np.int64]
+    digits: tuple[int, ...] = ()
 
     def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
         """Return the rows at some positions."""
-        return UsageRows(self.company[at], self.stamp[at], self.measures.take(at, axis=0), self.lines[at])
+        return UsageRows(
+            self.company[at], self.stamp[at], self.measures.take(at, axis=0), self.lines[at], self.digits
+        )
 
 
-def of_companies(checked: Checked, index: CompanyIndex) -> tuple[UsageRows, list[BadRow]]:
+@dataclass(frozen=True)
+class UsageMeasures:
+    """The measures that a usage table gives of those of the form.
+
+    Attributes
+    ----------
+    table : str
+        Its name in the description.
+    names : tuple of str
+        In the order of the form.
+    places : tuple of int
+        Where each of them is among those of the form.
+    digits : tuple of int
+        Empty where nothing is behind the point.
+    dtype : numpy.dtype
+        Of the form's values.
+    """
+
+    table: str
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    digits: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, form: Form, table: UsageTable) -> UsageMeasures:
+        """Return those of a table."""
+        places = tuple(at for at, one in enumerate(form.measures) if one.name in set(table.measures))
+        digits = tuple(form.measures[at].digits for at in places)
+        names = tuple(form.measures[at].name for at in places)
+        return cls(table.name, names, places, digits if any(digits) else (), values_dtype(form))
+
+
+def values_dtype(form: Form) -> np.dtype[Any]:
+    """Return the type of usage values: int32 where all of them are counts, else int64."""
+    counts = all(one.role != "amount" and not one.digits for one in form.measures)
+    return np.dtype(np.int32 if counts else np.int64)
+
+
+def of_companies(
+    checked: Checked, index: CompanyIndex | GrowingIndex, measures: UsageMeasures
+) -> tuple[UsageRows, list[BadRow]]:
     """Look up the company of each row of a batch.
 
     Parameters
     ----------
     checked : Checked
         A batch of usage rows.
+    measures : UsageMeasures
+        Of their table.
 
     Returns
     -------
@@ -73,8 +123,9 @@ def of_companies(checked: Checked, index: CompanyIndex) -> tuple[UsageRows, list
         The others.
     """
     named = checked.columns["id"]
-    values = np.stack([checked.columns[name] for name in MEASURES], axis=1)
-    rows = UsageRows(index.positions(named), checked.columns["when_timestamp"], values, checked.lines)
+    columns = [checked.columns[name] for name in measures.names]
+    values = np.stack(columns, axis=1, dtype=measures.dtype)
+    rows = UsageRows(index.positions(named), checked.columns["at"], values, checked.lines, measures.digits)
     unknown = rows.company < 0
     if not unknown.any():
         return rows, []
@@ -84,14 +135,15 @@ def of_companies(checked: Checked, index: CompanyIndex) -> tuple[UsageRows, list
     return rows.take(np.flatnonzero(~unknown)), _bad(rows.take(strangers), ids, reasons)
 
 
-def join(batches: list[UsageRows]) -> UsageRows:
+def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:
     """Put batches together, and empty the list on the way, so that no row is in memory twice for long."""
     n = sum(len(batch.stamp) for batch in batches)
     joined = UsageRows(
         np.empty(n, np.int32),
         np.empty(n, np.int64),
-        np.empty((n, len(MEASURES)), np.int32),
+        np.empty((n, len(measures.names)), measures.dtype),
         np.empty(n, np.int64),
+        measures.digits,
     )
     end = n
     while batches:
@@ -103,13 +155,47 @@ def join(batches: list[UsageRows]) -> UsageRows:
     return joined
 
 
-def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: Quarantine) -> UsageRows:
+def united(tables: Sequence[tuple[UsageRows, UsageMeasures]], form: Form) -> UsageRows:
+    """Put the measures of several tables side by side; where one has no row, its measures are 0.
+
+    Parameters
+    ----------
+    tables : sequence of (UsageRows, UsageMeasures)
+        One row of each company and stamp, sorted by both.
+
+    Returns
+    -------
+    UsageRows
+        Alike, with all measures of the form. Lines are those of no file, unless there is one table.
+    """
+    n_measures = len(form.measures)
+    if len(tables) == 1 and tables[0][1].places == tuple(range(n_measures)):
+        return tables[0][0]
+    company = np.concatenate([rows.company for rows, _ in tables])
+    stamp = np.concatenate([rows.stamp for rows, _ in tables])
+    none = np.zeros((len(stamp), 0), np.int32)
+    order, same = _sorted(UsageRows(company, stamp, none, stamp))
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(~same) - 1
+    first = order[~same]
+    values = np.zeros((len(first), n_measures), values_dtype(form))
+    end = 0
+    for rows, measures in tables:
+        start, end = end, end + len(rows.stamp)
+        values[group[start:end, None], np.array(measures.places, np.intp)] = rows.measures
+    digits = tuple(one.digits for one in form.measures)
+    return UsageRows(company[first], stamp[first], values, np.zeros(len(first), np.int64), digits)
+
+
+def one_per_stamp(
+    rows: UsageRows, index: CompanyIndex, place: tuple[str, str], quarantine: Quarantine
+) -> UsageRows:
     """Sort rows by company and stamp, and keep one of each.
 
     Parameters
     ----------
-    where : str
-        File or table.
+    place : (str, str)
+        Name of the table in the description; file or table that it comes from.
     quarantine : Quarantine
         Is added to: repetitions of a row, and rows that contradict the one kept.
     """
@@ -117,7 +203,7 @@ def one_per_stamp(rows: UsageRows, index: CompanyIndex, where: str, quarantine: 
     if dropped.size:
         again = rows.take(dropped)
         ids = index.ids.take(again.company).to_pylist()
-        quarantine.add(USAGE, where, _bad(again, ids, np.where(repeats, DUPLICATE, CONFLICT).tolist()))
+        quarantine.add(*place, _bad(again, ids, np.where(repeats, DUPLICATE, CONFLICT).tolist()))
     return rows.take(kept)
 
 
@@ -156,12 +242,12 @@ def set_aside(
     at: NDArray[np.intp],
     reasons: list[str],
     index: CompanyIndex,
-    where: str,
+    place: tuple[str, str],
     quarantine: Quarantine,
 ) -> UsageRows:
     """Put the rows at some positions into quarantine, each for its reason, and return the others."""
     dropped = rows.take(at)
-    quarantine.add(USAGE, where, _bad(dropped, index.ids.take(dropped.company).to_pylist(), reasons))
+    quarantine.add(*place, _bad(dropped, index.ids.take(dropped.company).to_pylist(), reasons))
     keep = np.ones(len(rows.stamp), np.bool_)
     keep[at] = False
     return rows.take(np.flatnonzero(keep))
@@ -196,5 +282,8 @@ def _bad(rows: UsageRows, ids: list[str], reasons: list[str]) -> list[BadRow]:
     stamps = np.datetime_as_string(rows.stamp.astype("datetime64[us]"), unit="us").tolist()
     stamps = [stamp.replace("T", " ") for stamp in stamps]
     numbers = rows.measures.tolist()
+    if any(rows.digits):
+        per = [10**digits for digits in rows.digits]
+        numbers = [[f"{n / one:.15g}" for n, one in zip(row, per, strict=True)] for row in numbers]
     raws = [",".join(map(str, (i, s, *v))) for i, s, v in zip(ids, stamps, numbers, strict=True)]
     return [BadRow(*entry) for entry in zip(rows.lines.tolist(), reasons, raws, strict=True)]

@@ -77,14 +77,14 @@ def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists
 
     company = joined("company").astype(np.int32)
     closed = snapshot.closed[company]
-    mrr = snapshot.companies["mrr"].to_numpy(dtype=np.float64)[company]
+    value = snapshot.companies["value"].to_numpy(dtype=np.float64)[company]
     return ScoredLists(
         cutoff=joined("cutoff").astype(np.int32),
         company=company,
         label=joined("label").astype(np.bool_),
         seen=joined("seen").astype(np.bool_),
         closed=closed,
-        mrr=np.where(closed == NEVER_CLOSED, np.nan, mrr),
+        value=np.where(closed == NEVER_CLOSED, np.nan, value),
         scores={name: np.concatenate([one.scores[name] for one in found]) for name in found[0].scores},
         threshold=np.repeat([one.threshold for one in found], [one.cutoff.size for one in found]),
         tier=joined("tier").astype(np.str_),

@@ -1,7 +1,7 @@
 """Estimate what the top of a list is worth in monthly recurring revenue, and check past estimates.
 
 What a company will pay is not predicted: each conversion is worth the average of the customers who closed
-before the list. An MRR of zero or less counts as zero, an unknown one as the average.
+before the list. A value of zero or less counts as zero, an unknown one as the average.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Worth:
     calls : int
         Companies called.
     expected, low, high : float
-        Expected MRR of those that will convert, and an interval for what it comes to.
+        Expected money of those that will convert, and an interval for what it comes to.
     """
 
     calls: int
@@ -59,13 +59,13 @@ class Money:
     Attributes
     ----------
     customers : int
-        Customers whose MRR is known, of all lists' pasts.
+        Customers whose money is known, of all lists' pasts.
     not_positive : int
-        Of these, those with an MRR of zero or less.
+        Of these, those with a value of zero or less.
     past : tuple of PastWorth
         By capacity.
     gains : dict of str to tuple of float
-        Ranker → share of the converters' MRR within each of ``GAIN_DEPTHS`` of a list.
+        Ranker → share of the converters' money within each of ``GAIN_DEPTHS`` of a list.
     """
 
     customers: int
@@ -76,7 +76,7 @@ class Money:
 
 def worth_of(
     probability: NDArray[np.float64],
-    mrr: NDArray[np.float64],
+    value: NDArray[np.float64],
     *,
     resamples: int,
     confidence: float,
@@ -88,7 +88,7 @@ def worth_of(
     ----------
     probability : ndarray of shape (n,), float64
         Of the companies that are called.
-    mrr : ndarray of shape (n_customers,), float64
+    value : ndarray of shape (n_customers,), float64
         Of customers before; at least one.
     confidence : float
         Of the interval, in (0, 1).
@@ -98,7 +98,7 @@ def worth_of(
     The interval draws who converts, what each pays, and the customers that this is known from. It takes the
     probabilities to hold.
     """
-    paid, rng = np.maximum(mrr, 0.0), np.random.default_rng(seed)
+    paid, rng = np.maximum(value, 0.0), np.random.default_rng(seed)
     drawn = np.array(
         [_brought(probability, paid[rng.integers(paid.size, size=paid.size)], rng) for _ in range(resamples)]
     )
@@ -109,7 +109,7 @@ def worth_of(
 def money(
     lists: ScoredLists,
     closed: NDArray[np.int32],
-    mrr: NDArray[np.float64],
+    value: NDArray[np.float64],
     *,
     days_apart: int,
     capacities: Sequence[int],
@@ -117,7 +117,7 @@ def money(
     confidence: float,
     seed: int,
 ) -> Money | None:
-    """Estimate what the tops of past lists were worth, and what they brought in; None when no MRR is known.
+    """Estimate what the tops of past lists were worth, and what they brought in; None when no money is known.
 
     Lists whose label windows overlap would count a conversion twice: of those the latest is taken.
 
@@ -125,19 +125,19 @@ def money(
     ----------
     closed : ndarray of shape (n_companies,), int32
         Day on which each company of the snapshot became a customer.
-    mrr : ndarray of shape (n_companies,), float64
+    value : ndarray of shape (n_companies,), float64
         NaN where it is not known.
     days_apart : int
         Days in which no two label windows overlap.
     capacities, resamples, confidence, seed
         As elsewhere.
     """
-    known = np.flatnonzero(~np.isnan(mrr))
-    paid, since = np.maximum(mrr[known], 0.0), closed[known]
+    known = np.flatnonzero(~np.isnan(value))
+    paid, since = np.maximum(value[known], 0.0), closed[known]
     cutoffs = [int(one) for one in apart(lists.cutoff, days_apart) if (since < one).any()]
     if not cutoffs:
         return None
-    latest = mrr[known][since < max(cutoffs)]
+    latest = value[known][since < max(cutoffs)]
     past = []
     for capacity in capacities:
         tops = {cutoff: _top(lists, cutoff, capacity) for cutoff in cutoffs}
@@ -176,7 +176,7 @@ def _brought(
 
 def _paid(lists: ScoredLists, unknown: float) -> NDArray[np.float64]:
     """Return what each row brought: 0 for those that did not convert."""
-    known = np.where(np.isnan(lists.mrr), unknown, np.maximum(lists.mrr, 0.0))
+    known = np.where(np.isnan(lists.value), unknown, np.maximum(lists.value, 0.0))
     return np.where(lists.label, known, 0.0)
 
 

@@ -34,7 +34,7 @@ class ScoredLists:
         Whether it had any usage by the cutoff.
     closed : ndarray of shape (n_rows,), int32
         Day on which it became a customer, ``NEVER_CLOSED`` where it did not.
-    mrr : ndarray of shape (n_rows,), float64
+    value : ndarray of shape (n_rows,), float64
         Monthly recurring revenue of those that became customers, NaN for the others.
     scores : dict of str to ndarray of shape (n_rows,), float64
         What each ranker ranks by; ``MODEL``'s are probabilities.
@@ -49,7 +49,7 @@ class ScoredLists:
     label: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     closed: NDArray[np.int32]
-    mrr: NDArray[np.float64]
+    value: NDArray[np.float64]
     scores: dict[str, NDArray[np.float64]]
     threshold: NDArray[np.float64]
     tier: NDArray[np.str_]
@@ -70,7 +70,7 @@ class ScoredLists:
             self.label[rows],
             self.seen[rows],
             self.closed[rows],
-            self.mrr[rows],
+            self.value[rows],
             {name: score[rows] for name, score in self.scores.items()},
             self.threshold[rows],
             self.tier[rows],

@@ -134,5 +134,5 @@ def _read(path: Path) -> pd.DataFrame:
         raise EmptyTableError(path) from error
     for column in COLUMNS:
         if column not in table:
-            raise MissingColumnError(path, column, list(map(str, table.columns)), setting=column)
+            raise MissingColumnError(path, column, list(map(str, table.columns)))
     return table[list(COLUMNS)]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ml_sys.data.ingest_report import blank_rates
-from ml_sys.data.schema import NEVER_CLOSED, TABLES
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import MANIFEST, QUARANTINE
 from ml_sys.metrics import calibration, curves
 from ml_sys.metrics.bootstrap import Estimate
@@ -169,17 +169,17 @@ def quality_of(snapshot: Snapshot) -> Quality:
     manifest = json.loads((snapshot.path / MANIFEST).read_text(encoding="utf-8"))
     table = pq.read_table(snapshot.path / QUARANTINE, columns=["table", "reason"])
     counts = table.group_by(["table", "reason"]).aggregate([([], "count_all")]).to_pylist()
-    quarantined: dict[str, dict[str, int]] = {name: {} for name in TABLES}
+    quarantined: dict[str, dict[str, int]] = {name: {} for name in manifest.get("read", {})}
     for one in sorted(counts, key=lambda row: (-row["count_all"], row["reason"])):
         quarantined.setdefault(one["table"], {})[one["reason"]] = one["count_all"]
-    companies = snapshot.companies.assign(closedate=snapshot.closed)
+    blanks = blank_rates(snapshot.companies, snapshot.closed, snapshot.form)
     return Quality(
-        companies=len(companies),
+        companies=len(snapshot.companies),
         customers=int((snapshot.closed != NEVER_CLOSED).sum()),
         usage_rows=int(snapshot.usage_stamp.size),
         read={name: int(rows) for name, rows in manifest.get("read", {}).items()},
         quarantined=quarantined,
-        blanks=tuple((one.column, one.customers, one.noncustomers) for one in blank_rates(companies)),
+        blanks=tuple((one.column, one.customers, one.noncustomers) for one in blanks),
     )
 
 

@@ -74,7 +74,7 @@ def play_past(
     worth = money(
         found.lists,
         snapshot.closed,
-        snapshot.companies["mrr"].to_numpy(dtype=np.float64),
+        snapshot.companies["value"].to_numpy(dtype=np.float64),
         days_apart=source.timeline.days_apart,
         capacities=settings.backtest.capacities,
         resamples=settings.bootstrap.resamples,

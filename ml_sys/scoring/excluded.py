@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.checking.values import ids
+from ml_sys.data.fields import id_column
 from ml_sys.data.sources import FileSource
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
     InputError
         If the file is missing, unreadable or lacks the column.
     """
-    opened = FileSource().open("exclude", str(path), {"id": schema.id})
+    opened = FileSource().open("exclude", str(path), {"id": id_column(schema)})
     found: set[str] = set()
     for part in opened.parts:
         found.update(ids(part().texts["id"]).values.to_pylist())

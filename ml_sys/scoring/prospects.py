@@ -15,13 +15,14 @@ from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, covered_until
+from ml_sys.data.fields import AT, ID, SINCE, columns_of, fields_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow, RawTable, Rows
-from ml_sys.data.schema import CUSTOMERS, FIELDS, MEASURES, NONCUSTOMERS, USAGE, column_names
+from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
-from ml_sys.data.usage import join, of_companies, one_per_stamp
+from ml_sys.data.usage import UsageMeasures, join, of_companies, one_per_stamp, united
 from ml_sys.days import days_of_stamps, latest_cutoff
-from ml_sys.errors import EmptyTableError, NotEnoughDataError
+from ml_sys.errors import EmptyTableError, NotEnoughDataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import FeatureSpec
+    from ml_sys.form import UsageTable
     from ml_sys.settings import SchemaSettings
 
 DUPLICATE = "duplicate id"
@@ -41,8 +43,8 @@ class Companies:
 
     Attributes
     ----------
-    frame : DataFrame of shape (n, 4)
-        id, alexa_rank, employee_range, industry.
+    frame : DataFrame of n rows
+        id, since where it is known, and the attributes.
     quarantine : Quarantine
         Rows that were not taken.
     read : int
@@ -104,7 +106,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     path : Path
         CSV (plain, .gz, .zst) or Parquet.
     schema : SchemaSettings
-        Column names.
+        What the tables mean.
     spec : FeatureSpec
         Of the model that will score.
 
@@ -113,15 +115,19 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     InputError
         If the file is missing, unreadable, empty or lacks a column.
     """
-    only_id = FileSource().open("prospects", str(path), {"id": schema.id})
+    named = id_column(schema)
+    only_id = FileSource().open("prospects", str(path), {ID: named})
     only_id.close()
     names = spec.names()
     if set(names) <= set(only_id.extra):
-        return _ready(path, schema.id, names, spec.categories())
-    opened = FileSource().open("prospects", str(path), column_names(NONCUSTOMERS, schema))
+        return _ready(path, named, names, spec.categories())
+    form, fields = schema.form(), prospect_fields(schema)
+    may_lack = {name for name, one in fields.items() if one.may_lack}
+    opened = FileSource().open("prospects", str(path), columns_of(fields), may_lack)
+    fields = {name: one for name, one in fields.items() if name not in opened.lacks}
     quarantine, frames, bad_ids, read = Quarantine(), [], set(), 0
     for part in opened.parts:
-        checked = check(part(), column_names(NONCUSTOMERS, schema), float(schema.unranked))
+        checked = check(part(), fields)
         quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
         quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
         bad_ids |= set(checked.bad_ids)
@@ -132,19 +138,15 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     if not read:
         raise EmptyTableError(opened.where)
     frame = pd.concat(frames, ignore_index=True)
-    nobody = CompanyRows(pd.DataFrame(columns=["line", *FIELDS[CUSTOMERS]]), opened.where, frozenset())
-    one_each, _ = reconcile(
-        nobody,
-        CompanyRows(frame, opened.where, frozenset(bad_ids)),
-        quarantine,
-        unranked=float(schema.unranked),
-    )
+    rows = CompanyRows(NONCUSTOMERS, frame, opened.where, frozenset(bad_ids))
+    one_each, _ = reconcile([rows], form, quarantine)
     kept = one_each.set_index("id").loc[frame["id"][frame["id"].isin(one_each["id"])].unique()].reset_index()
     if kept.empty:
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    return Companies(kept[["id", "alexa_rank", "employee_range", "industry"]], quarantine, read)
+    since = [SINCE] if SINCE in kept else []
+    return Companies(kept[[ID, *since, *(one.name for one in form.attributes)]], quarantine, read)
 
 
 def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:
@@ -185,7 +187,7 @@ def read_usage(
     Parameters
     ----------
     schema : SchemaSettings
-        Column names.
+        What the tables mean; the file is like its only usage table.
     prospects : sequence of str
         Ids.
     coverage : Coverage
@@ -198,30 +200,49 @@ def read_usage(
     InputError
         If the file is missing, unreadable, empty or lacks a column.
     """
-    columns = column_names(USAGE, schema)
-    opened = FileSource().open(USAGE, str(path), columns)
+    form = schema.form()
+    described = usage_table(schema)
+    measures, fields = UsageMeasures.of(form, described), fields_of(schema, described.name)
+    opened = FileSource().open(described.name, str(path), columns_of(fields))
     index = CompanyIndex(list(prospects), frozenset())
     quarantine, batches, strangers, read = Quarantine(), [], 0, 0
     everyone: list[tuple[Any, Any]] = []
     for part in opened.parts:
-        checked = check(part(), columns, float(schema.unranked))
+        checked = check(part(), fields)
         quarantine.add(USAGE, opened.where, checked.bad)
-        everyone.append((checked.columns["id"], coverage.complete_on(checked.columns["when_timestamp"])))
-        rows, unknown = of_companies(checked, index)
+        everyone.append((checked.columns[ID], coverage.complete_on(checked.columns[AT])))
+        rows, unknown = of_companies(checked, index, measures)
         batches.append(rows)
         strangers += len(unknown)
         read += len(checked.lines) + len(checked.bad)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
-    rows = one_per_stamp(join(batches), index, opened.where, quarantine)
+    rows = one_per_stamp(join(batches, measures), index, (USAGE, opened.where), quarantine)
+    rows = united([(rows, measures)], form)
     stamp = days_of_stamps(rows.stamp)
-    values = rows.measures.reshape(-1, len(MEASURES))
     company = pa.chunked_array([ids for ids, _ in everyone]).combine_chunks().dictionary_encode().indices
     complete_on = np.concatenate([days for _, days in everyone])
     order = np.lexsort((complete_on, company.to_numpy()))
     end = covered_until(company.to_numpy()[order], complete_on[order], coverage, not_after=not_after)
-    return ProspectUsage(rows.company, stamp, values, strangers, quarantine, end)
+    return ProspectUsage(rows.company, stamp, rows.measures, strangers, quarantine, end)
+
+
+def usage_table(schema: SchemaSettings) -> UsageTable:
+    """Return the usage table that a single file of usage is like.
+
+    Raises
+    ------
+    UsageError
+        If there are several, or its rows are events.
+    """
+    tables = schema.form().tables
+    if len(tables) > 1 or tables[0].kind != "periods":
+        raise UsageError(
+            f"one file cannot hold the usage that is described: {', '.join(one.name for one in tables)}",
+            hint="run `mlsys ingest`, and leave --usage out",
+        )
+    return tables[0]
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:

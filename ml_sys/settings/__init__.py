@@ -4,7 +4,8 @@ How flags, environment and a file are read into it is :mod:`ml_sys.settings.load
 """
 
 from ml_sys.settings.base import Frozen
-from ml_sys.settings.data import IngestSettings, SchemaSettings, UsageSettings
+from ml_sys.settings.data import IngestSettings, UsageSettings
+from ml_sys.settings.description import SchemaSettings
 from ml_sys.settings.evaluation import (
     BacktestSettings,
     BootstrapSettings,

@@ -116,6 +116,7 @@ class FlagColumn(_Described):
 AnyAttribute = Annotated[
     NumberColumn | OrderedColumn | RangeColumn | CategoryColumn | FlagColumn, Field(discriminator="kind")
 ]
+KINDS = ("number", "ordered", "range", "category", "flag")
 
 
 class WordSettings(Frozen):

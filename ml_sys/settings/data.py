@@ -1,4 +1,4 @@
-"""Settings of the tables: their columns, where they come from, what a usage row stands for."""
+"""Settings of the tables: where they come from, and what a usage row stands for."""
 
 from __future__ import annotations
 
@@ -10,49 +10,14 @@ from ml_sys.days import Period, Unit
 from ml_sys.settings.base import Frozen, ImportPath
 
 
-class SchemaSettings(Frozen):
-    """Names of the columns in the three tables."""
-
-    id: str = Field("id", description="Company identifier, in all three tables.")
-    closedate: str = Field("CLOSEDATE", description="Day on which the company became a customer.")
-    mrr: str = Field("MRR", description="Monthly recurring revenue of a customer; reported, never a feature.")
-    alexa_rank: str = Field("ALEXA_RANK", description="Traffic rank of the company's site.")
-    employee_range: str = Field("EMPLOYEE_RANGE", description='Number of employees as text, e.g. "11 to 25".')
-    industry: str = Field("INDUSTRY", description="Industry, free-form, often blank.")
-    when_timestamp: str = Field(
-        "WHEN_TIMESTAMP", description="Start (or end) of the period that a usage row covers."
-    )
-    actions_crm_contacts: str = Field(
-        "ACTIONS_CRM_CONTACTS", description="Actions on contacts in the period."
-    )
-    actions_crm_companies: str = Field(
-        "ACTIONS_CRM_COMPANIES", description="Actions on companies in the period."
-    )
-    actions_crm_deals: str = Field("ACTIONS_CRM_DEALS", description="Actions on deals in the period.")
-    actions_email: str = Field("ACTIONS_EMAIL", description="Actions on email in the period.")
-    users_crm_contacts: str = Field(
-        "USERS_CRM_CONTACTS", description="Users who acted on contacts in the period."
-    )
-    users_crm_companies: str = Field(
-        "USERS_CRM_COMPANIES", description="Users who acted on companies in the period."
-    )
-    users_crm_deals: str = Field("USERS_CRM_DEALS", description="Users who acted on deals in the period.")
-    users_email: str = Field("USERS_EMAIL", description="Users who acted on email in the period.")
-    unranked: PositiveInt = Field(16_000_001, description="Value of the rank that means unranked.")
-
-
 class IngestSettings(Frozen):
     """Where the tables come from and how many bad rows are too many."""
 
     source: Literal["file", "sql"] | ImportPath = Field(
         "file", description="Where tables come from: 'file', 'sql' or package.module:Class."
     )
-    customers: str = Field("customers.csv", description="File of the customers, or table or query for 'sql'.")
-    noncustomers: str = Field(
-        "noncustomers.csv", description="File of the noncustomers, or table or query for 'sql'."
-    )
-    usage: str = Field(
-        "usage_actions.csv", description="File of the usage rows, or table or query for 'sql'."
+    files: dict[str, str] = Field(
+        {}, description="By table, another file, or table or query for 'sql', than the description names."
     )
     database: str = Field("", description="For 'sql': a DuckDB file or a folder of Parquet files.")
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(

@@ -8,10 +8,12 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ml_sys.errors import nearest
 from ml_sys.form import Form, Measure, UsageTable, name_of, ordered
 from ml_sys.settings.attributes import AnyAttribute, WordSettings
 from ml_sys.settings.base import Frozen
@@ -27,9 +29,15 @@ from ml_sys.settings.tables import (
     usage_of_events,
 )
 
+# Columns of a snapshot and fields of a request beside measures, and beside attributes.
+_NO_MEASURES = frozenset({"id", "user", "at", "event", "event_id", "company", "stamp"})
+_NO_ATTRIBUTES = frozenset({"id", "converted_on", "value", "since", "line", "table", "as_of"})
 DEFAULT_PRESET = "hubspot"
 PRESETS = Path(__file__).parent / "presets"
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @lru_cache(maxsize=8)
@@ -88,7 +96,26 @@ class SchemaSettings(Frozen):
                 raise ValueError(f"{name}: {events.link!r} is no table of kind 'links'")
         if self.attributes and not entities:
             raise ValueError("attributes are columns of entity tables, and none is described")
+        for name in (one for table in entities for one in table.attributes or ()):
+            if name not in self.attributes:
+                raise ValueError(f"no attribute {name!r} is described: {_meant(name, self.attributes)}")
+        taken = (
+            _NO_MEASURES.intersection(names) | (_NO_ATTRIBUTES | self.tables.keys()) & self.attributes.keys()
+        )
+        for name in taken:
+            raise ValueError(
+                f"{name!r} is the name of something else: call the measure or attribute otherwise"
+            )
         return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            zone_of(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no time zone: {_meant(name, available_timezones())}") from error
+        return name
 
     def of(self, kind: type[_T]) -> dict[str, _T]:
         """Return the tables of a kind, by name."""
@@ -130,3 +157,13 @@ class SchemaSettings(Frozen):
             self.words.words(),
             self.has_since,
         )
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """Return a time zone; None for UTC, in which nothing has to be brought anywhere."""
+    return None if name == "UTC" else ZoneInfo(name)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(sorted(known)[:9])}"

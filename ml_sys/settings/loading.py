@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ml_sys.errors import SettingsError, nearest
-from ml_sys.settings.sources import Assignments, Environment, Flags, Source, TomlFile, Values
+from ml_sys.errors import SettingsError
+from ml_sys.settings.refusal import refused, setting_of
+from ml_sys.settings.sources import MOVED, Assignments, Environment, Flags, Source, TomlFile, Values
 from ml_sys.settings.training import BLENDED
-from ml_sys.settings.tree import ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
-from ml_sys.settings.xgboost_params import SET_ELSEWHERE, XGBoostParams, is_xgboost
+from ml_sys.settings.tree import DESCRIBED, ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
+from ml_sys.settings.xgboost_params import SET_ELSEWHERE, is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("conf/mlsys.toml")
 DEFAULT_ORIGIN = "default"
-# A key that was taken for its digest must not be shown.
-_SECRET = frozenset({"serve.api_keys"})
 
-# Settings that older versions stored and nothing reads any more.
-RETIRED = frozenset({"score.chunk_rows", "score.remember", "usage.period_days"})
+# Settings that older versions stored and nothing reads any more; and this group's, which had a key for each
+# column before tables were described.
+RETIRED = frozenset({"score.chunk_rows", "score.remember", "usage.period_days", *MOVED})
+_COLUMNS = "schema"
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,11 @@ def from_values(values: Mapping[str, Any], *, place: str) -> Settings:
 
     Settings that are retired since it was written are ignored, and said in the log.
     """
-    stored = Values(values, place, RETIRED)
-    retired = [key for key in sorted(RETIRED) if stored.entries.pop(key, None)]
+    columns = {key for key, one in values.get(_COLUMNS, {}).items() if isinstance(one, str | int)}
+    columns -= {key.rpartition(".")[2] for key, _ in leaves() if key.startswith(f"{_COLUMNS}.")}
+    past = {*RETIRED, *(f"{_COLUMNS}.{name}" for name in columns)}
+    stored = Values(values, place, past)
+    retired = [key for key in sorted(past) if stored.entries.pop(key, None)]
     params = _entry(PARAMS_KEY, [stored])[0]
     if isinstance(params, dict) and is_xgboost(_entry(ESTIMATOR_KEY, [stored])[0] or BLENDED):
         retired += [f"{PARAMS_KEY}.{name}" for name in sorted(params) if name in SET_ELSEWHERE]
@@ -144,33 +148,8 @@ def _merge(sources: Sequence[Source]) -> Settings:
     try:
         return Merged().settings
     except ValidationError as error:
-        raise _refused(error, sources) from error
-
-
-def _refused(error: ValidationError, sources: Sequence[Source]) -> SettingsError:
-    first, fields = error.errors()[0], dict(leaves())
-    parts = [str(part) for part in first["loc"][1:]]
-    paths = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-    key = next((path for path in paths if path in fields), ".".join(parts))
-    value, place = _entry(key, sources)
-    if place == DEFAULT_ORIGIN:
-        value = first["input"]
-    below = key.count(".") + 1
-    if key == PARAMS_KEY and len(parts) > below:
-        return _bad_param(place, parts[below], first["type"], first["msg"], first["input"])
-    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" + ("" if key in _SECRET else f", got {value!r}")
-    return SettingsError(place, key, said, hint=fields[key].description or "")
-
-
-def _bad_param(place: str, name: str, kind: str, message: str, value: Any) -> SettingsError:
-    """Say what is wrong with one parameter of XGBoost."""
-    if name in SET_ELSEWHERE:
-        said, hint = "is not a parameter to set here", SET_ELSEWHERE[name]
-    elif kind == "extra_forbidden":
-        near = nearest(name, XGBoostParams.model_fields)
-        said = "is not a parameter of XGBClassifier"
-        hint = f"did you mean {near}?" if near else "see the parameters of XGBClassifier"
-    else:
-        said = f"{message[0].lower()}{message[1:]}, got {value!r}"
-        hint = "see the parameters of XGBClassifier"
-    return SettingsError(place, f"{PARAMS_KEY}.{name}", said, hint=hint)
+        first = error.errors()[0]
+        key = setting_of(first["loc"])
+        # What is wrong with a description as a whole is where its tables are.
+        said = _entry(key if any(key == one for one, _ in leaves()) else DESCRIBED[0], sources)
+        raise refused(first, *said, key) from error

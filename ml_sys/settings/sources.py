@@ -23,7 +23,13 @@ ENV_PREFIX, ENV_DELIMITER = "MLSYS_", "__"
 # Environment variables that carry the prefix but are not settings.
 RESERVED_ENVIRONMENT = frozenset({"MLSYS_CONFIG", "MLSYS_MODEL_VERSION", "MLSYS_DEBUG"})
 
+# Settings that became entries of another one.
+MOVED = {f"ingest.{table}": f"ingest.files.{table}" for table in ("customers", "noncustomers", "usage")}
+
+_SCHEMA = "schema"
 _FIELDS = dict(leaves())
+# Flags that are no setting's name with dashes.
+_FLAGS = {"ingest.files": "--table"}
 
 
 class Source(PydanticBaseSettingsSource):
@@ -113,18 +119,15 @@ class Assignments(Source):
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             key = key.strip()
-            table, _, name = key.rpartition(".")
             if not equals:
                 raise SettingsError("--set", assignment, "has no '='", hint="write --set group.key=value")
             if key in _FIELDS:
                 value = _parse(text, key)
-            elif table in _FIELDS:  # an entry of a table, such as model.params.max_depth
-                key, value = table, {name: _parse(text, table)}
-            else:
-                raise _unknown("--set", key)
+            else:  # an entry of a table, such as model.params.max_depth
+                key, value = _entry_of_table(key, text)
             before = self.entries.get(key, (None, ""))[0]
             both = isinstance(before, dict) and isinstance(value, dict)
-            self.entries[key] = ({**before, **value} if both else value, "--set")
+            self.entries[key] = (_merged(before, value) if both else value, "--set")
 
 
 class Flags(Source):
@@ -133,8 +136,34 @@ class Flags(Source):
     def __init__(self, flags: Mapping[str, Any]) -> None:
         given = {key: value for key, value in flags.items() if value is not None}
         super().__init__(
-            {key: (one, f"--{key.rpartition('.')[2].replace('_', '-')}") for key, one in given.items()}
+            {
+                key: (one, _FLAGS.get(key, f"--{key.rpartition('.')[2].replace('_', '-')}"))
+                for key, one in given.items()
+            }
         )
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Put entries over others, and tables within them alike."""
+    merged = dict(below)
+    for name, value in above.items():
+        before = merged.get(name)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        merged[name] = _merged(before or {}, value) if both else value
+    return merged
+
+
+def _entry_of_table(key: str, text: str) -> tuple[str, Any]:
+    """Return the setting that a key lies below, and the value as an entry of it, however deep."""
+    parts = key.split(".")
+    for n in range(len(parts) - 1, 0, -1):
+        table = ".".join(parts[:n])
+        if table in _FIELDS:
+            value: Any = _parse(text, table)
+            for name in reversed(parts[n:]):
+                value = {name: value}
+            return table, value
+    raise _unknown("--set", key)
 
 
 def _parse(text: str, key: str) -> Any:
@@ -152,6 +181,8 @@ def _unknown(place: str, key: str, names: Iterable[str] | None = None) -> Settin
     if names is None:
         groups = dict.fromkeys(known.rpartition(".")[0] for known in _FIELDS if "." in known)
         names = [*_FIELDS, *groups]
-    near = nearest(key, names)
+    near = MOVED.get(key) or nearest(key, names)
     hint = f"did you mean {near}?" if near else "see `mlsys config`"
+    if near == _SCHEMA:
+        hint = f"your own name of a column goes to [{_SCHEMA}.columns], tables to [{_SCHEMA}.tables.NAME]"
     return SettingsError(place, key, "is not a setting", hint=hint)

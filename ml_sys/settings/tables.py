@@ -11,6 +11,10 @@ from ml_sys.settings.base import Frozen
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Column = Annotated[str, Field(min_length=1)]
+Dates = Literal["iso", "day-first", "month-first", "epoch_s", "epoch_ms"]
+_DATES = (
+    "How days and moments are written: such as 2020-05-31, 31.05.2020, 05/31/2020, or counted since 1970."
+)
 # Those of events that are counted under their own names; the rest are "other".
 MAX_KINDS = 12
 OTHER = "other"
@@ -23,8 +27,21 @@ class EntityTable(Frozen):
     file: str = Field("", description="File, or table or query for 'sql'.")
     id: Column = Field("id", description="Column of the identifier.")
     converted_on: str = Field("", description="Column of the day of conversion; a blank has not converted.")
+    all_converted: bool = Field(
+        False, description="Every row has converted, so that one without its day is a bad row."
+    )
     since: str = Field("", description="Column of the day on which the entity began to exist.")
     value: str = Field("", description="Column of the money it pays; reported, never a feature.")
+    attributes: tuple[Name, ...] | None = Field(
+        None, description="Attributes that it has a column of; by default those whose column is there."
+    )
+    dates: Dates = Field("iso", description=_DATES)
+
+    @model_validator(mode="after")
+    def _has_the_day(self) -> EntityTable:
+        if self.all_converted and not self.converted_on:
+            raise ValueError("all_converted says that every row has a day of conversion: name converted_on")
+        return self
 
 
 class PurchaseTable(Frozen):
@@ -35,6 +52,7 @@ class PurchaseTable(Frozen):
     id: Column = Field("id", description="Column of the entity's identifier.")
     at: Column = Field(description="Column of the day of the purchase.")
     value: str = Field("", description="Column of the money paid.")
+    dates: Dates = Field("iso", description=_DATES)
 
 
 class MeasureColumn(Frozen):
@@ -68,6 +86,7 @@ class PeriodTable(Frozen):
     file: str = Field("", description="File, or table or query for 'sql'.")
     id: Column = Field("id", description="Column of the entity's identifier.")
     at: Column = Field(description="Column of the period's stamp.")
+    dates: Dates = Field("iso", description=_DATES)
     measures: dict[Name, MeasureColumn] = Field(min_length=1)
 
 
@@ -91,6 +110,7 @@ class EventTable(Frozen):
     event_id: str = Field("", description="Column of the event's own identifier; a repeated one counts once.")
     one: str = Field("", description="What one event is called, where all are of one kind.")
     many: str = Field("", description="What several are called.")
+    dates: Dates = Field("iso", description=_DATES)
 
     @model_validator(mode="after")
     def _has_an_entity(self) -> EventTable:
@@ -113,6 +133,7 @@ class LinkTable(Frozen):
 Table = Annotated[
     EntityTable | PurchaseTable | PeriodTable | EventTable | LinkTable, Field(discriminator="kind")
 ]
+KINDS = ("entities", "purchases", "periods", "events", "links")
 
 
 def measures_of_events(name: str, table: EventTable, kinds: tuple[str, ...]) -> list[Measure]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, NonNegativeInt
 
+from ml_sys.settings.attributes import WordSettings
 from ml_sys.settings.base import Frozen
-from ml_sys.settings.data import IngestSettings, SchemaSettings, UsageSettings
+from ml_sys.settings.data import IngestSettings, UsageSettings
+from ml_sys.settings.description import SchemaSettings
 from ml_sys.settings.evaluation import (
     BacktestSettings,
     BootstrapSettings,
@@ -38,11 +40,15 @@ from ml_sys.settings.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 # Parameters belong to the estimator that the same layer, or one below it, names.
 ESTIMATOR_KEY, PARAMS_KEY = "model.estimator", "model.params"
+# The parts of a description that come from a preset where none is given.
+DESCRIBED = ("schema.tables", "schema.attributes", "schema.words")
+# Groups whose values are told together, as one setting.
+_WHOLE = (WordSettings,)
 
 
 class Settings(Frozen):
@@ -52,7 +58,7 @@ class Settings(Frozen):
     seed: NonNegativeInt = Field(7, description="The one seed of everything random.")
     threads: NonNegativeInt = Field(0, description="Threads of the estimator; 0 takes every core.")
 
-    schema_: SchemaSettings = Field(SchemaSettings(), alias="schema", description="Column names.")
+    schema_: SchemaSettings = Field(SchemaSettings(), alias="schema", description="What tables mean.")
     ingest: IngestSettings = IngestSettings()
     usage: UsageSettings = UsageSettings()
     label: LabelSettings = LabelSettings()
@@ -88,15 +94,16 @@ def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tupl
     """Yield the dotted key and the field of every setting, in the order of the tree."""
     for name, field in model.model_fields.items():
         key = prefix + (field.alias or name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from leaves(field.annotation, key + ".")
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in _WHOLE:
+            yield from leaves(kind, key + ".")
         else:
             yield key, field
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Return every setting's value as plain data, by dotted key."""
-    dumped = settings.model_dump(mode="json", by_alias=True)
+    dumped = nested(settings)
     values: dict[str, Any] = {}
     for key, _ in leaves():
         node: Any = dumped
@@ -104,6 +111,21 @@ def effective(settings: Settings) -> dict[str, Any]:
             node = node[part]
         values[key] = node
     return values
+
+
+def nested(settings: Settings) -> dict[str, Any]:
+    """Return the tree as plain data that TOML can hold: of a description only what differs from defaults."""
+    plain, schema = settings.model_dump(mode="json", by_alias=True), settings.schema_
+    plain["schema"] |= {
+        "tables": _said(schema.tables),
+        "attributes": _said(schema.attributes),
+        "words": schema.words.model_dump(mode="json", exclude_defaults=True),
+    }
+    return plain
+
+
+def _said(described: Mapping[str, BaseModel]) -> dict[str, Any]:
+    return {name: one.model_dump(mode="json", exclude_defaults=True) for name, one in described.items()}
 
 
 def entries(settings: Settings) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.settings.writing import literal
+from ml_sys.settings.writing import summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 def settings(values: Mapping[str, Known]) -> None:
     """Show the effective settings in TOML, and where each came from."""
-    rows = [(key, literal(one.value), one.origin) for key, one in values.items()]
+    rows = [(key, summary(key, one.value), one.origin) for key, one in values.items()]
     console.table("Settings", ("key", "value", "origin"), rows, left=3)

@@ -71,7 +71,7 @@ def ingested(tables: Tables, artifacts: Path, day: int) -> None:
         getattr(tables, name).to_csv(folder / f"{name}.csv", index=False)
     files = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers", "usage")}
     ingest(
-        Origin(open_source("file"), SchemaSettings(), **files),
+        Origin(open_source("file"), SchemaSettings(), files),
         Rules(max_rejected_share=1.0, as_of=date_of(day)),
         artifacts,
         now=made.NOW,

@@ -78,9 +78,11 @@ def ours(folder: Path) -> float:
         Origin(
             open_source("file"),
             SchemaSettings(),
-            customers=str(folder / "customers.csv"),
-            noncustomers=str(folder / "noncustomers.csv"),
-            usage=str(folder / "usage_actions.csv"),
+            {
+                "customers": str(folder / "customers.csv"),
+                "noncustomers": str(folder / "noncustomers.csv"),
+                "usage": str(folder / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.0, coverage=Coverage(min_coverage=0.0)),
         folder / "artifacts",

@@ -108,9 +108,11 @@ def _snapshot(folder: Path, *, real: bool, small: bool) -> Snapshot:
         Origin(
             open_source("file"),
             SchemaSettings(),
-            customers=str(tables / "customers.csv"),
-            noncustomers=str(tables / "noncustomers.csv"),
-            usage=str(tables / "usage_actions.csv"),
+            {
+                "customers": str(tables / "customers.csv"),
+                "noncustomers": str(tables / "noncustomers.csv"),
+                "usage": str(tables / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         folder,

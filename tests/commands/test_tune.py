@@ -54,9 +54,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Origin(
             open_source("file"),
             SchemaSettings(),
-            customers=str(folder / "customers.csv"),
-            noncustomers=str(folder / "noncustomers.csv"),
-            usage=str(folder / "usage_actions.csv"),
+            {
+                "customers": str(folder / "customers.csv"),
+                "noncustomers": str(folder / "noncustomers.csv"),
+                "usage": str(folder / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         folder / "artifacts",

@@ -91,7 +91,7 @@ class Tables:
             "coverage": EVERY_ROW_COUNTS,
         } | changes
         source, schema = asked.pop("source", FileSource()), asked.pop("schema", SchemaSettings())
-        origin = Origin(source, schema, **{name: asked.pop(name) for name in _ORIGIN})
+        origin = Origin(source, schema, {name: asked.pop(name) for name in _ORIGIN})
         rules = Rules(**{name: asked.pop(name) for name in _RULES})
         return ingest(origin, rules, asked.pop("artifacts_dir"), **asked)
 

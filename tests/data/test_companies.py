@@ -17,21 +17,22 @@ from ml_sys.data.companies import (
 )
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS
+from ml_sys.settings import SchemaSettings
 
-UNRANKED = 16_000_001.0
 FREE = ("line", "id", "alexa_rank", "employee_range", "industry")
-PAID = ("line", "id", "closedate", "mrr", "alexa_rank", "employee_range", "industry")
+PAID = ("line", "id", "converted_on", "value", "alexa_rank", "employee_range", "industry")
 
 
 def rows(columns: tuple[str, ...], *said: tuple[Any, ...], bad: tuple[str, ...] = ()) -> CompanyRows:
-    return CompanyRows(pd.DataFrame(list(said), columns=list(columns)), "t.csv", frozenset(bad))
+    table = CUSTOMERS if columns == PAID else NONCUSTOMERS
+    return CompanyRows(table, pd.DataFrame(list(said), columns=list(columns)), "t.csv", frozenset(bad))
 
 
 def found(paid: CompanyRows, free: CompanyRows) -> tuple[dict[str, tuple[Any, ...]], set[str], Quarantine]:
     """Closing day and range of each company by id, the ids that are lost, and what was put aside."""
     quarantine = Quarantine()
-    companies, lost = reconcile(paid, free, quarantine, unranked=UNRANKED)
-    kept = zip(companies["closedate"].tolist(), companies["employee_range"].tolist(), strict=True)
+    companies, lost = reconcile([paid, free], SchemaSettings().form(), quarantine)
+    kept = zip(companies["converted_on"].tolist(), companies["employee_range"].tolist(), strict=True)
     return dict(zip(companies["id"].tolist(), kept, strict=True)), set(lost), quarantine
 
 
@@ -68,8 +69,8 @@ def test_rows_that_agree_are_one_and_a_customer_takes_what_its_other_rows_say() 
 @pytest.mark.parametrize(("as_of", "free"), [(99, [True, True]), (100, [False, True]), (101, [False, False])])
 def test_a_company_that_became_a_customer_after_a_day_was_free_on_it(as_of: int, free: list[bool]) -> None:
     companies = pd.DataFrame(
-        {"closedate": np.array([100, 101, NEVER_CLOSED], np.int32), "mrr": [1.0, 2.0, np.nan]}
+        {"converted_on": np.array([100, 101, NEVER_CLOSED], np.int32), "value": [1.0, 2.0, np.nan]}
     )
     then = free_again(companies, as_of)
-    assert (then["closedate"][:2] == NEVER_CLOSED).tolist() == free
-    assert then["mrr"][:2].isna().tolist() == free
+    assert (then["converted_on"][:2] == NEVER_CLOSED).tolist() == free
+    assert then["value"][:2].isna().tolist() == free

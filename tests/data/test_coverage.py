@@ -217,7 +217,7 @@ def test_a_company_that_paid_after_the_export_stays_a_prospect_and_is_said(table
     stored = snapshot.load(report.path)
     at = stored.companies["id"].tolist().index("c9")
     assert stored.closed[at] == NEVER_CLOSED
-    assert np.isnan(stored.companies["mrr"][at])
+    assert np.isnan(stored.companies["value"][at])
     (warning,) = report.warnings
     assert "1 customer is dated after 2020-01-27" in warning
     assert day in warning
@@ -284,9 +284,11 @@ def ingested(folder: Path) -> IngestReport:
         Origin(
             FileSource(),
             SchemaSettings(),
-            customers=str(folder / "customers.csv"),
-            noncustomers=str(folder / "noncustomers.csv"),
-            usage=str(folder / "usage_actions.csv"),
+            {
+                "customers": str(folder / "customers.csv"),
+                "noncustomers": str(folder / "noncustomers.csv"),
+                "usage": str(folder / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         folder / "artifacts",

@@ -160,7 +160,7 @@ def test_a_bad_mrr_is_blanked_and_said_and_never_costs_a_customer_its_label(
     tables.customers += [f"2020-02-{day},{quoted(value)},1,2 to 5,RETAIL,c{day}" for day in (11, 12)]
     report = tables.ingest(max_rejected_share=0.0)
     assert (report.customers, quarantined(report)) == (5, [])
-    assert np.isnan(snapshot.latest(tables.artifacts).companies.set_index("id").loc["c11", "mrr"])
+    assert np.isnan(snapshot.latest(tables.artifacts).companies.set_index("id").loc["c11", "value"])
     assert report.tables[CUSTOMERS].blanked == {f"MRR {BAD_MRR[value]}": 2}
     assert f"customers: MRR {BAD_MRR[value]} in 2 rows, first in line 5; taken as blank" in report.notes
 
@@ -274,7 +274,7 @@ def test_duplicate_customers_that_fill_different_blanks_lose_no_value(tables: Ta
     tables.customers += ["2020-02-11,,5,,RETAIL,c99", "2020-02-11,20.5,,2 to 5,,c99"]
     assert tables.ingest(max_rejected_share=0.0).customers == 4
     kept = snapshot.latest(tables.artifacts).companies.set_index("id").loc["c99"]
-    assert (kept.mrr, kept.alexa_rank, kept.employee_range, kept.industry) == (20.5, 5, "2 to 5", "RETAIL")
+    assert (kept.value, kept.alexa_rank, kept.employee_range, kept.industry) == (20.5, 5, "2 to 5", "RETAIL")
 
 
 def test_what_only_the_noncustomer_row_of_a_customer_says_is_kept(tables: Tables) -> None:
@@ -394,7 +394,8 @@ def test_column_names_come_from_the_schema(tables: Tables) -> None:
     tables.write()
     path = tables.path(USAGE)
     path.write_text(path.read_text().replace("ACTIONS_EMAIL", "mails"))
-    report = tables.ingest_as_they_are(schema=SchemaSettings(actions_email="mails"), max_rejected_share=0.0)
+    schema = SchemaSettings(columns={"ACTIONS_EMAIL": "mails"})
+    report = tables.ingest_as_they_are(schema=schema, max_rejected_share=0.0)
     assert report.tables[USAGE].accepted == 33
     assert snapshot.latest(tables.artifacts).usage_values[0, ACTIONS.index("actions_email")] == 1
 
@@ -477,9 +478,11 @@ def test_a_generated_sample_is_ingested_within_the_default_limit(tmp_path: Path)
         Origin(
             FileSource(),
             SchemaSettings(),
-            customers=str(tmp_path / "customers.csv"),
-            noncustomers=str(tmp_path / "noncustomers.csv"),
-            usage=str(tmp_path / "usage_actions.csv"),
+            {
+                "customers": str(tmp_path / "customers.csv"),
+                "noncustomers": str(tmp_path / "noncustomers.csv"),
+                "usage": str(tmp_path / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         tmp_path / "artifacts",
@@ -498,9 +501,11 @@ def test_the_real_tables_are_taken_with_three_duplicates_merged(tmp_path: Path) 
         Origin(
             FileSource(),
             SchemaSettings(),
-            customers=str(REAL / "customers.csv"),
-            noncustomers=str(REAL / "noncustomers.csv"),
-            usage=str(REAL / "usage_actions.csv"),
+            {
+                "customers": str(REAL / "customers.csv"),
+                "noncustomers": str(REAL / "noncustomers.csv"),
+                "usage": str(REAL / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.0),
         tmp_path,

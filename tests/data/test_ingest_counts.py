@@ -24,7 +24,7 @@ def test_rows_of_days_that_the_export_does_not_cover_are_not_wrong(tmp_path, thr
     files = {name: str(three_tables / f"{name}.csv") for name in ("customers", "noncustomers")}
     files["usage"] = str(three_tables / "usage_actions.csv")
     ingest(
-        Origin(open_source("file"), SchemaSettings(), **files),
+        Origin(open_source("file"), SchemaSettings(), files),
         Rules(max_rejected_share=0.05, as_of="2020-01-06"),
         tmp_path,
         now=NOW,

@@ -12,6 +12,7 @@ from ml_sys.data.ingest_report import BlankRates, MonthConversion, blank_rates, 
 from ml_sys.data.schema import CUSTOMERS, MEASURES, NEVER_CLOSED, NONCUSTOMERS, USAGE
 from ml_sys.data.usage import UsageRows
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.settings import SchemaSettings
 from tests.data.tables import Tables, usage_row
 
 
@@ -55,18 +56,19 @@ def test_a_month_in_which_nobody_was_free_has_no_rate() -> None:
 def test_blanks_are_counted_by_outcome_and_differ_beyond_two_in_a_hundred() -> None:
     companies = pd.DataFrame(
         {
-            "closedate": [1, 2, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED],
+            "converted_on": [1, 2, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED, NEVER_CLOSED],
             "alexa_rank": [np.nan, 1.0, np.nan, np.nan, np.nan, 4.0],
             "employee_range": [None, None, "1", "1", "1", None],
             "industry": ["a"] * 6,
         }
     )
-    assert blank_rates(companies) == (
+    closed, form = companies["converted_on"].to_numpy(np.int32), SchemaSettings().form()
+    assert blank_rates(companies, closed, form) == (
         BlankRates("alexa_rank", 0.5, 0.75),
         BlankRates("employee_range", 1.0, 0.25),
         BlankRates("industry", 0.0, 0.0),
     )
-    assert blank_rates(companies[:2]) == blank_rates(companies[2:]) == ()
+    assert blank_rates(companies[:2], closed[:2], form) == blank_rates(companies[2:], closed[2:], form) == ()
     assert BlankRates("industry", 0.5, 0.53).differs
     assert BlankRates("industry", 0.53, 0.5).differs
     assert not BlankRates("industry", 0.02, 0.0).differs

@@ -29,7 +29,7 @@ def test_what_is_loaded_is_what_was_ingested(tables: Tables) -> None:
     loaded = snapshot.latest(tables.artifacts)
     assert (loaded.id, loaded.path) == (report.id, report.path)
     assert loaded.companies["id"].tolist() == sorted(PAID_IDS + FREE_IDS)
-    assert list(loaded.companies) == ["id", "mrr", "alexa_rank", "employee_range", "industry"]
+    assert list(loaded.companies) == ["id", "value", "alexa_rank", "employee_range", "industry"]
     paid = loaded.companies["id"].isin(PAID_IDS).to_numpy()
     assert loaded.closed[paid].astype("datetime64[D]").astype(str).tolist() == [
         "2020-02-10",

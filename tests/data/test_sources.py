@@ -15,11 +15,12 @@ import pytest
 import zstandard
 
 from ml_sys.data import snapshot
+from ml_sys.data.fields import columns_of, fields_of
 from ml_sys.data.reading import delimited, textfile
 from ml_sys.data.reading.careful import Layout, read_carefully
 from ml_sys.data.reading.columnar import as_text
 from ml_sys.data.reading.rows import RawTable
-from ml_sys.data.schema import TABLES, USAGE, column_names
+from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource, FrameSource, SqlSource, open_source
 from ml_sys.errors import (
     InputError,
@@ -32,7 +33,8 @@ from ml_sys.errors import (
 from ml_sys.settings import SchemaSettings
 from tests.data.tables import HEADERS, Tables, quarantined, usage_row
 
-USAGE_COLUMNS = column_names(USAGE, SchemaSettings())
+TABLES = (CUSTOMERS, NONCUSTOMERS, USAGE)
+USAGE_COLUMNS = columns_of(fields_of(SchemaSettings(), USAGE))
 
 
 @pytest.fixture

@@ -9,8 +9,19 @@ import pytest
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import MEASURES, USAGE
-from ml_sys.data.usage import CONFLICT, DUPLICATE, UsageRows, join, one_of_each, one_per_stamp, set_aside
+from ml_sys.data.usage import (
+    CONFLICT,
+    DUPLICATE,
+    UsageMeasures,
+    UsageRows,
+    join,
+    one_of_each,
+    one_per_stamp,
+    set_aside,
+)
+from ml_sys.settings import SchemaSettings
 
+FORM = SchemaSettings().form()
 HOUR = 3_600_000_000
 
 
@@ -64,7 +75,7 @@ def test_of_rows_as_busy_the_one_with_more_of_an_earlier_measure_is_kept_and_of_
 
 def test_batches_are_joined_in_their_order_and_let_go() -> None:
     batches = [rows_of((2, 7, (1,)), (0, 3, (2,))), rows_of(), rows_of((1, 9, (4, 5)))]
-    joined = join(batches)
+    joined = join(batches, UsageMeasures.of(FORM, FORM.tables[0]))
     assert batches == []
     assert joined.company.tolist() == [2, 0, 1]
     assert joined.stamp.tolist() == [7, 3, 9]
@@ -76,9 +87,9 @@ def test_batches_are_joined_in_their_order_and_let_go() -> None:
 def test_rows_that_are_dropped_stand_in_quarantine_as_they_were(tmp_path: object) -> None:
     index, quarantine = CompanyIndex(["a", "b"], frozenset()), Quarantine()
     rows = rows_of((1, 0, (9,)), (0, HOUR, (5,)), (1, 0, (9,)), (1, 0, (1,)))
-    kept = one_per_stamp(rows, index, "usage.csv", quarantine)
+    kept = one_per_stamp(rows, index, (USAGE, "usage.csv"), quarantine)
     assert kept.company.tolist() == [0, 1]
-    set_aside(kept, np.array([0]), ["too late"], index, "usage.csv", quarantine)
+    set_aside(kept, np.array([0]), ["too late"], index, (USAGE, "usage.csv"), quarantine)
     told = {
         row["line"]: (row["table"], row["file"], row["reason"], row["raw"])
         for row in quarantine.to_table().to_pylist()
@@ -94,6 +105,6 @@ def test_rows_that_are_dropped_stand_in_quarantine_as_they_were(tmp_path: object
 def test_what_is_set_aside_is_gone_and_the_others_stay() -> None:
     index, quarantine = CompanyIndex(["a", "b"], frozenset()), Quarantine()
     rows = rows_of((0, 0, (1,)), (0, HOUR, (2,)), (1, 0, (3,)))
-    rest = set_aside(rows, np.array([1]), ["late"], index, "usage.csv", quarantine)
+    rest = set_aside(rows, np.array([1]), ["late"], index, (USAGE, "usage.csv"), quarantine)
     assert rest.lines.tolist() == [2, 4]
     assert quarantine.rejected(USAGE) == {"late": 1}

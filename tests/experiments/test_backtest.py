@@ -123,7 +123,7 @@ def test_what_became_of_a_company_is_what_the_snapshot_says(done: Backtest) -> N
     np.testing.assert_array_equal(lists.closed, WORLD.closed[lists.company])
     until = lists.cutoff.astype(np.int64) + w.HORIZON
     np.testing.assert_array_equal(lists.label, lists.closed < until)
-    assert np.isnan(lists.mrr[lists.closed == NEVER_CLOSED]).all()
+    assert np.isnan(lists.value[lists.closed == NEVER_CLOSED]).all()
 
 
 def test_the_model_beats_chance_where_there_is_something_to_learn(done: Backtest) -> None:
@@ -181,7 +181,7 @@ def test_a_better_ranking_is_found_to_be_better_whatever_the_order_of_its_rows(d
 
 
 def assert_same(one: Backtest, other: Backtest) -> None:
-    for field in ("cutoff", "company", "label", "seen", "closed", "mrr", "threshold", "tier"):
+    for field in ("cutoff", "company", "label", "seen", "closed", "value", "threshold", "tier"):
         np.testing.assert_array_equal(getattr(one.lists, field), getattr(other.lists, field))
     assert set(one.lists.scores) == set(other.lists.scores)
     for ranker, score in one.lists.scores.items():

@@ -49,7 +49,7 @@ def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 
             "alexa_rank": [10.0, 20.0],
             "employee_range": None,
             "industry": None,
-            "mrr": np.nan,
+            "value": np.nan,
         }
     )
     return Snapshot(

@@ -32,7 +32,7 @@ def lists_of(scores: np.ndarray, pays_at: np.ndarray, horizon: int = 30) -> Scor
         label=(closed < cutoff.astype(np.int64) + horizon)[here],
         seen=np.ones(n, dtype=bool),
         closed=closed[here].astype(np.int32),
-        mrr=np.full(n, np.nan),
+        value=np.full(n, np.nan),
         scores={MODEL: scores.ravel()[here], RULE: -scores.ravel()[here]},
         threshold=np.full(n, 0.5),
         tier=np.full(n, "C"),

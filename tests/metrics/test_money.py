@@ -32,7 +32,7 @@ def lists(cutoffs: tuple[int, ...] = (CUTOFF,), scores: np.ndarray | None = None
         label=label,
         seen=np.ones(n, bool),
         closed=CLOSED[company],
-        mrr=MRR[company],
+        value=MRR[company],
         scores={MODEL: probability, "rule": -probability},
         threshold=np.full(n, 0.1),
         tier=np.full(n, "A"),
@@ -41,7 +41,7 @@ def lists(cutoffs: tuple[int, ...] = (CUTOFF,), scores: np.ndarray | None = None
 
 def found(**changes: object) -> Money:
     asked = {
-        "lists": lists(), "closed": CLOSED, "mrr": MRR, "days_apart": 30, "capacities": (10, 50),
+        "lists": lists(), "closed": CLOSED, "value": MRR, "days_apart": 30, "capacities": (10, 50),
         "resamples": 300, "confidence": 0.95, "seed": 1,
     }  # fmt: skip
     judged = money(**{**asked, **changes})  # type: ignore[arg-type]
@@ -64,17 +64,17 @@ def test_what_a_list_brought_is_the_mrr_of_those_called_who_converted() -> None:
 
 def test_what_customers_pay_who_closed_later_plays_no_part() -> None:
     changed = np.where(CLOSED == CUTOFF + 5, 1e9, MRR)
-    one, other = found().past[0].worth, found(mrr=changed).past[0].worth
+    one, other = found().past[0].worth, found(value=changed).past[0].worth
     assert one == other
 
 
 def test_a_company_that_pays_on_the_day_of_a_list_is_a_prospect_and_no_customer_of_before() -> None:
     closed = np.where(CLOSED == CUTOFF + 5, CUTOFF, CLOSED).astype(np.int32)
     changed = np.where(closed == CUTOFF, 1e9, MRR)
-    judged = found(closed=closed, mrr=changed)
+    judged = found(closed=closed, value=changed)
     assert judged.customers == 50
     assert [one.worth for one in judged.past] == [one.worth for one in found().past]
-    assert judged.gains == found(mrr=changed).gains
+    assert judged.gains == found(value=changed).gains
     nobody_before = np.where(closed == CUTOFF, MRR, np.nan)
     asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
     assert money(lists(), closed, nobody_before, **asked) is None  # type: ignore[arg-type]
@@ -83,20 +83,20 @@ def test_a_company_that_pays_on_the_day_of_a_list_is_a_prospect_and_no_customer_
 def test_a_converter_with_a_negative_mrr_takes_nothing_from_what_the_others_brought() -> None:
     rows = lists()
     refunded = rows.company == 50
-    judged = found(lists=replace(rows, mrr=np.where(refunded, -1000.0, rows.mrr)))
+    judged = found(lists=replace(rows, value=np.where(refunded, -1000.0, rows.value)))
     assert judged.past[1].realised == pytest.approx(MRR[51:70].sum())
 
 
 def test_a_converter_whose_mrr_is_not_known_brought_what_earlier_customers_pay() -> None:
     rows = lists()
-    judged = found(lists=replace(rows, mrr=np.where(rows.company == 50, np.nan, rows.mrr)))
+    judged = found(lists=replace(rows, value=np.where(rows.company == 50, np.nan, rows.value)))
     assert judged.past[1].realised == pytest.approx(MRR[51:70].sum() + MRR[:50].mean())
 
 
 def test_an_mrr_of_zero_or_less_counts_as_zero_and_is_told() -> None:
     changed = MRR.copy()
     changed[:5] = (-100.0, 0.0, -1.0, 0.0, -7.0)
-    judged = found(mrr=changed)
+    judged = found(value=changed)
     assert (judged.customers, judged.not_positive) == (50, 5)
     assert judged.past[0].worth.expected == pytest.approx(3 * np.maximum(changed[:50], 0).mean())
 
@@ -146,18 +146,18 @@ def test_gains_of_several_lists_add_up_what_each_of_them_brought() -> None:
         label=np.array([1, 0, 0, 0, 0, 0, 1, 0], dtype=bool),
         seen=np.ones(8, bool),
         closed=np.full(8, 2000, dtype=np.int32),
-        mrr=np.array([30.0, 0, 0, 0, 0, 0, 70.0, 0]),
+        value=np.array([30.0, 0, 0, 0, 0, 0, 70.0, 0]),
         scores={MODEL: np.array([4.0, 3, 2, 1, 4, 3, 2, 1])},
         threshold=np.full(8, 0.5),
         tier=np.full(8, "A"),
     )
-    closed, mrr = np.array([990], dtype=np.int32), np.array([50.0])
-    judged = money(two, closed, mrr, **asked)  # type: ignore[arg-type]
+    closed, value = np.array([990], dtype=np.int32), np.array([50.0])
+    judged = money(two, closed, value, **asked)  # type: ignore[arg-type]
     assert judged is not None
     # A fifth of four is one call, half of them are two: the first list's converter comes first of all.
     at = [judged.gains[MODEL][GAIN_DEPTHS.index(depth)] for depth in (0.2, 0.5)]
     assert at == pytest.approx([0.3, 0.3])
-    deeper = money(replace(two, scores={MODEL: np.array([4.0, 3, 2, 1, 1, 2, 3, 4])}), closed, mrr, **asked)  # type: ignore[arg-type]
+    deeper = money(replace(two, scores={MODEL: np.array([4.0, 3, 2, 1, 1, 2, 3, 4])}), closed, value, **asked)  # type: ignore[arg-type]
     assert deeper is not None
     assert deeper.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(1)
 
@@ -177,19 +177,19 @@ def test_in_gains_a_converter_whose_mrr_is_not_known_brings_the_mean_in_which_re
         label=np.isin(np.arange(10), (0, 9)),
         seen=np.ones(10, bool),
         closed=np.full(10, 2000, dtype=np.int32),
-        mrr=np.array([100.0, *[0] * 8, np.nan]),
+        value=np.array([100.0, *[0] * 8, np.nan]),
         scores={MODEL: -np.arange(10.0)},
         threshold=np.full(10, 0.5),
         tier=np.full(10, "A"),
     )
-    closed, mrr = np.array([990, 991], dtype=np.int32), np.array([300.0, -100.0])
+    closed, value = np.array([990, 991], dtype=np.int32), np.array([300.0, -100.0])
     asked = {"days_apart": 30, "capacities": (10,), "resamples": 10, "confidence": 0.95, "seed": 1}
-    judged = money(one, closed, mrr, **asked)  # type: ignore[arg-type]
+    judged = money(one, closed, value, **asked)  # type: ignore[arg-type]
     assert judged is not None
     assert judged.gains[MODEL][GAIN_DEPTHS.index(0.5)] == pytest.approx(100 / (100 + 150))
 
 
-def rows_of(cutoff: list[int], label: list[int], mrr: list[float], score: list[float]) -> ScoredLists:
+def rows_of(cutoff: list[int], label: list[int], value: list[float], score: list[float]) -> ScoredLists:
     n = len(cutoff)
     return ScoredLists(
         cutoff=np.array(cutoff, dtype=np.int32),
@@ -197,7 +197,7 @@ def rows_of(cutoff: list[int], label: list[int], mrr: list[float], score: list[f
         label=np.array(label, dtype=bool),
         seen=np.ones(n, bool),
         closed=np.full(n, 2000, dtype=np.int32),
-        mrr=np.array(mrr),
+        value=np.array(value),
         scores={MODEL: np.array(score)},
         threshold=np.full(n, 0.5),
         tier=np.full(n, "A"),
@@ -208,16 +208,16 @@ def test_several_lists_add_up_calls_expectation_interval_and_what_they_brought()
     # Whoever is called is sure to pay; customers before the first list pay 100, one between the two 300, and
     # one on the first day itself, who is no customer of before, 100,000.
     two = rows_of([1000] * 3 + [1035] * 3, [1, 1, 0, 1, 0, 0], [50, np.nan, 0, 70, 0, 0], [1, 1, 0.5] * 2)
-    closed, mrr = np.array([990, 991, 1000], dtype=np.int32), np.array([100.0, 100.0, 100_000.0])
+    closed, value = np.array([990, 991, 1000], dtype=np.int32), np.array([100.0, 100.0, 100_000.0])
     asked = {"days_apart": 30, "capacities": (1, 2), "resamples": 40, "confidence": 0.95, "seed": 1}
-    judged = money(two, closed, np.minimum(mrr, 100), **asked)  # type: ignore[arg-type]
+    judged = money(two, closed, np.minimum(value, 100), **asked)  # type: ignore[arg-type]
     assert judged is not None
     assert (judged.customers, judged.not_positive) == (3, 0)
     one, both = judged.past
     assert (one.capacity, one.lists, one.worth) == (1, 2, Worth(2, 200, 200, 200))
     assert (both.capacity, both.lists, both.worth) == (2, 2, Worth(4, 400, 400, 400))
     assert (one.realised, both.realised) == (50 + 70, 50 + 100 + 70)
-    first = money(two.take(two.cutoff == 1000), closed, mrr, **asked)  # type: ignore[arg-type]
+    first = money(two.take(two.cutoff == 1000), closed, value, **asked)  # type: ignore[arg-type]
     assert first is not None
     # Where a draw holds nobody who was a customer before the list, those who were stand in.
     assert [past.worth for past in first.past] == [Worth(1, 100, 100, 100), Worth(2, 200, 200, 200)]
@@ -225,9 +225,9 @@ def test_several_lists_add_up_calls_expectation_interval_and_what_they_brought()
 
 def test_customers_are_drawn_anew_and_as_many_as_there_are() -> None:
     many = rows_of([1000] * 900, [0] * 900, [0.0] * 900, [1.0] * 900)
-    closed, mrr = np.full(2, 990, dtype=np.int32), np.array([0.0, 100.0])
+    closed, value = np.full(2, 990, dtype=np.int32), np.array([0.0, 100.0])
     asked = {"days_apart": 30, "capacities": (900,), "resamples": 300, "confidence": 0.2, "seed": 1}
-    judged = money(many, closed, mrr, **asked)  # type: ignore[arg-type]
+    judged = money(many, closed, value, **asked)  # type: ignore[arg-type]
     assert judged is not None
     worth = judged.past[0].worth
     # Of two customers drawn with replacement, half of the draws hold both.
@@ -236,14 +236,14 @@ def test_customers_are_drawn_anew_and_as_many_as_there_are() -> None:
 
 
 def test_gains_weigh_each_list_once_and_equals_in_the_order_of_the_rows() -> None:
-    closed, mrr = np.array([990], dtype=np.int32), np.array([50.0])
+    closed, value = np.array([990], dtype=np.int32), np.array([50.0])
     asked = {"days_apart": 30, "capacities": (10,), "resamples": 5, "confidence": 0.95, "seed": 1}
     uneven = rows_of([1000] * 2 + [1035] * 10, [1, 0] + [0] * 9 + [1], [40.0] * 12, [2, 1] + [0.5] * 10)
-    judged = money(uneven, closed, mrr, **asked)  # type: ignore[arg-type]
+    judged = money(uneven, closed, value, **asked)  # type: ignore[arg-type]
     assert judged is not None
     assert judged.gains[MODEL] == (0.5,) * len(GAIN_DEPTHS)
     level = rows_of([1000] * 400, [1] * 8 + [0] * 392, [10.0] * 400, [0.5] * 400)
-    judged = money(level, closed, mrr, **asked)  # type: ignore[arg-type]
+    judged = money(level, closed, value, **asked)  # type: ignore[arg-type]
     assert judged is not None
     assert judged.gains[MODEL] == (0.5, 1, 1, 1, 1, 1)
 

@@ -33,7 +33,7 @@ def lists_of(probability: np.ndarray, label: np.ndarray, cutoff: np.ndarray | No
         label=label.astype(bool),
         seen=np.ones(n, bool),
         closed=np.full(n, NEVER_CLOSED, np.int32),
-        mrr=np.full(n, np.nan),
+        value=np.full(n, np.nan),
         scores={MODEL: probability},
         threshold=np.full(n, 0.5),
         tier=np.where(probability >= 0.05, "A", np.where(probability >= 0.02, "B", "C")),

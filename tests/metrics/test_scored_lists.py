@@ -15,7 +15,7 @@ LISTS = ScoredLists(
     label=np.array([1, 0, 0, 1, 0], dtype=bool),
     seen=np.array([0, 1, 0, 1, 1], dtype=bool),
     closed=np.arange(20, 20 + N, dtype=np.int32),
-    mrr=np.arange(N) * 1.5,
+    value=np.arange(N) * 1.5,
     scores={MODEL: np.arange(N) / 10, "rule": -np.arange(N) / 10},
     threshold=np.arange(N) / 100,
     tier=np.array(list("ABCAB")),

@@ -87,8 +87,8 @@ def test_other_ids_in_another_order_change_no_feature_and_no_probability(before:
 @FEW
 @given(seed=seeds)
 def test_mrr_changes_no_feature_and_no_probability(before: tuple, seed: int) -> None:
-    mrr = np.random.default_rng(seed).normal(0, 1e6, w.COMPANIES)
-    unchanged(before, replace(WORLD, companies=WORLD.companies.assign(mrr=mrr)))
+    money = np.random.default_rng(seed).normal(0, 1e6, w.COMPANIES)
+    unchanged(before, replace(WORLD, companies=WORLD.companies.assign(value=money)))
 
 
 @FEW
@@ -192,7 +192,7 @@ def snapshot_of(folder: Path, artifacts: Path) -> Snapshot:
     paths = {table: str(folder / f"{name}.csv") for table, name in names.items()}
     return load(
         ingest(
-            Origin(FileSource(), SchemaSettings(), **paths),
+            Origin(FileSource(), SchemaSettings(), paths),
             Rules(max_rejected_share=1.0),
             artifacts,
             now=datetime(2026, 1, 1, tzinfo=UTC),

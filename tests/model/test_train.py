@@ -257,7 +257,7 @@ def test_the_mean_probability_on_the_holdout_is_near_the_observed_rate(tmp_path:
     names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
     paths = {table: str(tmp_path / f"{name}.csv") for table, name in names.items()}
     report = ingest(
-        Origin(FileSource(), SchemaSettings(), **paths),
+        Origin(FileSource(), SchemaSettings(), paths),
         Rules(max_rejected_share=0.05),
         tmp_path,
         now=datetime(2026, 1, 1, tzinfo=UTC),

@@ -72,7 +72,7 @@ def small_world(seed: int = 3, companies: int = COMPANIES, weeks: int = WEEKS) -
                 np.array(["COMPUTER_SOFTWARE", "Technology - Software", "Retail", None], dtype=object),
                 companies,
             ),
-            "mrr": np.where(pays, rng.normal(500, 200, companies), np.nan),
+            "value": np.where(pays, rng.normal(500, 200, companies), np.nan),
         }
     )
     return dated(

@@ -170,7 +170,7 @@ def dirty(versions, tmp_path_factory):
         Origin(
             open_source("file"),
             SchemaSettings(),
-            **{table: str(folder / f"{table}.csv") for table in HEADERS},
+            {table: str(folder / f"{table}.csv") for table in HEADERS},
         ),
         Rules(max_rejected_share=1.0, as_of=CUTOFF),
         root,

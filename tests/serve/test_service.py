@@ -260,7 +260,7 @@ def odd_companies(versions, tmp_path_factory):
     usage.to_csv(folder / "usage_actions.csv", index=False)
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers")}
     ingest(
-        Origin(open_source("file"), SchemaSettings(), usage=str(folder / "usage_actions.csv"), **tables),
+        Origin(open_source("file"), SchemaSettings(), {**tables, "usage": str(folder / "usage_actions.csv")}),
         Rules(max_rejected_share=0.05),
         root,
         now=datetime(2026, 1, 1, tzinfo=UTC),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ml_sys.errors import SettingsError
 from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
 from ml_sys.settings.loading import DEFAULT_ORIGIN, from_values, load
-from ml_sys.settings.tree import effective, leaves
+from ml_sys.settings.tree import effective, leaves, nested
 
 KEYS = [key for key, _ in leaves()]
 NUMBERS = st.none() | st.integers(1, 10**6)
@@ -92,11 +92,13 @@ def test_names_of_environment_variables_ignore_case_and_those_of_others_are_left
 
 
 def test_a_text_setting_takes_its_value_literally():
-    settings = settings_of(assignments=["ingest.as_of=2020-06-01", "ingest.customers=123", "schema.id=true"])
-    assert (settings.ingest.as_of, settings.ingest.customers, settings.schema_.id) == (
+    settings = settings_of(
+        assignments=["ingest.as_of=2020-06-01", "ingest.database=123", "schema.time_zone=UTC"]
+    )
+    assert (settings.ingest.as_of, settings.ingest.database, settings.schema_.time_zone) == (
         "2020-06-01",
         "123",
-        "true",
+        "UTC",
     )
 
 
@@ -174,7 +176,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path, content):
 UNKNOWN = [
     ("label.horizont_days", "label.horizon_days"),
     ("sed", "seed"),
-    ("schema.closdate", "schema.closedate"),
+    ("schema.time_zon", "schema.time_zone"),
     ("bootstrap.resample", "bootstrap.resamples"),
 ]
 
@@ -331,7 +333,7 @@ def test_settings_written_and_read_again_are_the_same(toml):
     settings = settings_of(
         assignments=["model.params.max_depth=2", "features.off=['trend']", "resample.sampling_strategy=auto"]
     )
-    written = tomlkit.dumps(settings.model_dump(mode="json", by_alias=True))
+    written = tomlkit.dumps(nested(settings))
     assert settings_of(config_file=toml(written)) == settings
     assert from_values(tomlkit.parse(written).unwrap(), place="settings.toml") == settings
 

@@ -7,13 +7,16 @@ here needs more than the standard library and NumPy.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from zoneinfo import ZoneInfo
+
     from numpy.typing import NDArray
 
 FIRST_YEAR, LAST_YEAR = 1970, 2099
@@ -39,6 +42,11 @@ class Fault(IntEnum):
     TOO_LARGE = 6
     NOT_DATE = 7
     OUT_OF_TIME = 8
+    NOT_FLAG = 9
+    NOT_LEVEL = 10
+    NOT_DAY_FIRST = 11
+    NOT_MONTH_FIRST = 12
+    NOT_EPOCH = 13
 
     @property
     def reason(self) -> str:
@@ -56,7 +64,16 @@ _REASONS = {
     Fault.TOO_LARGE: "is too large",
     Fault.NOT_DATE: "is not an ISO date (YYYY-MM-DD, with or without a time)",
     Fault.OUT_OF_TIME: f"lies outside {FIRST_YEAR} to {LAST_YEAR}",
+    Fault.NOT_FLAG: "is neither yes nor no",
+    Fault.NOT_LEVEL: "is none of its levels",
+    Fault.NOT_DAY_FIRST: "is not a date with its day first (DD.MM.YYYY, with or without a time)",
+    Fault.NOT_MONTH_FIRST: "is not a date with its month first (MM/DD/YYYY, with or without a time)",
+    Fault.NOT_EPOCH: "is not a number of seconds or milliseconds since 1970",
 }
+_YES, _NO = (
+    frozenset({"1", "1.0", "true", "t", "yes", "y", "on"}),
+    frozenset({"0", "0.0", "false", "f", "no", "n", "off"}),
+)
 
 
 def free_text(text: str | None) -> str | None:
@@ -72,13 +89,40 @@ def number(text: str) -> tuple[float, Fault]:
     return (value, Fault.NONE) if np.isfinite(value) else (np.nan, Fault.TOO_LARGE)
 
 
-def stamp(text: str) -> tuple[int, Fault]:
-    """Read an ISO date with or without a time, in UTC where it names no zone.
+def flag(text: str) -> tuple[float, Fault]:
+    """Read a yes or a no as 1 or 0; NaN with a fault for anything else."""
+    said = text.casefold()
+    if said in _YES:
+        return 1.0, Fault.NONE
+    return (0.0, Fault.NONE) if said in _NO else (np.nan, Fault.NOT_FLAG)
+
+
+def level(text: str, levels: Sequence[str]) -> tuple[str | None, Fault]:
+    """Read one of some texts, whatever its case; None with a fault for any other."""
+    if text in levels:
+        return text, Fault.NONE
+    found = next((one for one in levels if one.casefold() == text.casefold()), None)
+    return found, Fault.NONE if found is not None else Fault.NOT_LEVEL
+
+
+def is_missing(text: str, missing: Collection[str]) -> bool:
+    """Say whether a text is one of those that mean that nothing is known, whatever its case."""
+    return text.casefold() in {one.casefold() for one in missing}
+
+
+def stamp(text: str, zone: ZoneInfo | None = None) -> tuple[int, Fault]:
+    """Read an ISO date with or without a time, local where it names no zone.
+
+    Parameters
+    ----------
+    zone : ZoneInfo, optional
+        What days are those of; UTC where it is left out.
 
     Returns
     -------
     microseconds : int
-        Since 1970-01-01 in UTC, rounded up: a stamp may count later than it says, never earlier.
+        Of the clocks in that zone, since 1970-01-01, rounded up: a stamp may count later than it says, never
+        earlier.
     """
     text = text.strip()
     if not text:
@@ -86,7 +130,7 @@ def stamp(text: str) -> tuple[int, Fault]:
     match = _STAMP.fullmatch(text)
     if match is None:
         return 0, Fault.NOT_DATE
-    day, time, fraction, _, sign, hours, minutes = match.groups()
+    day, time, fraction, utc, sign, hours, minutes = match.groups()
     if int(minutes or 0) > 59 or int(hours or 0) > 23:
         return 0, Fault.NOT_DATE
     try:
@@ -96,26 +140,35 @@ def stamp(text: str) -> tuple[int, Fault]:
     if not FIRST_YEAR <= local.year <= LAST_YEAR:
         return 0, Fault.OUT_OF_TIME
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    if zone is not None and (utc or sign):
+        offset -= (local - offset).replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta()
     digits = (fraction or "").ljust(_MICROSECOND_DIGITS, "0")
     microseconds = int(digits[:_MICROSECOND_DIGITS]) + bool(digits[_MICROSECOND_DIGITS:].strip("0"))
     return (local - _EPOCH - offset) // timedelta(microseconds=1) + microseconds, Fault.NONE
 
 
-def known_ranks(numbers: NDArray[np.float64], unranked: float) -> NDArray[np.float64]:
-    """Return ranks as they are meant.
+def known_numbers(numbers: NDArray[np.float64], none: float | None, *, positive: bool) -> NDArray[np.float64]:
+    """Return numbers as they are meant.
 
     Parameters
     ----------
     numbers : ndarray of shape (n,), float64
         As exported; NaN for blanks.
-    unranked : float
-        The number that stands for no rank.
+    none : float or None
+        The number that means that there is none.
+    positive : bool
+        Whether only a number above zero says something.
 
     Returns
     -------
     ndarray of shape (n,), float64
-        Infinite where unranked; NaN for a blank and for what is not positive.
+        Infinite where there is none; NaN for a blank and for what says nothing.
     """
     with np.errstate(invalid="ignore"):
-        positive = np.where(numbers > 0, numbers, np.nan)
-    return np.where(numbers == unranked, np.inf, positive)
+        meant = np.where(numbers > 0, numbers, np.nan) if positive else numbers
+    return meant if none is None else np.where(numbers == none, np.inf, meant)
+
+
+def known_ranks(numbers: NDArray[np.float64], unranked: float) -> NDArray[np.float64]:
+    """Return positive numbers as they are meant: infinite for one that means that there is none."""
+    return known_numbers(numbers, unranked, positive=True)

@@ -5,25 +5,25 @@ Invariant: a bad value of an optional field is blanked and counted; it never cos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.checking import values
 from ml_sys.data.checking.scalars import Fault
 from ml_sys.data.reading.rows import BadRow, Rows
-from ml_sys.data.schema import MEASURES, OPTIONAL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from ml_sys.data.checking.columns import Column
+    from ml_sys.data.fields import Field
+
 HEADER = "repeats the header"
-Reader = Callable[[pa.StringArray], values.Column]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Checked:
     Attributes
     ----------
     columns : dict of str to array of length n
-        Values of the n good rows: id, employee_range and industry as `pyarrow.StringArray`, alexa_rank and
-        mrr as float64, closedate as int32 days, when_timestamp as int64 microseconds, measures as int32.
+        Values of the n good rows, by field: texts as `pyarrow.StringArray`, numbers as float64, days as
+        int32, moments as int64 microseconds, measures as int32 or int64.
     lines : ndarray of shape (n,), int64
     bad : list of BadRow
         All other rows of the batch.
@@ -51,60 +51,37 @@ class Checked:
     blanked: dict[str, list[int]]
 
 
-def readers(unranked: float) -> dict[str, Reader]:
-    """Return the reader of each field.
-
-    Parameters
-    ----------
-    unranked : float
-        The rank that means unranked.
-    """
-    return {
-        "id": values.ids,
-        "closedate": values.days,
-        "when_timestamp": values.stamps,
-        "mrr": values.amounts,
-        "alexa_rank": partial(values.ranks, unranked=unranked),
-        "employee_range": values.free_texts,
-        "industry": values.free_texts,
-        **dict.fromkeys(MEASURES, values.counts),
-    }
-
-
-def check(rows: Rows, columns: Mapping[str, str], unranked: float) -> Checked:
+def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
     """Read every value of a batch.
 
     Parameters
     ----------
-    columns : mapping of str to str
-        Canonical name to the user's column, which reasons name.
-    unranked : float
-        The rank that means unranked.
+    fields : mapping of str to Field
+        Those that the batch has, in the order in which faults are looked for.
 
     Returns
     -------
     Checked
-        A row with several faults is listed once, with the fault of the first column in the schema's order.
+        A row with several faults is listed once, with the fault of the first column in that order.
     """
-    read = readers(unranked)
-    found = {field: read[field](rows.texts[field]) for field in columns}
-    typed = {field: column.values for field, column in found.items()}
-    reasons = dict.fromkeys(_headers(rows, columns), HEADER)
-    for field in (name for name in found if name not in OPTIONAL):
-        for i, fault in _faults(found[field]):
-            reasons.setdefault(i, f"{columns[field]} {fault.reason}")
+    found = {name: field.read(rows.texts[name]) for name, field in fields.items()}
+    typed = {name: column.values for name, column in found.items()}
+    reasons = dict.fromkeys(_headers(rows, fields), HEADER)
+    for name in (name for name, field in fields.items() if not field.blanked):
+        for i, fault in _faults(found[name]):
+            reasons.setdefault(i, f"{fields[name].column} {fault.reason}")
     blanked: dict[str, list[int]] = {}
-    for field in (name for name in OPTIONAL if name in found):
-        for i, fault in _faults(found[field]):
-            typed[field][i] = np.nan
+    for name in (name for name, field in fields.items() if field.blanked):
+        for i, fault in _faults(found[name]):
             if i not in reasons:
-                blanked.setdefault(f"{columns[field]} {fault.reason}", []).append(int(rows.lines[i]))
+                blanked.setdefault(f"{fields[name].column} {fault.reason}", []).append(int(rows.lines[i]))
     bad = list(rows.bad)
     if not reasons:
         return Checked(typed, rows.lines, bad, [], blanked)
     at = np.fromiter(sorted(reasons), np.intp, len(reasons))
     bad += [BadRow(int(rows.lines[i]), reasons[i], rows.raw(i)) for i in at.tolist()]
-    bad_ids = [name for name in typed["id"].take(pa.array(at)).to_pylist() if name]
+    named = typed["id"].take(pa.array(at)).to_pylist() if "id" in typed else []
+    bad_ids = [name for name in named if name]
     good = np.ones(len(rows.lines), np.bool_)
     good[at] = False
     return Checked(
@@ -116,17 +93,18 @@ def check(rows: Rows, columns: Mapping[str, str], unranked: float) -> Checked:
     )
 
 
-def _headers(rows: Rows, columns: Mapping[str, str]) -> list[int]:
+def _headers(rows: Rows, fields: Mapping[str, Field]) -> list[int]:
     """Return the places of rows that say the names of the columns, as joined exports do."""
-    named = pc.equal(rows.texts["id"], pa.scalar(columns["id"])).to_numpy(zero_copy_only=False)
+    first = next(iter(fields))
+    named = pc.equal(rows.texts[first], pa.scalar(fields[first].column)).to_numpy(zero_copy_only=False)
     return [
         i
         for i in np.flatnonzero(named).tolist()
-        if all(rows.texts[field][i].as_py() == column for field, column in columns.items())
+        if all(rows.texts[name][i].as_py() == field.column for name, field in fields.items())
     ]
 
 
-def _faults(column: values.Column) -> list[tuple[int, Fault]]:
+def _faults(column: Column) -> list[tuple[int, Fault]]:
     """Return the place and kind of each fault in a column."""
     if column.faults is None:
         return []

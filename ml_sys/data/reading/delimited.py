@@ -18,11 +18,11 @@ import pyarrow.csv
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
 from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
-from ml_sys.data.schema import extra_columns
+from ml_sys.data.schema import lacking, matched_columns
 from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 DELIMITERS = (",", ";", "\t")
@@ -30,13 +30,15 @@ DELIMITERS = (",", ";", "\t")
 _CHUNK_BYTES = 2 << 20
 
 
-def open_csv(path: Path, columns: Mapping[str, str]) -> RawTable:
+def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
     """Open a CSV file, compressed or not, and check its header.
 
     Parameters
     ----------
     columns : mapping of str to str
-        Canonical name to column.
+        Field to column.
+    may_lack : collection of str
+        Fields whose column need not be there.
 
     Raises
     ------
@@ -50,12 +52,12 @@ def open_csv(path: Path, columns: Mapping[str, str]) -> RawTable:
     pieces = blocks(path, open_text(path))
     try:
         body, header, delimiter = _header(path, pieces)
-        extra = extra_columns(str(path), header, columns)
+        found, extra = matched_columns(str(path), header, columns, may_lack)
     except InputError:
         pieces.close()
         raise
-    layout = Layout(delimiter, len(header), {field: header.index(name) for field, name in columns.items()})
-    return RawTable(str(path), extra, _parts(body, layout), pieces.close)
+    layout = Layout(delimiter, len(header), {field: header.index(name) for field, name in found.items()})
+    return RawTable(str(path), extra, _parts(body, layout), pieces.close, lacking(columns, found))
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:

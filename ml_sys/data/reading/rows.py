@@ -5,7 +5,7 @@ Every kind of source ends in these types, so that files, databases and frames sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,7 +41,7 @@ class Rows:
     Attributes
     ----------
     texts : mapping of str to pyarrow.StringArray of length n
-        One per field, by canonical name; a blank is "".
+        One per field that is there; a blank is "".
     lines : ndarray of shape (n,), int64
         As in `BadRow`.
     raw : callable
@@ -73,28 +73,35 @@ class RawTable:
         Each reads a batch when called; they may be called in any order and from several threads.
     close : callable
         Lets go of the file; parts that were given out can still be called.
+    lacks : frozenset of str
+        Fields that it may do without, and does.
     """
 
     where: str
     extra: tuple[str, ...]
     parts: Iterator[Part]
     close: Callable[[], None] = lambda: None
+    lacks: frozenset[str] = frozenset()
 
 
 class Source(Protocol):
     """Where tables come from."""
 
-    def open(self, table: str, location: str, columns: Mapping[str, str]) -> RawTable:
+    def open(
+        self, table: str, location: str, columns: Mapping[str, str], may_lack: Collection[str] = ()
+    ) -> RawTable:
         """Open a table.
 
         Parameters
         ----------
         table : str
-            ``customers``, ``noncustomers`` or ``usage``.
+            Its name in the description.
         location : str
             What the settings say of it: a file, a table or a query.
         columns : mapping of str to str
-            Canonical name to column.
+            Field to column.
+        may_lack : collection of str
+            Fields whose column need not be there.
 
         Raises
         ------

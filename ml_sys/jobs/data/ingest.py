@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
+from ml_sys.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.settings import Settings
+    from ml_sys.settings import SchemaSettings, Settings
+
+
+def refuse_unknown(files: Mapping[str, str], schema: SchemaSettings) -> None:
+    """Refuse a place of a table that is not described, which would be passed over otherwise."""
+    for name in files:
+        if name not in schema.tables:
+            near = nearest(name, schema.tables)
+            meant = f"did you mean {near}? " if near else ""
+            raise UsageError(
+                f"ingest.files: {name!r} is no table of the description",
+                hint=f"{meant}described: {', '.join(schema.tables)}",
+            )
 
 
 def ingest_tables(
@@ -21,13 +34,12 @@ def ingest_tables(
 ) -> IngestReport:
     """Ingest the tables that the settings name; see :func:`ml_sys.data.ingest.ingest`."""
     chosen = settings.ingest
+    refuse_unknown(chosen.files, settings.schema_)
     return ingest(
         Origin(
             open_source(chosen.source, database=chosen.database),
             settings.schema_,
-            customers=chosen.customers,
-            noncustomers=chosen.noncustomers,
-            usage=chosen.usage,
+            chosen.files,
         ),
         Rules(
             max_rejected_share=chosen.max_rejected_share,

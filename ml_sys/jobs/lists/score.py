@@ -220,16 +220,16 @@ def score_file(
 
 
 def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
-    """Estimate what the first companies of a list are worth a month; None where no MRR is known."""
+    """Estimate what the first companies of a list are worth a month; None where no money is known."""
     known = _latest(settings.artifacts_dir)
     if known is None:
         return None
-    mrr = known.companies["mrr"].to_numpy(dtype=np.float64)[known.closed != NEVER_CLOSED]
-    if np.isnan(mrr).all():
+    paid = known.companies["value"].to_numpy(dtype=np.float64)[known.closed != NEVER_CLOSED]
+    if np.isnan(paid).all():
         return None
     return worth_of(
         scored.table["probability"].to_numpy()[:capacity],
-        mrr[~np.isnan(mrr)],
+        paid[~np.isnan(paid)],
         resamples=settings.bootstrap.resamples,
         confidence=settings.bootstrap.confidence,
         seed=settings.seed,
@@ -273,8 +273,8 @@ def _free_companies(known: snapshot.Snapshot, spec: FeatureSpec, as_of: int | No
     """Return the companies of a snapshot that are no customers on the day of the list."""
     day = covered_by(known, spec) if as_of is None else as_of
     free = known.closed >= (known.as_of if day is None else day)
-    columns = ["id", "alexa_rank", "employee_range", "industry"]
-    frame = known.companies.loc[free, columns].reset_index(drop=True)
+    columns = ["id", *(one.name for one in known.form.attributes)]
+    frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
     if frame.empty:
         raise NotEnoughDataError(
             f"{known.path}: holds no company that is not a customer", hint="name a file of prospects"

@@ -28,7 +28,7 @@ from ml_sys.report.gathering import Candidate, gather
 from ml_sys.report.past_performance import play_past
 from ml_sys.scoring.loading import prove_equal
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.settings.tree import effective
+from ml_sys.settings.tree import effective, nested
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep)
         **contents,
         METRICS: as_json(to_plain(fit.evaluation)),
         CANARIES: as_json([one.to_plain() for one in canaries]),
-        SETTINGS: tomlkit.dumps(settings.model_dump(mode="json", by_alias=True)).encode(),
+        SETTINGS: tomlkit.dumps(nested(settings)).encode(),
     }
     return Draft(fit, canaries, seeds, scorer is not None, facts, evidence, files)
 

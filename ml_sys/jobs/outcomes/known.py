@@ -10,12 +10,16 @@ import pandas as pd
 
 from ml_sys.data import snapshot
 from ml_sys.data.checking.validate import check
+from ml_sys.data.checking.values import ids
+from ml_sys.data.fields import AT, CONVERTED_ON, ID, VALUE, Field, columns_of, fields_of, id_column
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.sources import FileSource
+from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import EmptyTableError, SnapshotError
+from ml_sys.settings.tables import EntityTable, PurchaseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -77,11 +81,10 @@ def of_snapshot(settings: Settings) -> Conversions:
             hint="run `mlsys ingest` first, or name a file of customers: --customers FILE",
         )
     known = snapshot.latest(settings.artifacts_dir)
-    mrr = known.companies["mrr"].to_numpy(dtype=np.float64)
-    money = _money(mrr, known.closed != NEVER_CLOSED)
-    return Conversions(
-        pd.Index(known.companies["id"], dtype=object), known.closed, money, known.as_of, everybody=True
-    )
+    value = known.companies["value"].to_numpy(dtype=np.float64)
+    money = _money(value, known.closed != NEVER_CLOSED)
+    names = pd.Index(known.companies["id"], dtype=object)
+    return Conversions(names, known.closed, money, known.as_of, everybody=True)
 
 
 def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
@@ -99,29 +102,35 @@ def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversio
     InputError
         If it cannot be read.
     """
-    names = settings.schema_
-    columns = {"id": names.id, "closedate": names.closedate, "mrr": names.mrr}
-    found = _read(path, "customers", columns, float(names.unranked))
-    found = found.sort_values("closedate", kind="stable").drop_duplicates("id")
-    closed = found["closedate"].to_numpy(dtype=np.int32)
+    schema = settings.schema_
+    converting = [name for name, one in schema.of(EntityTable).items() if one.converted_on]
+    name = next(iter([*converting, *schema.of(PurchaseTable)]))
+    day = CONVERTED_ON if converting else AT
+    wanted = {one: about for one, about in fields_of(schema, name).items() if one in {ID, day, VALUE}}
+    found = _read(path, name, wanted)
+    found = found[found[day] != NEVER_CLOSED].sort_values(day, kind="stable").drop_duplicates(ID)
+    if found.empty:
+        raise EmptyTableError(path)
+    days = found[day].to_numpy()
+    closed = (days if day == CONVERTED_ON else days // DAY_MICROSECONDS).astype(np.int32)
     near = np.diff(closed) <= _ALONE_DAYS
     last = int(closed[1:][near].max(initial=int(closed[0])))
-    money = _money(found["mrr"].to_numpy(dtype=np.float64), np.ones(len(found), dtype=bool))
-    ids = pd.Index(found["id"], dtype=object)
-    return Conversions(ids, closed, money, last if as_of is None else as_of, everybody=False)
+    value = found[VALUE].to_numpy(np.float64) if VALUE in found else np.full(len(found), np.nan)
+    money = _money(value, np.ones(len(found), dtype=bool))
+    names = pd.Index(found[ID], dtype=object)
+    return Conversions(names, closed, money, last if as_of is None else as_of, everybody=False)
 
 
 def calls_made(path: Path, settings: Settings) -> frozenset[str]:
     """Return the companies that a file says were called; raises like :func:`of_customers`."""
-    names = settings.schema_
-    return frozenset(_read(path, "called", {"id": names.id}, float(names.unranked))["id"])
+    return frozenset(_read(path, "called", {ID: Field(id_column(settings.schema_), ids)})[ID])
 
 
-def _read(path: Path, table: str, columns: dict[str, str], unranked: float) -> pd.DataFrame:
-    opened = FileSource().open(table, str(path), columns)
+def _read(path: Path, table: str, fields: Mapping[str, Field]) -> pd.DataFrame:
+    opened = FileSource().open(table, str(path), columns_of(fields))
     frames = []
     for part in opened.parts:
-        values = check(part(), columns, unranked).columns
+        values = check(part(), fields).columns
         frames.append(
             pd.DataFrame(
                 {
@@ -137,7 +146,7 @@ def _read(path: Path, table: str, columns: dict[str, str], unranked: float) -> p
     return found
 
 
-def _money(mrr: NDArray[np.float64], customer: NDArray[np.bool_]) -> NDArray[np.float64]:
-    known = np.maximum(mrr[customer & ~np.isnan(mrr)], 0.0)
+def _money(value: NDArray[np.float64], customer: NDArray[np.bool_]) -> NDArray[np.float64]:
+    known = np.maximum(value[customer & ~np.isnan(value)], 0.0)
     average = float(known.mean()) if known.size else 0.0
-    return np.where(np.isnan(mrr), average, np.maximum(mrr, 0.0))
+    return np.where(np.isnan(value), average, np.maximum(value, 0.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_sys.data.checking import values
+from ml_sys.data.checking import columns, values
 from ml_sys.data.checking.scalars import Fault
 
 COLUMN = pa.array(["one", "", "drei", None, "é", "six"], pa.string())
@@ -15,7 +15,7 @@ COLUMN = pa.array(["one", "", "drei", None, "é", "six"], pa.string())
 @pytest.mark.parametrize(("start", "length"), [(0, 6), (1, 3), (2, 2), (4, 2), (6, 0)])
 def test_the_bytes_of_a_part_of_a_column_are_its_own(start: int, length: int) -> None:
     part = COLUMN.slice(start, length)
-    offsets, data = values.buffers(part)
+    offsets, data = columns.buffers(part)
     texts = [text or "" for text in part.to_pylist()]
     assert data.tobytes() == "".join(texts).encode()
     assert np.diff(offsets).tolist() == [len(text.encode()) for text in texts]

@@ -51,7 +51,7 @@ def everywhere(tmp_path_factory):
     tables = {name: str(folder / f"{name}.csv") for name in ("customers", "noncustomers", "usage")}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     ingest(
-        Origin(open_source("file"), SchemaSettings(), **tables), Rules(max_rejected_share=0.05), root, now=now
+        Origin(open_source("file"), SchemaSettings(), tables), Rules(max_rejected_share=0.05), root, now=now
     )
     with closing(SqliteSink(root / "outcomes.sqlite")) as sink:
         sink.write([Logged(1.8e9 + n, "1.0.0", one, b"", 0.5) for n, one in enumerate(IDS * 2)])

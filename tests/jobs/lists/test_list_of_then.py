@@ -47,9 +47,11 @@ def then(registered: Path, three_tables: Path, tmp_path_factory: pytest.TempPath
         Origin(
             FileSource(),
             SchemaSettings(),
-            customers=str(folder / "customers.csv"),
-            noncustomers=str(folder / "noncustomers.csv"),
-            usage=str(folder / "usage.csv"),
+            {
+                "customers": str(folder / "customers.csv"),
+                "noncustomers": str(folder / "noncustomers.csv"),
+                "usage": str(folder / "usage.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         artifacts,

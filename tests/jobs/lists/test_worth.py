@@ -48,7 +48,7 @@ def test_the_top_is_worth_its_conversions_times_what_customers_pay_on_average(tm
     tables.ingest()
     asked = settings_at(tables.artifacts)
     found = worth_of_top(listed([0.5, 0.25, 0.125]), 2, asked)
-    mrr = latest(tables.artifacts).companies["mrr"].dropna().to_numpy()
+    mrr = latest(tables.artifacts).companies["value"].dropna().to_numpy()
     assert mrr.size == 4
     assert found is not None
     assert found.calls == 2

@@ -66,9 +66,11 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
         Origin(
             open_source("file"),
             SchemaSettings(),
-            customers=str(tmp_path / "customers.csv"),
-            noncustomers=str(tmp_path / "noncustomers.csv"),
-            usage=str(tmp_path / "usage_actions.csv"),
+            {
+                "customers": str(tmp_path / "customers.csv"),
+                "noncustomers": str(tmp_path / "noncustomers.csv"),
+                "usage": str(tmp_path / "usage_actions.csv"),
+            },
         ),
         Rules(max_rejected_share=0.05),
         tmp_path,

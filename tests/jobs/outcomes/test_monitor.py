@@ -116,7 +116,7 @@ def test_usage_that_matches_no_company_at_all_rings(place, cheap_settings, three
     strange.write_text("\n".join([head, *(f"{row.rpartition(',')[0]},x" for row in rows[:500])]))
     named = {name: str(three_tables / f"{name}.csv") for name in ("customers", "noncustomers")}
     ingest(
-        Origin(open_source("file"), SchemaSettings(), **named, usage=str(strange)),
+        Origin(open_source("file"), SchemaSettings(), {**named, "usage": str(strange)}),
         Rules(max_rejected_share=1.0, as_of=date_of(day)),
         place,
         now=NOW,

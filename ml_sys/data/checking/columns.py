@@ -1,0 +1,110 @@
+"""Columns of texts: their distinct ones, their bytes, their numbers, and a fault for each that is wrong.
+
+Clean columns are read without a Python loop; whatever is unusual is looked at once per distinct text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_sys.data.checking import scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.checking.scalars import Fault
+
+_PLAIN_NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,15})?$"
+
+
+class Column(NamedTuple):
+    """The values of a column, and a `Fault` for each as int8; None if nothing is wrong with any."""
+
+    values: Any
+    faults: NDArray[np.int8] | None
+
+
+def read_numbers(texts: Any) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Read finite numbers; a blank is NaN without a fault."""
+    text = stripped(texts)
+    plain = as_flags(pc.match_substring_regex(text, _PLAIN_NUMBER))
+    odd = ~plain & ~is_blank(text)
+    values = np.full(len(texts), np.nan)
+    faults = np.zeros(len(texts), np.int8)
+    values[plain] = text.filter(pa.array(plain)).cast(pa.float64()).to_numpy()
+    if odd.any():
+        codes, distinct = distinct_of(text.filter(pa.array(odd)))
+        odd_values, odd_faults = read_each(distinct, scalars.number, np.float64)
+        values[odd] = odd_values[codes]
+        faults[odd] = odd_faults[codes]
+    return values, faults
+
+
+def read_each(
+    texts: Any, read: Callable[[str], tuple[float, Fault]], dtype: type[np.generic]
+) -> tuple[NDArray[Any], NDArray[np.int8]]:
+    """Read texts one by one into values of a type, each with its fault."""
+    values, faults = zip(*map(read, texts.to_pylist()), strict=True) if len(texts) else ((), ())
+    return np.array(values, dtype), np.array(faults, np.int8)
+
+
+def distinct_of(texts: Any) -> tuple[NDArray[np.int32], Any]:
+    """Return which of the distinct texts each one is, and those."""
+    encoded = texts.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary
+
+
+def stripped(texts: Any) -> Any:
+    """Strip, if any byte could be white space (which beyond ASCII takes several bytes)."""
+    _, data = buffers(texts)
+    return pc.utf8_trim_whitespace(texts) if ((data <= ord(" ")) | (data >= 128)).any() else texts
+
+
+def buffers(texts: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return the offsets of n texts, of shape (n + 1,), and the bytes that they point into."""
+    _, offsets, data = texts.buffers()
+    if not len(texts) or offsets is None:
+        return np.zeros(1, np.int32), np.zeros(0, np.uint8)
+    places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return places, content[places[0] : places[-1]]
+
+
+def is_blank(stripped: Any) -> NDArray[np.bool_]:
+    """Say which texts without white space around them are blank."""
+    blank: NDArray[np.bool_] = np.diff(buffers(stripped)[0]) == 0
+    return blank
+
+
+def as_flags(values: Any) -> NDArray[np.bool_]:
+    """Return an Arrow array of flags as one of NumPy."""
+    flags: NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
+    return flags
+
+
+def faults_of(
+    *found: tuple[NDArray[np.bool_], Fault], first: NDArray[np.int8] | None = None
+) -> NDArray[np.int8] | None:
+    """Give each value the first fault that it has, or None if none has any."""
+    faults = first
+    for where, fault in found:
+        if where.any():
+            faults = np.zeros(len(where), np.int8) if faults is None else faults
+            faults = np.where((faults == 0) & where, np.int8(fault), faults)
+    return faults if faults is not None and faults.any() else None
+
+
+def without(texts: Any, missing: tuple[str, ...]) -> Any:
+    """Strip, and blank the texts that mean that nothing is known."""
+    text = stripped(texts)
+    if not missing:
+        return text
+    codes, distinct = distinct_of(text)
+    kept = ["" if scalars.is_missing(one, missing) else one for one in distinct.to_pylist()]
+    return pa.array(kept, pa.string()).take(codes)

@@ -1,0 +1,152 @@
+"""Reads opened tables one after the other, counting rows and filling the quarantine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.data.checking.validate import Checked, check
+from ml_sys.data.companies import CompanyRows
+from ml_sys.data.fields import VALUE
+from ml_sys.data.purchases import PurchaseRows
+from ml_sys.data.quarantine import Quarantine
+from ml_sys.data.usage import UsageMeasures, UsageRows, join, of_companies, one_per_stamp
+from ml_sys.errors import EmptyTableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.data.company_index import CompanyIndex, GrowingIndex
+    from ml_sys.data.fields import Field
+    from ml_sys.data.reading.rows import BadRow, Part, RawTable
+    from ml_sys.form import Form
+
+OnProgress = Callable[[str, int], None]
+_WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A described table that was opened, and the fields that it has."""
+
+    name: str
+    raw: RawTable
+    fields: Mapping[str, Field]
+
+    @property
+    def where(self) -> str:
+        """File, table or class that it comes from."""
+        return self.raw.where
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Columns that are ignored."""
+        return self.raw.extra
+
+
+@dataclass(frozen=True)
+class UsageOfTable:
+    """The usage that one table gives of known companies, by their positions."""
+
+    rows: UsageRows
+    measures: UsageMeasures
+
+    def with_rows(self, rows: UsageRows) -> UsageOfTable:
+        """Return the same of other rows."""
+        return replace(self, rows=rows)
+
+    def moved(self, order: NDArray[np.int32]) -> UsageOfTable:
+        """Return the same with companies at other positions."""
+        return self.with_rows(replace(self.rows, company=order[self.rows.company]))
+
+
+class IngestRun:
+    """Reads tables one after the other, counting rows and filling the quarantine."""
+
+    def __init__(self, opened: Mapping[str, OpenTable], form: Form, on_progress: OnProgress) -> None:
+        self.quarantine = Quarantine()
+        self.read = dict.fromkeys(opened, 0)
+        self.opened = opened
+        self._form = form
+        self._on_progress = on_progress
+
+    def place(self, table: str) -> tuple[str, str]:
+        """Return the name of a table and where it comes from, as the quarantine has them."""
+        return table, self.opened[table].where
+
+    def companies(self, table: str) -> CompanyRows:
+        """Read a table of entities."""
+        frame, bad_ids = self._frame(table)
+        return CompanyRows(table, frame, self.opened[table].where, bad_ids)
+
+    def purchases(self, table: str) -> PurchaseRows:
+        """Read a table of purchases."""
+        frame, bad_ids = self._frame(table)
+        if VALUE not in frame:
+            frame[VALUE] = np.nan
+        return PurchaseRows(table, frame, self.opened[table].where, bad_ids)
+
+    def usage(self, table: str, index: CompanyIndex | GrowingIndex) -> UsageOfTable:
+        """Read the usage of known companies."""
+        described = next(one for one in self._form.tables if one.name == table)
+        measures = UsageMeasures.of(self._form, described)
+        batches = []
+        for rows, strangers in self._checked(table, lambda checked: of_companies(checked, index, measures)):
+            batches.append(rows)
+            self.quarantine.add(*self.place(table), strangers)
+        return UsageOfTable(join(batches, measures), measures)
+
+    def one_per_stamp(self, usage: UsageOfTable, index: CompanyIndex) -> UsageOfTable:
+        """Keep one row of each company and stamp."""
+        place = self.place(usage.measures.table)
+        return usage.with_rows(one_per_stamp(usage.rows, index, place, self.quarantine))
+
+    def _frame(self, table: str) -> tuple[pd.DataFrame, frozenset[str]]:
+        parts = list(self._checked(table, lambda checked: checked))
+        frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
+        bad_ids = frozenset(name for part in parts for name in part.bad_ids)
+        return pd.concat(frames, ignore_index=True), bad_ids
+
+    def _checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
+        """Check the parts of a table side by side, and give back what comes of them, in order."""
+        opened = self.opened[table]
+
+        def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
+            checked = check(part(), opened.fields)
+            return len(checked.lines) + len(checked.bad), checked.bad, checked.blanked, then(checked)
+
+        for n_read, bad, blanked, result in _in_order(work, opened.raw.parts):
+            self.quarantine.add(table, opened.where, bad)
+            self.quarantine.add_blanked(table, blanked)
+            self.read[table] += n_read
+            self._on_progress(table, self.read[table])
+            yield result
+        if not self.read[table]:
+            raise EmptyTableError(opened.where)
+
+
+def _as_objects(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: column if isinstance(column, np.ndarray) else column.to_numpy(zero_copy_only=False)
+        for name, column in columns.items()
+    }
+
+
+def _in_order(work: Callable[[Part], _U], parts: Iterator[Part]) -> Iterator[_U]:
+    """Map in threads, in order, with only a few parts in memory at a time."""
+    waiting: deque[Future[_U]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > _WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
