@@ -148,7 +148,7 @@ def _ingested(folder: Path, artifacts: Path, as_of: int | None) -> Snapshot:
     names = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
     files = {role: str(folder / "tables" / f"{name}.csv") for role, name in names.items()}
     rules = Rules(max_rejected_share=1.0, as_of=None if as_of is None else date_of(as_of))
-    ingest(Origin(open_source("file"), SchemaSettings(), **files), rules, artifacts, now=NOW)
+    ingest(Origin(open_source("file"), SchemaSettings(), files), rules, artifacts, now=NOW)
     return latest(artifacts)
 
 

@@ -157,7 +157,7 @@ def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
 
 def _present(looked: Looked, column: str) -> None:
     if column not in looked.columns:
-        raise MissingColumnError(looked.table.location, column, list(looked.columns), setting="columns")
+        raise MissingColumnError(looked.table.location, column, list(looked.columns))
 
 
 def _part(draft: Draft, schema: SchemaSettings) -> Part:
