@@ -105,8 +105,7 @@ class Project:
         Parameters
         ----------
         folder : str or Path
-            Where customers.csv, noncustomers.csv, usage_actions.csv and truth.csv are written, or for
-            ``product`` workspaces.csv, members.csv, events.csv, purchases.csv, truth.csv and mlsys.toml.
+            Where the files are written; those of ``product`` with their description, mlsys.toml.
         """
         from ml_sys.sample.presets import GENERATORS
 
