@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
 
+from ml_sys.outcomes.drift import stability_index
 from ml_sys.outcomes.monitoring import rung
 from ml_sys.outcomes.populations import BLANK, Comparison, Population, moved, text
 from tests.outcomes.watched import LIMITS, beyond, by_name
@@ -119,3 +121,85 @@ def test_features_that_moved_furthest_come_first_and_blanks_are_a_level():
     assert found[1].stability_index < 0.01
     assert moved(before, before)[0].stability_index == 0
     assert [text(value) for value in ("x", "", None, float("nan"))] == ["x", BLANK, BLANK, BLANK]
+
+
+def four(**changed) -> Population:
+    """Four companies: what they did, are and score."""
+    ids = np.array(list("abcd"), dtype=object)
+    base = Population(
+        np.array(list("aabc"), dtype=object),
+        {"emails": np.array([0, 2, 4, 0])},
+        ids,
+        {"rank": np.array([1.0, 2.0, np.nan, 6.0], dtype=np.float32)},
+        {"industry": np.array(["x", "x", "y", BLANK], dtype=object)},
+        {"industry": np.array([False, False, False, True])},
+        {"industry": np.array([False, False, True, False])},
+        ids,
+        np.zeros(4, dtype=np.int32),
+        np.array([0.4, 0.2, 0.1, 0.1]),
+    )
+    return replace(base, **changed)
+
+
+def test_every_check_of_a_population_is_told_by_hand():
+    now = four(
+        measures={"emails": np.array([3, 5, 7, 0])},
+        numbers={"rank": np.array([1.0, 4.0, 8.0, np.nan], dtype=np.float32)},
+        levels={"industry": np.array(["x", "y", "y", "y"], dtype=object)},
+        blank={"industry": np.zeros(4, dtype=bool)},
+        unseen={"industry": np.array([True, True, True, False])},
+        probability=np.array([0.25, 0.25, 0.25, 0.25]),
+    )
+    comparison = Comparison(now, four(), LIMITS, 7)
+    found = {one.name: one for one in [*comparison.input_checks(), *comparison.score_checks()]}
+    told = {name: (one.group, one.now, one.reference, one.unit, one.limit) for name, one in found.items()}
+    most = LIMITS.max_distance
+    assert told == {
+        "emails, rows with any": ("inputs", 0.75, 0.5, "share", LIMITS.max_use_change),
+        "emails, of those": ("inputs", 5, 3, "value", most),
+        "rank": ("inputs", 4, 2, "value", most),
+        "industry": ("inputs", 0.25, 0.5, "share", most),
+        "industry, blank": ("inputs", 0, 0.25, "share", LIMITS.max_blank_rise),
+        "industry, unknown to the version": ("inputs", 0.75, 0.25, "share", LIMITS.max_unseen_rise),
+        "probabilities": ("scores", 0.25, pytest.approx(0.15), "value", LIMITS.max_score_distance),
+        "expected conversions in the best tenth": ("scores", 0.25, 0.5, "share", LIMITS.max_flattening),
+    }
+    effects = {name: one.effect for name, one in found.items()}
+    assert effects == {
+        "emails, rows with any": pytest.approx(1 / 3),
+        "emails, of those": pytest.approx(2 / 3),
+        "rank": pytest.approx(1 / 3),
+        "industry": pytest.approx(jensenshannon([1, 3, 0], [2, 1, 1], base=2), abs=1e-6),
+        "industry, blank": 0.25,
+        "industry, unknown to the version": 0.5,
+        "probabilities": 0.75,
+        # A tenth has a quarter where it had half; were it flat, it would have a tenth.
+        "expected conversions in the best tenth": pytest.approx(1 - 0.15 / 0.4),
+    }
+    assert found["expected conversions in the best tenth"].p is None
+    assert all(0 < one.p <= 1 for name, one in found.items() if "tenth" not in name)
+
+
+def test_a_measure_that_nobody_used_on_one_side_has_no_values_to_compare():
+    unused = four(measures={"emails": np.zeros(4, dtype=int)})
+    for now, before in ((unused, four()), (four(), unused)):
+        names = [one.name for one in Comparison(now, before, LIMITS, 7).input_checks()]
+        assert names[:2] == ["emails, rows with any", "rank"]
+
+
+def test_the_best_tenth_is_of_each_list_and_one_company_at_least():
+    one = four(
+        score_cutoff=np.array([0, 0, 7, 7], dtype=np.int32), probability=np.array([0.3, 0.1, 0.2, 0.2])
+    )
+    (_, top) = Comparison(one, four(), LIMITS, 7).score_checks()
+    assert top.now == pytest.approx((0.75 + 0.5) / 2)
+    nothing = four(probability=np.zeros(4))
+    assert Comparison(nothing, four(), LIMITS, 7).score_checks()[1].now == 0
+
+
+def test_equal_moves_are_named_in_order():
+    same = {"b": np.arange(20.0), "a": np.arange(20.0)}
+    assert [one.feature for one in moved(same, same)] == ["a", "b"]
+    # What was is the reference, whose tenths count.
+    skewed, even = {"a": np.arange(100.0) ** 3}, {"a": np.arange(100.0) * 10_000}
+    assert moved(skewed, even)[0].stability_index == stability_index(even["a"], skewed["a"])

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from ml_sys.jobs.lists.comparing import record, tier_records
+from ml_sys.jobs.lists.comparing import COLUMN, RECORD, record, tier_records, with_history
 from ml_sys.jobs.lists.records import Known
 from ml_sys.outcomes.lists import ListEntry
 from ml_sys.outcomes.store import opened_store
 from ml_sys.settings import Settings
+from tests.data.tables import Tables
+from tests.jobs.lists.test_handing_out import scored
 from tests.outcomes.test_store import MONDAY, listed
 
 LATER = MONDAY + 7
@@ -52,3 +54,68 @@ def test_a_tier_s_record_counts_mature_lists_and_conversions_within_their_horizo
 )
 def test_few_are_told_by_the_thousand(paid, companies, told):
     assert record(paid, companies) == told
+
+
+@pytest.mark.parametrize(
+    ("paid", "companies", "told"),
+    [
+        (1, 100, "of 100 like this, 1 paid"),
+        (1, 1000, "of 1,000 like this, 1 paid"),
+        (14, 200, "of 100 like this, 7 paid"),
+    ],
+)
+def test_a_record_is_told_by_the_hundred_from_one_in_a_hundred_on(paid, companies, told):
+    assert record(paid, companies) == told
+
+
+def test_a_tier_has_a_record_from_a_hundred_companies_on(tmp_path):
+    with opened_store(Settings(artifacts_dir=tmp_path)) as opened:
+        companies = [ListEntry(f"a{n}", n + 1, 0.1, "A", False, 0.0) for n in range(100)]
+        companies += [ListEntry(f"b{n}", n + 101, 0.01, "B", False, 0.0) for n in range(99)]
+        opened.hand_out(listed("one", MONDAY), companies)
+        known = Known({}, MONDAY + 30)
+        assert tier_records(opened, opened.lists(), known) == {"A": "of 100 like this, none paid"}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Artifacts whose snapshot knows that c1 paid on 2020-02-03, and a list of 2020-01-06."""
+    tables = Tables(tmp_path)
+    tables.customers[0] = tables.customers[0].replace("2020-02-10", "2020-02-03")
+    tables.ingest()
+    settings = Settings(artifacts_dir=tables.artifacts)
+    entries = [
+        ListEntry("c0", 1, 0.6, "A", True, 1.0),
+        ListEntry("c1", 2, 0.25, "B", False, 0.0),
+        ListEntry("c2", 3, 0.5, "B", False, 0.0),
+        ListEntry("c3", 4, 0.3, "B", False, 0.0),
+    ]
+    with opened_store(settings) as store:
+        store.hand_out(listed("2019-12-30-aa", MONDAY - 7), [ListEntry("c0", 1, 0.1, "A", False, 0.0)])
+        store.hand_out(listed("2020-01-06-aa", MONDAY), entries)
+        store.hand_out(listed("2020-02-10-aa", MONDAY + 35), [ListEntry("c4", 1, 0.6, "A", True, 1.0)])
+    return settings
+
+
+def test_a_list_is_told_beside_the_last_one_before_its_day(place):
+    made = scored(5, day="2020-02-10")  # of probabilities .6, .475, .35, .225 and .1
+    found = with_history(place, made)
+    columns = found.table.columns.tolist()
+    assert columns[columns.index("cutoff") + 1] == COLUMN == "since_last_week"
+    assert found.table[COLUMN].tolist() == ["called", "rising", "cooling", "cooling", "new"]
+    assert RECORD not in columns
+    assert found.notes == (
+        "since the list of 2020-01-06: 1 new, 1 rising, 2 cooling, 1 called; 1 of it paid",
+    )
+    assert COLUMN not in made.table  # the list itself stays as it was
+    earlier = with_history(place, scored(5, day="2020-02-03"))
+    assert earlier.notes[0].endswith("0 of it paid")  # who paid on that day had not before
+
+
+def test_without_an_earlier_list_or_a_company_there_is_nothing_to_tell(place, tmp_path):
+    first = scored(3, day="2019-12-30")
+    assert with_history(place, first) is first
+    nowhere = scored(3)
+    assert with_history(Settings(artifacts_dir=tmp_path / "none"), nowhere) is nowhere
+    empty = replace(nowhere, table=nowhere.table.head(0))
+    assert with_history(place, empty) is empty
