@@ -112,9 +112,8 @@ class Project:
         def on_progress(done: int) -> None:
             self._on_step("companies", done / companies)
 
-        seed = self.settings.seed
-        generate = GENERATORS[preset]
-        return generate(Path(folder), companies=companies, weeks=weeks, seed=seed, on_progress=on_progress)
+        sizes = {"companies": companies, "weeks": weeks, "seed": self.settings.seed}
+        return GENERATORS[preset](Path(folder), **sizes, on_progress=on_progress)
 
     def ingest(
         self,
