@@ -17,18 +17,20 @@ from ml_sys.data.after_export import Dates
 from ml_sys.data.companies import free_again, reconcile, without_tables
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
+from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
 from ml_sys.data.ingest_run import IngestRun, OpenTable, UsageOfTable
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content
 from ml_sys.data.snapshot_writing import keep_quarantine, write
 from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED, set_aside, united
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import MissingColumnError, TooManyRejectedError
 from ml_sys.settings.description import zone_of
-from ml_sys.settings.tables import EntityTable, EventTable, LinkTable, PeriodTable, PurchaseTable
+from ml_sys.settings.tables import EntityTable, LinkTable, PeriodTable, PurchaseTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from ml_sys.data.ingest_run import OnProgress
     from ml_sys.data.reading.rows import Source
     from ml_sys.data.usage import UsageRows
-    from ml_sys.days import Period
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
@@ -113,11 +114,14 @@ class Rules:
         Day of the export, YYYY-MM-DD; without it the end of covered usage.
     coverage : Coverage
         What a usage row stands for, and how many companies have to report.
+    unseen_days : int
+        Days before that of the export that do not say which kinds of event there are: those of holdouts.
     """
 
     max_rejected_share: float
     as_of: str = ""
     coverage: Coverage = _WEEKLY
+    unseen_days: int = 0
 
 
 def ingest(
@@ -154,30 +158,42 @@ def ingest(
         for table in opened.values():
             stack.callback(table.raw.close)
         run = IngestRun(opened, form, on_progress)
-        companies, usage, index = _read(run, schema, form)
-        rows, coverage = united([(one.rows, one.measures) for one in usage], form), rules.coverage
+        companies, usage, events, index = _read(run, schema, form, stack)
+        coverage, period = rules.coverage, rules.coverage.period
+        rows = _side_by_side([*usage, *(one.dated(form, period) for one in events)], form)
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
         closed = companies[CONVERTED_ON].to_numpy()
         clock = _local(now, schema)
         export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
         known = [_known_by(export, one, coverage, run, index) for one in usage]
-        if any(one is not before for one, before in zip(known, usage, strict=True)):
-            rows = united([(one.rows, one.measures) for one in known], form)
+        for one in events:
+            days, stamps = one.days(period)
+            late, reasons = _late(export, stamps, coverage)
+            one.take_out(run, index, days[late], reasons)
+        if events:
+            last = latest_form(artifacts_dir)
+            form = schema.form(kinds_of(events, form, last, export.as_of - rules.unseen_days))
+            known = [one.of_form(form) for one in known] + [one.counted(form, period) for one in events]
+        if events or any(one is not before for one, before in zip(known, usage, strict=True)):
+            rows = _side_by_side(known, form)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     _refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
     content = Content(companies, rows, quarantine, export.as_of, form, schema.time_zone)
-    where = {name: table.where for name, table in opened.items()}
-    path, is_new = write(content, artifacts_dir, sources=where, read=run.read, now=now)
-    unclaimed = closed[(closed > export.as_of) & (closed != NEVER_CLOSED)]
+    sources = {name: table.where for name, table in opened.items()}
+    path, is_new = write(content, artifacts_dir, sources=sources, read=run.read, now=now)
     return ingest_report.build(
         content,
         run.quarantine,
-        Dates(export, unclaimed, latest_stamp),
+        Dates(export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], latest_stamp),
         path=path,
         is_new=is_new,
         tables=_tables(run, schema, closed[closed <= export.as_of], rows),
     )
+
+
+def _side_by_side(usage: Sequence[UsageOfTable], form: Form) -> UsageRows:
+    return united([(one.rows, one.measures) for one in usage], form)
 
 
 def _tables(
@@ -201,30 +217,37 @@ def _tables(
 
 
 def _read(
-    run: IngestRun, schema: SchemaSettings, form: Form
-) -> tuple[pd.DataFrame, Sequence[UsageOfTable], CompanyIndex]:
-    """Read every table; return one row per entity, the usage of each table, and where entities are."""
+    run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack
+) -> tuple[pd.DataFrame, Sequence[UsageOfTable], Sequence[EventsOfTable], CompanyIndex]:
+    """Read every table; return one row per entity, the usage and events of each, and where entities are."""
     purchases = [run.purchases(name) for name in schema.of(PurchaseTable)]
     unclear = unusable(purchases)
-    usage_of = [name for name, one in schema.tables.items() if isinstance(one, PeriodTable | EventTable)]
+    usage_of = list(schema.of(PeriodTable))
+    events = opened_events(schema, stack)
     entities = [run.companies(name) for name in schema.of(EntityTable)]
     if entities:
         companies, lost = reconcile(entities, form, run.quarantine, unusable=unclear)
         index = CompanyIndex(companies[ID].to_numpy(dtype=object), lost)
         usage = [run.usage(name, index) for name in usage_of]
+        read_events(run, schema, events, index)
     else:
         growing = GrowingIndex(unclear)
         for table in purchases:
             growing.add(table.frame[ID])
         usage = [run.usage(name, growing) for name in usage_of]
+        read_events(run, schema, events, growing)
         index, order = growing.settled()
-        usage = [one.moved(order) for one in usage]
+        for one in events:
+            one.log.move(order)
+        usage = [table.moved(order) for table in usage]
         companies = without_tables(index.ids.to_pylist(), form)
-    usage = [run.one_per_stamp(one, index) for one in usage]
+    usage = [run.one_per_stamp(table, index) for table in usage]
+    for one in events:
+        one.merge_repeated(run, index)
     if purchases:
         reject_strangers(purchases, companies[ID], index.lost, run.quarantine)
         companies = converted_by(companies, first_of_each(purchases))
-    return companies, usage, index
+    return companies, usage, events, index
 
 
 def _local(now: datetime, schema: SchemaSettings) -> datetime:
@@ -237,20 +260,23 @@ def _known_by(
     export: Export, usage: UsageOfTable, coverage: Coverage, run: IngestRun, index: CompanyIndex
 ) -> UsageOfTable:
     """Set usage aside that was not complete when covered usage ended, and return the rest."""
-    end = export.as_of if export.usage_end is None else export.usage_end
-    complete_on = coverage.complete_on(usage.rows.stamp)
-    late = np.flatnonzero(complete_on > end)
+    late, reasons = _late(export, usage.rows.stamp, coverage)
     if not late.size:
         return usage
-    reasons = _why_late(complete_on[late], export, coverage.period)
     place = run.place(usage.measures.table)
     return usage.with_rows(set_aside(usage.rows, late, reasons, index, place, run.quarantine))
 
 
-def _why_late(complete_on: NDArray[np.int32], export: Export, period: Period) -> list[str]:
-    conditions = [complete_on <= export.as_of, complete_on <= period.shifted(export.as_of, 1)]
+def _late(
+    export: Export, stamps: NDArray[np.int64], coverage: Coverage
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Return which rows were not complete when covered usage ended, and why each does not count."""
+    end = export.as_of if export.usage_end is None else export.usage_end
+    complete_on = coverage.complete_on(stamps)
+    day = complete_on[late := np.flatnonzero(complete_on > end)]
+    conditions = [day <= export.as_of, day <= coverage.period.shifted(export.as_of, 1)]
     reasons: list[str] = np.select(conditions, [UNCOVERED, UNFINISHED], LATER).tolist()
-    return reasons
+    return late, reasons
 
 
 def _refuse_bad(

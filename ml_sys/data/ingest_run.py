@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.companies import CompanyRows
+from ml_sys.data.events.links import Links, links_of
 from ml_sys.data.fields import VALUE
 from ml_sys.data.purchases import PurchaseRows
 from ml_sys.data.quarantine import Quarantine
@@ -63,6 +65,11 @@ class UsageOfTable:
         """Return the same of other rows."""
         return replace(self, rows=rows)
 
+    def of_form(self, form: Form) -> UsageOfTable:
+        """Return the same as a part of another form."""
+        table = next(one for one in form.tables if one.name == self.measures.table)
+        return replace(self, measures=UsageMeasures.of(form, table))
+
     def moved(self, order: NDArray[np.int32]) -> UsageOfTable:
         """Return the same with companies at other positions."""
         return self.with_rows(replace(self.rows, company=order[self.rows.company]))
@@ -82,6 +89,11 @@ class IngestRun:
         """Return the name of a table and where it comes from, as the quarantine has them."""
         return table, self.opened[table].where
 
+    def count(self, table: str, n_read: int) -> None:
+        """Count rows of a table that were read."""
+        self.read[table] += n_read
+        self._on_progress(table, self.read[table])
+
     def companies(self, table: str) -> CompanyRows:
         """Read a table of entities."""
         frame, bad_ids = self._frame(table)
@@ -99,10 +111,19 @@ class IngestRun:
         described = next(one for one in self._form.tables if one.name == table)
         measures = UsageMeasures.of(self._form, described)
         batches = []
-        for rows, strangers in self._checked(table, lambda checked: of_companies(checked, index, measures)):
+        for rows, strangers in self.checked(table, lambda checked: of_companies(checked, index, measures)):
             batches.append(rows)
             self.quarantine.add(*self.place(table), strangers)
         return UsageOfTable(join(batches, measures), measures)
+
+    def links(self, table: str, index: CompanyIndex | GrowingIndex) -> Links:
+        """Read which known entities users belong to."""
+        users, entities = [pa.array([], pa.string())], [np.empty(0, np.int32)]
+        for found, strangers in self.checked(table, lambda checked: links_of(checked, index)):
+            self.quarantine.add(*self.place(table), strangers)
+            users.append(found[0])
+            entities.append(found[1])
+        return Links(pa.concat_arrays(users), np.concatenate(entities))
 
     def one_per_stamp(self, usage: UsageOfTable, index: CompanyIndex) -> UsageOfTable:
         """Keep one row of each company and stamp."""
@@ -110,12 +131,12 @@ class IngestRun:
         return usage.with_rows(one_per_stamp(usage.rows, index, place, self.quarantine))
 
     def _frame(self, table: str) -> tuple[pd.DataFrame, frozenset[str]]:
-        parts = list(self._checked(table, lambda checked: checked))
+        parts = list(self.checked(table, lambda checked: checked))
         frames = [pd.DataFrame({"line": part.lines} | _as_objects(part.columns)) for part in parts]
         bad_ids = frozenset(name for part in parts for name in part.bad_ids)
         return pd.concat(frames, ignore_index=True), bad_ids
 
-    def _checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
+    def checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
         """Check the parts of a table side by side, and give back what comes of them, in order."""
         opened = self.opened[table]
 
@@ -126,8 +147,7 @@ class IngestRun:
         for n_read, bad, blanked, result in _in_order(work, opened.raw.parts):
             self.quarantine.add(table, opened.where, bad)
             self.quarantine.add_blanked(table, blanked)
-            self.read[table] += n_read
-            self._on_progress(table, self.read[table])
+            self.count(table, n_read)
             yield result
         if not self.read[table]:
             raise EmptyTableError(opened.where)

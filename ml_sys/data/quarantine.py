@@ -19,7 +19,8 @@ FIELDS = ("table", "file", "line", "reason", "raw")
 # What a merged row says is in the company that is kept; it is counted apart from rows that are wrong.
 MERGED_DUPLICATE = "duplicate company, merged"
 MERGED_CUSTOMER = "also a customer"
-MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER})
+MERGED_EVENT = "repeated event, merged"
+MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER, MERGED_EVENT})
 
 
 class Quarantine:

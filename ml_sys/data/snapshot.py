@@ -156,6 +156,15 @@ def load_tables(path: Path) -> Tables:
     )
 
 
+def latest_form(artifacts_dir: Path) -> Form | None:
+    """Return what the tables meant that were ingested last; None if there were none that can be read."""
+    try:
+        form: Form = _manifest(latest_path(artifacts_dir))["form"]
+    except SnapshotError:
+        return None
+    return form
+
+
 def exists(artifacts_dir: Path) -> bool:
     """Return whether anything was ingested into an artifacts folder."""
     return (artifacts_dir / FOLDER / LATEST).exists()

@@ -216,7 +216,7 @@ def _open_parquet(path: Path, columns: Mapping[str, str], may_lack: Collection[s
             yield from file.iter_batches(columnar.BATCH_ROWS, columns=list(dict.fromkeys(found.values())))
 
     parts = columnar.parts(str(path), batches(), found)
-    return RawTable(str(path), extra, parts, lacks=lacking(columns, found))
+    return RawTable(str(path), extra, parts, lacks=lacking(columns, found), parquet=path)
 
 
 def _batches(where: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

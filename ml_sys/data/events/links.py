@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from ml_sys.data.fields import ID, USER
+from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ml_sys.data.checking.validate import Checked
+    from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 
 
 class Links:
@@ -28,6 +35,10 @@ class Links:
         pairs = np.unique(np.stack([user, entities], axis=1).astype(np.int64).reshape(-1, 2), axis=0)
         self._entities = pairs[:, 1].astype(np.int32)
         self._starts = np.searchsorted(pairs[:, 0], np.arange(len(self._users) + 1))
+
+    def pairs(self) -> tuple[Any, NDArray[np.int32]]:
+        """Return each user, as a `pyarrow.StringArray`, and the position of each entity of it."""
+        return self._users.take(np.repeat(np.arange(len(self._users)), np.diff(self._starts))), self._entities
 
     def of(self, users: Any) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return the entities of some users.
@@ -56,3 +67,31 @@ class Links:
         times = end - first
         at = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
         return np.repeat(known, times), self._entities[at]
+
+
+def links_of(
+    checked: Checked, index: CompanyIndex | GrowingIndex
+) -> tuple[tuple[Any, NDArray[np.int32]], list[BadRow]]:
+    """Look up the entity of each row of a batch of links.
+
+    Returns
+    -------
+    tuple of (pyarrow.StringArray, ndarray of int32)
+        Users and the positions of their entities.
+    list of BadRow
+        Rows of unknown entities.
+    """
+    users, named = checked.columns[USER], checked.columns[ID]
+    entity = index.positions(named)
+    strangers = np.flatnonzero(entity < 0)
+    bad = [
+        BadRow(line, LOST_COMPANY if name in index.lost else UNKNOWN_ID, f"{user},{name}"[:RAW_LIMIT])
+        for line, user, name in zip(
+            checked.lines[strangers].tolist(),
+            users.take(strangers).to_pylist(),
+            named.take(strangers).to_pylist(),
+            strict=True,
+        )
+    ]
+    known = np.flatnonzero(entity >= 0)
+    return (users.take(known), entity[known]), bad

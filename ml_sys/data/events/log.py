@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from ml_sys.data.events.counting import SUM_LIMIT, EventRows, stamps_of
 from ml_sys.data.events.reading import amount_columns, arrow_schema, as_arrow
+from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ml_sys.data.events.reading import Batch
     from ml_sys.days import Period
 
-REPEATED_EVENT = "repeated event, merged"
 MEMORY_MB = 1500
 _THREADS = 2
 _BATCH_ROWS = 1 << 17
@@ -94,10 +94,12 @@ class EventLog:
     def add(self, batches: Iterable[Batch]) -> None:
         """Keep events, reading each batch once and letting go of it."""
         schema = arrow_schema(len(self.amounts))
-        reader = pa.RecordBatchReader.from_batches(schema, (as_arrow(batch, schema) for batch in batches))
-        self.database.register("batches", reader)
-        self.run("INSERT INTO event FROM batches")
-        self.database.unregister("batches")
+        self.run("BEGIN")
+        for batch in batches:
+            self.database.register("batch", as_arrow(batch, schema))
+            self.run("INSERT INTO event FROM batch")
+            self.database.unregister("batch")
+        self.run("COMMIT")
 
     def move(self, order: NDArray[np.int32]) -> None:
         """Let entities be at other positions from now on.
@@ -129,7 +131,7 @@ class EventLog:
             "USING (entity, event_id) QUALIFY row_number() "
             f"OVER (PARTITION BY entity, event_id ORDER BY {says}) > 1"
         )
-        return self._without_dropped(REPEATED_EVENT, ids)
+        return self._without_dropped(MERGED_EVENT, ids)
 
     def take_out(self, first_day: int, last_day: int, reason: str, ids: Any) -> Iterator[BadRow]:
         """Take events of some days out, both ends included, and return them.
@@ -191,10 +193,14 @@ class EventLog:
         order = np.argsort(moved, kind="stable")
         return EventRows(moved[order], rows.stamp[order], rows.values[order])
 
+    def days(self) -> NDArray[np.int32]:
+        """Return the days that events lie on, ascending."""
+        found = self.database.execute("SELECT DISTINCT day FROM event ORDER BY day").fetchall()
+        return np.array([day for (day,) in found], np.int32)
+
     def _make_calendar(self, period: Period) -> None:
         """Write the stamp of each day that events lie on."""
-        found = self.database.execute("SELECT DISTINCT day FROM event").fetchall()
-        days = np.array([day for (day,) in found], np.int32)
+        days = self.days()
         self.database.register(
             "days", pa.table({"day": pa.array(days), "stamp": pa.array(stamps_of(days, period))})
         )

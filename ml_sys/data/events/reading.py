@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.events.links import Links
-
-ID, USER, AT, EVENT, EVENT_ID = "id", "user", "at", "event", "event_id"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -75,6 +77,8 @@ class RawTable:
         Lets go of the file; parts that were given out can still be called.
     lacks : frozenset of str
         Fields that it may do without, and does.
+    parquet : Path or None
+        The file, if it is one of Parquet.
     """
 
     where: str
@@ -82,6 +86,7 @@ class RawTable:
     parts: Iterator[Part]
     close: Callable[[], None] = lambda: None
     lacks: frozenset[str] = frozenset()
+    parquet: Path | None = None
 
 
 class Source(Protocol):

@@ -45,8 +45,16 @@ def ingest_tables(
             max_rejected_share=chosen.max_rejected_share,
             as_of=chosen.as_of,
             coverage=Coverage(settings.usage.row_period, chosen.min_coverage),
+            unseen_days=_held_out_days(settings),
         ),
         settings.artifacts_dir,
         now=now,
         on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
     )
+
+
+def _held_out_days(settings: Settings) -> int:
+    """Return how many of the last days can belong to the holdout and to its outcomes, at most."""
+    period, horizon = settings.usage.row_period, settings.label.horizon_days
+    step = max(period.whole_days(settings.split.holdout_step_days), period.whole_days(horizon))
+    return horizon + (settings.split.holdout_cutoffs - 1) * step + period.longest_days()

@@ -4,8 +4,9 @@ import numpy as np
 
 from ml_sys.data.events.counting import AMOUNT_LIMIT, SUM_LIMIT, Counting
 from ml_sys.data.events.few import count_few
-from ml_sys.data.events.log import REPEATED_EVENT, EventLog
+from ml_sys.data.events.log import EventLog
 from ml_sys.data.events.reading import Batch
+from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.days import DAY_MICROSECONDS, Period, day_number
 from tests.data.events.made import DIGITS, IDS, MONDAY, batches, counted, event, few
 
@@ -51,7 +52,7 @@ def test_of_a_repeated_event_the_earliest_counts_and_the_others_are_returned_as_
     with EventLog(2) as log:
         log.add(batches(rows))
         merged = list(log.merge_repeated(IDS))
-        assert [(row.line, row.reason) for row in merged] == [(2, REPEATED_EVENT), (3, REPEATED_EVENT)]
+        assert [(row.line, row.reason) for row in merged] == [(2, MERGED_EVENT), (3, MERGED_EVENT)]
         assert merged[0].raw == "zero,2024-01-09 00:00:00,late,0,0,,e"
         assert lines(log) + len(merged) == len(rows)
         assert log.kind_counts() == {"a": 2}

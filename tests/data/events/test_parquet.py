@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml_sys.data.checking import values
+from ml_sys.data.checking import moments, values
 from ml_sys.data.events.counting import Counting, scaled
 from ml_sys.data.events.links import Links
 from ml_sys.data.events.log import EventLog
@@ -53,7 +53,7 @@ def as_text(columns, entities=lambda ids: pa.compute.index_in(ids, IDS).fill_nul
         name: columnar.as_text("t", name, column, is_id=name == "id") for name, column in columns.items()
     }
     checked = {name: values.free_texts(texts[name]).values for name in ("id", "user", "event", "event_id")}
-    checked["at"] = values.stamps(texts["when"]).values
+    checked["at"] = moments.stamps(texts["when"]).values
     for name, digits in COLUMNS.amounts:
         checked[name] = scaled(values.amounts(texts[name]).values, digits)[0]
     with EventLog(2) as log:

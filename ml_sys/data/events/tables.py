@@ -1,0 +1,199 @@
+"""The described tables of events, from their rows to usage rows of an ingest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.events.counting import Counting, choose_kinds, stamps_of
+from ml_sys.data.events.links import Links
+from ml_sys.data.events.log import EventLog
+from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
+from ml_sys.data.events.reading import batch_of
+from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
+from ml_sys.data.ingest_run import UsageOfTable
+from ml_sys.data.usage import UsageMeasures, UsageRows
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.settings.tables import EventTable, LinkTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.company_index import GrowingIndex
+    from ml_sys.data.events.reading import Batch
+    from ml_sys.data.ingest_run import IngestRun
+    from ml_sys.data.reading.rows import BadRow
+    from ml_sys.days import Period
+    from ml_sys.form import Form
+    from ml_sys.settings import SchemaSettings
+
+_KEPT_ROWS = 1 << 16
+
+
+def opened_events(schema: SchemaSettings, stack: ExitStack) -> list[EventsOfTable]:
+    """Return the described tables of events, with nothing read; the stack closes them."""
+    return [
+        EventsOfTable(name, one, stack.enter_context(EventLog(len(one.amounts))))
+        for name, one in schema.of(EventTable).items()
+    ]
+
+
+def read_events(
+    run: IngestRun,
+    schema: SchemaSettings,
+    events: Sequence[EventsOfTable],
+    index: CompanyIndex | GrowingIndex,
+) -> None:
+    """Read the tables of links, and all events."""
+    links = {name: run.links(name, index) for name in schema.of(LinkTable)}
+    for one in events:
+        link = one.described.link
+        one.read(run, links[link] if link else index, index.lost)
+
+
+def kinds_of(
+    events: Sequence[EventsOfTable], form: Form, last: Form | None, before: int
+) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of event that are counted under their own names, by table.
+
+    They are those that are described; or else those of the last time, so that a model finds what it was
+    fitted on; or else the most frequent ones before a day, so that they do not know the future.
+
+    Parameters
+    ----------
+    form : Form
+        Of the description alone.
+    last : Form or None
+        Of the tables that were ingested last.
+    """
+    known = {replace(one, kinds=(), measures=()): one.kinds for one in last.tables} if last else {}
+    same = {one.name: known.get(replace(one, kinds=(), measures=()), ()) for one in form.tables}
+    return {one.name: one.described.kinds or same[one.name] or one.kinds(before) for one in events}
+
+
+@dataclass(frozen=True)
+class EventsOfTable:
+    """The events that one table gives of known entities, read and not yet counted.
+
+    Attributes
+    ----------
+    name : str
+        In the description.
+    described : EventTable
+    log : EventLog
+        Of as many amounts as are described.
+    """
+
+    name: str
+    described: EventTable
+    log: EventLog
+
+    def read(
+        self, run: IngestRun, entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]
+    ) -> None:
+        """Read every row, and put those of nobody into quarantine.
+
+        Parameters
+        ----------
+        entities : CompanyIndex or GrowingIndex or Links
+            Positions of ids, or the entities of users.
+        lost : frozenset of str
+            Ids of entities whose every row is in quarantine.
+        """
+        opened, columns = run.opened[self.name], self._columns(run)
+        known = _known(entities, lost)
+        if opened.raw.parquet is not None and known is not None and is_typed(opened.raw.parquet, columns):
+            n_read, bad = read_parquet(self.log, opened.raw.parquet, columns, known)
+            run.count(self.name, n_read)
+            self._quarantine(run, bad)
+            return
+        leads = entities if isinstance(entities, Links) else entities.positions
+        amounts = list(self.described.amounts)
+        read = run.checked(self.name, lambda one: batch_of(one.columns, one.lines, amounts, leads, lost))
+
+        def batches() -> Iterator[Batch]:
+            for batch, strangers in read:
+                run.quarantine.add(*run.place(self.name), strangers)
+                yield batch
+
+        self.log.add(batches())
+
+    def merge_repeated(self, run: IngestRun, index: CompanyIndex) -> None:
+        """Count an event of an entity once, however often its identifier is there."""
+        if self.described.event_id:
+            self._quarantine(run, self.log.merge_repeated(index.ids))
+
+    def take_out(
+        self, run: IngestRun, index: CompanyIndex, days: NDArray[np.int32], reasons: Sequence[str]
+    ) -> None:
+        """Put the events of some days into quarantine, for a reason each; days of one follow each other."""
+        for reason in dict.fromkeys(reasons):
+            of_it = days[[one == reason for one in reasons]]
+            gone = self.log.take_out(int(of_it.min()), int(of_it.max()), reason, index.ids)
+            self._quarantine(run, gone)
+
+    def kinds(self, before: int) -> tuple[str, ...]:
+        """Return the most frequent kinds before a day."""
+        if not self.described.event:
+            return ()
+        return choose_kinds(self.log.kind_counts(before), self.described.max_kinds)
+
+    def days(self, period: Period) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the days that events lie on, ascending, and the stamps of the rows that they belong to."""
+        days = self.log.days()
+        return days, stamps_of(days, period).astype(np.int64) * DAY_MICROSECONDS
+
+    def dated(self, form: Form, period: Period) -> UsageOfTable:
+        """Return which rows there are, all of their values being 0."""
+        measures = self._measures(form)
+        rows = self.log.periods(period)
+        values = np.broadcast_to(np.zeros(1, measures.dtype), (len(rows.stamp), len(measures.names)))
+        return UsageOfTable(_usage(rows.entity, rows.stamp, values, measures), measures)
+
+    def counted(self, form: Form, period: Period) -> UsageOfTable:
+        """Return the rows that events come to."""
+        measures = self._measures(form)
+        rows = self.log.rows(Counting.of(form, self.name, period))
+        values = rows.values.astype(measures.dtype, copy=False)
+        return UsageOfTable(_usage(rows.entity, rows.stamp, values, measures), measures)
+
+    def _measures(self, form: Form) -> UsageMeasures:
+        return UsageMeasures.of(form, next(one for one in form.tables if one.name == self.name))
+
+    def _columns(self, run: IngestRun) -> EventColumns:
+        fields = run.opened[self.name].fields
+
+        def named(field: str) -> str:
+            return fields[field].column if field in fields else ""
+
+        amounts = tuple(
+            (fields[key].column, one.measure(key).digits) for key, one in self.described.amounts.items()
+        )
+        return EventColumns(named(AT), amounts, named(ID), named(USER), named(EVENT), named(EVENT_ID))
+
+    def _quarantine(self, run: IngestRun, rows: Iterator[BadRow]) -> None:
+        while some := list(islice(rows, _KEPT_ROWS)):
+            run.quarantine.add(*run.place(self.name), some)
+
+
+def _known(entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]) -> Known | None:
+    """Return names and positions; None where they are only known once everything was read."""
+    if isinstance(entities, Links):
+        return Known(*entities.pairs(), lost)
+    if isinstance(entities, CompanyIndex):
+        return Known(entities.ids, np.arange(len(entities.ids), dtype=np.int32), lost)
+    return None
+
+
+def _usage(
+    entity: NDArray[np.int32], stamp: NDArray[np.int64], values: NDArray[np.integer], measures: UsageMeasures
+) -> UsageRows:
+    lines = np.broadcast_to(np.int64(0), len(stamp))  # rows that were counted stand in no file
+    return UsageRows(entity, stamp, values, lines, measures.digits)

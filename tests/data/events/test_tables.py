@@ -1,0 +1,171 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_sys.data.coverage import Coverage
+from ml_sys.data.ingest import Origin, Rules, ingest
+from ml_sys.data.snapshot import load
+from ml_sys.data.sources import open_source
+from ml_sys.settings.description import SchemaSettings
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+WEEKS, FIRST = 12, pd.Timestamp("2024-01-01")
+EVENTS = {
+    "kind": "events", "id": "", "link": "members", "user": "who", "at": "when", "event": "what",
+    "event_id": "number", "max_kinds": 2,
+    "amounts": {"minutes": {"column": "took", "role": "amount", "digits": 1}},
+}  # fmt: skip
+TABLES = {
+    "teams": {"kind": "entities", "id": "team", "since": "begun"},
+    "bought": {"kind": "purchases", "id": "team", "at": "day"},
+    "members": {"kind": "links", "user": "who", "id": "team"},
+    "log": EVENTS,
+}
+
+
+def tables(seed=0):
+    """Return three teams of four users, one of whom is in two, that do something every day."""
+    rng = np.random.default_rng(seed)
+    n = 7 * WEEKS * 12
+    day = np.repeat(np.arange(7 * WEEKS), 12)
+    when = FIRST + pd.to_timedelta(day, unit="D") + pd.to_timedelta(rng.integers(0, 86_400, n), unit="s")
+    log = pd.DataFrame(
+        {
+            "number": np.arange(n),
+            "who": [f"u{one}" for one in np.tile(np.arange(12), 7 * WEEKS)],
+            "when": when,
+            "what": rng.choice(["view", "edit", "share"], n, p=[0.6, 0.3, 0.1]),
+            "took": rng.exponential(3, n).round(2),
+        }
+    )
+    members = pd.DataFrame({"who": [f"u{one}" for one in range(12)], "team": np.repeat(["a", "b", "c"], 4)})
+    members.loc[12] = ["u0", "c"]
+    return {
+        "teams": pd.DataFrame({"team": ["a", "b", "c"], "begun": "2023-06-01"}),
+        "bought": pd.DataFrame({"team": ["b"], "day": ["2024-02-02"]}),
+        "members": members,
+        "log": log,
+    }
+
+
+def ingested(
+    folder, given, described=TABLES, *, parquet=False, unseen_days=0, artifacts="artifacts", **rules
+):
+    files = {}
+    for name, table in given.items():
+        files[name] = str(folder / f"{name}.csv")
+        table.to_csv(files[name], index=False, date_format="%Y-%m-%d %H:%M:%S")
+    if parquet:
+        files["log"] = str(folder / "log.parquet")
+        pq.write_table(pa.Table.from_pandas(given["log"], preserve_index=False), files["log"])
+    schema = SchemaSettings.model_validate({"tables": described})
+    chosen = Rules(0.5, coverage=Coverage(), unseen_days=unseen_days, **rules)
+    origin = Origin(open_source("file"), schema, files)
+    report = ingest(origin, chosen, folder / artifacts, now=NOW)
+    return report, load(report.path)
+
+
+def same(one, other):
+    names = ("usage_company", "usage_stamp", "usage_values")
+    return one.form == other.form and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in names
+    )
+
+
+def by_hand(given, named):
+    """Count with pandas what a snapshot should hold."""
+    log = given["log"].drop_duplicates("number").merge(given["members"].drop_duplicates(), on="who")
+    log["week"] = log.when.dt.to_period("W-SUN").dt.start_time
+    log["tenths"] = np.rint(log.took * 10).astype(int)
+    log["kind"] = log.what.where(log.what.isin(named), "other")
+    grouped = log.groupby(["team", "week"])
+    counts = log.pivot_table(
+        index=["team", "week"], columns="kind", values="number", aggfunc="count", fill_value=0
+    )
+    return np.column_stack([counts[[*named, "other"]], grouped.tenths.sum(), grouped.who.nunique()])
+
+
+@pytest.mark.parametrize("parquet", [False, True], ids=["csv", "parquet"])
+def test_events_become_a_row_per_entity_and_week(tmp_path, parquet):
+    given = tables()
+    report, snapshot = ingested(tmp_path, given, parquet=parquet)
+    assert snapshot.form.measure_names == ("log_view", "log_edit", "log_other", "minutes", "log_users")
+    assert np.array_equal(snapshot.usage_values, by_hand(given, ["view", "edit"]))
+    assert len(snapshot.usage_stamp) == 3 * WEEKS
+    assert report.as_of == "2024-03-25"
+
+
+def test_every_row_is_accepted_merged_or_in_quarantine(tmp_path):
+    given = tables()
+    log = given["log"]
+    log = pd.concat([log, log.iloc[:5]], ignore_index=True)
+    log.loc[20, "who"], log.loc[21, "took"] = "nobody", -1.0
+    given["log"] = log
+    report, snapshot = ingested(tmp_path, given)
+    found = report.tables["log"]
+    assert dict(found.merged) == {"repeated event, merged": 5}
+    assert dict(found.rejected) == {"unknown id": 1, "took is negative": 1}
+    assert found.read == len(log) == found.accepted + 7
+    assert same(ingested(tmp_path, given, parquet=True)[1], snapshot)
+
+
+def test_neither_the_order_of_rows_nor_of_entities_changes_anything(tmp_path):
+    given = tables()
+    _, first = ingested(tmp_path, given)
+    shuffled = {name: table.sample(frac=1, random_state=1) for name, table in given.items()}
+    report, again = ingested(tmp_path, shuffled)
+    assert same(first, again)
+    assert not report.is_new
+
+
+def test_events_of_a_week_that_is_not_over_are_in_quarantine(tmp_path):
+    given = tables()
+    tail = given["log"].iloc[:3].assign(when=FIRST + pd.Timedelta(weeks=WEEKS), number=[-1, -2, -3])
+    given["log"] = pd.concat([given["log"], tail], ignore_index=True)
+    report, snapshot = ingested(tmp_path, given, as_of="2024-03-26")
+    assert dict(report.tables["log"].rejected) == {"its period is not complete": 3}
+    assert len(snapshot.usage_stamp) == 3 * WEEKS
+
+
+def test_kinds_of_the_days_that_models_are_judged_on_have_no_name(tmp_path):
+    given = tables()
+    late = given["log"].when >= FIRST + pd.Timedelta(weeks=WEEKS - 2)
+    given["log"].loc[late, "what"] = "new"
+    _, seen = ingested(tmp_path, given, artifacts="one")
+    _, unseen = ingested(tmp_path, given, unseen_days=15 * 7, artifacts="two")
+    assert "log_new" not in ingested(tmp_path, given, unseen_days=21, artifacts="three")[1].form.measure_names
+    assert unseen.form.measure_names[0] == "log_other"
+    assert seen.form.measure_names[:2] == ("log_view", "log_edit")
+
+
+def test_a_later_export_counts_the_kinds_that_the_one_before_did(tmp_path):
+    given = tables()
+    _, before = ingested(tmp_path, given)
+    more = given["log"].assign(when=given["log"].when + pd.Timedelta(weeks=WEEKS), what="new")
+    more["number"] += 10**6
+    given["log"] = pd.concat([given["log"], more], ignore_index=True)
+    _, after = ingested(tmp_path, given)
+    assert after.form == before.form
+    rows = after.usage_stamp <= before.usage_stamp.max()
+    assert np.array_equal(after.usage_values[rows], before.usage_values)
+
+
+def test_kinds_that_are_described_are_counted_in_their_order(tmp_path):
+    described = {**TABLES, "log": {**EVENTS, "kinds": ("share", "view")}}
+    given = tables()
+    _, snapshot = ingested(tmp_path, given, described)
+    assert np.array_equal(snapshot.usage_values, by_hand(given, ["share", "view"]))
+
+
+def test_entities_may_be_known_by_their_events_alone(tmp_path):
+    given = tables()
+    log = {name: value for name, value in EVENTS.items() if name not in {"link", "user"}} | {"id": "who"}
+    given = {"bought": given["bought"].assign(team="u3"), "log": given["log"]}
+    _, snapshot = ingested(tmp_path, given, {"bought": TABLES["bought"], "log": log})
+    assert snapshot.companies["id"].tolist() == sorted(f"u{one}" for one in range(12))
+    assert len(snapshot.usage_stamp) == 12 * WEEKS
+    assert snapshot.usage_values[:, :3].sum() == len(given["log"])
