@@ -38,7 +38,7 @@ ELSEWHERE = {
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py",),
     "settings/test_tree.py": (
-        *("settings/base.py", "settings/data.py", "settings/evaluation.py", "settings/lists.py"),
+        *("settings/base.py", "settings/evaluation.py", "settings/lists.py"),
         *("settings/registry.py", "settings/serving.py", "settings/training.py"),
     ),
     "data/looking/test_sniffing.py": tuple(
