@@ -106,7 +106,6 @@ ELSEWHERE = {
     "serve/test_store_sinks.py": ("serve/postgresql_sink.py", "serve/stored.py"),
     "jobs/outcomes/test_impact.py": (
         *("commands/impact.py", "views/impact.py", "report/impact_page.py", "jobs/outcomes/known.py"),
-        "outcomes/being_called.py",
     ),
     "serve/http/test_exchange.py": ("serve/http/ending.py",),
     "serve/test_server.py": (

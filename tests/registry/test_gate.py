@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from ml_sys.features.rows import Rows
-from ml_sys.metrics.paired import paired_bootstrap
+from ml_sys.metrics.paired import Paired, paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
@@ -29,7 +29,16 @@ from ml_sys.registry.criteria import (
     UNSEEN,
     signal,
 )
-from ml_sys.registry.gate import Case, Contender, Criterion, Verdict, judge
+from ml_sys.registry.gate import (
+    Case,
+    Contender,
+    Criterion,
+    Verdict,
+    _conclusion,
+    _problems,
+    _rankings,
+    judge,
+)
 from ml_sys.settings import GateSettings, Settings
 
 ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED, RULE]
@@ -715,3 +724,116 @@ def test_a_full_model_is_let_through_in_place_of_a_crippled_one(source: Source) 
         lesson = Lesson(source, seed)
         verdicts.append(lesson.verdict(lesson.model(), lesson.model(*MOST)))
     assert sum(set(failed(verdict)) <= {RULE} for verdict in verdicts) >= 9
+
+
+FIVE = Case(
+    Contender("1.1.0", np.array([0.1, 0.2, 0.3, 0.4, 0.5])),
+    Contender("1.0.0", np.array([0.5, 0.4, 0.3, 0.2, 0.1])),
+    np.array([1, 0, 0, 1, 0], dtype=bool),
+    np.arange(5, dtype=np.int32),
+    np.array([7, 7, 8, 9, 9], dtype=np.int32),
+    rules={"rule": np.arange(5, dtype=np.float32)},
+    share=0.5,
+)
+
+
+def test_a_case_on_some_rows_keeps_every_column_of_them() -> None:
+    found = FIVE.only(np.array([True, False, True, False, False]))
+    assert found.challenger.probability.tolist() == [0.1, 0.3]
+    assert found.champion.probability.tolist() == [0.5, 0.3]
+    assert found.label.tolist() == [True, False]
+    assert (found.cutoff.tolist(), found.company.tolist()) == ([0, 2], [7, 8])
+    assert found.rules["rule"].tolist() == [0, 2]
+    assert found.share == pytest.approx(0.5 * 2 / 5)
+    assert found.left_out == 1  # of company 7 a row is left
+    alone = replace(FIVE, champion=None, challenger=Contender("1.1.0", None))
+    some = alone.only(np.arange(5) < 3)
+    assert (some.champion, some.challenger) == (None, alone.challenger)
+
+
+def test_a_verdict_is_plain_data() -> None:
+    row = Criterion("name", True, "found", "asked", {"a": 1.0}, blocking=False)
+    one = Verdict("1.1.0", "1.0.0", True, (row,), "better", None)
+    assert one.to_plain() == {
+        "version": "1.1.0",
+        "champion": "1.0.0",
+        "verified": True,
+        "passed": True,
+        "conclusion": "better",
+        "criteria": [
+            {
+                "name": "name", "passed": True, "found": "found", "asked": "asked", "figures": {"a": 1.0},
+                "blocking": False,
+            }
+        ],
+        "comparison": None,
+    }  # fmt: skip
+    paired = Paired("roc_auc", 0.7, 0.6, 0.1, 0.01, 0.2, 0.9, 0.1)
+    assert replace(one, comparison=paired).to_plain()["comparison"] == asdict(paired)
+
+
+@pytest.mark.parametrize(
+    ("passed", "blocking", "whole"),
+    [(True, True, True), (False, False, True), (False, True, False), (True, False, True)],
+)
+def test_a_verdict_passes_where_every_criterion_that_blocks_does(
+    passed: bool, blocking: bool, whole: bool
+) -> None:
+    rows = (
+        Criterion("a", True, "", "", {}),
+        Criterion("b", passed, "", "", {}, blocking),
+        Criterion("c", True, "", "", {}),
+    )
+    assert Verdict("1.1.0", None, True, rows, "first", None).passed == whole
+
+
+@pytest.mark.parametrize(
+    ("low", "no_worse", "conclusion"),
+    [(0.01, True, "better"), (0.0, True, "no worse"), (-0.1, True, "no worse"), (0.01, False, "worse")],
+)
+def test_better_is_a_challenger_whose_interval_lies_above_nothing(
+    low: float, no_worse: bool, conclusion: str
+) -> None:
+    paired = Paired("roc_auc", 0.7, 0.6, 0.1, low, 0.2, 0.9, 0.1)
+    assert _conclusion(paired, no_worse=no_worse) == conclusion
+    assert _conclusion(None, no_worse=no_worse) == "not judged"
+
+
+OF_TWO = "probabilities between 0 and 1 for 2 rows"
+
+
+@pytest.mark.parametrize(
+    ("contender", "excuse", "problems"),
+    [
+        (Contender("1.1.0", np.array([0.0, 1.0])), "", ()),
+        (Contender("1.1.0", None), "", ("1.1.0: it has not scored the rows",)),
+        (Contender("1.1.0", None), "it cannot", ()),
+        (Contender("1.1.0", None, ("a", "b")), "it cannot", ("1.1.0: a", "1.1.0: b")),
+        (Contender("1.1.0", np.array([0.5])), "", (f"1.1.0: it has 1 {OF_TWO}",)),
+        (
+            Contender("1.1.0", np.array([0.5, 1.01])), "it cannot",
+            (f"1.1.0: it has 1 {OF_TWO}",),
+        ),
+        (
+            Contender("1.1.0", np.array([np.nan, -0.1])), "",
+            (f"1.1.0: it has 0 {OF_TWO}",),
+        ),
+    ],
+)  # fmt: skip
+def test_why_probabilities_cannot_be_used_is_said_of_the_version(
+    contender: Contender, excuse: str, problems: tuple[str, ...]
+) -> None:
+    assert _problems(contender, 2, excuse=excuse) == problems
+
+
+def test_rows_are_judged_in_an_order_of_their_own_with_all_that_belongs_to_them() -> None:
+    ours, theirs, rules = _rankings(FIVE, with_champion=True)
+    order = np.lexsort((FIVE.label, FIVE.cutoff, FIVE.company))
+    for ranked, contender in ((ours, FIVE.challenger), (theirs, FIVE.champion)):
+        assert ranked.score.tolist() == contender.probability[order].tolist()
+        assert ranked.label.tolist() == FIVE.label[order].tolist()
+        assert ranked.cutoff.tolist() == FIVE.cutoff[order].tolist()
+        assert ranked.company.tolist() == FIVE.company[order].tolist()
+        assert ranked.share == 0.5
+    assert rules["rule"].tolist() == FIVE.rules["rule"][order].tolist()
+    assert _rankings(FIVE, with_champion=False)[1] is None
