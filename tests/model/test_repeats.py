@@ -21,7 +21,7 @@ from xgboost import XGBClassifier
 
 from ml_sys.features.rows import Rows
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
-from ml_sys.model.repeats import distinct_rows, learns_weights
+from ml_sys.model.repeats import alike, distinct_rows, learns_weights
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from tests.model import world as w
@@ -229,3 +229,28 @@ def test_histogram_boosting_learns_a_sample_with_its_weights(part: Any) -> None:
     scores = raw_scores(ours, part.train.rows)
     assert scores.mean() == pytest.approx(weighted.mean(), rel=0.02)
     assert plain.mean() > 2 * weighted.mean()
+
+
+def test_rows_are_merged_with_the_first_of_the_same_label_but_for_those_that_stay_alone() -> None:
+    rows = Rows.merged(pd.DataFrame({"one": np.array([1, 2, 1, 1, 2, 2], dtype=np.float32)}))
+    label, alone = np.array([0, 1, 0, 1, 1, 1]), np.array([0, 0, 0, 0, 0, 1], dtype=bool)
+    assert alike(rows, label, alone=alone).tolist() == [0, 1, 0, 3, 1, 5]
+
+
+def test_rows_that_stand_for_others_are_merged_with_their_weight() -> None:
+    found = distinct_rows(ROWS, np.array([0, 1, 0, 1, 1, 0]), np.array([2.0, 1, 3, 1, 0.5, 4]))
+    assert found.times.tolist() == [5, 1.5, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "whole", "sampled"),
+    [
+        (LogisticRegression(), True, True),
+        (LogisticRegression(class_weight="balanced"), False, False),
+        (KNeighborsClassifier(), False, False),
+        (HistGradientBoostingClassifier(), False, True),
+        (HistGradientBoostingClassifier(class_weight="balanced"), False, False),
+    ],
+)
+def test_weights_are_learned_by_whom_they_are_the_same_and_sooner(estimator, whole, sampled) -> None:
+    assert (learns_weights(estimator), learns_weights(estimator, sampled=True)) == (whole, sampled)

@@ -269,3 +269,9 @@ def test_without_numbers_the_rows_drawn_are_those_of_smoten_given_every_row(seed
     ours = AdaptiveSMOTENC(range(4), 0.2, random_state=seed).fit_resample(X, y)
     np.testing.assert_array_equal(ours[0], whole[0])
     np.testing.assert_array_equal(ours[1], whole[1])
+
+
+def test_by_default_the_minority_grows_to_two_in_a_hundred_among_five_neighbours() -> None:
+    one = AdaptiveSMOTENC([0])
+    assert (one.sampling_strategy, one.k_neighbors, one.random_state) == (0.02, 5, 0)
+    assert OtherCompanies(np.arange(3)).n_neighbors == 5
