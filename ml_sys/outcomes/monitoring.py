@@ -87,7 +87,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Matured:
-    """A past list whose outcome is known, made again by the version in production.
+    """A past list whose outcome is known: made again by the version, or as it was handed out.
 
     Attributes
     ----------
@@ -151,6 +151,9 @@ class Monitoring:
     features : tuple of Moved
         Shown only: features are made of the inputs, which are checked, and move with the time of the year.
     matured : tuple of Matured
+        Lists that the version has made again.
+    handed_out : tuple of Matured
+        Lists of the version as they were handed out.
     challengers : tuple of Challenger
     notes : tuple of str
     """
@@ -164,6 +167,7 @@ class Monitoring:
     checks: tuple[Check, ...]
     features: tuple[Moved, ...] = ()
     matured: tuple[Matured, ...] = ()
+    handed_out: tuple[Matured, ...] = ()
     challengers: tuple[Challenger, ...] = ()
     notes: tuple[str, ...] = ()
     page: Path | None = field(default=None, compare=False)

@@ -59,12 +59,14 @@ def matured(cutoff: int, probability: NDArray[np.float64], converted: NDArray[np
 
 
 def promise_check(
-    probabilities: Sequence[NDArray[np.float64]], lists: Sequence[Matured], limits: Limits
+    name: str, probabilities: Sequence[NDArray[np.float64]], lists: Sequence[Matured], limits: Limits
 ) -> list[Check]:
     """Check that lists brought as many conversions as they promised, all of them together.
 
     Parameters
     ----------
+    name : str
+        Of the check.
     probabilities : sequence of ndarray
         Of each list.
     """
@@ -73,7 +75,7 @@ def promise_check(
     came = sum(one.came for one in lists)
     p = count_p_value(np.concatenate(list(probabilities)), came)
     expected = sum(one.expected for one in lists)
-    return [_held_against("conversions that matured lists promised", came, expected, p, limits)]
+    return [_held_against(name, came, expected, p, limits)]
 
 
 def age_check(days: int, limits: Limits) -> Check:

@@ -11,7 +11,7 @@ from ml_sys.report.rendering import as_html
 from ml_sys.text import likely
 
 if TYPE_CHECKING:
-    from ml_sys.outcomes.monitoring import Challenger, Check, Monitoring
+    from ml_sys.outcomes.monitoring import Challenger, Check, Matured, Monitoring
 
 _TITLES = {
     "arrival": "Have the data come?",
@@ -83,14 +83,24 @@ def _row(one: Check) -> tuple[str, ...]:
 
 def _matured(found: Monitoring) -> Section:
     title = "Lists that have matured"
-    if not found.matured:
-        return missing("matured", title, "no list has matured that the version has not learnt from")
-    rows = tuple(
-        (one.cutoff, f"{one.prospects:,}", f"{one.expected:.1f}", f"{one.low} to {one.high}", str(one.came))
-        for one in found.matured
+    kinds = (
+        ("Lists of the past, made again by this version", found.matured),
+        ("Lists as this version handed them out", found.handed_out),
     )
+    if not any(lists for _, lists in kinds):
+        return missing("matured", title, "no list has matured that the version has not learnt from")
     head = ("list", "prospects", "promised", "in 95 of 100 cases", "came")
-    return Section("matured", title, tables=(Table(title, head, rows),))
+    return Section(
+        "matured",
+        title,
+        tables=tuple(
+            Table(name, head, tuple(_list_row(one) for one in lists)) for name, lists in kinds if lists
+        ),
+    )
+
+
+def _list_row(one: Matured) -> tuple[str, ...]:
+    return one.cutoff, f"{one.prospects:,}", f"{one.expected:.1f}", f"{one.low} to {one.high}", str(one.came)
 
 
 def _challengers(found: Monitoring) -> Section:

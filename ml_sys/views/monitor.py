@@ -11,7 +11,7 @@ from ml_sys.text import likely
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
-    from ml_sys.outcomes.monitoring import Challenger, Check, Monitoring
+    from ml_sys.outcomes.monitoring import Challenger, Check, Matured, Monitoring
 
 # Features shown in the terminal; the page has more.
 _FEATURES = 5
@@ -28,21 +28,8 @@ def monitoring(found: Monitoring) -> None:
         "all checks of its kind",
         texts=("alarm",),
     )
-    if found.matured:
-        console.table(
-            "Matured lists, made again by this version",
-            ("list", "prospects", "promised", "95% interval", "came"),
-            [
-                (
-                    one.cutoff,
-                    f"{one.prospects:,}",
-                    f"{one.expected:.1f}",
-                    f"{one.low} to {one.high}",
-                    one.came,
-                )
-                for one in found.matured
-            ],
-        )
+    _lists("Matured lists, made again by this version", found.matured)
+    _lists("Matured lists, as this version handed them out", found.handed_out)
     if found.challengers:
         console.table(
             "Challengers in the shadow",
@@ -62,6 +49,24 @@ def monitoring(found: Monitoring) -> None:
         console.line(f"  {sentence(one)}")
     if found.page is not None:
         console.line(f"Written: {found.page}")
+
+
+def _lists(title: str, lists: tuple[Matured, ...]) -> None:
+    if lists:
+        console.table(
+            title,
+            ("list", "prospects", "promised", "95% interval", "came"),
+            [
+                (
+                    one.cutoff,
+                    f"{one.prospects:,}",
+                    f"{one.expected:.1f}",
+                    f"{one.low} to {one.high}",
+                    one.came,
+                )
+                for one in lists
+            ],
+        )
 
 
 def _row(one: Check) -> tuple[object, ...]:

@@ -111,7 +111,7 @@ def measured(part: str, folder: Path, url: str) -> dict[str, float]:
         read = len(impact_of_lists(settings, Asked(page=folder / "impact.html")).impact.lists)
     else:
         found = monitor(Registry(settings.artifacts_dir), settings, day=latest(settings.artifacts_dir).as_of)
-        read = len(found.matured)
+        read = len(found.handed_out)
     return {
         "seconds": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,

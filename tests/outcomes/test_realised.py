@@ -44,11 +44,11 @@ def test_promises_are_judged_over_all_lists_together():
     p = [np.full(1000, 0.01)] * 2
     kept = [matured(0, one, np.arange(1000) < 10) for one in p]
     halved = [matured(0, one, np.arange(1000) < 4) for one in p]
-    assert promise_check(p, kept, LIMITS)[0].p > 0.9
-    (found,) = promise_check(p, halved, LIMITS)
+    assert promise_check("promised", p, kept, LIMITS)[0].p > 0.9
+    (found,) = promise_check("promised", p, halved, LIMITS)
     assert found.effect == pytest.approx(20.5 / 8.5)
     assert found.p < 0.01
-    assert promise_check([], [], LIMITS) == []
+    assert promise_check("promised", [], [], LIMITS) == []
 
 
 def test_a_version_may_grow_old_and_no_older():
@@ -89,8 +89,8 @@ def test_the_age_of_a_model_is_told_whole():
 def test_a_promise_check_is_told_whole():
     p = [np.full(1000, 0.01), np.full(500, 0.01)]
     lists = [matured(0, p[0], np.arange(1000) < 20), matured(7, p[1], np.arange(500) < 10)]
-    (found,) = promise_check(p, lists, LIMITS)
+    (found,) = promise_check("promised", p, lists, LIMITS)
     assert (found.now, found.reference) == (30, pytest.approx(15))
-    assert found.name == "conversions that matured lists promised"
+    assert found.name == "promised"
     assert found.effect == pytest.approx(30.5 / 15.5)
     assert 0 < found.p < 0.01

@@ -26,6 +26,7 @@ def test_what_there_is_nothing_of_says_why():
 def test_lists_challengers_and_features_have_their_tables():
     html = page(
         matured=(Matured("2020-01-06", 1400, 9.94, 4, 17, 11),),
+        handed_out=(Matured("2020-01-05", 1300, 8.5, 3, 15, 7),),
         challengers=(
             Challenger("1.1.0", 50, 44, 2, 9, 0.21, 0.18, 0.7),
             Challenger("1.2.0", 50, 41),

@@ -16,6 +16,7 @@ def test_a_monitoring_shows_each_check_and_ends_with_what_rings(capsys):
             (LOUD,),
             features=(Moved("actions_7d", 0.3), Moved("idle", 0.0)),
             matured=(Matured("2020-01-06", 1400, 9.94, 4, 17, 11),),
+            handed_out=(Matured("2020-01-05", 1300, 8.5, 3, 15, 7),),
             challengers=(
                 Challenger("1.1.0", 50, 44, 2, 9, 0.21, 0.18, 0.7),
                 Challenger("1.2.0", 50, problem="gone"),
@@ -24,7 +25,17 @@ def test_a_monitoring_shows_each_check_and_ends_with_what_rings(capsys):
         )
     )
     shown = capsys.readouterr().out
-    for part in ("ALARM", "0.0010", "4 to 17", "44 of 50", "70%", "gone", "actions_7d 0.30", "a note"):
+    for part in (
+        "ALARM",
+        "0.0010",
+        "4 to 17",
+        "3 to 15",
+        "44 of 50",
+        "70%",
+        "gone",
+        "actions_7d 0.30",
+        "a note",
+    ):
         assert part in shown, part
     assert "idle" not in shown
     assert shown.endswith("1 alarm rings:\n  industry: 20.0%, and 40.0% in the reference\n")

@@ -21,6 +21,7 @@ from ml_sys.jobs.outcomes.observed import (
     prospects_in,
     prospects_of,
 )
+from ml_sys.jobs.outcomes.promises import promises_kept
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.outcomes.arrival import history_checks, row_checks, usage_checks, volume_check
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
+
+_MADE_AGAIN = "conversions that matured lists promised"
+_HANDED_OUT = "conversions that lists handed out promised"
 
 
 def monitor(
@@ -93,7 +97,9 @@ def monitor(
     checks += watch.comparison()
     on_step("looking at what came")
     promised, outcomes = watch.outcomes()
-    checks += [*outcomes, age_check(day - watch.learnt_until, watch.limits)]
+    handed_out, probabilities, unread = promises_kept(settings, chosen, watch.latest)
+    checks += [*outcomes, *promise_check(_HANDED_OUT, probabilities, handed_out, watch.limits)]
+    checks += [age_check(day - watch.learnt_until, watch.limits)]
     on_step("letting challengers score")
     found = Monitoring(
         version=chosen,
@@ -105,8 +111,9 @@ def monitor(
         checks=rung(checks, watch.limits.alpha),
         features=moved(watch.columns, watch.held.columns(watch.scorer.spec)),
         matured=promised,
+        handed_out=handed_out,
         challengers=watch.challengers(registry, chosen),
-        notes=watch.notes,
+        notes=(*watch.notes, *unread),
         page=page,
     )
     keep(found, settings.artifacts_dir)
@@ -234,7 +241,7 @@ class _Watch:
         since = _timeline(self.latest, self.scorer.spec, self.horizon_days).first_usage
         return promised, [
             *rate_check(self.latest.closed, self.latest.as_of, since, self.horizon_days, self.limits),
-            *promise_check([self.again.of(one)[0] for one in lists], promised, self.limits),
+            *promise_check(_MADE_AGAIN, [self.again.of(one)[0] for one in lists], promised, self.limits),
         ]
 
     def challengers(self, registry: Registry, production: str) -> tuple[Challenger, ...]:
