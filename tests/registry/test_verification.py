@@ -14,8 +14,18 @@ from ml_sys.features import compute
 from ml_sys.registry.audit import Change
 from ml_sys.registry.index import to_bytes
 from ml_sys.registry.store import Registry
-from ml_sys.registry.verification import AUDIT, INDEX, verify
-from tests.registry.versions import add, fill
+from ml_sys.registry.verification import (
+    AUDIT,
+    INDEX,
+    Accepted,
+    Finding,
+    Verification,
+    _index,
+    _trail,
+    accept_found,
+    verify,
+)
+from tests.registry.versions import add, fill, promote, put, registry_with
 
 
 @pytest.fixture
@@ -144,3 +154,46 @@ def test_where_nobody_can_write_what_is_there_is_verified_all_the_same(registry)
     lock.unlink()
     lock.mkdir()  # cannot be locked, as on a file system that is read-only
     assert statuses(registry, every=True) == SOUND
+
+
+@pytest.mark.parametrize(
+    ("statuses", "passed"), [((), True), (("passed", "warned"), True), (("passed", "failed"), False)]
+)
+def test_a_warning_is_no_failure(statuses, passed):
+    findings = tuple(Finding("one", status, "found") for status in statuses)
+    assert Verification(findings).to_plain() == {"passed": passed, "findings": findings}
+
+
+def test_what_was_accepted_is_plain_data(tmp_path):
+    assert Accepted("1.0.0", "candidate", "", "1.1.0").to_plain() == {
+        "accepted": "1.0.0", "found": "", "production": "1.1.0",
+    }  # fmt: skip
+    small = registry_with(tmp_path, "1.0.0", "1.1.0")
+    promote(small, "1.0.0")
+    put(small, "2.0.0")
+    assert accept_found(small, "2.0.0", "mine") == Accepted("2.0.0", "candidate", "", "1.0.0")
+    (tmp_path / "registry.json").unlink()
+    found = accept_found(small, None, "why")
+    assert (found.version, found.production) == (None, "1.0.0")
+    assert "registry.json is missing" in found.found
+
+
+def test_trail_and_index_are_told_of_in_words(tmp_path):
+    small = registry_with(tmp_path, "1.0.0")
+    assert _trail(small) == Finding("audit trail", "passed", "1 record, each follows from the one before")
+    promote(small, "1.0.0")
+    assert _trail(small).found == "2 records, each follows from the one before"
+    assert _index(small) == Finding("index", "passed", "follows from the audit trail")
+    content = (tmp_path / "audit.jsonl").read_bytes()
+    (tmp_path / "audit.jsonl").write_bytes(content.replace(b"promote", b"pr0mote"))
+    assert _index(small) == Finding(
+        "index", "warned", "cannot be held against the audit trail while that is damaged"
+    )
+    assert _trail(small).status == "failed"
+    assert "record 2 was edited" in _trail(small).found
+    (tmp_path / "audit.jsonl").write_bytes(content)
+    (tmp_path / "registry.json").write_bytes(to_bytes(replace(small.read(), production=None)))
+    found = _index(small)
+    assert (found.status, found.hint) == (
+        "failed", "it is made anew from the audit trail; the one found is kept as registry.json.damaged",
+    )  # fmt: skip
