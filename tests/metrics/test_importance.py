@@ -7,7 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from ml_sys.metrics.importance import MOST_ROWS, _sampled, importances
+from ml_sys.metrics import importance
+from ml_sys.metrics.importance import MOST_ROWS, _sampled, importances, mean_absolute_shap
+from ml_sys.scoring.reasons import contributions
+from tests.scoring.test_reasons import NARROW, fitted, random_frame
 
 GROUPS = {"told": "signal", "twin": "signal", "noise": "rest"}
 
@@ -176,3 +179,15 @@ def test_where_converters_alone_are_the_most_rows_one_other_stands_for_the_other
     label = np.append(np.ones(MOST_ROWS, dtype=bool), np.zeros(5, dtype=bool))
     kept, weights = _sampled(label, seed=1)
     assert (kept.size, weights[0, ~label[kept]].tolist()) == (MOST_ROWS + 1, [5])
+
+
+def test_the_mean_absolute_shap_value_is_that_of_the_reasons_of_a_sample() -> None:
+    scorer = fitted(NARROW, n_estimators=3).scorer
+    frame = random_frame(NARROW, 7, 2)
+    rows = scorer.rows({name: frame[name].to_numpy() for name in frame})
+    each = np.array([contributions(scorer, rows[at : at + 1])[:-1] for at in range(7)])
+    found = mean_absolute_shap(scorer, rows, seed=3)
+    np.testing.assert_allclose(found, np.abs(each).mean(axis=0))
+    assert found.shape == (len(NARROW.names()),)
+    assert mean_absolute_shap(scorer, rows[:0], seed=3).tolist() == [0] * found.size
+    assert importance._SHAP_ROWS == 1500

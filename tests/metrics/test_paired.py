@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from ml_sys.metrics.bootstrap import cluster_weights, estimate
+from ml_sys.metrics.bootstrap import cluster_weights, estimate, lead_interval
 from ml_sys.metrics.paired import (
     Paired,
     RankingMetric,
@@ -267,3 +267,26 @@ def test_two_thousand_resamples_of_fifty_thousand_rows_take_little_memory() -> N
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 500e6
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_interval_of_a_difference_is_that_of_the_resamples_of_companies(metric: RankingMetric) -> None:
+    rng = np.random.default_rng(8)
+    label, company = rng.random(240) < 0.1, (np.arange(240) // 3).astype(np.int32)
+    one, other = (
+        Outcomes(rng.random(240) + lead * label, label, np.zeros(240, np.int32), company)
+        for lead in (0.5, 0.2)
+    )
+    found = paired_bootstrap(one, other, metric, tolerance=0.1, resamples=200, confidence=0.9, seed=3)
+    weights = np.concatenate(list(cluster_weights(company, 200, 3)))
+    ours, theirs = (ranking_metrics(each, weights)[metric] for each in (one, other))
+    difference = ours - theirs
+    converters = len(set(company[label].tolist()))
+    bounds = lead_interval(metric, found.difference, difference, converters, 0.9)
+    assert (found.low, found.high) == pytest.approx(bounds)
+    value = [ranking_metrics(each, one.once())[metric][0] for each in (one, other)]
+    assert (found.challenger, found.champion) == pytest.approx(tuple(value))
+    assert found.difference == pytest.approx(value[0] - value[1])
+    assert found.probability_better == np.nanmean(difference > 0)
+    no_skill = 0.5 if metric == "roc_auc" else 0.0
+    assert found.probability_worse == np.nanmean(ours < theirs - 0.1 * (theirs - no_skill))

@@ -89,7 +89,7 @@ def test_a_promise_is_judged_by_the_interval_of_what_came(
 def test_lists_are_thinned_from_the_latest_one_back() -> None:
     assert apart(np.array([0, 7, 14, 21, 28, 35, 42]), 30).tolist() == [7, 42]
     assert apart(np.array([5, 5, 5]), 30).tolist() == [5]
-    assert apart(np.array([28, 35, 0, 7, 35]), 30).tolist() == [0, 35]
+    assert apart(np.array([35, 0, 28, 35]), 30).tolist() == [0, 35]
     assert apart(np.array([], dtype=np.int32), 30).tolist() == []
 
 
