@@ -45,6 +45,9 @@ _SAYS = {
     "won": "says who converted",
     "refund": "describes payments",
     "refunds": "describes payments",
+    "probability": "a prediction may be made of what came after",
+    "prediction": "a prediction may be made of what came after",
+    "propensity": "a prediction may be made of what came after",
 }
 # Words beside which the others keep their meaning; any other word makes a name mean something else, as
 # "marital status" and "city tier" do.

@@ -171,7 +171,7 @@ def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: Colum
     least, most = (nan if one is None else float(one) for one in (low, high))
     name = "_".join(column.words)
     is_number = numbers >= 0.98 * n
-    column = replace(column, personal=_personal(column, shares))
+    column = replace(column, personal=_personal(column, shares, is_number=is_number))
     format_ = dates.format_of(name, shares, least if is_number else inf, most if is_number else inf)
     if format_ in {"dashed", "dotted", "slashed"}:
         first, second = (
@@ -189,13 +189,13 @@ def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: Colum
     return replace(column, is_range=shares["range"] >= 0.8, is_flag=flag)
 
 
-def _personal(column: Column, shares: dict[str, float]) -> str:
+def _personal(column: Column, shares: dict[str, float], *, is_number: bool) -> str:
     words = set(column.words)
     if shares["email"] >= 0.5:
         return "an e-mail address"
     if shares["ip"] >= 0.8:
         return "an IP address"
-    if shares["phone"] >= 0.8 and not any(shares[one] >= 0.5 for one in dates.PATTERNS):
+    if shares["phone"] >= 0.8 and not is_number and not any(shares[one] >= 0.5 for one in dates.PATTERNS):
         return "a phone number"
     many = column.distinct > 0.2 * column.filled
     if many and "name" in words and words - {"name"} <= _NAMED:

@@ -31,6 +31,24 @@ _LADDERS = (
     ("bronze", "silver", "gold", "platinum"),
     ("junior", "mid", "senior", "lead"),
 )
+# Whole numbers under such names stand for something else than their size.
+_CODES = {
+    *(
+        "code",
+        "type",
+        "via",
+        "category",
+        "city",
+        "region",
+        "country",
+        "state",
+        "channel",
+        "group",
+        "segment",
+        "class",
+    ),
+    *("gender", "sex", "industry", "source", "kind", "language"),
+}
 _LOG_SPREAD = 100.0
 _NONE_SHARE, _NONE_TIMES = 0.02, 5
 
@@ -168,7 +186,7 @@ def _kind(
     )
     if column.is_flag:
         return "flag", "a yes and a no", {}
-    if column.looks in {"whole", "number"}:
+    if column.looks == "number" or (column.looks == "whole" and not set(column.words) & _CODES):
         return _number(connection, rows)
     if column.is_range:
         noun = next(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.linking import Links
     from ml_sys.data.proposing.proposal import Answers, Asker
 
-_FEW, _AGREE = 0.5, 0.95
+_FEW, _FULL, _AGREE = 0.5, 0.9, 0.95
 _MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total"}
 _MOST_KINDS = 200
 _SAYS_WHO = (
@@ -109,21 +109,33 @@ def find(
     if not candidates:
         candidates = {**_of_kinds(connection, looked, links), **_repeated(connection, looked, links)}
     if not candidates:
-        weak = [
-            f"{one.name}.{column.name}"
-            for one in looked
-            for column in one.dates()
-            if column.filled_share < 0.9
-        ]
+        weak = _weak(looked, links)
         if not weak:
             raise InputError("no table says who converted, and when", hint=_SAYS_WHO)
-        named = asker.choose("Which column is the day of conversion?", weak, "--converted")
+        named = asker.choose("No name says who converted, and when. Which does?", weak, "--converted")
         return _answered(named, by_name, links)
     if len(candidates) > 1 and not _agree(connection, by_name, links, candidates):
         named = asker.choose("Which says who converted, and when?", list(candidates), "--converted")
         return candidates[named] if named in candidates else _answered(named, by_name, links)
     with_money = [one for one in candidates.values() if any(money(by_name[table]) for table in one.purchases)]
     return next(iter(with_money or candidates.values()))
+
+
+def _weak(looked: Sequence[Looked], links: Links) -> list[str]:
+    """Return what may say who converted, though no name says so: dates that few have, and tables of few."""
+    entities = sum(one.table.rows for one in looked if one.name in links.entities)
+    found = []
+    for one in looked:
+        if one.name not in links.ids:
+            continue
+        dates_ = [
+            column for column in one.dates() if column.filled_share < _FULL and not kinds.began([column])
+        ]
+        found += [f"{one.name}.{column.name}" for column in dates_]
+        few = one.columns[links.ids[one.name]].distinct <= _FEW * entities
+        if one.name not in links.entities and few and kinds.moments(one):
+            found.append(one.name)
+    return found
 
 
 def _bought(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:

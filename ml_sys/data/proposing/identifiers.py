@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.proposal import Answers
 
-_ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}
+# Words that say that a column identifies something.
+ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}
 # What entities are usually called: two of these may be the same thing under two names.
 ENTITY_WORDS = {
     *(
@@ -68,9 +69,24 @@ def singular(word: str) -> str:
     )
 
 
+def plural(word: str) -> str:
+    """Return several of a word.
+
+    Examples
+    --------
+    >>> plural("company"), plural("student"), plural("person"), plural("class")
+    ('companies', 'students', 'people', 'classes')
+    """
+    if word == "person":
+        return "people"
+    if word.endswith("y") and word[-2:-1] not in set("aeiou"):
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
+
+
 def nouns(column: str, words: Sequence[str]) -> set[str]:
     """Return what an identifier is of, by its name; nothing where it is just an id."""
-    found = {singular(word) for word in words if word not in _ID_WORDS}
+    found = {singular(word) for word in words if word not in ID_WORDS}
     folded = column.casefold()
     if not found or len(words) > 1:
         return found
@@ -91,6 +107,14 @@ class Identifiers:
             for column in one.columns.values():
                 if self._may_identify(one, column):
                     self._keep(one, column)
+        unique = {
+            name.casefold() for table, name in self.tables if self.looked[table].columns[name].is_unique
+        }
+        for one in looked:  # what identifies in one table leads to it from the others
+            for column in one.columns.values():
+                missing = (one.name, column.name) not in self.tables and one.table.has_header
+                if missing and column.name.casefold() in unique and column.looks in {"whole", "text"}:
+                    self._keep(one, column)
         if answers.id and not any(matches(answers.id, *place) for place in self.tables):
             present = ", ".join(f"{table}.{column}" for table, column in self.tables)
             raise InputError(
@@ -105,7 +129,7 @@ class Identifiers:
             return False
         words = set(column.words)
         named = (
-            bool(words & _ID_WORDS)
+            bool(words & ID_WORDS)
             or column.name.casefold().endswith(("id", "uuid"))
             or bool(len(words) == 1 and {singular(word) for word in words} & ENTITY_WORDS)
         )

@@ -65,6 +65,20 @@ _CHANGES = {
     "changed",
     "refreshed",
 }
+_ENDS = {
+    "end",
+    "ends",
+    "ended",
+    "finish",
+    "finished",
+    "stop",
+    "stopped",
+    "expire",
+    "expires",
+    "expiry",
+    "due",
+    "until",
+}
 _RECORDED = {
     "created",
     "inserted",
@@ -139,7 +153,7 @@ def changes(column: Column) -> bool:
 def moments(one: Looked) -> list[Column]:
     """Return the dates of a usage table that may say when it happened; one where names tell."""
     dates = [column for column in one.dates() if column.filled_share >= 0.9]
-    for unlike in (_CHANGES, _RECORDED):
+    for unlike in (_ENDS, _CHANGES, _RECORDED):
         others = [column for column in dates if not set(column.words) & unlike]
         dates = others or dates
     named = [column for column in dates if set(column.words) & _MOMENT]
@@ -151,7 +165,20 @@ def is_event_name(name: str) -> bool:
     words = set(words_of(name))
     return bool(
         words
-        & {"event", "events", "action", "activity", "kind", "type", "name", "feature", "verb", "category"}
+        & {
+            "event",
+            "events",
+            "action",
+            "activity",
+            "kind",
+            "type",
+            "name",
+            "feature",
+            "verb",
+            "category",
+            "page",
+            "screen",
+        }
     )
 
 

@@ -10,7 +10,7 @@ from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import kinds
-from ml_sys.data.proposing.identifiers import singular
+from ml_sys.data.proposing.identifiers import plural, singular
 from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.form import name_of
 
@@ -68,7 +68,13 @@ _SAYS_NOTHING = {
         "sum",
         "of",
     ),
-    *("daily", "weekly", "monthly"),
+    *("daily", "weekly", "monthly", "active", "unique", "distinct"),
+}
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), ("second", "seconds")),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), ("minute", "minutes")),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("hour", "hours")),
+    **{unit: (unit.upper(), unit.upper()) for unit in ("kb", "mb", "gb", "tb")},
 }
 _IRREGULAR = {
     "spent",
@@ -215,7 +221,11 @@ def _role(column: Column, among: Draft) -> str:
     words = set(column.words)
     if among.kind == "periods" and words & _PEOPLE:
         return "users"
-    if among.kind == "events" or column.looks == "number" or words & _QUANTITIES:
+    if (
+        among.kind == "events"
+        or column.looks == "number"
+        or words & (_QUANTITIES | (set(_UNITS) - {"s", "h"}))
+    ):
         return "amount"
     return "actions"
 
@@ -228,30 +238,33 @@ def _measures(draft: Draft, numbers: list[Column]) -> None:
         same = [one for one in numbers if roles[one.name] == role]
         described: dict[str, Any] = {"column": column.name, "role": role}
         if role == "amount":
-            described |= _amount(column)
+            described |= _spoken(column)
+            if column.looks == "whole":
+                described["digits"] = 0
         else:
             obj = _object(column, same)
-            described["object"] = obj
-            described |= (
-                {"one": "person", "many": "people"}
-                if role == "users"
-                else {"one": "action", "many": "actions"}
-            )
-            described["place"] = f"on {obj.replace('_', ' ')}"
+            described["object"] = obj or name_of(column.name)
+            place = {"place": f"on {obj.replace('_', ' ')}"} if obj else {}
+            if role == "users":
+                described |= {"one": "person", "many": "people", **place}
+            elif set(column.words) & _SAYS_NOTHING:
+                described |= {"one": "action", "many": "actions", **place}
+            else:
+                described |= _spoken(column)
         name = name_of(column.name)
         draft.measures[name if re.match(r"[a-z]", name) else f"m_{name}"] = described
 
 
 def _object(column: Column, same: Sequence[Column]) -> str:
-    """Return what was used: the words of a name that not (nearly) all of its kind have."""
+    """Return what was used: the words of a name that not (nearly) all of its kind have; perhaps none."""
     words = [word for word in column.words if word not in _SAYS_NOTHING | _PEOPLE]
     common = {
         word for word in words if len(same) > 1 and sum(word in one.words for one in same) > 0.5 * len(same)
     }
-    return "_".join([word for word in words if word not in common] or words or column.words)
+    return "_".join([word for word in words if word not in common] or words)
 
 
-def _amount(column: Column) -> dict[str, Any]:
+def _spoken(column: Column) -> dict[str, Any]:
     """Return the words for a quantity, such as watched, minute and minutes for minutes_watched."""
     words = column.words
     verbs = [
@@ -260,12 +273,10 @@ def _amount(column: Column) -> dict[str, Any]:
         if one in _IRREGULAR or (one.endswith("ed") and len(one) > 4 and one not in _NOT_DONE)
     ]
     rest = [one for one in words if one not in verbs and one not in _SAYS_NOTHING] or words
-    noun = " ".join(rest)
-    one = " ".join([*rest[:-1], singular(rest[-1])])
-    many = noun if one != noun or noun.endswith("s") else noun + "s"
+    units = [_UNITS[word] for word in rest if word in _UNITS]
+    one, many = units[-1] if units else (" ".join([*rest[:-1], singular(rest[-1])]), "")
+    many = many or " ".join([*rest[:-1], plural(singular(rest[-1]))])
     found: dict[str, Any] = {"one": one, "many": many}
     if verbs:
         found["verb"] = verbs[-1]
-    if column.looks == "whole":
-        found["digits"] = 0
     return found

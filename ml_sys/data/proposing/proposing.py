@@ -17,7 +17,8 @@ from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.proposal import Asker, LeftOut
-from ml_sys.data.proposing.tables import Plan, plan
+from ml_sys.data.proposing.tables import Plan, choose_period, plan
+from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,6 +142,13 @@ def _described(connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[st
     left = [*made.left, *attributes.candidates([one for one in entities if not one.one_a])]
     parts, known, more = usage.judged(connection, made, [attributes.part(one) for one in entities])
     left += more
+    if not made.of("periods", "events"):
+        raise InputError(
+            "no table of usage is left: "
+            + "; ".join(f"{one.where}: {one.reason}" for one in left if not one.column),
+            hint="add the file of events or of usage by day, week or month",
+        )
+    choose_period(connection, made)
     described, why, more = attributes.describe(connection, entities, parts, known)
     left += more
     left += [gone for one in made.of("purchases", "links") for gone in _unread(one)]

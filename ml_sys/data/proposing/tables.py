@@ -82,7 +82,6 @@ def plan(
             "no table says who used what and when: a table of usage has many rows for each id and a date",
             hint="add the file of events or of usage by day, week or month",
         )
-    _choose_period(connection, made)
     return made
 
 
@@ -210,7 +209,7 @@ def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: Co
     return "day" if distinct == rows and days >= 0.5 * span else ""
 
 
-def _choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
+def choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
     """Choose the period that usage is counted by: that of rows, else by the length of the history."""
     units = {one.why.get("unit", "") for one in made.of("periods")}
     for unit in ("month", "week", "day"):

@@ -43,6 +43,9 @@ def judged(
             left += [LeftOut(draft.base.name, "", f"looks known only after paying: {whole[0].reason}")]
             continue
         left += more
+        if draft.kind == "periods" and not draft.measures:
+            left.append(LeftOut(draft.base.name, "", "nothing in it is counted or added up"))
+            continue
         _leave_paying_kinds(connection, draft, known, left)
         parts.append((draft, replace(part, event=draft.part({}).event)))
         kept.append(draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.data.proposing.identifiers import ENTITY_WORDS, nouns, singular
+from ml_sys.data.proposing.identifiers import ENTITY_WORDS, ID_WORDS, nouns, plural, singular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,28 +29,14 @@ _SAYS_NOTHING = {
 _DEFAULT = "account"
 
 
-def plural(word: str) -> str:
-    """Return several of a word.
-
-    Examples
-    --------
-    >>> plural("company"), plural("student"), plural("person"), plural("class")
-    ('companies', 'students', 'people', 'classes')
-    """
-    if word == "person":
-        return "people"
-    if word.endswith("y") and word[-2:-1] not in set("aeiou"):
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
-
-
 def entity(drafts: Sequence[Draft]) -> tuple[str, str]:
     """Return what an entity is called, and why."""
     led = [one for one in drafts if "id" in one.roles]
     for draft in led:
         column = draft.base.columns[draft.roles["id"]]
         found = sorted(nouns(column.name, column.words))
-        if len(found) == 1 and draft.base.table.has_header:
+        is_named = bool(set(column.words) & ID_WORDS) or column.name.casefold().endswith("id")
+        if len(found) == 1 and draft.base.table.has_header and (is_named or set(found) & ENTITY_WORDS):
             return found[0], f"from the column {column.name}"
     tables = [one for one in drafts if one.kind == "entities"]
     if len(tables) == 1:

@@ -338,7 +338,7 @@ def test_who_converted_is_asked_where_no_name_says_it(made: World, tmp_path: Pat
     bought = made.bought
     users = with_column(made.users, "date_x", lambda row: bought.get(row["user_id"], ""))
     folder = write(tmp_path, {"users": users, "events": made.events})
-    with pytest.raises(InputError, match="Which column is the day of conversion") as caught:
+    with pytest.raises(InputError, match="No name says who converted, and when") as caught:
         proposed(folder)
     assert caught.value.hint == "say it: --converted users.date_x"
     assert roles(proposed(folder, converted="users.date_x"), "users")["converted_on"] == "date_x"
