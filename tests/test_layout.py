@@ -41,6 +41,7 @@ ELSEWHERE = {
         *("settings/base.py", "settings/evaluation.py", "settings/lists.py"),
         *("settings/registry.py", "settings/serving.py", "settings/training.py"),
     ),
+    "commands/test_init.py": ("jobs/data/check.py", "jobs/data/init.py", "views/init.py"),
     "data/looking/test_sniffing.py": tuple(
         f"data/looking/{name}.py" for name in ("columns", "dates", "files", "looked", "opening", "sql")
     ),

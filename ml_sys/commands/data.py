@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ml_sys.commands.frame.context import now
 from ml_sys.commands.frame.tables import TablesOption, places
 from ml_sys.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ml_sys.settings import Settings
 
 
 def sample(
@@ -46,6 +49,9 @@ def ingest(
         str | None,
         typer.Option(metavar="DATE", help="Day of the export; by default where covered usage ends."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Judge the description by the tables, and store nothing.")
+    ] = False,
 ) -> None:
     """Read the tables, put bad rows into quarantine and store the rest as a snapshot."""
     from ml_sys import console
@@ -54,9 +60,23 @@ def ingest(
 
     named = {"customers": customers, "noncustomers": noncustomers, "usage": usage}
     settings = ctx.obj.load(ingest__files=places(named, table), ingest__as_of=as_of).settings
+    if check:
+        _check(ctx, settings)
+        return
     with console.steps() as on_step:
         report = ingest_tables(settings, now=now(), on_step=on_step)
     ctx.obj.show(report, views.ingested)
+
+
+def _check(ctx: typer.Context, settings: Settings) -> None:
+    """Judge a description; a leak that is sure is a failure."""
+    from ml_sys.jobs.data.check import check_tables
+    from ml_sys.views import init as views
+
+    found = check_tables(settings)
+    ctx.obj.show(found, views.checked)
+    if found.has_leak:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def forget(

@@ -1,0 +1,106 @@
+"""Propose a description of files and write it as a settings file; judge one that is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.data.proposing.proposal import Answers, Asker, LeftOut
+from ml_sys.data.proposing.proposing import propose
+from ml_sys.data.proposing.writing import as_toml
+from ml_sys.durable import write_file
+from ml_sys.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ml_sys.data.ingest_report import IngestReport
+
+
+@dataclass(frozen=True)
+class Described:
+    """A table of a proposal.
+
+    Attributes
+    ----------
+    why : str
+        Why it is of this kind.
+    """
+
+    name: str
+    kind: str
+    location: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Initiated:
+    """A proposal that was written.
+
+    Attributes
+    ----------
+    out : Path
+        The settings file.
+    entities, converters, first_day : int
+        Who there is, who converted, and who did so on the first day.
+    """
+
+    out: Path
+    tables: tuple[Described, ...]
+    attributes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    entities: int
+    converters: int
+    first_day: int
+    ingested: IngestReport | None = None
+
+
+def describe_files(
+    files: Sequence[str],
+    out: Path,
+    answers: Answers,
+    *,
+    force: bool = False,
+    ask: Callable[[str, list[str]], str] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Initiated:
+    """Propose a description of files and write it.
+
+    Parameters
+    ----------
+    out : Path
+        The settings file that is written.
+    force : bool
+        Whether one that is there already is replaced.
+    ask : callable, optional
+        Asks what the files do not tell, at most three times; without it that is an error.
+
+    Raises
+    ------
+    UsageError
+        If the settings file is there already.
+    InputError
+        If a file cannot be read, or does not tell what is needed.
+    """
+    if out.exists() and not force:
+        raise UsageError(
+            f"{out} is there already", hint="name another place, --out FILE, or replace it, --force"
+        )
+    made = propose(files, answers, Asker(ask), on_step=on_step)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, as_toml(made, files).encode())
+    return Initiated(
+        out,
+        tuple(
+            Described(one.name, one.kind, one.base.table.location, one.why.get("kind", ""))
+            for one in made.drafts
+        ),
+        tuple(made.attributes),
+        tuple(made.left),
+        tuple(made.notes),
+        made.known.entities,
+        made.known.converters,
+        made.known.first_day,
+    )
