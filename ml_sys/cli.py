@@ -21,7 +21,6 @@ from ml_sys.commands import (
     evaluate,
     experiment,
     impact,
-    init,
     integrity,
     lists,
     models,
@@ -115,7 +114,7 @@ def _offer(panel: str, *commands: Callable[..., None] | tuple[str, typer.Typer])
             app.command(rich_help_panel=panel, cls=HelpfulCommand)(command)
 
 
-_offer("Data", data.sample, init.init, data.ingest, data.forget)
+_offer("Data", data.sample, data.init, data.ingest, data.forget)
 _offer(
     "Model lifecycle",
     train.train,
