@@ -17,7 +17,9 @@ _DATES = (
 )
 # Those of events that are counted under their own names; the rest are "other".
 MAX_KINDS = 12
-OTHER = "other"
+OTHER, USERS = "other", "users"
+# Names of other measures of events.
+NO_KINDS = frozenset({OTHER, USERS})
 
 
 class EntityTable(Frozen):
@@ -120,6 +122,14 @@ class EventTable(Frozen):
             raise ValueError("a link leads from a user to an entity: name the column of the user")
         return self
 
+    @model_validator(mode="after")
+    def _has_names_for_kinds(self) -> EventTable:
+        names = [name_of(kind) for kind in self.kinds]
+        for kind, name in zip(self.kinds, names, strict=True):
+            if name in NO_KINDS or names.count(name) > 1:
+                raise ValueError(f"{kind!r} would be called {name!r}, as something else is: leave it out")
+        return self
+
 
 class LinkTable(Frozen):
     """A table that leads from users to the entities that they belong to."""
@@ -150,7 +160,7 @@ def measures_of_events(name: str, table: EventTable, kinds: tuple[str, ...]) -> 
     else:
         counts = [Measure(f"{name}_events", "actions", name, Noun(one, many))]
     amounts = [one.measure(key) for key, one in table.amounts.items()]
-    users = [Measure(f"{name}_users", "users", name, Noun("person", "people"))] if table.user else []
+    users = [Measure(f"{name}_{USERS}", "users", name, Noun("person", "people"))] if table.user else []
     return [*counts, *amounts, *users]
 
 

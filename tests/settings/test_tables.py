@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import ValidationError
+
 from ml_sys.form import Noun
 from ml_sys.settings.tables import EventTable, MeasureColumn, measures_of_events, usage_of_events
 
@@ -38,3 +41,9 @@ def test_a_request_gives_events_under_the_names_of_their_columns():
     found = usage_of_events("seen", table, ("Quiz",), ("seen_quiz", "seen_other", "minutes", "seen_users"))
     assert (found.at, found.event, found.user, found.amounts) == ("seen_at", "what", "who", ("minutes",))
     assert found.kinds == ("Quiz",)
+
+
+@pytest.mark.parametrize("kinds", [("Log in", "log_in"), ("other",), ("view", "Users")])
+def test_kinds_that_would_share_a_name_are_refused(kinds):
+    with pytest.raises(ValidationError, match="would be called"):
+        EventTable(kind="events", at="day", event="what", kinds=kinds)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ml_sys.data.checking.scalars import Fault
 from ml_sys.form import name_of
-from ml_sys.settings.tables import OTHER
+from ml_sys.settings.tables import NO_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +146,7 @@ def stamps_of(days: NDArray[np.int32], period: Period) -> NDArray[np.int32]:
 def choose_kinds(counts: Mapping[str, int], max_kinds: int) -> tuple[str, ...]:
     """Return the kinds that are counted under their own names: the most frequent, ties by name.
 
-    A kind that would be called as one before it, or as all the others together, is one of the others.
+    A kind that would be called as one before it, or as another measure, is one of the others.
 
     Examples
     --------
@@ -158,6 +158,6 @@ def choose_kinds(counts: Mapping[str, int], max_kinds: int) -> tuple[str, ...]:
         if len(chosen) == max_kinds:
             break
         name = name_of(kind)
-        if kind and name != OTHER and name not in chosen:
+        if kind and name not in NO_KINDS and name not in chosen:
             chosen[name] = kind
     return tuple(chosen.values())

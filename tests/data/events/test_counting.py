@@ -8,7 +8,9 @@ from ml_sys.settings.description import SchemaSettings
 
 
 def test_kinds_that_would_share_a_name_are_one_of_the_others():
-    assert choose_kinds({"log in": 3, "log-in": 2, "other": 9, "Other!": 8, "": 7, "b": 1}, 9) == (
+    assert choose_kinds(
+        {"log in": 3, "log-in": 2, "other": 9, "Other!": 8, "users": 8, "": 7, "b": 1}, 9
+    ) == (
         "log in",
         "b",
     )
