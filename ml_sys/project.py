@@ -128,20 +128,17 @@ class Project:
 
         Parameters
         ----------
-        customers, noncustomers, usage : str or Path, optional
-            File, table or query of each; by default what the settings say.
+        customers, noncustomers, usage, **tables : str or Path, optional
+            File, table or query of each described table; by default what the settings say.
         as_of : str or date, optional
-            Day of the export; by default where covered usage ends.
-        **tables
-            The same of tables that a description of your own calls otherwise, by name.
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 
         named = {"customers": customers, "noncustomers": noncustomers, "usage": usage, **tables}
         files = {name: str(where) for name, where in named.items() if where is not None}
-        chosen = {"ingest.files": files or None, "ingest.as_of": None if as_of is None else str(as_of)}
-        settings = self._load(self._config, chosen).settings
-        return ingest_tables(settings, now=datetime.now(UTC), on_step=self._on_step)
+        chosen = {"ingest.files": files or None, "ingest.as_of": str(as_of) if as_of else None}
+        given = self._load(self._config, chosen).settings
+        return ingest_tables(given, now=datetime.now(UTC), on_step=self._on_step)
 
     def train(self, *, version: str | None = None, message: str = "", quick: bool = False) -> Trained:
         """Train on the latest snapshot, evaluate on the holdout and register it; see ``mlsys train``.

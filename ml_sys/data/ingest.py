@@ -20,7 +20,7 @@ from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
-from ml_sys.data.ingest_run import IngestRun, OpenTable, UsageOfTable
+from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.data.ingest_run import OnProgress
+    from ml_sys.data.ingesting.run import OnProgress
     from ml_sys.data.reading.rows import Source
     from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form

@@ -22,7 +22,7 @@ from ml_sys.model.pipeline import build_pipeline
 from ml_sys.model.train import spec_from, validation_scores
 from ml_sys.resolve import resolve
 from ml_sys.settings import ResampleSettings
-from ml_sys.settings.xgboost_params import is_xgboost
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

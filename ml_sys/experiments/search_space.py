@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 from ml_sys.settings.tree import PARAMS_KEY, entries
-from ml_sys.settings.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

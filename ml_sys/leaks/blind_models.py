@@ -15,7 +15,7 @@ from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline
 from ml_sys.model.split import Part, Source
 from ml_sys.model.train import raw_scores
 from ml_sys.settings import XGBOOST, ResampleSettings
-from ml_sys.settings.xgboost_params import is_xgboost
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.repeats import alike, distinct_rows, learns_weights
 from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.resolve import resolve
-from ml_sys.settings.xgboost_params import is_xgboost
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

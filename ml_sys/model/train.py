@@ -22,7 +22,7 @@ from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import OFF, build_pipeline, fit_pipeline
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
-from ml_sys.settings.xgboost_params import is_xgboost
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

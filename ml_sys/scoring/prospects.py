@@ -17,7 +17,7 @@ from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.fields import AT, ID, SINCE, columns_of, fields_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.reading.rows import BadRow, RawTable, Rows
+from ml_sys.data.reading.rows import BadRow, Rows
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import UsageMeasures, join, of_companies, one_per_stamp, united
@@ -145,8 +145,8 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    since = [SINCE] if SINCE in kept else []
-    return Companies(kept[[ID, *since, *(one.name for one in form.attributes)]], quarantine, read)
+    columns = [ID, *([SINCE] if SINCE in kept else []), *(one.name for one in form.attributes)]
+    return Companies(kept[columns], quarantine, read)
 
 
 def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:
@@ -229,13 +229,7 @@ def read_usage(
 
 
 def usage_table(schema: SchemaSettings) -> UsageTable:
-    """Return the usage table that a single file of usage is like.
-
-    Raises
-    ------
-    UsageError
-        If there are several, or its rows are events.
-    """
+    """Return the usage table that a single file of usage is like; refuse several, and one of events."""
     tables = schema.form().tables
     if len(tables) > 1 or tables[0].kind != "periods":
         raise UsageError(
@@ -246,9 +240,7 @@ def usage_table(schema: SchemaSettings) -> UsageTable:
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:
-    opened: RawTable = FileSource().open(
-        "prospects", str(path), {"id": id_column, **{name: name for name in names}}
-    )
+    opened = FileSource().open("prospects", str(path), {ID: id_column, **{name: name for name in names}})
     quarantine, frames, read = Quarantine(), [], 0
     for part in opened.parts:
         rows = part()

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from ml_sys.errors import SettingsError
-from ml_sys.settings.refusal import refused, setting_of
+from ml_sys.settings.checking.refusal import refused, setting_of
+from ml_sys.settings.checking.xgboost_params import SET_ELSEWHERE, is_xgboost
 from ml_sys.settings.sources import MOVED, Assignments, Environment, Flags, Source, TomlFile, Values
 from ml_sys.settings.training import BLENDED
 from ml_sys.settings.tree import DESCRIBED, ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
-from ml_sys.settings.xgboost_params import SET_ELSEWHERE, is_xgboost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

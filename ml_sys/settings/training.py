@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from ml_sys.settings.base import Frozen, ImportPath, Ratio, Share
-from ml_sys.settings.xgboost_params import params_of
+from ml_sys.settings.checking.xgboost_params import params_of
 
 
 class LabelSettings(Frozen):

@@ -24,7 +24,7 @@ from ml_sys.model.split import Source, split, training_part
 from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings
-from ml_sys.settings.xgboost_params import is_xgboost
+from ml_sys.settings.checking.xgboost_params import is_xgboost
 from tests.model import world as w
 
 needs_lightgbm = pytest.mark.skipif(find_spec("lightgbm") is None, reason="an extra")

@@ -15,7 +15,7 @@ from ml_sys.data.events.log import EventLog
 from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
 from ml_sys.data.events.reading import batch_of
 from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
-from ml_sys.data.ingest_run import UsageOfTable
+from ml_sys.data.ingesting.run import UsageOfTable
 from ml_sys.data.usage import UsageMeasures, UsageRows
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings.tables import EventTable, LinkTable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.company_index import GrowingIndex
     from ml_sys.data.events.reading import Batch
-    from ml_sys.data.ingest_run import IngestRun
+    from ml_sys.data.ingesting.run import IngestRun
     from ml_sys.data.reading.rows import BadRow
     from ml_sys.days import Period
     from ml_sys.form import Form

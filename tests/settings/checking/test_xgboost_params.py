@@ -11,7 +11,7 @@ from xgboost import XGBClassifier
 from xgboost.core import XGBoostError
 
 from ml_sys.settings import XGBOOST_PARAMS
-from ml_sys.settings.xgboost_params import SET_ELSEWHERE, XGBoostParams
+from ml_sys.settings.checking.xgboost_params import SET_ELSEWHERE, XGBoostParams
 
 ROWS = np.random.default_rng(0).random((40, 3))
 LABEL = (ROWS[:, 0] > 0.5).astype(int)

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from ml_sys.errors import SettingsError, nearest
 from ml_sys.settings.attributes import KINDS as ATTRIBUTE_KINDS
+from ml_sys.settings.checking.xgboost_params import SET_ELSEWHERE, XGBoostParams
 from ml_sys.settings.tables import KINDS as TABLE_KINDS
 from ml_sys.settings.tree import PARAMS_KEY, Settings, leaves
-from ml_sys.settings.xgboost_params import SET_ELSEWHERE, XGBoostParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

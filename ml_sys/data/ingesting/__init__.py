@@ -1,0 +1,1 @@
+"""Reads the tables of an ingest, and makes usage of them."""

@@ -1,0 +1,87 @@
+"""Sentences on an ingest that are worth reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.checking.values import day_text
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.data.usage import UNFINISHED
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.text import counted, with_article
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from ml_sys.data.ingest_report import BlankRates, TableRead
+    from ml_sys.data.snapshot_id import Content
+
+_STALE_DAYS = 14
+
+
+def notes_on(
+    content: Content,
+    blanks: tuple[BlankRates, ...],
+    tables: Sequence[TableRead],
+    rejected: Mapping[str, int],
+    usage_end: int | None,
+) -> list[str]:
+    """Say what was ignored or kept, and what may leak.
+
+    Parameters
+    ----------
+    rejected : mapping of str to int
+        Rows of all usage tables by reason.
+    usage_end : int or None
+        Day up to which usage is covered.
+    """
+    notes = [f"{one.name}: ignored {', '.join(map(repr, one.extra))}" for one in tables if one.extra]
+    notes += [
+        f"{one.name}: has no column of {', '.join(one.lacks)}, blank for whom no other table tells it"
+        for one in tables
+        if one.lacks
+    ]
+    companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
+    unpaid, money = int((companies["value"] <= 0).sum()), content.form.words.value
+    if unpaid:
+        of_none = f"with {with_article(money)} of zero or less"
+        kept = counted(unpaid, f"customer {of_none} is", f"customers {of_none} are")
+        notes.append(f"{kept} kept; {money} is not a feature")
+    notes += _of_beginnings(companies) if content.form.has_since else []
+    behind = content.as_of - last_stamp
+    if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
+        notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
+    if rejected.get(UNFINISHED):
+        rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")
+        notes.append(
+            f"{rows} of a period that is not complete by {day_text(content.as_of)}, and in quarantine"
+        )
+    # A blank of a category is a level of its own, unless it is described as one that leaks.
+    judged = {one.name for one in content.form.attributes if one.kind != "category" or one.blank_leaks}
+    notes += [
+        f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
+        "others: it may be filled in after paying, so that a blank tells the outcome"
+        for rates in blanks
+        if rates.differs and rates.column in judged
+    ]
+    return notes
+
+
+def _of_beginnings(companies: pd.DataFrame) -> list[str]:
+    """Say whose conversion has nothing before it to learn from."""
+    closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
+    dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
+    first_day, before = int((dated & (closed == since)).sum()), int((dated & (closed < since)).sum())
+    unknown, notes = int((since == NEVER_BEGAN).sum()), []
+    if first_day:
+        they = counted(first_day, "customer", "customers")
+        notes.append(f"{they} converted on the first day, with nothing before it to learn from: set aside")
+    if before:
+        they = counted(before, "customer", "customers")
+        notes.append(f"{they} converted before the day they began, so one of the dates is wrong: set aside")
+    if unknown:
+        they = counted(unknown, "company has", "companies have")
+        notes.append(f"{they} no day of beginning: taken to have been there all along")
+    return notes

@@ -1,0 +1,1 @@
+"""What values may be, and what is said of those that are refused."""
