@@ -145,8 +145,8 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    columns = [ID, *([SINCE] if SINCE in kept else []), *(one.name for one in form.attributes)]
-    return Companies(kept[columns], quarantine, read)
+    wanted = [ID, *([SINCE] if SINCE in kept else []), *(one.name for one in form.attributes)]
+    return Companies(kept[wanted], quarantine, read)
 
 
 def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:
