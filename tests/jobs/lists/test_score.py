@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,9 @@ from ml_sys.errors import (
     SnapshotError,
 )
 from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.jobs.lists.score import keep_rejects, score_file
+from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.score import keep_rejects, score_file, score_prospects, worth_of_top
+from ml_sys.outcomes.store import FILE
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage, usage_of
@@ -28,6 +32,7 @@ from ml_sys.settings import Settings
 
 HEADER = "ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id\n"
 EPOCH = np.datetime64(0, "D")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -356,3 +361,92 @@ def test_names_of_columns_come_from_the_settings(model, tmp_path):
     assert isinstance(read, Companies)
     assert read.frame["id"].tolist() == ["a", "b", "c"]
     assert read.frame["alexa_rank"].tolist() == [8, np.inf, np.inf]
+
+
+@pytest.fixture(scope="module")
+def place(registered, tmp_path_factory):
+    """Artifacts from which lists may be handed out."""
+    return Path(shutil.copytree(registered, tmp_path_factory.mktemp("lists") / "artifacts"))
+
+
+def listed_from(place, prospects, steps=None, settings=None, **asked):
+    chosen = Settings.model_validate({"artifacts_dir": place, **(settings or {})})
+    told = [] if steps is None else steps
+    request = Request(prospects=prospects, **asked)
+    return score_prospects(Registry(place), None, chosen, request, on_step=told.append, now=NOW)
+
+
+def test_a_list_is_made_without_a_trace_where_nothing_else_is_asked_for(place, three_tables):
+    steps = []
+    found = listed_from(place, three_tables / "noncustomers.csv", steps, {"score": {"top": 7}})
+    assert steps == ["loading the model", "reading prospects", "reading usage", "scoring"]
+    assert (found.shown, found.plan, found.worth, found.out, found.with_controls) == (
+        7,
+        None,
+        None,
+        None,
+        None,
+    )
+    assert (found.handed_out, found.unrecorded, found.unkept) == (None, None, "")
+    assert set(found.table["model_version"]) == {"1.0.0"}
+    assert len(found.to_plain()["list"]) == 7
+    assert not any("hand it out" in note for note in found.scored.notes)
+
+
+def test_a_list_that_cools_down_and_is_not_handed_out_says_so(place, three_tables):
+    cooled = {"score": {"cooldown_weeks": 2}}
+    found = listed_from(place, three_tables / "noncustomers.csv", None, cooled)
+    assert found.scored.notes[-1] == "no later list knows of this one: hand it out with --hand-out"
+    assert set(found.table["listed_on"]) == {""}
+
+
+def test_a_lottery_is_recorded_written_and_planned_for_those_drawn(place, three_tables, tmp_path):
+    steps, asked = [], {"experiment": {"design": "lottery"}, "score": {"hand_out": True}}
+    files = {"out": tmp_path / "out.csv", "with_controls": tmp_path / "all.csv"}
+    found = listed_from(
+        place, three_tables / "noncustomers.csv", steps, asked, capacity=6, keep_order=True, **files
+    )
+    assert steps[-3:] == ["scoring", "recording the list", "writing the list"]
+    drawn = found.handed_out.drawn
+    everyone = pd.read_csv(files["with_controls"])
+    assert everyone["selected"].tolist() == drawn.selected.tolist()
+    assert found.table["id"].astype(str).tolist() == everyone["id"][everyone["selected"]].astype(str).tolist()
+    assert (len(found.table), found.handed_out.called, found.handed_out.listed.capacity) == (6, 6, 6)
+    assert found.handed_out.listed.made_at == NOW.isoformat(timespec="milliseconds")
+    probability = everyone["probability"][everyone["selected"]]
+    assert found.plan.calls == 6
+    assert found.plan.expected == pytest.approx(probability.sum())
+    assert found.worth == worth_of_top(found.scored, 6, Settings(artifacts_dir=place))
+    # In the order of the prospects, not of the ranking.
+    order = pd.read_csv(three_tables / "noncustomers.csv", dtype=str)["id"].drop_duplicates().tolist()
+    written = pd.read_csv(files["out"], dtype=str)["id"].tolist()
+    assert sorted(written, key=order.index) == written
+    assert sorted(written) == sorted(found.table["id"].astype(str))
+    assert (found.out, found.with_controls) == (files["out"], files["with_controls"])
+    again = listed_from(place, three_tables / "noncustomers.csv", None, asked, capacity=6)
+    assert again.handed_out.recorded == "same"
+    assert again.plan == found.plan
+
+
+def test_calls_are_those_of_the_settings_where_none_are_asked_for(registered, three_tables, tmp_path):
+    fresh = Path(shutil.copytree(registered, tmp_path / "artifacts"))
+    asked = {"score": {"hand_out": True}, "threshold": {"capacity": 9}}
+    found = listed_from(
+        fresh, three_tables / "noncustomers.csv", None, asked, replace_other=True, reason="new"
+    )
+    assert (found.handed_out.called, found.handed_out.listed.capacity) == (9, 9)
+    assert (found.plan, found.worth) == (None, None)
+    assert len(found.table) > 9  # without a draw the whole list is shown
+
+
+def test_a_store_that_cannot_be_written_costs_the_record_and_not_the_list(registered, three_tables, tmp_path):
+    fresh = Path(shutil.copytree(registered, tmp_path / "artifacts"))
+    (fresh / FILE).mkdir()
+    found = listed_from(fresh, three_tables / "noncustomers.csv", None, {"score": {"hand_out": True}})
+    assert found.handed_out is None
+    assert found.unrecorded.message.startswith("the list is not recorded: ")
+    assert str(fresh / FILE) in found.unrecorded.message
+    assert any(
+        note.startswith("what changed since the last list is not known: ") for note in found.scored.notes
+    )
+    assert len(found.table) > 0
