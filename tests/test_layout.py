@@ -71,7 +71,7 @@ ELSEWHERE = {
     "features/test_windows.py": ("features/window_kernel.py",),
     "model/test_blend.py": ("model/estimator.py",),
     "model/test_encoder.py": ("model/encoding.py",),
-    "registry/test_tampering.py": ("model/files/artifact.py", "model/files/layout.py"),
+    "registry/test_tampering.py": ("model/files/artifact.py",),
     "scoring/compiled/test_loops.py": ("scoring/compiled/line.py",),
     "scoring/test_loading.py": ("scoring/scorer.py", "jobs/models/draft.py"),
     "scoring/test_reasons.py": ("scoring/compiled/shap_kernel.py",),
@@ -84,7 +84,7 @@ ELSEWHERE = {
         *("report/sections/origin.py", "report/sections/past_lists.py", "report/sections/ranking.py"),
     ),
     "jobs/lists/test_handed_out.py": (*("jobs/lists/listed.py", "commands/lists.py", "views/lists.py"),),
-    "outcomes/test_store.py": ("outcomes/database/rows.py", "outcomes/lists.py", "outcomes/taking_over.py"),
+    "outcomes/test_store.py": ("outcomes/database/rows.py", "outcomes/taking_over.py"),
     "outcomes/database/test_migrating.py": (
         *("outcomes/database/engine.py", "outcomes/database/tables.py"),
         *(f"outcomes/database/migrations/{name}" for name in ("env.py", "versions/r0001_predictions.py")),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from ml_sys.errors import SettingsError
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.model.files.layout import SETTINGS
-from ml_sys.model.files.serialization import read_settings
+from ml_sys.model.files.serialization import _holdout_frame, _holdout_of, read_settings
 from ml_sys.registry.store import Registry
 from tests.registry.forgery import forge
 
@@ -31,3 +35,28 @@ def test_settings_of_a_version_that_this_mlsys_does_not_know_are_refused_in_a_li
     forge(registry, "1.0.0", SETTINGS, b"[score]\nshown = 5\n")
     with pytest.raises(SettingsError, match=r"1\.0\.0/settings\.toml: score\.shown: is not a setting"):
         read_settings(registry.open("1.0.0"))
+
+
+def test_a_holdout_comes_back_as_it_was_kept() -> None:
+    rows = pd.DataFrame({"a": np.array([1, np.nan], np.float32), "b": np.array(["x", None], dtype=object)})
+    panel = Panel(
+        rows=Rows.of(rows),
+        company=np.array([2, 0], np.int32),
+        cutoff=np.array([7, 14], np.int32),
+        label=np.array([True, False]),
+        seen=np.array([False, True]),
+        rules={"most users": np.array([3.0, 1.0], np.float32)},
+    )
+    ids = np.array(["i", "j", "k"], dtype=object)
+    frame = _holdout_frame(panel, ids, np.array([0.5, 0.25]))
+    assert frame.columns.tolist() == [
+        "id", "company", "cutoff", "label", "seen", "probability", "rule:most users",
+        "feature:a", "feature:b",
+    ]  # fmt: skip
+    found, known = _holdout_of(frame)
+    for name in ("company", "cutoff", "label", "seen"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(panel, name))
+    pd.testing.assert_frame_equal(found.features, rows)
+    assert list(found.rules) == ["most users"]
+    np.testing.assert_array_equal(found.rules["most users"], panel.rules["most users"])
+    assert known.to_dict("list") == {"id": ["k", "i"], "probability": [0.5, 0.25]}
