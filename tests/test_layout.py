@@ -34,7 +34,7 @@ ELSEWHERE = {
     ),
     "e2e/test_presets.py": ("commands/compare.py", "views/compare.py"),
     "test_project.py": ("jobs/data/ingest.py", "jobs/past/backtest.py", "views/frame/backtest.py"),
-    "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py", "experiments/study.py"),
+    "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py"),
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),
     "data/test_described.py": (

@@ -33,12 +33,15 @@ def test_what_is_off_or_unknown_or_all_there_is_cannot_be_left_out() -> None:
     for name in ("trend", "unranked", "nonsense"):
         with pytest.raises(SettingsError, match="neither a feature nor a group that is on"):
             groups_of(SETTINGS, (name,))
+    with pytest.raises(SettingsError, match=r"ablate.*nothing-like-it") as far:
+        groups_of(SETTINGS, ("nothing-like-it",))
+    assert far.value.hint == f"groups are {', '.join(dict.fromkeys(GROUPS.values()))}"
     with pytest.raises(SettingsError) as near:
         groups_of(SETTINGS, ("tenur",))
     assert near.value.hint == "did you mean 'tenure'?"
     others = tuple(group for group in set(GROUPS.values()) - {"tenure"})
     only = w.settings(features={"windows_days": [7], "off": [*others, "trend", "unranked"]})
-    with pytest.raises(SettingsError, match="is the only one left"):
+    with pytest.raises(SettingsError, match=r"tenure.*is the only one left"):
         groups_of(only, ("tenure",))
 
 
