@@ -120,7 +120,6 @@ class Project:
         customers: AnyPath | None = None,
         noncustomers: AnyPath | None = None,
         usage: AnyPath | None = None,
-        *,
         as_of: Day | None = None,
         **tables: AnyPath,
     ) -> IngestReport:
@@ -131,14 +130,15 @@ class Project:
         customers, noncustomers, usage, **tables : str or Path, optional
             File, table or query of each described table; by default what the settings say.
         as_of : str or date, optional
+            Day of the export; by default where covered usage ends.
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 
         named = {"customers": customers, "noncustomers": noncustomers, "usage": usage, **tables}
         files = {name: str(where) for name, where in named.items() if where is not None}
         chosen = {"ingest.files": files or None, "ingest.as_of": str(as_of) if as_of else None}
-        given = self._load(self._config, chosen).settings
-        return ingest_tables(given, now=datetime.now(UTC), on_step=self._on_step)
+        found = self._load(self._config, chosen)
+        return ingest_tables(found.settings, now=datetime.now(UTC), on_step=self._on_step)
 
     def train(self, *, version: str | None = None, message: str = "", quick: bool = False) -> Trained:
         """Train on the latest snapshot, evaluate on the holdout and register it; see ``mlsys train``.
@@ -284,8 +284,8 @@ class Project:
         """Return a version's report, the page that ``mlsys evaluate --report`` writes."""
         from ml_sys.jobs.models.report import read_report
 
-        registry = open_registry(self.settings)
-        return read_report(registry.open(registry.resolve(version)))
+        kept = open_registry(self.settings)
+        return read_report(kept.open(kept.resolve(version)))
 
     def _load(self, config: Path | None, flags: dict[str, Any] | None = None) -> Configuration:
         return load(config_file=config, flags={**self._flags, **(flags or {})})

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from ml_sys.data.reading import columnar
 from ml_sys.data.reading.delimited import open_csv
+from ml_sys.data.reading.folder import open_folder
+from ml_sys.data.reading.jsonlines import is_jsonlines, open_jsonlines
 from ml_sys.data.reading.rows import RawTable, Source
 from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.data.schema import lacking, matched_columns
@@ -37,7 +39,7 @@ def open_source(kind: str, *, database: str = "") -> Source:
         ``file``, ``sql`` or ``package.module:Class``. Such a class is made without arguments and has either a
         method ``read(table) -> pandas.DataFrame`` or the method of `Source`.
     database : str
-        For ``sql``: a DuckDB file or a folder of Parquet files.
+        For ``sql``: a file of DuckDB or SQLite, a folder of Parquet files, or an address of PostgreSQL.
 
     Raises
     ------
@@ -49,12 +51,27 @@ def open_source(kind: str, *, database: str = "") -> Source:
     if kind == FILE:
         return FileSource()
     if kind == SQL:
-        return SqlSource(Path(database))
+        return _open_database(database)
     return _own_source(kind)
 
 
+def _open_database(database: str) -> Source:
+    from ml_sys.data.reading.database import SQLITE, DatabaseSource, is_address  # few need SQLAlchemy here
+
+    if is_address(database):
+        return DatabaseSource.of_address(database)
+    path = Path(database)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(SQLITE)) == SQLITE:
+                return DatabaseSource.of_file(path)
+    return SqlSource(path)
+
+
 class FileSource:
-    """CSV (plain, gzip or Zstandard) and Parquet files; what a file holds decides, not only its name.
+    """CSV, JSON lines (plain, gzip or Zstandard) and Parquet files, and folders of them as one table.
+
+    What a file holds decides, not only its name.
 
     A query of DuckDB stands for what is no such file, or must be brought into form first, such as
     ``SELECT * FROM read_json_auto('events.jsonl')``.
@@ -73,18 +90,23 @@ class FileSource:
                 raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
         path = Path(location)
         if path.is_dir():
-            raise UnreadableFileError(
-                path, "it is a folder", hint="name a file; for a folder of Parquet files use 'sql'"
-            )
+            return open_folder(path, columns, may_lack, _open_file)
         if not path.exists():
             raise MissingFileError(path, table)
-        start = magic(path)
-        promised = _PROMISES.get(path.suffix.lower())
-        if promised and start and not start.startswith(promised):
-            raise UnreadableFileError(path, f"its content is not what the ending {path.suffix} promises")
-        if start == ZIP:
-            raise UnreadableFileError(path, "it is a ZIP archive or a workbook", hint="export it as CSV")
-        return (_open_parquet if start == PARQUET else open_csv)(path, columns, may_lack)
+        return _open_file(path, columns, may_lack)
+
+
+def _open_file(path: Path, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
+    """Open one file, by what it holds."""
+    start = magic(path)
+    promised = _PROMISES.get(path.suffix.lower())
+    if promised and start and not start.startswith(promised):
+        raise UnreadableFileError(path, f"its content is not what the ending {path.suffix} promises")
+    if start == ZIP:
+        raise UnreadableFileError(path, "it is a ZIP archive or a workbook", hint="export it as CSV")
+    if is_jsonlines(path):
+        return open_jsonlines(path, columns, may_lack)
+    return (_open_parquet if start == PARQUET else open_csv)(path, columns, may_lack)
 
 
 class SqlSource:
@@ -99,7 +121,8 @@ class SqlSource:
     def __init__(self, database: Path) -> None:
         if not database.name:
             raise InputError(
-                "ingest.database is empty", hint="name a DuckDB file or a folder of Parquet files"
+                "ingest.database is empty",
+                hint="name a file of DuckDB or SQLite, a folder of Parquet files, or postgresql://…",
             )
         if not database.exists():
             raise MissingFileError(database, "database")

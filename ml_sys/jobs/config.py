@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.settings.tree import effective
+from ml_sys.settings.tree import Settings, effective
 
 if TYPE_CHECKING:
     from ml_sys.settings.loading import Configuration
@@ -23,3 +23,9 @@ def known_settings(configuration: Configuration) -> dict[str, Known]:
     """Return every setting by its dotted key, in the order of the settings file."""
     values = effective(configuration.settings)
     return {key: Known(value, configuration.origins[key]) for key, value in values.items()}
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the settings file, by which an editor completes and checks it."""
+    schema = Settings.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -19,7 +19,10 @@ class IngestSettings(Frozen):
     files: dict[str, str] = Field(
         {}, description="By table, another file, or table or query for 'sql', than the description names."
     )
-    database: str = Field("", description="For 'sql': a DuckDB file or a folder of Parquet files.")
+    database: str = Field(
+        "",
+        description="For 'sql': a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address.",
+    )
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.05, description="Ingest fails when a larger share of a table is rejected."
     )

@@ -237,11 +237,12 @@ def test_the_corpus_is_large_enough() -> None:
     assert len(REFUSED) + len(ACCEPTED) >= 40
 
 
-def test_a_missing_file_and_a_folder_are_refused(tables: Tables) -> None:
+def test_a_missing_file_and_an_empty_folder_are_refused(tables: Tables) -> None:
     with pytest.raises(MissingFileError, match="there is no such file"):
         tables.ingest_as_they_are(usage=str(tables.folder / "none.csv"))
-    with pytest.raises(UnreadableFileError, match="it is a folder"):
-        tables.ingest_as_they_are(usage=str(tables.folder))
+    (tables.folder / "empty").mkdir()
+    with pytest.raises(UnreadableFileError, match="it is a folder without files"):
+        tables.ingest_as_they_are(usage=str(tables.folder / "empty"))
 
 
 def test_text_in_windows_1252_is_read_as_such(tables: Tables) -> None:

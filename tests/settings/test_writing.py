@@ -5,12 +5,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.errors import SettingsError
 from ml_sys.settings import BLENDED, ESTIMATOR_PARAMS, Settings
-from ml_sys.settings.loading import DEFAULT_FILE, load
-from ml_sys.settings.tree import DESCRIBED, effective, leaves
+from ml_sys.settings.loading import DEFAULT_FILE, from_values, load
+from ml_sys.settings.tree import DESCRIBED, effective, leaves, nested
 from ml_sys.settings.writing import as_changes, as_markdown, as_toml, literal
 
 SHIPPED = Path(__file__).parents[2] / DEFAULT_FILE
@@ -106,3 +108,108 @@ def test_a_file_of_what_differs_loads_to_the_same_settings_and_holds_no_more(cha
     assert load(config_file=file, environment={}).settings == settings
     assert file.read_text(encoding="utf-8").startswith("# found on a Monday\n# by hand\n")
     assert tomllib.loads(file.read_text(encoding="utf-8")) == changed
+
+
+DESCRIPTION = """
+[schema.tables.people]
+kind = "entities"
+since = "joined"
+[schema.tables.web]
+kind = "periods"
+at = "day"
+measures.visits = { column = "n" }
+measures.minutes = { column = "m", role = "amount" }
+[schema.tables.bought]
+kind = "purchases"
+at = "day"
+[schema.attributes.country]
+kind = "category"
+synonyms = { uk = "gb" }
+"""
+
+
+@pytest.fixture
+def described(tmp_path):
+    """Load settings with a description, changed by replacing a text in it."""
+
+    def load_it(old="", new="", **more):
+        path = tmp_path / "described.toml"
+        assert old in DESCRIPTION
+        path.write_text(DESCRIPTION.replace(old, new, 1) if old else DESCRIPTION)
+        return load(config_file=path, environment={}, **more)
+
+    return load_it
+
+
+def test_a_description_is_loaded_and_written_in_sections_that_load_to_the_same(described):
+    settings = described().settings
+    assert settings.schema_.form().measure_names == ("visits", "minutes")
+    text = as_changes(settings, ["by hand"])
+    assert '[schema.tables.web.measures.minutes]\ncolumn = "m"\nrole = "amount"\n' in text
+    assert from_values(tomllib.loads(text), place="changes") == settings
+    assert from_values(tomllib.loads(tomlkit.dumps(nested(settings))), place="version") == settings
+
+
+def test_one_value_of_a_description_can_be_set_over_a_file(described):
+    found = described(assignments=["schema.tables.web.file=w.csv", "schema.columns.n=N"])
+    assert found.settings.schema_.tables["web"].file == "w.csv"
+    assert found.settings.schema_.column("n") == "N"
+    assert found.origins["schema.tables"].endswith("described.toml, --set")
+
+
+WEB = "tables.web.measures.minutes"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "said", "hint"),
+    [
+        ('role = "amount"', 'role = "amounts"', f"{WEB}.role", "not allowed", "mean amount?"),
+        ('role = "amount"', 'rolle = "amount"', f"{WEB}.rolle", "is not a key", "mean role?"),
+        ('role = "amount"', "digits = 9", f"{WEB}.digits", "less than", "Decimal digits"),
+        ('kind = "periods"', 'kind = "period"', "tables.web.kind", "not allowed", "mean periods?"),
+        ('kind = "periods"', "", "tables.web.kind", "is missing", "allowed: entities, purchases, periods"),
+        ('kind = "category"', "", "attributes.country.kind", "is missing", "allowed: number, ordered"),
+        ('kind = "category"', 'kind = "text"', "attributes.country.kind", "not allowed", "allowed: number"),
+        ('at = "day"\nmeas', 'on = "day"\nmeas', "tables.web.at", "is missing", "period's stamp"),
+        ("tables.web]", "tables.Web]", "tables.Web", "should match pattern", "manual"),
+        ('kind = "purchases"\nat', 'kind = "links"\nuser', "", "nothing says who converted", "manual"),
+        ("[schema.a", '[schema.words]\ntool = "x"\n[schema.a', "words.tool", "is not a key", "entity"),
+        ("attributes.country", "attributes.since", "", "'since'", "manual"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_description_is_named_by_its_keys(described, old, new, key, said, hint):
+    with pytest.raises(SettingsError) as caught:
+        described(old, new)
+    assert caught.value.key == (f"schema.{key}" if key else "schema")
+    assert caught.value.place.endswith("described.toml")
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_an_unknown_time_zone_is_refused_with_the_nearest_one():
+    with pytest.raises(SettingsError, match="did you mean Europe/Berlin"):
+        load(environment={}, assignments=["schema.time_zone=Europe/Berlni"])
+
+
+def test_columns_of_old_settings_files_are_named_with_where_they_go_and_those_of_versions_passed_over():
+    with pytest.raises(SettingsError) as caught:
+        load(environment={}, assignments=["ingest.customers=c.csv"])
+    assert caught.value.hint == "did you mean ingest.files.customers?"
+    old = {"schema": {"id": "key", "unranked": 5}, "ingest": {"usage": "u.csv"}}
+    assert from_values(old, place="version") == Settings()
+
+
+def test_config_shows_a_description_by_what_there_is(mlsys, tmp_path):
+    path = tmp_path / "described.toml"
+    path.write_text(DESCRIPTION)
+    shown = mlsys("--config", str(path), "config").stdout
+    assert "people (entities), web (periods)" in " ".join(shown.split())
+    assert "conf/presets/hubspot.toml" in " ".join(mlsys("config").stdout.split())
+
+
+def test_editors_get_the_schema_of_the_settings_file(mlsys):
+    schema = json.loads(mlsys("config", "--schema").stdout)
+    assert {"schema", "ingest", "seed"} <= set(schema["properties"])
+    tables = {"EntityTable", "PurchaseTable", "PeriodTable", "EventTable", "LinkTable"}
+    assert tables <= set(schema["$defs"])
+    assert schema["additionalProperties"] is False

@@ -1,0 +1,45 @@
+"""Read the files of a folder as the parts of one table."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ml_sys.data.reading.rows import Part, RawTable
+from ml_sys.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
+
+
+def open_folder(
+    path: Path,
+    columns: Mapping[str, str],
+    may_lack: Collection[str],
+    open_file: Callable[[Path, Mapping[str, str], Collection[str]], RawTable],
+) -> RawTable:
+    """Open a folder; its files are read in the order of their names, hidden ones left out.
+
+    Every file has the columns that the first one has. Lines are counted in each file from its start.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it holds no file.
+    """
+    files = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith((".", "_")))
+    if not files:
+        raise UnreadableFileError(
+            path, "it is a folder without files", hint="name a file or a folder of them"
+        )
+    first = open_file(files[0], columns, may_lack)
+    same = {field: column for field, column in columns.items() if field not in first.lacks}
+    others = (open_file(one, same, ()) for one in files[1:])
+    return RawTable(str(path), first.extra, _parts(chain([first], others)), first.close, first.lacks)
+
+
+def _parts(tables: Iterator[RawTable]) -> Iterator[Part]:
+    for table in tables:
+        yield from table.parts
+        table.close()

@@ -1,0 +1,35 @@
+"""Folders of files are one table."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from ml_sys.data.sources import FileSource
+from ml_sys.errors import MissingColumnError, UnreadableFileError
+
+
+def ids_of(table):
+    return [name for part in table.parts for name in part().texts["id"].to_pylist()]
+
+
+def test_files_of_a_folder_are_read_in_the_order_of_their_names_whatever_they_are(tmp_path):
+    (tmp_path / "1.csv").write_text("id,n\na,1\n")
+    pd.DataFrame({"n": [2], "id": ["b"]}).to_parquet(tmp_path / "2.parquet")
+    (tmp_path / "3.jsonl").write_text('{"id": "c", "n": 3}\n')
+    (tmp_path / "_SUCCESS").write_text("")
+    table = FileSource().open("t", str(tmp_path), {"id": "id", "n": "n", "x": "x"}, {"x"})
+    assert table.lacks == {"x"}
+    assert ids_of(table) == ["a", "b", "c"]
+
+
+def test_a_file_without_a_column_of_the_first_one_is_named(tmp_path):
+    (tmp_path / "1.csv").write_text("id,n\na,1\n")
+    (tmp_path / "2.csv").write_text("id,m\na,1\n")
+    with pytest.raises(MissingColumnError, match=r"2\.csv: column 'n' is missing"):
+        ids_of(FileSource().open("t", str(tmp_path), {"id": "id", "n": "n"}))
+
+
+def test_a_folder_without_files_is_said(tmp_path):
+    with pytest.raises(UnreadableFileError, match="it is a folder without files"):
+        FileSource().open("t", str(tmp_path), {"id": "id"})

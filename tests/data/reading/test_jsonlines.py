@@ -1,0 +1,60 @@
+"""Files with a JSON object on each line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from ml_sys.data.reading.careful import NOT_TEXT
+from ml_sys.data.reading.jsonlines import NOT_JSON, is_jsonlines, open_jsonlines
+from ml_sys.errors import EmptyTableError, MissingColumnError
+
+COLUMNS = {"id": "account id", "n": "n"}
+
+
+def rows_of(path, columns=COLUMNS, **more):
+    table = open_jsonlines(path, columns, **more)
+    found, bad = [], []
+    for part in table.parts:
+        rows = part()
+        texts = [rows.texts[field].to_pylist() for field in rows.texts]
+        found += zip(rows.lines.tolist(), *texts, strict=True)
+        bad += [(one.line, one.reason, one.raw) for one in rows.bad]
+    return found, bad
+
+
+def test_values_are_texts_as_a_csv_export_has_them_and_what_is_no_object_is_set_aside(tmp_path):
+    lines = [
+        json.dumps({"account id": 12, "n": 1.5, "more": [1]}),
+        "",
+        '{"account id": "a\\"b", "n": null}',
+        "[1, 2]",
+        '{"n": true}',
+        '{"n": 7',
+    ]
+    (tmp_path / "a.jsonl").write_bytes("\n".join(lines).encode() + b"\n\x81\n")
+    found, bad = rows_of(tmp_path / "a.jsonl")
+    assert found == [(1, "12", "1.5"), (3, 'a"b', ""), (5, "", "true")]
+    assert [one[:2] for one in bad] == [(4, NOT_JSON), (6, NOT_JSON), (7, NOT_TEXT)]
+    assert bad[0][2] == "[1, 2]"
+
+
+def test_compressed_lines_are_read_and_other_keys_are_named(tmp_path):
+    path = tmp_path / "a.ndjson.gz"
+    path.write_bytes(gzip.compress(b'{"id": 1, "b": 2}\n{"a": 3}\n'))
+    assert is_jsonlines(path)
+    assert open_jsonlines(path, {"id": "id"}).extra == ("a", "b")
+    assert rows_of(path, {"id": "id", "a": "a"}) == ([(1, "1", ""), (2, "", "3")], [])
+
+
+def test_a_key_that_no_row_has_is_missing_unless_it_may_be(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1}\n')
+    with pytest.raises(MissingColumnError, match="column 'day' is missing"):
+        open_jsonlines(path, {"id": "id", "at": "day"})
+    assert open_jsonlines(path, {"id": "id", "at": "day"}, {"at"}).lacks == {"at"}
+    path.write_text("\n\n")
+    with pytest.raises(EmptyTableError):
+        open_jsonlines(path, {"id": "id"})
