@@ -82,8 +82,7 @@ class Project:
                 near = nearest(name, known)
                 hint = f"did you mean {near}?" if near else "see `mlsys config`"
                 raise SettingsError("Project", name, "is not a setting", hint=hint)
-        given = {known[name]: value for name, value in settings.items()}
-        self._flags = {"artifacts_dir": _path(artifacts), **given}
+        self._flags = {"artifacts_dir": _path(artifacts)} | {known[one]: settings[one] for one in settings}
         self._on_step = on_step
         self._config = _path(config)
         self._configuration = self._load(self._config)
@@ -120,6 +119,7 @@ class Project:
         customers: AnyPath | None = None,
         noncustomers: AnyPath | None = None,
         usage: AnyPath | None = None,
+        *,
         as_of: Day | None = None,
         **tables: AnyPath,
     ) -> IngestReport:
@@ -134,11 +134,11 @@ class Project:
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 
-        named = {"customers": customers, "noncustomers": noncustomers, "usage": usage, **tables}
-        files = {name: str(where) for name, where in named.items() if where is not None}
-        chosen = {"ingest.files": files or None, "ingest.as_of": str(as_of) if as_of else None}
-        found = self._load(self._config, chosen)
-        return ingest_tables(found.settings, now=datetime.now(UTC), on_step=self._on_step)
+        named = (("customers", customers), ("noncustomers", noncustomers), ("usage", usage), *tables.items())
+        files = {name: str(where) for name, where in named if where is not None} or None
+        chosen = {"ingest.files": files, "ingest.as_of": None if as_of is None else str(as_of)}
+        asked = self._load(self._config, chosen).settings
+        return ingest_tables(asked, now=datetime.now(UTC), on_step=self._on_step)
 
     def train(self, *, version: str | None = None, message: str = "", quick: bool = False) -> Trained:
         """Train on the latest snapshot, evaluate on the holdout and register it; see ``mlsys train``.
@@ -200,7 +200,10 @@ class Project:
         """
         from ml_sys.jobs.past.compare import compare_settings, side_of
 
-        one, other = (side_of(str(side), self.settings, self._read) for side in (a, b))
+        def read(config: Path) -> Settings:
+            return self._load(config).settings
+
+        one, other = (side_of(str(side), self.settings, read) for side in (a, b))
         days = parse_day(first, "first"), parse_day(last, "last")
         return compare_settings(self.settings, one, other, days, self._on_lists)
 
@@ -284,14 +287,10 @@ class Project:
         """Return a version's report, the page that ``mlsys evaluate --report`` writes."""
         from ml_sys.jobs.models.report import read_report
 
-        kept = open_registry(self.settings)
-        return read_report(kept.open(kept.resolve(version)))
+        return read_report((kept := open_registry(self.settings)).open(kept.resolve(version)))
 
     def _load(self, config: Path | None, flags: dict[str, Any] | None = None) -> Configuration:
         return load(config_file=config, flags={**self._flags, **(flags or {})})
-
-    def _read(self, config: Path) -> Settings:
-        return self._load(config).settings
 
     def _on_lists(self, done: int, of: int) -> None:
         self._on_step("lists", done / of)

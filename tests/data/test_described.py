@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -414,3 +415,11 @@ def test_lessons_watched_become_a_snapshot_by_a_description_alone(tmp_path):
     assert (snapshot.closed != NEVER_CLOSED).sum() > 1000
     assert all(one.accepted > 0.95 * one.read for one in report.tables.values())
     assert (snapshot.usage_values[:, 1] > 0).mean() > 0.9
+
+
+def test_the_description_that_the_manual_shows_is_one():
+    manual = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    shown = tomllib.loads(manual.split("```toml\n")[1].split("```")[0])["schema"]
+    form = SchemaSettings.model_validate(shown).form()
+    assert form.measure_names == ("visits", "minutes")
+    assert form.has_since
