@@ -228,7 +228,7 @@ def test_config_writes_values_as_a_settings_file_does(mlsys):
     assert shown["canary.allowed"] == '["id", "rank"]'
     assert shown["features.windows_days"] == "[7]"
     assert shown["features.off"] == "[]"
-    assert shown["features.firmographic_missingness"] == "false"
+    assert shown["features.attribute_missingness"] == "false"
     assert shown["split.kind"] == '"time"'
     assert shown["ingest.database"] == '""'
     assert shown["model.params"].startswith("{ learning_rate = 0.1, max_depth = 4,")

@@ -97,8 +97,9 @@ from ml_sys import kernel
 if sys.argv[1] == "deferred":
     kernel.defer()
 from ml_sys.days import WEEKLY
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_columns
-from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.compute import FeatureSpec, feature_columns
+from ml_sys.features.inputs import FeatureInputs
+from ml_sys.features.attributes import Attributes
 from ml_sys.features.windows import UsageLog
 rng = np.random.default_rng(0)
 n, companies = 300, 16
@@ -106,13 +107,16 @@ day = rng.integers(0, 70, n) * 7 - rng.integers(0, 2, n) * rng.integers(0, 7, n)
 counts = rng.poisson(3, (n, 8)) * rng.choice([0, 1, 1_000_000_000 // 30], (n, 8))
 usage = UsageLog.from_rows(
     rng.integers(0, companies, n).astype(np.int32), day.astype(np.int32), counts.astype(np.int32),
-    n_companies=companies, n_actions=4, period=WEEKLY,
+    n_companies=companies, n_activity=4, period=WEEKLY,
 )
 texts = np.array(["software", None] * (companies // 2), dtype=object)
-inputs = FeatureInputs(usage, Firmographics(np.full(companies, 5.0), texts, texts))
+spec = FeatureSpec((7, 28, 91))
+attributes = Attributes(spec.form.attributes, (np.full(companies, 5.0), texts, texts), companies)
+since = np.full(companies, np.iinfo(np.int32).min, dtype=np.int32)
+inputs = FeatureInputs(spec.form, WEEKLY, usage, attributes, since)
 cutoffs = np.array([0, 3, 250, 490, 600], dtype=np.int32)
 digest = hashlib.sha256()
-for name, column in feature_columns(inputs, cutoffs, FeatureSpec((7, 28, 91))).items():
+for name, column in feature_columns(inputs, cutoffs, spec).items():
     digest.update(name.encode() + (column.tobytes() if column.dtype != object else str(column).encode()))
 print(digest.hexdigest(), "numba" in sys.modules)
 """

@@ -69,6 +69,14 @@ ELSEWHERE = {
     "sample/test_generator.py": ("sample/hazard.py", "sample/simulation.py", "sample/tables.py"),
     "features/test_panel.py": ("features/rules.py",),
     "features/test_windows.py": ("features/window_kernel.py",),
+    "features/test_derived.py": ("features/families.py",),
+    "features/test_attributes.py": ("features/spellings.py",),
+    "features/test_compute.py": ("features/inputs.py", "features/spans.py"),
+    "features/test_sampling.py": ("features/usage_digests.py",),
+    "features/phrasing/test_phrases.py": tuple(
+        f"features/phrasing/{name}.py"
+        for name in ("attribute_phrases", "family_phrases", "phrase", "window_phrases")
+    ),
     "model/test_blend.py": ("model/estimator.py",),
     "model/test_encoder.py": ("model/encoding.py",),
     "registry/test_tampering.py": ("model/files/artifact.py",),
@@ -97,7 +105,7 @@ ELSEWHERE = {
         *("serve/endpoints.py", "serve/http/problems.py", "serve/served.py"),
     ),
     "serve/contract/test_inputs.py": ("serve/contract/field_types.py",),
-    "serve/contract/test_requests.py": ("serve/contract/request_types.py",),
+    "serve/contract/test_requests.py": ("serve/contract/examples.py", "serve/contract/request_types.py"),
     "jobs/outcomes/test_weekly.py": (
         *("commands/weekly.py", "views/weekly.py", "jobs/outcomes/weeks_list.py"),
     ),

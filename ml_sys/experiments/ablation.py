@@ -11,6 +11,7 @@ from ml_sys.model.train import spec_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ml_sys.form import Form
     from ml_sys.metrics.paired import ListMetric, Paired
     from ml_sys.settings import Settings
 
@@ -34,15 +35,20 @@ class Ablation:
     paired: dict[str, dict[ListMetric, Paired]]
 
 
-def groups_of(settings: Settings, wanted: Sequence[str]) -> dict[str, int]:
+def groups_of(settings: Settings, wanted: Sequence[str], form: Form | None = None) -> dict[str, int]:
     """Return the groups or features to leave out, each with its number of features; all groups by default.
+
+    Parameters
+    ----------
+    form : Form, optional
+        What the tables mean; by default what the default description says.
 
     Raises
     ------
     SettingsError
         If there is none of that name, or it is all there is.
     """
-    groups = spec_from(settings).groups()
+    groups = spec_from(settings, form).groups()
     known = [*dict.fromkeys(groups.values()), *groups]
     for name in wanted:
         if name not in known:

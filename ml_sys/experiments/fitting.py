@@ -10,7 +10,7 @@ from ml_sys.experiments.schedule import PLAIN, Term, TermScores
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.split import Source, learn, rolling, sampled, training_cutoffs, training_part
-from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.model.train import fit_model, raw_scores
 from ml_sys.settings import XGBOOST, ModelSettings, PanelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
 
 _PLAIN_MODEL = ModelSettings(estimator=XGBOOST, max_trees=100)
@@ -38,14 +39,14 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
     NotEnoughDataError
         If nothing was mature.
     """
-    spec = spec_from(settings)
+    spec = source.spec(settings)
     part = training_part(source, term.trained, spec, _windowed(settings), settings.seed)
     model, report = fit_model(part.train, part.validation, spec, settings)
     panel = rolling(source, np.array(term.cutoffs, dtype=np.int32), spec)
     probability = model.probabilities(panel.rows)
     scores = {MODEL: probability}
     if plain:
-        scores[PLAIN] = _plain_scores(part.train, panel, settings)
+        scores[PLAIN] = _plain_scores(part.train, panel, spec, settings)
     scores |= {rule: score.astype(np.float64) for rule, score in panel.rules.items()}
     return TermScores(
         len(report.cutoffs),
@@ -78,13 +79,13 @@ def learn_features(source: Source, terms: Sequence[Term], settings: Settings) ->
             whole.update(training.tolist())
         else:
             samples.append(sample)
-    learn(source, spec_from(settings), whole, samples)
+    learn(source, source.spec(settings), whole, samples)
 
 
-def _plain_scores(train: Panel, panel: Panel, settings: Settings) -> NDArray[np.float64]:
+def _plain_scores(train: Panel, panel: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
     """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
     pipeline = build_pipeline(
-        spec_from(settings),
+        spec,
         features=settings.features,
         resample=ResampleSettings(sampling_strategy="none"),
         model=_PLAIN_MODEL,

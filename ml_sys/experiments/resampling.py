@@ -19,7 +19,7 @@ from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metric
 from ml_sys.model.calibration import fit_calibrator
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import build_pipeline
-from ml_sys.model.train import spec_from, validation_scores
+from ml_sys.model.train import validation_scores
 from ml_sys.resolve import resolve
 from ml_sys.settings import ResampleSettings
 from ml_sys.settings.checking.xgboost_params import is_xgboost
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.model.split import Part
     from ml_sys.settings import ModelSettings, Settings
@@ -84,13 +85,15 @@ class Resampling:
     converters: int
 
 
-def compare_resampling(part: Part, settings: Settings) -> Resampling:
+def compare_resampling(part: Part, spec: FeatureSpec, settings: Settings) -> Resampling:
     """Compare what the settings do about the imbalance with doing nothing and with class weights.
 
     Parameters
     ----------
     part : Part
         The training part.
+    spec : FeatureSpec
+        Its features.
     """
     folds = min(settings.split.validation_folds, _MOST_FOLDS)
     settings = settings.model_copy(
@@ -101,7 +104,7 @@ def compare_resampling(part: Part, settings: Settings) -> Resampling:
     scores = dict(
         zip(
             variants,
-            parallel(joblib.delayed(_scores)(part, one) for one in variants.values()),
+            parallel(joblib.delayed(_scores)(part, spec, one) for one in variants.values()),
             strict=True,
         )
     )
@@ -173,9 +176,9 @@ def _chosen(resample: ResampleSettings, model: ModelSettings) -> str:
     return CLASS_WEIGHT if any(name in _WEIGHTS for name in model.params) else NONE
 
 
-def _scores(part: Part, settings: Settings) -> NDArray[np.float64]:
+def _scores(part: Part, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
     pipeline = build_pipeline(
-        spec_from(settings),
+        spec,
         features=settings.features,
         resample=settings.resample,
         model=settings.model,

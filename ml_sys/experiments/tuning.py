@@ -19,9 +19,10 @@ from ml_sys.experiments import study as studies
 from ml_sys.experiments.cache import code_digest, own_code
 from ml_sys.experiments.search_space import STEP, Choice, Space, changes, settings_at, start_of
 from ml_sys.experiments.selection import Gain, gain
+from ml_sys.features.sampling import labels
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.split import Source, held_companies, holdout_cutoffs, rolling, training_part
-from ml_sys.model.train import fit_model, spec_from
+from ml_sys.model.train import fit_model
 from ml_sys.settings.tree import entries
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
     """
     timeline, split = source.timeline, settings.split
     latest, steps = timeline.latest_mature(), _steps(space)
-    closed, horizon = source.closed, settings.label.horizon_days
+    there, horizon = (source.closed, source.inputs.since), settings.label.horizon_days
     if split.kind == "stratified":
-        closed = closed[~held_companies(source, split.holdout_share, settings.seed)]
+        kept = ~held_companies(source, split.holdout_share, settings.seed)
+        there = (there[0][kept], there[1][kept])
         cutoffs = timeline.grid(latest, asked.every_days, asked.cutoffs)
     else:
         holdout = holdout_cutoffs(timeline, split)
@@ -135,9 +137,9 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
     usable = [
         int(c)
         for c in cutoffs
-        if _paying(closed, np.array([c]), horizon)
+        if _paying(there, np.array([c]), horizon)
         and all(
-            _paying(closed, timeline.training_cutoffs(int(c), step, settings.panel.max_cutoffs), horizon)
+            _paying(there, timeline.training_cutoffs(int(c), step, settings.panel.max_cutoffs), horizon)
             >= _LEAST_CONVERTERS
             for step in steps
         )
@@ -152,7 +154,7 @@ def inner_cutoffs(source: Source, settings: Settings, space: Space, asked: TuneS
 
 def average_precision_at(source: Source, cutoff: int, settings: Settings) -> float:
     """Fit to what was mature at a cutoff and return the average precision over all prospects of that day."""
-    spec, seed = spec_from(settings), settings.seed
+    spec, seed = source.spec(settings), settings.seed
     stratified = settings.split.kind == "stratified"
     companies = ~held_companies(source, settings.split.holdout_share, seed) if stratified else None
     part = training_part(source, cutoff, spec, settings.panel, seed, companies)
@@ -259,10 +261,12 @@ def _summed_up(
     )
 
 
-def _paying(closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int) -> int:
-    """Count the companies that paid within the horizon of any of the cutoffs."""
-    day, begin = closed.astype(np.int64)[:, None], cutoffs.astype(np.int64)
-    return int(((day >= begin) & (day < begin + horizon_days)).any(axis=1).sum())
+def _paying(
+    there: tuple[NDArray[np.int32], NDArray[np.int32]], cutoffs: NDArray[np.int32], horizon_days: int
+) -> int:
+    """Count the companies that paid within the horizon of any of the cutoffs, by which they existed."""
+    closed, since = there
+    return int(labels(closed, cutoffs, horizon_days, since)[1].any(axis=1).sum())
 
 
 def _steps(space: Space) -> list[int]:

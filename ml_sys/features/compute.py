@@ -1,6 +1,6 @@
 """The one feature function: train, evaluate, score and serve all call :func:`feature_columns`.
 
-Its input type carries neither id nor MRR nor CLOSEDATE, so none of them can reach a feature.
+Its input type carries neither id nor money nor the day of conversion, so none of them can reach a feature.
 """
 
 from __future__ import annotations
@@ -8,92 +8,40 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_sys.data.schema import ACTIONS, MEASURES
-from ml_sys.days import WEEKLY, Period
+from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError, nearest
-from ml_sys.features.derived import FEATURES, WINDOWS_DAYS, Feature, Usage
-from ml_sys.features.firmographics import (
-    CATEGORIES,
-    MISSINGNESS,
-    NUMBERS,
-    Firmographics,
-    firmographic_columns,
-)
-from ml_sys.features.windows import UsageLog, window_stats
+from ml_sys.features.attributes import attribute_columns, category_names, feature_names
+from ml_sys.features.derived import FEATURES, Feature, History, Usage
+from ml_sys.features.families import HISTORY, features_of
+from ml_sys.features.spans import Spans, spans_of
+from ml_sys.features.windows import NEVER, window_stats
 from ml_sys.resolve import resolve
+from ml_sys.settings.description import default_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.inputs import FeatureInputs
+    from ml_sys.features.windows import UsageLog
+    from ml_sys.form import Form
 
 # One array per feature, each of the same length.
 Columns = dict[str, NDArray[Any]]
 # Raised whenever the meaning of a feature changes while its name stays.
 FEATURE_CODE_VERSION = 2
 BASE_GROUP = "windows"
-FIRMOGRAPHIC_GROUP = "firmographics"
-
-
-@dataclass(frozen=True)
-class FeatureInputs:
-    """All that features may be computed from: usage and firmographics of the same anonymous companies."""
-
-    usage: UsageLog
-    firmographics: Firmographics
-
-    @classmethod
-    def from_snapshot(cls, snapshot: Snapshot, period: Period) -> FeatureInputs:
-        """Take usage and firmographics out of a snapshot and leave everything else behind."""
-        return cls.of(
-            snapshot.usage_company,
-            snapshot.usage_stamp,
-            snapshot.usage_values,
-            Firmographics.from_companies(snapshot.companies),
-            period,
-        )
-
-    @classmethod
-    def of(
-        cls,
-        company: NDArray[np.int32],
-        stamp_day: NDArray[np.int32],
-        values: NDArray[np.int32],
-        firmographics: Firmographics,
-        period: Period,
-    ) -> FeatureInputs:
-        """Put usage and firmographics together: the only way from rows, of whatever kind, to features.
-
-        Parameters
-        ----------
-        company, stamp_day, values : ndarray
-            As of :meth:`UsageLog.from_rows`, of rows that :func:`ml_sys.data.usage.one_of_each` kept.
-        firmographics : Firmographics
-            Of all the companies, those without usage included.
-        period : Period
-            What a row covers.
-        """
-        usage = UsageLog.from_rows(
-            company,
-            stamp_day,
-            values,
-            n_companies=firmographics.rank.size,
-            n_actions=len(ACTIONS),
-            period=period,
-        )
-        return cls(usage, firmographics)
-
-    def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
-        """Return the inputs of some companies, in the order given."""
-        return FeatureInputs(self.usage.take(companies), self.firmographics.take(companies))
+ATTRIBUTE_GROUP = "attributes"
+# Longer than all time before any cutoff.
+_EVER = 10**6
 
 
 @dataclass(frozen=True)
@@ -108,17 +56,35 @@ class FeatureSpec:
         Features and groups left out.
     extra : tuple of str
         Import paths of features registered elsewhere.
-    firmographic_missingness : bool
-        Whether a blank rank or employee range is a feature.
+    attribute_missingness : bool
+        Whether a blank is a feature where blanks get filled in for those that convert.
     period : Period
         What a usage row covers.
+    history : {"auto", "on", "off"}
+        Whether features of all the time before are there; by default where it is known since when an entity
+        exists.
+    form : Form
+        The measures and attributes that features are made of.
     """
 
     windows_days: tuple[int, ...]
     off: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
-    firmographic_missingness: bool = False
-    period: Period = WEEKLY
+    attribute_missingness: bool = False
+    period: Period = field(default_factory=Period)
+    history: Literal["auto", "on", "off"] = "auto"
+    # Forms are large and few: comparing them is enough, hashing them is slow.
+    form: Form = field(default_factory=default_form, hash=False, repr=False)
+
+    @property
+    def spans(self) -> Spans:
+        """The windows of its period, by role."""
+        return spans_of(self.period)
+
+    @property
+    def with_history(self) -> bool:
+        """Whether features of all the time before are there."""
+        return self.history == "on" or (self.history == "auto" and self.form.has_since)
 
     def groups(self) -> dict[str, str]:
         """Return the group of every feature that is on, in the order of the frame's columns.
@@ -156,7 +122,8 @@ class FeatureSpec:
 
     def categories(self) -> list[str]:
         """Return the names of the categorical columns."""
-        return [name for name in self.names() if name in CATEGORIES]
+        texts = set(category_names(self.form.attributes))
+        return [name for name in self.names() if name in texts]
 
     def schema_hash(self) -> str:
         """Digest of the feature list and of the code's meaning of it."""
@@ -164,37 +131,37 @@ class FeatureSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def derived(self) -> list[Feature]:
-        """Return the registered features of this package and those that ``extra`` names."""
-        extra = [_registered(path) for path in self.extra]
-        ours = [
-            entry
-            for entry in FEATURES.values()
-            if entry.function.__module__.startswith(__package__ or "ml_sys")
-        ]
-        return ours + extra
+        """Return the features that the form has, and those that ``extra`` names."""
+        return [*_of_form(self), *(_registered(path) for path in self.extra)]
 
     def _all(self) -> Iterator[tuple[str, str]]:
         for days in sorted(set(self.windows_days)):
-            for measure in MEASURES:
-                yield f"{measure}_sum_{days}d", BASE_GROUP
-                yield f"{measure}_max_{days}d", BASE_GROUP
-            yield f"weeks_present_{days}d", BASE_GROUP
-            yield f"weeks_active_{days}d", BASE_GROUP
+            for measure in self.form.measures:
+                yield f"{measure.name}_sum_{days}d", BASE_GROUP
+                yield f"{measure.name}_max_{days}d", BASE_GROUP
+            for what in ("present", "active"):
+                yield f"{self.spans.unit}s_{what}_{days}d", BASE_GROUP
         for entry in self.derived():
             yield entry.name, entry.group
-        for name in NUMBERS + CATEGORIES + (MISSINGNESS if self.firmographic_missingness else ()):
-            yield name, FIRMOGRAPHIC_GROUP
+        for name in feature_names(self.form.attributes, with_missingness=self.attribute_missingness):
+            yield name, ATTRIBUTE_GROUP
+
+
+@lru_cache(maxsize=32)
+def _of_form(spec: FeatureSpec) -> tuple[Feature, ...]:
+    return tuple(features_of(spec.form, spec.spans, history=spec.with_history))
 
 
 def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Columns:
     """Compute every feature of every (company, cutoff).
 
-    A feature is a function of the firmographics and of usage complete by the cutoff. Nothing else.
+    A feature is a function of the attributes, of the day on which the entity began to exist and of usage
+    complete by the cutoff. Nothing else.
 
     Parameters
     ----------
     inputs : FeatureInputs
-        Of n_companies companies.
+        Of n_companies entities.
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Days since 1970-01-01, strictly ascending.
     spec : FeatureSpec
@@ -206,13 +173,17 @@ def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Fea
         Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories
         object with None for blanks.
     """
-    names = spec.names()
-    parts = [_block(block, cutoffs, spec, names) for block in inputs.usage.blocks()]
-    firm = firmographic_columns(inputs.firmographics, with_missingness=spec.firmographic_missingness)
+    names, start = spec.names(), 0
+    parts = []
+    for block in inputs.usage.blocks():
+        since = inputs.since[start : start + block.n_companies]
+        parts.append(_block(block, since, cutoffs, spec, names))
+        start += block.n_companies
+    known = attribute_columns(inputs.attributes, with_missingness=spec.attribute_missingness)
     columns: Columns = {}
     for name in names:
-        if name in firm:
-            columns[name] = np.repeat(firm[name], cutoffs.size)
+        if name in known:
+            columns[name] = np.repeat(known[name], cutoffs.size)
         else:
             columns[name] = (
                 np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
@@ -228,24 +199,33 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
 
 
 def _block(
-    log: UsageLog, cutoffs: NDArray[np.int32], spec: FeatureSpec, names: list[str]
+    log: UsageLog, since: NDArray[np.int32], cutoffs: NDArray[np.int32], spec: FeatureSpec, names: list[str]
 ) -> dict[str, NDArray[np.float32]]:
-    windows = sorted({*spec.windows_days, *WINDOWS_DAYS})
-    usage = Usage(window_stats(log, cutoffs, windows), cutoffs, windows)
+    spans, wanted = spec.spans, set(names)
+    windows = sorted({*spec.windows_days, *spans.windows})
+    stats = window_stats(log, cutoffs, windows)
+    derived = [entry for entry in spec.derived() if entry.name in wanted]
+    history = _history(log, since, cutoffs) if any(one.group == HISTORY for one in derived) else None
+    usage = Usage(stats, cutoffs, windows, spec.form, spans, history)
     columns: dict[str, NDArray[np.float32]] = {}
-    assert usage.stats.maxima is not None  # noqa: S101 - asked for above
+    assert stats.maxima is not None  # noqa: S101 - asked for above
     for days in spec.windows_days:
         at = windows.index(days)
-        for number, measure in enumerate(MEASURES):
-            columns[f"{measure}_sum_{days}d"] = usage.stats.sums[:, :, at, number].ravel()
-            columns[f"{measure}_max_{days}d"] = usage.stats.maxima[:, :, at, number].ravel()
-        columns[f"weeks_present_{days}d"] = usage.weeks_present(days)
-        columns[f"weeks_active_{days}d"] = usage.weeks_active(days)
-    wanted = set(names)
-    for entry in spec.derived():
-        if entry.name in wanted:
-            columns[entry.name] = np.asarray(entry.function(usage), dtype=np.float32)
+        for number, measure in enumerate(spec.form.measures):
+            columns[f"{measure.name}_sum_{days}d"] = stats.sums[:, :, at, number].ravel()
+            columns[f"{measure.name}_max_{days}d"] = stats.maxima[:, :, at, number].ravel()
+        columns[f"{spans.unit}s_present_{days}d"] = usage.rows_present(days)
+        columns[f"{spans.unit}s_active_{days}d"] = usage.rows_active(days)
+    for entry in derived:
+        columns[entry.name] = np.asarray(entry.function(usage), dtype=np.float32)
     return columns
+
+
+def _history(log: UsageLog, since: NDArray[np.int32], cutoffs: NDArray[np.int32]) -> History:
+    first = log.first_uses()[:, None, :]
+    known = np.where(first <= cutoffs[None, :, None], first, NEVER)
+    totals = window_stats(log, cutoffs, (_EVER,), with_maxima=False).sums[:, :, 0]
+    return History(since, known, totals)
 
 
 def _registered(path: str) -> Feature:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.compute import feature_frame
 from ml_sys.features.rows import Different, Rows
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.inputs import FeatureInputs
 
 # (Company, cutoff) pairs whose features are computed at a time.
 _BLOCK_ROWS = 2**18
@@ -60,7 +62,7 @@ class KnownFeatures:
         """Return, for the same pairs, whether there was usage by then, and the scores of each simple rule."""
         missing = self._missing(cutoffs, self._rules)
         if missing.size:
-            first, scores = rule_scores(self.inputs.usage, missing)
+            first, scores = rule_scores(self.inputs, missing)
             by_cutoff = {name: score.reshape(first.shape) for name, score in scores.items()}
             for number, cutoff in enumerate(missing):
                 told = {name: score[:, number].copy() for name, score in by_cutoff.items()}
@@ -133,11 +135,11 @@ class KnownFeatures:
     def _parts(self, n_cutoffs: int) -> Iterator[FeatureInputs]:
         """Cut the inputs into those of companies that follow each other."""
         size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(n_cutoffs, 1)))
-        firm, start = self.inputs.firmographics, 0
-        for usage in self.inputs.usage.blocks(size):
+        every, start = self.inputs, 0
+        for usage in every.usage.blocks(size):
             part = slice(start, start + usage.n_companies)
             start = part.stop
-            yield FeatureInputs(usage, firm.take(part))
+            yield replace(every, usage=usage, attributes=every.attributes.take(part), since=every.since[part])
 
 
 def _company_by_company(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Panels: which companies are included at which cutoffs, and their outcomes.
 
-A company that became a customer before a cutoff is not in the panel at it; one that will become a customer
-later is, as an ordinary negative until its window opens.
+A company that became a customer before a cutoff, or does not exist for a day by then, is not in the panel at
+it; one that will become a customer later is, as an ordinary negative until its window opens.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def rolling_panel(
     horizon_days: int,
     spec: FeatureSpec,
 ) -> Panel:
-    """Lay out every company at every cutoff by which it had not closed.
+    """Lay out every company at every cutoff by which it existed and had not closed.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def rolling_panel(
     """
     n_companies = known.inputs.usage.n_companies
     company = np.repeat(np.arange(n_companies, dtype=np.int32), cutoffs.size)
-    prospect, label = labels(closed, cutoffs, horizon_days)
+    prospect, label = labels(closed, cutoffs, horizon_days, known.inputs.since)
     seen, rules = known.rules(cutoffs)
     panel = Panel(
         known.rows(cutoffs, spec), company, np.tile(cutoffs, n_companies), label.ravel(), seen, rules
@@ -144,13 +144,13 @@ def snapshot_panel(
     """
     if order is None:
         order = pd.unique(canonical(rolling_panel(known, closed, cutoffs, horizon_days, spec)).company)
-    prospect, label = labels(closed, cutoffs, horizon_days)
+    prospect, label = labels(closed, cutoffs, horizon_days, known.inputs.since)
     customers = np.flatnonzero(label.any(axis=1))
     last = cutoffs[cutoffs.size - 1 - np.argmax(label[customers, ::-1], axis=1)]
     others = order[prospect[order].any(axis=1) & ~label[order].any(axis=1)]
     others = others[: others.size if customers.size else 0]
     seasons = np.resize(np.sort(last), others.size)
-    still = closed[others] >= seasons
+    still = (closed[others] >= seasons) & (known.inputs.since[others] < seasons)
     company = np.concatenate([customers, others[still]]).astype(np.int32)
     cutoff = np.concatenate([last, seasons[still]]).astype(np.int32)
     rows = known.some(company, cutoff, spec)

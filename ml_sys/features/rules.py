@@ -6,25 +6,70 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.features.windows import UsageLog, window_stats
+from ml_sys.features.spans import spans_of
+from ml_sys.features.windows import NEVER, window_stats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-RULE_DAYS = 30
-MOST_ACTIONS = f"most actions in {RULE_DAYS} days"
-MOST_USERS = f"most users in {RULE_DAYS} days"
+    from ml_sys.days import Period
+    from ml_sys.features.inputs import FeatureInputs
+    from ml_sys.form import Form
+
+NEWEST, MOST_RECENT = "newest", "most recently active"
+_ACTIONS, _USERS = "most actions in ", "most users in "
+# Ranks behind everyone of whom something is known.
+_LAST = np.float32(-(10**6))
+
+
+def rule_names(form: Form, period: Period) -> tuple[str, ...]:
+    """Return the rules that tables of a form allow, in the order of reports.
+
+    Examples
+    --------
+    >>> from ml_sys.days import Period
+    >>> from ml_sys.settings.description import default_form
+    >>> rule_names(default_form(), Period())
+    ('most actions in 30 days', 'most users in 30 days')
+    """
+    span = f"{spans_of(period).rule} days"
+    names = [f"{_ACTIONS}{span}"] * bool(form.of_role("actions"))
+    names += [f"{_USERS}{span}"] * bool(form.of_role("users"))
+    names += [f"most {form.measures[at].noun.many} in {span}" for at in form.of_role("amount")]
+    names += [NEWEST, MOST_RECENT] * form.has_since
+    return tuple(names)
+
+
+def rule_to_beat(names: Iterable[str]) -> str | None:
+    """Return the rule that a model is told beside first: by users, else by an amount, else by actions.
+
+    Examples
+    --------
+    >>> rule_to_beat(["most actions in 7 days", "most minutes in 7 days", "newest"])
+    'most minutes in 7 days'
+    """
+    there = [name for name in names if name.startswith("most ") and name != MOST_RECENT]
+    users = [name for name in there if name.startswith(_USERS)]
+    amounts = [name for name in there if not name.startswith((_USERS, _ACTIONS))]
+    return next(iter([*users, *amounts, *there]), None)
+
+
+def rule_of_actions(names: Iterable[str]) -> str | None:
+    """Return the rule by actions, where there is one."""
+    return next((name for name in names if name.startswith(_ACTIONS)), None)
 
 
 def rule_scores(
-    log: UsageLog, cutoffs: NDArray[np.int32]
+    inputs: FeatureInputs, cutoffs: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.float32]]]:
     """Score every (company, cutoff) by each rule.
 
     Parameters
     ----------
-    log : UsageLog
-        Of n_companies companies.
+    inputs : FeatureInputs
+        Of n_companies entities.
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Days since 1970-01-01, strictly ascending.
 
@@ -33,12 +78,27 @@ def rule_scores(
     first : ndarray of shape (n_companies, n_cutoffs), int32
         Day of each company's first row, ``NEVER`` where there is none by the cutoff.
     scores : dict of str to ndarray of shape (n_companies * n_cutoffs,), float32
-        Actions, and user-weeks, of the last 30 days.
+        Actions, users of each row added up, and amounts of the window; the day on which each began to exist
+        and was last active, counted back from the cutoff.
     """
-    stats = [window_stats(block, cutoffs, (RULE_DAYS,), with_maxima=False) for block in log.blocks()]
+    form, days = inputs.form, spans_of(inputs.period).rule
+    stats = [window_stats(block, cutoffs, (days,), with_maxima=False) for block in inputs.usage.blocks()]
     sums = np.concatenate([part.sums[:, :, 0] for part in stats])
     first = np.concatenate([part.first for part in stats])
-    return first, {
-        MOST_ACTIONS: sums[..., : log.n_actions].sum(axis=-1).ravel(),
-        MOST_USERS: sums[..., log.n_actions :].sum(axis=-1).ravel(),
-    }
+    scores = [
+        sums[..., places[0] : places[-1] + 1].sum(axis=-1)
+        for places in (form.of_role("actions"), form.of_role("users"))
+        if places
+    ]
+    scores += [sums[..., at] for at in form.of_role("amount")]
+    if form.has_since:
+        active = np.concatenate([part.last_active for part in stats])
+        scores += [_recent(inputs.since[:, None], cutoffs), _recent(active, cutoffs)]
+    names = rule_names(form, inputs.period)
+    return first, {name: score.ravel() for name, score in zip(names, scores, strict=True)}
+
+
+def _recent(day: NDArray[np.int32], cutoffs: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return how many days ago something was, negative, so that the latest comes first."""
+    ago = day.astype(np.int64) - cutoffs.astype(np.int64)[None, :]
+    return np.where(day == NEVER, _LAST, ago).astype(np.float32)

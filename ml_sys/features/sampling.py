@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ml_sys.features.windows import BLOCK_COMPANIES, mixed, usage_digests
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.features.usage_digests import mixed, usage_digests
+from ml_sys.features.windows import BLOCK_COMPANIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.features.compute import FeatureInputs
-    from ml_sys.features.firmographics import Firmographics
+    from ml_sys.features.inputs import FeatureInputs
 
 # 2^64 divided by the golden ratio. A company that looks the same from one cutoff to the next moves on by it,
 # so that of any stretch of its rows about as many are drawn as are due, and companies that look alike are
@@ -70,15 +71,23 @@ class Sample:
 
 
 def labels(
-    closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int
+    closed: NDArray[np.int32],
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+    since: NDArray[np.int32] | None = None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return, for every (company, cutoff), whether it is a prospect and whether it converts.
+
+    A prospect has existed for a whole day, and has not converted. So one that converts on its first day is
+    never a prospect.
 
     Parameters
     ----------
     closed : ndarray of shape (n_companies,), int32
         Day on which each became a customer; ``NEVER_CLOSED`` where it did not.
     cutoffs : ndarray of shape (n_cutoffs,), int32
+    since : ndarray of shape (n_companies,), int32, optional
+        Day on which each began to exist; ``NEVER_BEGAN`` where that is not known.
 
     Returns
     -------
@@ -86,15 +95,35 @@ def labels(
     """
     day = closed.astype(np.int64)[:, None]
     prospect = day >= cutoffs
+    if since is not None:
+        prospect &= since[:, None] < cutoffs
     return prospect, prospect & (day < cutoffs.astype(np.int64) + horizon_days)
 
 
-def count_rows(closed: NDArray[np.int32], cutoffs: NDArray[np.int32], horizon_days: int) -> tuple[int, int]:
+def count_rows(
+    closed: NDArray[np.int32],
+    cutoffs: NDArray[np.int32],
+    horizon_days: int,
+    since: NDArray[np.int32] | None = None,
+) -> tuple[int, int]:
     """Return how many rows a whole panel has, and how many of them are positive; arguments as above."""
+    if since is not None:
+        # Those that converted before they had existed for a day are in no panel.
+        there = closed > since
+        closed, since = closed[there], since[there]
     day = np.sort(closed.astype(np.int64))
     begin = cutoffs.astype(np.int64)
     gone, soon = np.searchsorted(day, begin), np.searchsorted(day, begin + horizon_days)
-    return int((day.size - gone).sum()), int((soon - gone).sum())
+    rows, positives = int((day.size - gone).sum()), int((soon - gone).sum())
+    if since is None:
+        return rows, positives
+    began = np.sort(since.astype(np.int64))
+    rows -= int((began.size - np.searchsorted(began, begin)).sum())
+    closers = closed != NEVER_CLOSED
+    first, last = since[closers].astype(np.int64), closed[closers].astype(np.int64)
+    # Converts in the window of a cutoff by which it did not exist.
+    early = sum(int(((first >= one) & (last < one + horizon_days)).sum()) for one in begin.tolist())
+    return rows, positives - early
 
 
 def one_in(positives: int, others: int, *, negatives_per_positive: int, max_rows: int) -> int:
@@ -135,13 +164,13 @@ def draw(
     among : ndarray of shape (n_companies,), bool
         Companies whose rows may be drawn.
     """
-    own = _attribute_digests(inputs.firmographics) ^ mixed(np.array([how.seed], dtype=np.uint64))
+    own = _entity_digests(inputs) ^ mixed(np.array([how.seed], dtype=np.uint64))
     moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
     drawn = np.uint64((2**64 - 1) // how.one_in)
     companies, columns, converts, start, others = [], [], [], 0, 0
     for usage in inputs.usage.blocks(BLOCK_COMPANIES):
         part = slice(start, start + usage.n_companies)
-        prospect, label = labels(closed[part], cutoffs, horizon_days)
+        prospect, label = labels(closed[part], cutoffs, horizon_days, inputs.since[part])
         place = mixed(own[part][:, None] ^ usage_digests(usage, cutoffs)) + moved
         prospect &= among[part][:, None]
         chosen = prospect & (label | (place <= drawn))
@@ -160,17 +189,16 @@ def by_content(inputs: FeatureInputs, closed: NDArray[np.int32], cutoff: int) ->
     """Return the companies in an order that depends on what they look like at a cutoff, not on their ids."""
     at = np.array([cutoff], dtype=np.int32)
     usage = np.concatenate([usage_digests(one, at)[:, 0] for one in inputs.usage.blocks(BLOCK_COMPANIES)])
-    return np.lexsort((closed, mixed(_attribute_digests(inputs.firmographics) ^ usage)))
+    return np.lexsort((closed, mixed(_entity_digests(inputs) ^ usage)))
 
 
-def _attribute_digests(firmographics: Firmographics) -> NDArray[np.uint64]:
-    frame = pd.DataFrame(
-        {
-            "rank": firmographics.rank,
-            "employee_range": firmographics.employee_range,
-            "industry": firmographics.industry,
-        }
-    )
-    hashed: Any = pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+def _entity_digests(inputs: FeatureInputs) -> NDArray[np.uint64]:
+    """Return a digest of the attributes of each entity, and of the day on which it began to exist."""
+    columns = dict(enumerate(inputs.attributes.columns))
+    if inputs.form.has_since:
+        columns[len(columns)] = inputs.since
+    if not columns:
+        return np.zeros(inputs.attributes.n_companies, dtype=np.uint64)
+    hashed: Any = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy(dtype=np.uint64)
     digests: NDArray[np.uint64] = hashed
     return digests

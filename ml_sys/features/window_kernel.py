@@ -1,6 +1,7 @@
 """The inner loops of `ml_sys.features.windows`.
 
-Invariant: all arithmetic is on 64-bit integers; a result becomes float32 in the one statement that stores it.
+Invariant: all arithmetic is on 64-bit integers; a result is divided by its scale and becomes float32 where
+it is stored.
 Each loop is compiled for read-only input, which takes writable input too.
 """
 
@@ -35,7 +36,8 @@ def _fill_types(numba: Any) -> Any:
         numba.float32[:, :, :, ::1], numba.float32[:, :, ::1], numba.int32[:, ::1],
     )  # fmt: skip
     written = (by_measure, by_measure, numba.types.boolean, *[by_window] * 2, *[by_cutoff] * 3)
-    return numba.void(offsets, days, counts, numba.int64, days, offsets, numba.types.Tuple(written))
+    scales = _read(numba, "float64", 1)
+    return numba.void(offsets, days, counts, numba.int64, scales, days, offsets, numba.types.Tuple(written))
 
 
 @kernel(_locate_types)
@@ -116,7 +118,7 @@ def sort(  # type: ignore[no-untyped-def]  # the types above
 
 
 @kernel(_fill_types)
-def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: ignore[no-untyped-def]  # the types above
+def fill(offsets, day, values, n_activity, scales, cutoffs, windows, written):  # type: ignore[no-untyped-def]  # as above
     """Write every statistic of every (company, cutoff, window) that has a row; the others stay as they are.
 
     Running sums over a company's rows make any window a difference of two; cutoffs and window starts only
@@ -128,6 +130,10 @@ def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: i
         See `locate`.
     day : ndarray of shape (n_rows,), int32
     values : ndarray of shape (n_rows, n_measures), int64
+    n_activity : int
+        Leading measures that make a row active when above zero.
+    scales : ndarray of shape (n_measures,), float64
+        What totals are divided by, in the last step.
     cutoffs : ndarray of shape (n_cutoffs,), int32
         Ascending.
     windows : ndarray of shape (n_windows,), int64
@@ -156,7 +162,7 @@ def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: i
             for measure in range(n_measures):
                 value = values[low + row, measure]
                 running[row + 1, measure] = running[row, measure] + value
-                if measure < n_actions and value > 0:
+                if measure < n_activity and value > 0:
                     is_active = 1
             running_active[row + 1] = running_active[row] + is_active
         start[:] = 0
@@ -184,7 +190,10 @@ def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: i
                 active[company, at, window] = np.float32(running_active[end] - running_active[begin])
                 for measure in range(n_measures):
                     total = running[end, measure] - running[begin, measure]
-                    sums[company, at, window, measure] = np.float32(total)
+                    if scales[measure] == 1.0:
+                        sums[company, at, window, measure] = np.float32(total)
+                    else:
+                        sums[company, at, window, measure] = np.float32(total / scales[measure])
             if with_maxima and start[n_windows - 1] < end:
                 best[:] = 0
                 reached = end
@@ -194,4 +203,7 @@ def fill(offsets, day, values, n_actions, cutoffs, windows, written):  # type: i
                         for measure in range(n_measures):
                             best[measure] = max(best[measure], values[low + reached, measure])
                     for measure in range(n_measures):
-                        maxima[company, at, window, measure] = np.float32(best[measure])
+                        if scales[measure] == 1.0:
+                            maxima[company, at, window, measure] = np.float32(best[measure])
+                        else:
+                            maxima[company, at, window, measure] = np.float32(best[measure] / scales[measure])

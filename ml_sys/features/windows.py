@@ -66,18 +66,21 @@ class UsageLog:
     day : ndarray of shape (n_rows,), int32
         Day on which the row's period was complete, in days since 1970-01-01, ascending within a company.
     values : ndarray of shape (n_rows, n_measures), int32 or int64
-        Counts, not negative. The first ``n_actions`` columns are actions, the rest users.
+        Whole numbers, not negative.
     n_companies : int
         Number of companies, those without rows included.
-    n_actions : int
+    n_activity : int
         Number of leading columns of ``values`` that make a row active when above zero.
+    digits : tuple of int
+        How many digits of each column stand behind the point; none of any by default.
     """
 
     company: NDArray[np.int32]
     day: NDArray[np.int32]
     values: NDArray[np.int32] | NDArray[np.int64]
     n_companies: int
-    n_actions: int
+    n_activity: int
+    digits: tuple[int, ...] = ()
 
     @classmethod
     def from_rows(
@@ -87,8 +90,9 @@ class UsageLog:
         values: NDArray[np.int32],
         *,
         n_companies: int,
-        n_actions: int,
+        n_activity: int,
         period: Period,
+        digits: tuple[int, ...] = (),
     ) -> UsageLog:
         """Sort rows, add up rows of the same company and day, and turn stamps into days of completion.
 
@@ -99,8 +103,8 @@ class UsageLog:
         stamp_day : ndarray of shape (n_rows,), int32
             Day of each row's stamp, in days since 1970-01-01.
         values : ndarray of shape (n_rows, n_measures), int32 or int64
-            Counts, not negative, actions first.
-        n_companies, n_actions : int
+            Whole numbers, not negative.
+        n_companies, n_activity, digits
             See the attributes.
         period : Period
             What a row covers.
@@ -121,7 +125,7 @@ class UsageLog:
                 starts = np.flatnonzero(fresh)
                 company, day = company[starts], day[starts]
                 values = np.add.reduceat(values, starts, axis=0, dtype=np.int64)
-        return cls(company, day, values, n_companies, n_actions)
+        return cls(company, day, values, n_companies, n_activity, digits)
 
     def take(self, companies: NDArray[np.integer[Any]]) -> UsageLog:
         """Return the log of some companies, numbered from 0 in the order given."""
@@ -134,7 +138,8 @@ class UsageLog:
             self.day[rows],
             self.values[rows],
             companies.size,
-            self.n_actions,
+            self.n_activity,
+            self.digits,
         )
 
     def first_days(self) -> NDArray[np.int32]:
@@ -142,6 +147,20 @@ class UsageLog:
         first = np.full(self.n_companies, NEVER, dtype=np.int32)
         begins = np.flatnonzero(np.diff(self.company, prepend=-1))
         first[self.company[begins]] = self.day[begins]
+        return first
+
+    def first_uses(self) -> NDArray[np.int32]:
+        """Return the day of each company's first row with any of a measure, ``NEVER`` where there is none.
+
+        Returns
+        -------
+        ndarray of shape (n_companies, n_measures), int32
+        """
+        first = np.full((self.n_companies, self.values.shape[1]), NEVER, dtype=np.int32)
+        for measure in range(self.values.shape[1]):
+            rows = np.flatnonzero(self.values[:, measure] > 0)
+            rows = rows[np.diff(self.company[rows], prepend=-1) != 0]
+            first[self.company[rows], measure] = self.day[rows]
         return first
 
     def blocks(self, n_companies: int = BLOCK_COMPANIES) -> Iterator[UsageLog]:
@@ -155,7 +174,8 @@ class UsageLog:
                 self.day[low:high],
                 self.values[low:high],
                 int(edges[at + 1] - start),
-                self.n_actions,
+                self.n_activity,
+                self.digits,
             )
 
 
@@ -166,7 +186,7 @@ class WindowStats:
     Attributes
     ----------
     sums, maxima : ndarray of shape (n_companies, n_cutoffs, n_windows, n_measures), float32
-        Total and largest single row per measure, in counts. ``maxima`` is None when not asked for.
+        Total and largest single row per measure, in its unit. ``maxima`` is None when not asked for.
     present, active : ndarray of shape (n_companies, n_cutoffs, n_windows), float32
         Number of rows, and of rows with any action.
     first, last, last_active : ndarray of shape (n_companies, n_cutoffs), int32
@@ -227,7 +247,7 @@ def window_stats(
         last_active=np.full(panel, NEVER, dtype=np.int32),
     )
     kernel.fill(
-        offsets, day, np.ascontiguousarray(log.values, dtype=np.int64), log.n_actions,
+        offsets, day, np.ascontiguousarray(log.values, dtype=np.int64), log.n_activity, _scales(log),
         np.ascontiguousarray(cutoffs), windows,
         (stats.sums, _NO_MAXIMA if stats.maxima is None else stats.maxima, with_maxima,
          stats.present, stats.active, stats.first, stats.last, stats.last_active),
@@ -235,44 +255,9 @@ def window_stats(
     return stats
 
 
-def usage_digests(log: UsageLog, cutoffs: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Return a 64-bit digest of the rows of every company that are complete by each cutoff.
-
-    Parameters
-    ----------
-    log : UsageLog
-        Rows sorted by (company, day).
-    cutoffs : ndarray of shape (n_cutoffs,), int32
-        Days since 1970-01-01, strictly ascending.
-
-    Returns
-    -------
-    ndarray of shape (n_companies, n_cutoffs), uint64
-        0 where no row is complete.
-    """
-    digest = mixed(log.day.astype(np.uint64))
-    for measure in range(log.values.shape[1]):
-        digest = mixed(digest ^ log.values[:, measure].astype(np.uint64))
-    running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(digest))
-    # The first cutoff by which each row counts; in the last column stand rows that never do.
-    cells = log.company.astype(np.int64) * (cutoffs.size + 1) + np.searchsorted(cutoffs, log.day)
-    begin = np.bincount(cells, minlength=log.n_companies * (cutoffs.size + 1)).reshape(log.n_companies, -1)
-    first = np.searchsorted(log.company, np.arange(log.n_companies))
-    rows = first[:, None] + np.cumsum(begin[:, :-1], axis=1)
-    digests: NDArray[np.uint64] = running[rows] - running[first][:, None]
-    return digests
-
-
-def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scatter 64-bit integers, so that those near each other share nothing.
-
-    References
-    ----------
-    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: its finaliser.
-    """
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+def _scales(log: UsageLog) -> NDArray[np.float64]:
+    """Return by what totals of each measure are divided; shape (n_measures,)."""
+    return np.array([10.0**one for one in log.digits or (0,) * log.values.shape[1]], dtype=np.float64)
 
 
 def _strictly_ascending(company: NDArray[np.int32], day: NDArray[np.int32]) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.features.attributes import blanks
 from ml_sys.leaks import canary
 from ml_sys.leaks.blind_models import id_rankings, shuffled_ranking
 from ml_sys.leaks.canary import Canary
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.compute import FeatureInputs, FeatureSpec
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.inputs import FeatureInputs
     from ml_sys.features.panel import Panel
     from ml_sys.leaks.blind_models import Split
     from ml_sys.leaks.canary import Figures, Status
@@ -75,8 +76,8 @@ def run_canaries(
         ids_alone(by_id, limits, seed),
         later_usage_deleted(source.inputs, spec, part.train, holdout),
         single_columns(part.validation, spec, limits),
-        blank_firmographics(source, counts_as_feature=spec.firmographic_missingness),
-        conversions_go_on(source.closed, part, holdout, settings.label.horizon_days),
+        blank_attributes(source, counts_as_feature=spec.attribute_missingness),
+        conversions_go_on(source.closed, part, holdout, settings.label.horizon_days, source.inputs.since),
     )
 
 
@@ -156,31 +157,41 @@ def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> C
     return Canary(canary.COLUMNS, status, figures)
 
 
-def blank_firmographics(source: Source, *, counts_as_feature: bool) -> Canary:
-    """Check whether customers' firmographics are blank as often as everyone else's."""
-    firm, customer = source.inputs.firmographics, source.closed != NEVER_CLOSED
+def blank_attributes(source: Source, *, counts_as_feature: bool) -> Canary:
+    """Check whether the attributes of those that converted are blank as often as everyone else's."""
+    known, customer = source.inputs.attributes, source.closed != NEVER_CLOSED
     if not 0 < customer.sum() < customer.size:
         return _not_judged(canary.BLANKS, canary.ONE_KIND)
+    if not known.described:
+        return _not_judged(canary.BLANKS, canary.NO_ATTRIBUTES)
     figures: Figures = {}
     telling = []
-    for column in ("rank", "employee_range", "industry"):
-        blank = pd.isna(getattr(firm, column))
+    for attribute, values in zip(known.described, known.columns, strict=True):
+        column, blank = attribute.name, blanks(values)
         ours, theirs = float(blank[customer].mean()), float(blank[~customer].mean())
         p_value = two_shares_p_value(blank, customer)
         figures |= {f"{column}_customers": ours, f"{column}_others": theirs, f"{column}_p_value": p_value}
         if p_value < CHANCE and max(ours, theirs) > _CLEAR_RATIO * min(ours, theirs):
             telling.append(column)
-    figures |= {"telling": telling, "features": "all" if counts_as_feature else "industry"}
+    shown = [one.name for one in known.described if counts_as_feature or not one.blank_leaks]
+    features = "all" if len(shown) == len(known.described) else ", ".join(shown)
+    figures |= {"telling": telling, "features": features}
     return Canary(canary.BLANKS, "warned" if telling else "passed", figures)
 
 
-def conversions_go_on(closed: NDArray[np.int32], part: Part, holdout: Panel, horizon_days: int) -> Canary:
+def conversions_go_on(
+    closed: NDArray[np.int32],
+    part: Part,
+    holdout: Panel,
+    horizon_days: int,
+    since: NDArray[np.int32] | None = None,
+) -> Canary:
     """Check that companies convert after the last cutoffs as often as after earlier ones.
 
     Where rates are steady it fails less than once in a thousand times (`CHANCE`), however many convert.
     """
     first = min(int(panel.cutoff.min()) for panel in (part.train, holdout))
-    look = last_windows(closed, first, int(holdout.cutoff.max()), horizon_days)
+    look = last_windows(closed, first, int(holdout.cutoff.max()), horizon_days, since)
     if look is None:
         return _not_judged(canary.END, canary.NOBODY)
     figures: Figures = {

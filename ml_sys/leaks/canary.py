@@ -15,10 +15,11 @@ Figures = dict[str, Any]
 
 WINDOWS, SHUFFLED, IDS = "label windows apart", "labels shuffled", "ids as the only feature"
 LATER, COLUMNS = "later usage deleted", "single columns"
-BLANKS, END = "blank firmographics", "conversions go on"
+BLANKS, END = "blank attributes", "conversions go on"
 # Why a canary could not judge.
 NO_SHUFFLE, FEW_CONVERSIONS, FEW_CONVERTERS = "no shuffle", "few conversions", "few converters"
 ONE_KIND, NOBODY, NO_END = "one kind of company", "nobody converts", "end would not show"
+NO_ATTRIBUTES = "no attributes"
 _ALLOW = "name {} in canary.allowed if you know why"
 
 
@@ -92,8 +93,13 @@ def _columns(status: Status, f: Mapping[str, Any]) -> str:
 
 def _blanks(status: Status, f: Mapping[str, Any]) -> str:
     if status == "passed":
-        return "Blank firmographics do not tell customers from the others."
-    used = "all are features here" if f["features"] == "all" else "only that of industry is a feature"
+        return "Blank attributes do not tell customers from the others."
+    shown = f["features"]
+    used = f"only that of {shown} is a feature" if shown else "none is a feature here"
+    if shown == "all":
+        used = "all are features here"
+    elif "," in shown:
+        used = f"only those of {shown} are features"
     named = ", ".join(
         f"{one} ({f[f'{one}_customers']:.1%} of customers, {f[f'{one}_others']:.1%} of the others)"
         for one in f["telling"]
@@ -138,6 +144,7 @@ _WHY_NOT: dict[str, Callable[[Figures], str]] = {
         f"{f['converters']} of {f['companies']} companies convert, {f['needed']} are needed"
     ),
     ONE_KIND: lambda _: "all companies are customers, or none is",
+    NO_ATTRIBUTES: lambda _: "nothing is known of companies besides their usage",
     NOBODY: lambda _: "no company converts before the last cutoffs",
     NO_END: lambda f: f"too few conversions for their end to show ({_last_days(f)})",
 }

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.compute import feature_frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.inputs import FeatureInputs
     from ml_sys.features.panel import Panel
 
 

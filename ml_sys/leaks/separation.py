@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ml_sys.features.compute import FIRMOGRAPHIC_GROUP
+from ml_sys.features.compute import ATTRIBUTE_GROUP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class Separation:
 def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
     """Return how well each feature alone ranks converters, in the order of the columns.
 
-    Usage is judged by row. Firmographics are judged by company, since they are the same in all rows of one:
+    Usage is judged by row. Attributes are judged by company, since they are the same in all rows of one:
     the rows before the one in which a company converts would hide how well they know it.
 
     Parameters
@@ -65,7 +65,7 @@ def column_separations(panel: Panel, spec: FeatureSpec) -> list[Separation]:
     for name, group in spec.groups().items():
         column = panel.rows.column(name)
         label, side, weight = panel.label, half[company], panel.weight
-        if group == FIRMOGRAPHIC_GROUP:
+        if group == ATTRIBUTE_GROUP:
             column, label, side, weight = column[first], converts, half, None
         values = _rates(column, label, side) if name in categories else column.astype(np.float32)
         rate = float(np.average(label, weights=weight))

@@ -43,7 +43,13 @@ class LastWindows:
     least_p_value: float
 
 
-def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days: int) -> LastWindows | None:
+def last_windows(
+    closed: NDArray[np.int32],
+    first: int,
+    last: int,
+    horizon_days: int,
+    since: NDArray[np.int32] | None = None,
+) -> LastWindows | None:
     """Compare the last one, two and three label windows with all days before them, and return the oddest.
 
     Under a steady rate, and given how many companies convert in all, each conversion falls into the last
@@ -58,6 +64,8 @@ def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days:
         Day on which each became a customer.
     first, last : int
         First cutoff that was learnt from, last one that was judged.
+    since : ndarray of shape (n_companies,), int32, optional
+        Day on which each began to exist.
 
     Returns
     -------
@@ -75,8 +83,8 @@ def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days:
         start = end - windows * horizon_days
         if start <= first:
             break
-        before, free_before = _conversions(closed, first, start)
-        found, free = _conversions(closed, start, end)
+        before, free_before = _conversions(closed, first, start, since)
+        found, free = _conversions(closed, start, end, since)
         if not before:
             continue
         share = free / (free + free_before)
@@ -85,8 +93,11 @@ def last_windows(closed: NDArray[np.int32], first: int, last: int, horizon_days:
     return min(looks, key=lambda look: look.p_value, default=None)
 
 
-def _conversions(closed: NDArray[np.int32], start: int, end: int) -> tuple[int, int]:
+def _conversions(
+    closed: NDArray[np.int32], start: int, end: int, since: NDArray[np.int32] | None
+) -> tuple[int, int]:
     """Return the conversions between two days, and the company-days on free plans between them."""
     day = closed.astype(np.int64)
-    free = (np.minimum(day + 1, end) - start).clip(0)
-    return int(((day >= start) & (day < end)).sum()), int(free.sum())
+    begin = np.full(day.size, start) if since is None else np.maximum(since.astype(np.int64) + 1, start)
+    free = (np.minimum(day + 1, end) - begin).clip(0)
+    return int(((day >= begin) & (day < end)).sum()), int(free.sum())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.features.firmographics import MISSING
+from ml_sys.features.spellings import MISSING
 from ml_sys.metrics.bootstrap import Estimate, estimate
 from ml_sys.metrics.ranking import Outcomes, Ranked
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
+    from ml_sys.form import Attribute
     from ml_sys.metrics.ranking import Values, Weights
 
 # Below this a figure of a segment would be noise.
 LEAST_POSITIVES = 10
-_TOP_INDUSTRIES = 6
+_TOP_LEVELS = 6
 _SIZE_EDGES = (1.0, 10.0, 25.0, 50.0, 200.0, 1000.0, np.inf)
 _SIZES = ("1 to 9", "10 to 24", "25 to 49", "50 to 199", "200 to 999", "1,000 or more")
-_PORTAL_DAYS = (-1.0, 28.0, 91.0, 365.0, np.inf)
-_PORTALS = ("up to 4 weeks", "5 to 13 weeks", "14 to 52 weeks", "over a year")
+_AGE_DAYS = (-1.0, 28.0, 91.0, 365.0, np.inf)
+_AGES = ("up to 4 weeks", "5 to 13 weeks", "14 to 52 weeks", "over a year")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,13 @@ class Segment:
 
 
 def segments(
-    panel: Panel, probability: NDArray[np.float64], *, resamples: int, confidence: float, seed: int
+    panel: Panel,
+    probability: NDArray[np.float64],
+    spec: FeatureSpec,
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
 ) -> tuple[Segment, ...]:
     """Evaluate a model's probabilities by kind of company.
 
@@ -64,13 +72,15 @@ def segments(
     panel : Panel
         Holdout rows; a kind whose feature is switched off is left out.
     probability : ndarray of shape (n_rows,), float64
+    spec : FeatureSpec
+        The features of ``panel``.
     confidence : float
         In (0, 1).
     """
     everyone = Outcomes(probability, panel.label, panel.cutoff, panel.company)
     judge = partial(estimate, resamples=resamples, confidence=confidence, seed=seed)
     found = []
-    for kind, name, rows in _kinds(panel):
+    for kind, name, rows in _kinds(panel, spec):
         one = everyone.take(rows)
         conversions = int(one.label.sum())
         enough = conversions >= LEAST_POSITIVES and not one.label.all()
@@ -96,36 +106,57 @@ def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     return {"roc_auc": ranked.roc_auc(), "average_precision": ranked.average_precision()}
 
 
-def _kinds(panel: Panel) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+def _kinds(panel: Panel, spec: FeatureSpec) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield kind, name and rows of every segment that has any."""
     features = panel.features
     yield from _named("Usage", {"seen in usage": panel.seen, "never seen": ~panel.seen})
-    if "days_since_first_row" in features:
-        days = features["days_since_first_row"].to_numpy(dtype=np.float64)
-        parts = {
-            name: panel.seen & (days > low) & (days <= high)
-            for name, low, high in zip(_PORTALS, _PORTAL_DAYS[:-1], _PORTAL_DAYS[1:], strict=True)
-        }
-        yield from _named("Age of the portal", parts)
-    if "employees" in features:
-        people = features["employees"].to_numpy(dtype=np.float64)
-        parts = {
-            name: (people >= low) & (people < high)
-            for name, low, high in zip(_SIZES, _SIZE_EDGES[:-1], _SIZE_EDGES[1:], strict=True)
-        }
-        yield from _named("Employees", {**parts, "not known": np.isnan(people)})
-    if "industry" in features:
-        yield from _named("Industry", _industries(features["industry"].to_numpy(dtype=object)))
+    for name, kind, seen in (
+        ("days_since_first_row", "Time since first seen", panel.seen),
+        ("days_since_began", "Time since sign-up", np.ones(len(panel), dtype=np.bool_)),
+    ):
+        if name in features:
+            days = features[name].to_numpy(dtype=np.float64)
+            parts = _between(days, _AGES, _AGE_DAYS)
+            yield from _named(kind, {part: rows & seen for part, rows in parts.items()})
+    for one in spec.form.attributes:
+        if one.kind == "range" and one.feature in features:
+            sizes = features[one.feature].to_numpy(dtype=np.float64)
+            parts = _between(sizes, _SIZES, _SIZE_EDGES, left=True)
+            yield from _named(_title(one.unit.many or one.label), {**parts, "not known": np.isnan(sizes)})
+        elif one.kind == "category" and one.feature in features:
+            yield from _named(_title(one.label), _levels(features[one.feature].to_numpy(dtype=object), one))
+        elif one.kind == "ordered" and one.feature in features:
+            place = features[one.feature].to_numpy(dtype=np.float64)
+            parts = {level: place == at for at, level in enumerate(one.levels)}
+            yield from _named(_title(one.label), {**parts, "not known": np.isnan(place)})
+        elif one.kind == "flag" and one.feature in features:
+            flag = features[one.feature].to_numpy(dtype=np.float64)
+            parts = {"yes": flag == 1, "no": flag == 0, "not known": np.isnan(flag)}
+            yield from _named(_title(one.label), parts)
 
 
-def _industries(industry: NDArray[np.object_]) -> dict[str, NDArray[np.bool_]]:
-    texts = industry.astype(str)
+def _between(
+    values: NDArray[np.float64], names: tuple[str, ...], edges: tuple[float, ...], *, left: bool = False
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the rows between each edge and the next, the left one included or the right one."""
+    return {
+        name: (values >= low) & (values < high) if left else (values > low) & (values <= high)
+        for name, low, high in zip(names, edges[:-1], edges[1:], strict=True)
+    }
+
+
+def _levels(levels: NDArray[np.object_], one: Attribute) -> dict[str, NDArray[np.bool_]]:
+    texts = np.array([MISSING if level is None else level for level in levels], dtype=str)
     names, counts = np.unique(texts[texts != MISSING], return_counts=True)
     top = [str(name) for name, _ in sorted(zip(names, counts, strict=True), key=lambda n: (-n[1], n[0]))]
-    top = top[:_TOP_INDUSTRIES]
+    top = top[:_TOP_LEVELS]
     parts = {name.replace("_", " "): texts == name for name in top}
     other = ~np.isin(texts, [*top, MISSING])
-    return {**parts, "all other industries": other, "not known": texts == MISSING}
+    return {**parts, f"any other {one.label}": other, "not known": texts == MISSING}
+
+
+def _title(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _named(kind: str, parts: dict[str, NDArray[np.bool_]]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

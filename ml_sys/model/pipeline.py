@@ -84,7 +84,7 @@ def build_pipeline(
         estimator.set_params(n_numbers=len(numbers))
     return Pipeline(
         [
-            ("encode", FrameEncoder(numbers, categories, features.min_industry_share)),
+            ("encode", FrameEncoder(numbers, categories, features.min_category_share)),
             ("resample", sampler),
             ("model", estimator),
         ]

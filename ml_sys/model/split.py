@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.features.compute import FeatureInputs, FeatureSpec
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, canonical, rolling_panel, sampled_panel, snapshot_panel
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, one_in
 from ml_sys.model.folds import stratified_share
+from ml_sys.model.train import spec_from
 from ml_sys.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.settings import PanelSettings, Settings, SplitSettings
 
 
@@ -44,16 +46,16 @@ class Source:
     @classmethod
     def of(cls, snapshot: Snapshot, settings: Settings) -> Source:
         """Take a snapshot apart under the settings' meaning of a usage row and of the label."""
-        period, horizon = settings.usage.row_period, settings.label.horizon_days
+        spec, horizon = spec_from(settings, snapshot.form), settings.label.horizon_days
         return cls(
-            KnownFeatures(FeatureInputs.from_snapshot(snapshot, period)),
+            KnownFeatures(FeatureInputs.from_snapshot(snapshot, spec)),
             snapshot.closed,
             snapshot.companies["id"].to_numpy(dtype=object),
             Timeline.of(
                 snapshot.usage_stamp,
                 snapshot.as_of,
                 horizon_days=horizon,
-                period=period,
+                period=spec.period,
             ),
         )
 
@@ -62,9 +64,14 @@ class Source:
         """What features are computed from."""
         return self.known.inputs
 
+    def spec(self, settings: Settings) -> FeatureSpec:
+        """Return the features that settings select of what there is."""
+        return spec_from(settings, self.inputs.form)
+
     def share_of(self, panel: Panel) -> float:
         """Return which share of all prospects of its cutoffs a panel's rows stand for: 1 for a whole one."""
-        prospects = sum(int((self.closed >= cutoff).sum()) for cutoff in np.unique(panel.cutoff))
+        since, cutoffs = self.inputs.since, np.unique(panel.cutoff)
+        prospects = sum(int(((self.closed >= one) & (since < one)).sum()) for one in cutoffs)
         return panel.rows.standing_for() / prospects if prospects else 1.0
 
 
@@ -173,7 +180,7 @@ def sampled(
     """
     horizon = source.timeline.horizon_days
     among = np.ones(source.closed.size, dtype=bool) if companies is None else companies
-    rows, positives = count_rows(source.closed[among], cutoffs, horizon)
+    rows, positives = count_rows(source.closed[among], cutoffs, horizon, source.inputs.since[among])
     rate = one_in(
         positives,
         rows - positives,

@@ -17,12 +17,14 @@ from threadpoolctl import threadpool_limits
 
 from ml_sys.elementary import sigmoids
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.spans import spans_of
 from ml_sys.model.calibration import Calibrator, fit_calibrator
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import OFF, build_pipeline, fit_pipeline
 from ml_sys.model.threshold import Tiers, choose_threshold, choose_tiers
 from ml_sys.settings.checking.xgboost_params import is_xgboost
+from ml_sys.settings.description import default_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.panel import Panel
     from ml_sys.features.rows import Rows
+    from ml_sys.form import Form
     from ml_sys.settings import ModelSettings, Settings
 
 # Trees stop by log loss: average precision over the few dozen conversions of a fold jumps too much to stop
@@ -106,14 +109,17 @@ class FitReport:
     one_in: float
 
 
-def spec_from(settings: Settings) -> FeatureSpec:
-    """Return the features selected by the settings."""
+def spec_from(settings: Settings, form: Form | None = None) -> FeatureSpec:
+    """Return the features that settings select of a form's; by default of the default description's."""
+    chosen, period = settings.features, settings.usage.row_period
     return FeatureSpec(
-        windows_days=tuple(sorted(set(settings.features.windows_days))),
-        off=tuple(sorted(settings.features.off)),
-        extra=settings.features.extra,
-        firmographic_missingness=settings.features.firmographic_missingness,
-        period=settings.usage.row_period,
+        windows_days=tuple(sorted(set(chosen.windows_days))) or spans_of(period).windows,
+        off=tuple(sorted(chosen.off)),
+        extra=chosen.extra,
+        attribute_missingness=chosen.attribute_missingness,
+        period=period,
+        history=chosen.history,
+        form=form or default_form(),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import MlsysError
-from ml_sys.features.compute import FeatureInputs
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_scores
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import converters_of, paired_bootstrap
@@ -100,11 +100,11 @@ def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str,
         snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
     except MlsysError:
         return panel.rules
-    inputs = FeatureInputs.from_snapshot(snapshot, spec.period)
+    inputs = FeatureInputs.from_snapshot(snapshot, spec)
     if panel.company.max(initial=-1) >= inputs.usage.n_companies:
         return panel.rules  # the holdout is not of this snapshot, for which the gate refuses it
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
-    _, scores = rule_scores(inputs.usage, cutoffs)
+    _, scores = rule_scores(inputs, cutoffs)
     rows = panel.company.astype(np.intp) * cutoffs.size + at
     return {name: score[rows] for name, score in scores.items()}
 

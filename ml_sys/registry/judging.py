@@ -12,7 +12,8 @@ import numpy as np
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import MlsysError
-from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.compute import feature_frame
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.model.files.layout import CANARIES
 from ml_sys.registry.best_rule import rules_of
 from ml_sys.registry.gate import Case, Contender, Verdict, judge
@@ -125,7 +126,7 @@ def _features_for(
     if theirs == spec:
         return panel.features
     snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
-    inputs = FeatureInputs.from_snapshot(snapshot, theirs.period)
+    inputs = FeatureInputs.from_snapshot(snapshot, theirs)
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
     everyone = feature_frame(inputs, cutoffs, theirs)
     return everyone.take(panel.company.astype(np.intp) * cutoffs.size + at).reset_index(drop=True)

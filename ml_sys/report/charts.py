@@ -14,7 +14,7 @@ import altair as alt
 import vl_convert
 from markupsafe import escape
 
-from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
+from ml_sys.features.rules import rule_of_actions, rule_to_beat
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INK, _GRID = "var(--ink)", "var(--grid)"
 _MODEL, _CHANCE = "var(--model)", "var(--chance)"
 _CHANCE_DASH = [2, 3]
-_COLOURS = {MODEL: _MODEL, MOST_ACTIONS: "var(--rule-1)", MOST_USERS: "var(--rule-2)", RANDOM: _CHANCE}
-_OTHER_COLOURS = ("var(--rule-3)", "var(--rule-1)")
-_DASHES = {MODEL: [1, 0], MOST_ACTIONS: [7, 3], MOST_USERS: [3, 2], RANDOM: _CHANCE_DASH}
-_OTHER_DASHES = ([7, 3, 2, 3], [10, 2])
+# Of the model and of chance; of the rules by actions and of the strongest; of others, in turn.
+_FIRST, _SECOND, _THIRD = (f"var(--rule-{at})" for at in (1, 2, 3))
+_COLOURS = {MODEL: _MODEL, RANDOM: _CHANCE}, (_FIRST, _SECOND), (_THIRD, _FIRST)
+_DASHES = {MODEL: [1, 0], RANDOM: _CHANCE_DASH}, ([7, 3], [3, 2]), ([7, 3, 2, 3], [10, 2])
 _PERCENT = ".0%"
 # A picture is one thing to a screen reader: its parts have no names, so they get no roles either.
 _INNER_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
@@ -233,16 +233,20 @@ def _lines_of(
 
 
 def _colour(kinds: Sequence[str], *, symbol: str) -> alt.Color:
-    return alt.Color("ranker:N", scale=_scale(kinds, _COLOURS, _OTHER_COLOURS), legend=_legend(symbol))
+    return alt.Color("ranker:N", scale=_scale(kinds, *_COLOURS), legend=_legend(symbol))
 
 
 def _dash(kinds: Sequence[str]) -> alt.StrokeDash:
-    return alt.StrokeDash("ranker:N", scale=_scale(kinds, _DASHES, _OTHER_DASHES), legend=_legend("stroke"))
+    return alt.StrokeDash("ranker:N", scale=_scale(kinds, *_DASHES), legend=_legend("stroke"))
 
 
-def _scale(kinds: Sequence[str], known: Mapping[str, Any], others: Sequence[Any]) -> alt.Scale:
+def _scale(
+    kinds: Sequence[str], known: Mapping[str, Any], of_rules: Sequence[Any], others: Sequence[Any]
+) -> alt.Scale:
     """Give each ranker the same look in every chart, and other series the remaining ones in turn."""
     rest = cycle(others)
+    rules = zip((rule_to_beat(kinds), rule_of_actions(kinds)), reversed(of_rules), strict=True)
+    known = {**known, **{name: look for name, look in rules if name}}
     return alt.Scale(
         domain=list(kinds), range=[known[kind] if kind in known else next(rest) for kind in kinds]
     )

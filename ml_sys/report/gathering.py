@@ -127,7 +127,7 @@ def gather(
             calibration.score_distribution(judged),
             calibration.confusions(judged, one.model.threshold, WORKING_DEPTHS),
         ),
-        segments=segments(holdout, probability, **drawn),
+        segments=segments(holdout, probability, one.model.spec, **drawn),
         reliance=_reliance(one, facts["seed"]),
         canaries=tuple(canaries),
         quality=quality_of(snapshot),

@@ -52,7 +52,7 @@ def play_past(
     resampling = None
     if asked.resampling:
         on_step("comparing ways to resample")
-        resampling = compare_resampling(part, settings)
+        resampling = compare_resampling(part, source.spec(settings), settings)
     if not asked.backtest:
         return Past(resampling=resampling)
     on_step("making past lists again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.features.rules import MOST_USERS
+from ml_sys.features.rules import rule_to_beat
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
@@ -28,14 +28,15 @@ _CLOSE = (0.67, 1.5)
 def summary(evidence: Evidence) -> tuple[str, ...]:
     """Summarise what the holdout and the season of calls showed."""
     held, model = evidence.holdout, evidence.evaluation[ALL][MODEL]
-    rule = evidence.evaluation[ALL].get(MOST_USERS)
+    name = rule_to_beat(evidence.evaluation[ALL])
+    rule = evidence.evaluation[ALL].get(name or "")
     lists = counted(len(held["cutoffs"]), "list")
     back = evidence.past.backtest
     sentences = [season_in_short(back.season)] if back else []
     sentences.append(_found(model, lists, evidence.horizon_days))
-    lead = evidence.ranking.lead.get(MOST_USERS)
-    if rule is not None and lead is not None and isfinite(lead.value):
-        sentences.append(_beside_the_rule(model["average_precision"], rule["average_precision"], lead))
+    lead = evidence.ranking.lead.get(name or "")
+    if name and rule is not None and lead is not None and isfinite(lead.value):
+        sentences.append(_beside_the_rule(name, model["average_precision"], rule["average_precision"], lead))
     sentences.append(_truth(model, evidence))
     return tuple(sentences)
 
@@ -72,7 +73,8 @@ def season_in_short(season: Season) -> str:
     """Say what calling the top of each list reaches at the largest capacity, and what a rule would have."""
     capacity = max(one.capacity for one in season.campaigns)
     rest = max(one.cooldown_weeks for one in season.campaigns)
-    model, rule, chance = (season.of(one, capacity, rest) for one in (MODEL, MOST_USERS, RANDOM))
+    model, chance = (season.of(one, capacity, rest) for one in (MODEL, RANDOM))
+    name = rule_to_beat(one.ranker for one in season.campaigns)
     if not model.of:
         return f"No company paid within the horizon of the {counted(model.lists, 'list')}."
     resting = f", leaving out whom it called in the last {counted(rest, 'week')}," if rest else ""
@@ -84,7 +86,10 @@ def season_in_short(season: Season) -> str:
         text += f", one in {model.calls_per_converter:.0f} calls"
     if chance.converters.value:
         text += f", {model.converters.value / chance.converters.value:.0f} times as many as at random"
-    return f"{text}; calling those with the {MOST_USERS} reaches {rule.converters.value:.0f}."
+    if name is None:
+        return f"{text}."
+    reached = season.of(name, capacity, rest).converters.value
+    return f"{text}; calling those with the {name} reaches {reached:.0f}."
 
 
 def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:
@@ -97,7 +102,7 @@ def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:
     )
 
 
-def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
+def _beside_the_rule(name: str, ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
     sure = (
         "beyond what chance explains"
         if lead.low > 0 or lead.high < 0
@@ -105,7 +110,7 @@ def _beside_the_rule(ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
     )
     better = "better" if lead.value >= 0 else "worse"
     return (
-        f"Its ranking is {better} than calling the companies with the {MOST_USERS}, {sure}: an average "
+        f"Its ranking is {better} than calling the companies with the {name}, {sure}: an average "
         f"precision of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
     )
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ml_sys.data.schema import NONCUSTOMERS, USAGE
-from ml_sys.features.compute import FeatureInputs, feature_columns
-from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import feature_columns
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.scoring.cooldown import COOLING, WAITING, cooling_down, days_of, put_last
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import explain
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
     from ml_sys.scoring.reasons import Explained, Reason
     from ml_sys.scoring.scorer import Scorer
 
-_SHOWN_LEVELS = 3
-# What all firmographic features, and all others, add to the log-odds of a company.
+# What the features of attributes, and all others, add to the log-odds of a company.
 SUBTOTALS = ("who_they_are", "what_they_do")
-_DIGITS = 3
+_SHOWN_LEVELS, _DIGITS = 3, 3
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def score_companies(
     *,
     customers: dict[str, int],
 ) -> ScoredList:
-    """Score prospects from firmographics and usage complete by the cutoff.
+    """Score prospects from attributes and usage complete by the cutoff.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def score_companies(
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
     """
     spec, frame, cutoff = scorer.spec, prospects.frame, asked.cutoff
+    since = frame["since"].to_numpy(dtype=np.int32) if "since" in frame else None
     inputs = FeatureInputs.of(
-        usage.company,
-        usage.stamp,
-        usage.values,
-        Firmographics.from_companies(frame),
-        spec.period,
+        (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
+        Attributes.from_companies(frame, spec.form.attributes),
+        spec,
+        since,
     )
     log = inputs.usage
     features = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
@@ -154,25 +154,27 @@ def score_companies(
         belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
         notes.append(f"{belong} to companies that are not in the list")
     complete = log.day <= cutoff
-    with_usage = np.unique(log.company[complete]).size
-    notes.append(f"{with_usage:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
+    seen = np.unique(log.company[complete]).size
+    notes.append(f"{seen:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
     ends = int(log.day[complete].max(initial=np.iinfo(np.int32).min))
     if not complete.any():
-        warnings.append(
-            f"no usage is complete by {date_of(cutoff)}: the ranking rests on firmographics alone"
-        )
+        warnings.append(f"no usage is complete by {date_of(cutoff)}: the ranking rests on attributes alone")
     elif cutoff - ends > asked.stale_days:
         warnings.append(
             f"usage ends on {date_of(ends)}, {cutoff - ends} days before {date_of(cutoff)}: "
             "every company looks idle since; ingest newer usage or move --as-of"
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
-    if is_customer.any():
-        were = counted(int(is_customer.sum()), "company was a customer", "companies were customers")
-        notes.append(f"{were} before {date_of(cutoff)}, and left out")
-    keep = np.flatnonzero(~is_customer)
-    ids = frame["id"].to_numpy(dtype=object)[keep]
+    is_new = inputs.since >= cutoff
+    for out, one, several in (
+        (is_customer, "company was a customer before", "companies were customers before"),
+        (is_new, "company did not exist for a day by", "companies did not exist for a day by"),
+    ):
+        if out.any():
+            notes.append(f"{counted(int(out.sum()), one, several)} {date_of(cutoff)}, and left out")
+    keep = np.flatnonzero(~is_customer & ~is_new)
     features = {name: column[keep] for name, column in features.items()}
+    ids = frame["id"].to_numpy(dtype=object)[keep]
     ranked = _Ranked(ids, features, prospects.quarantine, usage.quarantine)
     return _list(scorer, ranked, asked, notes, warnings)
 

@@ -23,6 +23,7 @@ from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import UsageMeasures, join, of_companies, one_per_stamp, united
 from ml_sys.days import days_of_stamps, latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError, UsageError
+from ml_sys.features.inputs import measures_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from ml_sys.form import UsageTable
     from ml_sys.settings import SchemaSettings
 
-DUPLICATE = "duplicate id"
-NO_CLOCK = int(np.iinfo(np.int32).max)
+DUPLICATE, NO_CLOCK = "duplicate id", int(np.iinfo(np.int32).max)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) ->
     return ProspectUsage(
         company[mine][order],
         snapshot.usage_stamp[mine][order],
-        snapshot.usage_values[mine][order],
+        measures_of(snapshot.usage_values, snapshot.form, spec.form)[mine][order],
         0,
         Quarantine(),
         covered_by(snapshot, spec),

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_sys.errors import ArtifactError
-from ml_sys.features.compute import FIRMOGRAPHIC_GROUP
-from ml_sys.features.phrases import phrase_of
-from ml_sys.features.phrases_of_rows import said_of_row
+from ml_sys.features.compute import ATTRIBUTE_GROUP
+from ml_sys.features.phrasing.phrases import phrase_of
+from ml_sys.features.phrasing.phrases_of_rows import said_of_row
 from ml_sys.scoring.compiled.shap_kernel import shap_values
 from ml_sys.scoring.scorer import CompiledScorer
 
@@ -73,7 +73,7 @@ class Explained:
     usual : float
         Log-odds of the average training row; with the two others they are those of the company.
     who_they_are, what_they_do : float
-        What all its firmographic features, and all others, add to that.
+        What the features of its attributes, and all others, add to that.
     """
 
     reasons: list[Reason]
@@ -129,7 +129,7 @@ def explain(
     """Return the reasons of a prediction, see :func:`reasons`, and what both kinds of features add to it."""
     compiled = check_reasons(scorer)
     added = contributions(compiled, row)
-    who = math.fsum(added[at] for at in _firmographic(compiled.spec))
+    who = math.fsum(added[at] for at in _attributes(compiled.spec))
     what = math.fsum(added[:-1]) - who
     return Explained(_strongest(compiled, row, values, top, added), added[-1], who, what)
 
@@ -155,7 +155,7 @@ def _strongest(
         moved = moves(compiled, row, [[at for at, _ in features] for _, _, features in part])
         for (_, contribution, features), move in zip(part, moved, strict=True):
             if move * contribution > 0:
-                found.append(_reason(contribution, features, added, values))
+                found.append(_reason(contribution, features, added, values, compiled.spec))
     return found[:top]
 
 
@@ -195,12 +195,13 @@ def _reason(
     features: tuple[tuple[int, str], ...],
     added: list[float],
     values: Mapping[str, float | str | None],
+    spec: FeatureSpec,
 ) -> Reason:
     raises = contribution > 0
     _, said = max(features, key=lambda one: added[one[0]] if raises else -added[one[0]])
     moving = sorted((one for one in features if added[one[0]]), key=lambda one: -abs(added[one[0]]))
     return Reason(
-        text=said_of_row(said, values) or phrase_of(said).say(values[said]),
+        text=said_of_row(said, values, spec) or phrase_of(said, spec).say(values[said]),
         direction="raises" if raises else "lowers",
         contribution=contribution,
         features=tuple(name for _, name in moving),
@@ -212,12 +213,12 @@ def _statements(spec: FeatureSpec) -> dict[str, tuple[tuple[int, str], ...]]:
     """Return place and name of the features of each statement."""
     found: dict[str, list[tuple[int, str]]] = {}
     for at, name in enumerate(spec.names()):
-        found.setdefault(phrase_of(name).statement, []).append((at, name))
+        found.setdefault(phrase_of(name, spec).statement, []).append((at, name))
     return {statement: tuple(features) for statement, features in found.items()}
 
 
 @lru_cache(maxsize=8)
-def _firmographic(spec: FeatureSpec) -> tuple[int, ...]:
+def _attributes(spec: FeatureSpec) -> tuple[int, ...]:
     """Return the places of the features that say who a company is."""
     groups = spec.groups()
-    return tuple(at for at, name in enumerate(spec.names()) if groups[name] == FIRMOGRAPHIC_GROUP)
+    return tuple(at for at, name in enumerate(spec.names()) if groups[name] == ATTRIBUTE_GROUP)

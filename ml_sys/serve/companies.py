@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.days import latest_cutoff
-from ml_sys.features.compute import FeatureInputs, feature_columns
-from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import feature_columns
+from ml_sys.features.inputs import FeatureInputs, measures_of
 from ml_sys.serve.contract.inputs import by_company
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Companies:
         cutoff = latest_cutoff(tables.usage_stamp, tables.as_of, spec.period)
         if tables.closed[at] < cutoff:
             return Absent("The company is a customer already.")
+        if tables.since[at] >= cutoff:
+            return Absent("The company had not existed for a whole day when the snapshot's usage ended.")
         inputs = _inputs(tables, at, spec)
         columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
         return Found(tables.id, str(np.datetime64(cutoff, "D")), by_company(columns, spec.names())[0])
@@ -89,25 +91,11 @@ class Companies:
 
 def _inputs(tables: Tables, at: int, spec: FeatureSpec) -> FeatureInputs:
     low, high = np.searchsorted(tables.usage_company, [at, at + 1])
-    return FeatureInputs.of(
+    rows = (
         np.zeros(high - low, dtype=np.int32),
         tables.usage_stamp[low:high],
-        tables.usage_values[low:high],
-        _firmographics(tables, at),
-        spec.period,
+        measures_of(tables.usage_values[low:high], tables.form, spec.form),
     )
-
-
-def _firmographics(tables: Tables, at: int) -> Firmographics:
-    rank, employee_range, industry = (
-        tables.companies[name][at].as_py() for name in ("alexa_rank", "employee_range", "industry")
-    )
-    return Firmographics(
-        np.array([math.nan if rank is None else rank]), _text(employee_range), _text(industry)
-    )
-
-
-def _text(value: str | None) -> Any:
-    texts = np.empty(1, dtype=object)
-    texts[0] = value
-    return texts
+    described = spec.form.attributes
+    known = [tables.companies[one.name][at].as_py() for one in described]
+    return FeatureInputs.of(rows, Attributes.of(described, [known]), spec, tables.since[at : at + 1])

@@ -14,7 +14,6 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from ml_sys.serve.contract.answers import Problem
-from ml_sys.serve.contract.request_types import RawCompany
 from ml_sys.serve.contract.requests import MAX_REASONS, Contract
 from ml_sys.serve.http.guard import ALWAYS_ANSWERED
 from ml_sys.serve.http.problems import MEDIA_TYPE
@@ -162,11 +161,10 @@ def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     template = f"{_SCHEMAS}{{model}}"
     problem = Problem.model_json_schema(ref_template=template)
-    raw = RawCompany.model_json_schema(ref_template=template)
-    for one in (problem, raw):
-        schemas.update(one.pop("$defs", {}))
-    schemas.update({"Problem": problem, "RawCompany": raw, **(contract.schema if contract else {})})
-    schemas.setdefault("FlatFeatures", {"type": "object", "description": "No version is served."})
+    schemas.update(problem.pop("$defs", {}))
+    schemas.update({"Problem": problem, **(contract.schema if contract else {})})
+    for name in ("RawCompany", "FlatFeatures"):
+        schemas.setdefault(name, {"type": "object", "description": "No version is served."})
     for path, operations in document["paths"].items():
         for operation in operations.values():
             # FastAPI describes an error of its own form for every parameter; ours come as problems.

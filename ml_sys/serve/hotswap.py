@@ -34,8 +34,6 @@ class Current:
     ----------
     pinned : str or None
         The only version to serve; None follows the production version.
-    unranked : float
-        The rank that means unranked in requests, as in the exported tables.
 
     Attributes
     ----------
@@ -43,12 +41,11 @@ class Current:
         What answers now; a request takes it once and keeps it.
     """
 
-    def __init__(self, registry: Registry, pinned: str | None, metrics: Metrics, unranked: float) -> None:
+    def __init__(self, registry: Registry, pinned: str | None, metrics: Metrics) -> None:
         self.served: Served | None = None
         self._registry = registry
         self._pinned = pinned
         self._metrics = metrics
-        self._unranked = unranked
         self._seen: _Mark | None = None
         self._failed = ""
 
@@ -62,7 +59,7 @@ class Current:
             if self.served is not None and not self._differs(wanted):
                 self._recovered()
                 return
-            served = load_served(self._registry, wanted, self.served, unranked=self._unranked)
+            served = load_served(self._registry, wanted, self.served)
         except MlsysError as error:
             self._fail(f"{error.message}" + (f" ({error.hint})" if error.hint else ""))
         except Exception:

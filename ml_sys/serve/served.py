@@ -136,15 +136,13 @@ class Served:
         ]
 
 
-def load_served(registry: Registry, version: str, known: Served | None = None, *, unranked: float) -> Served:
+def load_served(registry: Registry, version: str, known: Served | None = None) -> Served:
     """Load and verify a version.
 
     Parameters
     ----------
     known : Served, optional
         One whose contract is used again where the features are the same.
-    unranked : float
-        The rank that means unranked, as in the exported tables.
 
     Raises
     ------
@@ -172,7 +170,7 @@ def load_served(registry: Registry, version: str, known: Served | None = None, *
         version=version,
         seal=artifact.seal,
         scorer=scorer,
-        contract=Contract.of(scorer.spec, unranked=unranked) if same is None else same.contract,
+        contract=Contract.of(scorer.spec) if same is None else same.contract,
         golden=artifact.json(GOLDEN),
         facts=facts,
         trained_at=datetime.fromisoformat(entry["created_at"]).timestamp(),

@@ -88,7 +88,7 @@ class Application:
         serve = settings.serve
         sink, problem = open_sink(settings)
         return Service(
-            current=Current(open_registry(settings), self.pinned, metrics, _no_rank(settings)),
+            current=Current(open_registry(settings), self.pinned, metrics),
             metrics=metrics,
             log=None
             if sink is None
@@ -98,12 +98,6 @@ class Application:
             log_problem=problem,
             ending=ending,
         )
-
-
-def _no_rank(settings: Settings) -> float:
-    """Return the number that means in requests that there is none, as in the tables."""
-    numbers = (one.none for one in settings.schema_.form().attributes if one.none is not None)
-    return next(numbers, float("inf"))
 
 
 def open_sink(settings: Settings) -> tuple[Sink | None, str]:

@@ -159,6 +159,12 @@ class SchemaSettings(Frozen):
         )
 
 
+@lru_cache(maxsize=1)
+def default_form() -> Form:
+    """Return what the default description comes to."""
+    return SchemaSettings().form()
+
+
 def zone_of(name: str) -> ZoneInfo | None:
     """Return a time zone; None for UTC, in which nothing has to be brought anywhere."""
     return None if name == "UTC" else ZoneInfo(name)

@@ -65,18 +65,22 @@ class FeatureSettings(Frozen):
     """Which features are computed."""
 
     windows_days: tuple[PositiveInt, ...] = Field(
-        (7, 14, 28, 56, 91), min_length=1, description="Window lengths that end at the cutoff, in days."
+        (), description="Lengths of windows that end at the cutoff, in days; empty takes those of the period."
     )
     off: tuple[str, ...] = Field(
-        (), description="Features or groups that are left out, e.g. ['trend', 'log_rank']."
+        (), description="Features or groups that are left out, e.g. ['trend', 'users_28d']."
     )
     extra: tuple[ImportPath, ...] = Field((), description="Features of your own, as package.module:function.")
-    firmographic_missingness: bool = Field(
+    attribute_missingness: bool = Field(
         False,
-        description="Let blank rank or employee range be a feature (it leaks: blanks are filled on paying).",
+        description="Let blanks be a feature even where they get filled in for those that pay (it leaks).",
     )
-    min_industry_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.005, description="Industries rarer than this among the training rows are grouped as 'other'."
+    min_category_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.005, description="Levels of a category rarer than this among training rows are grouped as 'other'."
+    )
+    history: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Features of all the time before; 'auto' where it is known since when one exists.",
     )
 
 

@@ -23,11 +23,11 @@ from ml_sys.experiments.backtest import populations
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import PLAIN, plan_terms
-from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.ranking import probability_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, ScoredLists
 from ml_sys.model.split import Source
 from ml_sys.settings import Settings
+from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 SEEDS, LISTS, EVERY_DAYS = (1, 2, 3), 8, 14
 DEFAULT = "default"

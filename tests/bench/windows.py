@@ -86,7 +86,7 @@ def ours(n_rows: int, folder: Path | None) -> dict[str, float]:
 def _log(kind, company, stamp, values, n_companies):  # type: ignore[no-untyped-def]
     from ml_sys.days import WEEKLY
 
-    return kind.from_rows(company, stamp, values, n_companies=n_companies, n_actions=4, period=WEEKLY)
+    return kind.from_rows(company, stamp, values, n_companies=n_companies, n_activity=4, period=WEEKLY)
 
 
 def _write(blocks: Iterator, folder: Path, lane: int) -> None:  # type: ignore[type-arg]

@@ -36,8 +36,8 @@ from dataclasses import asdict
 from pathlib import Path
 import numpy as np
 from ml_sys.data.snapshot import latest
-from ml_sys.days import WEEKLY
-from ml_sys.features.compute import FeatureInputs, feature_columns
+from ml_sys.features.compute import feature_columns
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry.loading import load_version
 from ml_sys.jobs.models.evaluate import evaluate_version
@@ -48,7 +48,7 @@ from ml_sys.scoring.loading import open_scorer
 registry = Registry(Path(sys.argv[1]))
 snapshot, artifact = latest(registry.root), registry.open("1.0.0")
 model = load_version(registry, "1.0.0")
-inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
+inputs = FeatureInputs.from_snapshot(snapshot, model.spec)
 cutoff = np.array([int(snapshot.usage_stamp.max()) - 28], dtype=np.int32)
 columns = feature_columns(inputs, cutoff, model.spec)
 holdout, stored = read_holdout(artifact)

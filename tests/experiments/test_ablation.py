@@ -17,7 +17,7 @@ def test_every_group_that_is_on_is_counted() -> None:
     found = groups_of(SETTINGS, ())
     assert found == {group: list(GROUPS.values()).count(group) for group in GROUPS.values()}
     assert sum(found.values()) == len(GROUPS)
-    assert (found["windows"], found["firmographics"]) == (18, 4)
+    assert (found["windows"], found["attributes"]) == (18, 4)
     assert "trend" not in found
 
 

@@ -17,7 +17,6 @@ from ml_sys.experiments.backtest import Backtest, backtest, compare_lists
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import make_lists
 from ml_sys.experiments.schedule import PLAIN, Term
-from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
 from ml_sys.metrics.list_averages import LIST_METRICS
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
@@ -25,6 +24,7 @@ from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.settings import BootstrapSettings
 from tests.model import world as w
+from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 WORLD = w.small_world()
 SETTINGS = w.settings(backtest={"jobs": 1})

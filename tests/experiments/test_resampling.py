@@ -28,7 +28,7 @@ PART, _ = split(Source.of(w.small_world(), SETTINGS), spec_from(SETTINGS), SETTI
 
 @pytest.fixture(scope="module")
 def found() -> Resampling:
-    return compare_resampling(PART, SETTINGS)
+    return compare_resampling(PART, spec_from(SETTINGS), SETTINGS)
 
 
 def test_each_way_is_judged_on_every_row_of_the_training_part(found: Resampling) -> None:
@@ -101,7 +101,7 @@ def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_c
 
 
 def test_the_same_seed_tells_the_same(found: Resampling) -> None:
-    assert compare_resampling(PART, SETTINGS) == found
+    assert compare_resampling(PART, spec_from(SETTINGS), SETTINGS) == found
 
 
 def test_weighted_trees_stop_when_they_no_longer_tell_rows_apart() -> None:

@@ -7,20 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ml_sys.features.compute as compute
-from ml_sys.data.schema import MEASURES
-from ml_sys.days import WEEKLY, Period
+from ml_sys.data.schema import MEASURES, NEVER_BEGAN
+from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.features.derived import FEATURES
-from ml_sys.features.windows import BLOCK_COMPANIES, UsageLog
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import FeatureSpec, feature_frame
+from ml_sys.features.derived import FEATURES, NEVER_DAYS
+from ml_sys.features.inputs import FeatureInputs, NotInSnapshotError, measures_of
+from ml_sys.features.spans import MONTHS
+from ml_sys.features.windows import BLOCK_COMPANIES
+from tests.features import forms
 from tests.model import world as w
 
 SPEC = FeatureSpec(windows_days=(7, 28))
 WORLD = w.small_world(companies=30, weeks=20)
-INPUTS = FeatureInputs.from_snapshot(WORLD, WEEKLY)
+INPUTS = FeatureInputs.from_snapshot(WORLD, SPEC)
 CUTOFFS = np.array([w.MONDAY + 70, w.MONDAY + 98], dtype=np.int32)
 
 OWN_FEATURE = '''
@@ -65,7 +70,7 @@ def test_a_feature_is_switched_off_and_the_others_stay_as_they_are() -> None:
     assert frame.equals(every[frame.columns])
 
 
-@pytest.mark.parametrize("group", ["windows", "trend", "breadth", "firmographics"])
+@pytest.mark.parametrize("group", ["windows", "trend", "breadth", "attributes"])
 def test_a_group_is_switched_off_whole(group: str) -> None:
     members = {name for name, its in SPEC.groups().items() if its == group}
     assert members
@@ -120,7 +125,7 @@ def test_a_feature_named_twice_is_refused(own_module: str) -> None:
     [
         replace(SPEC, windows_days=(7, 56)),
         replace(SPEC, off=("trend",)),
-        replace(SPEC, firmographic_missingness=True),
+        replace(SPEC, attribute_missingness=True),
         replace(SPEC, period=Period("week", 2)),
         replace(SPEC, period=Period(stamp="end")),
     ],
@@ -140,43 +145,151 @@ def test_the_schema_hash_changes_with_the_code_of_the_features(monkeypatch: pyte
 
 
 def test_the_input_of_features_carries_neither_id_nor_outcome() -> None:
-    held = {*vars(INPUTS), *vars(INPUTS.usage), *vars(INPUTS.firmographics)}
+    held = {*vars(INPUTS), *vars(INPUTS.usage), *vars(INPUTS.attributes)}
     assert held == {
-        "usage", "firmographics", "company", "day", "values", "n_companies", "n_actions",
-        "rank", "employee_range", "industry",
+        "usage", "company", "day", "values", "n_companies", "n_activity", "digits", "attributes",
+        "described", "columns", "form", "period", "since",
     }  # fmt: skip
 
 
 def test_features_are_the_same_whichever_block_a_company_falls_into() -> None:
     n = BLOCK_COMPANIES + 7
     at = np.array([3, BLOCK_COMPANIES - 1, BLOCK_COMPANIES, n - 1], dtype=np.int32)
-    log = UsageLog.from_rows(
-        at, np.full(4, w.MONDAY, np.int32), np.full((4, 8), 3, np.int32),
-        n_companies=n, n_actions=4, period=WEEKLY,
-    )  # fmt: skip
-    firm = INPUTS.firmographics
-    many = replace(
-        firm,
-        rank=np.full(n, 10.0),
-        employee_range=np.full(n, None, dtype=object),
-        industry=np.full(n, None, dtype=object),
-    )
-    frame = feature_frame(FeatureInputs(log, many), np.array([w.MONDAY + 7], dtype=np.int32), SPEC)
+    rows = (at, np.full(4, w.MONDAY, np.int32), np.full((4, 8), 3, np.int32))
+    nothing = np.full(n, None, dtype=object)
+    many = Attributes(SPEC.form.attributes, (np.full(n, 10.0), nothing, nothing), n)
+    inputs = FeatureInputs.of(rows, many, SPEC)
+    frame = feature_frame(inputs, np.array([w.MONDAY + 7], dtype=np.int32), SPEC)
     assert np.flatnonzero(frame["actions_7d"] == 12).tolist() == at.tolist()
     assert (frame["actions_7d"].to_numpy()[np.setdiff1d(np.arange(n), at)] == 0).all()
 
 
 def test_every_feature_is_of_the_group_that_its_name_tells() -> None:
-    groups = FeatureSpec(windows_days=(7, 91), firmographic_missingness=True).groups()
+    groups = FeatureSpec(windows_days=(7, 91), attribute_missingness=True).groups()
     by_group = {group: {name for name in groups if groups[name] == group} for group in set(groups.values())}
     windows = {
         *(f"{measure}_{kind}_{days}d" for measure in MEASURES for kind in ("sum", "max") for days in (7, 91)),
         *(f"weeks_{kind}_{days}d" for kind in ("present", "active") for days in (7, 91)),
     }
     assert by_group["windows"] == windows
-    assert by_group["firmographics"] == {
+    assert by_group["attributes"] == {
         *("log_rank", "unranked", "employees", "employee_range", "industry"),
         *("rank_missing", "employees_missing"),
     }
-    derived = {name: entry.group for name, entry in FEATURES.items() if name in groups}
+    derived = {entry.name: entry.group for entry in SPEC.derived()}
     assert {name: groups[name] for name in derived} == derived
+
+
+# A second form: events by day, minutes, sign-up dates
+
+STUDENTS = 3
+DAY = 19_000
+
+
+def course_features(
+    rows: list[tuple[int, int, tuple[int, ...]]],
+    *since: int,
+    cutoff: int = DAY,
+    spec: FeatureSpec = forms.SPEC,
+) -> pd.DataFrame:
+    """Return the features of students: rows of student, days before the cutoff and values."""
+    usage = (
+        np.array([one for one, _, _ in rows], dtype=np.int32),
+        np.array([DAY - 1 - ago for _, ago, _ in rows], dtype=np.int32),
+        np.array([values for _, _, values in rows], dtype=np.int64).reshape(-1, len(spec.form.measures)),
+    )
+    nothing = Attributes.of(spec.form.attributes, [[None] * len(spec.form.attributes)] * STUDENTS)
+    inputs = FeatureInputs.of(
+        usage, nothing, spec, np.array([*since, *[DAY - 50] * (STUDENTS - len(since))], np.int32)
+    )
+    return feature_frame(inputs, np.array([cutoff], dtype=np.int32), spec)
+
+
+def test_a_form_has_the_features_that_it_has_measures_for() -> None:
+    names = forms.SPEC.names()
+    assert {"minutes_watched_sum_7d", "days_active_28d", "users_7d", "share_quiz_7d", "days_since_began"} <= {
+        *names
+    }
+    assert not [name for name in names if "week" in name and name != "actions_week_over_week"]
+    bare = forms.BARE_SPEC.names()
+    assert not [
+        name
+        for name in bare
+        if "users" in name or "actions" in name or "share_" in name.replace("present_share", "")
+    ]
+    assert {"spent_sum_28d", "months_present_365d", "spent_growth_28d_89d", "spent_per_active_month_89d"} <= {
+        *bare
+    }
+    assert set(forms.BARE_SPEC.groups().values()) == {"windows", "tenure", "recency", "amounts"}
+
+
+def test_amounts_are_whole_numbers_until_they_are_divided_by_their_digits() -> None:
+    lesson = forms.COURSE.measure_names.index("learning_lesson")
+    minutes = forms.COURSE.measure_names.index("minutes_watched")
+    row = [0] * len(forms.COURSE.measures)
+    row[lesson], row[minutes] = 1, 12_345
+    found = course_features([(0, 0, tuple(row)), (0, 2, tuple(row)), (0, 30, tuple(row))]).loc[0]
+    assert found["minutes_watched_sum_1d"] == np.float32(12.345)
+    assert found["minutes_watched_sum_7d"] == np.float32(24.69)
+    assert found["minutes_watched_max_7d"] == np.float32(12.345)
+    assert found["minutes_watched_per_active_day_7d"] == pytest.approx(12.345)
+    assert found["minutes_watched_growth_1d_7d"] == pytest.approx(3.5)
+    assert found["actions_7d"] == 2
+    assert found["actions_share_of_all_7d"] == pytest.approx(2 / 3)
+
+
+def test_history_counts_from_the_day_it_is_known_and_never_looks_ahead() -> None:
+    quiz = forms.COURSE.measure_names.index("learning_quiz")
+    row = [0] * len(forms.COURSE.measures)
+    row[quiz] = 1
+    rows = [(0, 10, tuple(row)), (0, -5, tuple(row)), (1, -5, tuple(row))]
+    found = course_features(rows, DAY - 12, DAY - 1, NEVER_BEGAN)
+    assert found["days_since_began"].tolist()[:2] == [12, 1]
+    assert np.isnan(found["days_since_began"][2])
+    assert found["days_since_first_use_quiz"].tolist() == [10, NEVER_DAYS, NEVER_DAYS]
+    assert found["days_since_first_use_lesson"].tolist() == [NEVER_DAYS] * 3
+    assert found["actions_share_of_all_7d"].tolist() == [0, 0, 0]
+    later = course_features(rows, DAY - 12, DAY - 1, NEVER_BEGAN, cutoff=DAY + 5)
+    assert later["days_since_first_use_quiz"].tolist() == [15, 0, NEVER_DAYS]
+    assert later["actions_share_of_all_7d"].tolist() == [0.5, 1, 0]
+
+
+def test_history_is_on_where_it_is_known_since_when_one_exists_or_where_it_is_asked_for() -> None:
+    assert "history" in forms.SPEC.groups().values()
+    assert "history" not in replace(forms.SPEC, history="off").groups().values()
+    assert "history" not in SPEC.groups().values()
+    on = [name for name, group in replace(SPEC, history="on").groups().items() if group == "history"]
+    assert on == ["actions_share_of_all_28d", *(f"days_since_first_use_{one}" for one in SPEC.form.objects)]
+
+
+def test_a_row_of_a_month_lies_in_so_many_months_whichever_they_are() -> None:
+    firsts = np.arange("2019-01", "2021-03", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    none = Attributes.of((), [()])
+    usage = (np.zeros(firsts.size, np.int32), firsts, np.full((firsts.size, 1), 250, np.int64))
+    inputs = FeatureInputs.of(usage, none, forms.BARE_SPEC)
+    cutoffs = firsts[13:]
+    found = feature_frame(inputs, cutoffs, forms.BARE_SPEC)
+    for days, rows in zip(MONTHS.windows, MONTHS.rows, strict=True):
+        assert (found[f"months_present_{days}d"] == rows).all(), days
+        assert (found[f"spent_sum_{days}d"] == 2.5 * rows).all()
+    assert (found["spent_growth_28d_89d"] == 1).all()
+    assert (found["present_share_365d"] == 1).all()
+
+
+def test_a_snapshot_that_lacks_what_a_model_is_made_of_is_named() -> None:
+    fewer = replace(WORLD.form, measures=WORLD.form.measures[1:])
+    with pytest.raises(
+        NotInSnapshotError, match="the snapshot has no measure 'actions_crm_contacts'"
+    ) as caught:
+        measures_of(WORLD.usage_values[:, 1:], fewer, WORLD.form)
+    assert "train a model" in caught.value.hint
+    with pytest.raises(NotInSnapshotError, match="no attribute 'industry'"):
+        measures_of(WORLD.usage_values, replace(WORLD.form, attributes=WORLD.form.attributes[:2]), WORLD.form)
+
+
+def test_measures_are_taken_by_name_wherever_they_stand() -> None:
+    turned = replace(WORLD.form, measures=WORLD.form.measures[::-1])
+    np.testing.assert_array_equal(
+        measures_of(WORLD.usage_values[:, ::-1], turned, WORLD.form), WORLD.usage_values
+    )
+    assert measures_of(WORLD.usage_values, WORLD.form, SPEC.form) is WORLD.usage_values

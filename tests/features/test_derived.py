@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 
 import numpy as np
 import pytest
 
-from ml_sys.data.schema import ACTIONS, MEASURES
+from ml_sys.data.schema import ACTIONS, MEASURES, NEVER_BEGAN
 from ml_sys.days import Period
 from ml_sys.errors import ResolveError
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
-from ml_sys.features.derived import FEATURES, NEVER_DAYS, OBJECTS, WINDOWS_DAYS, Usage, feature
-from ml_sys.features.firmographics import Firmographics
-from ml_sys.features.windows import UsageLog
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import FeatureSpec, feature_frame
+from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, feature
+from ml_sys.features.inputs import FeatureInputs
+from ml_sys.features.spans import WEEKS
+from ml_sys.features.windows import UsageLog, window_stats
 
 CUTOFF = 18_000
+SPEC = FeatureSpec(WEEKS.windows)
 # Days before the cutoff on which a week was complete, and its counts: four of actions, four of users.
 BUSY = {
     0: (6, 0, 2, 0, 2, 0, 1, 0),
@@ -85,14 +87,15 @@ def inputs() -> FeatureInputs:
         np.array([*days, CUTOFF - 14], dtype=np.int32),
         np.array([*BUSY.values(), [0] * 8], dtype=np.int32),
         n_companies=3,
-        n_actions=len(ACTIONS),
+        n_activity=len(ACTIONS),
         period=Period(stamp="end"),
     )
     nothing = np.array([None] * 3, dtype=object)
-    return FeatureInputs(log, Firmographics(np.full(3, np.nan), nothing, nothing))
+    attributes = Attributes(SPEC.form.attributes, (np.full(3, np.nan), nothing, nothing), 3)
+    return FeatureInputs(SPEC.form, SPEC.period, log, attributes, np.full(3, NEVER_BEGAN, dtype=np.int32))
 
 
-FRAME = feature_frame(inputs(), np.array([CUTOFF], dtype=np.int32), FeatureSpec(WINDOWS_DAYS))
+FRAME = feature_frame(inputs(), np.array([CUTOFF], dtype=np.int32), SPEC)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -101,12 +104,11 @@ def test_a_feature_is_what_one_works_out_by_hand(name: str) -> None:
 
 
 def test_every_derived_feature_has_been_worked_out_by_hand() -> None:
-    ours = {name for name, entry in FEATURES.items() if entry.function.__module__.startswith("ml_sys.")}
-    assert ours <= set(BY_HAND)
+    assert {entry.name for entry in SPEC.derived()} <= set(BY_HAND)
 
 
 def test_a_company_without_usage_has_zeros_and_never() -> None:
-    for name in [*FEATURES, *(f"{measure}_sum_7d" for measure in MEASURES)]:
+    for name in [*BY_HAND, *(f"{measure}_sum_7d" for measure in MEASURES)]:
         if name in FRAME:
             assert FRAME.loc[1, name] == SILENT.get(name, 0), name
 
@@ -119,14 +121,6 @@ def test_an_idle_week_makes_a_company_seen_but_not_active() -> None:
     assert (idle["weeks_present_28d"], idle["weeks_active_28d"]) == (1, 0)
 
 
-def test_every_feature_says_what_it_is_or_belongs_to_a_family() -> None:
-    families = {f"{kind}_{days}d" for kind in ("actions", "users") for days in WINDOWS_DAYS}
-    families |= {f"share_{obj}_28d" for obj in OBJECTS}
-    for name, entry in FEATURES.items():
-        assert name in families or inspect.getdoc(entry.function), name
-        assert entry.group
-
-
 def test_no_number_is_infinite_and_only_firmographics_may_be_blank() -> None:
     numbers = FRAME.select_dtypes("number")
     assert not np.isinf(numbers.to_numpy()).any()
@@ -135,11 +129,24 @@ def test_no_number_is_infinite_and_only_firmographics_may_be_blank() -> None:
     assert (numbers.dtypes == np.float32).all()
 
 
-def test_two_modules_cannot_define_one_feature() -> None:
-    def actions_28d(usage: Usage) -> np.ndarray:
+def test_two_modules_cannot_define_one_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(usage: Usage) -> np.ndarray:
         return usage.actions(7)
 
-    kept = FEATURES["actions_28d"]
-    with pytest.raises(ResolveError, match=r"'actions_28d' is defined in ml_sys\.features\.derived"):
-        feature(group="mine")(actions_28d)
-    assert FEATURES["actions_28d"] is kept
+    monkeypatch.setitem(FEATURES, "twice", Feature("twice", "theirs", np.sum))
+    with pytest.raises(ResolveError, match=r"'twice' is defined in numpy already"):
+        feature(group="mine")(twice)
+    assert FEATURES["twice"].group == "theirs"
+
+
+def test_a_view_of_usage_keeps_the_names_that_rows_had_when_all_were_weeks() -> None:
+    assert Usage.weeks_present is Usage.rows_present
+    assert Usage.weeks_active is Usage.rows_active
+
+
+def test_an_object_that_nothing_is_counted_of_is_named() -> None:
+    log = inputs().usage
+    cutoffs = np.array([CUTOFF], dtype=np.int32)
+    usage = Usage(window_stats(log, cutoffs, (7,)), cutoffs, (7,), SPEC.form, WEEKS)
+    with pytest.raises(KeyError, match="no users are counted of 'tickets'"):
+        usage.users(7, "tickets")

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.days import WEEKLY
 from ml_sys.experiments.fitting import learn_features
 from ml_sys.experiments.schedule import Term
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.windows import NEVER
@@ -29,7 +29,7 @@ from tests.model import world as w
 
 SPEC = FeatureSpec(windows_days=(7, 28))
 WORLD = w.small_world(companies=60, weeks=20)
-INPUTS = FeatureInputs.from_snapshot(WORLD, WEEKLY)
+INPUTS = FeatureInputs.from_snapshot(WORLD, FeatureSpec((7,)))
 GRID = np.arange(w.MONDAY + 35, w.MONDAY + 133, 7, dtype=np.int32)
 
 COUNTING = '''
@@ -69,7 +69,7 @@ def test_whatever_was_asked_before_features_and_rules_are_those_of_the_cutoffs(
         pd.testing.assert_frame_equal(
             known.rows(cutoffs, SPEC).frame(), feature_frame(INPUTS, cutoffs, SPEC), check_exact=True
         )
-        first, scores = rule_scores(INPUTS.usage, cutoffs)
+        first, scores = rule_scores(INPUTS, cutoffs)
         seen, told = known.rules(cutoffs)
         np.testing.assert_array_equal(seen, (first != NEVER).ravel())
         assert told.keys() == scores.keys()

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.days import Period
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.compute import FeatureSpec, feature_frame
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import (
     Panel,
@@ -24,11 +25,11 @@ from ml_sys.features.panel import (
     sampled_panel,
     snapshot_panel,
 )
-from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.features.sampling import Sample
 from ml_sys.settings.description import SchemaSettings
 from tests.data.tables import Tables, usage_row
 from tests.model import world as w
+from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 SPEC = FeatureSpec(windows_days=(7, 28))
 CUTOFF, HORIZON = 18_000, 30
@@ -37,7 +38,7 @@ GRID = np.arange(w.MONDAY + 70, w.MONDAY + 210, 28, dtype=np.int32)
 
 
 def inputs_of(world: Snapshot, stamp: str = "start") -> FeatureInputs:
-    return FeatureInputs.from_snapshot(world, Period(stamp=stamp))  # type: ignore[arg-type]
+    return FeatureInputs.from_snapshot(world, FeatureSpec((7,), period=Period(stamp=stamp)))  # type: ignore[arg-type]
 
 
 def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 60,)) -> Snapshot:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ml_sys.data.schema import MEASURES, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
-from ml_sys.days import WEEKLY
-from ml_sys.features.compute import FeatureInputs
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
-from ml_sys.features.windows import usage_digests
+from ml_sys.features.usage_digests import usage_digests
 from tests.model import world as w
 
 WORLD = w.small_world(companies=150, weeks=40)
@@ -24,7 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def inputs_of(world: Snapshot) -> FeatureInputs:
-    return FeatureInputs.from_snapshot(world, WEEKLY)
+    return FeatureInputs.from_snapshot(world, FeatureSpec((7,)))
 
 
 def sample_of(

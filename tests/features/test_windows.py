@@ -53,7 +53,7 @@ def log_of(usage: list[Row], stamp: str = "start", dtype: type = np.int32) -> Us
     values = np.array([row[2] for row in usage], dtype=dtype).reshape(-1, N_MEASURES)
     period = Period(stamp=stamp)  # type: ignore[arg-type]
     return UsageLog.from_rows(
-        company, day, values, n_companies=N_COMPANIES, n_actions=N_ACTIONS, period=period
+        company, day, values, n_companies=N_COMPANIES, n_activity=N_ACTIONS, period=period
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import Column, Usage, feature
-from ml_sys.features.firmographics import Firmographics
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
@@ -23,7 +23,7 @@ from ml_sys.leaks.canaries import (
     Canary,
     _near_perfect,
     _spread,
-    blank_firmographics,
+    blank_attributes,
     conversions_go_on,
     ids_alone,
     label_windows_apart,
@@ -107,7 +107,7 @@ def test_on_generated_data_no_canary_fails(source: Source, quick_settings: Setti
         "later usage deleted": "passed",
         "single columns": "passed",
         "conversions go on": "passed",
-        "blank firmographics": "warned",  # blanks of customers were filled in, as in real tables
+        "blank attributes": "warned",  # blanks of customers were filled in, as in real tables
     }
 
 
@@ -125,7 +125,7 @@ def test_where_nobody_converts_every_canary_says_what_it_could_not_judge() -> No
     found = run_canaries(nobody, SPEC, SETTINGS, *split(nobody, SPEC, SETTINGS))
     unjudged = {one.name for one in found if one.sentence().startswith("Could not be judged: ")}
     assert unjudged == {
-        "labels shuffled", "ids as the only feature", "single columns", "blank firmographics",
+        "labels shuffled", "ids as the only feature", "single columns", "blank attributes",
         "conversions go on",
     }  # fmt: skip
     assert {one.status for one in found if one.name in unjudged} == {"warned"}
@@ -395,7 +395,7 @@ def test_a_column_that_says_nothing_is_no_leak_where_most_rows_convert() -> None
     assert single_columns(panel, SPEC, LIMITS).status == "passed"
 
 
-# Blank firmographics
+# Blank attributes
 
 
 def with_blanks(customers: float, others: float, column: str = "employee_range") -> Source:
@@ -405,23 +405,27 @@ def with_blanks(customers: float, others: float, column: str = "employee_range")
     for group, share in ((customer, customers), (~customer, others)):
         members = np.flatnonzero(group)
         blank[members[: round(share * members.size)]] = True
-    n, firm = w.COMPANIES, SOURCE.inputs.firmographics
+    n = w.COMPANIES
     full = {
-        "rank": np.ones(n),
+        "alexa_rank": np.ones(n),
         "employee_range": np.full(n, "1", object),
         "industry": np.full(n, "a", object),
     }
-    full[column] = np.where(blank, np.nan if column == "rank" else None, full[column])
-    inputs = replace(SOURCE.inputs, firmographics=replace(firm, **full))
-    return replace(SOURCE, known=KnownFeatures(inputs))
+    full[column] = np.where(blank, np.nan if column == "alexa_rank" else None, full[column])
+    return with_attributes(SOURCE, full)
 
 
-@pytest.mark.parametrize("column", ["rank", "employee_range", "industry"])
+def with_attributes(source: Source, values: dict[str, np.ndarray]) -> Source:
+    known = Attributes(source.inputs.form.attributes, tuple(values.values()), len(values["industry"]))
+    return replace(source, known=KnownFeatures(replace(source.inputs, attributes=known)))
+
+
+@pytest.mark.parametrize("column", ["alexa_rank", "employee_range", "industry"])
 @pytest.mark.parametrize("shares", [(0.0, 0.3), (0.4, 0.1)])
 def test_blanks_that_tell_customers_from_the_others_warn_with_their_rates(
     column: str, shares: tuple[float, float]
 ) -> None:
-    found = blank_firmographics(with_blanks(*shares, column), counts_as_feature=False)
+    found = blank_attributes(with_blanks(*shares, column), counts_as_feature=False)
     assert found.status == "warned"
     rates = [found.figures[f"{column}_{group}"] for group in ("customers", "others")]
     assert rates == pytest.approx(shares, abs=0.01)
@@ -430,13 +434,13 @@ def test_blanks_that_tell_customers_from_the_others_warn_with_their_rates(
 
 @pytest.mark.parametrize("shares", [(0.2, 0.2), (0.0, 0.0), (0.0, 0.01), (0.99, 0.8)])
 def test_blanks_as_frequent_in_both_or_clear_in_no_way_pass(shares: tuple[float, float]) -> None:
-    assert blank_firmographics(with_blanks(*shares), counts_as_feature=False).status == "passed"
+    assert blank_attributes(with_blanks(*shares), counts_as_feature=False).status == "passed"
 
 
 def test_the_warning_says_whether_blanks_are_features() -> None:
     source = with_blanks(0.0, 0.3)
-    assert "all are features" in blank_firmographics(source, counts_as_feature=True).sentence()
-    assert "only that of industry" in blank_firmographics(source, counts_as_feature=False).sentence()
+    assert "all are features" in blank_attributes(source, counts_as_feature=True).sentence()
+    assert "only that of industry" in blank_attributes(source, counts_as_feature=False).sentence()
 
 
 # Conversions go on
@@ -504,17 +508,15 @@ def test_blanks_are_clear_beyond_half_as_many_again(others: float, status: str) 
     blank[:600] = True  # of the customers, three in ten
     blank[2000 : 2000 + round(2000 * others)] = True
     n = customer.size
-    firm = Firmographics(
-        np.where(blank, np.nan, 1.0), np.full(n, "1", dtype=object), np.full(n, "a", dtype=object)
-    )
-    inputs = replace(SOURCE.inputs, firmographics=firm)
-    source = replace(
-        SOURCE,
-        known=KnownFeatures(inputs),
-        closed=np.where(customer, 18_000, NEVER_CLOSED).astype(np.int32),
-    )
-    found = blank_firmographics(source, counts_as_feature=False)
-    assert (found.status, found.figures["rank_customers"]) == (status, 0.3)
+    values = {
+        "alexa_rank": np.where(blank, np.nan, 1.0),
+        "employee_range": np.full(n, "1", dtype=object),
+        "industry": np.full(n, "a", dtype=object),
+    }
+    closed = np.where(customer, 18_000, NEVER_CLOSED).astype(np.int32)
+    source = replace(with_attributes(SOURCE, values), closed=closed)
+    found = blank_attributes(source, counts_as_feature=False)
+    assert (found.status, found.figures["alexa_rank_customers"]) == (status, 0.3)
 
 
 def test_of_several_rankings_by_id_the_best_is_told_and_each_try_counts() -> None:

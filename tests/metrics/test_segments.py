@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ml_sys.features.firmographics import MISSING
+from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
+from ml_sys.features.spellings import MISSING
 from ml_sys.metrics.bootstrap import estimate
 from ml_sys.metrics.ranking import Outcomes, Ranked, Values, Weights
 from ml_sys.metrics.segments import LEAST_POSITIVES, segments
+
+SPEC = FeatureSpec((7,))
 
 
 def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, int]:
@@ -21,7 +24,7 @@ def sizes(kind: str, seen: bool = True, **features: list[object]) -> dict[str, i
     n = len(frame)
     places = np.arange(n, dtype=np.int32)
     panel = Panel(Rows.of(frame), places, np.zeros(n, np.int32), places < 1, np.full(n, seen), {})
-    found = segments(panel, np.linspace(0, 1, n), resamples=2, confidence=0.95, seed=1)
+    found = segments(panel, np.linspace(0, 1, n), SPEC, resamples=2, confidence=0.95, seed=1)
     return {one.name: one.rows for one in found if one.kind == kind}
 
 
@@ -56,19 +59,19 @@ def test_a_company_on_the_edge_of_two_sizes_is_of_the_larger_one(employees: floa
         (366, "over a year"),
     ],
 )
-def test_a_portal_is_of_an_age_up_to_its_last_day(days: int, name: str) -> None:
-    assert sizes("Age of the portal", days_since_first_row=[days]) == {name: 1}
+def test_a_company_is_of_an_age_up_to_its_last_day(days: int, name: str) -> None:
+    assert sizes("Time since first seen", days_since_first_row=[days]) == {name: 1}
 
 
 def test_a_company_that_was_never_seen_has_no_age() -> None:
-    assert sizes("Age of the portal", seen=False, days_since_first_row=[9999]) == {}
+    assert sizes("Time since first seen", seen=False, days_since_first_row=[9999]) == {}
 
 
 def test_the_six_most_frequent_industries_are_named_and_the_others_counted_together() -> None:
     names = [f"in_{letter}" for letter in "abcdefgh"]
     industry = [name for at, name in enumerate(names) for _ in range(1 + (at > 1))] + [MISSING] * 9
     shown = {name.replace("_", " "): 2 for name in names[2:]}
-    assert sizes("Industry", industry=industry) == {**shown, "all other industries": 2, "not known": 9}
+    assert sizes("Industry", industry=industry) == {**shown, "any other industry": 2, "not known": 9}
 
 
 def panel_of(industry: list[str], label: list[bool]) -> Panel:
@@ -87,7 +90,7 @@ def test_a_segment_with_too_few_conversions_has_no_figure() -> None:
     few, enough = LEAST_POSITIVES - 1, LEAST_POSITIVES
     labels = [True] * few + [False] * 20 + [True] * enough + [False] * 20
     panel = panel_of(["farming"] * (few + 20) + ["fishing"] * (enough + 20), labels)
-    found = segments(panel, np.linspace(1, 0, len(labels)), resamples=20, confidence=0.95, seed=1)
+    found = segments(panel, np.linspace(1, 0, len(labels)), SPEC, resamples=20, confidence=0.95, seed=1)
     by_name = {one.name: one for one in found}
     assert by_name["farming"].roc_auc is None
     fishing = by_name["fishing"].roc_auc
@@ -106,7 +109,7 @@ def test_a_segment_has_the_figures_of_its_rows() -> None:
         rules={},
     )
     probability = np.arange(n) / 100
-    found = segments(panel, probability, resamples=50, confidence=0.9, seed=1)
+    found = segments(panel, probability, SPEC, resamples=50, confidence=0.9, seed=1)
     by_name = {(one.kind, one.name): one for one in found}
     small = by_name["Employees", "1 to 9"]
     assert (small.rows, small.companies, small.conversions) == (40, 20, 14)
@@ -125,7 +128,7 @@ def test_a_segment_has_the_figures_of_its_rows() -> None:
 
 def test_a_segment_in_which_all_convert_has_no_figure() -> None:
     every = panel_of(["farming"] * 20, [True] * 20)
-    found = segments(every, np.linspace(0, 1, 20), resamples=2, confidence=0.95, seed=1)
+    found = segments(every, np.linspace(0, 1, 20), SPEC, resamples=2, confidence=0.95, seed=1)
     assert {one.roc_auc for one in found} == {None}
 
 
@@ -133,7 +136,9 @@ def test_the_interval_of_a_segment_is_that_of_students_t_with_its_converters() -
     labels = [True] * LEAST_POSITIVES + [False] * 60
     panel, score = panel_of(["farming"] * len(labels), labels), np.random.default_rng(3).random(len(labels))
     asked = {"resamples": 200, "confidence": 0.9, "seed": 1}
-    found = next(one for one in segments(panel, score, **asked) if one.kind == "Industry").average_precision
+    found = next(
+        one for one in segments(panel, score, SPEC, **asked) if one.kind == "Industry"
+    ).average_precision
     whole = Outcomes(score, panel.label, panel.cutoff, panel.company)
 
     def metrics(weights: Weights) -> dict[str, Values]:

@@ -59,7 +59,7 @@ def test_watched_converters_weigh_as_much_beside_the_others_as_those_that_were_l
 
 def test_a_pipeline_is_built_of_what_the_settings_say() -> None:
     asked = w.settings(
-        resample={"sampling_strategy": 0.25, "k_neighbors": 3}, features={"min_industry_share": 0.125}, seed=9
+        resample={"sampling_strategy": 0.25, "k_neighbors": 3}, features={"min_category_share": 0.125}, seed=9
     )
     spec = spec_from(asked)
     built = build_pipeline(

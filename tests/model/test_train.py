@@ -207,7 +207,7 @@ def test_any_classifier_with_probabilities_can_be_named(path: str, params: dict[
     np.testing.assert_array_equal(probability, again.probabilities(HOLDOUT.features))
 
 
-@pytest.mark.parametrize("off", [("firmographics",), ("windows",)])
+@pytest.mark.parametrize("off", [("attributes",), ("windows",)])
 def test_features_may_be_switched_off_down_to_numbers_or_few(off: tuple[str, ...]) -> None:
     asked = w.settings(features={"off": off})
     part, holdout = split(SOURCE, spec_from(asked), asked)
@@ -217,7 +217,7 @@ def test_features_may_be_switched_off_down_to_numbers_or_few(off: tuple[str, ...
 
 
 def test_categories_alone_are_enough_to_fit() -> None:
-    groups = {group for group in spec_from(SETTINGS).groups().values() if group != "firmographics"}
+    groups = {group for group in spec_from(SETTINGS).groups().values() if group != "attributes"}
     asked = w.settings(features={"off": (*groups, "log_rank", "unranked", "employees")})
     part, holdout = split(SOURCE, spec_from(asked), asked)
     model, report = fit_model(part.train, part.validation, spec_from(asked), asked)
@@ -333,14 +333,14 @@ def test_the_report_of_a_sample_counts_what_its_rows_stand_for() -> None:
 
 
 def test_the_features_are_those_that_the_settings_name() -> None:
-    features = {"windows_days": [28, 7, 28], "off": ["trend", "recency"], "firmographic_missingness": True}
+    features = {"windows_days": [28, 7, 28], "off": ["trend", "recency"], "attribute_missingness": True}
     asked = w.settings(features=features, usage={"stamp": "end"})
     found = spec_from(asked)
     assert (found.windows_days, found.off, found.extra) == ((7, 28), ("recency", "trend"), ())
-    assert found.firmographic_missingness
+    assert found.attribute_missingness
     assert found.period == asked.usage.row_period
     assert found.period != spec_from(SETTINGS).period
-    assert not spec_from(SETTINGS).firmographic_missingness
+    assert not spec_from(SETTINGS).attribute_missingness
 
 
 def test_no_rows_have_no_scores(first: tuple[FittedModel, FitReport]) -> None:

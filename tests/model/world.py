@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from ml_sys.data.schema import MEASURES, NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
+from ml_sys.days import WEEKLY
+from ml_sys.features.rules import rule_names
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.split import Source, rolling, training_part
 from ml_sys.model.threshold import Tiers
-from ml_sys.model.train import FittedModel, fit_model, spec_from
+from ml_sys.model.train import FittedModel, fit_model
 from ml_sys.settings import Settings
-from ml_sys.settings.description import SchemaSettings
+from ml_sys.settings.description import SchemaSettings, default_form
 
+MOST_ACTIONS, MOST_USERS = rule_names(default_form(), WEEKLY)
 MONDAY = 17_903  # 2019-01-07
 WEEKS, COMPANIES, PERIOD, HORIZON = 60, 300, 7, 30
 CUTOFF = MONDAY + 7 * 42
@@ -171,7 +174,8 @@ def fitted_at(
     Returns the fitted parts and, by position of the company, probability and features; NaN for those that had
     closed.
     """
-    source, spec = Source.of(world, asked), spec_from(asked)
+    source = Source.of(world, asked)
+    spec = source.spec(asked)
     part = training_part(source, cutoff, spec, asked.panel, asked.seed)
     model, _ = fit_model(part.train, part.validation, spec, asked)
     panel = rolling(source, np.array([cutoff], dtype=np.int32), spec)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_sys.features.rules import MOST_ACTIONS, MOST_USERS
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
@@ -17,6 +16,7 @@ from ml_sys.registry.best_rule import as_good_as_rules, rules_of
 from ml_sys.registry.loading import judged
 from ml_sys.registry.store import Registry
 from ml_sys.settings import GateSettings
+from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 
 def test_rules_of_an_honest_version_are_those_of_its_holdout_row_by_row(registered: Path) -> None:

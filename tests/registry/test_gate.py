@@ -653,7 +653,7 @@ def test_chance_is_seldom_taken_for_signal(rows: int, conversions: int) -> None:
 
 # How often it errs, on models fitted to generated data.
 
-THIRD = ("firmographics", "tenure", "recency", "trend")  # 13 of the 38 features
+THIRD = ("attributes", "tenure", "recency", "trend")  # 13 of the 38 features
 MOST = ("users", "intensity", "breadth", "tenure", "recency", "trend")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ml_sys.features.rules import MOST_USERS
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.campaign import Campaign, Season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report.sentences import season_in_short
+from tests.model.world import MOST_USERS
 
 
 def campaign(ranker: str, capacity: int, rest: int, reached: float, of: int) -> Campaign:

@@ -209,9 +209,7 @@ def test_usage_that_ends_on_the_cutoff_counts_and_without_any_there_is_a_warning
     for rows in (usage([], []), usage([1], [ON_TIME + 1])):
         none = score_companies(scorer, two, rows, ASKED, customers={})
         assert none.notes == ("0 of 2 prospects have usage complete by 2019-04-14",)
-        assert none.warnings == (
-            "no usage is complete by 2019-04-14: the ranking rests on firmographics alone",
-        )
+        assert none.warnings == ("no usage is complete by 2019-04-14: the ranking rests on attributes alone",)
 
 
 def test_customers_of_before_are_left_out_and_those_of_the_day_itself_are_not(scorer):

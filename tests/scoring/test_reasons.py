@@ -20,8 +20,8 @@ from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import ArtifactError
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.firmographics import MISSING
-from ml_sys.features.phrases import phrase_of
+from ml_sys.features.phrasing.phrases import phrase_of
+from ml_sys.features.spellings import MISSING
 from ml_sys.model.blend import CLIP
 from ml_sys.model.calibration import Calibrator
 from ml_sys.model.encoder import FrameEncoder
@@ -34,7 +34,7 @@ from ml_sys.scoring.compiled.trees import Trees
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, explain, reasons
 
-WIDE = FeatureSpec((7, 28), firmographic_missingness=True)
+WIDE = FeatureSpec((7, 28), attribute_missingness=True)
 # So few that trees ask for the same feature again and again.
 NARROW = FeatureSpec((7,), off=("windows", "users", "trend", "intensity", "totals", "breadth", "recency"))
 INDUSTRIES = ["software", "retail", "finance", "beekeeping", None]
@@ -333,8 +333,8 @@ def test_every_reason_holds_by_xgboost_with_its_features_at_their_typical_values
     added = contributions(scorer, row)
     margin = at_typical(usual, frame, [])
     held = []
-    for statement in {phrase_of(name).statement for name in names}:
-        features = [name for name in names if phrase_of(name).statement == statement]
+    for statement in {phrase_of(name, WIDE).statement for name in names}:
+        features = [name for name in names if phrase_of(name, WIDE).statement == statement]
         total = sum(added[names.index(name)] for name in features)
         if total * (margin - at_typical(usual, frame, features)) > 0:
             held.append(("raises" if total > 0 else "lowers", pytest.approx(total)))
@@ -369,7 +369,7 @@ def test_who_they_are_and_what_they_do_add_up_to_the_log_odds(usual):
     added = contributions(scorer, row)
     assert found.usual + found.who_they_are + found.what_they_do == pytest.approx(sum(added))
     groups = spec.groups()
-    who = [one for name, one in zip(spec.names(), added, strict=False) if groups[name] == "firmographics"]
+    who = [one for name, one in zip(spec.names(), added, strict=False) if groups[name] == "attributes"]
     assert 0 < len(who) < len(spec.names())
     assert found.who_they_are == pytest.approx(sum(who))
     assert found.reasons == reasons(scorer, row, dict.fromkeys(spec.names()), 3)

@@ -24,8 +24,8 @@ import pytest
 
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.days import WEEKLY
-from ml_sys.features.compute import FeatureInputs, feature_frame
+from ml_sys.features.compute import FeatureSpec, feature_frame
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.jobs.models.train import train_version
 from ml_sys.model.train import FittedModel
 from ml_sys.registry.audit import Change
@@ -208,7 +208,7 @@ class Prospects:
     @classmethod
     def of(cls, snapshot: Snapshot, model: FittedModel) -> Prospects:
         cutoff = int(snapshot.usage_stamp.max()) + 7
-        inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
+        inputs = FeatureInputs.from_snapshot(snapshot, FeatureSpec((7,)))
         return cls(snapshot, cutoff, feature_frame(inputs, np.array([cutoff], dtype=np.int32), model.spec))
 
     @property

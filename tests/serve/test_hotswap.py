@@ -12,7 +12,7 @@ from ml_sys.registry.store import Registry
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from tests.registry.forgery import forge
-from tests.serve.conftest import FIRST, OTHER, SECOND, UNRANKED, produce, said, serving
+from tests.serve.conftest import FIRST, OTHER, SECOND, produce, said, serving
 from tests.serve.servers import until
 
 
@@ -121,7 +121,7 @@ def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tm
     root = shutil.copytree(registered, tmp_path / "artifacts")
     registry = Registry(root)
     registry.promote("1.0.0", None, Change())
-    current = Current(registry, None, Metrics(), UNRANKED)
+    current = Current(registry, None, Metrics())
     current.refresh()
     before = current.served
     assert before is not None

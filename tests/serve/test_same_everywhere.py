@@ -191,7 +191,7 @@ def scored(folder, **options):
 
 def test_dirty_companies_get_the_same_bits_from_a_file_a_snapshot_and_a_request(dirty, served):
     bodies = [raw_request(one) for one in dirty_companies()]
-    model = load_served(Registry(dirty / "artifacts"), FIRST, unranked=UNRANKED)
+    model = load_served(Registry(dirty / "artifacts"), FIRST)
     lookup = Companies(dirty / "artifacts")
     looked_up = [lookup.find(body["id"], model.scorer.spec) for body in bodies]
     assert all(isinstance(one, Found) and one.cutoff == CUTOFF for one in looked_up)

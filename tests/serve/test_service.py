@@ -18,7 +18,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.phrases import phrase_of
+from ml_sys.features.phrasing.phrases import phrase_of
 from ml_sys.model.files.layout import GOLDEN
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
@@ -28,7 +28,7 @@ from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from ml_sys.settings import SchemaSettings, ServeSettings
-from tests.serve.conftest import EPOCH, FIRST, UNRANKED, finite, produce, said, serving
+from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
 from tests.serve.servers import Connection
 
 PREDICTION = {
@@ -40,9 +40,7 @@ PREDICTION = {
 def service(versions):
     """A service in this process, with nothing in production."""
     metrics, root = Metrics(), Registry(versions)
-    return Service(
-        Current(root, None, metrics, UNRANKED), metrics, None, Companies(versions), ServeSettings()
-    )
+    return Service(Current(root, None, metrics), metrics, None, Companies(versions), ServeSettings())
 
 
 def test_health_says_which_version_is_served(served):
@@ -57,7 +55,7 @@ def test_a_server_is_ready_once_its_model_says_of_its_golden_rows_what_it_once_s
 
 @pytest.mark.parametrize("rows", ["probabilities", "features"])
 def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service, versions, caplog, rows):
-    current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
+    current = Current(Registry(versions), FIRST, service.metrics)
     current.refresh()
     golden = Registry(versions).open(FIRST).json(GOLDEN)
     if rows == "features":
@@ -77,7 +75,7 @@ def test_a_server_whose_model_says_something_else_is_alive_and_not_ready(service
 
 
 def test_a_model_that_takes_the_place_of_another_is_asked_though_that_one_was_a_moment_ago(service, versions):
-    current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
+    current = Current(Registry(versions), FIRST, service.metrics)
     current.refresh()
     before, golden = current.served, Registry(versions).open(FIRST).json(GOLDEN)
     golden["probabilities"][2] += 1e-5
@@ -165,13 +163,13 @@ def test_only_reasons_that_the_counter_check_confirms_are_given(served, prospect
         found = reasons(scorer, row, body, 20)
         assert [one["text"] for one in given] == [one.text for one in found]
         together = [
-            [at for at, name in enumerate(names) if phrase_of(name).statement == statement]
-            for statement in (phrase_of(one.features[0]).statement for one in found)
+            [at for at, name in enumerate(names) if phrase_of(name, scorer.spec).statement == statement]
+            for statement in (phrase_of(one.features[0], scorer.spec).statement for one in found)
         ]
         for one, move in zip(given, moves(scorer, row, together), strict=True):
             assert move > 0 if one["direction"] == "raises" else move < 0
         moving = {
-            phrase_of(name).statement
+            phrase_of(name, scorer.spec).statement
             for name, one in zip(names, contributions(scorer, row), strict=False)
             if one
         }
@@ -296,7 +294,7 @@ def test_a_company_that_becomes_a_customer_on_the_day_of_the_cutoff_is_a_prospec
 
 def test_without_a_snapshot_companies_are_unavailable_and_no_path_is_shown(service, versions, tmp_path):
     service.companies = Companies(tmp_path)
-    service.current = Current(Registry(versions), FIRST, service.metrics, UNRANKED)
+    service.current = Current(Registry(versions), FIRST, service.metrics)
     with TestClient(create_app(service), base_url="http://localhost") as client:
         answer = client.get("/companies/1")
         assert client.post("/predict", json={}).status_code == 200

@@ -107,14 +107,14 @@ def test_other_settings_take_their_value_as_toml_or_as_plain_text():
         assignments=[
             "features.windows_days=[7, 28]",
             "features.off=['trend']",
-            "features.firmographic_missingness=true",
+            "features.attribute_missingness=true",
             "resample.sampling_strategy=none",
             "bootstrap.confidence=0.9",
         ]
     )
     assert settings.features.windows_days == (7, 28)
     assert settings.features.off == ("trend",)
-    assert settings.features.firmographic_missingness is True
+    assert settings.features.attribute_missingness is True
     assert settings.resample.sampling_strategy == "none"
     assert settings.bootstrap.confidence == 0.9
 

@@ -47,7 +47,7 @@ def test_every_group_is_named_once_and_ends_in_leaves():
         {"bootstrap": {"confidence": 0.0}},
         {"threshold": {"tier_b_capacities": float("inf")}},
         {"serve": {"port": 65536}},
-        {"features": {"windows_days": []}},
+        {"features": {"windows_days": [0]}},
         {"features": {"extra": ["no_colon"]}},
         {"model": {"estimator": "xgboost.XGBClassifier"}},
         {"ingest": {"as_of": "1 June 2020"}},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.metrics.holdout import Evaluation, evaluate_holdout
 from ml_sys.model.split import Part, Source, split
-from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
+from ml_sys.model.train import FitReport, FittedModel, fit_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,8 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
     NotEnoughDataError
         If the snapshot cannot carry training and holdout.
     """
-    spec = spec_from(settings)
     source = Source.of(snapshot, settings)
+    spec = source.spec(settings)
     on_step("computing features")
     part, holdout = split(source, spec, settings)
     learned = part.validation.rows

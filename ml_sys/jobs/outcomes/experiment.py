@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.data import snapshot
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.features.compute import FeatureInputs
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import rolling_panel
 from ml_sys.jobs.lists.handing_out import design_of
@@ -174,7 +174,7 @@ def weekly_lists(
         raise NotEnoughDataError(
             "the snapshot holds no usage to make a list from", hint="ingest a longer history"
         )
-    features = KnownFeatures(FeatureInputs.from_snapshot(known, spec.period))
+    features = KnownFeatures(FeatureInputs.from_snapshot(known, spec))
     features.learn(cutoffs, spec)
     probability = np.full((len(known.companies), cutoffs.size), np.nan)
     for at in range(cutoffs.size):

@@ -11,7 +11,7 @@ import pandas as pd
 from ml_sys.data import snapshot
 from ml_sys.durable import replacing
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.features.rules import MOST_USERS
+from ml_sys.features.rules import rule_to_beat
 from ml_sys.jobs.outcomes.known import Conversions, calls_made, of_customers, of_snapshot
 from ml_sys.model.split import Source
 from ml_sys.outcomes import store
@@ -158,14 +158,18 @@ def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) 
 def _rule(
     entries: pd.DataFrame, lists: Sequence[HandedOutList], as_of: int, settings: Settings
 ) -> NDArray[np.float64]:
-    """Return what the users rule ranks the companies of compared lists by; NaN where it is not known."""
+    """Return what the strongest rule ranks the companies of compared lists by; NaN where not known."""
     rule = np.full(len(entries), np.nan)
     whole = compared_lists(lists, as_of)
     cutoffs = np.array(sorted({one.cutoff for one in lists if one.list_id in whole}), dtype=np.int32)
     if not cutoffs.size or not snapshot.exists(settings.artifacts_dir):
         return rule
     source = Source.of(snapshot.latest(settings.artifacts_dir), settings)
-    scores = source.known.rules(cutoffs)[1][MOST_USERS].reshape(-1, cutoffs.size)
+    every = source.known.rules(cutoffs)[1]
+    name = rule_to_beat(every)
+    if name is None:
+        return rule
+    scores = every[name].reshape(-1, cutoffs.size)
     compared = np.flatnonzero(entries["list_id"].isin(whole).to_numpy())
     names = pd.Index(entries["entity_id"].iloc[compared], dtype=object)
     company = pd.Index(source.ids, dtype=object).get_indexer(names)

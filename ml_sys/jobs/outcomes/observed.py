@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.data.ingest_counts import ingest_counts
-from ml_sys.data.schema import MEASURES, NONCUSTOMERS
+from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS
 from ml_sys.errors import UsageError
-from ml_sys.features.compute import FeatureInputs, feature_columns
-from ml_sys.features.firmographics import CATEGORIES, Firmographics
+from ml_sys.features.attributes import Attributes, category_names, number_name
+from ml_sys.features.compute import feature_columns
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.outcomes.arrival import Export
 from ml_sys.outcomes.populations import BLANK, Population, text
 from ml_sys.scoring.prospects import Ready, read_prospects, usage_of
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.form import Form
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import SchemaSettings
 
 _WEEK = 7
-# The attribute that is a number; the categories are the others, and all else is made of these.
-_NUMBERS = ("log_rank", "unranked")
-_RANK_BLANK = "unranked"  # NaN where no rank is given
 _BUCKETS = 2**32
 
 
@@ -46,7 +45,7 @@ class Prospects:
 
 def prospects_of(snapshot: Snapshot, cutoff: int) -> Prospects:
     """Return the companies of a snapshot that are free at a cutoff."""
-    return Prospects(snapshot.companies[snapshot.closed >= cutoff])
+    return Prospects(snapshot.companies[(snapshot.closed >= cutoff) & (snapshot.since < cutoff)])
 
 
 def prospects_in(
@@ -74,7 +73,7 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
     """Return what a snapshot holds; of the prospects' table what their own file does, where there is one."""
     counts = ingest_counts(snapshot.path)
     read, rejected, merged = dict(counts.read), dict(counts.rejected), dict(counts.merged)
-    ids, about = snapshot.companies["id"], _about(snapshot.companies)
+    ids, about = snapshot.companies["id"], _about(snapshot.companies, spec.form)
     if prospects is not None and prospects.read is not None:
         read[NONCUSTOMERS], rejected[NONCUSTOMERS] = prospects.read, prospects.rejected
         merged[NONCUSTOMERS] = prospects.merged
@@ -94,11 +93,10 @@ def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: Fea
     """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
     usage = usage_of(snapshot, prospects.frame["id"].tolist(), spec)
     inputs = FeatureInputs.of(
-        usage.company,
-        usage.stamp,
-        usage.values,
-        Firmographics.from_companies(prospects.frame),
-        spec.period,
+        (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
+        Attributes.from_companies(prospects.frame, spec.form.attributes),
+        spec,
+        _since_of(prospects.frame["id"], snapshot),
     )
     return feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
 
@@ -125,24 +123,30 @@ def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, s
     share : float
         Of the companies that are looked at.
     """
-    ids, cutoff, columns = scored.ids, scored.cutoff, scored.columns
+    ids, cutoff, columns, form = scored.ids, scored.cutoff, scored.columns, scorer.spec.form
     kept = sampled(ids, share)
     who = {int(one): frozenset(ids[kept & (cutoff == one)].tolist()) for one in np.unique(cutoff)}
     usage_company, measures = _usage(snapshot, who, scorer.spec, weeks)
     last = kept & (cutoff == cutoff.max(initial=0))
     levels = {
         name: np.array([text(value) for value in columns[name][last].tolist()], dtype=object)
-        for name in CATEGORIES
+        for name in category_names(form.attributes)
         if name in columns
     }
     blank = {name: level == BLANK for name, level in levels.items()}
-    if _RANK_BLANK in columns:
-        blank["rank"] = np.isnan(columns[_RANK_BLANK][last])
+    numbers = []
+    for one in form.attributes:
+        if one.kind in {"category", "range"}:
+            continue
+        numbers += [number_name(one), *([one.none_feature] if one.none is not None else [])]
+        # The last of them is NaN only where nothing is given.
+        if numbers[-1] in columns:
+            blank[one.feature] = np.isnan(columns[numbers[-1]][last])
     return Population(
         usage_company,
         measures,
         ids[last],
-        {name: columns[name][last] for name in _NUMBERS if name in columns},
+        {name: columns[name][last] for name in numbers if name in columns},
         levels,
         blank,
         {name: _unseen(scorer, name, column) for name, column in levels.items()},
@@ -180,12 +184,22 @@ def _usage(
     chosen = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
     values: NDArray[Any] = snapshot.usage_values[chosen]
     return ids[snapshot.usage_company[chosen]], {
-        name: values[:, number] for number, name in enumerate(MEASURES)
+        name: values[:, number] for number, name in enumerate(snapshot.form.measure_names)
     }
 
 
-def _about(companies: pd.DataFrame) -> NDArray[np.object_]:
+def _about(companies: pd.DataFrame, form: Form) -> NDArray[np.object_]:
     """Return what companies say of themselves that hardly changes."""
-    parts = [companies[name].fillna("").astype(str) for name in CATEGORIES]
-    about: NDArray[np.object_] = (parts[0] + "\n" + parts[1]).to_numpy(dtype=object)
+    texts = [one.name for one in form.attributes if one.kind in {"category", "range", "ordered"}]
+    about = np.full(len(companies), "", dtype=object)
+    for at, name in enumerate(texts):
+        said = companies[name].fillna("").astype(str).to_numpy(dtype=object)
+        about = said if not at else about + "\n" + said
     return about
+
+
+def _since_of(ids: pd.Series, snapshot: Snapshot) -> NDArray[np.int32]:
+    """Return since when each company exists; those that a snapshot does not know are of any time."""
+    at = pd.Index(snapshot.companies["id"]).get_indexer(pd.Index(ids))
+    since: NDArray[np.int32] = np.where(at >= 0, snapshot.since[at], NEVER_BEGAN).astype(np.int32)
+    return since

@@ -192,7 +192,7 @@ def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_prog
     groups : sequence of str
         Groups or features; each group where none is named.
     """
-    sizes = groups_of(settings, groups)
+    sizes = groups_of(settings, groups, snapshots.latest(settings.artifacts_dir).form)
     sides = [settings, *(without(settings, name) for name in sizes)]
     whole, *reduced = _lists_of(settings, sides, days, on_progress)
     found = tuple(

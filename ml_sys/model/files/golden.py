@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.schema import MEASURES
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.errors import SchemaDriftError, UnverifiedError
-from ml_sys.features.compute import Columns, FeatureInputs, FeatureSpec, feature_columns
-from ml_sys.features.firmographics import Firmographics
+from ml_sys.features.attributes import NUMERIC, Attributes
+from ml_sys.features.compute import Columns, FeatureSpec, feature_columns
+from ml_sys.features.inputs import FeatureInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from ml_sys.form import Attribute, Form
 
     Probabilities = Callable[[Columns], NDArray[np.float64]]
 
@@ -32,34 +35,66 @@ HOLDOUT_ROWS = 16
 _CUTOFF = 18_000  # any day will do
 _MOST = 2**31 - 1
 _UNSEEN = "never seen by any training row"
-# Name, rank, employee range, industry, and usage: days before the cutoff on which a row was complete, counts.
-_Row = tuple[int, tuple[int, ...]]
-_Company = tuple[str, float, "str | None", "str | None", tuple[_Row, ...]]
-_STEADY = (40, 12, 9, 25, 4, 2, 2, 3)
-_COMPANIES: tuple[_Company, ...] = (
-    ("nothing known", np.nan, None, None, ()),
-    ("firmographics alone", 250_000.0, "11 to 25", "COMPUTER_SOFTWARE", ()),
-    ("unranked, and of an industry never seen", np.inf, "a handful", _UNSEEN, ((0, _STEADY),)),
-    ("complete on the cutoff", 1.0, "10,001 or more", "Higher Education", ((0, (1, 0, 0, 0, 1, 0, 0, 0)),)),
-    ("not complete by the cutoff", 9_999.0, "1", "INTERNET", ((-1, _STEADY), (-7, _STEADY))),
-    ("idle for a year", 16e6, "2 to 5", "Hospitality", ((371, _STEADY), (364, _STEADY))),
-    (
-        "growing",
-        73_000.0,
-        "51 to 200",
-        "Marketing and Advertising",
-        tuple((7 * week, tuple(n * (13 - week) for n in _STEADY)) for week in range(13)),
-    ),
-    ("present and never active", 5e6, "6 to 10", "", tuple((7 * week, (0,) * 8) for week in range(8))),
-    ("as busy as a number can say", 42.0, "1001 to 10000", "FINANCE", ((0, (_MOST,) * 8), (7, (_MOST,) * 8))),
-    (
-        "on the edges of the windows",
-        1e6,
-        "201 to 1000",
-        "retail",
-        tuple((day, _STEADY) for day in (6, 7, 13, 14, 27, 28, 55, 56, 90, 91)),
-    ),
+_NONE = "none"
+_WEEK = 7
+# Values of attributes, by kind: those of each company in turn; a blank first.
+_NUMBERS = (None, 250_000.0, _NONE, 1.0, 9_999.0, 16e6, 73_000.0, 5e6, 42.0, 1e6)
+_RANGES = (
+    *(None, "11 to 25", "a handful", "10,001 or more", "1", "2 to 5"),
+    *("51 to 200", "6 to 10", "1001 to 10000", "201 to 1000"),
 )
+_FLAGS = (None, 1.0, 0.0)
+# Days that each has existed.
+_AGES = (None, 1, 400, 30, 8, 800, 95, 60, 14, 91)
+
+
+def _scenarios(form: Form) -> tuple[tuple[str, tuple[tuple[int, list[int]], ...]], ...]:
+    """Return names and usage: days before the cutoff on which each row was complete, and its values."""
+    n = len(form.measures)
+    # Different numbers of each measure, so that no two can change places unseen.
+    steady = [(3 + 5 * at) * 10**one.digits + at for at, one in enumerate(form.measures)]
+    one_of_some = [int(at % 4 == 0) for at in range(n)]
+    return (
+        ("nothing known", ()),
+        ("attributes alone", ()),
+        ("none of what can be none, and of a kind never seen", ((0, steady),)),
+        ("complete on the cutoff", ((0, one_of_some),)),
+        ("not complete by the cutoff", ((-1, steady), (-_WEEK, steady))),
+        ("idle for a year", ((371, steady), (364, steady))),
+        ("growing", tuple((_WEEK * at, [value * (13 - at) for value in steady]) for at in range(13))),
+        ("present and never active", tuple((_WEEK * at, [0] * n) for at in range(8))),
+        ("as busy as a number can say", ((0, [_MOST] * n), (_WEEK, [_MOST] * n))),
+        (
+            "on the edges of the windows",
+            tuple(
+                (day, steady)
+                for day in (
+                    0,
+                    1,
+                    2,
+                    3,
+                    6,
+                    7,
+                    13,
+                    14,
+                    27,
+                    28,
+                    55,
+                    56,
+                    58,
+                    59,
+                    88,
+                    89,
+                    90,
+                    91,
+                    180,
+                    181,
+                    364,
+                    365,
+                )
+            ),
+        ),
+    )
 
 
 def golden_rows(
@@ -78,7 +113,7 @@ def golden_rows(
     probability : ndarray of shape (n_rows,), float64
         The model's, of the same rows.
     """
-    companies = [_plain_company(one) for one in _COMPANIES]
+    companies = _companies(spec.form)
     made = _company_features(companies, spec)
     order = np.argsort(probability, kind="stable")
     spread = order[np.linspace(0, len(order) - 1, min(HOLDOUT_ROWS, len(order))).round().astype(np.intp)]
@@ -148,33 +183,51 @@ def _alike(old: object, new: object) -> bool:
     return old == new
 
 
+def _companies(form: Form) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "attributes": [_value(attribute, at) for attribute in form.attributes],
+            "age": _AGES[at],
+            "usage": [[ago, values] for ago, values in usage],
+        }
+        for at, (name, usage) in enumerate(_scenarios(form))
+    ]
+
+
+def _value(attribute: Attribute, at: int) -> float | str | None:
+    """Return what a company has of an attribute."""
+    if attribute.kind == "number":
+        value = _NUMBERS[at]
+        return 0.5 if value == _NONE and attribute.none is None else value
+    if attribute.kind == "flag":
+        return _FLAGS[at % len(_FLAGS)]
+    if attribute.kind == "range":
+        return _RANGES[at]
+    known = attribute.levels or tuple(spelling for spelling, _ in attribute.synonyms) or ("Some Text",)
+    return (None, known[0], _UNSEEN, *known)[at % (3 + len(known))]
+
+
 def _company_features(companies: Sequence[Mapping[str, Any]], spec: FeatureSpec) -> Columns:
     rows = [(at, *row) for at, company in enumerate(companies) for row in company["usage"]]
     usage = (
         np.array([at for at, _, _ in rows], dtype=np.int32),
         spec.period.stamp_of(np.array([_CUTOFF - ago for _, ago, _ in rows], dtype=np.int32)),
-        np.array([counts for _, _, counts in rows], dtype=np.int32).reshape(-1, len(MEASURES)),
+        np.array([values for _, _, values in rows], dtype=np.int64).reshape(-1, len(spec.form.measures)),
     )
-    ranks = [np.inf if c["unranked"] else np.nan if c["rank"] is None else c["rank"] for c in companies]
-    firmographics = Firmographics(
-        np.array(ranks, dtype=np.float64),
-        np.array([c["employee_range"] for c in companies], dtype=object),
-        np.array([c["industry"] for c in companies], dtype=object),
+    numeric = [one.kind in NUMERIC for one in spec.form.attributes]
+    known = [
+        [
+            np.inf if number and value == _NONE else value
+            for number, value in zip(numeric, values, strict=True)
+        ]
+        for values in (company["attributes"] for company in companies)
+    ]
+    since = [NEVER_BEGAN if c["age"] is None else _CUTOFF - c["age"] for c in companies]
+    inputs = FeatureInputs.of(
+        usage, Attributes.of(spec.form.attributes, known), spec, np.array(since, dtype=np.int32)
     )
-    inputs = FeatureInputs.of(*usage, firmographics, spec.period)
     return feature_columns(inputs, np.array([_CUTOFF], dtype=np.int32), spec)
-
-
-def _plain_company(company: _Company) -> dict[str, Any]:
-    name, rank, employee_range, industry, usage = company
-    return {
-        "name": name,
-        "rank": float(rank) if np.isfinite(rank) else None,
-        "unranked": bool(np.isinf(rank)),
-        "employee_range": employee_range,
-        "industry": industry,
-        "usage": [[ago, list(counts)] for ago, counts in usage],
-    }
 
 
 def _edge_cases(spec: FeatureSpec) -> Columns:

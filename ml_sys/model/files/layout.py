@@ -6,11 +6,13 @@ Nothing here needs the libraries that models are trained with, so that a service
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.days import Period
 from ml_sys.errors import MlsysError, SchemaDriftError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.form import Form, form_from_plain
 from ml_sys.resolve import refuse_unnamed
 
 if TYPE_CHECKING:
@@ -42,7 +44,14 @@ def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
     }
-    return FeatureSpec(**{**values, "period": Period(**values["period"])})
+    form = _one_object(form_from_plain(values["form"]))
+    return FeatureSpec(**{**values, "period": Period(**values["period"]), "form": form})
+
+
+@lru_cache(maxsize=8)
+def _one_object(form: Form) -> Form:
+    """Return one object for equal forms: comparing what is the same object costs nothing."""
+    return form
 
 
 def usable_spec(artifact: Artifact) -> FeatureSpec:

@@ -14,6 +14,8 @@ from ml_sys.data.checking.scalars import Fault
 _MAX_TEXT = 500
 _MAX_STAMP = 100
 _MAX_COUNT = 2**31 - 1
+# What whole numbers a float64 holds exactly, with room for sums.
+_MAX_AMOUNT = 2**50
 # The largest float32.
 _MAX_NUMBER = 3.4028234663852886e38
 # Companies are stamped on the same days, so that nearly every stamp was read before.
@@ -46,6 +48,11 @@ class _Whole:
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
         return {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}
+
+
+def amount(digits: int) -> Any:
+    """Return the type of an amount of which so many digits behind the point are kept."""
+    return Annotated[float, Field(ge=0, le=_MAX_AMOUNT / 10**digits)]
 
 
 def _microseconds(text: str) -> int | None:

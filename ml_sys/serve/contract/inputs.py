@@ -11,24 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault, free_text, known_ranks
-from ml_sys.data.schema import MEASURES
+from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault, free_text
+from ml_sys.data.events.counting import Counting
+from ml_sys.data.events.few import Events, count_few
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.data.usage import UsageRows, one_of_each
 from ml_sys.days import day_number, days_of_stamps
-from ml_sys.features.compute import FeatureInputs, feature_columns
-from ml_sys.features.firmographics import Firmographics
-from ml_sys.serve.contract.request_types import RawCompany
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import feature_columns
+from ml_sys.features.inputs import FeatureInputs
+from ml_sys.serve.contract.request_types import SINCE, Raw, none_field
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from numpy.typing import NDArray
     from pydantic import BaseModel
 
-    from ml_sys.features.compute import Columns
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.form import Attribute, Form, UsageTable
     from ml_sys.serve.contract.requests import Contract
+
+    # Company, day of the stamp and values in the order of the form's measures.
+    Rows = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]
 
     # In the order of the features, None for blanks.
     Values = list[float | str | None]
@@ -54,7 +61,7 @@ class Input:
 
 def input_of(request: BaseModel, contract: Contract) -> Input:
     """Return the input of one company."""
-    if isinstance(request, RawCompany):
+    if isinstance(request, Raw):
         return _computed([request], contract)[0]
     values = list(request.__dict__.values())[1:]  # the first is its id
     for at, _ in contract.categories:
@@ -67,7 +74,7 @@ def inputs_of(requests: Sequence[BaseModel], contract: Contract) -> list[Input]:
     found: list[Input] = [Input([])] * len(requests)
     by_cutoff: dict[date, list[int]] = {}
     for at, request in enumerate(requests):
-        if isinstance(request, RawCompany):
+        if isinstance(request, Raw):
             by_cutoff.setdefault(request.as_of, []).append(at)
         else:
             found[at] = input_of(request, contract)
@@ -87,51 +94,103 @@ def by_company(columns: Columns, names: Sequence[str]) -> list[Values]:
     return [list(row) for row in zip(*plain, strict=True)]
 
 
-def _computed(companies: Sequence[RawCompany], contract: Contract) -> list[Input]:
+def _computed(companies: Sequence[Raw], contract: Contract) -> list[Input]:
     """Compute the features of raw companies that have one cutoff."""
-    spec = contract.spec
-    rows, remarks = _usage(companies)
-    firmographics = _firmographics(companies, contract.unranked, remarks)
-    inputs = FeatureInputs.of(
-        rows.company,
-        days_of_stamps(rows.stamp),
-        rows.measures,
-        firmographics,
-        spec.period,
-    )
-    cutoff = np.array([day_number(companies[0].as_of)], dtype=np.int32)
-    every = by_company(feature_columns(inputs, cutoff, spec), spec.names())
+    spec, cutoff = contract.spec, day_number(companies[0].as_of)
+    remarks: list[list[str]] = [[] for _ in companies]
+    parts = [
+        (_periods if table.kind == "periods" else _events)(companies, table, spec, remarks)
+        for table in spec.form.tables
+    ]
+    rows: Any = parts[0] if len(parts) == 1 else [np.concatenate(one) for one in zip(*parts, strict=True)]
+    attributes = _attributes(companies, spec, remarks)
+    since = _since(companies, cutoff, remarks) if spec.form.has_since else None
+    inputs = FeatureInputs.of(rows, attributes, spec, since)
+    columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
+    every = by_company(columns, spec.names())
     return [Input(values, tuple(said)) for values, said in zip(every, remarks, strict=True)]
 
 
-def _usage(companies: Sequence[RawCompany]) -> tuple[UsageRows, list[list[str]]]:
-    """Return the usage rows that count, and a remark on the others for each company."""
-    given = [(at, row.__dict__) for at, company in enumerate(companies) for row in company.usage]
-    dated = [(at, row) for at, row in given if row["when_timestamp"] is not None]
+def _periods(
+    companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, remarks: list[list[str]]
+) -> Rows:
+    """Return the rows of a table that count, and say of each company which do not."""
+    given = [
+        (at, row.__dict__) for at, company in enumerate(companies) for row in getattr(company, table.name)
+    ]
+    dated = [(at, row) for at, row in given if row[table.at] is not None]
+    digits = {one.name: one.digits for one in spec.form.measures}
+    scales = {name: 10.0 ** digits[name] for name in table.measures}
+    told = [[_whole(row[name], scale) for name, scale in scales.items()] for _, row in dated]
     rows = UsageRows(
         np.array([at for at, _ in dated], dtype=np.int32),
-        np.array([row["when_timestamp"] for _, row in dated], dtype=np.int64),
-        np.array([[row[measure] for measure in MEASURES] for _, row in dated], dtype=np.int32).reshape(
-            -1, len(MEASURES)
-        ),
+        np.array([row[table.at] for _, row in dated], dtype=np.int64),
+        np.array(told, dtype=_int_type(spec.form)).reshape(-1, len(scales)),
         np.arange(len(dated)),
     )
     kept, dropped, repeats = one_of_each(rows)
     company = rows.company[dropped]
-    undated = np.array([at for at, row in given if row["when_timestamp"] is None], dtype=np.int32)
-    lie = f"outside {FIRST_YEAR} to {LAST_YEAR}"
-    remarks: list[list[str]] = [[] for _ in companies]
-    for places, one, several in (
-        (company[repeats], "usage row repeats another one", "usage rows repeat another one"),
+    undated = np.array([at for at, row in given if row[table.at] is None], dtype=np.int32)
+    lie, one = f"outside {FIRST_YEAR} to {LAST_YEAR}", f"{table.name} row"
+    for places, single, several in (
+        (company[repeats], f"{one} repeats another one", f"{one}s repeat another one"),
         (
             company[~repeats],
-            "usage row contradicts a busier one of its stamp",
-            "usage rows contradict a busier one of their stamp",
+            f"{one} contradicts a busier one of its stamp",
+            f"{one}s contradict a busier one of their stamp",
         ),
-        (undated, f"usage row lies {lie}", f"usage rows lie {lie}"),
+        (undated, f"{one} lies {lie}", f"{one}s lie {lie}"),
     ):
-        _remark(remarks, places, one, several)
-    return rows.take(kept), remarks
+        _remark(remarks, places, single, several)
+    rows = rows.take(kept)
+    return rows.company, days_of_stamps(rows.stamp), _of_form(rows.measures, table, spec.form)
+
+
+def _events(companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, remarks: list[list[str]]) -> Rows:
+    """Return what a table's events come to in each period, and say of each company which do not count."""
+    given = [
+        (at, row.__dict__) for at, company in enumerate(companies) for row in getattr(company, table.name)
+    ]
+    dated = [(at, row) for at, row in given if row[table.at] is not None]
+    undated = np.array([at for at, row in given if row[table.at] is None], dtype=np.int32)
+    lie = f"outside {FIRST_YEAR} to {LAST_YEAR}"
+    _remark(remarks, undated, f"{table.name} row lies {lie}", f"{table.name} rows lie {lie}")
+
+    def texts(field: str) -> list[str] | None:
+        return [free_text(row[field]) or "" for _, row in dated] if field else None
+
+    told = count_few(
+        Events(
+            np.array([at for at, _ in dated], dtype=np.int32),
+            np.array([row[table.at] for _, row in dated], dtype=np.int64),
+            texts(table.event),
+            np.array([[row[name] for name in table.amounts] for _, row in dated], dtype=np.float64).reshape(
+                len(dated), len(table.amounts)
+            ),
+            texts(table.user),
+            texts(table.event_id),
+        ),
+        Counting.of(spec.form, table.name, spec.period),
+    )
+    return told.entity, days_of_stamps(told.stamp), _of_form(told.values, table, spec.form)
+
+
+def _of_form(values: NDArray[Any], table: UsageTable, form: Form) -> NDArray[Any]:
+    """Return values of a table's measures in the place of those of the form, 0 elsewhere."""
+    if table.measures == form.measure_names:
+        return values
+    every = np.zeros((len(values), len(form.measures)), dtype=values.dtype)
+    every[:, [form.measure_names.index(name) for name in table.measures]] = values
+    return every
+
+
+def _whole(value: float, scale: float) -> int:
+    """Return an amount as a whole number of its digits, halves rounded to even as at ingest."""
+    return round(value * scale)
+
+
+def _int_type(form: Form) -> Any:
+    return np.int64 if any(one.digits for one in form.measures) else np.int32
 
 
 def _remark(remarks: list[list[str]], places: NDArray[np.int32], one: str, several: str) -> None:
@@ -141,21 +200,37 @@ def _remark(remarks: list[list[str]], places: NDArray[np.int32], one: str, sever
         remarks[at].append(counted(int(count), f"{one}, {does}", f"{several}, {do}"))
 
 
-def _firmographics(
-    companies: Sequence[RawCompany], unranked: float, remarks: list[list[str]]
-) -> Firmographics:
-    given = np.array([np.nan if one.alexa_rank is None else one.alexa_rank for one in companies])
-    ranks = known_ranks(given, unranked)
-    for at in np.flatnonzero(np.isnan(ranks) & ~np.isnan(given)).tolist():
-        remarks[at].append(f"alexa_rank {Fault.NOT_POSITIVE.reason}, and counts as blank")
-    return Firmographics(
-        np.where([one.unranked for one in companies], np.inf, ranks),
-        _texts([one.employee_range for one in companies]),
-        _texts([one.industry for one in companies]),
-    )
+def _attributes(companies: Sequence[Raw], spec: FeatureSpec, remarks: list[list[str]]) -> Attributes:
+    rows: list[list[Any]] = []
+    for company, said in zip(companies, remarks, strict=True):
+        given = company.__dict__
+        rows.append([_value(one, given, said) for one in spec.form.attributes])
+    return Attributes.of(spec.form.attributes, rows)
 
 
-def _texts(values: Sequence[str | None]) -> Any:
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [free_text(value) for value in values]
-    return texts
+def _value(one: Attribute, given: Mapping[str, Any], said: list[str]) -> float | str | None:
+    value = given[one.name]
+    if one.kind == "flag":
+        return None if value is None else float(value)
+    if one.kind != "number":
+        text = free_text(value)
+        return None if text in one.missing else text
+    if one.none is not None and (given[none_field(one)] or value == one.none):
+        return np.inf
+    if value is not None and one.scale == "log" and not value > 0:
+        said.append(f"{one.name} {Fault.NOT_POSITIVE.reason}, and counts as blank")
+        return None
+    return None if value is None else float(value)
+
+
+def _since(companies: Sequence[Raw], cutoff: int, remarks: list[list[str]]) -> NDArray[np.int32]:
+    since = np.full(len(companies), NEVER_BEGAN, dtype=np.int32)
+    for at, company in enumerate(companies):
+        given = company.__dict__[SINCE]
+        if given is None:
+            continue
+        if day_number(given) >= cutoff:
+            remarks[at].append("since is not before as_of, and counts as blank")
+        else:
+            since[at] = day_number(given)
+    return since

@@ -1,4 +1,4 @@
-"""Types of the bodies of requests: a raw company, or flat features of the model that is served.
+"""Types of the bodies of requests: a raw company by the form of the model, or its flat features.
 
 They are strict: a text is no number, a number no date, and an unknown field is refused.
 """
@@ -6,19 +6,20 @@ They are strict: a text is no number, a number no date, and an unknown field is 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
-from ml_sys.data.schema import MEASURES
 from ml_sys.errors import SettingsError
 from ml_sys.features.compute import BASE_GROUP, FeatureSpec
-from ml_sys.serve.contract.field_types import CompanyId, Count, Moment, Name, NotNegative, Number
+from ml_sys.serve.contract.examples import flat_example, raw_example
+from ml_sys.serve.contract.field_types import CompanyId, Count, Moment, Name, NotNegative, Number, amount
 
-ID, AS_OF, USAGE = "id", "as_of", "usage"
+if TYPE_CHECKING:
+    from ml_sys.form import Attribute, Form, Measure, UsageTable
+
+ID, AS_OF, SINCE = "id", "as_of", "since"
 MAX_ROWS = 1000
-_EXAMPLE_NUMBERS = {"log_rank": 5.4, "unranked": 0.0, "employees": 17.0}
-_EXAMPLE_TEXTS = {"employee_range": "11_to_25", "industry": "software"}
 
 
 class Strict(BaseModel):
@@ -27,70 +28,119 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
-UsageRow: type[BaseModel] = create_model(  # type: ignore[call-overload]
-    "UsageRow",
-    __base__=Strict,
-    __doc__="Usage of one period.",
-    when_timestamp=(Moment, Field(description="Stamp of the period; UTC where it names no zone.")),
-    **{name: (Count, Field(0, description="Count in the period.")) for name in MEASURES},
-)
-
-
-class RawCompany(Strict):
-    """A company as it is exported: firmographics, and usage rows with their dates."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "4711",
-                    "as_of": "2020-06-01",
-                    "alexa_rank": 250000,
-                    "employee_range": "11 to 25",
-                    "industry": "COMPUTER_SOFTWARE",
-                    "usage": [
-                        {
-                            "when_timestamp": "2020-05-18T00:00:00Z",
-                            "actions_crm_contacts": 8,
-                            "users_crm_contacts": 2,
-                        },
-                        {
-                            "when_timestamp": "2020-05-25T00:00:00Z",
-                            "actions_crm_contacts": 14,
-                            "users_crm_contacts": 3,
-                        },
-                    ],
-                }
-            ]
-        }
-    )
+class Raw(Strict):
+    """What every raw company has, whatever the form."""
 
     id: CompanyId | None = Field(None, description="Kept in the prediction log; never a feature.")
     as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
-    alexa_rank: float | None = Field(
-        None,
-        description="Traffic rank. The number that means unranked in the exported tables means it here, too; "
-        "one that is not positive counts as blank, with a warning.",
-    )
-    unranked: bool = Field(False, description="The site is known to have no rank.")
-    employee_range: Name | None = Field(None, description='Number of employees as text, e.g. "11 to 25".')
-    industry: Name | None = Field(None, description="Industry in any spelling.")
-    usage: list[UsageRow] = Field(
-        default_factory=list,
-        max_length=MAX_ROWS,
-        description="One row a period; later ones do not count, and of several of a stamp only the busiest.",
-    )
+
+
+def raw_type(spec: FeatureSpec) -> type[Raw]:
+    """Return the type of a raw company: attributes, and rows of each usage table with their dates.
+
+    Raises
+    ------
+    SettingsError
+        If two things are called the same.
+    """
+    form, fields = spec.form, dict[str, Any]()
+    for one in form.attributes:
+        for name, what in _attribute_fields(one).items():
+            _take(fields, name, what)
+    if form.has_since:
+        _take(fields, SINCE, (date | None, Field(None, description="Day on which it began to exist.")))
+    for table in form.tables:
+        rows = "One row a period; later ones do not count, and of several of a stamp only the busiest."
+        if table.kind == "events":
+            rows = (
+                "One row a thing that happened; those that lie in a period that is not complete do not count."
+            )
+        many: Any = Field(default_factory=list, max_length=MAX_ROWS, description=rows)
+        _take(fields, table.name, (list[row_type(table, form)], many))  # type: ignore[misc]  # made just now
+
+    class OfForm(Raw):
+        model_config = ConfigDict(json_schema_extra={"examples": [raw_example(form, spec.period)]})
+
+    doc = "A company as it is exported: attributes, and usage rows with their dates."
+    made: type[Raw] = create_model("RawCompany", __base__=OfForm, __doc__=doc, **fields)
+    return made
+
+
+def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
+    """Return the type of a row of a usage table."""
+    stamp = "Stamp of the period; UTC where it names no zone."
+    if table.kind == "events":
+        stamp = "When it happened; UTC where it names no zone."
+    fields: dict[str, Any] = {table.at: (Moment, Field(description=stamp))}
+    named = {one.name: one for one in form.measures}
+    if table.kind == "periods":
+        for name in table.measures:
+            fields[name] = (_value_type(named[name]), Field(0, description=_value_text(named[name])))
+    else:
+        if table.event:
+            fields[table.event] = (Name | None, Field(None, description="What kind of thing happened."))
+        for name in table.amounts:
+            fields[name] = (_value_type(named[name]), Field(0, description=f"{_value_text(named[name])}"))
+        for name, text in ((table.user, "Who did it."), (table.event_id, "Its own identifier.")):
+            if name:
+                fields[name] = (Name | None, Field(None, description=text))
+    doc = "Usage of one period." if table.kind == "periods" else "Something that happened."
+    name = "".join(part.capitalize() for part in table.name.split("_"))
+    made: type[BaseModel] = create_model(f"{name}Row", __base__=Strict, __doc__=doc, **fields)
+    return made
+
+
+def none_field(one: Attribute) -> str:
+    """Return the field that says that there is none of a number; empty where it always has one."""
+    return one.none_feature if one.none is not None else ""
+
+
+def _take(fields: dict[str, Any], name: str, what: Any) -> None:
+    if name in fields or name in {ID, AS_OF}:
+        raise SettingsError(
+            "schema", name, "is a field of requests twice", hint="describe it by another name"
+        )
+    fields[name] = what
+
+
+def _attribute_fields(one: Attribute) -> dict[str, Any]:
+    label = one.label[:1].upper() + one.label[1:]
+    if one.kind == "flag":
+        return {one.name: (bool | None, Field(None, description=f"{label}."))}
+    if one.kind != "number":
+        example = {"range": ' as text, e.g. "11 to 25"', "category": " in any spelling"}.get(one.kind, "")
+        if one.kind == "ordered":
+            example = f": {', '.join(one.levels)}"
+        return {one.name: (Name | None, Field(None, description=f"{label}{example}."))}
+    text = f"{label}."
+    if one.none is not None:
+        text += " The number that means none in the exported tables means it here, too."
+    if one.scale == "log":
+        text += " One that is not positive counts as blank, with a warning."
+    fields: dict[str, Any] = {one.name: (float | None, Field(None, description=text))}
+    if none_field(one):
+        said = one.none_label[:1].upper() + one.none_label[1:]
+        fields[none_field(one)] = (bool, Field(False, description=f"{said}."))
+    return fields
+
+
+def _value_type(one: Measure) -> Any:
+    return amount(one.digits) if one.digits else Count
+
+
+def _value_text(one: Measure) -> str:
+    return "Amount." if one.role == "amount" else "Count in the period."
 
 
 def request_type(spec: FeatureSpec) -> Any:
     """Return the type of a request: flat features of this model, or a raw company, known by its ``as_of``."""
 
     def kind(body: Any) -> str:
-        raw = isinstance(body, RawCompany) or (isinstance(body, dict) and AS_OF in body)
+        raw = isinstance(body, Raw) or (isinstance(body, dict) and AS_OF in body)
         return "raw" if raw else "flat"
 
-    flat = flat_type(spec)
-    return Annotated[Annotated[RawCompany, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
+    raw, flat = raw_type(spec), flat_type(spec)
+    return Annotated[Annotated[raw, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
 
 
 def flat_type(spec: FeatureSpec) -> Any:
@@ -108,10 +158,7 @@ def flat_type(spec: FeatureSpec) -> Any:
     for name, group in groups.items():
         number = NotNegative if group == BASE_GROUP else Number
         fields[name] = (Name | None if name in categories else number | None, Field(None))
-    example: dict[str, Any] = {ID: "4711"} | {
-        name: _EXAMPLE_TEXTS.get(name, _EXAMPLE_NUMBERS.get(name, float(at % 7)))
-        for at, name in enumerate(groups)
-    }
+    example = {ID: "4711"} | flat_example(spec)
 
     class Flat(Strict):
         model_config = ConfigDict(json_schema_extra={"examples": [example]})

@@ -22,11 +22,10 @@ from ml_sys.serve.contract.request_types import (
     AS_OF,
     ID,
     MAX_ROWS,
-    USAGE,
-    RawCompany,
-    UsageRow,
     flat_type,
+    raw_type,
     request_type,
+    row_type,
 )
 
 if TYPE_CHECKING:
@@ -60,14 +59,16 @@ class Contract:
 
     Attributes
     ----------
-    unranked : float
-        The rank that means unranked, as in the exported tables.
     names : tuple of str
         Its features, in order.
     categories : tuple of (int, str)
         Place and name of those that are texts.
     flat : TypeAdapter
         Ready features.
+    raw : tuple of str
+        Fields of a raw company.
+    rows : dict of str to tuple of str
+        Fields of the rows of each usage table.
     either : TypeAdapter
         Ready features, or a raw company.
     schema : dict
@@ -75,15 +76,16 @@ class Contract:
     """
 
     spec: FeatureSpec
-    unranked: float
     names: tuple[str, ...]
     categories: tuple[tuple[int, str], ...]
+    raw: tuple[str, ...]
+    rows: dict[str, tuple[str, ...]]
     flat: TypeAdapter[Any]
     either: TypeAdapter[Any]
     schema: dict[str, Any]
 
     @classmethod
-    def of(cls, spec: FeatureSpec, *, unranked: float) -> Contract:
+    def of(cls, spec: FeatureSpec) -> Contract:
         """Build the contract of a feature specification.
 
         Raises
@@ -95,7 +97,9 @@ class Contract:
         schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
         names = tuple(spec.names())
         categories = tuple((names.index(name), name) for name in spec.categories())
-        return cls(spec, unranked, names, categories, TypeAdapter(flat_type(spec)), either, schema)
+        rows = {one.name: tuple(row_type(one, spec.form).model_fields) for one in spec.form.tables}
+        raw = tuple(raw_type(spec).model_fields)
+        return cls(spec, names, categories, raw, rows, TypeAdapter(flat_type(spec)), either, schema)
 
     def one(self, body: bytes, *, suggest: bool = True) -> BaseModel:
         """Read one company.
@@ -156,13 +160,13 @@ class Contract:
         if not isinstance(content, dict):
             return body
         raw = AS_OF in content
-        rows = content.get(USAGE) if raw else None
-        bounded = _cut(content, RawCompany.model_fields if raw else {ID, *self.names})
-        if isinstance(rows, list):
-            fields = UsageRow.model_fields
-            bounded[USAGE] = [
-                _cut(row, fields) if isinstance(row, dict) else row for row in rows[: MAX_ROWS + 1]
-            ]
+        bounded = _cut(content, self.raw if raw else {ID, *self.names})
+        for table, fields in self.rows.items() if raw else ():
+            rows = content.get(table)
+            if isinstance(rows, list):
+                bounded[table] = [
+                    _cut(row, fields) if isinstance(row, dict) else row for row in rows[: MAX_ROWS + 1]
+                ]
         return body if bounded == content else to_json(bounded)
 
     def _errors(self, error: ValidationError, suggest: bool) -> list[dict[str, str]]:
@@ -179,8 +183,8 @@ class Contract:
         raw = place[:1] == ["raw"]
         place = place[1:] if place[:1] in (["raw"], ["flat"]) else place
         if kind == "extra_forbidden":
-            fields = UsageRow if len(place) > 1 else RawCompany if raw else None
-            known = self.names if fields is None else fields.model_fields
+            fields = self.rows.get(place[0], ()) if len(place) > 1 else self.raw
+            known = fields if raw else self.names
             return _unknown(".".join(place), known if suggest else ())
         return {"field": ".".join(place) or "body", "problem": one["msg"]}
 

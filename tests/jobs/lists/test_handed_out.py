@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
 from ml_sys.jobs.lists.handing_out import Handing, hand_out
 from ml_sys.jobs.lists.listed import Listed
@@ -184,10 +183,11 @@ def test_as_many_companies_have_reasons_as_are_called_even_with_a_cool_down(scor
 @pytest.fixture
 def model_features(snapshot, place):
     """Feature columns of companies as of the last Sunday, by the feature function alone."""
-    from ml_sys.features.compute import FeatureInputs, feature_frame
+    from ml_sys.features.compute import feature_frame
+    from ml_sys.features.inputs import FeatureInputs
 
     spec = load_scorer(Registry(place), "1.0.0").spec
-    inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
+    inputs = FeatureInputs.from_snapshot(snapshot, spec)
     frame = feature_frame(inputs, np.array([day(SUNDAYS[2])], dtype=np.int32), spec)
 
     def of(ids):

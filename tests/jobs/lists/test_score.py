@@ -12,7 +12,6 @@ import pytest
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.days import WEEKLY
 from ml_sys.errors import (
     EmptyTableError,
     InputError,
@@ -21,7 +20,8 @@ from ml_sys.errors import (
     NotEnoughDataError,
     SnapshotError,
 )
-from ml_sys.features.compute import FeatureInputs, FeatureSpec, feature_frame
+from ml_sys.features.compute import FeatureSpec, feature_frame
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.jobs.lists.listed import Request
 from ml_sys.jobs.lists.score import keep_rejects, score_file, score_prospects, worth_of_top
 from ml_sys.outcomes.store import FILE
@@ -87,7 +87,7 @@ def ready_from(probability, features):
 @pytest.fixture(scope="module")
 def expected(model, snapshot, cutoff, free):
     """Probability by id from the feature function and the model alone."""
-    inputs = FeatureInputs.from_snapshot(snapshot, WEEKLY)
+    inputs = FeatureInputs.from_snapshot(snapshot, FeatureSpec((7,)))
     features = feature_frame(inputs, np.array([cutoff], dtype=np.int32), model.spec)
     ids = snapshot.companies["id"].to_numpy()
     return pd.Series(model.probabilities(features)[free], index=ids[free]), features.take(free)
@@ -173,12 +173,12 @@ def test_the_input_order_finds_every_row_of_the_file(score):
     assert scored.table.iloc[scored.input_order]["id"].tolist() == ["0", "1", "2", "3"]
 
 
-def test_companies_nobody_has_seen_in_usage_are_scored_on_their_firmographics(score):
+def test_companies_nobody_has_seen_in_usage_are_scored_on_their_attributes(score):
     scored = score(HEADER + "1000,11 to 25,COMPUTER_SOFTWARE,new-1\n,,,new-2\n")
     assert sorted(scored.table["id"]) == ["new-1", "new-2"]
     assert scored.table["probability"].between(0, 1).all()
     assert any("0 of 2 prospects have usage" in text for text in scored.notes)
-    assert any("firmographics alone" in text for text in scored.warnings)
+    assert any("attributes alone" in text for text in scored.warnings)
 
 
 def test_known_customers_are_left_out_and_counted(score, three_tables, tmp_path):

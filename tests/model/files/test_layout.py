@@ -11,7 +11,7 @@ from ml_sys.days import Period
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.files.layout import as_json, drift, feature_schema, spec_from_plain
 
-SPEC = FeatureSpec((7, 28), off=("trend",), firmographic_missingness=True, period=Period("week", 2, "end"))
+SPEC = FeatureSpec((7, 28), off=("trend",), attribute_missingness=True, period=Period("week", 2, "end"))
 
 
 def test_features_come_back_from_json_as_they_were():

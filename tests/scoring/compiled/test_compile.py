@@ -46,7 +46,7 @@ specs = st.builds(
     off=st.sampled_from(
         [(), ("industry",), ("industry", "employee_range"), ("users", "trend"), ("windows",)]
     ),
-    firmographic_missingness=st.booleans(),
+    attribute_missingness=st.booleans(),
 )
 
 
@@ -71,7 +71,7 @@ def fitted(spec, *, seed=0, calibrator=CALIBRATORS[0], strategy="none", params=S
     frame = frame_of(spec, 400, seed)
     pipeline = build_pipeline(
         spec,
-        features=FeatureSettings(min_industry_share=0.02),
+        features=FeatureSettings(min_category_share=0.02),
         resample=ResampleSettings(sampling_strategy=strategy),
         model=ModelSettings(max_trees=9, params=params),
         seed=seed,
@@ -144,7 +144,7 @@ def test_the_compiled_scorer_says_what_the_pipeline_says(spec, seed, calibrator,
 
 @pytest.fixture(scope="module")
 def usual():
-    return fitted(FeatureSpec((7, 28), firmographic_missingness=True), calibrator=CALIBRATORS[1])
+    return fitted(FeatureSpec((7, 28), attribute_missingness=True), calibrator=CALIBRATORS[1])
 
 
 numbers = st.one_of(

@@ -12,8 +12,8 @@ from ml_sys.serve.contract.inputs import input_of, inputs_of
 from ml_sys.serve.contract.requests import Contract, RequestError
 from tests.serve.conftest import UNRANKED
 
-SPEC = FeatureSpec(windows_days=(28,), firmographic_missingness=True)
-CONTRACT = Contract.of(SPEC, unranked=UNRANKED)
+SPEC = FeatureSpec(windows_days=(28,), attribute_missingness=True)
+CONTRACT = Contract.of(SPEC)
 BUSY, QUIET = dict.fromkeys(MEASURES, 3), dict.fromkeys(MEASURES, 1)
 
 

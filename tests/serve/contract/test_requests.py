@@ -13,7 +13,7 @@ from ml_sys.features.compute import FeatureSpec
 from ml_sys.serve.contract.batch_body import split
 from ml_sys.serve.contract.inputs import input_of
 from ml_sys.serve.contract.requests import Contract, RequestError
-from tests.serve.conftest import UNRANKED, errors, finite
+from tests.serve.conftest import errors, finite
 
 ROW = {"when_timestamp": "2020-05-04T00:00:00Z"}
 DAY = {"as_of": "2020-06-01"}
@@ -62,7 +62,7 @@ NOT_FINITE = ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"]
 
 @pytest.fixture(scope="module")
 def contract(models):
-    return Contract.of(models["1.0.0"].spec, unranked=UNRANKED)
+    return Contract.of(models["1.0.0"].spec)
 
 
 @pytest.mark.parametrize(("body", "field"), REFUSED)
@@ -238,7 +238,7 @@ def test_values_keep_the_order_of_the_features_whatever_the_order_of_the_request
 
 
 def test_other_features_make_another_contract(models):
-    first, other = (Contract.of(models[version].spec, unranked=UNRANKED) for version in ("1.0.0", "2.0.0"))
+    first, other = (Contract.of(models[version].spec) for version in ("1.0.0", "2.0.0"))
     (gone, *_) = set(first.names) - set(other.names)
     body = json.dumps({gone: 1.0}).encode()
     assert isinstance(first.spec, FeatureSpec)

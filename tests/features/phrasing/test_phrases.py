@@ -9,19 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.features.attributes import category_names
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.features.derived import FEATURES, NEVER_DAYS
-from ml_sys.features.firmographics import CATEGORIES
-from ml_sys.features.phrases import PHRASES, phrase_of
+from ml_sys.features.derived import NEVER_DAYS
+from ml_sys.features.phrasing import phrases
+from ml_sys.features.phrasing.phrase import Phrase
+from tests.features import forms
 
-EVERYTHING = FeatureSpec((1, 5, 7, 10, 28, 365), firmographic_missingness=True).names()
+SPEC = FeatureSpec((1, 5, 7, 10, 28, 91, 365), attribute_missingness=True, history="on")
+EVERYTHING = SPEC.names()
+CATEGORIES = category_names(SPEC.form.attributes)
 NUMBERS = [name for name in EVERYTHING if name not in CATEGORIES]
+COURSE = forms.SPEC.names()
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 # A noun after a number that it does not agree with.
 DISAGREES = re.compile(
     r"(?<![\d.,])1 (?:weekly |more |fewer )*(?:actions|people|users|weeks|days|employees|tools)\b"
     r"|(?:[02-9]|\d\d|\.\d+) (?:weekly |more |fewer )*(?:action|person|user|week|day|employee|tool)\b"
 )
+
+
+def phrase_of(feature: str, spec: FeatureSpec = SPEC) -> Phrase:
+    return phrases.phrase_of(feature, spec)
+
 
 SAID = [
     ("actions_crm_contacts_sum_28d", 12.0, "12 actions on contacts in the last 28 days"),
@@ -93,16 +103,18 @@ def test_a_value_is_said_in_words(feature, value, text):
 
 @given(st.sets(st.integers(1, 4000), min_size=1, max_size=3), st.booleans())
 def test_every_feature_that_a_model_can_have_is_put_into_words(windows, missingness):
-    for name in FeatureSpec(tuple(windows), firmographic_missingness=missingness).names():
-        phrase = phrase_of(name)
+    spec = FeatureSpec(tuple(windows), attribute_missingness=missingness)
+    for name in spec.names():
+        phrase = phrase_of(name, spec)
         assert phrase.say(1.0) != f"{name} is 1"
         assert "_" not in phrase.statement
 
 
-def test_no_phrase_is_left_of_a_derived_feature_that_is_gone():
-    derived = set(FEATURES) | set(EVERYTHING)
-    families = ("most_users_", "actions_per_active_week_", "objects_used_")  # in words for every window
-    assert not [name for name in PHRASES if name not in derived and not name.startswith(families)]
+def test_no_phrase_is_left_of_a_feature_that_is_gone():
+    families = ("most_users_", "actions_per_active_", "objects_used_")  # in words for every window
+    windows = FeatureSpec(tuple(sorted({*SPEC.windows_days, *SPEC.spans.windows})))
+    left = set(phrases.phrases_of(SPEC)) - set(EVERYTHING) - set(windows.names()) - {"days_since_began"}
+    assert not [name for name in left if not name.startswith(families)]
 
 
 @given(st.sampled_from(NUMBERS), FLOATS)
@@ -121,7 +133,7 @@ def test_nouns_agree_with_small_numbers(value):
 
 
 def test_a_blank_is_said_to_be_unknown_without_a_figure():
-    for phrase in map(phrase_of, EVERYTHING):
+    for phrase in (*map(phrase_of, EVERYTHING), *(phrase_of(name, forms.SPEC) for name in COURSE)):
         assert "known" in phrase.say(None)
         assert not re.search(r"\d", phrase.say(None))
         assert phrase.say(math.nan) == phrase.say(None)
@@ -135,7 +147,7 @@ def test_columns_that_tell_the_same_share_a_statement():
     assert about["actions_growth_7d_28d"] == about["actions_week_over_week"]
     assert about["log_rank"] == about["unranked"] == about["rank_missing"]
     assert about["employees"] == about["employee_range"] == about["employees_missing"]
-    assert len(set(about.values())) < 25
+    assert len(set(about.values())) < 30
 
 
 @pytest.mark.parametrize(
@@ -162,3 +174,85 @@ def test_a_long_text_is_cut(feature):
     text = phrase_of(feature).say("x" * 500)
     assert len(text) < 110
     assert text.endswith("…")
+
+
+# A second form
+
+TOLD = [
+    ("minutes_watched_sum_7d", 84.0, "watched 84 minutes in the last 7 days"),
+    ("minutes_watched_sum_7d", 0.0, "no minutes watched in the last 7 days"),
+    ("minutes_watched_sum_1d", 1.0, "watched 1 minute in the last day"),
+    ("minutes_watched_max_28d", 30.5, "watched 30.5 minutes on the busiest day of the last 28 days"),
+    ("minutes_watched_growth_1d_7d", 2.0, "minutes watched rose to 2× their 7-day rate in the last day"),
+    ("minutes_watched_growth_7d_28d", 0.0, "no minutes watched in the last 7 days"),
+    (
+        "minutes_watched_per_active_day_7d",
+        20.0,
+        "watched 20 minutes on an average active day of the last 7 days",
+    ),
+    ("learning_quiz_sum_7d", 3.0, "3 quiz events in the last 7 days"),
+    ("learning_quiz_sum_7d", 0.0, "no quiz events in the last 7 days"),
+    ("learning_other_max_1d", 1.0, "1 other event in the last day"),
+    ("learning_users_sum_1d", 2.0, "2 people were active in the last day"),
+    ("learning_users_max_7d", 1.0, "1 person was active on the busiest day of the last 7 days"),
+    ("learning_users_sum_7d", 9.0, "9 daily devices in the last 7 days, added up"),
+    ("learning_users_sum_7d", 0.0, "nobody was active in the last 7 days"),
+    ("most_users_7d", 2.0, "2 people were active on the busiest day of the last 7 days"),
+    ("users_1d", 1.0, "1 device in the last day"),
+    ("users_change_7d", 2.0, "2 more daily devices in the last 7 days than in the 7 before"),
+    ("days_present_7d", 3.0, "usage recorded on 3 days of the last 7 days"),
+    ("days_active_28d", 1.0, "active on 1 day of the last 28 days"),
+    ("present_share_28d", 0.5, "usage recorded on 50% of its days in the last 28 days"),
+    ("actions_7d", 12.0, "12 actions in the last 7 days"),
+    ("actions_per_active_day_7d", 4.0, "4 actions on an average active day of the last 7 days"),
+    ("actions_week_over_week", -1.0, "fewer actions in the last 7 days than in the 7 before"),
+    ("objects_used_28d", 2.0, "2 of 3 kinds used in the last 28 days"),
+    ("share_quiz_7d", 0.25, "25% of actions in the last 7 days are quiz events"),
+    ("share_quiz_7d", 0.0, "no quiz events in the last 7 days"),
+    ("days_since_began", 12.0, "signed up 12 days ago"),
+    ("days_since_first_use_quiz", 3.0, "first quiz event 3 days ago"),
+    ("days_since_first_use_quiz", NEVER_DAYS, "no quiz events so far"),
+    ("actions_share_of_all_7d", 0.8, "80% of all actions so far came in the last 7 days"),
+    ("age", 17.0, "age: 17 years"),
+    ("age", None, "no age known"),
+    ("age_missing", 1.0, "no age known"),
+    ("age_missing", 0.0, "age known"),
+    ("plan", 1.0, "plan: basic"),
+    ("plan", None, "plan not known"),
+    ("country", "united_kingdom", "country: united kingdom"),
+    ("country", "missing", "country not known"),
+    ("newsletter", 1.0, "newsletter: yes"),
+    ("newsletter", 0.0, "newsletter: no"),
+    ("class_size_number", 16.58, "about 17 pupils"),
+    ("class_size", "11_to_25", "pupils: 11 to 25"),
+]
+
+
+@pytest.mark.parametrize(("feature", "value", "text"), TOLD)
+def test_a_value_of_another_form_is_said_in_its_words(feature, value, text):
+    assert feature in COURSE
+    assert phrase_of(feature, forms.SPEC).say(value) == text
+
+
+def test_every_feature_of_any_form_has_a_phrase_in_the_words_of_sales():
+    for spec in (forms.SPEC, forms.BARE_SPEC):
+        for name in spec.names():
+            phrase = phrase_of(name, spec)
+            assert phrase.say(1.0) != f"{name} is 1", name
+            assert not re.search(
+                r"_|\{|  |\bweekly?\b(?! before)", f"{phrase.statement} {phrase.say(2.5)}"
+            ), name
+
+
+@given(st.sampled_from([name for name in COURSE if name not in forms.SPEC.categories()]), FLOATS)
+def test_any_number_of_another_form_makes_a_short_phrase(feature, value):
+    text = phrase_of(feature, forms.SPEC).say(value)
+    assert 0 < len(text) <= 110
+    assert not re.search(r"\b(nan|inf|None)\b|\{|  |_", text)
+
+
+def test_a_month_is_told_as_a_month():
+    said = {name: phrase_of(name, forms.BARE_SPEC).say(2.0) for name in forms.BARE_SPEC.names()}
+    assert said["spent_sum_28d"] == "spent 2 euros in the last 28 days"
+    assert said["spent_max_89d"] == "spent 2 euros in the busiest month of the last 89 days"
+    assert said["months_active_89d"] == "active in 2 months of the last 89 days"

@@ -10,22 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.features.firmographics import (
-    _SYNONYMS,
-    CATEGORIES,
-    MISSINGNESS,
-    NUMBERS,
-    Firmographics,
-    firmographic_columns,
-    normalised_industry,
-)
+from ml_sys.features.attributes import Attributes, attribute_columns, blanks, category_names, feature_names
+from ml_sys.features.spellings import normalised
+from ml_sys.form import Attribute
+from ml_sys.settings.description import default_form
+from tests.features.forms import COURSE, PLANS
+
+NUMBERS = ("log_rank", "unranked", "employees")
+CATEGORIES = ("employee_range", "industry")
+MISSINGNESS = ("rank_missing", "employees_missing")
+DESCRIBED = default_form().attributes
+SYNONYMS = dict(default_form().attribute("industry").synonyms)
+
+
+def normalised_industry(text: str | None) -> str:
+    return normalised(text, SYNONYMS)
 
 
 def columns(*, with_missingness: bool = False, **given_columns: list[object]) -> dict[str, np.ndarray]:
     n = len(next(iter(given_columns.values())))
     blank = {"alexa_rank": [np.nan] * n, "employee_range": [None] * n, "industry": [None] * n}
     companies = pd.DataFrame({**blank, **given_columns})
-    return firmographic_columns(Firmographics.from_companies(companies), with_missingness=with_missingness)
+    return attribute_columns(
+        Attributes.from_companies(companies, DESCRIBED), with_missingness=with_missingness
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,6 +151,8 @@ def test_an_unranked_site_has_no_rank_and_a_blank_one_is_neither_ranked_nor_unra
 def test_a_blank_is_a_feature_only_when_asked_for() -> None:
     given_columns = {"alexa_rank": [5.0, np.inf, np.nan], "employee_range": ["1", None, "many"]}
     assert set(columns(**given_columns)) == {*NUMBERS, *CATEGORIES}
+    assert [*NUMBERS, *CATEGORIES] == feature_names(DESCRIBED, with_missingness=False)
+    assert category_names(DESCRIBED) == list(CATEGORIES)
     found = columns(with_missingness=True, **given_columns)
     assert set(found) == {*NUMBERS, *CATEGORIES, *MISSINGNESS}
     assert found["rank_missing"].tolist() == [0, 0, 1]
@@ -161,10 +171,78 @@ def test_nobody_is_no_trouble() -> None:
 
 
 def test_no_synonym_leads_to_another_one() -> None:
-    assert not set(_SYNONYMS) & set(_SYNONYMS.values())
+    assert not set(SYNONYMS) & set(SYNONYMS.values())
 
 
 def test_a_mark_that_an_invisible_character_keeps_from_its_letter_is_joined_to_it() -> None:
     assert (
         normalised_industry("cafe\u200d\u0301 bar") == normalised_industry("caf\u00e9 bar") == "caf\u00e9_bar"
     )
+
+
+# Attributes of any form
+
+
+def course(**given: object) -> dict[str, object]:
+    """Return the one value of each feature of a student."""
+    row = [given.get(one.name) for one in COURSE.attributes]
+    found = attribute_columns(Attributes.of(COURSE.attributes, [row]), with_missingness=False)
+    return {name: column.tolist()[0] for name, column in found.items()}
+
+
+def test_every_kind_of_attribute_becomes_what_its_name_promises() -> None:
+    found = course(age=17, plan="Basic ", country="UK", school="West", newsletter=True, class_size="11 to 25")
+    assert found == {
+        "age": 17,
+        "age_missing": 0,
+        "plan": 1,
+        "plan_missing": 0,
+        "country": "united_kingdom",
+        "school": "west",
+        "newsletter": 1,
+        "newsletter_missing": 0,
+        "class_size": "11_to_25",
+        "class_size_number": pytest.approx(math.sqrt(275)),
+        "class_size_number_missing": 0,
+    }
+    assert set(found) == set(feature_names(COURSE.attributes, with_missingness=False))
+
+
+def test_a_blank_is_a_feature_unless_blanks_get_filled_in_for_those_that_convert() -> None:
+    found = course()
+    assert [name for name, value in found.items() if value == 1] == [
+        *("age_missing", "plan_missing", "newsletter_missing", "class_size_number_missing"),
+    ]
+    assert (found["country"], found["school"]) == ("missing", None)
+    assert "school_missing" not in feature_names(COURSE.attributes, with_missingness=True)
+    shown = attribute_columns(Attributes.of(COURSE.attributes, [[None] * 6]), with_missingness=True)
+    assert shown["school"].tolist() == ["missing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [*zip(PLANS, range(3), strict=True), ("PRO", 2), ("gold", math.nan)]
+)
+def test_an_ordered_text_is_its_place_among_the_levels(text: str, place: float) -> None:
+    assert course(plan=text)["plan"] == pytest.approx(place, nan_ok=True)
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0])
+def test_a_number_over_orders_of_magnitude_is_blank_where_it_has_no_logarithm(value: float) -> None:
+    one = Attribute("revenue", "number", "revenue", "revenue", scale="log")
+    found = attribute_columns(Attributes.of((one,), [[value], [100.0]]), with_missingness=False)
+    np.testing.assert_array_equal(found["log_revenue"], np.array([np.nan, 2.0], np.float32))
+
+
+def test_a_number_larger_than_a_float32_stays_finite() -> None:
+    one = Attribute("revenue", "number", "revenue", "revenue")
+    found = attribute_columns(Attributes.of((one,), [[1e300], [-1e300]]), with_missingness=False)
+    assert np.isfinite(found["revenue"]).all()
+
+
+def test_the_attributes_of_some_are_those_of_all_in_the_order_given() -> None:
+    every = Attributes.of(COURSE.attributes, [[age, None, str(age), None, None, None] for age in range(5)])
+    some = every.take(np.array([3, 1]))
+    assert (some.n_companies, some.columns[0].tolist(), some.columns[2].tolist()) == (2, [3, 1], ["3", "1"])
+    assert every.take(slice(4, 9)).n_companies == 1
+    assert blanks(some.columns[1]).all()
+    assert Attributes.of((), []).n_companies == 0

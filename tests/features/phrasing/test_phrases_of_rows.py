@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from ml_sys.features.phrases_of_rows import said_of_row
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.phrasing.phrases_of_rows import said_of_row
+from tests.features import forms
+
+SPEC = FeatureSpec((7,))
 
 SHARES = {
     "share_contacts_28d": 0.8,
@@ -38,7 +42,7 @@ SHARES = {
     ],
 )
 def test_ratios_are_told_by_the_numbers_they_are_made_of(feature, values, text):
-    assert said_of_row(feature, values) == text
+    assert said_of_row(feature, values, SPEC) == text
 
 
 @pytest.mark.parametrize(
@@ -55,4 +59,28 @@ def test_ratios_are_told_by_the_numbers_they_are_made_of(feature, values, text):
     ],
 )
 def test_without_the_numbers_the_feature_s_own_phrase_has_to_do(feature, values):
-    assert said_of_row(feature, values) is None
+    assert said_of_row(feature, values, SPEC) is None
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "text"),
+    [
+        (
+            "minutes_watched_growth_1d_7d",
+            {"minutes_watched_sum_1d": 30, "minutes_watched_sum_7d": 84},
+            "watched 30 minutes in the last day, against 12 a day over the last 7",
+        ),
+        (
+            "actions_growth_7d_28d",
+            {"actions_7d": 14, "actions_28d": 28},
+            "14 actions in the last 7 days, 2 a day, against 1 a day over the last 28",
+        ),
+        (
+            "object_entropy_7d",
+            {"share_lesson_7d": 0.75, "share_quiz_7d": 0.25, "share_other_7d": 0.0},
+            "actions in the last 7 days: 75% lesson events, 25% quiz events",
+        ),
+    ],
+)
+def test_another_form_tells_its_ratios_in_its_own_words(feature, values, text):
+    assert said_of_row(feature, values, forms.SPEC) == text

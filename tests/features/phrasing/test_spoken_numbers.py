@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.features.spoken_numbers import number, share
+from ml_sys.features.phrasing.spoken_numbers import number, share
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

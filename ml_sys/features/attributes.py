@@ -1,0 +1,196 @@
+"""Attributes: what is known of an entity besides its usage, by kind: number, ordered, range, category, flag.
+
+Values are those at the export, not at the cutoff. A blank of an attribute whose blanks get filled in for
+those that convert is left to the encoder to impute, and only an explicit setting makes it a feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ml_sys.elementary import log10
+from ml_sys.features.spellings import MISSING, normalised, range_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.form import Attribute
+
+_T = TypeVar("_T")
+# Kinds whose values are numbers.
+NUMERIC = frozenset({"number", "flag"})
+_MOST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Attributes of anonymous entities, known by position only.
+
+    Attributes
+    ----------
+    described : tuple of Attribute
+    columns : tuple of ndarray of shape (n_companies,)
+        Of each: numbers and flags as float64, infinite where there is none and NaN where blank; others as
+        text, None where blank.
+    n_companies : int
+    """
+
+    described: tuple[Attribute, ...]
+    columns: tuple[NDArray[Any], ...]
+    n_companies: int
+
+    @classmethod
+    def of(cls, described: tuple[Attribute, ...], rows: Sequence[Sequence[object]]) -> Attributes:
+        """Put together the attributes of some entities, each a row of values, None for blanks."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(described)
+        values = tuple(_values(one, column) for one, column in zip(described, columns, strict=True))
+        return cls(described, values, len(rows))
+
+    @classmethod
+    def from_companies(cls, companies: pd.DataFrame, described: tuple[Attribute, ...]) -> Attributes:
+        """Take the columns of attributes out of a table, and nothing else."""
+        values = tuple(_from_column(one, companies[one.name]) for one in described)
+        return cls(described, values, len(companies))
+
+    def take(self, companies: slice | NDArray[np.integer[Any]]) -> Attributes:
+        """Return the attributes of some entities, in the order given."""
+        places = np.arange(self.n_companies)[companies]
+        return Attributes(self.described, tuple(one[companies] for one in self.columns), places.size)
+
+
+def feature_names(described: Iterable[Attribute], *, with_missingness: bool) -> list[str]:
+    """Return the names of what attributes become: numbers, categories, and what says that they are blank.
+
+    Parameters
+    ----------
+    with_missingness : bool
+        Whether blanks that leak are features, too.
+    """
+    numbers, categories, missing = [], [], []
+    for one in described:
+        categories += category_names([one])
+        if one.kind == "category":
+            continue
+        numbers.append(number_name(one))
+        if one.none is not None:
+            numbers.append(one.none_feature)
+        if with_missingness or not one.blank_leaks:
+            missing.append(missing_name(one))
+    return [*numbers, *categories, *missing]
+
+
+def number_name(one: Attribute) -> str:
+    """Return the name of the number that an attribute becomes."""
+    return f"log_{one.feature}" if one.kind == "number" and one.scale == "log" else one.feature
+
+
+def missing_name(one: Attribute) -> str:
+    """Return the name of the feature that says whether an attribute is blank."""
+    return f"{one.feature}_missing"
+
+
+def category_names(described: Iterable[Attribute]) -> list[str]:
+    """Return the names of the features that are texts."""
+    return [
+        one.feature if one.kind == "category" else one.name
+        for one in described
+        if one.kind in {"category", "range"}
+    ]
+
+
+def attribute_columns(attributes: Attributes, *, with_missingness: bool) -> dict[str, NDArray[np.generic]]:
+    """Turn attributes into one column per feature.
+
+    Parameters
+    ----------
+    attributes : Attributes
+        Of n_companies entities.
+    with_missingness : bool
+        Whether a blank that leaks becomes a feature of its own.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_companies,)
+        Numbers as float32 with NaN for blanks, categories as object with None for blanks that are imputed; a
+        blank category that does not leak is the level ``"missing"``.
+    """
+    columns: dict[str, NDArray[np.generic]] = {}
+    for one, values in zip(attributes.described, attributes.columns, strict=True):
+        shown = with_missingness or not one.blank_leaks
+        if one.kind == "category":
+            columns[one.feature] = _category(one, values, blank=MISSING if shown else None)
+            continue
+        columns |= _numeric(one, values) if one.kind in NUMERIC else _textual(one, values)
+        if shown:
+            columns[missing_name(one)] = blanks(values).astype(np.float32)
+    return columns
+
+
+def blanks(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values of an attribute are blank."""
+    if values.dtype == object:
+        return np.array([value is None for value in values], dtype=np.bool_)
+    missing: NDArray[np.bool_] = np.isnan(values)
+    return missing
+
+
+def _numeric(one: Attribute, values: NDArray[np.float64]) -> dict[str, NDArray[np.generic]]:
+    none = np.isinf(values)
+    known = np.where(none, np.nan, values)
+    if one.scale == "log":
+        known = log10(np.where(known > 0, known, np.nan))
+    columns: dict[str, NDArray[np.generic]] = {
+        number_name(one): np.clip(known, -_MOST, _MOST).astype(np.float32)
+    }
+    if one.none is not None:
+        columns[one.none_feature] = np.where(np.isnan(values), np.nan, none).astype(np.float32)
+    return columns
+
+
+def _textual(one: Attribute, values: NDArray[np.object_]) -> dict[str, NDArray[np.generic]]:
+    if one.kind == "range":
+        read = _by_level(values, range_of)
+        return {
+            one.feature: np.array([number for number, _ in read], dtype=np.float32),
+            one.name: np.array([level for _, level in read], dtype=object),
+        }
+    places = {normalised(level, {}): float(at) for at, level in enumerate(one.levels)}
+    found = _by_level(values, lambda text: places.get(normalised(text, {}), np.nan))
+    return {one.feature: np.array(found, dtype=np.float32)}
+
+
+def _category(one: Attribute, values: NDArray[np.object_], blank: str | None) -> NDArray[np.object_]:
+    synonyms = dict(one.synonyms)
+    levels = np.empty(values.size, dtype=object)
+    levels[:] = _by_level(values, lambda text: normalised(text, synonyms))
+    if blank is None:
+        levels[levels == MISSING] = None
+    return levels
+
+
+def _by_level(texts: NDArray[np.object_], function: Callable[[str | None], _T]) -> list[_T]:
+    """Apply a function once per distinct text."""
+    known = {text: function(text) for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+def _values(one: Attribute, column: Sequence[Any]) -> NDArray[Any]:
+    if one.kind in NUMERIC:
+        return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+    texts = np.empty(len(column), dtype=object)
+    texts[:] = [None if value is None else str(value) for value in column]
+    return texts
+
+
+def _from_column(one: Attribute, column: pd.Series) -> NDArray[Any]:
+    if one.kind in NUMERIC:
+        numbers: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers
+    blank = column.isna().tolist()
+    return _values(one, [None if gone else value for value, gone in zip(column, blank, strict=True)])

@@ -1,0 +1,143 @@
+"""What features may be computed from: usage, attributes and the day on which an entity began to exist.
+
+This type carries neither id nor money nor the day of conversion, so none of them can reach a feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_sys.data.schema import NEVER_BEGAN
+from ml_sys.errors import SnapshotError, nearest
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.windows import UsageLog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.days import Period
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.form import Form
+
+
+class NotInSnapshotError(SnapshotError):
+    """A snapshot lacks a measure or an attribute that a model's features are made of."""
+
+    def __init__(self, kind: str, name: str, there: Sequence[str]) -> None:
+        near = nearest(name, there)
+        super().__init__(
+            f"the snapshot has no {kind} {name!r} as the model needs it",
+            hint=f"it has {near!r}; " * bool(near)
+            + "describe the tables as they were described then, or train a model of these",
+        )
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """All that features may be computed from, of the same anonymous entities.
+
+    Attributes
+    ----------
+    form : Form
+        What the measures and attributes are.
+    period : Period
+        What a usage row covers.
+    usage : UsageLog
+    attributes : Attributes
+    since : ndarray of shape (n_companies,), int32
+        Day on which each began to exist; ``NEVER_BEGAN`` where that is not known.
+    """
+
+    form: Form
+    period: Period
+    usage: UsageLog
+    attributes: Attributes
+    since: NDArray[np.int32]
+
+    @classmethod
+    def from_snapshot(cls, snapshot: Snapshot, spec: FeatureSpec) -> FeatureInputs:
+        """Take what a model's features are made of out of a snapshot, and leave everything else behind.
+
+        Raises
+        ------
+        NotInSnapshotError
+            If the snapshot lacks a measure or an attribute.
+        """
+        values = measures_of(snapshot.usage_values, snapshot.form, spec.form)
+        return cls.of(
+            (snapshot.usage_company, snapshot.usage_stamp, values),
+            Attributes.from_companies(snapshot.companies, spec.form.attributes),
+            spec,
+            snapshot.since,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]],
+        attributes: Attributes,
+        spec: FeatureSpec,
+        since: NDArray[np.int32] | None = None,
+    ) -> FeatureInputs:
+        """Put usage and attributes together: the only way from rows, of whatever kind, to features.
+
+        Parameters
+        ----------
+        rows : tuple of ndarray
+            Company, day of the stamp and values, as of :meth:`UsageLog.from_rows`, of rows that
+            :func:`ml_sys.data.usage.one_of_each` kept; values in the order of the form's measures.
+        attributes : Attributes
+            Of all the entities, those without usage included.
+        since : ndarray of shape (n_companies,), int32, optional
+            Day on which each began to exist, where that is known.
+        """
+        form, period, n_companies = spec.form, spec.period, attributes.n_companies
+        usage = UsageLog.from_rows(
+            *rows,
+            n_companies=n_companies,
+            n_activity=form.n_activity,
+            period=period,
+            digits=tuple(one.digits for one in form.measures),
+        )
+        if since is None or not form.has_since:
+            since = np.full(n_companies, NEVER_BEGAN, dtype=np.int32)
+        return cls(form, period, usage, attributes, since)
+
+    def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
+        """Return the inputs of some entities, in the order given."""
+        return FeatureInputs(
+            self.form,
+            self.period,
+            self.usage.take(companies),
+            self.attributes.take(companies),
+            self.since[companies],
+        )
+
+
+def measures_of(values: NDArray[Any], there: Form, wanted: Form) -> NDArray[Any]:
+    """Return the columns of usage values that are a form's measures, in its order.
+
+    Raises
+    ------
+    NotInSnapshotError
+        If one is missing.
+    """
+    attributes = {one.name: one.kind for one in there.attributes}
+    for attribute in wanted.attributes:
+        if attributes.get(attribute.name) != attribute.kind:
+            raise NotInSnapshotError("attribute", attribute.name, list(attributes))
+    if there.measures == wanted.measures:
+        return values
+    known = {(one.name, one.role, one.digits): at for at, one in enumerate(there.measures)}
+    places = []
+    for one in wanted.measures:
+        if (one.name, one.role, one.digits) not in known:
+            raise NotInSnapshotError("measure", one.name, there.measure_names)
+        places.append(known[one.name, one.role, one.digits])
+    return np.ascontiguousarray(values[:, places])
