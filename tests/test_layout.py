@@ -33,7 +33,10 @@ ELSEWHERE = {
         "views/promote.py",
     ),
     "e2e/test_presets.py": ("commands/compare.py", "views/compare.py"),
-    "test_project.py": ("jobs/data/ingest.py", "jobs/past/backtest.py", "views/frame/backtest.py"),
+    "test_project.py": (
+        *("jobs/data/ingest.py", "jobs/past/backtest.py", "views/frame/backtest.py"),
+        *("project/opened.py", "project/outcomes.py"),
+    ),
     "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py"),
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import is_dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from shutil import copy, copytree
 
@@ -20,6 +20,7 @@ from ml_sys import Project
 from ml_sys.errors import ArtifactError, ResolveError, SettingsError, UsageError
 from ml_sys.model.files.layout import BOOSTER, SETTINGS
 from ml_sys.resolve import resolve
+from ml_sys.text import date_of
 from ml_sys.views.frame.cells import plain
 from tests.conftest import RunCommand
 
@@ -69,10 +70,12 @@ def test_the_package_offers_the_project_and_nothing_that_it_does_not_have():
 
 
 def test_every_public_method_says_what_it_does_and_names_its_types():
-    methods = {name: one for name, one in vars(Project).items() if inspect.isfunction(one) and name[0] != "_"}
+    found = inspect.getmembers(Project, inspect.isfunction)
+    methods = {name: one for name, one in found if name[0] != "_"}
     assert set(methods) == {
         *("sample", "ingest", "train", "evaluate", "backtest", "compare"),
         *("promote", "rollback", "score", "weekly", "models", "report"),
+        *("impact", "plan", "monitor"),
     }
     for name, method in methods.items():
         signature = inspect.signature(method)
@@ -257,3 +260,28 @@ def test_the_examples_of_the_manual_run_in_their_order(place, three_tables, monk
     assert len(names["listed"].table) > 1000
     assert set(names["found"]) == {2, 4}
     assert names["promotion"].verdict is not None
+
+
+def test_what_lists_brought_is_what_the_command_says(project, command, place, three_tables):
+    prospects = three_tables / "noncustomers.csv"
+    Project(place / "artifacts", config=place / "quick.toml", score__hand_out=True).score(prospects)
+    page = place / "impact.html"
+    found = project.impact(since="2020-01-01", page=page)
+    assert said(found) == command("impact", "--since", "2020-01-01", "--page", page)
+    assert len(found.impact.lists) == 1
+    with pytest.raises(UsageError, match="as_of is about a file of customers"):
+        project.impact(as_of="2020-05-01")
+
+
+def test_what_an_experiment_needs_is_what_the_command_says(project, command):
+    found = project.plan(capacity=40, effect=3)
+    assert said(found) == command("experiment", "plan", "--capacity", 40, "--effect", 3)
+    assert [one.design.kind for one in found.designs].count("holdout") == 1
+
+
+def test_a_monitoring_is_what_the_command_says(project, command, snapshot):
+    day = date.fromisoformat(date_of(snapshot.as_of))
+    found = project.monitor(on=day)
+    assert said(found) == command("monitor", "--on", day)
+    late = project.monitor(on=day + timedelta(days=7))
+    assert [one.name for one in late.alarms] == ["days since usage ends"]

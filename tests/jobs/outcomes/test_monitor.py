@@ -14,8 +14,6 @@ from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
 from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
 from ml_sys.outcomes.last_monitoring import last
-from ml_sys.outcomes.lists import HandedOutList, ListEntry
-from ml_sys.outcomes.store import opened_store
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.prospects import covered_by
@@ -150,53 +148,6 @@ def test_a_list_made_again_holds_the_free_companies_of_its_day_and_who_converted
         assert probability.size == (snapshot.closed >= cutoff).sum()
         assert converted.sum() == ((snapshot.closed >= cutoff) & (snapshot.closed < cutoff + 30)).sum()
     assert made_again(snapshot, scorer, cutoffs[:0], 30).outcomes.score.size == 0
-
-
-def handed_out(settings, snapshot, factor, version="1.0.0"):
-    """Hand out the list of a day long past whose probabilities promise so many times what came."""
-    cutoff = snapshot.as_of - 60
-    came = (snapshot.closed >= cutoff) & (snapshot.closed < cutoff + 30)
-    free = snapshot.closed >= cutoff
-    each = factor * came.sum() / free.sum()
-    companies = [
-        ListEntry(name, at + 1, each, "C", at < 5, float(at < 5), "", None)
-        for at, name in enumerate(snapshot.companies["id"][free])
-    ]
-    companies.append(ListEntry("competitor", 0, 0.9, "A", False, 0.0, "excluded", None))
-    listed = HandedOutList(
-        "then",
-        cutoff,
-        version,
-        "2020-01-01",
-        "settings",
-        30,
-        5,
-        "none",
-        7,
-        int(free.sum()),
-        0.0,
-        len(companies),
-    )
-    with opened_store(settings) as store:
-        store.hand_out(listed, companies)
-    return int(came.sum())
-
-
-@pytest.mark.parametrize(("factor", "rings"), [(1, False), (5, True)])
-def test_what_lists_handed_out_promised_is_read_from_the_store_and_held_against_what_came(
-    place, cheap_settings, snapshot, day, factor, rings
-):
-    came = handed_out(cheap_settings.model_copy(update={"artifacts_dir": place}), snapshot, factor)
-    found = look(place, cheap_settings, day)
-    (one,) = found.handed_out
-    assert (one.cutoff, one.came, one.expected) == (date_of(day - 60), came, pytest.approx(factor * came))
-    assert [check.name for check in found.alarms] == ["conversions that lists handed out promised"] * rings
-
-
-def test_lists_of_other_versions_say_nothing_of_this_one(place, cheap_settings, snapshot, day):
-    handed_out(cheap_settings.model_copy(update={"artifacts_dir": place}), snapshot, 5, version="0.9.0")
-    found = look(place, cheap_settings, day)
-    assert found.handed_out == found.alarms == ()
 
 
 def test_a_challenger_scores_the_same_lists_and_one_that_cannot_is_named(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import parse_day
-from ml_sys.errors import SettingsError, nearest
+from ml_sys.project.opened import AnyPath, Day, path_of
+from ml_sys.project.outcomes import Outcomes
 from ml_sys.registry.store import open_registry
-from ml_sys.resolve import keep_out
-from ml_sys.settings.loading import load
-from ml_sys.settings.tree import leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from ml_sys.data.ingest_report import IngestReport
@@ -25,21 +21,15 @@ if TYPE_CHECKING:
     from ml_sys.jobs.models.promote import Promotion, Rollback
     from ml_sys.jobs.models.report import Report
     from ml_sys.jobs.models.train import Trained
-    from ml_sys.jobs.outcomes.weekly import Asked
     from ml_sys.jobs.past.backtest import PastLists
     from ml_sys.jobs.past.compare import Compared
-    from ml_sys.report.week import Week
     from ml_sys.sample.generator import SampleReport
     from ml_sys.sample.presets import Preset
     from ml_sys.sample.product.generator import ProductReport
     from ml_sys.settings import Settings
-    from ml_sys.settings.loading import Configuration
-
-AnyPath: TypeAlias = str | Path
-Day: TypeAlias = str | date
 
 
-class Project:
+class Project(Outcomes):
     """An artifacts folder and the settings that hold for it.
 
     Each method does what the command of its name does, and returns a frozen dataclass or a DataFrame. It
@@ -67,34 +57,6 @@ class Project:
     >>> Project("artifacts", seed=7).settings.seed
     7
     """
-
-    def __init__(
-        self,
-        artifacts: AnyPath | None = None,
-        *,
-        config: AnyPath | None = None,
-        on_step: Callable[..., None] = lambda *_: None,
-        **settings: Any,
-    ) -> None:
-        known = {key.replace(".", "__"): key for key, _ in leaves()}
-        for name in settings:
-            if name not in known:
-                near = nearest(name, known)
-                hint = f"did you mean {near}?" if near else "see `mlsys config`"
-                raise SettingsError("Project", name, "is not a setting", hint=hint)
-        self._flags = {"artifacts_dir": _path(artifacts)} | {known[one]: settings[one] for one in settings}
-        self._on_step = on_step
-        self._config = _path(config)
-        self._configuration = self._load(self._config)
-        keep_out(self.settings.artifacts_dir)
-
-    def __repr__(self) -> str:
-        return f"Project({str(self.settings.artifacts_dir)!r})"
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self._configuration.settings
 
     def sample(
         self, folder: AnyPath, *, companies: int = 8000, weeks: int = 104, preset: Preset = "hubspot"
@@ -171,7 +133,7 @@ class Project:
         """
         from ml_sys.jobs.models.evaluate import evaluate_version
 
-        return evaluate_version(open_registry(self.settings), version, _path(truth))
+        return evaluate_version(open_registry(self.settings), version, path_of(truth))
 
     def backtest(
         self, first: Day | None = None, last: Day | None = None, *, predictions: AnyPath | None = None
@@ -188,7 +150,7 @@ class Project:
         from ml_sys.jobs.past.backtest import backtest_settings
 
         days = parse_day(first, "first"), parse_day(last, "last")
-        return backtest_settings(self.settings, days, _path(predictions), self._on_lists)
+        return backtest_settings(self.settings, days, path_of(predictions), self._on_lists)
 
     def compare(self, a: AnyPath, b: AnyPath, first: Day | None = None, last: Day | None = None) -> Compared:
         """Check whether settings B make better lists than A on past dates; see ``mlsys compare``.
@@ -262,20 +224,12 @@ class Project:
         from ml_sys.jobs.lists.score import score_prospects
 
         day = parse_day(as_of, "as_of")
-        asked = Request(Path(prospects), _path(usage), day, capacity, _path(out))
+        asked = Request(Path(prospects), path_of(usage), day, capacity, path_of(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
         listed = score_prospects(registry, version, self.settings, asked, on_step=self._on_step, now=now)
         if listed.unrecorded is not None:
             raise listed.unrecorded
         return listed
-
-    def weekly(self, asked: Asked | None = None, *, as_of: Day | None = None) -> Week:
-        """Do all that is done once a week, or was ``as_of`` a day of the past; see ``mlsys weekly``."""
-        from ml_sys.jobs.outcomes import weekly
-
-        chosen = self._load(self._config, {} if as_of is None else {"ingest.as_of": str(as_of)})
-        registry, asked, now = open_registry(self.settings), asked or weekly.Asked(), datetime.now(UTC)
-        return weekly.weekly(registry, chosen, asked, now=now, on_step=self._on_step)
 
     def models(self) -> pd.DataFrame:
         """List the versions, first to last, with their headline metrics; see ``mlsys models``."""
@@ -287,14 +241,5 @@ class Project:
         """Return a version's report, the page that ``mlsys evaluate --report`` writes."""
         from ml_sys.jobs.models.report import read_report
 
-        return read_report((kept := open_registry(self.settings)).open(kept.resolve(version)))
-
-    def _load(self, config: Path | None, flags: dict[str, Any] | None = None) -> Configuration:
-        return load(config_file=config, flags={**self._flags, **(flags or {})})
-
-    def _on_lists(self, done: int, of: int) -> None:
-        self._on_step("lists", done / of)
-
-
-def _path(path: AnyPath | None) -> Path | None:
-    return None if path is None else Path(path)
+        kept = open_registry(self.settings)
+        return read_report(kept.open(kept.resolve(version)))
