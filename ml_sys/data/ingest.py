@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +28,7 @@ from ml_sys.data.snapshot_writing import keep_quarantine, write
 from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED, set_aside, united
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import MissingColumnError, TooManyRejectedError
-from ml_sys.settings.description import zone_of
+from ml_sys.settings.description import local_time
 from ml_sys.settings.tables import EntityTable, LinkTable, PeriodTable, PurchaseTable
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def ingest(
         rows = _side_by_side([*usage, *(one.dated(form, period) for one in events)], form)
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
         closed = companies[CONVERTED_ON].to_numpy()
-        clock = _local(now, schema)
+        clock = local_time(now, schema.time_zone)
         export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
         known = [_known_by(export, one, coverage, run, index) for one in usage]
         for one in events:
@@ -248,12 +247,6 @@ def _read(
         reject_strangers(purchases, companies[ID], index.lost, run.quarantine)
         companies = converted_by(companies, first_of_each(purchases))
     return companies, usage, events, index
-
-
-def _local(now: datetime, schema: SchemaSettings) -> datetime:
-    """Return what the clocks of the description's time zone say, as if in UTC, as its stamps are kept."""
-    zone = zone_of(schema.time_zone)
-    return now if zone is None else now.astimezone(zone).replace(tzinfo=UTC)
 
 
 def _known_by(

@@ -37,6 +37,11 @@ class Quarantine:
             self._batches.append(_batch(table, file, rows))
             self._counts.setdefault(table, Counter()).update(row.reason for row in rows)
 
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that anything is of."""
+        return sorted({*self._counts, *self._blanked})
+
     def rejected(self, table: str) -> Mapping[str, int]:
         """Return reason to rows for what was wrong, the most frequent first."""
         return {reason: n for reason, n in self._counted(table) if reason not in MERGED}

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ml_sys.data.schema import NONCUSTOMERS, USAGE
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
@@ -191,9 +190,9 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
                 f"{category}: {have} a value that no training row had "
                 f"({counted(len(levels), 'value')}: {shown})"
             )
-    parts = [_rejects(ranked.prospects, NONCUSTOMERS, "prospect", warnings, notes)]
+    parts = [_rejects(ranked.prospects, "prospect", warnings, notes)]
     if ranked.usage is not None:
-        parts.append(_rejects(ranked.usage, USAGE, "usage row", warnings, notes))
+        parts.append(_rejects(ranked.usage, "usage row", warnings, notes))
     rows = scorer.rows(features)
     probability = scorer.probabilities(rows)
     listed_on = None if asked.listed is None else days_of(ids, asked.listed)
@@ -288,12 +287,11 @@ def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) ->
     return {level: n for level, n in counts.most_common() if not scorer.is_known(category, level)}
 
 
-def _rejects(
-    quarantine: Quarantine, table: str, what: str, warnings: list[str], notes: list[str]
-) -> pa.Table:
-    warnings += quarantine.told_blanked(table, f"{what}s")
-    for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
-        if found:
-            reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())
-            told.append(f"{counted(sum(found.values()), what)} not taken: {reasons}")
+def _rejects(quarantine: Quarantine, what: str, warnings: list[str], notes: list[str]) -> pa.Table:
+    for table in quarantine.tables:
+        warnings += quarantine.told_blanked(table, f"{what}s")
+        for found, told in ((quarantine.rejected(table), warnings), (quarantine.merged(table), notes)):
+            if found:
+                reasons = ", ".join(f"{reason} ({n:,})" for reason, n in found.items())
+                told.append(f"{counted(sum(found.values()), what)} not taken: {reasons}")
     return quarantine.to_table()

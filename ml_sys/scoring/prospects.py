@@ -14,15 +14,13 @@ from ml_sys.data.checking.validate import check
 from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
-from ml_sys.data.coverage import Coverage, covered_until
-from ml_sys.data.fields import AT, ID, SINCE, columns_of, fields_of, id_column, prospect_fields
+from ml_sys.data.fields import ID, SINCE, columns_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow, Rows
-from ml_sys.data.schema import NONCUSTOMERS, USAGE
+from ml_sys.data.schema import NONCUSTOMERS
 from ml_sys.data.sources import FileSource
-from ml_sys.data.usage import UsageMeasures, join, of_companies, one_per_stamp, united
-from ml_sys.days import days_of_stamps, latest_cutoff
-from ml_sys.errors import EmptyTableError, NotEnoughDataError, UsageError
+from ml_sys.days import latest_cutoff
+from ml_sys.errors import EmptyTableError, NotEnoughDataError
 from ml_sys.features.inputs import measures_of
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import FeatureSpec
-    from ml_sys.form import UsageTable
     from ml_sys.settings import SchemaSettings
 
 DUPLICATE, NO_CLOCK = "duplicate id", int(np.iinfo(np.int32).max)
@@ -172,71 +169,6 @@ def covered_by(snapshot: Snapshot, spec: FeatureSpec) -> int | None:
     if not snapshot.usage_stamp.size:
         return None
     return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, spec.period)
-
-
-def read_usage(
-    path: Path,
-    schema: SchemaSettings,
-    prospects: Sequence[str],
-    coverage: Coverage,
-    *,
-    not_after: int = NO_CLOCK,
-) -> ProspectUsage:
-    """Read a file of usage rows and keep those of the prospects.
-
-    Parameters
-    ----------
-    schema : SchemaSettings
-        What the tables mean; the file is like its only usage table.
-    prospects : sequence of str
-        Ids.
-    coverage : Coverage
-        When a period counts as covered; the rows of all companies tell.
-    not_after : int
-        Day after which none does.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, unreadable, empty or lacks a column.
-    """
-    form = schema.form()
-    described = usage_table(schema)
-    measures, fields = UsageMeasures.of(form, described), fields_of(schema, described.name)
-    opened = FileSource().open(described.name, str(path), columns_of(fields))
-    index = CompanyIndex(list(prospects), frozenset())
-    quarantine, batches, strangers, read = Quarantine(), [], 0, 0
-    everyone: list[tuple[Any, Any]] = []
-    for part in opened.parts:
-        checked = check(part(), fields)
-        quarantine.add(USAGE, opened.where, checked.bad)
-        everyone.append((checked.columns[ID], coverage.complete_on(checked.columns[AT])))
-        rows, unknown = of_companies(checked, index, measures)
-        batches.append(rows)
-        strangers += len(unknown)
-        read += len(checked.lines) + len(checked.bad)
-    opened.close()
-    if not read:
-        raise EmptyTableError(opened.where)
-    rows = one_per_stamp(join(batches, measures), index, (USAGE, opened.where), quarantine)
-    rows = united([(rows, measures)], form)
-    stamp = days_of_stamps(rows.stamp)
-    company = pa.chunked_array([ids for ids, _ in everyone]).combine_chunks().dictionary_encode().indices
-    complete_on = np.concatenate([days for _, days in everyone])
-    order = np.lexsort((complete_on, company.to_numpy()))
-    end = covered_until(company.to_numpy()[order], complete_on[order], coverage, not_after=not_after)
-    return ProspectUsage(rows.company, stamp, rows.measures, strangers, quarantine, end)
-
-
-def usage_table(schema: SchemaSettings) -> UsageTable:
-    """Return the usage table that a single file of usage is like; refuse several, and one of events."""
-    tables = schema.form().tables
-    if len(tables) > 1 or tables[0].kind != "periods":
-        raise UsageError(
-            f"one file cannot hold the usage that is described: {', '.join(one.name for one in tables)}",
-            hint="run `mlsys ingest`, and leave --usage out",
-        )
-    return tables[0]
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:

@@ -6,6 +6,7 @@ The default is a preset, one of the files beside this module; a description of o
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +39,7 @@ _T = TypeVar("_T")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 
 @lru_cache(maxsize=8)
@@ -168,6 +170,12 @@ def default_form() -> Form:
 def zone_of(name: str) -> ZoneInfo | None:
     """Return a time zone; None for UTC, in which nothing has to be brought anywhere."""
     return None if name == "UTC" else ZoneInfo(name)
+
+
+def local_time(now: datetime, time_zone: str) -> datetime:
+    """Return what the clocks of a time zone say, as if in UTC: that is how stamps and days are kept."""
+    zone = zone_of(time_zone)
+    return now if zone is None else now.astimezone(zone).replace(tzinfo=UTC)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

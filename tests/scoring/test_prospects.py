@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.schema import USAGE
+from ml_sys.data.schema import NEVER_BEGAN, USAGE
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage
+from ml_sys.scoring.prospects import Companies, Ready, read_prospects
+from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.tables import COUNTS, HEADERS, usage_row
 
@@ -89,3 +90,32 @@ def test_a_file_of_ready_features_is_taken_as_it_is_and_a_repeated_id_once(tmp_p
     assert np.isnan(found.features[number][1])
     assert found.read == 4
     assert list(found.quarantine.rejected("noncustomers").values()) == [1, 1]
+
+
+def test_prospects_are_read_by_the_description_with_since_and_attributes_of_any_table(tmp_path: Path) -> None:
+    schema = SchemaSettings.model_validate(
+        {
+            "tables": {
+                "paying": {"kind": "entities", "id": "key", "converted_on": "paid"},
+                "trials": {"kind": "entities", "id": "name", "since": "born", "attributes": ["land"]},
+                "seen": {"kind": "periods", "at": "at", "measures": {"visits": {"column": "n"}}},
+            },
+            "attributes": {
+                "land": {"kind": "category", "missing": ["?"]},
+                "demo": {"kind": "flag", "column": "is_demo"},
+            },
+        }
+    )
+    path = tmp_path / "list.csv"
+    path.write_text("name,born,land,is_demo\nb,2024-03-01,?,yes\na,,DE,perhaps\n")
+    found = read_prospects(path, schema, SPEC)
+    assert isinstance(found, Companies)
+    assert found.frame["id"].tolist() == ["b", "a"]
+    assert found.frame["since"].tolist() == [day("2024-03-01"), NEVER_BEGAN]
+    assert found.frame["land"].isna().tolist() == [True, False]
+    np.testing.assert_array_equal(found.frame["demo"], [1, np.nan])
+    assert sum(found.quarantine.blanked("noncustomers").values()) == 1
+    path.write_text("name,born,land\na,,DE\n")
+    without = read_prospects(path, schema, SPEC)
+    assert isinstance(without, Companies)
+    assert without.frame["demo"].isna().all()

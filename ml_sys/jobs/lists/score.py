@@ -38,11 +38,12 @@ from ml_sys.scoring.prospects import (
     Ready,
     covered_by,
     read_prospects,
-    read_usage,
     usage_of,
 )
 from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
+from ml_sys.scoring.usage_file import read_usage
+from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,8 +193,9 @@ def score_file(
     ids = read.frame["id"].tolist()
     if usage is not None:
         coverage = Coverage(scorer.spec.period, settings.ingest.min_coverage)
-        not_after = NO_CLOCK if now is None else today(now)
-        rows = read_usage(usage, settings.schema_, ids, coverage, not_after=not_after)
+        schema = settings.schema_
+        not_after = NO_CLOCK if now is None else today(local_time(now, schema.time_zone))
+        rows = read_usage(usage, schema, ids, coverage, not_after=not_after, wanted=scorer.spec.form)
     elif known is not None:
         rows = usage_of(known, ids, scorer.spec)
     else:
@@ -272,7 +274,8 @@ def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:
 def _free_companies(known: snapshot.Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
     """Return the companies of a snapshot that are no customers on the day of the list."""
     day = covered_by(known, spec) if as_of is None else as_of
-    free = known.closed >= (known.as_of if day is None else day)
+    day = known.as_of if day is None else day
+    free = (known.closed >= day) & (known.since < day)
     columns = ["id", *(one.name for one in known.form.attributes)]
     frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
     if frame.empty:

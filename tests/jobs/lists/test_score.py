@@ -27,7 +27,8 @@ from ml_sys.jobs.lists.score import keep_rejects, score_file, score_prospects, w
 from ml_sys.outcomes.store import FILE
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.prospects import Companies, Ready, read_prospects, read_usage, usage_of
+from ml_sys.scoring.prospects import Companies, Ready, read_prospects, usage_of
+from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import Settings
 
 HEADER = "ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id\n"
@@ -345,15 +346,16 @@ def test_a_usage_file_is_read_as_ingest_reads_it(snapshot, three_tables):
 
 def test_names_of_columns_come_from_the_settings(model, tmp_path):
     path: Path = tmp_path / "ours.csv"
-    path.write_text("rank,size,branch,company\n8,11 to 25,RETAIL,a\n7,,,b\n7,,,c\n")
+    path.write_text("rank,size,branch,company\n8,11 to 25,RETAIL,a\n16000001,,,b\n16000001,,,c\n")
     settings = Settings.model_validate(
         {
             "schema": {
-                "id": "company",
-                "alexa_rank": "rank",
-                "employee_range": "size",
-                "industry": "branch",
-                "unranked": 7,
+                "columns": {
+                    "id": "company",
+                    "ALEXA_RANK": "rank",
+                    "EMPLOYEE_RANGE": "size",
+                    "INDUSTRY": "branch",
+                },
             }
         }
     )

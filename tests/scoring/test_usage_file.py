@@ -1,0 +1,67 @@
+"""Usage of prospects out of a file, by the description."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml_sys.data.coverage import Coverage
+from ml_sys.data.usage import values_dtype
+from ml_sys.days import Period
+from ml_sys.errors import UsageError
+from ml_sys.scoring.usage_file import read_usage
+from ml_sys.settings import SchemaSettings
+from tests.data.described import VISITS, day
+
+BOUGHT = {"kind": "purchases", "id": "team", "at": "paid_on"}
+EVENTS = {
+    "kind": "events", "id": "team", "at": "when", "event": "what", "event_id": "key", "kinds": ["view"],
+    "amounts": {"minutes": {"column": "minutes", "role": "amount", "digits": 1}},
+}  # fmt: skip
+DAILY = Coverage(Period("day"), min_coverage=0.0)
+
+
+def schema_of(**usage):
+    return SchemaSettings.model_validate({"tables": {"bought": BOUGHT, **usage}})
+
+
+def test_events_of_a_file_are_counted_as_ingest_counts_them(tmp_path):
+    (tmp_path / "e.csv").write_text(
+        "key,team,when,what,minutes\n"
+        "1,b,2024-03-01 09:00,view,1.25\n"
+        "1,b,2024-03-01 09:00,view,1.25\n"
+        "2,b,2024-03-01 10:00,rare,1\n"
+        "3,a,2024-03-02,view,\n"
+        "4,z,2024-03-05,view,1\n"
+        "5,a,soon,view,1\n"
+    )
+    schema = schema_of(clicks=EVENTS)
+    read = read_usage(tmp_path / "e.csv", schema, ["a", "b", "c"], DAILY)
+    found = zip(read.company.tolist(), read.stamp.tolist(), read.values.tolist(), strict=True)
+    assert list(found) == [(0, day("2024-03-02"), [1, 0, 0]), (1, day("2024-03-01"), [1, 1, 22])]
+    assert read.strangers == 1
+    assert read.covered_until == day("2024-03-06")
+    assert read.values.dtype == values_dtype(schema.form())
+    assert list(read.quarantine.rejected("clicks").values()) == [1]
+    assert read.quarantine.merged("clicks") == {"repeated event, merged": 1}
+
+
+def test_rows_of_periods_are_read_by_their_description(tmp_path):
+    (tmp_path / "v.csv").write_text("team,day,visits\nb,2.3.2024,5\nb,2.3.2024,4\nz,1.3.2024,1\n")
+    schema = schema_of(seen=VISITS | {"dates": "day-first"})
+    read = read_usage(tmp_path / "v.csv", schema, ["b"], DAILY, not_after=day("2024-03-02"))
+    assert (read.company.tolist(), read.stamp.tolist()) == ([0], [day("2024-03-02")])
+    assert (read.values.tolist(), read.strangers) == ([[5]], 1)
+    assert read.covered_until == day("2024-03-02")
+
+
+def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp_path):
+    several = schema_of(seen=VISITS, clicks=EVENTS)
+    with pytest.raises(UsageError, match="one file cannot hold the usage that is described: seen, clicks"):
+        read_usage(tmp_path / "none.csv", several, [], DAILY)
+    linked = schema_of(
+        clicks=EVENTS | {"id": "", "user": "who", "link": "people"},
+        people={"kind": "links", "user": "who", "id": "team"},
+    )
+    with pytest.raises(UsageError, match="one file cannot hold") as caught:
+        read_usage(tmp_path / "none.csv", linked, [], DAILY)
+    assert caught.value.hint == "run `mlsys ingest`, and leave --usage out"
