@@ -82,7 +82,7 @@ LAST = {"days": 60, "conversions": 2, "expected": 12.34, "p_value": 0.00012}
             f"One column alone tells who converts: {COLUMNS_TOLD}; leave it out, or name it in "
             "canary.allowed if you know why.",
         ),
-        (BLANKS, "passed", BLANK, "Blank firmographics do not tell customers from the others."),
+        (BLANKS, "passed", BLANK, "Blank attributes do not tell customers from the others."),
         (
             BLANKS, "warned", BLANK,
             "Blanks tell customers from the others, as if filled in after paying (only that of industry is a "
@@ -92,6 +92,16 @@ LAST = {"days": 60, "conversions": 2, "expected": 12.34, "p_value": 0.00012}
             BLANKS, "warned", {**BLANK, "features": "all"},
             "Blanks tell customers from the others, as if filled in after paying (all are features here): "
             "rank (10.0% of customers, 25.0% of the others).",
+        ),
+        (
+            BLANKS, "warned", {**BLANK, "features": ""},
+            "Blanks tell customers from the others, as if filled in after paying (none is a feature here): "
+            "rank (10.0% of customers, 25.0% of the others).",
+        ),
+        (
+            BLANKS, "warned", {**BLANK, "features": "rank, industry"},
+            "Blanks tell customers from the others, as if filled in after paying (only those of rank, industry "
+            "are features): rank (10.0% of customers, 25.0% of the others).",
         ),
         (
             END, "passed", LAST,
