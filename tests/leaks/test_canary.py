@@ -100,8 +100,8 @@ LAST = {"days": 60, "conversions": 2, "expected": 12.34, "p_value": 0.00012}
         ),
         (
             BLANKS, "warned", {**BLANK, "features": "rank, industry"},
-            "Blanks tell customers from the others, as if filled in after paying (only those of rank, industry "
-            "are features): rank (10.0% of customers, 25.0% of the others).",
+            "Blanks tell customers from the others, as if filled in after paying (only those of rank, "
+            "industry are features): rank (10.0% of customers, 25.0% of the others).",
         ),
         (
             END, "passed", LAST,
