@@ -115,7 +115,7 @@ def settings_at(settings: Settings, point: Mapping[str, Any]) -> Settings:
     changed = {
         "model": {"params": params},
         "resample": {"sampling_strategy": _short(point[RATIO]) if resampled else "none"},
-        "features": {"windows_days": tuple(int(days) for days in point[WINDOWS].split(","))},
+        "features": {"windows_days": tuple(int(days) for days in point[WINDOWS].split(",") if days)},
         "panel": {"step_days": point[STEP]},
     }
     return settings.model_copy(
