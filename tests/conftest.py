@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("dev", max_examples=30, deadline=None)
 hypothesis.settings.register_profile(
     "ci",
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
@@ -152,6 +152,17 @@ def registered(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
     from tests import made
 
     return once("registered", lambda artifacts: made.version(artifacts, ingested, cheap_settings))
+
+
+@pytest.fixture(scope="session")
+def several(registered: Path, cheap_settings: Settings, once: Once) -> Path:
+    """1.0.0 and its copy 1.0.1; 1.1.0, a single stump; 2.0.0, without the windows and breadth.
+
+    None is in production; copy it before changing it.
+    """
+    from tests import made
+
+    return once("several", lambda artifacts: made.several(artifacts, registered, cheap_settings))
 
 
 @pytest.fixture(scope="session")

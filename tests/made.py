@@ -18,7 +18,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK = {
     "panel": {"step_days": 28, "max_cutoffs": 26},
     "resample": {"sampling_strategy": 0.005},
-    "model": {"max_trees": 60, "early_stopping_rounds": 15, "params": {"learning_rate": 0.1}},
+    "model": {"max_trees": 40, "early_stopping_rounds": 10, "params": {"learning_rate": 0.1}},
     "bootstrap": {"resamples": 50},
     "report": {"backtest": False, "resampling": False, "seeds": 0},
     "threads": 1,
@@ -59,7 +59,7 @@ def cheaper(settings: Settings) -> Settings:
         update={
             "features": settings.features.model_copy(update={"windows_days": (28,)}),
             "split": settings.split.model_copy(update={"validation_folds": 2}),
-            "model": settings.model.model_copy(update={"max_trees": 30}),
+            "model": settings.model.model_copy(update={"max_trees": 16}),
         }
     )
 
@@ -69,6 +69,17 @@ def version(artifacts: Path, ingested: Path, settings: Settings) -> None:
     shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
     here = settings.model_copy(update={"artifacts_dir": artifacts})
     train_version(Registry(artifacts), latest(artifacts), here, now=NOW)
+
+
+def several(artifacts: Path, registered: Path, settings: Settings) -> None:
+    """Fill an empty artifacts folder with 1.0.0, its copy 1.0.1, a stump, and one without some features."""
+    shutil.copytree(registered, artifacts, dirs_exist_ok=True)
+    registry, here = Registry(artifacts), settings.model_copy(update={"artifacts_dir": artifacts})
+    stump = here.model.model_copy(update={"params": {**here.model.params, "max_depth": 1}, "max_trees": 1})
+    fewer = here.features.model_copy(update={"off": ("windows", "breadth")})
+    for changed in ({}, {"model": stump}, {"features": fewer}):
+        train_version(registry, latest(artifacts), here.model_copy(update=changed), now=NOW)
+    assert list(registry.read().versions) == ["1.0.0", "1.0.1", "1.1.0", "2.0.0"]
 
 
 def successor(artifacts: Path, registered: Path, settings: Settings) -> None:

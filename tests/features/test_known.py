@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,11 @@ def test_whatever_was_asked_before_features_and_rules_are_those_of_the_cutoffs(
         assert all((told[name] == scores[name]).all() for name in told)
 
 
+@cache
+def of_all() -> pd.DataFrame:
+    return feature_frame(INPUTS, GRID, SPEC)
+
+
 @given(
     asked=st.lists(
         st.lists(st.tuples(st.integers(0, 59), st.sampled_from(GRID.tolist())), min_size=1, max_size=40),
@@ -87,8 +93,7 @@ def test_whatever_was_asked_before_features_and_rules_are_those_of_the_cutoffs(
 def test_features_of_some_pairs_are_those_of_all(
     asked: list[list[tuple[int, int]]], whole: list[int]
 ) -> None:
-    known = KnownFeatures(INPUTS)
-    every = feature_frame(INPUTS, GRID, SPEC)
+    known, every = KnownFeatures(INPUTS), of_all()
     for pairs in asked:
         company, cutoff = (np.array(column, dtype=np.int32) for column in zip(*pairs, strict=True))
         place = company * GRID.size + np.searchsorted(GRID, cutoff)

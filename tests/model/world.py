@@ -31,7 +31,7 @@ QUICK: dict[str, Any] = {
     "split": {"validation_folds": 2, "holdout_cutoffs": 2},
     "resample": {"sampling_strategy": 0.2},
     "model": {
-        "max_trees": 20,
+        "max_trees": 12,
         "early_stopping_rounds": 5,
         "params": {"learning_rate": 0.2, "min_child_weight": 1.0},
     },

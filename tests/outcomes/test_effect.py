@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from scipy import stats
 
 from ml_sys.metrics.bootstrap import Estimate
@@ -75,11 +74,13 @@ def test_over_all_draws_the_mean_is_the_effect_of_the_calls_by_lot():
 
 
 def test_an_effect_and_its_interval_agree_with_a_clustered_regression_by_weight():
+    from statsmodels.api import WLS  # takes a second to import, of every worker that collects this file
+
     trial = large_trial(0.5)
     found = extra_per_list(trial, 0.95)
     weight = np.where(trial.called, 1.0, trial.inclusion / (1 - trial.inclusion))
     regressors = np.column_stack([np.ones(len(trial)), trial.called, trial.probability - 0.175])
-    fitted = sm.WLS(trial.outcome, regressors, weights=weight).fit(
+    fitted = WLS(trial.outcome, regressors, weights=weight).fit(
         cov_type="cluster", cov_kwds={"groups": trial.company}
     )
     calls = trial.called.sum() / trial.lists

@@ -19,7 +19,8 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-WIDTHS = (390, 1280)
+# Nothing depends on both, the width and the colours.
+SEEN = ((390, "dark"), (1280, "light"))
 HOSTILE = (
     "<script>window.hit = 1</script>",
     '=HYPERLINK("http://example.com")',
@@ -64,7 +65,7 @@ def report(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-@pytest.fixture(params=[(width, scheme) for width in WIDTHS for scheme in ("light", "dark")], ids=str)
+@pytest.fixture(params=SEEN, ids=str)
 def opened(
     browser: Browser, report: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Page, list[str]]]:

@@ -9,6 +9,7 @@ from itertools import combinations
 from math import comb
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -324,6 +325,7 @@ def at_typical(fit, frame, features):
     return float(fit.model.predict(fit.encoder.transform(moved), output_margin=True)[0])
 
 
+@hypothesis.settings(max_examples=12)
 @given(seed=st.integers(0, 2**20), wild=st.booleans())
 def test_every_reason_holds_by_xgboost_with_its_features_at_their_typical_values(usual, seed, wild):
     frame = random_frame(WIDE, 1, seed, wild=wild)

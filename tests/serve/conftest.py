@@ -23,20 +23,17 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.schema import MEASURES
-from ml_sys.data.snapshot import Snapshot, latest
+from ml_sys.data.snapshot import Snapshot
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.jobs.models.train import train_version
 from ml_sys.model.train import FittedModel
 from ml_sys.registry.audit import Change
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
-from ml_sys.settings import Settings
-from tests.conftest import Once
 from tests.serve.servers import DIGEST, NEXT_DIGEST, PATIENCE, STARTS_WITHIN, TIMEOUT, Running, running, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-# Same features; and other features, so that the requests change with the version.
+# Of those that there are: same features; and other features, so that the requests change with the version.
 FIRST, SECOND, OTHER = "1.0.0", "1.1.0", "2.0.0"
 # What the CRM writes for a site that has no rank.
 UNRANKED = 16_000_001
@@ -46,22 +43,9 @@ _ADDRESS = re.compile(r"http://\S+:(\d+)")
 
 
 @pytest.fixture(scope="session")
-def versions(ingested: Path, cheap_settings: Settings, once: Once) -> Path:
+def versions(several: Path) -> Path:
     """An artifacts folder with the three versions, none in production; copy it before changing it."""
-
-    def fill(root: Path) -> None:
-        shutil.copytree(ingested, root, dirs_exist_ok=True)
-        shallow = {
-            "model": cheap_settings.model.model_copy(
-                update={"params": {"learning_rate": 0.3, "max_depth": 2}}
-            )
-        }
-        fewer = {"features": cheap_settings.features.model_copy(update={"off": ("breadth",)})}
-        for version, changed in ((FIRST, {}), (SECOND, shallow), (OTHER, fewer)):
-            settings = cheap_settings.model_copy(update={"artifacts_dir": root, **changed})
-            train_version(Registry(root), latest(root), settings, now=NOW, version=version)
-
-    return once("versions", fill)
+    return several
 
 
 def produce(root: Path, version: str) -> None:

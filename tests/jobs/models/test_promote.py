@@ -35,22 +35,6 @@ GATE = GateSettings(min_positives=5, resamples=200)
 STRICT = GATE.model_copy(update={"min_positives": 10_000})
 
 
-@pytest.fixture(scope="module")
-def several(registered: Path, cheap_settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1.0.0 and its copy 1.0.1; 1.1.0, a single stump; 2.0.0, without the windows and breadth."""
-    root = Path(shutil.copytree(registered, tmp_path_factory.mktemp("several") / "artifacts"))
-    registry, snapshot = Registry(root), latest(root)
-    settings = cheap_settings.model_copy(update={"artifacts_dir": root})
-    stump = settings.model.model_copy(
-        update={"params": {**settings.model.params, "max_depth": 1}, "max_trees": 1}
-    )
-    fewer = settings.features.model_copy(update={"off": ("windows", "breadth")})
-    for changed in ({}, {"model": stump}, {"features": fewer}):
-        train_version(registry, snapshot, settings.model_copy(update=changed), now=NOW)
-    assert list(registry.read().versions) == ["1.0.0", "1.0.1", "1.1.0", "2.0.0"]
-    return root
-
-
 @pytest.fixture
 def registry(several: Path, tmp_path: Path) -> Registry:
     """A copy of all of them that the test may change, none in production."""
