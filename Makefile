@@ -61,16 +61,24 @@ demo: setup ## Show the whole job on generated data: three tables, a ranked list
 # compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Numba's loops are compiled once, beside the checks of types, and not by each worker and server for itself.
+COMPILED := $(VENV)/.compiled
+$(COMPILED): $(STAMP) $(shell grep -rlw kernel ml_sys --include='*.py')
+	@$(BIN)/python -c 'import ml_sys.jobs.models.train, ml_sys.scoring.compiled.shap_kernel as _; \
+	  from ml_sys import kernel; kernel.load()'
+	@touch $@
+
 # Files stay whole, so that what a file sets up is set up once, and begin with the longest.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test: lint types ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
+test: setup ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
+	@$(MAKE) --no-print-directory -j 2 lint types $(COMPILED)
 	$(PYTEST) -m "not slow"
 
-test-slow: setup ## Run what takes minutes by its nature: kill, race, soak, simulate
+test-slow: $(COMPILED) ## Run what takes minutes by its nature: kill, race, soak, simulate
 	$(PYTEST) -m slow
 
-coverage: setup ## Run every behaviour again and measure branches; below 90 % fails
+coverage: $(COMPILED) ## Run every behaviour again and measure branches; below 90 % fails
 	$(PYTEST) -m "not slow" --cov --cov-report=term
 
 lint: setup ## Check style, formatting and the direction of imports
@@ -104,7 +112,7 @@ platforms: setup ## Ask the package index whether every pin has a wheel on every
 
 clean: ## Delete caches, reports and the demo; keeps .venv and artifacts
 	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* docs/api .hypothesis .import_linter_cache
-	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache $(COMPILED)
 	find ml_sys tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder and the interpreter that .venv was made for, and is written last. Set-up starts

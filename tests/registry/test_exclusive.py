@@ -76,6 +76,8 @@ def test_readers_see_every_state_in_order_while_a_writer_writes(tmp_path):
         looking = pool.submit(look)
         for n in range(40):
             add(registry, f"2.{n}.0") if n % 4 == 0 else promote(registry, f"1.{n % 2}.0")
+            while n % 5 == 0 and not looking.done() and seen[-1:] != [registry.read().sequence]:
+                time.sleep(0.001)  # the reader's turn
         stop.set()
         looking.result()
     assert seen == sorted(seen)

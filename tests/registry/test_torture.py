@@ -43,12 +43,12 @@ def test_commands_at_the_same_time_lose_no_update():
 
 
 def test_weeks_killed_in_every_step_are_completed_by_the_next_run():
-    said = torture("kill", "--weekly", "--rounds", "20", "--seed", "3")
+    said = torture("kill", "--weekly", "--rounds", "12", "--seed", "3")
     assert said.count("killed in ") >= 6  # of the eight steps, if the clock misses some
 
 
 def test_weeks_killed_in_every_step_are_completed_on_postgresql_as_well():
     if postgresql.binaries() is None:
         pytest.skip("there is no PostgreSQL here: apt install postgresql")
-    said = torture("kill", "--weekly", "--postgresql", "--rounds", "20", "--seed", "4")
+    said = torture("kill", "--weekly", "--postgresql", "--rounds", "8", "--seed", "4")
     assert " killed " in said

@@ -139,11 +139,12 @@ def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tm
 @pytest.mark.parametrize("way", ["option", "environment"])
 def test_a_pinned_server_does_not_follow(artifacts, way):
     options = ["--version", SECOND] if way == "option" else []
-    environment = {} if options else {"MLSYS_MODEL_VERSION": SECOND}
+    environment = {"MLSYS_SERVE__RELOAD_SECONDS": "0.05"}
+    environment |= {} if options else {"MLSYS_MODEL_VERSION": SECOND}
     with serving(artifacts, *options, **environment) as server:
         assert server.version() == SECOND
         produce(artifacts, OTHER)
-        time.sleep(1.5)
+        time.sleep(0.5)  # ten looks
         assert server.version() == SECOND
         assert server.metric("mlsys_model_reloads_total") == 1
 
