@@ -98,7 +98,7 @@ def test_arguments_stand_above_the_file_and_the_environment(place, monkeypatch):
     monkeypatch.setenv("MLSYS_SEED", "5")
     monkeypatch.setenv("MLSYS_THREADS", "3")
     settings = Project(place / "artifacts", config=place / "quick.toml", seed=7).settings
-    assert (settings.seed, settings.threads, settings.model.max_trees) == (7, 3, 30)
+    assert (settings.seed, settings.threads, settings.model.max_trees) == (7, 3, 16)
     assert settings.artifacts_dir == place / "artifacts"
 
 

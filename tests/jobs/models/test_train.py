@@ -136,7 +136,7 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
         copied, latest(copied.root), settings, now=NOW, message="fewer trees", on_step=steps.append
     )
     assert made.entry.version == "1.1.0"
-    assert "model.max_trees 60 → 5" in made.entry.changes
+    assert "model.max_trees 40 → 5" in made.entry.changes
     assert made.entry.message == "fewer trees"
     manifest = manifest_of(copied, "1.1.0")
     assert (manifest["parent"], manifest["seed"]) == ("1.0.0", 8)
