@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +146,19 @@ def test_events_and_purchases_are_described_as_they_are(
     mlsys("init", "export")
     text = (tmp_path / "conf" / "mlsys.toml").read_text(encoding="utf-8")
     assert 'kind = "events"\nfile = "export/events.csv"\n' in text
+
+
+def test_however_files_are_written_the_snapshot_is_the_same(
+    made: World, mlsys: RunCommand, tmp_path: Path
+) -> None:
+    def snapshot(name: str, **how: Any) -> str:
+        folder = write(tmp_path / name / "export", tables_of(made), **how)
+        done = mlsys("init", "export", "--json", cwd=folder.parent)
+        assert done.returncode == 0, done.stderr
+        return str(json.loads(done.stdout)["ingested"]["id"])
+
+    plain = snapshot("plain")
+    assert snapshot("pipes", delimiter="|") == plain
+    assert snapshot("days_first", day=lambda day: f"{day:%d.%m.%Y}") == plain
+    midnight = dt.time(tzinfo=dt.UTC)
+    assert snapshot("seconds", day=lambda day: int(dt.datetime.combine(day, midnight).timestamp())) == plain

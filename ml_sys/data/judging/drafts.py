@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ml_sys.data.judging.parts import Part, key, through_link
+from ml_sys.data.judging.parts import Part, key, key_of, through_link
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import quoted
 
@@ -109,7 +109,7 @@ class Draft:
             sql, column = table.columns[name], self.base.columns[name]
             if self._is_written_otherwise(name, role):
                 text = f"CAST({sql} AS VARCHAR)"
-                sql = dates.written_iso(text, column.format) if column.looks == "date" else _keyed(text)
+                sql = dates.written_iso(text, column.format) if column.looks == "date" else key_of(text)
             if self.one_a and role != "id":
                 sql = f"max({sql})"
             chosen.append(sql if sql == quoted(name) else f"{sql} AS {quoted(name)}")
@@ -129,7 +129,3 @@ class Draft:
         if column.looks == "date":
             return column.format != dates.ISO
         return role in {"id", "user"} and self.differs
-
-
-def _keyed(sql: str) -> str:
-    return f"regexp_replace(regexp_replace({sql}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"

@@ -79,8 +79,13 @@ class Known:
 
 def key(name: str) -> str:
     """Return SQL of an identifier as it is compared: 1001, 01001 and 1001.0 are one."""
-    text = quoted(name)
-    return f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
+    return key_of(quoted(name))
+
+
+def key_of(text: str) -> str:
+    """Return SQL of the same of any SQL text; patterns are looked for only where there may be one."""
+    plain = f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
+    return f"CASE WHEN starts_with({text}, '0') OR ends_with({text}, '0') THEN {plain} ELSE {text} END"
 
 
 def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Known:
