@@ -222,7 +222,6 @@ def test_the_analyst_sees_everybody_and_how_each_was_drawn():
         ({"score": {"stale_days": 2}}, True),
         ({"seed": 6}, True),
         ({"score": {"cooldown_weeks": 2}}, False),
-        ({"schema": {"id": "key"}}, False),
         ({"usage": {"stamp": "end"}}, False),
         ({"threshold": {"value": 0.25}}, False),
         ({"experiment": {"pool": 3.0}}, False),
@@ -232,6 +231,13 @@ def test_the_digest_is_of_the_settings_that_make_another_list(tmp_path, changed,
     base = settings_digest(settings_of(tmp_path), 2)
     assert (settings_digest(settings_of(tmp_path, **changed), 2) == base) == same
     assert settings_digest(settings_of(tmp_path), 3) != base
+
+
+def test_a_list_of_tables_described_otherwise_is_another_one(tmp_path):
+    described = settings_of(tmp_path).model_dump(mode="json", by_alias=True)["schema"]
+    described["tables"]["customers"]["file"] = "others.csv"
+    other = settings_of(tmp_path, schema=described)
+    assert settings_digest(other, 2) != settings_digest(settings_of(tmp_path), 2)
 
 
 def test_a_day_is_counted_from_1970():
