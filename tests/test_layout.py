@@ -42,7 +42,12 @@ ELSEWHERE = {
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),
     "data/test_described.py": (
         *("data/fields.py", "data/purchases.py", "data/checking/moments.py", "data/checking/columns.py"),
-        *("data/ingesting/run.py", "data/ingesting/notes.py", "commands/frame/tables.py"),
+        *(
+            "data/ingesting/run.py",
+            "data/ingesting/notes.py",
+            "data/ingesting/refusing.py",
+            "commands/frame/tables.py",
+        ),
     ),
     "settings/test_tree.py": (
         *("settings/base.py", "settings/evaluation.py", "settings/lists.py"),

@@ -19,15 +19,16 @@ from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
+from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content
-from ml_sys.data.snapshot_writing import keep_quarantine, write
+from ml_sys.data.snapshot_writing import write
 from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED, set_aside, united
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.errors import MissingColumnError, TooManyRejectedError
+from ml_sys.errors import MissingColumnError, NotEnoughDataError
 from ml_sys.settings.description import local_time
 from ml_sys.settings.tables import EntityTable, LinkTable, PeriodTable, PurchaseTable
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_sys.data.ingest_report import IngestReport
@@ -48,10 +48,6 @@ if TYPE_CHECKING:
     from ml_sys.settings import SchemaSettings
 
 _WEEKLY = Coverage()
-_CAUSE_LATER = (
-    "if usage does reach that far, lower ingest.min_coverage; "
-    "if not, name the day of the export, --as-of DATE, or check the clock of this machine"
-)
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,12 @@ def ingest(
         complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
         closed = companies[CONVERTED_ON].to_numpy()
         clock = local_time(now, schema.time_zone)
-        export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
+        try:
+            export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
+        except NotEnoughDataError:  # what is wrong with the rows says why there is none left
+            kept = run.quarantine.to_table()
+            refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
+            raise
         known = [_known_by(export, one, coverage, run, index) for one in usage]
         for one in events:
             days, stamps = one.days(period)
@@ -177,7 +178,7 @@ def ingest(
             rows = _side_by_side(known, form)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
-    _refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
+    refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
     content = Content(companies, rows, quarantine, export.as_of, form, schema.time_zone)
     sources = {name: table.where for name, table in opened.items()}
     path, is_new = write(content, artifacts_dir, sources=sources, read=run.read, now=now)
@@ -270,24 +271,3 @@ def _late(
     conditions = [day <= export.as_of, day <= coverage.period.shifted(export.as_of, 1)]
     reasons: list[str] = np.select(conditions, [UNCOVERED, UNFINISHED], LATER).tolist()
     return late, reasons
-
-
-def _refuse_bad(
-    run: IngestRun, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
-) -> None:
-    """Raise if too many rows of a table are bad, and keep the quarantine."""
-    for name, table in run.opened.items():
-        rejected = dict(run.quarantine.rejected(name))
-        for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):
-            rejected.pop(expected, None)
-        if sum(rejected.values()) > max_share * run.read[name]:
-            kept = keep_quarantine(quarantine, artifacts_dir)
-            raise TooManyRejectedError(
-                table.where,
-                sum(rejected.values()),
-                run.read[name],
-                max_share,
-                kept,
-                mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
-                cause=_CAUSE_LATER if next(iter(rejected)) == LATER else "",
-            )

@@ -197,6 +197,7 @@ def build(
         days = one.first_day, one.last_day
         reports[one.name] = TableReport(one.where, one.read, accepted, rejected, merged, blanked, *days)
     blanks = blank_rates(content.companies, closed, content.form)
+    since = content.companies["since"].to_numpy() if content.form.has_since else None
     told = [note for one in tables for note in quarantine.told_blanked(one.name, one.name)]
     of_usage: Counter[str] = Counter()
     for one in tables:
@@ -211,7 +212,7 @@ def build(
         customers=int((closed != NEVER_CLOSED).sum()),
         usage_rows=len(content.usage.stamp),
         tables=reports,
-        conversion=conversion_by_month(closed, content.usage, content.as_of),
+        conversion=conversion_by_month(closed, content.usage, content.as_of, since),
         blanks=blanks,
         notes=tuple(told + notes_on(content, blanks, tables, of_usage, dates.export.usage_end)),
         warnings=tuple(dates.warnings(of_usage)),
@@ -219,7 +220,7 @@ def build(
 
 
 def conversion_by_month(
-    closed: NDArray[np.int32], usage: UsageRows, as_of: int
+    closed: NDArray[np.int32], usage: UsageRows, as_of: int, since: NDArray[np.int32] | None = None
 ) -> tuple[MonthConversion, ...]:
     """Count conversions in each month from the first usage row to ``as_of``.
 
@@ -231,6 +232,8 @@ def conversion_by_month(
         Sorted by company and stamp.
     as_of : int
         Days since 1970-01-01.
+    since : ndarray of shape (n_companies,), int32, optional
+        Days on which they began to exist: they count from the next one on.
     """
     if not len(usage.stamp):
         return ()
@@ -241,6 +244,8 @@ def conversion_by_month(
     for month in np.arange(first, last + 1):
         start, end = (int(m.astype("datetime64[D]").astype(np.int64)) for m in (month, month + 1))
         free, active = closed >= start, active_from < start
+        if since is not None:
+            free &= (since < end - 1) & (closed > since)
         converts = free & (closed < end) & (closed <= as_of)
         counts = (free, converts, free & active, converts & active)
         months.append(MonthConversion(str(month), *(int(flags.sum()) for flags in counts)))

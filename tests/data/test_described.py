@@ -17,7 +17,7 @@ from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import MANIFEST
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.errors import MissingColumnError
+from ml_sys.errors import MissingColumnError, TooManyRejectedError
 from ml_sys.form import form_from_plain
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS, day, ingested, told, write
@@ -423,3 +423,25 @@ def test_the_description_that_the_manual_shows_is_one():
     form = SchemaSettings.model_validate(shown).form()
     assert form.measure_names == ("visits", "minutes")
     assert form.has_since
+
+
+def test_dates_that_are_written_otherwise_are_said_with_how_to_describe_them(tmp_path):
+    files = write(tmp_path, teams="team,paid\na,02.03.2024\nb,\n", seen=LOG)
+    with pytest.raises(TooManyRejectedError, match="paid is not an ISO date") as caught:
+        ingested(tmp_path, one_table(), files, max_rejected_share=0.05)
+    assert "[schema.tables.teams]: dates is one of day-first" in caught.value.hint
+    files |= write(tmp_path, teams="team,paid\na,\n", seen="team,day,visits\na,soon,1\n")
+    with pytest.raises(TooManyRejectedError, match="day is not an ISO date"):
+        ingested(tmp_path, one_table(), files, max_rejected_share=0.05)
+
+
+def test_in_each_month_those_count_that_exist_and_not_those_that_converted_on_the_first_day(tmp_path):
+    files = write(
+        tmp_path,
+        teams="team,born\na,2024-01-01\nb,2024-02-10\nc,2024-02-20\n",
+        bought="team,paid_on,euros\na,2024-02-05,1\nb,2024-02-10,1\nc,2024-02-25,1\n",
+        seen="day,team,visits\n2024-01-05,a,1\n2024-02-26,c,1\n",
+    )
+    _, report = ingested(tmp_path, BUYING, files)
+    found = [(one.month, one.free, one.conversions) for one in report.conversion]
+    assert found == [("2024-01", 1, 0), ("2024-02", 2, 2)]

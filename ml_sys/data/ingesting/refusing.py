@@ -1,0 +1,67 @@
+"""Refuse an ingest of which too much is bad, and say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.snapshot_writing import keep_quarantine
+from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED
+from ml_sys.errors import TooManyRejectedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ml_sys.data.ingesting.run import IngestRun
+
+_CAUSE_LATER = (
+    "if usage does reach that far, lower ingest.min_coverage; "
+    "if not, name the day of the export, --as-of DATE, or check the clock of this machine"
+)
+_CAUSE_DATES = (
+    "if its dates are written otherwise, say how under [schema.tables.{table}]: dates is one of "
+    "day-first, month-first, epoch_s, epoch_ms"
+)
+_DATE_FAULTS = (
+    Fault.NOT_DATE,
+    Fault.NOT_DAY_FIRST,
+    Fault.NOT_MONTH_FIRST,
+    Fault.NOT_EPOCH,
+    Fault.OUT_OF_TIME,
+)
+_NO_DATES = tuple(one.reason for one in _DATE_FAULTS)
+
+
+def refuse_bad(
+    run: IngestRun, quarantine: pa.Table, max_share: float, artifacts_dir: Path, *, was_given: bool
+) -> None:
+    """Raise if too many rows of a table are bad, and keep the quarantine.
+
+    Parameters
+    ----------
+    was_given : bool
+        Whether the user named the day of the export, so that what is later is no surprise.
+    """
+    for name, table in run.opened.items():
+        rejected = dict(run.quarantine.rejected(name))
+        for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):
+            rejected.pop(expected, None)
+        if sum(rejected.values()) > max_share * run.read[name]:
+            kept = keep_quarantine(quarantine, artifacts_dir)
+            raise TooManyRejectedError(
+                table.where,
+                sum(rejected.values()),
+                run.read[name],
+                max_share,
+                kept,
+                mostly=", ".join(f"{reason} ({n:,})" for reason, n in list(rejected.items())[:3]),
+                cause=_cause(name, next(iter(rejected))),
+            )
+
+
+def _cause(table: str, reason: str) -> str:
+    if reason == LATER:
+        return _CAUSE_LATER
+    return _CAUSE_DATES.format(table=table) if reason.endswith(_NO_DATES) else ""
