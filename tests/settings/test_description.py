@@ -74,3 +74,29 @@ def test_a_column_may_have_another_name_in_the_users_tables():
     schema = SchemaSettings(columns={"CLOSEDATE": "closed at"})
     assert schema.column("CLOSEDATE") == "closed at"
     assert schema.column("MRR") == "MRR"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"tables": {"students": STUDENTS | {"all_converted": True}}}, "name converted_on"),
+        ({"tables": {"students": STUDENTS | {"attributes": ["land"]}}}, "no attribute 'land' is described"),
+        ({"attributes": {"value": {"kind": "flag"}}}, "'value' is the name of something else"),
+        ({"attributes": {"seen": {"kind": "flag"}}}, "'seen' is the name of something else"),
+        (
+            {"tables": {"seen": EVENTS | {"amounts": {"stamp": {"column": "n"}}}}},
+            "'stamp' is the name of something else",
+        ),
+        ({"tables": {"seen": EVENTS | {"dates": "yes"}}}, "Input should be 'iso', 'day-first'"),
+        ({"time_zone": "Mars/Olympus"}, "'Mars/Olympus' is no time zone"),
+    ],
+)
+def test_what_tables_attributes_and_zones_cannot_be_is_refused(changed, said):
+    tables = {"seen": EVENTS, "bought": PURCHASES, "students": STUDENTS} | changed.pop("tables", {})
+    with pytest.raises(ValidationError, match=said):
+        SchemaSettings.model_validate({"tables": tables} | changed)
+
+
+def test_an_attribute_may_be_called_company_and_a_zone_by_its_name():
+    described(attributes={"company": {"kind": "category"}})
+    assert SchemaSettings(time_zone="Europe/Berlin").time_zone == "Europe/Berlin"

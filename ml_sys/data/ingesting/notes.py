@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.ingest_report import BlankRates, TableRead
     from ml_sys.data.snapshot_id import Content
+    from ml_sys.form import Noun
 
 _STALE_DAYS = 14
 
@@ -49,7 +50,7 @@ def notes_on(
         of_none = f"with {with_article(money)} of zero or less"
         kept = counted(unpaid, f"customer {of_none} is", f"customers {of_none} are")
         notes.append(f"{kept} kept; {money} is not a feature")
-    notes += _of_beginnings(companies) if content.form.has_since else []
+    notes += _of_beginnings(companies, content.form.words.entity) if content.form.has_since else []
     behind = content.as_of - last_stamp
     if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
@@ -69,7 +70,7 @@ def notes_on(
     return notes
 
 
-def _of_beginnings(companies: pd.DataFrame) -> list[str]:
+def _of_beginnings(companies: pd.DataFrame, entity: Noun) -> list[str]:
     """Say whose conversion has nothing before it to learn from."""
     closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
     dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
@@ -82,6 +83,6 @@ def _of_beginnings(companies: pd.DataFrame) -> list[str]:
         they = counted(before, "customer", "customers")
         notes.append(f"{they} converted before the day they began, so one of the dates is wrong: set aside")
     if unknown:
-        they = counted(unknown, "company has", "companies have")
+        they = counted(unknown, f"{entity.one} has", f"{entity.many} have")
         notes.append(f"{they} no day of beginning: taken to have been there all along")
     return notes
