@@ -126,6 +126,8 @@ class IngestReport:
         Canary.
     notes, warnings : tuple of str
         Sentences worth reading, and what to look into.
+    entities : str
+        What several of them are called.
     """
 
     id: str
@@ -140,6 +142,7 @@ class IngestReport:
     blanks: tuple[BlankRates, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    entities: str = "companies"
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,7 @@ def build(
         blanks=blanks,
         notes=tuple(told + notes_on(content, blanks, tables, of_usage, dates.export.usage_end)),
         warnings=tuple(dates.warnings(of_usage)),
+        entities=content.form.words.entity.many,
     )
 
 

@@ -59,7 +59,15 @@ def ingested(report: IngestReport) -> None:
         )
         for m in report.conversion
     ]
-    heads = ("month", "free companies", "conversions", "rate", "seen in usage", "conversions", "rate")
+    heads = (
+        "month",
+        f"free {report.entities}",
+        "conversions",
+        "rate",
+        "seen in usage",
+        "conversions",
+        "rate",
+    )
     console.table("Conversion by month", heads, months)
     for text in report.notes:
         console.note(f"note: {text}")
