@@ -25,7 +25,8 @@ def impact(
         typer.Option(metavar="DATE", help="Day up to which that file is complete; by default its last one."),
     ] = None,
     called: Annotated[
-        Path | None, typer.Option(help="File with the ids of the companies that were really called.")
+        Path | None,
+        typer.Option(help="File with the ids of the companies that were called, on their list's day."),
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:

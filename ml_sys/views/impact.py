@@ -40,6 +40,8 @@ def brought(found: Brought) -> None:
             f"{counted(found.strangers, 'company', 'companies')} of {found.companies:,} on the lists "
             "are not in the data: if that is more than a few, ids have changed and outcomes are missing"
         )
+    for note in found.notes:
+        console.note(note)
     if found.page is not None:
         console.line(f"Written: {found.page}")
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "entity_id", "probability", "rank", "tier", "selected", "inclusion_probability", "group",
 )  # fmt: skip
+_UNDATED = "ids without days; each company counts as called on the day of the list that was to call it"
 _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
 
@@ -72,17 +73,25 @@ class Brought:
     companies, strangers : int
         Companies that could have been called, and those of them that the data do not hold.
     page : Path or None
+    notes : tuple of str
+        How what was given is read.
     """
 
     impact: Impact
     companies: int
     strangers: int
     page: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data, days as dates."""
         told: dict[str, Any] = _dated(asdict(self.impact))
-        return told | {"companies": self.companies, "strangers": self.strangers, "page": self.page}
+        return told | {
+            "companies": self.companies,
+            "strangers": self.strangers,
+            "page": self.page,
+            "notes": self.notes,
+        }
 
 
 def impact_of_lists(
@@ -123,7 +132,7 @@ def impact_of_lists(
         entries = _entries(opened, lists, known)
     entries["rule"] = _rule(entries, lists, known.as_of, settings)
     if made is not None:
-        entries = entries.assign(made=entries["entity_id"].isin(made))
+        entries["made"] = _made(entries, made)
     on_step("comparing")
     reading = Reading(known.as_of, settings.impact.grace_days, settings.bootstrap.confidence, settings.seed)
     found = impact(lists, entries, reading, made=made is not None)
@@ -134,7 +143,8 @@ def impact_of_lists(
         with replacing(asked.page) as sink:
             sink.write(impact_page(found).encode())
     companies = entries.loc[entries["inclusion_probability"] > 0, "entity_id"].unique()
-    return Brought(found, len(companies), known.strangers(companies), asked.page)
+    notes = () if asked.called is None else (f"{asked.called}: {_UNDATED}",)
+    return Brought(found, len(companies), known.strangers(companies), asked.page, notes)
 
 
 def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) -> pd.DataFrame:
@@ -153,6 +163,18 @@ def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) 
     cutoffs, at = np.unique(rows["cutoff"].to_numpy(), return_inverse=True)
     days = np.array([horizon[cutoff] for cutoff in cutoffs.tolist()], dtype=np.int32)
     return known.add_to(rows, days[at])
+
+
+def _made(entries: pd.DataFrame, called: frozenset[str]) -> NDArray[np.bool_]:
+    """Say which companies were called on the day of which list, as far as ids alone tell.
+
+    A company that a list was to have called was called on that list's day, and on no other; of one that no
+    list was to have called it may have been on each.
+    """
+    named, selected = entries["entity_id"].isin(called).to_numpy(), entries["selected"].to_numpy()
+    drawn = entries["entity_id"].isin(set(entries["entity_id"][named & selected])).to_numpy()
+    made: NDArray[np.bool_] = named & (selected | ~drawn)
+    return made
 
 
 def _rule(

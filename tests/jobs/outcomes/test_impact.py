@@ -190,3 +190,30 @@ def test_without_any_list_it_says_how_to_hand_one_out(mlsys, ingested):
 
 def test_a_day_is_asked_for_with_a_file_only(mlsys, place):
     assert mlsys("impact", "--as-of", "2020-01-01", artifacts=place).returncode == 2
+
+
+def test_a_company_called_from_one_list_counts_as_called_on_that_list_alone(
+    mlsys, ingested, snapshot, tmp_path
+):
+    place = Path(shutil.copytree(ingested, tmp_path / "artifacts"))
+    ids = snapshot.companies["id"][snapshot.closed == NEVER_CLOSED].tolist()[:2]
+    first = snapshot.as_of - 3 * HORIZON
+    with opened_store(Settings(artifacts_dir=place)) as store:
+        for number, cutoff in enumerate((first, first + 42)):  # the one is called first, then the other
+            listed = HandedOutList(f"list {number}", cutoff, "1", "", "", HORIZON, 1, "lottery", 7, 2, 1.0, 2)
+            entries = [
+                ListEntry(
+                    name, at + 1, 0.1, "A", at == number, 0.5, "drawn" if at == number else "control", None
+                )
+                for at, name in enumerate(ids)
+            ]
+            store.hand_out(listed, entries)
+    path = tmp_path / "called.csv"
+    path.write_text(f"id\n{ids[0]}\n")
+    done = mlsys("impact", "--json", "--called", path, artifacts=place)
+    told = json.loads(done.stdout)
+    assert (told["effect"]["complied"]["made"], told["effect"]["complied"]["strayed"]) == (0.5, 0)
+    assert told["notes"] == [
+        f"{path}: ids without days; each company counts as called on the day of the list that was to call it"
+    ]
+    assert "ids without days" in mlsys("impact", "--called", path, artifacts=place).stderr
