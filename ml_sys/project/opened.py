@@ -54,7 +54,8 @@ class Opened:
         return self._configuration.settings
 
     def _load(self, config: Path | None, flags: dict[str, Any] | None = None) -> Configuration:
-        return load(config_file=config, flags={**self._flags, **(flags or {})})
+        given = {name: value for name, value in (flags or {}).items() if value is not None}
+        return load(config_file=config, flags={**self._flags, **given})
 
     def _on_lists(self, done: int, of: int) -> None:
         self._on_step("lists", done / of)

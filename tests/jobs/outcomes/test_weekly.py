@@ -9,6 +9,8 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from filelock import FileLock
 
@@ -43,9 +45,12 @@ def played(three_tables, cheap_settings, sundays, once):
     return once("played", lambda artifacts: made_before(artifacts, three_tables, cheap_settings, sundays[9]))
 
 
+def files_in(tables):
+    return {role: str(tables / f"{name}.csv") for role, name in ROLES.items()}
+
+
 def made_before(artifacts, tables, settings, day):
-    chosen = {f"ingest__{role}": str(tables / f"{name}.csv") for role, name in ROLES.items()}
-    project = Project(artifacts, **chosen)
+    project = Project(artifacts, ingest__files=files_in(tables))
     project.ingest(as_of=day)
     here = settings.model_copy(update={"artifacts_dir": artifacts})
     train_version(Registry(artifacts), latest(artifacts), here, now=NOW)
@@ -176,14 +181,33 @@ def test_a_second_week_waits_for_the_first_and_says_so(place, week, sundays):
 
 
 def test_a_project_plays_the_week_as_well(place, three_tables, sundays, tmp_path):
-    tables = {f"ingest__{role}": str(three_tables / f"{name}.csv") for role, name in ROLES.items()}
-    project = Project(place, **tables, bootstrap__resamples=50)
+    project = Project(place, ingest__files=files_in(three_tables), bootstrap__resamples=50)
     done = project.weekly(Asked(capacity=CALLS, out=tmp_path / "list.csv"), as_of=sundays[3])
     assert done.listed is not None
     assert done.listed.called == CALLS
     assert done.monitoring.cutoff == date_of(done.listed.record.cutoff)
     assert (tmp_path / "list.csv").exists()
     assert latest(place).id == done.ingested.id
+
+
+@pytest.mark.slow  # two versions are trained, and one is judged
+def test_a_week_that_retrains_promotes_a_better_version_through_the_gate(
+    mlsys, week, place, three_tables, cheap_settings, sundays, tmp_path
+):
+    # Production has learnt from usage that belongs to other companies, and ranks by nothing.
+    wrong = Path(shutil.copytree(three_tables, tmp_path / "wrong"))
+    usage = pd.read_csv(wrong / "usage_actions.csv", dtype=str)
+    ids = usage["id"].unique()
+    usage["id"] = usage["id"].map(dict(zip(ids, np.random.default_rng(1).permutation(ids), strict=True)))
+    usage.to_csv(wrong / "usage_actions.csv", index=False)
+    shutil.rmtree(place)
+    made_before(place, wrong, cheap_settings, sundays[9])
+    mlsys("promote", "1.0.0", "--force", "--reason", "the first", artifacts=place)
+    told = week(sundays[3], "--retrain", *CHEAP_FIT, "--set", "model.max_trees=30", code=ExitCode.ALARM)
+    assert told["retrained"]["unmet"] == []
+    assert told["retrained"]["promoted"] is True
+    assert told["list"]["record"]["version"] == "1.0.0"
+    assert week(sundays[2], code=ExitCode.DONE)["list"]["record"]["version"] == told["retrained"]["version"]
 
 
 def test_a_version_is_trained_once_a_week_and_the_gate_keeps_it_out(mlsys, place, week, sundays):
