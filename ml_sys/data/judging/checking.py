@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.data.judging import leaks
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ml_sys.settings.description import SchemaSettings
 
 _LEAST_KNOWN, _MOST_BAD_DATES = 0.5, 0.05
+_MOMENTS = ("at", "converted_on", "since")
 _ROLES = ("id", "at", "converted_on", "since", "value", "event", "user", "event_id")
 
 
@@ -119,7 +120,7 @@ def check(
     drafts = {name: _draft(name, looked[name], schema) for name in schema.tables}
     for name, table in schema.of(EventTable).items():
         drafts[name].link = drafts[table.link] if table.link else None
-    problems = [text for draft in drafts.values() for text in _dates_read(draft)]
+    problems = [text for draft in drafts.values() for text in _dates_read(draft, schema)]
     parts = [_part(draft, schema) for draft in drafts.values() if draft.kind != "links"]
     known = gather(connection, parts)
     tables = tuple(_checked(connection, draft, parts) for draft in drafts.values())
@@ -152,7 +153,18 @@ def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
         by_name.pop(schema.column(table.id), None)
     for column in by_name:
         _present(looked, column)
+    looked = _as_described(looked, getattr(table, "dates", "iso"), by_name)
     return Draft(name, table.kind, looked, {role: column for column, role in by_name.items()})
+
+
+def _as_described(looked: Looked, said: str, roles: Mapping[str, str]) -> Looked:
+    """Take dates for written as the description says."""
+    columns = dict(looked.columns)
+    for name, role in roles.items():
+        one = columns[name]
+        if role in _MOMENTS and said != "iso" and one.filled:
+            columns[name] = replace(one, looks="date", format=dates.as_described(one.format, said))
+    return replace(looked, columns=columns)
 
 
 def _present(looked: Looked, column: str) -> None:
@@ -181,15 +193,20 @@ def _part(draft: Draft, schema: SchemaSettings) -> Part:
     return draft.part(columns, frozenset(numbers))
 
 
-def _dates_read(draft: Draft) -> list[str]:
-    """Name the dates that ingest does not read, because they are not written YYYY-MM-DD."""
+def _dates_read(draft: Draft, schema: SchemaSettings) -> list[str]:
+    """Name the dates that ingest does not read, because they are not written as the description says."""
     found = []
-    for role in ("at", "converted_on", "since"):
+    said = getattr(schema.tables[draft.name], "dates", "iso")
+    for role in _MOMENTS:
         column = draft.base.columns.get(draft.roles.get(role, ""))
-        if column is None or not column.filled or (column.looks == "date" and column.format == dates.ISO):
+        if column is None or not column.filled:
+            continue
+        written = dates.described(column.format) if column.looks == "date" else None
+        if written == said or (written == "" and not said.startswith("epoch")):
             continue
         how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are no dates"
-        found.append(f"{draft.name}.{column.name}: its values {how}; ingest reads YYYY-MM-DD")
+        say = f'say dates = "{written}"' if written else "ingest reads YYYY-MM-DD"
+        found.append(f"{draft.name}.{column.name}: its values {how}; {say}")
     return found
 
 

@@ -33,6 +33,8 @@ class Draft:
         SQL of the rows that belong to it; empty where all do.
     one_a : bool
         Whether rows are brought to one an entity.
+    all_converted : bool
+        Whether every row has a day of conversion.
     differs : bool
         Whether identifiers are brought to one way of writing.
     link : Draft or None
@@ -48,6 +50,7 @@ class Draft:
     why: dict[str, str] = field(default_factory=dict)
     where: str = ""
     one_a: bool = False
+    all_converted: bool = False
     differs: bool = False
     link: Draft | None = None
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -98,11 +101,36 @@ class Draft:
             found.update({str(one["column"]): "" for one in described.values()})
         return found
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether mlsys reads the file as it is, once it is said how dates are written."""
+        used = self.used()
+        odd = [
+            name
+            for name in used
+            if self._is_written_otherwise(name, used[name]) and self.base.columns[name].looks != "date"
+        ]
+        return (
+            self.base.table.is_plain and self._dates() is not None and not (odd or self.where or self.one_a)
+        )
+
+    @property
+    def dates(self) -> str:
+        """How the dates are written, as the description says it; empty for ISO dates."""
+        return (self._dates() or "") if self.is_plain else ""
+
+    def _dates(self) -> str | None:
+        """Return the one way in which all dates are written; None where a description has no word for it."""
+        columns = [self.base.columns[name] for name in self.used()]
+        formats = {dates.described(one.format) for one in columns if one.looks == "date"}
+        if formats & {dates.DAY_FIRST, dates.MONTH_FIRST}:
+            formats -= {""}  # ISO dates are read beside these
+        return next(iter(formats), "") if len(formats) <= 1 else None
+
     def file(self) -> str:
         """Return where the table is: the file where mlsys reads it as it is, else a query that does."""
         table, used = self.base.table, self.used()
-        odd = [name for name in used if self._is_written_otherwise(name, used[name])]
-        if table.is_plain and not odd and not self.where and not self.one_a:
+        if self.is_plain:
             return table.location
         chosen = []
         for name, role in used.items():

@@ -79,13 +79,13 @@ class Known:
 
 def key(name: str) -> str:
     """Return SQL of an identifier as it is compared: 1001, 01001 and 1001.0 are one."""
-    return key_of(quoted(name))
+    text = quoted(name)
+    return f"CASE WHEN starts_with({text}, '0') OR ends_with({text}, '0') THEN {key_of(text)} ELSE {text} END"
 
 
 def key_of(text: str) -> str:
-    """Return SQL of the same of any SQL text; patterns are looked for only where there may be one."""
-    plain = f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
-    return f"CASE WHEN starts_with({text}, '0') OR ends_with({text}, '0') THEN {plain} ELSE {text} END"
+    """Return SQL of the same of any SQL text, without a look whether it has to be changed."""
+    return f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
 
 
 def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Known:

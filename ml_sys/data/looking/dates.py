@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 ISO, COMPACT, MONTHS = "iso", "%Y%m%d", "%Y-%m"
 SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
 AMBIGUOUS = "ambiguous"
+# As a description of a table says it.
+DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 
 # Moments from 2000 to 2037, in seconds.
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 2_145_916_800
@@ -110,6 +112,25 @@ def moment(sql: str, format_: str) -> str:
 def written_iso(sql: str, format_: str) -> str:
     """Return SQL of the same as ISO text; what is no date stays as it is, to be reported."""
     return f"coalesce(strftime({moment(sql, format_)}, '%Y-%m-%d %H:%M:%S'), {sql})"
+
+
+def described(format_: str) -> str | None:
+    """Return a format as a description says it; empty for ISO dates, None where it has no word for it."""
+    words = {ISO: "", SECONDS: "epoch_s", MILLISECONDS: "epoch_ms"}
+    if format_.startswith("%d"):
+        return DAY_FIRST
+    if format_.startswith("%m"):
+        return MONTH_FIRST
+    return words.get(format_)
+
+
+def as_described(format_: str, said: str) -> str:
+    """Return the format of dates that a description says are written in a way."""
+    if said in {DAY_FIRST, MONTH_FIRST}:
+        sign = next((one for one in "-./" if one in format_ and not format_.startswith("%Y")), "")
+        order = ("%d", "%m", "%Y") if said == DAY_FIRST else ("%m", "%d", "%Y")
+        return sign.join(order) if sign else format_
+    return {"epoch_s": SECONDS, "epoch_ms": MILLISECONDS}.get(said, format_)
 
 
 def spoken(format_: str) -> str:

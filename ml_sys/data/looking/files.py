@@ -93,6 +93,13 @@ def common_folder(paths: Sequence[Path]) -> Path:
     return next(one for one in paths[0].parents if all(one in path.parents for path in paths))
 
 
+def is_whole_folder(paths: Sequence[Path]) -> bool:
+    """Tell whether files are all that a folder holds, so that it can be named in their place."""
+    folder = paths[0].parent
+    inside = {one for one in folder.iterdir() if one.is_file() and not one.name.startswith((".", "_"))}
+    return inside == set(paths)
+
+
 def paths_sql(paths: Sequence[Path]) -> str:
     """Return the files as SQL names them."""
     if len(paths) == 1:

@@ -43,7 +43,9 @@ def look_at(
                 said = str(error).partition("\n")[0]
                 raise InputError(f"{name}: {location}: {said}", hint="try the query in DuckDB") from error
         else:
-            (table, *_), _ = sniff(connection, [location], most_rows=most_rows, prefix=f"described_{at}_")
+            (table, *_), _ = sniff(
+                connection, [location], most_rows=most_rows, prefix=f"described_{at}_", as_one=True
+            )
         found[name] = Looked(replace(table, name=name), columns_of(connection, table))
     return found
 

@@ -16,6 +16,7 @@ from ml_sys.data.looking.files import (
     PACKED,
     common_folder,
     files_of,
+    is_whole_folder,
     kind_of,
     parts_together,
     paths_sql,
@@ -77,8 +78,14 @@ def sniff(
     *,
     most_rows: int = MOST_ROWS,
     prefix: str = "looked_at_",
+    as_one: bool = False,
 ) -> tuple[list[Sniffed], list[str]]:
     """Load the tables that files and folders hold.
+
+    Parameters
+    ----------
+    as_one : bool
+        Whether all files are parts of one table.
 
     Returns
     -------
@@ -94,7 +101,7 @@ def sniff(
     """
     found, notes = files_of(files)
     tables: list[Sniffed] = []
-    for paths in parts_together(connection, found):
+    for paths in [found] if as_one else parts_together(connection, found):
         try:
             table = load(connection, _opened(connection, paths), f"{prefix}{len(tables)}", most_rows)
         except duckdb.Error as error:
@@ -114,15 +121,15 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
     first = paths[0]
     stem = first.name.partition(".")[0]
     location = str(first)
+    is_one = len(paths) == 1 or is_whole_folder(paths)
     if len(paths) > 1:
-        stem = A_PART.sub("", stem).strip("-_. ") or common_folder(paths).name
-        location = f"{common_folder(paths)} ({len(paths)} files)"
+        folder = common_folder(paths)
+        stem = A_PART.sub("", stem).strip("-_. ") or folder.name
+        location = str(folder) if is_one else f"{folder} ({len(paths)} files)"
     name = re.sub(r"^[^a-z]+", "", name_of(stem))[:50] or "table"
     where = paths_sql(paths)
     if kind_of(first) == "csv":
-        return _opened_csv(
-            connection, Sniffed(name, location, where, "", {}, is_plain=len(paths) == 1), first
-        )
+        return _opened_csv(connection, Sniffed(name, location, where, "", {}, is_plain=is_one), first)
     reader = "read_parquet" if kind_of(first) == "parquet" else "read_json_auto"
     relation = f"{reader}({where})"
     read = connection.sql(f"FROM {relation} LIMIT 0")
@@ -131,7 +138,9 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
     for column, kind in zip(read.columns, read.types, strict=True):
         _flatten(quoted(column), column, kind, columns, lists)
     notes = tuple(f"{column} holds lists, and is left out" for column in lists)
-    plain = reader == "read_parquet" and len(paths) == 1 and not lists and set(columns) == set(read.columns)
+    is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
+    is_flat = not lists and set(columns) == set(read.columns)
+    plain = is_one and is_flat and (is_lines or kind_of(first) == "parquet")
     return Sniffed(name, location, relation, "", columns, is_plain=plain, notes=notes)
 
 

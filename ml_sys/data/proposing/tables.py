@@ -109,6 +109,8 @@ def _entities(
     if one.name in converted.columns:
         draft.roles["converted_on"] = converted.columns[one.name]
         draft.why["converted_on"] = converted.why
+        day = one.columns[converted.columns[one.name]]
+        draft.all_converted = len(links.entities) > 1 and day.filled == day.rows
         money = conversions.money(one)
         if money:
             draft.roles["value"] = money

@@ -75,6 +75,12 @@ def _table(draft: Draft) -> Iterator[str]:
         if draft.why.get(role):
             yield from comment(draft.why[role])
         yield f"{role} = {_text(column)}"
+    if draft.dates:
+        yield from comment("how its dates are written")
+        yield f"dates = {_text(draft.dates)}"
+    if draft.all_converted:
+        yield from comment("every row has that day")
+        yield "all_converted = true"
     if draft.link:
         yield f"link = {_text(draft.link.name)}"
     for word in ("one", "many"):

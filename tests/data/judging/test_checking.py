@@ -224,7 +224,13 @@ def test_dates_that_ingest_does_not_read_are_a_problem(made: World, tmp_path: Pa
     where = {one: str(tmp_path / f"{one}.csv") for one in schema.tables}
     with duckdb.connect() as connection:
         found = check(connection, schema, look_at(connection, where), NEEDS)
-    assert "events.at: its values are written DD.MM.YYYY; ingest reads YYYY-MM-DD" in found.problems
+    assert 'events.at: its values are written DD.MM.YYYY; say dates = "day-first"' in found.problems
+    described_so = described()
+    for one in described_so["tables"].values():
+        one["dates"] = "day-first"
+    with duckdb.connect() as connection:
+        found = check(connection, SchemaSettings(**described_so), look_at(connection, where), NEEDS)
+    assert (found.problems, found.known.converters) == ((), len(made.bought))
 
 
 def test_few_conversions_are_said_to_be_thin(made: World, tmp_path: Path) -> None:

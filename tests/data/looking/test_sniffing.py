@@ -43,7 +43,7 @@ def test_files_called_alike_but_for_a_number_are_one_table_if_their_columns_are_
     (tmp_path / "log_1.csv").write_text("id,n\n1,2\n")
     (tmp_path / "log_2.csv").write_text("id,n\n2,2\n")
     tables, _ = sniffed(tmp_path)
-    assert [(one.name, one.rows, one.is_plain) for one in tables] == [("log", 2, False)]
+    assert [(one.name, one.rows, one.is_plain) for one in tables] == [("log", 2, True)]
     (tmp_path / "log_2.csv").write_text("id,other\n2,2\n")
     assert [one.name for one in sniffed(tmp_path)[0]] == ["log_1", "log_2"]
 

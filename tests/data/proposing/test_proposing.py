@@ -12,6 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from ml_sys.data.judging.checking import Needs, check
+from ml_sys.data.looking.opening import look_at
 from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.data.proposing.proposing import Proposal, propose
 from ml_sys.data.proposing.writing import as_toml
@@ -53,10 +55,11 @@ def left(found: Proposal) -> dict[str, str]:
 
 
 def rows(found: Proposal, name: str) -> list[tuple[Any, ...]]:
-    """Read a table as ingest does, sorted."""
+    """Read a table as ingest does, sorted; days as they are written in the file."""
     location = next(one.file() for one in found.drafts if one.name == name)
     used = ", ".join(f'"{one}"' for one in roles(found, name).values())
     source = f"({location})" if location.startswith("SELECT") else f"'{location}'"
+    source = f"read_parquet('{location}/*')" if location.endswith("/events") else source
     return sorted(duckdb.sql(f"SELECT {used} FROM {source}").fetchall(), key=str)  # noqa: S608 - the test's own files
 
 
@@ -72,9 +75,13 @@ def is_the_plain_one(found: Proposal, made: World) -> None:
     assert found.known.converters == len(made.bought)
     user, at = roles(found, "purchases")["id"], roles(found, "purchases")["at"]
     assert (user, at) == ("user_id", "purchased_on")
-    days = sorted((str(one["user_id"]), str(one["purchased_on"])) for one in made.purchases)
-    read = [(str(one[0]), str(one[1])[:10]) for one in rows(found, "purchases")]
-    assert sorted(read) == days
+    with duckdb.connect() as connection:
+        where = {one.name: one.file() for one in found.drafts}
+        checked = check(connection, schema(found), look_at(connection, where), Needs(14, 3, 10))
+    assert (checked.problems, checked.known.converters) == ((), len(made.bought))
+    bought = [one["purchased_on"] for one in made.purchases]
+    table = next(one for one in checked.tables if one.name == "purchases")
+    assert (table.first_day, table.last_day) == (str(min(bought)), str(max(bought)))
     assert roles(found, "users")["since"] == "signed_up"
 
 
@@ -216,6 +223,7 @@ def test_several_files_of_the_same_entities_are_one_table(made: World, tmp_path:
     found = proposed(write(tmp_path, {**tables, "events": made.events, "purchases": made.purchases}))
     is_the_plain_one(found, made)
     assert len(rows(found, "users")) == len(made.users)
+    assert next(one.file() for one in found.drafts if one.name == "users").startswith("SELECT ")
 
 
 def test_customers_and_the_others_are_two_tables_of_entities(made: World, tmp_path: Path) -> None:
