@@ -40,7 +40,7 @@ validation_folds = 2
 [resample]
 sampling_strategy = 0.005
 [model]
-max_trees = 30
+max_trees = 12
 params = { learning_rate = 0.1 }
 [report]
 backtest = false

@@ -32,7 +32,7 @@ windows_days = [28]
 [split]
 validation_folds = 2
 [model]
-max_trees = 25
+max_trees = 12
 early_stopping_rounds = 10
 [model.params]
 learning_rate = 0.2

@@ -165,7 +165,7 @@ def place(ingested, tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mlsys.toml").write_text(
         "threads = 1\n[panel]\nstep_days = 28\n[features]\nwindows_days = [28]\n"
-        "[split]\nvalidation_folds = 2\n[model]\nmax_trees = 20\n[bootstrap]\nresamples = 20\n"
+        "[split]\nvalidation_folds = 2\n[model]\nmax_trees = 8\n[bootstrap]\nresamples = 20\n"
         "[report]\nbacktest = false\nresampling = false\nseeds = 0\n"
     )
     return tmp_path

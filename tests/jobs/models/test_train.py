@@ -90,13 +90,22 @@ def test_the_card_is_about_the_version(trained, snapshot):
     assert "| average precision | 0." in card
 
 
-def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_rate(copied, cheap_settings):
+@pytest.fixture(scope="module")
+def sampled(trained, cheap_settings, tmp_path_factory):
+    """A registry with a second version, of a sampled panel; that version, and the steps of its training."""
+    copied = Registry(Path(shutil.copytree(trained, tmp_path_factory.mktemp("sampled") / "artifacts")))
     panel = cheap_settings.panel.model_copy(update={"max_rows": 8000, "negatives_per_positive": 30})
     steps = []
     settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root, "panel": panel})
     made = train_version(
-        copied, latest(copied.root), settings, now=NOW, on_step=lambda what, *_: steps.append(what)
-    )
+        copied, latest(copied.root), settings, now=NOW, message="caf\udcc3",
+        on_step=lambda what, *_: steps.append(what),
+    )  # fmt: skip
+    return copied, made, steps
+
+
+def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_rate(sampled):
+    copied, made, steps = sampled
     fit, whole = made.fit, manifest_of(copied)["fit"]
     assert fit.rows == fit.sampled_rows <= 8000 < fit.whole_rows
     assert fit.positives == whole["positives"]
@@ -117,9 +126,8 @@ def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_r
     assert "Learnt from a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
 
 
-def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(copied, cheap_settings):
-    settings = cheap_settings.model_copy(update={"artifacts_dir": copied.root})
-    made = train_version(copied, latest(copied.root), settings, now=NOW, message="caf\udcc3")
+def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(sampled):
+    copied, made, _ = sampled
     assert copied.read().versions[made.entry.version].message == "caf?"
 
 
