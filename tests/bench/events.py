@@ -79,12 +79,30 @@ def ours(path: Path) -> str:
 
 
 def duckdb(path: Path) -> str:
-    """Read every value of the same columns."""
+    """Read every value of the same columns; the largest alone would be told by the file's statistics."""
     import duckdb
 
-    largest = ", ".join(f'max("{name}")' for name in COLUMNS)
     connection = duckdb.connect(config={"threads": 2})
-    return str(len(connection.execute(f"FROM read_parquet('{path}') SELECT {largest}").fetchall()))
+    sums = 'sum(length("id")), sum("user"), sum(epoch_us("at")), sum(length("event")), sum("minutes")'
+    return str(connection.execute(f"FROM read_parquet('{path}') SELECT {sums}").fetchall()[0][0])
+
+
+def duckdb_counts(path: Path) -> str:
+    """Count the same with one query of DuckDB, without checking anything, nor looking entities up."""
+    import duckdb
+
+    limits = {"threads": 2, "memory_limit": "1500MB", "temp_directory": str(path.parent)}
+    connection = duckdb.connect(config={**limits, "preserve_insertion_order": False})
+    kinds = [f"kind {at:02d}" for at in range(NAMED)]
+    counts = [f"count(*) FILTER (event = '{kind}')" for kind in kinds]
+    counts.append(f"count(*) FILTER (event NOT IN {tuple(kinds)})")
+    week, sums = "date_trunc('week', \"at\") AS week", "sum((minutes * 1000)::BIGINT)"
+    chosen = ", ".join(["id", week, *counts, sums, 'count(DISTINCT "user")'])
+    connection.execute(
+        f"CREATE TEMP TABLE counted AS FROM read_parquet('{path}') SELECT {chosen} GROUP BY ALL ORDER BY ALL"
+    ).complete()
+    found = connection.execute("FROM counted SELECT count(*)").fetchall()
+    return f"{found[0][0]:,} rows"
 
 
 def duckdb_table(path: Path) -> str:
@@ -120,7 +138,13 @@ def polars(path: Path) -> str:
     return f"{len(counted):,} rows"
 
 
-PARTS = {"ours": ours, "duckdb": duckdb, "duckdb_table": duckdb_table, "polars": polars}
+PARTS = {
+    "ours": ours,
+    "duckdb": duckdb,
+    "duckdb_table": duckdb_table,
+    "duckdb_counts": duckdb_counts,
+    "polars": polars,
+}
 
 
 def main() -> None:
