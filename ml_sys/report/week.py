@@ -190,12 +190,16 @@ def since_sentence(since: SinceLast | None) -> str:
     """Say how the calls differ from those of the list before."""
     if since is None:
         return "This is the first list."
-    before = since.new + since.again
-    return (
-        f"Of {counted(before, 'company', 'companies')} to call, {since.new:,} were not on the call list "
-        f"before ({since.list_id}) and {since.again:,} were. {since.gone:,} of that list are not called "
-        f"again; {since.paid:,} of them have paid."
+    companies = counted(since.new + since.again, "company", "companies")
+    told = (
+        f"{since.again or 'None'} of the {companies} to call stood on the call list before ({since.list_id})."
+        if since.new
+        else f"All of the {companies} to call stood on the call list before ({since.list_id}) as well."
     )
+    if not since.gone:
+        return told
+    gone = counted(since.gone, "company", "companies")
+    return f"{told} Of the {gone} of that list not called again, {since.paid or 'none'} paid since."
 
 
 def matured_sentence(one: ListOutcome) -> str:

@@ -15,7 +15,7 @@ from ml_sys.outcomes.monitoring import Check, Monitoring
 from ml_sys.outcomes.promised import Part
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.rendering import as_html
-from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, summary_page
+from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, since_sentence, summary_page
 from ml_sys.views import weekly as views
 
 GOLDEN = Path(__file__).parent / "golden" / "week.md"
@@ -92,3 +92,17 @@ def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, 
     ):
         assert part in said
     assert "handed out all the same" in warned
+
+
+@pytest.mark.parametrize(
+    ("new", "again", "gone", "paid", "said"),
+    [
+        (50, 0, 50, 2, "None of the 50 companies to call stood on the call list before (x). "
+         "Of the 50 companies of that list not called again, 2 paid since."),
+        (0, 50, 0, 0, "All of the 50 companies to call stood on the call list before (x) as well."),
+        (3, 47, 3, 0, "47 of the 50 companies to call stood on the call list before (x). "
+         "Of the 3 companies of that list not called again, none paid since."),
+    ],
+)  # fmt: skip
+def test_what_changed_since_the_list_before_reads_as_a_sentence(new, again, gone, paid, said):
+    assert since_sentence(SinceLast("x", new, again, gone, paid)) == said

@@ -99,7 +99,7 @@ def record(paid: int, companies: int) -> str:
 
 def _told(counts: Counter[str], before: HandedOutList, paid: int) -> str:
     said = ", ".join(f"{counts[name]:,} {name}" for name in (NEW, RISING, COOLING, CALLED))
-    return f"since the list of {date_of(before.cutoff)}: {said}; {paid:,} of it paid"
+    return f"since the list of {date_of(before.cutoff)}: {said}; of all companies on it {paid:,} paid"
 
 
 def _paid(known: Known, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:

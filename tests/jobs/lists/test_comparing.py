@@ -105,11 +105,11 @@ def test_a_list_is_told_beside_the_last_one_before_its_day(place):
     assert found.table[COLUMN].tolist() == ["called", "rising", "cooling", "cooling", "new"]
     assert RECORD not in columns
     assert found.notes == (
-        "since the list of 2020-01-06: 1 new, 1 rising, 2 cooling, 1 called; 1 of it paid",
+        "since the list of 2020-01-06: 1 new, 1 rising, 2 cooling, 1 called; of all companies on it 1 paid",
     )
     assert COLUMN not in made.table  # the list itself stays as it was
     earlier = with_history(place, scored(5, day="2020-02-03"))
-    assert earlier.notes[0].endswith("0 of it paid")  # who paid on that day had not before
+    assert earlier.notes[0].endswith("of all companies on it 0 paid")  # who paid on that day had not before
 
 
 def test_without_an_earlier_list_or_a_company_there_is_nothing_to_tell(place, tmp_path):
