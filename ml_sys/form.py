@@ -113,7 +113,7 @@ class Words:
     action, user, object : Noun
         What is done, who does it, and what it is done with, where all of them are added up.
     value : str
-        The money that a converted entity pays, such as MRR.
+        The money that a converted entity pays, such as revenue.
     """
 
     entity: Noun = Noun("company", "companies")

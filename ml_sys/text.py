@@ -52,8 +52,8 @@ def with_article(noun: str) -> str:
 
     Examples
     --------
-    >>> with_article("value"), with_article("MRR"), with_article("amount"), with_article("ARR")
-    ('a value', 'an MRR', 'an amount', 'an ARR')
+    >>> with_article("value"), with_article("SMS"), with_article("amount")
+    ('a value', 'an SMS', 'an amount')
     """
     vowels = "AEFHILMNORSX" if noun[:2].isupper() else "AEIOUaeio"
     return f"an {noun}" if noun[:1] in vowels else f"a {noun}"
