@@ -168,6 +168,8 @@ class Form:
     words : Words
     has_since : bool
         Whether it is known since when each entity exists.
+    time_zone : str
+        Of days, and of stamps that name no zone.
     """
 
     tables: tuple[UsageTable, ...] = ()
@@ -175,6 +177,7 @@ class Form:
     attributes: tuple[Attribute, ...] = ()
     words: Words = field(default_factory=Words)
     has_since: bool = False
+    time_zone: str = "UTC"
 
     @property
     def measure_names(self) -> tuple[str, ...]:
@@ -232,6 +235,7 @@ def form_from_plain(plain: Mapping[str, Any]) -> Form:
         ),
         Words(**nouns, value=plain["words"]["value"]),
         plain["has_since"],
+        plain.get("time_zone", "UTC"),
     )
 
 

@@ -79,6 +79,8 @@ class Impact:
     effect : Called or None
         None without an experiment.
     confidence : float
+    rule : str
+        Which says who is most active.
     """
 
     as_of: int
@@ -92,6 +94,7 @@ class Impact:
     by_rule: Part | None
     effect: Called | None
     confidence: float
+    rule: str = "a simple rule"
 
 
 def impact(

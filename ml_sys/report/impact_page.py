@@ -133,7 +133,7 @@ def _called(impact: Impact) -> Section:
     if impact.first is not None and impact.effect is not None:
         rows.append(_part("first of the list, called or not", impact.first))
     if impact.by_rule is not None:
-        rows.append(_part("most users in 30 days, that day", impact.by_rule))
+        rows.append(_part(f"{impact.rule}, that day", impact.by_rule))
     return Section(
         "calls",
         title,

@@ -158,6 +158,7 @@ class SchemaSettings(Frozen):
             tuple(one.attribute(name) for name, one in self.attributes.items()),
             self.words.words(),
             self.has_since,
+            self.time_zone,
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ml_sys.form import Measure, Noun, UsageTable, name_of
 from ml_sys.settings.base import Frozen
@@ -113,6 +113,16 @@ class EventTable(Frozen):
     one: str = Field("", description="What one event is called, where all are of one kind.")
     many: str = Field("", description="What several are called.")
     dates: Dates = Field("iso", description=_DATES)
+
+    @field_validator("amounts", mode="before")
+    @classmethod
+    def _are_amounts(cls, given: Any) -> Any:
+        """Take each for an amount unless another role is named."""
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: {"role": "amount", **one} if isinstance(one, dict) else one for name, one in given.items()
+        }
 
     @model_validator(mode="after")
     def _has_an_entity(self) -> EventTable:

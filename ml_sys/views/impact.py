@@ -31,7 +31,7 @@ def brought(found: Brought) -> None:
         if impact.first is not None and impact.effect is not None:
             rows.append(_part("first of the list", impact.first))
         if impact.by_rule is not None:
-            rows.append(_part("most users in 30 days", impact.by_rule))
+            rows.append(_part(impact.rule, impact.by_rule))
         columns = ("", "companies", "promised", "paid", "precision", "interval", "recall", "lift", "MRR")
         console.table("The calls beside a simple rule of the same days", columns, rows)
     _lists(impact)

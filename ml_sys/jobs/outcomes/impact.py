@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,12 +130,12 @@ def impact_of_lists(
         if not lists:
             raise _no_lists()
         entries = _entries(opened, lists, known)
-    entries["rule"] = _rule(entries, lists, known.as_of, settings)
+    entries["rule"], rule = _rule(entries, lists, known.as_of, settings)
     if made is not None:
         entries["made"] = _made(entries, made)
     on_step("comparing")
     reading = Reading(known.as_of, settings.impact.grace_days, settings.bootstrap.confidence, settings.seed)
-    found = impact(lists, entries, reading, made=made is not None)
+    found = replace(impact(lists, entries, reading, made=made is not None), rule=rule)
     if asked.page is not None:
         on_step("writing the page")
         from ml_sys.report.impact_page import impact_page  # what draws pictures takes a second to import
@@ -179,25 +179,25 @@ def _made(entries: pd.DataFrame, called: frozenset[str]) -> NDArray[np.bool_]:
 
 def _rule(
     entries: pd.DataFrame, lists: Sequence[HandedOutList], as_of: int, settings: Settings
-) -> NDArray[np.float64]:
-    """Return what the strongest rule ranks the companies of compared lists by; NaN where not known."""
+) -> tuple[NDArray[np.float64], str]:
+    """Return what the strongest rule ranks compared lists by, NaN where not known, and its name."""
     rule = np.full(len(entries), np.nan)
     whole = compared_lists(lists, as_of)
     cutoffs = np.array(sorted({one.cutoff for one in lists if one.list_id in whole}), dtype=np.int32)
     if not cutoffs.size or not snapshot.exists(settings.artifacts_dir):
-        return rule
+        return rule, ""
     source = Source.of(snapshot.latest(settings.artifacts_dir), settings)
     every = source.known.rules(cutoffs)[1]
     name = rule_to_beat(every)
     if name is None:
-        return rule
+        return rule, ""
     scores = every[name].reshape(-1, cutoffs.size)
     compared = np.flatnonzero(entries["list_id"].isin(whole).to_numpy())
     names = pd.Index(entries["entity_id"].iloc[compared], dtype=object)
     company = pd.Index(source.ids, dtype=object).get_indexer(names)
     at = np.searchsorted(cutoffs, entries["cutoff"].to_numpy()[compared])
     rule[compared] = np.where(company >= 0, scores[company, at], np.nan)
-    return rule
+    return rule, name
 
 
 def _no_lists() -> NotEnoughDataError:

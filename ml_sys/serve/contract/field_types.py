@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Annotated, Any
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError, core_schema
 
 from ml_sys.data.checking import scalars
 from ml_sys.data.checking.scalars import Fault
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _MAX_TEXT = 500
 _MAX_STAMP = 100
@@ -18,8 +22,14 @@ _MAX_COUNT = 2**31 - 1
 _MAX_AMOUNT = 2**50
 # The largest float32.
 _MAX_NUMBER = 3.4028234663852886e38
+
+
 # Companies are stamped on the same days, so that nearly every stamp was read before.
-_stamp = lru_cache(maxsize=4096)(scalars.stamp)
+@lru_cache(maxsize=4096)
+def _stamp(text: str, zone: ZoneInfo | None) -> tuple[int, Fault]:
+    return scalars.stamp(text, zone)
+
+
 _MOMENT = "Input should be a date or a date with a time, as 2020-06-01T00:00:00Z"
 
 
@@ -55,30 +65,35 @@ def amount(digits: int) -> Any:
     return Annotated[float, Field(ge=0, le=_MAX_AMOUNT / 10**digits)]
 
 
-def _microseconds(text: str) -> int | None:
-    """Read a stamp as ingest does: microseconds since 1970-01-01 in UTC; None for one out of all time."""
-    microseconds, fault = _stamp(text)
+def moment(zone: ZoneInfo | None) -> Any:
+    """Return the type of a moment whose day is that of the clocks in a zone, which is UTC by default."""
+    return Annotated[int | None, _Moment(zone)]
+
+
+def _microseconds(text: str, zone: ZoneInfo | None) -> int | None:
+    """Read a stamp as ingest does, in microseconds since 1970-01-01; None for one out of all time."""
+    microseconds, fault = _stamp(text, zone)
     if fault in {Fault.NONE, Fault.OUT_OF_TIME}:
         return None if fault else microseconds
     raise PydanticCustomError("moment", _MOMENT)
 
 
+@dataclass(frozen=True)
 class _Moment:
     """A day, or a moment of it, as text; a day is its beginning."""
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
-        text = core_schema.str_schema(strict=True, max_length=_MAX_STAMP)
-        return core_schema.no_info_after_validator_function(_microseconds, text)
+    zone: ZoneInfo | None
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        text = core_schema.str_schema(strict=True, max_length=_MAX_STAMP)
+        return core_schema.no_info_after_validator_function(partial(_microseconds, zone=self.zone), text)
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
         kinds = [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
         return {"anyOf": kinds}
 
 
 Count = Annotated[int, _Whole]
-Moment = Annotated[int | None, _Moment]
 Name = Annotated[str, Field(max_length=_MAX_TEXT)]
 CompanyId = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 from ml_sys.errors import SettingsError
 from ml_sys.features.compute import BASE_GROUP, FeatureSpec
 from ml_sys.serve.contract.examples import flat_example, raw_example
-from ml_sys.serve.contract.field_types import CompanyId, Count, Moment, Name, NotNegative, Number, amount
+from ml_sys.serve.contract.field_types import CompanyId, Count, Name, NotNegative, Number, amount, moment
+from ml_sys.settings.description import zone_of
 
 if TYPE_CHECKING:
     from ml_sys.form import Attribute, Form, Measure, UsageTable
@@ -68,10 +69,10 @@ def raw_type(spec: FeatureSpec) -> type[Raw]:
 
 def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
     """Return the type of a row of a usage table."""
-    stamp = "Stamp of the period; UTC where it names no zone."
+    stamp = f"Stamp of the period; {form.time_zone} where it names no zone."
     if table.kind == "events":
-        stamp = "When it happened; UTC where it names no zone."
-    fields: dict[str, Any] = {table.at: (Moment, Field(description=stamp))}
+        stamp = f"When it happened; {form.time_zone} where it names no zone."
+    fields: dict[str, Any] = {table.at: (moment(zone_of(form.time_zone)), Field(description=stamp))}
     named = {one.name: one for one in form.measures}
     if table.kind == "periods":
         for name in table.measures:
