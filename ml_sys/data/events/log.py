@@ -21,6 +21,7 @@ from ml_sys.data.events.reading import amount_columns, arrow_schema, as_arrow
 from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 MEMORY_MB = 1500
 _THREADS = 2
 _BATCH_ROWS = 1 << 17
+_NO_ROOM = "No space left"
 _END_OF_TIME = 2**31 - 1
 
 
@@ -241,8 +243,23 @@ class EventLog:
                 yield BadRow(line, reason, f"{ids[place]},{text}"[:RAW_LIMIT])
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement to its end."""
-        self.database.execute(statement, list(parameters)).complete()
+        """Run a statement to its end.
+
+        Raises
+        ------
+        StorageError
+            If the temporary folder has no room for what does not fit into memory.
+        """
+        try:
+            self.database.execute(statement, list(parameters)).complete()
+        except duckdb.Error as error:
+            why = str(error).partition("\n")[0]
+            if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why:
+                raise StorageError(
+                    f"{self._folder.name}: events do not fit there: {why}",
+                    hint="let TMPDIR name a folder with more room",
+                ) from error
+            raise
 
     def number(self, query: str) -> int:
         """Return the number that a query finds."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,7 @@ from ml_sys.data.events.counting import AMOUNT_LIMIT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +115,11 @@ def read_parquet(
         Rows of the file.
     iterator of BadRow
         Those that were not taken, by line.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is damaged.
     """
     database = log.database
     schema = pq.read_schema(path)
@@ -125,7 +132,10 @@ def read_parquet(
     log.run("ALTER TABLE event ADD COLUMN fault UTINYINT DEFAULT 0")
     # A file's statistics leave NaN out, and DuckDB would conclude from them that there is none.
     log.run("SET disabled_optimizers = 'statistics_propagation'")
-    log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
+    try:
+        log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
+    except duckdb.Error as error:
+        raise UnreadableFileError(path, str(error).partition("\n")[0]) from error
     log.run("RESET disabled_optimizers")
     log.run(
         "CREATE OR REPLACE TEMP TABLE bad AS SELECT line, min(fault) AS fault FROM event WHERE fault > 0 "

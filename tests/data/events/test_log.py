@@ -1,6 +1,7 @@
 from datetime import date
 
 import numpy as np
+import pytest
 
 from ml_sys.data.events.counting import AMOUNT_LIMIT, SUM_LIMIT, Counting
 from ml_sys.data.events.few import count_few
@@ -8,6 +9,7 @@ from ml_sys.data.events.log import EventLog
 from ml_sys.data.events.reading import Batch
 from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.days import DAY_MICROSECONDS, Period, day_number
+from ml_sys.errors import StorageError
 from tests.data.events.made import DIGITS, IDS, MONDAY, batches, counted, event, few
 
 
@@ -126,3 +128,11 @@ def test_entities_that_move_take_their_rows_and_their_names_along():
         assert log.periods(Period("week")).entity.tolist() == [0, 1]
         gone = list(log.take_out(MONDAY + 1, MONDAY + 1, "later", IDS))
         assert gone[0].raw.startswith("zero,")
+
+
+def test_what_fits_neither_into_memory_nor_into_the_folder_says_where_to_make_room():
+    with EventLog(2, memory_mb=40) as log:
+        log.run("SET max_temp_directory_size = '1MB'")
+        with pytest.raises(StorageError, match="do not fit") as refused:
+            log.run("CREATE TEMP TABLE large AS SELECT range AS one, uuid() AS two FROM range(3000000)")
+    assert "TMPDIR" in str(refused.value.hint)

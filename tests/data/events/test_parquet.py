@@ -12,6 +12,7 @@ from ml_sys.data.events.reading import batch_of
 from ml_sys.data.reading import columnar
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
 from ml_sys.days import Period
+from ml_sys.errors import UnreadableFileError
 from tests.data.events.made import same
 
 COLUMNS = EventColumns("when", (("minutes", 3), ("size", 0)), "id", "user", "event", "event_id")
@@ -130,3 +131,13 @@ def test_bad_rows_come_back_with_line_reason_and_what_they_say(tmp_path):
 def test_a_file_whose_columns_are_not_typed_is_read_as_text(tmp_path, change):
     pq.write_table(pa.table({**table(), **change}), tmp_path / "events.parquet")
     assert not is_typed(tmp_path / "events.parquet", COLUMNS)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = tmp_path / "events.parquet"
+    pq.write_table(pa.table(table()), file)
+    content = bytearray(file.read_bytes())
+    content[200:2000] = bytes(1800)
+    file.write_bytes(content)
+    with EventLog(2) as log, pytest.raises(UnreadableFileError, match=r"events\.parquet"):
+        read_parquet(log, file, COLUMNS, Known(IDS, np.arange(3, dtype=np.int32)))

@@ -10,6 +10,7 @@ from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import open_source
+from ml_sys.errors import EmptyTableError
 from ml_sys.settings.description import SchemaSettings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -169,3 +170,10 @@ def test_entities_may_be_known_by_their_events_alone(tmp_path):
     assert snapshot.companies["id"].tolist() == sorted(f"u{one}" for one in range(12))
     assert len(snapshot.usage_stamp) == 12 * WEEKS
     assert snapshot.usage_values[:, :3].sum() == len(given["log"])
+
+
+def test_a_parquet_file_without_rows_is_refused_as_a_text_is(tmp_path):
+    given = tables()
+    given["log"] = given["log"].iloc[:0]
+    with pytest.raises(EmptyTableError, match=r"log\.parquet"):
+        ingested(tmp_path, given, parquet=True)
