@@ -1,0 +1,217 @@
+"""Workspaces with raw events, from files to a judged list; and what lists and models of them depend on.
+
+The files are made, ingested and learnt from once; tests read what is left, or change a copy of the files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot import Snapshot, latest
+from ml_sys.days import day_number
+from ml_sys.settings import Settings
+from tests import commandline
+from tests.model import world as w
+
+WORKSPACES, WEEKS = 240, 44
+# Well before the end, so that something can come later; and so late that enough is known.
+CUTOFF = np.datetime64("2024-01-01") + 7 * 36
+CUTOFF_DAY = day_number(CUTOFF.astype(object))
+TABLES = ("workspaces", "members", "events", "purchases")
+QUICK = """
+threads = 1
+[panel]
+step_days = 28
+[features]
+windows_days = [28]
+[split]
+validation_folds = 2
+holdout_cutoffs = 2
+[model]
+max_trees = 20
+early_stopping_rounds = 5
+[model.params]
+learning_rate = 0.2
+[report]
+backtest = false
+resampling = false
+seeds = 0
+[bootstrap]
+resamples = 20
+"""
+
+
+def run(folder: Path, *args: object) -> str:
+    said = commandline.run("--config", folder / "mlsys.toml", *args, cwd=folder)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+@pytest.fixture(scope="session")
+def product(once) -> Path:
+    """A folder of the sample's files, their snapshot, version 1.0.0 and its list."""
+
+    def fill(folder: Path) -> None:
+        commandline.run(
+            "sample", folder, "--preset", "product", "--companies", WORKSPACES, "--weeks", WEEKS, cwd=folder
+        )
+        description = (folder / "mlsys.toml").read_text(encoding="utf-8")
+        chosen, named = (
+            description.index("# Without this line"),
+            description.index("]\n", description.index("kinds = [")),
+        )
+        (folder / "mlsys.toml").write_text(
+            QUICK + description[:chosen] + description[named + 2 :], encoding="utf-8"
+        )
+        for args in (
+            ("ingest",),
+            ("train", "--quick"),
+            ("score", "workspaces.csv", "--out", "list.csv"),
+            ("score", "workspaces.csv", "--as-of", CUTOFF, "--out", "then.csv"),
+        ):
+            run(folder, *args)
+
+    return once("product", fill)
+
+
+@pytest.fixture(scope="session")
+def files(product: Path) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_csv(product / f"{name}.csv", dtype=str, keep_default_na=False) for name in TABLES}
+
+
+@pytest.fixture
+def changed(product: Path, tmp_path: Path):
+    """Return a copy of everything with other files, ingested."""
+
+    def ingest(**tables: pd.DataFrame) -> Path:
+        folder = shutil.copytree(product, tmp_path / "copy")
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        run(folder, "ingest")
+        return folder
+
+    return ingest
+
+
+def ranked(file: Path) -> list[str]:
+    """Return the lines of a list."""
+    return file.read_text(encoding="utf-8").splitlines()
+
+
+def test_raw_events_become_a_list_of_workspaces(product: Path, files) -> None:
+    listed = pd.read_csv(product / "list.csv")
+    assert set(listed.id) <= set(files["workspaces"].workspace)
+    assert not set(listed.id) & set(files["purchases"].workspace)
+    assert listed.probability.is_monotonic_decreasing
+    assert listed.probability.nunique() > 20
+
+
+def test_the_model_comes_close_to_the_true_probabilities(product: Path) -> None:
+    found = json.loads(run(product, "evaluate", "--truth", "truth.csv", "--json"))["truth"]
+    model, best = found["model_expected"]["average_precision"], found["truth_expected"]["average_precision"]
+    assert 0.4 * best < model <= 1.05 * best
+
+
+def test_every_row_is_accounted_for(product: Path, files, tmp_path) -> None:
+    folder = shutil.copytree(product, tmp_path / "copy")
+    tables = json.loads(run(folder, "ingest", "--json"))["tables"]
+    for name in TABLES:
+        one = tables[name]
+        assert one["read"] == len(files[name])
+        assert one["read"] == one["accepted"] + sum(one["merged"].values()) + sum(one["rejected"].values())
+    assert tables["events"]["merged"]["repeated event, merged"] == files["events"].event_id.duplicated().sum()
+
+
+# What lists and models depend on
+
+
+@pytest.fixture(scope="session")
+def before(product: Path) -> tuple[w.Fingerprint, np.ndarray, np.ndarray]:
+    return fitted(product)
+
+
+def fitted(folder: Path) -> tuple[w.Fingerprint, np.ndarray, np.ndarray]:
+    """Fit to what was known at the cutoff, and score the workspaces of that day, by the order of ids."""
+    return w.fitted_at(snapshot(folder), CUTOFF_DAY, settings())
+
+
+def snapshot(folder: Path) -> Snapshot:
+    return latest(folder / "artifacts")
+
+
+def settings() -> Settings:
+    return w.settings(panel={"step_days": 7, "max_cutoffs": 12})
+
+
+def unchanged(before: tuple, folder: Path, prospects: Path, order: np.ndarray | None = None) -> None:
+    """Compare a model of then; and make the list of then, of prospects whose order decides between equals."""
+    model, probability, features = fitted(folder)
+    order = np.arange(len(before[1])) if order is None else order
+    assert model == before[0]
+    np.testing.assert_array_equal(probability[order], before[1])
+    np.testing.assert_array_equal(features[order], before[2])
+    run(folder, "score", prospects, "--as-of", CUTOFF, "--version", "1.0.0", "--out", "again.csv")
+
+
+def test_the_model_of_then_has_learnt_something(product: Path, before: tuple) -> None:
+    known = snapshot(product)
+    assert (known.closed[known.closed != NEVER_CLOSED] < CUTOFF_DAY).sum() > 5
+    assert np.unique(before[1][~np.isnan(before[1])]).size > 20
+
+
+def test_events_after_the_cutoff_change_nothing_nor_do_kinds_that_only_begin_then(
+    product: Path, files, before: tuple, changed
+) -> None:
+    events = files["events"]
+    later = events[events.happened_at >= str(CUTOFF)].sample(400, random_state=1)
+    later = later.assign(event_id=[f"x{one}" for one in range(400)], event="brand.new", minutes="99.5")
+    folder = changed(events=pd.concat([events, later, later.assign(event="page.view")]))
+    assert snapshot(folder).form == snapshot(product).form
+    assert not np.array_equal(snapshot(folder).usage_values, snapshot(product).usage_values)
+    unchanged(before, folder, product / "workspaces.csv")
+    assert ranked(folder / "again.csv") == ranked(product / "then.csv")
+
+
+def test_neither_the_order_of_rows_nor_money_changes_anything(
+    product: Path, files, before: tuple, changed
+) -> None:
+    shuffled = {name: table.sample(frac=1, random_state=2) for name, table in files.items()}
+    money = np.random.default_rng(0).normal(0, 1e6, len(files["purchases"])).round(2)
+    shuffled["purchases"] = shuffled["purchases"].assign(amount=money)
+    folder = changed(**shuffled)
+    unchanged(before, folder, product / "workspaces.csv")
+    assert ranked(folder / "again.csv") == ranked(product / "then.csv")
+
+
+def test_other_ids_change_nothing(product: Path, files, before: tuple, changed) -> None:
+    rng = np.random.default_rng(3)
+    names = sorted(files["workspaces"].workspace.unique())
+    other = dict(zip(names, rng.permutation([f"team {one:05d}" for one in range(len(names))]), strict=True))
+    users = {one: f"person-{at}" for at, one in enumerate(rng.permutation(files["members"].user.unique()))}
+    events = files["events"].event_id.unique()
+    numbers = dict(zip(events, rng.permutation(len(events)).astype(str), strict=True))
+    folder = changed(
+        workspaces=files["workspaces"].assign(workspace=files["workspaces"].workspace.map(other)),
+        purchases=files["purchases"].assign(
+            workspace=files["purchases"].workspace.map(lambda one: other.get(one, one))
+        ),
+        members=files["members"].assign(
+            workspace=files["members"].workspace.map(other), user=files["members"].user.map(users)
+        ),
+        events=files["events"].assign(
+            user=files["events"].user.map(lambda one: users.get(one, one)),
+            event_id=files["events"].event_id.map(numbers),
+        ),
+    )
+    order = np.searchsorted(sorted(other.values()), [other[name] for name in names])
+    unchanged(before, folder, folder / "workspaces.csv", order)
+    then = pd.read_csv(product / "then.csv").set_index("id").probability
+    again = pd.read_csv(folder / "again.csv").set_index("id").probability
+    assert {other[name]: value for name, value in then.items()} == dict(again.items())
