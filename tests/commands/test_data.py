@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.conftest import RunCommand
@@ -162,3 +163,24 @@ def test_however_files_are_written_the_snapshot_is_the_same(
     assert snapshot("days_first", day=lambda day: f"{day:%d.%m.%Y}") == plain
     midnight = dt.time(tzinfo=dt.UTC)
     assert snapshot("seconds", day=lambda day: int(dt.datetime.combine(day, midnight).timestamp())) == plain
+
+
+def test_tables_of_a_database_are_checked_as_files_are(
+    made: World, mlsys: RunCommand, tmp_path: Path
+) -> None:
+    tables = weekly(made)
+    tables["users"] = with_column(tables["users"], "fee", lambda row: 9 if row["paid_on"] else "")
+    write(tmp_path / "export", tables)
+    with duckdb.connect(str(tmp_path / "base.duckdb")) as base:
+        for name in tables:
+            base.execute(
+                f"CREATE TABLE {name} AS FROM read_csv('{tmp_path}/export/{name}.csv', all_varchar = true)"
+            )
+    described = LEAKY.replace('file = "export/users.csv"', 'file = "users"').replace(
+        "export/weekly_usage.csv", "weekly_usage"
+    )
+    (tmp_path / "leaky.toml").write_text(
+        f'[ingest]\nsource = "sql"\ndatabase = "{tmp_path}/base.duckdb"\n{described}', encoding="utf-8"
+    )
+    done = mlsys("--config", "leaky.toml", "ingest", "--check")
+    assert (done.returncode, "users.fee" in done.stdout) == (1, True), done.stderr

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Rows whose values are compared with patterns.
 _SAMPLE = 20_000
+# Whole numbers up to so many times the rows number them.
+_CLOSE = 4
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _IP = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
 _PHONE = r"(\+[0-9]|\(?0)[0-9 ()/.-]{6,}[0-9]"
@@ -117,6 +119,11 @@ class Column:
     def is_unique(self) -> bool:
         """Whether (nearly) every row has a value of its own."""
         return self.filled >= 0.98 * self.rows and self.distinct >= 0.98 * self.filled
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether rows are numbered by it: whole numbers of their own that lie close together."""
+        return self.looks == "whole" and self.is_unique and self.high - self.low < _CLOSE * self.rows
 
     @property
     def filled_share(self) -> float:

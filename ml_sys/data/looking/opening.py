@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 
 from ml_sys.data.looking.columns import columns_of
 from ml_sys.data.looking.looked import Looked
-from ml_sys.data.looking.sniffing import MOST_ROWS, load, sniff
+from ml_sys.data.looking.sniffing import MOST_ROWS, Sniffed, load, sniff
 from ml_sys.data.looking.sniffing import queried as queried_table
-from ml_sys.errors import InputError
+from ml_sys.data.looking.sql import quoted
+from ml_sys.errors import EmptyTableError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ml_sys.data.reading.rows import RawTable
 
 
 def look_at(
@@ -47,6 +51,37 @@ def look_at(
                 connection, [location], most_rows=most_rows, prefix=f"described_{at}_", as_one=True
             )
         found[name] = Looked(replace(table, name=name), columns_of(connection, table))
+    return found
+
+
+def look_at_rows(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, RawTable], *, most_rows: int = MOST_ROWS
+) -> dict[str, Looked]:
+    """Load a part of each table that a source has opened, and say what its columns hold.
+
+    Parameters
+    ----------
+    tables : mapping of str to RawTable
+        By name; their fields are called as their columns.
+    """
+    given = {}
+    for at, (name, raw) in enumerate(tables.items()):  # before anything else is asked of the connection
+        blocks, rows = [], 0
+        for part in raw.parts:
+            blocks.append(pa.table(dict(part().texts)))
+            rows += blocks[-1].num_rows
+            if rows >= most_rows:
+                break
+        raw.close()
+        if not rows:
+            raise EmptyTableError(raw.where)
+        connection.register(f"given_{at}", pa.concat_tables(blocks))
+        columns = {one: quoted(one) for one in blocks[0].column_names}
+        given[name] = Sniffed(name, raw.where, f"given_{at}", "", columns)
+    found = {}
+    for at, (name, one) in enumerate(given.items()):
+        table = load(connection, one, f"described_{at}", most_rows)
+        found[name] = Looked(table, columns_of(connection, table))
     return found
 
 

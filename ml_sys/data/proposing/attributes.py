@@ -93,9 +93,8 @@ def _unfit(column: Column) -> str:
         column.distinct > _MOST_LEVELS or column.distinct > 0.5 * column.filled > 10
     ):
         return f"text of {column.distinct:,} different values, which says nothing about others"
-    if column.looks == "whole" and (
-        column.is_unique or "id" in column.words or column.name.casefold().endswith("id")
-    ):
+    named = "id" in column.words or column.name.casefold().endswith("id")
+    if column.is_serial or (column.looks == "whole" and named):
         return "an identifier"
     return ""
 

@@ -175,7 +175,7 @@ def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, 
             draft.why["event"] = _most_frequent(connection, draft, column)
             return _TAKEN
         return "text: usage is counted and added up"
-    if ident or (column.is_unique and column.looks == "whole" and draft.kind == "events"):
+    if ident or (column.is_serial and draft.kind == "events"):
         return f"identifies {_of(column)}, and is no quantity"
     if column.is_flag and draft.kind == "events":
         return ""

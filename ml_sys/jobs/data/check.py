@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ml_sys.data.fields import fields_of
 from ml_sys.data.judging.checking import Checked, Needs, check
-from ml_sys.data.looking.opening import look_at
+from ml_sys.data.looking.opening import look_at, look_at_rows
+from ml_sys.data.sources import FILE, open_source
 from ml_sys.jobs.data.ingest import refuse_unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml_sys.data.looking.looked import Looked
     from ml_sys.settings import Settings
 
 
@@ -21,4 +26,20 @@ def check_tables(settings: Settings) -> Checked:
     where = {name: settings.ingest.files.get(name) or table.file for name, table in schema.tables.items()}
     needs = Needs(settings.label.horizon_days, settings.split.holdout_cutoffs, settings.gate.min_positives)
     with duckdb.connect() as connection:
-        return check(connection, schema, look_at(connection, where), needs)
+        if settings.ingest.source == FILE:
+            return check(connection, schema, look_at(connection, where), needs)
+        return check(connection, schema, _of_source(connection, settings, where), needs)
+
+
+def _of_source(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, where: Mapping[str, str]
+) -> dict[str, Looked]:
+    """Look at tables of a database, or of the user's own class."""
+    source = open_source(settings.ingest.source, database=settings.ingest.database)
+    opened = {}
+    for name, location in where.items():
+        fields = fields_of(settings.schema_, name).values()
+        columns = {one.column: one.column for one in fields}
+        may_lack = {one.column for one in fields if one.may_lack}
+        opened[name] = source.open(name, location, columns, may_lack)
+    return look_at_rows(connection, opened)

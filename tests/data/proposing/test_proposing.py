@@ -20,6 +20,7 @@ from ml_sys.data.proposing.writing import as_toml
 from ml_sys.errors import InputError
 from ml_sys.form import Form
 from ml_sys.settings.description import SchemaSettings
+from tests.data.judging.test_checking import HONEST, LEAKY
 from tests.data.proposing.folders import Row, World, renamed, tables_of, with_column, world, write, write_csv
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data"
@@ -452,3 +453,21 @@ def meaning(form: Form) -> tuple[object, ...]:
         tuple((one.kind, one.at, one.measures) for one in form.tables),
         form.has_since,
     )
+
+
+def test_honest_columns_are_described_however_they_sound(made: World, tmp_path: Path) -> None:
+    users = made.users
+    for name, (_, value) in HONEST.items():
+        users = with_column(users, name, value)
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert {name: one["kind"] for name, one in found.attributes.items()} == {
+        name: kind for name, (kind, _) in HONEST.items()
+    }
+
+
+@pytest.mark.parametrize("name", LEAKY)
+def test_a_leak_is_left_out_with_its_reason(name: str, made: World, tmp_path: Path) -> None:
+    users = with_column(made.users, name, LEAKY[name](made))
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert list(found.attributes) == ["country"]
+    assert left(found)[f"users.{name}"]
