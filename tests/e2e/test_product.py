@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.days import day_number
+from ml_sys.serve.contract.request_types import MAX_ROWS
+from ml_sys.serve.server import Application
 from ml_sys.settings import Settings
 from tests import commandline
 from tests.model import world as w
@@ -127,6 +130,33 @@ def test_every_row_is_accounted_for(product: Path, files, tmp_path) -> None:
         assert one["read"] == len(files[name])
         assert one["read"] == one["accepted"] + sum(one["merged"].values()) + sum(one["rejected"].values())
     assert tables["events"]["merged"]["repeated event, merged"] == files["events"].event_id.duplicated().sum()
+
+
+def test_a_request_of_raw_events_is_answered_as_the_list_has_it(product: Path, files) -> None:
+    listed = pd.read_csv(product / "list.csv").set_index("id")
+    companies = files["workspaces"].drop_duplicates("workspace").set_index("workspace")
+    events = files["events"].merge(files["members"].drop_duplicates(), on="user")
+    readable = pd.to_datetime(events.happened_at, format="%Y-%m-%d %H:%M:%S", errors="coerce").notna()
+    events = events[readable & (events.minutes != "-1.0")]
+    served = Application(Settings(artifacts_dir=product / "artifacts", threads=1), "1.0.0")
+    answered = {}
+    with TestClient(served(), base_url="http://localhost") as client:
+        for name in [*listed.index[:5], *listed.index[[40, -1]]]:
+            one, own = companies.loc[name], events[events.workspace == name]
+            rows = own[["event_id", "user", "happened_at", "event", "minutes"]].to_dict("records")
+            body = {
+                "as_of": listed.cutoff[name],
+                "since": one.signed_up,
+                "country": one.country or None,
+                "seats": float(one.seats) if one.seats else None,
+                "events": [{**row, "minutes": float(row["minutes"] or 0)} for row in rows],
+            }
+            if len(rows) <= MAX_ROWS:
+                answer = client.post("/predict", json=body)
+                assert answer.status_code == 200, answer.text
+                answered[name] = answer.json()["conversion_probability"]
+    assert len(answered) > 4
+    assert answered == {name: listed.probability[name] for name in answered}
 
 
 # What lists and models depend on
