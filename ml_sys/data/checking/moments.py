@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from ml_sys.settings.tables import Dates
 
 _PLAIN_STAMP = (
-    r"^(19[7-9][0-9]|20[0-9]{2})-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
+    r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?)?$"
 )
 _EPOCH_UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}  # microseconds
 _LEAST_MILLISECONDS = 1e11  # in 1973; as seconds that is far in the future
@@ -54,18 +55,22 @@ def stamps(texts: Any, *, dates: Dates = "iso", zone: ZoneInfo | None = None) ->
     codes, distinct = distinct_of(texts)
     if dates != "iso":
         distinct = _year_first(distinct, day_first=dates == "day-first")
+    plain = as_flags(pc.match_substring_regex(distinct, _PLAIN_STAMP)).copy()
+    values = np.zeros(len(distinct), np.int64)
     try:
-        plain = as_flags(pc.match_substring_regex(distinct, _PLAIN_STAMP))
-        if not plain.all():
-            raise pa.ArrowInvalid
-        values = distinct.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+        known = distinct.filter(pa.array(plain)).cast(pa.timestamp("us"))
+        values[plain] = known.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # a day that its month does not have
+        plain[:] = False
+    if plain.all():
         return Column(values[codes], None)
-    except pa.ArrowInvalid:
-        values, faults = read_each(distinct, partial(scalars.stamp, zone=zone), np.int64)
-        if dates != "iso":
-            other = Fault.NOT_DAY_FIRST if dates == "day-first" else Fault.NOT_MONTH_FIRST
-            faults = np.where(faults == Fault.NOT_DATE, np.int8(other), faults)
-        return Column(values[codes], faults_of(first=faults[codes]))
+    faults = np.zeros(len(distinct), np.int8)
+    read = partial(scalars.stamp, zone=zone)
+    values[~plain], faults[~plain] = read_each(distinct.filter(pa.array(~plain)), read, np.int64)
+    if dates != "iso":
+        other = Fault.NOT_DAY_FIRST if dates == "day-first" else Fault.NOT_MONTH_FIRST
+        faults = np.where(faults == Fault.NOT_DATE, np.int8(other), faults)
+    return Column(values[codes], faults_of(first=faults[codes]))
 
 
 def days(

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml_sys.data.checking import moments, scalars, values
 from ml_sys.data.checking.scalars import Fault
@@ -109,3 +111,19 @@ def test_numbers_that_mean_that_there_is_none_are_infinite_whatever_their_sign()
 def test_a_level_is_found_whatever_its_case():
     assert scalars.level("LOW", ("low", "high")) == ("low", Fault.NONE)
     assert scalars.level("mid", ("low", "high")) == (None, Fault.NOT_LEVEL)
+
+
+MIXED = [
+    *("2024-02-29", "2024-02-30", "2023-02-29 10:00", "2024-12-31T23:59:59.999999", "2024-13-01"),
+    *("2024-01-01 24:00", "2024-01-01 10:00:00.1234567", "2024-01-01 10:00Z", "2024-06-01 10:00+02:00"),
+    *("1969-12-31", "", " 2024-01-01 ", "x"),
+]
+
+
+@given(st.lists(st.sampled_from(MIXED), max_size=8))
+def test_every_moment_is_read_as_it_would_be_alone(texts: list[str]) -> None:
+    found = moments.stamps(pa.array(texts, pa.string()))
+    expected = [scalars.stamp(text) for text in texts]
+    assert found.values.tolist() == [value for value, _ in expected]
+    faults = [0] * len(texts) if found.faults is None else found.faults.tolist()
+    assert faults == [int(fault) for _, fault in expected]
