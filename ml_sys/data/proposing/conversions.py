@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.linking import Links
     from ml_sys.data.proposing.proposal import Answers, Asker
 
-_FEW, _FULL, _AGREE = 0.5, 0.9, 0.95
+_FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
 _MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total"}
 _MOST_KINDS = 200
 _SAYS_WHO = (
@@ -165,17 +165,22 @@ def _dated(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
     found = {}
     entities = [one for one in looked if one.name in links.entities]
     for one in entities:
-        named = kinds.conversion_columns(one)
-        others = {name.casefold() for other in entities if other is not one for name in other.columns}
-        if not named and len(entities) > 1:  # only those that converted have such a date
-            named = [
-                column
-                for column in one.dates()
-                if column.name.casefold() not in others and not kinds.began([column])
-            ]
+        # Where all have it and there is no other table, it says nothing about who converted.
+        named = [
+            column
+            for column in kinds.conversion_columns(one)
+            if len(entities) > 1 or column.filled_share < _ALL
+        ]
+        why = "its name says that this is the day of conversion; {:,} have one"
+        if not named and len(entities) > 1:
+            others = {name.casefold() for other in entities if other is not one for name in other.columns}
+            named = [column for column in one.dates() if column.name.casefold() not in others]
+            named = [column for column in named if not column.personal and not kinds.began([column])]
+            why = "the others have no such date; {:,} have one here"
         for column in named:
-            why = f"its name says that this is the day of conversion; {column.filled:,} have one"
-            found[f"{one.name}.{column.name}"] = Converted(why, columns={one.name: column.name})
+            found[f"{one.name}.{column.name}"] = Converted(
+                why.format(column.filled), columns={one.name: column.name}
+            )
     return found
 
 

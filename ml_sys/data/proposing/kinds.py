@@ -29,7 +29,6 @@ _CONVERTED = (
     *(
         "convert",
         "conversion",
-        "close",
         "paid",
         "purchase",
         "subscribe",
@@ -65,6 +64,7 @@ _CHANGES = {
     "changed",
     "refreshed",
 }
+_LOST = {"next", "cancelled", "canceled", "cancel", "failed", "refunded", "renewal", "churned", "lost"}
 _ENDS = {
     "end",
     "ends",
@@ -127,13 +127,23 @@ def is_of_purchases(one: Looked) -> bool:
 
 def conversion_columns(one: Looked) -> list[Column]:
     """Return the dates of a table whose names say that an entity converted."""
-    dates = [
+    dates = [column for column in one.dates() if not set(column.words) & (_CHANGES | _ENDS | _LOST)]
+    named = [
         column
-        for column in one.dates()
-        if not set(column.words) & (_CHANGES | {"next", "end", "ends", "cancelled"})
+        for column in dates
+        if _begins(column.words, _CONVERTED) or (_begins(column.words, ("clos",)) and _is_deal(column))
     ]
-    named = [column for column in dates if _begins(column.words, _CONVERTED)]
     return [column for column in named if not _begins(column.words, ("regist", "signup", "creat"))]
+
+
+def _is_deal(column: Column) -> bool:
+    """Tell whether what was closed is a deal, and not an account."""
+    words = set(column.words)
+    return (
+        column.filled_share >= 0.98
+        or bool(words & {"won", "deal"})
+        or any(one.endswith("date") for one in words)
+    )
 
 
 def began(columns: list[Column]) -> list[Column]:

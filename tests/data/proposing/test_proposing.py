@@ -353,6 +353,31 @@ def test_who_converted_is_asked_where_no_name_says_it(made: World, tmp_path: Pat
     assert roles(proposed(folder, converted="users.date_x"), "users")["converted_on"] == "date_x"
 
 
+def test_a_date_that_all_have_or_that_accounts_are_closed_on_is_no_conversion(
+    made: World, tmp_path: Path
+) -> None:
+    since = renamed(made.users, signed_up="customer_since")
+    folder = write(tmp_path, {**tables_of(made), "users": since})
+    assert roles(proposed(folder), "users") == {"id": "user_id", "since": "customer_since"}
+    bought = made.bought
+    closed = with_column(made.users, "closed_at", lambda row: bought.get(row["user_id"], ""))
+    with pytest.raises(InputError, match="No name says who converted, and when") as caught:
+        proposed(write(tmp_path / "closed", {"users": closed, "events": made.events}))
+    assert caught.value.hint == "say it: --converted users.closed_at"
+
+
+def test_two_that_say_who_converted_and_differ_are_asked_about(made: World, tmp_path: Path) -> None:
+    bought = made.bought
+    users = with_column(
+        made.users,
+        "upgraded_at",
+        lambda row: bought[row["user_id"]] + dt.timedelta(9) if row["user_id"] in bought else "",
+    )
+    with pytest.raises(InputError, match="Which says who converted, and when") as caught:
+        proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert caught.value.hint == "say it: --converted purchases|users.upgraded_at"
+
+
 def test_no_conversions_at_all_is_one_clear_line(made: World, tmp_path: Path) -> None:
     folder = write(tmp_path, {"users": made.users, "events": made.events})
     with pytest.raises(InputError, match="no table says who converted, and when"):
