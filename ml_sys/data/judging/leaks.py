@@ -25,6 +25,8 @@ _SEPARATES, _SUSPICIOUS = 0.97, 0.85
 _FOLLOWS, _FOLLOWS_NAMED = 0.9, 0.5
 _COMMON = 0.5
 _SAME_ORDER = 0.98
+# Days before a conversion that its own traces may lie, and the share of converters that makes it so.
+_SHORTLY_BEFORE, _MOSTLY = 3, 0.5
 # Blanks of converters beside those of the others: fewer than this share, and not by luck.
 _FILLED_LATER, _BY_LUCK = 0.5, 1.645
 
@@ -124,11 +126,13 @@ def judge_usage(connection: duckdb.DuckDBPyConnection, part: Part, known: Known)
     if known.converters < ENOUGH or known.rate >= _COMMON:
         return []
     asked = [("", "true"), *((name, f"TRY_CAST({sql} AS DOUBLE) > 0") for name, sql in part.columns.items())]
+    held = ", ".join(f"bool_or({holds}) AS held_{at}" for at, (_, holds) in enumerate(asked))
     counts = ", ".join(
-        f"count(DISTINCT k) FILTER (paid AND ({holds})), count(DISTINCT k) FILTER ({holds})"
-        for _, holds in asked
+        f"count(*) FILTER (_day IS NOT NULL AND held_{at}), count(*) FILTER (held_{at})"
+        for at in range(len(asked))
     )
-    row = connection.execute(f"SELECT {counts} FROM {_with_outcome(part)}").fetchone() or ()
+    each = f"SELECT _k, any_value(_day) AS _day, {held} FROM {_with_outcome(part)} GROUP BY _k"
+    row = connection.execute(f"SELECT {counts} FROM ({each})").fetchone() or ()
     found = []
     for at, (name, _) in enumerate(asked):
         converters, everyone = row[2 * at : 2 * at + 2]
@@ -148,14 +152,21 @@ def judge_usage(connection: duckdb.DuckDBPyConnection, part: Part, known: Known)
 
 
 def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> list[Verdict]:
-    """Return the kinds of event that happen to converters only."""
+    """Return the kinds of event that happen to converters only, and mostly from the day of conversion on.
+
+    One that comes earlier is no leak, however well it tells who will convert.
+    """
     if not part.event or known.converters < ENOUGH or known.rate >= _COMMON:
         return []
+    each = (
+        f"SELECT {part.event} AS kind, _k, any_value(_day) AS day, min(CAST({part.at} AS DATE)) AS first "
+        f"FROM {_with_outcome(part)} GROUP BY ALL"
+    )
     rows = connection.execute(
-        f"SELECT {part.event} AS kind, count(DISTINCT k) FILTER (paid) AS converters, "
-        "count(DISTINCT k) AS everyone "
-        f"FROM {_with_outcome(part)} GROUP BY 1 HAVING kind IS NOT NULL AND converters >= {ENOUGH} "
-        f"AND converters >= {_ONLY} * everyone ORDER BY everyone DESC, kind LIMIT 12"
+        "SELECT kind, count(day) AS converters, count(*) AS everyone, "
+        f"count(*) FILTER (first >= day - {_SHORTLY_BEFORE}) AS late FROM ({each}) WHERE kind IS NOT NULL "
+        f"GROUP BY kind HAVING converters >= {ENOUGH} AND converters >= {_ONLY} * everyone "
+        f"AND late >= {_MOSTLY} * converters ORDER BY everyone DESC, kind LIMIT 12"
     ).fetchall()
     return [
         Verdict(
@@ -164,15 +175,15 @@ def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known
             f"{mine / everyone:.0%} of the {everyone:,} that it happens to converted",
             True,
         )
-        for kind, mine, everyone in rows
+        for kind, mine, everyone, _ in rows
     ]
 
 
 def _with_outcome(part: Part) -> str:
-    columns = f"u.*, {part.id} AS k"
+    """Return SQL of a usage table with the entity and its day of conversion, as ``_k`` and ``_day``."""
     return (
-        f"(SELECT u.*, people.day IS NOT NULL AS paid FROM (SELECT {columns} FROM {part.source} AS u) AS u "
-        "JOIN people ON people.id = u.k)"
+        f"(SELECT u.*, people.day AS _day FROM (SELECT u.*, {part.id} AS _k FROM {part.source} AS u) AS u "
+        "JOIN people ON people.id = u._k)"
     )
 
 

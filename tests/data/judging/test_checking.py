@@ -132,6 +132,16 @@ def test_a_kind_of_event_that_only_converters_have_is_a_leak(made: World, tmp_pa
     assert [(one.where, one.sure) for one in found.verdicts] == [("events.receipt", True)]
 
 
+def test_a_kind_of_event_that_comes_well_before_a_conversion_is_none(made: World, tmp_path: Path) -> None:
+    early = [
+        {**made.events[0], "user_id": user, "at": day - dt.timedelta(5), "event": "quote"}
+        for user, day in made.bought.items()
+    ]
+    assert (
+        checked(tmp_path, {**tables_of(made), "events": [*made.events, *early]}, described()).verdicts == ()
+    )
+
+
 def test_an_amount_that_only_converters_have_is_a_leak(made: World, tmp_path: Path) -> None:
     bought = made.bought
     events = with_column(made.events, "seat_fee", lambda row: 9 if row["user_id"] in bought else 0)
