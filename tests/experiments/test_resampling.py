@@ -71,7 +71,7 @@ def test_of_a_sampled_part_figures_are_those_of_the_natural_rate() -> None:
     )
     source = Source.of(w.small_world(), asked)
     part = split(source, spec_from(asked), asked)[0]
-    found = compare_resampling(part, asked)
+    found = compare_resampling(part, source.spec(asked), asked)
     assert found.rows == part.train.rows.standing_for() > len(part.train)
     rate = found.positives / found.rows
     for one in found.variants:
@@ -95,7 +95,7 @@ def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:
 
 def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_choice() -> None:
     off = w.settings(resample={"sampling_strategy": "none"}, backtest={"jobs": 1})
-    found = compare_resampling(PART, off)
+    found = compare_resampling(PART, spec_from(off), off)
     assert [one.name for one in found.variants if one.chosen] == [NONE]
     assert found.variants[-1].name == f"{SMOTE} 0.003"
 

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.experiments import study as studies
 from ml_sys.experiments import tuning
@@ -257,10 +257,12 @@ def test_with_enough_trials_what_mattered_is_named(tmp_path, monkeypatch):
 
 def test_companies_that_pay_within_a_window_are_counted_once_and_from_its_first_day_to_before_its_end():
     closed = np.array([99, 100, 129, 130, 159, 160, NEVER_CLOSED], dtype=np.int32)
-    assert _paying(closed, np.array([100]), 30) == 2
-    assert _paying(closed, np.array([100, 130]), 30) == 4
-    assert _paying(closed, np.array([100, 101]), 30) == 3
-    assert _paying(closed, np.array([], dtype=np.int32), 30) == 0
+    always = np.full(closed.size, NEVER_BEGAN, dtype=np.int32)
+    assert _paying((closed, always), np.array([100]), 30) == 2
+    assert _paying((closed, always), np.array([100, 130]), 30) == 4
+    assert _paying((closed, always), np.array([100, 101]), 30) == 3
+    assert _paying((closed, always), np.array([], dtype=np.int32), 30) == 0
+    assert _paying((closed, np.where(closed == 129, 100, always)), np.array([100]), 30) == 1
 
 
 def test_cutoffs_to_choose_by_lie_the_days_asked_for_apart_and_have_conversions_and_a_past():
