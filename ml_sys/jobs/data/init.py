@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.data.judging.drafts import Draft
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Initiated:
         The settings file.
     entities, converters, first_day : int
         Who there is, who converted, and who did so on the first day.
+    prospects : str
+        File of those that may be scored; empty where no one file holds them as it is.
     """
 
     out: Path
@@ -54,6 +57,7 @@ class Initiated:
     entities: int
     converters: int
     first_day: int
+    prospects: str = ""
     ingested: IngestReport | None = None
 
 
@@ -103,4 +107,12 @@ def describe_files(
         made.known.entities,
         made.known.converters,
         made.known.first_day,
+        _prospects(made.drafts),
     )
+
+
+def _prospects(drafts: Sequence[Draft]) -> str:
+    """Return the file of entities that have not converted, or of all."""
+    entities = [one for one in drafts if one.kind == "entities"]
+    free = [one for one in entities if not one.all_converted]
+    return free[0].file() if len(free) == 1 and free[0].is_plain else ""
