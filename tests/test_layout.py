@@ -55,7 +55,8 @@ ELSEWHERE = {
     ),
     "commands/test_data.py": ("jobs/data/check.py", "jobs/data/init.py", "views/data.py"),
     "data/looking/test_sniffing.py": tuple(
-        f"data/looking/{name}.py" for name in ("columns", "dates", "files", "looked", "opening", "sql")
+        f"data/looking/{name}.py"
+        for name in ("columns", "dates", "files", "looked", "names", "opening", "sql")
     ),
     "data/judging/test_checking.py": tuple(
         f"data/judging/{name}.py" for name in ("drafts", "leaks", "parts", "paying_words", "shapes")

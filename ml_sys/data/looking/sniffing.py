@@ -21,9 +21,9 @@ from ml_sys.data.looking.files import (
     parts_together,
     paths_sql,
 )
+from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, UnreadableFileError
-from ml_sys.form import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +126,7 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
         folder = common_folder(paths)
         stem = A_PART.sub("", stem).strip("-_. ") or folder.name
         location = str(folder) if is_one else f"{folder} ({len(paths)} files)"
-    name = re.sub(r"^[^a-z]+", "", name_of(stem))[:50] or "table"
+    name = name_for(stem)
     where = paths_sql(paths)
     if kind_of(first) == "csv":
         return _opened_csv(connection, Sniffed(name, location, where, "", {}, is_plain=is_one), first)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.data.judging import leaks
+from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing.identifiers import nouns
 from ml_sys.data.proposing.proposal import LeftOut
-from ml_sys.form import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +74,7 @@ def candidates(drafts: Sequence[Draft]) -> list[LeftOut]:
 
 
 def _name(column: str) -> str:
-    name = name_of(column)
-    return name if re.match(r"[a-z]", name) else f"a_{name}"
+    return name_for(column, "attribute")
 
 
 def _unfit(column: Column) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.data.judging import leaks
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
+from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.identifiers import plural, singular
 from ml_sys.data.proposing.proposal import LeftOut
-from ml_sys.form import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,7 +242,7 @@ def _measures(draft: Draft, numbers: list[Column]) -> None:
                 described["digits"] = 0
         else:
             obj = _object(column, same)
-            described["object"] = obj or name_of(column.name)
+            described["object"] = obj or name_for(column.name, "measure")
             place = {"place": f"on {obj.replace('_', ' ')}"} if obj else {}
             if role == "users":
                 described |= {"one": "person", "many": "people", **place}
@@ -251,8 +250,7 @@ def _measures(draft: Draft, numbers: list[Column]) -> None:
                 described |= {"one": "action", "many": "actions", **place}
             else:
                 described |= _spoken(column)
-        name = name_of(column.name)
-        draft.measures[name if re.match(r"[a-z]", name) else f"m_{name}"] = described
+        draft.measures[name_for(column.name, "measure")] = described
 
 
 def _object(column: Column, same: Sequence[Column]) -> str:

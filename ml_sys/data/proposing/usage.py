@@ -56,6 +56,7 @@ def judged(
         left += [LeftOut(name, "", reason) for name, reason in thin.items() if reason]
         kept = [one for one in kept if not thin[one.name]]
     made.drafts = [one for one in made.drafts if one.kind not in {"periods", "events"} or one in kept]
+    _name_apart(kept)
     links = [one.link for one in kept if one.link]
     made.drafts = [one for one in made.drafts if one.kind != "links" or one in links]
     for draft in kept:
@@ -64,6 +65,16 @@ def judged(
             draft.why["one"], draft.why["many"] = one, many
     every = [*entities, *bought, *(part for draft, part in parts if draft in kept)]
     return every, gather(connection, every), left
+
+
+def _name_apart(drafts: list[Draft]) -> None:
+    """Give measures of several tables that are called alike names of their own."""
+    names = [name for draft in drafts for name in draft.measures]
+    for draft in drafts:
+        draft.measures = {
+            f"{draft.name}_{name}"[:60] if names.count(name) > 1 else name: one
+            for name, one in draft.measures.items()
+        }
 
 
 def _leave_paying_kinds(

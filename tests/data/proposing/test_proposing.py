@@ -378,6 +378,21 @@ def test_two_that_say_who_converted_and_differ_are_asked_about(made: World, tmp_
     assert caught.value.hint == "say it: --converted purchases|users.upgraded_at"
 
 
+def test_names_of_files_and_columns_become_names_of_a_description(made: World, tmp_path: Path) -> None:
+    users = with_column(made.users, "Größe in m²", lambda row: row["user_id"] * 7919 % 400)
+    calls = [
+        {"user_id": one["user_id"], "at": one["at"], "minutes": 2 * one["minutes"]} for one in made.events
+    ]
+    tables = {"2024 Nutzer": users, "käufe": made.purchases, "events": made.events, "calls": calls}
+    found = proposed(write(tmp_path, tables), converted="kaufe")
+    assert kinds(found) == {
+        "table_2024_nutzer": "entities", "kaufe": "purchases", "events": "events", "calls": "events",
+    }  # fmt: skip
+    assert list(found.attributes) == ["country", "grosse_in_m2"]
+    measures = [name for one in found.drafts for name in one.measures]
+    assert sorted(measures) == ["calls_minutes", "events_minutes"]
+
+
 def test_no_conversions_at_all_is_one_clear_line(made: World, tmp_path: Path) -> None:
     folder = write(tmp_path, {"users": made.users, "events": made.events})
     with pytest.raises(InputError, match="no table says who converted, and when"):

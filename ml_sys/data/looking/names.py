@@ -1,0 +1,24 @@
+"""Names of tables, attributes and measures in a description, made of those of files and columns."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ml_sys.form import name_of
+
+_LONGEST = 50
+
+
+def name_for(text: str, other: str = "table") -> str:
+    """Return a name for what a text names; ``other`` begins it where it would not begin with a letter.
+
+    Examples
+    --------
+    >>> name_for("Käufe 2024"), name_for("2024", "table"), name_for("用户")
+    ('kaufe_2024', 'table_2024', 'table')
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = name_of(plain)[:_LONGEST].strip("_") if plain.strip() else ""
+    name = "" if name == "unnamed" else name
+    return name if re.match(r"[a-z]", name) else f"{other}_{name}".rstrip("_")
