@@ -95,6 +95,10 @@ class FeatureSpec:
             If ``off`` names a feature or group that does not exist or leaves nothing, or two features share a
             name.
         """
+        # Features of one's own may be defined anew; those of a form stay.
+        return self._groups() if self.extra else dict(_groups_of(self))
+
+    def _groups(self) -> dict[str, str]:
         everything = list(self._all())
         known = dict(everything)
         for name, n in Counter(name for name, _ in everything).items():
@@ -145,6 +149,11 @@ class FeatureSpec:
             yield entry.name, entry.group
         for name in feature_names(self.form.attributes, with_missingness=self.attribute_missingness):
             yield name, ATTRIBUTE_GROUP
+
+
+@lru_cache(maxsize=32)
+def _groups_of(spec: FeatureSpec) -> dict[str, str]:
+    return spec._groups()  # noqa: SLF001 - its own, kept
 
 
 @lru_cache(maxsize=32)

@@ -120,12 +120,13 @@ def _periods(
     ]
     dated = [(at, row) for at, row in given if row[table.at] is not None]
     digits = {one.name: one.digits for one in spec.form.measures}
-    scales = {name: 10.0 ** digits[name] for name in table.measures}
-    told = [[_whole(row[name], scale) for name, scale in scales.items()] for _, row in dated]
+    scales = [10.0 ** digits[name] for name in table.measures]
+    told = np.array([[row[name] for name in table.measures] for _, row in dated], dtype=np.float64)
     rows = UsageRows(
         np.array([at for at, _ in dated], dtype=np.int32),
         np.array([row[table.at] for _, row in dated], dtype=np.int64),
-        np.array(told, dtype=_int_type(spec.form)).reshape(-1, len(scales)),
+        # Whole numbers of their digits, halves rounded to even as at ingest.
+        np.rint(told.reshape(-1, len(scales)) * scales).astype(_int_type(spec.form)),
         np.arange(len(dated)),
     )
     kept, dropped, repeats = one_of_each(rows)
@@ -182,11 +183,6 @@ def _of_form(values: NDArray[Any], table: UsageTable, form: Form) -> NDArray[Any
     every = np.zeros((len(values), len(form.measures)), dtype=values.dtype)
     every[:, [form.measure_names.index(name) for name in table.measures]] = values
     return every
-
-
-def _whole(value: float, scale: float) -> int:
-    """Return an amount as a whole number of its digits, halves rounded to even as at ingest."""
-    return round(value * scale)
 
 
 def _int_type(form: Form) -> Any:
