@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,19 @@ from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.report.numbers import in_ten, number, percent, spread
-from ml_sys.text import counted
+from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.campaign import Season
+    from ml_sys.metrics.sufficiency import Sufficiency
     from ml_sys.report.evidence import Evidence
 
 
 _CALLED = 50
+_WEEK_DAYS = 7
 # From a third too low to half too high, probabilities are close enough to multiply money by.
 _CLOSE = (0.67, 1.5)
 
@@ -62,6 +65,22 @@ def of_sample(fit: Mapping[str, Any]) -> str:
         f"and one in {one_in:.1f} of the others, drawn by what the company looked like by then. Each of the "
         f"others counts {one_in:.1f} times, so that rates stay as they are."
     )
+
+
+def until_enough(found: Sufficiency) -> str:
+    """Say when there will be enough conversions to judge a model; empty where there is."""
+    if found.enough:
+        return ""
+    came = counted(found.converters, "conversion came", "conversions came")
+    text = (
+        f"{came} while usage was covered, {number(found.per_week, 1)} a week lately; to learn from them and "
+        f"judge by as many takes {found.needed}"
+    )
+    if found.day is None or found.give_or_take_days is None:
+        return f"{text}, which is not in sight"
+    weeks = max(1, round(found.give_or_take_days / _WEEK_DAYS))
+    around = date.fromisoformat(date_of(found.day))
+    return f"{text}: at that rate about {around.day} {around:%B %Y}, give or take {counted(weeks, 'week')}"
 
 
 def chance_of(evidence: Evidence, metric: str) -> float:

@@ -9,7 +9,7 @@ from ml_sys import console
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.names import label
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.report.sentences import of_sample, of_whole_lists
+from ml_sys.report.sentences import of_sample, of_whole_lists, until_enough
 from ml_sys.text import counted, date_of
 from ml_sys.views.evaluate import evaluation
 from ml_sys.views.frame.cells import interval, number
@@ -65,7 +65,7 @@ def trained(result: Trained, confidence: float) -> None:
         caption=f"{resampled}; {trees}validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
     )
-    for told in filter(None, (of_sample(asdict(fit)), of_whole_lists(held))):
+    for told in filter(None, (of_sample(asdict(fit)), of_whole_lists(held), _until(result))):
         console.note(told)
     evaluation(result.evaluation, confidence)
     seeds(result, confidence)
@@ -73,6 +73,12 @@ def trained(result: Trained, confidence: float) -> None:
     if not result.compiled:
         console.note(f"{SLOWER}: no scorer is compiled for this estimator")
     console.line(f"Written: {result.folder}")
+
+
+def _until(result: Trained) -> str:
+    """Say when a model can be judged, and what to do until then; empty where it can."""
+    told = until_enough(result.sufficiency)
+    return f"{told}. Until then a simple rule's list: mlsys score FILE --rule actions" if told else ""
 
 
 def seeds(result: Trained, confidence: float) -> None:

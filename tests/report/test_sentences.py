@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from ml_sys.days import day_number
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.campaign import Campaign, Season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
-from ml_sys.report.sentences import season_in_short
+from ml_sys.metrics.sufficiency import Sufficiency
+from ml_sys.report.sentences import season_in_short, until_enough
 from tests.model.world import MOST_USERS
 
 
@@ -42,3 +46,13 @@ def test_a_season_that_reaches_nobody_or_rests_nobody_says_no_more_than_that() -
 
 def test_lists_without_a_converter_are_said_to_have_none() -> None:
     assert season_in_short(season(0, of=0)) == "No company paid within the horizon of the 10 lists."
+
+
+def test_when_there_will_be_enough_is_told_with_its_uncertainty() -> None:
+    day = day_number(date(2027, 3, 14))
+    assert until_enough(Sufficiency(7, 20, 0.42, day, 36)) == (
+        "7 conversions came while usage was covered, 0.4 a week lately; to learn from them and judge by as "
+        "many takes 20: at that rate about 14 March 2027, give or take 5 weeks"
+    )
+    assert until_enough(Sufficiency(1, 20, 0.0)).endswith("takes 20, which is not in sight")
+    assert until_enough(Sufficiency(20, 20, 0.4)) == ""

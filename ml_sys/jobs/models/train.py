@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.errors import ArtifactError, UnverifiedError
+from ml_sys.errors import ArtifactError, NotEnoughDataError, UnverifiedError
 from ml_sys.jobs.models.draft import Draft, drafted
 from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
 from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.metrics.sufficiency import Sufficiency, sufficiency
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.layout import (
     CARD,
@@ -26,6 +27,7 @@ from ml_sys.report.card import write_card
 from ml_sys.report.evidence import plain
 from ml_sys.report.gathering import of_version, parent_of
 from ml_sys.report.rendering import render
+from ml_sys.report.sentences import until_enough
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class Trained:
         Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
     git : dict
         Commit of the working folder and whether it is dirty; empty outside a repository.
+    sufficiency : Sufficiency
+        Whether there are enough conversions to judge a model, and else when there will be.
     """
 
     entry: Entry
@@ -70,6 +74,7 @@ class Trained:
     canaries: tuple[Canary, ...]
     compiled: bool
     git: dict[str, Any]
+    sufficiency: Sufficiency
 
     @property
     def table(self) -> pd.DataFrame:
@@ -104,6 +109,7 @@ class Trained:
             "holdout": self.holdout,
             "metrics": to_plain(self.evaluation),
             "seeds": self.seeds,
+            "sufficiency": self.sufficiency,
             "status": entry.status,
             "compiled": self.compiled,
             "canaries": self.canaries,
@@ -154,7 +160,12 @@ def train_version(
                 hint="versions are never overwritten; leave --version out or name a new one",
             )
     message = message.encode(errors="replace").decode()  # half a character from a shell would fail in the end
-    draft = drafted(registry.root, snapshot, settings, on_step)
+    enough = sufficient(snapshot, settings)
+    try:
+        draft = drafted(registry.root, snapshot, settings, on_step)
+    except NotEnoughDataError as error:
+        until = until_enough(enough)
+        raise NotEnoughDataError(error.message, hint="; ".join(filter(None, (until, error.hint)))) from error
     on_step("registering")
 
     def build(folder: Path, index: Index) -> Entry:
@@ -184,7 +195,15 @@ def train_version(
         draft.canaries,
         draft.compiled,
         draft.facts["git"],
+        enough,
     )
+
+
+def sufficient(snapshot: Snapshot, settings: Settings) -> Sufficiency:
+    """Say whether a snapshot's conversions suffice to learn from and to judge by, and else when they will."""
+    completed = settings.usage.row_period.complete_on(snapshot.usage_stamp)
+    first = int(completed.min(initial=snapshot.as_of))
+    return sufficiency(snapshot.closed, first, snapshot.as_of, settings.gate.min_positives)
 
 
 def _written(folder: Path, draft: Draft, entry: Entry, parent: str | None, registry: Registry) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest
-from ml_sys.errors import ArtifactError, UsageError
+from ml_sys.errors import ArtifactError, NotEnoughDataError, UsageError
 from ml_sys.jobs.models.draft import _holdout_facts
 from ml_sys.jobs.models.train import Trained, _headline, quick, train_version
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.holdout import ALL, to_plain
 from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
+from ml_sys.metrics.sufficiency import Sufficiency
 from ml_sys.model.files.layout import REPORT
 from ml_sys.model.train import FitReport
 from ml_sys.registry.store import Registry
@@ -231,6 +234,7 @@ def trained_one(**changes) -> Trained:
     base = {
         "entry": small_entry("1.0.0"), "folder": Path("there"), "fit": fit, "holdout": {"rows": 3},
         "evaluation": found, "seeds": (), "canaries": (), "compiled": True, "git": {},
+        "sufficiency": Sufficiency(20, 20, 1.0),
     }  # fmt: skip
     return Trained(**{**base, **changes})
 
@@ -299,3 +303,13 @@ def test_a_holdout_is_described_by_its_cutoffs_and_counts():
         "companies_converted": 1,
         "share": 0.2,
     }
+
+
+def test_where_too_few_convert_training_says_when_there_will_be_enough(snapshot, cheap_settings, tmp_path):
+    closed = np.full_like(snapshot.closed, NEVER_CLOSED)
+    closed[0] = snapshot.as_of - 100
+    once = replace(snapshot, closed=closed)
+    with pytest.raises(NotEnoughDataError, match="at least 2 are needed") as raised:
+        train_version(Registry(tmp_path), once, cheap_settings, now=NOW)
+    assert "1 conversion came while usage was covered" in raised.value.hint
+    assert "give or take" in raised.value.hint
