@@ -262,6 +262,7 @@ def test_what_was_trained_is_plain_data():
         "holdout": {"rows": 3},
         "metrics": to_plain(one.evaluation),
         "seeds": (),
+        "sufficiency": Sufficiency(20, 20, 1.0),
         "status": "candidate",
         "compiled": True,
         "canaries": (),
