@@ -56,6 +56,13 @@ _WithControlsOption = Annotated[
     Path | None,
     typer.Option(help="With --hand-out, for the analyst: everyone, and how each was drawn."),
 ]
+_RuleOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Rank by a simple rule, without a model: users, actions, amount, recency, newest.",
+    ),
+]
 _ReplaceReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
 
 
@@ -76,9 +83,11 @@ def score(
     replace_other: _ReplaceOption = False,
     reason: _ReplaceReasonOption = "",
     with_controls: _WithControlsOption = None,
+    rule: _RuleOption = None,
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
+    from ml_sys.jobs.lists.by_rule import rank_by_rule
     from ml_sys.jobs.lists.listed import Request
     from ml_sys.jobs.lists.score import score_prospects
     from ml_sys.views import score as views
@@ -108,12 +117,18 @@ def score(
         with_controls=with_controls,
         replace_other=replace_other,
         reason=reason,
+        rule=rule or "",
     )
+    if rule and version is not None:
+        raise UsageError("--rule ranks without a model", hint="leave --rule or --version out")
     shown = settings.score.top if out is None or top is not None else 0
     with console.steps() as on_step:
-        result = score_prospects(
-            open_registry(settings), version, settings, asked, on_step=on_step, now=now()
-        )
+        if rule:
+            result = rank_by_rule(settings, asked, on_step=on_step, now=now())
+        else:
+            result = score_prospects(
+                open_registry(settings), version, settings, asked, on_step=on_step, now=now()
+            )
     if result.unkept:
         console.warn(f"rows that were not taken are not kept either: {result.unkept}")
     ctx.obj.show(replace(result, shown=shown), views.scored)

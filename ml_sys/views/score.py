@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.scoring.ranking import REASON
+from ml_sys.scoring.rule_scorer import RULE_SCORE
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
@@ -20,9 +21,12 @@ def scored(listed: Listed) -> None:
     table = result.table
     if shown:
         first = table.head(shown)
-        columns = ["rank", "id", "probability", "tier", "will convert"]
+        by_rule = RULE_SCORE in first
+        columns = ["rank", "id", *(["score"] if by_rule else ["probability", "tier", "will convert"])]
         rows = [
-            [row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no"]
+            [row.rank, row.id, f"{row.rule_score:,.6g}"]
+            if by_rule
+            else [row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no"]
             for row in first.itertuples()
         ]
         if "since_last_week" in first:
@@ -39,7 +43,8 @@ def scored(listed: Listed) -> None:
                 for row, one in zip(rows, told, strict=True)
             ]
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
-        title = f"Top {len(first)} of {counted(len(table), 'prospect')}, model {version}, as of {cutoff}"
+        made_by = version if by_rule else f"model {version}"
+        title = f"Top {len(first)} of {counted(len(table), 'prospect')}, {made_by}, as of {cutoff}"
         console.table(title, columns, rows, left=0, texts=("reasons",))
     if listed.plan is not None:
         capacity(listed.plan)

@@ -44,6 +44,8 @@ class Request:
         Whether the list may replace another one of the same day.
     reason : str
         Why it does.
+    rule : str
+        A simple rule that ranks in place of a model, one of :data:`ml_sys.scoring.rule_scorer.RULES`.
     """
 
     prospects: Path | None = None
@@ -55,6 +57,7 @@ class Request:
     with_controls: Path | None = None
     replace_other: bool = False
     reason: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ml_sys.jobs.lists.handing_out import (
     whom_to_call,
     with_controls,
 )
-from ml_sys.jobs.lists.listed import Listed
+from ml_sys.jobs.lists.listed import Listed, Request
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.jobs.lists.handing_out import HandedOut
-    from ml_sys.jobs.lists.listed import Request
     from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
 
 
@@ -170,9 +170,24 @@ def score_file(
     """
     on_step("loading the model")
     scorer = load_scorer(registry, version)
-    chosen = settings.score
-    if chosen.reasons:
+    if settings.score.reasons:
         check_reasons(scorer)
+    asked = Request(prospects, usage, as_of)
+    return score_by(scorer, version, settings, asked, capacity=capacity, on_step=on_step, now=now)
+
+
+def score_by(
+    scorer: Scorer,
+    version: str,
+    settings: Settings,
+    asked: Request,
+    *,
+    capacity: int,
+    on_step: Callable[[str], None],
+    now: datetime | None = None,
+) -> ScoredList:
+    """Score prospects by a scorer that is at hand; see :func:`score_file`."""
+    prospects, usage, as_of, chosen = asked.prospects, asked.usage, asked.as_of, settings.score
     on_step("reading prospects")
     known = _latest(settings.artifacts_dir)
     read: Companies | Ready

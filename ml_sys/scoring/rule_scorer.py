@@ -1,0 +1,121 @@
+"""Rank by a simple rule until a model can be judged: the list of a cold start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ml_sys.errors import UsageError
+from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.spans import spans_of
+from ml_sys.model.threshold import Tiers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml_sys.days import Period
+    from ml_sys.features.compute import Columns
+    from ml_sys.form import Form
+    from ml_sys.scoring.batch import ScoredList
+
+RULE_SCORE: Final = "rule_score"
+RECENCY, NEWEST = "recency", "newest"
+_ROLES: Final = {"actions": "actions", "users": "users", "amount": "amount"}
+_AGO: Final = {RECENCY: "days_since_last_active", NEWEST: "days_since_began"}
+RULES: Final = (*_ROLES, *_AGO)
+_NO_TIERS: Final = Tiers(float("inf"), float("inf"))
+
+
+@dataclass(frozen=True)
+class RuleScorer:
+    """A rule in the place of a model; see :class:`ml_sys.scoring.scorer.Scorer`.
+
+    What it gives in place of probabilities only ranks: the sum of its features; of days ago, their negative.
+
+    Attributes
+    ----------
+    name : str
+        As reports call the rule.
+    sign : float
+        1 where more is better, and -1 where less is.
+    """
+
+    name: str
+    spec: FeatureSpec
+    sign: float
+    threshold: float = float("inf")
+    tiers: Tiers = _NO_TIERS
+
+    @classmethod
+    def of(cls, rule: str, form: Form, period: Period) -> RuleScorer:
+        """Return the scorer of a rule.
+
+        Parameters
+        ----------
+        rule : str
+            One of `RULES`.
+
+        Raises
+        ------
+        UsageError
+            If it is none, or the tables of the form do not allow it.
+        """
+        days = spans_of(period).rule
+        every = FeatureSpec(windows_days=(days,), period=period, form=form, history="on")
+        if rule in _ROLES:
+            wanted = [f"{one.name}_sum_{days}d" for one in form.measures if one.role == rule]
+            noun = {"actions": "actions", "users": "users"}.get(rule) or _amounts(form)
+            name, sign = f"most {noun} in {days} days", 1.0
+        else:
+            wanted = [one for one in every.names() if one == _AGO.get(rule)]
+            name, sign = {RECENCY: "most recently active", NEWEST: "newest"}.get(rule, ""), -1.0
+        if not wanted:
+            raise UsageError(
+                f"--rule: these tables know no rule {rule!r}",
+                hint=f"name one of {', '.join(possible(form))}",
+            )
+        return cls(name, replace(every, off=tuple(sorted(set(every.names()) - set(wanted)))), sign)
+
+    def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Return a row of shape (1, n_features) from values in the order of the features, None for blanks."""
+        return np.array([[np.nan if one is None else one for one in values]], dtype=np.float32)
+
+    def rows(self, columns: Columns) -> NDArray[np.float32]:
+        """Return rows of shape (n_rows, n_features) from feature columns."""
+        return np.stack([columns[name] for name in self.spec.names()], axis=1).astype(np.float32)
+
+    def probability(self, row: NDArray[np.float32]) -> float:
+        """Return what one row is ranked by."""
+        return float(self.probabilities(row)[0])
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each row is ranked by; no probability."""
+        total: NDArray[np.float64] = np.nansum(rows.astype(np.float64), axis=1)
+        return self.sign * total
+
+    def is_known(self, category: str, level: str) -> bool:  # noqa: ARG002 - the interface of scorers
+        """Return True: a rule looks at no category."""
+        return True
+
+
+def possible(form: Form) -> tuple[str, ...]:
+    """Return the rules that the tables of a form allow."""
+    roles = tuple(rule for rule in _ROLES if any(one.role == rule for one in form.measures))
+    return (*roles, RECENCY, *((NEWEST,) if form.has_since else ()))
+
+
+def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
+    """Say of a list that a rule made it: it has a score in place of probabilities, and no tiers."""
+    table, name = scored.table, scorer.name
+    score = {RULE_SCORE: scorer.sign * table["probability"] + 0.0}  # no -0
+    told = table.assign(probability=np.nan, tier="", will_convert="", model_version=f"rule: {name}", **score)
+    note = f"a list by the rule {name}, without a model: it ranks, and promises nothing"
+    return replace(scored, table=told, notes=(note, *scored.notes))
+
+
+def _amounts(form: Form) -> str:
+    return " and ".join(one.noun.many for one in form.measures if one.role == "amount")
