@@ -48,10 +48,11 @@ def test_what_promises_nothing_is_not_handed_out_or_valued(ingested, asked):
         rank_by_rule(settings, asked)
 
 
-def test_the_terminal_says_that_a_rule_made_the_list(ingested, run):
-    done = run("score", "--artifacts", str(ingested), "--rule", "actions", "--top", "3")
-    assert done.exit_code == 0
+def test_the_terminal_says_that_a_rule_made_the_list(ingested, three_tables, mlsys):
+    free = three_tables / "noncustomers.csv"
+    done = mlsys("score", free, "--rule", "actions", "--top", "3", artifacts=ingested)
+    assert done.returncode == 0, done.stderr
     assert "rule: most actions in 30 days" in done.stdout
     assert "probability" not in done.stdout
-    refused = run("score", "--artifacts", str(ingested), "--rule", "actions", "--version", "1.0.0")
-    assert refused.exit_code == 2
+    refused = mlsys("score", free, "--rule", "actions", "--version", "1.0.0", artifacts=ingested)
+    assert refused.returncode == 2
