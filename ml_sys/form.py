@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_sys.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,6 +25,17 @@ class Noun:
 
     one: str
     many: str
+
+    def counted(self, number: int, one: str = "", many: str = "") -> str:
+        """Return a number with the noun, and with what is said of a single one or of any other number.
+
+        Examples
+        --------
+        >>> student = Noun("student", "students")
+        >>> student.counted(1), student.counted(2000, "is called", "are called")
+        ('1 student', '2,000 students are called')
+        """
+        return " ".join(filter(None, (counted(number, self.one, self.many), one if number == 1 else many)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,9 @@ class Words:
     action, user, object : Noun
         What is done, who does it, and what it is done with, where all of them are added up.
     value : str
-        The money that a converted entity pays, such as revenue.
+        The money that a converted entity pays.
+    customer : Noun
+        What an entity is once it has converted, such as customer and customers.
     """
 
     entity: Noun = Noun("company", "companies")
@@ -121,6 +136,11 @@ class Words:
     user: Noun = Noun("user", "users")
     object: Noun = Noun("tool", "tools")
     value: str = "value"
+    customer: Noun = Noun("customer", "customers")
+
+
+# Where nothing says otherwise.
+PLAIN_WORDS = Words()
 
 
 @dataclass(frozen=True)

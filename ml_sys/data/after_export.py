@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.coverage import Export
+    from ml_sys.form import Words
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Dates:
     unclaimed: NDArray[np.int32]
     latest_stamp: int
 
-    def warnings(self, rejected: Mapping[str, int]) -> list[str]:
+    def warnings(self, rejected: Mapping[str, int], words: Words) -> list[str]:
         """Warn about anything dated after the export, and say how to claim it."""
         export, warnings = self.export, []
         day = day_text(export.as_of)
@@ -47,7 +48,8 @@ class Dates:
             warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
         if rejected.get(UNCOVERED):
             rows = counted(rejected[UNCOVERED], "usage row is", "usage rows are")
-            warnings.append(f"{rows} of periods in which few companies report, and not used: {covered}")
+            few = f"of periods in which few {words.entity.many} report"
+            warnings.append(f"{rows} {few}, and not used: {covered}")
         ahead = self.unclaimed > export.today
         for those, how in (
             (~ahead, f"if the tables were exported later than on {day}, say when: --as-of DATE"),
@@ -55,7 +57,7 @@ class Dates:
         ):
             days = self.unclaimed[those]
             if days.size:
-                stay = counted(days.size, "customer is", "customers are")
+                stay = words.customer.counted(days.size, "is", "are")
                 stays = "it stays a prospect" if days.size == 1 else "they stay prospects"
                 latest = day_text(int(days.max()))
                 warnings.append(f"{stay} dated after {day} (the latest on {latest}): {stays}; {how}")

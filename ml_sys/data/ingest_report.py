@@ -10,8 +10,9 @@ import numpy as np
 
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.ingesting.notes import notes_on
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.form import PLAIN_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.snapshot_id import Content
     from ml_sys.data.usage import UsageRows
-    from ml_sys.form import Form
+    from ml_sys.form import Form, Words
 
 NEVER_ACTIVE = NEVER_CLOSED
 CONVERTED, FREE, PURCHASES, USAGE, LINKS = "converted", "free", "purchases", "usage", "links"
@@ -62,16 +63,17 @@ class TableReport:
 
 @dataclass(frozen=True)
 class MonthConversion:
-    """How many companies became customers in a calendar month.
+    """How many entities converted in a calendar month, beside those that did on their first day.
 
     Attributes
     ----------
     month : str
         YYYY-MM.
     free, conversions : int
-        Companies that were no customers when the month began, and those of them that were when it ended.
+        Entities that had not converted when the month began and existed before it ended, and those of them
+        that converted in it.
     active, active_conversions : int
-        The same of companies that had done anything by the start of the month.
+        The same of entities that had done anything by the start of the month.
     """
 
     month: str
@@ -82,12 +84,12 @@ class MonthConversion:
 
     @property
     def rate(self) -> float:
-        """Conversions over free companies; NaN without any."""
+        """Conversions over free entities; NaN without any."""
         return self.conversions / self.free if self.free else float("nan")
 
     @property
     def active_rate(self) -> float:
-        """The same among active companies."""
+        """The same among active ones."""
         return self.active_conversions / self.active if self.active else float("nan")
 
 
@@ -126,8 +128,8 @@ class IngestReport:
         Canary.
     notes, warnings : tuple of str
         Sentences worth reading, and what to look into.
-    entities : str
-        What several of them are called.
+    words : Words
+        What entities are called.
     """
 
     id: str
@@ -142,7 +144,7 @@ class IngestReport:
     blanks: tuple[BlankRates, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    entities: str = "companies"
+    words: Words = PLAIN_WORDS
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,8 @@ def build(
         conversion=conversion_by_month(closed, content.usage, content.as_of, since),
         blanks=blanks,
         notes=tuple(told + notes_on(content, blanks, tables, of_usage, dates.export.usage_end)),
-        warnings=tuple(dates.warnings(of_usage)),
-        entities=content.form.words.entity.many,
+        warnings=tuple(dates.warnings(of_usage, content.form.words)),
+        words=content.form.words,
     )
 
 
@@ -232,6 +234,9 @@ def conversion_by_month(
     ----------
     closed : ndarray of shape (n_companies,), int32
         Days since 1970-01-01, `NEVER_CLOSED` for none.
+    since : ndarray of shape (n_companies,), int32
+        Days on which they began to exist, `NEVER_BEGAN` where that is not known. Those that converted by then
+        count in no month.
     usage : UsageRows
         Sorted by company and stamp.
     as_of : int

@@ -127,7 +127,15 @@ class WordSettings(Frozen):
     user: Worded = Worded(one="user", many="users")
     object: Worded = Worded(one="tool", many="tools")
     value: str = "value"
+    customer: Worded = Worded(one="customer", many="customers")
 
     def words(self) -> Words:
         """Return them as the form has them."""
-        return Words(self.entity.noun(), self.action.noun(), self.user.noun(), self.object.noun(), self.value)
+        return Words(
+            self.entity.noun(),
+            self.action.noun(),
+            self.user.noun(),
+            self.object.noun(),
+            self.value,
+            self.customer.noun(),
+        )

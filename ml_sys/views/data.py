@@ -59,15 +59,8 @@ def ingested(report: IngestReport) -> None:
         )
         for m in report.conversion
     ]
-    heads = (
-        "month",
-        f"free {report.entities}",
-        "conversions",
-        "rate",
-        "seen in usage",
-        "conversions",
-        "rate",
-    )
+    free = f"free {report.words.entity.many}"
+    heads = ("month", free, "conversions", "rate", "seen in usage", "conversions", "rate")
     console.table("Conversion by month", heads, months)
     for text in report.notes:
         console.note(f"note: {text}")

@@ -260,7 +260,7 @@ def test_a_snapshot_keeps_its_form_and_is_another_by_another_meaning(tmp_path):
     assert manifest["time_zone"] == "UTC"
     worded = one_table() | {"words": {"entity": {"one": "team", "many": "teams"}}}
     ids = {ingested(tmp_path, one, files)[1].id for one in (one_table(), worded)}
-    assert ingested(tmp_path, worded, files)[1].entities == "teams"
+    assert ingested(tmp_path, worded, files)[1].words.entity.many == "teams"
     elsewhere = ingested(tmp_path, one_table() | {"time_zone": "Europe/Berlin"}, files)[1].id
     assert len({*ids, elsewhere}) == 3
     assert report.id in ids

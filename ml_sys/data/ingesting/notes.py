@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.ingest_report import BlankRates, TableRead
     from ml_sys.data.snapshot_id import Content
-    from ml_sys.form import Noun
+    from ml_sys.form import Words
 
 _STALE_DAYS = 14
 
@@ -45,12 +45,12 @@ def notes_on(
         if one.lacks
     ]
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
-    unpaid, money = int((companies["value"] <= 0).sum()), content.form.words.value
+    unpaid, words = int((companies["value"] <= 0).sum()), content.form.words
     if unpaid:
-        of_none = f"with {with_article(money)} of zero or less"
-        kept = counted(unpaid, f"customer {of_none} is", f"customers {of_none} are")
-        notes.append(f"{kept} kept; {money} is not a feature")
-    notes += _of_beginnings(companies, content.form.words.entity) if content.form.has_since else []
+        of_none = f"with {with_article(words.value)} of zero or less"
+        kept = words.customer.counted(unpaid, f"{of_none} is", f"{of_none} are")
+        notes.append(f"{kept} kept; {words.value} is not a feature")
+    notes += _of_beginnings(companies, words) if content.form.has_since else []
     behind = content.as_of - last_stamp
     if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
         notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
@@ -62,27 +62,28 @@ def notes_on(
     # A blank of a category is a level of its own, unless it is described as one that leaks.
     judged = {one.name for one in content.form.attributes if one.kind != "category" or one.blank_leaks}
     notes += [
-        f"{rates.column} is blank for {rates.customers:.1%} of customers and {rates.noncustomers:.1%} of the "
-        "others: it may be filled in after paying, so that a blank tells the outcome"
+        f"{rates.column} is blank for {rates.customers:.1%} of {words.customer.many} and "
+        f"{rates.noncustomers:.1%} of the others: it may be filled in after paying, so that a blank "
+        "tells the outcome"
         for rates in blanks
         if rates.differs and rates.column in judged
     ]
     return notes
 
 
-def _of_beginnings(companies: pd.DataFrame, entity: Noun) -> list[str]:
+def _of_beginnings(companies: pd.DataFrame, words: Words) -> list[str]:
     """Say whose conversion has nothing before it to learn from."""
     closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
     dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
     first_day, before = int((dated & (closed == since)).sum()), int((dated & (closed < since)).sum())
     unknown, notes = int((since == NEVER_BEGAN).sum()), []
     if first_day:
-        they = counted(first_day, "customer", "customers")
+        they = words.customer.counted(first_day)
         notes.append(f"{they} converted on the first day, with nothing before it to learn from: set aside")
     if before:
-        they = counted(before, "customer", "customers")
+        they = words.customer.counted(before)
         notes.append(f"{they} converted before the day they began, so one of the dates is wrong: set aside")
     if unknown:
-        they = counted(unknown, f"{entity.one} has", f"{entity.many} have")
+        they = words.entity.counted(unknown, "has", "have")
         notes.append(f"{they} no day of beginning: taken to have been there all along")
     return notes

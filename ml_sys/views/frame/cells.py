@@ -8,6 +8,8 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.form import Words
+
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
 
@@ -45,12 +47,13 @@ def bar(value: float, most: float) -> str:
 def plain(value: Any) -> Any:
     """Return dataclasses, mappings and sequences as plain JSON data; NaN becomes None.
 
-    A class with another plain form defines ``to_plain``.
+    A class with another plain form defines ``to_plain``. Words that a text is made of are no data.
     """
     if hasattr(value, "to_plain"):
         return plain(value.to_plain())
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        parts = {one.name: getattr(value, one.name) for one in fields(value)}
+        return {name: plain(one) for name, one in parts.items() if not isinstance(one, Words)}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
