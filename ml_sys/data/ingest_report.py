@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.ingesting.notes import notes_on
-from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.form import PLAIN_WORDS
 
@@ -234,9 +234,6 @@ def conversion_by_month(
     ----------
     closed : ndarray of shape (n_companies,), int32
         Days since 1970-01-01, `NEVER_CLOSED` for none.
-    since : ndarray of shape (n_companies,), int32
-        Days on which they began to exist, `NEVER_BEGAN` where that is not known. Those that converted by then
-        count in no month.
     usage : UsageRows
         Sorted by company and stamp.
     as_of : int
