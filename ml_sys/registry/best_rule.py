@@ -11,6 +11,7 @@ from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import MlsysError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_scores
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import converters_of, paired_bootstrap
 from ml_sys.metrics.ranking import Ranked
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.form import Noun
     from ml_sys.metrics.ranking import Outcomes
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.registry.loading import Judged
@@ -33,7 +35,11 @@ DEPTHS = (10, 25, 50)
 
 
 def as_good_as_rules(
-    model: Outcomes, rules: Mapping[str, NDArray[np.float32]], settings: GateSettings, seed: int
+    model: Outcomes,
+    rules: Mapping[str, NDArray[np.float32]],
+    settings: GateSettings,
+    seed: int,
+    entity: Noun = PLAIN_WORDS.entity,
 ) -> Finding:
     """Check that a version ranks at least as well as the best rule, and reaches at least as many converters.
 
@@ -49,7 +55,7 @@ def as_good_as_rules(
     """
     converters, least = converters_of(model), settings.rule_converters
     if converters < least:
-        return replace(not_judged(f"{converters} of {least} companies that convert"), blocking=False)
+        return replace(not_judged(f"{converters} of {least} {entity.many} that convert"), blocking=False)
     if not rules:
         return replace(not_judged("the holdout has no rules"), blocking=settings.require_rule)
     ranked = {name: replace(model, score=rules[name].astype(np.float64)) for name in sorted(rules)}

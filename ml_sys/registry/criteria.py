@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import Paired, chance_p_value, converters_of, metric_interval
@@ -19,6 +20,7 @@ from ml_sys.metrics.ranking import Outcomes, bin_shares
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.metrics.ranking import Values, Weights
     from ml_sys.settings import GateSettings
 
@@ -55,18 +57,20 @@ def not_judged(why: str) -> Finding:
     return Finding(False, f"not judged: {why}", {})
 
 
-def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
+def asked(
+    settings: GateSettings, *, beside_champion: bool, entity: Noun = PLAIN_WORDS.entity
+) -> dict[str, str]:
     """Return the criteria in order, each with what it asks for."""
     error, ratio = settings.max_calibration_error, settings.max_calibration_ratio
     absolute = {
         FILES: "every file as it was written",
         CANARIES: "none failed",
-        CONVERTERS: f"at least {counted(settings.min_positives, 'company', 'companies')}",
+        CONVERTERS: f"at least {entity.counted(settings.min_positives)}",
         SIGNAL: f"interval above {settings.min_lift:g} times the rate, "
         f"p of chance at most {_chance_limit(settings.confidence):.2g}",
         CALIBRATED: f"error at most {error:.0%} of the rate, predicted over observed {1 / ratio:.3g} to "
         f"{ratio:.3g}: neither interval outside",
-        RULE: _asked_of_rules(settings),
+        RULE: _asked_of_rules(settings, entity),
     }
     return absolute | (
         {
@@ -78,8 +82,8 @@ def asked(settings: GateSettings, *, beside_champion: bool) -> dict[str, str]:
     )
 
 
-def _asked_of_rules(settings: GateSettings) -> str:
-    converters = counted(settings.rule_converters, "company that converts", "companies that convert")
+def _asked_of_rules(settings: GateSettings, entity: Noun) -> str:
+    converters = entity.counted(settings.rule_converters, "that converts", "that convert")
     asked = f"neither probability above {settings.max_probability_worse:g}; asked from {converters} on"
     return asked if settings.require_rule else f"{asked}; said, not required"
 
@@ -101,20 +105,20 @@ def laxness(settings: GateSettings, standard: GateSettings) -> tuple[str, str]:
     return found, asked
 
 
-def unseen(overlap: str, left_out: int) -> Finding:
+def unseen(overlap: str, left_out: int, entity: Noun = PLAIN_WORDS.entity) -> Finding:
     """Check that the champion has not seen these rows, and count the companies left out to make sure."""
-    told = f"it has not; {counted(left_out, 'company', 'companies')} left out" if left_out else "it has not"
+    told = f"it has not; {entity.counted(left_out)} left out" if left_out else "it has not"
     return Finding(not overlap, overlap or told, finite(left_out=left_out))
 
 
-def converters(outcomes: Outcomes, settings: GateSettings) -> Finding:
+def converters(outcomes: Outcomes, settings: GateSettings, entity: Noun = PLAIN_WORDS.entity) -> Finding:
     """Check that enough companies convert; a company counts once, at however many cutoffs it does."""
     positives, rows = int(outcomes.label.sum()), outcomes.label.size
     companies = converters_of(outcomes)
     of_lists = f", {outcomes.share:.0%} of each list" if outcomes.share < 1 else ""
     return Finding(
         companies >= settings.min_positives,
-        f"{counted(companies, 'company that converts', 'companies that convert')}, "
+        f"{entity.counted(companies, 'that converts', 'that convert')}, "
         f"{counted(positives, 'conversion')} in {rows:,} rows{of_lists}",
         finite(converters=companies, conversions=positives, rows=rows),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.paired import Paired, paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.registry import criteria
@@ -19,6 +20,7 @@ from ml_sys.registry.best_rule import as_good_as_rules
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ml_sys.form import Noun
     from ml_sys.settings import GateSettings
 
 Conclusion = Literal["better", "no worse", "worse", "first", "not judged"]
@@ -68,6 +70,8 @@ class Case:
         Why the champion could not be scored on these rows, else empty.
     rules : dict of str to ndarray of shape (n_rows,)
         What simple rules rank the rows by.
+    entity : Noun
+        What is ranked.
     """
 
     challenger: Contender
@@ -81,6 +85,7 @@ class Case:
     share: float = 1.0
     left_out: int = 0
     rules: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    entity: Noun = PLAIN_WORDS.entity
 
     def only(self, kept: NDArray[np.bool_]) -> Case:
         """Return the case on the rows of a mask; the champion has learnt from the others."""
@@ -192,14 +197,14 @@ def judge(case: Case, settings: GateSettings, *, seed: int, standard: GateSettin
         paired = None if champions is None else _paired(ranked, champions, settings, seed)
         findings |= {
             criteria.CANARIES: criteria.canaries(case.failed_canaries),
-            criteria.CONVERTERS: criteria.converters(ranked, settings),
+            criteria.CONVERTERS: criteria.converters(ranked, settings, case.entity),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
-            criteria.RULE: as_good_as_rules(ranked, rules, settings, seed),
-            criteria.UNSEEN: criteria.unseen(case.overlap, case.left_out),
+            criteria.RULE: as_good_as_rules(ranked, rules, settings, seed, case.entity),
+            criteria.UNSEEN: criteria.unseen(case.overlap, case.left_out, case.entity),
             criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
         }
-    asked = criteria.asked(settings, beside_champion=champion is not None)
+    asked = criteria.asked(settings, beside_champion=champion is not None, entity=case.entity)
     unknown = criteria.not_judged("its files do not verify")
     found = [findings.get(name, unknown) for name in asked]
     judged = [

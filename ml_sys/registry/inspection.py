@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL, Evaluation, from_plain, to_plain
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.model.files.layout import CANARIES, METRICS
+from ml_sys.model.files.layout import CANARIES, METRICS, words_of
 from ml_sys.registry.history import MOVES, Period, periods
 from ml_sys.settings import Settings
 from ml_sys.settings.tree import effective
@@ -15,6 +16,7 @@ from ml_sys.settings.tree import effective
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ml_sys.form import Words
     from ml_sys.registry.audit import Record
     from ml_sys.registry.index import Entry
     from ml_sys.registry.store import Registry
@@ -37,6 +39,8 @@ class Description:
         As stored.
     moves : tuple of Record
         Promotions and rollbacks that put it into production.
+    words : Words
+        What entities are called.
     """
 
     entry: Entry
@@ -46,6 +50,7 @@ class Description:
     canaries: list[dict[str, Any]]
     moves: tuple[Record, ...]
     served: tuple[Period, ...]
+    words: Words = PLAIN_WORDS
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -106,6 +111,7 @@ def describe(registry: Registry, version: str) -> Description:
         canaries=artifact.json(CANARIES),
         moves=tuple(one for one in records if one.action in MOVES and one.version == version),
         served=tuple(periods(records).get(version, ())),
+        words=words_of(artifact),
     )
 
 

@@ -71,6 +71,7 @@ def judge_version(
             f"{one['name']}: {one['found']}" for one in artifact.json(CANARIES) if one["status"] == "failed"
         ),
         rules=rules_of(registry, artifact, found),
+        entity=found.scorer.spec.form.words.entity,
     )
     if champion is not None:
         case = _with_champion(registry, champion, case, artifact, found)

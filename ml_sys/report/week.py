@@ -15,15 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.ingest_report import IngestReport
+    from ml_sys.form import Noun, Words
     from ml_sys.outcomes.impact import Impact, ListOutcome
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.monitoring import Monitoring
-
-_WORDS = (
-    ("alarm", "Something in the data, the scores or the outcomes is not as it was."),
-    ("list", "The companies to call in a week, and the record of them."),
-    ("promised", "Sum of the probabilities on a list, given without regard to any call."),
-)
 
 
 @dataclass(frozen=True)
@@ -124,6 +119,11 @@ class Week:
     summary: Path | None = None
 
     @property
+    def words(self) -> Words:
+        """What entities are called."""
+        return self.ingested.words
+
+    @property
     def refused(self) -> bool:
         """Whether the gate kept a version out."""
         return self.retrained is not None and not self.retrained.promoted
@@ -164,7 +164,7 @@ def list_sentence(week: Week) -> str:
     listed = week.listed
     if listed is None:
         return "No list was handed out."
-    record, calls = listed.record, counted(listed.called, "company", "companies")
+    record, calls = listed.record, week.words.entity.counted(listed.called)
     if listed.recorded == "same":
         said = f"List {record.list_id} was handed out on {record.made_at[:10]} already, and is the same: "
     elif listed.recorded == "replaced":
@@ -180,25 +180,25 @@ def data_sentence(week: Week) -> str:
     known = "new" if one.is_new else "known already"
     rejected = sum(sum(table.rejected.values()) for table in one.tables.values())
     return (
-        f"Snapshot {one.id} ({known}), as of {one.as_of}: {counted(one.companies, 'company', 'companies')}, "
-        f"{one.customers:,} of them customers, {counted(one.usage_rows, 'usage row')}; "
+        f"Snapshot {one.id} ({known}), as of {one.as_of}: {week.words.entity.counted(one.companies)}, "
+        f"{one.customers:,} of them {week.words.customer.many}, {counted(one.usage_rows, 'usage row')}; "
         f"{counted(rejected, 'row')} refused."
     )
 
 
-def since_sentence(since: SinceLast | None) -> str:
+def since_sentence(since: SinceLast | None, entity: Noun) -> str:
     """Say how the calls differ from those of the list before."""
     if since is None:
         return "This is the first list."
-    companies = counted(since.new + since.again, "company", "companies")
+    calls = entity.counted(since.new + since.again)
     told = (
-        f"{since.again or 'None'} of the {companies} to call stood on the call list before ({since.list_id})."
+        f"{since.again or 'None'} of the {calls} to call stood on the call list before ({since.list_id})."
         if since.new
-        else f"All of the {companies} to call stood on the call list before ({since.list_id}) as well."
+        else f"All of the {calls} to call stood on the call list before ({since.list_id}) as well."
     )
     if not since.gone:
         return told
-    gone = counted(since.gone, "company", "companies")
+    gone = entity.counted(since.gone)
     return f"{told} Of the {gone} of that list not called again, {since.paid or 'none'} paid since."
 
 
@@ -220,7 +220,7 @@ def retrained_sentence(one: Retrained) -> str:
 
 def summary_page(week: Week) -> Page:
     """Return the summary of a week as a page, the same for the same week."""
-    listed, cutoff = week.listed, week.monitoring.cutoff
+    listed, cutoff, entity = week.listed, week.monitoring.cutoff, week.words.entity
     return Page(
         title=f"The week of {cutoff}",
         kicker="Every week",
@@ -228,17 +228,21 @@ def summary_page(week: Week) -> Page:
         facts=f"Version {week.monitoring.version} · data up to {week.ingested.as_of}",
         sections=(
             Section("summary", "In short", _in_short(week)),
-            Section("calls", "Whom to call", tables=_calls(listed), notes=_notes(listed)),
+            Section("calls", "Whom to call", tables=_calls(listed, entity), notes=_notes(listed)),
             Section(
                 "since",
                 "What changed since last week",
-                ("There is no list.",) if listed is None else (since_sentence(listed.since),),
+                ("There is no list.",) if listed is None else (since_sentence(listed.since, entity),),
             ),
             Section("brought", "What the lists brought", _brought(week)),
             Section("alarms", "Alarms", _alarms(week), notes=week.monitoring.notes),
             Section("data", "Data", (data_sentence(week),), notes=week.ingested.warnings),
         ),
-        words=_WORDS,
+        words=(
+            ("alarm", "Something in the data, the scores or the outcomes is not as it was."),
+            ("list", f"The {entity.many} to call in a week, and the record of them."),
+            ("promised", "Sum of the probabilities on a list, given without regard to any call."),
+        ),
         origin=f"Made by mlsys from snapshot {week.ingested.id}.",
     )
 
@@ -267,7 +271,7 @@ def _alarms(week: Week) -> tuple[str, ...]:
     return (alarms_headline(week.monitoring), *(sentence(one) for one in week.monitoring.alarms))
 
 
-def _calls(listed: WeeksList | None) -> tuple[Table, ...]:
+def _calls(listed: WeeksList | None, entity: Noun) -> tuple[Table, ...]:
     if listed is None:
         return ()
     rows = tuple(
@@ -279,8 +283,8 @@ def _calls(listed: WeeksList | None) -> tuple[Table, ...]:
         )
         for one in listed.first
     )
-    caption = f"The first {len(rows)} of {counted(listed.called, 'company', 'companies')} to call"
-    return (Table(caption, ("company", "probability", "tier", "why"), rows),)
+    caption = f"The first {len(rows)} of {entity.counted(listed.called)} to call"
+    return (Table(caption, (entity.one, "probability", "tier", "why"), rows),)
 
 
 def _notes(listed: WeeksList | None) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ import pyarrow as pa
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.scoring.cooldown import COOLING, WAITING, cooling_down, days_of, put_last
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import explain
-from ml_sys.text import counted, date_of
+from ml_sys.text import counted, date_of, with_article
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.features.compute import Columns
+    from ml_sys.form import Words
     from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
     from ml_sys.scoring.reasons import Explained, Reason
     from ml_sys.scoring.scorer import Scorer
@@ -91,6 +93,8 @@ class ScoredList:
         Why a row of ``table`` comes last: ``COOLING`` or ``WAITING``; empty for the others.
     excluded : DataFrame or None
         Id, probability and tier of the companies that were taken out.
+    words : Words
+        What entities and their money are called.
     """
 
     table: pd.DataFrame
@@ -101,6 +105,7 @@ class ScoredList:
     reasons: tuple[list[Reason], ...] = ()
     group: Any = None
     excluded: pd.DataFrame | None = None
+    words: Words = PLAIN_WORDS
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ def score_companies(
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
     """
     spec, frame, cutoff = scorer.spec, prospects.frame, asked.cutoff
+    entity, customer = spec.form.words.entity, spec.form.words.customer
     since = frame["since"].to_numpy(dtype=np.int32) if "since" in frame else None
     inputs = FeatureInputs.of(
         (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
@@ -151,7 +157,7 @@ def score_companies(
     notes, warnings = [], []
     if usage.strangers:
         belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
-        notes.append(f"{belong} to companies that are not in the list")
+        notes.append(f"{belong} to {entity.many} that are not in the list")
     complete = log.day <= cutoff
     seen = np.unique(log.company[complete]).size
     notes.append(f"{seen:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
@@ -161,16 +167,16 @@ def score_companies(
     elif cutoff - ends > asked.stale_days:
         warnings.append(
             f"usage ends on {date_of(ends)}, {cutoff - ends} days before {date_of(cutoff)}: "
-            "every company looks idle since; ingest newer usage or move --as-of"
+            f"every {entity.one} looks idle since; ingest newer usage or move --as-of"
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
     is_new = inputs.since >= cutoff
     for out, one, several in (
-        (is_customer, "company was a customer before", "companies were customers before"),
-        (is_new, "company did not exist for a day by", "companies did not exist for a day by"),
+        (is_customer, f"was {with_article(customer.one)} before", f"were {customer.many} before"),
+        (is_new, "did not exist for a day by", "did not exist for a day by"),
     ):
         if out.any():
-            notes.append(f"{counted(int(out.sum()), one, several)} {date_of(cutoff)}, and left out")
+            notes.append(f"{entity.counted(int(out.sum()), one, several)} {date_of(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer & ~is_new)
     features = {name: column[keep] for name, column in features.items()}
     ids = frame["id"].to_numpy(dtype=object)[keep]
@@ -180,7 +186,7 @@ def score_companies(
 
 def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warnings: list[str]) -> ScoredList:
     ids, features, excluded = _taken_out(scorer, ranked, asked, notes)
-    cutoff = asked.cutoff
+    cutoff, entity = asked.cutoff, scorer.spec.form.words.entity
     for category in scorer.spec.categories():
         levels = unseen_levels(scorer, category, features[category])
         if levels:
@@ -204,10 +210,10 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
         days = listed_on.astype("datetime64[D]").astype(str)
         table["listed_on"] = np.where(cooling, days, "")[order]
         if cooling.any():
-            was = counted(int(cooling.sum()), "company was", "companies were")
+            was = entity.counted(int(cooling.sum()), "was", "were")
             notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
     if (group == WAITING).any():
-        wait = counted(int((group == WAITING).sum()), "company waits", "companies wait")
+        wait = entity.counted(int((group == WAITING).sum()), "waits", "wait")
         notes.append(f"{wait} for what comes of an earlier draw, and were put last")
     given = _explained(scorer, rows, features, order[: asked.reasons_top], asked.reasons)
     _tell_reasons(table, given, min(asked.reasons, len(scorer.spec.names())))
@@ -220,6 +226,7 @@ def _list(scorer: Scorer, ranked: _Ranked, asked: Asked, notes: list[str], warni
         reasons=tuple(one.reasons for one in given),
         group=group[order],
         excluded=excluded,
+        words=scorer.spec.form.words,
     )
 
 
@@ -231,7 +238,7 @@ def _taken_out(
     out = np.fromiter((one in asked.excluded for one in ids), dtype=bool, count=len(ids))
     if not out.any():
         return ids, features, None
-    were = counted(int(out.sum()), "company was", "companies were")
+    were = scorer.spec.form.words.entity.counted(int(out.sum()), "was", "were")
     notes.append(f"{were} taken out of the list, as score.exclude asks for")
     probability = scorer.probabilities(scorer.rows({name: column[out] for name, column in features.items()}))
     excluded = pd.DataFrame(

@@ -12,6 +12,7 @@ from ml_sys.text import counted, date_of, likely
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.jobs.past.compare import Ablated, Compared, Dates
     from ml_sys.metrics.paired import Paired
 
@@ -30,7 +31,7 @@ def compared(result: Compared) -> None:
             ("metric", "A", "B", "B − A", "interval", "P(B is better)"),
             [_row(one) for one in metrics.values()],
         )
-    console.line(_verdict(result.paired[ALL]["average_precision"]))
+    console.line(_verdict(result.paired[ALL]["average_precision"], result.dates.words.entity))
 
 
 def ablated(result: Ablated) -> None:
@@ -82,10 +83,10 @@ def _row(one: Paired) -> tuple[str | None, ...]:
     )
 
 
-def _verdict(one: Paired) -> str:
+def _verdict(one: Paired, entity: Noun) -> str:
     metric = label(one.metric)
     if isnan(one.difference):
-        return "No company of these lists converted: nothing can be said of either."
+        return f"No {entity.one} of these lists converted: nothing can be said of either."
     if one.difference == 0 and one.low == one.high == 0:
         return f"A and B rank alike: their {metric} is the same."
     better, sure = "B", one.probability_better
@@ -102,7 +103,7 @@ def _span(dates: Dates) -> str:
     cutoffs = dates.cutoffs
     return (
         f"{counted(len(cutoffs), 'list')} from {date_of(cutoffs[0])} to {date_of(cutoffs[-1])}, "
-        f"{counted(dates.converters, 'company that converted', 'companies that converted')}"
+        f"{dates.words.entity.counted(dates.converters, 'that converted', 'that converted')}"
     )
 
 

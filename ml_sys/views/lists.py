@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.text import counted, date_of
+from ml_sys.text import date_of
 
 if TYPE_CHECKING:
     from ml_sys.jobs.lists.records import Company, Overview, Overviews, Shown
-
-_COLUMNS = ("list", "version", "handed out", "companies", "to call", "matures on", "mature", "converted")
 
 
 def lists(found: Overviews) -> None:
@@ -32,7 +30,11 @@ def lists(found: Overviews) -> None:
         )
         for one in found.lists
     ]
-    console.table("Lists that were handed out", _COLUMNS, rows, left=3, texts=("matures on", "mature"))
+    columns = (
+        "list", "version", "handed out", found.words.entity.many, "to call", "matures on", "mature",
+        "converted",
+    )  # fmt: skip
+    console.table("Lists that were handed out", columns, rows, left=3, texts=("matures on", "mature"))
     if not all(one.mature for one in found.lists):
         console.note("conversions of a list that is not mature are those known so far")
 
@@ -47,7 +49,7 @@ def shown(one: Shown) -> None:
     ]  # fmt: skip
     title = (
         f"List {listed.list_id}: version {listed.version}, as of {date_of(listed.cutoff)}, "
-        f"{counted(one.overview.called, 'company', 'companies')} to call"
+        f"{one.words.entity.counted(one.overview.called)} to call"
     )
     columns = ["rank", "id", "probability", "tier", "", "outcome", "reasons"]
     if not any(row[-1] for row in rows):

@@ -14,6 +14,7 @@ from ml_sys.views.frame.cells import number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ml_sys.form import Noun
     from ml_sys.registry.audit import Record
     from ml_sys.registry.history import Catalogue, History, Live, Period
     from ml_sys.registry.index import Entry
@@ -77,9 +78,9 @@ def description(one: Description) -> None:
         ("said of it", entry.message or None),
         ("served", _served(one.served, _minute)),
         ("snapshot", f"{entry.snapshot}, usage through {entry.data_through}"),
-        ("trained on", _rows(fit)),
+        ("trained on", _rows(fit, one.words.entity)),
         ("sampled", of_sample(fit) or None),
-        ("judged on", _rows(holdout)),
+        ("judged on", _rows(holdout, one.words.entity)),
         ("trees", fit["trees"]),
         ("features", f"{len(features)} in the groups {', '.join(sorted(set(features.values())))}"),
         ("set otherwise", otherwise or None),
@@ -192,12 +193,12 @@ def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | No
     return text if len(periods) == 1 else f"{text}, and {counted(len(periods) - 1, 'time')} before"
 
 
-def _rows(facts: Mapping[str, Any]) -> str:
+def _rows(facts: Mapping[str, Any], entity: Noun) -> str:
     cutoffs, converters = facts["cutoffs"], facts.get("converters", facts.get("companies_converted"))
-    of = f" of {counted(converters, 'company', 'companies')}" if converters is not None else ""
+    of = f" of {entity.counted(converters)}" if converters is not None else ""
     return (
         f"{counted(facts['rows'], 'row')}, {counted(facts['positives'], 'conversion')}{of}, "
-        f"{counted(facts['companies'], 'company', 'companies')}; "
+        f"{entity.counted(facts['companies'])}; "
         f"{counted(len(cutoffs), 'cutoff')} from {cutoffs[0]} to {cutoffs[-1]}"
     )
 

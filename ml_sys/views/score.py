@@ -10,6 +10,7 @@ from ml_sys.scoring.rule_scorer import RULE_SCORE
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.jobs.lists.listed import Listed
     from ml_sys.scoring.ranking import CapacityPlan
@@ -49,10 +50,10 @@ def scored(listed: Listed) -> None:
     if listed.plan is not None:
         capacity(listed.plan)
     if listed.worth is not None:
-        worth = listed.worth
+        worth, words = listed.worth, result.words
         console.line(
-            f"If they convert as promised and pay what customers pay on average: {worth.expected:,.0f} MRR, "
-            f"{worth.low:,.0f} to {worth.high:,.0f} (an estimate)"
+            f"If they convert as promised and pay what {words.customer.many} pay on average: "
+            f"{worth.expected:,.0f} {words.value}, {worth.low:,.0f} to {worth.high:,.0f} (an estimate)"
         )
     for text in result.notes:
         console.note(f"note: {visible(text)}")
@@ -61,16 +62,16 @@ def scored(listed: Listed) -> None:
     if listed.kept is not None:
         console.note(f"rows not taken, with their reasons: {listed.kept}")
     if listed.handed_out is not None:
-        console.note(handed_out(listed.handed_out))
+        console.note(handed_out(listed.handed_out, result.words.entity))
     if listed.with_controls is not None:
         console.line(f"Written, for the analyst: {listed.with_controls}")
     if listed.out is not None:
         console.line(f"Written: {listed.out} ({counted(len(table), 'row')})")
 
 
-def handed_out(one: HandedOut) -> str:
+def handed_out(one: HandedOut, entity: Noun) -> str:
     """Say what became of a list that was handed out."""
-    name, calls = one.listed.list_id, counted(one.called, "company", "companies")
+    name, calls = one.listed.list_id, entity.counted(one.called)
     if one.recorded == "same":
         return f"list {name} was handed out on {one.listed.made_at[:10]} already, and is the same"
     told = f"handed out as list {name}: {calls} to call"

@@ -57,7 +57,7 @@ def trained(result: Trained, confidence: float) -> None:
     dates = held["cutoffs"]
     console.table(
         f"Version {result.entry.version} ({result.entry.changes})",
-        ("", "cutoffs", "rows", "positives", "converters", "companies"),
+        ("", "cutoffs", "rows", "positives", "converters", result.words.entity.many),
         [
             ("trained on", f"{len(fit.cutoffs)}: {first} to {last}", *(f"{n:,}" for n in trained_on)),
             ("judged on", f"{len(dates)}: {dates[0]} to {dates[-1]}", *(f"{n:,}" for n in judged_on)),

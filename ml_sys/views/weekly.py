@@ -15,9 +15,10 @@ from ml_sys.report.week import (
     retrained_sentence,
     since_sentence,
 )
-from ml_sys.text import counted, visible
+from ml_sys.text import visible
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.report.week import Week, WeeksList
 
 
@@ -30,14 +31,14 @@ def week(found: Week) -> None:
     for one in found.monitoring.alarms:
         console.line(f"  {sentence(one)}")
     if found.listed is not None:
-        _calls(found.listed)
+        _calls(found.listed, found.words.entity)
     elif found.monitoring.alarms:
         console.line("An alarm stops the list, as weekly.stop_on_alarm has it.")
     console.line(list_sentence(found))
     if found.listed is not None and found.monitoring.alarms:
         console.warn("the list is handed out all the same: look at what rings before anyone calls")
     if found.listed is not None:
-        console.line(since_sentence(found.listed.since))
+        console.line(since_sentence(found.listed.since, found.words.entity))
     if found.impact is not None:
         last = last_matured(found.impact)
         if last is not None:
@@ -51,10 +52,10 @@ def week(found: Week) -> None:
             console.line(f"Written: {path}")
 
 
-def _calls(listed: WeeksList) -> None:
+def _calls(listed: WeeksList, entity: Noun) -> None:
     console.table(
-        f"The first {len(listed.first)} of {counted(listed.called, 'company', 'companies')} to call",
-        ("company", "probability", "tier", "why"),
+        f"The first {len(listed.first)} of {entity.counted(listed.called)} to call",
+        (entity.one, "probability", "tier", "why"),
         [
             (one.company, f"{one.probability:.2%}", one.tier, "\n".join(visible(why) for why in one.reasons))
             for one in listed.first

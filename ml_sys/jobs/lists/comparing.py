@@ -59,7 +59,8 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
     table.insert(at, COLUMN, changes)
     if records:
         table.insert(at + 1, RECORD, table["tier"].map(records).fillna("").astype(object))
-    told = _told(Counter(changes.tolist()), before[-1], _paid(known, entries, before[-1], cutoff))
+    paid, entities = _paid(known, entries, before[-1], cutoff), scored.words.entity.many
+    told = _told(Counter(changes.tolist()), before[-1], paid, entities)
     return replace(scored, table=table, notes=(*scored.notes, told))
 
 
@@ -97,9 +98,9 @@ def record(paid: int, companies: int) -> str:
     return f"of {among:,} like this, {round(among * paid / companies)} paid"
 
 
-def _told(counts: Counter[str], before: HandedOutList, paid: int) -> str:
+def _told(counts: Counter[str], before: HandedOutList, paid: int, entities: str) -> str:
     said = ", ".join(f"{counts[name]:,} {name}" for name in (NEW, RISING, COOLING, CALLED))
-    return f"since the list of {date_of(before.cutoff)}: {said}; of all companies on it {paid:,} paid"
+    return f"since the list of {date_of(before.cutoff)}: {said}; of all {entities} on it {paid:,} paid"
 
 
 def _paid(known: Known, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.data import snapshot
 from ml_sys.days import day_number
 from ml_sys.errors import InputError, NotEnoughDataError, nearest
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.outcomes import store
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, what_came
 from ml_sys.scoring.remembered import FOLDER
@@ -18,6 +19,7 @@ from ml_sys.text import date_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ml_sys.form import Words
     from ml_sys.outcomes.lists import Came
     from ml_sys.outcomes.store import Store
     from ml_sys.settings import Settings
@@ -86,6 +88,7 @@ class Shown:
 
     overview: Overview
     companies: tuple[Company, ...]
+    words: Words = PLAIN_WORDS
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -113,6 +116,7 @@ class Overviews:
     """The lists that were handed out, the earliest first."""
 
     lists: tuple[Overview, ...]
+    words: Words = PLAIN_WORDS
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -125,11 +129,12 @@ class NoSuchListError(InputError):
 
 def handed_out_lists(settings: Settings, *, replaced: bool = False) -> Overviews:
     """Return the lists that were handed out, with those that were replaced if asked for."""
+    words = settings.schema_.words.words()
     with opened_if_there(settings) as opened:
         if opened is None:
-            return Overviews(())
+            return Overviews((), words)
         known = what_is_known(settings)
-        return Overviews(tuple(_overviews(opened, opened.lists(replaced=replaced), known)))
+        return Overviews(tuple(_overviews(opened, opened.lists(replaced=replaced), known)), words)
 
 
 def show_list(settings: Settings, named: str, company: str | None = None) -> Shown:
@@ -148,6 +153,7 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     NoSuchListError
         If there is no such list, or the company is not recorded on it.
     """
+    words = settings.schema_.words.words()
     with opened_if_there(settings) as opened:
         if opened is None:
             raise NotEnoughDataError(
@@ -166,9 +172,9 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     if company is not None and not companies:
         raise NoSuchListError(
             f"{company!r} is not recorded on list {listed.list_id}",
-            hint=f"of its {listed.prospects:,} companies {listed.recorded:,} are recorded",
+            hint=f"of its {listed.prospects:,} {words.entity.many} {listed.recorded:,} are recorded",
         )
-    return Shown(overview, tuple(companies))
+    return Shown(overview, tuple(companies), words)
 
 
 def what_is_known(settings: Settings) -> Known:

@@ -44,6 +44,7 @@ from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
+from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -291,11 +292,12 @@ def _free_companies(known: snapshot.Snapshot, spec: FeatureSpec, as_of: int | No
     day = covered_by(known, spec) if as_of is None else as_of
     day = known.as_of if day is None else day
     free = (known.closed >= day) & (known.since < day)
-    columns = ["id", *(one.name for one in known.form.attributes)]
+    columns, words = ["id", *(one.name for one in known.form.attributes)], known.form.words
     frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
     if frame.empty:
         raise NotEnoughDataError(
-            f"{known.path}: holds no company that is not a customer", hint="name a file of prospects"
+            f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
+            hint="name a file of prospects",
         )
     return Companies(frame, Quarantine(), len(frame))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.errors import ArtifactError, NotEnoughDataError, UnverifiedError
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.jobs.models.draft import Draft, drafted
 from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
 from ml_sys.metrics.names import HEADLINE
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
+    from ml_sys.form import Words
     from ml_sys.jobs.models.fit import OnStep
     from ml_sys.leaks.canary import Canary
     from ml_sys.model.train import FitReport
@@ -63,6 +65,8 @@ class Trained:
         Commit of the working folder and whether it is dirty; empty outside a repository.
     sufficiency : Sufficiency
         Whether there are enough conversions to judge a model, and else when there will be.
+    words : Words
+        What entities are called.
     """
 
     entry: Entry
@@ -75,6 +79,7 @@ class Trained:
     compiled: bool
     git: dict[str, Any]
     sufficiency: Sufficiency
+    words: Words = PLAIN_WORDS
 
     @property
     def table(self) -> pd.DataFrame:
@@ -196,6 +201,7 @@ def train_version(
         draft.compiled,
         draft.facts["git"],
         enough,
+        snapshot.form.words,
     )
 
 

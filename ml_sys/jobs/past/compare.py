@@ -16,6 +16,7 @@ from ml_sys.experiments.backtest import compare_lists
 from ml_sys.experiments.cache import FITTING, TermStore
 from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import plan_terms
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.model.files.serialization import read_settings
 from ml_sys.model.split import Source
 from ml_sys.notebook import titled
@@ -26,6 +27,7 @@ from ml_sys.text import date_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ml_sys.form import Words
     from ml_sys.metrics.paired import ListMetric, Paired
     from ml_sys.metrics.scored_lists import ScoredLists
     from ml_sys.settings import Settings
@@ -56,12 +58,13 @@ class Dates:
 
     cutoffs: tuple[int, ...]
     converters: int
+    words: Words = PLAIN_WORDS
 
     @classmethod
-    def of(cls, lists: ScoredLists) -> Dates:
+    def of(cls, lists: ScoredLists, words: Words = PLAIN_WORDS) -> Dates:
         """Return those of some lists."""
         cutoffs = tuple(int(day) for day in np.unique(lists.cutoff))
-        return cls(cutoffs, int(np.unique(lists.company[lists.label]).size))
+        return cls(cutoffs, int(np.unique(lists.company[lists.label]).size), words)
 
     def to_plain(self) -> dict[str, Any]:
         """Return them as plain data."""
@@ -181,7 +184,7 @@ def compare_settings(base: Settings, a: Side, b: Side, days: Days, on_progress: 
         )
     one, other = _lists_of(base, sides, days, on_progress)
     paired = compare_lists(other, one, base.bootstrap, base.seed)
-    return Compared(a.name, b.name, differing(*sides), Dates.of(other), paired)
+    return Compared(a.name, b.name, differing(*sides), Dates.of(other, base.schema_.words.words()), paired)
 
 
 def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_progress: OnProgress) -> Ablated:
@@ -199,7 +202,7 @@ def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_prog
         Ablation(name, size, compare_lists(whole, left, settings.bootstrap, settings.seed))
         for (name, size), left in zip(sizes.items(), reduced, strict=True)
     )
-    return Ablated(found, Dates.of(whole))
+    return Ablated(found, Dates.of(whole, settings.schema_.words.words()))
 
 
 def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:

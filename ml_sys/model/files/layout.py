@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.days import Period
 from ml_sys.errors import MlsysError, SchemaDriftError
 from ml_sys.features.compute import FeatureSpec
-from ml_sys.form import Form, form_from_plain
+from ml_sys.form import PLAIN_WORDS, Form, Words, form_from_plain
 from ml_sys.resolve import refuse_unnamed
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
     }
     form = _one_object(form_from_plain(values["form"]))
     return FeatureSpec(**{**values, "period": Period(**values["period"]), "form": form})
+
+
+def words_of(artifact: Artifact) -> Words:
+    """Return what a version's form calls things; the common words where it is older than forms."""
+    form = artifact.json(SCORER)["features"].get("form")
+    return form_from_plain(form).words if form else PLAIN_WORDS
 
 
 @lru_cache(maxsize=8)
