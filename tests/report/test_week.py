@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml_sys.data.ingest_report import IngestReport, TableReport
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.impact import Impact, ListOutcome
 from ml_sys.outcomes.lists import HandedOutList
@@ -105,4 +106,4 @@ def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, 
     ],
 )  # fmt: skip
 def test_what_changed_since_the_list_before_reads_as_a_sentence(new, again, gone, paid, said):
-    assert since_sentence(SinceLast("x", new, again, gone, paid)) == said
+    assert since_sentence(SinceLast("x", new, again, gone, paid), PLAIN_WORDS.entity) == said
