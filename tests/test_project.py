@@ -167,6 +167,11 @@ def test_a_list_is_that_of_the_command(project, command, three_tables, place):
     assert len(mine._repr_html_()) < 20_000
 
 
+def test_a_list_without_a_file_ranks_all_that_are_free_in_the_snapshot(project, command, snapshot):
+    free = int((snapshot.closed >= snapshot.as_of).sum())
+    assert command("score", "--top", 3)["prospects"] == len(project.score().table) == free
+
+
 def test_a_list_takes_its_day_as_text_or_date(project, three_tables):
     prospects = three_tables / "noncustomers.csv"
     texts = project.score(prospects, as_of="2020-03-02").table

@@ -14,7 +14,11 @@ from ml_sys.days import parse_day
 from ml_sys.errors import UsageError
 
 _ProspectsArgument = Annotated[
-    Path, typer.Argument(help="Noncustomers-like file, or one with ready feature columns.")
+    Path | None,
+    typer.Argument(
+        help="Noncustomers-like file, or one with ready feature columns; by default all that are free in the "
+        "latest snapshot."
+    ),
 ]
 _UsageOption = Annotated[
     Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")
@@ -68,7 +72,7 @@ _ReplaceReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept w
 
 def score(
     ctx: typer.Context,
-    prospects: _ProspectsArgument,
+    prospects: _ProspectsArgument = None,
     usage: _UsageOption = None,
     as_of: _AsOfOption = None,
     out: _OutOption = None,

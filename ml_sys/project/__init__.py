@@ -198,7 +198,7 @@ class Project(Outcomes):
 
     def score(
         self,
-        prospects: AnyPath,
+        prospects: AnyPath | None = None,
         *,
         usage: AnyPath | None = None,
         as_of: Day | None = None,
@@ -210,7 +210,8 @@ class Project(Outcomes):
 
         Parameters
         ----------
-        prospects : str or Path
+        prospects : str or Path, optional
+            By default all that are free in the latest snapshot.
         usage : str or Path, optional
             Their usage; by default that of the latest snapshot.
         as_of : str or date, optional
@@ -224,7 +225,7 @@ class Project(Outcomes):
         from ml_sys.jobs.lists.score import score_prospects
 
         day = parse_day(as_of, "as_of")
-        asked = Request(Path(prospects), path_of(usage), day, capacity, path_of(out))
+        asked = Request(path_of(prospects), path_of(usage), day, capacity, path_of(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
         listed = score_prospects(registry, version, self.settings, asked, on_step=self._on_step, now=now)
         if listed.unrecorded is not None:

@@ -94,7 +94,6 @@ class ScoredList:
     excluded : DataFrame or None
         Id, probability and tier of the companies that were taken out.
     words : Words
-        What entities and their money are called.
     """
 
     table: pd.DataFrame
@@ -143,8 +142,8 @@ def score_companies(
     customers : dict of str to int
         Closing day of companies known to be customers; those who closed before the cutoff are left out.
     """
-    spec, frame, cutoff = scorer.spec, prospects.frame, asked.cutoff
-    entity, customer = spec.form.words.entity, spec.form.words.customer
+    spec, frame, cutoff, words = scorer.spec, prospects.frame, asked.cutoff, scorer.spec.form.words
+    entity, customer = words.entity, words.customer
     since = frame["since"].to_numpy(dtype=np.int32) if "since" in frame else None
     inputs = FeatureInputs.of(
         (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
@@ -170,11 +169,9 @@ def score_companies(
             f"every {entity.one} looks idle since; ingest newer usage or move --as-of"
         )
     is_customer = np.array([customers.get(name, cutoff) < cutoff for name in frame["id"]], dtype=bool)
-    is_new = inputs.since >= cutoff
-    for out, one, several in (
-        (is_customer, f"was {with_article(customer.one)} before", f"were {customer.many} before"),
-        (is_new, "did not exist for a day by", "did not exist for a day by"),
-    ):
+    is_new, no_day = inputs.since >= cutoff, "did not exist for a day by"
+    were_customers = (f"was {with_article(customer.one)} before", f"were {customer.many} before")
+    for out, one, several in ((is_customer, *were_customers), (is_new, no_day, no_day)):
         if out.any():
             notes.append(f"{entity.counted(int(out.sum()), one, several)} {date_of(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer & ~is_new)
@@ -241,9 +238,8 @@ def _taken_out(
     were = scorer.spec.form.words.entity.counted(int(out.sum()), "was", "were")
     notes.append(f"{were} taken out of the list, as score.exclude asks for")
     probability = scorer.probabilities(scorer.rows({name: column[out] for name, column in features.items()}))
-    excluded = pd.DataFrame(
-        {"id": ids[out], "probability": probability, "tier": scorer.tiers.of(probability)}
-    )
+    columns = {"id": ids[out], "probability": probability, "tier": scorer.tiers.of(probability)}
+    excluded = pd.DataFrame(columns)
     return ids[~out], {name: column[~out] for name, column in features.items()}, excluded
 
 

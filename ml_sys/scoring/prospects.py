@@ -22,6 +22,7 @@ from ml_sys.data.sources import FileSource
 from ml_sys.days import latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 from ml_sys.features.inputs import measures_of
+from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +145,21 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
         )
     wanted = [ID, *([SINCE] if SINCE in kept else []), *(one.name for one in form.attributes)]
     return Companies(kept[wanted], quarantine, read)
+
+
+def free_companies(known: Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
+    """Return the companies of a snapshot that are free on a day, by default the latest that usage covers."""
+    day = covered_by(known, spec) if as_of is None else as_of
+    day = known.as_of if day is None else day
+    free = (known.closed >= day) & (known.since < day)
+    columns, words = ["id", *(one.name for one in known.form.attributes)], known.form.words
+    frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
+    if frame.empty:
+        raise NotEnoughDataError(
+            f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
+            hint="name a file of prospects",
+        )
+    return Companies(frame, Quarantine(), len(frame))
 
 
 def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:

@@ -92,9 +92,7 @@ def initiated(made: Initiated) -> None:
     config = "" if made.out == DEFAULT_FILE else f" --config {made.out}"
     console.line("Next:")
     console.line(f"  mlsys train{config}")
-    console.line(
-        f"  mlsys score {made.prospects} --top 20{config}" if made.prospects else f"  mlsys weekly{config}"
-    )
+    console.line(f"  mlsys score{config}")
 
 
 def checked(found: Checked) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.data.judging.drafts import Draft
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class Initiated:
         The settings file.
     entities, converters, first_day : int
         Who there is, who converted, and who did so on the first day.
-    prospects : str
-        File of those that may be scored; empty where no one file holds them as it is.
     """
 
     out: Path
@@ -57,7 +54,6 @@ class Initiated:
     entities: int
     converters: int
     first_day: int
-    prospects: str = ""
     ingested: IngestReport | None = None
 
 
@@ -107,12 +103,4 @@ def describe_files(
         made.known.entities,
         made.known.converters,
         made.known.first_day,
-        _prospects(made.drafts),
     )
-
-
-def _prospects(drafts: Sequence[Draft]) -> str:
-    """Return the file of entities that have not converted, or of all."""
-    entities = [one for one in drafts if one.kind == "entities"]
-    free = [one for one in entities if not one.all_converted]
-    return free[0].file() if len(free) == 1 and free[0].is_plain else ""

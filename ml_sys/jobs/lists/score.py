@@ -11,11 +11,10 @@ import numpy as np
 
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
-from ml_sys.errors import NotEnoughDataError, SnapshotError, StorageError, UnreadableFileError, UsageError
+from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.jobs.lists.comparing import with_history
 from ml_sys.jobs.lists.handing_out import (
     Handing,
@@ -37,6 +36,7 @@ from ml_sys.scoring.prospects import (
     Companies,
     Ready,
     covered_by,
+    free_companies,
     read_prospects,
     usage_of,
 )
@@ -44,12 +44,10 @@ from ml_sys.scoring.ranking import plan_capacity, write_table
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
-from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ml_sys.features.compute import FeatureSpec
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
@@ -193,7 +191,7 @@ def score_by(
     known = _latest(settings.artifacts_dir)
     read: Companies | Ready
     if prospects is None:
-        read = _free_companies(snapshot.latest(settings.artifacts_dir), scorer.spec, as_of)
+        read = free_companies(snapshot.latest(settings.artifacts_dir), scorer.spec, as_of)
     else:
         read = read_prospects(prospects, settings.schema_, scorer.spec)
     if isinstance(read, Ready):
@@ -285,21 +283,6 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
 
 def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:
     return snapshot.latest(artifacts_dir) if snapshot.exists(artifacts_dir) else None
-
-
-def _free_companies(known: snapshot.Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
-    """Return the companies of a snapshot that are no customers on the day of the list."""
-    day = covered_by(known, spec) if as_of is None else as_of
-    day = known.as_of if day is None else day
-    free = (known.closed >= day) & (known.since < day)
-    columns, words = ["id", *(one.name for one in known.form.attributes)], known.form.words
-    frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
-    if frame.empty:
-        raise NotEnoughDataError(
-            f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
-            hint="name a file of prospects",
-        )
-    return Companies(frame, Quarantine(), len(frame))
 
 
 def _customers(known: snapshot.Snapshot) -> dict[str, int]:
