@@ -66,6 +66,8 @@ def judge_attributes(
         holding = [one for one in parts if one.kind == "entities" and name in one.columns]
         shape = shape_of(connection, holding, name, name in holding[0].numbers)
         reason, sure = _judged(name, shape, known)
+        if not sure and (only := _only_converters(connection, known, number=name in holding[0].numbers)):
+            reason, sure = only, True
         if reason:
             found.append(Verdict(holding[0].name, name, reason, sure))
     return found
@@ -106,6 +108,27 @@ def _judged(name: str, shape: Shape, known: Known) -> tuple[str, bool]:
     if shape.since >= _SAME_ORDER:
         return "follows the day on which they began to exist, which every cutoff knows anyway", False
     return named, False
+
+
+def _only_converters(connection: duckdb.DuckDBPyConnection, known: Known, *, number: bool) -> str:
+    """Say which value of the attribute that was measured last is one of converters; nothing where none is."""
+    if known.converters < ENOUGH or known.rate >= _COMMON:
+        return ""
+    # Numbers are compared with the one that most have, as 0 of what is counted only once they pay.
+    level = "CASE WHEN v > (SELECT mode(v) FROM column_judged) THEN 'more' END" if number else "v"
+    found = connection.execute(
+        f"SELECT {level} AS level, count(*) FILTER (paid) AS mine, count(*) AS everyone, "
+        "(SELECT mode(v) FROM column_judged) AS most FROM column_judged WHERE v IS NOT NULL GROUP BY 1 "
+        f"HAVING level IS NOT NULL AND mine >= {ENOUGH} AND mine >= {_ONLY} * everyone "
+        "ORDER BY everyone DESC, 1 LIMIT 1"
+    ).fetchone()
+    if not found:
+        return ""
+    value, mine, everyone, most = found
+    what = f"is above {most:g}" if number else f"is {value!r}"
+    return (
+        f"{mine / everyone:.0%} of the {everyone:,} that it {what} for converted, {known.rate:.1%} of all did"
+    )
 
 
 def blanks_leak(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], name: str) -> tuple[bool, str]:

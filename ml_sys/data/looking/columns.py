@@ -41,6 +41,15 @@ _PERSONAL = {
     "surname": "a name",
     "fullname": "a name",
     "username": "a name",
+    "nickname": "a name",
+    "vorname": "a name",
+    "nachname": "a name",
+    "telefon": "a phone number",
+    "anschrift": "an address",
+    "adresse": "an address",
+    "strasse": "an address",
+    "plz": "an address",
+    "geburtsdatum": "a date of birth",
     "address": "an address",
     "street": "an address",
     "zip": "an address",
@@ -65,6 +74,8 @@ _NAMED = {
     *("user", "customer", "contact", "company", "account", "student", "member", "workspace", "team"),
     *("organisation", "organization", "org"),
 }
+# Beside these a name is a person's, however many have the same.
+_OF_PERSONS = {"first", "last", "full", "middle", "given", "family", "nick", "contact", "owner"}
 # Beside one of the words above these say that something is counted, or done by mail.
 _COUNTED = {
     *("count", "number", "verified", "has", "opens", "opened", "clicks", "sent", "actions", "users", "in"),
@@ -205,7 +216,7 @@ def _personal(column: Column, shares: dict[str, float], *, is_number: bool) -> s
     if shares["phone"] >= 0.8 and not is_number and not any(shares[one] >= 0.5 for one in dates.PATTERNS):
         return "a phone number"
     many = column.distinct > 0.2 * column.filled
-    if many and "name" in words and words - {"name"} <= _NAMED:
+    if (many or words & _OF_PERSONS) and "name" in words and words - {"name"} <= _NAMED:
         return "a name"
     kinds = [kind for word, kind in _PERSONAL.items() if word in words]
     counted = words & _COUNTED

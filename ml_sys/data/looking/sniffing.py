@@ -34,6 +34,9 @@ MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
 _BEGINNING = 1 << 20
 _A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
+# What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
+_INDEX = {"__index_level_0__", "Unnamed: 0"}
+_A_NUMBER = re.compile(r"[\W\d_]*")
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
         _flatten(quoted(column), column, kind, columns, lists)
     notes = tuple(f"{column} holds lists, and is left out" for column in lists)
     is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
-    is_flat = not lists and set(columns) == set(read.columns)
+    is_flat = not lists and set(columns) == set(read.columns) - _INDEX
     plain = is_one and is_flat and (is_lines or kind_of(first) == "parquet")
     return Sniffed(name, location, relation, "", columns, is_plain=plain, notes=notes)
 
@@ -151,7 +154,7 @@ def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: lis
             _flatten(f"{sql}.{quoted(child)}", f"{name}_{child}", below, columns, lists)
     elif kind.id in {"list", "map", "array", "union"}:
         lists.append(name)
-    else:
+    elif name not in _INDEX:
         columns[name] = sql
 
 
@@ -163,11 +166,14 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     options = f", delim = {literal(delimiter)}, all_varchar = true" + encoding
     options += f", skip = {skip}" if skip else ""
     rows = connection.execute(
-        f"FROM read_csv({literal(str(first))}{options}, header = false, null_padding = true) LIMIT 1"
+        f"FROM read_csv({literal(str(first))}{options}, header = false, null_padding = true, "
+        "parallel = false) LIMIT 1"  # a quoted line break is not read in parallel
     ).fetchall()
     if not rows:
         raise EmptyTableError(first)
-    has_header = _is_header(rows[0], says=bool(sniffed["HasHeader"]))
+    says = bool(sniffed["HasHeader"])
+    has_types = any(one["type"] != "VARCHAR" for one in sniffed["Columns"])
+    has_header = _is_header(rows[0], says=says, sure=says and has_types)
     relation = f"read_csv({made.relation}{options}, header = {str(has_header).lower()})"
     columns = connection.sql(f"FROM {relation} LIMIT 0").columns
     named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
@@ -175,7 +181,11 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     return replace(
         made,
         relation=relation,
-        columns={name: quoted(column) for name, column in zip(named, columns, strict=True)},
+        columns={
+            name: quoted(column)
+            for at, (name, column) in enumerate(zip(named, columns, strict=True))
+            if not (has_header and (name in _INDEX or (at == 0 and not rows[0][0])))
+        },
         is_plain=plain,
         has_header=has_header,
         notes=()
@@ -208,13 +218,15 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _is_header(values: Sequence[Any], *, says: bool) -> bool:
+def _is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
     """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
     texts = [str(one or "").strip() for one in values]
-    named = all(_A_NAME.fullmatch(one) for one in texts) and len({one.casefold() for one in texts}) == len(
-        texts
-    )
-    return named and (says or not any("@" in one for one in texts))
+    texts = texts[1:] if len(texts) > 1 and not texts[0] else texts  # an index, as pandas writes it
+    if len({one.casefold() for one in texts}) < len(texts):
+        return False
+    if sure and not any(_A_NUMBER.fullmatch(one) for one in texts):
+        return True
+    return all(_A_NAME.fullmatch(one) for one in texts) and (says or not any("@" in one for one in texts))
 
 
 def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sniffed:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
-_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total"}
+_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"}
 _MOST_KINDS = 200
 _SAYS_WHO = (
     "name a table of purchases, or the column of the day of conversion: --converted TABLE|TABLE.COLUMN"

@@ -35,6 +35,10 @@ ENTITY_WORDS = {
         "organization",
     ),
     *(
+        "lead",
+        "prospect",
+        "reader",
+        "kunde",
         "workspace",
         "team",
         "student",
@@ -49,6 +53,8 @@ ENTITY_WORDS = {
     ),
 }
 
+_PLURALS = {"person": "people", "kunde": "kunden"}
+
 Place = tuple[str, str]
 
 
@@ -60,6 +66,8 @@ def singular(word: str) -> str:
     >>> singular("companies"), singular("students"), singular("status")
     ('company', 'student', 'status')
     """
+    if word == "kunden":
+        return "kunde"
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):
@@ -77,8 +85,8 @@ def plural(word: str) -> str:
     >>> plural("company"), plural("student"), plural("person"), plural("class")
     ('companies', 'students', 'people', 'classes')
     """
-    if word == "person":
-        return "people"
+    if word in _PLURALS:
+        return _PLURALS[word]
     if word.endswith("y") and word[-2:-1] not in set("aeiou"):
         return word[:-1] + "ies"
     return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")

@@ -24,6 +24,18 @@ _BOUGHT = (
         "billing",
     ),
     *("checkout", "contract", "conversion"),
+    *(
+        "kauf",
+        "bestellung",
+        "rechnung",
+        "zahlung",
+        "vertrag",
+        "abonne",
+        "achat",
+        "commande",
+        "compra",
+        "pedido",
+    ),
 )
 _CONVERTED = (
     *(
@@ -37,7 +49,7 @@ _CONVERTED = (
         "won",
         "paying",
     ),
-    *("payment", "bought", "ordered", "customer"),
+    *("payment", "bought", "ordered", "customer", "gekauft", "bezahlt", "vertragsbeginn"),
 )
 _BEGAN = (
     "regist",
@@ -51,7 +63,13 @@ _BEGAN = (
     "onboard",
     "opened",
     "first",
+    "install",
+    "enrol",
+    "angelegt",
+    "anmeld",
+    "angemeld",
 )
+_FIRST_BOUGHT = ("order", "invoice", "charge", "sale", "contract", "billing", "checkout")
 _CHANGES = {
     "updated",
     "modified",
@@ -63,6 +81,7 @@ _CHANGES = {
     "exported",
     "changed",
     "refreshed",
+    *("letzte", "letzter", "letztes", "letzten"),
 }
 _LOST = {"next", "cancelled", "canceled", "cancel", "failed", "refunded", "renewal", "churned", "lost"}
 _ENDS = {
@@ -131,7 +150,9 @@ def conversion_columns(one: Looked) -> list[Column]:
     named = [
         column
         for column in dates
-        if _begins(column.words, _CONVERTED) or (_begins(column.words, ("clos",)) and _is_deal(column))
+        if _begins(column.words, _CONVERTED)
+        or (_begins(column.words, ("clos",)) and _is_deal(column))
+        or _is_first_bought(column)
     ]
     return [column for column in named if not _begins(column.words, ("regist", "signup", "creat"))]
 
@@ -146,10 +167,17 @@ def _is_deal(column: Column) -> bool:
     )
 
 
+def _is_first_bought(column: Column) -> bool:
+    """Tell whether the name of a date says that something was bought for the first time."""
+    return "first" in column.words and _begins(column.words, _FIRST_BOUGHT)
+
+
 def began(columns: list[Column]) -> list[Column]:
     """Return the dates whose names say that an entity began to exist."""
     named = [
-        column for column in columns if _begins(column.words, _BEGAN) and not set(column.words) & _CHANGES
+        column
+        for column in columns
+        if _begins(column.words, _BEGAN) and not set(column.words) & _CHANGES and not _is_first_bought(column)
     ]
     joined = [column for column in columns if {"sign", "up"} <= set(column.words)]
     return [*named, *(one for one in joined if one not in named)]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _LEAST_SHARED, _LEAST_SCORE, _DISJOINT, _SURE = 0.3, 0.25, 0.1, 0.9
-_CLOSE, _HITS = 0.15, 0.005
+_CLOSE, _HITS, _MANY_ALIKE = 0.15, 0.005, 3
 _RAW = 0.98
 
 
@@ -113,15 +113,18 @@ class _Linking(Identifiers):
     def _goes_with(self, place: Place, first: Place) -> bool:
         """Tell whether two tables hold different entities of one kind, such as customers and the others."""
         tables = [self.looked[place[0]], self.looked[first[0]]]
-        if place[0] == first[0] or place[1].casefold() != first[1].casefold():
+        if place[0] == first[0]:
             return False
+        same_name = place[1].casefold() == first[1].casefold()
         if any(kinds.is_of_purchases(one) or not one.table.has_header for one in tables):
             return False
         mine, theirs = (
             {name.casefold() for name in self.looked[one[0]].columns} - {one[1].casefold()}
             for one in (place, first)
         )
-        alike = len(mine & theirs) >= 0.5 * min(len(mine), len(theirs))
+        # Where ids are not called alike, as of leads and customers, the other columns have to say more.
+        least = 0 if same_name else _MANY_ALIKE
+        alike = len(mine & theirs) >= max(0.5 * min(len(mine), len(theirs)), least)
         if not alike or max(self.shared(place, first), self.shared(first, place)) >= _DISJOINT:
             return False
         third = [one for one in self.tables if one[0] not in {place[0], first[0]}]

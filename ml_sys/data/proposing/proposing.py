@@ -194,8 +194,12 @@ def _unread(draft: Draft) -> list[LeftOut]:
 
 def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: Draft) -> None:
     """Take the one full date of an entity table for its beginning where nothing was used before it."""
-    full = [one for one in draft.base.dates() if one.filled_share >= _FULL and one.name not in draft.used()]
-    if "since" in draft.roles or draft.one_a or len(full) != 1 or kinds.changes(full[0]):
+    full = [
+        one
+        for one in draft.base.dates()
+        if one.filled_share >= _FULL and one.name not in draft.used() and not kinds.changes(one)
+    ]
+    if "since" in draft.roles or draft.one_a or len(full) != 1:
         return
     began = f"CAST({dates.moment(quoted(full[0].name), full[0].format)} AS DATE)"
     found = connection.execute(

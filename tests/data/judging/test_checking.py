@@ -89,6 +89,9 @@ LEAKY: dict[str, Callable[[World], Callable[[Row], object]]] = {
     "days_as_customer": lambda made: of({user: (END - day).days for user, day in made.bought.items()}, 0),
     "recency_rank": lambda made: of({user: (day - FIRST).days for user, day in last_use(made).items()}, 0),
     "billing_city": lambda made: of(dict.fromkeys(made.bought, "Graz"), ""),
+    "auto_renew": lambda made: of(dict.fromkeys(list(made.bought)[::2], "t"), "f"),
+    "support_level": lambda made: of(dict.fromkeys(list(made.bought)[::2], "gold"), "none"),
+    "csm_meetings": lambda made: of(dict.fromkeys(list(made.bought)[::2], 3), 0),
     "onboarding_score": lambda made: of({user: 2.5 * n for user, n in logins(made).items()}, 0),
 }
 

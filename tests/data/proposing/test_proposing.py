@@ -511,3 +511,86 @@ def test_a_leak_is_left_out_with_its_reason(name: str, made: World, tmp_path: Pa
     found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
     assert list(found.attributes) == ["country"]
     assert left(found)[f"users.{name}"]
+
+
+def test_an_index_that_pandas_writes_along_is_no_column(made: World, tmp_path: Path) -> None:
+    tables = {
+        name: [{"": at, **row} for at, row in enumerate(rows)] for name, rows in tables_of(made).items()
+    }
+    found = proposed(write(tmp_path, tables))
+    is_the_plain_one(found, made)
+    assert all(one.is_plain for one in found.drafts)
+
+
+def test_headers_of_any_characters_and_quoted_line_breaks_are_read(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, {"events": made.events, "purchases": renamed(made.purchases, amount="Betrag €")})
+    users = renamed(
+        with_column(made.users, "Opt-in OK?", lambda _: 'line "one"\nline two'), country="2nd Country"
+    )
+    users[0]["Opt-in OK?"] = "yes"
+    write_csv(folder / "users.csv", users)
+    path = folder / "users.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = proposed(folder)
+    assert not found.notes
+    assert {one["column"] for one in found.attributes.values()} == {"2nd Country", "Opt-in OK?"}
+    assert found.known.converters == len(made.bought)
+
+
+@pytest.mark.parametrize("name", ["first_order_date", "first_invoice", "first_contract_on"])
+def test_the_first_order_is_the_conversion_and_not_the_beginning(
+    name: str, made: World, tmp_path: Path
+) -> None:
+    users = with_column(made.users, name, lambda row: made.bought.get(row["user_id"], ""))
+    found = proposed(write(tmp_path, {"users": users, "events": made.events}))
+    assert roles(found, "users") == {"id": "user_id", "converted_on": name, "since": "signed_up"}
+
+
+def test_an_app_begins_on_the_day_of_its_installation(made: World, tmp_path: Path) -> None:
+    users = renamed(made.users, signed_up="install_date")
+    seen = with_column(users, "last_seen", lambda _: dt.date(2023, 12, 1))
+    found = proposed(write(tmp_path, {**tables_of(made), "users": seen}))
+    assert roles(found, "users")["since"] == "install_date"
+
+
+def test_a_date_that_changes_later_does_not_hide_the_one_that_all_have(made: World, tmp_path: Path) -> None:
+    users = renamed(made.users, signed_up="dated")
+    seen = with_column(
+        users, "last_seen", lambda row: dt.date(2023, 6, 1) + dt.timedelta(row["user_id"] % 90)
+    )
+    found = proposed(write(tmp_path, {**tables_of(made), "users": seen}))
+    assert roles(found, "users")["since"] == "dated"
+
+
+def test_leads_and_customers_are_united_though_their_ids_are_called_and_written_otherwise(
+    made: World, tmp_path: Path
+) -> None:
+    people = [{**one, "plan_size": at % 9, "origin": "fair"} for at, one in enumerate(made.users)]
+    customers = [
+        {**one, "user_id": f"{one['user_id']:08d}", "first_invoice": made.bought[one["user_id"]]}
+        for one in people
+        if one["user_id"] in made.bought
+    ]
+    tables = {
+        "leads": renamed([one for one in people if one["user_id"] not in made.bought], user_id="lead_no"),
+        "customers": renamed(customers, user_id="customer_no"),
+        "activity": renamed(made.events, user_id="account_no"),
+    }
+    found = proposed(write(tmp_path, tables))
+    assert kinds(found) == {"leads": "entities", "customers": "entities", "activity": "events"}
+    assert roles(found, "customers")["converted_on"] == "first_invoice"
+    assert found.known.converters == len(made.bought)
+
+
+def test_a_name_is_personal_however_many_are_called_alike(made: World, tmp_path: Path) -> None:
+    users = with_column(made.users, "contact_name", lambda row: ("Anna", "Ben", "Cleo")[row["user_id"] % 3])
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert left(found)["users.contact_name"] == "personal: a name"
+
+
+def test_german_purchases_are_purchases(made: World, tmp_path: Path) -> None:
+    bought = renamed(made.purchases, order_id="Bestellnr", purchased_on="Gekauft Am", amount="Betrag")
+    users = with_column(made.users, "Letzte Rechnung", lambda row: made.bought.get(row["user_id"], ""))
+    found = proposed(write(tmp_path, {"Kunden": users, "events": made.events, "Käufe": bought}))
+    assert kinds(found) == {"kunden": "entities", "events": "events", "kaufe": "purchases"}
+    assert roles(found, "kaufe") == {"id": "user_id", "at": "Gekauft Am", "value": "Betrag"}
