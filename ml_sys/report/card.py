@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.names import REPORTED
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.numbers import number, spread
@@ -15,6 +16,7 @@ from ml_sys.report.sentences import of_sample, of_whole_lists
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ml_sys.form import Words
     from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.holdout import Evaluation
@@ -29,6 +31,7 @@ def write_card(
     holdout: Mapping[str, Any],
     canaries: Sequence[Canary],
     facts: Mapping[str, Any],
+    words: Words = PLAIN_WORDS,
 ) -> str:
     """Return the card as Markdown.
 
@@ -48,19 +51,21 @@ def write_card(
     lines = [
         f"# Model {entry.version}",
         "",
-        f"Predicts which free companies become customers within {facts['horizon_days']} days of a cutoff.",
+        f"Predicts which free {words.entity.many} become {words.customer.many} within "
+        f"{facts['horizon_days']} days of a cutoff.",
         "",
         f"- Made: {entry.created_at} ({entry.changes})",
         f"- Follows: {facts['parent'] or 'no version'}",
         f"- Said of it: {entry.message or 'nothing'}",
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
         f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
-        f"{report.companies:,} companies convert, {len(report.cutoffs)} cutoffs from {first} to {last}",
-        *(f"- {told}" for told in filter(None, [of_sample(asdict(report))])),
+        f"{report.companies:,} {words.entity.many} convert, {len(report.cutoffs)} cutoffs from {first} to "
+        f"{last}",
+        *(f"- {told}" for told in filter(None, [of_sample(asdict(report), words.entity)])),
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
         f"{report.after[1]:,} of {sum(report.after):,} after",
         f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "
-        f"{holdout['companies_converted']:,} companies, cutoffs " + ", ".join(holdout["cutoffs"]),
+        f"{holdout['companies_converted']:,} {words.entity.many}, cutoffs " + ", ".join(holdout["cutoffs"]),
         *(f"- {told}" for told in filter(None, [of_whole_lists(holdout)])),
         f"- Features: {len(schema)} in the groups {', '.join(sorted(set(schema.values())))}",
         f"- Made with: {_code(facts)}",

@@ -64,12 +64,12 @@ def lines(
 
 
 def by_depth(
-    points: Sequence[Point], rankers: Sequence[str], *, y: str, key: str, title: str, text: str
+    points: Sequence[Point], rankers: Sequence[str], *, x: str, y: str, key: str, title: str, text: str
 ) -> str:
-    """Draw a share by the number of companies called, on a scale on which each step doubles it."""
+    """Draw a share by how many are called, on a scale on which each step doubles it."""
     axis = alt.X(
         "x:Q",
-        title="companies called from each list",
+        title=x,
         scale=alt.Scale(type="log", base=2),
         axis=alt.Axis(values=sorted({int(one["x"]) for one in points}), format="d", labelOverlap=True),
     )

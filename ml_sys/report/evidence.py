@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.form import PLAIN_WORDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ml_sys.experiments.backtest import Backtest
     from ml_sys.experiments.resampling import Resampling
     from ml_sys.experiments.reseeding import SeedSpread
+    from ml_sys.form import Words
     from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.calibration import CalibrationBin, Confusion, ScoreBin
@@ -140,6 +143,8 @@ class Evidence:
         None for a first version.
     seeds : tuple of SeedSpread
         Headline figures by other seeds of the fit; empty where that was not asked for.
+    words : Words
+        What entities and their money are called; no evidence.
     """
 
     version: str
@@ -166,6 +171,7 @@ class Evidence:
     parent: Parent | None = None
     past: Past = Past()
     seeds: tuple[SeedSpread, ...] = ()
+    words: Words = PLAIN_WORDS
 
 
 # The rows of every past list would be a file of their own; their season has a key of its own.
@@ -178,7 +184,9 @@ def plain(evidence: Evidence) -> dict[str, Any]:
     The keys are public, so the parts of the past stand next to the others.
     """
     past, back = evidence.past, evidence.past.backtest
-    parts = {one.name: getattr(evidence, one.name) for one in fields(evidence) if one.name != "past"}
+    parts = {
+        one.name: getattr(evidence, one.name) for one in fields(evidence) if one.name not in {"past", "words"}
+    }
     parts |= {
         "backtest": back,
         "campaign": None if back is None else back.season,

@@ -131,6 +131,7 @@ def gather(
         reliance=_reliance(one, facts["seed"]),
         canaries=tuple(canaries),
         quality=quality_of(snapshot),
+        words=one.model.spec.form.words,
         settings=values,
         set_otherwise={
             key: (value, defaults.get(key)) for key, value in values.items() if defaults.get(key) != value

@@ -11,24 +11,11 @@ from ml_sys.report.page import Page
 from ml_sys.report.sections import companies, fitting, origin, past_lists, probabilities, ranking
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.report.evidence import Evidence
     from ml_sys.report.page import Section
 
 _TEMPLATE = "report.html.j2"
-_WORDS = (
-    ("average precision", "Share of the called that convert, averaged over the places of all converters. "
-     "Chance gets the conversion rate, which is tiny; 1 is perfect."),
-    ("calibration error", "Mean distance between predicted and observed rates."),
-    ("canary", "A check that a model passes if it knows only the past."),
-    ("cutoff", "The day a list is made; nothing later counts."),
-    ("holdout", "Rows that the model was not trained on, kept to evaluate it."),
-    ("interval", "Where the true figure probably lies, given that other companies could have been there."),
-    ("lift", "How many times as often as on average."),
-    ("precision", "Share of the called companies that convert."),
-    ("recall", "Share of the converters that are called."),
-    ("ROC-AUC", "How often a converter stands above another company; 0.5 is chance."),
-    ("SHAP", "A fair share of a feature in moving a probability."),
-)  # fmt: skip
 
 
 def render(evidence: Evidence) -> str:
@@ -41,7 +28,7 @@ def render(evidence: Evidence) -> str:
             facts=f"Made {evidence.created_at[:10]} · data through {evidence.data_through} · "
             f"{evidence.status} when made",
             sections=_sections(evidence),
-            words=_WORDS,
+            words=_words(evidence.words.entity),
             origin=f"Made by mlsys from snapshot {evidence.snapshot}.",
         )
     )
@@ -70,6 +57,24 @@ def _sections(evidence: Evidence) -> tuple[Section, ...]:
         origin.data(evidence),
         *origin.origin(evidence),
     )
+
+
+def _words(entity: Noun) -> tuple[tuple[str, str], ...]:
+    return (
+        ("average precision", "Share of the called that convert, averaged over the places of all converters. "
+         "Chance gets the conversion rate, which is tiny; 1 is perfect."),
+        ("calibration error", "Mean distance between predicted and observed rates."),
+        ("canary", "A check that a model passes if it knows only the past."),
+        ("cutoff", "The day a list is made; nothing later counts."),
+        ("holdout", "Rows that the model was not trained on, kept to evaluate it."),
+        ("interval", "Where the true figure probably lies, given that "
+         f"other {entity.many} could have been there."),
+        ("lift", "How many times as often as on average."),
+        ("precision", f"Share of the called {entity.many} that convert."),
+        ("recall", "Share of the converters that are called."),
+        ("ROC-AUC", f"How often a converter stands above another {entity.one}; 0.5 is chance."),
+        ("SHAP", "A fair share of a feature in moving a probability."),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.features.rules import rule_to_beat
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.promises import count_interval
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
@@ -16,6 +17,7 @@ from ml_sys.text import counted, date_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ml_sys.form import Noun
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.sufficiency import Sufficiency
@@ -35,11 +37,12 @@ def summary(evidence: Evidence) -> tuple[str, ...]:
     rule = evidence.evaluation[ALL].get(name or "")
     lists = counted(len(held["cutoffs"]), "list")
     back = evidence.past.backtest
-    sentences = [season_in_short(back.season)] if back else []
-    sentences.append(_found(model, lists, evidence.horizon_days))
+    sentences = [season_in_short(back.season, evidence.words.entity)] if back else []
+    sentences.append(_found(model, lists, evidence))
     lead = evidence.ranking.lead.get(name or "")
     if name and rule is not None and lead is not None and isfinite(lead.value):
-        sentences.append(_beside_the_rule(name, model["average_precision"], rule["average_precision"], lead))
+        called = f"{evidence.words.entity.many} with the {name}"
+        sentences.append(_beside(called, model["average_precision"], rule["average_precision"], lead))
     sentences.append(_truth(model, evidence))
     return tuple(sentences)
 
@@ -55,14 +58,15 @@ def of_whole_lists(holdout: Mapping[str, Any]) -> str:
     )
 
 
-def of_sample(fit: Mapping[str, Any]) -> str:
+def of_sample(fit: Mapping[str, Any], entity: Noun = PLAIN_WORDS.entity) -> str:
     """Say how a panel too large to train on was sampled; empty if it was not."""
     one_in = fit.get("one_in", 1)
     if one_in == 1:
         return ""
     return (
         f"Learnt from a sample of {fit['sampled_rows']:,} of {fit['whole_rows']:,} rows: every conversion, "
-        f"and one in {one_in:.1f} of the others, drawn by what the company looked like by then. Each of the "
+        f"and one in {one_in:.1f} of the others, drawn by what the {entity.one} looked like by then. Each "
+        "of the "
         f"others counts {one_in:.1f} times, so that rates stay as they are."
     )
 
@@ -88,14 +92,14 @@ def chance_of(evidence: Evidence, metric: str) -> float:
     return evidence.evaluation[ALL][RANDOM][metric].value
 
 
-def season_in_short(season: Season) -> str:
+def season_in_short(season: Season, entity: Noun = PLAIN_WORDS.entity) -> str:
     """Say what calling the top of each list reaches at the largest capacity, and what a rule would have."""
     capacity = max(one.capacity for one in season.campaigns)
     rest = max(one.cooldown_weeks for one in season.campaigns)
     model, chance = (season.of(one, capacity, rest) for one in (MODEL, RANDOM))
     name = rule_to_beat(one.ranker for one in season.campaigns)
     if not model.of:
-        return f"No company paid within the horizon of the {counted(model.lists, 'list')}."
+        return f"No {entity.one} paid within the horizon of the {counted(model.lists, 'list')}."
     resting = f", leaving out whom it called in the last {counted(rest, 'week')}," if rest else ""
     text = (
         f"Calling the top {capacity} of each of {counted(model.lists, 'list')}{resting} "
@@ -111,17 +115,18 @@ def season_in_short(season: Season) -> str:
     return f"{text}; calling those with the {name} reaches {reached:.0f}."
 
 
-def _found(model: dict[str, Estimate], lists: str, horizon_days: int) -> str:
+def _found(model: dict[str, Estimate], lists: str, evidence: Evidence) -> str:
     recall, lift = model[f"recall_at_{_CALLED}"].value, model[f"lift_at_{_CALLED}"].value
     if not isfinite(recall):
-        return "No company of the holdout converted."
+        return f"No {evidence.words.entity.one} of the holdout converted."
     return (
         f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds {in_ten(recall)} of "
-        f"all conversions within {horizon_days} days, {number(lift, 0)} times as many as calling at random."
+        f"all conversions within {evidence.horizon_days} days, {number(lift, 0)} times as many as calling "
+        "at random."
     )
 
 
-def _beside_the_rule(name: str, ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
+def _beside(called: str, ours: Estimate, theirs: Estimate, lead: Estimate) -> str:
     sure = (
         "beyond what chance explains"
         if lead.low > 0 or lead.high < 0
@@ -129,7 +134,7 @@ def _beside_the_rule(name: str, ours: Estimate, theirs: Estimate, lead: Estimate
     )
     better = "better" if lead.value >= 0 else "worse"
     return (
-        f"Its ranking is {better} than calling the companies with the {name}, {sure}: an average "
+        f"Its ranking is {better} than calling the {called}, {sure}: an average "
         f"precision of {number(ours.value)} against {number(theirs.value)}, a difference of {spread(lead)}."
     )
 
@@ -146,7 +151,7 @@ def _truth(model: dict[str, Estimate], evidence: Evidence) -> str:
     if not low <= promised <= high:
         near = "close to" if _CLOSE[0] <= said / came <= _CLOSE[1] else "far from"
         verdict = f"taken together they are {near} the truth"
-    companies = counted(converters, "company", "companies")
+    companies = evidence.words.entity.counted(converters)
     return (
         f"Its probabilities promised {number(promised, 0)} conversions and {positives:,} came "
         f"(of {companies}): {verdict}."

@@ -79,7 +79,7 @@ def description(one: Description) -> None:
         ("served", _served(one.served, _minute)),
         ("snapshot", f"{entry.snapshot}, usage through {entry.data_through}"),
         ("trained on", _rows(fit, one.words.entity)),
-        ("sampled", of_sample(fit) or None),
+        ("sampled", of_sample(fit, one.words.entity) or None),
         ("judged on", _rows(holdout, one.words.entity)),
         ("trees", fit["trees"]),
         ("features", f"{len(features)} in the groups {', '.join(sorted(set(features.values())))}"),

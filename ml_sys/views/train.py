@@ -65,7 +65,9 @@ def trained(result: Trained, confidence: float) -> None:
         caption=f"{resampled}; {trees}validation: predicted "
         f"{fit.validation_mean:.4%}, observed {fit.validation_rate:.4%}",
     )
-    for told in filter(None, (of_sample(asdict(fit)), of_whole_lists(held), _until(result))):
+    for told in filter(
+        None, (of_sample(asdict(fit), result.words.entity), of_whole_lists(held), _until(result))
+    ):
         console.note(told)
     evaluation(result.evaluation, confidence)
     seeds(result, confidence)

@@ -221,7 +221,9 @@ def _written(folder: Path, draft: Draft, entry: Entry, parent: str | None, regis
     }
     beside = None if parent is None else parent_of(registry.open(parent), facts)
     known = of_version(draft.evidence, facts, beside)
-    card = write_card(entry, draft.fit.report, draft.fit.evaluation, facts["holdout"], draft.canaries, facts)
+    fit = draft.fit
+    words = fit.model.spec.form.words
+    card = write_card(entry, fit.report, fit.evaluation, facts["holdout"], draft.canaries, facts, words)
     told = {CARD: card.encode(), REPORT: render(known).encode(), EVIDENCE: as_json(plain(known))}
     seal = write_artifact(folder, {**draft.files, **told}, facts, registry.keys)
     return replace(entry, seal=seal)

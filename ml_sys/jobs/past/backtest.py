@@ -11,6 +11,7 @@ from ml_sys.data import snapshot as snapshots
 from ml_sys.experiments.backtest import Backtest, backtest
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.schedule import plan_terms
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.split import Source
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ml_sys.form import Words
     from ml_sys.settings import Settings
 
 
@@ -33,10 +35,13 @@ class PastLists:
     ----------
     written : Path or None
         File of all predictions.
+    words : Words
+        What entities are called.
     """
 
     judged: Backtest
     written: Path | None
+    words: Words = PLAIN_WORDS
 
     @property
     def table(self) -> pd.DataFrame:
@@ -116,4 +121,4 @@ def backtest_settings(
     )
     if predictions is not None:
         write_table(judged.predictions(), predictions)
-    return PastLists(judged, predictions)
+    return PastLists(judged, predictions, settings.schema_.words.words())

@@ -21,9 +21,10 @@ _SHOWN_FEATURES = 15
 
 def who(evidence: Evidence) -> Section:
     """Show how the model does by kind of company."""
+    entity = evidence.words.entity
     table = Table(
-        "By kind of company",
-        ("kind", "companies", "conversions", "predicted", "observed", "ROC-AUC", "average precision"),
+        f"By kind of {entity.one}",
+        ("kind", entity.many, "conversions", "predicted", "observed", "ROC-AUC", "average precision"),
         tuple(
             (
                 f"{one.kind}: {one.name}",
@@ -37,7 +38,7 @@ def who(evidence: Evidence) -> Section:
             for one in evidence.segments
         ),
     )
-    title, told = "ROC-AUC by kind of company", "A dot and its interval; 0.5 is chance, 1 is perfect."
+    title, told = f"ROC-AUC by kind of {entity.one}", "A dot and its interval; 0.5 is chance, 1 is perfect."
     points = [
         {
             "name": f"{one.name} ({one.kind.lower()})",
@@ -71,14 +72,14 @@ def who(evidence: Evidence) -> Section:
 
 def why(evidence: Evidence) -> Section:
     """Show what the model relies on."""
-    found = evidence.reliance
+    found, entities = evidence.reliance, evidence.words.entity.many
     compiled = bool(found.features) and found.features[0].gain is not None
     figures = []
     for title, ones, told_of, key in (
         ("What each group of features adds", found.groups, found.groups, "groups"),
         ("Single features", found.features[:_SHOWN_FEATURES], found.features, "features"),
     ):
-        told = "Average precision lost when values are shuffled between the companies of a day."
+        told = f"Average precision lost when values are shuffled between the {entities} of a day."
         points = [
             {"name": one.name, "y": one.drop, "low": one.drop - one.spread, "high": one.drop + one.spread}
             for one in ones
@@ -123,7 +124,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
             "Converters that stood highest",
             ("Converters of the holdout that stood highest in the list of their day.",)
             if evidence.reliance.hits
-            else ("No company of the holdout converted.",),
+            else (f"No {evidence.words.entity.one} of the holdout converted.",),
             stories=tuple(map(_story, evidence.reliance.hits)),
         ),
         Section(

@@ -37,7 +37,8 @@ def seeds(evidence: Evidence) -> Section:
         title,
         (
             f"The model was fitted again with {fits} and evaluated on the same holdout. Differences "
-            "between them come from the fit alone; the interval shows how much the companies matter.",
+            "between them come from the fit alone; the interval shows how much the "
+            f"{evidence.words.entity.many} matter.",
         ),
         tables=(
             Table(
@@ -61,7 +62,7 @@ def resampling(evidence: Evidence) -> Section:
     title, found = "Did resampling earn its place?", evidence.past.resampling
     if found is None:
         return missing("resampling", title, "the comparison was not run (report.resampling is off)")
-    chosen = [at for at, one in enumerate(found.variants) if one.chosen]
+    chosen, entity = [at for at, one in enumerate(found.variants) if one.chosen], evidence.words.entity
     return Section(
         "resampling",
         title,
@@ -69,8 +70,8 @@ def resampling(evidence: Evidence) -> Section:
             _verdict(found),
             f"Judged on the {counted(found.rows, 'row')} of the training part with their "
             f"{counted(found.positives, 'conversion')} of "
-            f"{counted(found.converters, 'company', 'companies')}, each row scored by a model that had not "
-            "seen its company and calibrated on the others; the holdout plays no part in this choice.",
+            f"{entity.counted(found.converters)}, each row scored by a model that had not "
+            f"seen its {entity.one} and calibrated on the others; the holdout plays no part in this choice.",
         ),
         tables=(
             Table(

@@ -62,18 +62,19 @@ def data(evidence: Evidence) -> Section:
                 said,
             )
         )
+    words = evidence.words
     blanks = tuple((name, percent(paid), percent(others)) for name, paid, others in found.blanks)
     return Section(
         "data",
         title,
         (
-            f"{counted(found.companies, 'company', 'companies')}, {counted(found.customers, 'customer')} "
+            f"{words.entity.counted(found.companies)}, {words.customer.counted(found.customers)} "
             f"among them, and {counted(found.usage_rows, 'usage row')}; "
             f"usage through {evidence.data_through}.",
         ),
         tables=(
             Table("Rows that came in", ("table", "read", "accepted", "set aside", "why"), tuple(rows)),
-            Table("Share of blanks", ("column", "customers", "the others"), blanks),
+            Table("Share of blanks", ("column", words.customer.many, "the others"), blanks),
         ),
     )
 
@@ -104,9 +105,9 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
             (
                 said,
                 f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
-                f"of {counted(fit['companies'], 'company', 'companies')}, cutoffs {fit['cutoffs'][0]} to "
+                f"of {evidence.words.entity.counted(fit['companies'])}, cutoffs {fit['cutoffs'][0]} to "
                 f"{fit['cutoffs'][-1]}; judged on {', '.join(evidence.holdout['cutoffs'])}.",
-                *filter(None, [of_sample(fit)]),
+                *filter(None, [of_sample(fit, evidence.words.entity)]),
                 "The same snapshot, settings and packages give the same model, byte for byte.",
             ),
             tables=(Table("Lineage", ("what", "which"), _lineage(evidence.lineage)),),

@@ -13,9 +13,10 @@ from ml_sys.report import charts
 from ml_sys.report.numbers import NONE, number, percent, spread
 from ml_sys.report.page import Figure, Section, Table, missing
 from ml_sys.report.sentences import season_in_short
-from ml_sys.text import counted, date_of, likely
+from ml_sys.text import counted, date_of, likely, with_article
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.metrics.campaign import Season
     from ml_sys.report.evidence import Evidence
 
@@ -26,23 +27,24 @@ def campaign(evidence: Evidence) -> Section:
     if back is None:
         return missing("campaign", title, "past lists were not made for it (report.backtest is off)")
     season = back.season
-    first = season.campaigns[0] if season.campaigns else None
+    first, entity = season.campaigns[0] if season.campaigns else None, evidence.words.entity
     of = f"{counted(first.lists, 'list')}, {counted(first.of, 'converter')} in all" if first else ""
     return Section(
         "campaign",
         title,
         (
-            season_in_short(season),
-            "Sales works down a list every week, and the same companies stand on it again and again. What "
+            season_in_short(season, entity),
+            f"Sales works down a list every week, and the same {entity.many} stand on it again and again. "
+            "What "
             f"counts is how many different converters are called in time. Played over {of}, each list made "
             "by a model that knew only what was known that day.",
         ),
-        figures=(_reached(season),),
+        figures=(_reached(season, entity),),
         tables=(_leads(season),),
     )
 
 
-def _reached(season: Season) -> Figure:
+def _reached(season: Season, entity: Noun) -> Figure:
     rows = tuple(
         (
             f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
@@ -71,7 +73,8 @@ def _reached(season: Season) -> Figure:
     )
     name, text = (
         "Distinct converters reached by calls a list",
-        "Higher is better. With rest, a company that was called makes room for others for some weeks.",
+        f"Higher is better. With rest, {with_article(entity.one)} that was called makes room for others "
+        "for some weeks.",
     )
     svg = charts.columns(
         points,
@@ -119,27 +122,28 @@ def worth(evidence: Evidence) -> Section:
         for one in found.past
     ]
     gains = [(ranker, *(percent(share, 0) for share in shares)) for ranker, shares in found.gains.items()]
-    rankers = list(found.gains)
+    rankers, value, payers = list(found.gains), evidence.words.value, evidence.words.customer
     return Section(
         "money",
         title,
         (
-            "An estimate, not a forecast of invoices: each conversion is taken to be worth what customers "
-            f"before it paid on average a month. {counted(found.customers, 'customer')} with a known MRR, "
+            "An estimate, not a forecast of invoices: each conversion is taken to be worth what "
+            f"{payers.many} "
+            f"before it paid on average a month. {payers.counted(found.customers)} with a known {value}, "
             f"{found.not_positive} of them with zero or less, which counts as zero.",
             f"The brackets hold what such lists bring {evidence.confidence:.0%} of the time if probabilities "
             "hold.",
         ),
         tables=(
             Table(
-                "Monthly recurring revenue of the converters among the first of each list, all lists added",
+                f"{value} of the converters among the first of each list, all lists added",
                 ("calls a list", "lists", "expected", "came"),
                 tuple(past),
             ),
         ),
         folded=(
             Table(
-                "Share of the converters' MRR within the first of each list",
+                f"Share of the converters' {value} within the first of each list",
                 ("ranked by", *(percent(depth, 0) for depth in GAIN_DEPTHS)),
                 tuple(gains),
                 marked=rankers.index(MODEL),
@@ -196,7 +200,8 @@ def over_time(evidence: Evidence) -> Section:
         figures=tuple(figures),
         tables=(
             Table(
-                "Mean over the lists with its interval, companies drawn again with all their rows",
+                f"Mean over the lists with its interval, {evidence.words.entity.many} drawn again with "
+                "all their rows",
                 ("metric", *names),
                 sure,
             ),

@@ -55,18 +55,18 @@ def probabilities(evidence: Evidence) -> Section:
         svg = charts.calibration(points, key="calibration", title=title, text=told)
         figures.append(Figure(title, told, svg, bins))
     figures.append(_distribution(evidence))
-    tables = () if points else (bins,)
+    tables, entities = () if points else (bins,), evidence.words.entity.many
     return Section(
         "probabilities",
         "Are the probabilities true?",
         (
-            "A probability of 2% should mean that 2 in 100 such companies convert. Only then can it be "
+            f"A probability of 2% should mean that 2 in 100 such {entities} convert. Only then can it be "
             "multiplied by money.",
         ),
         figures=tuple(figures),
         tables=(*tables, _confusion(evidence)),
         notes=(
-            "The marked row is the version's own threshold. Moving it down calls more companies: more "
+            f"The marked row is the version's own threshold. Moving it down calls more {entities}: more "
             "converters are found and more calls are wasted.",
         ),
     )
@@ -122,27 +122,27 @@ def promised(evidence: Evidence) -> Section:
     if found is None:
         return missing("promise", title, "past lists were not made for it")
     total = found.total
-    days = ", ".join(date_of(cutoff) for cutoff in found.cutoffs)
+    days, entities = ", ".join(date_of(cutoff) for cutoff in found.cutoffs), evidence.words.entity.many
     return Section(
         "promise",
         title,
         (
-            f"A probability is a promise: of a hundred companies at 5%, five should convert. In all, "
+            f"A probability is a promise: of a hundred {entities} at 5%, five should convert. In all, "
             f"{number(total.promised, 1)} conversions were promised and "
             f"{total.realised} came: {_VERDICTS[total.verdict][1]}.",
             _how_many_more(found),
             f"Counted on {counted(len(found.cutoffs), 'list')} whose {evidence.horizon_days} days do not "
             f"overlap, so that nobody counts twice: {days}. Each list was made by a model of its time.",
         ),
-        tables=(_promises("By tier", "tier", found.tiers, confidence),),
-        folded=(_promises("By probability", "probability", (*found.bands, total), confidence),),
+        tables=(_promises("By tier", ("tier", entities), found.tiers, confidence),),
+        folded=(_promises("By probability", ("probability", entities), (*found.bands, total), confidence),),
     )
 
 
-def _promises(caption: str, of: str, rows: tuple[Promise, ...], confidence: float) -> Table:
+def _promises(caption: str, of: tuple[str, str], rows: tuple[Promise, ...], confidence: float) -> Table:
     return Table(
         caption,
-        (of, "companies", "promised", "came", f"{confidence:.0%} interval", "verdict"),
+        (*of, "promised", "came", f"{confidence:.0%} interval", "verdict"),
         tuple(
             (
                 one.name,

@@ -17,6 +17,7 @@ from ml_sys.text import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ml_sys.form import Noun
     from ml_sys.report.evidence import Evidence
 
 
@@ -28,6 +29,7 @@ def overview(evidence: Evidence) -> Section:
     """Summarise the version in plain words."""
     model = evidence.evaluation[ALL][MODEL]
     held, confidence = evidence.holdout, f"{evidence.confidence:.0%}"
+    entity = evidence.words.entity
     said, came = model["mean_probability"].value, model["conversion_rate"].value
     seen = evidence.evaluation.get(SEEN, {}).get(MODEL, {})
     failed = [one.name for one in evidence.canaries if one.status == "failed"]
@@ -63,9 +65,9 @@ def overview(evidence: Evidence) -> Section:
             f"Judged on {counted(held['rows'], 'prospect row')} of "
             f"{counted(len(held['cutoffs']), 'past day')} with "
             f"{counted(held['positives'], 'conversion')} of "
-            f"{counted(held['companies_converted'], 'company', 'companies')}. Figures in brackets are "
-            f"{confidence} intervals: drawn again and again for other companies of the same market, they "
-            "would hold the true figure that often. " + _how_sure(held["companies_converted"]),
+            f"{entity.counted(held['companies_converted'])}. Figures in brackets are "
+            f"{confidence} intervals: drawn again and again for other {entity.many} of the same market, they "
+            "would hold the true figure that often. " + _how_sure(held["companies_converted"], entity),
             *filter(None, [of_whole_lists(held)]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
@@ -113,12 +115,12 @@ def ranking(evidence: Evidence) -> Section:
     )  # fmt: skip
 
 
-def _how_sure(converters: int) -> str:
+def _how_sure(converters: int, entity: Noun) -> str:
     wanted = 100
     if converters >= wanted:
-        return "Enough companies convert for these intervals to be narrow."
+        return f"Enough {entity.many} convert for these intervals to be narrow."
     return (
-        f"With {counted(converters, 'company that converts', 'companies that convert')} the intervals are "
+        f"With {entity.counted(converters, 'that converts', 'that convert')} the intervals are "
         f"wide; with about {wanted - converters} more, shares would be known to about a fifth of themselves "
         "either way."
     )
@@ -162,7 +164,8 @@ def _gains(evidence: Evidence) -> tuple[Figure, ...]:
     cumulated[RANDOM] = Curve((0.0, 1.0), (0.0, 1.0))
     gain_title, lift_title = "Cumulative gains", "Lift by tenth of the list"
     gain_text = "How many of all converters are among the first part of the list."
-    lift_text = "How many times as often as on average companies of each tenth convert; 1 is the average."
+    entities = evidence.words.entity.many
+    lift_text = f"How many times as often as on average {entities} of each tenth convert; 1 is the average."
     columns = [
         {"ranker": name, "x": str(one.decile), "y": one.lift}
         for name, tenths in found.items()
@@ -233,7 +236,13 @@ def _depths(evidence: Evidence) -> tuple[Figure, ...]:
         )
         if points:
             svg = charts.by_depth(
-                points, list(found), y=title.split(",")[0].lower(), key=key, title=title, text=text
+                points,
+                list(found),
+                x=f"{evidence.words.entity.many} called from each list",
+                y=title.split(",")[0].lower(),
+                key=key,
+                title=title,
+                text=text,
             )
             figures.append(Figure(title, text, svg, Table(title, ("calls a list", *found), rows)))
     return tuple(figures)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ml_sys.experiments.backtest import Backtest
+    from ml_sys.form import Noun
     from ml_sys.jobs.past.backtest import PastLists
     from ml_sys.metrics.campaign import Season
     from ml_sys.metrics.paired import ListMetric
@@ -60,7 +61,7 @@ def backtest(past: PastLists) -> None:
             f"observed {pooled['conversion_rate']:.4%}, "
             f"{label('calibration_error')} {pooled['calibration_error']:.5f}"
         )
-    season(result.season)
+    season(result.season, past.words.entity)
     console.line(f"{PLAIN}: XGBoost with the default parameters on the same rows: 100 trees, no resampling.")
     if result.remembered:
         made = counted(result.remembered, "list was", "lists were")
@@ -69,7 +70,7 @@ def backtest(past: PastLists) -> None:
         console.line(f"Written: {past.written} ({counted(len(result.lists), 'row')})")
 
 
-def season(found: Season) -> None:
+def season(found: Season, entity: Noun) -> None:
     """Show what working down the lists reaches, by capacity, with and without a cool-down."""
     keys = list(dict.fromkeys((one.capacity, one.cooldown_weeks) for one in found.campaigns))
     rankers = [
@@ -99,9 +100,9 @@ def season(found: Season) -> None:
         f"Working down {counted(first.lists, 'list')}: converters reached, of {first.of}",
         ("ranked by", "calls a list", "cool-down", "reached", "interval", "", "calls for each", "precision"),
         rows,
-        caption="each company counts once; cool-down: who was called makes room for the next",
+        caption=f"each {entity.one} counts once; cool-down: who was called makes room for the next",
     )
-    console.line(season_in_short(found))
+    console.line(season_in_short(found, entity))
 
 
 def _means(result: Backtest, population: str, rankers: Sequence[str]) -> None:
