@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.promises import apart
 from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lists import EXCLUDED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_sys.form import Words
     from ml_sys.outcomes.being_called import Called, Reading
     from ml_sys.outcomes.lists import HandedOutList
 
@@ -81,6 +83,8 @@ class Impact:
     confidence : float
     rule : str
         Which says who is most active.
+    words : Words
+        What entities and their money are called.
     """
 
     as_of: int
@@ -95,6 +99,7 @@ class Impact:
     effect: Called | None
     confidence: float
     rule: str = "a simple rule"
+    words: Words = PLAIN_WORDS
 
 
 def impact(

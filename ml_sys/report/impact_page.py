@@ -10,21 +10,12 @@ from ml_sys.report.impact_sentences import headline, reservations, signed, state
 from ml_sys.report.numbers import NONE, number, percent, percent_spread, spread
 from ml_sys.report.page import Figure, Page, Section, Table, Tile, missing
 from ml_sys.report.rendering import as_html
-from ml_sys.text import counted, date_of, likely
+from ml_sys.text import counted, date_of, likely, with_article
 
 if TYPE_CHECKING:
+    from ml_sys.form import Noun
     from ml_sys.outcomes.impact import Impact
     from ml_sys.outcomes.promised import Band, Part
-
-_WORDS = (
-    ("by lot", "Whether a company was called was drawn, with a probability that was fixed before."),
-    ("interval", "Where a figure may well lie, as draw and conversions could have been others."),
-    ("kept", "What came is what the promised probabilities allow."),
-    ("lift", "How many times as often as on average of the list."),
-    ("precision", "Share of the called companies that pay."),
-    ("promised", "Sum of the probabilities on the list, given without regard to any call."),
-    ("recall", "Share of all on the lists who pay that were called."),
-)  # fmt: skip
 
 
 def impact_page(impact: Impact) -> str:
@@ -38,10 +29,23 @@ def impact_page(impact: Impact) -> str:
             facts=f"{counted(len(impact.lists), 'list')}, {mature} of them mature · outcomes up to "
             f"{date_of(impact.as_of)}",
             sections=(_summary(impact), _effect(impact), _promised(impact), _called(impact), _lists(impact)),
-            words=_WORDS,
+            words=_words(impact.words.entity),
             origin="Made by mlsys from the store of lists.",
         )
     )
+
+
+def _words(entity: Noun) -> tuple[tuple[str, str], ...]:
+    return (
+        ("by lot", f"Whether {with_article(entity.one)} was called was drawn, with a probability that was "
+         "fixed before."),
+        ("interval", "Where a figure may well lie, as draw and conversions could have been others."),
+        ("kept", "What came is what the promised probabilities allow."),
+        ("lift", "How many times as often as on average of the list."),
+        ("precision", f"Share of the called {entity.many} that pay."),
+        ("promised", "Sum of the probabilities on the list, given without regard to any call."),
+        ("recall", "Share of all on the lists who pay that were called."),
+    )  # fmt: skip
 
 
 def _summary(impact: Impact) -> Section:
@@ -50,7 +54,7 @@ def _summary(impact: Impact) -> Section:
         tiles = [
             Tile(signed(effect.extra.value), "extra conversions a list",
                  f"{signed(effect.extra.low)} to {signed(effect.extra.high)}"),
-            Tile(number(effect.money.value, 0), "extra MRR a list",
+            Tile(number(effect.money.value, 0), f"extra {impact.words.value} a list",
                  f"{number(effect.money.low, 0)} to {number(effect.money.high, 0)}"),
             Tile(likely(effect.chance), "chance of as much by the draw alone", "if calling did nothing"),
         ]  # fmt: skip
@@ -91,10 +95,11 @@ def _effect(impact: Impact) -> Section:
         title,
         (
             f"On {counted(effect.lists, 'list')} it was drawn who is called. Both sides stand for the same "
-            "companies once each is weighted by its chance; what is left between them is the call.",
+            f"{impact.words.entity.many} once each is weighted by its chance; what is left between them "
+            "is the call.",
         ),
         figures=(figure,) if points else (),
-        tables=(Table("Both sides of the draw", ("", "companies", "paid", "share"), sides),),
+        tables=(Table("Both sides of the draw", ("", impact.words.entity.many, "paid", "share"), sides),),
         notes=(
             "Those with the better chance of being called are also the likelier to pay. Each of those left "
             "to wait therefore stands for as many as the odds of its chance: told by them, "
@@ -107,7 +112,7 @@ def _promised(impact: Impact) -> Section:
     title = "Promised and realised"
     if impact.total is None:
         return missing("promise", title, "no list is mature yet")
-    head = ("", "companies", "promised", "a true promise allows", "paid", "kept")
+    head = ("", impact.words.entity.many, "promised", "a true promise allows", "paid", "kept")
     return Section(
         "promise",
         title,
@@ -120,7 +125,8 @@ def _promised(impact: Impact) -> Section:
             Table("By rank", head, tuple(_band(one) for one in impact.ranks)),
         ),
         notes=(
-            "Where companies were called, more may come than was promised: the promise knows of no call.",
+            f"Where {impact.words.entity.many} were called, more may come than was promised: the promise "
+            "knows of no call.",
         ),
     )
 
@@ -129,7 +135,7 @@ def _called(impact: Impact) -> Section:
     title = "The calls beside a simple rule"
     if impact.called is None:
         return missing("calls", title, "no list is mature yet")
-    rows = [_part("called", impact.called)]
+    words, rows = impact.words, [_part("called", impact.called)]
     if impact.first is not None and impact.effect is not None:
         rows.append(_part("first of the list, called or not", impact.first))
     if impact.by_rule is not None:
@@ -138,14 +144,15 @@ def _called(impact: Impact) -> Section:
         "calls",
         title,
         (
-            "The same number of companies, of the same lists, among those that did not wait that day. Those "
+            f"The same number of {words.entity.many}, of the same lists, among those that did not wait "
+            "that day. Those "
             "of the rule were called only as far as the list names them too, so that an effect of calling "
             "flatters the list.",
         ),
         tables=(
             Table(
                 "What was called, and what the rule would have",
-                ("", "companies", "promised", "paid", "precision", "recall", "lift", "MRR"),
+                ("", words.entity.many, "promised", "paid", "precision", "recall", "lift", words.value),
                 tuple(rows),
             ),
         ),
@@ -165,7 +172,7 @@ def _lists(impact: Impact) -> Section:
         )
         for one in impact.lists
     )
-    head = ("list", "version", "calls", "promised", "paid", "MRR", "outcome")
+    head = ("list", "version", "calls", "promised", "paid", impact.words.value, "outcome")
     return Section("lists", "List by list", tables=(Table("Lists that were handed out", head, rows),))
 
 

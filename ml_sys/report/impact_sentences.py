@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.outcomes.being_called import FEW
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.text import counted, date_of, likely
+from ml_sys.text import counted, date_of, likely, with_article
 
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
@@ -28,7 +28,8 @@ def headline(impact: Impact) -> str:
     if effect is None:
         return f"{_brought(impact)}; what a call adds, lists without an experiment cannot tell."
     if isnan(effect.extra.low):
-        return "No company whose call was drawn has paid yet: what being called did is not known."
+        called = f"No {impact.words.entity.one} whose call was drawn"
+        return f"{called} has paid yet: what being called did is not known."
     pay = _more(effect.extra.value)
     said = (
         f"Being called made {pay} of {effect.calls:.0f} pay {_each(impact)} "
@@ -42,10 +43,12 @@ def reservations(impact: Impact) -> tuple[str, ...]:
     effect = impact.effect
     if effect is None or isnan(effect.extra.low):
         return ()
+    alone = with_article(impact.words.entity.one)
     said = [
         f"If being called did nothing, the draw would show as much in {likely(effect.chance)} of cases.",
-        "This is the effect of calling now against leaving a company alone until its window has closed, told "
-        "by companies that chance decided on; those that are always called tell nothing of it.",
+        f"This is the effect of calling now against leaving {alone} alone until its window has closed, told "
+        f"by {impact.words.entity.many} that chance decided on; those that are always called tell nothing "
+        "of it.",
     ]
     if effect.too_few:
         said.insert(

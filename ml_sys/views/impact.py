@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def brought(found: Brought) -> None:
     """Show what lists have brought: the sentence first, then the figures behind it."""
-    impact = found.impact
+    impact, words = found.impact, found.impact.words
     console.line(headline(impact))
     for text in reservations(impact):
         console.line(text)
     if impact.effect is not None:
-        _effect(impact.effect)
+        _effect(impact.effect, words.value)
     if impact.total is not None:
         _promised(impact)
     if impact.called is not None:
@@ -32,12 +32,22 @@ def brought(found: Brought) -> None:
             rows.append(_part("first of the list", impact.first))
         if impact.by_rule is not None:
             rows.append(_part(impact.rule, impact.by_rule))
-        columns = ("", "companies", "promised", "paid", "precision", "interval", "recall", "lift", "MRR")
+        columns = (
+            "",
+            words.entity.many,
+            "promised",
+            "paid",
+            "precision",
+            "interval",
+            "recall",
+            "lift",
+            words.value,
+        )
         console.table("The calls beside a simple rule of the same days", columns, rows)
     _lists(impact)
     if found.strangers:
         console.warn(
-            f"{counted(found.strangers, 'company', 'companies')} of {found.companies:,} on the lists "
+            f"{words.entity.counted(found.strangers)} of {found.companies:,} on the lists "
             "are not in the data: if that is more than a few, ids have changed and outcomes are missing"
         )
     for note in found.notes:
@@ -46,10 +56,10 @@ def brought(found: Brought) -> None:
         console.line(f"Written: {found.page}")
 
 
-def _effect(effect: Called) -> None:
+def _effect(effect: Called, value: str) -> None:
     rows = [
         ("extra conversions a list", number(effect.extra.value, 2), interval(effect.extra, 2)),
-        ("extra MRR a list", number(effect.money.value, 0), interval(effect.money, 0)),
+        (f"extra {value} a list", number(effect.money.value, 0), interval(effect.money, 0)),
     ]
     if effect.complied is not None:
         per_call = effect.complied.per_call
@@ -67,7 +77,7 @@ def _promised(impact: Impact) -> None:
     bands = [*impact.tiers, *impact.ranks, *([] if impact.total is None else [impact.total])]
     console.table(
         f"Promised and realised, over {counted(impact.compared, 'list')} whose windows do not overlap",
-        ("", "companies", "promised", "allowed", "paid", "kept"),
+        ("", impact.words.entity.many, "promised", "allowed", "paid", "kept"),
         [_band(one) for one in bands],
         caption=f"allowed: what true probabilities give with {impact.confidence:.0%} confidence",
     )
@@ -76,7 +86,7 @@ def _promised(impact: Impact) -> None:
 def _lists(impact: Impact) -> None:
     console.table(
         f"Lists that were handed out, outcomes up to {date_of(impact.as_of)}",
-        ("list", "version", "calls", "promised", "paid", "MRR", "outcome"),
+        ("list", "version", "calls", "promised", "paid", impact.words.value, "outcome"),
         [
             (
                 one.list_id,

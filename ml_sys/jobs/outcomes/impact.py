@@ -86,6 +86,7 @@ class Brought:
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data, days as dates."""
         told: dict[str, Any] = _dated(asdict(self.impact))
+        told.pop("words")
         return told | {
             "companies": self.companies,
             "strangers": self.strangers,
@@ -135,7 +136,11 @@ def impact_of_lists(
         entries["made"] = _made(entries, made)
     on_step("comparing")
     reading = Reading(known.as_of, settings.impact.grace_days, settings.bootstrap.confidence, settings.seed)
-    found = replace(impact(lists, entries, reading, made=made is not None), rule=rule)
+    found = replace(
+        impact(lists, entries, reading, made=made is not None),
+        rule=rule,
+        words=settings.schema_.words.words(),
+    )
     if asked.page is not None:
         on_step("writing the page")
         from ml_sys.report.impact_page import impact_page  # what draws pictures takes a second to import
