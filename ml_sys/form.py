@@ -49,11 +49,11 @@ class Measure:
     role : {"actions", "users", "amount"}
         Things done; people who did something, distinct within a period; or a quantity such as minutes.
     object : str
-        What was used, such as ``contacts``; measures of one object belong together.
+        What was used, such as ``files``; measures of one object belong together.
     noun : Noun
         What is counted, such as minute and minutes.
     place : str
-        Follows the noun in a sentence, such as "on contacts".
+        Follows the noun in a sentence, such as "on files".
     verb : str
         Comes before the number, such as "watched".
     digits : int
@@ -83,7 +83,7 @@ class Attribute:
     label : str
         In a sentence, such as "traffic rank".
     unit : Noun
-        What a number of it counts, such as employee and employees; blank for a plain number.
+        What a number of it counts, such as seat and seats; blank for a plain number.
     scale : {"log", "linear"}
         Of a number.
     none : float or None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from ml_sys.form import PLAIN_WORDS, Noun
 from ml_sys.registry import criteria
@@ -13,6 +15,22 @@ from ml_sys.settings.attributes import WordSettings
 from ml_sys.views.frame.cells import plain
 from tests.report import test_week
 
+PACKAGE = Path(__file__).parents[1] / "ml_sys"
+# Fields, objects and attributes of the default description, as words or parts of names.
+OF_THE_DEFAULT = re.compile(
+    r"(?<![a-z])(contacts?|deals?|crm|alexa|employees?|industry|industries|mrr|closedate|when_timestamp|"
+    r"actions_email|users_email|firmographics?)(?![a-z])",
+    re.IGNORECASE,
+)
+# The description itself and the tables generated in its form; the words that `init` knows of tables of any
+# form, by which it guesses what columns mean.
+MAY_NAME_THEM = (
+    "settings/presets/",
+    "sample/",
+    "data/looking/",
+    "data/judging/",
+    "data/proposing/",
+)
 STUDENT = Noun("student", "students")
 WORDS = replace(PLAIN_WORDS, entity=STUDENT, customer=Noun("subscriber", "subscribers"), value="amount")
 week = test_week.week
@@ -50,3 +68,15 @@ def test_the_gate_asks_for_students_and_finds_them():
     assert asked[criteria.CONVERTERS] == f"at least {gate.min_positives} students"
     assert criteria.unseen("", 2, STUDENT).text == "it has not; 2 students left out"
     assert not any("compan" in one for one in asked.values())
+
+
+def test_only_the_default_description_and_the_sample_name_its_fields_objects_and_attributes():
+    modules = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".toml", ".j2"})
+    named = [
+        f"{path.relative_to(PACKAGE)}:{at}: {line.strip()}"
+        for path in modules
+        if not path.relative_to(PACKAGE).as_posix().startswith(MAY_NAME_THEM)
+        for at, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if OF_THE_DEFAULT.search(line)
+    ]
+    assert named == []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal companies into folds, with converters spread evenly.
+    """Spread companies over folds, with converters spread evenly.
 
     Which fold a company falls into depends on what its rows say and on the seed, not on its id or position.
 

@@ -1,4 +1,4 @@
-"""Reads which companies are taken out of a list, such as open deals and competitors."""
+"""Reads which companies are taken out of a list, such as competitors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a file of prospects: firmographics to be joined with usage, or ready feature columns."""
+"""Read a file of prospects: attributes to be joined with usage, or ready feature columns."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class ScoreSettings(Frozen):
     )
     exclude: str = Field(
         "",
-        description="File with an id column of companies that are taken out of lists, such as open deals.",
+        description="File with an id column of companies that are taken out of lists, such as competitors.",
     )
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."

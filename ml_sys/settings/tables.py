@@ -65,7 +65,7 @@ class MeasureColumn(Frozen):
     object: str = Field("", description="What was used; by default the measure's name.")
     one: str = Field("", description="What one of it is called.")
     many: str = Field("", description="What several of it are called.")
-    place: str = Field("", description='Follows it in a sentence, such as "on contacts".')
+    place: str = Field("", description='Follows it in a sentence, such as "on files".')
     verb: str = Field("", description='Comes before the number, such as "watched".')
     digits: Annotated[int, Field(ge=0, le=6)] | None = Field(
         None, description="Decimal digits that are kept; by default 3 of an amount, and 0 of anything else."
