@@ -34,7 +34,6 @@ def create_app(service: Service) -> ASGIApp:
     settings = service.settings
     app = FastAPI(
         title="mlsys",
-        description="Probability that a free company pays within the horizon.",
         lifespan=lambda _: lifespan(service),
         docs_url=None,
         redoc_url=None,

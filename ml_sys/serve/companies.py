@@ -14,6 +14,7 @@ from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs, measures_of
 from ml_sys.serve.contract.inputs import by_company
+from ml_sys.text import with_article
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,18 +64,19 @@ class Companies:
         SnapshotError
             If there is no snapshot, or it does not verify.
         """
-        tables = self._current()
+        tables, words = self._current(), spec.form.words
         ids: Any = tables.companies["id"]
         at = bisect_left(range(len(ids)), company, key=lambda place: ids[place].as_py())
         if at == len(ids) or ids[at].as_py() != company:
-            return Absent("The current snapshot holds no company of this id.")
+            return Absent(f"The current snapshot holds no {words.entity.one} of this id.")
         if not tables.usage_stamp.size:
             return Absent("The current snapshot holds no usage.")
         cutoff = latest_cutoff(tables.usage_stamp, tables.as_of, spec.period)
         if tables.closed[at] < cutoff:
-            return Absent("The company is a customer already.")
+            return Absent(f"The {words.entity.one} is {with_article(words.customer.one)} already.")
         if tables.since[at] >= cutoff:
-            return Absent("The company had not existed for a whole day when the snapshot's usage ended.")
+            began = f"The {words.entity.one} had not existed for a whole day"
+            return Absent(f"{began} when the snapshot's usage ended.")
         inputs = _inputs(tables, at, spec)
         columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
         return Found(tables.id, str(np.datetime64(cutoff, "D")), by_company(columns, spec.names())[0])

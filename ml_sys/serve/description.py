@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.serve.contract.answers import Problem
 from ml_sys.serve.contract.requests import MAX_REASONS, Contract
 from ml_sys.serve.http.guard import ALWAYS_ANSWERED
@@ -155,9 +156,9 @@ def _assets() -> Path:
 
 
 def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[str, Any]:
-    document = get_openapi(
-        title=app.title, version=version("ml-sys"), description=app.description, routes=app.routes
-    )
+    entity = (contract.spec.form.words if contract else PLAIN_WORDS).entity
+    told = f"Probability that a free {entity.one} pays within the horizon."
+    document = get_openapi(title=app.title, version=version("ml-sys"), description=told, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     template = f"{_SCHEMAS}{{model}}"
     problem = Problem.model_json_schema(ref_template=template)
