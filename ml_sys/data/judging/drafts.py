@@ -108,7 +108,8 @@ class Draft:
         odd = [
             name
             for name in used
-            if self._is_written_otherwise(name, used[name]) and self.base.columns[name].looks != "date"
+            if (self._is_written_otherwise(name, used[name]) and self.base.columns[name].looks != "date")
+            or self.base.table.columns[name] != quoted(name)
         ]
         return (
             self.base.table.is_plain and self._dates() is not None and not (odd or self.where or self.one_a)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.data.judging import leaks
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import quoted
-from ml_sys.data.proposing.identifiers import nouns
+from ml_sys.data.proposing.identifiers import nouns, plural, singular
 from ml_sys.data.proposing.proposal import LeftOut
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ _CODES = {
         "class",
     ),
     *("gender", "sex", "industry", "source", "kind", "language"),
+}
+# What ranges under such names are of.
+_SIZED_BY = {
+    "age": "year",
+    **dict.fromkeys(("company", "organization", "organisation", "firm", "business"), "employee"),
 }
 _LOG_SPREAD = 100.0
 _NONE_SHARE, _NONE_TIMES = 0.02, 5
@@ -195,8 +200,8 @@ def _kind(
             "",
         )
         unit = (
-            {"unit": {"one": noun.removesuffix("s"), "many": noun if noun.endswith("s") else noun + "s"}}
-            if noun
+            {"unit": {"one": one, "many": plural(one)}}
+            if (one := _SIZED_BY.get(noun, singular(noun)))
             else {}
         )
         return "range", 'ranges of numbers, such as "11 to 25"', unit

@@ -33,6 +33,7 @@ _PEOPLE = {
     "students",
     "participants",
     "editors",
+    *("benutzer", "nutzer"),
 }
 _QUANTITIES = {
     *(
@@ -70,9 +71,9 @@ _SAYS_NOTHING = {
     *("daily", "weekly", "monthly", "active", "unique", "distinct"),
 }
 _UNITS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), ("second", "seconds")),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), ("minute", "minutes")),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("hour", "hours")),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden"), ("second", "seconds")),
+    **dict.fromkeys(("min", "mins", "minute", "minutes", "minuten"), ("minute", "minutes")),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "stunden"), ("hour", "hours")),
     **{unit: (unit.upper(), unit.upper()) for unit in ("kb", "mb", "gb", "tb")},
 }
 _IRREGULAR = {
@@ -92,6 +93,7 @@ _IRREGULAR = {
 }
 _NOT_DONE = {"speed", "feed", "need", "seed", "used"}
 _MOST_KINDS, _UNIT_RATE, _RISES = 200, 2, 0.999
+_FEW_BELOW = 0.01
 
 
 def describe(
@@ -178,6 +180,9 @@ def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, 
         return f"identifies {_of(column)}, and is no quantity"
     if column.is_flag and draft.kind == "events":
         return ""
+    below = _below_zero(connection, draft, column)
+    if below > _FEW_BELOW:
+        return f"below zero in {below:.1%} of the rows: usage only adds up; take what you mean by a query"
     if _is_running_total(connection, draft, column):
         return "a running total: it rises and never falls, so that adding it up means nothing"
     return ""
@@ -196,6 +201,13 @@ def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: Draft, column: 
     ).fetchall()
     most = ", ".join(f"{kind} ({n:,})" for kind, n in rows)
     return f"{column.distinct:,} kinds; most frequent: {most}"
+
+
+def _below_zero(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> float:
+    found = connection.execute(
+        f"SELECT avg((TRY_CAST({quoted(column.name)} AS DOUBLE) < 0)::INT) FROM {draft.source}"
+    ).fetchone()
+    return float(found[0] or 0) if found else 0.0
 
 
 def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> bool:

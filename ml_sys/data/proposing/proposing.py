@@ -13,6 +13,7 @@ from ml_sys.data.looking import dates
 from ml_sys.data.looking.columns import columns_of
 from ml_sys.data.looking.looked import Looked
 from ml_sys.data.looking.sniffing import MOST_ROWS, sniff
+from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.linking import link
@@ -83,6 +84,7 @@ def propose(
     with duckdb.connect() as connection:
         on_step("looking at the files")
         tables, notes = sniff(connection, files, most_rows=most_rows)
+        tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
         looked = _with_formats(looked, answers.dates, asker, notes)
         notes += [f"{one.name}: {text}" for one in tables for text in one.notes]

@@ -21,7 +21,16 @@ from ml_sys.errors import InputError
 from ml_sys.form import Form
 from ml_sys.settings.description import SchemaSettings
 from tests.data.judging.test_checking import HONEST, LEAKY
-from tests.data.proposing.folders import Row, World, renamed, tables_of, with_column, world, write, write_csv
+from tests.data.proposing.folders import (
+    Row,
+    World,
+    renamed,
+    tables_of,
+    with_column,
+    world,
+    write,
+    write_csv,
+)
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data"
 Ids = dict[str, str]
@@ -594,3 +603,33 @@ def test_german_purchases_are_purchases(made: World, tmp_path: Path) -> None:
     found = proposed(write(tmp_path, {"Kunden": users, "events": made.events, "Käufe": bought}))
     assert kinds(found) == {"kunden": "entities", "events": "events", "kaufe": "purchases"}
     assert roles(found, "kaufe") == {"id": "user_id", "at": "Gekauft Am", "value": "Betrag"}
+
+
+def test_only_columns_that_are_used_make_a_query_of_a_file(made: World, tmp_path: Path) -> None:
+    users = with_column(made.users, "churned_at", lambda _: "\\N")
+    users = with_column(users, "rating", lambda row: f"{row['user_id'] % 7},5")
+    events = with_column(made.events, "meta", lambda row: "NULL" if row["minutes"] < 5 else "{}")
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users, "events": events}, delimiter=";"))
+    assert {one.name: one.is_plain for one in found.drafts} == {
+        "users": False,
+        "events": True,
+        "purchases": True,
+    }
+    assert found.attributes["rating"]["kind"] == "number"
+    source = next(one.file() for one in found.drafts if one.name == "users")
+    ratings = duckdb.sql(f"SELECT DISTINCT rating FROM ({source})").fetchall()  # noqa: S608 - the test's own files
+    assert {one for (one,) in ratings} == {f"{at}.5" for at in range(7)}
+
+
+def test_amounts_that_go_both_ways_are_no_usage(made: World, tmp_path: Path) -> None:
+    events = with_column(made.events, "amount", lambda row: row["minutes"] - 6)
+    found = proposed(write(tmp_path, {**tables_of(made), "events": events}))
+    assert left(found)["events.amount"].startswith("below zero in")
+    assert "amount" not in next(one for one in found.drafts if one.name == "events").measures
+
+
+@pytest.mark.parametrize(("name", "unit"), [("company_size", "employees"), ("age_group", "years")])
+def test_ranges_are_of_what_one_counts(name: str, unit: str, made: World, tmp_path: Path) -> None:
+    users = with_column(made.users, name, lambda row: ("1-10", "11-50", "51-200")[row["user_id"] % 3])
+    found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
+    assert found.attributes[name]["unit"]["many"] == unit
