@@ -80,3 +80,10 @@ def test_only_the_default_description_and_the_sample_name_its_fields_objects_and
         if OF_THE_DEFAULT.search(line)
     ]
     assert named == []
+
+
+def test_a_canary_speaks_of_students_and_subscribers():
+    from ml_sys.leaks.canary import BLANKS, Canary
+
+    told = Canary(BLANKS, "passed", {}, WORDS).sentence()
+    assert told == "Blank attributes do not tell subscribers from the others."

@@ -6,6 +6,7 @@ people to read.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +71,7 @@ def run_canaries(
     """
     seed, limits = settings.seed, settings.canary
     by_id = id_rankings(source.ids, part.train, holdout, seed=seed, threads=settings.threads)
-    return (
+    found = (
         label_windows_apart(part, holdout, settings.label.horizon_days),
         labels_shuffled(shuffled_ranking(source, spec, settings, cut), seed),
         ids_alone(by_id, limits, seed),
@@ -79,6 +80,7 @@ def run_canaries(
         blank_attributes(source, counts_as_feature=spec.attribute_missingness),
         conversions_go_on(source.closed, part, holdout, settings.label.horizon_days, source.inputs.since),
     )
+    return tuple(replace(one, words=spec.form.words) for one in found)
 
 
 def label_windows_apart(part: Part, holdout: Panel, horizon_days: int) -> Canary:

@@ -175,7 +175,7 @@ class Evidence:
 
 
 # The rows of every past list would be a file of their own; their season has a key of its own.
-_LEFT_OUT = {"Backtest": {"lists", "ids", "season"}}
+_LEFT_OUT = {"Backtest": {"lists", "ids", "season"}, "Canary": {"words"}}
 
 
 def plain(evidence: Evidence) -> dict[str, Any]:
