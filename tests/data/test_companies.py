@@ -66,6 +66,17 @@ def test_rows_that_agree_are_one_and_a_customer_takes_what_its_other_rows_say() 
     assert told == {(2, "c1,1970-04-11,,,,"), (2, "c1,16000001,2 to 5,"), (3, "n1,3,,")}
 
 
+def test_a_customer_takes_nothing_of_which_its_other_rows_contradict_each_other() -> None:
+    paid = rows(PAID, (2, "c1", 100, 9.0, np.nan, None, None), (3, "c2", 100, 9.0, 7.0, "1", None))
+    free = rows(
+        FREE, (2, "c1", 5.0, "1", None), (3, "c1", 5.0, "2 to 5", None), (4, "c2", 8.0, "2 to 5", None)
+    )
+    companies, _ = reconcile([paid, free], SchemaSettings().form(), Quarantine())
+    assert companies["alexa_rank"].tolist() == [5.0, 7.0]
+    assert companies["employee_range"].isna().tolist() == [True, False]
+    assert companies["employee_range"][1] == "1"
+
+
 @pytest.mark.parametrize(("as_of", "free"), [(99, [True, True]), (100, [False, True]), (101, [False, False])])
 def test_a_company_that_became_a_customer_after_a_day_was_free_on_it(as_of: int, free: list[bool]) -> None:
     companies = pd.DataFrame(

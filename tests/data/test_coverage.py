@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data import snapshot
-from ml_sys.data.coverage import Coverage, covered_until
+from ml_sys.data.coverage import Coverage, covered_until, date_export
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
@@ -45,6 +45,14 @@ def until(
         company[order], day[order], Coverage(Period.of_days(period_days, "end"), min_coverage), not_after=last
     )
     return None if end is None else (end - MONDAY) // period_days
+
+
+def test_without_usage_the_export_is_of_the_last_day_on_which_somebody_converted_which_may_be_today() -> None:
+    none = np.zeros(0, dtype=np.int32)
+    now = datetime(2019, 4, 14, 12, tzinfo=UTC)
+    closed = np.array([17_000, 18_000, 18_001], dtype=np.int32)  # two of them by 2019-04-14
+    found = date_export(none, none, closed, Coverage(), as_of="", now=now)
+    assert (found.as_of, found.usage_end, found.today) == (18_000, None, 18_000)
 
 
 YEAR = [100 + week for week in range(52)]

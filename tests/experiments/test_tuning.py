@@ -146,6 +146,14 @@ def test_a_trial_that_is_worse_than_most_is_given_up(tmp_path, monkeypatch):
     assert next(worth, None) is None
 
 
+def test_where_no_trial_is_better_the_best_are_the_settings_in_force(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "average_precision_at", lambda *_: 0.5)
+    result = searched(tmp_path, trials=3)
+    assert [one.number for one in result.trials] == [0, 1, 2]
+    assert result.best.changed == {}
+    assert (result.settings.model, result.settings.panel) == (SETTINGS.model, SETTINGS.panel)
+
+
 def test_settings_that_the_data_cannot_carry_are_given_up(tmp_path, monkeypatch):
     def hungry(source, cutoff, settings):
         if settings.panel.step_days == 14:
@@ -276,3 +284,18 @@ def test_cutoffs_to_choose_by_lie_the_days_asked_for_apart_and_have_conversions_
     nobody[labels[-1]] = NEVER_CLOSED
     fewer = inner_cutoffs(replace(SOURCE, closed=nobody), SETTINGS, SPACE, asked)
     assert cutoffs[-1] not in fewer
+
+
+def test_a_cutoff_to_choose_by_has_a_past_whichever_step_the_search_takes():
+    last = int(CUTOFFS[-1])
+    asked = SETTINGS.tune.model_copy(update={"every_days": 7, "cutoffs": 2})
+
+    def usable(*days):
+        closed = np.full_like(SOURCE.closed, NEVER_CLOSED)
+        closed[: len(days) + 1] = [last + 1, *days]
+        return inner_cutoffs(replace(SOURCE, closed=closed), SETTINGS, SPACE, asked).tolist()
+
+    # Three cutoffs a week apart do not reach back as far as three that lie four weeks apart.
+    with pytest.raises(NotEnoughDataError, match="only 0 of 2 cutoffs"):
+        usable(last - 80, last - 80)
+    assert usable(last - 30, last - 30) == [last - 7, last]

@@ -214,6 +214,19 @@ def test_the_others_of_a_snapshot_panel_are_seen_in_the_seasons_of_the_customers
     np.testing.assert_allclose(share[True], share[False], atol=0.08)
 
 
+@pytest.mark.parametrize(("began", "laid_out"), [(CUTOFF - 1, [0, 1]), (CUTOFF, [0]), (CUTOFF + 1, [0])])
+def test_a_snapshot_panel_leaves_out_who_did_not_exist_for_a_day_by_the_season_of_the_customers(
+    began: int, laid_out: list[int]
+) -> None:
+    world = replace(one_company(closed=CUTOFF + 5), since=np.array([NEVER_BEGAN, began], dtype=np.int32))
+    cutoffs = np.array([CUTOFF, CUTOFF + 28], dtype=np.int32)
+    spec = replace(SPEC, form=replace(SPEC.form, has_since=True))
+    known = KnownFeatures(FeatureInputs.from_snapshot(world, spec))
+    panel = snapshot_panel(known, world.closed, cutoffs, HORIZON, spec)
+    assert panel.company.tolist() == laid_out
+    assert set(panel.cutoff.tolist()) == {CUTOFF}
+
+
 def test_the_snapshot_panel_does_not_depend_on_numbering() -> None:
     order = np.random.default_rng(2).permutation(len(WORLD.companies))
     panels = [

@@ -196,6 +196,16 @@ def test_a_company_without_rows_or_without_actions_has_never_been_seen_or_active
     assert (stats.last[1] == 18_000 + PERIOD).all()
 
 
+def test_the_first_use_of_a_measure_is_the_first_row_with_any_of_it() -> None:
+    usage = [(1, 18_000, [0, 5, 0]), (1, 18_007, [3, 0, 0]), (1, 18_014, [1, 1, 0]), (2, 18_000, [0, 0, 0])]
+    assert log_of(usage).first_uses().tolist() == [
+        [NEVER] * 3,
+        [18_007 + PERIOD, 18_000 + PERIOD, NEVER],
+        [NEVER] * 3,
+        [NEVER] * 3,
+    ]
+
+
 def test_totals_beyond_32_bits_are_exact_until_the_last_step() -> None:
     usage = [(0, 18_000 + week, [2**31 - 1, 1, 0]) for week in range(10)]
     stats = window_stats(log_of(usage), CUTOFFS, WINDOWS)

@@ -166,6 +166,17 @@ def test_synthetic_rows_lie_between_two_companies_never_between_two_weeks_of_one
     assert (largest[:, 1] > 0.1).mean() > 0.7  # steps along the way are uniform
 
 
+def test_as_many_other_companies_as_asked_for_are_neighbours() -> None:
+    places = np.repeat([(0, 0), (100, 0), (0, 300)], 3, axis=0)
+    jitter = np.arange(9)[:, None] / 100
+    X = np.concatenate([places + jitter, np.full((60, 2), -50)]).astype(np.float32)
+    y, company = np.repeat([1, 0], [9, 60]), np.append(np.repeat([0, 1, 2], 3), np.arange(60) + 3)
+    grown, _ = AdaptiveSMOTENC([], "auto", k_neighbors=2).fit_resample(X, y, company)
+    drawn = grown[y.size :]
+    # Between the second and the third company, neither of which is the other's nearest.
+    assert ((drawn[:, 0] > 10) & (drawn[:, 1] > 10)).any()
+
+
 def test_every_converter_is_drawn_from_as_often_however_many_weeks_it_stands_there() -> None:
     X, y, company = repeated(WEEKS)
     many = np.concatenate([np.flatnonzero(y == 1), np.resize(np.flatnonzero(y == 0), 20_000)])

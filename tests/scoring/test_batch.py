@@ -10,7 +10,7 @@ import pytest
 
 from ml_sys.data.quarantine import MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
-from ml_sys.data.schema import NONCUSTOMERS, USAGE
+from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.scoring.batch import Asked, score_companies, score_ready, unseen_levels
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
@@ -249,3 +249,14 @@ def test_every_company_keeps_its_own_usage(scorer):
         own = usage([0] * int(mine.sum()), rows.stamp[mine].tolist())
         (probability,) = score_companies(scorer, alone, own, ASKED, customers={}).table["probability"]
         assert probability == together[f"c{at}"]
+
+
+def test_who_did_not_exist_for_a_day_by_the_cutoff_is_left_out():
+    spec = replace(NARROW, form=replace(NARROW.form, has_since=True), history="off")
+    four = companies("software", "retail", "finance", "software")
+    since = np.array([NEVER_BEGAN, CUTOFF - 1, CUTOFF, CUTOFF + 1], dtype=np.int32)
+    born = replace(four, frame=four.frame.assign(since=since))
+    rows = usage([0, 1, 2, 3], [ON_TIME] * 4)
+    found = score_companies(fitted(spec, n_estimators=5).scorer, born, rows, ASKED, customers={})
+    assert sorted(found.table["id"]) == ["c0", "c1"]
+    assert found.notes[-1] == "2 companies did not exist for a day by 2019-04-14, and left out"

@@ -7,7 +7,7 @@ import pytest
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.usage import values_dtype
 from ml_sys.days import Period
-from ml_sys.errors import UsageError
+from ml_sys.errors import EmptyTableError, UsageError
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS, day
@@ -52,6 +52,17 @@ def test_rows_of_periods_are_read_by_their_description(tmp_path):
     assert (read.company.tolist(), read.stamp.tolist()) == ([0], [day("2024-03-02")])
     assert (read.values.tolist(), read.strangers) == ([[5]], 1)
     assert read.covered_until == day("2024-03-02")
+
+
+def test_a_file_of_bad_rows_alone_is_read_and_one_without_any_row_is_refused(tmp_path):
+    schema, path = schema_of(seen=VISITS), tmp_path / "v.csv"
+    path.write_text("team,day,visits\nb,soon,5\n")
+    read = read_usage(path, schema, ["b"], DAILY)
+    assert (read.company.size, read.covered_until) == (0, None)
+    assert sum(read.quarantine.rejected("usage").values()) == 1
+    path.write_text("team,day,visits\n")
+    with pytest.raises(EmptyTableError):
+        read_usage(path, schema, ["b"], DAILY)
 
 
 def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp_path):
