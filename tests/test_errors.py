@@ -28,7 +28,7 @@ RAISED = (
     MissingFileError(Path("customers.csv"), "customers"),
     UnreadableFileError("usage.csv", "it is a folder"),
     EmptyTableError("usage.csv"),
-    MissingColumnError("usage.csv", "WHEN", ["WHEN_TIMESTAMP"], setting="when_timestamp"),
+    MissingColumnError("usage.csv", "WHEN", ["WHEN_TIMESTAMP"]),
     TooManyRejectedError("usage", 5, 10, 0.05, Path("quarantine.parquet")),
     TrackingError("runs", OSError("refused")),
     UnverifiedError("1.0.0", "a file is missing"),

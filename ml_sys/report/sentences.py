@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ml_sys.form import Noun
     from ml_sys.metrics.bootstrap import Estimate
     from ml_sys.metrics.campaign import Season
-    from ml_sys.metrics.sufficiency import Sufficiency
+    from ml_sys.model.sufficiency import Sufficiency
     from ml_sys.report.evidence import Evidence
 
 

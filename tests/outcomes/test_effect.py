@@ -177,37 +177,45 @@ SMALL = Trial(
 )
 
 
-def shares_by_hand(trial: Trial, outcome, covariate) -> list[float]:
-    """What each row adds to the effect, one company after the other."""
-    overall, ratio = sum(outcome) / sum(covariate), []
+def total_by_hand(trial: Trial, outcome, covariate, without: int | None = None) -> float:
+    """The effect over all lists, of all companies or of all but one; arms are trusted as by all."""
+    odds = [
+        1 / (chance if called else 1 - chance)
+        for chance, called in zip(trial.inclusion, trial.called, strict=True)
+    ]
+    kept = [at for at, company in enumerate(trial.company) if company != without]
+    overall, ratio = sum(outcome[at] for at in kept) / sum(covariate[at] for at in kept), []
     for arm in (True, False):
-        rows = [at for at in range(len(trial)) if bool(trial.called[at]) == arm]
-        odds = [1 / (trial.inclusion[at] if arm else 1 - trial.inclusion[at]) for at in rows]
-        trust = sum(odds) / len(odds)
-        paid = sum(w * outcome[at] for w, at in zip(odds, rows, strict=True)) + trust * overall
-        ratio.append(paid / (sum(w * covariate[at] for w, at in zip(odds, rows, strict=True)) + trust))
-    found = []
-    for at, chance in enumerate(trial.inclusion):
+        trust = float(np.mean([odds[at] for at in range(len(trial)) if bool(trial.called[at]) == arm]))
+        rows = [at for at in kept if bool(trial.called[at]) == arm]
+        paid = sum(odds[at] * outcome[at] for at in rows) + trust * overall
+        ratio.append(paid / (sum(odds[at] * covariate[at] for at in rows) + trust))
+    found = 0.0
+    for at in kept:
+        chance = trial.inclusion[at]
         expected = covariate[at] * ((1 - chance) * ratio[0] + chance * ratio[1])
-        found.append((trial.called[at] - chance) / (1 - chance) * (outcome[at] - expected))
+        found += (trial.called[at] - chance) / (1 - chance) * (outcome[at] - expected)
     return found
 
 
-def bounds_by_hand(trial: Trial, shares, confidence: float) -> float:
-    """Half of the interval of the sum of shares over all lists."""
-    sums: dict[int, float] = {}
-    for company, share in zip(trial.company.tolist(), shares, strict=True):
-        sums[company] = sums.get(company, 0.0) + share
-    squares = [one**2 for one in sums.values()]
-    freedom = 2 * sum(squares) ** 2 / sum(one**2 for one in squares)
-    return stats.t(freedom).ppf((1 + confidence) / 2) * np.sqrt(sum(squares))
+def lost_by_hand(trial: Trial, outcome, covariate) -> np.ndarray:
+    """How the effect changes with each company left out."""
+    total = total_by_hand(trial, outcome, covariate)
+    each = sorted(set(trial.company.tolist()))
+    return np.array([total - total_by_hand(trial, outcome, covariate, company) for company in each])
+
+
+def bounds_by_hand(lost: np.ndarray, confidence: float) -> float:
+    """Half of the interval of the effect over all lists."""
+    squares = lost**2
+    freedom = 2 * squares.sum() ** 2 / (squares**2).sum()
+    return stats.t(freedom).ppf((1 + confidence) / 2) * np.sqrt(squares.sum())
 
 
 def test_the_promise_is_taken_off_first_and_companies_are_added_up_over_their_lists():
     found = extra_per_list(SMALL, 0.9)
-    shares = shares_by_hand(SMALL, SMALL.outcome, SMALL.probability)
-    assert found.value == pytest.approx(sum(shares) / 3)
-    half = bounds_by_hand(SMALL, shares, 0.9) / 3
+    assert found.value == pytest.approx(total_by_hand(SMALL, SMALL.outcome, SMALL.probability) / 3)
+    half = bounds_by_hand(lost_by_hand(SMALL, SMALL.outcome, SMALL.probability), 0.9) / 3
     assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
 
 
@@ -235,10 +243,11 @@ def test_the_effect_of_a_call_is_that_of_being_drawn_over_the_calls_that_it_brin
     made = np.array([1, 0, 0, 1, 1, 1, 0, 0], bool)
     found = effect_of_calls_made(SMALL, made, 0.9)
     assert (found.made, found.strayed) == (3 / 4, 1 / 4)
-    outcome = np.array(shares_by_hand(SMALL, SMALL.outcome, SMALL.probability))
-    calls = np.array(shares_by_hand(SMALL, made.astype(float), np.ones(8)))
-    ratio = outcome.sum() / calls.sum()
-    half = bounds_by_hand(SMALL, (outcome - ratio * calls) / calls.sum(), 0.9)
+    paid = SMALL.outcome, SMALL.probability
+    calls = made.astype(float), np.ones(8)
+    total = total_by_hand(SMALL, *calls)
+    ratio = total_by_hand(SMALL, *paid) / total
+    half = bounds_by_hand((lost_by_hand(SMALL, *paid) - ratio * lost_by_hand(SMALL, *calls)) / total, 0.9)
     assert found.per_call.value == pytest.approx(ratio)
     assert (found.per_call.low, found.per_call.high) == pytest.approx((ratio - half, ratio + half))
     nobody = effect_of_calls_made(replace(SMALL, called=np.ones(8, bool)), made, 0.9)
@@ -280,9 +289,9 @@ def test_a_company_that_is_seldom_left_to_wait_counts_by_the_odds_of_it():
 def test_the_effect_of_a_call_is_told_where_there_is_less_than_one_more():
     trial = trial_of([1, 0], [1, 0], lists=1)
     found = effect_of_calls_made(trial, np.array([True, False]), 0.95)
-    shares = shares_by_hand(trial, [1.0, 0.0], [1.0, 1.0])
-    assert 0 < sum(shares) <= 1
-    expected = 1.0 / sum(shares)  # without probabilities the outcome is taken as it is
+    calls = total_by_hand(trial, [1.0, 0.0], [1.0, 1.0])
+    assert 0 < calls <= 1
+    expected = 1.0 / calls  # without probabilities the outcome is taken as it is
     assert found.per_call.value == pytest.approx(expected)
 
 

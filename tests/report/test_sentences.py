@@ -8,7 +8,7 @@ from ml_sys.days import day_number
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.campaign import Campaign, Season
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
-from ml_sys.metrics.sufficiency import Sufficiency
+from ml_sys.model.sufficiency import Sufficiency
 from ml_sys.report.sentences import season_in_short, until_enough
 from tests.model.world import MOST_USERS
 

@@ -13,7 +13,6 @@ from ml_sys.jobs.models.draft import Draft, drafted
 from ml_sys.metrics.holdout import ALL, Evaluation, table_of, to_plain
 from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.metrics.sufficiency import Sufficiency, sufficiency
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.layout import (
     CARD,
@@ -21,6 +20,7 @@ from ml_sys.model.files.layout import (
     REPORT,
     as_json,
 )
+from ml_sys.model.sufficiency import Sufficiency, sufficiency
 from ml_sys.notebook import titled
 from ml_sys.registry.index import Entry, Index, latest
 from ml_sys.registry.versioning import derive, parse

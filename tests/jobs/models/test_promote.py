@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ml_sys.jobs.models.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.serialization import read_holdout
+from ml_sys.model.train import spec_from
 from ml_sys.registry import criteria
 from ml_sys.registry.audit import Change
 from ml_sys.registry.gate import Criterion, Verdict
@@ -353,9 +355,11 @@ def test_a_version_whose_features_the_code_no_longer_produces_names_who_can(regi
 
 def test_a_feature_that_is_gone_is_named_and_so_is_the_version_that_does_without_it(registry, monkeypatch):
     """2.0.0 leaves the whole group out, so it does not mind."""
-    gone = next(name for name, entry in compute.FEATURES.items() if entry.group == "breadth")
-    left = {name: entry for name, entry in compute.FEATURES.items() if name != gone}
-    monkeypatch.setattr(compute, "FEATURES", left)
+    of_form, gone = compute._of_form, "object_entropy_28d"
+    monkeypatch.setattr(
+        compute, "_of_form", lambda spec: tuple(one for one in of_form(spec) if one.name != gone)
+    )
+    monkeypatch.setattr(compute, "_groups_of", lambda spec: spec._groups())
     with pytest.raises(SchemaDriftError, match=f"does not produce its features: {gone} gone") as caught:
         load_version(registry, "1.0.0")
     assert "use version 2.0.0, which this mlsys can" in caught.value.hint
@@ -365,22 +369,15 @@ def test_a_feature_that_is_gone_is_named_and_so_is_the_version_that_does_without
 def test_a_feature_that_means_something_else_under_its_name_is_noticed_by_the_golden_companies(
     registry, monkeypatch
 ):
-    entry = next(iter(compute.FEATURES.values()))
-    monkeypatch.setitem(
-        compute.FEATURES,
-        entry.name,
-        type(entry)(**{**vars(entry), "function": _doubled(entry.function)}),
-    )
-    with pytest.raises(SchemaDriftError, match=f"{entry.name} means something different"):
+    of_form = compute._of_form
+    first, *others = of_form(spec_from(Settings()))
+
+    def doubled(usage):
+        return first.function(usage) * 2 + 1
+
+    monkeypatch.setattr(compute, "_of_form", lambda _: (replace(first, function=doubled), *others))
+    with pytest.raises(SchemaDriftError, match=f"{first.name} means something different"):
         load_version(registry, "1.0.0")
-
-
-def _doubled(function):
-    def twice(usage):
-        return function(usage) * 2 + 1
-
-    twice.__module__ = function.__module__
-    return twice
 
 
 @pytest.mark.slow  # trains twice

@@ -22,8 +22,8 @@ from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.holdout import ALL, to_plain
 from ml_sys.metrics.names import HEADLINE
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.metrics.sufficiency import Sufficiency
 from ml_sys.model.files.layout import REPORT
+from ml_sys.model.sufficiency import Sufficiency
 from ml_sys.model.train import FitReport
 from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings

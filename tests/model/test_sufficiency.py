@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_sys.metrics.sufficiency import Sufficiency, sufficiency
+from ml_sys.model.sufficiency import Sufficiency, sufficiency
 
 AS_OF = 18_000
 
