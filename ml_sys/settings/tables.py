@@ -162,9 +162,9 @@ def measures_of_events(name: str, table: EventTable, kinds: tuple[str, ...]) -> 
     if table.event:
         counts = [
             Measure(
-                f"{name}_{name_of(kind)}", "actions", name_of(kind), Noun(f"{kind} event", f"{kind} events")
+                f"{name}_{name_of(kind)}", "actions", name_of(kind), Noun(f"{said} event", f"{said} events")
             )
-            for kind in kinds
+            for kind, said in ((kind, kind.replace("_", " ")) for kind in kinds)
         ]
         counts.append(Measure(f"{name}_{OTHER}", "actions", OTHER, Noun("other event", "other events")))
     else:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
 _BEGINNING = 1 << 20
+_SOME_ROWS = 1_000
 _A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
 # What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
 _INDEX = {"__index_level_0__", "Unnamed: 0"}
@@ -171,11 +172,13 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     ).fetchall()
     if not rows:
         raise EmptyTableError(first)
+    last = _without_names(connection, f"read_csv({literal(str(first))}{options}", rows[0], first)
+    rows = [rows[0][:last]]
     says = bool(sniffed["HasHeader"])
     has_types = any(one["type"] != "VARCHAR" for one in sniffed["Columns"])
     has_header = _is_header(rows[0], says=says, sure=says and has_types)
     relation = f"read_csv({made.relation}{options}, header = {str(has_header).lower()})"
-    columns = connection.sql(f"FROM {relation} LIMIT 0").columns
+    columns = connection.sql(f"FROM {relation} LIMIT 0").columns[:last]
     named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
     plain = made.is_plain and has_header and not skip and delimiter in _PLAIN_DELIMITERS
     return replace(
@@ -192,6 +195,33 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
         if has_header
         else ("its first line is no header, so that its columns are called column1, column2, ...",),
     )
+
+
+def _without_names(
+    connection: duckdb.DuckDBPyConnection, opened: str, first_line: Sequence[Any], path: Path
+) -> int:
+    """Count the columns, without a last one that has no name and no values, as lines that end in a comma do.
+
+    Raises
+    ------
+    UnreadableFileError
+        If rows have values for which the first line has no name.
+    """
+    n = len(first_line)
+    if n < 3 or first_line[-1] or not all(_A_NAME.fullmatch(str(one or "")) for one in first_line[1:-1]):
+        return n
+    names = [*(f"c{at}" for at in range(n - 1)), "v"]
+    found = connection.execute(
+        f"SELECT count(v) FROM (SELECT * FROM {opened}, header = false, null_padding = true, "
+        f"parallel = false) LIMIT {_SOME_ROWS}) AS read({', '.join(names)})"
+    ).fetchone()
+    if found and found[0]:
+        raise UnreadableFileError(
+            path,
+            f"its rows have {n} values, and its first line only {n - 1} names",
+            hint="give every column a name",
+        )
+    return n - 1
 
 
 def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, Any], str]:

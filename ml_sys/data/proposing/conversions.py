@@ -175,7 +175,11 @@ def _dated(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
         if not named and len(entities) > 1:
             others = {name.casefold() for other in entities if other is not one for name in other.columns}
             named = [column for column in one.dates() if column.name.casefold() not in others]
-            named = [column for column in named if not column.personal and not kinds.began([column])]
+            named = [
+                column
+                for column in named
+                if not (column.personal or kinds.began([column]) or kinds.changes(column))
+            ]
             why = "the others have no such date; {:,} have one here"
         for column in named:
             found[f"{one.name}.{column.name}"] = Converted(

@@ -26,6 +26,7 @@ _BOUGHT = (
     *("checkout", "contract", "conversion"),
     *(
         "kauf",
+        "kaeuf",
         "bestellung",
         "rechnung",
         "zahlung",

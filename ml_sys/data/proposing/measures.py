@@ -90,6 +90,10 @@ _IRREGULAR = {
     "given",
     "taken",
     "drawn",
+    "set",
+    "held",
+    "kept",
+    "won",
 }
 _NOT_DONE = {"speed", "feed", "need", "seed", "used"}
 _MOST_KINDS, _UNIT_RATE, _RISES = 200, 2, 0.999
@@ -285,7 +289,7 @@ def _spoken(column: Column) -> dict[str, Any]:
     rest = [one for one in words if one not in verbs and one not in _SAYS_NOTHING] or words
     units = [_UNITS[word] for word in rest if word in _UNITS]
     one, many = units[-1] if units else (" ".join([*rest[:-1], singular(rest[-1])]), "")
-    many = many or " ".join([*rest[:-1], plural(singular(rest[-1]))])
+    many = many or (" ".join([*rest[:-1], plural(singular(rest[-1]))]) if column.name.isascii() else one)
     found: dict[str, Any] = {"one": one, "many": many}
     if verbs:
         found["verb"] = verbs[-1]

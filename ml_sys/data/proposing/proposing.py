@@ -17,7 +17,7 @@ from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.linking import link
-from ml_sys.data.proposing.proposal import Asker, LeftOut
+from ml_sys.data.proposing.proposal import Asker, LeftOut, matches
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
 from ml_sys.errors import InputError
 
@@ -86,6 +86,7 @@ def propose(
         tables, notes = sniff(connection, files, most_rows=most_rows)
         tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
+        _are_dates(looked, answers)
         looked = _with_formats(looked, answers.dates, asker, notes)
         notes += [f"{one.name}: {text}" for one in tables for text in one.notes]
         on_step("linking tables")
@@ -98,6 +99,23 @@ def propose(
         made = plan(connection, looked, links, answers, asker)
         on_step("judging columns")
         return _described(connection, made, notes, asker)
+
+
+def _are_dates(looked: list[Looked], answers: Answers) -> None:
+    """See that what was answered about dates names some.
+
+    Raises
+    ------
+    InputError
+        If a column that was named holds no dates, or dates are not written in such a way.
+    """
+    present = [(table.name, column.name) for table in looked for column in table.dates()]
+    for flag, answer in (("--at", answers.at), ("--since", answers.since)):
+        if answer and not any(matches(answer, *place) for place in present):
+            among = ", ".join(".".join(place) for place in present)
+            raise InputError(f"{flag} {answer}: no such column holds dates", hint=f"these do: {among}")
+    if answers.dates and answers.dates[:1].casefold() not in {"d", "m"}:
+        raise InputError(f"--dates {answers.dates}: no such form", hint="say DD/MM/YYYY or MM/DD/YYYY")
 
 
 def _with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:

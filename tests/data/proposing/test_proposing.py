@@ -633,3 +633,46 @@ def test_ranges_are_of_what_one_counts(name: str, unit: str, made: World, tmp_pa
     users = with_column(made.users, name, lambda row: ("1-10", "11-50", "51-200")[row["user_id"] % 3])
     found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
     assert found.attributes[name]["unit"]["many"] == unit
+
+
+@pytest.mark.parametrize(
+    ("flag", "answer", "said"),
+    [
+        ("at", "happened", "no such column holds dates"),
+        ("since", "country", "no such column holds dates"),
+        ("dates", "YYYY", "no such form"),
+    ],
+)
+def test_an_answer_that_names_nothing_is_said(
+    flag: str, answer: str, said: str, made: World, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"--{flag} {answer}: {said}"):
+        propose([str(write(tmp_path, tables_of(made)))], Answers(**{flag: answer}), Asker())
+
+
+def test_a_first_line_with_too_few_names_is_said(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, tables_of(made))
+    text = (folder / "users.csv").read_text()
+    (folder / "users.csv").write_text(text.replace(",signed_up", "", 1))
+    with pytest.raises(InputError, match="its rows have 3 values, and its first line only 2 names"):
+        propose([str(folder)], Answers(), Asker())
+
+
+def test_lines_that_end_in_a_comma_are_read(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, tables_of(made))
+    for path in folder.glob("*.csv"):
+        path.write_text("".join(f"{line},\n" for line in path.read_text().splitlines()))
+    is_the_plain_one(proposed(folder), made)
+
+
+def test_things_that_are_set_and_words_of_other_languages_are_left_as_they_are(
+    made: World, tmp_path: Path
+) -> None:
+    weeks = sorted({(one["user_id"], one["at"] - dt.timedelta(one["at"].weekday())) for one in made.events})
+    usage = [{"user_id": user, "week": week, "alerts_set": 2, "Aufrufe Übersicht": 3} for user, week in weeks]
+    found = proposed(write(tmp_path, {"users": made.users, "purchases": made.purchases, "usage": usage}))
+    measures = next(one for one in found.drafts if one.name == "usage").measures.values()
+    assert [(one.get("verb", ""), one["many"]) for one in measures] == [
+        ("set", "alerts"),
+        ("", "aufrufe übersicht"),
+    ]
