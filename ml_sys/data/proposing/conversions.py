@@ -111,7 +111,7 @@ def find(
     if not candidates:
         weak = _weak(looked, links)
         if not weak:
-            raise InputError("no table says who converted, and when", hint=_SAYS_WHO)
+            raise InputError(kinds.nobody_says([by_name[one] for one in links.entities]), hint=_SAYS_WHO)
         named = asker.choose("No name says who converted, and when. Which does?", weak, "--converted")
         return _answered(named, by_name, links)
     if len(candidates) > 1 and not _agree(connection, by_name, links, candidates):

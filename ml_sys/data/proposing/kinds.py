@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.columns import Column
     from ml_sys.data.looking.looked import Looked
 
+_ALL = 0.98
 _BOUGHT = (
     *(
         "purchase",
@@ -156,6 +157,18 @@ def conversion_columns(one: Looked) -> list[Column]:
         or _is_first_bought(column)
     ]
     return [column for column in named if not _begins(column.words, ("regist", "signup", "creat"))]
+
+
+def nobody_says(entities: list[Looked]) -> str:
+    """Say that no file tells who converted, or that all of them did."""
+    for one in entities:
+        for column in conversion_columns(one):
+            if column.filled_share >= _ALL:
+                return (
+                    f"{one.name}.{column.name} is filled in every row: if it is the day of conversion, "
+                    "those that have not converted are missing"
+                )
+    return "no table says who converted, and when"
 
 
 def _is_deal(column: Column) -> bool:

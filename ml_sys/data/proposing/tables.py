@@ -70,7 +70,7 @@ def plan(
         elif one.name in links.ids or one.name in links.through:
             _add_usage(connection, made, one, links, answers, asker)
         else:
-            made.left.append(LeftOut(one.name, "", "no column leads to those that may pay"))
+            made.left.append(LeftOut(one.name, "", _unlinked(one, links)))
     made.drafts += converted.derived(made.drafts)
     for draft in made.drafts:
         draft.differs = draft.base.name in links.differ
@@ -79,10 +79,19 @@ def plan(
             draft.link = next(one for one in made.drafts if one.base.name == link[1])
     if not made.of("periods", "events"):
         raise InputError(
-            "no table says who used what and when: a table of usage has many rows for each id and a date",
+            "no table says who used what and when: a table of usage has many rows for each id and a date"
+            + "".join(f"; {one.where}: {one.reason}" for one in made.left if not one.column),
             hint="add the file of events or of usage by day, week or month",
         )
     return made
+
+
+def _unlinked(one: Looked, links: Links) -> str:
+    """Say that a table leads to no entity, and whether a column that is called so holds other values."""
+    ids = {links.ids[table].casefold() for table in links.entities}
+    same = next((name for name in one.columns if name.casefold() in ids), "")
+    values = f": values of {same} are other ones than those of {links.entities[0]}" if same else ""
+    return f"no column leads to those that may pay{values}"
 
 
 def _purchases(one: Looked, links: Links, converted: conversions.Converted) -> Draft:

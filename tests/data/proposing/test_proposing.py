@@ -676,3 +676,19 @@ def test_things_that_are_set_and_words_of_other_languages_are_left_as_they_are(
         ("set", "alerts"),
         ("", "aufrufe übersicht"),
     ]
+
+
+def test_ids_that_are_written_in_another_case_are_said(made: World, tmp_path: Path) -> None:
+    users = [{**one, "user_id": f"user-{one['user_id']}"} for one in made.users]
+    users = with_column(users, "converted_on", lambda row: made.bought.get(int(row["user_id"][5:]), ""))
+    events = [{**one, "user_id": f"USER-{one['user_id']}"} for one in made.events]
+    with pytest.raises(InputError, match=r"events: .*values of user_id are other ones than those of users"):
+        propose([str(write(tmp_path, {"users": users, "events": events}))], Answers(), Asker())
+
+
+def test_that_those_who_have_not_converted_are_missing_is_said(made: World, tmp_path: Path) -> None:
+    users = [one for one in made.users if one["user_id"] in made.bought]
+    users = with_column(users, "converted_on", lambda row: made.bought[row["user_id"]])
+    events = [one for one in made.events if one["user_id"] in made.bought]
+    with pytest.raises(InputError, match="those that have not converted are missing"):
+        propose([str(write(tmp_path, {"users": users, "events": events}))], Answers(), Asker())
