@@ -287,6 +287,8 @@ def _spoken(column: Column) -> dict[str, Any]:
         if one in _IRREGULAR or (one.endswith("ed") and len(one) > 4 and one not in _NOT_DONE)
     ]
     rest = [one for one in words if one not in verbs and one not in _SAYS_NOTHING] or words
+    if verbs and rest[0] in {"to", "from", "into"}:  # added to a cart, so many times
+        return {"one": f"time {' '.join(words)}", "many": f"times {' '.join(words)}"}
     units = [_UNITS[word] for word in rest if word in _UNITS]
     one, many = units[-1] if units else (" ".join([*rest[:-1], singular(rest[-1])]), "")
     many = many or (" ".join([*rest[:-1], plural(singular(rest[-1]))]) if column.name.isascii() else one)

@@ -669,11 +669,15 @@ def test_things_that_are_set_and_words_of_other_languages_are_left_as_they_are(
     made: World, tmp_path: Path
 ) -> None:
     weeks = sorted({(one["user_id"], one["at"] - dt.timedelta(one["at"].weekday())) for one in made.events})
-    usage = [{"user_id": user, "week": week, "alerts_set": 2, "Aufrufe Übersicht": 3} for user, week in weeks]
+    usage = [
+        {"user_id": user, "week": week, "alerts_set": 2, "added_to_cart": 7, "Aufrufe Übersicht": 3}
+        for user, week in weeks
+    ]
     found = proposed(write(tmp_path, {"users": made.users, "purchases": made.purchases, "usage": usage}))
     measures = next(one for one in found.drafts if one.name == "usage").measures.values()
     assert [(one.get("verb", ""), one["many"]) for one in measures] == [
         ("set", "alerts"),
+        ("", "times added to cart"),
         ("", "aufrufe übersicht"),
     ]
 
