@@ -120,7 +120,7 @@ def test_every_command_explains_itself(mlsys, command):
         ["train", "--seed", "many"],
         ["train", "--seed", "-1"],
         ["promote"],
-        ["score"],
+        ["forget"],
         ["serve", "--port", "70000"],
         ["serve", "--workers", "0"],
         ["sample", "out", "--companies", "0"],
