@@ -41,6 +41,7 @@ ELSEWHERE = {
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),
     "data/test_described.py": (
+        *("data/fields.py", "data/checking/columns.py"),
         *(
             "data/ingesting/run.py",
             "data/ingesting/notes.py",

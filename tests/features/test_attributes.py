@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,9 @@ def test_industries_of_any_script_stay_different_levels(industries: tuple[str, .
 
 
 def test_every_character_is_brought_to_a_form_that_stays() -> None:
-    for start in range(0, 0x110000, 0x100):
+    """Beyond the second plane there are ideographs and tags: the first blocks of each stand for them."""
+    planes = [range(plane, plane + 0x1000, 0x100) for plane in range(0x20000, 0x110000, 0x10000)]
+    for start in (*range(0, 0x20000, 0x100), *chain.from_iterable(planes)):
         block = "a ".join(map(chr, range(start, start + 0x100)))
         once = normalised_industry(block)
         assert normalised_industry(once) == once, hex(start)

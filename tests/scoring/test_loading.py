@@ -148,7 +148,14 @@ def test_a_version_whose_scorer_differs_is_not_created(ingested, cheap_settings,
     assert not registry.read().versions
 
 
-@pytest.mark.parametrize("estimator", OTHERS)
+# One without trees of XGBoost's and one with other boosters than those that are compiled, in every run.
+SELDOM = {"sklearn.ensemble:HistGradientBoostingClassifier"}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in SELDOM else []) for one in OTHERS],
+)
 def test_another_estimator_is_scored_through_its_pipeline(ingested, cheap_settings, tmp_path, estimator):
     model = cheap_settings.model.model_copy(update={"estimator": estimator, "params": OTHERS[estimator]})
     settings = cheap_settings.model_copy(update={"artifacts_dir": tmp_path, "model": model})
