@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from ml_sys.days import Period, Unit
-from ml_sys.settings.base import Frozen, ImportPath
+from ml_sys.settings.base import Frozen, ImportPath, without_password
 
 
 class IngestSettings(Frozen):
@@ -21,7 +21,8 @@ class IngestSettings(Frozen):
     )
     database: str = Field(
         "",
-        description="For 'sql': a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address.",
+        description="For 'sql': a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address, "
+        "without its password.",
     )
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.05, description="Ingest fails when a larger share of a table is rejected."
@@ -33,6 +34,11 @@ class IngestSettings(Frozen):
     min_coverage: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="A period is covered when this share of the companies that usually do report in it."
     )
+
+    @field_validator("database")
+    @classmethod
+    def _holds_no_password(cls, database: str) -> str:
+        return without_password(database) if "://" in database else database
 
 
 class UsageSettings(Frozen):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from ml_sys.settings.base import Frozen, Share
+from ml_sys.settings.base import Frozen, Share, without_password
 
 
 class ScoreSettings(Frozen):
@@ -54,11 +54,7 @@ class StoreSettings(Frozen):
         parts = urlsplit(url)
         if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
             raise ValueError("write postgresql://USER@HOST/DATABASE")
-        if parts.password is not None or "password=" in parts.query:
-            raise ValueError(
-                "settings are published with each version: put the password into PGPASSWORD or ~/.pgpass"
-            )
-        return url
+        return without_password(url)
 
 
 class ExperimentSettings(Frozen):
