@@ -21,8 +21,7 @@ class IngestSettings(Frozen):
     )
     database: str = Field(
         "",
-        description="For 'sql': a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address, "
-        "without its password.",
+        description="For 'sql': a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address.",
     )
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.05, description="Ingest fails when a larger share of a table is rejected."
