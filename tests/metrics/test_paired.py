@@ -187,7 +187,7 @@ def test_the_same_seed_gives_the_same_comparison_and_another_one_another() -> No
 
 
 @pytest.mark.parametrize("label", [False, True])
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_metric_that_is_not_defined_is_not_a_number(label: bool) -> None:
     rows = some_rows()
     rows = replace(rows, label=np.full(rows.label.size, label))

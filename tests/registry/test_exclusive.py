@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -33,11 +34,12 @@ def test_a_writer_waits_for_another_one_and_says_so_when_that_takes_too_long(tmp
     promote(registry, "1.0.0")
     impatient = Registry(tmp_path, wait_seconds=0.2)
     before = tree(tmp_path)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "registry.lock")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "registry.lock")]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder,
+        contextlib.ExitStack() as at_last,
+    ):
+        at_last.callback(holder.kill)
         assert holder.stdout.readline() == "held\n"
         for act in (impatient.recover, lambda: add(impatient, "2.0.0"), lambda: promote(impatient, "1.1.0")):
             began = time.monotonic()
@@ -52,9 +54,6 @@ def test_a_writer_waits_for_another_one_and_says_so_when_that_takes_too_long(tmp
         waiting.start()
         threading.Timer(0.4, holder.stdin.close).start()
         promote(registry, "1.1.0")
-    finally:
-        holder.kill()
-        holder.wait()
     assert registry.read().production == "1.1.0"
 
 

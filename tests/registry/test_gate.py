@@ -533,7 +533,7 @@ def no_rows() -> Case:
     )
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @example(case=no_rows(), metric="average_precision")
 @given(case=any_evidence(), metric=st.sampled_from(["average_precision", "roc_auc"]))
 def test_every_evidence_has_a_verdict_of_finite_figures(case: Case, metric: str) -> None:
