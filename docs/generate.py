@@ -72,7 +72,8 @@ def _table(command: Any, context: typer.Context) -> list[str]:
         for parameter in command.get_params(context)
         if not _COMMON & {*parameter.opts}
     ]
-    rows = [f"| `{typed}` | {said} |" for typed, said in records]
+    cells = [[text.replace("|", r"\|") for text in (f"`{typed}`", said)] for typed, said in records]
+    rows = [f"| {typed} | {said} |" for typed, said in cells]
     return ["| option | what it does |", "|---|---|", *rows, ""] if rows else []
 
 
