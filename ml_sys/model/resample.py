@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from sklearn.base import BaseEstimator
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
+
+from ml_sys.model.neighbours import NearestRows, OtherCompanies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,87 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
-
-# Distances held at a time, besides a copy of them in another order.
-_DISTANCES_MIB = 64
-
-
-class OtherCompanies(NearestNeighbors):
-    """Nearest neighbours among other companies' rows, one per company.
-
-    A row's own company is itself at another cutoff: between the two nothing new is to be drawn.
-
-    Parameters
-    ----------
-    company : ndarray of shape (n_rows,), int
-        Company of each row that is fitted, numbered from 0 in the order of their first rows.
-    n_neighbors : int
-        Neighbours of a row, itself counted; at most as many as there are companies.
-    metric : str
-        Distance between rows; ``"precomputed"`` where distances are given in place of rows.
-    """
-
-    def __init__(self, company: NDArray[np.intp], n_neighbors: int = 5, metric: str = "euclidean") -> None:
-        super().__init__(n_neighbors=n_neighbors, metric=metric, algorithm="brute")
-        self.company = company
-
-    def fit(self, X: Any, y: None = None) -> OtherCompanies:
-        """Keep the rows that neighbours are looked for among."""
-        super().fit(X, y)
-        by_company = np.argsort(self.company, kind="stable")
-        self.rows_ = by_company
-        self.starts_ = np.flatnonzero(np.diff(self.company[by_company], prepend=-1))
-        self.fitted_ = X.toarray().astype(np.float64) if hasattr(X, "toarray") else np.asarray(X)
-        return self
-
-    def kneighbors(
-        self,
-        X: Any = None,  # noqa: ARG002  # the interface of NearestNeighbors
-        n_neighbors: int | None = None,
-        return_distance: bool = True,
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]] | NDArray[np.intp]:
-        """Return each fitted row itself and its nearest rows of other companies, nearest first.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_columns), optional
-            The rows that were fitted; neighbours of others are not defined.
-        n_neighbors : int, optional
-            In place of the parameter.
-
-        Returns
-        -------
-        distances : ndarray of shape (n_rows, n_neighbors), float64
-            Where asked for.
-        rows : ndarray of shape (n_rows, n_neighbors), int64
-        """
-        others = (n_neighbors or self.n_neighbors) - 1
-        # Those of a company lie together, so that one pass finds the nearest of each.
-        rows, starts, company = self.rows_, self.starts_, self.company
-        ends = np.append(starts[1:], rows.size)
-
-        def nearest(distances: NDArray[np.float64], first: int) -> tuple[Any, Any]:
-            distances = distances[:, rows]
-            least = np.minimum.reduceat(distances, starts, axis=1)
-            least[np.arange(len(least)), company[first : first + len(least)]] = np.inf
-            chosen = np.argpartition(least, others - 1, axis=1)[:, :others]
-            order = np.argsort(np.take_along_axis(least, chosen, axis=1), axis=1, kind="stable")
-            chosen = np.take_along_axis(chosen, order, axis=1)
-            at = [
-                [starts[one] + distances[row, starts[one] : ends[one]].argmin() for one in companies]
-                for row, companies in enumerate(chosen)
-            ]
-            return np.take_along_axis(least, chosen, axis=1), rows[np.array(at, dtype=np.intp)]
-
-        chunks = pairwise_distances_chunked(
-            self.fitted_, metric=self.metric, reduce_func=nearest, working_memory=_DISTANCES_MIB
-        )
-        found = list(chunks)
-        itself = np.arange(rows.size)[:, None]
-        neighbours = np.hstack([itself, np.concatenate([one[1] for one in found])])
-        if not return_distance:
-            return neighbours
-        return np.hstack([np.zeros(itself.shape), np.concatenate([one[0] for one in found])]), neighbours
 
 
 class AdaptiveSMOTENC(BaseEstimator):
@@ -199,9 +118,11 @@ class AdaptiveSMOTENC(BaseEstimator):
         self, n_columns: int, converter: NDArray[np.intp], synthetic: int
     ) -> SMOTE | SMOTEN | SMOTENC:
         n_converters = int(converter.max()) + 1
-        k: int | OtherCompanies = min(self.k_neighbors, n_converters - 1)
+        k: int | NearestRows | OtherCompanies = min(self.k_neighbors, n_converters - 1)
         if n_converters < converter.size:
             k = OtherCompanies(converter, n_neighbors=k + 1)
+        elif 0 < len(self.categorical) < n_columns:
+            k = NearestRows(k + 1)
         common = {
             "sampling_strategy": {1: converter.size + synthetic},
             "k_neighbors": k,

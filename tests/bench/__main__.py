@@ -14,6 +14,7 @@ BENCHMARKS = (
     "ingest",
     "events",
     "windows",
+    "resampling",
     "serving",
     "interval_coverage",
     "impact",

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
 
+from ml_sys.model.neighbours import OtherCompanies
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
-from ml_sys.model.resample import AdaptiveSMOTENC, OtherCompanies
+from ml_sys.model.resample import AdaptiveSMOTENC
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from ml_sys.settings import Settings
@@ -212,20 +213,6 @@ def test_how_companies_are_numbered_changes_no_row(seed: int, categorical: list[
         AdaptiveSMOTENC(categorical, 0.5).fit_resample(X, y, which)[0] for which in (company, renamed)
     )
     assert one.tobytes() == other.tobytes()
-
-
-@given(seed=st.integers(0, 1000), k=st.integers(1, 4))
-def test_neighbours_are_the_nearest_row_of_each_of_the_nearest_other_companies(seed: int, k: int) -> None:
-    rng = np.random.default_rng(seed)
-    company = np.concatenate([np.arange(6), rng.integers(0, 6, 20)])
-    X = rng.normal(size=(company.size, 3))
-    distances, found = OtherCompanies(company, n_neighbors=k + 1).fit(X).kneighbors(X)
-    for row, neighbours in enumerate(found):
-        away = np.linalg.norm(X - X[row], axis=1)
-        best = sorted((away[company == other].min(), other) for other in set(company) - {company[row]})[:k]
-        assert neighbours[0] == row
-        assert [company[one] for one in neighbours[1:]] == [other for _, other in best]
-        np.testing.assert_allclose(distances[row, 1:], [least for least, _ in best])
 
 
 def test_one_converting_company_in_many_rows_has_no_neighbours(caplog: pytest.LogCaptureFixture) -> None:
