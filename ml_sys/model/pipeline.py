@@ -11,6 +11,7 @@ from imblearn.pipeline import Pipeline
 
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.rows import Rows
+from ml_sys.model.device import ask_on_processor, check_device
 from ml_sys.model.encoder import FrameEncoder
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.repeats import alike, distinct_rows, learns_weights
@@ -131,11 +132,13 @@ def fit_pipeline(
         if resample != OFF:
             encoded, target = resample.fit_resample(encoded, target, company)
         model.fit(encoded, target)
+        ask_on_processor(model)
         return pipeline
     learned = _once(encode, rows, target, resample, company)
     weights = learned.times * counts_as
     if watched is None:
         model.fit(learned.encoded, learned.label, sample_weight=weights)
+        ask_on_processor(model)
         return pipeline
     others = _once(encode, Rows.of(watched[0]), watched[1].astype(np.int64))
     odds = _seen_odds(learned, others, model.get_params()["scale_pos_weight"] or 1.0)
@@ -147,6 +150,7 @@ def fit_pipeline(
         sample_weight_eval_set=[others.times * np.where(others.label == 1, odds, 1.0)],
         verbose=False,
     )
+    ask_on_processor(model)
     return pipeline
 
 
@@ -193,13 +197,15 @@ def build_estimator(path: str, params: Mapping[str, Any], *, max_trees: int, see
     Raises
     ------
     SettingsError
-        If the class does not take a parameter or is no classifier with probabilities.
+        If the class does not take a parameter or is no classifier with probabilities, or if there is no such
+        GPU as XGBoost's parameters name.
     ResolveError
         If the path leads nowhere, such as to an extra that is not installed.
     """
     made = _named(path)
     common: dict[str, Any] = {"random_state": seed, "n_jobs": threads or None}
     if is_xgboost(path):
+        check_device(params.get("device"))
         common["n_estimators"] = max_trees
     else:
         accepted = inspect.signature(made).parameters

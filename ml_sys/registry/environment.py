@@ -1,4 +1,4 @@
-"""What can change a result besides data and settings: packages, Python, platform, processor and code."""
+"""What can change a result besides data and settings: packages, Python, platform, processor, GPU and code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Return package versions, Python, platform and processor."""
+    """Return package versions, Python, platform, processor and GPU."""
     packages = {}
     for name in _PACKAGES:
         try:
@@ -28,6 +28,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": cpu_model(),
+        "gpu": gpu_model(),
     }
 
 
@@ -39,6 +40,16 @@ def cpu_model() -> str:
         told = ""
     named = (line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
+
+
+def gpu_model(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> str:
+    """Return the model of the first GPU that NVIDIA's driver for Linux lists, empty where there is none."""
+    for told in sorted(drivers.glob("*/information")):
+        for line in told.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "Model":
+                return value.strip()
+    return ""
 
 
 def git_state() -> dict[str, Any]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_sys.registry.environment import cpu_model, environment, git_state
+from ml_sys.registry.environment import cpu_model, environment, git_state, gpu_model
 
 
 def test_an_environment_names_packages_python_platform_and_processor():
     found = environment()
-    assert list(found) == ["packages", "python", "platform", "cpu"]
+    assert list(found) == ["packages", "python", "platform", "cpu", "gpu"]
     assert (found["python"], found["platform"]) == (platform.python_version(), platform.platform())
     assert found["cpu"] == cpu_model() != ""
     for name in (
@@ -37,6 +37,13 @@ def test_a_processor_is_named_as_linux_does():
     told = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line]
     named = [value.strip() for name, value in told if name.strip() == "model name"]
     assert cpu_model() == (named[0] if named else platform.processor() or platform.machine())
+
+
+def test_a_gpu_is_named_as_its_driver_does_and_none_is_where_there_is_no_driver(tmp_path: Path):
+    assert gpu_model(tmp_path / "none") == ""
+    (tmp_path / "0000:01:00.0").mkdir()
+    (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A10\nIRQ:   16\n")
+    assert gpu_model(tmp_path) == "NVIDIA A10"
 
 
 def git(folder: Path, *arguments: str) -> str:

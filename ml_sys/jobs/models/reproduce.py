@@ -117,12 +117,12 @@ def _same_rows(fit: Fit, panel: Any, known: pd.DataFrame) -> bool:
 
 
 def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return what has changed among packages, Python, platform, processor and threads."""
+    """Return what has changed among packages, Python, platform, processor, GPU and threads."""
     names = dict.fromkeys((*then["packages"], *now["packages"]))
     pairs = [(name, then["packages"].get(name), now["packages"].get(name)) for name in names]
     pairs += [(name, then[name], now[name]) for name in ("python", "platform", "threads")]
-    if "cpu" in then:  # versions of older code do not say
-        pairs.append(("cpu", then["cpu"], now["cpu"]))
+    # Versions of older code do not say the last two.
+    pairs += [(name, then[name] or None, now[name] or None) for name in ("cpu", "gpu") if name in then]
     return [f"{name} {_or_none(old)} → {_or_none(new)}" for name, old, new in pairs if old != new]
 
 

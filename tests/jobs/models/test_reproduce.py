@@ -156,6 +156,7 @@ def test_what_changed_around_a_training_is_told_from_then_to_now():
         "a 1 → none", "b 1 → 2", "c none → 1", "python 3.11 → 3.12", "threads 1 → 2", "cpu one → two",
     ]  # fmt: skip
     assert _changes(then, then) == []
+    assert _changes({**then, "gpu": "A10"}, {**now, "gpu": ""})[-1] == "gpu A10 → none"
     del then["cpu"]
     assert _changes(then, {**then, "cpu": "two"}) == []
 
