@@ -249,3 +249,44 @@ def test_the_attributes_of_some_are_those_of_all_in_the_order_given() -> None:
     assert every.take(slice(4, 9)).n_companies == 1
     assert blanks(some.columns[1]).all()
     assert Attributes.of((), []).n_companies == 0
+
+
+# Rules that a number keeps, whatever it stands for
+
+BEDS = Attribute(
+    "beds", "number", "beds", "beds", none=0.0, none_feature="no_beds", none_label="house has no beds"
+)
+
+
+def one_column(one: Attribute, *values: object, with_missingness: bool = True) -> dict[str, list[object]]:
+    found = attribute_columns(Attributes.of((one,), [[v] for v in values]), with_missingness=with_missingness)
+    return {name: column.tolist() for name, column in found.items()}
+
+
+def test_a_number_that_is_not_on_a_log_scale_stays_what_it_is_below_zero_too() -> None:
+    found = one_column(BEDS, -3.0, 0.0, 2.5, np.inf, None)
+    np.testing.assert_array_equal(found["beds"], [-3, 0, 2.5, np.nan, np.nan])
+    np.testing.assert_array_equal(found["no_beds"], [0, 0, 0, 1, np.nan])
+    assert found["beds_missing"] == [0, 0, 0, 0, 1]
+
+
+def test_zero_may_be_the_number_that_means_none() -> None:
+    assert feature_names((BEDS,), with_missingness=True) == ["beds", "no_beds", "beds_missing"]
+
+
+def test_zero_no_and_a_blank_text_are_values_and_no_blanks() -> None:
+    assert course(age=0)["age"] == 0
+    assert course(age=0)["age_missing"] == 0
+    assert (course(newsletter=False)["newsletter"], course(newsletter=False)["newsletter_missing"]) == (0, 0)
+    assert course(country=0)["country"] == "0"
+    assert blanks(np.array(["", "0", None], dtype=object)).tolist() == [False, False, True]
+
+
+def test_only_a_number_is_called_after_its_logarithm() -> None:
+    flag = Attribute("paid", "flag", "paid", "paid", scale="log")
+    assert feature_names((flag,), with_missingness=False) == ["paid", "paid_missing"]
+
+
+def test_a_level_is_found_however_it_and_the_value_are_spelled() -> None:
+    one = Attribute("stage", "ordered", "stage", "stage", levels=("Seed round", "GROWTH", "late-stage"))
+    assert one_column(one, "seed-round", "Growth", "Late stage")["stage"] == [0, 1, 2]

@@ -293,3 +293,83 @@ def test_measures_are_taken_by_name_wherever_they_stand() -> None:
         measures_of(WORLD.usage_values[:, ::-1], turned, WORLD.form), WORLD.usage_values
     )
     assert measures_of(WORLD.usage_values, WORLD.form, SPEC.form) is WORLD.usage_values
+
+
+# Windows, names and blocks
+
+
+def test_each_window_is_there_once_and_the_shortest_comes_first_whatever_the_order_given() -> None:
+    given = replace(SPEC, windows_days=(91, 28, 7, 28))
+    assert given.names() == FeatureSpec(windows_days=(7, 28, 91)).names()
+    assert given.categories() == ["employee_range", "industry"]
+
+
+def test_categories_are_named_in_the_order_of_the_columns() -> None:
+    assert forms.SPEC.categories() == [name for name in forms.SPEC.names() if name in forms.SPEC.categories()]
+    assert forms.SPEC.categories() == ["country", "school", "class_size"]
+
+
+def test_a_window_that_plays_no_role_is_counted_as_long_as_it_is() -> None:
+    row = (3, 0, 0, 0, 0)
+    spec = replace(forms.SPEC, windows_days=(2, 400))
+    found = course_features([(0, ago, row) for ago in (0, 1, 2, 399, 400)], spec=spec).loc[0]
+    assert [found[f"learning_lesson_sum_{days}d"] for days in (2, 400)] == [6, 12]
+    assert [found[f"days_present_{days}d"] for days in (2, 400)] == [2, 4]
+
+
+def test_all_actions_so_far_are_counted_however_long_ago() -> None:
+    row = (1, 0, 0, 0, 0)
+    found = course_features([(0, 0, row), (0, 18_000, row)])
+    assert found["actions_share_of_all_7d"][0] == 0.5
+
+
+def test_an_entity_of_a_later_block_has_its_own_day_of_beginning() -> None:
+    n = 2 * BLOCK_COMPANIES + 2
+    at = np.array([5, BLOCK_COMPANIES + 1, n - 1], dtype=np.int32)
+    since = np.full(n, DAY - 100, dtype=np.int32)
+    since[at] = [DAY - 1, DAY - 2, DAY - 3]
+    nothing = Attributes.of(forms.COURSE.attributes, [[None] * len(forms.COURSE.attributes)] * n)
+    none = np.empty(0, np.int32)
+    inputs = FeatureInputs.of((none, none, np.empty((0, 5), np.int64)), nothing, forms.SPEC, since)
+    spec = replace(forms.SPEC, windows_days=(), off=("attributes",))
+    found = feature_frame(inputs, np.array([DAY], dtype=np.int32), spec)["days_since_began"].to_numpy()
+    assert found[at].tolist() == [1, 2, 3]
+    assert (np.delete(found, at) == 100).all()
+
+
+def test_attributes_stand_beside_each_cutoff_of_their_own_entity() -> None:
+    frame = feature_frame(INPUTS, CUTOFFS, SPEC)
+    ranks = np.log10(WORLD.companies["alexa_rank"].to_numpy())
+    told = frame["log_rank"].to_numpy().reshape(-1, CUTOFFS.size)
+    np.testing.assert_allclose(
+        told, np.where(np.isfinite(ranks), ranks, np.nan)[:, None].repeat(2, 1), rtol=1e-6
+    )
+
+
+# Objects of which several things are counted
+
+
+def test_the_first_use_of_an_object_is_that_of_any_of_its_measures() -> None:
+    lesson, quiz, *others = forms.COURSE.measures
+    form = replace(forms.COURSE, measures=(lesson, replace(quiz, object="lesson"), *others))
+    spec = replace(forms.SPEC, form=form)
+    rows = [
+        (0, 3, (1, 0, 0, 0, 0)),
+        (0, 9, (0, 1, 0, 0, 0)),
+        (1, 4, (1, 0, 0, 0, 0)),
+        (2, 5, (0, 2, 0, 0, 0)),
+    ]
+    found = course_features(rows, spec=spec)
+    assert found["days_since_first_use_lesson"].tolist() == [9, 4, 5]
+    assert found["days_since_first_use_other"].tolist() == [NEVER_DAYS] * 3
+    assert found["share_lesson_7d"].tolist() == [1, 1, 1]
+
+
+def test_a_form_of_one_object_has_nothing_to_say_of_their_mix() -> None:
+    one = replace(
+        forms.COURSE,
+        measures=tuple(m for m in forms.COURSE.measures if m.object != "quiz" and m.object != "other"),
+    )
+    names = replace(forms.SPEC, form=one).names()
+    assert "breadth" not in replace(forms.SPEC, form=one).groups().values()
+    assert "days_since_first_use_lesson" in names
