@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ from ml_sys.features.attributes import category_names
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import NEVER_DAYS
 from ml_sys.features.phrasing import phrases
+from ml_sys.features.phrasing.attribute_phrases import attribute_phrases
 from ml_sys.features.phrasing.phrase import Phrase
+from ml_sys.form import Attribute
 from tests.features import forms
 
 SPEC = FeatureSpec((1, 5, 7, 10, 28, 91, 365), attribute_missingness=True, history="on")
@@ -93,6 +96,15 @@ SAID = [
     ("industry", "it_services", "industry: it services"),
     ("industry", "missing", "industry not known"),
     ("industry", None, "industry not known"),
+    ("actions_growth_28d_91d", 1.004, "activity in the last 28 days is at its 91-day rate"),
+    ("users_growth_28d_91d", 0.5, "number of users fell to 0.5× its 91-day rate in the last 28 days"),
+    ("object_entropy_28d", 5.0, "actions in the last 28 days spread as over 4 tools"),
+    ("days_since_first_row", 800.0, "first seen 800 days ago"),
+    ("present_share_91d", 0.0, "no usage recorded in the last 91 days"),
+    ("most_users_7d", 1.0, "1 person used one tool in the last 7 days"),
+    ("log_rank", math.log10(2.6), "traffic rank about 3"),
+    ("log_rank", math.log10(0.25), "traffic rank about 0.25"),
+    ("employee_range", "missing", "employees: missing"),
 ]
 
 
@@ -225,6 +237,19 @@ TOLD = [
     ("newsletter", 0.0, "newsletter: no"),
     ("class_size_number", 16.58, "about 17 pupils"),
     ("class_size", "11_to_25", "pupils: 11 to 25"),
+    ("plan", 1.6, "plan: pro"),
+    ("plan", 9.0, "plan: pro"),
+    ("plan", -1.0, "plan: free"),
+    ("actions_share_of_all_7d", 0.0, "no actions in the last 7 days"),
+    (
+        "minutes_watched_growth_7d_28d",
+        0.5,
+        "minutes watched fell to 0.5× their 28-day rate in the last 7 days",
+    ),
+    ("minutes_watched_growth_7d_28d", 1.0, "minutes watched in the last 7 days are at their 28-day rate"),
+    ("days_since_first_use_quiz", 0.0, "first quiz event today"),
+    ("days_since_began", 0.0, "signed up today"),
+    ("users_7d", 2.0, "2 daily devices in the last 7 days"),
 ]
 
 
@@ -256,3 +281,21 @@ def test_a_month_is_told_as_a_month():
     assert said["spent_sum_28d"] == "spent 2 euros in the last 28 days"
     assert said["spent_max_89d"] == "spent 2 euros in the busiest month of the last 89 days"
     assert said["months_active_89d"] == "active in 2 months of the last 89 days"
+
+
+def test_people_of_two_measures_are_said_to_be_added_up():
+    twice = replace(forms.COURSE.measures[-1], name="chat_users", object="chat")
+    spec = replace(forms.SPEC, form=replace(forms.COURSE, measures=(*forms.COURSE.measures, twice)))
+    assert phrase_of("users_1d", spec).say(2.0) == "2 devices in the last day, all kinds added up"
+    assert phrase_of("most_users_1d", spec).say(0.0) == "nobody used any kind in the last day"
+
+
+def test_a_site_that_has_none_is_told_from_one_of_which_it_is_not_known():
+    one = Attribute(
+        "beds", "number", "beds", "beds", none=0.0, none_feature="no_beds", none_label="without beds"
+    )
+    said = attribute_phrases(one)
+    assert [said["no_beds"].say(value) for value in (1.0, 0.0, None)] == [
+        "without beds", "beds known", "no beds known"
+    ]  # fmt: skip
+    assert said["beds_missing"].say(0.0) == "beds known, or known to be none"

@@ -39,6 +39,19 @@ SHARES = {
             SHARES,
             "actions in the last 28 days: 80% on contacts, 15% in email, 5% on deals",
         ),
+        (
+            "object_entropy_28d",
+            {
+                f"share_{one}_28d": at / 10
+                for at, one in enumerate(("contacts", "companies", "deals", "email"), 1)
+            },
+            "actions in the last 28 days: 40% in email, 30% on deals, 20% on companies",
+        ),
+        (
+            "actions_week_over_week",
+            {"actions_7d": 3, "actions_14d": 3},
+            "3 more actions than the week before: 3 in the last 7 days after 0",
+        ),
     ],
 )
 def test_ratios_are_told_by_the_numbers_they_are_made_of(feature, values, text):
