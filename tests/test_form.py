@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ml_sys.form import Form, Measure, Noun, form_from_plain, ordered
+from ml_sys.form import Form, Measure, Noun, form_from_plain, name_of, ordered
 from ml_sys.settings.description import SchemaSettings
 
 CLICK = Measure("clicks", "actions", "page", Noun("click", "clicks"))
@@ -28,3 +28,30 @@ def test_a_form_knows_the_places_of_a_role_and_its_objects():
 def test_a_form_survives_being_written_as_json():
     form = SchemaSettings().form()
     assert form_from_plain(json.loads(json.dumps(asdict(form)))) == form
+
+
+def test_a_form_keeps_since_when_one_exists_and_whose_days_they_are():
+    form = Form(measures=(CLICK,), has_since=True, time_zone="Europe/Berlin")
+    plain = json.loads(json.dumps(asdict(form)))
+    assert form_from_plain(plain) == form
+    del plain["time_zone"]  # as of before there were any
+    assert form_from_plain(plain).time_zone == "UTC"
+
+
+def test_amounts_make_a_period_active_and_users_do_not():
+    forms = (Form(measures=ordered(some)) for some in ((READERS,), (READERS, MINUTES), (CLICK,)))
+    assert [one.n_activity for one in forms] == [0, 1, 1]
+    assert Form(measures=ordered((READERS, MINUTES))).objects == ()
+
+
+def test_several_are_spoken_of_where_there_is_none():
+    noun = Noun("student", "students")
+    said = [noun.counted(number, "is called", "are called") for number in (0, 1, 2)]
+    assert said == ["0 students are called", "1 student is called", "2 students are called"]
+
+
+def test_a_name_is_the_same_whatever_the_case_and_what_stands_between_its_words():
+    assert {name_of(text) for text in ("Minutes watched", "minutes-WATCHED", " minutes.watched ")} == {
+        "minutes_watched"
+    }
+    assert name_of("?!") == "unnamed"

@@ -63,7 +63,7 @@ def test_a_snapshot_without_usage_has_no_timeline() -> None:
 
 @pytest.mark.parametrize(("stamp", "lag"), [("start", 7), ("end", 0)])
 def test_usage_covers_the_period_of_its_last_stamp(stamp: str, lag: int) -> None:
-    stamps = np.array([17_900, 17_990])
+    stamps = np.array([17_950, 17_990, 17_900])  # of several companies, each in order
     found = Timeline.of(stamps, 18_100, horizon_days=30, period=Period(stamp=stamp))  # type: ignore[arg-type]
     assert (found.first_usage, found.usage_end) == (17_900 + lag, 17_990 + lag)
 
@@ -134,3 +134,30 @@ def test_quarters_keep_to_the_months_that_they_end_in() -> None:
     there = Timeline(on("2018-01-01"), on("2020-04-01"), on("2020-05-20"), 90, Period("month", 3))
     assert texts([there.latest_mature(), there.on_grid(on("2020-03-31"))]) == ["2020-01-01"] * 2
     assert texts(there.grid(there.usage_end, 28, 3)) == ["2019-10-01", "2020-01-01", "2020-04-01"]
+
+
+def test_cutoffs_onwards_begin_with_the_first_and_may_end_on_the_last() -> None:
+    assert timeline().forward(600, 628, 14) == [600, 614, 628]
+    assert timeline().forward(600, 627, 14) == [600, 614]
+    assert timeline().forward(600, 600, 7) == [600]
+    months = ten_years("month")
+    assert texts(months.forward(on("2020-01-01"), on("2020-03-01"), 28)) == [
+        "2020-01-01", "2020-02-01", "2020-03-01"
+    ]  # fmt: skip
+
+
+def test_windows_do_not_overlap_where_cutoffs_lie_whole_periods_apart_that_hold_the_horizon() -> None:
+    assert [timeline(horizon_days=days).days_apart for days in (7, 28, 30, 35, 36)] == [7, 28, 35, 35, 42]
+    assert [ten_years("month", days).days_apart for days in (28, 30, 31, 32)] == [28, 30, 31, 59]
+
+
+@pytest.mark.parametrize(
+    ("first_usage", "first"), [(671, 672), (672, 679), (678, 679), (679, 686), (686, 693)]
+)
+def test_the_first_cutoff_has_usage_on_a_day_before_it(first_usage: int, first: int) -> None:
+    assert timeline(first_usage=first_usage).first_cutoff(693) == first
+
+
+@pytest.mark.parametrize("first_usage", [693, 694, 800])
+def test_without_usage_before_it_the_first_cutoff_is_the_last(first_usage: int) -> None:
+    assert timeline(first_usage=first_usage).first_cutoff(693) == 693

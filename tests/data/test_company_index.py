@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pyarrow as pa
 import pytest
 
-from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 
 NUMBERS = ["7", "0", "12", "3"]
 
@@ -21,12 +23,14 @@ def test_every_id_has_its_own_position_and_an_unknown_one_has_none(others: list[
     assert positions(ids, ["12", "1", "12", "7"]) == [2, -1, 2, 0]
 
 
-@pytest.mark.parametrize("beyond", ["13", "14", "999999999", "1000000000", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "beyond", ["13", "14", "999999999", "1000000000", "9999999999", "99999999999999999999"]
+)
 def test_an_id_beyond_the_largest_is_unknown(beyond: str) -> None:
     assert positions(NUMBERS, ["12", beyond]) == [2, -1]
 
 
-@pytest.mark.parametrize("spelling", ["07", "+7", " 7", "7.0", "", "seven", "\uff17"])
+@pytest.mark.parametrize("spelling", ["07", "+7", " 7", "7.0", "", "seven", "\uff17", "7:", "/7", "7/"])
 def test_an_id_is_known_by_its_spelling_and_not_by_its_number(spelling: str) -> None:
     assert positions(NUMBERS, ["7", spelling]) == [0, -1]
 
@@ -40,3 +44,23 @@ def test_the_ids_of_a_part_of_a_column_are_those_of_the_part() -> None:
     assert index.positions(column.slice(1, 1)).tolist() == [-1]
     sliced = CompanyIndex(pa.array(["x", "05", "5", "8"], pa.string()).slice(1), frozenset())
     assert sliced.positions(pa.array(["5", "05", "8"])).tolist() == [1, 0, 2]
+
+
+def test_a_few_ids_of_large_numbers_take_little_memory() -> None:
+    tracemalloc.start()
+    try:
+        assert positions(["1", "60000000"], ["60000000", "2", "1"]) == [1, -1, 0]
+        assert tracemalloc.get_traced_memory()[1] < 1e7
+    finally:
+        tracemalloc.stop()
+
+
+def test_companies_known_by_their_usage_have_positions_as_they_turn_up_and_then_by_id() -> None:
+    growing = GrowingIndex(frozenset({"lost"}))
+    growing.add(["m", "lost", "b"])
+    assert growing.positions(pa.array(["z", "b", "lost", "a", "z"])).tolist() == [2, 1, -1, 3, 2]
+    index, moved = growing.settled()
+    assert index.ids.to_pylist() == ["a", "b", "m", "z"]
+    assert moved.tolist() == [2, 1, 3, 0]  # of m, b, z and a
+    assert index.lost == {"lost"}
+    assert index.positions(pa.array(["lost", "m"])).tolist() == [-1, 2]

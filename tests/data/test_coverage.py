@@ -19,7 +19,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
 from ml_sys.data.sources import FileSource
-from ml_sys.days import Period
+from ml_sys.days import DAY_MICROSECONDS, Period
 from ml_sys.errors import TooManyRejectedError, UsageError
 from ml_sys.model.split import Source
 from ml_sys.settings import SchemaSettings, Settings
@@ -53,6 +53,12 @@ def test_without_usage_the_export_is_of_the_last_day_on_which_somebody_converted
     closed = np.array([17_000, 18_000, 18_001], dtype=np.int32)  # two of them by 2019-04-14
     found = date_export(none, none, closed, Coverage(), as_of="", now=now)
     assert (found.as_of, found.usage_end, found.today) == (18_000, None, 18_000)
+    assert date_export(none, none, closed[[0, 2]], Coverage(), as_of="", now=now).as_of == 17_000
+
+
+def test_a_stamp_within_a_day_completes_its_row_a_day_later() -> None:
+    stamps = DAY_MICROSECONDS * 100 + np.array([0, 1, DAY_MICROSECONDS - 1], dtype=np.int64)
+    assert Coverage().complete_on(stamps).tolist() == [107, 108, 108]
 
 
 YEAR = [100 + week for week in range(52)]
@@ -124,6 +130,27 @@ def test_weeks_end_on_the_day_on_which_most_rows_are_complete() -> None:
     day[:10] += 1  # one company's rows are stamped on Tuesdays
     coverage = Coverage(Period(stamp="end"), 0.5)
     assert covered_until(company, day, coverage, not_after=MONDAY + 500) == MONDAY + 63
+
+
+def test_a_company_reports_once_in_a_period_however_many_rows_it_has_there() -> None:
+    weekly = np.repeat(np.arange(100, dtype=np.int32), 20), np.tile(MONDAY + 7 * np.arange(1, 21), 100)
+    daily = np.repeat(np.arange(10, dtype=np.int32), 7), np.tile(MONDAY + 7 * 20 + np.arange(1, 8), 10)
+    company, day = (np.concatenate(both) for both in zip(weekly, daily, strict=True))
+    order = np.lexsort((day, company))
+    found = covered_until(
+        company[order], day[order], Coverage(Period(stamp="end")), not_after=MONDAY + 7 * 21
+    )
+    assert found == MONDAY + 7 * 20
+
+
+def test_a_week_is_not_covered_before_the_day_on_which_weeks_end() -> None:
+    company = np.repeat(np.arange(100, dtype=np.int32), 20)
+    day = np.tile(MONDAY + 7 * np.arange(1, 21), 100)
+    company, day = np.append(company, np.arange(60)), np.append(day, np.full(60, MONDAY + 7 * 20 + 2))
+    order = np.lexsort((day, company))
+    for by, end in ((3, 140), (6, 140), (7, 142)):  # days after the twentieth Monday: sixty are early
+        coverage, last = Coverage(Period(stamp="end")), MONDAY + 7 * 20 + by
+        assert covered_until(company[order], day[order], coverage, not_after=last) == MONDAY + end
 
 
 @pytest.mark.parametrize("strays", [[], [(1, "2020-03-01"), (2, "2021-01-01")]])

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.purchases import converted_by
+from ml_sys.data.purchases import PurchaseRows, converted_by, first_of_each, reject_strangers
+from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.days import DAY_MICROSECONDS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +21,7 @@ from ml_sys.data.schema import NEVER_CLOSED
         "a purchase after": (100, 5.0, 101, 100, 5.0),
         "a purchase on the day": (100, 5.0, 100, 100, 5.0),
         "a purchase on the day whose money nobody knew": (100, np.nan, 100, 100, 9.0),
+        "a purchase after, where nobody knew the money": (100, np.nan, 101, 100, np.nan),
         "a prospect that bought": (NEVER_CLOSED, np.nan, 100, 100, 9.0),
         "a prospect that did not": (NEVER_CLOSED, np.nan, None, NEVER_CLOSED, np.nan),
     }.values(),
@@ -32,3 +36,30 @@ def test_the_earlier_day_counts_with_its_money_and_on_one_day_what_the_table_of_
     found = converted_by(companies, first)
     assert found["converted_on"].tolist() == [converted_on]
     np.testing.assert_array_equal(found["value"], [value])
+
+
+def bought(*rows: tuple[str, float, float]) -> PurchaseRows:
+    """Purchases of id, day (or a part of it) and money, numbered from line 2 on."""
+    frame = pd.DataFrame(list(rows), columns=["id", "at", "value"])
+    frame["at"] = (frame["at"] * DAY_MICROSECONDS).astype(np.int64)
+    return PurchaseRows("bought", frame.assign(line=range(2, len(rows) + 2)), "b.csv", frozenset())
+
+
+def test_of_purchases_at_one_moment_the_dearest_counts_and_one_whose_money_is_known() -> None:
+    tables = [bought(("a", 7.5, np.nan), ("a", 7.5, 3), ("b", 7.2, 1)), bought(("a", 7.5, 5), ("b", 7.9, 9))]
+    first = first_of_each(tables)
+    assert first.loc["a"].tolist() == [7, 5]
+    assert first.loc["b"].tolist() == [7, 1]  # the earlier moment of one day, whatever it cost
+    unknown = first_of_each([bought(("a", 1, np.nan), ("a", 2, 8))])
+    assert unknown["converted_on"].tolist() == [1]
+    assert unknown["value"].isna().all()
+
+
+def test_purchases_of_nobody_stand_in_quarantine_as_they_were() -> None:
+    quarantine = Quarantine()
+    table = bought(("a", 1, 2), ("gone", 2.5, np.nan), ("who", 3, 4.5))
+    reject_strangers([table], pd.Series(["a"]), frozenset({"gone"}), quarantine)
+    assert {(row["line"], row["reason"], row["raw"]) for row in quarantine.to_table().to_pylist()} == {
+        (3, LOST_COMPANY, "gone,1970-01-03,"),
+        (4, UNKNOWN_ID, "who,1970-01-04,4.5"),
+    }

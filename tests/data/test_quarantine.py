@@ -36,3 +36,10 @@ def test_blanked_values_are_told_with_their_number_and_their_first_line() -> Non
         "prospects: MRR is odd in 2 rows, first in line 12; taken as blank",
     ]
     assert kept.told_blanked("usage", "usage") == []
+
+
+def test_tables_of_which_a_value_was_blanked_alone_are_named_too() -> None:
+    kept = Quarantine()
+    kept.add_blanked("noncustomers", {"RANK is odd": [5]})
+    kept.add("customers", "c.csv", [BadRow(7, "late", "x")])
+    assert kept.tables == ["customers", "noncustomers"]

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
-from ml_sys.data.schema import NONCUSTOMERS, USAGE
+from ml_sys.data.quarantine import Quarantine
+from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.schema import NEVER_CLOSED, NONCUSTOMERS, USAGE
+from ml_sys.data.snapshot_id import Content, identity, quarantine_identity
+from ml_sys.data.usage import UsageRows
+from ml_sys.form import Words
+from ml_sys.settings.description import default_form
 from tests.data.tables import Tables, usage_row
+
+FORM = default_form()
 
 
 @pytest.fixture
@@ -63,3 +76,65 @@ def test_texts_that_only_look_alike_when_joined_give_different_names(tables: Tab
     first = tables.ingest().id
     tables.noncustomers[:2] = ["1,a,,n1", "1,bc,,n2"]
     assert tables.ingest().id != first
+
+
+# Each part of what a snapshot says
+
+
+def content(**changes: Any) -> Content:
+    companies = pd.DataFrame({"id": ["a", "b"], "value": [1.0, np.nan], "industry": ["x", None]})
+    companies.insert(1, "converted_on", np.array([5, NEVER_CLOSED], dtype=np.int32))
+    usage = UsageRows(
+        np.array([0, 1], dtype=np.int32),
+        np.array([7, 9], dtype=np.int64),
+        np.array([[1, 2], [3, 4]], dtype=np.int32),
+        np.array([2, 3]),
+    )
+    bad = Quarantine()
+    bad.add("usage", "u.csv", [BadRow(4, "late", "a,9")])
+    return replace(Content(companies, usage, bad.to_table(), 100, FORM), **changes)
+
+
+def other(table: str, file: str, line: int, reason: str, raw: str) -> pa.Table:
+    bad = Quarantine()
+    bad.add(table, file, [BadRow(line, reason, raw)])
+    return bad.to_table()
+
+
+def with_column(name: str, values: Any) -> dict[str, Any]:
+    return {"companies": content().companies.assign(**{name: values})}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    {
+        "id": with_column("id", ["a", "c"]),
+        "day": with_column("converted_on", np.array([6, NEVER_CLOSED], dtype=np.int32)),
+        "money": with_column("value", [2.0, np.nan]),
+        "text": with_column("industry", ["y", None]),
+        "blank that is no text": with_column("industry", ["x", ""]),
+        "company of a row": {"usage": replace(content().usage, company=np.array([0, 0], dtype=np.int32))},
+        "stamp of a row": {"usage": replace(content().usage, stamp=np.array([7, 8], dtype=np.int64))},
+        "count of a row": {"usage": replace(content().usage, measures=np.array([[1, 2], [3, 5]], np.int32))},
+        "table": {"quarantine": other("customers", "u.csv", 4, "late", "a,9")},
+        "reason": {"quarantine": other("usage", "u.csv", 4, "early", "a,9")},
+        "raw": {"quarantine": other("usage", "u.csv", 4, "late", "a,8")},
+        "day of the export": {"as_of": 101},
+        "form": {"form": replace(FORM, words=Words(value="price"))},
+        "time zone": {"time_zone": "Europe/Berlin"},
+    }.values(),
+)
+def test_every_part_of_what_is_said_is_in_the_name(changed: dict[str, Any]) -> None:
+    assert identity(content(**changed)) != identity(content())
+
+
+def test_files_and_lines_are_not_in_the_name_but_files_are_in_that_of_a_quarantine_alone() -> None:
+    moved = other("usage", "v.csv", 9, "late", "a,9")
+    assert identity(content(quarantine=moved)) == identity(content())
+    lines = replace(content().usage, lines=np.array([8, 9]))
+    assert identity(content(usage=lines)) == identity(content())
+    assert quarantine_identity(moved) != quarantine_identity(content().quarantine)
+    again = other("usage", "u.csv", 9, "late", "a,9")
+    assert quarantine_identity(again) == quarantine_identity(content().quarantine)
+    told = other("usage", "u.csv", 4, "late", "a,8")
+    assert quarantine_identity(told) != quarantine_identity(content().quarantine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -18,7 +20,10 @@ from ml_sys.data.usage import (
     one_of_each,
     one_per_stamp,
     set_aside,
+    united,
+    values_dtype,
 )
+from ml_sys.form import Form, Measure, Noun, UsageTable
 from ml_sys.settings import SchemaSettings
 
 FORM = SchemaSettings().form()
@@ -56,10 +61,16 @@ def test_of_rows_of_one_stamp_the_busiest_is_kept_and_equal_ones_are_repeats(far
             (0, HOUR, (6,)),
             (5, far, (1,)),
             (7, 1, (1,)),
+            (7, 0, (1,)),
         )
     )
-    assert kept.tolist() == [1, 3, 5, 6]
+    assert kept.tolist() == [1, 3, 5, 7, 6]
     assert dict(zip(dropped.tolist(), repeats.tolist(), strict=True)) == {0: False, 2: True, 4: False}
+
+
+def test_the_busiest_row_of_a_stamp_is_that_of_the_largest_total() -> None:
+    kept, dropped, _ = one_of_each(rows_of((0, 0, (3, 3)), (0, 0, (0, 9)), (0, 0, (4, 1))))
+    assert (kept.tolist(), dropped.tolist()) == ([1], [0, 2])
 
 
 def test_of_rows_as_busy_the_one_with_more_of_an_earlier_measure_is_kept_and_of_equal_ones_the_first() -> (
@@ -108,3 +119,65 @@ def test_what_is_set_aside_is_gone_and_the_others_stay() -> None:
     rest = set_aside(rows, np.array([1]), ["late"], index, (USAGE, "usage.csv"), quarantine)
     assert rest.lines.tolist() == [2, 4]
     assert quarantine.rejected(USAGE) == {"late": 1}
+
+
+# Measures with digits behind the point, and of several tables
+
+HOURS = Measure("hours", "amount", "hours", Noun("hour", "hours"), digits=2)
+CLICKS = Measure("clicks", "actions", "page", Noun("click", "clicks"))
+PEOPLE = Measure("people", "users", "page", Noun("person", "people"))
+
+
+@pytest.mark.parametrize(
+    ("measures", "dtype"),
+    [
+        ((CLICKS, PEOPLE), np.int32),
+        ((replace(HOURS, digits=0),), np.int64),
+        ((CLICKS, replace(PEOPLE, digits=1)), np.int64),
+        ((), np.int32),
+    ],
+)
+def test_amounts_and_fractions_are_counted_in_64_bits(
+    measures: tuple[Measure, ...], dtype: type[np.generic]
+) -> None:
+    assert values_dtype(Form(measures=measures)) == dtype
+
+
+def test_a_table_gives_those_of_the_measures_that_it_has_in_the_order_of_the_form() -> None:
+    form = Form(measures=(CLICKS, HOURS, PEOPLE))
+    found = UsageMeasures.of(form, UsageTable("log", "periods", "day", ("people", "hours")))
+    assert (found.names, found.places, found.digits) == (("hours", "people"), (1, 2), (2, 0))
+    counts = UsageMeasures.of(form, UsageTable("log", "periods", "day", ("people", "clicks")))
+    assert (counts.places, counts.digits, counts.dtype) == ((0, 2), (), np.int64)
+
+
+def test_a_row_that_is_dropped_is_told_with_its_digits_behind_the_point() -> None:
+    quarantine = Quarantine()
+    one = np.zeros(2, dtype=np.int32)
+    rows = UsageRows(one, one.astype(np.int64), np.array([[250, 1], [5, 1]]), np.array([2, 3]), (2, 0))
+    one_per_stamp(rows, CompanyIndex(["a"], frozenset()), (USAGE, "u.csv"), quarantine)
+    assert quarantine.to_table()["raw"].to_pylist() == ["a,1970-01-01 00:00:00.000000,0.05,1"]
+
+
+def test_tables_lie_side_by_side_and_what_one_does_not_say_is_zero() -> None:
+    form = Form(measures=(CLICKS, HOURS, PEOPLE))
+    clicks, others = (
+        UsageMeasures.of(form, UsageTable("log", "periods", "day", names))
+        for names in (("clicks",), ("hours", "people"))
+    )
+    of_clicks = UsageRows(
+        np.array([0, 2], np.int32), np.array([5, 5]), np.array([[7], [8]]), np.array([2, 3]), ()
+    )
+    of_others = UsageRows(
+        np.array([0, 0, 1], np.int32),
+        np.array([4, 5, 5]),
+        np.array([[10, 1], [20, 2], [30, 3]]),
+        np.array([2, 3, 4]),
+        (2, 0),
+    )
+    both = united([(of_clicks, clicks), (of_others, others)], form)
+    told = list(zip(both.company.tolist(), both.stamp.tolist(), both.measures.tolist(), strict=True))
+    assert told == [(0, 4, [0, 10, 1]), (0, 5, [7, 20, 2]), (1, 5, [0, 30, 3]), (2, 5, [8, 0, 0])]
+    alone = united([(of_clicks, clicks)], form)
+    assert alone.measures.tolist() == [[7, 0, 0], [8, 0, 0]]
+    assert alone.digits == both.digits == (0, 2, 0)
