@@ -61,6 +61,8 @@ def _change(then: Earlier | None, now: float) -> str:
         return NEW
     if then.selected:
         return CALLED
+    if now == then.probability:  # of two that are zero, either is as many times the other
+        return STEADY
     if now >= _FACTOR * then.probability:
         return RISING
     return COOLING if now * _FACTOR <= then.probability else STEADY
