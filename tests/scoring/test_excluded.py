@@ -22,3 +22,14 @@ def test_a_file_that_is_missing_or_has_no_ids_is_named(tmp_path):
     for name in ("deals.csv", "missing.csv"):
         with pytest.raises(InputError, match=name):
             read_excluded(tmp_path / name, SchemaSettings())
+
+
+def test_all_files_of_a_folder_take_out_by_the_id_that_the_tables_have(tmp_path):
+    folder = tmp_path / "deals"
+    folder.mkdir()
+    for name, one in (("a", "x"), ("b", "y")):
+        (folder / f"{name}.csv").write_text(f"id,team\n1,{one}\n")
+    teams = {"kind": "entities", "id": "team", "converted_on": "paid"}
+    visits = {"kind": "periods", "id": "team", "at": "day", "measures": {"visits": {"column": "visits"}}}
+    schema = SchemaSettings.model_validate({"tables": {"teams": teams, "seen": visits}, "attributes": {}})
+    assert read_excluded(folder, schema) == {"x", "y"}

@@ -50,7 +50,7 @@ def test_equal_probabilities_keep_the_order_of_the_input():
 
 
 def test_tiers_and_the_decision_begin_at_their_bounds():
-    table = ranked([0.5, 0.49, 0.3, 0.29, 0.1, 0.09])
+    table = ranked([0.29, 0.09, 0.5, 0.1, 0.49, 0.3])
     assert table["tier"].tolist() == ["A", "B", "B", "B", "B", "C"]
     assert table["will_convert"].tolist() == [True, True, True, False, False, False]
 
@@ -92,6 +92,21 @@ def test_a_plan_adds_up(p, capacity):
         assert stop.expected + stop.lost == pytest.approx(plan.expected)
     assert plan.stops[-1].calls == plan.calls
     assert plan.stops[-1].lost == 0
+
+
+def test_a_plan_calls_the_first_of_the_list_whatever_the_probabilities_of_those_put_last():
+    plan = plan_capacity(np.array([0.25, 0.125, 0.5]), 2, 0.8)
+    assert (plan.expected, plan.share) == (0.375, 0.375 / 0.875)
+    assert [(stop.calls, stop.expected, stop.lost) for stop in plan.stops] == [
+        (1, 0.25, 0.125),
+        (2, 0.375, 0),
+    ]
+
+
+def test_bounds_are_the_least_numbers_that_leave_no_more_than_half_the_rest_on_either_side():
+    plan = plan_capacity(np.array([0.5, 0.5]), 2, 0.5)  # none, one or two: a quarter, a half, a quarter
+    assert (plan.low, plan.high) == (0, 1)
+    assert plan_capacity(np.full(10, 0.3), 10, 1 - 2**-53).high == 10
 
 
 def test_stops_are_at_quarters_of_the_calls():
@@ -180,6 +195,14 @@ def test_a_csv_holds_escaped_ids_and_a_parquet_file_the_ids_themselves(tmp_path)
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["plain", *spreadsheet_safe(DANGEROUS)]
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "list.parquet"), table)
+
+
+def test_reasons_are_escaped_too_and_no_other_column_is(tmp_path):
+    table = ranked(np.array([0.5])).assign(id="a", reason_1="=1+1", reason_2="a;b", model_version="+1")
+    write_table(table, tmp_path / "list.csv")
+    with (tmp_path / "list.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["reason_1"], row["reason_2"], row["model_version"]) == ("'=1+1", "a;b", "+1")
 
 
 def test_a_csv_keeps_every_bit_of_a_probability(tmp_path):

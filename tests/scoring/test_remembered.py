@@ -161,3 +161,21 @@ def test_a_list_without_any_company_left_is_still_a_list(tmp_path):
     path = remember(tmp_path, listed(["a"], "2020-01-05"), "2020-01-05")
     assert forget(path, "a") == 1
     assert remembered(tmp_path) == {day("2020-01-05"): []}
+
+
+def test_lists_come_by_day_however_the_folder_holds_them(tmp_path):
+    days = [f"20{year:02}-0{month}-01" for year in (21, 9, 30, 15) for month in (9, 2, 5)]
+    for text in days:
+        (tmp_path / f"{text}.csv").touch()
+    assert [(found, path.stem) for found, path in lists_of(tmp_path)] == [
+        (day(text), text) for text in sorted(days)
+    ]
+
+
+def test_every_row_of_a_company_is_forgotten_and_counted(tmp_path):
+    path = remember(tmp_path / "lists", listed(["a", "=b", "a", "=b", "=b"], "2020-06-01"), "2020-06-01")
+    assert forget(path, "=b", dry_run=True) == 3
+    assert [one.rank for one in companies_of(path)] == [1, 2, 3, 4, 5]
+    assert forget(path, "=b") == 3
+    assert [(one.rank, one.company) for one in companies_of(path)] == [(1, "a"), (3, "a")]
+    assert forget(path, "=b") == 0
