@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ml_sys.errors import MissingColumnError, RepeatedColumnError
-from ml_sys.settings.description import SchemaSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 CUSTOMERS: Final = "customers"
 NONCUSTOMERS: Final = "noncustomers"
 USAGE: Final = "usage"
-
-# Of the default description.
-MEASURES = SchemaSettings().form().measure_names
-ACTIONS = MEASURES[: SchemaSettings().form().n_activity]
 
 NEVER_CLOSED: Final = int(np.iinfo(np.int32).max)
 NEVER_BEGAN: Final = int(np.iinfo(np.int32).min)

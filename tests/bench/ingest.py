@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.schema import MEASURES
+from tests.data.tables import MEASURES
 
 ROWS, ROWS_PER_COMPANY = 10_000_000, 20
 SMALLEST = 2_000

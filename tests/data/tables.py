@@ -16,7 +16,10 @@ from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.snapshot import QUARANTINE
 from ml_sys.data.sources import FileSource
 from ml_sys.settings import SchemaSettings
+from ml_sys.settings.description import default_form
 
+MEASURES = default_form().measure_names
+ACTIONS = MEASURES[: default_form().n_activity]
 COUNTS = ("5", "0", "2", "1", "2", "0", "1", "1")
 HEADERS = {
     CUSTOMERS: "CLOSEDATE,MRR,ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id",

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from ml_sys.data import snapshot
 from ml_sys.data.checking import scalars, values
 from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.schema import ACTIONS, CUSTOMERS, NONCUSTOMERS, USAGE
+from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings
-from tests.data.tables import COUNTS, FREE_IDS, PAID_IDS, Tables, adds_up, quarantined, usage_row
+from tests.data.tables import ACTIONS, COUNTS, FREE_IDS, PAID_IDS, Tables, adds_up, quarantined, usage_row
 
 REAL = Path(os.environ.get("MLSYS_REAL_DATA", Path(__file__).parents[3] / "shared/data/hubspot"))
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.ingest_report import BlankRates, MonthConversion, blank_rates, conversion_by_month
-from ml_sys.data.schema import CUSTOMERS, MEASURES, NEVER_CLOSED, NONCUSTOMERS, USAGE
+from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, USAGE
 from ml_sys.data.usage import UsageRows
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings import SchemaSettings
-from tests.data.tables import Tables, usage_row
+from tests.data.tables import MEASURES, Tables, usage_row
 
 
 def day(text: str) -> int:

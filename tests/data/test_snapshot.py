@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ml_sys.data import snapshot
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import SnapshotError
-from tests.data.tables import FREE_IDS, PAID_IDS, Tables, usage_row
+from tests.data.tables import FREE_IDS, MEASURES, PAID_IDS, Tables, usage_row
 
 
 @pytest.fixture

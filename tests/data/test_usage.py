@@ -10,7 +10,7 @@ import pytest
 
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.schema import MEASURES, USAGE
+from ml_sys.data.schema import USAGE
 from ml_sys.data.usage import (
     CONFLICT,
     DUPLICATE,
@@ -25,6 +25,7 @@ from ml_sys.data.usage import (
 )
 from ml_sys.form import Form, Measure, Noun, UsageTable
 from ml_sys.settings import SchemaSettings
+from tests.data.tables import MEASURES
 
 FORM = SchemaSettings().form()
 HOUR = 3_600_000_000

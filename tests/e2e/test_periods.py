@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.schema import MEASURES
+from tests.data.tables import MEASURES
 
 SETTINGS = """
 threads = 1

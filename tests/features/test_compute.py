@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import ml_sys.features.compute as compute
-from ml_sys.data.schema import MEASURES, NEVER_BEGAN
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.attributes import Attributes
@@ -20,6 +20,7 @@ from ml_sys.features.derived import FEATURES, NEVER_DAYS
 from ml_sys.features.inputs import FeatureInputs, NotInSnapshotError, measures_of
 from ml_sys.features.spans import MONTHS
 from ml_sys.features.windows import BLOCK_COMPANIES
+from tests.data.tables import MEASURES
 from tests.features import forms
 from tests.model import world as w
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ml_sys.data.schema import ACTIONS, MEASURES, NEVER_BEGAN
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.days import Period
 from ml_sys.errors import ResolveError
 from ml_sys.features.attributes import Attributes
@@ -16,6 +16,7 @@ from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, featur
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.spans import WEEKS
 from ml_sys.features.windows import UsageLog, window_stats
+from tests.data.tables import ACTIONS, MEASURES
 
 CUTOFF = 18_000
 SPEC = FeatureSpec(WEEKS.windows)

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
 from ml_sys.features.usage_digests import usage_digests
+from tests.data.tables import MEASURES
 from tests.model import world as w
 
 WORLD = w.small_world(companies=150, weeks=40)

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.schema import MEASURES, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot, load
 from ml_sys.data.sources import FileSource
 from ml_sys.experiments.backtest import backtest
@@ -22,6 +22,7 @@ from ml_sys.experiments.schedule import Term
 from ml_sys.model.split import Source, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import SchemaSettings, Settings
+from tests.data.tables import MEASURES
 from tests.model import world as w
 
 REAL = Path(os.environ.get("MLSYS_REAL_DATA", Path(__file__).parents[3] / "shared/data/hubspot"))

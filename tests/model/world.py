@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_sys.data.schema import MEASURES, NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.days import WEEKLY
 from ml_sys.features.rules import rule_names
@@ -20,6 +20,7 @@ from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel, fit_model
 from ml_sys.settings import Settings
 from ml_sys.settings.description import SchemaSettings, default_form
+from tests.data.tables import MEASURES
 
 MOST_ACTIONS, MOST_USERS = rule_names(default_form(), WEEKLY)
 MONDAY = 17_903  # 2019-01-07

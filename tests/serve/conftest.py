@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.inputs import FeatureInputs
@@ -30,6 +29,7 @@ from ml_sys.model.train import FittedModel
 from ml_sys.registry.audit import Change
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
+from tests.data.tables import MEASURES
 from tests.serve.servers import DIGEST, NEXT_DIGEST, PATIENCE, STARTS_WITHIN, TIMEOUT, Running, running, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

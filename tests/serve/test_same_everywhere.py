@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.registry.loading import load_scorer
@@ -19,7 +18,7 @@ from ml_sys.registry.store import Registry
 from ml_sys.serve.companies import Companies, Found
 from ml_sys.serve.served import load_served
 from ml_sys.settings import SchemaSettings, Settings
-from tests.data.tables import HEADERS
+from tests.data.tables import HEADERS, MEASURES
 from tests.serve.conftest import FIRST, UNRANKED
 
 COLUMNS = {"alexa_rank": "ALEXA_RANK", "employee_range": "EMPLOYEE_RANGE", "industry": "INDUSTRY"}

@@ -15,7 +15,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.schema import MEASURES
 from ml_sys.data.sources import open_source
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.phrasing.phrases import phrase_of
@@ -28,6 +27,7 @@ from ml_sys.serve.companies import Companies
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from ml_sys.settings import SchemaSettings, ServeSettings
+from tests.data.tables import MEASURES
 from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
 from tests.serve.servers import Connection
 

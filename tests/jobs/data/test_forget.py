@@ -18,7 +18,6 @@ import pytest
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow
-from ml_sys.data.schema import MEASURES
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.data.forget import forget_company
@@ -27,6 +26,7 @@ from ml_sys.outcomes.store import opened_store
 from ml_sys.serve.prediction_log import Logged
 from ml_sys.serve.sqlite_sink import SqliteSink, forget
 from ml_sys.settings import SchemaSettings, Settings
+from tests.data.tables import MEASURES
 from tests.scoring.test_remembered import listed, remember, remembered
 
 IDS = [

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from ml_sys.data.schema import MEASURES
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.serve.contract.inputs import input_of, inputs_of
 from ml_sys.serve.contract.requests import Contract, RequestError
+from tests.data.tables import MEASURES
 from tests.serve.conftest import UNRANKED
 
 SPEC = FeatureSpec(windows_days=(28,), attribute_missingness=True)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.schema import MEASURES
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.serve.contract.batch_body import split
 from ml_sys.serve.contract.inputs import input_of
 from ml_sys.serve.contract.requests import Contract, RequestError
+from tests.data.tables import MEASURES
 from tests.serve.conftest import errors, finite
 
 ROW = {"when_timestamp": "2020-05-04T00:00:00Z"}
