@@ -11,6 +11,7 @@
     │   ├── EmptyTableError
     │   ├── MissingColumnError
     │   ├── RepeatedColumnError
+    │   ├── LostConnectionError    a database stopped answering while it was read
     │   └── TooManyRejectedError
     ├── NotEnoughDataError         the data cannot carry what was asked
     ├── ResolveError               an import path in the settings leads nowhere
@@ -163,6 +164,16 @@ class RepeatedColumnError(InputError):
 
     def __init__(self, table: Path | str, column: str) -> None:
         super().__init__(f"{table}: column {column!r} appears more than once", hint="keep one of them")
+
+
+class LostConnectionError(InputError):
+    """A database stopped answering while a table was read."""
+
+    def __init__(self, where: str, said: str, rows: int) -> None:
+        super().__init__(
+            f"{where}: the connection was lost after {rows:,} rows: {said}",
+            hint="nothing was stored: run the same command again",
+        )
 
 
 class TooManyRejectedError(InputError):

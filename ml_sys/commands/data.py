@@ -43,7 +43,7 @@ def sample(
 
 def init(
     ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(help="Files and folders: CSV, JSON lines, Parquet.")],
+    files: Annotated[list[str], typer.Argument(help="Files and folders; or a database, and tables of it.")],
     out: Annotated[Path, typer.Option(help="Settings file that is written.")] = Path("conf/mlsys.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace it if it is there already.")] = False,
     id_: Annotated[str, typer.Option("--id", metavar="COLUMN", help="Identifies those that may pay.")] = "",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ml_sys.data.judging.parts import Part, key, key_of, through_link
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import quoted
+from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
@@ -137,6 +138,7 @@ class Draft:
         for name, role in used.items():
             sql, column = table.columns[name], self.base.columns[name]
             if self._is_written_otherwise(name, role):
+                self._refuse_what_only_duckdb_reads(name)
                 text = f"CAST({sql} AS VARCHAR)"
                 sql = dates.written_iso(text, column.format) if column.looks == "date" else key_of(text)
             if self.one_a and role != "id":
@@ -145,6 +147,26 @@ class Draft:
         where = f" WHERE {self._where()}" if self.where else ""
         grouped = f" GROUP BY {table.columns[self.roles['id']]}" if self.one_a else ""
         return f"SELECT {', '.join(chosen)} FROM {table.relation}{where}{grouped}"
+
+    def _refuse_what_only_duckdb_reads(self, name: str) -> None:
+        """Refuse values that a query of another database would have to write otherwise.
+
+        Raises
+        ------
+        InputError
+            If the table is not read by DuckDB.
+        """
+        table, column = self.base.table, self.base.columns[name]
+        if table.is_duckdb:
+            return
+        is_date = column.looks == "date"
+        how = f"dates are written {dates.spoken(column.format)}" if is_date else "ids are written otherwise"
+        wanted = "YYYY-MM-DD" if is_date else "the other tables do"
+        raise InputError(
+            f"{table.location}.{name}: its {how}, which is not read from this database as it is",
+            hint=f"make a view that writes them as {wanted}, and name the tables and views that are to be "
+            "looked at after the database",
+        )
 
     def _where(self) -> str:
         """Return the condition on the file's own columns."""

@@ -52,7 +52,7 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
             hint = f"did you mean {path.parent / near}?" if near else "check the path"
             raise InputError(f"{path}: there is no such file", hint=hint)
         elif not kind_of(path):
-            hint = 'export its tables as CSV or Parquet; mlsys reads DuckDB files with ingest.source = "sql"'
+            hint = "export its tables as CSV or Parquet, or name a database of DuckDB or SQLite"
             raise UnreadableFileError(
                 path, f"files that end in {path.suffix or 'nothing'} are not looked at", hint=hint
             )

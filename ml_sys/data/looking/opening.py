@@ -66,23 +66,36 @@ def look_at_rows(
     """
     given = {}
     for at, (name, raw) in enumerate(tables.items()):  # before anything else is asked of the connection
-        blocks, rows = [], 0
-        for part in raw.parts:
-            blocks.append(pa.table(dict(part().texts)))
-            rows += blocks[-1].num_rows
-            if rows >= most_rows:
-                break
-        raw.close()
-        if not rows:
-            raise EmptyTableError(raw.where)
-        connection.register(f"given_{at}", pa.concat_tables(blocks))
-        columns = {one: quoted(one) for one in blocks[0].column_names}
-        given[name] = Sniffed(name, raw.where, f"given_{at}", "", columns)
+        names = given_rows(connection, raw, f"given_{at}", most_rows)
+        given[name] = Sniffed(name, raw.where, f"given_{at}", "", {one: quoted(one) for one in names})
     found = {}
     for at, (name, one) in enumerate(given.items()):
         table = load(connection, one, f"described_{at}", most_rows)
         found[name] = Looked(table, columns_of(connection, table))
     return found
+
+
+def given_rows(connection: duckdb.DuckDBPyConnection, raw: RawTable, view: str, most_rows: int) -> list[str]:
+    """Register the first rows of an open table under a name, close it, and return its columns.
+
+    Raises
+    ------
+    EmptyTableError
+        If it has no rows.
+    """
+    blocks, rows = [], 0
+    try:
+        for part in raw.parts:
+            blocks.append(pa.table(dict(part().texts)))
+            rows += blocks[-1].num_rows
+            if rows >= most_rows:
+                break
+    finally:
+        raw.close()
+    if not rows:
+        raise EmptyTableError(raw.where)
+    connection.register(view, pa.concat_tables(blocks))
+    return list(blocks[0].column_names)
 
 
 def is_query(location: str) -> bool:

@@ -61,6 +61,8 @@ class Sniffed:
     is_plain : bool
         Whether mlsys reads the file as it is, without a query.
     has_header : bool
+    is_duckdb : bool
+        Whether a query of the table may be written in DuckDB's SQL.
     notes : tuple of str
         What the user should know, such as that only a part was looked at.
     """
@@ -73,6 +75,7 @@ class Sniffed:
     rows: int = 0
     is_plain: bool = True
     has_header: bool = True
+    is_duckdb: bool = True
     notes: tuple[str, ...] = field(default=())
 
 
@@ -137,15 +140,21 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
     reader = "read_parquet" if kind_of(first) == "parquet" else "read_json_auto"
     relation = f"{reader}({where})"
     read = connection.sql(f"FROM {relation} LIMIT 0")
-    columns: dict[str, str] = {}
-    lists: list[str] = []
-    for column, kind in zip(read.columns, read.types, strict=True):
-        _flatten(quoted(column), column, kind, columns, lists)
+    columns, lists = flattened(read)
     notes = tuple(f"{column} holds lists, and is left out" for column in lists)
     is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
     is_flat = not lists and set(columns) == set(read.columns) - _INDEX
     plain = is_one and is_flat and (is_lines or kind_of(first) == "parquet")
     return Sniffed(name, location, relation, "", columns, is_plain=plain, notes=notes)
+
+
+def flattened(read: duckdb.DuckDBPyRelation) -> tuple[dict[str, str], list[str]]:
+    """Return the columns of a relation with the SQL of each, those of nested records too, and its lists."""
+    columns: dict[str, str] = {}
+    lists: list[str] = []
+    for column, kind in zip(read.columns, read.types, strict=True):
+        _flatten(quoted(column), column, kind, columns, lists)
+    return columns, lists
 
 
 def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: list[str]) -> None:
@@ -276,8 +285,7 @@ def load(connection: duckdb.DuckDBPyConnection, table: Sniffed, view: str, most_
     if careless.startswith("read_csv("):  # bad lines are put into quarantine when the table is read for good
         careless = careless[:-1] + ", ignore_errors = true)"
     connection.execute(f"CREATE TEMP TABLE {view} AS SELECT {chosen} FROM {careless} LIMIT {most_rows}")
-    counted = connection.execute(f"SELECT count(*) FROM {view}").fetchone()
-    rows = int(counted[0]) if counted else 0
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM {view}").fetchall()
     if rows == 0:
         raise EmptyTableError(table.location)
     more = (f"judged by its first {rows:,} rows",) if rows == most_rows else ()

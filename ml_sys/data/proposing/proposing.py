@@ -11,8 +11,9 @@ from ml_sys.data.judging.parts import Known, gather, key
 from ml_sys.data.judging.shapes import ENOUGH, order_tells
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.columns import columns_of
+from ml_sys.data.looking.databases import is_database, look_at_all
 from ml_sys.data.looking.looked import Looked
-from ml_sys.data.looking.sniffing import MOST_ROWS, sniff
+from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
@@ -74,7 +75,7 @@ def propose(
     most_rows: int = MOST_ROWS,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Proposal:
-    """Propose a description of files and folders.
+    """Propose a description of files and folders, or of a database.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def propose(
     """
     with duckdb.connect() as connection:
         on_step("looking at the files")
-        tables, notes = sniff(connection, files, most_rows=most_rows)
+        tables, notes = look_at_all(connection, files, most_rows)
         tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
         _are_dates(looked, answers)
@@ -98,7 +99,7 @@ def propose(
         ]
         made = plan(connection, looked, links, answers, asker)
         on_step("judging columns")
-        return _described(connection, made, notes, asker)
+        return _described(connection, made, notes, asker, files[0] if is_database(files[0]) else "")
 
 
 def _are_dates(looked: list[Looked], answers: Answers) -> None:
@@ -154,7 +155,9 @@ def _with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str
     return found
 
 
-def _described(connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[str], asker: Asker) -> Proposal:
+def _described(
+    connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[str], asker: Asker, database: str
+) -> Proposal:
     entities = made.of("entities")
     gather(connection, [one.part({}) for one in made.drafts if one.kind != "links"])
     for one in entities:
@@ -187,6 +190,9 @@ def _described(connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[st
     described_at = {(one.base.name, name) for one in made.drafts for name in one.used()}
     left = [one for one in left if (one.table, one.column) not in described_at]
     settings, reasons = _settings(connection, made)
+    if database:
+        settings = {"ingest": {"source": "sql", "database": database}, **settings}
+        reasons["ingest"] = "it is only read; a password belongs into PGPASSWORD or ~/.pgpass"
     return Proposal(
         made.drafts,
         described,

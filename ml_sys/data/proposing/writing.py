@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _WIDTH = 108
 _ORDER = ("entities", "purchases", "links", "periods", "events")
 _SETTINGS = {
+    "ingest": ("Where the tables are", "ingest"),
     "usage": ("What usage is counted by", "usage"),
     "label": ("How far ahead the question looks", "horizon"),
     "panel": ("How often there is a row to learn from", "step"),
