@@ -119,7 +119,7 @@ ELSEWHERE = {
     "report/test_week.py": ("report/markdown.py",),
     "jobs/outcomes/test_experiment.py": ("commands/experiment.py", "views/experiment.py"),
     "jobs/outcomes/test_monitor.py": (
-        *("commands/monitor.py", "jobs/outcomes/shadow.py", "jobs/outcomes/observed.py"),
+        *("commands/monitor.py", "jobs/outcomes/observed.py"),
         "settings/monitoring.py",
     ),
     "report/test_monitoring_page.py": ("report/monitoring_sentences.py",),

@@ -50,7 +50,9 @@ def made_again(
     """Score the free companies of past cutoffs, from what was known on their days."""
     parts = []
     for cutoff in cutoffs.tolist():
-        prospect, label = labels(snapshot.closed, np.array([cutoff], dtype=np.int32), horizon_days)
+        prospect, label = labels(
+            snapshot.closed, np.array([cutoff], dtype=np.int32), horizon_days, snapshot.since
+        )
         columns = features_of(prospects_of(snapshot, cutoff), snapshot, cutoff, scorer.spec)
         company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
         probability = scorer.probabilities(scorer.rows(columns))
