@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import Column, Usage, feature
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
+from ml_sys.form import Noun
 from ml_sys.leaks.blind_models import Split, id_rankings, shuffled_ranking
 from ml_sys.leaks.canaries import (
     CHANCE,
@@ -120,6 +121,27 @@ def test_the_same_arguments_give_the_same_canaries_and_figures_that_json_can_hol
     assert json.loads(json.dumps([asdict(one) for one in once], allow_nan=False)) == [asdict(o) for o in once]
 
 
+def test_every_canary_looks_at_what_the_settings_and_the_source_say() -> None:
+    """The horizon, when companies began, and what entities are called; every canary of it is one call."""
+    horizon = w.HORIZON - 5
+    settings = w.settings(label={"horizon_days": horizon})
+    since = np.where(np.arange(w.COMPANIES) % 3 == 0, w.MONDAY + 200, NEVER_BEGAN).astype(np.int32)
+    young = Source(
+        KnownFeatures(replace(SOURCE.inputs, since=since)), SOURCE.closed, SOURCE.ids, SOURCE.timeline
+    )
+    words = replace(SPEC.form.words, entity=Noun("shop", "shops"))
+    spec = replace(SPEC, form=replace(SPEC.form, words=words))
+    late, holdout = no_embargo(SOURCE, SPEC, SETTINGS)
+    barren: Split = lambda *_: (late, holdout.take(~holdout.label))  # noqa: E731  # no fit is needed here
+    found = {one.name: one for one in run_canaries(young, spec, settings, late, holdout, cut=barren)}
+    assert {one.words for one in found.values()} == {words}
+    assert found["label windows apart"].figures == label_windows_apart(late, holdout, horizon).figures
+    assert found["label windows apart"].figures["days"] == horizon - 7
+    expected = conversions_go_on(SOURCE.closed, late, holdout, horizon, since)
+    assert found["conversions go on"].figures == expected.figures
+    assert expected.figures != conversions_go_on(SOURCE.closed, late, holdout, horizon).figures
+
+
 def test_where_nobody_converts_every_canary_says_what_it_could_not_judge() -> None:
     nobody = replace(SOURCE, closed=np.full_like(SOURCE.closed, NEVER_CLOSED))
     found = run_canaries(nobody, SPEC, SETTINGS, *split(nobody, SPEC, SETTINGS))
@@ -153,6 +175,7 @@ def test_a_forgotten_embargo_is_found_in_the_rows_that_only_validate_as_well() -
     late, holdout = no_embargo(SOURCE, SPEC, SETTINGS)
     assert label_windows_apart(late, holdout, w.HORIZON).figures["days"] == w.HORIZON - 7
     assert label_windows_apart(Part(TRAIN, late.validation), holdout, w.HORIZON).status == "failed"
+    assert label_windows_apart(Part(late.train, TRAIN), holdout, w.HORIZON).status == "failed"
 
 
 # Labels shuffled
@@ -198,6 +221,31 @@ def test_shuffles_that_never_hold_conversions_cannot_be_judged() -> None:
     found = shuffled(barren)
     assert found.status == "warned"
     assert "no shuffle" in found.sentence()
+
+
+def test_what_chance_brings_about_once_in_a_thousand_times_is_no_leak_and_what_is_rarer_is() -> None:
+    """A converter at the top of a list of 1,250: of 4,999 orders about four have it there."""
+    n, nothing = 1250, np.zeros(1250, dtype=np.int32)
+    top = Outcomes(-np.arange(n, dtype=np.float64), np.arange(n) == 0, nothing, np.arange(n, dtype=np.int32))
+    found = {}
+    for seed in range(40):
+        one = labels_shuffled(top, seed)
+        found[round(5000 * one.figures["p_value"])] = one.status
+        if {4, 5} <= set(found):
+            break
+    assert (found[4], found[5]) == ("failed", "passed")
+
+
+@pytest.mark.parametrize(("asked", "used"), [(20, 10), (3, 3)])
+def test_a_shuffle_of_a_sampled_panel_needs_few_negatives(asked: int, used: int) -> None:
+    seen = []
+
+    def barren(_: Source, __: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
+        seen.append(settings.panel.negatives_per_positive)
+        return PART, HOLDOUT.take(~HOLDOUT.label)
+
+    shuffled_ranking(SOURCE, SPEC, w.settings(panel={"negatives_per_positive": asked}), barren)
+    assert set(seen) == {used}
 
 
 def test_a_company_is_another_one_in_another_shuffle() -> None:
@@ -360,6 +408,7 @@ def test_an_allowed_column_warns_and_others_still_fail() -> None:
     assert found.status == "failed"
     assert f"{other} (" in found.sentence()
     assert f"{one} (" not in found.sentence()
+    assert found.figures["near_perfect"] == f"{one}, {other}"
 
 
 @pytest.mark.parametrize(
@@ -392,7 +441,17 @@ def test_fewer_than_ten_companies_that_convert_cannot_be_judged() -> None:
     for n, status in ((9, "warned"), (10, "failed")):
         kept = TRAIN.take(~ever(TRAIN) | np.isin(TRAIN.company, converters[:n]))
         panel = with_column(kept, usage, kept.label.astype(np.float32))
-        assert single_columns(panel, SPEC, LIMITS).status == status
+        found = single_columns(panel, SPEC, LIMITS)
+        assert found.status == status
+        if n == 9:
+            companies = np.unique(kept.company).size
+            assert found.figures == {
+                "not_judged": "few converters", "converters": 9, "companies": companies, "needed": 10,
+            }  # fmt: skip
+
+
+def test_where_all_companies_convert_columns_cannot_be_judged() -> None:
+    assert single_columns(TRAIN.take(ever(TRAIN)), SPEC, LIMITS).figures["not_judged"] == "few converters"
 
 
 def test_a_column_that_says_nothing_is_no_leak_where_most_rows_convert() -> None:
@@ -484,6 +543,18 @@ def test_a_dip_that_is_rare_but_no_collapse_passes() -> None:
     found = conversions_go_on(closed, PART, HOLDOUT, w.HORIZON)
     assert found.figures["p_value"] < CHANCE
     assert found.status == "passed"
+
+
+def test_a_decline_over_several_windows_is_told_of_all_their_days_since_the_first_learnt_from() -> None:
+    last, first = int(HOLDOUT.cutoff.max()), int(TRAIN.cutoff.min())
+    end = last + w.HORIZON
+    before = first + np.arange(100) * (end - 90 - first) // 100
+    closed = np.array([*before, end - 80, end - 50, end - 5, *[NEVER_CLOSED] * 1000], dtype=np.int32)
+    found = conversions_go_on(closed, PART, HOLDOUT, w.HORIZON)
+    assert (found.status, found.figures["days"], found.figures["conversions"]) == ("failed", 90, 3)
+    later = TRAIN.take(TRAIN.cutoff > first)
+    assert conversions_go_on(closed, Part(TRAIN, later), HOLDOUT, w.HORIZON).figures == found.figures
+    assert conversions_go_on(closed, Part(later, TRAIN), HOLDOUT, w.HORIZON).figures != found.figures
 
 
 # The limits themselves

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.compute import ATTRIBUTE_GROUP, FeatureSpec
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.leaks.separation import _halves, _rates, column_separations, separation, two_shares_p_value
@@ -115,3 +115,29 @@ def test_separation_is_worked_out_by_hand() -> None:
     # One negative row stands for three.
     weight = np.array([1.0, 3, 1, 1])
     assert separation(values, label, weight) == pytest.approx(((1 + 2.5 / 4) / 2, (1 + 2 / 5) / 2))
+
+
+def test_rows_of_a_sample_count_for_usage_as_often_as_they_stand_for_others_and_companies_once(
+    train: tuple,
+) -> None:
+    panel, spec = train
+    few = panel.take(np.flatnonzero(np.isin(panel.company, np.unique(panel.company)[:300])))
+    times = np.where(few.label, 1, 1 + np.arange(len(few)) % 3)
+    sample = replace(few, rows=Rows(few.rows.different, few.rows.which, times.astype(np.float64)))
+    found = column_separations(sample, spec)
+    plain = column_separations(few, spec)
+    whole = column_separations(few.take(np.repeat(np.arange(len(few)), times)), spec)
+    of_usage = [spec.groups()[one.column] != ATTRIBUTE_GROUP for one in found]
+    for one, once, often, usage in zip(found, plain, whole, of_usage, strict=True):
+        expected = often if usage else once
+        assert one.rate == pytest.approx(expected.rate)
+        assert (one.roc_auc, one.average_precision) == pytest.approx(
+            (expected.roc_auc, expected.average_precision)
+        )
+
+
+def test_where_nearly_all_are_marked_only_what_can_be_is_counted() -> None:
+    marked, group = np.arange(10) < 9, np.arange(10) > 0
+    exact = hypergeom(10, 9, 9)
+    assert two_shares_p_value(marked, group) == 1
+    assert two_shares_p_value(marked, marked) == pytest.approx(2 * exact.sf(8))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.leaks.steadiness import LOOKS, last_windows
+from ml_sys.leaks.steadiness import LOOKS, _conversions, last_windows
 
 FIRST, LAST, HORIZON = 1000, 1370, 30
 DAYS = LAST + HORIZON - FIRST
@@ -20,10 +20,10 @@ def closing(*days: int, free: int = 1000) -> NDArray[np.int32]:
 
 def test_the_chance_of_so_few_is_that_of_the_days_on_which_companies_were_free() -> None:
     before = [FIRST + 3 * at for at in range(123)]
-    found = last_windows(closing(*before, free=10**7), FIRST, LAST, HORIZON)
+    found = last_windows(closing(*before, free=10**6), FIRST, LAST, HORIZON)
     assert found is not None
     assert (found.windows, found.conversions) == (1, 0)
-    assert found.expected == pytest.approx(123 * 30 / (DAYS - 30), rel=1e-4)
+    assert found.expected == pytest.approx(123 * 30 / (DAYS - 30), rel=1e-3)
     assert found.p_value == pytest.approx(LOOKS * binom.cdf(0, 123, 30 / DAYS), rel=1e-3)
     assert found.least_p_value == found.p_value
 
@@ -76,3 +76,20 @@ def test_where_the_rate_is_steady_a_p_value_is_below_a_limit_no_more_often_than_
     for limit in (0.001, 0.01, 0.05, 0.2):
         below = np.mean(np.array(p_values) < limit)
         assert below <= limit + 3 * np.sqrt(limit / len(p_values))
+
+
+def test_the_chance_is_that_of_as_many_as_came_among_all_who_convert() -> None:
+    before, last = [FIRST + 3 * at for at in range(123)], [LAST + 4, LAST + 9]
+    found = last_windows(closing(*before, *last, free=10**6), FIRST, LAST, HORIZON)
+    assert found is not None
+    assert (found.windows, found.conversions) == (1, 2)
+    assert found.p_value == pytest.approx(LOOKS * binom.cdf(2, 125, 30 / DAYS), rel=1e-3)
+    assert found.least_p_value == pytest.approx(LOOKS * binom.cdf(0, 125, 30 / DAYS), rel=1e-3)
+
+
+def test_a_company_is_free_from_the_day_after_it_began_and_can_convert_from_then_on() -> None:
+    closed = closing(FIRST + 40, FIRST + 40, free=0)
+    since = np.array([FIRST + 39, FIRST + 40], dtype=np.int32)
+    for start, counted in ((FIRST + 39, (1, 1)), (FIRST, (1, 1)), (FIRST + 41, (0, 0))):
+        assert _conversions(closed, start, FIRST + 50, since) == counted
+    assert _conversions(closed, FIRST, FIRST + 50, None) == (2, 82)
