@@ -99,7 +99,7 @@ ELSEWHERE = {
         *("report/sections/origin.py", "report/sections/past_lists.py", "report/sections/ranking.py"),
     ),
     "jobs/lists/test_handed_out.py": (*("jobs/lists/listed.py", "commands/lists.py", "views/lists.py"),),
-    "outcomes/test_store.py": ("outcomes/database/rows.py", "outcomes/taking_over.py"),
+    "outcomes/test_store.py": ("outcomes/database/rows.py",),
     "outcomes/database/test_migrating.py": (
         *("outcomes/database/engine.py", "outcomes/database/tables.py"),
         *(f"outcomes/database/migrations/{name}" for name in ("env.py", "versions/r0001_predictions.py")),

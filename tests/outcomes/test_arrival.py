@@ -228,3 +228,21 @@ def test_an_earlier_export_without_companies_or_usage_has_nothing_to_find_again(
     (companies,) = history_checks(one, nobody, LIMITS)
     assert companies.now == 1
     assert len(history_checks(one, only(one, slice(0, 0)), LIMITS)) == 1
+
+
+def test_all_eight_weeks_and_not_the_last_one_tell_what_is_usual():
+    one = export()
+    # Of the eight weeks before the last four have all companies and four a few, as the last one has.
+    some = only(one, (one.complete_on < 84 - 4 * 7) | (one.company < 4))
+    found = by_name(usage_checks(some, 84, WEEKLY, LIMITS))
+    for name in ("usage rows of the last week", "companies that report in it"):
+        assert (found[name].now, found[name].reference) == (4, 22)
+
+
+def test_where_only_companies_that_are_gone_had_usage_none_of_it_is_found_again():
+    one = export()
+    gone = replace(one, ids=one.ids[5:], about=one.about[5:])
+    before = only(one, one.company < 5)
+    found = by_name(history_checks(gone, before, LIMITS))
+    assert found["companies found again"].now == pytest.approx(35 / 40)
+    assert (found["past usage rows found again"].now, found["past usage rows found again"].effect) == (0, 1)

@@ -74,3 +74,16 @@ def test_the_refined_normal_form_takes_over_where_it_is_as_good(n):
     assert found == pytest.approx(
         stats.binom.cdf(np.arange(10, 31), n, 0.01), abs=1e-12 if n == 2000 else 2e-3
     )
+
+
+@pytest.mark.parametrize(("n", "share"), [(4000, 0.45), (3000, 1e-4)])
+def test_the_refined_normal_form_is_near_whatever_the_spread(n, share):
+    counts = np.arange(max(0, round(n * share) - 60), round(n * share) + 60)
+    near = 1e-5 if share > 0.1 else 0.03
+    assert cumulative(np.full(n, share), counts) == pytest.approx(stats.binom.cdf(counts, n, share), abs=near)
+
+
+def test_of_more_than_two_thousand_the_distribution_is_not_worked_out_exactly():
+    exact, near = (cumulative(np.full(n, 0.01), np.array([20]))[0] for n in (2000, 2001))
+    assert exact == pytest.approx(stats.binom.cdf(20, 2000, 0.01), abs=1e-12)
+    assert near != pytest.approx(stats.binom.cdf(20, 2001, 0.01), abs=1e-9)

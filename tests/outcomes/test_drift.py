@@ -150,3 +150,8 @@ def test_the_stability_index_counts_an_empty_bin_as_half_a_row_and_a_border_to_t
     two, on = np.array([1.0, 1.0, 1.0, 2.0]), np.array([1.0])
     p, q = np.array([3, 0.5, 0.5, 0.5, 1]) / 5.5, np.array([1, 0.5, 0.5, 0.5, 0.5]) / 3
     assert stability_index(two, on) == pytest.approx(((q - p) * np.log(q / p)).sum())
+
+
+def test_without_rows_on_either_side_nothing_has_moved():
+    some, none = np.arange(5.0), np.empty(0)
+    assert stability_index(none, some) == stability_index(some, none) == 0

@@ -323,3 +323,11 @@ def test_the_lists_that_are_missing_are_those_of_a_normal_test_four_times_in_fiv
     )
     assert more_lists(Estimate(0.0, -1.0, 1.0), 10, 0.95) is None
     assert more_lists(Estimate(1.0, float("nan"), float("nan")), 10, 0.95) is None
+
+
+def test_companies_that_are_nearly_always_called_are_drawn_again_as_often():
+    # Of fourteen with a chance of .9 all are called, 1.4 more than on average: again all, or eleven at most.
+    trial = trial_of([1] * 14, [1] * 14, inclusion=0.9)
+    expected = 0.9**14 + stats.binom.cdf(11, 14, 0.9)
+    found = chance_of_as_much(trial, by_company=True, redraws=2000, seed=1)
+    assert found == pytest.approx(expected, abs=0.03)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ml_sys.outcomes.being_called import Reading
-from ml_sys.outcomes.impact import impact
+from ml_sys.outcomes.impact import compared_lists, impact
 from ml_sys.outcomes.lists import HandedOutList
 
 LISTED = HandedOutList("1970-04-11-a", 100, "1.0.0", "", "", 30, 4, "lottery", 7, 20, 2.1, 20)
@@ -98,9 +98,10 @@ def test_what_the_most_active_of_the_day_would_have_brought(found):
     assert rule.promised == pytest.approx(0.3 + 3 * 0.05)
 
 
-def test_a_company_that_waits_is_not_held_against_the_calls_of_the_day():
+@pytest.mark.parametrize("group", ["waiting", "cooling"])
+def test_a_company_that_waits_is_not_held_against_the_calls_of_the_day(group):
     rows = twenty()
-    rows.loc[rows["entity_id"] == "c9", "group"] = "waiting"
+    rows.loc[rows["entity_id"] == "c9", "group"] = group
     found = impact([LISTED], rows, READING)
     rule = found.by_rule  # c2, c10, c11 and the first of the others, c1
     assert (rule.rows, rule.realised, rule.money) == (4, 2, 300)
@@ -195,7 +196,11 @@ def test_a_list_whose_window_is_open_waits_and_counts_for_nothing(found):
     later = replace(LISTED, list_id="later", cutoff=107)
     both = pd.concat([twenty(), twenty("later", 107)])
     with_it = impact([LISTED, later], both, READING, made=True)
-    assert with_it.lists[1].realised is None
+    assert (with_it.lists[1].realised, with_it.lists[1].money, with_it.lists[1].may_gain) == (
+        None,
+        None,
+        False,
+    )
     assert with_it.lists[1].matures_on == 137
     assert replace(with_it, lists=found.lists) == found
 
@@ -204,6 +209,7 @@ def test_before_any_list_is_mature_there_is_nothing_to_say():
     found = impact([LISTED], twenty(), replace(READING, as_of=129))
     assert found.total is None
     assert found.effect is None
+    assert found.compared == 0
     assert found.lists[0].calls == 4
 
 
@@ -242,3 +248,45 @@ def test_a_list_too_short_to_draw_from_has_no_effect_to_tell():
 
 def test_where_no_usage_is_known_there_is_no_rule_to_compare_with():
     assert impact([LISTED], twenty().assign(rule=np.nan), READING).by_rule is None
+
+
+def test_a_company_that_the_rule_does_not_know_comes_last_and_of_equal_ones_the_first_row():
+    unknown = twenty()
+    unknown.loc[unknown["entity_id"] == "c2", "rule"] = np.nan
+    rule = impact([LISTED], unknown, READING).by_rule  # c9, c10, c11, and c1 as the first of all others
+    assert (rule.rows, rule.realised, rule.money) == (4, 2, 110)
+
+
+def test_of_each_list_as_many_are_held_against_the_calls_as_that_list_called():
+    later = twenty("later", 200)
+    later["selected"] = later["entity_id"] == "c7"
+    both = pd.concat([twenty(), later], ignore_index=True)
+    lists = [LISTED, replace(LISTED, list_id="later", cutoff=200)]
+    found = impact(lists, both, replace(READING, as_of=400))
+    assert found.compared == 2
+    assert (found.first.rows, found.by_rule.rows) == (4 + 1, 4 + 1)
+    assert found.by_rule.money == 210 + 200  # c2, c9, c10, c11 and c2 again
+
+
+@pytest.mark.parametrize(
+    ("lists", "as_of", "names"),
+    [
+        # Thirty days need five weeks: lists four weeks apart overlap, five weeks apart they do not.
+        ([(100, 30), (128, 30)], 200, "b"),
+        ([(100, 30), (135, 30)], 200, "ab"),
+        ([(100, 28), (128, 28)], 200, "ab"),
+        # The longest window of the mature ones counts, and that of an open list does not.
+        ([(100, 28), (128, 30)], 200, "b"),
+        ([(100, 28), (128, 28), (190, 60)], 200, "ab"),
+        # A list whose window is open is not compared, and takes no other one's place.
+        ([(100, 30), (110, 30)], 130, "a"),
+        ([(100, 30)], 129, ""),
+        ([], 129, ""),
+    ],
+)
+def test_lists_are_compared_whose_windows_are_closed_and_do_not_overlap(lists, as_of, names):
+    made = [
+        replace(LISTED, list_id=name, cutoff=cutoff, horizon_days=horizon)
+        for name, (cutoff, horizon) in zip("abc", lists, strict=False)
+    ]
+    assert compared_lists(made, as_of) == frozenset(names)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -34,3 +35,9 @@ def test_a_damaged_file_is_no_monitoring(tmp_path):
     keep(found("2020-02-03"), tmp_path)
     (tmp_path / "monitoring" / "latest.json").write_text("{")
     assert last(tmp_path) is None
+
+
+def test_a_monitoring_is_kept_under_its_day_without_the_place_of_its_page(tmp_path):
+    one = replace(found("2020-02-03"), cutoff="2020-01-27", page=tmp_path / "page.html")
+    assert keep(one, tmp_path).name == "2020-02-03.json"
+    assert "page" not in last(tmp_path)

@@ -179,6 +179,8 @@ def test_by_default_twice_the_calls_take_part_nobody_is_certain_and_a_tenth_is_h
         (Design("lottery", 3, 7, 30), 2, np.ones(2)),
         # Two of four are certain, and two places are for three: around 2/3, by .6 × 1/3 × (2, 0, −2) / 3.
         (Design("lottery", 4, 7, 30, pool=1.25, certain_share=0.6), 9, [1, 1, 0.8, 2 / 3, 8 / 15]),
+        # The share that is certain is rounded down: 2.8 of four are two.
+        (Design("lottery", 4, 7, 30, pool=1.25, certain_share=0.7), 9, [1, 1, 0.8, 2 / 3, 8 / 15]),
         (Design("none", 3, 7, 30), 9, np.ones(3)),
         (Design("lottery", 3, 7, 30), 0, []),
     ],

@@ -62,4 +62,6 @@ def test_on_its_limit_or_with_a_p_value_on_the_level_a_check_is_quiet():
     found = rung([check(0.1, 0.01), check(0.1001, 0.01), check(0.2, 0.05)], 0.05)
     assert [one.alarm for one in found] == [False, True, False]
     assert [one.p for one in found] == pytest.approx([0.015, 0.015, 0.05])
+    (alone,) = rung([check(0.2, 0.05)], 0.05)
+    assert (alone.p, alone.alarm) == (0.05, False)
     assert rung([], 0.05) == ()

@@ -107,6 +107,8 @@ def test_a_held_out_pool_is_deep_enough_for_who_is_left_out():
     # Six companies a week wait for five weeks, so that the sixth week begins anew.
     assert np.unique(first_six[:5]).size == 30
     np.testing.assert_array_equal(first_six[5:], first_six[:5])
+    # Who was beyond the sixth was in no pool and does not wait.
+    np.testing.assert_array_equal(first_six[1], first_six[0] + 6)
 
 
 def test_where_companies_do_not_suffice_places_are_empty():
@@ -172,3 +174,21 @@ def test_where_all_there_are_can_be_called_chance_decides_on_nobody():
     found = play(every, replace(LOTTERY, capacity=2), 1.0, programmes=20, confidence=0.95, most_weeks=2)
     assert (found.drawn, found.in_lottery) == (0, 0)
     assert (found.reached, found.best_reached) == pytest.approx((0.5, 0.5))
+
+
+def test_who_is_held_out_is_drawn_anew_after_its_weeks_and_not_before():
+    every = Pools(np.linspace(0.9, 0.1, 10)[None].repeat(4, 0), np.tile(np.arange(10), (4, 1)))
+
+    def reached(hold_weeks: int, weeks: int) -> float:
+        design = replace(HOLDOUT, share=0.5, capacity=3, hold_weeks=hold_weeks)
+        return play(every, design, 0.0, programmes=1, confidence=0.95, most_weeks=weeks).reached
+
+    assert reached(2, 2) == pytest.approx(reached(2, 1))
+    assert reached(2, 4) != pytest.approx(reached(2, 2))
+    assert reached(1, 2) != pytest.approx(reached(1, 1))
+
+
+def test_an_empty_place_of_a_holdout_is_no_call():
+    every = Pools(np.array([[0.3, 0.2, 0.0, 0.0, 0.0]]), np.arange(5)[None])
+    found = play(every, HOLDOUT, 0.5, programmes=2000, confidence=0.95, most_weeks=1)
+    assert found.drawn == pytest.approx(2 * 0.9, rel=0.02)

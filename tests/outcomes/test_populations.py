@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import ks_2samp
 
 from ml_sys.outcomes.drift import stability_index
 from ml_sys.outcomes.monitoring import rung
-from ml_sys.outcomes.populations import BLANK, Comparison, Population, moved, text
+from ml_sys.outcomes.populations import BLANK, Comparison, Population, _share_of_top, moved, text
 from tests.outcomes.watched import LIMITS, beyond, by_name
 
 N = 300
@@ -203,3 +204,50 @@ def test_equal_moves_are_named_in_order():
     # What was is the reference, whose tenths count.
     skewed, even = {"a": np.arange(100.0) ** 3}, {"a": np.arange(100.0) * 10_000}
     assert moved(skewed, even)[0].stability_index == stability_index(even["a"], skewed["a"])
+
+
+def test_effects_are_those_of_sides_of_different_sizes():
+    """Two companies more before; a rank of zero or less is a rank; three levels."""
+    ids = np.array(list("abcdef"), dtype=object)
+    before = four(
+        company=ids,
+        numbers={"rank": np.array([-1.0, 0.0, 2.0, 3.0, np.nan, 5.0], dtype=np.float32)},
+        levels={"industry": np.array(["x", "x", "y", BLANK, BLANK, BLANK], dtype=object)},
+        blank={"industry": np.array([False, False, False, True, True, True])},
+        unseen={"industry": np.array([False, False, True, False, False, False])},
+        score_company=ids,
+        score_cutoff=np.zeros(6, dtype=np.int32),
+        probability=np.array([0.4, 0.3, 0.3, 0.1, 0.1, 0.1]),
+    )
+    now = four()
+    comparison = Comparison(now, before, LIMITS, 7)
+    found = {one.name: one for one in [*comparison.input_checks(), *comparison.score_checks()]}
+    ranks = before.numbers["rank"][[0, 1, 2, 3, 5]]
+    assert (found["rank"].now, found["rank"].reference) == (2, 2)
+    assert found["rank"].effect == pytest.approx(ks_2samp([1.0, 2.0, 6.0], ranks).statistic)
+    assert found["industry"].effect == pytest.approx(jensenshannon([2, 1, 1], [2, 1, 3], base=2), abs=1e-6)
+    assert found["industry, blank"].effect == pytest.approx(1 / 2 - 1 / 4)
+    assert found["industry, unknown to the version"].effect == pytest.approx(1 / 4 - 1 / 6)
+    apart = ks_2samp(now.probability, before.probability).statistic
+    assert found["probabilities"].effect == pytest.approx(apart)
+
+
+def test_a_ranking_that_was_flat_cannot_become_flatter():
+    ids = np.array([f"c{at}" for at in range(20)], dtype=object)
+    level = four(probability=np.full(20, 0.1), score_company=ids, score_cutoff=np.zeros(20, dtype=np.int32))
+    assert Comparison(level, level, LIMITS, 7).score_checks()[1].effect == pytest.approx(1)
+    assert Comparison(four(), level, LIMITS, 7).score_checks()[1].effect < 0
+
+
+@pytest.mark.parametrize(("size", "first"), [(4, 1), (14, 1), (16, 2), (26, 3)])
+def test_a_tenth_is_rounded_to_the_nearest_company(size, first):
+    falling = np.arange(size, 0, -1, dtype=np.float64)
+    share = _share_of_top(falling, np.zeros(size, dtype=np.int32))
+    assert share == pytest.approx(falling[:first].sum() / falling.sum())
+
+
+def test_blanks_of_numbers_are_left_out_of_how_far_a_feature_moved():
+    before = np.arange(40.0)
+    now = np.where(np.arange(60) < 20, np.nan, np.arange(60.0) - 20)
+    (found,) = moved({"a": now}, {"a": before})
+    assert found.stability_index == 0

@@ -110,6 +110,13 @@ def test_part_of_the_rows_is_told_whole():
 
 def test_of_many_rows_bounds_stay_within_none_and_all():
     assert allowed(np.full(20_001, 1e-9), 0.95) == (0, 0)
+    assert allowed(np.full(20_001, 1e-5), 0.95) == (0, 1)
+    assert allowed(np.full(20_001, 1 - 1e-5), 0.95) == (20_000, 20_001)
     assert allowed(np.full(20_001, 1 - 1e-9), 0.95) == (20_001, 20_001)
     # 20,001 × .5 ± 1.96 × 70.7
     assert allowed(np.full(20_001, 0.5), 0.95) == (9862, 10139)
+
+
+def test_a_number_on_the_very_edge_of_a_tail_is_held():
+    # Of two tosses none is a head with exactly a quarter, and one at most with three quarters.
+    assert allowed(np.full(2, 0.5), 0.5) == (0, 1)

@@ -94,3 +94,9 @@ def test_a_promise_check_is_told_whole():
     assert found.name == "promised"
     assert found.effect == pytest.approx(30.5 / 15.5)
     assert 0 < found.p < 0.01
+
+
+def test_one_list_is_enough_to_judge_a_promise_by():
+    p = np.full(1000, 0.01)
+    (found,) = promise_check("promised", [p], [matured(0, p, np.arange(1000) < 10)], LIMITS)
+    assert (found.now, found.reference) == (10, pytest.approx(10))

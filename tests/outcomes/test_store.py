@@ -12,8 +12,8 @@ import pytest
 
 from ml_sys.errors import StorageError
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, OtherListError
-from ml_sys.outcomes.store import opened_store
-from ml_sys.settings import Settings
+from ml_sys.outcomes.store import exists, opened_store
+from ml_sys.settings import Settings, StoreSettings
 
 MONDAY = 18_267
 WEEK = 7
@@ -204,3 +204,44 @@ def test_who_may_only_read_sees_the_lists_and_hands_none_out(tmp_path, bound_by_
     assert [one["list_id"] for one in json.loads(shown.stdout)["lists"]] == ["a"], shown.stderr
     assert forgotten.returncode == 1
     assert "readonly database" in forgotten.stderr or "Permission denied" in forgotten.stderr
+
+
+def test_of_lists_not_looked_at_as_a_whole_those_are_read_that_could_have_been_called(store):
+    chances = (1.0, 0.25, 0.0)
+    companies = [entry(str(at), at + 1, inclusion_probability=one) for at, one in enumerate(chances)]
+    store.hand_out(listed(), companies)
+    assert store.entries(["a"], only_pool=True)["entity_id"].tolist() == ["0", "1"]
+    assert store.entries(["a"], only_called=True)["entity_id"].tolist() == ["0", "1"]
+    assert len(store.entries(["a"])) == 3
+
+
+def test_a_list_of_before_is_taken_over_for_days_that_have_none(store):
+    store.hand_out(listed(), THREE)
+    old = [(listed("old", MONDAY), THREE), (listed("older", MONDAY - WEEK), THREE[:1])]
+    assert store.take_over(old) == 1
+    assert [one.list_id for one in store.lists(replaced=True)] == ["older", "a"]
+    assert store.take_over([]) == 0
+
+
+def test_a_store_at_an_address_is_taken_to_be_there(tmp_path):
+    here = Settings(artifacts_dir=tmp_path)
+    assert not exists(here)
+    assert exists(here.model_copy(update={"store": StoreSettings(url="postgresql://somebody@nowhere/there")}))
+    with opened_store(here):
+        pass
+    assert exists(here)
+
+
+def test_remembered_lists_are_recorded_once_even_where_another_list_took_their_place(tmp_path):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    rows = "rank,id,probability,tier,model_version,cutoff\n1,7,0.25,A,1.0.0,2020-01-06\n"
+    (folder / "2020-01-06.csv").write_text(rows)
+    here = Settings(artifacts_dir=tmp_path)
+    with opened_store(here) as store:
+        assert [one.cutoff for one in store.lists()] == [MONDAY]
+        store.hand_out(listed("b", reason="anew"), THREE, replace_other=True)
+        assert store.forget("7") == 2
+    with opened_store(here) as store:
+        assert [one.list_id for one in store.lists()] == ["b"]
+        assert len(store.lists(replaced=True)) == 2

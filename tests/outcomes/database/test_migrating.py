@@ -10,10 +10,11 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
-from ml_sys.errors import StorageError
+from ml_sys.errors import StorageError, UnwritableError
 from ml_sys.outcomes.database import tables
-from ml_sys.outcomes.database.engine import postgresql_engine, sqlite_engine, writing
+from ml_sys.outcomes.database.engine import database_errors, postgresql_engine, sqlite_engine, writing
 from ml_sys.outcomes.database.migrating import MIGRATIONS
 from ml_sys.outcomes.database.revisions import APPLICATION_ID, LATEST, REVISIONS
 from ml_sys.outcomes.store import FILE, opened_store
@@ -137,3 +138,59 @@ def test_many_that_open_a_new_store_at_once_all_find_it_made(settings):
 def test_a_file_is_its_owner_s_alone(in_file, tmp_path):
     open_and_close(in_file)
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_lies_under_a_name_of_any_kind_is_that_file(tmp_path):
+    folder = tmp_path / "a?b=c%20d#e"
+    open_and_close(Settings(artifacts_dir=folder))
+    assert (folder / FILE).stat().st_size > 0
+    assert [one.name for one in tmp_path.iterdir()] == [folder.name]
+
+
+def test_what_is_deleted_is_overwritten_and_what_is_written_is_on_the_disk(in_file, tmp_path):
+    open_and_close(in_file)
+    engine = sqlite_engine(tmp_path / FILE)
+    with engine.connect() as connection:
+        asked = ("secure_delete", "foreign_keys", "synchronous", "journal_mode", "application_id")
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked}
+    engine.dispose()
+    assert found == {
+        "secure_delete": 1, "foreign_keys": 1, "synchronous": 2, "journal_mode": "wal",
+        "application_id": APPLICATION_ID,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ("PRAGMA application_id = 5",),
+        ("PRAGMA user_version = 2",),
+        ("DROP TABLE predictions", "CREATE TABLE other (at TEXT)"),
+    ],
+)
+def test_a_log_of_predictions_is_known_by_its_mark_its_number_and_its_table(in_file, tmp_path, changed):
+    statements(tmp_path / FILE, *OLD_LOG, *changed)
+    with pytest.raises(StorageError, match="a database of something else"):
+        open_and_close(in_file)
+
+
+def test_the_copy_of_before_has_the_rights_of_the_file(in_file, tmp_path):
+    statements(tmp_path / FILE, *OLD_LOG)
+    (tmp_path / FILE).chmod(0o640)
+    open_and_close(in_file)
+    (copy,) = tmp_path.glob(f"{FILE}.0*")
+    assert copy.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("attempt to write a readonly database", UnwritableError),
+        ("permission denied for table x", UnwritableError),
+        ("disk I/O error", StorageError),
+    ],
+)
+def test_a_place_that_this_user_may_not_write_is_told_from_one_that_fails(said, kind):
+    with pytest.raises(StorageError, match=f"here: {said}") as caught, database_errors("here"):
+        raise DBAPIError("INSERT", None, Exception(f"{said}\nLINE 1"))
+    assert type(caught.value) is kind
