@@ -64,6 +64,7 @@ def test_a_weighted_row_is_that_many_rows_for_the_line(rows):
     times = np.random.default_rng(0).integers(1, 4, label.size)
     weighted = BlendedXGBClassifier(n_numbers=5, **TREES).fit(encoded, label, sample_weight=times)
     repeated = BlendedXGBClassifier(n_numbers=5, **TREES).fit(encoded.repeat(times, 0), label.repeat(times))
+    np.testing.assert_allclose(weighted.line_means_, repeated.line_means_, rtol=1e-12)
     np.testing.assert_allclose(
         weighted.line_log_odds(encoded), repeated.line_log_odds(encoded), rtol=0, atol=1e-3
     )

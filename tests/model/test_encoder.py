@@ -211,3 +211,24 @@ def test_steps_are_a_256th_of_the_scale() -> None:
     assert STEPS == 256
     assert scaled(np.array([np.e - 1]), 0.5, 2.0).tolist() == [0.25]
     assert scaled(np.expm1([1 / 256 * 0.51, 1 / 256 * 0.49]), 0.0, 1.0).tolist() == [1 / 256, 0]
+
+
+def test_a_narrow_spread_is_a_spread() -> None:
+    """Quartiles a few thousandths apart are what a number is scaled by, not taken for a constant."""
+    values = [1 + at / 1000 for at in range(9)]
+    encoder = fitted(frame_of(values, values, ["red"] * 9))
+    low, high = (np.log1p(np.float32(one).astype(np.float64)) for one in (1.002, 1.006))
+    assert encoder.scales_[0] == pytest.approx(high - low)
+
+
+def test_a_level_that_no_training_row_has_is_none_of_the_rare_ones() -> None:
+    rows = Rows.of(TRAINING)
+    encoder = fitted(rows.take(np.array([0, 1, 2])), 0.5)
+    assert (encoder.levels_, encoder.rare_) == ([["red"]], [["green"]])
+
+
+def test_quartiles_between_two_values_are_numpys() -> None:
+    encoder = fitted(frame_of([0.0, 1.0], [2.0, 6.0], ["red", "red"]))
+    for at, pair in enumerate(((0.0, 1.0), (2.0, 6.0))):
+        low, middle, high = np.quantile(np.log1p(np.array(pair)), (0.25, 0.5, 0.75))
+        assert (encoder.centers_[at], encoder.scales_[at]) == pytest.approx((middle, high - low))

@@ -14,7 +14,7 @@ from imblearn.pipeline import Pipeline
 
 from ml_sys.model.neighbours import OtherCompanies
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
-from ml_sys.model.resample import AdaptiveSMOTENC
+from ml_sys.model.resample import AdaptiveSMOTENC, _as_often
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, raw_scores, spec_from
 from ml_sys.settings import Settings
@@ -273,3 +273,13 @@ def test_by_default_the_minority_grows_to_two_in_a_hundred_among_five_neighbours
     one = AdaptiveSMOTENC([0])
     assert (one.sampling_strategy, one.k_neighbors, one.random_state) == (0.02, 5, 0)
     assert OtherCompanies(np.arange(3)).n_neighbors == 5
+
+
+@pytest.mark.parametrize(
+    ("converter", "named"),
+    [([0, 0, 0, 1], [0, 1, 2, 3, 3, 3]), ([0, 1, 1, 2], [0, 0, 1, 2, 3, 3]), ([0, 1, 2], [0, 1, 2])],
+)
+def test_rows_of_each_converter_are_named_in_turn_until_it_has_as_many_as_the_one_with_most(
+    converter: list[int], named: list[int]
+) -> None:
+    assert _as_often(np.array(converter)).tolist() == named

@@ -8,8 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.model.split import Source, holdout_cutoffs, split, training_part
+from ml_sys.features.known import KnownFeatures
+from ml_sys.features.sampling import count_rows
+from ml_sys.model.split import (
+    Source,
+    held_companies,
+    holdout_cutoffs,
+    rolling,
+    sampled,
+    split,
+    training_part,
+)
 from ml_sys.model.train import spec_from
 from tests.model import world as w
 
@@ -88,6 +99,53 @@ def test_a_part_knows_which_share_of_whole_lists_it_is() -> None:
     part, holdout = split(SOURCE, SPEC, w.settings(split={"kind": "stratified", "holdout_share": 0.25}))
     assert SOURCE.share_of(holdout) == pytest.approx(0.25, abs=0.02)
     assert SOURCE.share_of(part.validation) + SOURCE.share_of(holdout) == pytest.approx(1)
+
+
+def test_who_does_not_exist_yet_is_no_prospect_of_which_a_part_could_be_a_share() -> None:
+    since = np.full(w.COMPANIES, NEVER_BEGAN, dtype=np.int32)
+    cutoff = np.array([w.CUTOFF], dtype=np.int32)
+    free = np.flatnonzero(WORLD.closed >= w.CUTOFF)
+    since[free[:30]], since[free[30:60]] = w.CUTOFF, w.CUTOFF - 1
+    young = replace(SOURCE, known=KnownFeatures(replace(SOURCE.inputs, since=since)))
+    every = rolling(young, cutoff, SPEC)
+    assert len(every) == free.size - 30
+    assert young.share_of(every) == 1
+    assert young.share_of(every.take(np.arange(len(every)) < 60)) == pytest.approx(60 / (free.size - 30))
+    assert young.share_of(every.take(np.zeros(len(every), dtype=bool))) == 1
+
+
+def test_stratified_holds_out_its_share_of_those_too_that_had_converted_before() -> None:
+    closed, horizon = SOURCE.closed.copy(), w.HORIZON
+    first = SOURCE.timeline.first_cutoff(SOURCE.timeline.latest_mature())
+    closed[:50], closed[50:60] = first - 1, first
+    closed[60:70] = SOURCE.timeline.latest_mature() + horizon - 1
+    closed[70:] = np.where(closed[70:] < first, first, closed[70:])
+    held = held_companies(replace(SOURCE, closed=closed.astype(np.int32)), 0.2, 7)
+    last = SOURCE.timeline.latest_mature() + horizon
+    for stratum in (closed < first, (closed >= first) & (closed < last), closed >= last):
+        assert held[stratum].sum() == round(0.2 * stratum.sum())
+
+
+def test_one_row_each_is_learnt_of_companies_that_are_not_held_out() -> None:
+    asked = w.settings(panel={"kind": "snapshot"}, split={"kind": "stratified"})
+    part, holdout = split(SOURCE, SPEC, asked)
+    assert not np.isin(part.train.company, holdout.company).any()
+    assert np.unique(part.train.company).size == len(part.train)
+
+
+def test_a_panel_is_sampled_where_one_row_in_two_is_enough_and_by_the_seed() -> None:
+    cutoffs = SOURCE.timeline.grid(SOURCE.timeline.latest_mature(), 7, 10)
+    rows, _ = count_rows(SOURCE.closed, cutoffs, w.HORIZON, SOURCE.inputs.since)
+    panel = w.settings(panel={"max_rows": rows // 2, "negatives_per_positive": 1}).panel
+    found = [sampled(SOURCE, cutoffs, panel, seed) for seed in (7, 7, 8)]
+    assert all(one is not None for one in found)
+    one, again, other = ((drawn.company.tolist(), drawn.cutoff.tolist()) for drawn in found if drawn)
+    assert one == again != other
+    half = w.settings(panel={"max_rows": rows - 1, "negatives_per_positive": 10**6}).panel
+    twice = sampled(SOURCE, cutoffs, half, 7)
+    assert twice is not None
+    assert rows * 0.4 < len(twice.company) < rows * 0.65
+    assert sampled(SOURCE, cutoffs, w.settings(panel={"max_rows": rows}).panel, 7) is None
 
 
 def test_stratified_keeps_a_companys_side_as_data_grow() -> None:

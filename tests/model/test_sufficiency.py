@@ -40,3 +40,20 @@ def test_no_day_is_named_where_it_would_take_decades():
 def test_enough_is_as_many_to_learn_from_as_to_judge_by():
     assert not sufficiency(days(1, 2, 3), AS_OF - 10, AS_OF, 2).enough
     assert sufficiency(days(1, 2, 3, 4), AS_OF - 10, AS_OF, 2).enough
+
+
+def test_a_day_is_named_up_to_twenty_years_away() -> None:
+    # One in a hundred days, and 73 are missing: twenty years to the day; of 74 none is named.
+    named, beyond = (sufficiency(days(1), AS_OF - 100, AS_OF, at_least) for at_least in (37, 38))
+    assert named.day == AS_OF + 20 * 365
+    assert named.needed - named.converters == 73
+    assert beyond.day is None
+    # Fourteen years are no reason to keep silent.
+    assert sufficiency(days(1), AS_OF - 100, AS_OF, 26).day == AS_OF + 5100
+
+
+def test_a_day_is_uncertain_by_one_at_least_and_no_day_of_usage_tells_no_rate() -> None:
+    soon = sufficiency(days(*[1] * 9), AS_OF - 1, AS_OF, 5)
+    assert (soon.day, soon.give_or_take_days) == (AS_OF, 1)
+    never = sufficiency(days(1, 2), AS_OF, AS_OF, 1)
+    assert (never.converters, never.per_week, never.day) == (0, 0, None)

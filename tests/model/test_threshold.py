@@ -103,3 +103,9 @@ def test_of_weighted_rows_the_one_that_fills_the_capacity_is_the_last_called() -
         asked = ThresholdSettings(capacity=capacity)
         none = np.zeros(4, dtype=bool)
         assert choose_threshold(probability, none, asked, n_lists=1, weight=weight) == threshold
+
+
+def test_the_best_f1_may_lie_where_precision_and_recall_are_both_low() -> None:
+    # Two of twenty convert, the fifth and the last: at the fifth a fifth of the calls and half of them.
+    probability, label = np.arange(20, 0, -1) / 20, np.isin(np.arange(20), (4, 19))
+    assert choose_threshold(probability, label, ThresholdSettings(kind="f1"), n_lists=1) == probability[4]

@@ -182,6 +182,8 @@ def test_a_model_is_calibrated_as_asked(method: str) -> None:
 def test_a_snapshot_panel_is_calibrated_on_every_row_of_its_companies() -> None:
     model, report = fitted(w.settings(panel={"kind": "snapshot"}))
     assert report.rows == report.companies
+    part, _ = split(SOURCE, spec_from(SETTINGS), w.settings(panel={"kind": "snapshot"}))
+    assert report.cutoffs == tuple(np.unique(part.validation.cutoff))
     assert report.validation_mean == pytest.approx(report.validation_rate, rel=1e-3)
     assert model.probabilities(HOLDOUT.features).shape == (len(HOLDOUT),)
 
@@ -297,6 +299,7 @@ def test_a_model_of_a_share_of_the_companies_calls_the_capacity_of_a_whole_list(
 
 def test_the_report_counts_each_company_that_converts_once(first: tuple[FittedModel, FitReport]) -> None:
     assert first[1].converters == np.unique(PART.train.company[PART.train.label]).size
+    assert first[1].companies == np.unique(PART.train.company).size < first[1].rows
 
 
 def test_the_report_compares_the_mean_probability_of_validation_rows_with_their_rate(
@@ -341,6 +344,8 @@ def test_the_features_are_those_that_the_settings_name() -> None:
     assert found.period == asked.usage.row_period
     assert found.period != spec_from(SETTINGS).period
     assert not spec_from(SETTINGS).attribute_missingness
+    for history in ("on", "off"):
+        assert spec_from(w.settings(features={"history": history})).history == history
 
 
 def test_no_rows_have_no_scores(first: tuple[FittedModel, FitReport]) -> None:

@@ -209,3 +209,68 @@ def test_whatever_is_changed_in_a_model_file_nothing_crashes(seed):
     refused, walked, predicted = (int(one) for one in done.stdout.split())
     assert refused > examples / 2
     assert min(walked, predicted) > examples / 40
+
+
+def forest(said: Any) -> Any:
+    return said["learner"]["gradient_booster"]["model"]
+
+
+def of_forest(**said_anew: Any) -> Callable[[Any], None]:
+    return lambda said: forest(said).update(said_anew)
+
+
+def of_counts(**said_anew: str) -> Callable[[Any], None]:
+    return lambda said: forest(said)["gbtree_model_param"].update(said_anew)
+
+
+def of_tree(**said_anew: str) -> Callable[[Any], None]:
+    return lambda said: tree(said)["tree_param"].update(said_anew)
+
+
+def beyond_the_last(said: Any) -> None:
+    tree(said)["right_children"][0] = len(tree(said)["parents"])
+
+
+EDGES: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "names of fewer": ("feature_names of other", lambda said: said["learner"].update(feature_names=["a"])),
+    "no tree a round": ("no tree a round", of_counts(num_parallel_tree="0")),
+    "too few": ("another number of trees", of_counts(num_trees="4")),
+    "the next group": ("an unknown group", of_forest(tree_info=[0, 0, 1, 0, 0])),
+    "a group below": ("an unknown group", of_forest(tree_info=[0, 0, -1, 0, 0])),
+    "rounds from one": ("rounds out of order", of_forest(iteration_indptr=[1, 3, 5])),
+    "rounds up to four": ("rounds out of order", of_forest(iteration_indptr=[0, 2, 4])),
+    "one round back": ("rounds out of order", of_forest(iteration_indptr=[0, 3, 2, 5])),
+    "categories": ("categories of its own", of_forest(cats={"enc": [1]})),
+    "a number that is true": ("stands at the place", lambda said: forest(said)["trees"][1].update(id=True)),
+    "another booster": (
+        "a booster of kind",
+        lambda said: said["learner"]["gradient_booster"].update(name="other"),
+    ),
+    "no node": ("has no node", of_tree(num_nodes="0")),
+    "several numbers": ("leaves of several", of_tree(size_leaf_vector="2")),
+    "the next node": ("a child outside it", beyond_the_last),
+    "neither left nor right": ("sends blanks neither", put("default_left", 0, 2)),
+    "ten digits": ("is not a number", model_param("num_feature", "0000000006")),
+    "two scores": ("several base scores", model_param("base_score", "[5E-1,5E-1]")),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_what_is_off_by_one_is_refused_as_well(edge):
+    problem, change = EDGES[edge]
+    said = document()
+    change(said)
+    with pytest.raises(ValueError, match=problem):
+        check_model(said)
+
+
+@pytest.mark.parametrize("booster", ["gblinear", "dart"])
+def test_one_weight_that_is_not_finite_is_refused(booster):
+    params = {"booster": booster} | ({"max_depth": None} if booster == "gblinear" else {})
+    said = json.loads(content(fitted(**params)))
+    found = said["learner"]["gradient_booster"]
+    weights = found["model"]["weights"] if booster == "gblinear" else found["weight_drop"]
+    check_model(said)
+    weights[0] = float("inf")
+    with pytest.raises(ValueError, match="a weight that is not finite"):
+        check_model(said)

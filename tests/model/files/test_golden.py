@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from ml_sys.errors import SchemaDriftError, UnverifiedError
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.files.golden import (
+    _UNSEEN,
     FEATURE_TOLERANCE,
     HOLDOUT_ROWS,
     PROBABILITY_TOLERANCE,
+    _alike,
+    _value,
     golden_rows,
     replay,
 )
+from ml_sys.settings.description import default_form
 
 SPEC = FeatureSpec(windows_days=(7,), off=("users", "intensity", "trend", "breadth", "totals"))
 
@@ -99,3 +104,34 @@ def test_a_value_that_was_known_and_is_blank_now_is_another_one() -> None:
         rows[row][at] = 3.5 if rows[row][at] is None else None
         with pytest.raises(SchemaDriftError, match=f"golden company '{name}'"):
             replay({**stored, "features": {**stored["features"], "rows": rows}}, SPEC, says, "here")
+
+
+def test_features_and_probabilities_may_differ_by_a_last_digit_alone() -> None:
+    assert (PROBABILITY_TOLERANCE, FEATURE_TOLERANCE) == (1e-6, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alike"),
+    [
+        (0.0, 9e-6, True),  # in proportion to one more than its size
+        (0.0, 2e-5, False),
+        (float("inf"), float("inf"), True),
+        (float("nan"), float("nan"), True),
+        (float("nan"), 0.0, False),
+        (float("inf"), 1.0, False),
+        ("a", "b", False),
+        (None, None, True),
+    ],
+)
+def test_values_are_alike_up_to_a_last_digit_and_blanks_to_blanks(old: Any, new: Any, alike: bool) -> None:
+    assert _alike(old, new) == alike
+
+
+def test_a_probability_that_is_none_is_refused() -> None:
+    with pytest.raises(UnverifiedError, match="probability nan"):
+        replay(golden(), SPEC, lambda columns: says(columns, float("nan")), "here")
+
+
+def test_companies_have_every_level_of_an_attribute_and_some_have_no_day_of_beginning() -> None:
+    attribute = replace(default_form().attributes[0], kind="ordered", levels=("free", "team", "firm"))
+    assert [_value(attribute, at) for at in range(7)] == [None, "free", _UNSEEN, "free", "team", "firm", None]
