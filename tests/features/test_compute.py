@@ -313,9 +313,19 @@ def test_categories_are_named_in_the_order_of_the_columns() -> None:
 def test_a_window_that_plays_no_role_is_counted_as_long_as_it_is() -> None:
     row = (3, 0, 0, 0, 0)
     spec = replace(forms.SPEC, windows_days=(2, 400))
-    found = course_features([(0, ago, row) for ago in (0, 1, 2, 399, 400)], spec=spec).loc[0]
+    rows = [(0, ago, row) for ago in (0, 1, 2, 399, 400)]
+    found = course_features([*rows, (0, 7, (0, 0, 0, 0, 5))], spec=spec).loc[0]
     assert [found[f"learning_lesson_sum_{days}d"] for days in (2, 400)] == [6, 12]
-    assert [found[f"days_present_{days}d"] for days in (2, 400)] == [2, 4]
+    assert [found[f"days_present_{days}d"] for days in (2, 400)] == [2, 5]
+    assert [found[f"days_active_{days}d"] for days in (2, 400)] == [2, 4]  # users alone make no day active
+
+
+def test_amounts_are_compared_by_their_rates_and_spread_over_active_days() -> None:
+    rows = [(0, ago, (0, 0, 0, 1000 * minutes, 1)) for ago, minutes in ((0, 2), (3, 0), (5, 4), (20, 8))]
+    found = course_features(rows).loc[0]
+    assert found["minutes_watched_growth_1d_7d"] == pytest.approx(2 / 6 * 7)
+    assert found["minutes_watched_growth_7d_28d"] == pytest.approx(6 / 14 * 4)
+    assert found["minutes_watched_per_active_day_7d"] == 3
 
 
 def test_all_actions_so_far_are_counted_however_long_ago() -> None:

@@ -14,7 +14,7 @@ from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, feature
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.features.spans import WEEKS
+from ml_sys.features.spans import MONTHS, WEEKS
 from ml_sys.features.windows import UsageLog, window_stats
 from tests.data.tables import ACTIONS, MEASURES
 
@@ -25,7 +25,7 @@ BUSY = {
     0: (6, 0, 2, 0, 2, 0, 1, 0),
     7: (1, 1, 0, 0, 1, 1, 0, 0),
     21: (0, 0, 0, 0, 0, 0, 0, 0),
-    35: (10, 0, 0, 0, 5, 0, 0, 0),
+    35: (12, 0, 0, 0, 5, 0, 0, 0),
     84: (0, 0, 0, 20, 0, 0, 0, 7),
     140: (50, 50, 50, 50, 9, 9, 9, 9),
 }
@@ -34,8 +34,8 @@ BY_HAND = {
     "actions_7d": 8,
     "actions_14d": 10,
     "actions_28d": 10,
-    "actions_56d": 20,
-    "actions_91d": 40,
+    "actions_56d": 22,
+    "actions_91d": 42,
     "users_7d": 3,
     "users_14d": 5,
     "users_28d": 5,
@@ -52,9 +52,9 @@ BY_HAND = {
     "users_per_active_week_28d": 5 / 2,
     "actions_per_user_28d": 10 / 5,
     "actions_per_active_week_28d": 10 / 2,
-    "actions_per_active_week_91d": 40 / 4,
+    "actions_per_active_week_91d": 42 / 4,
     "actions_growth_7d_28d": 8 / 10 * 28 / 7,
-    "actions_growth_28d_91d": 10 / 40 * 91 / 28,
+    "actions_growth_28d_91d": 10 / 42 * 91 / 28,
     "actions_week_over_week": math.log(9) - math.log(3),
     "users_change_28d": 5 - 5,
     "object_entropy_28d": -(0.7 * math.log(0.7) + 0.1 * math.log(0.1) + 0.2 * math.log(0.2)),
@@ -151,3 +151,37 @@ def test_an_object_that_nothing_is_counted_of_is_named() -> None:
     usage = Usage(window_stats(log, cutoffs, (7,)), cutoffs, (7,), SPEC.form, WEEKS)
     with pytest.raises(KeyError, match="no users are counted of 'tickets'"):
         usage.users(7, "tickets")
+
+
+def test_never_is_longer_ago_than_any_window_and_than_years_of_usage() -> None:
+    assert max(*WEEKS.windows, *MONTHS.windows, 5 * 365) < NEVER_DAYS
+
+
+# What `features.off` switches off by the name of a group, beside windows and attributes.
+GROUPS = {
+    "tenure": {"days_since_first_row", "present_share_91d"},
+    "recency": {"days_since_last_row", "days_since_last_active"},
+    "users": {
+        *(f"users_{days}d" for days in WEEKS.windows),
+        *("most_users_28d", "most_users_91d", "users_growth_7d_28d", "users_growth_28d_91d"),
+        "users_per_active_week_28d",
+    },
+    "intensity": {
+        *("actions_per_user_28d", "actions_per_active_week_28d", "actions_per_active_week_91d"),
+    },
+    "trend": {
+        *("actions_growth_7d_28d", "actions_growth_28d_91d", "actions_week_over_week", "users_change_28d"),
+    },
+    "breadth": {
+        *("object_entropy_28d", "objects_used_28d", "objects_used_91d"),
+        *(f"share_{one}_28d" for one in SPEC.form.objects),
+    },
+    "totals": {f"actions_{days}d" for days in WEEKS.windows},
+}
+
+
+def test_derived_features_are_in_the_groups_that_settings_name() -> None:
+    found: dict[str, set[str]] = {}
+    for entry in SPEC.derived():
+        found.setdefault(entry.group, set()).add(entry.name)
+    assert found == GROUPS

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.days import Period
 from ml_sys.features.attributes import Attributes
+from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_names, rule_of_actions, rule_scores, rule_to_beat
 from ml_sys.features.windows import NEVER
+from ml_sys.form import Noun
 from ml_sys.settings.description import default_form
 from tests.features import forms
 
@@ -80,3 +84,32 @@ def test_every_rule_counts_what_it_says_of_the_days_before_each_cutoff() -> None
         "most recently active": [0, -1, -19, -20, last, 0],
     }
     assert list(scores) == list(COURSE)
+
+
+def test_rules_of_weeks_look_back_thirty_days() -> None:
+    form = default_form()
+    spec = FeatureSpec((7,), period=Period(stamp="end"))
+    stamps = np.array([DAY - 30, DAY - 29], dtype=np.int32)
+    values = np.tile(np.arange(1, 9, dtype=np.int32), (2, 1))
+    nothing = Attributes.of(form.attributes, [[None] * len(form.attributes)])
+    inputs = FeatureInputs.of((np.zeros(2, np.int32), stamps, values), nothing, spec)
+    _, scores = rule_scores(inputs, np.array([DAY], dtype=np.int32))
+    assert {name: score.tolist() for name, score in scores.items()} == {
+        "most actions in 30 days": [1 + 2 + 3 + 4],
+        "most users in 30 days": [5 + 6 + 7 + 8],
+    }
+
+
+def test_each_amount_is_a_rule_of_its_own() -> None:
+    spent, *_ = forms.BARE.measures
+    form = replace(forms.BARE, measures=(spent, replace(spent, name="lent", noun=Noun("loan", "loans"))))
+    spec = replace(forms.BARE_SPEC, form=form)
+    stamp = np.array([18_262], dtype=np.int32)  # January 2020
+    inputs = FeatureInputs.of(
+        (np.zeros(1, np.int32), stamp, np.array([[100, 250]])), Attributes.of((), [()]), spec
+    )
+    _, scores = rule_scores(inputs, np.array([18_293], dtype=np.int32))
+    assert {name: score.tolist() for name, score in scores.items()} == {
+        "most euros in 28 days": [1],
+        "most loans in 28 days": [2.5],
+    }
