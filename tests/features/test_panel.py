@@ -21,10 +21,12 @@ from ml_sys.features.panel import (
     Panel,
     build_panel,
     canonical,
+    company_digests,
     rolling_panel,
     sampled_panel,
     snapshot_panel,
 )
+from ml_sys.features.rows import Rows
 from ml_sys.features.sampling import Sample
 from ml_sys.settings.description import SchemaSettings
 from tests.data.tables import Tables, usage_row
@@ -212,6 +214,57 @@ def test_the_others_of_a_snapshot_panel_are_seen_in_the_seasons_of_the_customers
         for outcome in (True, False)
     }
     np.testing.assert_allclose(share[True], share[False], atol=0.08)
+
+
+@pytest.mark.parametrize(("began", "laid_out"), [(CUTOFF - 1, [0, 1]), (CUTOFF, [0]), (CUTOFF + 1, [0])])
+def test_a_rolling_panel_leaves_out_who_did_not_exist_for_a_day_by_a_cutoff(
+    began: int, laid_out: list[int]
+) -> None:
+    world = replace(one_company(closed=CUTOFF + 5), since=np.array([NEVER_BEGAN, began], dtype=np.int32))
+    spec = replace(SPEC, form=replace(SPEC.form, has_since=True))
+    known = KnownFeatures(FeatureInputs.from_snapshot(world, spec))
+    panel = rolling_panel(known, world.closed, np.array([CUTOFF], dtype=np.int32), HORIZON, spec)
+    assert panel.company.tolist() == laid_out
+
+
+def test_the_others_of_a_snapshot_panel_take_the_seasons_in_turn_in_the_order_given() -> None:
+    grid, world = GRID[:3], w.small_world(companies=8, weeks=40)
+    closed = np.full(8, NEVER_CLOSED, dtype=np.int32)
+    closed[[2, 5]] = grid[[2, 0]] + 1  # seen on the third and the first of the cutoffs
+    closed[7] = grid[0] - 1  # was a customer before all of them, and takes no season
+    known, order = KnownFeatures(inputs_of(world)), np.array([7, 6, 5, 4, 3, 2, 1, 0])
+    panel = snapshot_panel(known, closed, grid, 20, SPEC, order)
+    rows = zip(panel.company.tolist(), panel.cutoff.tolist(), panel.label.tolist(), strict=True)
+    first, _, third = grid.tolist()
+    assert list(rows) == [
+        (2, third, True),
+        (5, first, True),
+        *((6, first, False), (4, third, False), (3, first, False), (1, third, False), (0, first, False)),
+    ]
+
+
+def test_a_snapshot_panel_without_customers_is_empty() -> None:
+    nobody = np.full(WORLD.closed.size, NEVER_CLOSED, dtype=np.int32)
+    assert len(snapshot_panel(KnownFeatures(inputs_of(WORLD)), nobody, GRID, HORIZON, SPEC)) == 0
+
+
+def test_a_company_is_known_by_all_of_its_rows_and_what_became_of_them() -> None:
+    def digests(content: list[int], label: list[bool], company: list[int]) -> list[int]:
+        panel = Panel(
+            Rows.of(pd.DataFrame({"x": np.zeros(len(content), dtype=np.float32)})),
+            np.array(company, dtype=np.int32),
+            np.array([1, 2] * (len(content) // 2), dtype=np.int32),
+            np.array(label),
+            np.zeros(len(content), dtype=bool),
+            {},
+        )
+        return company_digests(panel, np.array(content, dtype=np.uint64)).tolist()
+
+    first, second = digests([7, 8, 7, 8], [False, False, False, True], [0, 0, 1, 1])
+    assert first != second  # alike but for their outcome
+    first, second = digests([7, 8, 9, 8], [False] * 4, [0, 0, 1, 1])
+    assert first != second  # alike in the last row
+    assert digests([7, 8], [False] * 2, [1, 1]) == [0, first]  # whatever their number
 
 
 @pytest.mark.parametrize(("began", "laid_out"), [(CUTOFF - 1, [0, 1]), (CUTOFF, [0]), (CUTOFF + 1, [0])])

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.features.rows import Rows
+from ml_sys.features.rows import Different, Rows
 
 numbers = st.sampled_from([0.0, -0.0, 1.0, 2.5, float("nan")])
 texts = st.sampled_from(["farming", "fishing", None])
@@ -63,6 +63,64 @@ def test_each_different_row_is_there_once_and_leads_back_to_all(frame: pd.DataFr
     once, place = chosen.once()
     assert np.unique(once.which).size == len(once)
     np.testing.assert_array_equal(once.which[place], chosen.which)
+
+
+def test_a_blank_text_of_one_digest_with_another_stands_for_itself() -> None:
+    frame = pd.DataFrame({"text": np.array(["a", None, "a", None, "b"], dtype=object)})
+    rows = Rows.merged(frame, np.zeros(5, dtype=np.uint64))
+    assert pd.Series(rows.column("text")).fillna("blank").tolist() == ["a", "blank", "a", "blank", "b"]
+    assert rows.which[0] == rows.which[2]
+
+
+# Rows that stand for others
+
+LETTERS = Rows.merged(pd.DataFrame({"letter": np.array(list("abcab"), dtype=object)}))
+
+
+def weighted(*weight: float) -> Rows:
+    return Rows(LETTERS.different, LETTERS.which, np.array(weight))
+
+
+def test_rows_that_stand_for_others_count_as_often_and_keep_their_weight_when_some_are_taken() -> None:
+    rows = weighted(1, 2.5, 4, 8, 0.3)
+    assert rows.times().tolist() == [9, 2.8, 4]
+    assert rows.standing_for() == 16  # 15.8 of them
+    some = rows.take(np.array([4, 0, 3]))
+    assert some.weight is not None
+    assert some.weight.tolist() == [0.3, 1, 8]
+    assert some.times().tolist() == [9, 0.3, 0]  # the third is not among them any more
+    assert LETTERS.times().tolist() == [2, 2, 1]
+    assert LETTERS.take(np.array([0, 0])).times().tolist() == [2, 0, 0]
+    assert LETTERS.standing_for() == 5
+
+
+def test_rows_of_which_each_different_one_is_there_are_brought_to_one_each() -> None:
+    once, place = LETTERS.once()
+    assert (once.which.tolist(), place.tolist()) == ([0, 1, 2], [0, 1, 2, 0, 1])
+    assert once.weight is None
+    once, place = LETTERS.take(np.array([2, 1, 2])).once()
+    assert (once.which.tolist(), place.tolist()) == ([1, 2], [1, 0, 1])
+
+
+# Levels of a column
+
+
+@given(values=st.lists(st.sampled_from([2.5, 1.0, 0.0, -1.0, float("nan")]), min_size=1, max_size=30))
+def test_levels_of_numbers_ascend_with_blanks_last_and_lead_back_to_every_row(values: list[float]) -> None:
+    different = Different(pd.DataFrame({"x": np.array(values, dtype=np.float32)}))
+    found = different.numbers("x")
+    np.testing.assert_array_equal(found.known[found.code], np.array(values))
+    np.testing.assert_array_equal(found.known, np.unique(values))
+    texts = different.texts("x")
+    assert [str(one) for one in texts.known[texts.code]] == [str(one) for one in values]
+    assert different.numbers("x") is found
+
+
+def test_levels_are_told_apart_however_many_there_are() -> None:
+    words = np.array([f"w{at}" for at in range(300)], dtype=object)
+    different = Different(pd.DataFrame({"word": words, "x": np.arange(300, dtype=np.float32)[::-1]}))
+    assert different.texts("word").known[different.texts("word").code].tolist() == words.tolist()
+    assert different.numbers("x").code.tolist() == list(range(299, -1, -1))
 
 
 def test_any_column_tells_rows_of_one_digest_apart() -> None:

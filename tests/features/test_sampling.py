@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
 from ml_sys.features.usage_digests import usage_digests
+from ml_sys.features.windows import BLOCK_COMPANIES
 from tests.data.tables import MEASURES
 from tests.model import world as w
 
@@ -211,3 +212,94 @@ def test_a_sample_without_other_rows_weighs_its_positive_ones_once() -> None:
 def test_a_panel_of_one_cutoff_is_counted_up_to_the_day_before_its_window_ends() -> None:
     closed = np.array([99, 100, 129, 130, NEVER_CLOSED], dtype=np.int32)
     assert count_rows(closed, np.array([100], dtype=np.int32), 30) == (4, 2)
+
+
+# Since when one exists
+
+DATED = FeatureSpec((7,))
+DATED = replace(DATED, form=replace(DATED.form, has_since=True))
+
+
+@pytest.mark.parametrize(
+    ("since", "closed", "prospect", "label"),
+    [
+        (NEVER_BEGAN, 99, False, False),
+        (NEVER_BEGAN, 100, True, True),
+        (NEVER_BEGAN, 129, True, True),
+        (NEVER_BEGAN, 130, True, False),
+        (NEVER_BEGAN, NEVER_CLOSED, True, False),
+        (99, 100, True, True),  # a whole day
+        (99, NEVER_CLOSED, True, False),
+        (100, 129, False, False),
+        (100, NEVER_CLOSED, False, False),
+        (110, 120, False, False),
+        (98, 98, False, False),
+    ],
+)
+def test_a_prospect_has_existed_for_a_day_and_converts_up_to_the_day_before_the_window_ends(
+    since: int, closed: int, prospect: bool, label: bool
+) -> None:
+    found = labels(np.array([closed], np.int32), np.array([100], np.int32), 30, np.array([since], np.int32))
+    assert [one.tolist() for one in found] == [[[prospect]], [[label]]]
+
+
+@given(
+    days=st.lists(
+        st.tuples(st.just(NEVER_BEGAN) | st.integers(0, 30), st.just(NEVER_CLOSED) | st.integers(0, 30)),
+        max_size=12,
+    ),
+    cutoffs=st.sets(st.integers(0, 30), max_size=5),
+    horizon=st.integers(1, 12),
+)
+def test_rows_are_counted_as_they_would_be_laid_out_since_whenever_companies_exist(
+    days: list[tuple[int, int]], cutoffs: set[int], horizon: int
+) -> None:
+    since, closed = (np.array([one[at] for one in days], dtype=np.int32) for at in (0, 1))
+    grid = np.array(sorted(cutoffs), dtype=np.int32)
+    prospect, label = labels(closed, grid, horizon, since)
+    assert count_rows(closed, grid, horizon, since) == (prospect.sum(), label.sum())
+    prospect, label = labels(closed, grid, horizon)
+    assert count_rows(closed, grid, horizon) == (prospect.sum(), label.sum())
+
+
+def test_no_row_is_drawn_of_a_company_before_it_existed_for_a_day() -> None:
+    since = np.random.default_rng(5).integers(GRID[0] - 20, GRID[-1], WORLD.closed.size).astype(np.int32)
+    since[:50] = np.repeat(GRID[:10], 5)  # on a cutoff
+    world = replace(WORLD, since=since)
+    everyone = np.ones(since.size, dtype=bool)
+    inputs = FeatureInputs.from_snapshot(world, DATED)
+    sample = draw(inputs, world.closed, GRID, w.HORIZON, replace(HOW, one_in=1), everyone)
+    prospect, label = labels(world.closed, GRID, w.HORIZON, since)
+    assert pairs(sample) == {
+        (int(c), int(GRID[t]), bool(label[c, t])) for c, t in zip(*np.nonzero(prospect), strict=True)
+    }
+    assert sample.others == (prospect & ~label).sum()
+
+
+def test_companies_that_began_on_other_days_do_not_look_alike() -> None:
+    world, cutoffs = never_used(alike=20, weeks=60)
+    began = np.append(NEVER_BEGAN, np.repeat([w.MONDAY - 50, w.MONDAY - 40], 10)).astype(np.int32)
+    inputs = FeatureInputs.from_snapshot(replace(world, since=began), DATED)
+    sample = draw(inputs, world.closed, cutoffs, w.HORIZON, HOW, np.ones(21, dtype=bool))
+    drawn = [sorted(sample.cutoff[sample.company == one].tolist()) for one in range(1, 21)]
+    assert all(one == drawn[0] for one in drawn[:10])
+    assert all(one == drawn[10] for one in drawn[10:])
+    assert drawn[0] != drawn[10]
+
+
+def test_companies_of_every_block_are_drawn_under_their_own_positions() -> None:
+    n = BLOCK_COMPANIES + 3
+    world, cutoffs = never_used(alike=n - 1, weeks=12)
+    closed = np.full(n, cutoffs[0] - 1, dtype=np.int32)
+    prospects = [1, BLOCK_COMPANIES - 1, BLOCK_COMPANIES, n - 1]
+    closed[prospects] = [NEVER_CLOSED, cutoffs[0], NEVER_CLOSED, cutoffs[0] + 1]
+    sample = sample_of(w.with_closed(world, closed), replace(HOW, one_in=1), cutoffs[:1])
+    assert sample.company.tolist() == prospects
+    assert sample.label.tolist() == [False, True, False, True]
+
+
+def test_of_companies_that_look_alike_the_one_that_converts_first_comes_first() -> None:
+    world, cutoffs = never_used(alike=6, weeks=12)
+    closed = np.array([NEVER_CLOSED, 40_000, 30_000, NEVER_CLOSED, 35_000, 31_000, 50_000], dtype=np.int32)
+    order = by_content(inputs_of(world), closed, int(cutoffs[-1]))
+    assert [one for one in order.tolist() if one] == [2, 5, 4, 1, 6, 3]

@@ -197,7 +197,7 @@ def test_a_company_without_rows_or_without_actions_has_never_been_seen_or_active
 
 
 def test_the_first_use_of_a_measure_is_the_first_row_with_any_of_it() -> None:
-    usage = [(1, 18_000, [0, 5, 0]), (1, 18_007, [3, 0, 0]), (1, 18_014, [1, 1, 0]), (2, 18_000, [0, 0, 0])]
+    usage = [(1, 18_000, [0, 1, 0]), (1, 18_007, [3, 0, 0]), (1, 18_014, [1, 1, 0]), (2, 18_000, [0, 0, 0])]
     assert log_of(usage).first_uses().tolist() == [
         [NEVER] * 3,
         [18_007 + PERIOD, 18_000 + PERIOD, NEVER],
@@ -289,3 +289,42 @@ def test_a_package_folder_that_cannot_be_written_is_no_obstacle(
     )
     assert done.stdout.strip() == "2.0", done.stderr
     assert user_cache_works == any(cache.rglob("*.nbi"))
+
+
+def test_the_first_day_of_a_company_is_that_of_its_first_row_whatever_it_holds() -> None:
+    usage = [(1, 18_014, [1, 1, 0]), (1, 18_000, [0, 0, 0]), (3, 18_007, [3, 0, 0]), (3, 18_021, [3, 0, 0])]
+    assert log_of(usage).first_days().tolist() == [NEVER, 18_000 + PERIOD, NEVER, 18_007 + PERIOD]
+    assert (log_of([]).first_days() == NEVER).all()
+
+
+def test_rows_of_one_period_are_added_up_whichever_of_its_days_they_are_stamped_on() -> None:
+    stamps = np.array([18_262, 18_270, 18_293], dtype=np.int32)  # 1 and 9 January 2020, 1 February
+    log = UsageLog.from_rows(
+        np.zeros(3, np.int32),
+        stamps,
+        np.array([[1], [2], [4]], dtype=np.int32),
+        n_companies=1,
+        n_activity=1,
+        period=Period("month"),
+    )
+    assert log.day.tolist() == [18_293, 18_322]  # firsts of February and March
+    assert log.values.tolist() == [[3], [4]]
+
+
+def test_totals_and_maxima_are_divided_by_the_digits_of_their_measure_and_no_others() -> None:
+    log = replace(log_of([(0, 18_000, [125, 3, 50]), (0, 18_007, [250, 4, 25])]), digits=(2, 0, 1))
+    stats = window_stats(log, np.array([18_014], dtype=np.int32), (7, 28))
+    assert stats.maxima is not None
+    assert stats.sums[0, 0].tolist() == [[2.5, 4, 2.5], [3.75, 7, 7.5]]
+    assert stats.maxima[0, 0].tolist() == [[2.5, 4, 2.5], [2.5, 4, 5]]
+    assert stats.active[0, 0].tolist() == [1, 2]
+
+
+def test_the_log_of_some_companies_is_that_of_each_in_the_order_given_and_may_repeat_one() -> None:
+    log = log_of(
+        [(0, 18_000, [1, 0, 0]), (2, 18_000, [2, 0, 0]), (2, 18_007, [3, 0, 0]), (3, 18_000, [4, 0, 0])]
+    )
+    some = log.take(np.array([3, 1, 2, 0, 2]))
+    assert some.n_companies == 5
+    assert some.company.tolist() == [0, 2, 2, 3, 4, 4]
+    assert some.values[:, 0].tolist() == [4, 2, 3, 1, 2, 3]
