@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
@@ -251,6 +251,7 @@ def test_a_prospect_has_existed_for_a_day_and_converts_up_to_the_day_before_the_
     cutoffs=st.sets(st.integers(0, 30), max_size=5),
     horizon=st.integers(1, 12),
 )
+@example(days=[(5, 10)], cutoffs={3}, horizon=7)  # closes on the day on which the window has ended
 def test_rows_are_counted_as_they_would_be_laid_out_since_whenever_companies_exist(
     days: list[tuple[int, int]], cutoffs: set[int], horizon: int
 ) -> None:
