@@ -26,7 +26,9 @@ def impact(
     ] = None,
     called: Annotated[
         Path | None,
-        typer.Option(help="File with the ids of the companies that were called, on their list's day."),
+        typer.Option(
+            help="File of the companies that were called: ids, and in called_on the days of the calls."
+        ),
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:

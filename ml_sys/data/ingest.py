@@ -176,12 +176,15 @@ def ingest(
             known = [one.of_form(form) for one in known] + [one.counted(form, period) for one in events]
         if events or any(one is not before for one, before in zip(known, usage, strict=True)):
             rows = _side_by_side(known, form)
+        later = _converted_later(companies, export)
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
     content = Content(companies, rows, quarantine, export.as_of, form, schema.time_zone)
     sources = {name: table.where for name, table in opened.items()}
-    path, is_new = write(content, artifacts_dir, sources=sources, read=run.read, now=now)
+    path, is_new = write(
+        content, artifacts_dir, sources=sources, read=run.read, now=now, converted_later=later
+    )
     return ingest_report.build(
         content,
         run.quarantine,
@@ -190,6 +193,15 @@ def ingest(
         is_new=is_new,
         tables=_tables(run, schema, closed[closed <= export.as_of], rows),
     )
+
+
+def _converted_later(companies: pd.DataFrame, export: Export) -> dict[str, int]:
+    """Return the days after the export's on which companies converted; none are after one that was given."""
+    closed = companies[CONVERTED_ON]
+    later = companies[(closed > export.as_of) & (closed != NEVER_CLOSED)]
+    if export.was_given or later.empty:
+        return {}
+    return dict(zip(later[ID], later[CONVERTED_ON].tolist(), strict=True))
 
 
 def _side_by_side(usage: Sequence[UsageOfTable], form: Form) -> UsageRows:

@@ -33,6 +33,7 @@ COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine
 FOLDER, QUARANTINE_FOLDER = "snapshots", "quarantine"
 TABLES = (COMPANIES, USAGE, QUARANTINE)
 MANIFEST, LATEST = "manifest.json", "latest.json"
+LATER = "converted_later"
 
 _AGAIN = "run `mlsys ingest` again"
 
@@ -189,14 +190,25 @@ def latest_path(artifacts_dir: Path) -> Path:
     SnapshotError
         If there is none.
     """
-    pointer = artifacts_dir / FOLDER / LATEST
+    folder = artifacts_dir / FOLDER
     if not exists(artifacts_dir):
-        raise SnapshotError(f"{pointer.parent}: there is no snapshot yet", hint="run `mlsys ingest` first")
-    try:
-        name = str(json.loads(pointer.read_bytes())["id"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{pointer}: cannot be read: {error}", hint=_AGAIN) from error
-    return pointer.parent / name
+        raise SnapshotError(f"{folder}: there is no snapshot yet", hint="run `mlsys ingest` first")
+    return folder / str(_pointer(artifacts_dir)["id"])
+
+
+def converted_later(artifacts_dir: Path) -> dict[str, int]:
+    """Return the days after that of the latest snapshot on which its tables say companies converted.
+
+    No label and no feature knows of them, for usage does not reach that far; a list must not name who has
+    paid all the same.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no snapshot.
+    """
+    days = _pointer(artifacts_dir)[LATER]
+    return {entity: int(np.datetime64(day, "D").astype(np.int64)) for entity, day in days.items()}
 
 
 def stored(artifacts_dir: Path, name: str) -> Snapshot:
@@ -238,6 +250,16 @@ def _numbers(column: Any, blank: int = 0) -> NDArray[Any]:
             part = np.where(bits[chunk.offset : chunk.offset + len(chunk)] == 1, part, dtype.type(blank))
         parts.append(part)
     return np.concatenate(parts)
+
+
+def _pointer(artifacts_dir: Path) -> dict[str, Any]:
+    """Return what is kept of the latest ingest."""
+    pointer = artifacts_dir / FOLDER / LATEST
+    try:
+        held = json.loads(pointer.read_bytes())
+        return {"id": held["id"], LATER: dict(held.get(LATER, {}))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"{pointer}: cannot be read: {error}", hint=_AGAIN) from error
 
 
 def _manifest(path: Path) -> dict[str, Any]:

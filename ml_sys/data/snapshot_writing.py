@@ -23,6 +23,7 @@ from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import (
     COMPANIES,
     FOLDER,
+    LATER,
     LATEST,
     MANIFEST,
     QUARANTINE,
@@ -61,6 +62,7 @@ def write(
     sources: Mapping[str, str],
     read: Mapping[str, int],
     now: datetime,
+    converted_later: Mapping[str, int] | None = None,
 ) -> tuple[Path, bool]:
     """Store a snapshot, unless it is there already, and make it the latest.
 
@@ -74,6 +76,8 @@ def write(
         Table to rows read.
     now : datetime
         Aware.
+    converted_later : mapping of str to int, optional
+        Day after the snapshot's on which companies converted, as the same tables say; kept beside it.
 
     Returns
     -------
@@ -114,7 +118,10 @@ def write(
             if final.exists():
                 shutil.rmtree(final)
             publish_folder(staging, final)
-        write_durably(folder / LATEST, _json({"id": name, "ingested_at": written_at}))
+        latest: dict[str, Any] = {"id": name, "ingested_at": written_at}
+        if converted_later:
+            latest[LATER] = {entity: day_text(day) for entity, day in sorted(converted_later.items())}
+        write_durably(folder / LATEST, _json(latest))
     return final, is_new
 
 

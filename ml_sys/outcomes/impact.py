@@ -13,10 +13,9 @@ import numpy as np
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.promises import apart
 from ml_sys.outcomes.being_called import being_called
-from ml_sys.outcomes.lists import EXCLUDED
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.promised import Band, Part, by_rank, by_tier, part, whole
-from ml_sys.scoring.cooldown import COOLING, WAITING
+from ml_sys.scoring.cooldown import COOLING, EXCLUDED, PAID_SINCE, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,9 +128,9 @@ def impact(
     if not mature:
         return Impact(reading.as_of, told, 0, (), (), None, None, None, None, None, reading.confidence)
     names = compared_lists(mature, reading.as_of)
-    rows = entries[entries["list_id"].isin(names)]
+    rows = _placed(entries[entries["list_id"].isin(names)])
     confidence = reading.confidence
-    free = rows[~rows["group"].isin((COOLING, WAITING))]
+    free = rows[~rows["group"].isin((COOLING, WAITING, PAID_SINCE))]
     chosen, active = free["selected"].to_numpy(dtype=bool), free["rule"]
     return Impact(
         reading.as_of,
@@ -173,6 +172,18 @@ def _outcome(listed: HandedOutList, called: pd.DataFrame, reading: Reading) -> L
         ends,
         mature and reading.as_of < ends + reading.grace_days,
     )
+
+
+def _placed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put those who had paid by the hand-out where they would have stood: it was promised of them too."""
+    paid = (rows["group"] == PAID_SINCE).to_numpy()
+    if not paid.any():
+        return rows
+    rank, probability = rows["rank"].to_numpy().copy(), rows["probability"].to_numpy()
+    for at in rows.groupby("list_id", observed=True).indices.values():
+        there, gone = np.sort(probability[at[~paid[at]]]), at[paid[at]]
+        rank[gone] = 1 + there.size - np.searchsorted(there, probability[gone], side="right")
+    return rows.assign(rank=rank)
 
 
 def _first(rows: pd.DataFrame, score: NDArray[np.float64]) -> NDArray[np.bool_]:

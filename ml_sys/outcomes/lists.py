@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# The group of a company that a file has taken out of the list.
-EXCLUDED = "excluded"
 _ID_DIGITS = 8
 
 Came = Literal["paid", "not paid", "not yet known", "not in the data"]
@@ -86,7 +84,7 @@ class ListEntry:
     ----------
     entity_id : str
     rank : int
-        From 1; 0 of a company that was taken out by a file.
+        From 1; 0 of a company that was taken out.
     probability : float
     tier : str
     selected : bool
@@ -94,7 +92,8 @@ class ListEntry:
     inclusion_probability : float
         With which it was drawn; without a draw 1 for those that are called, and 0 for the others.
     group : str
-        What the draw made of it; ``EXCLUDED``; ``cooling`` or ``waiting`` of those that come last; or empty.
+        What the draw made of it; ``excluded`` or ``paid since`` of those that were taken
+        out; ``cooling`` or ``waiting`` of those that come last; or empty.
     waits_until : int or None
         Day before which it is not drawn again.
     reasons : tuple of dict

@@ -26,8 +26,9 @@ from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by
 from ml_sys.outcomes.database.rows import COLUMNS, OF_LIST, as_list, put, standing
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
-from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, OtherListError, storable
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, OtherListError, storable
 from ml_sys.outcomes.taking_over import remembered_lists
+from ml_sys.scoring.cooldown import PAID_SINCE, TAKEN_OUT
 from ml_sys.scoring.remembered import FOLDER
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Store:
         wanted = (
             select(entries_table.c.tier, func.count())
             .join(lists_table)
-            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group != EXCLUDED)
+            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group.not_in(TAKEN_OUT))
             .group_by(entries_table.c.tier)
         )
         with database_errors(self.place), self._engine.connect() as connection:
@@ -180,7 +181,7 @@ class Store:
         wanted = (
             select(lists_table.c.list_id, entries_table.c.entity_id, entries_table.c.tier)
             .join(entries_table)
-            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group != EXCLUDED)
+            .where(lists_table.c.list_id.in_(list_ids), entries_table.c.group.not_in(TAKEN_OUT))
         )
         found: list[tuple[str, str, str]] = []
         with database_errors(self.place), self._engine.connect() as connection:
@@ -234,6 +235,16 @@ class Store:
             .group_by(entries_table.c.entity_id)
         )
         return self._days(wanted)
+
+    def paid_before(self, cutoff: int) -> frozenset[str] | None:
+        """Return who was not on the list of a day as they had paid by then; None where none counts of it."""
+        with database_errors(self.place), self._engine.connect() as connection:
+            there = standing(connection, cutoff)
+            if there is None:
+                return None
+            gone = entries_table.c.group == PAID_SINCE
+            found = read_entries(connection, [there.list_id], ("entity_id", "rank"), gone)
+        return frozenset(found["entity_id"])
 
     def forget(self, entity_id: str, *, dry_run: bool = False) -> int:
         """Delete a company from every list, and return from how many; the others keep their ranks."""

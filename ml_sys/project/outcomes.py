@@ -49,7 +49,7 @@ class Outcomes(Opened):
         as_of : str or date, optional
             Day up to which that file is complete; by default that of its last conversion.
         called : str or Path, optional
-            File with the ids of the companies that were really called.
+            File with the ids of the companies that were really called and, in ``called_on``, when.
         page : str or Path, optional
             File that the page is written to.
         """

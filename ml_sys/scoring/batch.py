@@ -15,6 +15,7 @@ from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.scoring.cooldown import COOLING, WAITING, cooling_down, days_of, put_last
+from ml_sys.scoring.excluded import groups_of_those_out, told_out
 from ml_sys.scoring.ranking import REASON, best_first, ranked_list
 from ml_sys.scoring.reasons import explain
 from ml_sys.text import counted, date_of, with_article
@@ -58,6 +59,8 @@ class Asked:
         Ids of companies that are not to be drawn yet, and come last.
     excluded : collection of str
         Ids of companies that are taken out.
+    paid_since : collection of str
+        Ids of companies that have become customers after the cutoff, and are taken out as well.
     """
 
     version: str
@@ -69,6 +72,7 @@ class Asked:
     cooldown_weeks: int = 0
     waiting: Collection[str] = ()
     excluded: Collection[str] = ()
+    paid_since: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class ScoredList:
     group : ndarray of shape (n,), object
         Why a row of ``table`` comes last: ``COOLING`` or ``WAITING``; empty for the others.
     excluded : DataFrame or None
-        Id, probability and tier of the companies that were taken out.
+        Id, probability, tier and group of those that were taken out.
     words : Words
     """
 
@@ -151,15 +155,14 @@ def score_companies(
         spec,
         since,
     )
-    log = inputs.usage
+    log, notes, warnings = inputs.usage, [], []
     features = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
-    notes, warnings = [], []
     if usage.strangers:
         belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
         notes.append(f"{belong} to {entity.many} that are not in the list")
     complete = log.day <= cutoff
-    seen = np.unique(log.company[complete]).size
-    notes.append(f"{seen:,} of {len(frame):,} prospects have usage complete by {date_of(cutoff)}")
+    seen = f"{np.unique(log.company[complete]).size:,} of {len(frame):,} prospects"
+    notes.append(f"{seen} have usage complete by {date_of(cutoff)}")
     ends = int(log.day[complete].max(initial=np.iinfo(np.int32).min))
     if not complete.any():
         warnings.append(f"no usage is complete by {date_of(cutoff)}: the ranking rests on attributes alone")
@@ -176,8 +179,7 @@ def score_companies(
             notes.append(f"{entity.counted(int(out.sum()), one, several)} {date_of(cutoff)}, and left out")
     keep = np.flatnonzero(~is_customer & ~is_new)
     features = {name: column[keep] for name, column in features.items()}
-    ids = frame["id"].to_numpy(dtype=object)[keep]
-    ranked = _Ranked(ids, features, prospects.quarantine, usage.quarantine)
+    ranked = _Ranked(frame["id"].to_numpy(object)[keep], features, prospects.quarantine, usage.quarantine)
     return _list(scorer, ranked, asked, notes, warnings)
 
 
@@ -232,15 +234,15 @@ def _taken_out(
 ) -> tuple[NDArray[np.object_], Columns, pd.DataFrame | None]:
     """Return ids and features without the companies that are taken out, and what these would have been."""
     ids, features = ranked.ids, ranked.features
-    out = np.fromiter((one in asked.excluded for one in ids), dtype=bool, count=len(ids))
+    group = groups_of_those_out(ids, asked.excluded, asked.paid_since)
+    out = group != ""
     if not out.any():
         return ids, features, None
-    were = scorer.spec.form.words.entity.counted(int(out.sum()), "was", "were")
-    notes.append(f"{were} taken out of the list, as score.exclude asks for")
+    notes += told_out(group, date_of(asked.cutoff), scorer.spec.form.words)
     probability = scorer.probabilities(scorer.rows({name: column[out] for name, column in features.items()}))
-    columns = {"id": ids[out], "probability": probability, "tier": scorer.tiers.of(probability)}
-    excluded = pd.DataFrame(columns)
-    return ids[~out], {name: column[~out] for name, column in features.items()}, excluded
+    tier = scorer.tiers.of(probability)
+    gone = pd.DataFrame({"id": ids[out], "probability": probability, "tier": tier, "group": group[out]})
+    return ids[~out], {name: column[~out] for name, column in features.items()}, gone
 
 
 def _groups(
@@ -261,10 +263,8 @@ def _explained(
     """Explain some rows."""
     if not top:
         return ()
-    return tuple(
-        explain(scorer, rows[at : at + 1], {name: column[at] for name, column in features.items()}, top)
-        for at in chosen.tolist()
-    )
+    told = ((rows[at : at + 1], {name: column[at] for name, column in features.items()}) for at in chosen)
+    return tuple(explain(scorer, row, values, top) for row, values in told)
 
 
 def _tell_reasons(table: pd.DataFrame, given: tuple[Explained, ...], most: int) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # Why a company comes last, as lists record it.
 COOLING, WAITING = "cooling", "waiting"
+# Why a company is not on a list: a file takes it out, or it had paid when the list was handed out.
+EXCLUDED, PAID_SINCE = "excluded", "paid since"
+TAKEN_OUT = frozenset({EXCLUDED, PAID_SINCE})
 NEVER_LISTED = int(np.iinfo(np.int32).min)
 WEEK_DAYS = 7
 

@@ -1,16 +1,24 @@
-"""Reads which companies are taken out of a list, such as competitors."""
+"""Says who is taken out of a list: those that a file names, such as competitors, and those that have paid."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ml_sys.data.checking.values import ids
 from ml_sys.data.fields import id_column
 from ml_sys.data.sources import FileSource
+from ml_sys.scoring.cooldown import EXCLUDED, PAID_SINCE
+from ml_sys.text import with_article
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from ml_sys.form import Words
     from ml_sys.settings import SchemaSettings
 
 
@@ -33,3 +41,35 @@ def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
         found.update(ids(part().texts["id"]).values.to_pylist())
     opened.close()
     return frozenset(found - {""})
+
+
+def groups_of_those_out(
+    names: Sequence[str], excluded: Collection[str], paid_since: Collection[str]
+) -> NDArray[np.object_]:
+    """Return why each company is taken out, ``PAID_SINCE`` or ``EXCLUDED``; empty where it is not.
+
+    Examples
+    --------
+    >>> groups_of_those_out(["a", "b", "c"], {"a", "b"}, {"b"}).tolist()
+    ['excluded', 'paid since', '']
+    """
+    group = np.full(len(names), "", dtype=object)
+    for named, why in ((excluded, EXCLUDED), (paid_since, PAID_SINCE)):
+        if named:
+            group[np.fromiter((one in named for one in names), dtype=bool, count=len(names))] = why
+    return group
+
+
+def told_out(group: NDArray[np.object_], cutoff: str, words: Words) -> list[str]:
+    """Say how many are taken out, and why."""
+    notes, excluded, paid = [], int((group == EXCLUDED).sum()), int((group == PAID_SINCE).sum())
+    if excluded:
+        were = words.entity.counted(excluded, "was", "were")
+        notes.append(f"{were} taken out of the list, as score.exclude asks for")
+    if paid:
+        became = words.entity.counted(
+            paid, f"became {with_article(words.customer.one)}", f"became {words.customer.many}"
+        )
+        since = "was taken out of the list" if paid == 1 else "were taken out of the list"
+        notes.append(f"{became} since {cutoff}, and {since}")
+    return notes

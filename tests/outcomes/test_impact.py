@@ -230,6 +230,16 @@ def test_companies_that_were_taken_out_are_in_no_figure():
     assert found.total.realised == 3
 
 
+def test_who_had_paid_when_a_list_was_handed_out_counts_towards_its_promise_alone():
+    rows, whole = twenty(), impact([LISTED], twenty(), READING)
+    assert rows.loc[8, "converted"]
+    rows.loc[8, ["group", "rank", "selected", "inclusion_probability"]] = ["paid since", 0, False, 0.0]
+    found = impact([LISTED], rows, READING)
+    assert (found.total, found.tiers, found.ranks) == (whole.total, whole.tiers, whole.ranks)
+    assert (whole.called.recall, found.called.recall) == pytest.approx((2 / 4, 2 / 3))
+    assert found.effect.extra == whole.effect.extra
+
+
 def test_without_an_experiment_there_is_no_effect():
     plain = twenty().assign(inclusion_probability=lambda rows: rows["selected"].astype(float))
     found = impact([replace(LISTED, design="none")], plain, READING)

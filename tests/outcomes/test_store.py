@@ -129,13 +129,24 @@ def test_a_company_is_forgotten_on_every_list_and_the_others_keep_their_ranks(st
 
 
 def test_tiers_are_counted_without_those_that_were_taken_out(store):
-    store.hand_out(listed(), [*THREE, entry("b", 4, tier="B"), entry("out", 0, group="excluded")])
+    store.hand_out(
+        listed(),
+        [
+            *THREE,
+            entry("b", 4, tier="B"),
+            entry("out", 0, group="excluded"),
+            entry("x", 0, group="paid since"),
+        ],
+    )
     store.hand_out(listed("b", MONDAY + 7), THREE)
     assert store.companies_by_tier(["a", "b"]) == {"A": 6, "B": 1}
     assert sorted(store.entries_of(["7", "b", "out", "x"], ["a", "b"])) == [
         ("a", "7", "A"), ("a", "b", "B"), ("b", "7", "A")
     ]  # fmt: skip
     assert store.entries_of([], ["a"]) == []
+    assert store.paid_before(MONDAY) == {"x"}
+    assert store.paid_before(MONDAY + 7) == frozenset()
+    assert store.paid_before(MONDAY + 1) is None
 
 
 def test_ids_that_no_database_holds_are_kept_escaped(store):

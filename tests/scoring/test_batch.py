@@ -98,10 +98,16 @@ def test_who_is_excluded_is_told_with_its_probability_and_changes_nothing_for_th
         "id": ["c2", "c9"],
         "probability": probability.tolist(),
         "tier": scorer.tiers.of(probability).tolist(),
+        "group": ["excluded", "excluded"],
     }
     assert found.notes == ("2 companies were taken out of the list, as score.exclude asks for",)
     one = score_ready(scorer, ready(), replace(ASKED, excluded={"c2"}))
     assert one.notes == ("1 company was taken out of the list, as score.exclude asks for",)
+    paid = score_ready(scorer, ready(), replace(ASKED, excluded={"c2"}, paid_since={"c2", "c9"}))
+    assert paid.excluded["group"].tolist() == ["paid since"] * 2
+    assert paid.table["id"].tolist() == found.table["id"].tolist()
+    (told,) = paid.notes
+    assert told.startswith("2 companies became customers since ")
 
 
 def test_reasons_are_given_for_the_top_alone(scorer):

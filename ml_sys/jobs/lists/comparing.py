@@ -12,6 +12,7 @@ from ml_sys.errors import StorageError
 from ml_sys.jobs.lists.handing_out import day_number_of
 from ml_sys.jobs.lists.records import opened_if_there, what_is_known
 from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, Earlier, changes_since
+from ml_sys.scoring.cooldown import TAKEN_OUT
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
             if store is None or not before:
                 return scored
             entries = store.entries([before[-1].list_id])
+            entries = entries[~entries["group"].isin(TAKEN_OUT)]
             known = what_is_known(settings)
             records = tier_records(store, before, known)
     except StorageError as error:  # who may only read gets a list all the same

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ml_sys.days import day_number
 from ml_sys.outcomes import store
-from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, digest_of, list_id_of
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, digest_of, list_id_of
 from ml_sys.outcomes.lottery import NO_WAIT, Design, Drawn, draw
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of
@@ -244,9 +244,9 @@ def _entries(scored: ScoredList, kept: NDArray[np.integer], drawn: Drawn) -> Ite
 
 
 def _taken_out(excluded: pd.DataFrame | None) -> Iterator[ListEntry]:
-    """Yield the entries of the companies that a file has taken out."""
+    """Yield the entries of the companies that were taken out."""
     if excluded is not None:
-        for entity, probability, tier in excluded.itertuples(index=False, name=None):
+        for entity, probability, tier, group in excluded.itertuples(index=False, name=None):
             yield ListEntry(
-                entity, 0, probability, tier, selected=False, inclusion_probability=0.0, group=EXCLUDED
+                entity, 0, probability, tier, selected=False, inclusion_probability=0.0, group=group
             )

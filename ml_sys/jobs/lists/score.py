@@ -26,6 +26,7 @@ from ml_sys.jobs.lists.handing_out import (
     with_controls,
 )
 from ml_sys.jobs.lists.listed import Listed, Request
+from ml_sys.jobs.lists.paid_since import NOBODY, Payers, payers, with_warning
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
@@ -75,17 +76,7 @@ def score_prospects(
     """
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
     version = registry.resolve(version)
-    scored = score_file(
-        registry,
-        version,
-        settings,
-        asked.prospects,
-        usage=asked.usage,
-        as_of=asked.as_of,
-        capacity=calls,
-        on_step=on_step,
-        now=now,
-    )
+    scored = _scored(registry, version, settings, asked, calls, on_step, now)
     scored = with_history(settings, scored)
     handed_out: HandedOut | None = None
     unrecorded = None
@@ -167,11 +158,22 @@ def score_file(
     SnapshotError
         If usage is neither given nor in a snapshot.
     """
+    return _scored(registry, version, settings, Request(prospects, usage, as_of), capacity, on_step, now)
+
+
+def _scored(
+    registry: Registry,
+    version: str,
+    settings: Settings,
+    asked: Request,
+    capacity: int,
+    on_step: Callable[[str], None],
+    now: datetime | None,
+) -> ScoredList:
     on_step("loading the model")
     scorer = load_scorer(registry, version)
     if settings.score.reasons:
         check_reasons(scorer)
-    asked = Request(prospects, usage, as_of)
     return score_by(scorer, version, settings, asked, capacity=capacity, on_step=on_step, now=now)
 
 
@@ -189,6 +191,13 @@ def score_by(
     prospects, usage, as_of, chosen = asked.prospects, asked.usage, asked.as_of, settings.score
     on_step("reading prospects")
     known = _latest(settings.artifacts_dir)
+    calls = capacity or settings.threshold.capacity
+
+    def who_paid(cutoff: int) -> Payers:
+        is_latest = known is not None and cutoff >= (covered_by(known, scorer.spec) or cutoff)
+        at = now or datetime.now(UTC)
+        return payers(settings, known if is_latest else None, cutoff, at, anew=asked.replace_other)
+
     read: Companies | Ready
     if prospects is None:
         read = free_companies(snapshot.latest(settings.artifacts_dir), scorer.spec, as_of)
@@ -201,8 +210,9 @@ def score_by(
                 "there is no usage to take the day of the list from, which it is recorded under",
                 hint="name it: --as-of DATE",
             )
-        day = 0 if end is None else end
-        return score_ready(scorer, read, _asked(settings, version, day, capacity))
+        day, paid = (0, NOBODY) if end is None else (end, who_paid(end))
+        ranked = score_ready(scorer, read, _asked(settings, version, day, capacity, paid))
+        return with_warning(ranked, paid, reach(settings, calls))
     on_step("reading usage")
     ids = read.frame["id"].tolist()
     if usage is not None:
@@ -226,13 +236,10 @@ def score_by(
         )
     customers = {} if known is None else _customers(known)
     on_step("scoring")
-    return score_companies(
-        scorer,
-        read,
-        rows,
-        _asked(settings, version, cutoff, capacity),
-        customers=customers,
-    )
+    paid = who_paid(cutoff)
+    wanted = _asked(settings, version, cutoff, capacity, paid)
+    ranked = score_companies(scorer, read, rows, wanted, customers=customers)
+    return with_warning(ranked, paid, reach(settings, calls))
 
 
 def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
@@ -262,7 +269,7 @@ def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, 
         return None, error.message
 
 
-def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Asked:
+def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: Payers) -> Asked:
     chosen = settings.score
     listed = None
     if chosen.cooldown_weeks:
@@ -278,6 +285,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int) -> Aske
         chosen.cooldown_weeks,
         waiting(settings, cutoff),
         read_excluded(Path(chosen.exclude), settings.schema_) if chosen.exclude else (),
+        paid.out,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ml_sys.data import snapshot
+from ml_sys.days import today
 from ml_sys.durable import replacing
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.rules import rule_to_beat
@@ -18,14 +20,16 @@ from ml_sys.outcomes import store
 from ml_sys.outcomes.being_called import Reading
 from ml_sys.outcomes.impact import Impact, compared_lists, impact
 from ml_sys.scoring.remembered import FOLDER
-from ml_sys.text import date_of
+from ml_sys.settings.description import local_time
+from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ml_sys.jobs.outcomes.known import CallsMade
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.store import Store
     from ml_sys.settings import Settings
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "entity_id", "probability", "rank", "tier", "selected", "inclusion_probability", "group",
 )  # fmt: skip
-_UNDATED = "ids without days; each company counts as called on the day of the list that was to call it"
+_UNDATED = (
+    "ids without days (called_on); each company counts as called on the day of the list that was to call it"
+)
 _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
 
@@ -131,9 +137,10 @@ def impact_of_lists(
         if not lists:
             raise _no_lists()
         entries = _entries(opened, lists, known)
+    outside = 0
     entries["rule"], rule = _rule(entries, lists, known.as_of, settings)
     if made is not None:
-        entries["made"] = _made(entries, made)
+        entries["made"], outside = _made(entries, made, lists, settings)
     on_step("comparing")
     reading = Reading(known.as_of, settings.impact.grace_days, settings.bootstrap.confidence, settings.seed)
     found = replace(
@@ -148,7 +155,8 @@ def impact_of_lists(
         with replacing(asked.page) as sink:
             sink.write(impact_page(found).encode())
     companies = entries.loc[entries["inclusion_probability"] > 0, "entity_id"].unique()
-    notes = () if asked.called is None else (f"{asked.called}: {_UNDATED}",)
+    told: Iterable[str] = () if made is None else _about_calls(made, outside)
+    notes = tuple(f"{asked.called}: {one}" for one in told)
     return Brought(found, len(companies), known.strangers(companies), asked.page, notes)
 
 
@@ -170,16 +178,46 @@ def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) 
     return known.add_to(rows, days[at])
 
 
-def _made(entries: pd.DataFrame, called: frozenset[str]) -> NDArray[np.bool_]:
-    """Say which companies were called on the day of which list, as far as ids alone tell.
+def _made(
+    entries: pd.DataFrame, calls: CallsMade, lists: Sequence[HandedOutList], settings: Settings
+) -> tuple[NDArray[np.bool_], int]:
+    """Say which companies were called for which list, and how many calls with a day were for none.
 
-    A company that a list was to have called was called on that list's day, and on no other; of one that no
-    list was to have called it may have been on each.
+    A call with a day is for the lists on which the company stands that were out by then and whose window was
+    still open. Of one without, ids alone tell: a company that a list was to have called was called on that
+    list's day, and on no other; one that no list was to have called may have been called on each.
     """
-    named, selected = entries["entity_id"].isin(called).to_numpy(), entries["selected"].to_numpy()
+    named, selected = entries["entity_id"].isin(calls.undated).to_numpy(), entries["selected"].to_numpy()
     drawn = entries["entity_id"].isin(set(entries["entity_id"][named & selected])).to_numpy()
     made: NDArray[np.bool_] = named & (selected | ~drawn)
-    return made
+    open_days = pd.DataFrame(
+        [(one.list_id, _out_on(one, settings), one.cutoff + one.horizon_days) for one in lists],
+        columns=["list_id", "from", "until"],
+    )
+    pairs = entries[["list_id", "entity_id"]].reset_index(names="row")
+    pairs = pairs.merge(calls.dated.reset_index(names="call"), on="entity_id").merge(open_days, on="list_id")
+    pairs = pairs[(pairs["day"] >= pairs["from"]) & (pairs["day"] < pairs["until"])]
+    made[pairs["row"].to_numpy()] = True
+    return made, len(calls.dated) - pairs["call"].nunique()
+
+
+def _out_on(listed: HandedOutList, settings: Settings) -> int:
+    """Return the day on which a list was handed out; of one made up later, that of its cutoff."""
+    if not listed.made_at:
+        return listed.cutoff
+    day = today(local_time(datetime.fromisoformat(listed.made_at), settings.schema_.time_zone))
+    return day if listed.cutoff <= day < listed.cutoff + listed.horizon_days else listed.cutoff
+
+
+def _about_calls(calls: CallsMade, outside: int) -> Iterable[str]:
+    """Say how calls are read."""
+    if calls.undated:
+        yield _UNDATED
+    if outside:
+        yield (
+            f"{outside:,} of {counted(len(calls.dated), 'call')} with a day made while no list was out that "
+            "names the company: counted for none"
+        )
 
 
 def _rule(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ml_sys.data import snapshot
+from ml_sys.data.checking.moments import days
 from ml_sys.data.checking.validate import check
 from ml_sys.data.checking.values import ids
 from ml_sys.data.fields import AT, CONVERTED_ON, ID, VALUE, Field, columns_of, fields_of, id_column
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.sources import FileSource
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.errors import EmptyTableError, SnapshotError
+from ml_sys.errors import EmptyTableError, InputError, SnapshotError
+from ml_sys.settings.description import zone_of
 from ml_sys.settings.tables import EntityTable, PurchaseTable
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 # The last conversion of a file is not followed by another; one that stands so many days alone is a slip.
 _ALONE_DAYS = 30
+# The column of a file of calls that says when each was made.
+CALLED_ON = "called_on"
+_DAYS_HINT = "write days as YYYY-MM-DD; leave blank when a call was made where nobody knows"
 
 
 @dataclass(frozen=True)
@@ -125,25 +132,63 @@ def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversio
     return Conversions(names, closed, money, last if as_of is None else as_of, everybody=False)
 
 
-def calls_made(path: Path, settings: Settings) -> frozenset[str]:
-    """Return the companies that a file says were called; raises like :func:`of_customers`."""
-    return frozenset(_read(path, "called", {ID: Field(id_column(settings.schema_), ids)})[ID])
+@dataclass(frozen=True)
+class CallsMade:
+    """Which companies were called.
+
+    Attributes
+    ----------
+    undated : frozenset of str
+        Those of which it is not said when.
+    dated : DataFrame
+        With the columns ``entity_id`` and ``day``, a call a row.
+    """
+
+    undated: frozenset[str]
+    dated: pd.DataFrame
 
 
-def _read(path: Path, table: str, fields: Mapping[str, Field]) -> pd.DataFrame:
-    opened = FileSource().open(table, str(path), columns_of(fields))
+def calls_made(path: Path, settings: Settings) -> CallsMade:
+    """Return the companies that a file says were called, and when where it has a column ``called_on``.
+
+    Raises
+    ------
+    InputError
+        As for :func:`of_customers`, and where a day is not a valid one; a blank is none.
+    """
+    schema = settings.schema_
+    when = partial(days, zone=zone_of(schema.time_zone), blank=NEVER_CLOSED)
+    found = _read(
+        path,
+        "called",
+        {ID: Field(id_column(schema), ids), CALLED_ON: Field(CALLED_ON, when, may_lack=True)},
+        strict=CALLED_ON,
+    )
+    day = found[CALLED_ON].to_numpy() if CALLED_ON in found else np.full(len(found), NEVER_CLOSED)
+    calls = pd.DataFrame({"entity_id": found[ID], "day": day})
+    is_dated = day != NEVER_CLOSED
+    return CallsMade(frozenset(found[ID][~is_dated]), calls[is_dated].reset_index(drop=True))
+
+
+def _read(path: Path, table: str, fields: Mapping[str, Field], strict: str = "") -> pd.DataFrame:
+    """Read a file; rows with a fault are passed over, but for one in the column that has to be right."""
+    may_lack = {name for name, one in fields.items() if one.may_lack}
     frames = []
-    for part in opened.parts:
-        values = check(part(), fields).columns
-        frames.append(
-            pd.DataFrame(
-                {
-                    name: column if isinstance(column, np.ndarray) else column.to_pylist()
-                    for name, column in values.items()
-                }
+    with closing(FileSource().open(table, str(path), columns_of(fields), may_lack)) as opened:
+        kept = {name: one for name, one in fields.items() if name not in opened.lacks}
+        for part in opened.parts:
+            checked = check(part(), kept)
+            for bad in checked.bad:
+                if strict and bad.reason.startswith(f"{strict} "):
+                    raise InputError(f"{opened.where}, line {bad.line}: {bad.reason}", hint=_DAYS_HINT)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        name: column if isinstance(column, np.ndarray) else column.to_pylist()
+                        for name, column in checked.columns.items()
+                    }
+                )
             )
-        )
-    opened.close()
     found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     if found.empty:
         raise EmptyTableError(opened.where)

@@ -10,8 +10,8 @@ from ml_sys.errors import StorageError
 from ml_sys.jobs.lists.records import opened_if_there
 from ml_sys.jobs.outcomes.known import conversions_of
 from ml_sys.outcomes.impact import compared_lists
-from ml_sys.outcomes.lists import EXCLUDED
 from ml_sys.outcomes.realised import matured
+from ml_sys.scoring.cooldown import EXCLUDED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def promises_kept(settings: Settings, version: str, snapshot: Snapshot) -> Promi
             rows = opened.entries([one.list_id for one in chosen], columns=_COLUMNS)
     except StorageError as error:
         return (), [], (f"the lists that were handed out are not looked at: {error.message}",)
-    rows = rows[rows["group"] != EXCLUDED]
+    rows = rows[rows["group"] != EXCLUDED]  # who had paid by the hand-out was promised to
     horizon = {one.cutoff: one.horizon_days for one in chosen}
     cutoff = rows["cutoff"].to_numpy()
     days = np.array([horizon[day] for day in cutoff.tolist()], dtype=np.int32)

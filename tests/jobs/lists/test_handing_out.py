@@ -23,11 +23,11 @@ from ml_sys.jobs.lists.handing_out import (
     whom_to_call,
     with_controls,
 )
-from ml_sys.outcomes.lists import EXCLUDED, HandedOutList, ListEntry, list_id_of
+from ml_sys.outcomes.lists import HandedOutList, ListEntry, list_id_of
 from ml_sys.outcomes.lottery import Design, draw
 from ml_sys.outcomes.store import opened_store
 from ml_sys.scoring.batch import ScoredList
-from ml_sys.scoring.cooldown import COOLING
+from ml_sys.scoring.cooldown import COOLING, EXCLUDED
 from ml_sys.scoring.reasons import Reason
 from ml_sys.settings import Settings
 
@@ -50,7 +50,7 @@ def scored(n: int = 6, behind: int = 1, day: str = "2020-01-06") -> ScoredList:
         }
     )
     group = np.array([""] * (n - behind) + [COOLING] * behind, dtype=object)
-    excluded = pd.DataFrame({"id": ["x"], "probability": [0.9], "tier": ["A"]})
+    excluded = pd.DataFrame({"id": ["x"], "probability": [0.9], "tier": ["A"], "group": [EXCLUDED]})
     reasons = ([REASON], [])
     return ScoredList(table, np.arange(n)[::-1], (), (), pa.table({}), reasons, group, excluded)
 

@@ -214,6 +214,46 @@ def test_a_company_called_from_one_list_counts_as_called_on_that_list_alone(
     told = json.loads(done.stdout)
     assert (told["effect"]["complied"]["made"], told["effect"]["complied"]["strayed"]) == (0.5, 0)
     assert told["notes"] == [
-        f"{path}: ids without days; each company counts as called on the day of the list that was to call it"
+        f"{path}: ids without days (called_on); each company counts as called on the day of the list "
+        "that was to call it"
     ]
     assert "ids without days" in mlsys("impact", "--called", path, artifacts=place).stderr
+
+
+def test_a_call_with_a_day_counts_between_the_hand_out_and_the_end_of_the_window(
+    mlsys, ingested, snapshot, tmp_path
+):
+    place = Path(shutil.copytree(ingested, tmp_path / "artifacts"))
+    cutoff, closed = snapshot.as_of - 3 * HORIZON, snapshot.closed
+    ids = snapshot.companies["id"]
+    paid = ids[(closed >= cutoff) & (closed < cutoff + HORIZON)].tolist()[:2]
+    names = [*paid, *ids[closed == NEVER_CLOSED].tolist()[:6]]
+    out, until = cutoff + 2, cutoff + HORIZON
+    made_at = f"{date_of(out)}T06:00:00+00:00"
+    listed = HandedOutList("list", cutoff, "1", made_at, "", HORIZON, 4, "lottery", 7, 8, 1.0, 8)
+    with opened_store(Settings(artifacts_dir=place)) as store:
+        store.hand_out(
+            listed,
+            [
+                ListEntry(name, at + 1, 0.1, "A", at < 4, 0.5, "drawn" if at < 4 else "control")
+                for at, name in enumerate(names)
+            ],
+        )
+    path = tmp_path / "called.csv"
+    # Of the four drawn the first two count, the third came too late and the fourth was called before.
+    days = (out, until - 1, until, out - 1, out + 9)
+    calls = [f"{name},{date_of(day)}" for name, day in zip(names, days, strict=False)]
+    path.write_text("\n".join(["id,called_on", *calls, ""]))
+    done = mlsys("impact", "--json", "--called", path, artifacts=place)
+    told = json.loads(done.stdout)
+    complied = told["effect"]["complied"]
+    assert (complied["made"], complied["strayed"]) == (2 / 4, 1 / 4)
+    # All chances are a half: two more of the drawn paid, and one call more was made among them.
+    assert complied["per_call"]["value"] == pytest.approx((2 - 0) / (2 - 1))
+    assert told["notes"] == [
+        f"{path}: 2 of 5 calls with a day made while no list was out that names the company: counted for none"
+    ]
+    path.write_text(f"id,called_on\n{names[0]},yesterday\n")
+    failed = mlsys("impact", "--called", path, artifacts=place)
+    assert failed.returncode == 1
+    assert f"{path}, line 2: called_on is not an ISO date" in failed.stderr
