@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ml_sys.form import Attribute, Measure
     from ml_sys.settings.description import SchemaSettings
 
-ID, CONVERTED_ON, SINCE, VALUE, AT = "id", "converted_on", "since", "value", "at"
+ID, CONVERTED_ON, SINCE, VALUE, AT, TYPE = "id", "converted_on", "since", "value", "at", "type"
 USER, EVENT, EVENT_ID = "user", "event", "event_id"
 
 
@@ -63,6 +63,8 @@ def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
         found = {ID: Field(table.id, values.ids), AT: Field(table.at, stamp)}
         if table.value:
             found[VALUE] = Field(table.value, values.amounts, blanked=True)
+        if table.type:
+            found[TYPE] = Field(table.type, values.free_texts, blanked=True)
     elif isinstance(table, PeriodTable):
         found = {ID: Field(table.id, values.ids), AT: Field(table.at, stamp)}
         for key, one in table.measures.items():

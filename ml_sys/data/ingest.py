@@ -224,7 +224,10 @@ def _tables(
             role, days = LINKS, (None, None)
         opened = run.opened[name]
         lacks = tuple(sorted(opened.raw.lacks))
-        found.append(TableRead(name, opened.where, role, run.read[name], opened.extra, lacks, *days))
+        no_purchases = run.no_purchases.get(name, 0)
+        found.append(
+            TableRead(name, opened.where, role, run.read[name], opened.extra, lacks, *days, no_purchases)
+        )
     return found
 
 
@@ -232,7 +235,7 @@ def _read(
     run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack
 ) -> tuple[pd.DataFrame, Sequence[UsageOfTable], Sequence[EventsOfTable], CompanyIndex]:
     """Read every table; return one row per entity, the usage and events of each, and where entities are."""
-    purchases = [run.purchases(name) for name in schema.of(PurchaseTable)]
+    purchases = [run.purchases(name, table) for name, table in schema.of(PurchaseTable).items()]
     unclear = unusable(purchases)
     usage_of = list(schema.of(PeriodTable))
     events = opened_events(schema, stack)

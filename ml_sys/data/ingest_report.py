@@ -163,6 +163,8 @@ class TableRead:
         Columns that were ignored; attributes that it has no column of.
     first_day, last_day : str or None
         YYYY-MM-DD, of the accepted rows; None where a table has no dates.
+    no_purchases : int
+        Rows of purchases that are money given back, or for nothing.
     """
 
     name: str
@@ -173,6 +175,7 @@ class TableRead:
     lacks: tuple[str, ...] = ()
     first_day: str | None = None
     last_day: str | None = None
+    no_purchases: int = 0
 
 
 def build(

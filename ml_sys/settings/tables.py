@@ -18,8 +18,30 @@ _DATES = (
 # Those of events that are counted under their own names; the rest are "other".
 MAX_KINDS = 12
 OTHER, USERS = "other", "users"
+# What exports call money that was given back.
+REFUNDS = (
+    "refund",
+    "refunded",
+    "chargeback",
+    "reversal",
+    "credit note",
+    "erstattung",
+    "gutschrift",
+    "storno",
+)
 # Names of other measures of events.
 NO_KINDS = frozenset({OTHER, USERS})
+
+
+def type_key(text: str) -> str:
+    """Return a type of a row as it is compared: in lower case, its words apart.
+
+    Examples
+    --------
+    >>> type_key(" Credit_Note")
+    'credit note'
+    """
+    return text.strip().casefold().replace("_", " ").replace("-", " ")
 
 
 class EntityTable(Frozen):
@@ -53,7 +75,16 @@ class PurchaseTable(Frozen):
     file: str = Field("", description="File, or table or query for 'sql'.")
     id: Column = Field("id", description="Column of the entity's identifier.")
     at: Column = Field(description="Column of the day of the purchase.")
-    value: str = Field("", description="Column of the money paid.")
+    value: str = Field(
+        "", description="Column of the money paid; below zero it was given back, at zero nothing was paid."
+    )
+    type: str = Field("", description="Column that says what a row is, where some are no purchases.")
+    refunds: tuple[str, ...] = Field(
+        REFUNDS, description="Types of money that was given back, whatever its sign and the case of letters."
+    )
+    zero_converts: bool = Field(
+        False, description="Whether a purchase for nothing, such as a free trial, is a conversion."
+    )
     dates: Dates = Field("iso", description=_DATES)
 
 

@@ -1,7 +1,8 @@
 """Raw events in a Parquet file, counted and ingested whole, against DuckDB's plain read of the same columns.
 
 Run ``python -m tests.bench.events [--rows N]``, such as 10000000 and 100000000. The file is written to a
-temporary folder, in chunks, and removed at the end. Each part runs in a process of its own, so that peaks of memory do not mix.
+temporary folder, in chunks, and removed at the end. Each part runs in a process of its own, so that peaks of
+memory do not mix.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def test_who_bought_on_a_day_that_cannot_be_read_is_no_prospect(tmp_path):
 
 def test_a_purchase_before_the_day_that_a_table_names_is_the_conversion(tmp_path):
     at = day("2024-03-02") * DAY_MICROSECONDS
-    rows = pd.DataFrame({"line": [2], "id": ["a"], "at": [at], "value": [9.0]})
+    rows = pd.DataFrame({"line": [2], "id": ["a"], "at": [at], "value": [9.0], "converts": [True]})
     table = PurchaseRows("bought", rows, "bought.csv", frozenset({"a", "q"}))
     assert unusable([table]) == {"q"}
     companies = pd.DataFrame({"id": ["a", "b"], "converted_on": np.int32(day("2024-03-05")), "value": 1.0})

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.purchases import PurchaseRows, converted_by, first_of_each, reject_strangers
+from ml_sys.data.purchases import (
+    PurchaseRows,
+    converted_by,
+    first_of_each,
+    judged,
+    reject_strangers,
+    unusable,
+)
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.settings.tables import PurchaseTable
 
 
 @pytest.mark.parametrize(
@@ -38,11 +48,13 @@ def test_the_earlier_day_counts_with_its_money_and_on_one_day_what_the_table_of_
     np.testing.assert_array_equal(found["value"], [value])
 
 
-def bought(*rows: tuple[str, float, float]) -> PurchaseRows:
+def bought(*rows: tuple[str, float, float], **described: object) -> PurchaseRows:
     """Purchases of id, day (or a part of it) and money, numbered from line 2 on."""
+    table = PurchaseTable.model_validate({"kind": "purchases", "at": "day", **described})
     frame = pd.DataFrame(list(rows), columns=["id", "at", "value"])
     frame["at"] = (frame["at"] * DAY_MICROSECONDS).astype(np.int64)
-    return PurchaseRows("bought", frame.assign(line=range(2, len(rows) + 2)), "b.csv", frozenset())
+    frame = judged(frame.assign(line=range(2, len(rows) + 2)), table)
+    return PurchaseRows("bought", frame, "b.csv", frozenset())
 
 
 def test_of_purchases_at_one_moment_the_dearest_counts_and_one_whose_money_is_known() -> None:
@@ -63,3 +75,44 @@ def test_purchases_of_nobody_stand_in_quarantine_as_they_were() -> None:
         (3, LOST_COMPANY, "gone,1970-01-03,"),
         (4, UNKNOWN_ID, "who,1970-01-04,4.5"),
     }
+
+
+def told(first: pd.DataFrame) -> dict[str, tuple[int, float]]:
+    return {name: (int(day), float(value)) for name, day, value in first.itertuples()}
+
+
+def test_money_given_back_is_no_conversion_and_comes_off_what_was_paid_before_it() -> None:
+    rows = bought(
+        *(("a", 1, -9), ("a", 2, 50), ("a", 3, -20), ("a", 4, 30), ("a", 5, -30)),
+        *(("b", 1, -50), ("c", 7, 40), ("c", 8, -40)),
+    )
+    assert told(first_of_each([rows])) == {"a": (2, 30.0), "c": (7, 0.0)}
+
+
+def test_a_purchase_for_nothing_is_no_conversion_unless_it_is_described_as_one() -> None:
+    rows = ("a", 1, 0), ("a", 9, 50), ("b", 1, 0), ("c", 1, np.nan)
+    assert told(first_of_each([bought(*rows)]))["a"] == (9, 50.0)
+    assert first_of_each([bought(*rows)]).index.tolist() == ["c", "a"]
+    assert told(first_of_each([bought(*rows, zero_converts=True)]))["a"] == (1, 0.0)
+
+
+def test_a_row_that_says_that_it_is_a_refund_is_one_whatever_its_sign() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": ["a", "a", "b"],
+            "at": [1, 2, 3],
+            "value": [50.0, 20.0, np.nan],
+            "type": ["sale", " Refund", "REFUND"],
+        }
+    )
+    table = PurchaseTable.model_validate({"kind": "purchases", "at": "day", "type": "type"})
+    found = judged(frame, table)
+    assert found["converts"].tolist() == [True, False, False]
+    assert told(first_of_each([PurchaseRows("p", found.assign(line=0), "p.csv", frozenset())])) == {
+        "a": (0, 30.0)
+    }
+
+
+def test_who_has_only_a_bad_purchase_and_a_refund_is_not_taken_for_one_that_never_bought() -> None:
+    rows = bought(("a", 1, -5), ("b", 1, 5))
+    assert unusable([replace(rows, bad_ids=frozenset({"a", "b"}))]) == {"a"}

@@ -44,6 +44,12 @@ def notes_on(
         for one in tables
         if one.lacks
     ]
+    notes += [
+        f"{one.name}: {counted(one.no_purchases, 'row is', 'rows are')} no conversion: money given back, or "
+        "nothing paid"
+        for one in tables
+        if one.no_purchases
+    ]
     companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
     unpaid, words = int((companies["value"] <= 0).sum()), content.form.words
     if unpaid:

@@ -15,8 +15,7 @@ import pyarrow as pa
 from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.companies import CompanyRows
 from ml_sys.data.events.links import Links, links_of
-from ml_sys.data.fields import VALUE
-from ml_sys.data.purchases import PurchaseRows
+from ml_sys.data.purchases import CONVERTS, PurchaseRows, judged
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.usage import UsageMeasures, UsageRows, join, of_companies, one_per_stamp
 from ml_sys.errors import EmptyTableError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.data.fields import Field
     from ml_sys.data.reading.rows import BadRow, Part, RawTable
     from ml_sys.form import Form
+    from ml_sys.settings.tables import PurchaseTable
 
 OnProgress = Callable[[str, int], None]
 _WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
@@ -81,6 +81,7 @@ class IngestRun:
     def __init__(self, opened: Mapping[str, OpenTable], form: Form, on_progress: OnProgress) -> None:
         self.quarantine = Quarantine()
         self.read = dict.fromkeys(opened, 0)
+        self.no_purchases: dict[str, int] = {}
         self.opened = opened
         self._form = form
         self._on_progress = on_progress
@@ -99,11 +100,11 @@ class IngestRun:
         frame, bad_ids = self._frame(table)
         return CompanyRows(table, frame, self.opened[table].where, bad_ids)
 
-    def purchases(self, table: str) -> PurchaseRows:
-        """Read a table of purchases."""
+    def purchases(self, table: str, described: PurchaseTable) -> PurchaseRows:
+        """Read a table of purchases, and count the rows that are none."""
         frame, bad_ids = self._frame(table)
-        if VALUE not in frame:
-            frame[VALUE] = np.nan
+        frame = judged(frame, described)
+        self.no_purchases[table] = int((~frame[CONVERTS]).sum())
         return PurchaseRows(table, frame, self.opened[table].where, bad_ids)
 
     def usage(self, table: str, index: CompanyIndex | GrowingIndex) -> UsageOfTable:

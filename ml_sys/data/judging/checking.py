@@ -11,7 +11,7 @@ from ml_sys.data.judging.parts import gather
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import quoted
 from ml_sys.errors import MissingColumnError
-from ml_sys.settings.tables import EntityTable, EventTable, PeriodTable
+from ml_sys.settings.tables import EntityTable, EventTable, PeriodTable, PurchaseTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LEAST_KNOWN, _MOST_BAD_DATES = 0.5, 0.05
 _MOMENTS = ("at", "converted_on", "since")
-_ROLES = ("id", "at", "converted_on", "since", "value", "event", "user", "event_id")
+_ROLES = ("id", "at", "converted_on", "since", "value", "type", "event", "user", "event_id")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,11 @@ def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
     for column in by_name:
         _present(looked, column)
     looked = _as_described(looked, getattr(table, "dates", "iso"), by_name)
-    return Draft(name, table.kind, looked, {role: column for column, role in by_name.items()})
+    made = Draft(name, table.kind, looked, {role: column for column, role in by_name.items()})
+    made.zone = schema.time_zone
+    if isinstance(table, PurchaseTable):
+        made.refunds, made.zero_converts = table.refunds, table.zero_converts
+    return made
 
 
 def _as_described(looked: Looked, said: str, roles: Mapping[str, str]) -> Looked:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ml_sys.data.judging.parts import Part, key, key_of, through_link
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.errors import InputError
+from ml_sys.settings.tables import REFUNDS, type_key
 
 if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
@@ -40,6 +41,10 @@ class Draft:
         Whether identifiers are brought to one way of writing.
     link : Draft or None
         Of events that know only users, the table that leads from them.
+    refunds, zero_converts : tuple of str, bool
+        Of purchases, the types of rows that are money given back, and whether one for nothing converts.
+    zone : str
+        What days are those of.
     attributes, measures : dict of str to dict
         Described by name.
     """
@@ -54,6 +59,9 @@ class Draft:
     all_converted: bool = False
     differs: bool = False
     link: Draft | None = None
+    refunds: tuple[str, ...] = REFUNDS
+    zero_converts: bool = False
+    zone: str = "UTC"
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
     measures: dict[str, dict[str, object]] = field(default_factory=dict)
 
@@ -62,7 +70,21 @@ class Draft:
         if role not in self.roles:
             return ""
         column = self.base.columns[self.roles[role]]
-        return dates.moment(quoted(column.name), column.format)
+        return dates.moment(quoted(column.name), column.format, self.zone)
+
+    def _bought_at(self) -> str:
+        """Return SQL of the moment of a row's purchase; NULL where it is money given back, or for nothing."""
+        asked = []
+        if "value" in self.roles:
+            asked.append(
+                f"TRY_CAST({quoted(self.roles['value'])} AS DOUBLE) {'<' if self.zero_converts else '<='} 0"
+            )
+        if "type" in self.roles:
+            values = ", ".join(literal(type_key(one)) for one in self.refunds)
+            column = quoted(self.roles["type"])
+            asked.append(f"regexp_replace(lower(trim({column})), '[_-]', ' ', 'g') IN ({values})")
+        at = self.date("at")
+        return f"CASE WHEN {' OR '.join(asked)} THEN NULL ELSE {at} END" if asked else at
 
     @property
     def source(self) -> str:
@@ -87,7 +109,7 @@ class Draft:
             kind,
             source,
             ident,
-            self.date("at"),
+            self._bought_at() if kind == "purchases" else self.date("at"),
             self.date("converted_on"),
             self.date("since"),
             event,

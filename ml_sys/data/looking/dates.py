@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ml_sys.data.looking.sql import literal
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,6 +20,7 @@ DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 2_145_916_800
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000, MICROSECONDS: 1_000_000}
 _ZONED = "([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+_NAMES_A_ZONE = ":[0-9.]+ ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _TIME = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 _SEPARATORS = {"dashed": "-", "dotted": "[.]", "slashed": "/"}
 # How the share of a column's values that are written so is counted, by name.
@@ -96,17 +99,24 @@ def parts_format(pattern: str, first: int, second: int) -> str:
     return f"%m{sign}%d{sign}%Y" if second > 12 or second == 1 < first else AMBIGUOUS + sign
 
 
-def moment(sql: str, format_: str) -> str:
-    """Return SQL of the moment that a text means, NULL where it is none."""
+def moment(sql: str, format_: str, zone: str = "UTC") -> str:
+    """Return SQL of the moment that a text means, by the clocks of a zone; NULL where it is none."""
     if format_ == ISO:
-        return f"TRY_CAST({sql} AS TIMESTAMP)"
+        cast = f"TRY_CAST({sql} AS TIMESTAMP)"  # in UTC where the text names a zone
+        if zone == "UTC":
+            return cast
+        return f"CASE WHEN regexp_matches({sql}, '{_NAMES_A_ZONE}') THEN {_local(cast, zone)} ELSE {cast} END"
     if format_ in _PER_SECOND:
         factor = 1_000_000 // _PER_SECOND[format_]
-        return f"make_timestamp(TRY_CAST(TRY_CAST({sql} AS DOUBLE) AS BIGINT) * {factor})"
+        return _local(f"make_timestamp(TRY_CAST(TRY_CAST({sql} AS DOUBLE) AS BIGINT) * {factor})", zone)
     forms = (
         [format_] if format_ in {COMPACT, MONTHS} else [format_, f"{format_} %H:%M:%S", f"{format_} %H:%M"]
     )
     return f"TRY_STRPTIME({sql}, [{', '.join(repr(form) for form in forms)}])"
+
+
+def _local(sql: str, zone: str) -> str:
+    return sql if zone == "UTC" else f"timezone({literal(zone)}, timezone('UTC', {sql}))"
 
 
 def written_iso(sql: str, format_: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.data.proposing import conversions, kinds
 from ml_sys.data.proposing.proposal import LeftOut, matches
 from ml_sys.errors import InputError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _ONE_EACH = 0.98
+_MOST_TYPES = 30
 _ON_GRID = 0.99
 
 
@@ -62,7 +63,7 @@ def plan(
     led = {link for _, link in links.through.values()}
     for one in looked:
         if one.name in converted.purchases:
-            made.drafts.append(_purchases(one, links, converted))
+            made.drafts.append(_purchases(connection, one, links, converted))
         elif one.name in led:
             made.drafts.append(_link(one, links))
         elif one.name in links.entities:
@@ -94,14 +95,45 @@ def _unlinked(one: Looked, links: Links) -> str:
     return f"no column leads to those that may pay{values}"
 
 
-def _purchases(one: Looked, links: Links, converted: conversions.Converted) -> Draft:
+def _purchases(
+    connection: duckdb.DuckDBPyConnection, one: Looked, links: Links, converted: conversions.Converted
+) -> Draft:
     at = converted.purchases[one.name]
     draft = Draft(one.name, "purchases", one, {"id": links.ids[one.name], "at": at})
     draft.why["kind"] = converted.why
     money = conversions.money(one)
     if money:
         draft.roles["value"] = money
+        draft.why["value"] = "money; rows below zero are given back, and with those of zero no conversion"
+    for column in one.columns.values():
+        if kinds.is_type_of_row(column) and column.distinct <= _MOST_TYPES:
+            _types(connection, draft, column)
     return draft
+
+
+def _types(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> None:
+    """Tell refunds, and payments that were never made, by what a column says of each row."""
+    name = quoted(column.name)
+    values = [
+        str(value)
+        for (value,) in connection.execute(
+            f"SELECT DISTINCT {name} FROM {draft.base.table.view} WHERE {name} IS NOT NULL ORDER BY 1"
+        ).fetchall()
+    ]
+    back, unpaid = (
+        [one for one in values if kinds.is_refund(one)],
+        [one for one in values if kinds.is_not_paid(one)],
+    )
+    if back and "type" not in draft.roles:
+        draft.roles["type"] = column.name
+        draft.why["type"] = f"rows of {', '.join(back)} are money given back, and no conversion"
+    if unpaid and len(unpaid) < len(values):
+        among = ", ".join(literal(one) for one in unpaid)
+        condition = f"({name} IS NULL OR {name} NOT IN ({among}))"
+        draft.where = " AND ".join(filter(None, (draft.where, condition)))
+        draft.why["kind"] += (
+            f"; rows whose {column.name} is {', '.join(unpaid)} were never paid, and are not read"
+        )
 
 
 def _link(one: Looked, links: Links) -> Draft:

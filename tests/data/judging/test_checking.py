@@ -225,6 +225,35 @@ def test_conversions_on_the_first_day_are_counted_apart(made: World, tmp_path: P
     assert found.months == ()
 
 
+def test_days_are_those_of_the_described_zone(made: World, tmp_path: Path) -> None:
+    last = f"{FIRST}T23:30:00Z"  # already the next day in Berlin
+    seconds = int(dt.datetime(FIRST.year, FIRST.month, FIRST.day, 23, 30, tzinfo=dt.UTC).timestamp())
+    tables = {
+        "users": [{"user_id": 1, "signed_up": last}],
+        "events": [
+            {"user_id": 1, "at": f"{FIRST} 23:30", "event": "opened"}
+        ],  # names no zone, so it is local
+        "purchases": [{"user_id": 1, "purchased_on": seconds}],
+    }
+    write(tmp_path, tables)
+    of_seconds = {"kind": "purchases", "id": "user_id", "at": "purchased_on", "dates": "epoch_s"}
+    description = described(time_zone="Europe/Berlin", tables={"purchases": of_seconds})
+    found = {one.name: one.first_day for one in checked(tmp_path, tables, description).tables}
+    next_day = str(FIRST + dt.timedelta(1))
+    assert found == {"users": next_day, "events": str(FIRST), "purchases": next_day}
+
+
+def test_money_given_back_is_no_conversion_of_a_check_either(made: World, tmp_path: Path) -> None:
+    rows = [{"user_id": 1001 + at, "purchased_on": FIRST + dt.timedelta(9 + at)} for at in range(5)]
+    amounts, types = (-9, 0, 5, 5, ""), ("sale", "sale", "Credit_Note", "sale", "sale")
+    bought = [{**row, "amount": a, "type": t} for row, a, t in zip(rows, amounts, types, strict=True)]
+    table = {"kind": "purchases", "id": "user_id", "at": "purchased_on", "value": "amount", "type": "type"}
+    for more, converters in (({}, 2), ({"zero_converts": True}, 3)):
+        description = described(tables={"purchases": {**table, **more}})
+        found = checked(tmp_path, {**tables_of(made), "purchases": bought}, description)
+        assert found.known.converters == converters
+
+
 def test_usage_of_unknown_entities_is_a_problem(made: World, tmp_path: Path) -> None:
     events = [{**one, "user_id": one["user_id"] + 600} for one in made.events]
     found = checked(tmp_path, {**tables_of(made), "events": events}, described())

@@ -19,6 +19,8 @@ from ml_sys.data.proposing.proposing import Proposal, propose
 from ml_sys.data.proposing.writing import as_toml
 from ml_sys.errors import InputError
 from ml_sys.form import Form
+from ml_sys.jobs.data.ingest import ingest_tables
+from ml_sys.settings import Settings
 from ml_sys.settings.description import SchemaSettings
 from tests.data.judging.test_checking import HONEST, LEAKY
 from tests.data.proposing.folders import (
@@ -603,6 +605,28 @@ def test_german_purchases_are_purchases(made: World, tmp_path: Path) -> None:
     found = proposed(write(tmp_path, {"Kunden": users, "events": made.events, "Käufe": bought}))
     assert kinds(found) == {"kunden": "entities", "events": "events", "kaufe": "purchases"}
     assert roles(found, "kaufe") == {"id": "user_id", "at": "Gekauft Am", "value": "Betrag"}
+
+
+def test_refunds_and_payments_that_failed_are_no_conversions(made: World, tmp_path: Path) -> None:
+    paid = [
+        {**one, "status": "cancelled" if at % 9 == 0 else "paid"} for at, one in enumerate(made.purchases)
+    ]
+    never = [one["user_id"] for one in made.users if one["user_id"] not in made.bought][:40]
+    first = made.purchases[0]
+    more = [
+        {**first, "order_id": 90_000 + at, "user_id": user, "status": "refund" if at < 20 else "failed"}
+        for at, user in enumerate(never)
+    ]
+    found = proposed(write(tmp_path, {**tables_of(made), "purchases": [*paid, *more]}))
+    assert found.known.converters == len(made.bought)
+    assert roles(found, "purchases")["type"] == "status"
+    text = as_toml(found, ["files"])
+    assert "rows whose status is failed were never paid, and are not read" in " ".join(text.split("\n# "))
+    assert "# rows of refund are money given back, and no conversion" in text
+    settings = Settings.model_validate(tomllib.loads(text) | {"artifacts_dir": tmp_path / "artifacts"})
+    report = ingest_tables(settings, now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    assert report.tables["purchases"].read == len(paid) + 20
+    assert "purchases: 20 rows are no conversion: money given back, or nothing paid" in report.notes
 
 
 def test_only_columns_that_are_used_make_a_query_of_a_file(made: World, tmp_path: Path) -> None:
