@@ -15,6 +15,7 @@
     │   └── TooManyRejectedError
     ├── NotEnoughDataError         the data cannot carry what was asked
     ├── ResolveError               an import path in the settings leads nowhere
+    ├── EngineError                work that runs side by side: workers died, differ, or are not there
     ├── TrackingError              an MLflow address does not answer, or refuses
     ├── StorageError               the file system refused a write: full, failing
     │   └── UnwritableError        this user may not write there, or nobody may
@@ -203,6 +204,10 @@ class NotEnoughDataError(MlsysError):
 
 class ResolveError(MlsysError):
     """An import path in the settings leads nowhere."""
+
+
+class EngineError(MlsysError):
+    """Work that runs side by side: its workers died, have other code, or do not answer."""
 
 
 class TrackingError(MlsysError):

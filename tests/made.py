@@ -12,7 +12,7 @@ from ml_sys.data.sources import open_source
 from ml_sys.jobs.models.train import train_version
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
-from ml_sys.settings import BacktestSettings, ReportSettings, SchemaSettings, Settings
+from ml_sys.settings import BacktestSettings, EngineSettings, ReportSettings, SchemaSettings, Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK = {
@@ -90,7 +90,8 @@ def successor(artifacts: Path, registered: Path, settings: Settings) -> None:
             "artifacts_dir": artifacts,
             "seed": 8,
             "report": ReportSettings(backtest=True, resampling=True, seeds=2),
-            "backtest": BacktestSettings(lists=5, jobs=1),
+            "backtest": BacktestSettings(lists=5),
+            "engine": EngineSettings(workers=1),
         }
     )
     train_version(Registry(artifacts), latest(artifacts), asked, now=NOW, message="Every part. Told apart!")

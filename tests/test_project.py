@@ -221,7 +221,7 @@ def test_a_report_is_the_page_that_was_written_and_its_figures(project, place):
 
 @pytest.mark.slow
 def test_past_lists_and_comparisons_are_those_of_the_commands(place, command):
-    few = {"backtest__every_days": 56, "backtest__retrain_days": 112, "backtest__jobs": 1}
+    few = {"backtest__every_days": 56, "backtest__retrain_days": 112, "engine__workers": 1}
     project = Project(place / "artifacts", config=place / "quick.toml", **few)
     flags = ("--every-days", 56, "--retrain-days", 112, "--jobs", 1)
     mine = project.backtest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.metrics.scored_lists import ScoredLists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +32,7 @@ def make_lists(
     source: Source | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[TermScores], int]:
-    """Make the lists of every term in parallel processes, with one thread per fit.
+    """Make the lists of every term, side by side where `settings.engine` says, with one thread per fit.
 
     Parameters
     ----------
@@ -60,12 +61,16 @@ def make_lists(
     remembered = done = sum(len(term.cutoffs) for term in found)
     on_progress(done)
     missing = [term for term in terms if term not in found]
-    for term, made in _fitted(source or snapshot, missing, settings, plain=plain):
-        found[term] = made
+
+    def fitted(number: int, made: TermScores) -> None:
+        nonlocal done
         if store is not None:
-            store.save(term, made)
-        done += len(term.cutoffs)
+            store.save(missing[number], made)
+        done += len(missing[number].cutoffs)
         on_progress(done)
+
+    made = _fitted(source or snapshot, missing, settings, plain=plain, on_done=fitted)
+    found |= dict(zip(missing, made, strict=True))
     return [found[term] for term in terms], remembered
 
 
@@ -92,25 +97,29 @@ def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists
 
 
 def _fitted(
-    known: Source | Snapshot, terms: Sequence[Term], settings: Settings, *, plain: bool
-) -> Iterator[tuple[Term, TermScores]]:
-    """Yield each term as it is done; features of all of them are computed first, once."""
+    known: Source | Snapshot,
+    terms: Sequence[Term],
+    settings: Settings,
+    *,
+    plain: bool,
+    on_done: Callable[[int, TermScores], None],
+) -> list[TermScores]:
+    """Fit each term, with one thread; features of all of them are computed first, once."""
     if not terms:
-        return
-    import joblib  # what was remembered needs none of these
-
+        return []
+    from ml_sys.engine.mapping import Engine  # what was remembered needs none of these
+    from ml_sys.experiments.cache import own_code
     from ml_sys.experiments.fitting import learn_features
     from ml_sys.model.split import Source
 
     source = known if isinstance(known, Source) else Source.of(known, settings)
     learn_features(source, terms, settings)
     single = settings.model_copy(update={"threads": 1})
-    jobs = min(settings.backtest.jobs or joblib.cpu_count(), len(terms))
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_named)(source, term, single, plain=plain) for term in terms)
+    fit = partial(_fit, source, single, plain)
+    return Engine.of(settings.engine).map(fit, terms, on_done=on_done, code=partial(own_code, settings))
 
 
-def _named(source: Source, term: Term, settings: Settings, *, plain: bool) -> tuple[Term, TermScores]:
+def _fit(source: Source, settings: Settings, plain: bool, term: Term) -> TermScores:
     from ml_sys.experiments.fitting import fit_term  # loads what models are fitted with
 
-    return term, fit_term(source, term, settings, plain=plain)
+    return fit_term(source, term, settings, plain=plain)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 
+from ml_sys.engine.mapping import Engine
+from ml_sys.experiments.cache import own_code
 from ml_sys.metrics.paired import Paired, paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metrics
 from ml_sys.model.calibration import fit_calibrator
@@ -100,14 +101,10 @@ def compare_resampling(part: Part, spec: FeatureSpec, settings: Settings) -> Res
         update={"split": settings.split.model_copy(update={"validation_folds": folds})}
     )
     variants = variants_of(settings, part.train.label, part.train.weight)
-    parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(variants)))
-    scores = dict(
-        zip(
-            variants,
-            parallel(joblib.delayed(_scores)(part, spec, one) for one in variants.values()),
-            strict=True,
-        )
+    made = Engine.of(settings.engine).map(
+        partial(_scores, part, spec), list(variants.values()), code=partial(own_code, settings)
     )
+    scores = dict(zip(variants, made, strict=True))
     chosen = _chosen(settings.resample, settings.model)
     compare = partial(
         paired_bootstrap,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 
+from ml_sys.engine.mapping import Engine
+from ml_sys.experiments.cache import own_code
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.train import fit_model
 
@@ -73,20 +75,17 @@ def seed_spreads(
     seeds = range(settings.seed + 1, settings.seed + 1 + settings.report.seeds)
     if not seeds:
         return ()
-    parallel = joblib.Parallel(n_jobs=min(settings.backtest.jobs or joblib.cpu_count(), len(seeds)))
-    found = parallel(
-        joblib.delayed(_judged)(
-            part, holdout, spec, settings.model_copy(update={"seed": seed, "threads": 1}), shares
-        )
-        for seed in seeds
+    found = Engine.of(settings.engine).map(
+        partial(_judged, part, holdout, spec, settings, shares), seeds, code=partial(own_code, settings)
     )
     return tuple(SeedSpread.of(metric, [one[metric] for one in found]) for metric in STEADINESS)
 
 
 def _judged(
-    part: Part, holdout: Panel, spec: FeatureSpec, settings: Settings, shares: tuple[float, float]
+    part: Part, holdout: Panel, spec: FeatureSpec, settings: Settings, shares: tuple[float, float], seed: int
 ) -> dict[str, float]:
-    model, _ = fit_model(part.train, part.validation, spec, settings, share=shares[0])
+    single = settings.model_copy(update={"seed": seed, "threads": 1})
+    model, _ = fit_model(part.train, part.validation, spec, single, share=shares[0])
     score = model.probabilities(holdout.rows)
     judged = Outcomes(score, holdout.label, holdout.cutoff, holdout.company, shares[1])
     return {

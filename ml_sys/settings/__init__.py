@@ -9,6 +9,7 @@ from ml_sys.settings.description import SchemaSettings
 from ml_sys.settings.evaluation import (
     BacktestSettings,
     BootstrapSettings,
+    EngineSettings,
     MlflowSettings,
     ReportSettings,
     TuneSettings,

@@ -30,12 +30,25 @@ class BacktestSettings(Frozen):
         "rolling",
         description="'rolling': train on the latest panel.max_cutoffs cutoffs; 'expanding': on all before.",
     )
-    jobs: NonNegativeInt = Field(0, description="Processes that fit side by side; 0 takes one per core.")
     capacities: tuple[PositiveInt, ...] = Field(
         (10, 25, 50), min_length=1, description="Calls a week for which a campaign is played through."
     )
     cooldown_weeks: PositiveInt = Field(
         4, description="Weeks for which a company that was listed makes room for others in a campaign."
+    )
+
+
+class EngineSettings(Frozen):
+    """Where fits and lists that do not depend on each other are made."""
+
+    kind: Literal["local", "dask"] = Field(
+        "local", description="'local': processes of this machine; 'dask': a Dask cluster (an extra)."
+    )
+    workers: NonNegativeInt = Field(
+        0, description="Processes side by side; 0 takes as many as cores and memory allow."
+    )
+    address: str = Field(
+        "", description="The cluster's scheduler, as tcp://10.0.0.5:8786; empty starts a cluster here."
     )
 
 

@@ -14,6 +14,7 @@ from ml_sys.settings.description import SchemaSettings
 from ml_sys.settings.evaluation import (
     BacktestSettings,
     BootstrapSettings,
+    EngineSettings,
     MlflowSettings,
     ReportSettings,
     TuneSettings,
@@ -71,6 +72,7 @@ class Settings(Frozen):
     threshold: ThresholdSettings = ThresholdSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     backtest: BacktestSettings = BacktestSettings()
+    engine: EngineSettings = EngineSettings()
     report: ReportSettings = ReportSettings()
     tune: TuneSettings = TuneSettings()
     mlflow: MlflowSettings = MlflowSettings()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from tests.model import world as w
 from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 WORLD = w.small_world()
-SETTINGS = w.settings(backtest={"jobs": 1})
+SETTINGS = w.settings(engine={"workers": 1})
 SPEC = spec_from(SETTINGS)
 SOURCE = Source.of(WORLD, SETTINGS)
 LATEST = SOURCE.timeline.latest_mature()
@@ -81,7 +83,9 @@ def test_probabilities_are_those_of_a_model_fitted_to_what_was_mature_at_the_ter
 
 def test_an_expanding_window_learns_from_all_that_was_mature() -> None:
     rows = {
-        window: make_lists(WORLD, TERMS[-1:], w.settings(backtest={"window": window, "jobs": 1}))[0][0]
+        window: make_lists(WORLD, TERMS[-1:], w.settings(backtest={"window": window}, engine={"workers": 1}))[
+            0
+        ][0]
         for window in ("rolling", "expanding")
     }
     every = SOURCE.timeline.training_cutoffs(TERMS[-1].trained, 28, 10_000).size
@@ -137,13 +141,13 @@ def test_progress_is_told_after_each_term() -> None:
 
 
 def test_processes_side_by_side_give_the_same_bits(done: Backtest) -> None:
-    both = backtest(WORLD, TERMS, w.settings(backtest={"jobs": 2}, threads=2))
+    both = backtest(WORLD, TERMS, w.settings(engine={"workers": 2}, threads=2))
     assert_same(both, done)
 
 
 def test_a_second_run_remembers_every_list_and_tells_the_same(done: Backtest, tmp_path: Path) -> None:
     def run(**changes: Any) -> Backtest:
-        settings = w.settings(backtest={"jobs": 1}, **changes)
+        settings = w.settings(engine={"workers": 1}, **changes)
         store = TermStore(tmp_path, WORLD.id, settings, plain=True)
         return backtest(WORLD, TERMS, settings, store=store)
 
@@ -224,3 +228,20 @@ def test_each_list_is_judged_at_the_threshold_of_its_model(done: Backtest) -> No
         called = done.lists.probability[rows] >= done.lists.threshold[rows]
         assert one.metrics[ALL][MODEL]["true_positives"] == (called & done.lists.label[rows]).sum()
         assert one.metrics[ALL][MODEL]["false_positives"] == (called & ~done.lists.label[rows]).sum()
+
+
+@pytest.mark.slow  # starts processes
+def test_a_cluster_gives_the_same_bits_though_a_worker_is_killed_over_a_term(done: Backtest) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as here,
+        distributed.Client(here, set_as_default=False) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+
+        def told(lists: int) -> None:
+            if lists == 2:  # one term is done, and the other in hand
+                os.kill(pids[0], signal.SIGKILL)
+
+        asked = w.settings(engine={"kind": "dask", "address": here.scheduler_address})
+        assert_same(backtest(WORLD, TERMS, asked, on_progress=told), done)

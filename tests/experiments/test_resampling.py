@@ -22,7 +22,7 @@ from ml_sys.settings import XGBOOST
 from tests.model import world as w
 
 # Trees alone: with a line beside them, each member is put right before scores are calibrated.
-SETTINGS = w.settings(backtest={"jobs": 1}, model={"estimator": XGBOOST})
+SETTINGS = w.settings(engine={"workers": 1}, model={"estimator": XGBOOST})
 PART, _ = split(Source.of(w.small_world(), SETTINGS), spec_from(SETTINGS), SETTINGS)
 
 
@@ -66,7 +66,7 @@ def test_differences_are_counted_from_doing_nothing(found: Resampling) -> None:
 def test_of_a_sampled_part_figures_are_those_of_the_natural_rate() -> None:
     asked = w.settings(
         panel={"step_days": 7, "max_cutoffs": 30, "max_rows": 2000, "negatives_per_positive": 8},
-        backtest={"jobs": 1},
+        engine={"workers": 1},
         model={"trees": 10},
     )
     source = Source.of(w.small_world(), asked)
@@ -94,7 +94,7 @@ def test_the_class_weight_makes_both_classes_weigh_the_same() -> None:
 
 
 def test_without_resampling_the_default_ratio_stands_beside_it_and_none_is_the_choice() -> None:
-    off = w.settings(resample={"sampling_strategy": "none"}, backtest={"jobs": 1})
+    off = w.settings(resample={"sampling_strategy": "none"}, engine={"workers": 1})
     found = compare_resampling(PART, spec_from(off), off)
     assert [one.name for one in found.variants if one.chosen] == [NONE]
     assert found.variants[-1].name == f"{SMOTE} 0.003"

@@ -15,7 +15,7 @@ from tests.model import world as w
 SETTINGS = w.settings(
     seed=11,
     report={"backtest": False, "resampling": False, "seeds": 2},
-    backtest={"jobs": 1},
+    engine={"workers": 1},
     model={"max_trees": 5, "trees": 5, "params": {"subsample": 0.5, "colsample_bytree": 0.5}},
 )
 SPEC = spec_from(SETTINGS)

@@ -150,7 +150,7 @@ def test_the_backtest_says_the_same_of_a_past_cutoff_however_much_arrives_later(
     changed = w.with_more_usage(WORLD, w.CUTOFF, rng)
     closed = np.where(changed.closed >= w.CUTOFF, w.CUTOFF + 2, changed.closed)
     changed = w.with_closed(changed, closed)
-    settings = w.settings(backtest={"jobs": 1})
+    settings = w.settings(engine={"workers": 1})
     told = [backtest(one, [Term(w.CUTOFF, (w.CUTOFF,))], settings).predictions() for one in (WORLD, changed)]
     pd.testing.assert_frame_equal(
         *(one.sort_values("id", ignore_index=True) for one in told), check_exact=True

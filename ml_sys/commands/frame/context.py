@@ -53,7 +53,7 @@ class GlobalOptions:
         return self.load(
             backtest__every_days=every_days,
             backtest__retrain_days=retrain_days,
-            backtest__jobs=jobs,
+            engine__workers=jobs,
             **flags,
         ).settings
 

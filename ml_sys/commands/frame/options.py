@@ -23,4 +23,6 @@ FirstOption = Annotated[
 LastOption = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last list, inclusive.")]
 EveryOption = Annotated[int | None, typer.Option(min=1, help="Days between lists of the backtest.")]
 RetrainOption = Annotated[int | None, typer.Option(min=1, help="Days after which the model is retrained.")]
-JobsOption = Annotated[int | None, typer.Option(min=0, help="Parallel processes; 0 means one per core.")]
+JobsOption = Annotated[
+    int | None, typer.Option(min=0, help="Parallel processes; 0: as many as cores and memory allow.")
+]

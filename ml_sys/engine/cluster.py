@@ -1,0 +1,168 @@
+"""Run partitions on a Dask cluster, whose workers have to have the code that runs here."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from concurrent.futures import CancelledError
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ml_sys.engine.processes import LostWorkerError
+from ml_sys.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from distributed import Client
+
+P = TypeVar("P")
+R = TypeVar("R")
+Code = dict[str, str]
+
+_SECONDS = 10
+_PACKAGE, _DISTRIBUTION = Path(__file__).parents[1], "ml-sys"
+# What a result can depend on, by one of its names; as many as are installed.
+_LIBRARIES = (
+    ("imbalanced-learn",), ("lightgbm",), ("numba",), ("numpy",), ("pandas",), ("pyarrow",),
+    ("scikit-learn",), ("scipy",), ("xgboost", "xgboost-cpu"),
+)  # fmt: skip
+_SHOWN, _DIGITS = 3, 20
+# Codes that have been found to be the code of this worker.
+_known: set[str] = set()
+
+
+class Cluster:
+    """A Dask cluster with a worker at least."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def run(
+        self,
+        function: Callable[[P], R],
+        code: Callable[[], Mapping[str, str]],
+        partitions: Mapping[int, P],
+        deaths: int = 0,  # noqa: ARG002  # a cluster has its own view of how many run side by side
+    ) -> Iterator[tuple[int, R]]:
+        """Run partitions on the workers, and yield their numbers and results as they come.
+
+        What a worker that dies had in hand, the scheduler gives to others. Only where the last one dies that
+        holds the function has it to be sent anew.
+
+        Raises
+        ------
+        EngineError
+            If a worker has no mlsys or other code, or if one task has killed several.
+        LostWorkerError
+            If the function is lost.
+        """
+        from distributed import KilledWorker, as_completed
+
+        here = code_here(code)
+        self._refuse_without_mlsys()
+        sent = self._client.scatter(function, broadcast=True, hash=False)
+        futures = {
+            self._client.submit(_checked, sent, code, here, one, pure=False): number
+            for number, one in partitions.items()
+        }
+        try:
+            for future in as_completed(futures, loop=self._client.loop):
+                try:
+                    result = future.result()
+                except CancelledError as cancelled:  # what it depends on, the function, is lost
+                    raise LostWorkerError(str(cancelled)) from cancelled
+                except KilledWorker as killed:
+                    raise EngineError(
+                        "several workers died over the same task",
+                        hint="most likely memory is short: give the workers more, or fewer threads each",
+                    ) from killed
+                yield futures[future], result
+                future.release()
+        finally:
+            self._client.cancel([*futures, sent])
+
+    def _refuse_without_mlsys(self) -> None:
+        """Ask for the version by a function of Python's own, which a worker without mlsys can run as well."""
+        versions = self._client.run(package_version, _DISTRIBUTION, on_error="return")
+        for worker, version in versions.items():
+            if not isinstance(version, str):
+                raise EngineError(f"Dask worker {worker} has no mlsys", hint="install the same version there")
+
+
+@contextlib.contextmanager
+def connected(address: str, workers: int) -> Iterator[Cluster]:
+    """Connect to a cluster's scheduler; without an address, start one here, which ends with the work.
+
+    Raises
+    ------
+    EngineError
+        If Dask is not installed, no scheduler answers, or it has no worker.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise EngineError('engine.kind = "dask" needs Dask', hint='pip install "ml-sys[dask]"') from error
+
+    with contextlib.ExitStack() as stack:
+        try:
+            at: str | LocalCluster = address
+            if not address:
+                at = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+                stack.enter_context(at)
+            client = stack.enter_context(Client(at, timeout=_SECONDS, set_as_default=False))
+            client.wait_for_workers(1, timeout=_SECONDS)
+        except (OSError, ValueError) as error:  # a timeout is an OSError
+            raise EngineError(
+                f"engine.address: no Dask scheduler with a worker answers at {address!r}",
+                hint="start one by `dask scheduler`, and workers by `dask worker ADDRESS --nthreads 1`",
+            ) from error
+        yield Cluster(client)
+
+
+def code_here(code: Callable[[], Mapping[str, str]]) -> Code:
+    """Return versions and digests of the code that runs in this process, by name."""
+    found = {"Python": ".".join(map(str, sys.version_info[:2])), "mlsys": _sources(), **code()}
+    for names in _LIBRARIES:
+        for name in names:
+            with contextlib.suppress(PackageNotFoundError):
+                found[names[0]] = package_version(name)
+    return found
+
+
+@cache
+def _sources() -> str:
+    """Return the version of mlsys, and a digest of its source: a working copy changes without the version."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{package_version(_DISTRIBUTION)} ({digest.hexdigest()[:8]})"
+
+
+def _checked(function: Callable[[P], R], code: Callable[[], Mapping[str, str]], theirs: Code, one: P) -> R:
+    """Run a partition on a worker, once its code is known to be that of the client."""
+    known = json.dumps(theirs, sort_keys=True)
+    if known not in _known:
+        ours = code_here(code)
+        differs = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+        if differs:
+            told = ", ".join(
+                f"{name} is {_short(ours.get(name))} there and {_short(theirs.get(name))} here"
+                for name in differs[:_SHOWN]
+            )
+            raise EngineError(
+                f"a Dask worker has other code: {told}",
+                hint="install the same on every worker, and start it anew",
+            )
+        _known.add(known)
+    return function(one)
+
+
+def _short(version: str | None) -> str:
+    return "missing" if version is None else version[:_DIGITS]

@@ -1,0 +1,120 @@
+"""Map a function over partitions, wherever the settings say.
+
+What runs is a pure function of its partition, so that a result is the same wherever it was made, beside
+however many others, and however often it was begun. A worker that dies costs the tasks that it had in hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from ml_sys.engine.processes import LostWorkerError, cores, in_processes
+from ml_sys.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ml_sys.settings import EngineSettings
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+# Deaths of workers, with nothing done between them, after which another try is of no use.
+MOST_DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where partitions run, and how many side by side.
+
+    Attributes
+    ----------
+    kind : str
+        ``"local"`` for processes of this machine, ``"dask"`` for a cluster.
+    workers : int
+        Processes side by side; 0 takes as many as cores and memory allow. A cluster elsewhere has its own.
+    address : str
+        Of the cluster's scheduler, as ``"tcp://10.0.0.5:8786"``; empty starts a cluster on this machine.
+    """
+
+    kind: Literal["local", "dask"] = "local"
+    workers: int = 0
+    address: str = ""
+
+    @classmethod
+    def of(cls, settings: EngineSettings) -> Engine:
+        """Return the engine that the settings describe."""
+        return cls(settings.kind, settings.workers, settings.address)
+
+    def map(
+        self,
+        function: Callable[[P], R],
+        partitions: Sequence[P],
+        *,
+        on_done: Callable[[int, R], object] = lambda *_: None,
+        code: Callable[[], Mapping[str, str]] = dict,
+    ) -> list[R]:
+        """Return what a function makes of each partition, in their order.
+
+        Parameters
+        ----------
+        function : callable
+            Pure, and sent to each worker once. Bind what all partitions share to it, by `functools.partial`.
+        partitions : sequence
+            What the function takes, one at a time.
+        on_done : callable
+            Called here with the number of a partition and its result as soon as that is there.
+        code : callable
+            Says, here and on each worker of a cluster, which code the function runs: versions and digests by
+            name. Those of mlsys and of the libraries are compared in any case.
+
+        Raises
+        ------
+        EngineError
+            If workers die again and again, no cluster answers, or a worker's code is not the code here.
+        """
+        found: dict[int, R] = {}
+        missing, deaths = dict(enumerate(partitions)), 0
+        if not missing:
+            return []
+        with self._opened(function, len(missing), code) as run:
+            while missing:
+                try:
+                    for number, result in run(missing, deaths):
+                        found[number], deaths = result, 0
+                        on_done(number, result)
+                except LostWorkerError as lost:
+                    deaths += 1
+                    if deaths == MOST_DEATHS:
+                        raise EngineError(
+                            f"workers died {deaths} times, with nothing done in between",
+                            hint="most likely memory is short: set engine.workers lower",
+                        ) from lost
+                    log.warning("a worker died: %d of %d tasks run again", *_counts(missing, found))
+                missing = {number: one for number, one in missing.items() if number not in found}
+        return [found[number] for number in range(len(partitions))]
+
+    @contextlib.contextmanager
+    def _opened(
+        self, function: Callable[[P], R], count: int, code: Callable[[], Mapping[str, str]]
+    ) -> Iterator[Callable[[Mapping[int, P], int], Iterator[tuple[int, R]]]]:
+        """Give what runs partitions, after so many deaths, and yields numbers and results as they come."""
+        if self.kind == "local":
+            yield partial(in_processes, function, self.workers)
+            return
+        from ml_sys.engine.cluster import connected
+
+        with connected(self.address, min(self.workers or cores(), count)) as cluster:
+            yield partial(cluster.run, function, code)
+
+
+def _counts(missing: Mapping[int, object], found: Mapping[int, object]) -> tuple[int, int]:
+    """Return how many tasks are still to be done, and how many there are."""
+    left = sum(number not in found for number in missing)
+    return left, len(missing.keys() | found.keys())

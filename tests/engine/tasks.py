@@ -1,0 +1,50 @@
+"""Tasks that workers of other processes find here: pure ones, and one whose worker is killed once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from tests.serve.servers import until
+
+WEIGHTS = np.random.default_rng(0).normal(size=200_000)  # large enough to be shared, not copied
+
+
+def rotated(weights: np.ndarray, number: int) -> np.ndarray:
+    """Return some numbers whose last bits depend on the order of additions."""
+    return np.cumsum(np.roll(weights, number))[:: weights.size // 10]
+
+
+def where(number: int) -> int:
+    return os.getpid()
+
+
+def name_worker(name: str) -> None:
+    os.environ["WORKER"] = name
+
+
+def failing(number: int) -> int:
+    raise KeyError(f"task {number}")
+
+
+def killed_once(folder: Path, victim: int, weights: np.ndarray, number: int) -> np.ndarray:
+    """Leave a file for each time that a task runs; the victim's first run ends with its worker."""
+    (folder / f"ran-{number}-{uuid.uuid4().hex}").touch()
+    if number == victim and len(runs(folder, victim)) == 1:
+        until(lambda: (folder / "done").exists())
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rotated(weights, number)
+
+
+def always_killed(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def runs(folder: Path, number: int) -> list[Path]:
+    return list(folder.glob(f"ran-{number}-*"))
