@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_sys.form import Attribute
@@ -57,6 +58,12 @@ class Attributes:
         """Take the columns of attributes out of a table, and nothing else."""
         values = tuple(_from_column(one, companies[one.name]) for one in described)
         return cls(described, values, len(companies))
+
+    @classmethod
+    def from_batch(cls, batch: pa.RecordBatch, described: tuple[Attribute, ...]) -> Attributes:
+        """Take the columns of attributes out of a batch of checked rows, and nothing else."""
+        values = tuple(_from_arrow(one, batch.column(one.name)) for one in described)
+        return cls(described, values, batch.num_rows)
 
     def take(self, companies: slice | NDArray[np.integer[Any]]) -> Attributes:
         """Return the attributes of some entities, in the order given."""
@@ -194,3 +201,13 @@ def _from_column(one: Attribute, column: pd.Series) -> NDArray[Any]:
         return numbers
     blank = column.isna().tolist()
     return _values(one, [None if gone else value for value, gone in zip(column, blank, strict=True)])
+
+
+def _from_arrow(one: Attribute, column: Any) -> NDArray[Any]:
+    if one.kind in NUMERIC:
+        numbers: NDArray[np.float64] = column.to_numpy(zero_copy_only=False)
+        return numbers
+    encoded = column.dictionary_encode()  # so that a text is made once, not once a row
+    levels = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    texts: NDArray[np.object_] = levels[encoded.indices.fill_null(-1).to_numpy()]
+    return texts

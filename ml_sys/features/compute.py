@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.features.attributes import attribute_columns, category_names, feature_names
@@ -182,21 +183,20 @@ def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Fea
         Company by company, cutoffs ascending within. Numbers are float32 with NaN for blanks, categories
         object with None for blanks.
     """
-    names, start = spec.names(), 0
-    parts = []
-    for block in inputs.usage.blocks():
-        since = inputs.since[start : start + block.n_companies]
-        parts.append(_block(block, since, cutoffs, spec, names))
-        start += block.n_companies
+    names = spec.names()
     known = attribute_columns(inputs.attributes, with_missingness=spec.attribute_missingness)
+    place, log, since = _distinct(inputs)
+    parts, start = [], 0
+    for block in log.blocks():
+        parts.append(_block(block, since[start : start + block.n_companies], cutoffs, spec, names))
+        start += block.n_companies
     columns: Columns = {}
     for name in names:
         if name in known:
             columns[name] = np.repeat(known[name], cutoffs.size)
-        else:
-            columns[name] = (
-                np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
-            )
+            continue
+        column = np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
+        columns[name] = column if place is None else column.reshape(-1, cutoffs.size)[place].ravel()
     return columns
 
 
@@ -205,6 +205,25 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
     import pandas as pd  # the service computes features without it
 
     return pd.DataFrame(feature_columns(inputs, cutoffs, spec), copy=False)
+
+
+def _distinct(
+    inputs: FeatureInputs,
+) -> tuple[NDArray[np.intp] | None, UsageLog, NDArray[np.int32]]:
+    """Return usage and days of entities that differ, and which of them each entity is like.
+
+    All those without usage that began nobody knows when are like one; where they are few, None says that
+    every entity stands for itself.
+    """
+    log, since = inputs.usage, inputs.since
+    idle = since == NEVER_BEGAN
+    idle[log.company] = False
+    if 2 * np.count_nonzero(idle) <= log.n_companies:
+        return None, log, since
+    chosen = np.append(np.flatnonzero(~idle), np.flatnonzero(idle)[:1])
+    place = np.full(log.n_companies, chosen.size - 1, dtype=np.intp)
+    place[chosen] = np.arange(chosen.size)
+    return place, log.take(chosen), since[chosen]
 
 
 def _block(

@@ -97,17 +97,20 @@ class FeatureInputs:
         since : ndarray of shape (n_companies,), int32, optional
             Day on which each began to exist, where that is known.
         """
-        form, period, n_companies = spec.form, spec.period, attributes.n_companies
-        usage = UsageLog.from_rows(
-            *rows,
-            n_companies=n_companies,
-            n_activity=form.n_activity,
-            period=period,
-            digits=tuple(one.digits for one in form.measures),
-        )
-        if since is None or not form.has_since:
-            since = np.full(n_companies, NEVER_BEGAN, dtype=np.int32)
-        return cls(form, period, usage, attributes, since)
+        return cls.of_log(log_of(rows, spec, attributes.n_companies), attributes, spec, since)
+
+    @classmethod
+    def of_log(
+        cls,
+        usage: UsageLog,
+        attributes: Attributes,
+        spec: FeatureSpec,
+        since: NDArray[np.int32] | None = None,
+    ) -> FeatureInputs:
+        """Put a log of :func:`log_of`, or a part of one, and the attributes of its entities together."""
+        if since is None or not spec.form.has_since:
+            since = np.full(attributes.n_companies, NEVER_BEGAN, dtype=np.int32)
+        return cls(spec.form, spec.period, usage, attributes, since)
 
     def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
         """Return the inputs of some entities, in the order given."""
@@ -118,6 +121,19 @@ class FeatureInputs:
             self.attributes.take(companies),
             self.since[companies],
         )
+
+
+def log_of(
+    rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]], spec: FeatureSpec, n_companies: int
+) -> UsageLog:
+    """Return usage rows, see :meth:`FeatureInputs.of`, as the log that features read."""
+    return UsageLog.from_rows(
+        *rows,
+        n_companies=n_companies,
+        n_activity=spec.form.n_activity,
+        period=spec.period,
+        digits=tuple(one.digits for one in spec.form.measures),
+    )
 
 
 def measures_of(values: NDArray[Any], there: Form, wanted: Form) -> NDArray[Any]:

@@ -165,18 +165,20 @@ class UsageLog:
 
     def blocks(self, n_companies: int = BLOCK_COMPANIES) -> Iterator[UsageLog]:
         """Cut the log into logs of at most ``n_companies`` consecutive companies."""
-        edges = np.append(np.arange(0, self.n_companies, n_companies), self.n_companies).astype(np.int32)
-        rows = np.searchsorted(self.company, edges)
-        for at, start in enumerate(edges[:-1]):
-            low, high = rows[at], rows[at + 1]
-            yield UsageLog(
-                self.company[low:high] - start,
-                self.day[low:high],
-                self.values[low:high],
-                int(edges[at + 1] - start),
-                self.n_activity,
-                self.digits,
-            )
+        for start in range(0, self.n_companies, n_companies):
+            yield self.between(start, min(start + n_companies, self.n_companies))
+
+    def between(self, start: int, stop: int) -> UsageLog:
+        """Return the log of consecutive companies, numbered from 0, without a copy of its values."""
+        low, high = np.searchsorted(self.company, np.array([start, stop], dtype=np.int32))
+        return UsageLog(
+            self.company[low:high] - np.int32(start),
+            self.day[low:high],
+            self.values[low:high],
+            stop - start,
+            self.n_activity,
+            self.digits,
+        )
 
 
 @dataclass(frozen=True)

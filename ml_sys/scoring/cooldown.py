@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -20,9 +22,11 @@ NEVER_LISTED = int(np.iinfo(np.int32).min)
 WEEK_DAYS = 7
 
 
-def days_of(ids: Iterable[str], listed: Mapping[str, int]) -> NDArray[np.int32]:
-    """Return the day on which each id was last listed, or ``NEVER_LISTED``."""
-    return np.array([listed.get(name, NEVER_LISTED) for name in ids], dtype=np.int32)
+def days_of(ids: Any, listed: Mapping[str, int], other: int = NEVER_LISTED) -> NDArray[np.int32]:
+    """Return the day on which each id of a `pyarrow.StringArray` was last listed, or another day."""
+    place = pc.index_in(ids, value_set=pa.array(listed, pa.string())).fill_null(-1).to_numpy()
+    days: NDArray[np.int32] = np.array([*listed.values(), other], dtype=np.int32)[place]
+    return days
 
 
 def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArray[np.bool_]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml_sys.data.checking.values import ids
 from ml_sys.data.fields import id_column
@@ -13,7 +15,7 @@ from ml_sys.scoring.cooldown import EXCLUDED, PAID_SINCE
 from ml_sys.text import with_article
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,19 +46,19 @@ def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
 
 
 def groups_of_those_out(
-    names: Sequence[str], excluded: Collection[str], paid_since: Collection[str]
+    names: Any, excluded: Collection[str], paid_since: Collection[str]
 ) -> NDArray[np.object_]:
-    """Return why each company is taken out, ``PAID_SINCE`` or ``EXCLUDED``; empty where it is not.
+    """Return why each of some ids is taken out, ``PAID_SINCE`` or ``EXCLUDED``; empty where it is not.
 
     Examples
     --------
     >>> groups_of_those_out(["a", "b", "c"], {"a", "b"}, {"b"}).tolist()
     ['excluded', 'paid since', '']
     """
-    group = np.full(len(names), "", dtype=object)
+    group, texts = np.full(len(names), "", dtype=object), pa.array(names, pa.string())
     for named, why in ((excluded, EXCLUDED), (paid_since, PAID_SINCE)):
         if named:
-            group[np.fromiter((one in named for one in names), dtype=bool, count=len(names))] = why
+            group[pc.is_in(texts, pa.array(named, pa.string())).to_numpy(zero_copy_only=False)] = why
     return group
 
 

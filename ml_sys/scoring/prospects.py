@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,29 +11,31 @@ import pandas as pd
 import pyarrow as pa
 
 from ml_sys.data.checking.scalars import Fault
-from ml_sys.data.checking.validate import check
+from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.company_index import CompanyIndex
-from ml_sys.data.fields import ID, SINCE, columns_of, id_column, prospect_fields
+from ml_sys.data.fields import ID, columns_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow, Rows
 from ml_sys.data.schema import NONCUSTOMERS
 from ml_sys.data.sources import FileSource
 from ml_sys.days import latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
+from ml_sys.features.attributes import NUMERIC
 from ml_sys.features.inputs import measures_of
+from ml_sys.scoring.streaming.held import BATCH_ROWS, HeldRows, as_arrow, held_frame
 from ml_sys.text import with_article
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import FeatureSpec
+    from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
-DUPLICATE, NO_CLOCK = "duplicate id", int(np.iinfo(np.int32).max)
+DUPLICATE, NO_CLOCK, LINE = "duplicate id", int(np.iinfo(np.int32).max), "line"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Companies:
 
     Attributes
     ----------
-    frame : DataFrame of n rows
+    rows : HeldRows of n rows
         id, since where it is known, and the attributes.
     quarantine : Quarantine
         Rows that were not taken.
@@ -49,9 +52,15 @@ class Companies:
         Rows of the file.
     """
 
-    frame: pd.DataFrame
+    rows: HeldRows
     quarantine: Quarantine
     read: int
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """All of them as one table, for those who look at them together."""
+        batches = [batch for _, batch in self.rows.batches()]
+        return pa.Table.from_batches(batches).to_pandas().drop(columns=LINE, errors="ignore")
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,11 @@ class Ready:
 
     Attributes
     ----------
-    ids : ndarray of shape (n,), object
-    features : DataFrame of shape (n, n_features)
+    rows : HeldRows of n rows
+        id and the features.
     """
 
-    ids: Any
-    features: pd.DataFrame
+    rows: HeldRows
     quarantine: Quarantine
     read: int
 
@@ -123,28 +131,23 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     may_lack = {name for name, one in fields.items() if one.may_lack}
     opened = FileSource().open("prospects", str(path), columns_of(fields), may_lack)
     fields = {name: one for name, one in fields.items() if name not in opened.lacks}
-    quarantine, frames, bad_ids, read = Quarantine(), [], set(), 0
+    quarantine, rows, read = Quarantine(), HeldRows(), 0
     for part in opened.parts:
-        checked = check(part(), fields)
-        quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
-        quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
-        bad_ids |= set(checked.bad_ids)
-        read += len(checked.lines) + len(checked.bad)
-        columns = {name: _plain(column) for name, column in checked.columns.items()}
-        frames.append(pd.DataFrame({"line": checked.lines} | columns))
+        for piece in part().pieces(BATCH_ROWS):
+            checked = check(piece, fields)
+            quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
+            quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
+            read += len(checked.lines) + len(checked.bad)
+            rows.add(_batch(checked, form))
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
-    frame = pd.concat(frames, ignore_index=True)
-    rows = CompanyRows(NONCUSTOMERS, frame, opened.where, frozenset(bad_ids))
-    one_each, _ = reconcile([rows], form, quarantine)
-    kept = one_each.set_index("id").loc[frame["id"][frame["id"].isin(one_each["id"])].unique()].reset_index()
-    if kept.empty:
+    rows = _one_each(rows, form, list(fields), opened.where, quarantine)
+    if not len(rows):
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    wanted = [ID, *([SINCE] if SINCE in kept else []), *(one.name for one in form.attributes)]
-    return Companies(kept[wanted], quarantine, read)
+    return Companies(rows, quarantine, read)
 
 
 def free_companies(known: Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
@@ -159,14 +162,18 @@ def free_companies(known: Snapshot, spec: FeatureSpec, as_of: int | None) -> Com
             f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
             hint="name a file of prospects",
         )
-    return Companies(frame, Quarantine(), len(frame))
+    return Companies(held_frame(frame), Quarantine(), len(frame))
 
 
-def usage_of(snapshot: Snapshot, prospects: Sequence[str], spec: FeatureSpec) -> ProspectUsage:
-    """Take the usage of prospects out of a snapshot; those it does not know have none."""
-    position = CompanyIndex(list(prospects), frozenset()).positions(
-        pa.array(snapshot.companies["id"], pa.string())
-    )
+def usage_of(snapshot: Snapshot, prospects: Any, spec: FeatureSpec) -> ProspectUsage:
+    """Take the usage of prospects out of a snapshot, by the `pyarrow.StringArray` of their ids.
+
+    Those that the snapshot does not know have none.
+    """
+    known = CompanyIndex(pa.array(snapshot.companies["id"], pa.string()), frozenset()).positions(prospects)
+    position = np.full(len(snapshot.companies), -1, dtype=np.int32)
+    found = np.flatnonzero(known >= 0)
+    position[known[found]] = found
     company = position[snapshot.usage_company]
     mine = company >= 0
     order = np.argsort(company[mine], kind="stable")
@@ -189,46 +196,78 @@ def covered_by(snapshot: Snapshot, spec: FeatureSpec) -> int | None:
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:
     opened = FileSource().open("prospects", str(path), {ID: id_column, **{name: name for name in names}})
-    quarantine, frames, read = Quarantine(), [], 0
+    quarantine, held, read = Quarantine(), HeldRows(), 0
     for part in opened.parts:
-        rows = part()
-        read += len(rows.lines) + len(rows.bad)
-        quarantine.add(NONCUSTOMERS, opened.where, rows.bad)
-        frame, bad = _numbers(rows, names, set(categories), id_column)
-        quarantine.add(NONCUSTOMERS, opened.where, bad)
-        frames.append(frame)
+        for rows in part().pieces(BATCH_ROWS):
+            read += len(rows.lines) + len(rows.bad)
+            quarantine.add(NONCUSTOMERS, opened.where, rows.bad)
+            batch, bad = _numbers(rows, names, set(categories), id_column)
+            quarantine.add(NONCUSTOMERS, opened.where, bad)
+            held.add(batch)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
-    frame = pd.concat(frames, ignore_index=True)
-    again = frame["id"].duplicated()
-    quarantine.add(
-        NONCUSTOMERS,
-        opened.where,
-        [
-            BadRow(int(line), DUPLICATE, str(name))
-            for line, name in zip(frame["line"][again], frame["id"][again], strict=True)
-        ],
-    )
-    frame = frame[~again].reset_index(drop=True)
-    if frame.empty:
+    places = held.again()
+    if places.size:
+        rows_again = held.take(places)
+        repeats = pd.Series(rows_again.column(ID).to_pylist()).duplicated().to_numpy()
+        lines, names_again = rows_again.column(LINE).to_pylist(), rows_again.column(ID).to_pylist()
+        bad = [
+            BadRow(int(str(lines[at])), DUPLICATE, str(names_again[at]))
+            for at in np.flatnonzero(repeats).tolist()
+        ]
+        quarantine.add(NONCUSTOMERS, opened.where, bad)
+        dropped = np.zeros(len(held), dtype=bool)
+        dropped[places[repeats]] = True
+        held = held.without(dropped, rows_again.slice(0, 0), places[:0])
+    if not len(held):
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    return Ready(frame["id"].to_numpy(dtype=object), frame[names], quarantine, read)
+    return Ready(held, quarantine, read)
+
+
+def _one_each(rows: HeldRows, form: Form, fields: list[str], where: str, quarantine: Quarantine) -> HeldRows:
+    """Keep one row per company, in the place of its first; see :func:`ml_sys.data.companies.reconcile`."""
+    places = rows.again()
+    if not places.size:
+        return rows
+    batch = rows.take(places)
+    frame = pd.DataFrame({name: _plain(batch.column(name)) for name in (LINE, *fields)})
+    one_each, _ = reconcile([CompanyRows(NONCUSTOMERS, frame, where, frozenset())], form, quarantine)
+    first = np.flatnonzero(~frame[ID].duplicated().to_numpy() & frame[ID].isin(one_each[ID]).to_numpy())
+    kept = one_each.set_index(ID).loc[frame[ID].iloc[first]].reset_index()
+    columns = {
+        name: as_arrow(kept[name]).cast(batch.schema.field(name).type) if name in kept else batch.column(name)
+        for name in batch.schema.names
+    }
+    columns[LINE] = batch.column(LINE).take(first)
+    dropped = np.zeros(len(rows), dtype=bool)
+    dropped[places] = True
+    dropped[places[first]] = False
+    return rows.without(dropped, pa.RecordBatch.from_pydict(columns), places[first])
+
+
+def _batch(checked: Checked, form: Form) -> pa.RecordBatch:
+    """Return checked rows with every attribute; one that the file lacks is blank."""
+    n = len(checked.lines)
+    lacks = (one for one in form.attributes if one.name not in checked.columns)
+    blank = {
+        one.name: np.full(n, np.nan) if one.kind in NUMERIC else pa.nulls(n, pa.string()) for one in lacks
+    }
+    return pa.RecordBatch.from_pydict({LINE: checked.lines, **checked.columns, **blank})
 
 
 def _numbers(
     rows: Rows, names: list[str], categories: set[str], id_column: str
-) -> tuple[pd.DataFrame, list[BadRow]]:
+) -> tuple[pa.RecordBatch, list[BadRow]]:
     """Read ready feature columns; a row with a value that is not a number is set aside with its reason."""
     named = ids(rows.texts["id"])
-    columns: dict[str, Any] = {"line": rows.lines, "id": _plain(named.values)}
+    columns: dict[str, Any] = {LINE: rows.lines, ID: named.values}  # noqa: PD011 - no column of pandas
     faults = {id_column: named.faults}
     for name in names:
-        read = free_texts(rows.texts[name]) if name in categories else amounts(rows.texts[name])
-        faults[name] = read.faults
-        columns[name] = _plain(read.values) if name in categories else np.asarray(read.values, np.float32)
+        values, faults[name] = (free_texts if name in categories else amounts)(rows.texts[name])
+        columns[name] = values if name in categories else np.asarray(values, np.float32)
     reasons: dict[int, str] = {}
     for name, found in faults.items():
         if found is not None:
@@ -237,7 +276,7 @@ def _numbers(
     good = np.ones(len(rows.lines), dtype=bool)
     good[list(reasons)] = False
     bad = [BadRow(int(rows.lines[at]), reason, rows.raw(at)) for at, reason in sorted(reasons.items())]
-    return pd.DataFrame(columns)[good], bad
+    return pa.RecordBatch.from_pydict(columns).filter(pa.array(good)), bad
 
 
 def _plain(column: Any) -> Any:

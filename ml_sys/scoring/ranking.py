@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ml_sys.durable import replacing
+from ml_sys.scoring.streaming.lines import csv_lines
 from ml_sys.scoring.workbook import write_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -31,7 +35,8 @@ _SKIPPED = r"[\s'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*?"
 _SIGN = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
 _FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}{_SIGN})")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'(?={_SKIPPED}{_SIGN})")
-ENDS_A_CELL = re.compile(r"[;\t\r]")  # for some reader of CSV; the csv module alone would not quote them
+ENDS_A_CELL = r"[;\t\r]"  # for some reader of CSV; the csv module alone would not quote them
+_GROUP_ROWS = 1 << 20  # of a Parquet file, as pandas cuts it
 # Shares of the capacity at which the cost of stopping is shown.
 _STOPS = (0.25, 0.5, 0.75, 1.0)
 
@@ -162,7 +167,7 @@ def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
     """Put an apostrophe before text that a spreadsheet would run; :func:`from_spreadsheet` removes it."""
     # Most ids are letters and digits, which takes less time to see.
-    return [text if text.isalnum() else _FORMULA.sub(r"\1'", text) for text in (str(one) for one in texts)]
+    return [text if text.isalnum() else _FORMULA.sub(r"\1'", text) for text in map(str, texts)]
 
 
 def from_spreadsheet(text: str) -> str:
@@ -178,9 +183,20 @@ def from_spreadsheet(text: str) -> str:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as :func:`write_pages` writes one."""
+    write_pages(lambda: iter([table]), path)
+
+
+def write_pages(pages: Callable[[], Iterator[pd.DataFrame]], path: Path) -> None:
     """Write a table as Parquet, as a workbook (.xlsx) or else as CSV that is safe to open in a spreadsheet.
 
-    The file is replaced whole or not at all.
+    The file is replaced whole or not at all, and is the same however the table is cut into pages.
+
+    Parameters
+    ----------
+    pages : callable
+        Returns the parts of the table anew; at least one, the same columns in each.
+    path : Path
 
     Raises
     ------
@@ -189,25 +205,73 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     with replacing(path) as sink:
         if path.suffix == ".parquet":
-            table.to_parquet(sink, index=False)
+            write_parquet(pages(), sink)
         elif path.suffix == ".xlsx":
-            write_workbook(table, sink, path)
+            write_workbook(pd.concat(pages(), ignore_index=True), sink, path)
         else:
-            write_csv(table, sink)
+            write_csv(pages, sink)
 
 
-def write_csv(table: pd.DataFrame, target: IO[bytes]) -> None:
+def write_parquet(pages: Iterator[pd.DataFrame], target: IO[bytes]) -> None:
+    """Write a table as Parquet, one group of rows after the other."""
+    parts = (pa.Table.from_pandas(page, preserve_index=False) for page in pages)
+    whole = next(parts)
+    with pq.ParquetWriter(target, whole.schema, compression="snappy") as writer:
+        written = False
+        for part in parts:
+            whole = pa.concat_tables([whole, part.cast(whole.schema)])
+            if whole.num_rows >= _GROUP_ROWS:
+                writer.write_table(whole.slice(0, _GROUP_ROWS), _GROUP_ROWS)
+                whole, written = whole.slice(_GROUP_ROWS), True
+        if whole.num_rows or not written:
+            writer.write_table(whole, _GROUP_ROWS)
+
+
+def write_csv(pages: Callable[[], Iterator[pd.DataFrame]], target: IO[bytes]) -> None:
     """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas.
 
     A text that holds what ends a cell elsewhere, a semicolon, a tab or a bare carriage return, has every text
     of the table quoted.
     """
-    foreign = [name for name in table.columns if name == "id" or str(name).startswith(REASON)]
-    texts = {str(name): spreadsheet_safe(table[name]) for name in foreign}
-    broken = any(ENDS_A_CELL.search(text) for column in texts.values() for text in column)
-    table.assign(**texts).to_csv(
-        target,
-        index=False,
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL,
-    )
+    again = target.seekable()  # what is none, such as a pipe, cannot be begun anew
+    start = target.tell() if again else 0
+    quoted = not again and any(_ends_a_cell(page) for page in pages())
+    if not _written(pages(), target, quoted=quoted, check=again):
+        target.seek(start)
+        target.truncate()
+        _written(pages(), target, quoted=True, check=False)
+
+
+def _written(pages: Iterator[pd.DataFrame], target: IO[bytes], *, quoted: bool, check: bool) -> bool:
+    """Write pages as CSV; if checked, return False at the first text for which all are to be quoted."""
+    for number, page in enumerate(pages):
+        if check and _ends_a_cell(page):
+            return False
+        odd = {name: page[name] for name in _foreign(page) if not _is_plain(page[name])}
+        safe = page.assign(**{name: spreadsheet_safe(column) for name, column in odd.items()})
+        lines = None if quoted else csv_lines(safe)
+        if lines is None or not number:
+            shown = safe if lines is None else safe.head(0)
+            quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
+            shown.to_csv(target, index=False, header=not number, lineterminator="\n", quoting=quoting)
+        target.write(lines or b"")
+    return True
+
+
+def _foreign(page: pd.DataFrame) -> list[str]:
+    """Return the columns whose texts come from elsewhere."""
+    return [str(name) for name in page.columns if name == "id" or str(name).startswith(REASON)]
+
+
+def _ends_a_cell(page: pd.DataFrame) -> bool:
+    texts = (_texts(page[name]) for name in _foreign(page))
+    return any(pc.any(pc.match_substring_regex(one, ENDS_A_CELL)).as_py() for one in texts)
+
+
+def _is_plain(column: pd.Series[Any]) -> bool:
+    """Say whether all of some texts are of letters and digits, or blank."""
+    return bool(pc.all(pc.match_substring_regex(_texts(column), "^[0-9A-Za-z]*$")).as_py())
+
+
+def _texts(column: pd.Series[Any]) -> Any:
+    return pa.array(column.astype(str).to_numpy(dtype=object), pa.string())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ml_sys.days import Period
     from ml_sys.features.compute import Columns
     from ml_sys.form import Form
-    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.scored_list import ScoredList
 
 RULE_SCORE: Final = "rule_score"
 RECENCY, NEWEST = "recency", "newest"
@@ -114,7 +114,7 @@ def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
     score = {RULE_SCORE: scorer.sign * table["probability"] + 0.0}  # no -0
     told = table.assign(probability=np.nan, tier="", will_convert="", model_version=f"rule: {name}", **score)
     note = f"a list by the rule {name}, without a model: it ranks, and promises nothing"
-    return replace(scored, table=told, notes=(note, *scored.notes))
+    return replace(scored, ranked=told, notes=(note, *scored.notes))
 
 
 def _amounts(form: Form) -> str:

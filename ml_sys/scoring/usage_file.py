@@ -25,7 +25,6 @@ from ml_sys.scoring.prospects import NO_CLOCK, ProspectUsage
 from ml_sys.settings.tables import LinkTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 def read_usage(
     path: Path,
     schema: SchemaSettings,
-    prospects: Sequence[str],
+    prospects: Any,
     coverage: Coverage,
     *,
     not_after: int = NO_CLOCK,
@@ -50,7 +49,7 @@ def read_usage(
     ----------
     schema : SchemaSettings
         What the tables mean; the file is like its only usage table.
-    prospects : sequence of str
+    prospects : pyarrow.StringArray
         Ids.
     coverage : Coverage
         When a period counts as covered; the rows of all companies tell.
@@ -75,7 +74,7 @@ def read_usage(
         return ProspectUsage(who, when, values, others, quarantine, end)
     measures, fields = UsageMeasures.of(form, described), fields_of(schema, described.name)
     opened = FileSource().open(described.name, str(path), columns_of(fields))
-    index = CompanyIndex(list(prospects), frozenset())
+    index = CompanyIndex(prospects, frozenset())
     quarantine, batches, strangers, read = Quarantine(), [], 0, 0
     everyone: list[tuple[Any, Any]] = []
     for part in opened.parts:
@@ -148,10 +147,10 @@ def count_events(
 
 
 def of_prospects(
-    rows: UsageRows, index: CompanyIndex, prospects: Sequence[str]
+    rows: UsageRows, index: CompanyIndex, prospects: Any
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.integer], int]:
     """Return company, day and values of the rows of prospects, and how many rows are of others."""
-    position = CompanyIndex(list(prospects), frozenset()).positions(index.ids)
+    position = CompanyIndex(prospects, frozenset()).positions(index.ids)
     company = position[rows.company] if len(rows.company) else rows.company
     mine = np.flatnonzero(company >= 0)
     mine = mine[np.argsort(company[mine], kind="stable")]

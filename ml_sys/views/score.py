@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 def scored(listed: Listed) -> None:
     """Show the top of a ranked list, and what calling it should bring in."""
     result, shown = listed.scored, listed.shown
-    table = result.table
     if shown:
-        first = table.head(shown)
+        first = result.head(shown)
         by_rule = RULE_SCORE in first
         columns = ["rank", "id", *(["score"] if by_rule else ["probability", "tier", "will convert"])]
         rows = [
@@ -45,7 +44,7 @@ def scored(listed: Listed) -> None:
             ]
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
         made_by = version if by_rule else f"model {version}"
-        title = f"Top {len(first)} of {counted(len(table), 'prospect')}, {made_by}, as of {cutoff}"
+        title = f"Top {len(first)} of {counted(len(result), 'prospect')}, {made_by}, as of {cutoff}"
         console.table(title, columns, rows, left=0, texts=("reasons",))
     if listed.plan is not None:
         capacity(listed.plan)
@@ -66,7 +65,7 @@ def scored(listed: Listed) -> None:
     if listed.with_controls is not None:
         console.line(f"Written, for the analyst: {listed.with_controls}")
     if listed.out is not None:
-        console.line(f"Written: {listed.out} ({counted(len(table), 'row')})")
+        console.line(f"Written: {listed.out} ({counted(len(result), 'row')})")
 
 
 def handed_out(one: HandedOut, entity: Noun) -> str:

@@ -156,13 +156,15 @@ def test_the_input_of_features_carries_neither_id_nor_outcome() -> None:
 def test_features_are_the_same_whichever_block_a_company_falls_into() -> None:
     n = BLOCK_COMPANIES + 7
     at = np.array([3, BLOCK_COMPANIES - 1, BLOCK_COMPANIES, n - 1], dtype=np.int32)
-    rows = (at, np.full(4, w.MONDAY, np.int32), np.full((4, 8), 3, np.int32))
+    values = np.ones((n, 8), np.int32)
+    values[at] = 3
+    rows = (np.arange(n, dtype=np.int32), np.full(n, w.MONDAY, np.int32), values)
     nothing = np.full(n, None, dtype=object)
     many = Attributes(SPEC.form.attributes, (np.full(n, 10.0), nothing, nothing), n)
     inputs = FeatureInputs.of(rows, many, SPEC)
     frame = feature_frame(inputs, np.array([w.MONDAY + 7], dtype=np.int32), SPEC)
     assert np.flatnonzero(frame["actions_7d"] == 12).tolist() == at.tolist()
-    assert (frame["actions_7d"].to_numpy()[np.setdiff1d(np.arange(n), at)] == 0).all()
+    assert (frame["actions_7d"].to_numpy()[np.setdiff1d(np.arange(n), at)] == 4).all()
 
 
 def test_every_feature_is_of_the_group_that_its_name_tells() -> None:
@@ -384,3 +386,19 @@ def test_a_form_of_one_object_has_nothing_to_say_of_their_mix() -> None:
     names = replace(forms.SPEC, form=one).names()
     assert "breadth" not in replace(forms.SPEC, form=one).groups().values()
     assert "days_since_first_use_lesson" in names
+
+
+def test_those_without_usage_have_the_features_that_they_have_alone() -> None:
+    n = 9
+    rows = (np.array([4, 4], np.int32), np.array([50, 57], np.int32), np.full((2, 8), 3, np.int32))
+    attributes = Attributes.of(SPEC.form.attributes, [[float(at + 1), "1", None] for at in range(n)])
+    since = np.full(n, NEVER_BEGAN, dtype=np.int32)
+    since[7] = 40
+    form = replace(SPEC.form, has_since=True)
+    spec = FeatureSpec(windows_days=(7, 28), form=form)
+    inputs = FeatureInputs.of(rows, attributes, spec, since)
+    cutoffs = np.array([60, 90], dtype=np.int32)
+    whole = feature_frame(inputs, cutoffs, spec)
+    for at in range(n):
+        alone = feature_frame(inputs.take(np.array([at])), cutoffs, spec)
+        pd.testing.assert_frame_equal(alone, whole.iloc[2 * at : 2 * at + 2].reset_index(drop=True))

@@ -11,10 +11,12 @@ import pytest
 from ml_sys.data.quarantine import MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
-from ml_sys.scoring.batch import Asked, score_companies, score_ready, unseen_levels
+from ml_sys.scoring.batch import score_companies, score_ready, unseen_levels
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
+from ml_sys.scoring.scored_list import Asked
+from ml_sys.scoring.streaming.held import held_frame
 from tests.scoring.test_reasons import NARROW, fitted, random_frame
 
 CUTOFF = 18_000  # 2019-04-14
@@ -29,7 +31,7 @@ def scorer():
 
 
 def ready(prospects: Quarantine | None = None, frame: pd.DataFrame = FRAME) -> Ready:
-    return Ready(IDS[: len(frame)], frame, prospects or Quarantine(), len(frame))
+    return Ready(held_frame(frame.assign(id=IDS[: len(frame)])), prospects or Quarantine(), len(frame))
 
 
 def probabilities(scorer, frame: pd.DataFrame = FRAME) -> np.ndarray:
@@ -173,7 +175,7 @@ def companies(*industries: str) -> Companies:
             "industry": np.array(industries, dtype=object),
         }
     )
-    return Companies(frame, Quarantine(), n)
+    return Companies(held_frame(frame), Quarantine(), n)
 
 
 def usage(company: list[int], stamp: list[int], strangers: int = 0, rejected: int = 0) -> ProspectUsage:
@@ -250,7 +252,7 @@ def test_every_company_keeps_its_own_usage(scorer):
     rows = usage([0, 0, 2], [ON_TIME - 7, ON_TIME, ON_TIME])
     together = score_companies(scorer, three, rows, ASKED, customers={}).table.set_index("id")["probability"]
     for at in range(3):
-        alone = Companies(three.frame.iloc[[at]].reset_index(drop=True), Quarantine(), 1)
+        alone = Companies(held_frame(three.frame.iloc[[at]]), Quarantine(), 1)
         mine = rows.company == at
         own = usage([0] * int(mine.sum()), rows.stamp[mine].tolist())
         (probability,) = score_companies(scorer, alone, own, ASKED, customers={}).table["probability"]
@@ -261,7 +263,7 @@ def test_who_did_not_exist_for_a_day_by_the_cutoff_is_left_out():
     spec = replace(NARROW, form=replace(NARROW.form, has_since=True), history="off")
     four = companies("software", "retail", "finance", "software")
     since = np.array([NEVER_BEGAN, CUTOFF - 1, CUTOFF, CUTOFF + 1], dtype=np.int32)
-    born = replace(four, frame=four.frame.assign(since=since))
+    born = replace(four, rows=held_frame(four.frame.assign(since=since)))
     rows = usage([0, 1, 2, 3], [ON_TIME] * 4)
     found = score_companies(fitted(spec, n_estimators=5).scorer, born, rows, ASKED, customers={})
     assert sorted(found.table["id"]) == ["c0", "c1"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,4 +52,4 @@ def test_a_list_counts_from_the_day_after_until_the_weeks_are_over():
 
 
 def test_an_id_that_was_never_listed_has_no_day():
-    assert days_of(["c", "x"], {"b": 1, "c": 2}).tolist() == [2, NEVER_LISTED]
+    assert days_of(pa.array(["c", "x"]), {"b": 1, "c": 2}).tolist() == [2, NEVER_LISTED]

@@ -84,10 +84,10 @@ def test_a_file_of_ready_features_is_taken_as_it_is_and_a_repeated_id_once(tmp_p
     )
     found = read_prospects(path, SCHEMA, SPEC)
     assert isinstance(found, Ready)
-    assert found.ids.tolist() == ["b", "a"]
+    assert found.rows.ids.to_pylist() == ["b", "a"]
     number = next(name for name in names if name not in texts)
-    assert found.features[number][0] == 1
-    assert np.isnan(found.features[number][1])
+    ((_, rows),) = found.rows.batches()
+    np.testing.assert_array_equal(rows.column(number), [1, np.nan])
     assert found.read == 4
     assert list(found.quarantine.rejected("noncustomers").values()) == [1, 1]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+import ml_sys.scoring.ranking as ranking
 from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.ranking import (
     COLUMNS,
@@ -21,6 +22,8 @@ from ml_sys.scoring.ranking import (
     plan_capacity,
     ranked_list,
     spreadsheet_safe,
+    write_csv,
+    write_pages,
     write_table,
 )
 
@@ -216,3 +219,33 @@ def test_a_csv_keeps_every_bit_of_a_probability(tmp_path):
 def test_without_anybody_to_call_there_is_no_stop():
     plan = plan_capacity(np.empty(0), 40, 0.95)
     assert (plan.calls, plan.expected, plan.low, plan.high, plan.share, plan.stops) == (0, 0, 0, 0, 0, ())
+
+
+@pytest.mark.parametrize("odd", ["plain", "a;b", '=1,"q"'])
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_a_file_is_the_same_however_its_table_is_cut(tmp_path, monkeypatch, name, odd):
+    monkeypatch.setattr(ranking, "_GROUP_ROWS", 4)
+    table = ranked(np.linspace(0.9, 0.1, 11)).assign(id=[*"abcdefghi", odd, "k"])
+    write_table(table, tmp_path / name)
+    write_pages(lambda: (table.iloc[at : at + 3] for at in range(0, 11, 3)), tmp_path / f"pages-{name}")
+    assert (tmp_path / f"pages-{name}").read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_a_parquet_file_is_the_one_that_pandas_writes(tmp_path):
+    table = ranked(np.linspace(0.9, 0.1, 70_000))
+    write_pages(lambda: iter([table.iloc[:65_536], table.iloc[65_536:]]), tmp_path / "ours.parquet")
+    table.to_parquet(tmp_path / "theirs.parquet", index=False)
+    assert (tmp_path / "ours.parquet").read_bytes() == (tmp_path / "theirs.parquet").read_bytes()
+
+
+def test_what_cannot_be_begun_anew_is_looked_through_first():
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+    table = ranked(np.array([0.5, 0.4, 0.3])).assign(id=["a", "b", "c;d"])
+    pipe, file = Pipe(), io.BytesIO()
+    for sink in (pipe, file):
+        write_csv(lambda: (table.iloc[at : at + 1] for at in range(3)), sink)
+    assert pipe.getvalue() == file.getvalue()
+    assert b'"a"' in pipe.getvalue()

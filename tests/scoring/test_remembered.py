@@ -49,7 +49,7 @@ def remember(folder, table, cutoff):
     folder.mkdir(exist_ok=True)
     path = folder / f"{cutoff}.csv"
     with path.open("wb") as sink:
-        write_csv(table[list(COLUMNS)], sink)
+        write_csv(lambda: iter([table[list(COLUMNS)]]), sink)
     return path
 
 

@@ -11,8 +11,8 @@ from ml_sys.jobs.lists.handing_out import HandedOut
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.outcomes.lists import HandedOutList
 from ml_sys.outcomes.lottery import NO_WAIT, Drawn
-from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
+from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.views import score
 from ml_sys.views.frame.cells import plain
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -56,6 +57,20 @@ class Rows:
     lines: NDArray[np.int64]
     raw: Callable[[int], str]
     bad: Sequence[BadRow] = ()
+
+    def pieces(self, n_rows: int) -> Iterator[Rows]:
+        """Cut the batch, so that what is made of it takes little memory at a time; at least one piece."""
+        for start in range(0, max(len(self.lines), 1), n_rows):
+            yield Rows(
+                {field: column.slice(start, n_rows) for field, column in self.texts.items()},
+                self.lines[start : start + n_rows],
+                partial(_from, self.raw, start),
+                () if start else self.bad,
+            )
+
+
+def _from(raw: Callable[[int], str], start: int, at: int) -> str:
+    return raw(start + at)
 
 
 Part = Callable[[], Rows]

@@ -134,19 +134,20 @@ def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, No
     Block or BadRow
         In the order of the file; no line of a block is longer than `LINE_LIMIT`.
     """
-    pending, number, chunk = b"", 1, b"-"
+    pending, number, more = b"", 1, True
     try:
-        while chunk:
+        while more:
             with reading(path):
                 chunk = stream.read(BLOCK_BYTES)
-            data = pending + chunk
-            if not chunk and data:
+            more, data = bool(chunk), pending + chunk
+            if not more and data:
                 data += b"\n"
             cut = data.rfind(b"\n") + 1
             # Of a line that is too long only the beginning matters, and that it is too long.
             pending = data[cut : cut + LINE_LIMIT + 1]
             if cut:
-                whole = block_of(data[:cut], number)
+                data = chunk = data[:cut]  # one copy in memory while it is read
+                whole = block_of(data, number)
                 yield from _without_long_lines(whole)
                 number += len(whole.ends)
     finally:

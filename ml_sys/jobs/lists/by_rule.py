@@ -8,7 +8,7 @@ from ml_sys.data import snapshot
 from ml_sys.errors import UsageError
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.jobs.lists.score import keep_rejects, score_by
-from ml_sys.scoring.ranking import write_table
+from ml_sys.scoring.ranking import write_pages
 from ml_sys.scoring.rule_scorer import RuleScorer, without_probabilities
 
 if TYPE_CHECKING:
@@ -53,6 +53,6 @@ def rank_by_rule(
     scored = score_by(scorer, scorer.name, plain, asked, capacity=0, on_step=on_step, now=now)
     scored = without_probabilities(scored, scorer)
     if asked.out is not None:
-        write_table(scored.table.iloc[scored.input_order] if asked.keep_order else scored.table, asked.out)
+        write_pages(lambda: scored.pages(keep_order=asked.keep_order), asked.out)
     kept, unkept = keep_rejects(scored, root)
     return Listed(scored, settings.score.top, out=asked.out, kept=kept, unkept=unkept)

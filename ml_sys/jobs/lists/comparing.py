@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml_sys.jobs.lists.records import Known
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.store import Store
-    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
 COLUMN, RECORD = "since_last_week", "tier_record"
@@ -33,9 +33,9 @@ _ENOUGH = 100  # companies of a tier from which on its record says something
 
 def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
     """Return a list with what earlier ones tell that were handed out before its day; the same without one."""
-    if not len(scored.table):
+    if not len(scored):
         return scored
-    cutoff = day_number_of(str(scored.table["cutoff"].iloc[0]))
+    cutoff = day_number_of(str(scored.head(1)["cutoff"].iloc[0]))
     try:
         with opened_if_there(settings) as store:
             before = [] if store is None else store.lists(until=cutoff - 1)
@@ -63,7 +63,7 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
         table.insert(at + 1, RECORD, table["tier"].map(records).fillna("").astype(object))
     paid, entities = _paid(known, entries, before[-1], cutoff), scored.words.entity.many
     told = _told(Counter(changes.tolist()), before[-1], paid, entities)
-    return replace(scored, table=table, notes=(*scored.notes, told))
+    return replace(scored, ranked=table, notes=(*scored.notes, told))
 
 
 def tier_records(store: Store, before: Sequence[HandedOutList], known: Known) -> dict[str, str]:

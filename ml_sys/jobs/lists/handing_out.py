@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.outcomes.store import Recorded
-    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
 # Groups of settings that a list depends on beside its version; those of the version stand in its folder.
@@ -157,7 +157,7 @@ def whom_to_call(scored: ScoredList, drawn: Drawn) -> ScoredList:
     before = np.argsort(scored.input_order)[chosen]  # the row of each in the file of prospects
     return replace(
         scored,
-        table=table,
+        ranked=table,
         input_order=np.argsort(before, kind="stable"),
         reasons=tuple(scored.reasons[at] for at in chosen.tolist() if at < len(scored.reasons)),
         group=scored.group[chosen],

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ml_sys.errors import StorageError
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.metrics.money import Worth
-    from ml_sys.scoring.batch import ScoredList
     from ml_sys.scoring.ranking import CapacityPlan
+    from ml_sys.scoring.scored_list import ScoredList
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Listed:
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data: the rows shown, or where all of them were written."""
         return {
-            "prospects": len(self.scored.table),
+            "prospects": len(self.scored),
             "list": self._rows(),
             "out": self.out,
             "with_controls": self.with_controls,
@@ -115,7 +115,7 @@ class Listed:
     def _rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         reasons = self.scored.reasons
-        for at, row in enumerate(self.scored.table.head(self.shown).to_dict("records")):
+        for at, row in enumerate(self.scored.head(self.shown).to_dict("records")):
             one = {str(name): value for name, value in row.items() if not str(name).startswith(REASON)}
             if "listed_on" in one:
                 one["listed_on"] = one["listed_on"] or None

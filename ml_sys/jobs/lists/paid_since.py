@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ml_sys.data.snapshot import Snapshot
-    from ml_sys.scoring.batch import ScoredList
+    from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
 
@@ -72,7 +72,7 @@ def payers(
 
 def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
     """Return a list that warns of those among its first who have paid since its day."""
-    table = scored.table.head(first)
+    table = scored.head(first)
     there = int(table["id"].isin(paid.known - paid.out).sum())
     if not there:
         return scored

@@ -29,7 +29,7 @@ from ml_sys.jobs.lists.listed import Listed, Request
 from ml_sys.jobs.lists.paid_since import NOBODY, Payers, payers, with_warning
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
-from ml_sys.scoring.batch import Asked, ScoredList, score_companies, score_ready
+from ml_sys.scoring.batch import score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.excluded import read_excluded
 from ml_sys.scoring.prospects import (
@@ -41,8 +41,9 @@ from ml_sys.scoring.prospects import (
     read_prospects,
     usage_of,
 )
-from ml_sys.scoring.ranking import plan_capacity, write_table
+from ml_sys.scoring.ranking import plan_capacity, write_pages, write_table
 from ml_sys.scoring.reasons import check_reasons
+from ml_sys.scoring.scored_list import Asked
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
 
@@ -80,7 +82,7 @@ def score_prospects(
     scored = with_history(settings, scored)
     handed_out: HandedOut | None = None
     unrecorded = None
-    if settings.score.hand_out and len(scored.table):
+    if settings.score.hand_out and len(scored):
         horizon = int(registry.open(version).manifest["horizon_days"])
         handing = Handing(scored, version, horizon, calls, asked.replace_other, asked.reason)
         on_step("recording the list")
@@ -93,7 +95,7 @@ def score_prospects(
         scored = replace(scored, notes=(*scored.notes, unknown))
     if asked.out is not None or asked.with_controls is not None:
         on_step("writing the list")
-    everyone = scored.table["probability"].to_numpy()
+    everyone = scored.probability
     if handed_out is not None:
         if asked.with_controls is not None:
             write_table(with_controls(scored, handed_out.drawn), asked.with_controls)
@@ -106,7 +108,7 @@ def score_prospects(
         plan = plan_capacity(probability, asked.capacity, confidence)
         worth = worth_of_top(scored, asked.capacity, settings)
     if asked.out is not None:
-        write_table(scored.table.iloc[scored.input_order] if asked.keep_order else scored.table, asked.out)
+        write_pages(lambda: scored.pages(keep_order=asked.keep_order), asked.out)
     kept, unkept = keep_rejects(scored, settings.artifacts_dir)
     return Listed(
         scored,
@@ -214,7 +216,7 @@ def score_by(
         ranked = score_ready(scorer, read, _asked(settings, version, day, capacity, paid))
         return with_warning(ranked, paid, reach(settings, calls))
     on_step("reading usage")
-    ids = read.frame["id"].tolist()
+    ids = read.rows.ids
     if usage is not None:
         coverage = Coverage(scorer.spec.period, settings.ingest.min_coverage)
         schema = settings.schema_
@@ -251,7 +253,7 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
     if np.isnan(paid).all():
         return None
     return worth_of(
-        scored.table["probability"].to_numpy()[:capacity],
+        scored.probability[:capacity],
         paid[~np.isnan(paid)],
         resamples=settings.bootstrap.resamples,
         confidence=settings.bootstrap.confidence,

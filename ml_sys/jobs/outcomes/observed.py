@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS
@@ -91,7 +92,7 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
 
 def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
     """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
-    usage = usage_of(snapshot, prospects.frame["id"].tolist(), spec)
+    usage = usage_of(snapshot, pa.array(prospects.frame["id"], pa.string()), spec)
     inputs = FeatureInputs.of(
         (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
         Attributes.from_companies(prospects.frame, spec.form.attributes),

@@ -117,5 +117,5 @@ def test_without_an_earlier_list_or_a_company_there_is_nothing_to_tell(place, tm
     assert with_history(place, first) is first
     nowhere = scored(3)
     assert with_history(Settings(artifacts_dir=tmp_path / "none"), nowhere) is nowhere
-    empty = replace(nowhere, table=nowhere.table.head(0))
+    empty = replace(nowhere, ranked=nowhere.table.head(0))
     assert with_history(place, empty) is empty

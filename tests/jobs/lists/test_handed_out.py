@@ -21,10 +21,10 @@ from ml_sys.outcomes.lists import HandedOutList, ListEntry
 from ml_sys.outcomes.store import FILE, opened_store
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.batch import SUBTOTALS
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
 from ml_sys.scoring.ranking import COLUMNS, write_table
 from ml_sys.scoring.reasons import NoReasonsError, contributions, reasons
+from ml_sys.scoring.streaming.ranked import SUBTOTALS
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
 from ml_sys.views.frame.cells import plain

@@ -26,9 +26,9 @@ from ml_sys.jobs.lists.handing_out import (
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, list_id_of
 from ml_sys.outcomes.lottery import Design, draw
 from ml_sys.outcomes.store import opened_store
-from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.cooldown import COOLING, EXCLUDED
 from ml_sys.scoring.reasons import Reason
+from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.settings import Settings
 
 MONDAY = 18_267  # 2020-01-06

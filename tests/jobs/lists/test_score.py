@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ml_sys.data.coverage import Coverage
@@ -327,7 +328,7 @@ def test_usage_is_joined_by_id_whatever_the_order_of_prospects(snapshot):
     ids = snapshot.companies["id"].to_numpy()
     busy = np.unique(snapshot.usage_company)[:3]
     prospects = ["stranger", *ids[busy][::-1]]
-    rows = usage_of(snapshot, prospects, FeatureSpec(windows_days=(7,)))
+    rows = usage_of(snapshot, pa.array(prospects, pa.string()), FeatureSpec(windows_days=(7,)))
     for position, company in zip((3, 2, 1), busy, strict=True):
         theirs = snapshot.usage_company == company
         mine = rows.company == position

@@ -13,9 +13,9 @@ from ml_sys.data.snapshot import latest
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.jobs.lists.score import _asked, _customers, worth_of_top
 from ml_sys.metrics.money import worth_of
-from ml_sys.scoring.batch import ScoredList
 from ml_sys.scoring.reasons import Reason
 from ml_sys.scoring.remembered import FOLDER
+from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.settings import Settings
 from tests.data.tables import Tables
 from tests.scoring.test_remembered import remember

@@ -1,0 +1,122 @@
+"""What a list is asked to contain, and the ranked list with facts about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ml_sys.form import PLAIN_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from ml_sys.form import Words
+    from ml_sys.scoring.reasons import Reason
+    from ml_sys.scoring.streaming.ranked import Ranked
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a list is asked to contain besides the ranking.
+
+    Attributes
+    ----------
+    cutoff : int
+        Day since 1970-01-01.
+    stale_days : int
+        Usage that ends longer than this before the cutoff is warned of.
+    reasons : int
+        Reasons of a company at most; 0 for none.
+    reasons_top : int
+        Companies at the top that they are given for.
+    listed : dict of str to int, optional
+        Day on which a company was last to be called, by id; None without a cool-down.
+    cooldown_weeks : int
+        See :func:`ml_sys.scoring.cooldown.cooling_down`.
+    waiting : collection of str
+        Ids of companies that are not to be drawn yet, and come last.
+    excluded : collection of str
+        Ids of companies that are taken out.
+    paid_since : collection of str
+        Ids of companies that have become customers after the cutoff, and are taken out as well.
+    """
+
+    version: str
+    cutoff: int
+    stale_days: int
+    reasons: int = 0
+    reasons_top: int = 0
+    listed: dict[str, int] | None = None
+    cooldown_weeks: int = 0
+    waiting: Collection[str] = ()
+    excluded: Collection[str] = ()
+    paid_since: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class ScoredList:
+    """A ranked list and facts about it.
+
+    Attributes
+    ----------
+    ranked : Ranked or DataFrame
+        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first. With a cool-down,
+        ``listed_on`` says since when a company cools down, and those that do come last. With reasons,
+        ``SUBTOTALS`` and one column for each, from ``reason_1``; empty below the top.
+    input_order : ndarray of shape (n,), int
+        Rows of the list in the order of the prospects file.
+    notes, warnings : tuple of str
+        What is worth knowing, and what to look into.
+    quarantine : pyarrow.Table
+        Rows that were not taken, each with its table, file, line and reason.
+    reasons : tuple of lists of Reason
+        Of the rows at the top; empty where none were asked for.
+    group : ndarray of shape (n,), object
+        Why a row comes last: ``COOLING`` or ``WAITING``; empty for the others.
+    excluded : DataFrame or None
+        Id, probability, tier and group of those that were taken out.
+    words : Words
+    """
+
+    ranked: Ranked | pd.DataFrame
+    input_order: Any
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    quarantine: pa.Table
+    reasons: tuple[list[Reason], ...] = ()
+    group: Any = None
+    excluded: pd.DataFrame | None = None
+    words: Words = PLAIN_WORDS
+
+    def __len__(self) -> int:
+        return len(self.ranked)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The whole list, best first."""
+        return self.ranked if isinstance(self.ranked, pd.DataFrame) else self.ranked.frame
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """Probabilities, the first to call first."""
+        one = self.ranked
+        return one["probability"].to_numpy() if isinstance(one, pd.DataFrame) else one.probability
+
+    def head(self, rows: int) -> pd.DataFrame:
+        """Return the rows at the top."""
+        one, rows = self.ranked, min(rows, len(self))
+        return one.head(rows) if isinstance(one, pd.DataFrame) else one.rows(np.arange(rows))
+
+    def pages(self, *, keep_order: bool) -> Iterator[pd.DataFrame]:
+        """Yield the list in parts, as it is or in the order of the prospects."""
+        order = self.input_order if keep_order else None
+        if isinstance(self.ranked, pd.DataFrame):
+            yield self.ranked if order is None else self.ranked.iloc[order]
+        else:
+            yield from self.ranked.pages(order)
