@@ -32,7 +32,8 @@ def fit_term(source: Source, term: Term, settings: Settings, *, plain: bool = Tr
     Parameters
     ----------
     plain : bool
-        Whether XGBoost with the default parameters is fitted beside it, as a ranker of its own.
+        Whether XGBoost with the parameters that settings have by default is fitted beside it, as a ranker of
+        its own.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def learn_features(source: Source, terms: Sequence[Term], settings: Settings) ->
 
 
 def _plain_scores(train: Panel, panel: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
-    """Score by XGBoost with the default parameters: no resampling, no early stopping, no calibration."""
+    """Score by XGBoost as settings have it by default: no resampling, no early stopping, no calibration."""
     pipeline = build_pipeline(
         spec,
         features=settings.features,

@@ -15,21 +15,30 @@ from sklearn.metrics import log_loss
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.experiments.backtest import Backtest, backtest, compare_lists
+from ml_sys.experiments.backtest import (
+    Backtest,
+    CutoffResult,
+    _over,
+    backtest,
+    compare_lists,
+    populations,
+)
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import make_lists
 from ml_sys.experiments.schedule import PLAIN, Term
+from ml_sys.metrics.campaign import play_season
 from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
-from ml_sys.metrics.list_averages import LIST_METRICS
+from ml_sys.metrics.list_averages import LIST_METRICS, list_estimates
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline
 from ml_sys.model.split import Source, rolling, split, training_part
-from ml_sys.model.train import fit_model, spec_from
-from ml_sys.settings import BootstrapSettings
+from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.settings import XGBOOST, BootstrapSettings, ModelSettings, ResampleSettings
 from tests.model import world as w
 from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 WORLD = w.small_world()
-SETTINGS = w.settings(engine={"workers": 1})
+SETTINGS = w.settings(backtest={"cooldown_weeks": 3}, bootstrap={"confidence": 0.8}, engine={"workers": 1})
 SPEC = spec_from(SETTINGS)
 SOURCE = Source.of(WORLD, SETTINGS)
 LATEST = SOURCE.timeline.latest_mature()
@@ -55,6 +64,7 @@ def test_predictions_hold_every_company_that_had_not_paid_and_no_outcome(done: B
         expected = WORLD.companies["id"][cutoff <= WORLD.closed]
         assert sorted(rows["id"]) == sorted(expected)
         assert (np.diff(rows["probability"]) <= 0).all()
+    assert predictions["cutoff"].is_monotonic_increasing
     assert len(predictions) == sum(int((cutoff <= WORLD.closed).sum()) for cutoff in CUTOFFS)
 
 
@@ -83,13 +93,14 @@ def test_probabilities_are_those_of_a_model_fitted_to_what_was_mature_at_the_ter
 
 def test_an_expanding_window_learns_from_all_that_was_mature() -> None:
     rows = {
-        window: make_lists(WORLD, TERMS[-1:], w.settings(backtest={"window": window}, engine={"workers": 1}))[
-            0
-        ][0]
+        window: make_lists(
+            WORLD, TERMS[-1:], w.settings(backtest={"window": window}, engine={"workers": 1}), plain=False
+        )[0][0]
         for window in ("rolling", "expanding")
     }
     every = SOURCE.timeline.training_cutoffs(TERMS[-1].trained, 28, 10_000).size
     assert every > SETTINGS.panel.max_cutoffs
+    assert {PLAIN in one.scores for one in rows.values()} == {False}
     assert rows["rolling"].training_cutoffs == SETTINGS.panel.max_cutoffs
     assert rows["expanding"].training_cutoffs == every
 
@@ -128,6 +139,9 @@ def test_what_became_of_a_company_is_what_the_snapshot_says(done: Backtest) -> N
     until = lists.cutoff.astype(np.int64) + w.HORIZON
     np.testing.assert_array_equal(lists.label, lists.closed < until)
     assert np.isnan(lists.value[lists.closed == NEVER_CLOSED]).all()
+    paid = lists.closed != NEVER_CLOSED
+    assert paid.any()
+    np.testing.assert_array_equal(lists.value[paid], WORLD.companies["value"].to_numpy()[lists.company[paid]])
 
 
 def test_the_model_beats_chance_where_there_is_something_to_learn(done: Backtest) -> None:
@@ -141,17 +155,21 @@ def test_progress_is_told_after_each_term() -> None:
 
 
 def test_processes_side_by_side_give_the_same_bits(done: Backtest) -> None:
-    both = backtest(WORLD, TERMS, w.settings(engine={"workers": 2}, threads=2))
+    two = SETTINGS.engine.model_copy(update={"workers": 2})
+    both = backtest(WORLD, TERMS, SETTINGS.model_copy(update={"engine": two, "threads": 2}))
     assert_same(both, done)
 
 
 def test_a_second_run_remembers_every_list_and_tells_the_same(done: Backtest, tmp_path: Path) -> None:
     def run(**changes: Any) -> Backtest:
-        settings = w.settings(engine={"workers": 1}, **changes)
+        settings = SETTINGS.model_validate({**SETTINGS.model_dump(by_alias=True), **changes})
         store = TermStore(tmp_path, WORLD.id, settings, plain=True)
-        return backtest(WORLD, TERMS, settings, store=store)
+        told.clear()
+        return backtest(WORLD, TERMS, settings, store=store, on_progress=told.append)
 
+    told: list[int] = []
     first, second = run(), run()
+    assert told == [4]
     assert (first.remembered, second.remembered) == (0, 4)
     assert_same(first, done)
     assert_same(second, done)
@@ -179,6 +197,8 @@ def test_a_better_ranking_is_found_to_be_better_whatever_the_order_of_its_rows(d
     # A resample may hold only converters that both put first: a tie, which counts half.
     assert found.probability_better > 0.95
     assert found.low > 0
+    seen = compare_lists(mixed, lists, asked, 1)[SEEN]["average_precision"]
+    assert (seen.challenger, seen.champion) == pytest.approx((1, done.mean[SEEN][MODEL]["average_precision"]))
     back = compare_lists(lists, mixed, asked, 1)[ALL]["average_precision"]
     assert back.difference == -found.difference
     assert back.probability_better == pytest.approx(1 - found.probability_better)
@@ -243,5 +263,44 @@ def test_a_cluster_gives_the_same_bits_though_a_worker_is_killed_over_a_term(don
             if lists == 2:  # one term is done, and the other in hand
                 os.kill(pids[0], signal.SIGKILL)
 
-        asked = w.settings(engine={"kind": "dask", "address": here.scheduler_address})
+        cluster = w.settings(engine={"kind": "dask", "address": here.scheduler_address}).engine
+        asked = SETTINGS.model_copy(update={"engine": cluster})
         assert_same(backtest(WORLD, TERMS, asked, on_progress=told), done)
+
+
+def test_a_season_is_played_and_intervals_are_drawn_as_the_settings_ask(done: Backtest) -> None:
+    drawn = {"resamples": 30, "confidence": 0.8, "seed": SETTINGS.seed}
+    season = play_season(done.lists, capacities=SETTINGS.backtest.capacities, cooldown_weeks=3, **drawn)
+    assert repr(done.season) == repr(season)  # what is not defined is no number, and equal to none
+    for population, rows in populations(done.lists):
+        lists = done.lists.take(rows)
+        asked = {ranker: lists.outcomes(ranker) for ranker in lists.scores}
+        assert repr(done.intervals[population]) == repr(list_estimates(asked, **drawn))
+
+
+def test_means_are_over_the_lists_that_define_a_metric_and_nothing_is_a_value() -> None:
+    nan = float("nan")
+    lists = [
+        CutoffResult(7 * at, 0, {}, {}, 1, 1, None, {ALL: {MODEL: dict(zip("abc", one, strict=True))}})
+        for at, one in enumerate([(0.0, nan, nan), (0.5, 0.25, nan)])
+    ]
+    assert repr(_over(lists, np.mean)[ALL][MODEL]) == repr({"a": 0.25, "b": 0.25, "c": nan})
+
+
+def test_plain_xgboost_has_the_parameters_of_the_defaults_and_nothing_is_done_about_the_imbalance(
+    done: Backtest,
+) -> None:
+    part = training_part(SOURCE, TERMS[-1].trained, SPEC, SETTINGS.panel, SETTINGS.seed)
+    plain = build_pipeline(
+        SPEC,
+        features=SETTINGS.features,
+        resample=ResampleSettings(sampling_strategy="none"),
+        model=ModelSettings(estimator=XGBOOST, max_trees=100),
+        seed=SETTINGS.seed,
+        threads=1,
+    )
+    fit_pipeline(plain, part.train.rows, part.train.label)
+    assert plain["model"].get_booster().num_boosted_rounds() == 100
+    panel = rolling(SOURCE, np.array(TERMS[-1].cutoffs, dtype=np.int32), SPEC)
+    told = done.lists.scores[PLAIN][done.lists.cutoff >= TERMS[-1].trained]
+    np.testing.assert_array_equal(told, raw_scores(plain, panel.rows))

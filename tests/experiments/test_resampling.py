@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml_sys.experiments import resampling
 from ml_sys.experiments.resampling import (
     CLASS_WEIGHT,
     NONE,
@@ -18,7 +19,7 @@ from ml_sys.experiments.resampling import (
 from ml_sys.model.folds import company_folds
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
-from ml_sys.settings import XGBOOST
+from ml_sys.settings import XGBOOST, Settings
 from tests.model import world as w
 
 # Trees alone: with a line beside them, each member is put right before scores are calibrated.
@@ -138,3 +139,33 @@ def test_the_class_weight_stands_by_itself_beside_resampling() -> None:
 def test_a_company_that_converts_at_several_cutoffs_is_one_converter(found: Resampling) -> None:
     rows = PART.validation
     assert found.converters == np.unique(rows.company[rows.label]).size < found.positives
+
+
+def test_a_weight_of_ones_own_is_that_of_its_way_alone() -> None:
+    label, mine = np.arange(10) < 2, {0: 1.0, 1: 7.0}
+    logistic = {"estimator": "sklearn.linear_model:LogisticRegression", "params": {"class_weight": mine}}
+    for ratio in ("none", 0.25):
+        asked = w.settings(model=logistic, resample={"sampling_strategy": ratio, "k_neighbors": 3})
+        found = variants_of(asked, label)
+        weights = [one.model.params.get("class_weight") for one in found.values()]
+        assert weights == [None, mine, None]
+        assert [one.resample.k_neighbors for one in found.values()][-1] == 3
+
+
+def test_without_a_converter_the_others_weigh_as_they_are() -> None:
+    variants = variants_of(SETTINGS, np.zeros(8, dtype=bool))
+    assert variants[CLASS_WEIGHT].model.params["scale_pos_weight"] == 8
+
+
+def test_no_more_than_three_folds_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def folds(settings: Settings, *_: object) -> dict[str, Settings]:
+        asked.append(settings.split.validation_folds)
+        raise StopIteration
+
+    monkeypatch.setattr(resampling, "variants_of", folds)
+    for wanted in (2, 3, 5):
+        with pytest.raises(StopIteration):
+            compare_resampling(PART, spec_from(SETTINGS), w.settings(split={"validation_folds": wanted}))
+    assert asked == [2, 3, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_sys.days import Period
+from ml_sys.days import WEEKLY, Period
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments.schedule import Term, plan_terms
 from ml_sys.timeline import Timeline
@@ -50,6 +50,8 @@ def test_a_cutoff_whose_outcome_is_not_known_is_refused_by_name() -> None:
     with pytest.raises(NotEnoughDataError, match=f"{np.datetime64(late, 'D')} is not mature") as caught:
         planned(LATEST, late, every_days=late - LATEST)
     assert str(np.datetime64(LATEST, "D")) in caught.value.hint
+    with pytest.raises(NotEnoughDataError, match=f"{np.datetime64(LATEST + 7, 'D')} is not mature"):
+        planned(LATEST - 7, LATEST + 21)  # of several the first is named
 
 
 def test_a_day_before_which_nothing_was_mature_is_refused_by_name() -> None:
@@ -72,3 +74,21 @@ def test_lists_of_months_are_dated_on_firsts_and_models_serve_until_the_month_th
 def test_an_empty_range_is_said_to_be_empty() -> None:
     with pytest.raises(NotEnoughDataError, match="no cutoff lies in the range"):
         planned(LATEST, LATEST - 1)
+
+
+def test_a_last_day_without_a_first_one_ends_the_lists_and_a_first_one_begins_them() -> None:
+    assert [term.cutoffs[-1] for term in planned(None, LATEST - 14, lists=2)] == [LATEST - 14]
+    assert planned(None, LATEST - 14, lists=2)[0].trained == LATEST - 21
+    from_then = planned(LATEST - 7, None)
+    assert from_then == (Term(LATEST - 7, (LATEST - 7, LATEST)),)
+
+
+@pytest.mark.parametrize(("lists", "weeks"), [(1, 1), (2, 1), (3, 1)])
+def test_one_list_is_made_where_there_is_not_enough_to_learn_from_for_more(lists: int, weeks: int) -> None:
+    # Four cutoffs a week apart are mature on the last day, fewer before: too little for a second list.
+    timeline = Timeline.of(
+        w.MONDAY + 7 * np.arange(10), w.MONDAY + 7 * 10 + 30, horizon_days=30, period=WEEKLY
+    )
+    asked = w.settings(backtest={"lists": lists})
+    terms = plan_terms(timeline, asked.backtest, 7)
+    assert [term.cutoffs for term in terms] == [(timeline.latest_mature(),)] * weeks

@@ -12,6 +12,7 @@ from ml_sys.experiments.search_space import (
     WEIGHT,
     Choice,
     Range,
+    _widened,
     changes,
     settings_at,
     space_around,
@@ -185,3 +186,10 @@ def test_a_point_is_written_with_four_digits_and_leaves_other_settings_alone():
     assert (found.panel.step_days, found.seed, found.model.max_trees) == (14, 9, asked.model.max_trees)
     resampled = settings_at(found, {**point, IMBALANCE: "resampled", RATIO: 0.0123456})
     assert resampled.resample.sampling_strategy == 0.01235
+
+
+def test_a_plain_range_has_room_for_nothing_and_whole_numbers_stay_whole():
+    assert _widened(Range("model.params.gamma", 0.5, 2.0), 0) == Range("model.params.gamma", 0, 2.0)
+    asked = w.settings(model={"params": {"max_depth": 4}})
+    start = start_of(space_around(asked), asked)
+    assert (type(start["model.params.max_depth"]), type(start["model.params.subsample"])) == (int, float)

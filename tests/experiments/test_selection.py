@@ -50,3 +50,10 @@ def test_each_cutoff_judges_the_trial_that_the_others_choose():
     assert judged.best == pytest.approx(0.4)
     assert judged.nested == pytest.approx((0.0 + 0.3 + 0.3) / 3)
     assert judged.selection == pytest.approx(0.2)
+
+
+def test_a_trial_that_shines_at_a_single_cutoff_is_not_chosen_by_the_others():
+    judged = gain(np.array([[0.5, 0.5, 0.5], [0.9, 0.0, 0.0]]))
+    assert (judged.nested, judged.best) == (0.5, 0.5)
+    judged = gain(np.array([[0.5, 0.5, 0.5], [0.0, 0.0, 0.9]]))
+    assert judged.nested == 0.5

@@ -237,6 +237,7 @@ def test_too_short_a_history_is_said_to_be():
         ({"tune": {"trials": 9, "minutes": 1.0, "cutoffs": 3}}, True),
         ({"score": {"top": 3}}, True),
         ({"tune": {"trials": 4, "cutoffs": 5}}, False),
+        ({"tune": {"trials": 4, "cutoffs": 3, "every_days": 14}}, False),
         ({"seed": 9}, False),
         ({"label": {"horizon_days": 14}}, False),
     ],
@@ -298,4 +299,48 @@ def test_a_cutoff_to_choose_by_has_a_past_whichever_step_the_search_takes():
     # Three cutoffs a week apart do not reach back as far as three that lie four weeks apart.
     with pytest.raises(NotEnoughDataError, match="only 0 of 2 cutoffs"):
         usable(last - 80, last - 80)
+    # One converter is none that folds could be made of.
+    with pytest.raises(NotEnoughDataError, match="only 0 of 2 cutoffs"):
+        usable(last - 30)
     assert usable(last - 30, last - 30) == [last - 7, last]
+
+
+def test_one_cutoff_is_too_few_to_choose_by_and_to_judge_the_choice():
+    last = int(CUTOFFS[-1])
+    closed = np.full_like(SOURCE.closed, NEVER_CLOSED)
+    closed[:3] = [last + 25, last - 30, last - 30]  # within the window of the last cutoff alone
+    asked = SETTINGS.tune.model_copy(update={"every_days": 7, "cutoffs": 2})
+    with pytest.raises(NotEnoughDataError, match="only 1 of 2 cutoffs"):
+        inner_cutoffs(replace(SOURCE, closed=closed), SETTINGS, SPACE, asked)
+
+
+def test_a_stratified_search_looks_at_the_latest_cutoffs_whose_outcome_is_known():
+    settings = SETTINGS.model_copy(update={"split": SETTINGS.split.model_copy(update={"kind": "stratified"})})
+    asked = SETTINGS.tune.model_copy(update={"every_days": 7, "cutoffs": 4})
+    latest, at = SOURCE.timeline.latest_mature(), np.arange(w.COMPANIES)[: SOURCE.closed.size]
+    closed = np.where(at < 80, latest + w.HORIZON - 1 - 7 * (at % 20), NEVER_CLOSED).astype(np.int32)
+    found = inner_cutoffs(replace(SOURCE, closed=closed), settings, SPACE, asked)
+    assert found.tolist() == [latest - 21, latest - 14, latest - 7, latest]
+
+
+def test_a_trial_is_given_up_by_its_mean_so_far_and_never_after_its_last_cutoff(tmp_path, monkeypatch):
+    # After five trials of a half, one begins well, and ends so badly that its mean is below theirs.
+    values = iter([0.5] * 15 + [0.9, 0.3, 0.1])
+    monkeypatch.setattr(tuning, "average_precision_at", lambda *_: next(values))
+    told = []
+    result = searched(tmp_path, trials=6, on_trial=lambda done, best: told.append((done, best)))
+    assert result.pruned == 0
+    assert result.trials[-1].values == (0.9, 0.3, 0.1)
+    assert told[-1] == (6, 0.5)
+
+
+def test_the_best_value_so_far_is_told_after_each_trial(tmp_path, monkeypatch):
+    values = iter([0.2] * 3 + [0.4] * 3 + [0.3] * 3)
+    monkeypatch.setattr(tuning, "average_precision_at", lambda *_: next(values))
+    told = []
+    result = searched(tmp_path, trials=3, on_trial=lambda done, best: told.append((done, best)))
+    assert np.isnan(told[0][1])
+    assert told[1:] == [(1, pytest.approx(0.2)), (2, pytest.approx(0.4)), (3, pytest.approx(0.4))]
+    assert [one.number for one in result.trials] == [1, 2, 0]
+    assert result.best.changed
+    assert result.settings.model.params != SETTINGS.model.params
