@@ -112,13 +112,11 @@ ELSEWHERE = {
     ),
     "serve/contract/test_inputs.py": ("serve/contract/field_types.py",),
     "serve/contract/test_requests.py": ("serve/contract/examples.py", "serve/contract/request_types.py"),
-    "jobs/outcomes/test_weekly.py": (
-        *("commands/weekly.py", "views/weekly.py", "jobs/outcomes/weeks_list.py"),
-    ),
+    "jobs/outcomes/test_weekly.py": (*("commands/weekly.py", "views/weekly.py"),),
     "report/test_week.py": ("report/markdown.py",),
     "jobs/outcomes/test_experiment.py": ("commands/experiment.py", "views/experiment.py"),
     "jobs/outcomes/test_monitor.py": (
-        *("commands/monitor.py", "jobs/outcomes/observed.py"),
+        "commands/monitor.py",
         "settings/monitoring.py",
     ),
     "report/test_monitoring_page.py": ("report/monitoring_sentences.py",),
