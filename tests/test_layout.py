@@ -72,7 +72,6 @@ ELSEWHERE = {
         ),
     ),
     "data/test_coverage.py": ("data/after_export.py",),
-    "data/test_ingest.py": ("data/checking/validate.py",),
     "data/checking/test_values.py": ("data/checking/scalars.py",),
     "sample/test_generator.py": ("sample/hazard.py", "sample/simulation.py", "sample/tables.py"),
     "features/test_windows.py": ("features/window_kernel.py",),

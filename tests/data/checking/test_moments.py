@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -127,3 +128,96 @@ def test_every_moment_is_read_as_it_would_be_alone(texts: list[str]) -> None:
     assert found.values.tolist() == [value for value, _ in expected]
     faults = [0] * len(texts) if found.faults is None else found.faults.tolist()
     assert faults == [int(fault) for _, fault in expected]
+
+
+def read(text: str, **how: Any) -> tuple[int, int]:
+    """Return microseconds and the fault of one text."""
+    found = moments.stamps(pa.array([text], pa.string()), **how)
+    return found.values.tolist()[0], 0 if found.faults is None else found.faults.tolist()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "dates", "microseconds", "fault"),
+    [
+        ("0", "epoch_s", 0, 0),
+        ("0", "epoch_ms", 0, 0),
+        ("-1", "epoch_s", 0, Fault.OUT_OF_TIME),
+        ("1.5", "epoch_s", 1_500_000, 0),
+        ("4102444799", "epoch_s", 4_102_444_799_000_000, 0),  # the last second of 2099
+        ("4102444800", "epoch_s", 0, Fault.OUT_OF_TIME),
+        ("100000000000", "epoch_ms", 100_000_000_000_000, 0),
+        ("99999999999", "epoch_ms", 0, Fault.OUT_OF_TIME),  # were they seconds, they would be of 5138
+        ("1709251200000.5", "epoch_ms", 1_709_251_200_000_500, 0),
+    ],
+)
+def test_seconds_and_milliseconds_are_read_from_1970_up_to_the_end_of_2099(
+    text: str, dates: Any, microseconds: int, fault: int
+) -> None:
+    assert read(text, dates=dates) == (microseconds, fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("1970-01-01", 0),
+        ("1970-01-01T00:00:00Z", 0),
+        ("1969-12-31T23:59:59Z", Fault.OUT_OF_TIME),
+        ("2099-12-31", 0),
+        ("2099-12-31T23:59:59Z", 0),
+        ("2100-01-01T00:00:00Z", Fault.OUT_OF_TIME),
+        ("2100-01-01", Fault.OUT_OF_TIME),
+        ("2024-01-01T10:00+23:59", 0),
+        ("2024-01-01T10:00+24:00", Fault.NOT_DATE),
+        ("2024-01-01T10:00+01:60", Fault.NOT_DATE),
+    ],
+)
+def test_a_moment_lies_in_the_years_1970_to_2099_and_its_zone_less_than_a_day_away(
+    text: str, fault: int
+) -> None:
+    assert read(text)[1] == fault
+
+
+@pytest.mark.parametrize("zone", [None, BERLIN])
+@pytest.mark.parametrize(
+    ("fraction", "microseconds"),
+    [(".5", 500_000), (".000001", 1), (".0000001", 1), (".0000010", 1), (".1234560001", 123_457)],
+)
+def test_a_fraction_of_a_second_is_read_to_the_microsecond_and_rounded_up(
+    fraction: str, microseconds: int, zone: ZoneInfo | None
+) -> None:
+    whole, _ = read("2024-01-01T10:00:00", zone=zone)
+    assert read(f"2024-01-01T10:00:00{fraction}", zone=zone)[0] - whole == microseconds
+    there, _ = read("2024-01-01T10:00:00Z", zone=zone)
+    assert read(f"2024-01-01T10:00:00{fraction}Z", zone=zone)[0] - there == microseconds
+    assert there - whole == (0 if zone is None else 3_600_000_000)
+
+
+def test_a_level_that_is_written_exactly_so_is_meant_before_one_of_another_case() -> None:
+    assert scalars.level("LOW", ("low", "LOW")) == ("LOW", Fault.NONE)
+
+
+def test_a_text_that_means_nothing_is_known_is_a_blank_and_no_fault() -> None:
+    texts = pa.array(["n/a", "maybe"], pa.string())
+    assert values.flags(texts, missing=("N/A",)).faults.tolist() == [0, Fault.NOT_FLAG]
+    assert values.numbers(texts, missing=("N/A",)).faults.tolist() == [0, Fault.NOT_NUMBER]
+    assert values.levels(texts, levels=("x",), missing=("N/A",)).faults.tolist() == [0, Fault.NOT_LEVEL]
+    assert values.free_texts(texts, missing=("N/A",)).values.to_pylist() == [None, "maybe"]
+
+
+def test_zero_is_a_number_a_count_and_an_amount_but_says_nothing_where_numbers_are_above_it() -> None:
+    texts = pa.array(["0", "5"], pa.string())
+    assert values.numbers(texts).values.tolist() == [0, 5]
+    assert values.scaled(texts, digits=2).values.tolist() == [0, 500]
+    assert values.scaled(texts, digits=2).faults is None
+    assert values.counts(texts).values.tolist() == [0, 5]
+    assert values.numbers(texts, positive=True).faults.tolist() == [Fault.NOT_POSITIVE, 0]
+    assert values.numbers(texts, positive=True, none=0.0).faults is None
+    np.testing.assert_array_equal(values.numbers(texts, positive=True, none=0.0).values, [np.inf, 5])
+
+
+@pytest.mark.parametrize(("digits", "text"), [(0, "1e15"), (2, "1e13")])
+def test_the_largest_amount_is_counted_with_its_digits(digits: int, text: str) -> None:
+    most = values.scaled(pa.array([text], pa.string()), digits=digits)
+    assert (most.values.tolist(), most.faults) == ([10**15], None)
+    more = values.scaled(pa.array([str(10 ** (15 - digits) + 1)], pa.string()), digits=digits)
+    assert more.faults.tolist() == [Fault.TOO_LARGE]

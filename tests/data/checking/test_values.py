@@ -50,3 +50,20 @@ def test_a_count_is_the_same_alone_and_beside_others(text: str, value: int, faul
     assert found.values.tolist() == [7, value]
     assert (0 if found.faults is None else int(found.faults[1])) == fault
     assert found.faults is None or found.faults[0] == 0
+
+
+def test_white_space_of_any_script_is_stripped_where_there_is_no_other() -> None:
+    assert columns.stripped(pa.array(["a\u00a0", "\u3000b"], pa.string())).to_pylist() == ["a", "b"]
+
+
+def test_the_first_fault_of_a_value_counts_and_without_any_there_are_none() -> None:
+    one, other = np.array([True, False, False]), np.array([True, True, False])
+    found = columns.faults_of((one, Fault.BLANK), (other, Fault.NEGATIVE))
+    assert found is not None
+    assert found.tolist() == [Fault.BLANK, Fault.NEGATIVE, 0]
+    assert columns.faults_of((~one & ~one[::-1] & one, Fault.BLANK), first=np.zeros(3, np.int8)) is None
+
+
+@pytest.mark.parametrize(("day", "text"), [(0, "1970-01-01"), (18_321, "2020-02-29"), (-1, "1969-12-31")])
+def test_a_day_is_written_as_its_date(day: int, text: str) -> None:
+    assert values.day_text(day) == text

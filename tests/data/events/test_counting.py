@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data.checking.scalars import Fault
-from ml_sys.data.events.counting import Counting, choose_kinds, scaled, stamps_of
+from ml_sys.data.events.counting import AMOUNT_LIMIT, Counting, choose_kinds, scaled, stamps_of
 from ml_sys.days import Period
 from ml_sys.settings.description import SchemaSettings
 
@@ -18,6 +18,7 @@ def test_kinds_that_would_share_a_name_are_one_of_the_others():
 
 def test_ties_between_kinds_are_broken_by_name():
     assert choose_kinds({"b": 2, "a": 2, "c": 2}, 2) == ("a", "b")
+    assert choose_kinds({"ba": 2, "ab": 2, "C": 2}, 2) == ("C", "ab")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,23 @@ def test_an_amount_that_cannot_be_added_up_has_a_fault(amount, fault):
 
 def test_an_amount_is_rounded_half_to_even_and_a_blank_adds_nothing():
     assert scaled(np.array([0.5, 1.5, 2.5, np.nan]), 0)[0].tolist() == [0, 2, 2, 0]
+
+
+def test_nothing_is_an_amount_and_the_largest_is_counted():
+    whole, faults = scaled(np.array([0.0, float(AMOUNT_LIMIT), 2.0 * AMOUNT_LIMIT]), 0)
+    assert whole.tolist() == [0, AMOUNT_LIMIT, 0]
+    assert faults.tolist() == [0, 0, Fault.TOO_LARGE]
+
+
+def test_people_are_counted_where_the_table_says_who_did_it():
+    log = {"kind": "events", "id": "team", "at": "at"}
+    for more, has_users in (({}, False), ({"user": "who"}, True)):
+        form = SchemaSettings.model_validate(
+            {"tables": {"log": log | more, "bought": {"kind": "purchases", "at": "day"}}}
+        ).form()
+        counting = Counting.of(form, "log", Period("day"))
+        assert (counting.kinds, counting.has_users) == (None, has_users)
+        assert counting.n_measures == len(form.measures)
 
 
 def test_what_is_counted_follows_from_the_form():

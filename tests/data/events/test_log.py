@@ -1,6 +1,7 @@
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ml_sys.data.events.counting import AMOUNT_LIMIT, SUM_LIMIT, Counting
@@ -136,3 +137,39 @@ def test_what_fits_neither_into_memory_nor_into_the_folder_says_where_to_make_ro
         with pytest.raises(StorageError, match="do not fit") as refused:
             log.run("CREATE TEMP TABLE large AS SELECT range AS one, uuid() AS two FROM range(3000000)")
     assert "TMPDIR" in str(refused.value.hint)
+
+
+def test_a_repeated_event_is_taken_from_its_entity_alone_and_said_where_no_entity_is_left_with_it():
+    batch = Batch(
+        np.array([0, 0, 1, 0], np.int32),  # line 3 is of two entities, and repeats line 2 in one
+        np.array([MONDAY, MONDAY + 1, MONDAY + 1, MONDAY + 2]) * DAY_MICROSECONDS,
+        np.zeros((4, 0), np.int64),
+        np.array([2, 3, 3, 4]),
+        event_ids=pa.array(["e", "e", "e", "e"]),
+    )
+    with EventLog(0) as log:
+        log.add([batch])
+        assert [row.line for row in log.merge_repeated(IDS)] == [4]
+        got = log.rows(Counting(None, (), has_users=False, period=Period("day")))
+        assert list(zip(got.entity.tolist(), (got.stamp // DAY_MICROSECONDS).tolist(), strict=True)) == [
+            (0, MONDAY), (1, MONDAY + 1)
+        ]  # fmt: skip
+
+
+def test_rows_of_entities_that_move_keep_their_periods():
+    rows = [event(entity=0, day=MONDAY + 5), event(entity=1, day=MONDAY), event(entity=2, day=MONDAY + 9)]
+    with EventLog(2) as log:
+        log.add(batches(rows))
+        log.move(np.array([2, 1, 0], np.int32))
+        got = log.rows(Counting(None, DIGITS, has_users=False, period=Period("day")))
+    assert list(zip(got.entity.tolist(), (got.stamp // DAY_MICROSECONDS).tolist(), strict=True)) == [
+        (0, MONDAY + 9), (1, MONDAY), (2, MONDAY + 5)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "last", "left"), [(1, 2, [0, 3]), (0, 0, [1, 2, 3]), (3, 9, [0, 1, 2])])
+def test_both_ends_of_the_days_that_are_taken_out_belong_to_them(first, last, left):
+    with EventLog(2) as log:
+        log.add(batches([event(day=MONDAY + at) for at in range(4)]))
+        list(log.take_out(MONDAY + first, MONDAY + last, "later", IDS))
+        assert (log.days() - MONDAY).tolist() == left

@@ -119,6 +119,27 @@ def test_bad_rows_come_back_with_line_reason_and_what_they_say(tmp_path):
     assert n_rows == len(bad) + len(merged) + rows.values[:, :3].sum()
 
 
+def test_a_blank_user_is_nobody(tmp_path):
+    columns = table(users=pa.array([["", "  ", "ann", None][n % 4] for n in range(N)]))
+    assert same(quick(tmp_path, columns)[3], as_text(columns)[1])
+
+
+def test_a_file_that_lacks_a_column_is_not_read_by_its_types(tmp_path):
+    columns = table()
+    del columns["event_id"]
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet")
+    assert not is_typed(tmp_path / "events.parquet", COLUMNS)
+
+
+@pytest.mark.parametrize(("number", "entity"), [(7, 0), (-7, 1), (0, 2), (1234567890123456789, None)])
+def test_an_integer_names_the_entity_that_is_written_as_it_is(tmp_path, number, entity):
+    columns = table(pa.array([number] * N, pa.int64()))
+    names, places = pa.array(["7", "07", "-7", "0", "-0", "x"]), np.array([0, 1, 1, 2, 1, 2], np.int32)
+    _, bad, _, rows = quick(tmp_path, columns, Known(names, places))
+    assert np.unique(rows.entity).tolist() == ([] if entity is None else [entity])
+    assert len(bad) == (N if entity is None else 0)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -126,6 +147,7 @@ def test_bad_rows_come_back_with_line_reason_and_what_they_say(tmp_path):
         {"when": pa.array([0] * N).cast(pa.timestamp("us", "Europe/Berlin"))},
         {"id": pa.array([1.5] * N)},
         {"minutes": pa.array(["1"] * N)},
+        {"id": pa.array([2**63] * N, pa.uint64())},
     ],
 )
 def test_a_file_whose_columns_are_not_typed_is_read_as_text(tmp_path, change):
