@@ -71,7 +71,6 @@ ELSEWHERE = {
             for name in ("measures", "proposal", "tables", "usage", "words", "writing")
         ),
     ),
-    "data/test_coverage.py": ("data/after_export.py",),
     "data/checking/test_values.py": ("data/checking/scalars.py",),
     "sample/test_generator.py": ("sample/hazard.py", "sample/simulation.py", "sample/tables.py"),
     "features/test_windows.py": ("features/window_kernel.py",),

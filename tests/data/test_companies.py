@@ -16,7 +16,8 @@ from ml_sys.data.companies import (
     reconcile,
 )
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
-from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS
+from ml_sys.data.schema import CUSTOMERS, NEVER_BEGAN, NEVER_CLOSED, NONCUSTOMERS
+from ml_sys.form import Attribute, Form
 from ml_sys.settings import SchemaSettings
 
 FREE = ("line", "id", "alexa_rank", "employee_range", "industry")
@@ -85,3 +86,63 @@ def test_a_company_that_became_a_customer_after_a_day_was_free_on_it(as_of: int,
     then = free_again(companies, as_of)
     assert (then["converted_on"][:2] == NEVER_CLOSED).tolist() == free
     assert then["value"][:2].isna().tolist() == free
+
+
+def test_who_is_said_to_have_paid_in_a_way_that_cannot_be_used_is_no_prospect() -> None:
+    paid = rows(PAID, (2, "c1", 100, 9.0, 1.0, "1", None), (3, "c1", 101, 9.0, 1.0, "1", None), bad=("c2",))
+    free = rows(FREE, *((at, name, 5.0, "1", None) for at, name in enumerate(("c1", "c2", "c3", "n1"), 2)))
+    quarantine = Quarantine()
+    companies, lost = reconcile([paid, free], SchemaSettings().form(), quarantine, unusable=frozenset({"c3"}))
+    assert companies["id"].tolist() == ["n1"]
+    assert lost == {"c1", "c2", "c3"}
+    assert quarantine.rejected(CUSTOMERS) == {CONFLICT: 2}
+    assert quarantine.rejected(NONCUSTOMERS) == {CUSTOMER_IN_QUARANTINE: 3}
+    assert quarantine.merged(NONCUSTOMERS) == {}
+
+
+def test_a_bad_row_of_a_table_that_says_nothing_of_paying_costs_nobody_the_good_one() -> None:
+    free = rows(FREE, (2, "n1", 5.0, "1", None), bad=("n1", "n2"))
+    companies, lost, _ = found(rows(PAID, (2, "c1", 100, 9.0, 1.0, "1", None)), free)
+    assert companies == {"c1": (100, "1"), "n1": (NEVER_CLOSED, "1")}
+    assert lost == {"n2"}
+
+
+def test_who_has_not_converted_has_no_money_whatever_a_table_says() -> None:
+    table = rows(PAID, (2, "a", NEVER_CLOSED, 9.0, 1.0, None, None), (3, "b", 100, 7.0, 1.0, None, None))
+    companies, _ = reconcile([table], SchemaSettings().form(), Quarantine())
+    np.testing.assert_array_equal(companies["value"], [np.nan, 7])
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_since_is_the_earliest_day_that_any_row_of_any_table_knows(turned: int) -> None:
+    tables = [
+        CompanyRows(name, pd.DataFrame(said[::turned], columns=["line", "id", "since"]), "t", frozenset())
+        for name, said in (
+            ("one", [(2, "a", 7), (3, "b", NEVER_BEGAN), (4, "c", NEVER_BEGAN)]),
+            ("two", [(2, "a", 5), (3, "a", 9), (4, "b", 8)]),
+        )
+    ]
+    companies, _ = reconcile(tables[::turned], Form(has_since=True), Quarantine())
+    assert companies["since"].tolist() == [5, 8, NEVER_BEGAN]
+    assert companies["since"].dtype == np.int32
+
+
+def test_a_row_put_aside_is_written_as_the_table_had_it() -> None:
+    beds = Attribute("beds", "number", "beds", "beds", none=0.0)
+    names = ["line", "id", "converted_on", "since", "value", "beds"]
+    said = [
+        (2, "a", 100, 3, 1.5, np.inf),
+        (3, "a", 101, NEVER_BEGAN, np.nan, 2.0),
+        (4, "b", NEVER_CLOSED, 4, np.nan, 1.0),
+        (5, "b", NEVER_CLOSED, 4, np.nan, 2.0),
+    ]
+    table = CompanyRows("all", pd.DataFrame(said, columns=names), "t", frozenset())
+    quarantine = Quarantine()
+    reconcile([table], Form(attributes=(beds,), has_since=True), quarantine)
+    told = {row["line"]: row["raw"] for row in quarantine.to_table().to_pylist()}
+    assert told == {
+        2: "a,1970-04-11,1970-01-04,1.5,0",
+        3: "a,1970-04-12,,,2",
+        4: "b,,1970-01-05,,1",
+        5: "b,,1970-01-05,,2",
+    }

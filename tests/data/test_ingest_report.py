@@ -45,6 +45,39 @@ def test_a_conversion_on_the_first_day_of_a_month_is_of_that_month_and_one_after
     assert [(one.active, one.active_conversions) for one in found] == [(0, 0), (0, 0), (1, 1)]
 
 
+def test_months_begin_with_the_earliest_usage_of_whichever_company() -> None:
+    usage = usage_of((0, "2020-02-10", 1), (1, "2020-01-31", 1))
+    found = conversion_by_month(np.full(2, NEVER_CLOSED, dtype=np.int32), usage, day("2020-02-29"))
+    assert [(one.month, one.free, one.active) for one in found] == [("2020-01", 2, 0), ("2020-02", 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("since", "closed", "free", "conversions"),
+    [
+        ("2020-01-30", None, [1, 1, 1], [0, 0, 0]),  # existed for a day before January was over
+        ("2020-01-31", None, [0, 1, 1], [0, 0, 0]),
+        ("2020-02-01", None, [0, 1, 1], [0, 0, 0]),
+        ("2020-02-10", "2020-02-10", [0, 0, 0], [0, 0, 0]),  # on its first day
+        ("2020-02-10", "2020-02-11", [0, 1, 0], [0, 1, 0]),
+        ("2020-01-31", "2020-02-01", [0, 1, 0], [0, 1, 0]),
+        ("2020-02-10", "2020-02-09", [0, 0, 0], [0, 0, 0]),
+        ("2020-01-10", "2020-03-05", [1, 1, 1], [0, 0, 1]),
+        ("2020-01-10", "2020-03-06", [1, 1, 1], [0, 0, 0]),  # after the export
+    ],
+)
+def test_a_company_counts_in_a_month_by_which_it_had_existed_for_a_day(
+    since: str, closed: str | None, free: list[int], conversions: list[int]
+) -> None:
+    found = conversion_by_month(
+        np.array([NEVER_CLOSED if closed is None else day(closed)], dtype=np.int32),
+        usage_of((0, "2020-01-31", 1)),
+        day("2020-03-05"),
+        np.array([day(since)], dtype=np.int32),
+    )
+    assert [one.free for one in found] == free
+    assert [one.conversions for one in found] == conversions
+
+
 def test_a_month_in_which_nobody_was_free_has_no_rate() -> None:
     month = MonthConversion("2020-01", 4, 1, 0, 0)
     assert month.rate == 0.25

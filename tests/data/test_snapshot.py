@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data import snapshot
-from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.errors import SnapshotError
 from tests.data.tables import FREE_IDS, MEASURES, PAID_IDS, Tables, usage_row
 
@@ -52,6 +52,7 @@ def test_what_is_loaded_is_what_was_ingested(tables: Tables) -> None:
     assert kinds == [np.int32] * 4
     assert len(MEASURES) == loaded.usage_values.shape[1]
     assert loaded.as_of == np.datetime64("2020-02-12", "D").astype(int)
+    assert (loaded.since == NEVER_BEGAN).all()
 
 
 def test_the_snapshot_ingested_last_is_the_latest_even_if_it_was_known(tables: Tables) -> None:
@@ -92,11 +93,40 @@ def test_a_manifest_that_makes_no_sense_is_refused(tables: Tables, content: str)
         snapshot.load(path)
 
 
-def test_a_snapshot_of_another_version_is_refused(tables: Tables) -> None:
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_snapshot_of_another_version_is_refused(tables: Tables, version: int) -> None:
     path = tables.ingest().path / snapshot.MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(SnapshotError, match="has version 99"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
+    with pytest.raises(SnapshotError, match=f"has version {version}"):
         snapshot.load(path.parent)
+
+
+@pytest.mark.parametrize("name", snapshot.TABLES)
+def test_a_file_whose_digest_the_manifest_does_not_know_is_refused(tables: Tables, name: str) -> None:
+    path = tables.ingest().path / snapshot.MANIFEST
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"][name]
+    path.write_text(json.dumps(manifest))
+    assert not snapshot.verifies(path.parent)
+    with pytest.raises(SnapshotError, match=rf"{name}: differs"):
+        snapshot.load(path.parent)
+
+
+def test_any_snapshot_that_is_there_is_loaded_by_its_id(tables: Tables) -> None:
+    first = tables.ingest()
+    tables.usage.pop()
+    second = tables.ingest()
+    assert [snapshot.stored(tables.artifacts, one.id).id for one in (first, second)] == [first.id, second.id]
+
+
+def test_there_is_a_snapshot_once_one_was_ingested(tables: Tables) -> None:
+    assert not snapshot.exists(tables.artifacts)
+    (tables.artifacts / snapshot.FOLDER).mkdir(parents=True)
+    assert not snapshot.exists(tables.artifacts)
+    assert snapshot.latest_form(tables.artifacts) is None
+    tables.ingest()
+    assert snapshot.exists(tables.artifacts)
+    assert snapshot.latest_form(tables.artifacts) == snapshot.latest(tables.artifacts).form
 
 
 def test_without_a_snapshot_the_message_says_what_to_run(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,9 +20,10 @@ def tables(tmp_path: Path) -> Tables:
     return Tables(tmp_path)
 
 
-def test_a_damaged_snapshot_is_replaced_when_the_same_input_comes_again(tables: Tables) -> None:
+@pytest.mark.parametrize("name", snapshot.TABLES)
+def test_a_damaged_snapshot_is_replaced_when_the_same_input_comes_again(tables: Tables, name: str) -> None:
     report = tables.ingest()
-    (report.path / snapshot.USAGE).write_bytes(b"")
+    (report.path / name).write_bytes(b"")
     again = tables.ingest()
     assert (again.id, again.is_new) == (report.id, True)
     assert snapshot.latest(tables.artifacts).id == report.id
@@ -62,7 +64,9 @@ def test_artifacts_that_cannot_be_written_are_one_clear_error(tables: Tables) ->
 
 def test_the_manifest_says_where_the_rows_came_from(tables: Tables) -> None:
     tables.usage.append(usage_row("stranger"))
-    manifest = json.loads((tables.ingest().path / snapshot.MANIFEST).read_text())
+    now = datetime(2026, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    manifest = json.loads((tables.ingest(now=now).path / snapshot.MANIFEST).read_text())
+    assert manifest["created_at"] == "2025-12-31T23:30:00+00:00"
     assert manifest["sources"][USAGE] == str(tables.path(USAGE))
     assert manifest["read"] == {"customers": 3, "noncustomers": 8, "usage": 34}
     assert (manifest["companies"], manifest["customers"]) == (11, 3)

@@ -1,0 +1,49 @@
+"""What is said of dates after the export: how many, the latest, and how to claim them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml_sys.data.after_export import Dates
+from ml_sys.data.coverage import Export
+from ml_sys.data.usage import LATER, UNCOVERED
+from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.form import PLAIN_WORDS
+
+AS_OF, TODAY = 18_288, 18_300  # 27 January and 8 February 2020
+
+
+def warnings(*unclaimed: int, usage_end: int | None = AS_OF, **rejected: int) -> list[str]:
+    export = Export(AS_OF, usage_end, TODAY, was_given=False)
+    latest = (AS_OF + 9) * DAY_MICROSECONDS + 1
+    reasons = {{"later": LATER, "uncovered": UNCOVERED}[name]: count for name, count in rejected.items()}
+    return Dates(export, np.array(unclaimed, dtype=np.int32), latest).warnings(reasons, PLAIN_WORDS)
+
+
+def test_without_a_date_after_the_export_nothing_is_said() -> None:
+    assert warnings() == warnings(later=0, uncovered=0) == []
+
+
+def test_usage_that_is_later_and_usage_of_periods_that_few_report_in_are_told_apart() -> None:
+    covered = "and not used: usage is covered up to 2020-01-27, as ingest.min_coverage has it"
+    later, few = warnings(later=2, uncovered=1)
+    assert later == f"2 usage rows are stamped later than the export (the latest on 2020-02-05) {covered}"
+    assert few == f"1 usage row is of periods in which few companies report, {covered}"
+    assert [warnings(later=1)[0][:16], warnings(uncovered=3)[0][:16]] == [
+        "1 usage row is s",
+        "3 usage rows are",
+    ]
+    assert "covered up to no day" in warnings(later=1, usage_end=None)[0]
+
+
+def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_cannot() -> None:
+    past, ahead = warnings(AS_OF + 1, TODAY, TODAY + 1)
+    assert past == (
+        "2 customers are dated after 2020-01-27 (the latest on 2020-02-08): they stay prospects; "
+        "if the tables were exported later than on 2020-01-27, say when: --as-of DATE"
+    )
+    assert ahead == (
+        "1 customer is dated after 2020-01-27 (the latest on 2020-02-09): it stays a prospect; "
+        "that has not come yet: the clock says 2020-02-08"
+    )
+    assert len(warnings(TODAY)) == len(warnings(TODAY + 1)) == 1
