@@ -256,8 +256,8 @@ def test_the_examples_of_the_manual_run_in_their_order(place, three_tables, monk
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(place)
     monkeypatch.setenv("MLSYS_CONFIG", "quick.toml")
-    for name, value in {"RETRAIN_DAYS": "112", "JOBS": "1"}.items():
-        monkeypatch.setenv(f"MLSYS_BACKTEST__{name}", value)
+    for name, value in {"BACKTEST__RETRAIN_DAYS": "112", "ENGINE__WORKERS": "1"}.items():
+        monkeypatch.setenv(f"MLSYS_{name}", value)
     (place / "mydata").symlink_to(three_tables)
     names: dict[str, object] = {}
     for block in blocks:

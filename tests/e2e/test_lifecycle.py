@@ -40,8 +40,8 @@ learning_rate = 0.2
 backtest = false
 resampling = false
 seeds = 0
-[backtest]
-jobs = 1
+[engine]
+workers = 1
 [bootstrap]
 resamples = 20
 """

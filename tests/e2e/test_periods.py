@@ -35,7 +35,8 @@ seeds = 0
 [backtest]
 lists = 3
 every_days = {every}
-jobs = 1
+[engine]
+workers = 1
 [bootstrap]
 resamples = 20
 """
