@@ -102,6 +102,7 @@ ELSEWHERE = {
         *(f"outcomes/database/migrations/{name}" for name in ("env.py", "versions/r0001_predictions.py")),
         "outcomes/database/migrations/versions/r0002_lists.py",
         "outcomes/database/migrations/versions/r0003_taken_over.py",
+        "outcomes/database/migrations/versions/r0004_predictions_in_order.py",
         "outcomes/database/revisions.py",
     ),
     "serve/test_service.py": (

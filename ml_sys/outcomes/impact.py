@@ -84,6 +84,8 @@ class Impact:
         Which says who is most active.
     words : Words
         What entities and their money are called.
+    served : tuple of Band
+        What the service's predictions promised, by version.
     """
 
     as_of: int
@@ -99,6 +101,7 @@ class Impact:
     confidence: float
     rule: str = "a simple rule"
     words: Words = PLAIN_WORDS
+    served: tuple[Band, ...] = ()
 
 
 def impact(

@@ -26,8 +26,8 @@ from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by
 from ml_sys.outcomes.database.rows import COLUMNS, OF_LIST, as_list, put, standing
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
+from ml_sys.outcomes.database.taking_over import remembered_lists
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, OtherListError, storable
-from ml_sys.outcomes.taking_over import remembered_lists
 from ml_sys.scoring.cooldown import PAID_SINCE, TAKEN_OUT
 from ml_sys.scoring.remembered import FOLDER
 

@@ -28,7 +28,14 @@ def impact_page(impact: Impact) -> str:
             heading="What the lists brought",
             facts=f"{counted(len(impact.lists), 'list')}, {mature} of them mature · outcomes up to "
             f"{date_of(impact.as_of)}",
-            sections=(_summary(impact), _effect(impact), _promised(impact), _called(impact), _lists(impact)),
+            sections=(
+                _summary(impact),
+                _effect(impact),
+                _promised(impact),
+                _called(impact),
+                _lists(impact),
+                *_served(impact),
+            ),
             words=_words(impact.words.entity),
             origin="Made by mlsys from the store of lists.",
         )
@@ -174,6 +181,15 @@ def _lists(impact: Impact) -> Section:
     )
     head = ("list", "version", "calls", "promised", "paid", impact.words.value, "outcome")
     return Section("lists", "List by list", tables=(Table("Lists that were handed out", head, rows),))
+
+
+def _served(impact: Impact) -> tuple[Section, ...]:
+    if not impact.served:
+        return ()
+    head = ("version", "predictions", "promised", "a true promise allows", "paid", "kept")
+    name = f"The last prediction of each {impact.words.entity.one} in windows as long as the horizon"
+    rows = tuple(_band(one) for one in impact.served)
+    return (Section("served", "What the service promised", tables=(Table(name, head, rows),)),)
 
 
 def _band(one: Band) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ def headline(impact: Impact) -> str:
     """Say in one sentence what being called did, and how sure that is."""
     mature = [one for one in impact.lists if one.realised is not None]
     effect = impact.effect
+    if not impact.lists:
+        return "No list was handed out; what the service promised is below."
     if not mature:
         first = min((one.matures_on for one in impact.lists), default=impact.as_of)
         waits = counted(len(impact.lists), "list waits for its outcome", "lists wait for their outcome")

@@ -44,7 +44,15 @@ def brought(found: Brought) -> None:
             words.value,
         )
         console.table("The calls beside a simple rule of the same days", columns, rows)
-    _lists(impact)
+    if impact.lists:
+        _lists(impact)
+    if impact.served:
+        console.table(
+            "Predictions of the service: the last of each in windows as long as the horizon",
+            ("version", "predictions", "promised", "allowed", "paid", "kept"),
+            [_band(one) for one in impact.served],
+            caption=f"allowed: what true probabilities give with {impact.confidence:.0%} confidence",
+        )
     if found.strangers:
         console.warn(
             f"{words.entity.counted(found.strangers)} of {found.companies:,} on the lists "

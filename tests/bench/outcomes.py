@@ -1,8 +1,9 @@
-"""What `impact` and `monitor` cost on 500 lists of 20,000 companies, 10 million logged predictions in all.
+"""What `impact` and `monitor` cost on 500 lists of 20,000 companies and 10 million predictions of the service.
 
 Run ``python -m tests.bench outcomes``, or ``python -m tests.bench.outcomes --postgresql``. A sample is
-ingested twice, the second time with a year more than the version has learnt from; the lists are put into the
-store below its interface, which would take longer than what is measured.
+ingested twice, the second time with a year more than the version has learnt from; lists and predictions are
+put into the store below its interface, which would take longer than what is measured. The service is asked
+about each company once a week.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.outcomes import store
 from ml_sys.outcomes.lists import HandedOutList
 from ml_sys.outcomes.lottery import Design, in_lottery, inclusion_probabilities, pivotal
+from ml_sys.outcomes.served import VOLUME
 from ml_sys.registry.store import Registry
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings, StoreSettings
@@ -46,6 +48,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 _ROW = (
     'list, entity_id, rank, probability, tier, selected, inclusion_probability, "group", waits_until, reasons'
 )
+_LOGGED = "at, version, company, features, probability"
 _REASONS = json.dumps([{"feature": "actions", "points": 0.3, "text": "120 actions in the last 7 days"}] * 3)
 
 
@@ -76,13 +79,14 @@ def main() -> None:
         size = ["--smallest"] if options.smallest else []
         if url or not (scratch / "artifacts" / store.FILE).exists():
             _run("build", scratch, url, *size)
-        print(f"{lists} lists of {companies:,} companies{' on PostgreSQL' if url else ''}")
+        size_of = f"{lists} lists of {companies:,} companies, {lists * companies:,} predictions served"
+        print(f"{size_of}{' on PostgreSQL' if url else ''}")
         for part in ("impact", "monitor"):
             found = json.loads(_run(part, scratch, url))
             within = found["cpu"] <= BUDGET_SECONDS and found["peak_gb"] <= BUDGET_GB
             print(
                 f"  {part:8}{found['seconds']:7.1f} s, {found['cpu']:.1f} s of the processor, "
-                f"{found['peak_gb']:.2f} GB, {found['read']:,} lists read: "
+                f"{found['peak_gb']:.2f} GB, {found['read']:,} lists and {found['served']:,} predictions: "
                 f"{'within' if within else 'over'} budget ({BUDGET_SECONDS:g} s, {BUDGET_GB:g} GB)"
             )
 
@@ -108,15 +112,18 @@ def measured(part: str, folder: Path, url: str) -> dict[str, float]:
     settings = _settings(folder, url)
     wall, cpu = time.perf_counter(), time.process_time()
     if part == "impact":
-        read = len(impact_of_lists(settings, Asked(page=folder / "impact.html")).impact.lists)
+        brought = impact_of_lists(settings, Asked(page=folder / "impact.html")).impact
+        read, served = len(brought.lists), sum(one.rows for one in brought.served)
     else:
         found = monitor(Registry(settings.artifacts_dir), settings, day=latest(settings.artifacts_dir).as_of)
         read = len(found.handed_out)
+        served = int(sum(one.now for one in found.checks if one.name == VOLUME))
     return {
         "seconds": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "read": read,
+        "served": served,
     }
 
 
@@ -133,10 +140,12 @@ def build(folder: Path, url: str, lists: int, companies: int) -> None:
     with store.opened_store(settings) as opened:
         opened.take_over((one, ()) for one in _lists(known, lists, companies))
     rows = (row for number in range(lists) for row in _rows(known, number, companies))
-    if url:
-        _copy(url, rows)
-    else:
-        _insert(settings.artifacts_dir / store.FILE, rows)
+    served = (row for number in range(lists) for row in _served(known, number, lists, companies))
+    put = _copy if url else _insert
+    put(
+        url or str(settings.artifacts_dir / store.FILE),
+        {"entries": (_ROW, rows), "predictions": (_LOGGED, served)},
+    )
 
 
 def _settings(folder: Path, url: str) -> Settings:
@@ -186,26 +195,49 @@ def _rows(known: Snapshot, number: int, companies: int) -> Iterator[tuple[object
         yield number + 1, name, rank, promised, level, called, chosen, lot, None, why
 
 
-def _insert(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
+def _served(known: Snapshot, number: int, lists: int, companies: int) -> Iterator[tuple[object, ...]]:
+    """Yield the predictions of a week in order of time: of each company one, at some moment of it."""
+    rng = np.random.default_rng([number, 1])
+    ids = known.companies["id"].to_numpy(dtype=object)[:companies]
+    odds = (
+        -7.5 + 1.2 * np.random.default_rng(0).standard_normal(ids.size) + 0.4 * rng.standard_normal(ids.size)
+    )
+    begin = np.datetime64(known.as_of - 7 * (lists - number), "D").astype("datetime64[ms]")
+    at = begin + np.sort(rng.integers(0, 7 * 86_400_000, ids.size)).astype("timedelta64[ms]")
+    order = rng.permutation(ids.size)
+    probability = 1 / (1 + np.exp(-odds[order]))
+    for time_of, name, one in zip(
+        np.datetime_as_string(at).tolist(), ids[order].tolist(), probability.tolist(), strict=True
+    ):
+        yield f"{time_of}Z", "1.0.0", name, "0123456789abcdef", one
+
+
+def _insert(path: str, held: dict[str, tuple[str, Iterable[tuple[object, ...]]]]) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        (index,) = connection.execute(
-            "SELECT sql FROM sqlite_master WHERE name = 'entries_of_company'"
-        ).fetchone()
-        connection.execute("DROP INDEX entries_of_company")
-        connection.executemany(f"INSERT INTO entries ({_ROW}) VALUES ({', '.join('?' * 10)})", rows)  # noqa: S608 - our constant
-        connection.execute(index)
+        indices = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE '%_of_company'"
+        ).fetchall()
+        for name, _ in indices:
+            connection.execute(f"DROP INDEX {name}")
+        for table, (columns, rows) in held.items():
+            marks = ", ".join("?" * len(columns.split(",")))
+            connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608 - our constants
+        for _, sql in indices:
+            connection.execute(sql)
 
 
-def _copy(url: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _copy(url: str, held: dict[str, tuple[str, Iterable[tuple[object, ...]]]]) -> None:
     import psycopg
 
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        with cursor.copy(f"COPY entries ({_ROW}) FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
+        for table, (columns, rows) in held.items():
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
         connection.commit()
         connection.autocommit = True
-        cursor.execute("ANALYZE entries")
+        for table in held:
+            cursor.execute(f"VACUUM ANALYZE {table}".encode())
 
 
 if __name__ == "__main__":

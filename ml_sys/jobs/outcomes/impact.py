@@ -14,12 +14,12 @@ from ml_sys.days import today
 from ml_sys.durable import replacing
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.rules import rule_to_beat
+from ml_sys.jobs.lists.records import opened_if_there
 from ml_sys.jobs.outcomes.known import Conversions, calls_made, of_customers, of_snapshot
+from ml_sys.jobs.outcomes.served import served_promises
 from ml_sys.model.split import Source
-from ml_sys.outcomes import store
 from ml_sys.outcomes.being_called import Reading
 from ml_sys.outcomes.impact import Impact, compared_lists, impact
-from ml_sys.scoring.remembered import FOLDER
 from ml_sys.settings.description import local_time
 from ml_sys.text import counted, date_of
 
@@ -122,8 +122,6 @@ def impact_of_lists(
     InputError
         If a file cannot be read.
     """
-    if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
-        raise _no_lists()
     on_step("reading outcomes")
     known = (
         of_snapshot(settings)
@@ -131,10 +129,12 @@ def impact_of_lists(
         else of_customers(asked.customers, settings, asked.as_of)
     )
     made = None if asked.called is None else calls_made(asked.called, settings)
+    on_step("reading predictions of the service")
+    served, unread = served_promises(settings, known, asked.since)
     on_step("reading lists")
-    with store.opened_store(settings) as opened:
-        lists = opened.lists(since=asked.since)
-        if not lists:
+    with opened_if_there(settings) as opened:
+        lists = [] if opened is None else opened.lists(since=asked.since)
+        if opened is None or not (lists or served):
             raise _no_lists()
         entries = _entries(opened, lists, known)
     outside = 0
@@ -146,6 +146,7 @@ def impact_of_lists(
     found = replace(
         impact(lists, entries, reading, made=made is not None),
         rule=rule,
+        served=served,
         words=settings.schema_.words.words(),
     )
     if asked.page is not None:
@@ -157,7 +158,7 @@ def impact_of_lists(
     companies = entries.loc[entries["inclusion_probability"] > 0, "entity_id"].unique()
     told: Iterable[str] = () if made is None else _about_calls(made, outside)
     notes = tuple(f"{asked.called}: {one}" for one in told)
-    return Brought(found, len(companies), known.strangers(companies), asked.page, notes)
+    return Brought(found, len(companies), known.strangers(companies), asked.page, (*notes, *unread))
 
 
 def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) -> pd.DataFrame:

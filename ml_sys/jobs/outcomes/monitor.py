@@ -22,6 +22,7 @@ from ml_sys.jobs.outcomes.observed import (
     prospects_of,
 )
 from ml_sys.jobs.outcomes.promises import promises_kept
+from ml_sys.jobs.outcomes.served import watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.outcomes.arrival import history_checks, row_checks, usage_checks, volume_check
@@ -95,6 +96,9 @@ def monitor(
     checks = watch.arrival(day)
     on_step("comparing with the holdout")
     checks += watch.comparison()
+    probability = watch.held.known["probability"].to_numpy(dtype=np.float64)
+    served, unserved = watched(settings, chosen, probability, day, watch.limits)
+    checks += served
     on_step("looking at what came")
     promised, outcomes = watch.outcomes()
     handed_out, probabilities, unread = promises_kept(settings, chosen, watch.latest)
@@ -113,7 +117,7 @@ def monitor(
         matured=promised,
         handed_out=handed_out,
         challengers=watch.challengers(registry, chosen),
-        notes=(*watch.notes, *unread),
+        notes=(*watch.notes, *unread, *unserved),
         page=page,
     )
     keep(found, settings.artifacts_dir)

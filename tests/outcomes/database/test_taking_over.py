@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_sys.outcomes.database.taking_over import remembered_lists
 from ml_sys.outcomes.lists import ListEntry
-from ml_sys.outcomes.taking_over import remembered_lists
 
 MONDAY = 18_267
 HEAD = "rank,id,probability,tier,model_version,cutoff"
