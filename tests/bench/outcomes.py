@@ -1,4 +1,4 @@
-"""What `impact` and `monitor` cost on 500 lists of 20,000 companies and 10 million predictions of the service.
+"""What `impact` and `monitor` cost on 500 lists of 20,000 companies and 10 million predictions served.
 
 Run ``python -m tests.bench outcomes``, or ``python -m tests.bench.outcomes --postgresql``. A sample is
 ingested twice, the second time with a year more than the version has learnt from; lists and predictions are
