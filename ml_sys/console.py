@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LINES = "\n"  # our own sentences may have several
 # Width of tables that go to a file or a pipe, where there is no terminal to ask.
 _PLAIN_WIDTH = 120
+_BORDER = 3  # characters between the cells of two columns
 # Seconds from which a remaining time is told in minutes.
 _MINUTES_FROM = 100
 
@@ -55,16 +56,20 @@ def table(
     *,
     left: int = 1,
     texts: Collection[str] = (),
+    whole: Collection[str] = (),
     caption: str = "",
 ) -> None:
     """Print a table; the first ``left`` columns and those in ``texts`` are texts, the others numbers.
 
-    Cells of ``texts`` may have several lines.
+    Cells of ``texts`` may have several lines; those of ``whole`` are never broken.
     """
     grid = Table()
     for at, name in enumerate(columns):
         grid.add_column(
-            visible(name), justify="left" if at < left or name in texts else "right", overflow="fold"
+            visible(name),
+            justify="left" if at < left or name in texts else "right",
+            overflow="fold",
+            no_wrap=name in whole,
         )
     lines = ["\n" if name in texts else "" for name in columns]
     for row in rows:
@@ -75,6 +80,15 @@ def table(
     console.print(grid)
     if caption:
         console.print(Text(visible(caption), style="dim"), soft_wrap=True)
+
+
+def fits(columns: Sequence[str], rows: Iterable[Sequence[object]], beside: int) -> bool:
+    """Tell whether a table has room for one more column of a width; headers may be broken between words."""
+    texts = [
+        [max(visible(name).split(), key=len), *cells] for name, *cells in zip(columns, *rows, strict=True)
+    ]
+    needed = sum(max(len(visible(str(cell))) for cell in column) for column in texts) + beside
+    return needed + _BORDER * (len(columns) + 1) + 1 <= stdout().width
 
 
 def line(text: str = "") -> None:

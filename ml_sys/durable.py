@@ -120,7 +120,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         target = path.resolve()
         make_folder(target.parent)
         _clear_left_of(target)
-        opened, temporary = _open_beside(target)
+        opened, temporary = open_beside(target)
         try:
             with opened as sink:
                 yield sink
@@ -136,18 +136,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         sync_folder(target.parent)
 
 
-def _beginning(target: Path) -> str:
+def beginning_beside(target: Path) -> str:
     """Return how the names of temporary files for a target begin, so that its next writer knows them."""
     return TEMPORARY_PREFIX + sha256(os.fsencode(target.name)).hexdigest()[:8]
 
 
-def _open_beside(target: Path) -> tuple[IO[bytes], Path]:
+def open_beside(target: Path) -> tuple[IO[bytes], Path]:
     """Open a temporary file for a target, which nobody removes while it is open; return its path as well."""
     while True:
-        temporary = target.with_name(f"{_beginning(target)}{secrets.token_hex(4)}")
+        temporary = target.with_name(f"{beginning_beside(target)}{secrets.token_hex(4)}")
         sink = temporary.open("xb")
         with suppress(OSError):  # not every file system has locks; nothing is removed there
-            _lock(sink, wait=True)
+            lock_file(sink, wait=True)
         if os.fstat(sink.fileno()).st_nlink or sys.platform == "win32":
             return sink, temporary
         sink.close()  # removed by another writer before it could be locked
@@ -155,10 +155,10 @@ def _open_beside(target: Path) -> tuple[IO[bytes], Path]:
 
 def _clear_left_of(target: Path) -> None:
     """Remove what killed writers of a target left beside it; what is still being written is locked."""
-    for left in target.parent.glob(f"{_beginning(target)}*"):
+    for left in target.parent.glob(f"{beginning_beside(target)}*"):
         with suppress(OSError):
             with left.open("rb") as file:
-                _lock(file, wait=False)
+                lock_file(file, wait=False)
                 if sys.platform != "win32":
                     left.unlink()
             left.unlink(missing_ok=True)
@@ -166,12 +166,12 @@ def _clear_left_of(target: Path) -> None:
 
 if sys.platform == "win32":
 
-    def _lock(file: IO[bytes], *, wait: bool) -> None:
+    def lock_file(file: IO[bytes], *, wait: bool) -> None:
         """Do nothing: what is open cannot be removed there."""
 else:
     import fcntl
 
-    def _lock(file: IO[bytes], *, wait: bool) -> None:
+    def lock_file(file: IO[bytes], *, wait: bool) -> None:
         """Lock an open file until it is closed; raise OSError where another process holds it."""
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 

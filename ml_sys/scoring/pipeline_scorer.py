@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.model.train import scores_of
+from ml_sys.scoring.scorer import usual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,3 +76,7 @@ class PipelineScorer:
     def is_known(self, category: str, level: str) -> bool:
         """Return whether any training row had this category value."""
         return level in self._known[category]
+
+    def usual_levels(self) -> dict[str, str]:
+        """Return the most frequent value of each category that has any but blanks."""
+        return usual(dict(zip(self._encoder.categories, self._encoder.levels_, strict=True)))

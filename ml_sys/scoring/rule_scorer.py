@@ -101,6 +101,10 @@ class RuleScorer:
         """Return True: a rule looks at no category."""
         return True
 
+    def usual_levels(self) -> dict[str, str]:
+        """Return nothing: a rule looks at no category."""
+        return {}
+
 
 def possible(form: Form) -> tuple[str, ...]:
     """Return the rules that the tables of a form allow."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ml_sys.elementary import sigmoids
+from ml_sys.features.spellings import MISSING
 from ml_sys.scoring.compiled.loops import predict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from struct import Struct
 
     from numpy.typing import NDArray
@@ -62,6 +63,9 @@ class Scorer(Protocol):
 
     def is_known(self, category: str, level: str) -> bool:
         """Return whether any training row had this value of a category."""
+
+    def usual_levels(self) -> dict[str, str]:
+        """Return the most frequent value of each category that has any but blanks."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,11 @@ class CompiledScorer:
         """Return whether any training row had this value of a category."""
         return level in self.known[category]
 
+    def usual_levels(self) -> dict[str, str]:
+        """Return the most frequent value of each category that has any but blanks."""
+        names = self.spec.names()
+        return usual({names[at]: list(codes) for at, codes in self.codes.items()})
+
     def _coded(self, at: int, column: NDArray[Any]) -> list[float]:
         codes, other = self.codes[at], self.other[at]
         known = {
@@ -143,3 +152,9 @@ class CompiledScorer:
             for level in set(column.tolist())
         }
         return [known[level] for level in column.tolist()]
+
+
+def usual(levels: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the first level of each category, the most frequent first, that is no blank."""
+    found = {name: next((one for one in known if one != MISSING), "") for name, known in levels.items()}
+    return {name: level for name, level in found.items() if level}

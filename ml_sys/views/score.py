@@ -10,10 +10,15 @@ from ml_sys.scoring.rule_scorer import RULE_SCORE
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ml_sys.form import Noun
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.jobs.lists.listed import Listed
     from ml_sys.scoring.ranking import CapacityPlan
+
+# Characters that reasons need beside the other columns; else they stand below the table.
+_LEAST_REASON = 24
 
 
 def scored(listed: Listed) -> None:
@@ -35,17 +40,19 @@ def scored(listed: Listed) -> None:
         if "listed_on" in first:
             columns.append("listed on")
             rows = [[*row, day] for row, day in zip(rows, first["listed_on"], strict=True)]
-        if result.reasons:
+        told = _reasons(first) if result.reasons else []
+        beside = console.fits(columns, rows, _LEAST_REASON)
+        if told and beside:
             columns.append("reasons")
-            told = first[[name for name in first if str(name).startswith(REASON)]].to_numpy().tolist()
-            rows = [
-                [*row, "\n".join(visible(text) for text in one if text)]
-                for row, one in zip(rows, told, strict=True)
-            ]
+            rows = [[*row, one] for row, one in zip(rows, told, strict=True)]
         version, cutoff = first["model_version"].iloc[0], first["cutoff"].iloc[0]
         made_by = version if by_rule else f"model {version}"
         title = f"Top {len(first)} of {counted(len(result), 'prospect')}, {made_by}, as of {cutoff}"
-        console.table(title, columns, rows, left=0, texts=("reasons",))
+        console.table(title, columns, rows, left=0, texts=("reasons",), whole=("id",))
+        if told and not beside:
+            for rank, one in zip(first["rank"], told, strict=True):
+                for at, text in enumerate(one.splitlines()):
+                    console.line(f"{'' if at else rank:>4}  {text}")
     if listed.plan is not None:
         capacity(listed.plan)
     if listed.worth is not None:
@@ -66,6 +73,12 @@ def scored(listed: Listed) -> None:
         console.line(f"Written, for the analyst: {listed.with_controls}")
     if listed.out is not None:
         console.line(f"Written: {listed.out} ({counted(len(result), 'row')})")
+
+
+def _reasons(table: pd.DataFrame) -> list[str]:
+    """Return the reasons of each row, below each other."""
+    told = table[[name for name in table if str(name).startswith(REASON)]].to_numpy().tolist()
+    return ["\n".join(visible(text) for text in one if text) for one in told]
 
 
 def handed_out(one: HandedOut, entity: Noun) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ml_sys import console
 from ml_sys.jobs.lists.handing_out import HandedOut
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.outcomes.lists import HandedOutList
@@ -75,6 +77,20 @@ def test_reasons_stand_below_each_other_beside_their_company(capsys):
     """What a person sees; after a wanted change, put what the failure shows into the golden file."""
     score.scored(Listed(explained(), 3))
     assert capsys.readouterr().out == (GOLDEN / "reasons.txt").read_text(encoding="utf-8")
+
+
+def test_a_long_id_is_never_broken_and_then_reasons_stand_below_the_table(capsys, monkeypatch):
+    monkeypatch.setattr(console, "_PLAIN_WIDTH", 80)
+    ids = [f"0b5f6a3e-7c1d-4e2f-9a8b-{at:012d}" for at in range(3)]
+    listed = explained()
+    table = listed.table.assign(id=ids).drop(columns="listed_on")
+    score.scored(Listed(replace(listed, table=table), 3))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [one for one in ids if any(one in line for line in lines)] == ids
+    assert "   1  raises: deal activity rose to 3.2× its 28-day rate in the last 7 days" in lines
+    assert "      raises: 12 people used contacts in the last 7 days" in lines
+    assert sum("50.00%" in line for line in lines) == 3
 
 
 def test_reasons_are_parts_of_their_row_as_plain_data():

@@ -8,8 +8,7 @@ folder, which is removed at the end.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -22,9 +21,11 @@ from ml_sys.data.quarantine import MERGED_EVENT
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import StorageError
+from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ml_sys.data.events.reading import Batch
     from ml_sys.days import Period
 
+# How the names of temporary folders begin that hold events.
+SCRATCH = "mlsys-events"
 MEMORY_MB = 1500
 _THREADS = 2
 _BATCH_ROWS = 1 << 17
@@ -66,15 +69,16 @@ class EventLog:
 
     def __init__(self, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB) -> None:
         self.amounts = amount_columns(n_amounts)
-        self._folder = tempfile.TemporaryDirectory(prefix="mlsys-events-", dir=folder)
+        self._scratch = ExitStack()
+        self._folder = self._scratch.enter_context(scratch_folder(SCRATCH, folder))
         self._taken_out = 0
         self._order: NDArray[np.int32] | None = None
         self.database = duckdb.connect(
-            str(Path(self._folder.name) / "events.duckdb"),
+            str(self._folder / "events.duckdb"),
             config={
                 "memory_limit": f"{memory_mb}MB",
                 "threads": _THREADS,
-                "temp_directory": self._folder.name,
+                "temp_directory": str(self._folder),
                 "preserve_insertion_order": False,
             },
         )
@@ -91,7 +95,7 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.database.close()
-        self._folder.cleanup()
+        self._scratch.close()
 
     def add(self, batches: Iterable[Batch]) -> None:
         """Keep events, reading each batch once and letting go of it."""
@@ -256,7 +260,7 @@ class EventLog:
             why = str(error).partition("\n")[0]
             if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why:
                 raise StorageError(
-                    f"{self._folder.name}: events do not fit there: {why}",
+                    f"{self._folder}: events do not fit there: {why}",
                     hint="let TMPDIR name a folder with more room",
                 ) from error
             raise

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_sys.data import snapshot
+from ml_sys.data.events.log import SCRATCH
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
 from ml_sys.errors import MlsysError
 from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
@@ -27,6 +28,7 @@ from ml_sys.outcomes import store
 from ml_sys.registry.store import MODELS
 from ml_sys.resolve import resolve
 from ml_sys.scoring import remembered
+from ml_sys.scratch import clear_scratch
 from ml_sys.serve import sqlite_sink
 from ml_sys.serve.sinks import NONE, make_sink, predictions_place
 from ml_sys.serve.sinks import STORE as SINK
@@ -196,6 +198,7 @@ def _clear_leftovers(root: Path) -> None:
             with suppress(OSError):
                 if time() - path.stat().st_mtime > _LONG_AGO_SECONDS:
                     path.unlink()
+    clear_scratch(SCRATCH)
 
 
 def _inside(folder: Path, suffix: str = "") -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from ml_sys.days import EPOCH, day_number
 from ml_sys.features.attributes import Attributes, attribute_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ml_sys.days import Period
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Attribute, Form, UsageTable
@@ -18,13 +21,20 @@ if TYPE_CHECKING:
 _AS_OF = date(2020, 6, 1)
 _NUMBER, _RANGE, _KIND, _USER = 250_000, "11 to 25", "login", "u1"
 # Actions and users of the rows, the earlier one first.
+NO_LEVELS: Mapping[str, str] = MappingProxyType({})
 _COUNTS = {"actions": (8, 14), "users": (2, 3), "amount": (12.5, 20)}
 
 
-def raw_example(form: Form, period: Period) -> dict[str, Any]:
-    """Return a raw company with two rows of each usage table."""
+def raw_example(form: Form, period: Period, levels: Mapping[str, str] = NO_LEVELS) -> dict[str, Any]:
+    """Return a raw company with two rows of each usage table.
+
+    Parameters
+    ----------
+    levels : mapping of str to str
+        By category, a value of it that the model knows.
+    """
     example: dict[str, Any] = {"id": "4711", "as_of": _AS_OF.isoformat()}
-    example |= {one.name: attribute_example(one) for one in form.attributes}
+    example |= {one.name: attribute_example(one, levels) for one in form.attributes}
     if form.has_since:
         example["since"] = (_AS_OF - timedelta(days=45)).isoformat()
     last = period.last_end(day_number(_AS_OF), day_number(_AS_OF))
@@ -34,23 +44,26 @@ def raw_example(form: Form, period: Period) -> dict[str, Any]:
     return example
 
 
-def attribute_example(one: Attribute) -> Any:
-    """Return a value of an attribute."""
+def attribute_example(one: Attribute, levels: Mapping[str, str] = NO_LEVELS) -> Any:
+    """Return a value of an attribute, one that the model knows where it is a category."""
     if one.kind == "number":
         return _NUMBER if one.scale == "log" else 12
     if one.kind == "flag":
         return True
     if one.kind == "range":
         return _RANGE
-    spelt = next(iter(one.levels), "") or next((spelling for spelling, _ in one.synonyms), "retail")
-    return spelt if one.levels else spelt.upper()
+    if one.levels:
+        return one.levels[0]
+    known = levels.get(one.feature) or next((spelling for spelling, _ in one.synonyms), one.name)
+    return known.upper()
 
 
-def flat_example(spec: FeatureSpec) -> dict[str, Any]:
+def flat_example(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> dict[str, Any]:
     """Return a value of each feature."""
     described = spec.form.attributes
     known = attribute_columns(
-        Attributes.of(described, [[attribute_example(one) for one in described]]), with_missingness=True
+        Attributes.of(described, [[attribute_example(one, levels) for one in described]]),
+        with_missingness=True,
     )
     plain = {name: column.tolist()[0] for name, column in known.items()}
     return {

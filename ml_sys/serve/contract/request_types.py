@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 
 from ml_sys.errors import SettingsError
 from ml_sys.features.compute import BASE_GROUP, FeatureSpec
-from ml_sys.serve.contract.examples import flat_example, raw_example
+from ml_sys.serve.contract.examples import NO_LEVELS, flat_example, raw_example
 from ml_sys.serve.contract.field_types import CompanyId, Count, Name, NotNegative, Number, amount, moment
 from ml_sys.settings.description import zone_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ml_sys.form import Attribute, Form, Measure, UsageTable
 
 ID, AS_OF, SINCE = "id", "as_of", "since"
@@ -36,7 +38,7 @@ class Raw(Strict):
     as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
 
 
-def raw_type(spec: FeatureSpec) -> type[Raw]:
+def raw_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> type[Raw]:
     """Return the type of a raw company: attributes, and rows of each usage table with their dates.
 
     Raises
@@ -60,7 +62,7 @@ def raw_type(spec: FeatureSpec) -> type[Raw]:
         _take(fields, table.name, (list[row_type(table, form)], many))  # type: ignore[misc]  # made just now
 
     class OfForm(Raw):
-        model_config = ConfigDict(json_schema_extra={"examples": [raw_example(form, spec.period)]})
+        model_config = ConfigDict(json_schema_extra={"examples": [raw_example(form, spec.period, levels)]})
 
     doc = "A company as it is exported: attributes, and usage rows with their dates."
     made: type[Raw] = create_model("RawCompany", __base__=OfForm, __doc__=doc, **fields)
@@ -133,18 +135,18 @@ def _value_text(one: Measure) -> str:
     return "Amount." if one.role == "amount" else "Count in the period."
 
 
-def request_type(spec: FeatureSpec) -> Any:
+def request_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> Any:
     """Return the type of a request: flat features of this model, or a raw company, known by its ``as_of``."""
 
     def kind(body: Any) -> str:
         raw = isinstance(body, Raw) or (isinstance(body, dict) and AS_OF in body)
         return "raw" if raw else "flat"
 
-    raw, flat = raw_type(spec), flat_type(spec)
+    raw, flat = raw_type(spec, levels), flat_type(spec, levels)
     return Annotated[Annotated[raw, Tag("raw")] | Annotated[flat, Tag("flat")], Discriminator(kind)]
 
 
-def flat_type(spec: FeatureSpec) -> Any:
+def flat_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> Any:
     """Return the type of a request with ready features.
 
     Raises
@@ -159,7 +161,7 @@ def flat_type(spec: FeatureSpec) -> Any:
     for name, group in groups.items():
         number = NotNegative if group == BASE_GROUP else Number
         fields[name] = (Name | None if name in categories else number | None, Field(None))
-    example = {ID: "4711"} | flat_example(spec)
+    example = {ID: "4711"} | flat_example(spec, levels)
 
     class Flat(Strict):
         model_config = ConfigDict(json_schema_extra={"examples": [example]})

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import from_json, to_json
 
 from ml_sys.errors import nearest
+from ml_sys.serve.contract.examples import NO_LEVELS
 from ml_sys.serve.contract.request_types import (
     AS_OF,
     ID,
@@ -29,7 +30,7 @@ from ml_sys.serve.contract.request_types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from ml_sys.features.compute import FeatureSpec
 
@@ -85,21 +86,26 @@ class Contract:
     schema: dict[str, Any]
 
     @classmethod
-    def of(cls, spec: FeatureSpec) -> Contract:
+    def of(cls, spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> Contract:
         """Build the contract of a feature specification.
+
+        Parameters
+        ----------
+        levels : mapping of str to str
+            By category, a value of it that examples give.
 
         Raises
         ------
         SettingsError
             If a feature is called ``id`` or ``as_of``.
         """
-        either = TypeAdapter(request_type(spec))
+        either = TypeAdapter(request_type(spec, levels))
         schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
         names = tuple(spec.names())
         categories = tuple((names.index(name), name) for name in spec.categories())
         rows = {one.name: tuple(row_type(one, spec.form).model_fields) for one in spec.form.tables}
         raw = tuple(raw_type(spec).model_fields)
-        return cls(spec, names, categories, raw, rows, TypeAdapter(flat_type(spec)), either, schema)
+        return cls(spec, names, categories, raw, rows, TypeAdapter(flat_type(spec, levels)), either, schema)
 
     def one(self, body: bytes, *, suggest: bool = True) -> BaseModel:
         """Read one company.

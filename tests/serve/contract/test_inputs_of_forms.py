@@ -162,6 +162,9 @@ def test_what_a_request_of_another_form_may_hold_is_named_by_its_form(course: tu
         *("id", "as_of", "since", "age", "plan", "country", "newsletter", "size"),
         "learning",
     }
+    known = Contract.of(spec, {"country": "at"}).schema
+    assert known["RawCompany"]["examples"][0]["country"] == "AT"
+    assert known["FlatFeatures"]["examples"][0]["country"] == "at"
     answered = inputs_of([contract.one(json.dumps(example).encode())], contract)[0]
     values = dict(zip(spec.names(), answered.values, strict=True))
     assert values["minutes_sum_7d"] > 0
