@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ml_sys.data.reading.careful import QUOTED_LINES, UNCLOSED_QUOTE, WRONG_FIELDS
+from ml_sys.data.reading.careful import (
+    QUOTED_LINES,
+    UNCLOSED_QUOTE,
+    WRONG_FIELDS,
+    Layout,
+    decode,
+    read_carefully,
+)
 from ml_sys.data.reading.delimited import open_csv
+from ml_sys.data.reading.textfile import block_of
 
 COLUMNS = {"id": "id", "x": "x"}
 
@@ -45,3 +53,22 @@ def test_a_row_is_told_as_it_stands_with_the_lines_of_its_quotes(tmp_path: Path)
     rows = [part() for part in open_csv(path, COLUMNS).parts]
     raws = [one.raw(at) for one in rows for at in range(len(one.lines))]
     assert raws == ['a,"1\r\n2"', "b,3"]
+
+
+def test_a_line_of_delimiters_alone_is_a_row_and_a_blank_one_is_none() -> None:
+    layout = Layout("\t", 2, {"id": 0, "x": 1})
+    rows, done = read_carefully(block_of(b"\t\n  \n\na\tb\n", 5), layout, is_last=True)
+    assert (rows.lines.tolist(), rows.texts["id"].to_pylist(), rows.bad, done) == ([5, 8], ["", "a"], [], 4)
+
+
+def test_a_stray_quote_waits_for_no_more_lines_than_a_cell_may_have() -> None:
+    layout = Layout(",", 2, {"id": 0, "x": 1})
+    for n_after, done in ((QUOTED_LINES - 2, 0), (QUOTED_LINES - 1, QUOTED_LINES)):
+        lines = b'a,"1\n' + b"b,2\n" * n_after
+        rows, taken = read_carefully(block_of(lines, 2), layout, is_last=False)
+        assert taken == done
+        assert [(one.line, one.reason) for one in rows.bad] == [(2, UNCLOSED_QUOTE)][: bool(done)]
+
+
+def test_a_tab_is_text_in_either_encoding_and_another_sign_of_control_is_not() -> None:
+    assert [decode(text) for text in (b"a\tb", b"a\t\xe9", b"a\x01\xe9")] == ["a\tb", "a\t\u00e9", None]

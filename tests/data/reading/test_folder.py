@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from ml_sys.data.reading.folder import open_folder
+from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import MissingColumnError, UnreadableFileError
 
@@ -33,3 +35,16 @@ def test_a_file_without_a_column_of_the_first_one_is_named(tmp_path):
 def test_a_folder_without_files_is_said(tmp_path):
     with pytest.raises(UnreadableFileError, match="it is a folder without files"):
         FileSource().open("t", str(tmp_path), {"id": "id"})
+
+
+def test_each_file_is_closed_when_the_next_is_begun(tmp_path):
+    closed = []
+
+    def opened(path, _columns, _may_lack):
+        return RawTable(path.name, (), iter([lambda: path.name]), lambda: closed.append(path.name))
+
+    for name in ("b", "a", ".hidden", "_log"):
+        (tmp_path / name).touch()
+    table = open_folder(tmp_path, {"id": "id"}, (), opened)
+    assert [(part(), list(closed)) for part in table.parts] == [("a", []), ("b", ["a"])]
+    assert closed == ["a", "b"]

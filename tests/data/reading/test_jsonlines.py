@@ -58,3 +58,14 @@ def test_a_key_that_no_row_has_is_missing_unless_it_may_be(tmp_path):
     path.write_text("\n\n")
     with pytest.raises(EmptyTableError):
         open_jsonlines(path, {"id": "id"})
+
+
+@pytest.mark.parametrize("key", ["a.b", "a b", "$x", 'say "so"', "ключ", "n"])
+def test_a_key_is_found_whatever_stands_in_it(tmp_path, key):
+    (tmp_path / "a.jsonl").write_text(json.dumps({key: 7, "a": {"b": 1}}) + "\n", encoding="utf-8")
+    assert rows_of(tmp_path / "a.jsonl", {"id": key}) == ([(1, "7")], [])
+
+
+@pytest.mark.parametrize(("name", "is_it"), [("A.JSONL", True), ("a.NdJson.GZ", True), ("a.json", False)])
+def test_a_name_promises_json_lines_whatever_its_case(tmp_path, name, is_it):
+    assert is_jsonlines(tmp_path / name) == is_it

@@ -73,3 +73,10 @@ def test_what_is_shown_of_a_long_line_is_cut(tmp_path: Path) -> None:
     (bad,) = pieces(tmp_path / "t.csv", "é".encode() * LINE_LIMIT)
     assert isinstance(bad, BadRow)
     assert bad.raw == "é" * 2000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_mark_at_the_beginning_tells_how_a_text_is_written(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-8-sig" else "\ufeff"
+    found = told(pieces(tmp_path / "t.csv", f"{mark}id\n\u00e9\n".encode(encoding)))
+    assert found == [(1, b"id"), (2, "\u00e9".encode())]

@@ -1,0 +1,82 @@
+"""Tables are read part by part, in order, and every row is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml_sys.data.checking import moments, values
+from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.fields import Field
+from ml_sys.data.ingesting.run import IngestRun, OpenTable
+from ml_sys.data.reading.rows import RawTable, Rows
+from ml_sys.data.usage import UNKNOWN_ID
+from ml_sys.errors import EmptyTableError
+from ml_sys.form import Form
+from ml_sys.settings.tables import PurchaseTable
+
+FIELDS = {"id": Field("id", values.ids), "at": Field("day", moments.stamps)}
+LINKS = {"user": Field("who", values.ids), "id": Field("id", values.ids)}
+BOUGHT = PurchaseTable(kind="purchases", at="day")
+INDEX = CompanyIndex(["a", "b"], frozenset())
+
+
+def run_of(
+    fields: dict[str, Field], *parts: list[tuple[str, ...]]
+) -> tuple[IngestRun, list[tuple[str, int]]]:
+    """Return a run over one table, of parts of rows with a line each, and what it tells of its progress."""
+
+    def rows(first: int, part: list[tuple[str, ...]]) -> Rows:
+        texts = {name: pa.array([row[at] for row in part], pa.string()) for at, name in enumerate(fields)}
+        return Rows(texts, np.arange(first, first + len(part)), lambda at: ",".join(part[at]))
+
+    starts = np.cumsum([2, *(len(part) for part in parts)]).tolist()
+    reads = [
+        lambda first=first, part=part: rows(first, part) for first, part in zip(starts, parts, strict=False)
+    ]
+    progress: list[tuple[str, int]] = []
+    raw = RawTable("t.csv", (), iter(reads))
+    opened = {"t": OpenTable("t", raw, fields)}
+    return IngestRun(opened, Form(), lambda table, n: progress.append((table, n))), progress
+
+
+def test_rows_of_all_parts_stand_in_their_order_and_bad_ones_of_any_part_are_known() -> None:
+    days = [f"2024-01-{at:02}" for at in range(1, 10)]
+    parts = [[(f"n{at}", day)] for at, day in enumerate(days)]
+    parts[1].append(("x", "soon"))
+    parts[7].append(("y", ""))
+    run, progress = run_of(FIELDS, *parts)
+    found = run.purchases("t", BOUGHT)
+    assert found.frame["id"].tolist() == [f"n{at}" for at in range(9)]
+    assert found.frame["line"].tolist() == [2, 3, 5, 6, 7, 8, 9, 10, 12]
+    assert found.frame["value"].isna().all()  # a table without money
+    assert found.bad_ids == {"x", "y"}
+    assert run.read == {"t": 11}
+    assert progress == [("t", n) for n in (1, 3, 4, 5, 6, 7, 8, 10, 11)]
+    assert sum(run.quarantine.rejected("t").values()) == 2
+
+
+def test_money_that_a_table_of_purchases_has_is_kept() -> None:
+    run, _ = run_of(
+        FIELDS | {"value": Field("eur", values.amounts, blanked=True)},
+        [("a", "2024-01-01", "5"), ("b", "2024-01-01", "?")],
+    )
+    assert run.purchases("t", BOUGHT).frame["value"].fillna(-1).tolist() == [5, -1]
+    assert run.quarantine.blanked("t") == {"eur is not a number": 1}
+
+
+def test_links_of_entities_that_nobody_knows_are_set_aside() -> None:
+    run, _ = run_of(LINKS, [("ann", "a"), ("bob", "who")], [("eve", "b")])
+    links = run.links("t", INDEX)
+    users, entities = links.pairs()
+    assert dict(zip(users.to_pylist(), entities.tolist(), strict=True)) == {"ann": 0, "eve": 1}
+    assert run.quarantine.rejected("t") == {UNKNOWN_ID: 1}
+
+
+def test_a_table_of_bad_rows_alone_is_read_and_one_without_rows_is_empty() -> None:
+    run, _ = run_of(FIELDS, [("", "")])
+    assert run.purchases("t", BOUGHT).frame.empty
+    run, _ = run_of(FIELDS)
+    with pytest.raises(EmptyTableError, match=r"t\.csv"):
+        run.purchases("t", BOUGHT)
