@@ -193,3 +193,37 @@ def test_the_normal_bounds_of_a_roc_auc_are_those_on_the_log_odds_moved_against_
 
 def test_a_lead_that_no_resample_defines_has_no_interval() -> None:
     assert np.isnan(lead_interval("any", 0.02, np.array([np.nan]), 20, 0.95)).all()
+
+
+def test_converters_are_counted_by_company_and_not_by_row() -> None:
+    """Ten companies of five rows each, of which three convert: Student's t has two degrees of freedom."""
+    company = np.repeat(np.arange(10, dtype=np.int32), 5)
+    values = np.random.default_rng(4).normal(size=50) + company
+
+    def total(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {"x": weights @ values}
+
+    (found,) = estimate(total, company, resamples=200, confidence=0.9, seed=3, label=company < 3).values()
+    every = np.concatenate([total(weights)["x"] for weights in cluster_weights(company, 200, 3)])
+    assert (found.low, found.high) == interval("x", values.sum(), every, 3, 0.9)
+
+
+def test_a_single_resample_is_its_own_interval() -> None:
+    assert interval("brier", 2.0, np.array([1.0]), None, 0.95) == (1, 1)
+    assert lead_interval("brier", 2.0, np.array([1.0]), 5, 0.95) == (1, 1)
+
+
+@pytest.mark.parametrize("skew", [(8, 1.2), (1.2, 8)])
+def test_the_interval_of_a_roc_auc_reaches_as_far_as_its_resamples_at_least(
+    skew: tuple[float, float],
+) -> None:
+    drawn = np.random.default_rng(2).beta(*skew, size=400)
+    plain = interval("average_precision", drawn.mean(), drawn, None, 0.95)
+    low, high = interval("roc_auc", drawn.mean(), drawn, None, 0.95)
+    assert low <= plain[0] < plain[1] <= high
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_ranking_without_or_of_nothing_but_mistakes_has_the_bounds_of_its_resamples(value: float) -> None:
+    drawn = np.linspace(0.4, 0.9, 50)
+    assert interval("roc_auc", value, drawn, 9, 0.9) == interval("average_precision", value, drawn, 9, 0.9)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ml_sys.metrics.calibration import (
     LEAST_POSITIVES,
+    Confusion,
     calibration_curve,
     confusions,
     score_distribution,
@@ -138,3 +139,31 @@ def test_on_a_single_list_calls_are_those_above_the_threshold() -> None:
     # A share of a list that holds less than one call of the depth asked for still makes one.
     part = confusions(by_hand([0.9, 0.5, 0.1], [1, 0, 0], share=0.1), 0.95, (1,))
     assert [(each.threshold, each.calls_per_list) for each in part] == [(0.95, 0), (0.9, pytest.approx(10))]
+
+
+def test_precision_is_of_calls_and_recall_of_conversions() -> None:
+    one = Confusion(0.5, True, 4.0, true_positives=1, false_positives=3, false_negatives=4, true_negatives=9)
+    assert (one.precision, one.recall) == (1 / 4, 1 / 5)
+
+
+def test_a_rate_of_nothing_or_all_has_a_bound_there_whatever_the_rounding() -> None:
+    for n in range(1, 60):
+        assert 0 <= wilson(0, n, Z)[0] < 1e-12
+        assert 1 - 1e-12 < wilson(n, n, Z)[1] <= 1
+
+
+def test_no_more_than_ten_bins_are_made_and_one_ends_where_equal_rows_begin() -> None:
+    score, company = np.arange(400.0)[::-1] / 400, np.arange(400, dtype=np.int32)
+    label, nothing = np.ones(400, dtype=bool), np.zeros(400, dtype=np.int32)
+    assert len(calibration_curve(Outcomes(score, label, nothing, company), z=Z)) == 10
+    tied = np.where(np.arange(400) >= 360, 0.01, score)  # the last tenth, which begins where it is wanted
+    bins = calibration_curve(Outcomes(tied, label, nothing, company), z=Z)
+    assert [one.rows for one in bins] == [40] * 10
+
+
+@pytest.mark.parametrize(("depth", "calls"), [(10, 2), (11, 3), (1, 1)])
+def test_calls_of_part_of_a_list_are_rounded_to_the_nearest(depth: int, calls: int) -> None:
+    nothing = np.zeros(20, dtype=np.int32)
+    one = Outcomes(np.arange(20, 0, -1) / 20, np.arange(20) < 5, nothing, np.arange(20, dtype=np.int32), 0.25)
+    found = [each for each in confusions(one, 2.0, [depth]) if not each.chosen]
+    assert [each.true_positives + each.false_positives for each in found] == [calls]

@@ -222,3 +222,31 @@ def test_depths_are_means_over_the_lists_that_have_a_converter_with_intervals_fo
     asked = {"resamples": 40, "confidence": 0.9, "seed": 3}
     expected = estimate(precision, one.company, label=label, **asked)["precision"]  # type: ignore[arg-type]
     assert (second.precision.low, second.precision.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_single_conversion_is_gained_in_its_tenth() -> None:
+    nothing, company = np.zeros(20, dtype=np.int32), np.arange(20, dtype=np.int32)
+    one = Outcomes(np.arange(20, 0, -1) / 20, np.arange(20) == 3, nothing, company)
+    assert [tenth.conversions for tenth in curves.gains(one)] == [0, 1, *[0] * 8]
+
+
+def test_depths_of_a_share_of_a_list_may_be_parts_of_a_call() -> None:
+    # A fifth of a list: of its first two places the first four tenths of a call, of its fifteen three.
+    nothing, company = np.zeros(3, dtype=np.int32), np.arange(3, dtype=np.int32)
+    one = Outcomes(np.array([0.9, 0.5, 0.1]), np.array([True, False, False]), nothing, company, 0.2)
+    found = curves.working_depths(one, [2, 15, 16], resamples=5, confidence=0.9, seed=1)
+    assert [each.depth for each in found] == [2, 15]
+    assert [each.precision.value for each in found] == pytest.approx([1, 1 / 3])
+    assert [each.recall.value for each in found] == pytest.approx([0.4, 1])
+    nobody = replace(one, label=np.zeros(3, dtype=bool))
+    (first, _) = curves.working_depths(nobody, [2, 15], resamples=5, confidence=0.9, seed=1)
+    assert first.precision.value == 0
+    assert np.isnan(first.recall.value)
+
+
+def test_precision_at_no_recall_is_that_of_the_first_point_read() -> None:
+    # Two hundred convert, and others stand between them: after the first the precision is 1, after two 2 / 3.
+    n = 400
+    label, nothing = np.arange(n) % 2 == 0, np.zeros(n, dtype=np.int32)
+    found = curves.precision_recall(Outcomes(-np.arange(n) / n, label, nothing, np.arange(n, dtype=np.int32)))
+    assert found.y[:3] == pytest.approx((1, 1, 2 / 3))

@@ -256,3 +256,33 @@ def test_gains_are_told_at_six_depths_and_not_at_all_where_nothing_came() -> Non
     assert judged is not None
     assert np.isnan(judged.gains[MODEL]).tolist() == [True] * 6
     assert judged.past[0].realised == 0
+
+
+def test_a_refund_is_worth_nothing_and_takes_nothing_from_the_others() -> None:
+    found = worth_of(np.ones(4), np.array([-1000.0, 100.0]), resamples=200, confidence=0.95, seed=1)
+    assert (found.calls, found.expected) == (4, 200)
+    assert 0 <= found.low <= found.high <= 400
+    assert worth_of(np.full(4, 0.25), np.ones(3), resamples=5, confidence=0.9, seed=1).calls == 4
+
+
+def test_lists_exactly_so_many_days_apart_count_each_and_a_list_has_no_more_calls_than_rows() -> None:
+    both = lists((CUTOFF, CUTOFF + 30))
+    judged = found(lists=both, capacities=(10, 1000))
+    assert [one.lists for one in judged.past] == [2, 2]
+    assert [one.worth.calls for one in judged.past] == [20, 700]
+    assert found(lists=both, days_apart=31).past[0].lists == 1
+
+
+def test_gains_are_those_of_the_lists_that_count() -> None:
+    # The list a week before ranks the other way round, and counts for nothing.
+    before, last = lists((CUTOFF - 7,), scores=-MRR_OR_NOTHING), lists()
+    both = ScoredLists(
+        *(np.concatenate([getattr(one, name) for one in (before, last)]) for name in FIELDS[:6]),
+        {name: np.concatenate([before.scores[name], last.scores[name]]) for name in last.scores},
+        *(np.concatenate([getattr(one, name) for one in (before, last)]) for name in FIELDS[6:]),
+    )
+    assert found(lists=both).gains == found().gains
+
+
+FIELDS = ("cutoff", "company", "label", "seen", "closed", "value", "threshold", "tier")
+MRR_OR_NOTHING = np.nan_to_num(MRR)

@@ -19,6 +19,7 @@ from ml_sys.metrics.paired import (
     _average_precision,
     _resampled,
     chance_p_value,
+    interval_of,
     metric_interval,
     paired_bootstrap,
 )
@@ -290,3 +291,8 @@ def test_the_interval_of_a_difference_is_that_of_the_resamples_of_companies(metr
     assert found.probability_better == np.nanmean(difference > 0)
     no_skill = 0.5 if metric == "roc_auc" else 0.0
     assert found.probability_worse == np.nanmean(ours < theirs - 0.1 * (theirs - no_skill))
+
+
+def test_an_interval_leaves_out_as_much_on_either_side() -> None:
+    assert interval_of(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert np.isnan(interval_of(np.empty(0), 0.9)).all()

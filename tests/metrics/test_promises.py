@@ -17,6 +17,7 @@ from ml_sys.metrics.promises import (
     TOO_FEW,
     TOO_LITTLE,
     TOO_MUCH,
+    _more_weeks,
     apart,
     conversions_needed,
     count_interval,
@@ -158,3 +159,10 @@ def test_five_conversions_promised_or_seen_are_enough_to_say_something(convertin
 def test_a_promise_is_kept_once_there_are_enough_conversions_to_notice(converting: int, verdict: str) -> None:
     label = np.arange(1000) < converting
     assert promises(lists_of(np.full(1000, 0.048), label), 30, 0.95).total.verdict == verdict
+
+
+def test_as_many_conversions_as_are_needed_need_no_more_weeks() -> None:
+    needed, cutoffs = conversions_needed(), np.array([0, 35], dtype=np.int32)
+    assert _more_weeks(needed, cutoffs, 35) is None
+    assert _more_weeks(needed - 1, cutoffs, 35) == 1
+    assert _more_weeks(0, cutoffs, 35) is None

@@ -272,3 +272,14 @@ def test_the_first_bin_holds_the_best_scores_and_equals_share_their_places() -> 
     assert shares[1].tolist() == [1, *[0] * 9]
     assert shares[0].tolist() == [*[0] * 9, 1]
     assert shares[2] == pytest.approx([0, *[1 / 8] * 8, 0])
+
+
+def test_where_nothing_is_predicted_precision_and_f1_are_nothing_and_no_recall_is_known_of_nobody() -> None:
+    label, nothing = np.array([True, False, False]), np.zeros(3, dtype=np.int32)
+    one = Outcomes(np.array([0.3, 0.2, 0.1]), label, nothing, nothing)
+    found = {name: float(each[0]) for name, each in probability_metrics(one, np.ones((1, 3)), 0.5).items()}
+    assert (found["precision"], found["recall"], found["f1"]) == (0, 0, 0)
+    nobody = replace(one, label=np.zeros(3, dtype=bool))
+    found = {name: float(each[0]) for name, each in probability_metrics(nobody, np.ones((1, 3)), 0.5).items()}
+    assert (found["precision"], found["f1"], found["accuracy"]) == (0, 0, 1)
+    assert np.isnan(found["recall"])

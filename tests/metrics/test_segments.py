@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,3 +147,32 @@ def test_the_interval_of_a_segment_is_that_of_students_t_with_its_converters() -
         return {"found": Ranked.build(score, panel.label, weights).average_precision()}
 
     assert found == estimate(metrics, whole.company, label=whole.label, **asked)["found"]
+
+
+@pytest.mark.parametrize(("conversions", "judged"), [(LEAST_POSITIVES - 1, False), (LEAST_POSITIVES, True)])
+def test_a_segment_is_judged_from_ten_conversions_on(conversions: int, judged: bool) -> None:
+    assert LEAST_POSITIVES == 10
+    panel = panel_of(["x"] * 40, [at < conversions for at in range(40)])
+    found = segments(panel, np.linspace(0, 1, 40), SPEC, resamples=3, confidence=0.95, seed=1)
+    (one,) = (each for each in found if each.name == "x")
+    assert (one.roc_auc is not None) == (one.average_precision is not None) == judged
+
+
+def test_flags_and_ordered_levels_are_segments_by_what_they_say() -> None:
+    nan = float("nan")
+    flag = replace(SPEC.form.attributes[0], kind="flag", feature="trial", label="on a trial")
+    plan = replace(flag, kind="ordered", feature="plan", label="plan", levels=("free", "team", "firm"))
+    form = replace(SPEC.form, attributes=(flag, plan))
+    frame = pd.DataFrame(
+        {"trial": np.array([1, 1, 1, 0, nan], np.float32), "plan": np.array([0, 1, 1, nan, nan], np.float32)}
+    )
+    nothing = np.zeros(5, np.int32)
+    panel = Panel(
+        Rows.of(frame), np.arange(5, dtype=np.int32), nothing, np.zeros(5, bool), np.ones(5, bool), {}
+    )
+    found = segments(panel, np.zeros(5), replace(SPEC, form=form), resamples=2, confidence=0.95, seed=1)
+    rows = {(one.kind, one.name): one.rows for one in found if one.kind != "Usage"}
+    assert rows == {
+        ("On a trial", "yes"): 3, ("On a trial", "no"): 1, ("On a trial", "not known"): 1,
+        ("Plan", "free"): 1, ("Plan", "team"): 2, ("Plan", "not known"): 2,
+    }  # fmt: skip

@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 from ml_sys.errors import EmptyTableError, MissingColumnError, MissingFileError, NotEnoughDataError
+from ml_sys.features.panel import Panel
+from ml_sys.features.rows import Rows
 from ml_sys.metrics.truth import compare_with_truth
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.registry.store import Registry
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.panel import Panel
 
 Holdout = tuple["Panel", "NDArray[np.object_]", "NDArray[np.float64]"]
 
@@ -122,3 +123,22 @@ def test_the_correlation_is_spearmans(tmp_path: Path, holdout: Holdout) -> None:
     found = compare_with_truth(tmp_path / "truth.csv", *holdout)
     assert found.correlation == pytest.approx(stats.spearmanr(probability, chance).statistic)
     assert found.share == found.model["average_precision"] / found.truth["average_precision"]
+
+
+def test_a_model_that_knows_less_reaches_less_of_the_truth_at_the_depths_of_whole_lists(
+    tmp_path: Path,
+) -> None:
+    """Ten of forty companies, a fifth of a list: the first two of them stand for the first ten."""
+    n = 40
+    ids, nothing = np.array([f"c{at}" for at in range(n)], dtype=object), np.zeros(n, np.int32)
+    frame = pd.DataFrame({"a": np.arange(n, dtype=np.float32)})
+    label, seen = np.arange(n) < 10, np.ones(n, bool)
+    panel = Panel(Rows.of(frame), np.arange(n, dtype=np.int32), nothing, label, seen, {})
+    exact = np.where(label, 0.9, 0.1)
+    _write_truth(tmp_path / "truth.csv", panel, ids, exact)
+    reversed_ = np.arange(n) / n
+    found = compare_with_truth(tmp_path / "truth.csv", panel, ids, reversed_, 0.2)
+    assert found.share < 1
+    assert found.expected_share < 1
+    assert found.truth["recall_at_10"] == pytest.approx(2 / 10)
+    assert found.model["recall_at_10"] == 0
