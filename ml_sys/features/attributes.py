@@ -162,29 +162,32 @@ def _numeric(one: Attribute, values: NDArray[np.float64]) -> dict[str, NDArray[n
 
 def _textual(one: Attribute, values: NDArray[np.object_]) -> dict[str, NDArray[np.generic]]:
     if one.kind == "range":
-        read = _by_level(values, range_of)
+        read, places = _by_level(values, range_of)
         return {
-            one.feature: np.array([number for number, _ in read], dtype=np.float32),
-            one.name: np.array([level for _, level in read], dtype=object),
+            one.feature: np.array([number for number, _ in read], dtype=np.float32)[places],
+            one.name: np.array([level for _, level in read], dtype=object)[places],
         }
-    places = {normalised(level, {}): float(at) for at, level in enumerate(one.levels)}
-    found = _by_level(values, lambda text: places.get(normalised(text, {}), np.nan))
-    return {one.feature: np.array(found, dtype=np.float32)}
+    ordered = {normalised(level, {}): float(at) for at, level in enumerate(one.levels)}
+    found, places = _by_level(values, lambda text: ordered.get(normalised(text, {}), np.nan))
+    return {one.feature: np.array(found, dtype=np.float32)[places]}
 
 
 def _category(one: Attribute, values: NDArray[np.object_], blank: str | None) -> NDArray[np.object_]:
     synonyms = dict(one.synonyms)
-    levels = np.empty(values.size, dtype=object)
-    levels[:] = _by_level(values, lambda text: normalised(text, synonyms))
-    if blank is None:
-        levels[levels == MISSING] = None
+    found, places = _by_level(values, lambda text: normalised(text, synonyms))
+    levels: NDArray[np.object_] = np.array(
+        [None if blank is None and level == MISSING else level for level in found], dtype=object
+    )[places]
     return levels
 
 
-def _by_level(texts: NDArray[np.object_], function: Callable[[str | None], _T]) -> list[_T]:
-    """Apply a function once per distinct text."""
-    known = {text: function(text) for text in set(texts)}
-    return [known[text] for text in texts]
+def _by_level(
+    texts: NDArray[np.object_], function: Callable[[str | None], _T]
+) -> tuple[list[_T], NDArray[np.intp]]:
+    """Apply a function to the distinct texts; return what it gives, and which of these is each text's."""
+    place = {text: at for at, text in enumerate(set(texts))}
+    places = np.fromiter(map(place.__getitem__, texts), dtype=np.intp, count=texts.size)
+    return [function(text) for text in place], places
 
 
 def _values(one: Attribute, column: Sequence[Any]) -> NDArray[Any]:

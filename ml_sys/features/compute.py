@@ -185,7 +185,7 @@ def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Fea
     """
     names = spec.names()
     known = attribute_columns(inputs.attributes, with_missingness=spec.attribute_missingness)
-    place, log, since = _distinct(inputs)
+    chosen, log, since = _distinct(inputs)
     parts, start = [], 0
     for block in log.blocks():
         parts.append(_block(block, since[start : start + block.n_companies], cutoffs, spec, names))
@@ -196,7 +196,7 @@ def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Fea
             columns[name] = np.repeat(known[name], cutoffs.size)
             continue
         column = np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.float32)
-        columns[name] = column if place is None else column.reshape(-1, cutoffs.size)[place].ravel()
+        columns[name] = column if chosen is None else _spread(column, chosen, inputs, cutoffs.size)
     return columns
 
 
@@ -210,10 +210,10 @@ def feature_frame(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: Featu
 def _distinct(
     inputs: FeatureInputs,
 ) -> tuple[NDArray[np.intp] | None, UsageLog, NDArray[np.int32]]:
-    """Return usage and days of entities that differ, and which of them each entity is like.
+    """Return some entities with their usage and days, the last of which all others are like.
 
-    All those without usage that began nobody knows when are like one; where they are few, None says that
-    every entity stands for itself.
+    Those without usage that began nobody knows when are like one. Where they are few, None says that every
+    entity stands for itself.
     """
     log, since = inputs.usage, inputs.since
     idle = since == NEVER_BEGAN
@@ -221,9 +221,18 @@ def _distinct(
     if 2 * np.count_nonzero(idle) <= log.n_companies:
         return None, log, since
     chosen = np.append(np.flatnonzero(~idle), np.flatnonzero(idle)[:1])
-    place = np.full(log.n_companies, chosen.size - 1, dtype=np.intp)
-    place[chosen] = np.arange(chosen.size)
-    return place, log.take(chosen), since[chosen]
+    return chosen, log.take(chosen), since[chosen]
+
+
+def _spread(
+    column: NDArray[np.float32], chosen: NDArray[np.intp], inputs: FeatureInputs, n_cutoffs: int
+) -> NDArray[np.float32]:
+    """Give every entity the feature of the one that it is like, see :func:`_distinct`."""
+    of_chosen = column.reshape(-1, n_cutoffs)
+    every = np.empty((inputs.usage.n_companies, n_cutoffs), dtype=column.dtype)
+    every[:] = of_chosen[-1]
+    every[chosen] = of_chosen
+    return every.ravel()
 
 
 def _block(

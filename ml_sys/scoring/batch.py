@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from ml_sys.scoring.streaming.held import HeldRows
 
 _SHOWN_LEVELS, _SLICE_ROWS = 3, 1 << 12
+_THREADS = min(os.cpu_count() or 1, 4)
 
 
 @dataclass
@@ -128,12 +131,13 @@ def _probabilities(scorer: Scorer, columns: Columns, kept: NDArray[np.intp]) -> 
     # What is compiled reads rows that are still in the processor's cache, and gives each the same alone.
     step = _SLICE_ROWS if isinstance(scorer, CompiledScorer) else kept.size
     parts = [_slice(kept[start : start + step]) for start in range(0, kept.size, step)]
-    return np.concatenate(
-        [
-            scorer.probabilities(scorer.rows({name: column[part] for name, column in columns.items()}))
-            for part in parts
-        ]
-    )
+
+    def of(part: NDArray[np.intp] | slice) -> NDArray[np.float64]:
+        return scorer.probabilities(scorer.rows({name: column[part] for name, column in columns.items()}))
+
+    first = of(parts[0])  # loads what is compiled
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return np.concatenate([first, *threads.map(of, parts[1:])])
 
 
 def _slice(places: NDArray[np.intp]) -> NDArray[np.intp] | slice:

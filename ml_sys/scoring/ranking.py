@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_sys.durable import replacing
-from ml_sys.scoring.streaming.lines import csv_lines
+from ml_sys.scoring.streaming.lines import csv_lines, texts_of
 from ml_sys.scoring.workbook import write_workbook
 
 if TYPE_CHECKING:
@@ -264,14 +264,10 @@ def _foreign(page: pd.DataFrame) -> list[str]:
 
 
 def _ends_a_cell(page: pd.DataFrame) -> bool:
-    texts = (_texts(page[name]) for name in _foreign(page))
+    texts = (texts_of(page[name].astype(str)) for name in _foreign(page))
     return any(pc.any(pc.match_substring_regex(one, ENDS_A_CELL)).as_py() for one in texts)
 
 
 def _is_plain(column: pd.Series[Any]) -> bool:
     """Say whether all of some texts are of letters and digits, or blank."""
-    return bool(pc.all(pc.match_substring_regex(_texts(column), "^[0-9A-Za-z]*$")).as_py())
-
-
-def _texts(column: pd.Series[Any]) -> Any:
-    return pa.array(column.astype(str).to_numpy(dtype=object), pa.string())
+    return bool(pc.all(pc.match_substring_regex(texts_of(column.astype(str)), "^[0-9A-Za-z]*$")).as_py())

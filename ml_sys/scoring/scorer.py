@@ -145,13 +145,13 @@ class CompiledScorer:
         names = self.spec.names()
         return usual({names[at]: list(codes) for at, codes in self.codes.items()})
 
-    def _coded(self, at: int, column: NDArray[Any]) -> list[float]:
-        codes, other = self.codes[at], self.other[at]
+    def _coded(self, at: int, column: NDArray[Any]) -> NDArray[np.float32]:
+        codes, other, levels = self.codes[at], self.other[at], column.tolist()
         known = {
             level: _NAN if level is None or level != level else codes.get(level, other)
-            for level in set(column.tolist())
+            for level in set(levels)
         }
-        return [known[level] for level in column.tolist()]
+        return np.fromiter(map(known.__getitem__, levels), dtype=np.float32, count=len(levels))
 
 
 def usual(levels: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -47,15 +47,21 @@ def _texts(column: pd.Series[Any]) -> Any:
     if kind not in "OU":  # texts, whatever pandas keeps them in
         return None
     try:
-        texts: Any = pa.array(column.to_numpy(dtype=object), pa.string(), from_pandas=True)
+        texts = texts_of(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # not texts alone
         return None
-    texts = pc.fill_null(texts, "")
     needs = pc.match_substring_regex(texts, _NEEDS_QUOTES)
     if not pc.any(needs).as_py():
         return texts
     join: Any = pc.binary_join_element_wise
     return pc.if_else(needs, join('"', pc.replace_substring(texts, '"', '""'), '"', ""), texts)
+
+
+def texts_of(column: pd.Series[Any]) -> Any:
+    """Return a column of texts as a `pyarrow.StringArray`, blanks as empty ones."""
+    texts: Any = pa.array(column.array, from_pandas=True)
+    whole: Any = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    return pc.fill_null(whole.cast(pa.string()), "")
 
 
 def _numbers(values: NDArray[np.float64]) -> Any:
