@@ -11,6 +11,7 @@ import pytest
 
 from ml_sys.data.snapshot import latest
 from ml_sys.jobs.lists.listed import Listed
+from ml_sys.jobs.lists.paid_since import NOBODY
 from ml_sys.jobs.lists.score import _asked, _customers, worth_of_top
 from ml_sys.metrics.money import worth_of
 from ml_sys.scoring.reasons import Reason
@@ -76,10 +77,10 @@ def test_a_cool_down_asks_for_the_lists_of_its_weeks(tmp_path: Path) -> None:
     for cutoff, name in (("2020-01-13", "old"), ("2020-01-14", "first"), ("2020-02-03", "today")):
         table = listed([0.5], id=[name], cutoff=[cutoff]).table
         remember(tmp_path / FOLDER, table, cutoff)
-    asked = _asked(settings_at(tmp_path, score={"cooldown_weeks": 3}), "1.0.0", day, 40)
+    asked = _asked(settings_at(tmp_path, score={"cooldown_weeks": 3}), "1.0.0", day, 40, NOBODY)
     assert asked.listed == {"first": day - 20}
     assert (asked.version, asked.cutoff, asked.reasons_top, asked.cooldown_weeks) == ("1.0.0", day, 40, 3)
-    plain = _asked(settings_at(tmp_path, score={"reasons_top": 7, "reasons": 2}), "1.0.0", day, 40)
+    plain = _asked(settings_at(tmp_path, score={"reasons_top": 7, "reasons": 2}), "1.0.0", day, 40, NOBODY)
     assert (plain.listed, plain.reasons_top, plain.reasons, plain.cooldown_weeks) == (None, 7, 2, 0)
 
 
