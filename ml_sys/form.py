@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ml_sys.text import counted
+from ml_sys.text import counted, with_article
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +137,30 @@ class Words:
     object: Noun = Noun("tool", "tools")
     value: str = "value"
     customer: Noun = Noun("customer", "customers")
+
+    def spoken(self, text: str) -> str:
+        """Return what is said of companies and customers in these words.
+
+        Examples
+        --------
+        >>> words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
+        >>> words.spoken("a company that is also a customer"), words.spoken("so few companies report")
+        ('an account that is also a buyer', 'so few accounts report')
+        """
+        nouns = {
+            "company": self.entity.one,
+            "companies": self.entity.many,
+            "customer": self.customer.one,
+            "customers": self.customer.many,
+        }
+
+        def noun(found: re.Match[str]) -> str:
+            article, said = found["article"], nouns[found["noun"].lower()]
+            said = said[:1].upper() + said[1:] if found["noun"][0].isupper() else said
+            said = with_article(said) if article else said
+            return said[:1].upper() + said[1:] if article and article[0] == "A" else said
+
+        return re.sub(r"\b(?P<article>[Aa]n? )?(?P<noun>[Cc]ompan(y|ies)|[Cc]ustomers?)\b", noun, text)
 
 
 # Where nothing says otherwise.

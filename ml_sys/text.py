@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from datetime import timedelta
 from math import isnan
 from typing import TYPE_CHECKING
@@ -56,7 +57,8 @@ def with_article(noun: str) -> str:
     ('a value', 'an SMS', 'an amount')
     """
     vowels = "AEFHILMNORSX" if noun[:2].isupper() else "AEIOUaeio"
-    return f"an {noun}" if noun[:1] in vowels else f"a {noun}"
+    first = unicodedata.normalize("NFD", noun[:1])[:1]  # an Übung, an élève
+    return f"an {noun}" if first and first in vowels else f"a {noun}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ml_sys.form import Form, Measure, Noun, form_from_plain, name_of, ordered
+from ml_sys.form import PLAIN_WORDS, Form, Measure, Noun, Words, form_from_plain, name_of, ordered
 from ml_sys.settings.description import SchemaSettings
 
 CLICK = Measure("clicks", "actions", "page", Noun("click", "clicks"))
@@ -55,3 +55,10 @@ def test_a_name_is_the_same_whatever_the_case_and_what_stands_between_its_words(
         "minutes_watched"
     }
     assert name_of("?!") == "unnamed"
+
+
+def test_what_is_said_of_companies_is_said_in_the_words_of_a_description():
+    words = Words(entity=Noun("Übung", "Übungen"), customer=Noun("student", "students"))
+    said = "A company that is a customer. Companies of accompanying customers_x"
+    assert words.spoken(said) == "An Übung that is a student. Übungen of accompanying customers_x"
+    assert PLAIN_WORDS.spoken(said) == said

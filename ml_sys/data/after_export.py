@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_sys.data.checking.values import day_text
-from ml_sys.data.usage import LATER, UNCOVERED
+from ml_sys.data.quarantine import UNCOVERED, in_words
+from ml_sys.data.usage import LATER
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.text import counted
 
@@ -46,8 +47,9 @@ class Dates:
             rows = counted(rejected[LATER], "usage row is", "usage rows are")
             latest = f"the latest on {day_text(self.latest_stamp // DAY_MICROSECONDS)}"
             warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
-        if rejected.get(UNCOVERED):
-            rows = counted(rejected[UNCOVERED], "usage row is", "usage rows are")
+        uncovered = rejected.get(in_words(UNCOVERED, words))
+        if uncovered:
+            rows = counted(uncovered, "usage row is", "usage rows are")
             few = f"of periods in which few {words.entity.many} report"
             warnings.append(f"{rows} {few}, and not used: {covered}")
         ahead = self.unclaimed > export.today

@@ -20,7 +20,13 @@ import pyarrow.compute as pc
 
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.fields import CONVERTED_ON, ID, SINCE, VALUE
-from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
+from ml_sys.data.quarantine import (
+    CONFLICT,
+    CUSTOMER_IN_QUARANTINE,
+    MERGED_CUSTOMER,
+    MERGED_DUPLICATE,
+    Quarantine,
+)
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import arrow_texts
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from ml_sys.form import Form
-
-CONFLICT = "conflicting company rows"
-CUSTOMER_IN_QUARANTINE = "its customer row is in quarantine"
 
 _TABLE, _LINE = "table", "line"
 

@@ -22,11 +22,12 @@ from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, 
 from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
+from ml_sys.data.quarantine import UNCOVERED
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content
 from ml_sys.data.snapshot_writing import write
-from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED, set_aside, united
+from ml_sys.data.usage import LATER, UNFINISHED, set_aside, united
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import MissingColumnError, NotEnoughDataError
 from ml_sys.settings.description import local_time
@@ -161,10 +162,10 @@ def ingest(
         clock = local_time(now, schema.time_zone)
         try:
             export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
-        except NotEnoughDataError:  # what is wrong with the rows says why there is none left
+        except NotEnoughDataError as nothing:  # what is wrong with the rows says why there is none left
             kept = run.quarantine.to_table()
             refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
-            raise
+            raise NotEnoughDataError(form.words.spoken(nothing.message), hint=nothing.hint) from nothing
         known = [_known_by(export, one, coverage, run, index) for one in usage]
         for one in events:
             days, stamps = one.days(period)

@@ -14,9 +14,10 @@ import pandas as pd
 
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.fields import AT, CONVERTED_ON, ID, TYPE, VALUE
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings.tables import type_key
 

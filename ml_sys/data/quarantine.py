@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ml_sys.data.reading.rows import BadRow
+    from ml_sys.form import Words
 
 FIELDS = ("table", "file", "line", "reason", "raw")
 
@@ -21,21 +23,47 @@ MERGED_DUPLICATE = "duplicate company, merged"
 MERGED_CUSTOMER = "also a customer"
 MERGED_EVENT = "repeated event, merged"
 MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER, MERGED_EVENT})
+# What is said of companies and customers, whatever a description calls these.
+CONFLICT = "conflicting company rows"
+CUSTOMER_IN_QUARANTINE = "its customer row is in quarantine"
+LOST_COMPANY = "its company is in quarantine"
+UNCOVERED = "so few companies report in its period"
+_OF_ENTITIES = frozenset(
+    {MERGED_DUPLICATE, MERGED_CUSTOMER, CONFLICT, CUSTOMER_IN_QUARANTINE, LOST_COMPANY, UNCOVERED}
+)
+
+
+def in_words(reason: str, words: Words) -> str:
+    """Return a reason as a description has it; one of a column stays as it is."""
+    return words.spoken(reason) if reason in _OF_ENTITIES else reason
 
 
 class Quarantine:
-    """Collects rows, and counts values that were blanked in rows that were taken, table by table."""
+    """Collects rows, and counts values that were blanked in rows that were taken, table by table.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    words : Words
+        In which reasons are given.
+    """
+
+    def __init__(self, words: Words = PLAIN_WORDS) -> None:
+        self._words = words
+        self._merged = {in_words(one, words) for one in MERGED}
         self._blanked: dict[str, dict[str, list[int]]] = {}
-        self._batches = [_batch("", "", ())]
+        self._batches = [_batch("", "", (), ())]
         self._counts: dict[str, Counter[str]] = {}
 
     def add(self, table: str, file: str, rows: Sequence[BadRow]) -> None:
         """Add rows of a table that came from a file."""
         if rows:
-            self._batches.append(_batch(table, file, rows))
-            self._counts.setdefault(table, Counter()).update(row.reason for row in rows)
+            reasons = [self.said(row.reason) for row in rows]
+            self._batches.append(_batch(table, file, rows, reasons))
+            self._counts.setdefault(table, Counter()).update(reasons)
+
+    def said(self, reason: str) -> str:
+        """Return a reason as rows have it here."""
+        return in_words(reason, self._words)
 
     @property
     def tables(self) -> list[str]:
@@ -44,11 +72,11 @@ class Quarantine:
 
     def rejected(self, table: str) -> Mapping[str, int]:
         """Return reason to rows for what was wrong, the most frequent first."""
-        return {reason: n for reason, n in self._counted(table) if reason not in MERGED}
+        return {reason: n for reason, n in self._counted(table) if reason not in self._merged}
 
     def merged(self, table: str) -> Mapping[str, int]:
         """Return reason to rows for what was merged into a row that is kept."""
-        return {reason: n for reason, n in self._counted(table) if reason in MERGED}
+        return {reason: n for reason, n in self._counted(table) if reason in self._merged}
 
     def add_blanked(self, table: str, found: Mapping[str, Sequence[int]]) -> None:
         """Add values of a table that were blanked: reason to the lines that they stand in."""
@@ -79,12 +107,12 @@ class Quarantine:
         return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _batch(table: str, file: str, rows: Sequence[BadRow]) -> pa.RecordBatch:
+def _batch(table: str, file: str, rows: Sequence[BadRow], reasons: Sequence[str]) -> pa.RecordBatch:
     columns: list[Any] = [
         pa.array([table] * len(rows), pa.string()),
         pa.array([file] * len(rows), pa.string()),
         pa.array([row.line for row in rows], pa.int64()),
-        pa.array([row.reason for row in rows], pa.string()),
+        pa.array(list(reasons), pa.string()),
         pa.array([row.raw for row in rows], pa.string()),
     ]
     return pa.record_batch(columns, names=list(FIELDS))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import BadRow
 
 if TYPE_CHECKING:
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
     from ml_sys.form import Form, UsageTable
 
 UNKNOWN_ID = "unknown id"
-LOST_COMPANY = "its company is in quarantine"
 DUPLICATE = "exact duplicate"
 CONFLICT = "conflicting usage row"
 LATER = "later than the export"
 UNFINISHED = "its period is not complete"
-UNCOVERED = "so few companies report in its period"
 
 _SORTABLE_BITS = 63
 

@@ -9,14 +9,19 @@ import numpy as np
 
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.panel import Panel, company_digests
+from ml_sys.form import PLAIN_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from ml_sys.form import Noun
 
-def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
+
+def company_folds(
+    panel: Panel, n_folds: int, seed: int, entity: Noun = PLAIN_WORDS.entity
+) -> NDArray[np.int64]:
     """Spread companies over folds, with converters spread evenly.
 
     Which fold a company falls into depends on what its rows say and on the seed, not on its id or position.
@@ -27,6 +32,8 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
         Of n_rows rows.
     n_folds : int
         At most this many folds; fewer where fewer companies convert.
+    entity : Noun
+        What companies are called, if that is said.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def company_folds(panel: Panel, n_folds: int, seed: int) -> NDArray[np.int64]:
     positives = np.unique(panel.company[panel.label])
     if positives.size < 2:
         raise NotEnoughDataError(
-            f"{positives.size} companies convert within the training cutoffs; at least 2 are needed",
+            f"{positives.size} {entity.many} convert within the training cutoffs; at least 2 are needed",
             hint="ingest a longer history, or lower split.holdout_cutoffs or panel.step_days",
         )
     n_folds = min(n_folds, positives.size)

@@ -156,7 +156,9 @@ def fit_model(
     )
     label = panel.label.astype(np.int64)
     with threadpool_limits(settings.threads or None):  # for estimators that take no number of threads
-        fold = company_folds(validation, settings.split.validation_folds, settings.seed)
+        fold = company_folds(
+            validation, settings.split.validation_folds, settings.seed, spec.form.words.entity
+        )
         scores, learned = validation_scores(pipeline, panel, validation, fold, settings.model)
         pipeline["model"].set_params(**learned)
         fit_pipeline(pipeline, panel.rows, panel.label, company=panel.company)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +12,14 @@ from ml_sys.outcomes.counts import rate_p_value
 from ml_sys.outcomes.monitoring import Check, Limits, change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from ml_sys.form import Words
+
+# Checks whose names speak of companies.
+REPORTING, FOUND_AGAIN = "companies that report in it", "companies found again"
 # Stretches of usage before the latest one that tell what is usual: their middle one.
 _BEFORE = 8
 # Two exports are of the same companies when this share of them say the same of themselves. Of two that have
@@ -87,10 +91,16 @@ def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> li
             change(float(rows[0]), usual[0]), limit,
         ),
         Check(
-            "arrival", "companies that report in it", float(companies[0]), usual[1], "companies",
+            "arrival", REPORTING, float(companies[0]), usual[1], "companies",
             change(float(companies[0]), usual[1]), limit,
         ),
     ]  # fmt: skip
+
+
+def in_words(checks: Sequence[Check], words: Words) -> list[Check]:
+    """Return checks with what they say of companies in a description's words."""
+    of_companies = {REPORTING, FOUND_AGAIN}
+    return [replace(one, name=words.spoken(one.name)) if one.name in of_companies else one for one in checks]
 
 
 def row_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
@@ -126,7 +136,7 @@ def history_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
     there = at >= 0
     share = float(there.mean()) if at.size else 1.0
     checks = [
-        Check("arrival", "companies found again", share, 1.0, "share", 1 - share, limits.max_lost),
+        Check("arrival", FOUND_AGAIN, share, 1.0, "share", 1 - share, limits.max_lost),
     ]
     alike = float((before.about[there] == now.about[at[there]]).mean()) if there.any() else 0.0
     if alike < _ALIKE or not before.company.size:

@@ -167,7 +167,7 @@ def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.Data
         panel.company.max(initial=-1) >= ids.size
         or (ids[panel.company] != known["id"].to_numpy(dtype=object)).any()
     ):
-        return ("its holdout names other companies than its snapshot",)
+        return (f"its holdout names other {snapshot.form.words.entity.many} than its snapshot",)
     day = snapshot.closed[panel.company].astype(np.int64)
     if ((day >= panel.cutoff) & (day < panel.cutoff + horizon) != panel.label).any():
         return ("its holdout has other outcomes than its snapshot",)

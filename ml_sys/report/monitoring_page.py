@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.report.monitoring_sentences import amount, headline, sentence
 from ml_sys.report.page import Page, Section, Table, Tile, missing
 from ml_sys.report.rendering import as_html
 from ml_sys.text import likely
 
 if TYPE_CHECKING:
+    from ml_sys.form import Words
     from ml_sys.outcomes.monitoring import Challenger, Check, Matured, Monitoring
 
 _TITLES = {
@@ -30,8 +32,8 @@ _WORDS = (
 )
 
 
-def monitoring_page(found: Monitoring) -> str:
-    """Return a monitoring as HTML, the same for the same findings."""
+def monitoring_page(found: Monitoring, words: Words = PLAIN_WORDS) -> str:
+    """Return a monitoring as HTML, the same for the same findings; of entities it speaks in these words."""
     return as_html(
         Page(
             title=f"Version {found.version}, watched on {found.day}",
@@ -40,12 +42,12 @@ def monitoring_page(found: Monitoring) -> str:
             facts=f"{found.prospects:,} prospects at {found.cutoff} · held against {found.reference}",
             sections=(
                 _summary(found),
-                *(_group(found, group, title) for group, title in _TITLES.items()),
+                *(_group(found, group, words.spoken(title)) for group, title in _TITLES.items()),
                 _matured(found),
                 _challengers(found),
                 _features(found),
             ),
-            words=_WORDS,
+            words=tuple((term, words.spoken(text)) for term, text in _WORDS),
             origin=f"Made by mlsys from snapshot {found.snapshot}.",
         )
     )

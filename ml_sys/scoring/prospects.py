@@ -131,7 +131,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     may_lack = {name for name, one in fields.items() if one.may_lack}
     opened = FileSource().open("prospects", str(path), columns_of(fields), may_lack)
     fields = {name: one for name, one in fields.items() if name not in opened.lacks}
-    quarantine, rows, read = Quarantine(), HeldRows(), 0
+    quarantine, rows, read = Quarantine(spec.form.words), HeldRows(), 0
     for part in opened.parts:
         for piece in part().pieces(BATCH_ROWS):
             checked = check(piece, fields)

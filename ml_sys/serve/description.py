@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from ml_sys.form import Words
     from ml_sys.serve.served import Served
 
 _SCHEMAS = "#/components/schemas/"
@@ -115,6 +116,7 @@ _PAGE_POLICY = (
 )
 # Swagger UI's files come with the package fastapi-offline, so that the page asks no other host for them.
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+_SPOKEN = {"summary", "description"}
 _KEPT = {"cache-control": "private, max-age=3600"}
 
 
@@ -155,15 +157,31 @@ def _assets() -> Path:
     return Path(found.origin).parent / "static"
 
 
+def _in_words(part: Any, words: Words) -> Any:
+    """Return a part of the document with summaries and descriptions in the words of the served form."""
+    if isinstance(part, list):
+        return [_in_words(one, words) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: words.spoken(one) if key in _SPOKEN and isinstance(one, str) else _in_words(one, words)
+        for key, one in part.items()
+    }
+
+
 def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[str, Any]:
-    entity = (contract.spec.form.words if contract else PLAIN_WORDS).entity
-    told = f"Probability that a free {entity.one} pays within the horizon."
+    words = contract.spec.form.words if contract else PLAIN_WORDS
+    told = f"Probability that a free {words.entity.one} pays within the horizon."
     document = get_openapi(title=app.title, version=version("ml-sys"), description=told, routes=app.routes)
+    document = _in_words(document, words)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     template = f"{_SCHEMAS}{{model}}"
     problem = Problem.model_json_schema(ref_template=template)
     schemas.update(problem.pop("$defs", {}))
-    schemas.update({"Problem": problem, **(contract.schema if contract else {})})
+    schemas["Problem"] = problem
+    for name, one in (contract.schema if contract else {}).items():
+        said = {"description": words.spoken(one["description"])} if "description" in one else {}
+        schemas[name] = one | said  # what its fields are called is the user's own
     for name in ("RawCompany", "FlatFeatures"):
         schemas.setdefault(name, {"type": "object", "description": "No version is served."})
     for path, operations in document["paths"].items():

@@ -6,7 +6,8 @@ import numpy as np
 
 from ml_sys.data.after_export import Dates
 from ml_sys.data.coverage import Export
-from ml_sys.data.usage import LATER, UNCOVERED
+from ml_sys.data.quarantine import UNCOVERED
+from ml_sys.data.usage import LATER
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.form import PLAIN_WORDS
 

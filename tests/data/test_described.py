@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.companies import CONFLICT, CUSTOMER_IN_QUARANTINE
+from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.purchases import PurchaseRows, converted_by, first_of_each, unusable
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import MANIFEST
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import MissingColumnError, TooManyRejectedError
 from ml_sys.form import form_from_plain
@@ -84,6 +86,21 @@ def test_two_days_of_conversion_contradict_each_other_in_whichever_tables_they_a
     assert [one.rejected for one in report.tables.values()] == [
         {CONFLICT: 1}, {CONFLICT: 1}, {LOST_COMPANY: 1}
     ]  # fmt: skip
+
+
+def test_reasons_speak_of_entities_as_the_description_does(tmp_path):
+    files = write(
+        tmp_path, one="team,paid\na,2024-03-02\nb,\nb,\n", two="team,paid\na,2024-03-03\nc,\n", seen=LOG
+    )
+    table = {"kind": "entities", "id": "team", "converted_on": "paid"}
+    words = {"entity": {"one": "Übung", "many": "Übungen"}, "customer": {"one": "payer", "many": "payers"}}
+    description = {"tables": {"one": table, "two": table, "seen": VISITS}, "words": words}
+    _, report = ingested(tmp_path, description, files)
+    reasons = [dict(one.rejected) | dict(one.merged) for one in report.tables.values()]
+    assert reasons[0] == {"conflicting Übung rows": 1, "duplicate Übung, merged": 1}
+    assert reasons[2] == {"its Übung is in quarantine": 1}
+    assert not [reason for one in reasons for reason in one if "company" in reason]
+    assert ingest_counts(report.path).merged == {"one": 1}
 
 
 BUYING = {"tables": {"teams": TEAMS, "bought": BOUGHT, "seen": VISITS}}

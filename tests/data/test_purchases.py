@@ -16,9 +16,9 @@ from ml_sys.data.purchases import (
     reject_strangers,
     unusable,
 )
-from ml_sys.data.quarantine import Quarantine
+from ml_sys.data.quarantine import LOST_COMPANY, Quarantine
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.settings.tables import PurchaseTable
 

@@ -141,6 +141,11 @@ def test_a_request_of_raw_events_is_answered_as_the_list_has_it(product: Path, f
     served = Application(Settings(artifacts_dir=product / "artifacts", threads=1), "1.0.0")
     answered = {}
     with TestClient(served(), base_url="http://localhost") as client:
+        document = client.get("/openapi.json").json()
+        told = [one["description"] for path in document["paths"].values() for one in path.values()]
+        told += [one.get("description", "") for one in document["components"]["schemas"].values()]
+        assert "workspace" in " ".join(told)
+        assert not [one for one in told if "compan" in one.casefold()]
         for name in [*listed.index[:5], *listed.index[[40, -1]]]:
             one, own = companies.loc[name], events[events.workspace == name]
             rows = own[["event_id", "user", "happened_at", "event", "minutes"]].to_dict("records")

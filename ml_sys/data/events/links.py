@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ml_sys.data.fields import ID, USER
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

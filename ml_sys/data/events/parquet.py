@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault
 from ml_sys.data.events.counting import AMOUNT_LIMIT
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import UnreadableFileError
 

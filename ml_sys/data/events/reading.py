@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.quarantine import UNCOVERED
 from ml_sys.data.snapshot_writing import keep_quarantine
-from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED
+from ml_sys.data.usage import LATER, UNFINISHED
 from ml_sys.errors import TooManyRejectedError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def refuse_bad(
     for name, table in run.opened.items():
         rejected = dict(run.quarantine.rejected(name))
         for expected in (UNFINISHED, UNCOVERED, LATER) if was_given else (UNFINISHED,):
-            rejected.pop(expected, None)
+            rejected.pop(run.quarantine.said(expected), None)
         if sum(rejected.values()) > max_share * run.read[name]:
             kept = keep_quarantine(quarantine, artifacts_dir)
             raise TooManyRejectedError(

@@ -79,7 +79,7 @@ class IngestRun:
     """Reads tables one after the other, counting rows and filling the quarantine."""
 
     def __init__(self, opened: Mapping[str, OpenTable], form: Form, on_progress: OnProgress) -> None:
-        self.quarantine = Quarantine()
+        self.quarantine = Quarantine(form.words)
         self.read = dict.fromkeys(opened, 0)
         self.no_purchases: dict[str, int] = {}
         self.opened = opened

@@ -25,7 +25,7 @@ from ml_sys.jobs.outcomes.promises import promises_kept
 from ml_sys.jobs.outcomes.served import watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
 from ml_sys.model.files.serialization import read_holdout
-from ml_sys.outcomes.arrival import history_checks, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.arrival import history_checks, in_words, row_checks, usage_checks, volume_check
 from ml_sys.outcomes.last_monitoring import keep
 from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
 from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
@@ -125,7 +125,7 @@ def monitor(
         from ml_sys.report.monitoring_page import monitoring_page  # what draws pictures takes time to import
 
         with replacing(page) as sink:
-            sink.write(monitoring_page(found).encode())
+            sink.write(monitoring_page(found, watch.scorer.spec.form.words).encode())
     return found
 
 
@@ -212,10 +212,10 @@ class _Watch:
         now = export_of(self.latest, spec, self.prospects)
         checks = usage_checks(now, day, spec.period, limits)
         checks.append(volume_check(len(self.prospects.frame), len(self.held.panel) / self.held.share, limits))
-        if self.then is None:
-            return checks
-        before = export_of(self.then, spec)
-        return [*checks, *row_checks(now, before, limits), *history_checks(now, before, limits)]
+        if self.then is not None:
+            before = export_of(self.then, spec)
+            checks += [*row_checks(now, before, limits), *history_checks(now, before, limits)]
+        return in_words(checks, spec.form.words)
 
     def comparison(self) -> list[Check]:
         """Check whether companies look as those that the version was judged on."""

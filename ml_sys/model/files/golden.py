@@ -158,7 +158,7 @@ def replay(golden: Mapping[str, Any], spec: FeatureSpec, probabilities: Probabil
             if not _alike(old, new):
                 raise SchemaDriftError(
                     f"{place}: feature {column} means something different from when the version was trained: "
-                    f"{old} became {new} for the golden company {name!r}",
+                    f"{old} became {new} for the golden {spec.form.words.entity.one} {name!r}",
                 )
     rows = _columns(golden["rows"], spec)
     for what, columns, expected in (

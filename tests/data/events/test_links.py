@@ -4,8 +4,9 @@ import pyarrow as pa
 from ml_sys.data.checking.validate import Checked
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.events.links import Links, links_of
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import BadRow
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 
 ROWS = (["ann", "bob", "ann", "ann"], [7, 7, 2, 7])
 

@@ -9,8 +9,9 @@ from ml_sys.data.events.links import Links
 from ml_sys.data.events.log import EventLog
 from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
 from ml_sys.data.events.reading import batch_of
+from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading import columnar
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import Period
 from ml_sys.errors import UnreadableFileError
 from tests.data.events.made import same

@@ -4,7 +4,8 @@ import pytest
 
 from ml_sys.data.events.links import Links
 from ml_sys.data.events.reading import batch_of
-from ml_sys.data.usage import LOST_COMPANY, UNKNOWN_ID
+from ml_sys.data.quarantine import LOST_COMPANY
+from ml_sys.data.usage import UNKNOWN_ID
 
 LINES = np.array([2, 3, 4], np.int64)
 

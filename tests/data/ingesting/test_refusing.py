@@ -9,9 +9,9 @@ import pytest
 from ml_sys.data.checking.scalars import Fault
 from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable
-from ml_sys.data.quarantine import MERGED_DUPLICATE
+from ml_sys.data.quarantine import MERGED_DUPLICATE, UNCOVERED
 from ml_sys.data.reading.rows import BadRow, RawTable
-from ml_sys.data.usage import LATER, UNCOVERED, UNFINISHED
+from ml_sys.data.usage import LATER, UNFINISHED
 from ml_sys.errors import TooManyRejectedError
 from ml_sys.form import Form
 
