@@ -172,8 +172,8 @@ def _in_words(part: Any, words: Words) -> Any:
 def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[str, Any]:
     words = contract.spec.form.words if contract else PLAIN_WORDS
     told = f"Probability that a free {words.entity.one} pays within the horizon."
-    document = get_openapi(title=app.title, version=version("ml-sys"), description=told, routes=app.routes)
-    document = _in_words(document, words)
+    plain = get_openapi(title=app.title, version=version("ml-sys"), description=told, routes=app.routes)
+    document: dict[str, Any] = _in_words(plain, words)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     template = f"{_SCHEMAS}{{model}}"
     problem = Problem.model_json_schema(ref_template=template)
