@@ -27,7 +27,7 @@ def experiment() -> None:
 def plan(
     ctx: typer.Context,
     capacity: Annotated[
-        int | None, typer.Option(min=1, help="Calls a week; by default the settings'.")
+        int | None, typer.Option(min=1, help="Calls a list; by default the settings'.")
     ] = None,
     effect: Annotated[
         float,
@@ -35,7 +35,7 @@ def plan(
     ] = 0.5,
     version: VersionOption = None,
 ) -> None:
-    """Estimate how many weeks each design needs until its effect shows, before it is switched on."""
+    """Estimate how many lists each design needs until its effect shows, before it is switched on."""
     from ml_sys import console
     from ml_sys.jobs.outcomes.experiment import plan_experiment
     from ml_sys.views import experiment as views

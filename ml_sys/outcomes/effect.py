@@ -20,6 +20,8 @@ from ml_sys.outcomes.lottery import pivotal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Weight = float | NDArray[np.float64]
+
 # How surely the weeks that are still to wait would show an effect as large as it now looks.
 POWER = 0.8
 # Beyond ten years nobody waits.
@@ -188,7 +190,7 @@ def chance_of_as_much(trial: Trial, *, by_company: bool, redraws: int, seed: int
     rng = np.random.default_rng(seed)
     redrawn = np.zeros(redraws)
     if by_company:
-        clusters = _clusters(trial.company)
+        clusters = np.unique(trial.company, return_inverse=True)[1]
         for at in range(redraws):
             called = rng.random(int(clusters.max(initial=-1)) + 1)[clusters] < trial.inclusion
             redrawn[at] = (weighed * (called - trial.inclusion)).sum()
@@ -226,22 +228,34 @@ def _total(
     """Return the effect over all lists, and how much of it goes with each company."""
     chance, called = trial.inclusion, trial.called
     by_call, by_wait = called / chance, ~called / (1 - chance)
-    sign = (called - chance) / (1 - chance)
-    of_rows = (
-        outcome, covariate, by_call * outcome, by_call * covariate, by_wait * outcome, by_wait * covariate,
-        sign * outcome, sign * (1 - chance) * covariate, sign * chance * covariate,
-    )  # fmt: skip
+    of_rows = contributions(outcome, covariate, chance, called)
     parts = np.stack([np.bincount(trial.company, weights=one).astype(np.float64) for one in of_rows])
     every = parts.sum(axis=1)
     weights = _each(by_call), _each(by_wait)
-    total = float(_effect(every, weights))
-    return total, total - _effect(every[:, None] - parts, weights)
+    total = float(effect_of(every, weights))
+    return total, total - effect_of(every[:, None] - parts, weights)
 
 
-def _effect(sums: NDArray[np.float64], weights: tuple[float, float]) -> NDArray[np.float64]:
+def contributions(
+    outcome: NDArray[np.float64],
+    covariate: NDArray[np.float64],
+    chance: NDArray[np.float64],
+    called: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], ...]:
+    """Return what each row adds to the sums that :func:`effect_of` takes."""
+    by_call, by_wait = called / chance, ~called / (1 - chance)
+    sign = (called - chance) / (1 - chance)
+    return (
+        outcome, covariate, by_call * outcome, by_call * covariate, by_wait * outcome, by_wait * covariate,
+        sign * outcome, sign * (1 - chance) * covariate, sign * chance * covariate,
+    )  # fmt: skip
+
+
+def effect_of(sums: NDArray[np.float64], weights: tuple[Weight, Weight]) -> NDArray[np.float64]:
     """Return the effect from sums over rows: outcome less what is expected of it, called against waiting.
 
-    In each arm the outcome over the covariate is drawn a little towards what all rows together have.
+    In each arm the outcome over the covariate is drawn a little towards what all rows together have. The sums
+    are those of :func:`contributions`, the weights those of one row called, and one waiting, on average.
     """
     outcome, covariate, called_paid, called_base, waited_paid, waited_base, paid, calls, waits = sums
     overall = np.divide(outcome, covariate, out=np.zeros_like(outcome), where=covariate > 0)
@@ -275,11 +289,6 @@ def _estimate(total: float, lost: NDArray[np.float64], trial: Trial, confidence:
     freedom = 2 * variance**2 / float((squares**2).sum())
     half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(variance) / trial.lists
     return Estimate(value, value - half, value + half)
-
-
-def _clusters(company: NDArray[np.intp]) -> NDArray[np.intp]:
-    clusters: NDArray[np.intp] = np.unique(company, return_inverse=True)[1]
-    return clusters
 
 
 def _mean(values: NDArray[np.bool_]) -> float:

@@ -1,28 +1,30 @@
-"""How many weekly lists a design needs until it shows an effect, by playing it through before it starts."""
+"""How many lists a design needs until it shows an effect, by playing it through before it starts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.outcomes.effect import POWER
+from ml_sys.outcomes.effect import POWER, contributions, effect_of
 from ml_sys.outcomes.lottery import WEEK_DAYS, inclusion_probabilities, pivotal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from ml_sys.outcomes.lottery import Design
 
-# Five years; who would have to wait longer is told so.
-MOST_WEEKS = 260
-# Weeks in a row in which the effect has to show often enough, since few programmes are a little luck.
+# Who would have to wait longer is told so.
+MOST_YEARS = 5
+# Looks in a row at which the effect has to show often enough, since few programmes are a little luck.
 _SETTLED = 3
-# Shares of the capacity that are always called, to see what they cost.
-_TOPS = (0.0, 0.1, 0.2)
+_YEAR_DAYS = 365
+_ROUNDING = 0.01  # of a list: months are not of one length
+_AT_ONCE = 50  # programmes that are judged side by side
+# Places of a pool, as a share of it, for those who step in where calls have made others pay.
+_SPARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,22 @@ class Waiting:
     Attributes
     ----------
     design : Design
-    weeks : int or None
-        Until the effect shows, four times in five; None beyond ``MOST_WEEKS``.
+    lists : int or None
+        Until the effect shows, four times in five; None beyond ``MOST_YEARS``.
     drawn : float
-        Calls a week that are drawn by lot.
+        Calls a list that are drawn by lot.
     in_lottery : float
-        Conversions a week without any call among the companies that chance decides on.
+        Conversions a list without any call among the companies that chance decides on.
     reached : float
-        Conversions a week without any call among those that are called.
+        Conversions a list without any call among those that are called.
     best_reached : float
         The same if the first of the list were called in their order.
     power : tuple of float
-        How often the effect shows after each week.
+        How often the effect shows after each list.
     """
 
     design: Design
-    weeks: int | None
+    lists: int | None
     drawn: float
     in_lottery: float
     reached: float
@@ -57,53 +59,73 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Pools:
-    """The companies that may be called each week, best first.
+    """The companies that may be called from each list, best first.
 
     Attributes
     ----------
-    probability : ndarray of shape (n_weeks, n_pool), float64
+    probability : ndarray of shape (n_lists, n_pool), float64
         0 where the companies do not suffice.
-    company : ndarray of shape (n_weeks, n_pool), int
-        Numbered from 0 over all weeks.
+    company : ndarray of shape (n_lists, n_pool), int
+        Numbered from 0 over all lists.
+    every_days : float
+        From one list to the next.
     """
 
     probability: NDArray[np.float64]
     company: NDArray[np.intp]
+    every_days: float = WEEK_DAYS
+
+    @property
+    def most_lists(self) -> int:
+        """Lists of ``MOST_YEARS``."""
+        return most_lists(self.every_days)
+
+    def lists_in(self, days: int) -> int:
+        """Return after how many lists so many days are over."""
+        return max(1, math.ceil(days / self.every_days - _ROUNDING))
 
 
-def pools(probability: NDArray[np.float64], design: Design) -> Pools:
-    """Return each week's pool; those wait that were in one lately.
+def most_lists(every_days: float) -> int:
+    """Return how many lists there are in ``MOST_YEARS``, the last of them within."""
+    return int(MOST_YEARS * _YEAR_DAYS / every_days)
 
-    The lists are gone through twice, and the second time counts: the first weeks of an experiment, in which
+
+def pools(probability: NDArray[np.float64], design: Design, every_days: float = WEEK_DAYS) -> Pools:
+    """Return the pool of each list; those wait that were in one lately.
+
+    The lists are gone through twice, and the second time counts: the first lists of an experiment, at which
     nobody waits yet, are richer than all that follow.
 
     Parameters
     ----------
-    probability : ndarray of shape (n_companies, n_weeks), float64
-        Of weekly lists, the oldest first; NaN where a company is not on the list.
+    probability : ndarray of shape (n_companies, n_lists), float64
+        The oldest list first; NaN where a company is not on the list.
     design : Design
+    every_days : float
+        From one list to the next.
 
     Returns
     -------
     Pools
-        For the holdout with some companies more, as it is drawn how deep the list goes.
+        With some companies more: of a lottery those who step in; of a holdout as it is drawn how deep it is.
     """
-    companies, weeks = probability.shape
+    companies, lists = probability.shape
     if design.kind == "holdout":
         wanted = design.capacity / (1 - design.share)
         size = min(companies, int(wanted + 5 * np.sqrt(wanted * design.share) + 1))
     else:
-        wanted = size = inclusion_probabilities(companies, design).size
-    wait, free = design.wait_days // WEEK_DAYS, np.zeros(companies, dtype=np.int64)
-    found, who = np.zeros((weeks, size)), np.zeros((weeks, size), dtype=np.intp)
-    for week in range(2 * weeks):
-        listed = probability[:, week % weeks]
-        standing = np.where((free <= week) & ~np.isnan(listed), listed, -1.0)
+        wanted = inclusion_probabilities(companies, design).size
+        size = min(companies, wanted + math.ceil(_SPARE * wanted))
+    found, who = np.zeros((lists, size)), np.zeros((lists, size), dtype=np.intp)
+    wait, free = Pools(found, who, every_days).lists_in(design.wait_days), np.zeros(companies, dtype=np.int64)
+    for at in range(2 * lists):
+        listed = probability[:, at % lists]
+        standing = np.where((free <= at) & ~np.isnan(listed), listed, -1.0)
         order = np.argsort(-standing, kind="stable")[:size]
-        found[week % weeks], who[week % weeks] = np.maximum(standing[order], 0.0), order
+        found[at % lists], who[at % lists] = np.maximum(standing[order], 0.0), order
         taken = order[: round(wanted)]
-        free[taken[standing[taken] >= 0]] = week + wait
-    return Pools(found, np.unique(who, return_inverse=True)[1].reshape(who.shape))
+        free[taken[standing[taken] >= 0]] = at + wait
+    return Pools(found, np.unique(who, return_inverse=True)[1].reshape(who.shape), every_days)
 
 
 def play(
@@ -113,7 +135,7 @@ def play(
     *,
     programmes: int,
     confidence: float,
-    most_weeks: int = MOST_WEEKS,
+    most_lists: int | None = None,
 ) -> Waiting:
     """Play a design through many times and say when its interval leaves out no effect.
 
@@ -128,85 +150,131 @@ def play(
         How often it is played.
     confidence : float
         In (0, 1).
-    most_weeks : int, optional
+    most_lists : int, optional
+        By default those of ``MOST_YEARS``.
+
+    Notes
+    -----
+    Each programme is judged as ``mlsys impact`` judges it, jackknife by company included: an interval that
+    takes the probabilities for true is narrower by what both arms' rates cost. Who pays because of a call is
+    on no later list, and others, who are less likely to pay, take the place. Without both it is hopeful.
     """
+    most = most_lists or every.most_lists
     rng = np.random.default_rng(design.seed)
-    by_company = np.zeros((programmes, int(every.company.max()) + 1))
-    held = np.zeros(by_company.shape, dtype=bool)
-    total, variance, fourth = np.zeros(programmes), np.zeros(programmes), np.zeros(programmes)
-    power: list[float] = []
-    sums = np.zeros(4)  # drawn, in the lottery, reached, best reached
-    for week in range(most_weeks):
-        probability, company = (one[week % len(every.company)] for one in (every.probability, every.company))
-        if design.kind == "holdout" and week % design.hold_weeks == 0:
+    gone = np.zeros((programmes, int(every.company.max()) + 1), dtype=np.int64)
+    held, rows = np.zeros(gone.shape, dtype=bool), np.arange(programmes)[:, None]
+    sums, hold = _Sums.of(programmes, gone.shape[1]), every.lists_in(WEEK_DAYS * design.hold_weeks)
+    places = (
+        inclusion_probabilities(every.company.shape[1], design).size if design.kind == "lottery" else None
+    )
+    power: dict[int, float] = {}
+    brought = np.zeros(4)  # drawn, in the lottery, reached, best reached
+    for at in range(most):
+        if design.kind == "holdout" and at % hold == 0:
             held = rng.random(held.shape) < design.share
-        chance, called = _draws(probability, held[:, company], design, rng)
+        listed = every.company[at % len(every.company)]
+        there = (gone[:, listed] <= at) & (every.probability[at % len(every.company)] > 0)
+        order = np.argsort(~there, axis=1, kind="stable")[:, :places]
+        company = listed[order]
+        probability = np.where(there[rows, order], every.probability[at % len(every.company)][order], 0.0)
+        chance, called = _draws(probability, held[rows, company], design, rng)
         paid = rng.random(called.shape) < probability * np.where(called, 1 + effect, 1.0)
         by_lot = (chance > 0) & (chance < 1)
-        shares = np.zeros(called.shape)
-        np.divide((called - chance) * (paid - probability), 1 - chance, out=shares, where=by_lot)
-        before = by_company[:, company]
-        by_company[:, company] = after = before + shares
-        total += shares.sum(axis=1)
-        variance += (after**2 - before**2).sum(axis=1)
-        fourth += (after**4 - before**4).sum(axis=1)
-        power.append(_shown(total, variance, fourth, confidence))
-        sums += [
+        sums.add(company, probability, np.where(by_lot, chance, np.nan), called, paid)
+        # Who would have paid anyway is missing on the lists of then; who paid by the call goes as well.
+        by_call = paid & called & (rng.random(called.shape) < effect / (1 + effect))
+        gone[rows, company] = np.where(by_call, at + len(every.company), gone[rows, company])
+        brought += [
             (called & by_lot).sum() / programmes,
             (by_lot * probability).sum() / programmes,
             (called * probability).sum() / programmes,
-            probability[: design.capacity].sum(),
+            probability[:, : design.capacity].sum() / programmes,
         ]
-        if week >= _SETTLED and min(power[-_SETTLED:]) >= POWER:
-            break
-    weeks = next((at + 1 for at in range(len(power)) if min(power[at : at + _SETTLED]) >= POWER), None)
-    drawn, in_lottery, reached, best_reached = (sums / len(power)).tolist()
-    return Waiting(design, weeks, drawn, in_lottery, reached, best_reached, tuple(power))
-
-
-def compare(
-    probability: NDArray[np.float64],
-    designs: Sequence[Design],
-    effect: float,
-    *,
-    programmes: int,
-    confidence: float,
-) -> tuple[Waiting, ...]:
-    """Return what each design asks for on the same lists; see :func:`pools` and :func:`play`."""
-    return tuple(
-        play(pools(probability, one), one, effect, programmes=programmes, confidence=confidence)
-        for one in designs
-    )
-
-
-def alternatives(design: Design) -> tuple[Design, ...]:
-    """Return the designs to hold beside each other: the lottery as set and with a fixed top, and a holdout.
-
-    Parameters
-    ----------
-    design : Design
-        As the settings have it.
-    """
-    lottery = replace(design, kind="lottery")
-    shares = sorted({lottery.certain_share, *_TOPS})
-    return (
-        *(replace(lottery, certain_share=share) for share in shares),
-        replace(design, kind="holdout"),
-    )
+        if at + 1 == most or _is_looked_at(at + 1):
+            power[at + 1] = sums.shown(confidence)
+            if at >= _SETTLED and min(list(power.values())[-_SETTLED:]) >= POWER:
+                break
+    curve = np.interp(np.arange(1, at + 2), list(power), list(power.values()))
+    below = np.flatnonzero(curve < POWER)
+    shows = min(list(power.values())[-_SETTLED:]) >= POWER and at >= _SETTLED
+    lists = (int(below[-1]) + 2 if below.size else 1) if shows else None
+    drawn, in_lottery, reached, best_reached = (brought / curve.size).tolist()
+    return Waiting(design, lists, drawn, in_lottery, reached, best_reached, tuple(curve.tolist()))
 
 
 def _draws(
     probability: NDArray[np.float64], held: NDArray[np.bool_], design: Design, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return chances and draws of shape (programmes, n_pool)."""
-    shape = held.shape
     if design.kind == "holdout":
         within = (np.cumsum(~held, axis=1) - ~held < design.capacity) & (probability > 0)
         return np.where(within, 1 - design.share, 0.0), within & ~held
-    there = int((probability > 0).sum())
-    chance = np.zeros(probability.size)
-    chance[:there] = inclusion_probabilities(there, design)[:there]
-    return np.broadcast_to(chance, shape), pivotal(chance, rng.random(shape))
+    many, chance = (probability > 0).sum(axis=1), np.zeros(probability.shape)
+    for there in np.unique(many).tolist():
+        chance[many == there, :there] = inclusion_probabilities(there, design)[:there]
+    return chance, pivotal(chance, rng.random(chance.shape))
+
+
+def _is_looked_at(lists: int) -> bool:
+    """Say whether programmes are judged after so many lists: each of the first, then a tenth apart."""
+    at = 1
+    while at < lists:
+        at += max(1, at // 10)
+    return at == lists
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What programmes have added up by company.
+
+    Attributes
+    ----------
+    parts : ndarray of shape (9, n_programmes, n_companies), float64
+        Of :func:`ml_sys.outcomes.effect.contributions`.
+    arms : ndarray of shape (4, n_programmes), float64
+        Rows of those called and what they weigh, and the same of those that wait.
+    """
+
+    parts: NDArray[np.float64]
+    arms: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, programmes: int, companies: int) -> _Sums:
+        return cls(np.zeros((9, programmes, companies)), np.zeros((4, programmes)))
+
+    def add(
+        self,
+        company: NDArray[np.intp],
+        probability: NDArray[np.float64],
+        chance: NDArray[np.float64],
+        called: NDArray[np.bool_],
+        paid: NDArray[np.bool_],
+    ) -> None:
+        """Add a list; the chance of those on whom it does not decide is NaN."""
+        by_lot, programme = ~np.isnan(chance), np.arange(len(company))[:, None]
+        every = contributions(paid.astype(np.float64), probability, chance, called)
+        for part, one in zip(self.parts, every, strict=True):
+            part[programme, company] += np.where(by_lot, one, 0.0)
+        for at, arm, weight in ((0, called, 1 / chance), (2, ~called, 1 / (1 - chance))):
+            self.arms[at] += (arm & by_lot).sum(axis=1)
+            self.arms[at + 1] += np.where(arm & by_lot, weight, 0.0).sum(axis=1)
+
+    def shown(self, confidence: float) -> float:
+        """Return how often the interval lies above 0."""
+        rows, weighs = self.arms[::2], self.arms[1::2]
+        called, waits = np.divide(weighs, rows, out=np.ones_like(weighs), where=rows > 0)
+        found = []
+        for at in range(0, called.size, _AT_ONCE):
+            some = slice(at, at + _AT_ONCE)
+            parts, weights = self.parts[:, some], (called[some], waits[some])
+            every = parts.sum(axis=2)
+            total = effect_of(every, weights)
+            lost = total[:, None] - effect_of(
+                every[:, :, None] - parts, (weights[0][:, None], weights[1][:, None])
+            )
+            found.append((total, (lost**2).sum(axis=1), (lost**4).sum(axis=1)))
+        total, variance, fourth = (np.concatenate(one) for one in zip(*found, strict=True))
+        return _shown(total, variance, fourth, confidence)
 
 
 def _shown(

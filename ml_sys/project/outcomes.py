@@ -69,12 +69,12 @@ class Outcomes(Opened):
     def plan(
         self, *, capacity: int | None = None, effect: float = 0.5, version: str | None = None
     ) -> ExperimentPlan:
-        """Estimate how many weeks each design of an experiment needs; see ``mlsys experiment plan``.
+        """Estimate how many lists each design of an experiment needs; see ``mlsys experiment plan``.
 
         Parameters
         ----------
         capacity : int, optional
-            Calls a week; by default the settings'.
+            Calls a list; by default the settings'.
         effect : float
             Of a call on the probability: 0.5 means half as much again.
         """

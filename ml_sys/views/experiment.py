@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.outcomes.effect import POWER
-from ml_sys.outcomes.plan import MOST_WEEKS
+from ml_sys.outcomes.lottery import WEEK_DAYS
+from ml_sys.outcomes.plan import MOST_YEARS
 from ml_sys.text import counted, date_of
 
 if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.experiment import ExperimentPlan
     from ml_sys.outcomes.lottery import Design
+
+_MONTH_DAYS, _MONTHS_FROM = 30.44, 90
 
 
 def planned(plan: ExperimentPlan) -> None:
@@ -19,7 +22,8 @@ def planned(plan: ExperimentPlan) -> None:
     rows = [
         (
             _design(one.design, plan.capacity),
-            f"over {MOST_WEEKS}" if one.weeks is None else one.weeks,
+            f"over {plan.most_lists}" if one.lists is None else one.lists,
+            f"over {MOST_YEARS} years" if one.lists is None else _time(plan.days(one) or 0),
             f"{one.drawn:.0f}",
             f"{one.in_lottery:.1f}",
             f"{plan.given_up(one):.2f}",
@@ -27,14 +31,16 @@ def planned(plan: ExperimentPlan) -> None:
         for one in plan.designs
     ]
     console.table(
-        f"Weeks until an effect of {plan.effect:+.0%} shows, with {counted(plan.capacity, 'call')} a week",
-        ("design", "weeks", "calls by lot", "pay among those drawn for", "given up a week"),
+        f"Lists until an effect of {plan.effect:+.0%} shows, with {counted(plan.capacity, 'call')} a list "
+        f"and a list every {plan.every_days:.0f} days",
+        ("design", "lists", "time", "calls by lot", "pay among them", "given up a list"),
         rows,
         caption=(
             f"played on {counted(plan.lists, 'past list')} of version {plan.version}, "
-            f"{date_of(plan.first)} to {date_of(plan.last)}; weeks after which the effect shows in "
-            f"{POWER:.0%} of programmes at {plan.confidence:.0%} confidence, and the conversions a week that "
-            "are given up if calling has this effect and the first of the list are not always called"
+            f"{date_of(plan.first)} to {date_of(plan.last)}; lists after which the effect shows in "
+            f"{POWER:.0%} of programmes at {plan.confidence:.0%} confidence, once the outcome of the last is "
+            "known, and the conversions a list that are given up if calling has this effect and the first of "
+            "the list are not always called"
         ),
     )
     console.note('switch the lottery on in conf/mlsys.toml: [experiment] design = "lottery"')
@@ -46,3 +52,16 @@ def _design(design: Design, capacity: int) -> str:
     certain = int(design.certain_share * capacity)
     drawn = f"lottery among {round(design.pool * capacity)}"
     return f"{drawn}, first {certain} always called" if certain else drawn
+
+
+def _time(days: float) -> str:
+    """Return about how long so many days are.
+
+    Examples
+    --------
+    >>> _time(60), _time(616)
+    ('9 weeks', '20 months')
+    """
+    if days < _MONTHS_FROM:
+        return counted(round(days / WEEK_DAYS), "week")
+    return counted(round(days / _MONTH_DAYS), "month")

@@ -117,7 +117,11 @@ def programmes(
     free, back = (np.zeros((many, companies), dtype=np.int64) for _ in range(2))
     held = np.zeros((many, companies), dtype=bool)
     rows, wait, found = np.arange(many)[:, None], design.wait_days // WEEK_DAYS, []
-    size = pools(there.promised, design).company.shape[1]
+    size = (
+        inclusion_probabilities(companies, design).size
+        if design.kind == "lottery"
+        else pools(there.promised, design).company.shape[1]
+    )
     for week in range(weeks):
         if week % design.hold_weeks == 0:
             held = rng.random(held.shape) < design.share
@@ -226,14 +230,14 @@ def _planned(there: World, designs: list[Design], asked: argparse.Namespace) -> 
     for design in designs:
         plan = play(
             pools(_past_lists(there, asked.seed), design), design, PLANNED,
-            programmes=asked.programmes, confidence=CONFIDENCE, most_weeks=4 if asked.smallest else 260,
+            programmes=asked.programmes, confidence=CONFIDENCE, most_lists=4 if asked.smallest else 260,
         )  # fmt: skip
-        weeks = plan.weeks or len(plan.power)
+        weeks = plan.lists or len(plan.power)
         grid = np.unique(np.linspace(0.7, 1.3, GRID) * weeks).round().astype(int)
         share = _shown_by(grid, there, design, asked)
         enough = np.flatnonzero(share >= POWER)
         took = str(grid[enough[0]]) if enough.size else f"more than {grid[-1]}"
-        shown.add_row(design.kind, str(plan.weeks), f"{100 * share[np.searchsorted(grid, weeks)]:.0f}", took)
+        shown.add_row(design.kind, str(plan.lists), f"{100 * share[np.searchsorted(grid, weeks)]:.0f}", took)
     return shown
 
 

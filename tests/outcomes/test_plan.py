@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ml_sys.jobs.outcomes.experiment import alternatives, compare
+from ml_sys.outcomes.effect import Trial, extra_per_list
 from ml_sys.outcomes.lottery import Design
-from ml_sys.outcomes.plan import MOST_WEEKS, Pools, _shown, alternatives, compare, play, pools
+from ml_sys.outcomes.plan import Pools, _shown, _Sums, play, pools
 
 LOTTERY = Design("lottery", 5, 7, 30)
 HOLDOUT = Design("holdout", 5, 7, 30)
@@ -23,7 +25,8 @@ def lists(weeks: int = 12, companies: int = 300) -> np.ndarray:
 def test_a_company_of_one_pool_is_in_none_while_it_waits():
     probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 10))
     found = pools(probability, LOTTERY).probability
-    assert found.shape == (10, 10)
+    assert found.shape == (10, 13)  # the next three step in where others have paid
+    found = found[:, :10]
     # Five weeks of ten companies each, then the first ten again.
     np.testing.assert_allclose(found[:5].ravel(), probability[:50, 0])
     np.testing.assert_allclose(found[5], found[0])
@@ -32,7 +35,7 @@ def test_a_company_of_one_pool_is_in_none_while_it_waits():
 def test_before_the_first_week_others_wait_as_well():
     probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 4))
     # The last ten before are those of ranks 31 to 40, of which none is free again.
-    np.testing.assert_allclose(pools(probability, LOTTERY).probability[0], probability[40:50, 0])
+    np.testing.assert_allclose(pools(probability, LOTTERY).probability[0, :10], probability[40:50, 0])
 
 
 def test_a_company_that_is_on_no_list_that_week_is_in_no_pool():
@@ -43,10 +46,54 @@ def test_a_company_that_is_on_no_list_that_week_is_in_no_pool():
 
 def test_calls_are_full_every_week_and_the_pools_conversions_are_those_of_its_probabilities():
     every = pools(lists(), LOTTERY)
-    found = play(every, LOTTERY, 1.0, programmes=300, confidence=0.95, most_weeks=12)
+    found = play(every, LOTTERY, 0.0, programmes=300, confidence=0.95, most_lists=12)
     assert found.drawn == pytest.approx(5)
-    assert found.in_lottery == pytest.approx(every.probability[: len(found.power)].sum(axis=1).mean())
+    assert found.in_lottery == pytest.approx(every.probability[:, :10].sum(axis=1).mean())
     assert found.reached < found.best_reached
+
+
+def test_who_pays_because_of_a_call_is_missed_on_later_lists():
+    every = pools(np.tile(0.4 * 0.95 ** np.arange(300)[:, None], (1, 12)), LOTTERY)
+    without, with_calls = (
+        play(every, LOTTERY, effect, programmes=100, confidence=0.99999, most_lists=12)
+        for effect in (0.0, 1.0)
+    )
+    assert with_calls.drawn == without.drawn == pytest.approx(5)
+    assert with_calls.in_lottery < 0.97 * without.in_lottery
+
+
+def test_programmes_are_judged_as_impact_judges_them():
+    rng, programmes, weeks, there = np.random.default_rng(9), 60, 12, 40
+    sums, played = _Sums.of(programmes, there), []
+    chance = np.linspace(0.8, 0.2, 10)
+    for _ in range(weeks):
+        company = np.stack([rng.permutation(there)[:10] for _ in range(programmes)])
+        probability = rng.uniform(0.05, 0.4, company.shape)
+        called = rng.random(company.shape) < chance
+        paid = rng.random(company.shape) < probability * np.where(called, 2.0, 1.0)
+        sums.add(company, probability, np.broadcast_to(chance, company.shape), called, paid)
+        played.append((company, probability, called, paid))
+    shown = []
+    for one in range(programmes):
+        columns = (np.concatenate([week[at][one] for week in played]) for at in range(4))
+        company, probability, called, paid = columns
+        week = np.repeat(np.arange(weeks), 10)
+        trial = Trial(week, company, probability, np.tile(chance, weeks), called, paid.astype(float), weeks)
+        shown.append(extra_per_list(trial, 0.9).low > 0)
+    assert 0.1 < np.mean(shown) < 0.9
+    assert sums.shown(0.9) == np.mean(shown)
+
+
+def test_of_monthly_lists_fewer_are_waited_for_and_held_out_over():
+    probability = np.tile(np.linspace(0.4, 0.01, 300)[:, None], (1, 6))
+    monthly = pools(probability, LOTTERY, 30.4)
+    # Five weeks are over at the second list after.
+    np.testing.assert_allclose(monthly.probability[2, :10], monthly.probability[0, :10])
+    assert not set(monthly.company[0, :10]) & set(monthly.company[1, :10])
+    assert monthly.lists_in(7 * 26) == 6
+    assert (monthly.most_lists, pools(probability, LOTTERY).most_lists) == (60, 260)
+    assert pools(probability, LOTTERY).lists_in(7 * 26) == 26
+    assert monthly.lists_in(61) == 2  # two months may be a day longer than twice the usual one
 
 
 @pytest.mark.parametrize("design", [LOTTERY, HOLDOUT], ids=["lottery", "holdout"])
@@ -54,13 +101,13 @@ def test_a_larger_effect_shows_sooner_and_none_hardly_ever(design):
     every = pools(lists(), design)
 
     def weeks(effect: float) -> int | None:
-        return play(every, design, effect, programmes=300, confidence=0.95, most_weeks=150).weeks
+        return play(every, design, effect, programmes=300, confidence=0.95, most_lists=150).lists
 
     large, small = weeks(1.5), weeks(0.75)
     assert large is not None
     assert small is None or large < small
-    none = play(every, design, 0.0, programmes=300, confidence=0.95, most_weeks=40)
-    assert none.weeks is None
+    none = play(every, design, 0.0, programmes=300, confidence=0.95, most_lists=40)
+    assert none.lists is None
     assert max(none.power[8:]) < 0.08
 
 
@@ -68,9 +115,9 @@ def test_the_lottery_is_over_sooner_than_a_held_out_tenth_and_a_certain_top_take
     lottery, certain, holdout = compare(
         lists(), (LOTTERY, replace(LOTTERY, certain_share=0.4), HOLDOUT), 0.6, programmes=300, confidence=0.95
     )
-    assert lottery.weeks is not None
-    assert (certain.weeks or 999) > lottery.weeks
-    assert (holdout.weeks or 999) > lottery.weeks
+    assert lottery.lists is not None
+    assert (certain.lists or 999) > lottery.lists
+    assert (holdout.lists or 999) > lottery.lists
 
 
 def test_the_lottery_as_set_stands_beside_a_certain_top_and_a_holdout():
@@ -83,7 +130,7 @@ def test_the_lottery_as_set_stands_beside_a_certain_top_and_a_holdout():
 def test_the_same_seed_gives_the_same_weeks():
     every = pools(lists(), LOTTERY)
     once, again = (
-        play(every, LOTTERY, 1.0, programmes=100, confidence=0.95, most_weeks=10) for _ in range(2)
+        play(every, LOTTERY, 1.0, programmes=100, confidence=0.95, most_lists=10) for _ in range(2)
     )
     assert once == again
 
@@ -119,7 +166,7 @@ def test_where_companies_do_not_suffice_places_are_empty():
 
 def test_what_a_week_brings_is_told_by_hand():
     every = Pools(np.linspace(0.3, 0.1, 10)[None].repeat(3, 0), np.arange(30).reshape(3, 10))
-    found = play(every, LOTTERY, 0.5, programmes=2000, confidence=0.95, most_weeks=4)
+    found = play(every, LOTTERY, 0.5, programmes=2000, confidence=0.95, most_lists=4)
     assert found.design == LOTTERY
     assert len(found.power) == 4
     assert found.drawn == pytest.approx(5)
@@ -128,7 +175,7 @@ def test_what_a_week_brings_is_told_by_hand():
     chance = 0.5 + 0.3 * np.arange(9, -10, -2) / 10
     assert found.reached == pytest.approx(chance @ every.probability[0], rel=0.01)
     certain = play(
-        every, replace(LOTTERY, certain_share=0.4), 0.5, programmes=200, confidence=0.95, most_weeks=4
+        every, replace(LOTTERY, certain_share=0.4), 0.5, programmes=200, confidence=0.95, most_lists=4
     )
     assert certain.drawn == pytest.approx(3)
     assert certain.in_lottery == pytest.approx(every.probability[0, 2:].sum())
@@ -136,7 +183,7 @@ def test_what_a_week_brings_is_told_by_hand():
 
 def test_a_holdout_calls_down_to_its_capacity_of_those_not_held_out():
     every = Pools(np.linspace(0.3, 0.1, 10)[None], np.arange(10)[None])
-    found = play(every, replace(HOLDOUT, share=0.25), 0.5, programmes=4000, confidence=0.95, most_weeks=1)
+    found = play(every, replace(HOLDOUT, share=0.25), 0.5, programmes=4000, confidence=0.95, most_lists=1)
     assert found.drawn == pytest.approx(5, rel=0.01)
     assert found.best_reached == pytest.approx(every.probability[0, :5].sum())
     assert found.best_reached > found.reached > 0.85 * found.best_reached
@@ -144,13 +191,12 @@ def test_a_holdout_calls_down_to_its_capacity_of_those_not_held_out():
 
 
 def test_weeks_are_those_after_which_the_effect_shows_four_times_in_five_three_weeks_in_a_row():
-    found = play(pools(lists(), LOTTERY), LOTTERY, 1.5, programmes=300, confidence=0.95, most_weeks=150)
+    found = play(pools(lists(), LOTTERY), LOTTERY, 1.5, programmes=300, confidence=0.95, most_lists=150)
     settled = [min(found.power[at : at + 3]) >= 0.8 for at in range(len(found.power) - 2)]
-    assert found.weeks is not None
-    assert found.weeks > 3
-    assert found.weeks == settled.index(True) + 1
-    assert len(found.power) == found.weeks + 2
-    assert MOST_WEEKS == 260
+    assert found.lists is not None
+    assert found.lists > 3
+    assert found.lists == settled.index(True) + 1
+    assert len(found.power) == found.lists + 2
 
 
 def test_alternatives_keep_the_other_settings_and_name_a_share_once():
@@ -164,14 +210,14 @@ def test_alternatives_keep_the_other_settings_and_name_a_share_once():
 
 def test_an_effect_that_shows_at_once_is_played_until_it_has_settled():
     every = Pools(np.full((2, 200), 0.5), np.arange(400).reshape(2, 200))
-    found = play(every, replace(LOTTERY, capacity=100), 1.0, programmes=50, confidence=0.95, most_weeks=20)
-    assert found.weeks == 1
+    found = play(every, replace(LOTTERY, capacity=100), 1.0, programmes=50, confidence=0.95, most_lists=20)
+    assert found.lists == 1
     assert len(found.power) == 4
 
 
 def test_where_all_there_are_can_be_called_chance_decides_on_nobody():
     every = Pools(np.array([[0.3, 0.2, 0.0, 0.0]]), np.arange(4)[None])
-    found = play(every, replace(LOTTERY, capacity=2), 1.0, programmes=20, confidence=0.95, most_weeks=2)
+    found = play(every, replace(LOTTERY, capacity=2), 1.0, programmes=20, confidence=0.95, most_lists=2)
     assert (found.drawn, found.in_lottery) == (0, 0)
     assert (found.reached, found.best_reached) == pytest.approx((0.5, 0.5))
 
@@ -181,7 +227,7 @@ def test_who_is_held_out_is_drawn_anew_after_its_weeks_and_not_before():
 
     def reached(hold_weeks: int, weeks: int) -> float:
         design = replace(HOLDOUT, share=0.5, capacity=3, hold_weeks=hold_weeks)
-        return play(every, design, 0.0, programmes=1, confidence=0.95, most_weeks=weeks).reached
+        return play(every, design, 0.0, programmes=1, confidence=0.95, most_lists=weeks).reached
 
     assert reached(2, 2) == pytest.approx(reached(2, 1))
     assert reached(2, 4) != pytest.approx(reached(2, 2))
@@ -190,5 +236,5 @@ def test_who_is_held_out_is_drawn_anew_after_its_weeks_and_not_before():
 
 def test_an_empty_place_of_a_holdout_is_no_call():
     every = Pools(np.array([[0.3, 0.2, 0.0, 0.0, 0.0]]), np.arange(5)[None])
-    found = play(every, HOLDOUT, 0.5, programmes=2000, confidence=0.95, most_weeks=1)
+    found = play(every, HOLDOUT, 0.5, programmes=2000, confidence=0.95, most_lists=1)
     assert found.drawn == pytest.approx(2 * 0.9, rel=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,22 +14,25 @@ from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import rolling_panel
 from ml_sys.jobs.lists.handing_out import design_of
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.outcomes.plan import Waiting, alternatives, compare
+from ml_sys.outcomes.plan import Waiting, most_lists, play, pools
 from ml_sys.registry.loading import columns_of, load_scorer
 from ml_sys.text import date_of
 from ml_sys.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from ml_sys.outcomes.lottery import Design
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
 
-# Past weekly lists that programmes are played on; half a year, so that busy months and quiet ones are in it.
+# Past lists that programmes are played on; of weekly ones half a year, with busy months and quiet ones.
 LISTS = 26
+# Shares of the capacity that are always called, to see what they cost.
+_TOPS = (0.0, 0.1, 0.2)
 # The share of programmes in which an effect shows is then known to within two points.
 _PROGRAMMES = 500
 
@@ -45,6 +48,8 @@ class ExperimentPlan:
     first, last : int
         Days of the lists.
     lists, capacity : int
+    every_days : float
+        From one list to the next, as the data have it: a week, or a period that is longer.
     effect : float
         Of a call, as a share of the probability to pay.
     confidence : float
@@ -56,6 +61,7 @@ class ExperimentPlan:
     last: int
     lists: int
     capacity: int
+    every_days: float
     effect: float
     confidence: float
     designs: tuple[Waiting, ...]
@@ -64,7 +70,12 @@ class ExperimentPlan:
         """Return it as plain data."""
         return {
             "version": self.version,
-            "lists": {"count": self.lists, "first": date_of(self.first), "last": date_of(self.last)},
+            "lists": {
+                "count": self.lists,
+                "first": date_of(self.first),
+                "last": date_of(self.last),
+                "every_days": self.every_days,
+            },
             "capacity": self.capacity,
             "effect": self.effect,
             "confidence": self.confidence,
@@ -76,18 +87,28 @@ class ExperimentPlan:
                         if one.design.kind == "holdout"
                         else {"certain_share": one.design.certain_share, "pool": one.design.pool}
                     ),
-                    "weeks": one.weeks,
+                    "lists": one.lists,
+                    "days": self.days(one),
                     "calls_by_lot": one.drawn,
                     "paying_by_chance": one.in_lottery,
                     "given_up": self.given_up(one),
-                    "power_by_week": one.power,
+                    "power_by_list": one.power,
                 }
                 for one in self.designs
             ],
         }
 
+    @property
+    def most_lists(self) -> int:
+        """Lists that are played at most."""
+        return most_lists(self.every_days)
+
+    def days(self, design: Waiting) -> int | None:
+        """Return how many days pass from the first to the last of the lists that a design asks for."""
+        return None if design.lists is None else round((design.lists - 1) * self.every_days)
+
     def given_up(self, design: Waiting) -> float:
-        """Return the conversions a week that a design gives up by not always calling the first."""
+        """Return the conversions a list that a design gives up by not always calling the first."""
         return self.effect * (design.best_reached - design.reached)
 
 
@@ -100,7 +121,7 @@ def plan_experiment(
     effect: float,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExperimentPlan:
-    """Play each design through on the latest weekly lists of a version.
+    """Play each design through on the latest lists of a version.
 
     Parameters
     ----------
@@ -127,12 +148,18 @@ def plan_experiment(
     scorer = load_scorer(registry, name)
     horizon = int(registry.open(name).manifest["horizon_days"])
     on_step("making past lists")
-    cutoffs, probability = weekly_lists(scorer, snapshot.latest(settings.artifacts_dir), horizon)
+    cutoffs, probability = latest_lists(scorer, snapshot.latest(settings.artifacts_dir), horizon)
     on_step("playing the designs")
     design = design_of(settings, horizon_days=horizon, capacity=capacity)
     confidence = settings.bootstrap.confidence
+    every_days = float(np.diff(cutoffs).mean()) if cutoffs.size > 1 else float(WEEK_DAYS)
     designs = compare(
-        probability, alternatives(design), effect, programmes=_PROGRAMMES, confidence=confidence
+        probability,
+        alternatives(design),
+        effect,
+        programmes=_PROGRAMMES,
+        confidence=confidence,
+        every_days=every_days,
     )
     return ExperimentPlan(
         name,
@@ -140,16 +167,19 @@ def plan_experiment(
         int(cutoffs[-1]),
         len(cutoffs),
         capacity,
+        every_days,
         effect,
         confidence,
         designs,
     )
 
 
-def weekly_lists(
+def latest_lists(
     scorer: Scorer, known: snapshot.Snapshot, horizon_days: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return the cutoffs of the latest weekly lists, and the probability of every company on each.
+    """Return the cutoffs of the latest lists, and the probability of every company on each.
+
+    They lie a week apart, or a period of the usage that is longer: more often nothing is new.
 
     Returns
     -------
@@ -182,3 +212,35 @@ def weekly_lists(
         rows = scorer.rows(columns_of(panel.features, spec))
         probability[panel.company, at] = scorer.probabilities(rows)
     return cutoffs, probability
+
+
+def compare(
+    probability: NDArray[np.float64],
+    designs: Sequence[Design],
+    effect: float,
+    *,
+    programmes: int,
+    confidence: float,
+    every_days: float = WEEK_DAYS,
+) -> tuple[Waiting, ...]:
+    """Return what each design asks for on the same lists; see :mod:`ml_sys.outcomes.plan`."""
+    return tuple(
+        play(pools(probability, one, every_days), one, effect, programmes=programmes, confidence=confidence)
+        for one in designs
+    )
+
+
+def alternatives(design: Design) -> tuple[Design, ...]:
+    """Return the designs to hold beside each other: the lottery as set and with a fixed top, and a holdout.
+
+    Parameters
+    ----------
+    design : Design
+        As the settings have it.
+    """
+    lottery = replace(design, kind="lottery")
+    shares = sorted({lottery.certain_share, *_TOPS})
+    return (
+        *(replace(lottery, certain_share=share) for share in shares),
+        replace(design, kind="holdout"),
+    )
