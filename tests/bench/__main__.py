@@ -23,10 +23,11 @@ BENCHMARKS = (
     "list_coverage",
     "steadiness",
     "training",
+    "scoring",
 )
 # They measure on a snapshot or version that is there, and run only by name.
 ON_ARTIFACTS = ("quality",)
-TAKE_ARTIFACTS = ("serving", *ON_ARTIFACTS)
+TAKE_ARTIFACTS = ("serving", "scoring", *ON_ARTIFACTS)
 
 
 def main() -> None:

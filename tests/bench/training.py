@@ -55,12 +55,12 @@ def main() -> None:
         print(f"on {'the real tables' if real else 'generated tables'}, {os.cpu_count()} cores", flush=True)
         _ingest(tables, folder / "artifacts")
         for command in ("train --quick", "train"):
-            cost = _measured(folder / "artifacts", *command.split(), *changed)
+            cost = measured(folder / "artifacts", *command.split(), *changed)
             print(_line(command, cost, BUDGETS[command]), flush=True)
         for companies in () if asked.smallest else asked.companies:
             at = folder / f"{companies}"
             _ingest(_generated(at, companies, WEEKS), at / "artifacts")
-            cost = _measured(at / "artifacts", "train", "--quick")
+            cost = measured(at / "artifacts", "train", "--quick")
             budget = BUDGETS["large"] if companies == LARGE else None
             print(_line(f"train --quick, {companies:,} x {WEEKS}", cost, budget), flush=True)
             print(_share_of_the_best(at), flush=True)
@@ -81,7 +81,8 @@ def _mlsys(*words: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _measured(artifacts: Path, *words: str) -> Cost:
+def measured(artifacts: Path, *words: str) -> Cost:
+    """Run a command of mlsys in a process of its own, and return what it took."""
     before = os.times()
     began = time.perf_counter()
     command = [sys.executable, "-m", "ml_sys", "--artifacts", str(artifacts), *words]
