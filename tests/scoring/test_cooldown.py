@@ -53,3 +53,9 @@ def test_a_list_counts_from_the_day_after_until_the_weeks_are_over():
 
 def test_an_id_that_was_never_listed_has_no_day():
     assert days_of(pa.array(["c", "x"]), {"b": 1, "c": 2}).tolist() == [2, NEVER_LISTED]
+
+
+def test_an_id_that_is_not_among_those_listed_has_another_day_where_one_is_named():
+    ids = pa.array(["x", "b", "c"])
+    assert days_of(ids, {"b": 1, "c": 2}, other=9).tolist() == [9, 1, 2]
+    assert days_of(ids, {}, other=9).tolist() == [9, 9, 9]

@@ -200,6 +200,14 @@ def test_a_csv_holds_escaped_ids_and_a_parquet_file_the_ids_themselves(tmp_path)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "list.parquet"), table)
 
 
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_a_text_that_a_spreadsheet_would_run_is_escaped_alone_in_its_list_too(tmp_path, text):
+    write_table(ranked(np.array([0.5])).assign(id=[text]), tmp_path / "list.csv")
+    with (tmp_path / "list.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert [row["id"]] == spreadsheet_safe([text])
+
+
 def test_reasons_are_escaped_too_and_no_other_column_is(tmp_path):
     table = ranked(np.array([0.5])).assign(id="a", reason_1="=1+1", reason_2="a;b", model_version="+1")
     write_table(table, tmp_path / "list.csv")

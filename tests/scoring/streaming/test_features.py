@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.windows import UsageLog
 from ml_sys.scoring.streaming.features import ComputedFeatures, ReadyFeatures
@@ -45,3 +49,35 @@ def test_features_that_are_there_are_taken_as_they_are():
     for found in (columns, features.of(np.array([0, 1]), rows)):
         assert list(found) == names
         np.testing.assert_array_equal(found[names[0]], [1, 2])
+
+
+DATED = replace(SPEC, form=replace(SPEC.form, has_since=True))
+
+
+@pytest.mark.parametrize(
+    ("closed", "since", "ranked"),
+    [
+        (None, NEVER_BEGAN, True),
+        (CUTOFF - 1, NEVER_BEGAN, False),
+        (CUTOFF, NEVER_BEGAN, True),
+        (CUTOFF + 1, NEVER_BEGAN, True),
+        (None, CUTOFF - 1, True),
+        (None, CUTOFF, False),
+        (None, CUTOFF + 1, False),
+        (CUTOFF - 1, CUTOFF, False),
+    ],
+)
+def test_who_had_paid_before_the_cutoff_or_did_not_exist_for_a_day_is_not_ranked(closed, since, ranked):
+    rows = ROWS.append_column("since", pa.array(np.full(6, since, dtype=np.int32)))
+    features = ComputedFeatures(DATED, LOG, CUTOFF, {} if closed is None else {"c1": closed})
+    _, keep = features(0, rows.slice(1, 1))
+    assert keep.tolist() == [ranked]
+
+
+def test_those_that_are_not_ranked_are_counted_over_all_batches():
+    since = np.array([1, CUTOFF, 1, CUTOFF, CUTOFF + 5, 1], dtype=np.int32)
+    rows = ROWS.append_column("since", pa.array(since))
+    features = ComputedFeatures(DATED, LOG, CUTOFF, {"c0": 1, "c5": CUTOFF - 1, "c2": CUTOFF})
+    kept = [features(start, rows.slice(start, 3))[1].tolist() for start in (0, 3)]
+    assert kept == [[False, False, True], [False, False, False]]
+    assert (features.were_customers, features.are_new) == (2, 3)

@@ -79,3 +79,18 @@ def test_a_folder_for_temporary_files_that_cannot_be_written_is_named(tmp_path, 
     rows = held_in(2, 1, 0)
     with pytest.raises(StorageError, match="none"):
         list(rows.batches())
+
+
+def test_rows_of_every_batch_are_dropped_and_replaced_in_their_own_place() -> None:
+    n = BATCH_ROWS + 3
+    dropped = np.zeros(n, dtype=bool)
+    dropped[[1, BATCH_ROWS + 1]] = True
+    at = np.array([0, 2, BATCH_ROWS - 1, BATCH_ROWS, n - 1])
+    kept = held_in(n, n, 1).without(dropped, rows_of([f"c{one}" for one in at], -5), at)
+    told = dict(
+        zip(kept.ids.to_pylist(), kept.take(np.arange(n - 2)).column("number").to_pylist(), strict=True)
+    )
+    assert [told[f"c{one}"] for one in at] == [-5, -4, -3, -2, -1]
+    assert "c1" not in told
+    assert f"c{BATCH_ROWS + 1}" not in told
+    assert sum(told[f"c{one}"] == one for one in range(3, BATCH_ROWS - 1)) == BATCH_ROWS - 4

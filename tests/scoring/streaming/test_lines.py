@@ -41,3 +41,8 @@ def test_a_column_that_is_not_plain_is_left_to_pandas_and_no_row_is_no_line() ->
     assert csv_lines(pd.DataFrame({"day": [pd.Timestamp("2020-01-01")]})) is None
     assert csv_lines(pd.DataFrame({"mixed": [1, "a"]}, dtype=object)) is None
     assert csv_lines(pd.DataFrame({"id": []})) == b""
+
+
+def test_zeros_of_either_sign_that_follow_each_other_are_written_with_their_own() -> None:
+    page = pd.DataFrame({"id": list("abcd"), "number": [0.0, -0.0, -0.0, 0.0]})
+    assert csv_lines(page) == as_pandas_writes(page) == b"a,0.0\nb,-0.0\nc,-0.0\nd,0.0\n"
