@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NEWEST, MOST_RECENT = "newest", "most recently active"
 _ACTIONS, _USERS = "most actions in ", "most users in "
 # Ranks behind everyone of whom something is known.
-_LAST = np.float32(-(10**6))
+LAST = np.float32(-(10**6))
 
 
 def rule_names(form: Form, period: Period) -> tuple[str, ...]:
@@ -101,4 +101,4 @@ def rule_scores(
 def _recent(day: NDArray[np.int32], cutoffs: NDArray[np.int32]) -> NDArray[np.float32]:
     """Return how many days ago something was, negative, so that the latest comes first."""
     ago = day.astype(np.int64) - cutoffs.astype(np.int64)[None, :]
-    return np.where(day == NEVER, _LAST, ago).astype(np.float32)
+    return np.where(day == NEVER, LAST, ago).astype(np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml_sys.errors import UsageError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.rules import LAST
 from ml_sys.features.spans import spans_of
 from ml_sys.model.threshold import Tiers
 
@@ -35,6 +36,7 @@ class RuleScorer:
     """A rule in the place of a model; see :class:`ml_sys.scoring.scorer.Scorer`.
 
     What it gives in place of probabilities only ranks: the sum of its features; of days ago, their negative.
+    Of whom nobody knows how many, they come last.
 
     Attributes
     ----------
@@ -94,8 +96,9 @@ class RuleScorer:
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each row is ranked by; no probability."""
-        total: NDArray[np.float64] = np.nansum(rows.astype(np.float64), axis=1)
-        return self.sign * total
+        total: NDArray[np.float64] = self.sign * np.nansum(rows.astype(np.float64), axis=1)
+        unknown = np.isnan(rows).all(axis=1) & (self.sign < 0)
+        return np.where(unknown, LAST, total)
 
     def is_known(self, category: str, level: str) -> bool:  # noqa: ARG002 - the interface of scorers
         """Return True: a rule looks at no category."""
@@ -115,7 +118,8 @@ def possible(form: Form) -> tuple[str, ...]:
 def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
     """Say of a list that a rule made it: it has a score in place of probabilities, and no tiers."""
     table, name = scored.table, scorer.name
-    score = {RULE_SCORE: scorer.sign * table["probability"] + 0.0}  # no -0
+    known = table["probability"].where(table["probability"] != LAST)
+    score = {RULE_SCORE: scorer.sign * known + 0.0}  # no -0
     told = table.assign(probability=np.nan, tier="", will_convert="", model_version=f"rule: {name}", **score)
     note = f"a list by the rule {name}, without a model: it ranks, and promises nothing"
     return replace(scored, ranked=told, notes=(note, *scored.notes))

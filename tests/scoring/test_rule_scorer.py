@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ml_sys.days import Period
 from ml_sys.errors import UsageError
 from ml_sys.form import Form, Measure, Noun
-from ml_sys.scoring.rule_scorer import RuleScorer, possible
+from ml_sys.scoring.rule_scorer import RuleScorer, possible, without_probabilities
+from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.settings.description import default_form
 
 CLICKS = Measure("clicks", "actions", "page", Noun("click", "clicks"))
@@ -55,3 +58,30 @@ def test_a_rule_that_tables_do_not_allow_is_refused_with_those_they_do():
     assert raised.value.hint == "name one of actions, amount, recency, newest"
     with pytest.raises(UsageError, match="know no rule 'luck'"):
         RuleScorer.of("luck", default_form(), Period())
+
+
+def test_of_whom_nobody_knows_when_they_began_they_are_not_the_newest():
+    scorer = RuleScorer.of("newest", WATCHED, Period("day"))
+    ranked = scorer.probabilities(np.array([[np.nan], [0.0], [4000.0]], dtype=np.float32))
+    assert np.argsort(-ranked, kind="stable").tolist() == [1, 2, 0]
+    listed = pd.DataFrame({"id": ["new", "old", "unknown"], "probability": ranked[[1, 2, 0]]})
+    scored = ScoredList(listed, np.arange(3), ("noted",), (), pa.table({}))
+    told = without_probabilities(scored, scorer)
+    np.testing.assert_array_equal(told.table["rule_score"], [0, 4000, np.nan])
+    assert not np.signbit(told.table["rule_score"][0])
+    assert told.notes == (
+        "a list by the rule newest, without a model: it ranks, and promises nothing",
+        "noted",
+    )
+    assert told.table["probability"].isna().all()
+    assert set(told.table["tier"]) == set(told.table["will_convert"]) == {""}
+
+
+def test_sums_of_a_rule_are_told_as_they_are_and_promise_nothing():
+    scorer = RuleScorer.of("actions", default_form(), Period())
+    ranked = scorer.probabilities(np.array([[2**24, 1, 1, 1], [np.nan] * 4], dtype=np.float32))
+    assert ranked.tolist() == [2**24 + 3, 0]
+    assert set(scorer.tiers.of(ranked)) == {"C"}
+    assert not (ranked >= scorer.threshold).any()
+    scored = ScoredList(pd.DataFrame({"probability": ranked}), np.arange(2), (), (), pa.table({}))
+    assert without_probabilities(scored, scorer).table["rule_score"].tolist() == [2**24 + 3, 0]
