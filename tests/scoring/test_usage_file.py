@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ml_sys.data.coverage import Coverage
@@ -76,3 +78,31 @@ def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp
     with pytest.raises(UsageError, match="one file cannot hold") as caught:
         read_usage(tmp_path / "none.csv", linked, [], DAILY)
     assert caught.value.hint == "run `mlsys ingest`, and leave --usage out"
+
+
+def test_the_kinds_and_the_measures_of_a_model_are_those_that_count(tmp_path):
+    (tmp_path / "e.csv").write_text(
+        "key,team,when,what,minutes\n"
+        "1,b,2024-03-01 09:00,view,1.5\n2,b,2024-03-01 10:00,rare,1\n3,a,2024-03-02,rare,2\n"
+    )
+    open_kinds = {name: value for name, value in EVENTS.items() if name != "kinds"}
+    wanted = schema_of(clicks=EVENTS | {"kinds": ["rare"]}).form()
+    read = read_usage(tmp_path / "e.csv", schema_of(clicks=open_kinds), ["b", "a"], DAILY, wanted=wanted)
+    found = zip(read.company.tolist(), read.values.tolist(), strict=True)
+    assert list(found) == [(0, [1, 1, 25]), (1, [1, 0, 20])]  # rare, others and minutes, in their order
+    fewer = replace(wanted, measures=wanted.measures[2:])
+    alone = read_usage(tmp_path / "e.csv", schema_of(clicks=open_kinds), ["a"], DAILY, wanted=fewer)
+    assert (alone.values.tolist(), alone.strangers) == ([[20]], 1)
+    early = read_usage(
+        tmp_path / "e.csv", schema_of(clicks=EVENTS), ["a"], DAILY, not_after=day("2024-03-02")
+    )
+    assert early.covered_until == day("2024-03-02")
+
+
+def test_strangers_of_every_part_of_a_file_are_counted(tmp_path):
+    folder = tmp_path / "seen"
+    folder.mkdir()
+    for name, rows in (("a", "x,2024-03-01,1\ny,2024-03-01,1"), ("b", "z,2024-03-02,1\nb,2024-03-02,1")):
+        (folder / f"{name}.csv").write_text(f"team,day,visits\n{rows}\n")
+    read = read_usage(folder, schema_of(seen=VISITS), ["b"], DAILY)
+    assert (read.strangers, read.company.tolist(), read.covered_until) == (3, [0], day("2024-03-03"))
