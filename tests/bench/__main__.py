@@ -53,9 +53,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("names", nargs="*", metavar="NAME", choices=[*names, []], help="see below")
     made.add_argument("--smallest", action="store_true", help="at the smallest size, to see that they run")
-    made.add_argument(
-        "--artifacts", type=Path, help=f"folder with a version, for {' and '.join(TAKE_ARTIFACTS)}"
-    )
+    made.add_argument("--artifacts", type=Path, help=f"folder with a version ({', '.join(TAKE_ARTIFACTS)})")
     return made
 
 

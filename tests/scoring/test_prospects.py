@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.coverage import Coverage
@@ -204,3 +205,20 @@ def test_usage_is_covered_up_to_the_last_period_that_was_complete_by_the_export(
     one = [NEVER_BEGAN]
     assert covered_by(known([NEVER_CLOSED], one, [(0, WEEK, 1)], as_of), SPEC) == covered
     assert covered_by(known([NEVER_CLOSED], one, [], as_of), SPEC) is None
+
+
+def test_a_folder_of_files_is_one_file_and_an_id_that_is_in_two_of_them_is_merged(tmp_path: Path) -> None:
+    folder = tmp_path / "prospects"
+    folder.mkdir()
+    header = "id,ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY\n"
+    (folder / "1.csv").write_text(header + "b,7,,RETAIL\na,5,1,\n")
+    ranges = ["1", "2 to 5", "1"]
+    columns = {"id": ["c", "b", "a"], "ALEXA_RANK": [1, 7, 6], "EMPLOYEE_RANGE": ranges, "INDUSTRY": [""] * 3}
+    pq.write_table(pa.table(columns), folder / "2.parquet")
+    found = read_prospects(folder, SCHEMA, SPEC)
+    assert isinstance(found, Companies)
+    assert found.frame["id"].tolist() == ["b", "c"]
+    assert found.frame["employee_range"].tolist() == ["2 to 5", "1"]
+    assert found.read == 5
+    assert sum(found.quarantine.rejected("noncustomers").values()) == 2  # those of "a" contradict each other
+    assert sum(found.quarantine.merged("noncustomers").values()) == 1

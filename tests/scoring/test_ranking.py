@@ -257,3 +257,15 @@ def test_what_cannot_be_begun_anew_is_looked_through_first():
         write_csv(lambda: (table.iloc[at : at + 1] for at in range(3)), sink)
     assert pipe.getvalue() == file.getvalue()
     assert b'"a"' in pipe.getvalue()
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_what_ends_between_two_pages_leaves_the_old_file(tmp_path, name):
+    def pages():
+        yield ranked(np.array([0.5]))
+        raise KeyboardInterrupt
+
+    (tmp_path / name).write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        write_pages(pages, tmp_path / name)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"old")]
