@@ -248,7 +248,7 @@ def test_a_last_line_of_which_a_block_never_reached_the_disk_never_counted(lines
         torn[start:end] = bytes(end - start)
         (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:5]) + torn)
         trail = audit.read(tmp_path / "audit.jsonl")
-        assert (len(trail.records), trail.torn) == (5, True)
+        assert (len(trail.records), trail.torn, trail.size) == (5, True, sum(map(len, lines[:5])))
         assert Registry(tmp_path).read().production == "1.0.0"
     (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:4]) + bytes(20) + b"\n" + lines[5])
     with pytest.raises(AuditError, match="record 5 was edited"):
@@ -413,3 +413,12 @@ def test_a_sealed_record_follows_the_last_one_of_the_trail():
     second = sealed(Record(0, "now", "me", "promote", "1.0.0"), trail)
     assert (second.sequence, second.previous, trail.head) == (2, first.hash, first.hash)
     assert Trail().head == ""
+
+
+@pytest.mark.parametrize("error", [OSError, KeyError, ImportError])
+def test_a_user_without_a_name_still_signs_with_the_host(monkeypatch, error):
+    def nobody() -> str:
+        raise error("no name")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert Author().accepted("why").by == f"unknown@{socket.gethostname()}"

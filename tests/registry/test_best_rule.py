@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml_sys.data import snapshot as snapshots
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.metrics.reach import compare_reach, reached
+from ml_sys.registry import best_rule
 from ml_sys.registry.best_rule import as_good_as_rules, rules_of
 from ml_sys.registry.loading import judged
 from ml_sys.registry.store import Registry
@@ -33,6 +36,12 @@ def test_rules_of_an_honest_version_are_those_of_its_holdout_row_by_row(register
     stranger = replace(found.panel, company=(found.panel.company + 10**6).astype(np.int32))
     kept = rules_of(registry, artifact, replace(found, panel=stranger))
     assert kept is stranger.rules
+    snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+    beyond = FeatureInputs.from_snapshot(snapshot, found.scorer.spec).usage.n_companies
+    company = found.panel.company.copy()
+    company[-1] = beyond
+    edge = replace(found, panel=replace(found.panel, company=company))
+    assert rules_of(registry, artifact, edge) is edge.panel.rules
 
 
 @pytest.mark.parametrize(("least", "blocking"), [(20, True), (21, False)])
@@ -120,3 +129,19 @@ def test_rules_block_where_they_are_required(required: bool) -> None:
     converters = len(set(WHO[LABEL].tolist()))
     assert few.text == f"not judged: {converters} of 1000 companies that convert"
     assert not few.blocking
+
+
+@pytest.mark.parametrize(("worse", "fewer"), [(0.5, 0.5), (0.51, 0.0), (0.0, 0.51), (1.0, 1.0)])
+def test_either_comparison_alone_is_lost_above_its_limit(
+    monkeypatch: pytest.MonkeyPatch, worse: float, fewer: float
+) -> None:
+    paired = best_rule.paired_bootstrap
+    reach = best_rule.compare_reach
+    monkeypatch.setattr(
+        best_rule, "paired_bootstrap", lambda *a, **k: replace(paired(*a, **k), probability_worse=worse)
+    )
+    monkeypatch.setattr(
+        best_rule, "compare_reach", lambda *a, **k: replace(reach(*a, **k), probability_fewer=fewer)
+    )
+    gate = GATE.model_copy(update={"max_probability_worse": 0.5})
+    assert as_good_as_rules(MODEL, RULES, gate, seed=4).passed == (worse <= 0.5 and fewer <= 0.5)

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_sys.metrics.bootstrap import cluster_counts, interval
+from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.metrics.paired import Paired, chance_p_value, metric_interval
 from ml_sys.metrics.ranking import Outcomes
+from ml_sys.registry import criteria
 from ml_sys.registry.criteria import (
     PERMUTATIONS,
     _chance_limit,
@@ -271,3 +272,57 @@ def test_several_laxer_limits_are_named_side_by_side() -> None:
     assert sorted(strict.split(", ")) == [
         f"gate.min_lift = {GATE.min_lift}", f"gate.min_positives = {GATE.min_positives}",
     ]  # fmt: skip
+
+
+LIMIT, CLEAR = (1 - GATE.confidence) / 2, GATE.min_lift / 10
+
+
+@pytest.mark.parametrize(
+    ("low", "chance", "passed"),
+    [
+        (math.nextafter(CLEAR, 1), LIMIT, True),
+        (CLEAR, 0.0, False),
+        (1.0, math.nextafter(LIMIT, 1), False),
+        (math.nextafter(CLEAR, 0), math.nextafter(LIMIT, 1), False),
+    ],
+)
+def test_a_signal_clears_its_limit_and_chance_reaches_at_most_its_own(
+    monkeypatch: pytest.MonkeyPatch, low: float, chance: float, passed: bool
+) -> None:
+    monkeypatch.setattr(criteria, "metric_interval", lambda *_, **__: Estimate(0.9, low, 1.0))
+    monkeypatch.setattr(criteria, "chance_p_value", lambda *_, **__: chance)
+    tenth = outcomes(np.zeros(10), np.arange(10) < 1)
+    monkeypatch.setattr(criteria, "_least", lambda *_: CLEAR)
+    assert signal(tenth, GATE, seed=1).passed == passed
+
+
+def test_more_rows_of_the_same_companies_make_no_calibration_surer() -> None:
+    rng = np.random.default_rng(5)
+    label = rng.random(100) < 0.2
+    score = rng.random(100) * 0.4
+    once = calibrated(outcomes(score, label), GATE, seed=3).figures
+    company = np.repeat(np.arange(100), 5)
+    again = calibrated(outcomes(np.repeat(score, 5), np.repeat(label, 5), company), GATE, seed=3).figures
+    for part in ("calibration_error", ""):
+        low, high = (f"{part}_low", f"{part}_high") if part else ("low", "high")
+        width, wider = once[high] - once[low], again[high] - again[low]  # type: ignore[operator]
+        assert wider == pytest.approx(width, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("error", "low", "high", "passed"),
+    [
+        (0.5, 0.5, 0.5, True),
+        (0.5, 2.0, 3.0, True),
+        (math.nextafter(0.5, 1), 1.0, 1.0, False),
+        (0.0, math.nextafter(2, 3), 3.0, False),
+        (0.0, 0.1, math.nextafter(0.5, 0), False),
+    ],
+)
+def test_calibration_passes_exactly_at_each_of_its_limits(
+    monkeypatch: pytest.MonkeyPatch, error: float, low: float, high: float, passed: bool
+) -> None:
+    monkeypatch.setattr(criteria, "_relative_calibration_error", lambda *_: Estimate(9.0, error, 9.0))
+    monkeypatch.setattr(criteria, "_predicted_over_observed", lambda *_: Estimate(9.0, low, high))
+    gate = GATE.model_copy(update={"max_calibration_error": 0.5, "max_calibration_ratio": 2.0})
+    assert calibrated(outcomes(np.zeros(10), np.arange(10) < 1), gate, seed=1).passed == passed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ml_sys.errors import UsageError
@@ -25,6 +27,15 @@ from tests.registry.versions import promote, registry_with, rollback
 def test_a_date_or_a_time_is_utc_unless_it_says_otherwise(text, moment):
     assert parse_moment(text) == moment
     assert parse_moment(text).tzinfo is not None
+
+
+def test_a_time_without_a_zone_is_utc_wherever_it_is_asked(monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        found = parse_moment("2026-03-01T00:00")
+    time.tzset()
+    assert found == T
 
 
 @pytest.mark.parametrize(
@@ -66,6 +77,12 @@ def test_a_version_is_live_from_its_record_on_up_to_the_next_and_only_promotions
         ("2026-01-05", STORY[4]),
     ):
         assert live_at(STORY, parse_moment(text)) == live
+
+
+def test_order_is_that_of_the_records_whatever_the_clock_did():
+    late, early = moved("1.0.0", "2026-01-05T00:00:00+00:00"), moved("1.1.0", "2026-01-03T00:00:00+00:00")
+    assert live_at((late, early), parse_moment("2026-01-09")) is early
+    assert live_at((late, early), parse_moment("2026-01-02")) is None
 
 
 def test_what_was_live_is_told_as_plain_data():

@@ -129,6 +129,11 @@ def test_a_rollback_goes_back_to_the_one_before_or_to_one_that_was_there() -> No
     with pytest.raises(ArtifactError, match=f"version {B} was not in production before {A}") as never:
         earlier(story(*promoted(A, C, A)), B, root)
     assert never.value.hint == f"go back to one of {C}; or mlsys promote {B}"
+    several = replace(story(), production="9.0.0", replaced=(A, C))
+    assert earlier(several, None, root) == ("9.0.0", C)
+    with pytest.raises(ArtifactError) as of_two:
+        earlier(several, B, root)
+    assert of_two.value.hint.startswith(f"go back to one of {C}, {A};")
     two = story(*promoted(A, C, A, C, A))
     assert two.replaced == (A, C, A, C)
     for nowhere in (story(), story(*promoted(A))):
@@ -162,7 +167,14 @@ def test_an_index_is_read_back_as_it_was_written_and_by_no_other_digest() -> Non
     assert from_bytes(content) == index
     assert content.endswith(b"}\n")
     assert "é" in content.decode()
-    assert from_bytes(content.replace(b'"sequence": 6', b'"sequence": 7')) is None
+    edits = {
+        '"sequence": 6': '"sequence": 7',
+        '"head": "é"': '"head": "e"',
+        f'"production": "{C}"': f'"production": "{A}"',
+    }
+    for old, new in edits.items():
+        assert old in content.decode()
+        assert from_bytes(content.decode().replace(old, new).encode()) is None
     for other in (b"", b"{}", b"[]", b"null", b'{"versions": 1}', content[:-3]):
         assert from_bytes(other) is None
     assert from_bytes(to_bytes(Index())) == Index()

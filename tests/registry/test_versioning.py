@@ -104,3 +104,20 @@ def test_of_a_changed_table_only_the_entries_that_differ_are_named() -> None:
     assert why == (
         "minor: model.params.max_depth 5 → 6; model.params.alpha none → 2.0; model.params.gamma left out"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "version"),
+    [
+        ("label.any", "2.0.0"), ("usage.any", "2.0.0"), ("features.any", "2.0.0"), ("model.any", "1.1.0"),
+        ("resample.any", "1.1.0"), ("calibration.any", "1.1.0"), ("threshold.any", "1.1.0"),
+        ("panel.any", "1.1.0"), ("split.any", "1.1.0"), ("seed", "1.0.1"), ("snapshot", "1.0.1"),
+        ("labels.any", "1.0.1"), ("model_card.any", "1.0.1"), ("serving.any", "1.0.1"),
+    ],
+)  # fmt: skip
+def test_the_group_of_a_setting_says_how_weighty_its_change_is(key: str, version: str) -> None:
+    assert derive(["1.0.0"], {key: 1}, {key: 2}, SAME)[0] == version
+
+
+def test_a_value_that_is_equal_is_no_change_whatever_object_it_is() -> None:
+    assert derive(["1.0.0"], {"model.params": [1000.5]}, {"model.params": [1000.5]}, SAME)[0] == "1.0.1"
