@@ -18,8 +18,10 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ExitCode
 from ml_sys.jobs.models.train import train_version
 from ml_sys.jobs.outcomes.weekly import LOCK, Asked
+from ml_sys.outcomes.store import opened_store
 from ml_sys.project import Project
 from ml_sys.registry.store import Registry
+from ml_sys.settings import Settings
 from ml_sys.text import date_of
 from tests.made import NOW
 
@@ -83,7 +85,7 @@ def lists(mlsys, place, *more):
 
 
 def test_weeks_played_forward_hand_a_list_out_each_and_say_what_they_brought(
-    mlsys, place, week, sundays, tmp_path
+    mlsys, place, week, sundays, snapshot, tmp_path
 ):
     page, summary = tmp_path / "impact.html", tmp_path / "week.md"
     told = [week(day, "--page", page, "--summary", summary) for day in sundays[8:5:-1]]
@@ -100,6 +102,14 @@ def test_weeks_played_forward_hand_a_list_out_each_and_say_what_they_brought(
     assert len(lists(mlsys, place)) == 4
     assert told[2]["list"]["record"]["list_id"] in summary.read_text()
     assert "The last list whose outcome is known" in (tmp_path / "week.html").read_text()
+    # Usage is complete on Mondays: who paid from then to the Sunday is on no list.
+    closed = dict(zip(snapshot.companies["id"], snapshot.closed.tolist(), strict=True))
+    with opened_store(Settings(artifacts_dir=place)) as store:
+        made = store.lists()
+        entries = store.entries([one.list_id for one in made])
+    paid = entries["entity_id"].map(closed) < entries["cutoff"] + 7
+    assert paid.any()
+    assert set(entries["group"][paid]) == {"paid since"}
 
 
 def test_the_same_week_again_is_the_same_list(mlsys, place, week, sundays):
