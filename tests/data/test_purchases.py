@@ -116,3 +116,11 @@ def test_a_row_that_says_that_it_is_a_refund_is_one_whatever_its_sign() -> None:
 def test_who_has_only_a_bad_purchase_and_a_refund_is_not_taken_for_one_that_never_bought() -> None:
     rows = bought(("a", 1, -5), ("b", 1, 5))
     assert unusable([replace(rows, bad_ids=frozenset({"a", "b"}))]) == {"a"}
+
+
+def test_money_is_given_back_of_the_last_purchase_that_is_not_after_it() -> None:
+    rows = bought(
+        *(("a", 1, 50), ("a", 1, -5), ("a", 3, 30), ("a", 3, -20), ("a", 4, -10), ("a", 6, 70), ("a", 7, -1)),
+        *(("b", 2, 40), ("b", 1.5, -3)),
+    )
+    assert told(first_of_each([rows])) == {"a": (1, 45.0), "b": (2, 40.0)}

@@ -7,11 +7,19 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.features.attributes import Attributes, attribute_columns, blanks, category_names, feature_names
+from ml_sys.features.attributes import (
+    NUMERIC,
+    Attributes,
+    attribute_columns,
+    blanks,
+    category_names,
+    feature_names,
+)
 from ml_sys.features.spellings import normalised
 from ml_sys.form import Attribute
 from ml_sys.settings.description import default_form
@@ -290,3 +298,22 @@ def test_only_a_number_is_called_after_its_logarithm() -> None:
 def test_a_level_is_found_however_it_and_the_value_are_spelled() -> None:
     one = Attribute("stage", "ordered", "stage", "stage", levels=("Seed round", "GROWTH", "late-stage"))
     assert one_column(one, "seed-round", "Growth", "Late stage")["stage"] == [0, 1, 2]
+
+
+def test_a_batch_of_checked_rows_has_the_attributes_that_the_rows_have() -> None:
+    rows = [
+        [17.0, "pro", None, "west", 1.0, "11 to 25"],
+        [np.nan, None, "DE", "west", 0.0, None],
+        [np.inf] + [None] * 5,
+    ]
+    columns = {one.name: [row[at] for row in rows] for at, one in enumerate(COURSE.attributes)}
+    kinds = {one.name: pa.float64() if one.kind in NUMERIC else pa.string() for one in COURSE.attributes}
+    batch = pa.RecordBatch.from_pydict(
+        {name: pa.array(column, kinds[name]) for name, column in columns.items()} | {"id": ["a", "b", "c"]}
+    )
+    expected = Attributes.of(COURSE.attributes, rows)
+    for start, stop in ((0, 3), (1, 3), (2, 2)):
+        found = Attributes.from_batch(batch.slice(start, stop - start), COURSE.attributes)
+        assert found.n_companies == stop - start
+        for one, other in zip(found.columns, expected.take(slice(start, stop)).columns, strict=True):
+            np.testing.assert_array_equal(one, other)
