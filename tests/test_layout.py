@@ -48,13 +48,13 @@ ELSEWHERE = {
     "commands/test_data.py": ("jobs/data/check.py", "jobs/data/init.py", "views/data.py"),
     "data/looking/test_sniffing.py": tuple(
         f"data/looking/{name}.py"
-        for name in ("columns", "dates", "files", "looked", "names", "opening", "sql")
+        for name in ("columns", "dates", "files", "headers", "looked", "names", "opening", "sql")
     ),
     "data/judging/test_checking.py": ("data/judging/drafts.py",),
     "data/proposing/test_proposing.py": (
         *(
             f"data/proposing/{name}.py"
-            for name in ("attributes", "conversions", "identifiers", "kinds", "linking")
+            for name in ("attributes", "conversions", "dates_of_files", "identifiers", "kinds", "linking")
         ),
         *(
             f"data/proposing/{name}.py"

@@ -116,7 +116,8 @@ def order_tells(connection: duckdb.DuckDBPyConnection) -> float:
     found = connection.execute(
         "SELECT sum(r) FILTER (paid), count(*) FILTER (paid), count(*) FILTER (NOT paid) "
         "FROM (SELECT day IS NOT NULL AS paid, "
-        "rank() OVER (ORDER BY TRY_CAST(id AS DOUBLE)) AS r FROM judged WHERE "
+        "rank() OVER (ORDER BY n) + (count(*) OVER (PARTITION BY n) - 1) / 2.0 AS r "
+        "FROM (SELECT *, TRY_CAST(id AS DOUBLE) AS n FROM judged) WHERE "
         "TRY_CAST(id AS DOUBLE) IS NOT NULL)"
     ).fetchone()
     return _area(*found) if found else 0.5

@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 
 ISO, COMPACT, MONTHS = "iso", "%Y%m%d", "%Y-%m"
 SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
+# Days since 1899-12-30, as spreadsheets keep them.
+SPREADSHEET = "days of a spreadsheet"
+NAMED_MONTH = "%d-%b-%Y"
+# What looks written as a date, in whichever way.
+SOME_DATE = "[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/., ]+[0-9]{2,4}.*"
 AMBIGUOUS = "ambiguous"
 # As a description of a table says it.
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 
+# Days from 2000 to 2050 in a spreadsheet.
+_FIRST_SERIAL, _LAST_SERIAL = 36_526, 55_153
 # Moments from 2000 to 2037, in seconds.
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 2_145_916_800
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000, MICROSECONDS: 1_000_000}
@@ -28,6 +35,7 @@ PATTERNS: Mapping[str, str] = {
     ISO: f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_ZONED}",
     "months": "(19|20)[0-9]{2}-(0[1-9]|1[0-2])",
     "compact": "(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])",
+    "named_month": f"[0-9]{{1,2}}-[A-Za-z]{{3}}-[0-9]{{4}}{_TIME}",
     "year_slashed": f"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}}{_TIME}",
     **{name: f"[0-9]{{1,2}}{sign}[0-9]{{1,2}}{sign}[0-9]{{4}}{_TIME}" for name, sign in _SEPARATORS.items()},
 }
@@ -70,6 +78,10 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
         return "%Y/%m/%d"
     if shares["compact"] >= 0.99 and promised:
         return COMPACT
+    if shares["named_month"] >= 0.9:
+        return NAMED_MONTH
+    if promised and _FIRST_SERIAL <= low < high <= _LAST_SERIAL:
+        return SPREADSHEET
     for pattern in _SIGNS:
         if shares[pattern] >= 0.9:
             return pattern
@@ -109,6 +121,9 @@ def moment(sql: str, format_: str, zone: str = "UTC") -> str:
     if format_ in _PER_SECOND:
         factor = 1_000_000 // _PER_SECOND[format_]
         return _local(f"make_timestamp(TRY_CAST(TRY_CAST({sql} AS DOUBLE) AS BIGINT) * {factor})", zone)
+    if format_ == SPREADSHEET:
+        micros = f"CAST(round(TRY_CAST({sql} AS DOUBLE) * 86400) AS BIGINT) * 1000000"
+        return f"TIMESTAMP '1899-12-30' + to_microseconds({micros})"
     forms = (
         [format_] if format_ in {COMPACT, MONTHS} else [format_, f"{format_} %H:%M:%S", f"{format_} %H:%M"]
     )
@@ -127,6 +142,8 @@ def written_iso(sql: str, format_: str) -> str:
 def described(format_: str) -> str | None:
     """Return a format as a description says it; empty for ISO dates, None where it has no word for it."""
     words = {ISO: "", SECONDS: "epoch_s", MILLISECONDS: "epoch_ms"}
+    if format_ == NAMED_MONTH:
+        return None
     if format_.startswith("%d"):
         return DAY_FIRST
     if format_.startswith("%m"):
@@ -147,4 +164,6 @@ def spoken(format_: str) -> str:
     """Return a format as users write it, such as DD-MM-YYYY."""
     if format_ in _PER_SECOND:
         return f"{format_} since 1970"
-    return format_.replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")
+    if format_ == SPREADSHEET:
+        return "as days that spreadsheets count since 1899-12-30"
+    return format_.replace("%b", "Mon").replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")

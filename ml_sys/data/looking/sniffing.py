@@ -5,7 +5,6 @@ Invariant: a blank is NULL, and text is stripped; what a column means is decided
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from ml_sys.data.looking.files import (
     parts_together,
     paths_sql,
 )
+from ml_sys.data.looking.headers import is_header, named_twice, without_names
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, UnreadableFileError
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
 _BEGINNING = 1 << 20
-_SOME_ROWS = 1_000
-_A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
 # What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
 _INDEX = {"__index_level_0__", "Unnamed: 0"}
-_A_NUMBER = re.compile(r"[\W\d_]*")
 
 
 @dataclass(frozen=True)
@@ -108,9 +105,14 @@ def sniff(
     """
     found, notes = files_of(files)
     tables: list[Sniffed] = []
-    for paths in [found] if as_one else parts_together(connection, found):
+    for at, paths in enumerate([found] if as_one else parts_together(connection, found)):
         try:
-            table = load(connection, _opened(connection, paths), f"{prefix}{len(tables)}", most_rows)
+            table = load(connection, _opened(connection, paths), f"{prefix}{at}", most_rows)
+        except EmptyTableError:
+            if len(found) == 1 or any(str(path) in files for path in paths):
+                raise
+            notes.append(f"{paths[0]}: has no rows, and is not looked at")
+            continue
         except duckdb.Error as error:
             raise UnreadableFileError(
                 paths[0], str(error).partition("\n")[0], hint="expected CSV, JSON lines or Parquet"
@@ -120,6 +122,8 @@ def sniff(
         while name in taken:
             name += "_more"
         tables.append(replace(table, name=name))
+    if not tables:
+        raise EmptyTableError(found[0])
     return tables, notes
 
 
@@ -171,6 +175,7 @@ def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: lis
 def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Path) -> Sniffed:
     if first.stat().st_size == 0:
         raise EmptyTableError(first)
+    _refuse_utf16(first)
     sniffed, encoding = _sniffed_csv(connection, first)
     delimiter, skip = str(sniffed["Delimiter"]), int(sniffed["SkipRows"])
     options = f", delim = {literal(delimiter)}, all_varchar = true" + encoding
@@ -181,14 +186,15 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     ).fetchall()
     if not rows:
         raise EmptyTableError(first)
-    last = _without_names(connection, f"read_csv({literal(str(first))}{options}", rows[0], first)
+    last = without_names(connection, f"read_csv({literal(str(first))}{options}", rows[0], first)
     rows = [rows[0][:last]]
     says = bool(sniffed["HasHeader"])
     has_types = any(one["type"] != "VARCHAR" for one in sniffed["Columns"])
-    has_header = _is_header(rows[0], says=says, sure=says and has_types)
+    has_header = is_header(rows[0], says=says, sure=says and has_types)
     relation = f"read_csv({made.relation}{options}, header = {str(has_header).lower()})"
     columns = connection.sql(f"FROM {relation} LIMIT 0").columns[:last]
     named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
+    twice = named_twice(rows[0]) if has_header else frozenset()
     plain = made.is_plain and has_header and not skip and delimiter in _PLAIN_DELIMITERS
     return replace(
         made,
@@ -196,41 +202,23 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
         columns={
             name: quoted(column)
             for at, (name, column) in enumerate(zip(named, columns, strict=True))
-            if not (has_header and (name in _INDEX or (at == 0 and not rows[0][0])))
+            if not (has_header and (name in _INDEX or at in twice or (at == 0 and not rows[0][0])))
         },
         is_plain=plain,
         has_header=has_header,
-        notes=()
+        notes=tuple(
+            f"several columns are called {rows[0][at]}, and none of them is read" for at in sorted(twice)[:1]
+        )
         if has_header
         else ("its first line is no header, so that its columns are called column1, column2, ...",),
     )
 
 
-def _without_names(
-    connection: duckdb.DuckDBPyConnection, opened: str, first_line: Sequence[Any], path: Path
-) -> int:
-    """Count the columns, without a last one that has no name and no values, as lines that end in a comma do.
-
-    Raises
-    ------
-    UnreadableFileError
-        If rows have values for which the first line has no name.
-    """
-    n = len(first_line)
-    if n < 3 or first_line[-1] or not all(_A_NAME.fullmatch(str(one or "")) for one in first_line[1:-1]):
-        return n
-    names = [*(f"c{at}" for at in range(n - 1)), "v"]
-    found = connection.execute(
-        f"SELECT count(v) FROM (SELECT * FROM {opened}, header = false, null_padding = true, "
-        f"parallel = false) LIMIT {_SOME_ROWS}) AS read({', '.join(names)})"
-    ).fetchone()
-    if found and found[0]:
-        raise UnreadableFileError(
-            path,
-            f"its rows have {n} values, and its first line only {n - 1} names",
-            hint="give every column a name",
-        )
-    return n - 1
+def _notes(names: Sequence[Any], twice: frozenset[int], *, has_header: bool) -> tuple[str, ...]:
+    if not has_header:
+        return ("its first line is no header, so that its columns are called column1, column2, ...",)
+    called = dict.fromkeys(str(names[at]).strip() for at in sorted(twice))
+    return tuple(f"several columns are called {one}, and none of them is read" for one in called)
 
 
 def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, Any], str]:
@@ -244,6 +232,12 @@ def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dic
     return dict(zip(names, values or (), strict=True)), encoding
 
 
+def _refuse_utf16(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(2) in {b"\xff\xfe", b"\xfe\xff"}:
+            raise UnreadableFileError(path, "it is written in UTF-16", hint="save it as CSV in UTF-8")
+
+
 def _is_utf8(path: Path) -> bool:
     """Tell whether the beginning of a file is UTF-8, or compressed."""
     with path.open("rb") as file:
@@ -255,17 +249,6 @@ def _is_utf8(path: Path) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
-    """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
-    texts = [str(one or "").strip() for one in values]
-    texts = texts[1:] if len(texts) > 1 and not texts[0] else texts  # an index, as pandas writes it
-    if len({one.casefold() for one in texts}) < len(texts):
-        return False
-    if sure and not any(_A_NUMBER.fullmatch(one) for one in texts):
-        return True
-    return all(_A_NAME.fullmatch(one) for one in texts) and (says or not any("@" in one for one in texts))
 
 
 def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sniffed:

@@ -18,6 +18,7 @@ _SAMPLE, _MOSTLY = 20_000, 0.98
 _COMMAS = "[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)(,[0-9]+)?"
 _FRACTION = "[^,]*,([0-9]{1,2}|[0-9]{4,})"  # three digits may be thousands
 _THOUSANDS = "[+-]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]+)?"
+_SYMBOL = r"\s*([€$£]|EUR|USD|GBP|CHF)\s*"
 _POINTS = "[+-]?[0-9]+([.][0-9]+)?"
 
 
@@ -36,11 +37,26 @@ def plainly_written(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> Sn
             marks = ", ".join(literal(one) for (one,) in found)
             connection.execute(f"UPDATE {table.view} SET {c} = NULL WHERE {c} IN ({marks})")
             columns[name] = f"CASE WHEN CAST({sql} AS VARCHAR) NOT IN ({marks}) THEN {sql} END"
+        if _is_money(connection, table.view, c):
+            bare = f"regexp_replace({{}}, '{_SYMBOL}', '', 'g')"
+            connection.execute(f"UPDATE {table.view} SET {c} = {bare.format(c)}")
+            columns[name] = bare.format(f"CAST({columns[name]} AS VARCHAR)")
         number = _number(connection, table.view, c)
         if number:
             connection.execute(f"UPDATE {table.view} SET {c} = {number.format(c)}")
             columns[name] = number.format(f"CAST({columns[name]} AS VARCHAR)")
     return replace(table, columns=columns)
+
+
+def _is_money(connection: duckdb.DuckDBPyConnection, view: str, c: str) -> bool:
+    """Tell whether a column holds amounts of one currency, each with its symbol."""
+    money = f"({_SYMBOL})[-+]?[0-9][0-9.,]*|[-+]?[0-9][0-9.,]*({_SYMBOL})"
+    ((n, written, symbols),) = connection.execute(
+        f"SELECT count(*), count(*) FILTER (regexp_full_match({c}, '{money}')), "
+        f"count(DISTINCT trim(regexp_extract({c}, '{_SYMBOL}'))) "
+        f"FROM (SELECT {c} FROM {view} WHERE {c} IS NOT NULL LIMIT {_SAMPLE})"
+    ).fetchall()
+    return bool(n and written >= _MOSTLY * n and symbols == 1)
 
 
 def _number(connection: duckdb.DuckDBPyConnection, view: str, c: str) -> str:

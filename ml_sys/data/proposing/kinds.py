@@ -254,6 +254,7 @@ def is_event_name(name: str) -> bool:
             "category",
             "page",
             "screen",
+            *("ereignis", "aktion", "vorgang", "typ", "art"),
         }
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,8 +17,9 @@ from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
+from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
 from ml_sys.data.proposing.linking import link
-from ml_sys.data.proposing.proposal import Asker, LeftOut, matches
+from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
 from ml_sys.errors import InputError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.proposing.proposal import Answers
+    from ml_sys.data.proposing.proposal import Answers, Asker
 
 _LONG, _MIDDLE = 450, 150
 _ORDER_TELLS = 0.9
@@ -87,72 +88,24 @@ def propose(
         tables, notes = look_at_all(connection, files, most_rows)
         tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
-        _are_dates(looked, answers)
-        looked = _with_formats(looked, answers.dates, asker, notes)
+        are_dates(looked, answers)
+        looked = with_formats(looked, answers.dates, asker, notes)
         notes += [f"{one.name}: {text}" for one in tables for text in one.notes]
+        unread = unread_dates(connection, looked)
+        notes += unread
         on_step("linking tables")
-        links = link(connection, looked, answers, asker)
+        try:
+            links = link(connection, looked, answers, asker)
+            made = plan(connection, looked, links, answers, asker)
+        except InputError as error:
+            raise InputError("; ".join([error.message, *unread]), hint=error.hint) from error
         notes += [
             f"{table}: only {share:.0%} of its ids are known, and rows of the others are set aside"
             for table, share in links.known.items()
             if share < _LEAST_KNOWN
         ]
-        made = plan(connection, looked, links, answers, asker)
         on_step("judging columns")
         return _described(connection, made, notes, asker, files[0] if is_database(files[0]) else "")
-
-
-def _are_dates(looked: list[Looked], answers: Answers) -> None:
-    """See that what was answered about dates names some.
-
-    Raises
-    ------
-    InputError
-        If a column that was named holds no dates, or dates are not written in such a way.
-    """
-    present = [(table.name, column.name) for table in looked for column in table.dates()]
-    for flag, answer in (("--at", answers.at), ("--since", answers.since)):
-        if answer and not any(matches(answer, *place) for place in present):
-            among = ", ".join(".".join(place) for place in present)
-            raise InputError(f"{flag} {answer}: no such column holds dates", hint=f"these do: {among}")
-    if answers.dates and answers.dates[:1].casefold() not in {"d", "m"}:
-        raise InputError(f"--dates {answers.dates}: no such form", hint="say DD/MM/YYYY or MM/DD/YYYY")
-
-
-def _with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
-    """Decide dates that may be read in two ways, by others that have the same sign, or ask."""
-    told = {
-        one.format[2]: one.format
-        for table in looked
-        for one in table.dates()
-        if one.format.startswith(("%d", "%m"))
-    }
-    found = []
-    for table in looked:
-        columns = dict(table.columns)
-        for name, one in table.columns.items():
-            if not one.format.startswith(dates.AMBIGUOUS):
-                continue
-            sign = one.format.removeprefix(dates.AMBIGUOUS)
-            forms = {
-                form.replace("-", sign): f"%{form[0].lower()}{sign}%{form[3].lower()}{sign}%Y"
-                for form in ("DD-MM-YYYY", "MM-DD-YYYY")
-            }
-            where = f"{table.name}.{name}"
-            if sign in told:
-                notes.append(
-                    f"{where} is read as {dates.spoken(told[sign])}, as other dates of these files are"
-                )
-            elif said:
-                told[sign] = list(forms.values())[0 if said.casefold().startswith("d") else 1]
-            else:
-                chosen = asker.choose(
-                    f"{where}: how are its dates written? No day is after the 12th.", list(forms), "--dates"
-                )
-                told[sign] = forms[chosen]
-            columns[name] = replace(one, format=told[sign])
-        found.append(replace(table, columns=columns))
-    return found
 
 
 def _described(

@@ -66,6 +66,8 @@ def plan(
             made.drafts.append(_purchases(connection, one, links, converted))
         elif one.name in led:
             made.drafts.append(_link(one, links))
+        elif one.name in links.entities[1:] and len(one.columns) == 1:
+            made.left.append(LeftOut(one.name, "", "holds ids and nothing about them"))
         elif one.name in links.entities:
             made.drafts.append(_entities(one, links, converted, answers, asker))
         elif one.name in links.ids or one.name in links.through:

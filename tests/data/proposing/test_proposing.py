@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import random
 import tomllib
@@ -720,3 +721,95 @@ def test_that_those_who_have_not_converted_are_missing_is_said(made: World, tmp_
     events = [one for one in made.events if one["user_id"] in made.bought]
     with pytest.raises(InputError, match="those that have not converted are missing"):
         propose([str(write(tmp_path, {"users": users, "events": events}))], Answers(), Asker())
+
+
+@pytest.mark.parametrize(
+    "written", [lambda day: f"{day:%d-%b-%Y}", lambda day: (day - dt.date(1899, 12, 30)).days]
+)
+def test_dates_of_a_spreadsheet_are_read(written: Any, made: World, tmp_path: Path) -> None:
+    found = proposed(write(tmp_path, tables_of(made), day=written))
+    is_the_plain_one(found, made)
+    counts = isinstance(written(dt.date(2024, 1, 1)), int)
+    assert any("days that a spreadsheet counts" in note for note in found.notes) == counts
+
+
+def test_a_date_that_is_not_read_is_named_with_an_example(made: World, tmp_path: Path) -> None:
+    folder = write(tmp_path, tables_of(made), day=lambda day: f"{day:%m/%d/%y} 2:30 PM")
+    with pytest.raises(
+        InputError, match=r"users\.signed_up: dates written as '../../23 2:30 PM' are not read"
+    ):
+        proposed(folder)
+
+
+def test_columns_that_are_called_alike_are_not_read_and_named(made: World, tmp_path: Path) -> None:
+    write(tmp_path, tables_of(made))
+    lines = (tmp_path / "users.csv").read_text(encoding="utf-8").splitlines()
+    twice = [f"{line},{'country' if at == 0 else at % 5}" for at, line in enumerate(lines)]
+    (tmp_path / "users.csv").write_text("\n".join(twice), encoding="utf-8")
+    found = proposed(tmp_path)
+    assert "users: several columns are called country, and none of them is read" in found.notes
+    assert (found.known.entities, list(found.attributes)) == (len(made.users), [])
+
+
+def test_what_has_no_rows_or_only_ids_is_left_out_of_a_folder_and_named(made: World, tmp_path: Path) -> None:
+    write(tmp_path, tables_of(made) | {"blocked": [{"user_id": one["user_id"]} for one in made.users[:30]]})
+    (tmp_path / "log.csv").write_text("user_id,at\n", encoding="utf-8")
+    found = proposed(tmp_path)
+    assert f"{tmp_path / 'log.csv'}: has no rows, and is not looked at" in found.notes
+    assert left(found)["blocked"] == "holds ids and nothing about them"
+    assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
+
+
+def test_amounts_with_the_symbol_of_a_currency_are_numbers(made: World, tmp_path: Path) -> None:
+    paid = [{**one, "amount": f"€ {one['amount']},00"} for one in made.purchases]
+    found = proposed(write(tmp_path, {**tables_of(made), "purchases": paid}, delimiter=";"))
+    assert roles(found, "purchases")["value"] == "amount"
+    read = {float(one[2]) for one in rows(found, "purchases")}
+    assert read == {float(one["amount"]) for one in made.purchases}
+
+
+def test_ids_that_no_number_holds_say_nothing_by_their_order(made: World, tmp_path: Path) -> None:
+    tables = {
+        name: [{**one, "user_id": 10**30 + one["user_id"]} for one in table]
+        for name, table in tables_of(made).items()
+    }
+    found = proposed(write(tmp_path, tables))
+    is_the_plain_one(found, made)
+    assert not [note for note in found.notes if "ids alone" in note]
+
+
+def test_german_columns_with_spaces_are_events_with_their_kinds(made: World, tmp_path: Path) -> None:
+    events = renamed(made.events, at="Zeitpunkt", event="Ereignis Art", minutes="Dauer (Min.)")
+    found = proposed(write(tmp_path, {**tables_of(made), "events": events}))
+    assert roles(found, "events")["event"] == "Ereignis Art"
+
+
+def test_a_file_in_utf_16_is_refused_with_what_to_do(made: World, tmp_path: Path) -> None:
+    write(tmp_path, tables_of(made))
+    text = (tmp_path / "users.csv").read_text(encoding="utf-8")
+    (tmp_path / "users.csv").write_text(text, encoding="utf-16")
+    with pytest.raises(InputError, match="written in UTF-16") as caught:
+        proposed(tmp_path)
+    assert caught.value.hint == "save it as CSV in UTF-8"
+
+
+def test_tabs_compression_a_mark_of_bytes_zones_and_minus_zero_come_out_as_the_plain_one(
+    made: World, tmp_path: Path
+) -> None:
+    zones = ("Z", "+02:00", "-08:00")
+    events = [
+        {**one, "at": f"{one['at']}T12:00{zones[at % 3]}", "minutes": one["minutes"] if at % 7 else "-0"}
+        for at, one in enumerate(made.events)
+    ]
+    users = with_column(made.users, "newsletter", lambda row: "Ja" if row["user_id"] % 3 else "Nein")
+    write(tmp_path, {"users": users, "events": events, "purchases": made.purchases}, delimiter="\t")
+    for name in ("users", "events", "purchases"):
+        content = (tmp_path / f"{name}.csv").read_bytes()
+        (tmp_path / f"{name}.csv").unlink()
+        if name == "events":
+            (tmp_path / "events.tsv.gz").write_bytes(gzip.compress(content))
+        else:
+            (tmp_path / f"{name}.tsv").write_bytes(b"\xef\xbb\xbf" + content)
+    found = proposed(tmp_path)
+    assert found.attributes.pop("newsletter")["kind"] == "category"
+    is_the_plain_one(found, made)

@@ -1,0 +1,62 @@
+"""Whether the first line of a file names its columns, how many it names, and which of them twice."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ml_sys.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import duckdb
+
+_SOME_ROWS = 1_000
+_A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
+_A_NUMBER = re.compile(r"[\W\d_]*")
+
+
+def is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
+    """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
+    texts = [str(one or "").strip() for one in values]
+    texts = texts[1:] if len(texts) > 1 and not texts[0] else texts  # an index, as pandas writes it
+    if not sure and len({one.casefold() for one in texts}) < len(texts):
+        return False
+    if sure and not any(_A_NUMBER.fullmatch(one) for one in texts):
+        return True
+    return all(_A_NAME.fullmatch(one) for one in texts) and (says or not any("@" in one for one in texts))
+
+
+def without_names(
+    connection: duckdb.DuckDBPyConnection, opened: str, first_line: Sequence[Any], path: Path
+) -> int:
+    """Count the columns, without a last one that has no name and no values, as lines that end in a comma do.
+
+    Raises
+    ------
+    UnreadableFileError
+        If rows have values for which the first line has no name.
+    """
+    n = len(first_line)
+    if n < 3 or first_line[-1] or not all(_A_NAME.fullmatch(str(one or "")) for one in first_line[1:-1]):
+        return n
+    names = [*(f"c{at}" for at in range(n - 1)), "v"]
+    found = connection.execute(
+        f"SELECT count(v) FROM (SELECT * FROM {opened}, header = false, null_padding = true, "
+        f"parallel = false) LIMIT {_SOME_ROWS}) AS read({', '.join(names)})"
+    ).fetchone()
+    if found and found[0]:
+        raise UnreadableFileError(
+            path,
+            f"its rows have {n} values, and its first line only {n - 1} names",
+            hint="give every column a name",
+        )
+    return n - 1
+
+
+def named_twice(names: Sequence[Any]) -> frozenset[int]:
+    """Return the places of names that several columns have: nobody can say which is meant."""
+    folded = [str(one or "").strip().casefold() for one in names]
+    return frozenset(at for at, one in enumerate(folded) if one and folded.count(one) > 1)

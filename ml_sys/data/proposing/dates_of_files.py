@@ -1,0 +1,98 @@
+"""The dates of the files that a description is proposed for: how they are written, and which are not read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing.proposal import Asker, matches
+from ml_sys.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.proposal import Answers
+
+_MOST = 0.95
+
+
+def are_dates(looked: list[Looked], answers: Answers) -> None:
+    """See that what was answered about dates names some.
+
+    Raises
+    ------
+    InputError
+        If a column that was named holds no dates, or dates are not written in such a way.
+    """
+    present = [(table.name, column.name) for table in looked for column in table.dates()]
+    for flag, answer in (("--at", answers.at), ("--since", answers.since)):
+        if answer and not any(matches(answer, *place) for place in present):
+            among = ", ".join(".".join(place) for place in present)
+            raise InputError(f"{flag} {answer}: no such column holds dates", hint=f"these do: {among}")
+    if answers.dates and answers.dates[:1].casefold() not in {"d", "m"}:
+        raise InputError(f"--dates {answers.dates}: no such form", hint="say DD/MM/YYYY or MM/DD/YYYY")
+
+
+def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
+    """Decide dates that may be read in two ways, by others that have the same sign, or ask."""
+    told = {
+        one.format[2]: one.format
+        for table in looked
+        for one in table.dates()
+        if one.format.startswith(("%d", "%m"))
+    }
+    notes += [
+        f"{table.name}.{one.name} is read as days that a spreadsheet counts, such as 45000 for 2023-03-15"
+        for table in looked
+        for one in table.dates()
+        if one.format == dates.SPREADSHEET
+    ]
+    found = []
+    for table in looked:
+        columns = dict(table.columns)
+        for name, one in table.columns.items():
+            if not one.format.startswith(dates.AMBIGUOUS):
+                continue
+            sign = one.format.removeprefix(dates.AMBIGUOUS)
+            forms = {
+                form.replace("-", sign): f"%{form[0].lower()}{sign}%{form[3].lower()}{sign}%Y"
+                for form in ("DD-MM-YYYY", "MM-DD-YYYY")
+            }
+            where = f"{table.name}.{name}"
+            if sign in told:
+                notes.append(
+                    f"{where} is read as {dates.spoken(told[sign])}, as other dates of these files are"
+                )
+            elif said:
+                told[sign] = list(forms.values())[0 if said.casefold().startswith("d") else 1]
+            else:
+                chosen = asker.choose(
+                    f"{where}: how are its dates written? No day is after the 12th.", list(forms), "--dates"
+                )
+                told[sign] = forms[chosen]
+            columns[name] = replace(one, format=told[sign])
+        found.append(replace(table, columns=columns))
+    return found
+
+
+def unread_dates(connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked]) -> list[str]:
+    """Name the columns that promise dates and look like some, but are written in a way that is not read."""
+    found = []
+    for table in looked:
+        for one in table.columns.values():
+            if one.looks != "text" or not dates.is_named_like_a_date("_".join(one.words)):
+                continue
+            c = quoted(one.name)
+            ((alike, example),) = connection.execute(
+                f"SELECT avg(CAST(regexp_full_match({c}, '{dates.SOME_DATE}') AS INT)), any_value({c}) "
+                f"FROM {table.table.view} WHERE {c} IS NOT NULL"
+            ).fetchall()
+            if alike and alike >= _MOST:
+                where = f"{table.name}.{one.name}"
+                found.append(f"{where}: dates written as {example!r} are not read; write YYYY-MM-DD HH:MM")
+    return found
