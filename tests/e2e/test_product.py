@@ -218,7 +218,7 @@ def test_neither_the_order_of_rows_nor_money_changes_anything(
     product: Path, files, before: tuple, changed
 ) -> None:
     shuffled = {name: table.sample(frac=1, random_state=2) for name, table in files.items()}
-    money = np.random.default_rng(0).normal(0, 1e6, len(files["purchases"])).round(2)
+    money = np.random.default_rng(0).uniform(1, 1e6, len(files["purchases"])).round(2)
     shuffled["purchases"] = shuffled["purchases"].assign(amount=money)
     folder = changed(**shuffled)
     unchanged(before, folder, product / "workspaces.csv")
