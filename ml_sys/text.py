@@ -48,6 +48,19 @@ def _written_out(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+_PLURALS = {
+    "person": "people",
+    "child": "children",
+    "kunde": "kunden",
+    "nutzer": "nutzer",
+    "benutzer": "benutzer",
+    "mitglied": "mitglieder",
+    "firma": "firmen",
+    "konto": "konten",
+    "schüler": "schüler",
+}
+
+
 def with_article(noun: str) -> str:
     """Return a noun after "a" or "an", as its first sound has it; capitals are spelt out.
 
@@ -59,6 +72,22 @@ def with_article(noun: str) -> str:
     vowels = "AEFHILMNORSX" if noun[:2].isupper() else "AEIOUaeio"
     first = unicodedata.normalize("NFD", noun[:1])[:1]  # an Übung, an élève
     return f"an {noun}" if first and first in vowels else f"a {noun}"
+
+
+def plural(word: str) -> str:
+    """Return several of a word.
+
+    Examples
+    --------
+    >>> plural("company"), plural("student"), plural("person"), plural("class")
+    ('companies', 'students', 'people', 'classes')
+    """
+    known = _PLURALS.get(word.casefold())
+    if known:
+        return word[:1] + known[1:]
+    if word.endswith("y") and word[-2:-1] not in set("aeiou"):
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -9,17 +9,18 @@ from pydantic import Field
 
 from ml_sys.form import Attribute, Noun, Words
 from ml_sys.settings.base import Frozen
+from ml_sys.text import plural
 
 
 class Worded(Frozen):
     """A word for one of a thing, and for several."""
 
     one: str
-    many: str
+    many: str = Field("", description="What several are called; by default as English makes its plurals.")
 
     def noun(self) -> Noun:
         """Return it as the form has it."""
-        return Noun(self.one, self.many)
+        return Noun(self.one, self.many or plural(self.one))
 
 
 class _Described(Frozen):

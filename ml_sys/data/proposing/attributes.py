@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.data.judging import leaks
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import quoted
-from ml_sys.data.proposing.identifiers import nouns, plural, singular
+from ml_sys.data.proposing.identifiers import nouns, singular
 from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

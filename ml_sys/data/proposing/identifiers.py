@@ -53,8 +53,6 @@ ENTITY_WORDS = {
     ),
 }
 
-_PLURALS = {"person": "people", "kunde": "kunden"}
-
 Place = tuple[str, str]
 
 
@@ -75,21 +73,6 @@ def singular(word: str) -> str:
     return (
         word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
     )
-
-
-def plural(word: str) -> str:
-    """Return several of a word.
-
-    Examples
-    --------
-    >>> plural("company"), plural("student"), plural("person"), plural("class")
-    ('companies', 'students', 'people', 'classes')
-    """
-    if word in _PLURALS:
-        return _PLURALS[word]
-    if word.endswith("y") and word[-2:-1] not in set("aeiou"):
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def nouns(column: str, words: Sequence[str]) -> set[str]:

@@ -10,8 +10,9 @@ from ml_sys.data.looking import dates
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import kinds
-from ml_sys.data.proposing.identifiers import plural, singular
+from ml_sys.data.proposing.identifiers import singular
 from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

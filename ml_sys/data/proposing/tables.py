@@ -106,7 +106,7 @@ def _purchases(
     money = conversions.money(one)
     if money:
         draft.roles["value"] = money
-        draft.why["value"] = "money; rows below zero are given back, and with those of zero no conversion"
+        draft.why["value"] = "money; rows below zero are given back, and like those of zero no conversion"
     for column in one.columns.values():
         if kinds.is_type_of_row(column) and column.distinct <= _MOST_TYPES:
             _types(connection, draft, column)

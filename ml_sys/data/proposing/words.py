@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml_sys.data.proposing.identifiers import ENTITY_WORDS, ID_WORDS, nouns, plural, singular
+from ml_sys.data.proposing.identifiers import ENTITY_WORDS, ID_WORDS, nouns, singular
+from ml_sys.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

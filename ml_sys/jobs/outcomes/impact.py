@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.form import Words
     from ml_sys.jobs.outcomes.known import CallsMade
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.store import Store
@@ -156,7 +157,7 @@ def impact_of_lists(
         with replacing(asked.page) as sink:
             sink.write(impact_page(found).encode())
     companies = entries.loc[entries["inclusion_probability"] > 0, "entity_id"].unique()
-    told: Iterable[str] = () if made is None else _about_calls(made, outside)
+    told: Iterable[str] = () if made is None else _about_calls(made, outside, settings.schema_.words.words())
     notes = tuple(f"{asked.called}: {one}" for one in told)
     return Brought(found, len(companies), known.strangers(companies), asked.page, (*notes, *unread))
 
@@ -210,14 +211,14 @@ def _out_on(listed: HandedOutList, settings: Settings) -> int:
     return day if listed.cutoff <= day < listed.cutoff + listed.horizon_days else listed.cutoff
 
 
-def _about_calls(calls: CallsMade, outside: int) -> Iterable[str]:
+def _about_calls(calls: CallsMade, outside: int, words: Words) -> Iterable[str]:
     """Say how calls are read."""
     if calls.undated:
-        yield _UNDATED
+        yield words.spoken(_UNDATED)
     if outside:
         yield (
             f"{outside:,} of {counted(len(calls.dated), 'call')} with a day made while no list was out that "
-            "names the company: counted for none"
+            f"names the {words.entity.one}: counted for none"
         )
 
 

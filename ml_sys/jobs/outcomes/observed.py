@@ -63,7 +63,9 @@ def prospects_in(
     if isinstance(read, Ready):
         raise UsageError(
             f"{path}: holds ready features, so its inputs cannot be looked at",
-            hint="name a file like the noncustomers, or none for the companies of the latest snapshot",
+            hint=spec.form.words.spoken(
+                "name a file like the noncustomers, or none for the companies of the latest snapshot"
+            ),
         )
     counts = (sum(one(NONCUSTOMERS).values()) for one in (read.quarantine.rejected, read.quarantine.merged))
     paid = set(snapshot.companies["id"][snapshot.closed < cutoff])
