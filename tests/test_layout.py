@@ -40,7 +40,7 @@ ELSEWHERE = {
     "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py"),
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),
-    "data/test_described.py": ("data/fields.py", "data/checking/columns.py", "commands/frame/tables.py"),
+    "data/test_described.py": ("data/checking/columns.py", "commands/frame/tables.py"),
     "settings/test_tree.py": (
         *("settings/base.py", "settings/evaluation.py", "settings/lists.py"),
         *("settings/registry.py", "settings/serving.py", "settings/training.py"),
