@@ -11,7 +11,7 @@ from ml_sys.outcomes.being_called import Called
 from ml_sys.outcomes.effect import Complied
 from ml_sys.outcomes.impact import Impact, ListOutcome
 from ml_sys.outcomes.promised import Part
-from ml_sys.report.impact_sentences import headline, reservations, state
+from ml_sys.report.impact_sentences import headline, per_hundred, reservations, signed, state
 
 NAN = float("nan")
 OUTCOME = ListOutcome("a", "1.0.0", 18_000, 50, 2.0, 3, 300.0, 18_030, may_gain=False)
@@ -97,3 +97,49 @@ def test_a_list_says_how_far_its_outcome_is_known():
     assert state(OUTCOME) == "known"
     assert state(WAITS) == "waits until 2019-05-21"
     assert "late" in state(replace(OUTCOME, may_gain=True))
+
+
+def lists(*cutoffs: int, realised: int | None = None) -> tuple[ListOutcome, ...]:
+    return tuple(replace(OUTCOME, cutoff=one, matures_on=one + 30, realised=realised) for one in cutoffs)
+
+
+def test_the_first_of_those_that_wait_is_the_one_told_of():
+    waiting = replace(IMPACT, lists=lists(18_000, 17_990, 18_007), effect=None)
+    assert headline(waiting) == (
+        "3 lists wait for their outcome; the first is known when the data reach 2019-05-04."
+    )
+
+
+def test_a_list_on_which_nobody_paid_has_its_outcome():
+    nobody = lists(18_000, realised=0)
+    assert state(nobody[0]) == "known"
+    called = Part(50, 2.0, 0, Estimate(0.0, 0.0, 0.1), 0.5, 20.0, 0.0)
+    for part, said in ((called, "Of 50 calls on 1 list 0 paid"), (None, "1 list has its outcome;")):
+        assert headline(replace(IMPACT, lists=nobody, effect=None, called=part)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("cutoffs", "each"),
+    [
+        ((0,), "per list"),
+        ((0, 7), "per week"),
+        ((0, 7, 14, 28), "per week"),
+        ((0, 7, 21), "per list"),
+        ((0, 0, 0, 7), "per week"),
+        ((14, 0, 7), "per week"),
+    ],
+)
+def test_lists_come_weekly_where_most_of_their_days_are_a_week_apart(cutoffs, each):
+    found = headline(replace(IMPACT, lists=lists(*(18_000 + one for one in cutoffs), realised=1)))
+    assert f"of 50 pay {each} (" in found
+
+
+def test_nothing_is_reserved_of_what_is_not_known():
+    assert reservations(replace(IMPACT, effect=replace(EFFECT, extra=Estimate(0.0, NAN, NAN)))) == ()
+    assert reservations(replace(IMPACT, effect=None)) == ()
+    assert per_hundred(Estimate(NAN, NAN, NAN)) == "what is not known"
+    assert per_hundred(Estimate(0.02, NAN, NAN)) == "2.0 conversions per hundred (– to –)"
+
+
+def test_a_little_less_than_nothing_has_no_sign():
+    assert [signed(one) for one in (-0.04, 0.04, -0.06, 0.0)] == ["0.0", "0.0", "−0.1", "0.0"]

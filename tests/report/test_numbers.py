@@ -33,7 +33,15 @@ def test_a_small_share_has_a_decimal_more() -> None:
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.14, "14%"), (0.15, "2 in 10"), (0.349, "3 in 10"), (0.949, "9 in 10"), (0.96, "96%"), (1.0, "100%")],
+    [
+        (0.14, "14%"),
+        (0.15, "2 in 10"),
+        (0.25, "3 in 10"),
+        (0.349, "3 in 10"),
+        (0.949, "9 in 10"),
+        (0.96, "96%"),
+        (1.0, "100%"),
+    ],
 )
 def test_shares_are_said_in_tenths_where_these_are_fine_enough(share: float, said: str) -> None:
     assert in_ten(share) == said

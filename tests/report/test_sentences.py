@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
+from types import SimpleNamespace
+
+import pytest
 
 from ml_sys.days import day_number
+from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.metrics.campaign import Campaign, Season
+from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.model.sufficiency import Sufficiency
-from ml_sys.report.sentences import season_in_short, until_enough
+from ml_sys.report.evidence import Past
+from ml_sys.report.sentences import of_sample, of_whole_lists, season_in_short, summary, until_enough
 from tests.model.world import MOST_USERS
 
 
@@ -56,3 +63,132 @@ def test_when_there_will_be_enough_is_told_with_its_uncertainty() -> None:
     )
     assert until_enough(Sufficiency(1, 20, 0.0)).endswith("takes 20, which is not in sight")
     assert until_enough(Sufficiency(20, 20, 0.4)) == ""
+    assert until_enough(Sufficiency(1, 20, 0.1, day)).endswith("takes 20, which is not in sight")
+    for days, said in ((3, "1 week"), (10, "1 week"), (11, "2 weeks"), (18, "3 weeks")):
+        assert until_enough(Sufficiency(7, 20, 0.42, day, days)).endswith(f"give or take {said}")
+
+
+def test_a_season_is_told_at_its_largest_capacity_and_longest_rest_of_everybody() -> None:
+    found = Season(
+        tuple(
+            campaign(ranker, capacity, weeks, value * capacity + weeks, 40)
+            for capacity in (2, 5)
+            for weeks in (0, 4)
+            for ranker, value in ((MODEL, 4), (MOST_USERS, 3), (RANDOM, 1))
+        ),
+        (),
+    )
+    assert season_in_short(found) == (
+        "Calling the top 5 of each of 10 lists, leaving out whom it called in the last 4 weeks, "
+        "reaches 24 of 40 converters (60%), one in 2 calls, 3 times as many as at random; "
+        "calling those with the most users in 30 days reaches 19."
+    )
+    alone = Season(
+        tuple(campaign(ranker, 5, 0, reached, 40) for ranker, reached in ((MODEL, 20), (RANDOM, 0))), ()
+    )
+    assert season_in_short(alone) == (
+        "Calling the top 5 of each of 10 lists reaches 20 of 40 converters (50%), one in 2 calls."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.2, "20% of each list are held out"), (0.5, "50% of each list are held out"), (1.0, "")],
+)
+def test_a_depth_is_that_of_whole_lists_of_which_a_share_is_held_out(share: float, said: str) -> None:
+    found = of_whole_lists({"share": share})
+    assert found.startswith(said)
+    assert not said or found.endswith(f"the top 50 are the first {50 * share:.0f} of those held out.")
+    assert (found == "") == (said == "") == (share == 1)
+    assert of_whole_lists({}) == ""
+
+
+def test_a_sample_is_told_wherever_one_was_drawn() -> None:
+    said = of_sample({"one_in": 1.5, "sampled_rows": 2000, "whole_rows": 2900})
+    assert said.startswith("Learnt from a sample of 2,000 of 2,900 rows: every conversion, and one in 1.5")
+    assert said.endswith("counts 1.5 times, so that rates stay as they are.")
+    assert of_sample({"one_in": 1}) == of_sample({}) == ""
+
+
+LEAD = Estimate(0.05, 0.01, 0.09)
+
+
+def judged(promised: float, positives: int, converters: int, lead: Estimate = LEAD) -> tuple[str, ...]:
+    rows = 100_000
+    model = {
+        "average_precision": one(0.2), "recall_at_50": one(0.42), "lift_at_50": one(17.0),
+        "mean_probability": one(promised / rows), "conversion_rate": one(positives / rows),
+    }  # fmt: skip
+    others = {name: one(0.01) for name in model}
+    rule = {**others, "average_precision": one(0.15)}
+    found = SimpleNamespace(
+        holdout={
+            "cutoffs": [1, 8, 15], "rows": rows, "positives": positives, "companies_converted": converters,
+        },
+        evaluation={ALL: {MODEL: model, RANDOM: others, MOST_USERS: rule}},
+        ranking=SimpleNamespace(lead={MOST_USERS: lead}),
+        past=Past(), words=PLAIN_WORDS, horizon_days=30, confidence=0.95,
+    )  # fmt: skip
+    return summary(found)  # type: ignore[arg-type]
+
+
+def one(value: float) -> Estimate:
+    return Estimate(value, value, value)
+
+
+def test_a_summary_says_what_the_model_finds_on_the_lists_held_out() -> None:
+    assert judged(20, 20, 20)[0] == (
+        "On 3 lists that the model had not learnt from, calling the top 50 finds 4 in 10 of all conversions "
+        "within 30 days, 17 times as many as calling at random."
+    )
+
+
+@pytest.mark.parametrize(
+    ("lead", "said"),
+    [
+        (Estimate(0.05, 0.01, 0.09), ("better", "beyond what chance explains")),
+        (Estimate(-0.05, -0.09, -0.01), ("worse", "beyond what chance explains")),
+        (Estimate(0.05, 0.0, 0.1), ("better", "may still be chance")),
+        (Estimate(-0.05, -0.1, 0.0), ("worse", "may still be chance")),
+        (Estimate(0.05, -0.01, 0.1), ("better", "may still be chance")),
+        (Estimate(0.0, 0.0, 0.0), ("better", "may still be chance")),
+    ],
+)
+def test_a_lead_is_sure_where_its_interval_leaves_zero_out_on_either_side(
+    lead: Estimate, said: tuple[str, str]
+) -> None:
+    told = judged(20, 20, 20, lead)[1]
+    assert told.startswith(f"Its ranking is {said[0]} than calling the companies with the most users")
+    assert said[1] in told
+    assert "0.200 against 0.150" in told
+
+
+def test_no_lead_is_told_where_there_is_none() -> None:
+    assert len(judged(20, 20, 20, one(math.nan))) == len(judged(20, 20, 20)) - 1
+
+
+@pytest.mark.parametrize(
+    ("promised", "positives", "converters", "verdict"),
+    [
+        (33, 20, 10, "no more apart than chance explains"),  # of ten companies, not of twenty rows
+        (33, 20, 20, "taken together they are far from the truth"),
+        (40, 20, 10, "taken together they are far from the truth"),
+        (8, 20, 10, "taken together they are far from the truth"),
+        (0, 20, 10, "taken together they are far from the truth"),
+        (1495, 1000, 1000, "taken together they are close to the truth"),
+        (1505, 1000, 1000, "taken together they are far from the truth"),
+        (675, 1000, 1000, "taken together they are close to the truth"),
+        (665, 1000, 1000, "taken together they are far from the truth"),
+    ],
+)
+def test_what_was_promised_is_judged_by_companies_and_by_how_far_it_is_from_what_came(
+    promised: float, positives: int, converters: int, verdict: str
+) -> None:
+    assert judged(promised, positives, converters)[-1] == (
+        f"Its probabilities promised {promised:,} conversions and {positives:,} came "
+        f"(of {converters:,} companies): {verdict}."
+    )
+
+
+def test_a_promise_of_which_none_came_is_told_with_a_decimal() -> None:
+    assert judged(2.4, 0, 0)[-1] == "Its probabilities promised 2.4 conversions; none came."

@@ -16,7 +16,18 @@ from ml_sys.outcomes.monitoring import Check, Monitoring
 from ml_sys.outcomes.promised import Part
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.rendering import as_html
-from ml_sys.report.week import Call, Retrained, SinceLast, Week, WeeksList, since_sentence, summary_page
+from ml_sys.report.week import (
+    Call,
+    Retrained,
+    SinceLast,
+    Week,
+    WeeksList,
+    last_matured,
+    list_sentence,
+    retrained_sentence,
+    since_sentence,
+    summary_page,
+)
 from ml_sys.views import weekly as views
 
 GOLDEN = Path(__file__).parent / "golden" / "week.md"
@@ -107,3 +118,53 @@ def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, 
 )  # fmt: skip
 def test_what_changed_since_the_list_before_reads_as_a_sentence(new, again, gone, paid, said):
     assert since_sentence(SinceLast("x", new, again, gone, paid), PLAIN_WORDS.entity) == said
+
+
+def test_the_last_list_whose_outcome_is_known_may_be_one_on_which_nobody_paid(week):
+    first, waits = week.impact.lists
+    last = replace(first, list_id="last", realised=0)
+    assert last_matured(replace(week.impact, lists=(first, last, waits))) is last
+    assert last_matured(replace(week.impact, lists=(waits,))) is None
+
+
+@pytest.mark.parametrize(
+    ("recorded", "begin"),
+    [
+        ("new", "List 2020-03-09-00aa is handed out: "),
+        ("same", "List 2020-03-09-00aa was handed out on 2020-03-15 already, and is the same: "),
+        ("replaced", "List 2020-03-09-00aa is handed out in the place of the one before (late data): "),
+    ],
+)
+def test_a_list_says_whether_it_is_new_the_same_or_in_the_place_of_another(week, recorded, begin):
+    record = replace(week.listed.record, reason="late data")
+    said = list_sentence(replace(week, listed=replace(week.listed, record=record, recorded=recorded)))
+    assert said == f"{begin}2 companies to call, 0.3 conversions expected by version 1.0.0."
+
+
+def test_whether_a_version_went_into_production_is_what_the_gate_did_and_not_what_it_says(week):
+    for unmet in ((), ("a limit",)):
+        for promoted in (False, True):
+            one = Retrained("1.0.1", promoted, unmet)
+            assert replace(week, retrained=one).refused is not promoted
+            assert ("is in production from now on" in retrained_sentence(one)) is promoted
+    assert retrained_sentence(Retrained("1.0.1", False)).endswith("the gate keeps it out.")
+    assert not replace(week, retrained=None).refused
+
+
+def test_only_what_rings_is_an_alarm_of_the_week(week):
+    silent = replace(week.monitoring.checks[0], alarm=False)
+    both = replace(week, monitoring=replace(week.monitoring, checks=(silent, *week.monitoring.checks)))
+    assert both.to_plain()["alarms"] == week.monitoring.checks
+    assert both.to_plain()["cutoff"] == "2020-03-09"
+    assert as_markdown(summary_page(both)) == as_markdown(summary_page(week))
+
+
+def test_what_strangers_wrote_is_shown_on_one_line_and_written_out(week):
+    hostile = Call("a\u202eb", 0.1, "B", ("c\x1bd",))
+    listed = replace(week.listed, first=(hostile,), notes=("e\x07f",))
+    said = as_markdown(summary_page(replace(week, listed=listed, impact=None)))
+    assert not {"\u202e", "\x1b", "\x07"} & set(said)
+    assert "The first 1 of 2 companies to call:" in said
+    assert "1 of the 2 companies to call stood on the call list before" in said
+    broken = replace(week.monitoring, notes=("one\n\n# two",))
+    assert "- one # two" in as_markdown(summary_page(replace(week, monitoring=broken)))
