@@ -114,9 +114,13 @@ def sniff(
             notes.append(f"{paths[0]}: has no rows, and is not looked at")
             continue
         except duckdb.Error as error:
-            raise UnreadableFileError(
-                paths[0], str(error).partition("\n")[0], hint="expected CSV, JSON lines or Parquet"
-            ) from error
+            said, hint = str(error).partition("\n")[0], "expected CSV, JSON lines or Parquet"
+            if "Error when sniffing" in said:
+                said = "its lines have no common form"
+                hint = (
+                    "look at its first lines in an editor: ends of lines, quotes that are not closed, notes"
+                )
+            raise UnreadableFileError(paths[0], said, hint=hint) from error
         taken = {one.name for one in tables}
         name = table.name
         while name in taken:

@@ -74,6 +74,13 @@ def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert missing.value.hint == f"did you mean {tmp_path / 'b.parquet'}?"
 
 
+def test_lines_that_end_in_two_ways_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,day\r\r\n1,2024-01-01\r\r\n2,2024-01-02\r\r\n" * 9)
+    with pytest.raises(UnreadableFileError, match="its lines have no common form") as caught:
+        sniffed(tmp_path / "a.csv")
+    assert "ends of lines" in caught.value.hint
+
+
 def test_text_in_another_encoding_is_read(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_bytes("id,city\n1,Köln\n2,Graz\n".encode("latin-1"))
     ((table,), _) = sniffed(tmp_path)
