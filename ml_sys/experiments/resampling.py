@@ -161,7 +161,7 @@ def variants_of(
     if weight:
         found[CLASS_WEIGHT] = variant({**bare, **weight}, off)
     if settings.resample.sampling_strategy == "none":
-        light = ResampleSettings(sampling_strategy=_LIGHT, k_neighbors=settings.resample.k_neighbors)
+        light = settings.resample.model_copy(update={"sampling_strategy": _LIGHT})
         return {**found, f"{SMOTE} {_LIGHT}": variant(bare, light)}
     return {**found, SMOTE: variant(bare, settings.resample)}
 

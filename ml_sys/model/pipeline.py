@@ -77,6 +77,7 @@ def build_pipeline(
             sampling_strategy=resample.sampling_strategy,
             k_neighbors=resample.k_neighbors,
             random_state=seed,
+            weight=resample.weight,
         )
     estimator = build_estimator(
         model.estimator, model.params, max_trees=model.max_trees, seed=seed, threads=threads
@@ -103,7 +104,8 @@ def fit_pipeline(
 ) -> Pipeline:
     """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they stand for.
 
-    A model that takes no weights sees the rows of a sample as they are; calibration brings back the rate.
+    A model that takes no weights sees the rows of a sample as they are, and synthetic rows like any other;
+    calibration brings back the rate.
 
     Parameters
     ----------
@@ -127,7 +129,8 @@ def fit_pipeline(
     encode, resample, model = pipeline["encode"], pipeline["resample"], pipeline["model"]
     rows, target = Rows.of(features), label.astype(np.int64)
     encode.fit(rows, target)
-    if not learns_weights(model, sampled=rows.weight is not None):
+    uneven = rows.weight is not None or (resample != OFF and resample.weight != 1)
+    if not learns_weights(model, uneven=uneven):
         encoded = encode.transform(rows)
         if resample != OFF:
             encoded, target = resample.fit_resample(encoded, target, company)
@@ -161,7 +164,7 @@ def _once(
     resample: Any = OFF,
     company: NDArray[np.int32] | None = None,
 ) -> WeightedRows:
-    """Encode rows, equal ones once, and resample them as if each stood for itself."""
+    """Encode rows, equal ones once, and resample them as if each stood for itself; weigh what is drawn."""
     resampled = resample != OFF
     # Of rows that do not convert SMOTENC knows only their number; SMOTEN, without numbers, looks at each.
     alone = (target == 1) | (not len(encode.numbers)) if resampled else np.zeros(target.size, dtype=bool)
@@ -174,7 +177,7 @@ def _once(
         encoded, label = resample.fit_resample(
             encoded, label, None if company is None else company[kept], times=times
         )
-        times = np.append(times, np.ones(label.size - times.size))
+        times = np.append(times, np.full(label.size - times.size, resample.weight))
     return distinct_rows(encoded, label, times)
 
 

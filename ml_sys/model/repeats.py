@@ -44,12 +44,13 @@ class WeightedRows:
     times: NDArray[np.float64]
 
 
-def learns_weights(estimator: Any, *, sampled: bool = False) -> bool:
+def learns_weights(estimator: Any, *, uneven: bool = False) -> bool:
     """Return whether an estimator learns the same from one row of weight n as from n equal rows, and sooner.
 
-    Of a sample its whole is not at hand, so that being sooner plays no part.
+    Rows that weigh unevenly, those of a sample or light synthetic ones, cannot be repeated in place of their
+    weights, so that being sooner plays no part.
     """
-    if type(estimator).__name__ in _FASTER_WHOLE and not sampled:
+    if type(estimator).__name__ in _FASTER_WHOLE and not uneven:
         return False
     by_rows = any(estimator.get_params().get(name) for name in _CLASSES_BY_ROWS)
     return bool(has_fit_parameter(estimator, "sample_weight")) and not by_rows

@@ -45,6 +45,9 @@ class AdaptiveSMOTENC(BaseEstimator):
         Neighbours that a synthetic row is drawn between.
     random_state : int
         Seed.
+    weight : float
+        How much a synthetic row counts in a fit, where a row given counts 1. Rows are drawn as ever:
+        :func:`ml_sys.model.pipeline.fit_pipeline` hands the weight to the estimator.
 
     Attributes
     ----------
@@ -62,11 +65,13 @@ class AdaptiveSMOTENC(BaseEstimator):
         sampling_strategy: float | Literal["auto"] = 0.02,
         k_neighbors: int = 5,
         random_state: int = 0,
+        weight: float = 1.0,
     ) -> None:
         self.categorical = categorical
         self.sampling_strategy = sampling_strategy
         self.k_neighbors = k_neighbors
         self.random_state = random_state
+        self.weight = weight
 
     def fit_resample(
         self,

@@ -86,6 +86,8 @@ class FitReport:
         Number of trees that early stopping chose; None for other estimators.
     before, after : tuple of int
         Majority and minority rows before and after resampling.
+    synthetic_weight : float
+        How much each row that resampling adds counts, where a real one counts 1.
     validation_mean, validation_rate : float
         Mean calibrated probability on the validation slice, and the rate observed there.
     whole_rows, sampled_rows : int
@@ -102,6 +104,7 @@ class FitReport:
     trees: int | None
     before: tuple[int, int]
     after: tuple[int, int]
+    synthetic_weight: float
     validation_mean: float
     validation_rate: float
     whole_rows: int
@@ -183,6 +186,7 @@ def fit_model(
         trees=learned.get("n_estimators"),
         before=counts,
         after=counts if sampler == OFF else sampler.counts_after_,
+        synthetic_weight=settings.resample.weight,
         validation_mean=float(np.average(probabilities, weights=weight)),
         validation_rate=float(np.average(validation.label, weights=weight)),
         whole_rows=validation.rows.standing_for(),

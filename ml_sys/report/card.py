@@ -63,7 +63,8 @@ def write_card(
         f"{last}",
         *(f"- {told}" for told in filter(None, [of_sample(asdict(report), words.entity)])),
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
-        f"{report.after[1]:,} of {sum(report.after):,} after",
+        f"{report.after[1]:,} of {sum(report.after):,} after"
+        + (f", each new one counting {report.synthetic_weight:g}" if report.after != report.before else ""),
         f"- Judged on: {holdout['rows']:,} rows, {holdout['positives']:,} conversions of "
         f"{holdout['companies_converted']:,} {words.entity.many}, cutoffs " + ", ".join(holdout["cutoffs"]),
         *(f"- {told}" for told in filter(None, [of_whole_lists(holdout)])),

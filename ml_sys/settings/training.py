@@ -92,6 +92,9 @@ class ResampleSettings(Frozen):
         description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off.",
     )
     k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
+    weight: Ratio = Field(
+        0.25, description="How much a synthetic row counts in the fit, where a real one counts 1."
+    )
 
 
 XGBOOST = "xgboost:XGBClassifier"

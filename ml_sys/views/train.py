@@ -51,6 +51,8 @@ def trained(result: Trained, confidence: float) -> None:
     if fit.after != fit.before:
         total = f"{sum(fit.after):,}"
         resampled = f"SMOTENC raised the positives from {fit.before[1]:,} to {fit.after[1]:,} of {total} rows"
+        if fit.synthetic_weight != 1:
+            resampled += f", each new one counting {fit.synthetic_weight:g}"
     trees = f"{counted(fit.trees, 'round')} of trees; " if fit.trees else ""
     trained_on = (fit.rows, fit.positives, fit.converters, fit.companies)
     judged_on = (held["rows"], held["positives"], held["companies_converted"], held["companies"])

@@ -38,7 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     "fast, no resampling": {"model": _FAST},
     **{
-        f"fast, SMOTENC {ratio}": {"model": _FAST, "resample": {"sampling_strategy": ratio}}
+        f"fast, SMOTENC {ratio}": {"model": _FAST, "resample": {"sampling_strategy": ratio, "weight": 1.0}}
         for ratio in (0.005, 0.02, 0.05, 0.1, "auto")
     },
     "fast, scale_pos_weight 20": {

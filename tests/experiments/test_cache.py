@@ -112,6 +112,7 @@ def test_a_memory_that_cannot_be_written_is_done_without(tmp_path: Path) -> None
         ({"panel": {"step_days": 21}}, False),
         ({"features": {"windows_days": [14]}}, False),
         ({"resample": {"k_neighbors": 4}}, False),
+        ({"resample": {"weight": 0.125}}, False),
         ({"model": {"max_trees": 9}}, False),
         ({"calibration": {"method": "isotonic"}}, False),
         ({"threshold": {"kind": "f1"}}, False),

@@ -59,7 +59,9 @@ def test_watched_converters_weigh_as_much_beside_the_others_as_those_that_were_l
 
 def test_a_pipeline_is_built_of_what_the_settings_say() -> None:
     asked = w.settings(
-        resample={"sampling_strategy": 0.25, "k_neighbors": 3}, features={"min_category_share": 0.125}, seed=9
+        resample={"sampling_strategy": 0.25, "k_neighbors": 3, "weight": 0.5},
+        features={"min_category_share": 0.125},
+        seed=9,
     )
     spec = spec_from(asked)
     built = build_pipeline(
@@ -72,7 +74,8 @@ def test_a_pipeline_is_built_of_what_the_settings_say() -> None:
     assert (list(encode.numbers), list(encode.categories)) == (numbers, categories)
     assert encode.min_level_share == 0.125
     assert list(resample.categorical) == list(range(len(numbers), len(numbers) + len(categories)))
-    assert (resample.sampling_strategy, resample.k_neighbors, resample.random_state) == (0.25, 3, 9)
+    assert (resample.sampling_strategy, resample.k_neighbors) == (0.25, 3)
+    assert (resample.weight, resample.random_state) == (0.5, 9)
     assert (model.n_numbers, model.random_state, model.n_jobs) == (len(numbers), 9, 2)
     assert model.n_estimators == asked.model.max_trees
     off = asked.resample.model_copy(update={"sampling_strategy": "none"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Any, ClassVar
+from unittest.mock import ANY
 
 import numpy as np
 import pandas as pd
@@ -136,6 +137,38 @@ def test_merged_rows_teach_what_all_of_them_teach(
     np.testing.assert_allclose(raw_scores(merged, held), raw_scores(whole, held), rtol=1e-4)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_a_synthetic_row_counts_as_much_as_asked_for_and_a_real_one_whole(weight: float, part: Any) -> None:
+    Counting.given.clear()
+    pipeline = unfitted(f"{__name__}:Counting", {}, 0.3, weight)
+    fit_pipeline(pipeline, part.train.rows, part.train.label, company=part.train.company)
+    sampler = pipeline["resample"]
+    drawn = sum(sampler.counts_after_) - sum(sampler.counts_before_)
+    assert drawn > 0
+    assert Counting.given == [(ANY, pytest.approx(len(part.train) + weight * drawn))]
+
+
+def test_who_takes_no_weights_learns_synthetic_rows_like_any_other(part: Any) -> None:
+    train = part.train
+    light, even = (
+        fit_pipeline(
+            unfitted("sklearn.neighbors:KNeighborsClassifier", {}, 0.3, weight), train.rows, train.label
+        )
+        for weight in (0.25, 1.0)
+    )
+    np.testing.assert_array_equal(raw_scores(light, train.rows), raw_scores(even, train.rows))
+
+
+def test_histogram_boosting_takes_the_weight_of_synthetic_rows(part: Any) -> None:
+    path, train = "sklearn.ensemble:HistGradientBoostingClassifier", part.train
+    params = {"max_iter": 5, "early_stopping": False}
+    none, light, even = (
+        raw_scores(fit_pipeline(unfitted(path, params, ratio, weight), train.rows, train.label), train.rows)
+        for ratio, weight in (("none", 1.0), (0.3, 0.1), (0.3, 1.0))
+    )
+    assert none.mean() < light.mean() < even.mean()
+
+
 def standing_for(rows: Rows, weight: NDArray[np.float64]) -> Rows:
     return Rows(rows.different, rows.which, weight)
 
@@ -158,8 +191,8 @@ def test_rows_that_stand_for_others_teach_what_those_would(ratio: Any, part: Any
 
 
 def test_of_a_sample_whoever_takes_weights_learns_them_and_the_others_see_its_rows_once(part: Any) -> None:
-    assert learns_weights(HistGradientBoostingClassifier(), sampled=True)
-    assert not learns_weights(KNeighborsClassifier(), sampled=True)
+    assert learns_weights(HistGradientBoostingClassifier(), uneven=True)
+    assert not learns_weights(KNeighborsClassifier(), uneven=True)
     rows = standing_for(part.train.rows, np.where(part.train.label, 1.0, 5.0))
     for path, weight in (
         ("sklearn.ensemble:HistGradientBoostingClassifier", rows.weight),
@@ -192,10 +225,10 @@ def test_trees_stop_by_the_loss_of_every_watched_row(part: Any) -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
-def unfitted(path: str, params: dict[str, Any], ratio: float | str) -> Pipeline:
+def unfitted(path: str, params: dict[str, Any], ratio: float | str, weight: float = 1.0) -> Pipeline:
     settings = w.settings(
         model={"estimator": path, "params": params, "max_trees": MOST_TREES},
-        resample={"sampling_strategy": ratio},
+        resample={"sampling_strategy": ratio, "weight": weight},
     )
     return build_pipeline(
         spec_from(settings),
@@ -247,7 +280,7 @@ def test_rows_that_stand_for_others_are_merged_with_their_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("estimator", "whole", "sampled"),
+    ("estimator", "even", "uneven"),
     [
         (LogisticRegression(), True, True),
         (LogisticRegression(class_weight="balanced"), False, False),
@@ -256,5 +289,5 @@ def test_rows_that_stand_for_others_are_merged_with_their_weight() -> None:
         (HistGradientBoostingClassifier(class_weight="balanced"), False, False),
     ],
 )
-def test_weights_are_learned_by_whom_they_are_the_same_and_sooner(estimator, whole, sampled) -> None:
-    assert (learns_weights(estimator), learns_weights(estimator, sampled=True)) == (whole, sampled)
+def test_weights_are_learned_by_whom_they_are_the_same_and_sooner(estimator, even, uneven) -> None:
+    assert (learns_weights(estimator), learns_weights(estimator, uneven=True)) == (even, uneven)

@@ -239,7 +239,8 @@ def unfitted(asked: Settings) -> Pipeline:
 
 
 def test_a_fit_draws_by_the_companies_of_its_panel_and_no_company_reaches_encoder_or_model() -> None:
-    asked = w.settings(model=BAYES)
+    # What is drawn counts whole, as where a Pipeline is fitted by itself.
+    asked = w.settings(model=BAYES, resample={"weight": 1.0})
     spec = spec_from(asked)
     part, holdout = split(Source.of(w.small_world(), asked), spec, asked)
     fitted = fit_model(part.train, part.validation, spec, asked)[0].pipeline

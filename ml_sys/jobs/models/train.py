@@ -110,6 +110,7 @@ class Trained:
                 "trees": fit.trees,
                 "positives_after_resampling": fit.after[1],
                 "rows_after_resampling": sum(fit.after),
+                "synthetic_weight": fit.synthetic_weight,
             },
             "holdout": self.holdout,
             "metrics": to_plain(self.evaluation),

@@ -228,7 +228,7 @@ def trained_one(**changes) -> Trained:
     fit = FitReport(
         rows=90, positives=7, companies=40, converters=5, cutoffs=(18_267, 18_274), trees=30,
         before=(83, 7), after=(83, 16), validation_mean=0.1, validation_rate=0.2, whole_rows=900,
-        sampled_rows=95, one_in=10.0,
+        sampled_rows=95, one_in=10.0, synthetic_weight=0.5,
     )  # fmt: skip
     found = {ALL: {MODEL: {name: Estimate(0.5, 0.25, 0.75) for name in HEADLINE}}}
     base = {
@@ -258,6 +258,7 @@ def test_what_was_trained_is_plain_data():
             "trees": 30,
             "positives_after_resampling": 16,
             "rows_after_resampling": 99,
+            "synthetic_weight": 0.5,
         },
         "holdout": {"rows": 3},
         "metrics": to_plain(one.evaluation),
