@@ -146,3 +146,22 @@ def test_a_row_put_aside_is_written_as_the_table_had_it() -> None:
         4: "b,,1970-01-05,,1",
         5: "b,,1970-01-05,,2",
     }
+
+
+def aside(*tables: CompanyRows) -> list[tuple[str, int]]:
+    """File and line of each row that is put aside."""
+    quarantine = Quarantine()
+    reconcile(tables, SchemaSettings().form(), quarantine)
+    return [(row["file"], row["line"]) for row in quarantine.to_table().to_pylist()]
+
+
+def test_of_rows_that_agree_the_fullest_is_kept_and_of_equal_ones_the_first_of_the_first_table() -> None:
+    fuller = rows(FREE, (2, "n1", np.nan, "1", None), (4, "n1", 5.0, "1", None), (3, "n1", 5.0, None, None))
+    assert sorted(aside(fuller)) == [("t.csv", 2), ("t.csv", 3)]
+    equal = rows(FREE, (7, "n1", 5.0, "1", None), (3, "n1", 5.0, "1", None))
+    assert aside(equal) == [("t.csv", 7)]
+    first, second = (
+        CompanyRows(name, rows(FREE, (line, "n1", 5.0, "1", None)).frame, f"{name}.csv", frozenset())
+        for name, line in (("one", 9), ("two", 2))
+    )
+    assert aside(first, second) == [("two.csv", 2)]

@@ -114,3 +114,13 @@ def test_prospects_are_read_like_the_last_table_of_those_that_have_not_converted
     bought = {"kind": "purchases", "id": "team", "at": "day"}
     none = SchemaSettings.model_validate({"tables": {"bought": bought, "seen": VISITS}})
     assert {name: one.column for name, one in prospect_fields(none).items()} == {"id": "team"}
+
+
+def test_whichever_table_stands_last_prospects_are_read_like_those_that_have_not_converted() -> None:
+    other = TRIALS | {"id": "lead"}
+    for order, named in (
+        ({"trials": TRIALS, "paying": PAYING, "seen": VISITS}, "name"),
+        ({"trials": TRIALS, "leads": other, "paying": PAYING, "seen": VISITS}, "lead"),
+    ):
+        told = SchemaSettings.model_validate({"tables": order, "attributes": ATTRIBUTES})
+        assert prospect_fields(told)["id"].column == named

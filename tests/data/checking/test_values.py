@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_sys.data.checking import columns, values
+from ml_sys.data.checking import columns, scalars, values
 from ml_sys.data.checking.scalars import Fault
 
 COLUMN = pa.array(["one", "", "drei", None, "é", "six"], pa.string())
@@ -67,3 +67,10 @@ def test_the_first_fault_of_a_value_counts_and_without_any_there_are_none() -> N
 @pytest.mark.parametrize(("day", "text"), [(0, "1970-01-01"), (18_321, "2020-02-29"), (-1, "1969-12-31")])
 def test_a_day_is_written_as_its_date(day: int, text: str) -> None:
     assert values.day_text(day) == text
+
+
+def test_a_text_alone_is_read_as_one_of_a_column_is() -> None:
+    assert [scalars.free_text(one) for one in (" a ", "  ", "", None)] == ["a", None, None, None]
+    assert scalars.number("-1.5e3") == (-1500, Fault.NONE)
+    assert scalars.number("1e999")[1] == Fault.TOO_LARGE
+    assert scalars.number("1,5")[1] == Fault.NOT_NUMBER

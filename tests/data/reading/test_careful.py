@@ -72,3 +72,23 @@ def test_a_stray_quote_waits_for_no_more_lines_than_a_cell_may_have() -> None:
 
 def test_a_tab_is_text_in_either_encoding_and_another_sign_of_control_is_not() -> None:
     assert [decode(text) for text in (b"a\tb", b"a\t\xe9", b"a\x01\xe9")] == ["a\tb", "a\t\u00e9", None]
+
+
+def test_a_row_has_as_many_fields_as_the_header_and_no_end_of_its_line() -> None:
+    layout = Layout(",", 2, {"id": 0, "x": 1})
+    rows, _ = read_carefully(block_of(b"a,1,2\nb,2\r\nc\n", 2), layout, is_last=True)
+    assert [(one.line, one.reason) for one in rows.bad] == [(2, WRONG_FIELDS), (4, WRONG_FIELDS)]
+    assert rows.texts["x"].to_pylist() == ["2"]
+
+
+def test_two_stray_quotes_swallow_nothing_between_them() -> None:
+    layout = Layout(",", 2, {"id": 0, "x": 1})
+    rows, _ = read_carefully(block_of(b'a,"x\nc,y"z\n', 2), layout, is_last=True)
+    assert [(one.line, one.reason) for one in rows.bad] == [(2, UNCLOSED_QUOTE)]
+    assert (rows.lines.tolist(), rows.texts["id"].to_pylist()) == ([3], ["c"])
+
+
+def test_a_quote_at_the_end_of_a_file_is_a_stray_one() -> None:
+    layout = Layout(",", 2, {"id": 0, "x": 1})
+    rows, done = read_carefully(block_of(b'a,"x\nb,2\n', 2), layout, is_last=True)
+    assert ([one.reason for one in rows.bad], rows.lines.tolist(), done) == ([UNCLOSED_QUOTE], [3], 2)
