@@ -22,6 +22,9 @@ _UNSHOWN = re.compile(
     "\U000e0000-\U000e007f]"
 )
 
+# Begins what stands in the place of a version where a simple rule ranks.
+_RULE = "rule: "
+
 
 def visible(text: str, keep: str = "") -> str:
     r"""Return a text with control and invisible characters written out, so that a terminal only shows it.
@@ -106,6 +109,33 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 row', '0 rows', '2,000 companies')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def rule_version(rule: str) -> str:
+    """Return what stands in the place of a version where a simple rule ranks.
+
+    Examples
+    --------
+    >>> rule_version("newest"), is_rule(rule_version("newest")), is_rule("1.0.0")
+    ('rule: newest', True, False)
+    """
+    return f"{_RULE}{rule}"
+
+
+def is_rule(version: str | None) -> bool:
+    """Return whether a simple rule stands in the place of a version."""
+    return version is not None and version.startswith(_RULE)
+
+
+def named(version: str) -> str:
+    """Return how a version, or the rule in its place, is called in a sentence.
+
+    Examples
+    --------
+    >>> named("1.0.0"), named("rule: newest")
+    ('version 1.0.0', 'the rule "newest"')
+    """
+    return f'the rule "{version.removeprefix(_RULE)}"' if is_rule(version) else f"version {version}"
 
 
 def date_of(day: SupportsInt) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from ml_sys.commands.frame.context import now, open_registry
 from ml_sys.commands.frame.options import VersionOption
+from ml_sys.commands.frame.tables import TablesOption, places
 from ml_sys.days import parse_day
 from ml_sys.errors import UsageError
 
@@ -21,7 +22,7 @@ _ProspectsArgument = Annotated[
     ),
 ]
 _UsageOption = Annotated[
-    Path | None, typer.Option(help="Usage rows; by default those of the latest snapshot.")
+    Path | None, typer.Option(help="Usage rows of one table; by default those of the latest snapshot.")
 ]
 _AsOfOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
@@ -88,12 +89,12 @@ def score(
     reason: _ReplaceReasonOption = "",
     with_controls: _WithControlsOption = None,
     rule: _RuleOption = None,
+    table: TablesOption = None,
 ) -> None:
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
-    from ml_sys.jobs.lists.by_rule import rank_by_rule
+    from ml_sys.jobs.lists.by_rule import rank
     from ml_sys.jobs.lists.listed import Request
-    from ml_sys.jobs.lists.score import score_prospects
     from ml_sys.views import score as views
 
     if keep_order and out is None:
@@ -111,9 +112,12 @@ def score(
         raise UsageError(
             "replacing a list that was handed out needs a reason", hint='add --hand-out --reason "…"'
         )
+    tables = places({}, table)
+    if tables and usage is not None:
+        raise UsageError("--usage and --table both say where usage is", hint="leave one of them out")
     asked = Request(
         prospects,
-        usage,
+        tables or usage,
         parse_day(as_of, "--as-of"),
         capacity,
         out,
@@ -127,12 +131,7 @@ def score(
         raise UsageError("--rule ranks without a model", hint="leave --rule or --version out")
     shown = settings.score.top if out is None or top is not None else 0
     with console.steps() as on_step:
-        if rule:
-            result = rank_by_rule(settings, asked, on_step=on_step, now=now())
-        else:
-            result = score_prospects(
-                open_registry(settings), version, settings, asked, on_step=on_step, now=now()
-            )
+        result = rank(open_registry(settings), version, settings, asked, on_step=on_step, now=now())
     if result.unkept:
         console.warn(f"rows that were not taken are not kept either: {result.unkept}")
     ctx.obj.show(replace(result, shown=shown), views.scored)

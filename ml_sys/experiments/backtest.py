@@ -10,7 +10,7 @@ import pandas as pd
 
 from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.metrics.campaign import Season, play_season
-from ml_sys.metrics.holdout import ALL, SEEN
+from ml_sys.metrics.holdout import population_rows
 from ml_sys.metrics.list_averages import list_estimates, paired_lists
 from ml_sys.metrics.ranking import probability_metrics, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
@@ -125,8 +125,9 @@ def backtest(
         snapshot, terms, settings, store=store, source=source, on_progress=on_progress
     )
     lists = joined_lists(snapshot, found)
+    parts = populations(lists)
     results = [
-        _judged(cutoff, term, made, lists.take(lists.cutoff == cutoff))
+        _judged(cutoff, term, made, lists, parts)
         for term, made in zip(terms, found, strict=True)
         for cutoff in term.cutoffs
     ]
@@ -135,7 +136,7 @@ def backtest(
         _over(results, np.mean),
         _over(results, np.std),
         _intervals(lists, settings.bootstrap, settings.seed),
-        {population: _pooled(lists.take(rows)) for population, rows in populations(lists)},
+        {population: _pooled(lists.take(rows)) for population, rows in parts},
         play_season(
             lists,
             capacities=settings.backtest.capacities,
@@ -148,11 +149,6 @@ def backtest(
         snapshot.companies["id"].to_numpy(dtype=object),
         remembered,
     )
-
-
-def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return the name and the rows of each population."""
-    return [(ALL, np.ones(len(lists), dtype=bool)), (SEEN, lists.seen)]
 
 
 def compare_lists(
@@ -178,29 +174,42 @@ def compare_lists(
     }
 
 
+def populations(lists: ScoredLists) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the name and the rows of each population that has any in one of the lists."""
+    found = population_rows(lists.seen, lists.scores)
+    return [(population, rows) for population, rows in found.items() if rows.any()]
+
+
 def _aligned(lists: ScoredLists) -> ScoredLists:
     return lists.take(np.lexsort((lists.company, lists.cutoff)))
 
 
-def _judged(cutoff: int, term: Term, made: TermScores, one: ScoredLists) -> CutoffResult:
-    metrics: Metrics = {}
-    for population, rows in populations(one):
-        taken, weights = one.take(rows), np.ones((1, int(rows.sum())))
-        metrics[population] = {
-            ranker: _first(ranking_metrics(taken.outcomes(ranker), weights)) for ranker in taken.scores
-        }
-        metrics[population][MODEL] |= _first(probability_metrics(taken.outcomes(), weights, made.threshold))
-        metrics[population][RANDOM] = random_metrics(taken.outcomes())
+def _judged(
+    cutoff: int, term: Term, made: TermScores, lists: ScoredLists, parts: list[tuple[str, NDArray[np.bool_]]]
+) -> CutoffResult:
+    taken = {population: lists.take(rows & (lists.cutoff == cutoff)) for population, rows in parts}
+    known = {population: _metrics(one, made.threshold) for population, one in taken.items() if len(one)}
+    undefined = {
+        ranker: dict.fromkeys(metrics, float("nan")) for ranker, metrics in next(iter(known.values())).items()
+    }
     return CutoffResult(
         cutoff,
         term.trained,
-        {population: int(rows.sum()) for population, rows in populations(one)},
-        {population: int(one.label[rows].sum()) for population, rows in populations(one)},
+        {population: len(one) for population, one in taken.items()},
+        {population: int(one.label.sum()) for population, one in taken.items()},
         made.training_cutoffs,
         made.training_positives,
         made.trees,
-        metrics,
+        {population: known.get(population, undefined) for population in taken},
     )
+
+
+def _metrics(one: ScoredLists, threshold: float) -> dict[str, dict[str, float]]:
+    """Return the metrics of each ranker on one list."""
+    weights = np.ones((1, len(one)))
+    found = {ranker: _first(ranking_metrics(one.outcomes(ranker), weights)) for ranker in one.scores}
+    found[MODEL] |= _first(probability_metrics(one.outcomes(), weights, threshold))
+    return {**found, RANDOM: random_metrics(one.outcomes())}
 
 
 def _intervals(

@@ -10,7 +10,8 @@ from ml_sys.features.spans import spans_of
 from ml_sys.features.windows import NEVER, window_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -22,6 +23,8 @@ NEWEST, MOST_RECENT = "newest", "most recently active"
 _ACTIONS, _USERS = "most actions in ", "most users in "
 # Ranks behind everyone of whom something is known.
 LAST = np.float32(-(10**6))
+# Sign-ups of so many days before a cutoff are those of this week, whatever the period: lists go out weekly.
+SIGN_UP_DAYS = 7
 
 
 def rule_names(form: Form, period: Period) -> tuple[str, ...]:
@@ -59,6 +62,22 @@ def rule_to_beat(names: Iterable[str]) -> str | None:
 def rule_of_actions(names: Iterable[str]) -> str | None:
     """Return the rule by actions, where there is one."""
     return next((name for name in names if name.startswith(_ACTIONS)), None)
+
+
+def signed_up_lately(scores: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """Return which rows are of entities that began in the week before their cutoff.
+
+    Parameters
+    ----------
+    scores : mapping of str to ndarray of shape (n_rows,)
+        By rule; the rule of the newest tells the days since each began.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool, or None
+        None where the form does not know when entities began.
+    """
+    return scores[NEWEST] >= -SIGN_UP_DAYS if NEWEST in scores else None
 
 
 def rule_scores(

@@ -9,6 +9,7 @@ from ml_sys.data import snapshot
 from ml_sys.registry.index import latest
 from ml_sys.registry.store import open_registry
 from ml_sys.serve import server
+from ml_sys.text import is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,8 @@ def serve_settings(
     chosen = settings.serve
     server.check_exposure(chosen.host, has_keys=bool(chosen.api_keys), insecure=chosen.insecure)
     registry = open_registry(settings)
-    served = registry.resolve(version) if version else registry.read().production
+    production = None if is_rule(registry.read().production) else registry.read().production
+    served = registry.resolve(version) if version else production
     sink, problem = server.open_sink(settings)
     if sink is not None:  # whether it can be used is better known now than in a worker
         sink.close()

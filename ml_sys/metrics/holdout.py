@@ -1,4 +1,4 @@
-"""Evaluate on the holdout: each metric with its interval, for two populations, next to rules and chance."""
+"""Evaluate on the holdout: each metric with its interval, by population, next to rules and chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.features.rules import signed_up_lately
 from ml_sys.metrics.bootstrap import Estimate, estimate
 from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ml_sys.features.panel import Panel
     from ml_sys.settings import BootstrapSettings
 
-ALL, SEEN = "all prospects", "seen in usage"
+ALL, SEEN, SIGN_UPS = "all prospects", "seen in usage", "sign-ups of this week"
 
 # By population, ranker and metric.
 Evaluation = dict[str, dict[str, dict[str, Estimate]]]
@@ -56,9 +57,26 @@ def evaluate_holdout(
     judged = Outcomes(probability, panel.label, panel.cutoff, panel.company, share)
     return {
         name: _population(judged, panel.rules, rows, threshold, bootstrap, seed)
-        for name, rows in ((ALL, np.ones(len(panel), dtype=bool)), (SEEN, panel.seen))
+        for name, rows in population_rows(panel.seen, panel.rules).items()
         if rows.any()
     }
+
+
+def population_rows(
+    seen: NDArray[np.bool_], scores: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the rows of each population.
+
+    Parameters
+    ----------
+    seen : ndarray of shape (n_rows,), bool
+        Whether there was usage by the cutoff.
+    scores : mapping of str to ndarray of shape (n_rows,)
+        By ranker, simple rules among them. Sign-ups are told apart where it is known who began when.
+    """
+    found = {ALL: np.ones(seen.size, dtype=bool), SEEN: seen}
+    new = signed_up_lately(scores)
+    return found if new is None else {**found, SIGN_UPS: new}
 
 
 def _population(

@@ -101,7 +101,7 @@ def _resampled(rankings: Sequence[Outcomes], resamples: int, seed: int) -> tuple
 
 def _means(lists: Sequence[Ranked]) -> Values:
     """Return the mean over lists of each metric, shape (n_metrics, n_resamples)."""
-    precision = [one.hits_at(np.minimum(_DEPTH, one.total)) / np.minimum(_DEPTH, one.total) for one in lists]
+    precision = [_precision(one) for one in lists]
     return np.stack(
         [
             mean_of_defined([one.average_precision() for one in lists]),
@@ -109,6 +109,12 @@ def _means(lists: Sequence[Ranked]) -> Values:
             mean_of_defined(precision),
         ]
     )
+
+
+def _precision(one: Ranked) -> Values:
+    """Return the precision at the depth; NaN where a resample leaves the list empty."""
+    calls = np.minimum(_DEPTH, one.total)
+    return np.divide(one.hits_at(calls), calls, out=np.full_like(calls, np.nan), where=calls > 0)
 
 
 def _known(values: Values) -> Values:

@@ -16,6 +16,7 @@ from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.promised import Band, Part, by_rank, by_tier, part, whole
 from ml_sys.scoring.cooldown import COOLING, EXCLUDED, PAID_SINCE, WAITING
+from ml_sys.text import is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ class ListOutcome:
     cutoff : int
     calls : int
     promised : float
-        Conversions among the calls.
+        Conversions among the calls; NaN of a list by a rule, which promises nothing.
     realised : int or None
         None while its window is open.
     money : float or None
@@ -124,7 +125,7 @@ def impact(
         Whether it is known who was really called.
     """
     entries = entries[entries["group"] != EXCLUDED]
-    mature = [one for one in lists if one.is_mature(reading.as_of)]
+    mature = [one for one in lists if one.is_mature(reading.as_of) and not is_rule(one.version)]
     called = entries[entries["selected"].to_numpy(dtype=bool)]
     of_list = called.groupby("list_id", observed=True).indices
     told = tuple(_outcome(one, called.iloc[of_list.get(one.list_id, [])], reading) for one in lists)
@@ -169,7 +170,7 @@ def _outcome(listed: HandedOutList, called: pd.DataFrame, reading: Reading) -> L
         listed.version,
         listed.cutoff,
         len(called),
-        float(called["probability"].sum()),
+        float("nan") if is_rule(listed.version) else float(called["probability"].sum()),
         int(called["converted"].sum()) if mature else None,
         float(called["money"].sum()) if mature else None,
         ends,

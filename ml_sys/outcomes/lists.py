@@ -31,7 +31,7 @@ class HandedOutList:
     cutoff : int
         Day since 1970-01-01.
     version : str
-        That ranked it.
+        That ranked it; or a rule, as :func:`ml_sys.text.rule_version` has it.
     made_at : str
         When it was handed out first, in ISO 8601, UTC.
     settings_digest : str
@@ -47,7 +47,7 @@ class HandedOutList:
     prospects : int
         Companies that were ranked.
     expected : float
-        Conversions expected among all of them.
+        Conversions expected among all of them; 0 of a list by a rule, which promises nothing.
     recorded : int
         Companies of which the store holds an entry.
     replaced_by : str or None
@@ -86,6 +86,7 @@ class ListEntry:
     rank : int
         From 1; 0 of a company that was taken out.
     probability : float
+        0 on a list by a rule, which promises nothing.
     tier : str
     selected : bool
         Whether it is to be called.

@@ -144,7 +144,7 @@ class Monitoring:
     Attributes
     ----------
     version, snapshot : str
-        What scores, and what it scored.
+        What scores (of a rule nothing is checked), and what it scored.
     day, cutoff, reference : str
         The day taken as today, the cutoff looked at, and the one that it is held against.
     checks : tuple of Check

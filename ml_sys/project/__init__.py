@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,7 +201,7 @@ class Project(Outcomes):
         self,
         prospects: AnyPath | None = None,
         *,
-        usage: AnyPath | None = None,
+        usage: AnyPath | Mapping[str, AnyPath] | None = None,
         as_of: Day | None = None,
         out: AnyPath | None = None,
         version: str | None = None,
@@ -212,8 +213,8 @@ class Project(Outcomes):
         ----------
         prospects : str or Path, optional
             By default all that are free in the latest snapshot.
-        usage : str or Path, optional
-            Their usage; by default that of the latest snapshot.
+        usage : str or Path, or mapping of str to them, optional
+            Their usage, or where each table of it is; by default that of the latest snapshot.
         as_of : str or date, optional
             Cutoff; by default the end of covered usage.
         out : str or Path, optional
@@ -221,13 +222,17 @@ class Project(Outcomes):
         capacity : int, optional
             Calls a week whose worth is told.
         """
+        from ml_sys.jobs.lists.by_rule import rank
         from ml_sys.jobs.lists.listed import Request
-        from ml_sys.jobs.lists.score import score_prospects
 
         day = parse_day(as_of, "as_of")
-        asked = Request(path_of(prospects), path_of(usage), day, capacity, path_of(out))
+        if isinstance(usage, Mapping):
+            places = {name: str(where) for name, where in usage.items()}
+            asked = Request(path_of(prospects), places, day, capacity, path_of(out))
+        else:
+            asked = Request(path_of(prospects), path_of(usage), day, capacity, path_of(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
-        listed = score_prospects(registry, version, self.settings, asked, on_step=self._on_step, now=now)
+        listed = rank(registry, version, self.settings, asked, on_step=self._on_step, now=now)
         if listed.unrecorded is not None:
             raise listed.unrecorded
         return listed

@@ -40,6 +40,8 @@ def as_good_as_rules(
     settings: GateSettings,
     seed: int,
     entity: Noun = PLAIN_WORDS.entity,
+    *,
+    standing: bool = False,
 ) -> Finding:
     """Check that a version ranks at least as well as the best rule, and reaches at least as many converters.
 
@@ -52,12 +54,15 @@ def as_good_as_rules(
         n_rows rows.
     rules : mapping of str to ndarray of shape (n_rows,)
         What each rule ranks by.
+    standing : bool
+        Whether a rule is in production: it is held against as a champion is, however few convert.
     """
-    converters, least = converters_of(model), settings.rule_converters
+    converters, least = converters_of(model), 1 if standing else settings.rule_converters
+    required = settings.require_rule or standing
     if converters < least:
-        return replace(not_judged(f"{converters} of {least} {entity.many} that convert"), blocking=False)
+        return replace(not_judged(f"{converters} of {least} {entity.many} that convert"), blocking=standing)
     if not rules:
-        return replace(not_judged("the holdout has no rules"), blocking=settings.require_rule)
+        return replace(not_judged("the holdout has no rules"), blocking=required)
     ranked = {name: replace(model, score=rules[name].astype(np.float64)) for name in sorted(rules)}
     drawn: dict[str, Any] = {
         "tolerance": settings.tolerance,
@@ -95,7 +100,7 @@ def as_good_as_rules(
         f"{reach.difference.low:.2g} to {reach.difference.high:.2g}; worse by over {settings.tolerance:.0%} "
         f"with probability {metric.probability_worse:.2g} and {reach.probability_fewer:.2g}",
         figures,
-        blocking=settings.require_rule,
+        blocking=required,
     )
 
 

@@ -58,9 +58,13 @@ def not_judged(why: str) -> Finding:
 
 
 def asked(
-    settings: GateSettings, *, beside_champion: bool, entity: Noun = PLAIN_WORDS.entity
+    settings: GateSettings,
+    *,
+    beside_champion: bool,
+    beside_rule: bool = False,
+    entity: Noun = PLAIN_WORDS.entity,
 ) -> dict[str, str]:
-    """Return the criteria in order, each with what it asks for."""
+    """Return the criteria in order, each with what it asks for, beside a version or a rule in production."""
     error, ratio = settings.max_calibration_error, settings.max_calibration_ratio
     absolute = {
         FILES: "every file as it was written",
@@ -70,7 +74,7 @@ def asked(
         f"p of chance at most {_chance_limit(settings.confidence):.2g}",
         CALIBRATED: f"error at most {error:.0%} of the rate, predicted over observed {1 / ratio:.3g} to "
         f"{ratio:.3g}: neither interval outside",
-        RULE: _asked_of_rules(settings, entity),
+        RULE: _asked_of_rules(settings, entity, standing=beside_rule),
     }
     return absolute | (
         {
@@ -82,9 +86,12 @@ def asked(
     )
 
 
-def _asked_of_rules(settings: GateSettings, entity: Noun) -> str:
+def _asked_of_rules(settings: GateSettings, entity: Noun, *, standing: bool) -> str:
+    limit = f"neither probability above {settings.max_probability_worse:g}"
+    if standing:
+        return f"{limit}: a rule is in production"
     converters = entity.counted(settings.rule_converters, "that converts", "that convert")
-    asked = f"neither probability above {settings.max_probability_worse:g}; asked from {converters} on"
+    asked = f"{limit}; asked from {converters} on"
     return asked if settings.require_rule else f"{asked}; said, not required"
 
 

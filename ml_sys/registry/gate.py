@@ -54,7 +54,7 @@ class Case:
     Attributes
     ----------
     champion : Contender or None
-        None before the first promotion.
+        None before the first promotion, and where a rule is in production.
     label : ndarray of shape (n_rows,), bool
     cutoff, company : ndarray of shape (n_rows,), int32
         The challenger's holdout, which both have scored; may be empty where its files do not verify.
@@ -72,6 +72,8 @@ class Case:
         What simple rules rank the rows by.
     entity : Noun
         What is ranked.
+    rule_stands : bool
+        Whether a simple rule is in production.
     """
 
     challenger: Contender
@@ -86,6 +88,7 @@ class Case:
     left_out: int = 0
     rules: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     entity: Noun = PLAIN_WORDS.entity
+    rule_stands: bool = False
 
     def only(self, kept: NDArray[np.bool_]) -> Case:
         """Return the case on the rows of a mask; the champion has learnt from the others."""
@@ -200,11 +203,18 @@ def judge(case: Case, settings: GateSettings, *, seed: int, standard: GateSettin
             criteria.CONVERTERS: criteria.converters(ranked, settings, case.entity),
             criteria.SIGNAL: criteria.signal(ranked, settings, seed),
             criteria.CALIBRATED: criteria.calibrated(ranked, settings, seed),
-            criteria.RULE: as_good_as_rules(ranked, rules, settings, seed, case.entity),
+            criteria.RULE: as_good_as_rules(
+                ranked, rules, settings, seed, case.entity, standing=case.rule_stands
+            ),
             criteria.UNSEEN: criteria.unseen(case.overlap, case.left_out, case.entity),
             criteria.NO_WORSE: criteria.no_worse(paired, settings, obstacle),
         }
-    asked = criteria.asked(settings, beside_champion=champion is not None, entity=case.entity)
+    asked = criteria.asked(
+        settings,
+        beside_champion=champion is not None,
+        beside_rule=case.rule_stands,
+        entity=case.entity,
+    )
     unknown = criteria.not_judged("its files do not verify")
     found = [findings.get(name, unknown) for name in asked]
     judged = [

@@ -1,5 +1,7 @@
 """The index: all versions, the one in production, and the one it replaced.
 
+A simple rule may be in production in the place of a version; it has no entry.
+
 An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds
 its own digest, so that an edit by hand does not pass for it.
 """
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ml_sys.errors import ArtifactError, nearest
 from ml_sys.registry.versioning import parse
+from ml_sys.text import is_rule, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +70,8 @@ class Index:
     ----------
     versions : dict of str to Entry
         In the order of their registration.
+    production : str or None
+        A version, or a rule as :func:`ml_sys.text.rule_version` has it.
     replaced : tuple of str
         Production versions that a rollback goes back to, latest last.
     sequence : int
@@ -96,7 +101,7 @@ def apply(index: Index, record: Record) -> Index:
         changed = replace(index, versions={**index.versions, record.version: new_entry(record.entry)})
     elif record.action == "accept":
         changed = index
-    elif record.version not in index.versions:
+    elif not (record.version in index.versions or is_rule(record.version)):
         raise ValueError(f"version {record.version} was never registered")
     elif record.replaced != index.production:
         raise ValueError(f"{record.replaced} was not in production, but {index.production}")
@@ -146,7 +151,7 @@ def resolved(index: Index, version: str | None, root: Path) -> str:
     if not index.versions:
         raise ArtifactError(f"{root}: holds no model", hint="train one: mlsys train")
     if version is None:
-        return index.production or latest(index)
+        return index.production if index.production in index.versions else latest(index)
     if version not in index.versions:
         near = nearest(version, index.versions)
         hint = f"did you mean {near}? " if near else ""
@@ -166,18 +171,19 @@ def earlier(index: Index, to: str | None, root: Path) -> tuple[str, str]:
     if now is None or not index.replaced:
         raise ArtifactError(
             "there is no earlier production version to go back to",
-            hint="mlsys models lists what there is; mlsys promote VERSION chooses one",
+            hint="mlsys models lists what there is; mlsys promote VERSION chooses one, and mlsys promote "
+            "--rule RULE a simple rule",
         )
-    target = index.replaced[-1] if to is None else resolved(index, to, root)
+    target = index.replaced[-1] if to is None else to if is_rule(to) else resolved(index, to, root)
     if target == now:
         raise ArtifactError(
-            f"version {target} is in production already", hint="see what was before it: mlsys history"
+            f"{named(target)} is in production already", hint="see what was before it: mlsys history"
         )
     if target not in index.replaced:
         before = ", ".join(one for one in dict.fromkeys(reversed(index.replaced)) if one != now)
         raise ArtifactError(
-            f"version {target} was not in production before {now}",
-            hint=f"go back to one of {before}; or mlsys promote {target}",
+            f"{named(target)} was not in production before {now}",
+            hint=f"go back to one of {before}" + ("" if is_rule(target) else f"; or mlsys promote {target}"),
         )
     return now, target
 
@@ -231,7 +237,8 @@ def _digest(plain: Mapping[str, Any]) -> str:
 
 def _with_production(index: Index, version: str, replaced: tuple[str, ...]) -> Index:
     entries = dict(index.versions)
-    if index.production is not None:
+    if index.production in entries:
         entries[index.production] = replace(entries[index.production], status="archived")
-    entries[version] = replace(entries[version], status="production")
+    if version in entries:
+        entries[version] = replace(entries[version], status="production")
     return replace(index, versions=entries, production=version, replaced=replaced)

@@ -18,6 +18,7 @@ from ml_sys.model.files.layout import CANARIES
 from ml_sys.registry.best_rule import rules_of
 from ml_sys.registry.gate import Case, Contender, Verdict, judge
 from ml_sys.registry.loading import columns_of, judged
+from ml_sys.text import is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ def judge_version(
     version : str
         The challenger.
     champion : str or None
-        The version in production.
+        The version in production, or the rule.
     standard : GateSettings, optional
         See :func:`promote`.
     """
@@ -72,8 +73,9 @@ def judge_version(
         ),
         rules=rules_of(registry, artifact, found),
         entity=found.scorer.spec.form.words.entity,
+        rule_stands=is_rule(champion),
     )
-    if champion is not None:
+    if champion is not None and not is_rule(champion):
         case = _with_champion(registry, champion, case, artifact, found)
     on_step("comparing" if champion else "judging")
     return judge(case, gate, seed=seed, standard=standard)

@@ -26,6 +26,7 @@ from ml_sys.registry.state import State
 from ml_sys.registry.unregistered import entry_of, half_registered, refuse_taken, staged, strangers
 from ml_sys.registry.versioning import parse
 from ml_sys.resolve import keep_out
+from ml_sys.text import is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +153,7 @@ class Registry:
         return entry
 
     def promote(self, version: str, champion: str | None, change: Change) -> None:
-        """Put a version into production in place of the champion that it was judged against.
+        """Put a version, or a rule, into production in place of the champion that it was judged against.
 
         Parameters
         ----------
@@ -166,7 +167,8 @@ class Registry:
         ArtifactError
             If there is not a version.
         """
-        self.resolve(version)  # nothing is locked or made for a version that does not exist
+        if not is_rule(version):
+            self.resolve(version)  # nothing is locked or made for a version that does not exist
         with self._locked() as (trail, index):
             if index.production != champion:
                 raise ChampionChangedError(champion, index.production)
@@ -181,7 +183,7 @@ class Registry:
         Parameters
         ----------
         check : callable
-            Called with the version to go back to; raises where that cannot be used.
+            Called with the version to go back to, unless it is a rule; raises where that cannot be used.
         to : str, optional
             The earlier production version; by default the one before.
 
@@ -198,7 +200,8 @@ class Registry:
         earlier(self.read(), to, self.root)  # nothing is locked or made where there is nothing to go back to
         with self._locked() as (trail, index):
             left, target = earlier(index, to, self.root)
-            check(target)
+            if not is_rule(target):
+                check(target)
             self._state.append(trail, index, self._author.moved("rollback", target, left, change))
         return left, target
 

@@ -172,7 +172,7 @@ def _lists(impact: Impact) -> Section:
             one.list_id,
             one.version,
             f"{one.calls:,}",
-            f"{one.promised:.1f}",
+            number(one.promised, 1),
             NONE if one.realised is None else f"{one.realised:,}",
             NONE if one.money is None else number(one.money, 0),
             state(one),

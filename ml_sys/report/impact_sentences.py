@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.outcomes.being_called import FEW
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.text import counted, date_of, likely, with_article
+from ml_sys.text import counted, date_of, is_rule, likely, with_article
 
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
@@ -38,6 +38,24 @@ def headline(impact: Impact) -> str:
         f"({signed(effect.extra.low)} to {signed(effect.extra.high)})"
     )
     return f"{said}; {_settled(effect, _each(impact))}."
+
+
+def last_matured(impact: Impact) -> ListOutcome | None:
+    """Return the latest list whose outcome is known."""
+    return next((one for one in reversed(impact.lists) if one.realised is not None), None)
+
+
+def matured_sentence(one: ListOutcome) -> str:
+    """Put what a matured list promised beside what came."""
+    if is_rule(one.version):
+        return (
+            f"The last list whose outcome is known, {one.list_id}, is by a rule and promised nothing: "
+            f"{one.realised:,} of {counted(one.calls, 'call')} paid."
+        )
+    return (
+        f"The last list whose outcome is known, {one.list_id}, promised {one.promised:.1f} conversions in "
+        f"{counted(one.calls, 'call')}, and {one.realised:,} came."
+    )
 
 
 def reservations(impact: Impact) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from ml_sys.text import counted
+from ml_sys.text import counted, is_rule, named
 
 if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Check, Monitoring
@@ -20,6 +20,8 @@ def headline(found: Monitoring) -> str:
     >>> headline(Monitoring("1.0.0", "a", "2020-01-06", "2020-01-06", "2019-12-02", 5, ()))
     'No alarm rings.'
     """
+    if is_rule(found.version):
+        return f"There is no version to watch over: {named(found.version)} ranks."
     if not found.alarms:
         return "No alarm rings."
     return counted(len(found.alarms), "alarm rings:", "alarms ring:")

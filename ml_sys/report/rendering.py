@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml_sys.report.page import Page
-from ml_sys.report.sections import companies, fitting, origin, past_lists, probabilities, ranking
+from ml_sys.report.sections import companies, fitting, newcomers, origin, past_lists, probabilities, ranking
 
 if TYPE_CHECKING:
     from ml_sys.form import Noun
@@ -44,6 +44,7 @@ def _sections(evidence: Evidence) -> tuple[Section, ...]:
         ranking.overview(evidence),
         past_lists.campaign(evidence),
         ranking.ranking(evidence),
+        *newcomers.sign_ups(evidence),
         probabilities.probabilities(evidence),
         probabilities.promised(evidence),
         past_lists.worth(evidence),

@@ -6,29 +6,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.report.impact_sentences import headline as effect_sentence
+from ml_sys.report.impact_sentences import last_matured, matured_sentence
 from ml_sys.report.monitoring_sentences import headline as alarms_headline
 from ml_sys.report.monitoring_sentences import sentence
 from ml_sys.report.page import Page, Section, Table
-from ml_sys.text import counted, visible
+from ml_sys.text import counted, is_rule, named, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.ingest_report import IngestReport
     from ml_sys.form import Noun, Words
-    from ml_sys.outcomes.impact import Impact, ListOutcome
+    from ml_sys.outcomes.impact import Impact
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.monitoring import Monitoring
 
 
 @dataclass(frozen=True)
 class Call:
-    """A company to call, and why."""
+    """A company to call, and why; ``score`` is what a rule ranks by in the place of a probability."""
 
     company: str
     probability: float
     tier: str
     reasons: tuple[str, ...]
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,6 @@ class Week:
         }
 
 
-def last_matured(impact: Impact) -> ListOutcome | None:
-    """Return the latest list whose outcome is known."""
-    return next((one for one in reversed(impact.lists) if one.realised is not None), None)
-
-
 def list_sentence(week: Week) -> str:
     """Say what became of the week's list."""
     listed = week.listed
@@ -171,7 +168,10 @@ def list_sentence(week: Week) -> str:
         said = f"List {record.list_id} is handed out in the place of the one before ({record.reason}): "
     else:
         said = f"List {record.list_id} is handed out: "
-    return f"{said}{calls} to call, {listed.expected:.1f} conversions expected by version {record.version}."
+    promise = (
+        "nothing is promised" if is_rule(record.version) else f"{listed.expected:.1f} conversions expected"
+    )
+    return f"{said}{calls} to call, {promise} by {named(record.version)}."
 
 
 def data_sentence(week: Week) -> str:
@@ -202,14 +202,6 @@ def since_sentence(since: SinceLast | None, entity: Noun) -> str:
     return f"{told} Of the {gone} of that list not called again, {since.paid or 'none'} paid since."
 
 
-def matured_sentence(one: ListOutcome) -> str:
-    """Put what a matured list promised beside what came."""
-    return (
-        f"The last list whose outcome is known, {one.list_id}, promised {one.promised:.1f} conversions in "
-        f"{counted(one.calls, 'call')}, and {one.realised:,} came."
-    )
-
-
 def retrained_sentence(one: Retrained) -> str:
     """Say what became of the version that was trained."""
     if one.promoted:
@@ -221,11 +213,12 @@ def retrained_sentence(one: Retrained) -> str:
 def summary_page(week: Week) -> Page:
     """Return the summary of a week as a page, the same for the same week."""
     listed, cutoff, entity = week.listed, week.monitoring.cutoff, week.words.entity
+    ranked_by = named(week.monitoring.version)
     return Page(
         title=f"The week of {cutoff}",
         kicker="Every week",
         heading=f"The week of {cutoff}",
-        facts=f"Version {week.monitoring.version} · data up to {week.ingested.as_of}",
+        facts=f"{ranked_by[:1].upper()}{ranked_by[1:]} · data up to {week.ingested.as_of}",
         sections=(
             Section("summary", "In short", _in_short(week)),
             Section("calls", "Whom to call", tables=_calls(listed, entity), notes=_notes(listed)),
@@ -274,17 +267,26 @@ def _alarms(week: Week) -> tuple[str, ...]:
 def _calls(listed: WeeksList | None, entity: Noun) -> tuple[Table, ...]:
     if listed is None:
         return ()
+    caption = f"The first {len(listed.first)} of {entity.counted(listed.called)} to call"
+    return (Table(caption, *calls(listed, entity, "; ")),)
+
+
+def calls(listed: WeeksList, entity: Noun, joint: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return head and rows of the first calls; a list by a rule has scores only."""
+    if is_rule(listed.record.version):
+        return (entity.one, "score"), tuple(
+            (visible(one.company), f"{one.score:,.6g}") for one in listed.first
+        )
     rows = tuple(
         (
             visible(one.company),
             f"{one.probability:.2%}",
             one.tier,
-            "; ".join(visible(reason) for reason in one.reasons) or "–",
+            joint.join(visible(reason) for reason in one.reasons) or "–",
         )
         for one in listed.first
     )
-    caption = f"The first {len(rows)} of {entity.counted(listed.called)} to call"
-    return (Table(caption, (entity.one, "probability", "tier", "why"), rows),)
+    return (entity.one, "probability", "tier", "why"), rows
 
 
 def _notes(listed: WeeksList | None) -> tuple[str, ...]:

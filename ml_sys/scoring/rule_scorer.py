@@ -12,6 +12,7 @@ from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.rules import LAST
 from ml_sys.features.spans import spans_of
 from ml_sys.model.threshold import Tiers
+from ml_sys.text import rule_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,24 @@ class RuleScorer:
             )
         return cls(name, replace(every, off=tuple(sorted(set(every.names()) - set(wanted)))), sign)
 
+    @classmethod
+    def named(cls, name: str, form: Form, period: Period) -> RuleScorer:
+        """Return the scorer of a rule by the name that reports call it.
+
+        Raises
+        ------
+        UsageError
+            If the tables of the form know no such rule.
+        """
+        for rule in possible(form):
+            found = cls.of(rule, form, period)
+            if found.name == name:
+                return found
+        raise UsageError(
+            f"these tables know no rule {name!r}, which is in production",
+            hint=f"choose another: mlsys promote --rule {possible(form)[0]}",
+        )
+
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
         """Return a row of shape (1, n_features) from values in the order of the features, None for blanks."""
         return np.array([[np.nan if one is None else one for one in values]], dtype=np.float32)
@@ -120,7 +139,9 @@ def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
     table, name = scored.table, scorer.name
     known = table["probability"].where(table["probability"] != LAST)
     score = {RULE_SCORE: scorer.sign * known + 0.0}  # no -0
-    told = table.assign(probability=np.nan, tier="", will_convert="", model_version=f"rule: {name}", **score)
+    told = table.assign(
+        probability=np.nan, tier="", will_convert="", model_version=rule_version(name), **score
+    )
     note = f"a list by the rule {name}, without a model: it ranks, and promises nothing"
     return replace(scored, ranked=told, notes=(note, *scored.notes))
 

@@ -1,7 +1,8 @@
-"""Usage of prospects out of a file: of rows of periods, or of events."""
+"""Usage of prospects out of files: of rows of periods, of events, or of several tables of both."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from ml_sys.data.checking.validate import check
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, covered_until
-from ml_sys.data.events.tables import opened_events
+from ml_sys.data.events.tables import opened_events, read_events
 from ml_sys.data.fields import AT, ID, columns_of, fields_of
 from ml_sys.data.ingesting.run import IngestRun, OpenTable
 from ml_sys.data.quarantine import Quarantine
@@ -19,10 +20,10 @@ from ml_sys.data.schema import USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import UsageMeasures, join, of_companies, one_per_stamp, united
 from ml_sys.days import days_of_stamps
-from ml_sys.errors import EmptyTableError, UsageError
+from ml_sys.errors import EmptyTableError, UsageError, nearest
 from ml_sys.features.inputs import measures_of
 from ml_sys.scoring.prospects import NO_CLOCK, ProspectUsage
-from ml_sys.settings.tables import LinkTable
+from ml_sys.settings.tables import LinkTable, PeriodTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.usage import UsageRows
-    from ml_sys.form import Form, UsageTable
+    from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
 
 def read_usage(
-    path: Path,
+    where: Path | Mapping[str, str],
     schema: SchemaSettings,
     prospects: Any,
     coverage: Coverage,
@@ -43,12 +44,15 @@ def read_usage(
     not_after: int = NO_CLOCK,
     wanted: Form | None = None,
 ) -> ProspectUsage:
-    """Read a file of usage rows and keep those of the prospects.
+    """Read usage and keep that of the prospects.
 
     Parameters
     ----------
+    where : Path or mapping of str to str
+        File of the only usage table; or file, folder or query by table, those left out being where the
+        description says.
     schema : SchemaSettings
-        What the tables mean; the file is like its only usage table.
+        What the tables mean.
     prospects : pyarrow.StringArray
         Ids.
     coverage : Coverage
@@ -61,19 +65,21 @@ def read_usage(
     Raises
     ------
     InputError
-        If the file is missing, unreadable, empty or lacks a column.
+        If a file is missing, unreadable, empty or lacks a column.
+    UsageError
+        If a table has no place, or what is named holds no usage.
     """
-    described = usage_table(schema)
-    counted = {one.name: one.kinds for one in wanted.tables if one.name == described.name} if wanted else {}
-    form = schema.form(counted)
-    if described.kind == "events":
-        rows, everyone_at, quarantine = count_events(path, schema, described.name, form, coverage)
+    places = places_of(where, schema)
+    form = schema.form({one.name: one.kinds for one in wanted.tables} if wanted else {})
+    if len(places) > 1 or form.tables[0].kind == "events":
+        rows, everyone_at, quarantine = read_everyone(places, schema, form, coverage)
         end = covered_by_all(rows, coverage, not_after)
         who, when, values, others = of_prospects(rows, everyone_at, prospects)
-        values = measures_of(values, form, wanted or form)
-        return ProspectUsage(who, when, values, others, quarantine, end)
+        return ProspectUsage(who, when, measures_of(values, form, wanted or form), others, quarantine, end)
+    (path,) = places.values()
+    described = form.tables[0]
     measures, fields = UsageMeasures.of(form, described), fields_of(schema, described.name)
-    opened = FileSource().open(described.name, str(path), columns_of(fields))
+    opened = FileSource().open(described.name, path, columns_of(fields))
     index = CompanyIndex(prospects, frozenset())
     quarantine, batches, strangers, read = Quarantine(), [], 0, 0
     everyone: list[tuple[Any, Any]] = []
@@ -99,26 +105,38 @@ def read_usage(
     return ProspectUsage(rows.company, stamp, values, strangers, quarantine, end)
 
 
-def usage_table(schema: SchemaSettings) -> UsageTable:
-    """Return the usage table that a single file of usage is like; refuse several, or links."""
-    tables = schema.form().tables
-    if len(tables) > 1 or schema.of(LinkTable):
-        raise UsageError(
-            f"one file cannot hold the usage that is described: {', '.join(one.name for one in tables)}",
-            hint="run `mlsys ingest`, and leave --usage out",
-        )
-    return tables[0]
+def places_of(where: Path | Mapping[str, str], schema: SchemaSettings) -> dict[str, str]:
+    """Return where each usage table is, and each table of links; refuse what is no such table or nowhere."""
+    tables = [one.name for one in schema.form().tables] + list(schema.of(LinkTable))
+    flags = " ".join(f"--table {name}=FILE" for name in tables)
+    if not isinstance(where, Mapping):
+        if len(tables) > 1:
+            raise UsageError(
+                f"one file cannot hold the usage that is described: {', '.join(tables)}",
+                hint=f"name the file of each: {flags}",
+            )
+        return {tables[0]: str(where)}
+    for name in where:
+        if name not in tables:
+            near = nearest(name, tables)
+            hint = f"did you mean {near}? " if near else ""
+            raise UsageError(f"--table {name}: there is no such table of usage", hint=f"{hint}Name: {flags}")
+    places = {name: where.get(name) or schema.tables[name].file for name in tables}
+    for name, place in places.items():
+        if not place:
+            raise UsageError(f"nothing says where the table {name} is", hint=f"--table {name}=FILE")
+    return places
 
 
-def count_events(
-    path: Path, schema: SchemaSettings, table: str, form: Form, coverage: Coverage
+def read_everyone(
+    places: Mapping[str, str], schema: SchemaSettings, form: Form, coverage: Coverage
 ) -> tuple[UsageRows, CompanyIndex, Quarantine]:
-    """Count the events of a file, whoever did them.
+    """Read usage tables side by side and count events, whoever they are of.
 
     Parameters
     ----------
-    table : str
-        The described table that the file is like.
+    places : mapping of str to str
+        Of :func:`places_of`.
     form : Form
         Says which kinds are counted under their own names.
 
@@ -127,23 +145,29 @@ def count_events(
     UsageRows
         Sorted by company and stamp.
     CompanyIndex
-        Of all companies that any event is of.
+        Of all companies that any row is of.
     Quarantine
         Rows that were not taken.
     """
-    fields = fields_of(schema, table)
-    opened = FileSource().open(table, str(path), columns_of(fields))
-    run = IngestRun({table: OpenTable(table, opened, fields)}, form, lambda _table, _rows: None)
+    opened = {}
     with ExitStack() as stack:
-        stack.callback(opened.close)
-        events = next(one for one in opened_events(schema, stack) if one.name == table)
+        for name, place in places.items():
+            fields = fields_of(schema, name)
+            raw = FileSource().open(name, place, columns_of(fields))
+            stack.callback(raw.close)
+            opened[name] = OpenTable(name, raw, fields)
+        run = IngestRun(opened, form, lambda _table, _rows: None)
+        events = opened_events(schema, stack)
         growing = GrowingIndex(frozenset())
-        events.read(run, growing, growing.lost)
+        usage = [run.usage(name, growing) for name in schema.of(PeriodTable)]
+        read_events(run, schema, events, growing)
         index, order = growing.settled()
-        events.log.move(order)
-        events.merge_repeated(run, index)
-        counted = events.counted(form, coverage.period)
-    return united([(counted.rows, counted.measures)], form), index, run.quarantine
+        usage = [run.one_per_stamp(one.moved(order), index) for one in usage]
+        for one in events:
+            one.log.move(order)
+            one.merge_repeated(run, index)
+        usage += [one.counted(form, coverage.period) for one in events]
+    return united([(one.rows, one.measures) for one in usage], form), index, run.quarantine
 
 
 def of_prospects(

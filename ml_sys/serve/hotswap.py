@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ml_sys.errors import MlsysError
 from ml_sys.registry.state import INDEX, TRAIL
 from ml_sys.serve.served import Served, load_served
+from ml_sys.text import is_rule, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,9 @@ class Current:
             wanted = self._pinned or self._registry.read().production
             if wanted is None:
                 self._fail("no version is in production: mlsys promote VERSION")
+                return
+            if is_rule(wanted):
+                self._fail(f"{named(wanted)} is in production, which gives no probabilities: pin a version")
                 return
             if self.served is not None and not self._differs(wanted):
                 self._recovered()

@@ -100,7 +100,7 @@ def _lists(impact: Impact) -> None:
                 one.list_id,
                 one.version,
                 one.calls,
-                f"{one.promised:.1f}",
+                number(one.promised, 1),
                 one.realised,
                 None if one.money is None else f"{one.money:,.0f}",
                 state(one),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys import console
-from ml_sys.text import date_of
+from ml_sys.text import date_of, is_rule, named
 
 if TYPE_CHECKING:
     from ml_sys.jobs.lists.records import Company, Overview, Overviews, Shown
@@ -42,16 +42,18 @@ def lists(found: Overviews) -> None:
 def shown(one: Shown) -> None:
     """Show a list and what came of the companies on it."""
     listed = one.overview.listed
+    by_rule = is_rule(listed.version)
     rows: list[tuple[object, ...]] = [
-        (company.entry.rank, company.entry.entity_id, f"{company.entry.probability:.2%}", company.entry.tier,
+        (company.entry.rank, company.entry.entity_id,
+         *(() if by_rule else (f"{company.entry.probability:.2%}", company.entry.tier)),
          _role(company), _came(company), _reasons(company))
         for company in one.companies
     ]  # fmt: skip
     title = (
-        f"List {listed.list_id}: version {listed.version}, as of {date_of(listed.cutoff)}, "
+        f"List {listed.list_id}: {named(listed.version)}, as of {date_of(listed.cutoff)}, "
         f"{one.words.entity.counted(one.overview.called)} to call"
     )
-    columns = ["rank", "id", "probability", "tier", "", "outcome", "reasons"]
+    columns = ["rank", "id", *([] if by_rule else ["probability", "tier"]), "", "outcome", "reasons"]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     console.table(title, columns, rows, left=0, texts=("", "outcome", "reasons"))

@@ -148,7 +148,9 @@ def live(found: Live) -> None:
     if record is None:
         console.line(f"No version was in production at {when}.")
         return
-    _moves(f"Version {record.version} was in production at {when}", [record])
+    from ml_sys.views.promote import told
+
+    _moves(f"{told(record.version)} was in production at {when}", [record])
     if record.evidence is not None:
         from ml_sys.views.promote import criteria
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.text import counted
+from ml_sys.text import counted, is_rule, named
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ def promoted(result: Promotion) -> None:
     """Show the verdict, criterion by criterion, and what was done."""
     version = result.version
     if result.verdict is None:
-        console.line(f"Version {version} is in production already.")
+        console.line(_without_verdict(result))
         return
     verdict = result.verdict.to_plain()
     criteria(verdict)
     failed = len(_unmet(verdict))
     unmet = f"{counted(failed, 'criterion is', 'criteria are')} not met"
-    place = f" in place of {result.replaced}" if result.replaced else ""
+    place = f" in place of {_short(result.replaced)}" if result.replaced else ""
     if result.promoted:
         forced = f" – forced, though {unmet}" if failed else ""
         console.line(f"Version {version} is in production{place}{forced}.")
@@ -38,7 +38,23 @@ def promoted(result: Promotion) -> None:
 
 def rolled_back(result: Rollback) -> None:
     """Show which version is in production again."""
-    console.line(f"Version {result.production} is in production again, in place of {result.left}.")
+    console.line(f"{told(result.production)} is in production again, in place of {_short(result.left)}.")
+
+
+def told(version: str) -> str:
+    """Return how a sentence begins that is about a version, or the rule in its place."""
+    text = named(version)
+    return text[:1].upper() + text[1:]
+
+
+def _without_verdict(result: Promotion) -> str:
+    version = told(result.version)
+    if result.replaced == result.version:
+        return f"{version} is in production already."
+    if not result.promoted:
+        return f"{version} can be promoted. Nothing was changed: this was a dry run."
+    place = f", in place of {_short(result.replaced)}" if result.replaced else ""
+    return f"{version} is in production{place}: it ranks lists until a version is promoted."
 
 
 def criteria(verdict: Mapping[str, Any]) -> None:
@@ -74,3 +90,7 @@ def _outcome(criterion: Mapping[str, Any]) -> str:
 def _unmet(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the criteria that a version is refused for; every one was, in trails of older versions."""
     return [one for one in verdict["criteria"] if not one["passed"] and one.get("blocking", True)]
+
+
+def _short(version: str) -> str:
+    return named(version) if is_rule(version) else version

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from ml_sys import console
 from ml_sys.report.impact_sentences import headline as effect_sentence
+from ml_sys.report.impact_sentences import last_matured, matured_sentence
 from ml_sys.report.monitoring_sentences import headline, sentence
 from ml_sys.report.week import (
+    calls,
     data_sentence,
-    last_matured,
     list_sentence,
-    matured_sentence,
     retrained_sentence,
     since_sentence,
 )
@@ -55,11 +55,7 @@ def week(found: Week) -> None:
 def _calls(listed: WeeksList, entity: Noun) -> None:
     console.table(
         f"The first {len(listed.first)} of {entity.counted(listed.called)} to call",
-        (entity.one, "probability", "tier", "why"),
-        [
-            (one.company, f"{one.probability:.2%}", one.tier, "\n".join(visible(why) for why in one.reasons))
-            for one in listed.first
-        ],
+        *calls(listed, entity, "\n"),
         texts=("why",),
     )
     for text in listed.notes:

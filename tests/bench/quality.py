@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.experiments.backtest import populations
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import PLAIN, plan_terms
+from ml_sys.metrics.holdout import population_rows
 from ml_sys.metrics.ranking import probability_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, ScoredLists
 from ml_sys.model.split import Source
@@ -88,7 +89,7 @@ def main(arguments: list[str]) -> None:
             )
             found.setdefault(name, []).append(_made(snapshot, settings, plain=name == DEFAULT))
     console = Console(width=160)
-    for population, _ in populations(found[asked.variants[0]][0][0]):
+    for population in _parts(found[asked.variants[0]][0][0]):
         table = Table(title=f"{population}: means over {asked.lists} lists and seeds {seeds} (sd over seeds)")
         for column in ("", *_COLUMNS, "predicted/observed", "seconds a model"):
             table.add_column(
@@ -126,8 +127,12 @@ def _row(name: str, metrics: list[dict[str, float]], seconds: list[float]) -> li
     return [*cells, f"{np.mean(known):.1f}" if known else "–"]
 
 
+def _parts(lists: ScoredLists) -> dict[str, NDArray[np.bool_]]:
+    return population_rows(lists.seen, lists.scores)
+
+
 def _metrics(lists: ScoredLists, population: str, ranker: str) -> dict[str, float]:
-    lists = lists.take(dict(populations(lists))[population])
+    lists = lists.take(_parts(lists)[population])
     each = []
     for cutoff in np.unique(lists.cutoff):
         one = lists.take(lists.cutoff == cutoff)

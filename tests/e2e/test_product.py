@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +117,30 @@ def test_raw_events_become_a_list_of_workspaces(product: Path, files) -> None:
     assert listed.probability.nunique() > 20
 
 
-def test_the_model_comes_close_to_the_true_probabilities(product: Path) -> None:
-    found = json.loads(run(product, "evaluate", "--truth", "truth.csv", "--json"))["truth"]
+@pytest.fixture(scope="module")
+def evaluated(product: Path) -> dict:
+    return json.loads(run(product, "evaluate", "--truth", "truth.csv", "--json"))
+
+
+def test_sign_ups_of_the_week_before_each_list_are_judged_by_themselves(
+    product: Path, evaluated: dict
+) -> None:
+    known, rows, paid = snapshot(product), 0, 0
+    for day in evaluated["holdout"]["cutoffs"]:
+        cutoff = day_number(date.fromisoformat(day))
+        new = (known.since < cutoff) & (known.since >= cutoff - 7) & (known.closed >= cutoff)
+        rows += new.sum()
+        paid += (new & (known.closed < cutoff + 30)).sum()
+    rankers = evaluated["metrics"]["sign-ups of this week"]
+    counts = {name: one["value"] for name, one in rankers["model"].items() if name.endswith("tives")}
+    assert rows > 0
+    assert sum(counts.values()) == rows
+    assert counts["true_positives"] + counts["false_negatives"] == paid
+    assert set(rankers) == set(evaluated["metrics"]["all prospects"])
+
+
+def test_the_model_comes_close_to_the_true_probabilities(evaluated: dict) -> None:
+    found = evaluated["truth"]
     model, best = found["model_expected"]["average_precision"], found["truth_expected"]["average_precision"]
     assert 0.4 * best < model <= 1.05 * best
 

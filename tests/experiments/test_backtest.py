@@ -25,9 +25,10 @@ from ml_sys.experiments.backtest import (
 )
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import make_lists
-from ml_sys.experiments.schedule import PLAIN, Term
+from ml_sys.experiments.schedule import PLAIN, Term, TermScores
+from ml_sys.features.rules import NEWEST
 from ml_sys.metrics.campaign import play_season
-from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, to_plain
+from ml_sys.metrics.holdout import ALL, SEEN, SIGN_UPS, evaluate_holdout, from_plain, to_plain
 from ml_sys.metrics.list_averages import LIST_METRICS, list_estimates
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline
@@ -304,3 +305,38 @@ def test_plain_xgboost_has_the_parameters_of_the_defaults_and_nothing_is_done_ab
     panel = rolling(SOURCE, np.array(TERMS[-1].cutoffs, dtype=np.int32), SPEC)
     told = done.lists.scores[PLAIN][done.lists.cutoff >= TERMS[-1].trained]
     np.testing.assert_array_equal(told, raw_scores(plain, panel.rows))
+
+
+def test_sign_ups_of_the_week_are_judged_by_themselves_also_where_a_list_has_none(tmp_path: Path) -> None:
+    n, first = 40, LATEST - 7
+    rng = np.random.default_rng(2)
+    term = Term(first, (first, LATEST))
+    cutoff = np.repeat(np.array(term.cutoffs, dtype=np.int32), n)
+    ago = np.where(cutoff == LATEST, np.tile(np.arange(1, n + 1), 2), 8)
+    label = np.tile(np.arange(n) % 5 == 0, 2)
+    made = TermScores(
+        training_cutoffs=3,
+        training_positives=9,
+        trees=10,
+        threshold=0.2,
+        cutoff=cutoff,
+        company=np.tile(np.arange(n, dtype=np.int32), 2),
+        label=label,
+        seen=np.ones(2 * n, dtype=bool),
+        tier=np.full(2 * n, "C"),
+        scores={MODEL: rng.random(2 * n), PLAIN: rng.random(2 * n), NEWEST: -ago.astype(np.float64)},
+    )
+    store = TermStore(tmp_path, WORLD.id, SETTINGS, plain=True)
+    store.save(term, made)
+    found = backtest(WORLD, [term], SETTINGS, store=store)
+    none, some = found.cutoffs
+    assert (none.prospects[SIGN_UPS], some.prospects[SIGN_UPS]) == (0, 7)
+    assert (none.conversions[SIGN_UPS], some.conversions[SIGN_UPS]) == (0, 2)
+    assert np.isnan(none.metrics[SIGN_UPS][NEWEST]["average_precision"])
+    assert list(none.metrics[SIGN_UPS]) == list(none.metrics[ALL])
+    for ranker in (MODEL, NEWEST, RANDOM):
+        assert found.mean[SIGN_UPS][ranker]["lift_at_10"] == some.metrics[SIGN_UPS][ranker]["lift_at_10"]
+    one = found.intervals[SIGN_UPS][NEWEST]["average_precision"]
+    assert one.value == pytest.approx(some.metrics[SIGN_UPS][NEWEST]["average_precision"])
+    paired = compare_lists(found.lists, found.lists, BootstrapSettings(resamples=20), 1)
+    assert paired[SIGN_UPS]["average_precision"].difference == 0

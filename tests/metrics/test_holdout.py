@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
+from ml_sys.features.rules import NEWEST
 from ml_sys.metrics.bootstrap import Estimate, estimate
-from ml_sys.metrics.holdout import ALL, SEEN, evaluate_holdout, from_plain, table_of, to_plain
+from ml_sys.metrics.holdout import ALL, SEEN, SIGN_UPS, evaluate_holdout, from_plain, table_of, to_plain
 from ml_sys.metrics.ranking import Outcomes, probability_metrics, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.settings import BootstrapSettings
@@ -61,6 +64,27 @@ def test_every_figure_is_that_of_the_rows_of_its_population(population: str, row
 def test_where_nobody_was_seen_in_usage_there_is_one_population() -> None:
     unseen = Panel(PANEL.rows, PANEL.company, PANEL.cutoff, LABEL, np.zeros(N, dtype=bool), {})
     assert list(evaluate_holdout(unseen, PROBABILITY, threshold=0.5, bootstrap=ASKED, seed=1)) == [ALL]
+
+
+def test_those_that_began_in_the_week_before_a_cutoff_are_a_population_of_their_own() -> None:
+    ago = np.resize(np.array([-400, -8, -7, -1, -(10**6)], dtype=np.float32), N)
+    rows = np.isin(ago, [-7, -1])
+    told = replace(PANEL, rules={**PANEL.rules, NEWEST: ago})
+    found = evaluate_holdout(told, PROBABILITY, threshold=0.25, bootstrap=ASKED, seed=3, share=0.5)
+    assert list(found) == [ALL, SEEN, SIGN_UPS]
+    model = found[SIGN_UPS][MODEL]
+    once = np.ones((1, int(rows.sum())))
+    assert model["lift_at_10"].value == ranking_metrics(outcomes(rows), once)["lift_at_10"][0]
+    assert model["true_positives"].value + model["false_negatives"].value == LABEL[rows].sum()
+    newest = ranking_metrics(outcomes(rows, ago.astype(np.float64)), once)
+    assert found[SIGN_UPS][NEWEST]["average_precision"].value == newest["average_precision"][0]
+
+
+def test_where_nobody_is_new_or_nobody_knows_who_is_there_is_no_such_population() -> None:
+    old = replace(PANEL, rules={NEWEST: np.full(N, -8, dtype=np.float32)})
+    for panel in (old, PANEL):
+        found = evaluate_holdout(panel, PROBABILITY, threshold=0.5, bootstrap=ASKED, seed=1)
+        assert SIGN_UPS not in found
 
 
 def test_figures_that_are_not_defined_are_written_as_nothing_and_read_as_not_a_number() -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 from ml_sys.outcomes.being_called import Reading
 from ml_sys.outcomes.impact import compared_lists, impact
 from ml_sys.outcomes.lists import HandedOutList
+from ml_sys.report.impact_sentences import matured_sentence
 
 LISTED = HandedOutList("1970-04-11-a", 100, "1.0.0", "", "", 30, 4, "lottery", 7, 20, 2.1, 20)
 READING = Reading(as_of=133, grace_days=7, confidence=0.95, seed=1)
@@ -300,3 +301,17 @@ def test_lists_are_compared_whose_windows_are_closed_and_do_not_overlap(lists, a
         for name, (cutoff, horizon) in zip("abc", lists, strict=False)
     ]
     assert compared_lists(made, as_of) == frozenset(names)
+
+
+def test_a_list_by_a_rule_is_shown_with_what_came_and_promises_nothing() -> None:
+    rule = replace(LISTED, list_id="1970-03-01-b", cutoff=60, version="rule: newest", design="none")
+    both = pd.concat([twenty(rule.list_id, rule.cutoff).assign(probability=0.0), twenty()])
+    told = impact([rule, LISTED], both, READING, made=True)
+    alone = impact([LISTED], twenty(), READING, made=True)
+    assert np.isnan(told.lists[0].promised)
+    assert told.lists[0].realised == told.lists[1].realised
+    assert replace(told, lists=alone.lists) == alone
+    assert matured_sentence(told.lists[0]) == (
+        "The last list whose outcome is known, 1970-03-01-b, is by a rule and promised nothing: 2 of 4 calls "
+        "paid."
+    )

@@ -145,3 +145,12 @@ def test_either_comparison_alone_is_lost_above_its_limit(
     )
     gate = GATE.model_copy(update={"max_probability_worse": 0.5})
     assert as_good_as_rules(MODEL, RULES, gate, seed=4).passed == (worse <= 0.5 and fewer <= 0.5)
+
+
+def test_a_rule_in_production_is_held_against_as_a_champion_is() -> None:
+    gate = GATE.model_copy(update={"require_rule": False, "rule_converters": 1000})
+    found = as_good_as_rules(MODEL, RULES, gate, seed=4, standing=True)
+    asked = as_good_as_rules(MODEL, RULES, GATE, seed=4)
+    assert (found.passed, found.text, found.figures) == (asked.passed, asked.text, asked.figures)
+    assert found.blocking
+    assert as_good_as_rules(MODEL, {}, gate, seed=4, standing=True).blocking

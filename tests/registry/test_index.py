@@ -21,6 +21,7 @@ from ml_sys.registry.index import (
     resolved,
     to_bytes,
 )
+from ml_sys.text import rule_version
 from tests.registry.versions import small_entry
 
 A, B, C = "1.0.0", "1.1.0", "2.0.0"
@@ -178,3 +179,19 @@ def test_an_index_is_read_back_as_it_was_written_and_by_no_other_digest() -> Non
     for other in (b"", b"{}", b"[]", b"null", b'{"versions": 1}', content[:-3]):
         assert from_bytes(other) is None
     assert from_bytes(to_bytes(Index())) == Index()
+
+
+RULE = rule_version("newest")
+
+
+def test_a_rule_may_be_in_production_and_be_gone_back_to() -> None:
+    index = story(*promoted(RULE, A, B))
+    assert (index.production, index.replaced) == (B, (RULE, A))
+    assert earlier(index, RULE, Path()) == (B, RULE)
+    back = story(*promoted(RULE, A, B), ("rollback", RULE))
+    assert (back.production, back.replaced) == (RULE, ())
+    assert [back.versions[one].status for one in (A, B, C)] == ["archived", "archived", "candidate"]
+    assert from_bytes(to_bytes(back)) == back
+    assert resolved(back, None, Path()) == C  # what has no use for a rule takes the latest version
+    with pytest.raises(ArtifactError, match='the rule "newest" is in production already'):
+        earlier(story(*promoted(A, RULE)), RULE, Path())

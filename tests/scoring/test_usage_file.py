@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ml_sys.data.coverage import Coverage
+from ml_sys.data.ingest import Origin, Rules, ingest
+from ml_sys.data.snapshot import latest
+from ml_sys.data.sources import FileSource
 from ml_sys.data.usage import values_dtype
 from ml_sys.days import Period
 from ml_sys.errors import EmptyTableError, UsageError
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS, day
+from tests.made import NOW
 
 BOUGHT = {"kind": "purchases", "id": "team", "at": "paid_on"}
 EVENTS = {
@@ -67,17 +72,60 @@ def test_a_file_of_bad_rows_alone_is_read_and_one_without_any_row_is_refused(tmp
         read_usage(path, schema, ["b"], DAILY)
 
 
+PEOPLE = {"kind": "links", "user": "who", "id": "team"}
+LINKED = EVENTS | {"id": "", "user": "who", "link": "people"}
+
+
+def test_several_tables_and_users_of_teams_are_read_side_by_side_as_ingest_reads_them(tmp_path):
+    places = {name: str(tmp_path / f"{name}.csv") for name in ("seen", "clicks", "people", "bought")}
+    for name, text in {
+        "seen": "team,day,visits\nb,2024-03-01,5\na,2024-03-01,7\nz,2024-03-02,2\n",
+        "clicks": "key,who,when,what,minutes\n1,ann,2024-03-01,view,1\n1,ann,2024-03-01,view,1\n"
+        "2,bob,2024-03-03,rare,2.5\n3,eve,2024-03-03,view,9\n",
+        "people": "who,team\nann,b\nann,a\nbob,a\n",
+        "bought": "team,paid_on\nc,2024-03-02\n",
+    }.items():
+        Path(places[name]).write_text(text)
+    schema = schema_of(seen=VISITS, clicks=LINKED, people=PEOPLE)
+    usage = {name: where for name, where in places.items() if name != "bought"}
+    read = read_usage(usage, schema, ["a", "b"], DAILY)
+    assert (read.strangers, read.covered_until) == (1, day("2024-03-04"))
+    assert read.quarantine.merged("clicks") == {"repeated event, merged": 1}
+    ingest(Origin(FileSource(), schema, places), Rules(1.0, coverage=DAILY), tmp_path / "artifacts", now=NOW)
+    known = latest(tmp_path / "artifacts")
+    ids = known.companies["id"].tolist()
+    stored = {
+        (ids[at], stamp): values
+        for at, stamp, values in zip(
+            known.usage_company.tolist(), known.usage_stamp.tolist(), known.usage_values.tolist(), strict=True
+        )
+    }
+    found = zip(read.company.tolist(), read.stamp.tolist(), read.values.tolist(), strict=True)
+    assert {("ab"[at], stamp): values for at, stamp, values in found} == {
+        (name, stamp): values for (name, stamp), values in stored.items() if name in "ab"
+    }
+
+
+def test_a_table_that_is_not_named_is_where_the_description_says(tmp_path):
+    schema = schema_of(seen=VISITS | {"file": str(tmp_path / "v.csv")}, clicks=EVENTS)
+    (tmp_path / "e.csv").write_text("key,team,when,what,minutes\n1,b,2024-03-01,view,1\n")
+    (tmp_path / "v.csv").write_text("team,day,visits\nb,2024-03-01,5\n")
+    read = read_usage({"clicks": str(tmp_path / "e.csv")}, schema, ["b"], DAILY)
+    assert read.values.tolist() == [[5, 1, 0, 10]]
+    with pytest.raises(UsageError, match="nothing says where the table clicks is"):
+        read_usage({"seen": "v.csv"}, schema, ["b"], DAILY)
+    with pytest.raises(UsageError, match="--table bought: there is no such table of usage"):
+        read_usage({"bought": "b.csv"}, schema, ["b"], DAILY)
+
+
 def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp_path):
     several = schema_of(seen=VISITS, clicks=EVENTS)
     with pytest.raises(UsageError, match="one file cannot hold the usage that is described: seen, clicks"):
         read_usage(tmp_path / "none.csv", several, [], DAILY)
-    linked = schema_of(
-        clicks=EVENTS | {"id": "", "user": "who", "link": "people"},
-        people={"kind": "links", "user": "who", "id": "team"},
-    )
+    linked = schema_of(clicks=LINKED, people=PEOPLE)
     with pytest.raises(UsageError, match="one file cannot hold") as caught:
         read_usage(tmp_path / "none.csv", linked, [], DAILY)
-    assert caught.value.hint == "run `mlsys ingest`, and leave --usage out"
+    assert caught.value.hint == "name the file of each: --table clicks=FILE --table people=FILE"
 
 
 def test_the_kinds_and_the_measures_of_a_model_are_those_that_count(tmp_path):

@@ -1,58 +1,158 @@
-"""Rank by a simple rule: the list there is before a model can be judged."""
+"""Rank by a simple rule: the list there is before a model can be judged, or where a rule is in production."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ml_sys.data import snapshot
-from ml_sys.errors import UsageError
+from ml_sys.errors import StorageError, UsageError
+from ml_sys.jobs.lists.handing_out import Handing, hand_out
 from ml_sys.jobs.lists.listed import Listed
-from ml_sys.jobs.lists.score import keep_rejects, score_by
+from ml_sys.jobs.lists.score import keep_rejects, score_by, score_prospects
 from ml_sys.scoring.ranking import write_pages
 from ml_sys.scoring.rule_scorer import RuleScorer, without_probabilities
+from ml_sys.text import is_rule, rule_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
+    import pandas as pd
+
+    from ml_sys.form import Form
+    from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.jobs.lists.listed import Request
+    from ml_sys.registry.store import Registry
+    from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
 
-def rank_by_rule(
+def rank(
+    registry: Registry,
+    version: str | None,
     settings: Settings,
     asked: Request,
     *,
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
 ) -> Listed:
-    """Rank prospects by a simple rule and write the list; it says in every row that a rule made it.
+    """Rank prospects by the version or the rule asked for, or else by what is in production.
+
+    Parameters
+    ----------
+    version : str, optional
+        Or a rule, as :func:`ml_sys.text.rule_version` has it.
+
+    Other arguments and errors are those of :func:`ml_sys.jobs.lists.score.score_prospects` and
+    :func:`rank_by_rule`.
+    """
+    if version is None and not asked.rule:
+        version = registry.read().production
+    if is_rule(version) or asked.rule:
+        return rank_by_rule(settings, asked, version or "", on_step=on_step, now=now)
+    return score_prospects(registry, version, settings, asked, on_step=on_step, now=now)
+
+
+def rank_by_rule(
+    settings: Settings,
+    asked: Request,
+    standing: str = "",
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+    now: datetime | None = None,
+) -> Listed:
+    """Rank prospects by a simple rule, write the list, and hand it out where the settings say so.
+
+    It says in every row that a rule made it.
 
     Parameters
     ----------
     asked : Request
         Its ``rule`` names the rule.
+    standing : str
+        Where it names none: the rule, as :func:`ml_sys.text.rule_version` has it.
 
     Raises
     ------
     UsageError
-        If the tables do not allow the rule, or the list was to be handed out or valued: what is not
-        promised can be held against nothing.
-    InputError, SnapshotError
-        As of :func:`ml_sys.jobs.lists.score.score_file`.
+        If the tables do not allow the rule; or the list was to be valued or drawn by lot, which goes by
+        probabilities.
+    InputError, SnapshotError, OtherListError
+        As of :func:`ml_sys.jobs.lists.score.score_prospects`.
     """
-    if settings.score.hand_out or asked.capacity is not None:
+    handing = settings.score.hand_out
+    if asked.capacity is not None and not handing:
         raise UsageError(
-            "a rule gives no probabilities: its list cannot be handed out or valued",
-            hint="leave --hand-out and --capacity out, or train a model",
+            "a rule gives no probabilities: its list cannot be valued",
+            hint="leave --capacity out, or train a model",
+        )
+    if handing and settings.experiment.design != "none":
+        raise UsageError(
+            f"a rule gives no probabilities to draw a {settings.experiment.design} by",
+            hint='set experiment.design = "none" until a model is in production',
         )
     root = settings.artifacts_dir
-    form = snapshot.latest(root).form if snapshot.exists(root) else settings.schema_.form()
-    scorer = RuleScorer.of(asked.rule, form, settings.usage.row_period)
+    if asked.rule:
+        scorer = RuleScorer.of(asked.rule, _form(settings), settings.usage.row_period)
+    else:
+        scorer = standing_rule(settings, standing)
     plain = settings.model_copy(update={"score": settings.score.model_copy(update={"reasons": 0})})
     scored = score_by(scorer, scorer.name, plain, asked, capacity=0, on_step=on_step, now=now)
     scored = without_probabilities(scored, scorer)
+    handed_out, unrecorded = None, None
+    if handing and len(scored):
+        on_step("recording the list")
+        try:
+            handed_out = _recorded(settings, asked, scored, scorer.name, now)
+        except StorageError as error:  # the list is there and is shown first
+            unrecorded = StorageError(f"the list is not recorded: {error.message}", hint=error.hint)
     if asked.out is not None:
         write_pages(lambda: scored.pages(keep_order=asked.keep_order), asked.out)
     kept, unkept = keep_rejects(scored, root)
-    return Listed(scored, settings.score.top, out=asked.out, kept=kept, unkept=unkept)
+    return Listed(
+        scored,
+        settings.score.top,
+        out=asked.out,
+        kept=kept,
+        unkept=unkept,
+        handed_out=handed_out,
+        unrecorded=unrecorded,
+    )
+
+
+def standing_rule(settings: Settings, version: str) -> RuleScorer:
+    """Return the scorer of a rule in the place of a version.
+
+    Raises
+    ------
+    UsageError
+        If the tables know it no more.
+    """
+    name = version.removeprefix(rule_version(""))
+    return RuleScorer.named(name, _form(settings), settings.usage.row_period)
+
+
+def _form(settings: Settings) -> Form:
+    root = settings.artifacts_dir
+    return snapshot.latest(root).form if snapshot.exists(root) else settings.schema_.form()
+
+
+def _recorded(
+    settings: Settings, asked: Request, scored: ScoredList, rule: str, now: datetime | None
+) -> HandedOut:
+    """Record the list under the rule's name; the store holds 0 where nothing is promised."""
+    calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
+    handing = Handing(
+        replace(scored, ranked=scored.table.assign(probability=0.0), excluded=_unpromised(scored)),
+        rule_version(rule),
+        settings.label.horizon_days,
+        calls,
+        asked.replace_other,
+        asked.reason,
+    )
+    return hand_out(settings, handing, now or datetime.now(UTC))
+
+
+def _unpromised(scored: ScoredList) -> pd.DataFrame | None:
+    return None if scored.excluded is None else scored.excluded.assign(probability=0.0, tier="")

@@ -13,7 +13,7 @@ from ml_sys.jobs.lists.handing_out import day_number_of
 from ml_sys.jobs.lists.records import opened_if_there, what_is_known
 from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, Earlier, changes_since
 from ml_sys.scoring.cooldown import TAKEN_OUT
-from ml_sys.text import date_of
+from ml_sys.text import date_of, is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,8 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
     except StorageError as error:  # who may only read gets a list all the same
         unknown = f"what changed since the last list is not known: {error.message}"
         return replace(scored, notes=(*scored.notes, unknown))
+    if is_rule(before[-1].version):  # it promised nothing that a probability could be held against
+        entries["probability"] = np.nan
     earlier = {
         name: Earlier(probability, selected)
         for name, probability, selected in zip(
@@ -71,7 +73,11 @@ def tier_records(store: Store, before: Sequence[HandedOutList], known: Known) ->
 
     Lists that were taken over from files hold none but those that were called, and say nothing of a tier.
     """
-    mature = {one.list_id: one for one in before if one.is_mature(known.as_of) and one.settings_digest}
+    mature = {
+        one.list_id: one
+        for one in before
+        if one.is_mature(known.as_of) and one.settings_digest and not is_rule(one.version)
+    }
     lists = dict(list(mature.items())[-_LISTS:])
     if not lists:
         return {}

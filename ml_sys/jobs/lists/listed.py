@@ -9,6 +9,7 @@ from ml_sys.notebook import titled
 from ml_sys.scoring.ranking import REASON
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -28,8 +29,8 @@ class Request:
     ----------
     prospects : Path or None
         File of the companies; None ranks the free companies of the latest snapshot.
-    usage : Path or None
-        Usage rows; those of the latest snapshot where it is left out.
+    usage : Path or mapping of str to str, or None
+        Usage rows, or where each table of usage is; those of the latest snapshot where it is left out.
     as_of : int or None
         Cutoff; by default the end of covered usage.
     capacity : int or None
@@ -49,7 +50,7 @@ class Request:
     """
 
     prospects: Path | None = None
-    usage: Path | None = None
+    usage: Path | Mapping[str, str] | None = None
     as_of: int | None = None
     capacity: int | None = None
     out: Path | None = None

@@ -14,7 +14,7 @@ from ml_sys.form import PLAIN_WORDS
 from ml_sys.outcomes import store
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, what_came
 from ml_sys.scoring.remembered import FOLDER
-from ml_sys.text import date_of
+from ml_sys.text import date_of, is_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ class Shown:
                 {
                     "id": one.entry.entity_id,
                     "rank": one.entry.rank,
-                    "probability": one.entry.probability,
+                    "probability": None if is_rule(self.overview.listed.version) else one.entry.probability,
                     "tier": one.entry.tier,
                     "selected": one.entry.selected,
                     "inclusion_probability": one.entry.inclusion_probability,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +131,7 @@ def score_file(
     settings: Settings,
     prospects: Path | None,
     *,
-    usage: Path | None,
+    usage: Path | Mapping[str, str] | None,
     as_of: int | None,
     capacity: int,
     on_step: Callable[[str], None],
@@ -142,8 +143,8 @@ def score_file(
     ----------
     prospects : Path or None
         None ranks the free companies of the latest snapshot.
-    usage : Path, optional
-        Usage rows; those of the latest snapshot where it is left out.
+    usage : Path or mapping of str to str, optional
+        Usage rows, or where each table of usage is; those of the latest snapshot where it is left out.
     as_of : int, optional
         Cutoff; by default the end of covered usage.
     capacity : int
@@ -232,7 +233,7 @@ def score_by(
     cutoff = rows.covered_until if as_of is None else as_of
     if cutoff is None:
         raise UnreadableFileError(
-            usage or prospects or settings.artifacts_dir,
+            _place(usage) or prospects or settings.artifacts_dir,
             "no usage row to take a cutoff from",
             hint="name one: --as-of DATE",
         )
@@ -242,6 +243,10 @@ def score_by(
     wanted = _asked(settings, version, cutoff, capacity, paid)
     ranked = score_companies(scorer, read, rows, wanted, customers=customers)
     return with_warning(ranked, paid, reach(settings, calls))
+
+
+def _place(usage: Path | Mapping[str, str] | None) -> Path | None:
+    return Path(", ".join(usage.values())) if isinstance(usage, Mapping) else usage
 
 
 def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.data import snapshot as snapshots
 from ml_sys.errors import ChampionChangedError, UsageError
 from ml_sys.registry.audit import Change
 from ml_sys.registry.judging import judge_version
 from ml_sys.registry.loading import judged
+from ml_sys.scoring.rule_scorer import RuleScorer
+from ml_sys.text import is_rule, rule_version
 
 if TYPE_CHECKING:
     from ml_sys.jobs.models.fit import OnStep
     from ml_sys.registry.gate import Verdict
     from ml_sys.registry.store import Registry
+    from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
 
 # How often a verdict is made anew because another process changed the champion meanwhile.
@@ -26,8 +30,10 @@ class Promotion:
 
     Attributes
     ----------
+    version : str
+        Or the rule.
     verdict : Verdict or None
-        None where the version was in production already.
+        None where the version was in production already, and of a rule, which the gate does not judge.
     replaced : str or None
         The version in production before; it still is where nothing was promoted.
     promoted : bool
@@ -126,6 +132,39 @@ def promote(
             continue
         return Promotion(version, verdict, champion, promoted=True)
     raise AssertionError  # the loop returns or raises
+
+
+def promote_rule(
+    registry: Registry, rule: str, settings: Settings, *, dry_run: bool = False, reason: str = ""
+) -> Promotion:
+    """Put a simple rule into production: lists are ranked by it until a version takes its place.
+
+    Parameters
+    ----------
+    rule : str
+        One of :data:`ml_sys.scoring.rule_scorer.RULES`.
+    dry_run : bool
+        Change nothing.
+    reason : str
+        Kept in the audit trail; needed where a version leaves production, as no gate judges that.
+
+    Raises
+    ------
+    UsageError
+        If the tables do not allow the rule, or a reason is missing.
+    """
+    root = registry.root
+    form = snapshots.latest(root).form if snapshots.exists(root) else settings.schema_.form()
+    named = rule_version(RuleScorer.of(rule, form, settings.usage.row_period).name)
+    champion = registry.read().production
+    if champion is not None and not is_rule(champion) and not reason.strip():
+        raise UsageError(
+            f"putting a rule in the place of version {champion} needs a reason",
+            hint='no gate judges it; say why: --reason "…"',
+        )
+    if champion != named and not dry_run:
+        registry.promote(named, champion, Change(reason))
+    return Promotion(named, None, champion, promoted=champion == named or not dry_run)
 
 
 def rollback(registry: Registry, to: str | None = None, reason: str = "") -> Rollback:

@@ -242,7 +242,7 @@ def _parent(registry: Registry, index: Index) -> tuple[str | None, dict[str, Any
     """
     if not index.versions:
         return None, None, None
-    for parent in dict.fromkeys((index.production or latest(index), latest(index))):
+    for parent in dict.fromkeys((registry.resolve(None), latest(index))):
         try:
             manifest = registry.open(parent).manifest
         except UnverifiedError:

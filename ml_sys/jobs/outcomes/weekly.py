@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from ml_sys.data import snapshot as snapshots
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import parse_day, today
 from ml_sys.durable import make_folder, replacing, storage_errors
 from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.jobs.data.ingest import ingest_tables
+from ml_sys.jobs.lists.by_rule import rank, standing_rule
 from ml_sys.jobs.lists.listed import Request
-from ml_sys.jobs.lists.score import score_prospects
 from ml_sys.jobs.models.promote import promote
 from ml_sys.jobs.models.train import train_version
 from ml_sys.jobs.outcomes import impact as impacts
 from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.jobs.outcomes.weeks_list import weeks_list
 from ml_sys.outcomes import store
+from ml_sys.outcomes.monitoring import Monitoring
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.week import Retrained, Week, summary_page
+from ml_sys.scoring.prospects import covered_by
 from ml_sys.settings.tree import effective
+from ml_sys.text import date_of, is_rule, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.outcomes.impact import Impact
-    from ml_sys.outcomes.monitoring import Monitoring
     from ml_sys.registry.store import Registry
     from ml_sys.report.week import WeeksList
     from ml_sys.settings import Settings
@@ -120,13 +123,7 @@ def weekly(
     with _alone(settings, on_wait):
         ingested = ingest_tables(settings, now=now, on_step=on_step)
         day = parse_day(settings.ingest.as_of or None, "ingest.as_of")
-        found = monitor(
-            registry,
-            settings,
-            day=today(now) if day is None else day,
-            prospects=asked.prospects,
-            on_step=on_step,
-        )
+        found = _monitored(registry, settings, asked, today(now) if day is None else day, on_step)
         stopped = settings.weekly.stop_on_alarm and bool(found.alarms)
         listed = None if stopped else _handed_out(registry, settings, asked, found, now, on_step)
         brought = _impact(settings, asked, on_step)
@@ -185,6 +182,20 @@ def _alone(settings: Settings, on_wait: Callable[[str], None]) -> Iterator[None]
         lock.release()
 
 
+def _monitored(
+    registry: Registry, settings: Settings, asked: Asked, day: int, on_step: Callable[[str], None]
+) -> Monitoring:
+    """Monitor what is in production; a rule was judged on nothing that data could be held against."""
+    rule = registry.read().production
+    if rule is None or not is_rule(rule):
+        return monitor(registry, settings, day=day, prospects=asked.prospects, on_step=on_step)
+    latest = snapshots.latest(settings.artifacts_dir)
+    covered = covered_by(latest, standing_rule(settings, rule).spec)
+    cutoff = date_of(latest.as_of if covered is None else covered)
+    free = int((latest.closed == NEVER_CLOSED).sum())
+    return Monitoring(rule, latest.id, date_of(day), cutoff, cutoff, free, ())
+
+
 def _handed_out(
     registry: Registry,
     settings: Settings,
@@ -196,7 +207,7 @@ def _handed_out(
     """Rank and hand out; a list of the week that is out already is made again by its own version."""
     version = (None if asked.replace_other else _version_of(settings, found.cutoff)) or found.version
     reasons = settings.score.reasons
-    if not reasons and registry.open(version).manifest["compiled"]:
+    if not reasons and not is_rule(version) and registry.open(version).manifest["compiled"]:
         reasons = _REASONS
     score = settings.score.model_copy(update={"hand_out": True, "reasons": reasons})
     request = Request(
@@ -208,7 +219,7 @@ def _handed_out(
         reason=asked.reason,
     )
     scoring = settings.model_copy(update={"score": score})
-    listed = score_prospects(registry, version, scoring, request, on_step=on_step, now=now)
+    listed = rank(registry, version, scoring, request, on_step=on_step, now=now)
     if listed.unrecorded is not None:
         raise listed.unrecorded
     if listed.handed_out is None:
@@ -217,7 +228,7 @@ def _handed_out(
     if version == found.version:
         return made
     told = (
-        f"version {version} made it, and {found.version} is in production: to make it anew, "
+        f"{named(version)} made it, and {named(found.version)} is in production: to make it anew, "
         '--replace --reason "…"'
     )
     return replace(made, notes=(*made.notes, told))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data import snapshot as snapshots
 from ml_sys.outcomes import store
 from ml_sys.report.week import Call, SinceLast, WeeksList
+from ml_sys.scoring.rule_scorer import RULE_SCORE
 
 if TYPE_CHECKING:
     from ml_sys.jobs.lists.listed import Listed
@@ -18,17 +19,24 @@ def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
     handed_out, scored = listed.handed_out, listed.scored
     assert handed_out is not None  # noqa: S101 - the caller has seen to it
     table = scored.table.head(min(settings.score.top, handed_out.called))
-    told = zip(table["id"].tolist(), table["probability"].tolist(), table["tier"].tolist(), strict=True)
+    score = table[RULE_SCORE].tolist() if RULE_SCORE in table else [None] * len(table)
+    columns = (table["id"].tolist(), table["probability"].tolist(), table["tier"].tolist(), score)
     first = tuple(
-        Call(company, probability, tier, tuple(one.text for one in (scored.reasons[at : at + 1] or ((),))[0]))
-        for at, (company, probability, tier) in enumerate(told)
+        Call(
+            company,
+            probability,
+            tier,
+            tuple(one.text for one in (scored.reasons[at : at + 1] or ((),))[0]),
+            by_rule,
+        )
+        for at, (company, probability, tier, by_rule) in enumerate(zip(*columns, strict=True))
     )
     called = scored.table["id"].head(handed_out.called)
     return WeeksList(
         handed_out.listed,
         handed_out.recorded,
         handed_out.called,
-        float(scored.table["probability"].head(handed_out.called).sum()),
+        float(scored.table["probability"].head(handed_out.called).sum(skipna=False)),
         first,
         _since(settings, set(called), handed_out.listed.cutoff),
         scored.notes + scored.warnings,

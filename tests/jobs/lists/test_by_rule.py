@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,13 @@ import pytest
 from ml_sys.errors import UsageError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_scores
-from ml_sys.jobs.lists.by_rule import rank_by_rule
+from ml_sys.jobs.lists.by_rule import rank, rank_by_rule
 from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.records import handed_out_lists, show_list
+from ml_sys.jobs.lists.score import score_prospects
+from ml_sys.jobs.models.promote import promote_rule
 from ml_sys.model.train import spec_from
+from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 
 
@@ -39,13 +45,53 @@ def test_days_ago_are_shown_as_such_and_the_latest_comes_first(ingested):
     assert table["rule_score"].iloc[0] >= 0
 
 
-@pytest.mark.parametrize("asked", [Request(rule="users", capacity=10), Request(rule="users")])
-def test_what_promises_nothing_is_not_handed_out_or_valued(ingested, asked):
-    settings = Settings.model_validate(
-        {"artifacts_dir": ingested, "score": {"hand_out": asked.capacity is None}}
-    )
+@pytest.mark.parametrize("drawn", [True, False])
+def test_what_promises_nothing_is_not_valued_or_drawn_by_lot(ingested, drawn):
+    chosen = {"experiment": {"design": "lottery"}, "score": {"hand_out": True}} if drawn else {}
+    settings = Settings.model_validate({"artifacts_dir": ingested, **chosen})
     with pytest.raises(UsageError, match="a rule gives no probabilities"):
-        rank_by_rule(settings, asked)
+        rank_by_rule(settings, Request(rule="users", capacity=10))
+
+
+@pytest.fixture(scope="module")
+def handed_out(ingested, once):
+    """An artifacts folder in which a rule is in production and has handed a list out."""
+
+    def fill(artifacts):
+        shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
+        settings = handing(artifacts)
+        promote_rule(Registry(artifacts), "users", settings)
+        rank(Registry(artifacts), None, settings, Request(capacity=7))
+
+    return once("handed-out-by-rule", fill)
+
+
+def handing(artifacts):
+    return Settings.model_validate({"artifacts_dir": artifacts, "score": {"hand_out": True}})
+
+
+def test_the_rule_in_production_ranks_and_its_list_is_recorded_under_its_name(handed_out, mlsys):
+    again = rank(Registry(handed_out), None, handing(handed_out), Request(capacity=7))
+    assert again.handed_out.recorded == "same"
+    assert again.table["probability"].isna().all()
+    listed = again.handed_out.listed
+    assert (listed.version, listed.expected, listed.horizon_days) == ("rule: most users in 30 days", 0.0, 30)
+    shown = show_list(handing(handed_out), listed.list_id)
+    assert [one.entry.entity_id for one in shown.companies] == again.table["id"].head(7).tolist()
+    assert {one["probability"] for one in shown.to_plain()["list"]} == {None}
+    said = mlsys("lists", "show", listed.list_id, artifacts=handed_out).stdout
+    assert 'the rule "most users in 30 days"' in said
+    assert "probability" not in said
+
+
+def test_a_later_list_knows_whom_the_rule_has_called_and_compares_no_probability(handed_out, registered):
+    settings = Settings.model_validate({"artifacts_dir": handed_out, "score": {"cooldown_weeks": 4}})
+    (before,) = [one.listed for one in handed_out_lists(settings).lists]
+    later = Request(as_of=before.cutoff + 7)
+    listed = score_prospects(Registry(registered), "1.0.0", settings, later)
+    assert set(listed.table["since_last_week"]) <= {"called", "new", ""}
+    assert (listed.table["since_last_week"] == "called").sum() == 7
+    assert (listed.scored.group == "cooling").sum() == 7
 
 
 def test_the_terminal_says_that_a_rule_made_the_list(ingested, three_tables, mlsys):

@@ -15,7 +15,7 @@ from ml_sys.data.snapshot import latest
 from ml_sys.errors import ArtifactError, SchemaDriftError, UnverifiedError, UsageError
 from ml_sys.features import compute
 from ml_sys.jobs.models.evaluate import evaluate_version
-from ml_sys.jobs.models.promote import Promotion, Rollback, promote, rollback
+from ml_sys.jobs.models.promote import Promotion, Rollback, promote, promote_rule, rollback
 from ml_sys.jobs.models.train import train_version
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.scored_lists import MODEL
@@ -441,3 +441,38 @@ def test_what_a_champion_has_learnt_from_is_said_with_both_days():
     assert overlap(learnt, manifest([], ["2020-04-01", "2020-05-01"])) == (
         "it has learnt from outcomes up to 2020-04-02, and this holdout begins on 2020-04-01"
     )
+
+
+def test_lists_move_from_a_rule_to_a_version_and_back_on_record(registry):
+    settings, rule = Settings(gate=GATE), "rule: most users in 30 days"
+    first = promote_rule(registry, "users", settings)
+    assert (first.version, first.replaced, first.promoted, first.refused) == (rule, None, True, False)
+    assert registry.read().production == rule
+    again = promote_rule(registry, "users", settings)
+    assert again.promoted
+    result = go(registry, "1.0.0")
+    held = next(one for one in result.verdict.criteria if one.name == criteria.RULE)
+    assert held.blocking
+    assert held.asked.endswith("a rule is in production")
+    assert criteria.NO_WORSE not in [one.name for one in result.verdict.criteria]
+    forced = go(registry, "1.0.0", force=True, reason="let us see")
+    assert forced.promoted
+    last = registry.trail().records[-1]
+    assert (last.action, last.version, last.replaced) == ("promote", "1.0.0", rule)
+    assert rollback(registry) == Rollback(rule, "1.0.0")
+    assert [(one.action, one.version) for one in registry.trail().records[-3:]] == [
+        ("promote", rule), ("promote", "1.0.0"), ("rollback", rule),
+    ]  # fmt: skip
+    assert registry.read().versions["1.0.0"].status == "archived"
+
+
+def test_a_rule_takes_the_place_of_a_version_only_with_a_reason(registry):
+    go(registry, "1.0.0")
+    with pytest.raises(UsageError, match=r"in the place of version 1\.0\.0 needs a reason"):
+        promote_rule(registry, "users", Settings(), reason=" ")
+    assert not promote_rule(registry, "users", Settings(), reason="it drifts", dry_run=True).promoted
+    assert registry.read().production == "1.0.0"
+    promote_rule(registry, "users", Settings(), reason="it drifts")
+    assert registry.trail().records[-1].reason == "it drifts"
+    with pytest.raises(UsageError, match="know no rule 'newest'"):
+        promote_rule(registry, "newest", Settings())

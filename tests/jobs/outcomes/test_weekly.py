@@ -256,3 +256,30 @@ def test_two_weeks_at_once_hand_out_one_list(mlsys, place, three_tables, sundays
     assert sorted(one["list"]["recorded"] for one in told) == ["new", "same"]
     assert len({one["list"]["record"]["list_id"] for one in told}) == 1
     assert len(lists(mlsys, place)) == 1
+
+
+def test_until_there_is_a_model_the_rule_in_production_makes_the_list_of_the_week(
+    mlsys, three_tables, sundays, tmp_path
+):
+    artifacts, summary = tmp_path / "artifacts", tmp_path / "week.md"
+    named = [f"--{role}={three_tables / f'{name}.csv'}" for role, name in ROLES.items()]
+    assert mlsys("ingest", *named, "--as-of", sundays[0], artifacts=artifacts).returncode == 0
+    said = mlsys("promote", "--rule", "users", artifacts=artifacts)
+    assert said.stdout == (
+        'The rule "most users in 30 days" is in production: it ranks lists until a version is promoted.\n'
+    )
+    asked = ("weekly", *named, "--as-of", sundays[0], "--capacity", CALLS, "--summary", summary)
+    done = mlsys(*asked, artifacts=artifacts)
+    assert done.returncode == 0, done.stderr
+    assert "There is no version to watch over" in done.stdout
+    assert f'{CALLS} companies to call, nothing is promised by the rule "most users in 30 days".' in (
+        " ".join(done.stdout.split())
+    )
+    assert "probability" not in done.stdout
+    assert "| score |" in summary.read_text()
+    told = json.loads(mlsys(*asked, "--json", artifacts=artifacts).stdout)
+    assert told["version"] == "rule: most users in 30 days"
+    assert told["list"]["recorded"] == "same"
+    assert told["list"]["expected"] is None
+    assert "rule: most users in 30 days" in mlsys("history", artifacts=artifacts).stdout
+    assert json.loads(mlsys("models", "--json", artifacts=artifacts).stdout)["production"] == told["version"]
