@@ -11,6 +11,7 @@ from ml_sys.registry.audit import Change
 from ml_sys.registry.store import Registry
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
+from ml_sys.text import rule_version
 from tests.registry.forgery import forge
 from tests.serve.conftest import FIRST, OTHER, SECOND, produce, said, serving
 from tests.serve.servers import until
@@ -134,6 +135,12 @@ def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tm
     assert current.served.version == before.version
     assert current.served.seal != before.seal
     assert current.served.facts["card"] == "another model of the same number"
+    registry.promote(rule_version("newest"), "1.0.0", Change("it drifts"))
+    current.refresh()
+    assert current.served.version == before.version  # a rule gives no probabilities to answer with
+    registry.rollback(Change(), lambda _: None)
+    current.refresh()
+    assert current.served.version == before.version
 
 
 @pytest.mark.parametrize("way", ["option", "environment"])
