@@ -183,8 +183,16 @@ def test_a_request_of_raw_events_is_answered_as_the_list_has_it(product: Path, f
                 answer = client.post("/predict", json=body)
                 assert answer.status_code == 200, answer.text
                 answered[name] = answer.json()["conversion_probability"]
+        stored = {name: client.get(f"/companies/{name}").json()["prediction"] for name in answered}
     assert len(answered) > 4
     assert answered == {name: listed.probability[name] for name in answered}
+    assert answered == {name: one["conversion_probability"] for name, one in stored.items()}
+
+
+def test_the_tables_that_are_named_give_the_list_that_the_snapshot_gives(product: Path, tmp_path) -> None:
+    named = [f"--table={name}={product / f'{name}.csv'}" for name in ("events", "members")]
+    run(product, "score", "workspaces.csv", *named, "--out", tmp_path / "list.csv")
+    assert ranked(tmp_path / "list.csv") == ranked(product / "list.csv")
 
 
 # What lists and models depend on
