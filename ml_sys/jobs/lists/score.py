@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +48,7 @@ from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.registry.store import Registry
@@ -233,7 +232,7 @@ def score_by(
     cutoff = rows.covered_until if as_of is None else as_of
     if cutoff is None:
         raise UnreadableFileError(
-            _place(usage) or prospects or settings.artifacts_dir,
+            usage if isinstance(usage, Path) else prospects or settings.artifacts_dir,
             "no usage row to take a cutoff from",
             hint="name one: --as-of DATE",
         )
@@ -243,10 +242,6 @@ def score_by(
     wanted = _asked(settings, version, cutoff, capacity, paid)
     ranked = score_companies(scorer, read, rows, wanted, customers=customers)
     return with_warning(ranked, paid, reach(settings, calls))
-
-
-def _place(usage: Path | Mapping[str, str] | None) -> Path | None:
-    return Path(", ".join(usage.values())) if isinstance(usage, Mapping) else usage
 
 
 def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
