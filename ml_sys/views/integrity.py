@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys import console
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.text import counted
+from ml_sys.views.promote import short
 
 if TYPE_CHECKING:
     from ml_sys.jobs.models.reproduce import Reproduction
@@ -39,7 +40,7 @@ def accepted(result: Accepted) -> None:
         console.line(f"Version {result.version} is registered as {result.status}.")
         return
     console.line(f"The audit trail is accepted as it stands: {result.found}.")
-    console.line(f"In production: {result.production or 'none'}. See: mlsys history")
+    console.line(f"In production: {short(result.production or 'none')}. See: mlsys history")
 
 
 def keys(made: KeyFiles) -> None:

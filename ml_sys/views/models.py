@@ -51,7 +51,9 @@ def models(found: Catalogue) -> None:
         "changes",
         *map(heading, HEADLINE),
     )
-    console.table(f"Models; in production: {index.production or 'none'}", columns, rows, left=6)
+    from ml_sys.views.promote import short
+
+    console.table(f"Models; in production: {short(index.production or 'none')}", columns, rows, left=6)
 
 
 def headline(entry: Entry) -> str:

@@ -26,7 +26,7 @@ def promoted(result: Promotion) -> None:
     criteria(verdict)
     failed = len(_unmet(verdict))
     unmet = f"{counted(failed, 'criterion is', 'criteria are')} not met"
-    place = f" in place of {_short(result.replaced)}" if result.replaced else ""
+    place = f" in place of {short(result.replaced)}" if result.replaced else ""
     if result.promoted:
         forced = f" – forced, though {unmet}" if failed else ""
         console.line(f"Version {version} is in production{place}{forced}.")
@@ -38,7 +38,7 @@ def promoted(result: Promotion) -> None:
 
 def rolled_back(result: Rollback) -> None:
     """Show which version is in production again."""
-    console.line(f"{told(result.production)} is in production again, in place of {_short(result.left)}.")
+    console.line(f"{told(result.production)} is in production again, in place of {short(result.left)}.")
 
 
 def told(version: str) -> str:
@@ -53,7 +53,7 @@ def _without_verdict(result: Promotion) -> str:
         return f"{version} is in production already."
     if not result.promoted:
         return f"{version} can be promoted. Nothing was changed: this was a dry run."
-    place = f", in place of {_short(result.replaced)}" if result.replaced else ""
+    place = f", in place of {short(result.replaced)}" if result.replaced else ""
     return f"{version} is in production{place}: it ranks lists until a version is promoted."
 
 
@@ -92,5 +92,6 @@ def _unmet(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in verdict["criteria"] if not one["passed"] and one.get("blocking", True)]
 
 
-def _short(version: str) -> str:
+def short(version: str) -> str:
+    """Return a version, or how the rule in its place is called."""
     return named(version) if is_rule(version) else version
