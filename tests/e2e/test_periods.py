@@ -43,7 +43,7 @@ resamples = 20
 # Teams of a table of their own, with what they did in each month; and people of whom only dates are known.
 TEAMS = """
 [schema.words]
-entity = "team"
+entity = { one = "team", many = "teams" }
 [schema.tables.teams]
 kind = "entities"
 file = "teams.csv"
@@ -56,12 +56,12 @@ file = "months.csv"
 id = "team"
 at = "month"
 [schema.tables.months.measures]
-people = { role = "users", label = "people" }
-hours = { role = "amount", label = "hours", digits = 1 }
+people = { column = "people", role = "users" }
+hours = { column = "hours", role = "amount", one = "hour", many = "hours", digits = 1 }
 """
 PEOPLE = """
 [schema.words]
-entity = ["person", "people"]
+entity = { one = "person", many = "people" }
 [schema.tables.visits]
 kind = "events"
 file = "visits.csv"
