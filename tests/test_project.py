@@ -74,7 +74,7 @@ def test_every_public_method_says_what_it_does_and_names_its_types():
     methods = {name: one for name, one in found if name[0] != "_"}
     assert set(methods) == {
         *("sample", "ingest", "train", "evaluate", "backtest", "compare"),
-        *("promote", "rollback", "score", "weekly", "models", "report"),
+        *("promote", "promote_rule", "rollback", "score", "weekly", "models", "report"),
         *("impact", "plan", "monitor"),
     }
     for name, method in methods.items():

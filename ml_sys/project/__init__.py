@@ -191,6 +191,21 @@ class Project(Outcomes):
             registry, version, chosen, dry_run=dry_run, force=force, reason=reason, on_step=on_step
         )
 
+    def promote_rule(self, rule: str, *, dry_run: bool = False, reason: str = "") -> Promotion:
+        """Let a simple rule rank until a version is promoted; see ``mlsys promote --rule``.
+
+        Parameters
+        ----------
+        rule : str
+            "users", "actions", "amount", "recency" or "newest".
+        reason : str
+            Kept in the audit trail; needed in the place of a version.
+        """
+        from ml_sys.jobs.models.promote import promote_rule
+
+        registry = open_registry(self.settings)
+        return promote_rule(registry, rule, self.settings, dry_run=dry_run, reason=reason)
+
     def rollback(self, to: str | None = None, *, reason: str = "") -> Rollback:
         """Go back to the production version before, or ``to`` an earlier one; see ``mlsys rollback``."""
         from ml_sys.jobs.models.promote import rollback

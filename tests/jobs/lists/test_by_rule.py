@@ -15,8 +15,8 @@ from ml_sys.jobs.lists.by_rule import rank, rank_by_rule
 from ml_sys.jobs.lists.listed import Request
 from ml_sys.jobs.lists.records import handed_out_lists, show_list
 from ml_sys.jobs.lists.score import score_prospects
-from ml_sys.jobs.models.promote import promote_rule
 from ml_sys.model.train import spec_from
+from ml_sys.project import Project
 from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 
@@ -60,7 +60,7 @@ def handed_out(ingested, once):
     def fill(artifacts):
         shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
         settings = handing(artifacts)
-        promote_rule(Registry(artifacts), "users", settings)
+        assert Project(artifacts).promote_rule("users").promoted
         rank(Registry(artifacts), None, settings, Request(capacity=7))
 
     return once("handed-out-by-rule", fill)
