@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ml_sys.errors import BusyError
+from ml_sys.registry.exclusive import Registering, alone, forget, note, noted
 from ml_sys.registry.store import Registry
 from tests.registry.versions import (
     add,
@@ -82,3 +83,26 @@ def test_readers_see_every_state_in_order_while_a_writer_writes(tmp_path):
     assert seen == sorted(seen)
     assert len(set(seen)) > 5
     assert set(problems) == {""}
+
+
+@pytest.mark.parametrize("content", ["[", "[]", "{}", '{"version": "1.0.0", "seal": "a", "more": 1}', "\x00"])
+def test_a_note_that_says_nothing_of_a_version_is_none(tmp_path, content):
+    assert noted(tmp_path) is None
+    note(tmp_path, Registering("1.0.0", "a"))
+    assert noted(tmp_path) == Registering("1.0.0", "a")
+    (tmp_path / "registering.json").write_text(content)
+    assert noted(tmp_path) is None
+    forget(tmp_path)
+    forget(tmp_path)
+    assert not (tmp_path / "registering.json").exists()
+
+
+def test_who_holds_the_lock_first_clears_what_killed_writers_left_in_both_folders(tmp_path):
+    models = tmp_path / "models"
+    for folder in (tmp_path, models):
+        (folder / ".tmp-half").mkdir(parents=True)
+        (folder / "kept").write_text("mine")
+    with alone(tmp_path, models, 1):
+        assert not list(tmp_path.rglob(".tmp-*"))
+    assert (tmp_path / "kept").exists()
+    assert (models / "kept").exists()

@@ -10,8 +10,9 @@ from ml_sys.errors import ArtifactError, UnverifiedError
 from ml_sys.model.files.artifact import write_artifact
 from ml_sys.model.files.signing import NO_KEYS, Keys
 from ml_sys.registry.exclusive import Registering, note
-from ml_sys.registry.index import latest
+from ml_sys.registry.index import Index, latest
 from ml_sys.registry.store import Registry
+from ml_sys.registry.unregistered import refuse_taken, strangers
 from tests.registry.versions import (
     add,
     fill,
@@ -180,3 +181,23 @@ def test_what_was_being_registered_is_so_before_a_version_of_the_same_name_is_ad
     with pytest.raises(ArtifactError, match=r"version 1\.1\.0 exists already"):
         add(registry, "1.1.0")
     assert statuses(registry) == {"1.0.0": "candidate", "1.1.0": "candidate"}
+
+
+def test_neither_a_version_about_to_be_registered_nor_half_a_folder_is_a_stranger(tmp_path):
+    models = tmp_path / "models"
+    for name in ("1.0.0", "1.1.0", ".tmp-0123456789abcdef", "2.0.0"):
+        (models / name).mkdir(parents=True)
+    index = Index({"1.0.0": small_entry("1.0.0")})
+    assert strangers(tmp_path, models, lambda: index) == ["1.1.0", "2.0.0"]
+    note(tmp_path, Registering("1.1.0", "seal"))
+    assert strangers(tmp_path, models, lambda: index) == ["2.0.0"]
+    assert strangers(tmp_path, tmp_path / "nowhere", lambda: index) == []
+
+
+def test_a_name_is_taken_by_whatever_has_it_even_a_link_to_nowhere(tmp_path):
+    refuse_taken(tmp_path / "1.0.0", registered=False)
+    (tmp_path / "1.0.0").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ArtifactError, match="does not verify as a version"):
+        refuse_taken(tmp_path / "1.0.0", registered=False)
+    with pytest.raises(ArtifactError, match=r"version 2\.0\.0 exists already"):
+        refuse_taken(tmp_path / "2.0.0", registered=True)
