@@ -39,6 +39,7 @@ def test_of_events_that_share_an_identifier_the_earliest_counts_whatever_the_oth
     ]
     counting = Counting(("a", "b"), DIGITS, has_users=False, period=Period("day"))
     assert count_few(few(rows), counting).values.tolist() == [[0, 1, 0, 2000, 0]]
+    assert counted(rows, counting).values.tolist() == [[0, 1, 0, 2000, 0]]
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -98,9 +98,10 @@ def test_users_lead_to_entities_by_their_links(tmp_path):
 def test_bad_rows_come_back_with_line_reason_and_what_they_say(tmp_path):
     columns = {name: column.to_pylist() for name, column in table().items()}
     columns["id"][3] = " "
-    columns["id"][4], columns["id"][5] = "nobody", "lost"
+    columns["id"][4], columns["id"][5] = "nobody", " lost"
     columns["when"][6] = None
     columns["when"][7] = columns["when"][7].replace(year=1969)
+    columns["when"][11] = columns["when"][11].replace(year=1970)
     columns["minutes"][8], columns["minutes"][9], columns["minutes"][10] = -0.5, np.inf, 1e14
     columns["size"][8] = -1
     kinds = {"when": pa.timestamp("us"), "size": pa.int32(), "minutes": pa.float64()}
