@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ml_sys.errors import ArtifactError, AuditError
+from ml_sys.registry.audit import Change
 from ml_sys.registry.index import Index, to_bytes
 from ml_sys.registry.store import Registry
 from tests.registry.versions import (
@@ -200,3 +201,32 @@ def test_a_registry_whose_books_were_moved_aside_registers_what_is_accepted_anew
     assert [record.action for record in registry.trail().records] == ["adopt"] * 3
     for version in ABC:
         registry.open(version)
+
+
+def test_a_version_may_be_registered_wherever_the_trail_cannot_be_read(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0")
+    state = registry._state
+    assert state.knows("1.0.0")
+    assert not state.knows("1.1.0")
+    (tmp_path / "audit.jsonl").write_text("{}\n")
+    assert state.knows("1.1.0")
+
+
+def test_a_trail_written_anew_with_digests_that_fit_is_not_the_one_the_index_followed_from(tmp_path):
+    registry = registry_with(tmp_path / "a", "1.0.0")
+    other = registry_with(tmp_path / "b", "1.0.0", "1.1.0")
+    for n in (1, 2):
+        lines = (other.root / "audit.jsonl").read_bytes().splitlines(keepends=True)[:n]
+        (registry.root / "audit.jsonl").write_bytes(b"".join(lines))
+        assert "record 1 or one before it was rewritten" in registry.index_problem()
+
+
+def test_records_appended_one_after_the_other_are_as_long_as_the_file(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0", "1.1.0")
+    trail, index = registry.trail(), registry.read()
+    for n, version in enumerate(("1.0.0", "1.1.0")):
+        record = registry._author.moved("promote", version, index.production, Change(str(n)))
+        trail, index = registry._state.append(trail, index, record)
+        assert trail.size == (tmp_path / "audit.jsonl").stat().st_size
+    assert registry.trail() == trail
+    assert registry.read() == index

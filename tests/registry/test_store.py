@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.errors import ArtifactError, AuditError, ChampionChangedError
+from ml_sys.errors import ArtifactError, AuditError, ChampionChangedError, UsageError
+from ml_sys.registry import store
 from ml_sys.registry.audit import Change
+from ml_sys.registry.exclusive import Registering, noted
 from ml_sys.registry.index import Index, from_bytes, replayed, to_bytes
 from ml_sys.registry.store import Registry, open_registry
 from ml_sys.settings import Settings
@@ -462,3 +464,35 @@ def test_a_registry_is_opened_with_all_that_the_settings_name(tmp_path):
     assert registry.root == tmp_path
     assert registry._named == {"own_models:Quick", "own_features:steady"}
     assert (registry._author.accepted("").by, registry._wait_seconds) == ("night shift", 3.5)
+
+
+def test_a_version_is_noted_before_its_folder_has_a_name(tmp_path, monkeypatch):
+    registry, seen = registry_with(tmp_path, "1.0.0"), []
+    publish = store.publish_folder
+
+    def looked(staging, target) -> None:
+        seen.append((noted(tmp_path), target.exists()))
+        publish(staging, target)
+
+    monkeypatch.setattr(store, "publish_folder", looked)
+    entry = add(registry, "1.1.0")
+    assert seen == [(Registering("1.1.0", entry.seal), False)]
+    assert noted(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["../1.0.0", "1.0", "", "models/1.0.0"])
+def test_only_what_is_a_version_can_be_accepted_as_one(tmp_path, name):
+    registry = registry_with(tmp_path, "1.0.0")
+    with pytest.raises(UsageError, match="is not a version"):
+        registry.accept_version(name, "no reason")
+
+
+def test_what_killed_writers_left_is_looked_for_where_only_the_trail_is_left(tmp_path):
+    registry = registry_with(tmp_path, "1.0.0")
+    (tmp_path / "models").rename(tmp_path / "elsewhere")
+    (tmp_path / "registry.json").unlink()
+    with pytest.raises(AuditError, match="is missing"):
+        registry.recover()
+    nothing = Registry(tmp_path / "nothing")
+    nothing.recover()
+    assert not nothing.root.exists()
