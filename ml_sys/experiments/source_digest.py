@@ -34,7 +34,7 @@ def code_of(modules: Iterable[str], *, known: Collection[str], loaded: bool = Tr
     modules : iterable of str
         Their names.
     known : collection of str
-        Packages whose code the caller knows by other means; they are not followed.
+        Packages, or modules, whose code the caller knows by other means; they are not followed.
     loaded : bool
         Whether to count as well what no statement names: modules of the same package that are loaded, and
         those that objects in a module come from.
@@ -50,7 +50,7 @@ def code_of(modules: Iterable[str], *, known: Collection[str], loaded: bool = Tr
     while todo:
         name = todo.pop()
         top = name.partition(".")[0]
-        if name in seen or top in known or top in sys.stdlib_module_names:
+        if name in seen or name in known or top in known or top in sys.stdlib_module_names:
             continue
         seen.add(name)
         spec = _spec(name)
