@@ -15,7 +15,7 @@ from ml_sys.data.judging.parts import Part, gather
 from ml_sys.data.judging.shapes import ENOUGH, Shape, order_tells, shape_of
 from tests.data.judging.rows import entities, usage
 
-FEW = settings(max_examples=12, deadline=None)
+FEW = settings(max_examples=5, deadline=None)
 
 
 def shape(parts: Sequence[Part], name: str, number: bool) -> Shape:
