@@ -277,6 +277,8 @@ def test_a_row_of_a_month_lies_in_so_many_months_whichever_they_are() -> None:
         assert (found[f"spent_sum_{days}d"] == 2.5 * rows).all()
     assert (found["spent_growth_28d_89d"] == 1).all()
     assert (found["present_share_365d"] == 1).all()
+    young = feature_frame(inputs, firsts[1:13], forms.BARE_SPEC)  # due by the number of months, not of days
+    assert (young["present_share_365d"] == 1).all()
 
 
 def test_a_snapshot_that_lacks_what_a_model_is_made_of_is_named() -> None:

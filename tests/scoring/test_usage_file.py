@@ -112,6 +112,9 @@ def test_a_table_that_is_not_named_is_where_the_description_says(tmp_path):
     (tmp_path / "v.csv").write_text("team,day,visits\nb,2024-03-01,5\n")
     read = read_usage({"clicks": str(tmp_path / "e.csv")}, schema, ["b"], DAILY)
     assert read.values.tolist() == [[5, 1, 0, 10]]
+    (tmp_path / "newer.csv").write_text("team,day,visits\nb,2024-03-01,7\n")
+    named = {"clicks": str(tmp_path / "e.csv"), "seen": str(tmp_path / "newer.csv")}
+    assert read_usage(named, schema, ["b"], DAILY).values.tolist() == [[7, 1, 0, 10]]
     with pytest.raises(UsageError, match="nothing says where the table clicks is"):
         read_usage({"seen": "v.csv"}, schema, ["b"], DAILY)
     with pytest.raises(UsageError, match="--table bought: there is no such table of usage"):

@@ -158,8 +158,11 @@ def test_a_later_export_counts_the_kinds_that_the_one_before_did(tmp_path):
 def test_kinds_that_are_described_are_counted_in_their_order(tmp_path):
     described = {**TABLES, "log": {**EVENTS, "kinds": ("share", "view")}}
     given = tables()
-    _, snapshot = ingested(tmp_path, given, described)
-    assert np.array_equal(snapshot.usage_values, by_hand(given, ["share", "view"]))
+    _, before = ingested(tmp_path, given, described)
+    assert np.array_equal(before.usage_values, by_hand(given, ["share", "view"]))
+    described["log"] = {**EVENTS, "kinds": ("edit",)}  # and not those of the last time
+    _, after = ingested(tmp_path, given, described)
+    assert np.array_equal(after.usage_values, by_hand(given, ["edit"]))
 
 
 def test_entities_may_be_known_by_their_events_alone(tmp_path):

@@ -34,6 +34,8 @@ def looked(connection: duckdb.DuckDBPyConnection, path: Path, values: list[str])
         (["1,5", "\\N"], ["1.5", None]),
         (["None", "1.5"], ["None", "1.5"]),
         (["a,b", "c"], ["a,b", "c"]),
+        (["€ 9.00", "€ 12.50"], ["9.00", "12.50"]),
+        (["€ 9.00", "$ 12.50"], ["€ 9.00", "$ 12.50"]),  # no sum of two currencies means anything
     ],
 )
 def test_values_mean_the_same_in_what_was_looked_at_and_in_a_query(
