@@ -94,9 +94,8 @@ def test_the_lines_of_a_help_page_end_where_the_frame_does(monkeypatch, width):
 
 def test_a_help_page_names_what_an_option_takes_and_explains_it(monkeypatch):
     assert "│ -m, --message  <str>        A note on it for the registry." in page(monkeypatch, "train")
-    assert "│ version  <str>  Version to put into production, e.g. 1.1.0.  [required]" in page(
-        monkeypatch, "promote"
-    )
+    assert "│ version  <str>  Version to put into production, e.g. 1.1.0. " in page(monkeypatch, "promote")
+    assert "│ folder  <path>  Where the files are written.  [required]" in page(monkeypatch, "sample")
 
 
 def test_without_a_command_the_page_goes_to_stderr(mlsys):
