@@ -92,6 +92,7 @@ class Index(ThreadingHTTPServer):
     request_queue_size = 500
 
 
+@pytest.mark.slow
 def test_a_pin_without_a_wheel_fails_where_an_index_answers(ask_index, tmp_path):
     page = tmp_path / "simple" / "packaging"
     page.mkdir(parents=True)

@@ -133,6 +133,7 @@ def test_ctrl_c_keeps_what_is_done(place):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_found_is_a_settings_file_to_train_with(place):
     said = json.loads(run(place, "--json", "tune", "--trials", 4, "--out", "tuned.toml").stdout)
     text = (place / "tuned.toml").read_text()

@@ -110,6 +110,7 @@ def test_more_trials_go_on_from_those_that_are_there(done, tmp_path, monkeypatch
     assert found(searched(tmp_path, trials=3)) == found(done)
 
 
+@pytest.mark.slow
 def test_a_half_written_line_is_dropped(done, tmp_path):
     searched(tmp_path, trials=2)
     journal = tmp_path / studies.JOURNAL
@@ -182,7 +183,7 @@ def holdout_replaced(source, settings):
     yield Source.of(replace(WORLD, closed=other, usage_values=values), settings)
 
 
-@pytest.mark.parametrize("step", [14, 35])
+@pytest.mark.parametrize("step", [pytest.param(14, marks=pytest.mark.slow), 35])
 def test_nothing_that_happens_from_the_holdout_on_changes_the_search(tmp_path, step):
     settings = SETTINGS.model_copy(update={"panel": SETTINGS.panel.model_copy(update={"step_days": step})})
     with holdout_replaced(SOURCE, settings) as other:

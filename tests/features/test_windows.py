@@ -264,7 +264,7 @@ def test_importing_the_module_does_not_load_numba() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("user_cache_works", [True, False])
+@pytest.mark.parametrize("user_cache_works", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_package_folder_that_cannot_be_written_is_no_obstacle(
     tmp_path: Path, user_cache_works: bool
 ) -> None:

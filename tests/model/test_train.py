@@ -193,7 +193,9 @@ def test_a_snapshot_panel_is_calibrated_on_every_row_of_its_companies() -> None:
     [
         ("sklearn.linear_model:LogisticRegression", {"max_iter": 100, "C": 0.01}),
         ("sklearn.ensemble:RandomForestClassifier", {"n_estimators": 20}),
-        ("sklearn.ensemble:HistGradientBoostingClassifier", {"max_iter": 10}),
+        pytest.param(
+            "sklearn.ensemble:HistGradientBoostingClassifier", {"max_iter": 10}, marks=pytest.mark.slow
+        ),
         pytest.param("lightgbm:LGBMClassifier", {"n_estimators": 10}, marks=needs_lightgbm),
     ],
 )

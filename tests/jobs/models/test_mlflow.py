@@ -184,6 +184,7 @@ def train(place, *args, **environment):
     return done
 
 
+@pytest.mark.slow
 @needs_mlflow
 def test_train_logs_to_a_folder_and_asks_no_host(place):
     (place / "watch").mkdir()
@@ -197,6 +198,7 @@ def test_train_logs_to_a_folder_and_asks_no_host(place):
     assert list((place / mlflow.FOLDER).glob("*/*/artifacts/version/card.md"))
 
 
+@pytest.mark.slow
 @needs_mlflow
 def test_a_version_that_cannot_be_logged_is_kept(environment, place, monkeypatch):
     def gone(*arguments):
