@@ -39,13 +39,13 @@ def rank(
 ) -> Listed:
     """Rank prospects by the version or the rule asked for, or else by what is in production.
 
+    Other arguments and errors are those of :func:`ml_sys.jobs.lists.score.score_prospects` and
+    :func:`rank_by_rule`.
+
     Parameters
     ----------
     version : str, optional
         Or a rule, as :func:`ml_sys.text.rule_version` has it.
-
-    Other arguments and errors are those of :func:`ml_sys.jobs.lists.score.score_prospects` and
-    :func:`rank_by_rule`.
     """
     if version is None and not asked.rule:
         version = registry.read().production
