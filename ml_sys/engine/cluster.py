@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sys
 from concurrent.futures import CancelledError
 from functools import cache
@@ -110,6 +111,7 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
         raise EngineError('engine.kind = "dask" needs Dask', hint='pip install "ml-sys[dask]"') from error
 
     with contextlib.ExitStack() as stack:
+        stack.callback(_as_it_was, dict(os.environ))
         try:
             at: str | LocalCluster = address
             if not address:
@@ -123,6 +125,13 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
                 hint="start one by `dask scheduler`, and workers by `dask worker ADDRESS --nthreads 1`",
             ) from error
         yield Cluster(client)
+
+
+def _as_it_was(before: Mapping[str, str]) -> None:
+    """Undo what Dask leaves in this process's environment for its workers, such as one thread for BLAS."""
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 def code_here(code: Callable[[], Mapping[str, str]]) -> Code:

@@ -112,6 +112,7 @@ def fit_calibrator(
     """
     from sklearn.isotonic import IsotonicRegression  # the service calibrates without scikit-learn
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     if method == "none" or labels.all() or not labels.any():
         return Calibrator("none")
@@ -124,9 +125,9 @@ def fit_calibrator(
             knots=tuple(float(x) for x in fitted.X_thresholds_),
             values=tuple(float(y) for y in fitted.y_thresholds_),
         )
-    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
-        log_odds(scores)[:, None], labels, sample_weight=weight
-    )
+    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    with threadpool_limits(1):  # so that its last bits are the same however many threads there are
+        line.fit(log_odds(scores)[:, None], labels, sample_weight=weight)
     slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
     if slope < _LEAST_SLOPE:
         rate = np.average(labels, weights=weight)

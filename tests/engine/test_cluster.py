@@ -101,9 +101,13 @@ def test_the_only_process_is_killed_and_its_successor_does_what_is_left(tmp_path
     def done(number: int, _: object) -> None:
         (tmp_path / "done").touch()
 
+    before = dict(os.environ)
     task = partial(tasks.killed_once, tmp_path, 4, tasks.WEIGHTS)
     found = Engine("dask", workers=1).map(task, range(7), on_done=done)
     np.testing.assert_array_equal(found, EXPECTED)
+    assert dict(os.environ) == before, (
+        "what Dask sets for its workers, such as one thread, holds here as well"
+    )
 
 
 @pytest.mark.slow  # starts processes, again and again

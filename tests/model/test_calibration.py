@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from threadpoolctl import threadpool_limits
 
 from ml_sys.model.calibration import EPSILON, Calibrator, fit_calibrator, log_odds
 
@@ -203,3 +204,14 @@ def test_a_single_number_that_cannot_be_is_enough_to_refuse_a_calibration(change
     assert Calibrator.from_plain(plain).values == (0, 0.5, 1)
     with pytest.raises(ValueError, match="a calibration"):
         Calibrator.from_plain({**plain, **changed})
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_calibration() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.uniform(0.0001, 0.05, 60_000)
+    labels = rng.random(scores.size) < scores
+    fitted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fitted.append(fit_calibrator("sigmoid", scores, labels))
+    assert fitted[0] == fitted[1]
