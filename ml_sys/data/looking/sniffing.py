@@ -210,11 +210,7 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
         },
         is_plain=plain,
         has_header=has_header,
-        notes=tuple(
-            f"several columns are called {rows[0][at]}, and none of them is read" for at in sorted(twice)[:1]
-        )
-        if has_header
-        else ("its first line is no header, so that its columns are called column1, column2, ...",),
+        notes=_notes(rows[0], twice, has_header=has_header),
     )
 
 

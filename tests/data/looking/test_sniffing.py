@@ -135,3 +135,12 @@ def test_what_is_written_in_another_way_comes_out_as_iso() -> None:
     sql = dates.written_iso("v", "%d.%m.%Y")
     found = duckdb.sql(f"SELECT {sql} FROM (VALUES ('31.01.2023'), ('31.01.2023 10:30'), ('soon')) AS t(v)")  # noqa: S608 - the test's own
     assert [one[0] for one in found.fetchall()] == ["2023-01-31 00:00:00", "2023-01-31 10:30:00", "soon"]
+
+
+def test_every_name_that_several_columns_have_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("id,city, Plan ,city,plan,n,city\n" + "a1,x,y,z,w,5,v\na2,x,y,z,w,6,v\n")
+    ((table,), _) = sniffed(tmp_path)
+    assert table.notes == tuple(
+        f"several columns are called {one}, and none of them is read" for one in ("city", "Plan", "plan")
+    )
+    assert list(table.columns) == ["id", "n"]
