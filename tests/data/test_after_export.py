@@ -6,10 +6,10 @@ import numpy as np
 
 from ml_sys.data.after_export import Dates
 from ml_sys.data.coverage import Export
-from ml_sys.data.quarantine import UNCOVERED
+from ml_sys.data.quarantine import UNCOVERED, in_words
 from ml_sys.data.usage import LATER
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.form import PLAIN_WORDS
+from ml_sys.form import PLAIN_WORDS, Noun, Words
 
 AS_OF, TODAY = 18_288, 18_300  # 27 January and 8 February 2020
 
@@ -48,3 +48,18 @@ def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_can
         "that has not come yet: the clock says 2020-02-08"
     )
     assert len(warnings(TODAY)) == len(warnings(TODAY + 1)) == 1
+
+
+def test_reasons_are_known_by_what_a_description_calls_entities_and_days_by_which_of_them_is_meant() -> None:
+    words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
+    export = Export(AS_OF, AS_OF - 7, TODAY, was_given=True)
+    dates = Dates(export, np.array([AS_OF + 1], dtype=np.int32), 0)
+    few, past = dates.warnings({in_words(UNCOVERED, words): 2}, words)
+    assert few == (
+        "2 usage rows are of periods in which few accounts report, and not used: "
+        "usage is covered up to 2020-01-20, as ingest.min_coverage has it"
+    )
+    assert past == (
+        "1 buyer is dated after 2020-01-27 (the latest on 2020-01-28): it stays a prospect; "
+        "if the tables were exported later than on 2020-01-27, say when: --as-of DATE"
+    )

@@ -165,3 +165,8 @@ def test_of_rows_that_agree_the_fullest_is_kept_and_of_equal_ones_the_first_of_t
         for name, line in (("one", 9), ("two", 2))
     )
     assert aside(first, second) == [("two.csv", 2)]
+
+
+def test_of_rows_that_say_as_much_the_one_that_fills_the_later_columns_is_kept() -> None:
+    assert aside(rows(FREE, (2, "n1", 5.0, None, None), (3, "n1", np.nan, None, "x"))) == [("t.csv", 2)]
+    assert aside(rows(FREE, (2, "n1", np.nan, None, "x"), (3, "n1", 5.0, None, None))) == [("t.csv", 3)]

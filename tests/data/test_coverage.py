@@ -360,3 +360,14 @@ def test_the_real_tables_end_on_the_monday_on_which_they_were_exported(tmp_path:
 def test_what_is_usual_is_the_middle_of_the_eight_weeks_before(weeks: int, covered: int) -> None:
     # At 85 of 100 the fifth such week is the first of which as many lie below the middle as above it.
     assert until([*[100] * 20, *[85] * weeks], min_coverage=0.9) == covered
+
+
+def test_eight_weeks_before_tell_what_is_usual_and_not_seven() -> None:
+    # Of the last seven 60 is the middle one, of which 35 would be half and more; of the eight it is 80.
+    assert until([*[100] * 4, *[60] * 4, 35]) == 8
+
+
+def test_where_fewer_and_fewer_report_half_of_a_typical_week_is_still_asked_for() -> None:
+    # Half of all rows are of weeks with 200, so that 100 is typical, whatever the eight weeks before say.
+    assert until([*[200] * 9, *[60] * 9, 49]) == 18
+    assert until([*[200] * 9, *[60] * 9, 50]) == 19

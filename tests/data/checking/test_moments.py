@@ -221,3 +221,39 @@ def test_the_largest_amount_is_counted_with_its_digits(digits: int, text: str) -
     assert (most.values.tolist(), most.faults) == ([10**15], None)
     more = values.scaled(pa.array([str(10 ** (15 - digits) + 1)], pa.string()), digits=digits)
     assert more.faults.tolist() == [Fault.TOO_LARGE]
+
+
+def test_clocks_that_change_at_half_past_an_hour_are_followed_to_the_quarter() -> None:
+    # In Adelaide clocks went forward at 16:30 UTC on 5 October 2019.
+    seconds = [str(int(datetime.fromisoformat(f"2019-10-05T16:{one}Z").timestamp())) for one in (29, 30, 59)]
+    found = moments.stamps(
+        pa.array(seconds, pa.string()), dates="epoch_s", zone=ZoneInfo("Australia/Adelaide")
+    )
+    assert written(found) == ["2019-10-06T01:59", "2019-10-06T03:00", "2019-10-06T03:29"]
+
+
+def test_an_offset_is_taken_off_before_the_clocks_of_the_zone_are_asked() -> None:
+    # Half past midnight in UTC, half an hour before the clocks of Berlin go forward.
+    text = pa.array(["2024-03-31T02:30:00+02:00", "2024-03-30T19:30:00-05:00"], pa.string())
+    assert written(moments.stamps(text, zone=BERLIN)) == ["2024-03-31T01:30", "2024-03-31T01:30"]
+
+
+def test_seconds_are_taken_to_the_nearest_microsecond_and_what_is_no_number_of_them_is_no_epoch() -> None:
+    found = moments.stamps(
+        pa.array(["1577836800.1234567", "1e400", "x", ""], pa.string()), dates="epoch_s"
+    )
+    assert found.values.tolist() == [1_577_836_800_123_457, 0, 0, 0]
+    assert found.faults is not None
+    assert found.faults.tolist() == [0, Fault.NOT_EPOCH, Fault.NOT_EPOCH, Fault.BLANK]
+
+
+def test_days_of_which_none_is_blank_stay_what_they_are() -> None:
+    assert moments.days(pa.array(["2020-01-01"], pa.string()), blank=-1).values.tolist() == [18_262]
+
+
+def test_numbers_are_read_with_nothing_before_or_behind_the_point() -> None:
+    assert [scalars.number(text)[0] for text in (".5", "5.", "+1e3", "-.25")] == [0.5, 5.0, 1000.0, -0.25]
+
+
+def test_a_flag_that_became_a_fraction_is_a_yes_or_a_no_still() -> None:
+    assert values.flags(pa.array(["1.0", "0.0"], pa.string())).values.tolist() == [1.0, 0.0]

@@ -74,3 +74,15 @@ def test_a_text_alone_is_read_as_one_of_a_column_is() -> None:
     assert scalars.number("-1.5e3") == (-1500, Fault.NONE)
     assert scalars.number("1e999")[1] == Fault.TOO_LARGE
     assert scalars.number("1,5")[1] == Fault.NOT_NUMBER
+
+
+def test_white_space_other_than_blanks_is_stripped_where_there_is_no_blank() -> None:
+    assert values.ids(pa.array(["\tacme", "corp\r"], pa.string())).values.to_pylist() == ["acme", "corp"]
+
+
+def test_what_is_below_zero_is_negative_before_it_is_no_whole_number_and_however_little_it_is() -> None:
+    counts = values.counts(pa.array(["-0.5"], pa.string())).faults
+    amounts = values.scaled(pa.array(["-0.001"], pa.string()), digits=2).faults
+    assert counts is not None
+    assert amounts is not None
+    assert counts.tolist() == amounts.tolist() == [Fault.NEGATIVE]

@@ -81,3 +81,12 @@ def test_an_event_belongs_to_the_row_of_its_period(period, day, stamp):
     stamps = stamps_of(days, period)
     assert str(stamps.astype("datetime64[D]")[0]) == stamp
     assert period.complete_on(stamps)[0] > days[0]
+
+
+def test_an_amount_that_rounds_to_nothing_from_below_is_negative():
+    whole, faults = scaled(np.array([-0.001, 0.001]), 2)
+    assert (whole.tolist(), faults.tolist()) == ([0, 0], [Fault.NEGATIVE, Fault.NONE])
+
+
+def test_of_kinds_as_frequent_the_first_of_the_alphabet_comes_first_however_long():
+    assert choose_kinds({"b": 2, "aa": 2, "ccc": 3}, 2) == ("ccc", "aa")
