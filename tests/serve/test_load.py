@@ -78,7 +78,7 @@ def test_load_ends_with_its_time_and_counts_what_it_was_told():
     assert 0.19 < outcome.seconds < 30
     assert outcome.requests == outcome.statuses[200] == len(records) > 0  # how many is for the machine to say
     at_the_end = 2  # connections, whose last answers may have come after it
-    in_time = round(outcome.per_second * outcome.seconds, 6)  # what was divided comes back but for its last bits
+    in_time = round(outcome.per_second * outcome.seconds, 6)  # but for its last bits
     assert outcome.requests - at_the_end <= in_time <= outcome.requests
 
 

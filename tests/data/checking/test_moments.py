@@ -239,9 +239,7 @@ def test_an_offset_is_taken_off_before_the_clocks_of_the_zone_are_asked() -> Non
 
 
 def test_seconds_are_taken_to_the_nearest_microsecond_and_what_is_no_number_of_them_is_no_epoch() -> None:
-    found = moments.stamps(
-        pa.array(["1577836800.1234567", "1e400", "x", ""], pa.string()), dates="epoch_s"
-    )
+    found = moments.stamps(pa.array(["1577836800.1234567", "1e400", "x", ""], pa.string()), dates="epoch_s")
     assert found.values.tolist() == [1_577_836_800_123_457, 0, 0, 0]
     assert found.faults is not None
     assert found.faults.tolist() == [0, Fault.NOT_EPOCH, Fault.NOT_EPOCH, Fault.BLANK]

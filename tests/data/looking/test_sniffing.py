@@ -138,7 +138,8 @@ def test_what_is_written_in_another_way_comes_out_as_iso() -> None:
 
 
 def test_every_name_that_several_columns_have_is_said_once(tmp_path: Path) -> None:
-    (tmp_path / "users.csv").write_text("id,city, Plan ,city,plan,n,city\n" + "a1,x,y,z,w,5,v\na2,x,y,z,w,6,v\n")
+    lines = ["id,city, Plan ,city,plan,n,city", "a1,x,y,z,w,5,v", "a2,x,y,z,w,6,v", ""]
+    (tmp_path / "users.csv").write_text("\n".join(lines))
     ((table,), _) = sniffed(tmp_path)
     assert table.notes == tuple(
         f"several columns are called {one}, and none of them is read" for one in ("city", "Plan", "plan")
