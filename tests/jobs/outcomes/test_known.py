@@ -41,6 +41,14 @@ def test_of_a_table_of_all_entities_those_with_a_day_converted(tmp_path):
         of_customers(path, settings_of(teams=TEAMS), None)
 
 
+def test_entities_without_a_day_of_conversion_leave_that_to_purchases(tmp_path):
+    path = tmp_path / "bought.csv"
+    path.write_text("account,at,euros\na,05.03.2024,7\n")
+    people = {"kind": "entities", "id": "account", "since": "began"}
+    found = of_customers(path, settings_of(people=people, bought=BOUGHT), None)
+    assert (found.ids.tolist(), found.closed.tolist()) == (["a"], [day("2024-03-05")])
+
+
 def test_called_companies_are_named_by_the_id_of_the_description(tmp_path):
     path = tmp_path / "called.csv"
     path.write_text("team\n b \n")
@@ -100,9 +108,9 @@ def test_each_list_has_its_own_horizon():
 
 
 def test_what_a_customer_pays_is_the_average_where_it_is_not_known_and_nothing_where_it_is_less():
-    value = np.array([10.0, -4.0, np.nan, 800.0, np.nan])
-    customer = np.array([True, True, True, False, False])
-    assert _money(value, customer).tolist() == [10, 0, 5, 800, 5]
+    value = np.array([20.0, -4.0, np.nan, 800.0, np.nan, 1.0])
+    customer = np.array([True, True, True, False, False, True])
+    assert _money(value, customer).tolist() == [20, 0, 7, 800, 7, 1]
     assert _money(np.full(2, np.nan), np.ones(2, dtype=bool)).tolist() == [0, 0]
 
 

@@ -5,22 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from ml_sys.data.ingest_counts import ingest_counts
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.days import WEEKLY
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.jobs.outcomes.observed import (
+    Prospects,
     Scored,
     _about,
+    _since_of,
     _unseen,
+    export_of,
     features_of,
     population,
+    prospects_in,
     prospects_of,
     sampled,
 )
 from ml_sys.outcomes.populations import BLANK
 from ml_sys.scoring.rule_scorer import RuleScorer
+from ml_sys.settings.description import SchemaSettings
 from tests.model import world as w
 
 WORLD = w.small_world()
@@ -44,6 +52,47 @@ def test_prospects_have_existed_for_a_day_and_have_not_converted_before_it() -> 
     closed[4:7] = w.CUTOFF + 500
     found = prospects_of(replace(WORLD, closed=closed, since=since), w.CUTOFF).frame["id"]
     assert set(IDS[:7]) & set(found) == set(IDS[[1, 2, 3, 4]])
+
+
+def test_of_a_file_all_are_prospects_but_those_that_had_paid_before_the_day(tmp_path) -> None:
+    closed = WORLD.closed.copy()
+    closed[:3] = w.CUTOFF + np.array([-1, 0, 1])
+    path = tmp_path / "free.csv"
+    rows = [f"{name},5,1-10,retail" for name in [*IDS[:3], "stranger", "stranger", "strange\tid"]]
+    path.write_text("\n".join(["id,ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY", *rows, ",5,1-10,retail", ""]))
+    found = prospects_in(path, SchemaSettings(), SCORER.spec, replace(WORLD, closed=closed), w.CUTOFF)
+    assert found.frame["id"].tolist() == [*IDS[1:3], "stranger", "strange\tid"]
+    assert (found.read, found.rejected, found.merged) == (7, 1, 1)
+
+
+def test_an_export_counts_rows_of_the_file_of_prospects_in_place_of_those_that_were_ingested(
+    snapshot,
+) -> None:
+    counts, spec = ingest_counts(snapshot.path), SCORER.spec
+    for prospects in (None, prospects_of(snapshot, snapshot.as_of)):
+        found = export_of(snapshot, spec, prospects)
+        assert (found.read, found.rejected, found.merged) == (counts.read, counts.rejected, counts.merged)
+    found = export_of(snapshot, spec, Prospects(snapshot.companies, 9, 2, 1))
+    assert found.read == {**counts.read, "noncustomers": 9}
+    assert found.rejected == {**counts.rejected, "noncustomers": 2}
+    assert found.merged == {**counts.merged, "noncustomers": 1}
+
+
+def test_whom_a_snapshot_does_not_know_has_existed_at_any_time() -> None:
+    world = replace(WORLD, since=np.arange(w.COMPANIES, dtype=np.int32))
+    names = pd.Series([IDS[7], "stranger", IDS[-1]])
+    assert _since_of(names, world).tolist() == [7, NEVER_BEGAN, w.COMPANIES - 1]
+
+
+def test_a_number_of_which_no_value_means_none_is_blank_where_it_is_not_given() -> None:
+    (rank,) = (one for one in SCORER.spec.form.attributes if one.none is not None)
+    others = tuple(one for one in SCORER.spec.form.attributes if one is not rank)
+    form = replace(SCORER.spec.form, attributes=(*others, replace(rank, none=None)))
+    scorer = RuleScorer(SCORER.name, replace(SCORER.spec, form=form), SCORER.sign)
+    columns = {"log_rank": np.array([1, np.nan]), rank.none_feature: np.array([0.0, 0.0])}
+    found = population(scored_of(np.arange(2), [w.CUTOFF], **columns), scorer, WORLD, 4, 1.0)
+    assert found.blank[rank.feature].tolist() == [False, True]
+    assert set(found.numbers) == {"log_rank"}
 
 
 def test_features_of_prospects_are_those_of_their_companies_since_they_exist() -> None:

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from ml_sys.days import WEEKLY
-from ml_sys.jobs.outcomes.shadow import MadeAgain, made_again, matured_cutoffs
+from ml_sys.jobs.outcomes.observed import features_of, prospects_of
+from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
+from ml_sys.metrics.list_averages import paired_lists
 from ml_sys.metrics.ranking import Outcomes
+from ml_sys.registry.loading import load_scorer
+from ml_sys.registry.store import Registry
 from ml_sys.scoring.rule_scorer import RuleScorer
+from ml_sys.settings.evaluation import BootstrapSettings
 from ml_sys.timeline import Timeline
 from tests.model import world as w
 
@@ -68,3 +73,70 @@ def test_one_list_is_the_rows_of_its_day(cutoff: int, rows: list[int]) -> None:
     score, label = made.of(cutoff)
     assert score.tolist() == [[0.1, 0.2, 0.3][at] for at in rows]
     assert label.tolist() == [[True, False, True][at] for at in rows]
+
+
+BOOTSTRAP = BootstrapSettings(resamples=40)
+
+
+def shadow_of(snapshot, cutoffs: np.ndarray, capacity: int = 40) -> tuple[Shadow, np.ndarray]:
+    """A rule in production, and what it scores today."""
+    rule = RuleScorer.of("users", snapshot.form, WEEKLY)
+    today = prospects_of(snapshot, snapshot.as_of)
+    probability = np.linspace(0.9, 0.1, len(today.frame))
+    past = made_again(snapshot, rule, cutoffs, w.HORIZON)
+    return Shadow(snapshot, snapshot.as_of, today, probability, past, w.HORIZON, capacity), probability
+
+
+def test_a_challenger_is_held_against_production_on_the_lists_that_neither_has_learnt_from(
+    snapshot, registered
+) -> None:
+    registry = Registry(registered)
+    theirs = load_scorer(registry, "1.0.0")
+    cutoffs = snapshot.as_of - w.HORIZON - np.array([28, 14, 7, 0], dtype=np.int32)
+    shadow, _ = shadow_of(snapshot, cutoffs)
+    found = shadow.challenge(registry, "1.0.0", int(cutoffs[1]), BOOTSTRAP, 5)
+    champion = shadow.past.outcomes.take(shadow.past.outcomes.cutoff >= cutoffs[1])
+    other = made_again(snapshot, theirs, cutoffs[1:], w.HORIZON).outcomes
+    held = paired_lists(other, champion, resamples=40, confidence=BOOTSTRAP.confidence, seed=5)
+    expected = held["average_precision"]
+    assert (found.lists, found.capacity, found.problem) == (3, 40, "")
+    # Who converts on two lists that overlap is counted once.
+    assert found.converters == np.unique(champion.company[champion.label]).size < champion.label.sum()
+    assert (found.average_precision, found.production) == (expected.challenger, expected.champion)
+    assert found.average_precision != found.production
+    assert found.probability_better == expected.probability_better != 0.5
+
+
+def test_what_both_would_call_are_the_first_of_their_lists(snapshot, registered) -> None:
+    registry = Registry(registered)
+    theirs = load_scorer(registry, "1.0.0")
+    shadow, ours = shadow_of(snapshot, np.empty(0, dtype=np.int32), capacity=200)
+    found = shadow.challenge(registry, "1.0.0", 0, BOOTSTRAP, 5)
+    features = features_of(shadow.prospects, snapshot, snapshot.as_of, theirs.spec)
+    probability = theirs.probabilities(theirs.rows(features))
+    last = np.sort(probability)[-200]
+    first = np.flatnonzero(probability[:200] >= last)  # ours rank in the order of the table
+    assert 0 < found.shared <= first.size < 200
+    assert found.shared >= np.count_nonzero(probability[:200] > last)
+    assert (found.lists, found.converters) == (0, 0)
+    assert np.isnan(found.production)
+    assert ours[0] > ours[-1]
+
+
+def test_one_converter_is_enough_to_compare_and_none_is_not(snapshot, registered) -> None:
+    cutoff = snapshot.as_of - w.HORIZON
+    within = np.flatnonzero((snapshot.closed >= cutoff) & (snapshot.closed < cutoff + w.HORIZON))
+    for left in (0, 1):
+        closed = snapshot.closed.copy()
+        closed[within[left:]] = cutoff + w.HORIZON
+        shadow, _ = shadow_of(replace(snapshot, closed=closed), np.array([cutoff], dtype=np.int32))
+        found = shadow.challenge(Registry(registered), "1.0.0", cutoff, BOOTSTRAP, 5)
+        assert (found.lists, found.converters) == (1, left)
+        assert np.isnan(found.average_precision) == (left == 0)
+
+
+def test_a_version_that_cannot_be_loaded_is_said(snapshot, registered) -> None:
+    shadow, _ = shadow_of(snapshot, np.empty(0, dtype=np.int32))
+    found = shadow.challenge(Registry(registered), "9.9.9", 0, BOOTSTRAP, 5)
+    assert "9.9.9" in found.problem
+    assert (found.version, found.capacity, found.shared) == ("9.9.9", 40, 0)
