@@ -50,16 +50,6 @@ ELSEWHERE = {
         f"data/looking/{name}.py" for name in ("files", "headers", "looked", "names", "opening", "sql")
     ),
     "data/judging/test_checking.py": ("data/judging/drafts.py",),
-    "data/proposing/test_proposing.py": (
-        *(
-            f"data/proposing/{name}.py"
-            for name in ("attributes", "conversions", "dates_of_files", "identifiers", "kinds", "linking")
-        ),
-        *(
-            f"data/proposing/{name}.py"
-            for name in ("measures", "proposal", "tables", "usage", "words", "writing")
-        ),
-    ),
     "data/checking/test_values.py": ("data/checking/scalars.py",),
     "sample/test_generator.py": ("sample/hazard.py", "sample/simulation.py", "sample/tables.py"),
     "features/test_windows.py": ("features/window_kernel.py",),

@@ -40,12 +40,15 @@ def are_dates(looked: list[Looked], answers: Answers) -> None:
 
 def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
     """Decide dates that may be read in two ways, by others that have the same sign, or ask."""
-    told = {
-        one.format[2]: one.format
+    numbered = {
+        one.format
         for table in looked
         for one in table.dates()
-        if one.format.startswith(("%d", "%m"))
+        if one.format.startswith(("%d", "%m")) and one.format != dates.NAMED_MONTH
     }
+    signs = [form[2] for form in numbered]
+    # Where files speak against each other, they decide nothing.
+    told = {form[2]: form for form in numbered if signs.count(form[2]) == 1}
     notes += [
         f"{table.name}.{one.name} is read as days that a spreadsheet counts, such as 45000 for 2023-03-15"
         for table in looked
