@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from ml_sys.data.looking.headers import above_header
 from ml_sys.data.looking.sql import literal
 from ml_sys.errors import InputError, UnreadableFileError, nearest
 
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
 
 _CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
 PACKED = (".gz", ".zst")
-A_PART = re.compile(r"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{8,}", re.IGNORECASE)
+_MONTHS = (
+    "jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+    "|dec(ember)?"
+)
+# What the names of the parts of one table differ by: numbers and months.
+A_PART = re.compile(
+    rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({_MONTHS})(?![a-z])", re.IGNORECASE
+)
 
 
 def kind_of(path: Path) -> str:
@@ -78,12 +87,16 @@ def parts_together(connection: duckdb.DuckDBPyConnection, files: Iterable[Path])
 
 
 def _header(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    reader = {"csv": "read_csv", "json": "read_json_auto", "parquet": "read_parquet"}[kind_of(path)]
+    kind = kind_of(path)
+    reader = {"csv": "read_csv", "json": "read_json_auto", "parquet": "read_parquet"}[kind]
+    skip = (
+        f", comment = '', skip = {above.lines}"
+        if kind == "csv" and (above := above_header(path)).lines
+        else ""
+    )
     try:
-        return [
-            str(one[0])
-            for one in connection.execute(f"DESCRIBE FROM {reader}({literal(str(path))})").fetchall()
-        ]
+        found = connection.execute(f"DESCRIBE FROM {reader}({literal(str(path))}{skip})").fetchall()
+        return [str(one[0]) for one in found]
     except duckdb.Error:
         return [str(path)]
 
@@ -108,4 +121,11 @@ def paths_sql(paths: Sequence[Path]) -> str:
     if {one for one in folder.rglob(f"*{ending}") if one.is_file()} == set(paths):
         depth = "**/" if any(one.parent != folder for one in paths) else ""
         return literal(f"{folder}/{depth}*{ending}")
+    first, last = min(one.name for one in paths), max(one.name for one in paths)
+    alike = first[
+        : next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    ]
+    for begin in (re.sub(r"[^-_. ]+$", "", alike), alike.rstrip("0123456789")):
+        if begin and escape(begin) == begin and set(folder.glob(f"{begin}*{ending}")) == set(paths):
+            return literal(f"{folder}/{begin}*{ending}")  # which takes in the file of the next month
     return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.data.reading.careful import decode
+from ml_sys.data.reading.preamble import SOME_LINES, Preamble, preamble
+from ml_sys.data.reading.textfile import open_text, reading
 from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -14,8 +17,20 @@ if TYPE_CHECKING:
     import duckdb
 
 _SOME_ROWS = 1_000
+_BEGINNING = 1 << 16
 _A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
 _A_NUMBER = re.compile(r"[\W\d_]*")
+
+
+def above_header(path: Path) -> Preamble:
+    """Return what stands above the header of a CSV file."""
+    stream = open_text(path)
+    try:
+        with reading(path):
+            lines = stream.read(_BEGINNING).split(b"\n")
+    finally:
+        stream.close()
+    return preamble([decode(line.removesuffix(b"\r")) or "" for line in lines[:SOME_LINES]])
 
 
 def is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:

@@ -20,19 +20,23 @@ from ml_sys.data.looking.files import (
     parts_together,
     paths_sql,
 )
-from ml_sys.data.looking.headers import is_header, named_twice, without_names
+from ml_sys.data.looking.headers import above_header, is_header, named_twice, without_names
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, UnreadableFileError
+from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ml_sys.data.reading.preamble import Preamble
+
 # Rows that are judged of each table: enough for shares, and seconds for any file.
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
 _BEGINNING = 1 << 20
+_AS_UTF8 = "save it as CSV in UTF-8"
 # What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
 _INDEX = {"__index_level_0__", "Unnamed: 0"}
 
@@ -115,6 +119,8 @@ def sniff(
             continue
         except duckdb.Error as error:
             said, hint = str(error).partition("\n")[0], "expected CSV, JSON lines or Parquet"
+            if "not latin-1 encoded" in said:
+                said, hint = "it is written in Windows-1252", _AS_UTF8
             if "Error when sniffing" in said:
                 said = "its lines have no common form"
                 hint = (
@@ -180,7 +186,8 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     if first.stat().st_size == 0:
         raise EmptyTableError(first)
     _refuse_utf16(first)
-    sniffed, encoding = _sniffed_csv(connection, first)
+    above = above_header(first)
+    sniffed, encoding = _sniffed_csv(connection, first, above)
     delimiter, skip = str(sniffed["Delimiter"]), int(sniffed["SkipRows"])
     options = f", delim = {literal(delimiter)}, all_varchar = true" + encoding
     options += f", skip = {skip}" if skip else ""
@@ -199,7 +206,7 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     columns = connection.sql(f"FROM {relation} LIMIT 0").columns[:last]
     named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
     twice = named_twice(rows[0]) if has_header else frozenset()
-    plain = made.is_plain and has_header and not skip and delimiter in _PLAIN_DELIMITERS
+    plain = made.is_plain and has_header and skip == above.lines and delimiter in _PLAIN_DELIMITERS
     return replace(
         made,
         relation=relation,
@@ -210,22 +217,31 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
         },
         is_plain=plain,
         has_header=has_header,
-        notes=_notes(rows[0], twice, has_header=has_header),
+        notes=_notes(rows[0], twice, above, has_header=has_header),
     )
 
 
-def _notes(names: Sequence[Any], twice: frozenset[int], *, has_header: bool) -> tuple[str, ...]:
+def _notes(
+    names: Sequence[Any], twice: frozenset[int], above: Preamble, *, has_header: bool
+) -> tuple[str, ...]:
+    passed = above.lines - bool(above.delimiter)
+    notes = [f"{counted(passed, 'line')} above its header passed over"] if passed else []
     if not has_header:
-        return ("its first line is no header, so that its columns are called column1, column2, ...",)
+        return (*notes, "its first line is no header, so that its columns are called column1, column2, ...")
     called = dict.fromkeys(str(names[at]).strip() for at in sorted(twice))
-    return tuple(f"several columns are called {one}, and none of them is read" for one in called)
+    return (*notes, *(f"several columns are called {one}, and none of them is read" for one in called))
 
 
-def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, Any], str]:
+def _sniffed_csv(
+    connection: duckdb.DuckDBPyConnection, path: Path, above: Preamble
+) -> tuple[dict[str, Any], str]:
     """Return what DuckDB's sniffer finds, and the option for an encoding other than UTF-8."""
     encoding = "" if _is_utf8(path) else ", encoding = 'latin-1'"
+    known = f", skip = {above.lines}" if above.lines else ""
+    known += f", delim = {literal(above.delimiter)}" if above.delimiter else ""
     asked = connection.execute(
-        f"FROM sniff_csv({literal(str(path))}, sample_size = 20000, ignore_errors = true{encoding})"
+        f"FROM sniff_csv({literal(str(path))}, sample_size = 20000, ignore_errors = true, comment = ''"
+        f"{known}{encoding})"
     )
     values = asked.fetchone()
     names = [one[0] for one in asked.description or ()]
@@ -235,7 +251,7 @@ def _sniffed_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[dic
 def _refuse_utf16(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(2) in {b"\xff\xfe", b"\xfe\xff"}:
-            raise UnreadableFileError(path, "it is written in UTF-16", hint="save it as CSV in UTF-8")
+            raise UnreadableFileError(path, "it is written in UTF-16", hint=_AS_UTF8)
 
 
 def _is_utf8(path: Path) -> bool:

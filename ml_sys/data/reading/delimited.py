@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
+from ml_sys.data.reading.preamble import SOME_LINES, preamble
 from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
 from ml_sys.data.schema import lacking, matched_columns
@@ -61,7 +62,7 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
-    """Read the first line that is not blank: what follows it, its fields and their delimiter."""
+    """Read the first line of the table: what follows it, its fields and their delimiter."""
     first = next(pieces, None)
     while isinstance(first, Block) and not first.data.strip():
         first = next(pieces, None)
@@ -71,14 +72,18 @@ def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Bloc
         raise UnreadableFileError(
             path, f"line {first.line} is longer than {LINE_LIMIT:,} bytes, so it is not a header"
         )
-    at = next(i for i in range(len(first.ends)) if first.line(i).strip())
-    header, delimiter = _header_fields(path, first.line(at))
+    begin = range(min(len(first.ends), SOME_LINES))
+    above = preamble([decode(first.line(i).removesuffix(b"\r")) or "" for i in begin])
+    at = next((i for i in range(above.lines, len(first.ends)) if first.line(i).strip()), None)
+    if at is None:
+        raise EmptyTableError(path)
+    header, delimiter = _header_fields(path, first.line(at), above.delimiter)
     rest = first.data[int(first.ends[at]) + 1 :]
     body = chain([block_of(rest, first.first_line + at + 1)] if rest else [], pieces)
     return body, header, delimiter
 
 
-def _header_fields(path: Path, line: bytes) -> tuple[list[str], str]:
+def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[str], str]:
     if b"\0" in line:
         raise UnreadableFileError(path, "its first line holds NUL bytes, so it is not UTF-8 text")
     text = decode(line.removesuffix(b"\r"))
@@ -87,7 +92,7 @@ def _header_fields(path: Path, line: bytes) -> tuple[list[str], str]:
     if "\r" in text:
         raise UnreadableFileError(path, "its lines end in CR alone", hint="save it with LF or CRLF line ends")
     bare = "".join(text.split('"')[::2])  # what is outside quotes
-    delimiter = max(DELIMITERS, key=bare.count)
+    delimiter = delimiter or max(DELIMITERS, key=bare.count)
     return next(csv.reader([text], delimiter=delimiter)), delimiter
 
 

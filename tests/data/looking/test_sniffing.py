@@ -145,3 +145,35 @@ def test_every_name_that_several_columns_have_is_said_once(tmp_path: Path) -> No
         f"several columns are called {one}, and none of them is read" for one in ("city", "Plan", "plan")
     )
     assert list(table.columns) == ["id", "n"]
+
+
+@pytest.mark.parametrize(
+    ("above", "notes"),
+    [
+        ("", ()),
+        ("sep=,\n", ()),
+        ("# exported\n", ("1 line above its header passed over",)),
+        ("Users of today\n\n", ("2 lines above its header passed over",)),
+    ],
+)
+def test_what_stands_above_a_header_is_passed_over_and_said(
+    above: str, notes: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = "".join(f"{at},AT,2024-01-{at:02}\n" for at in range(1, 20))
+    (tmp_path / "a.csv").write_text(f"{above}id,country,day\n{rows}")
+    ((table,), _) = sniffed(tmp_path)
+    assert (list(table.columns), table.rows, table.is_plain) == (["id", "country", "day"], 19, True)
+    assert table.notes == notes
+
+
+def test_parts_of_one_table_may_each_have_a_line_above_their_header(tmp_path: Path) -> None:
+    for at in (1, 2):
+        (tmp_path / f"log_{at}.csv").write_text(f"# part {at}, of 2\nid,n,day\n{at},2,x\n{at},3,y\n")
+    assert [(one.name, one.rows) for one in sniffed(tmp_path)[0]] == [("log", 4)]
+
+
+def test_text_that_only_windows_has_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("id,price\n1,a\n2,9 €\n".encode("cp1252"))
+    with pytest.raises(UnreadableFileError, match="it is written in Windows-1252") as caught:
+        sniffed(tmp_path / "a.csv")
+    assert caught.value.hint == "save it as CSV in UTF-8"
