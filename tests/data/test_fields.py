@@ -27,7 +27,7 @@ VISITS = {"kind": "periods", "id": "key", "at": "day", "measures": {"visits": {"
 
 def schema(**more: Any) -> SchemaSettings:
     tables = {"paying": PAYING, "trials": TRIALS, "seen": VISITS} | more.pop("tables", {})
-    return SchemaSettings.model_validate({"tables": tables, "attributes": ATTRIBUTES, **more})
+    return SchemaSettings.model_validate({"tables": tables, "attributes": ATTRIBUTES} | more)
 
 
 def read(name: str, field: str, *texts: str, **more: Any) -> tuple[list[Any], list[int] | None]:
@@ -124,3 +124,47 @@ def test_whichever_table_stands_last_prospects_are_read_like_those_that_have_not
     ):
         told = SchemaSettings.model_validate({"tables": order, "attributes": ATTRIBUTES})
         assert prospect_fields(told)["id"].column == named
+
+
+def test_the_type_of_a_purchase_may_be_blank_and_nothing_is_said_of_it() -> None:
+    bought = {"kind": "purchases", "id": "key", "at": "day", "type": "what"}
+    assert read("bought", "type", " sale", "", tables={"bought": bought}) == (["sale", None], None)
+    assert fields_of(schema(tables={"bought": bought}), "bought")["type"].column == "what"
+
+
+def test_a_number_on_a_log_scale_is_above_zero_whether_or_not_one_stands_for_none() -> None:
+    told = {"speed": {"kind": "number", "scale": "log"}}
+    described = SchemaSettings.model_validate(
+        {"tables": {"paying": PAYING, "seen": VISITS}, "attributes": told}
+    )
+    found = fields_of(described, "paying")["speed"].read(pa.array(["2", "0"], pa.string()))
+    np.testing.assert_array_equal(found.values, [2, np.nan])
+    assert [bool(one) for one in found.faults.tolist()] == [False, True]
+
+
+def test_an_event_without_a_link_names_its_entity_beside_its_user() -> None:
+    log = {"kind": "events", "id": "key", "at": "at", "user": "who", "event": "what", "event_id": "n"}
+    fields = fields_of(schema(tables={"log": log}), "log")
+    assert list(fields) == ["id", "user", "at", "event", "event_id"]
+    assert read("log", "event", "", "a", tables={"log": log}) == ([None, "a"], None)
+    linked = log | {"id": "", "link": "people"}
+    people = {"kind": "links", "user": "who", "id": "team"}
+    told = schema(tables={"log": linked, "people": people})
+    assert list(fields_of(told, "log")) == ["user", "at", "event", "event_id"]
+    assert {name: one.column for name, one in fields_of(told, "people").items()} == {
+        "user": "who",
+        "id": "team",
+    }
+
+
+def test_where_no_table_is_of_entities_the_id_is_that_of_the_first_which_has_one() -> None:
+    log = {"kind": "events", "id": "", "at": "at", "user": "who", "link": "people"}
+    people = {"kind": "links", "user": "who", "id": "team"}
+    bought = {"kind": "purchases", "id": "buyer", "at": "day"}
+    told = SchemaSettings.model_validate({"tables": {"log": log, "people": people, "bought": bought}})
+    assert id_column(told) == "team"
+
+
+def test_a_prospect_s_attribute_that_its_table_has_no_column_of_is_found_in_the_column_described() -> None:
+    told = schema(attributes=ATTRIBUTES | {"rank": {"kind": "number", "column": "alexa"}})
+    assert prospect_fields(told)["rank"].column == "alexa"

@@ -19,11 +19,14 @@ from hypothesis import strategies as st
 from ml_sys.data import snapshot
 from ml_sys.data.checking import scalars, values
 from ml_sys.data.ingest import Origin, Rules, ingest
+from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
+from ml_sys.days import Period
 from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings
+from tests.data import described
 from tests.data.tables import ACTIONS, COUNTS, FREE_IDS, PAID_IDS, Tables, adds_up, quarantined, usage_row
 
 REAL = Path(os.environ.get("MLSYS_REAL_DATA", Path(__file__).parents[3] / "shared/data/hubspot"))
@@ -516,3 +519,74 @@ def test_the_real_tables_are_taken_with_three_duplicates_merged(tmp_path: Path) 
     assert report.tables[NONCUSTOMERS].merged == {"duplicate company, merged": 3}
     assert report.as_of == "2020-06-01"
     assert adds_up(report)
+
+
+def test_entities_that_turn_up_in_a_circle_keep_what_is_theirs(tmp_path: Path) -> None:
+    files = described.write(
+        tmp_path,
+        bought="team,day\nb,2024-03-02\n",
+        seen="day,team,visits\n2024-03-01,b,2\n2024-03-01,c,3\n2024-03-01,a,1\n",
+        clicks="\n".join(["team,when", *(f"{one},2024-03-01" for one in "abbccc")]),
+    )
+    tables = {
+        "bought": {"kind": "purchases", "id": "team", "at": "day"},
+        "seen": described.VISITS,
+        "clicks": {"kind": "events", "id": "team", "at": "when"},
+    }
+    found, _ = described.ingested(tmp_path, {"tables": tables}, files)
+    day = "2024-03-01"
+    assert described.told(found) == [("a", day, 1, 1), ("b", day, 2, 2), ("c", day, 3, 3)]
+
+
+def test_of_months_the_one_of_the_export_is_not_complete_and_those_after_it_are_later(tmp_path: Path) -> None:
+    files = described.write(
+        tmp_path,
+        teams="team,born\na,2023-01-01\n",
+        bought="team,paid_on,euros\na,2024-02-05,3\na,2024-03-09,4\n",
+        seen="day,team,visits\n2024-01-01,a,1\n2024-02-01,a,2\n2024-03-01,a,4\n2024-04-01,a,8\n",
+    )
+    tables = {
+        "teams": {"kind": "entities", "id": "team", "since": "born"},
+        "bought": {"kind": "purchases", "id": "team", "at": "paid_on", "value": "euros"},
+        "seen": described.VISITS,
+    }
+    _, report = described.ingested(
+        tmp_path, {"tables": tables}, files, period=Period("month"), as_of="2024-03-01"
+    )
+    assert report.tables["seen"].rejected == {
+        "its period is not complete": 1,
+        "later than the export": 1,
+    }
+    assert (report.tables["seen"].first_day, report.tables["seen"].last_day) == ("2024-01-01", "2024-02-01")
+    # A table of purchases speaks of the days of conversion, whatever the days of usage.
+    bought = report.tables["bought"]
+    assert (bought.first_day, bought.last_day) == ("2024-02-05", "2024-02-05")
+
+
+def test_where_nothing_is_left_it_is_said_in_the_words_of_the_description(tmp_path: Path) -> None:
+    files = described.write(
+        tmp_path, teams="team,paid\na,\n", seen="day,team,visits\n2030-01-01,a,1\n2031-01-01,a,1\n"
+    )
+    team = {"kind": "entities", "id": "team", "converted_on": "paid"}
+    words = {"customer": {"one": "buyer", "many": "buyers"}}
+    with pytest.raises(NotEnoughDataError, match="no row of the buyers or the usage was accepted"):
+        described.ingested(
+            tmp_path, {"tables": {"teams": team, "seen": described.VISITS}, "words": words}, files
+        )
+
+
+def test_a_file_that_is_named_wins_over_that_of_the_description_and_this_over_the_table_s_name() -> None:
+    asked = []
+
+    class Asking:
+        def open(self, _table: str, location: str, columns: dict[str, str], *_: object) -> RawTable:
+            asked.append((location, sorted(columns)))
+            return RawTable(location, (), iter(()))
+
+    table = {"kind": "entities", "id": "team"}
+    tables = {"one": table | {"file": "own.csv"}, "two": table | {"file": "other.csv"}, "three": table}
+    sold = {"kind": "purchases", "id": "team", "at": "day"}
+    schema = SchemaSettings.model_validate({"tables": tables | {"seen": described.VISITS, "sold": sold}})
+    Origin(Asking(), schema, {"one": "given.csv"}).opened()
+    assert [place for place, _ in asked] == ["given.csv", "other.csv", "three", "seen", "sold"]
+    assert asked[0][1] == ["id"]

@@ -1,8 +1,16 @@
+import json
+from dataclasses import asdict
+
+import pyarrow.parquet as pq
+
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_counts import ingest_counts
+from ml_sys.data.quarantine import LOST_COMPANY, MERGED_CUSTOMER, MERGED_DUPLICATE, UNCOVERED, Quarantine
+from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
-from ml_sys.data.snapshot import latest
+from ml_sys.data.snapshot import MANIFEST, QUARANTINE, latest
 from ml_sys.data.sources import open_source
+from ml_sys.form import Form, Noun, Words
 from ml_sys.settings import SchemaSettings
 from tests.made import NOW
 
@@ -31,3 +39,15 @@ def test_rows_of_days_that_the_export_does_not_cover_are_not_wrong(tmp_path, thr
     )
     found = ingest_counts(latest(tmp_path).path)
     assert found.rejected[USAGE] < 0.005 * found.read[USAGE]
+
+
+def test_reasons_are_known_in_the_words_of_the_description(tmp_path):
+    words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
+    kept = Quarantine(words)
+    reasons = MERGED_DUPLICATE, MERGED_DUPLICATE, MERGED_CUSTOMER, UNCOVERED, LOST_COMPANY, "odd", "odd"
+    kept.add("seen", "s.csv", [BadRow(at, reason, "x") for at, reason in enumerate(reasons)])
+    pq.write_table(kept.to_table(), tmp_path / QUARANTINE)
+    told = {"read": {"seen": 9}, "form": asdict(Form(words=words))}
+    (tmp_path / MANIFEST).write_text(json.dumps(told))
+    found = ingest_counts(tmp_path)
+    assert (found.merged, found.rejected, found.read) == ({"seen": 3}, {"seen": 3}, {"seen": 9})

@@ -173,3 +173,35 @@ def test_both_ends_of_the_days_that_are_taken_out_belong_to_them(first, last, le
         log.add(batches([event(day=MONDAY + at) for at in range(4)]))
         list(log.take_out(MONDAY + first, MONDAY + last, "later", IDS))
         assert (log.days() - MONDAY).tolist() == left
+
+
+def test_entities_that_move_in_a_circle_take_their_rows_and_names_along():
+    rows = [event(entity=at, two=at + 1) for at in range(3)]
+    with EventLog(2) as log:
+        log.add(batches(rows))
+        log.move(np.array([1, 2, 0], np.int32))
+        got = log.rows(Counting(None, DIGITS, has_users=False, period=Period("day")))
+        assert list(zip(got.entity.tolist(), got.values[:, -1].tolist(), strict=True)) == [
+            (0, 3), (1, 1), (2, 2)
+        ]  # fmt: skip
+        assert [row.raw.partition(",")[0] for row in log.take_out(MONDAY, MONDAY, "later", IDS)] == [
+            "one", "two", "zero"
+        ]  # fmt: skip
+
+
+def test_where_no_kind_has_a_name_all_events_are_others():
+    rows = [event(kind="a"), event(kind=""), event(kind="b")]
+    counting = Counting((), DIGITS, has_users=False, period=Period("day"))
+    assert counted(rows, counting).values.tolist() == [[3, 0, 0]]
+
+
+def test_a_line_of_several_entities_is_returned_under_the_first_of_them():
+    batch = Batch(
+        np.array([2, 1], np.int32),
+        np.array([MONDAY, MONDAY]) * DAY_MICROSECONDS,
+        np.zeros((2, 0), np.int64),
+        np.array([5, 5]),
+    )
+    with EventLog(0) as log:
+        log.add([batch])
+        assert [row.raw.partition(",")[0] for row in log.take_out(MONDAY, MONDAY, "later", IDS)] == ["one"]

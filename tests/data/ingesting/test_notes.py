@@ -15,7 +15,7 @@ from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import Content
 from ml_sys.data.usage import UNFINISHED, UsageRows
 from ml_sys.days import DAY_MICROSECONDS
-from ml_sys.form import Attribute, Form
+from ml_sys.form import Attribute, Form, Noun, Words
 
 AS_OF = 18_300  # 8 February 2020
 
@@ -116,3 +116,24 @@ def test_columns_that_are_ignored_and_those_that_lack_are_named_by_table() -> No
         "paid: ignored 'note', 'x'",
         "free: has no column of size, blank for whom no other table tells it",
     ]
+
+
+def test_rows_of_purchases_that_are_none_are_noted_by_table() -> None:
+    tables = (
+        TableRead("bought", "b.csv", "purchases", 9, no_purchases=2),
+        TableRead("orders", "o.csv", "purchases", 9, no_purchases=1),
+        TableRead("seen", "s.csv", "usage", 9),
+    )
+    end = "no conversion: money given back, or nothing paid"
+    assert noted(content(), tables=tables) == [f"bought: 2 rows are {end}", f"orders: 1 row is {end}"]
+
+
+def test_notes_speak_of_money_and_entities_as_the_description_does() -> None:
+    words = Words(Noun("team", "teams"), value="annual fee", customer=Noun("buyer", "buyers"))
+    said = content(form=Form(words=words, has_since=True), value=[0.0], converted_on=[3], since=[3])
+    assert noted(said) == [
+        "1 buyer with an annual fee of zero or less is kept; annual fee is not a feature",
+        "1 buyer converted on the first day, with nothing before it to learn from: set aside",
+    ]
+    lately = content(form=Form(words=words, has_since=True), converted_on=[9], since=[NEVER_BEGAN])
+    assert noted(lately) == ["1 team has no day of beginning: taken to have been there all along"]

@@ -13,19 +13,19 @@ from ml_sys.data.quarantine import MERGED_DUPLICATE, UNCOVERED
 from ml_sys.data.reading.rows import BadRow, RawTable
 from ml_sys.data.usage import LATER, UNFINISHED
 from ml_sys.errors import TooManyRejectedError
-from ml_sys.form import Form
+from ml_sys.form import PLAIN_WORDS, Form, Noun, Words
 
 READ = 10
 
 
 def refused(
-    folder: Path, *reasons: str, share: float = 0.2, was_given: bool = False
+    folder: Path, *reasons: str, share: float = 0.2, was_given: bool = False, words: Words = PLAIN_WORDS
 ) -> TooManyRejectedError | None:
     """Return the refusal of a table of ten rows, of which some are bad for these reasons."""
     opened = {
         name: OpenTable(name, RawTable(f"{name}.csv", (), iter(())), {}) for name in ("entities", "usage")
     }
-    run = IngestRun(opened, Form(), lambda _table, _rows: None)
+    run = IngestRun(opened, Form(words=words), lambda _table, _rows: None)
     for name in opened:
         run.count(name, READ)
     run.quarantine.add("usage", "usage.csv", [BadRow(at, one, "x") for at, one in enumerate(reasons, 2)])
@@ -77,3 +77,8 @@ def test_what_is_wrong_most_often_tells_what_may_help(tmp_path: Path, reason: st
     other = refused(tmp_path, "bad", "bad", "bad", reason)
     assert other is not None
     assert hinted not in other.hint
+
+
+def test_what_is_no_surprise_is_none_in_the_words_of_the_description_either(tmp_path: Path) -> None:
+    words = Words(entity=Noun("account", "accounts"))
+    assert refused(tmp_path, *[UNCOVERED] * 5, was_given=True, words=words) is None

@@ -9,11 +9,11 @@ import pytest
 from ml_sys.data.checking import moments, values
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import Field
-from ml_sys.data.ingesting.run import IngestRun, OpenTable
+from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
 from ml_sys.data.reading.rows import RawTable, Rows
-from ml_sys.data.usage import UNKNOWN_ID
+from ml_sys.data.usage import UNKNOWN_ID, UsageMeasures, UsageRows
 from ml_sys.errors import EmptyTableError
-from ml_sys.form import Form
+from ml_sys.form import Form, Measure, Noun, UsageTable
 from ml_sys.settings.tables import PurchaseTable
 
 FIELDS = {"id": Field("id", values.ids), "at": Field("day", moments.stamps)}
@@ -80,3 +80,36 @@ def test_a_table_of_bad_rows_alone_is_read_and_one_without_rows_is_empty() -> No
     run, _ = run_of(FIELDS)
     with pytest.raises(EmptyTableError, match=r"t\.csv"):
         run.purchases("t", BOUGHT)
+
+
+def test_usage_of_companies_that_move_in_a_circle_goes_along() -> None:
+    measures = UsageMeasures("t", ("n",), (0,), (), np.dtype(np.int32))
+    three = np.arange(3)
+    rows = UsageRows(three.astype(np.int32), three, three[:, None], three)
+    moved = UsageOfTable(rows, measures).moved(np.array([1, 2, 0], np.int32))
+    assert moved.rows.company.tolist() == [1, 2, 0]
+    assert moved.rows.measures.tolist() == [[0], [1], [2]]
+
+
+def test_usage_of_a_table_is_a_part_of_another_form_by_the_table_s_name() -> None:
+    def told(*names: str) -> Form:
+        one = Noun("n", "n")
+        return Form(
+            tuple(UsageTable(name, "periods", "at", (f"{name}_n",)) for name in names),
+            tuple(Measure(f"{name}_n", "actions", name, one) for name in names),
+        )
+
+    before, after = told("one", "two"), told("new", "one", "two")
+    rows = UsageRows(
+        *(np.zeros(0, np.int64) for _ in range(2)), np.zeros((0, 1), np.int32), np.zeros(0, np.int64)
+    )
+    usage = UsageOfTable(rows, UsageMeasures.of(before, before.tables[1]))
+    assert (usage.measures.places, usage.of_form(after).measures.places) == ((1,), (2,))
+    assert usage.of_form(after).measures.names == ("two_n",)
+
+
+def test_rows_of_purchases_that_are_none_are_counted() -> None:
+    fields = FIELDS | {"value": Field("eur", values.amounts, blanked=True)}
+    run, _ = run_of(fields, [("a", "2024-01-01", "5"), ("b", "2024-01-01", "0")], [("a", "2024-01-02", "-5")])
+    assert run.purchases("t", BOUGHT).frame["converts"].tolist() == [True, False, False]
+    assert run.no_purchases == {"t": 2}
