@@ -317,3 +317,8 @@ def test_a_batch_of_checked_rows_has_the_attributes_that_the_rows_have() -> None
         assert found.n_companies == stop - start
         for one, other in zip(found.columns, expected.take(slice(start, stop)).columns, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_number_between_none_and_one_has_a_logarithm_below_zero() -> None:
+    speed = Attribute("speed", "number", "speed", "speed", scale="log")
+    assert one_column(speed, 0.01, 1.0)["log_speed"] == pytest.approx([-2, 0])

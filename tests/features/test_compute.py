@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec, feature_frame
-from ml_sys.features.derived import FEATURES, NEVER_DAYS
+from ml_sys.features.derived import FEATURES, NEVER_DAYS, feature
 from ml_sys.features.inputs import FeatureInputs, NotInSnapshotError, measures_of
 from ml_sys.features.spans import MONTHS
 from ml_sys.features.windows import BLOCK_COMPANIES
@@ -92,6 +93,10 @@ def test_an_unknown_feature_is_answered_with_the_nearest(name: str, near: str) -
 def test_one_feature_must_be_left() -> None:
     with pytest.raises(SettingsError, match="leaves no feature"):
         replace(SPEC, off=tuple(set(SPEC.groups().values()))).names()
+    off = ("windows", "amounts", "attributes", "tenure", "recency")
+    with pytest.raises(SettingsError) as caught:
+        replace(forms.BARE_SPEC, off=tuple(one for one in off if one != "attributes")).names()
+    assert "windows, amounts, tenure, recency" in str(caught.value)
 
 
 def test_a_feature_of_ones_own_is_found_by_its_path(own_module: str) -> None:
@@ -404,3 +409,31 @@ def test_those_without_usage_have_the_features_that_they_have_alone() -> None:
     for at in range(n):
         alone = feature_frame(inputs.take(np.array([at])), cutoffs, spec)
         pd.testing.assert_frame_equal(alone, whole.iloc[2 * at : 2 * at + 2].reset_index(drop=True))
+
+
+def test_a_month_is_due_once_it_has_come_however_many_days_the_months_before_had() -> None:
+    firsts = np.arange("2019-06", "2020-03", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    usage = np.zeros(firsts.size, np.int32), firsts, np.full((firsts.size, 1), 250, np.int64)
+    inputs = FeatureInputs.of(usage, Attributes.of((), [()]), forms.BARE_SPEC)
+    # The two months that end on 1 September are longer than two average ones, unlike those that end in March.
+    assert (feature_frame(inputs, firsts[1:], forms.BARE_SPEC)["present_share_365d"] == 1).all()
+
+
+def test_of_nobody_there_are_features_without_a_row() -> None:
+    usage = np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 1), np.int64)
+    inputs = FeatureInputs.of(usage, Attributes.of((), []), forms.BARE_SPEC)
+    found = feature_frame(inputs, CUTOFFS, forms.BARE_SPEC)
+    assert (found.columns.tolist(), len(found)) == (forms.BARE_SPEC.names(), 0)
+
+
+def test_a_feature_of_ones_own_is_found_under_the_name_that_it_was_given(own_module: str) -> None:
+    module = importlib.import_module(own_module)
+    feature(group="mine", name=f"named_{own_module}")(module.not_registered)
+    spec = replace(SPEC, extra=(f"{own_module}:not_registered",))
+    assert set(spec.names()) - set(SPEC.names()) == {f"named_{own_module}"}
+
+
+def test_a_measure_that_nothing_resembles_is_not_held_against_a_name_that_is_none() -> None:
+    with pytest.raises(NotInSnapshotError) as caught:
+        measures_of(np.zeros((1, 0)), replace(WORLD.form, measures=()), WORLD.form)
+    assert caught.value.hint.startswith("describe the tables")

@@ -17,6 +17,7 @@ from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.spans import MONTHS, WEEKS
 from ml_sys.features.windows import UsageLog, window_stats
 from tests.data.tables import ACTIONS, MEASURES
+from tests.features import forms
 
 CUTOFF = 18_000
 SPEC = FeatureSpec(WEEKS.windows)
@@ -185,3 +186,16 @@ def test_derived_features_are_in_the_groups_that_settings_name() -> None:
     for entry in SPEC.derived():
         found.setdefault(entry.group, set()).add(entry.name)
     assert found == GROUPS
+
+
+def test_what_a_form_does_not_count_is_none_of_it_and_never_is_what_versions_were_fitted_to() -> None:
+    cutoffs = np.array([CUTOFF], dtype=np.int32)
+    values = np.array([[250]], dtype=np.int64)
+    log = UsageLog.from_rows(
+        np.zeros(1, np.int32), np.array([CUTOFF - 31], np.int32), values,
+        n_companies=1, n_activity=1, period=Period("month"), digits=(2,),
+    )  # fmt: skip
+    usage = Usage(window_stats(log, cutoffs, (28, 365)), cutoffs, (28, 365), forms.BARE, MONTHS)
+    assert (usage.actions(365).tolist(), usage.users(365).tolist()) == ([0], [0])
+    assert usage.amount(365, "spent").tolist() == [2.5]
+    assert NEVER_DAYS == 2000

@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 
 from ml_sys.experiments.fitting import learn_features
 from ml_sys.experiments.schedule import Term
+from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.rules import rule_scores
-from ml_sys.features.windows import NEVER
+from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
+from ml_sys.form import Attribute
 from ml_sys.leaks.blind_models import shuffled_ranking
 from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings
+from tests.features import forms
 from tests.model import world as w
 
 SPEC = FeatureSpec(windows_days=(7, 28))
@@ -180,3 +183,21 @@ def test_of_a_sampled_panel_features_of_the_rows_drawn_and_held_out_are_computed
             training_part(source, term.trained, spec, settings.panel, settings.seed).train.weight is not None
         )
     assert sum(sizes) == computed
+
+
+def test_companies_of_a_later_block_have_their_own_attributes_and_days() -> None:
+    n = BLOCK_COMPANIES + 2
+    form = replace(forms.BARE, attributes=(Attribute("seats", "number", "seats", "seats"),), has_since=True)
+    spec = replace(forms.BARE_SPEC, form=form)
+    seats = Attributes(form.attributes, (np.arange(n, dtype=np.float64),), n)
+    usage = np.array([0, n - 1], np.int32), np.full(2, 18_000, np.int32), np.full((2, 1), 100, np.int64)
+    since = np.arange(17_000 - n, 17_000, dtype=np.int32)
+    known = KnownFeatures(FeatureInputs.of(usage, seats, spec, since))
+    found = known.rows(np.array([18_300], np.int32), spec).frame()
+    assert found["seats"].tolist() == list(range(n))
+    assert found["days_since_began"].tolist() == (18_300 - since).tolist()
+
+
+def test_without_a_cutoff_there_is_no_rule_to_score() -> None:
+    seen, scores = KnownFeatures(INPUTS).rules(np.empty(0, dtype=np.int32))
+    assert (seen.size, scores) == (0, {})

@@ -304,3 +304,16 @@ def test_rows_of_a_sample_are_seen_from_the_day_on_which_the_first_usage_was_com
     }
     assert panel.weight is not None
     assert sorted(panel.weight.tolist()) == [1, 10, 10, 10]
+
+
+def test_rules_and_what_was_seen_stay_beside_the_rows_that_are_laid_out() -> None:
+    panel = panel_at(one_company(closed=CUTOFF - 1, stamps=(CUTOFF - 14,)))
+    assert (len(panel), panel.rules[MOST_ACTIONS].tolist(), panel.seen.tolist()) == (1, [0.0], [False])
+    both = panel_at(one_company(stamps=(CUTOFF - 14,)))
+    turned = both.take(np.array([1, 0]))
+    assert turned.rules[MOST_ACTIONS].tolist() == both.rules[MOST_ACTIONS].tolist()[::-1] == [0.0, 5.0]
+    known = KnownFeatures(inputs_of(one_company(stamps=(CUTOFF - 14,))))
+    cutoffs = np.array([CUTOFF], dtype=np.int32)
+    closed = np.array([NEVER_CLOSED, CUTOFF + 1], dtype=np.int32)
+    alone = snapshot_panel(known, closed, cutoffs, HORIZON, SPEC, np.array([1, 0]))
+    assert list(zip(alone.company.tolist(), alone.seen.tolist(), strict=True)) == [(1, False), (0, True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,11 +117,17 @@ def test_levels_of_numbers_ascend_with_blanks_last_and_lead_back_to_every_row(va
     assert different.numbers("x") is found
 
 
-def test_levels_are_told_apart_however_many_there_are() -> None:
-    words = np.array([f"w{at}" for at in range(300)], dtype=object)
-    different = Different(pd.DataFrame({"word": words, "x": np.arange(300, dtype=np.float32)[::-1]}))
+@pytest.mark.parametrize("n", [256, 257, 300])
+def test_levels_are_told_apart_however_many_there_are(n: int) -> None:
+    words = np.array([f"w{at}" for at in range(n)], dtype=object)
+    different = Different(pd.DataFrame({"word": words, "x": np.arange(n, dtype=np.float32)[::-1]}))
     assert different.texts("word").known[different.texts("word").code].tolist() == words.tolist()
-    assert different.numbers("x").code.tolist() == list(range(299, -1, -1))
+    assert different.numbers("x").code.tolist() == list(range(n - 1, -1, -1))
+
+
+def test_numbers_that_differ_in_their_last_bit_are_levels_of_their_own() -> None:
+    near = np.array([1.0, np.nextafter(1.0, 2.0)])
+    assert Different(pd.DataFrame({"x": near})).numbers("x").known.tolist() == near.tolist()
 
 
 def test_any_column_tells_rows_of_one_digest_apart() -> None:

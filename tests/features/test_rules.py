@@ -12,7 +12,14 @@ from ml_sys.days import Period
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.features.rules import rule_names, rule_of_actions, rule_scores, rule_to_beat
+from ml_sys.features.rules import (
+    LAST,
+    rule_names,
+    rule_of_actions,
+    rule_scores,
+    rule_to_beat,
+    signed_up_lately,
+)
 from ml_sys.features.windows import NEVER
 from ml_sys.form import Noun
 from ml_sys.settings.description import default_form
@@ -113,3 +120,9 @@ def test_each_amount_is_a_rule_of_its_own() -> None:
         "most euros in 28 days": [1],
         "most loans in 28 days": [2.5],
     }
+
+
+def test_who_began_in_the_seven_days_before_a_cutoff_signed_up_lately() -> None:
+    scores = {"newest": np.array([-8, -7, -1, 0, LAST], dtype=np.float32)}
+    assert signed_up_lately(scores).tolist() == [False, True, True, True, False]
+    assert signed_up_lately({}) is None

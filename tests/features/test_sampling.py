@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot import Snapshot
+from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, labels, one_in
 from ml_sys.features.usage_digests import usage_digests
 from ml_sys.features.windows import BLOCK_COMPANIES
+from ml_sys.form import Attribute
 from tests.data.tables import MEASURES
+from tests.features import forms
 from tests.model import world as w
 
 WORLD = w.small_world(companies=150, weeks=40)
@@ -304,3 +307,26 @@ def test_of_companies_that_look_alike_the_one_that_converts_first_comes_first() 
     closed = np.array([NEVER_CLOSED, 40_000, 30_000, NEVER_CLOSED, 35_000, 31_000, 50_000], dtype=np.int32)
     order = by_content(inputs_of(world), closed, int(cutoffs[-1]))
     assert [one for one in order.tolist() if one] == [2, 5, 4, 1, 6, 3]
+
+
+@pytest.mark.parametrize(
+    ("since", "closed", "counted"), [(100, 120, (0, 0)), (99, 120, (1, 1)), (100, 131, (0, 0))]
+)
+def test_who_begins_on_a_cutoff_is_counted_from_the_next_one_on(
+    since: int, closed: int, counted: tuple[int, int]
+) -> None:
+    days = np.array([closed], dtype=np.int32), np.array([100], dtype=np.int32)
+    assert count_rows(*days, 30, np.array([since], dtype=np.int32)) == counted
+
+
+def test_companies_that_differ_in_their_first_attribute_alone_do_not_look_alike() -> None:
+    usage = tuple(np.zeros(shape, np.int32) for shape in (0, 0, (0, 1)))
+    attributes = tuple(Attribute(one, "number", one, one) for one in ("seats", "floors"))
+    form = replace(forms.BARE, attributes=attributes, has_since=True)
+    spec, since = replace(forms.BARE_SPEC, form=form), np.full(2, 17_000, np.int32)
+    closed = np.full(2, NEVER_CLOSED, np.int32)
+    orders = set()
+    for seats in range(8):
+        rows = Attributes.of(attributes, [(seats, 1), (seats + 100, 1)])
+        orders.add(tuple(by_content(FeatureInputs.of(usage, rows, spec, since), closed, 18_000).tolist()))
+    assert orders == {(0, 1), (1, 0)}

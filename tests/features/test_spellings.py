@@ -17,6 +17,11 @@ from ml_sys.features.spellings import normalised, range_of
         ("1 000 – 5 000", math.sqrt(1000 * 5000), "1000_to_5000"),
         ("2 teams, 5k people", math.sqrt(2 * 5000), "2_teams_5000_people"),  # no range, so no unit is shared
         ("10k+", 10_000, "10000_or_more"),
+        ("1k-5m", math.sqrt(1_000 * 5_000_000), "1000_to_5000000"),  # each has a unit of its own
+        ("5-5k", math.sqrt(5 * 5_000), "5_to_5000"),
+        ("-5", 5, "5"),  # nothing before the dash, so that there is no range
+        ("1.2345", 1.2345, "1_2345"),  # four digits are no thousands
+        ("10+ of 50", math.sqrt(10 * 50), "10_or_more_of_50"),
     ],
 )
 def test_a_unit_belongs_to_both_ends_of_a_range_where_the_first_would_else_be_above_it(

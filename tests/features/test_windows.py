@@ -328,3 +328,8 @@ def test_the_log_of_some_companies_is_that_of_each_in_the_order_given_and_may_re
     assert some.n_companies == 5
     assert some.company.tolist() == [0, 2, 2, 3, 4, 4]
     assert some.values[:, 0].tolist() == [4, 2, 3, 1, 2, 3]
+
+
+def test_rows_of_one_day_are_added_up_beyond_what_32_bits_hold() -> None:
+    log = log_of([(0, 18_000, [2**31 - 1, 1, 1]), (0, 18_000, [2**31 - 1, 2, 0])])
+    assert log.values.tolist() == [[2**32 - 2, 3, 1]]

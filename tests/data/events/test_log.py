@@ -205,3 +205,9 @@ def test_a_line_of_several_entities_is_returned_under_the_first_of_them():
     with EventLog(0) as log:
         log.add([batch])
         assert [row.raw.partition(",")[0] for row in log.take_out(MONDAY, MONDAY, "later", IDS)] == ["one"]
+
+
+def test_kinds_are_told_apart_by_their_case():
+    rows = [event(kind="view"), event(kind="View")]
+    counting = Counting(("view",), DIGITS, has_users=False, period=Period("day"))
+    assert counted(rows, counting).values.tolist() == [[1, 1, 0, 0]]

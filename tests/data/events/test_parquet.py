@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -165,3 +167,49 @@ def test_a_damaged_file_is_named(tmp_path):
     file.write_bytes(content)
     with EventLog(2) as log, pytest.raises(UnreadableFileError, match=r"events\.parquet"):
         read_parquet(log, file, COLUMNS, Known(IDS, np.arange(3, dtype=np.int32)))
+
+
+def test_a_moment_after_2099_and_an_amount_that_is_none_are_named_by_their_own_columns(tmp_path):
+    columns = {name: column.to_pylist() for name, column in table().items()}
+    columns["when"][2] = columns["when"][2].replace(year=2100)
+    columns["when"][3] = columns["when"][3].replace(year=2099)
+    columns["size"] = [float(one) for one in columns["size"]]
+    columns["size"][4], columns["event"][5] = np.inf, None
+    kinds = {"when": pa.timestamp("us"), "size": pa.float64(), "minutes": pa.float64()}
+    typed = {name: pa.array(column, kinds.get(name, pa.string())) for name, column in columns.items()}
+    _, bad, merged, rows = quick(tmp_path, typed)
+    assert [(row.line, row.reason) for row in bad] == [
+        (3, "when lies outside 1970 to 2099"), (5, "size is not a number")
+    ]  # fmt: skip
+    assert rows.values[:, :3].sum() + len(merged) == N - 2
+
+
+@pytest.mark.parametrize(
+    ("column", "typed"),
+    [
+        (pa.array(["a"]).dictionary_encode(), True),
+        (pa.array(["a"], pa.large_string()), True),
+        (pa.array([1], pa.int16()), True),
+        (pa.array([1], pa.uint64()), False),
+        (pa.array([1.0]), False),
+    ],
+)
+def test_names_need_no_reading_where_they_are_texts_or_whole_numbers(tmp_path, column, typed):
+    when = pa.array([0], pa.timestamp("ms"))
+    pq.write_table(pa.table({"id": column, "when": when}), tmp_path / "events.parquet")
+    assert is_typed(tmp_path / "events.parquet", EventColumns("when", id="id")) == typed
+
+
+@pytest.mark.parametrize(
+    ("column", "typed"),
+    [
+        (pa.array([1.5]), True),
+        (pa.array([1], pa.int8()), True),
+        (pa.array([Decimal("1.50")]), True),
+        (pa.array(["1.5"]), False),
+    ],
+)
+def test_amounts_need_no_reading_where_they_are_numbers(tmp_path, column, typed):
+    named, when = pa.array(["a"]), pa.array([0], pa.date32())
+    pq.write_table(pa.table({"id": named, "when": when, "n": column}), tmp_path / "events.parquet")
+    assert is_typed(tmp_path / "events.parquet", EventColumns("when", (("n", 2),), "id")) == typed

@@ -111,7 +111,10 @@ def test_every_row_is_accepted_merged_or_in_quarantine(tmp_path):
     assert dict(found.merged) == {"repeated event, merged": 5}
     assert dict(found.rejected) == {"unknown id": 1, "took is negative": 1}
     assert found.read == len(log) == found.accepted + 7
-    assert same(ingested(tmp_path, given, parquet=True)[1], snapshot)
+    again, as_typed = ingested(tmp_path, given, parquet=True)
+    assert same(as_typed, snapshot)
+    for one in ("read", "accepted", "rejected", "merged"):
+        assert getattr(again.tables["log"], one) == getattr(found, one)
 
 
 def test_neither_the_order_of_rows_nor_of_entities_changes_anything(tmp_path):
@@ -126,9 +129,13 @@ def test_neither_the_order_of_rows_nor_of_entities_changes_anything(tmp_path):
 def test_events_of_a_week_that_is_not_over_are_in_quarantine(tmp_path):
     given = tables()
     tail = given["log"].iloc[:3].assign(when=FIRST + pd.Timedelta(weeks=WEEKS), number=[-1, -2, -3])
-    given["log"] = pd.concat([given["log"], tail], ignore_index=True)
+    later = tail.assign(when=FIRST + pd.Timedelta(weeks=WEEKS + 3), number=[-4, -5, -6])
+    given["log"] = pd.concat([given["log"], tail, later], ignore_index=True)
     report, snapshot = ingested(tmp_path, given, as_of="2024-03-26")
-    assert dict(report.tables["log"].rejected) == {"its period is not complete": 3}
+    assert dict(report.tables["log"].rejected) == {
+        "its period is not complete": 3,
+        "later than the export": 3,
+    }
     assert len(snapshot.usage_stamp) == 3 * WEEKS
 
 
@@ -165,11 +172,12 @@ def test_kinds_that_are_described_are_counted_in_their_order(tmp_path):
     assert np.array_equal(after.usage_values, by_hand(given, ["edit"]))
 
 
-def test_entities_may_be_known_by_their_events_alone(tmp_path):
+@pytest.mark.parametrize("parquet", [False, True], ids=["csv", "parquet"])
+def test_entities_may_be_known_by_their_events_alone(tmp_path, parquet):
     given = tables()
     log = {name: value for name, value in EVENTS.items() if name not in {"link", "user"}} | {"id": "who"}
     given = {"bought": given["bought"].assign(team="u3"), "log": given["log"]}
-    _, snapshot = ingested(tmp_path, given, {"bought": TABLES["bought"], "log": log})
+    _, snapshot = ingested(tmp_path, given, {"bought": TABLES["bought"], "log": log}, parquet=parquet)
     assert snapshot.companies["id"].tolist() == sorted(f"u{one}" for one in range(12))
     assert len(snapshot.usage_stamp) == 12 * WEEKS
     assert snapshot.usage_values[:, :3].sum() == len(given["log"])
@@ -180,3 +188,25 @@ def test_a_parquet_file_without_rows_is_refused_as_a_text_is(tmp_path):
     given["log"] = given["log"].iloc[:0]
     with pytest.raises(EmptyTableError, match=r"log\.parquet"):
         ingested(tmp_path, given, parquet=True)
+
+
+@pytest.mark.parametrize("parquet", [False, True], ids=["csv", "parquet"])
+def test_events_of_an_entity_in_quarantine_are_said_to_be_so(tmp_path, parquet):
+    given = tables()
+    given["teams"] = pd.concat([given["teams"], pd.DataFrame({"team": ["a"], "begun": "2023-06-02"})])
+    given["teams"]["paid"] = ["2024-02-01", "", "", "2024-02-02"]
+    given["log"] = given["log"].assign(team=given["log"].who.map({"u0": "a", "u5": "x"}).fillna("b"))
+    log = {name: one for name, one in EVENTS.items() if name != "link"} | {"id": "team"}
+    described = {"teams": TABLES["teams"] | {"converted_on": "paid"}, "log": log}
+    given = {"teams": given["teams"], "log": given["log"]}
+    report, _ = ingested(tmp_path, given, described, parquet=parquet)
+    each = 7 * WEEKS
+    assert dict(report.tables["log"].rejected) == {"its company is in quarantine": each, "unknown id": each}
+
+
+def test_an_identifier_is_repeated_where_nobody_is_named_too(tmp_path):
+    given = tables()
+    log = {name: one for name, one in EVENTS.items() if name not in {"link", "user"}} | {"id": "who"}
+    given = {"bought": given["bought"].assign(team="u3"), "log": pd.concat([given["log"], given["log"][:4]])}
+    report, _ = ingested(tmp_path, given, {"bought": TABLES["bought"], "log": log})
+    assert dict(report.tables["log"].merged) == {"repeated event, merged": 4}
