@@ -20,7 +20,8 @@ from ml_sys.days import Period
 from ml_sys.errors import ResolveError, SettingsError, nearest
 from ml_sys.features.attributes import attribute_columns, category_names, feature_names
 from ml_sys.features.derived import FEATURES, Feature, History, Usage
-from ml_sys.features.families import HISTORY, features_of
+from ml_sys.features.families import FAMILIES
+from ml_sys.features.family import HISTORY
 from ml_sys.features.spans import Spans, spans_of
 from ml_sys.features.windows import NEVER, window_stats
 from ml_sys.resolve import resolve
@@ -159,7 +160,7 @@ def _groups_of(spec: FeatureSpec) -> dict[str, str]:
 
 @lru_cache(maxsize=32)
 def _of_form(spec: FeatureSpec) -> tuple[Feature, ...]:
-    return tuple(features_of(spec.form, spec.spans, history=spec.with_history))
+    return tuple(FAMILIES.features(spec.form, spec.spans, history=spec.with_history))
 
 
 def feature_columns(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Columns:

@@ -6,102 +6,20 @@ what it needs. Names come from the roles: ``most_users_{main}d`` is ``most_users
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml_sys.elementary import log, log1p
-from ml_sys.features.derived import Column, Feature, Usage, growth, ratio
+from ml_sys.features.derived import Column, Usage, growth, ratio
+from ml_sys.features.family import HISTORY, Families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from ml_sys.features.spans import Spans
-    from ml_sys.form import Form
-
-HISTORY = "history"
-Need = Literal["actions", "users", "amounts", "objects", "since"]
-Over = Literal["", "window", "object", "amount"]
-
-
-@dataclass(frozen=True)
-class Family:
-    """A feature, or one per window, object or amount.
-
-    Attributes
-    ----------
-    name : str
-        With roles of windows in braces.
-    function : callable
-        Of usage; of usage and the window, object or amount where there is one for each.
-    needs : tuple of str
-        What a form must have; ``objects`` are two or more.
-    """
-
-    name: str
-    group: str
-    function: Callable[..., Column]
-    needs: tuple[Need, ...]
-    over: Over
-
-
-FAMILIES: list[Family] = []
-
-
-def family(
-    name: str, *, group: str, needs: tuple[Need, ...] = (), over: Over = ""
-) -> Callable[[Callable[..., Column]], Callable[..., Column]]:
-    """Register a function as a feature of this package."""
-
-    def register(function: Callable[..., Column]) -> Callable[..., Column]:
-        FAMILIES.append(Family(name, group, function, needs, over))
-        return function
-
-    return register
-
-
-def features_of(form: Form, spans: Spans, *, history: bool) -> list[Feature]:
-    """Return the features that a form has, in order.
-
-    Parameters
-    ----------
-    history : bool
-        Whether the group ``history`` is on.
-    """
-    has = {
-        "actions": bool(form.of_role("actions")),
-        "users": bool(form.of_role("users")),
-        "amounts": bool(form.of_role("amount")),
-        "objects": len(form.objects) > 1,
-        "since": form.has_since,
-    }
-    there = [
-        one for one in FAMILIES if all(has[need] for need in one.needs) and (history or one.group != HISTORY)
-    ]
-    return list(_each(there, form, spans))
-
-
-def _each(families: Sequence[Family], form: Form, spans: Spans) -> Iterator[Feature]:
-    """Yield features; those of families that follow each other stand together by window, object or amount."""
-    values: dict[str, Sequence[Any]] = {
-        "window": spans.windows,
-        "object": form.objects,
-        "amount": [form.measures[at].name for at in form.of_role("amount")],
-    }
-    names = spans.names()
-    for over, group in groupby(families, key=lambda one: one.over):
-        together = list(group)
-        if not over:
-            for one in together:
-                yield Feature(one.name.format(**names), one.group, one.function)
-            continue
-        for value in values[over]:
-            for one in together:
-                name = one.name.format(**names, **{over: value})
-                yield Feature(name, one.group, partial(one.function, **{over: value}))
+FAMILIES = Families()
+family = FAMILIES.add
 
 
 @family("days_since_first_row", group="tenure")

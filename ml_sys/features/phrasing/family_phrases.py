@@ -14,6 +14,7 @@ from ml_sys.features.phrasing.window_phrases import (
     on,
     on_average,
     place_of,
+    rows_of_usage,
     spoken,
     user_of_row,
     using,
@@ -23,6 +24,21 @@ from ml_sys.form import Noun
 if TYPE_CHECKING:
     from ml_sys.features.spans import Spans
     from ml_sys.form import Form, Measure
+
+
+def presence_phrases(spans: Spans) -> dict[str, Phrase]:
+    """Return the phrases of when an entity was seen."""
+    days = last(spans.long)
+    return {
+        f"present_share_{spans.long}d": Phrase(
+            rows_of_usage(spans),
+            lambda value: f"usage recorded {on(spans)} {share(value)} of its {spans.unit}s in the {days}",
+            zero=f"no usage recorded in the {days}",
+        ),
+        "days_since_first_row": days_ago("first seen", "never seen"),
+        "days_since_last_row": days_ago("last seen", "never seen"),
+        "days_since_last_active": days_ago("last active", "never active"),
+    }
 
 
 def action_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:

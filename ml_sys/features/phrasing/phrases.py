@@ -15,11 +15,12 @@ from ml_sys.features.phrasing.family_phrases import (
     amount_phrases,
     breadth_phrases,
     history_phrases,
+    presence_phrases,
     user_phrases,
 )
 from ml_sys.features.phrasing.phrase import Phrase
 from ml_sys.features.phrasing.spoken_numbers import number, shortened
-from ml_sys.features.phrasing.window_phrases import presence_phrases, window_phrases
+from ml_sys.features.phrasing.window_phrases import window_phrases
 
 if TYPE_CHECKING:
     from ml_sys.features.compute import FeatureSpec

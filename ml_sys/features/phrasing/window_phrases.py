@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.features.derived import NEVER_DAYS
 from ml_sys.features.phrasing.phrase import Phrase, counting, joined, last
-from ml_sys.features.phrasing.spoken_numbers import count, share
+from ml_sys.features.phrasing.spoken_numbers import count
 from ml_sys.form import Noun
 
 if TYPE_CHECKING:
@@ -28,24 +28,9 @@ def window_phrases(days: int, form: Form, spans: Spans) -> dict[str, Phrase]:
         ("active", "active", "not active"),
     ):
         found[f"{spans.unit}s_{kind}_{days}d"] = Phrase(
-            _rows(spans), _counted_rows(what, days, spans), zero=f"{never} in the {last(days)}"
+            rows_of_usage(spans), _counted_rows(what, days, spans), zero=f"{never} in the {last(days)}"
         )
     return found
-
-
-def presence_phrases(spans: Spans) -> dict[str, Phrase]:
-    """Return the phrases of when an entity was seen."""
-    days = last(spans.long)
-    return {
-        f"present_share_{spans.long}d": Phrase(
-            _rows(spans),
-            lambda value: f"usage recorded {on(spans)} {share(value)} of its {spans.unit}s in the {days}",
-            zero=f"no usage recorded in the {days}",
-        ),
-        "days_since_first_row": days_ago("first seen", "never seen"),
-        "days_since_last_row": days_ago("last seen", "never seen"),
-        "days_since_last_active": days_ago("last active", "never active"),
-    }
 
 
 def days_ago(what: str, never: str, *, about: str = "") -> Phrase:
@@ -104,6 +89,11 @@ def none_of(measure: Measure, days: int) -> str:
     return joined("no", measure.noun.many, measure.verb, measure.place, f"in the {last(days)}")
 
 
+def rows_of_usage(spans: Spans) -> str:
+    """Say what the rows are, as a statement: weeks of usage."""
+    return f"{spans.unit}s of usage"
+
+
 def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: Spans) -> Phrase:
     """Phrase the sum or the largest row of a measure."""
     when = busiest(spans, days) if statistic == "max" else f"in the {last(days)}"
@@ -121,10 +111,6 @@ def _of_window(measure: Measure, statistic: str, days: int, form: Form, spans: S
         return counting(about, people, joined(used, when), zero)
     # Users of each row are added up: that is no number of people.
     return counting(about, user_of_row(form, spans), joined(of, f"{when}, added up"), zero)
-
-
-def _rows(spans: Spans) -> str:
-    return f"{spans.unit}s of usage"
 
 
 def _counted_rows(what: str, days: int, spans: Spans) -> Callable[[float], str]:
