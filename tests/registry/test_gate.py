@@ -119,9 +119,13 @@ def failed(verdict: Verdict) -> list[str]:
     return [criterion.name for criterion in verdict.criteria if not criterion.passed and criterion.blocking]
 
 
-def of_rules(verdict: Verdict) -> Criterion:
-    (found,) = [criterion for criterion in verdict.criteria if criterion.name == RULE]
+def criterion(verdict: Verdict, name: str) -> Criterion:
+    (found,) = [one for one in verdict.criteria if one.name == name]
     return found
+
+
+def of_rules(verdict: Verdict) -> Criterion:
+    return criterion(verdict, RULE)
 
 
 def written(verdict: Verdict) -> str:
@@ -183,7 +187,7 @@ def test_a_challenger_whose_files_do_not_verify_is_judged_no_further(world: Worl
         verdict = judged(Case(broken, champion, nothing.astype(bool), nothing, nothing))
         assert not verdict.verified
         assert failed(verdict) == [criterion.name for criterion in verdict.criteria]
-        assert "booster.json: digest differs" in verdict.criteria[0].found
+        assert "booster.json: digest differs" in criterion(verdict, FILES).found
         assert {criterion.found for criterion in verdict.criteria[1:]} == {
             "not judged: its files do not verify"
         }
@@ -195,20 +199,20 @@ def test_a_champion_whose_files_do_not_verify_cannot_be_compared_with(world: Wor
     verdict = judged(case)
     assert verdict.verified
     assert failed(verdict) == [FILES, NO_WORSE]
-    assert verdict.criteria[0].found == "1.0.0: manifest.json: is missing"
+    assert criterion(verdict, FILES).found == "1.0.0: manifest.json: is missing"
     assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
 
 
 def test_a_failed_canary_is_named_and_refused(world: World, good: np.ndarray) -> None:
     verdict = judged(replace(world.case(good), failed_canaries=("ids rank converters", "labels leak")))
     assert failed(verdict) == [CANARIES]
-    assert verdict.criteria[1].found == "ids rank converters; labels leak"
+    assert criterion(verdict, CANARIES).found == "ids rank converters; labels leak"
 
 
 def test_a_champion_that_has_trained_on_the_rows_is_said_and_refused(world: World, good: np.ndarray) -> None:
     verdict = judged(replace(world.case(good, good), overlap="it trained on 3 of the 3 cutoffs"))
     assert failed(verdict) == [UNSEEN]
-    assert verdict.criteria[-2].found == "it trained on 3 of the 3 cutoffs"
+    assert criterion(verdict, UNSEEN).found == "it trained on 3 of the 3 cutoffs"
     assert verdict.conclusion == "no worse"
 
 
@@ -218,7 +222,7 @@ def test_a_champion_that_could_not_score_the_rows_is_not_compared_with(
     case = replace(world.case(good), champion=Contender("1.0.0", None), unmatched="1.0.0 looks 14 days ahead")
     verdict = judged(case)
     assert failed(verdict) == [NO_WORSE]
-    assert verdict.criteria[-1].found == "not judged: 1.0.0 looks 14 days ahead"
+    assert criterion(verdict, NO_WORSE).found == "not judged: 1.0.0 looks 14 days ahead"
     assert verdict.conclusion == "not judged"
 
 
@@ -226,7 +230,7 @@ def test_a_metric_that_is_not_defined_on_the_rows_is_said_to_be_so(world: World,
     gate = QUICK_GATE.model_copy(update={"primary_metric": "roc_auc"})
     everyone = replace(world.case(good, good), label=np.ones(good.size, dtype=bool))
     verdict = judged(everyone, gate)
-    assert verdict.criteria[-1].found == "not judged: ROC-AUC is not defined on these rows"
+    assert criterion(verdict, NO_WORSE).found == "not judged: ROC-AUC is not defined on these rows"
     assert (verdict.conclusion, verdict.comparison) == ("not judged", None)
 
 
@@ -243,7 +247,7 @@ def test_a_difference_that_no_resample_can_give_an_interval_is_not_judged() -> N
     assert 0 < len(undefined) < len(verdicts)
     for verdict in undefined:
         assert verdict.conclusion == "not judged"
-        assert verdict.criteria[-1].found == "not judged: ROC-AUC is not defined on these rows"
+        assert criterion(verdict, NO_WORSE).found == "not judged: ROC-AUC is not defined on these rows"
         assert NO_WORSE in failed(verdict)
 
 
@@ -254,8 +258,9 @@ def test_conversions_of_one_company_at_many_cutoffs_are_one_piece_of_evidence() 
     score = np.where(label, 0.5, 0.001)
     verdict = judged(Case(Contender("1.0.0", score), None, label, cutoff, company))
     assert CONVERTERS in failed(verdict)
-    assert verdict.criteria[2].found == "9 companies that convert, 45 conversions in 1,500 rows"
-    assert (verdict.criteria[2].figures["converters"], verdict.criteria[2].figures["conversions"]) == (9, 45)
+    assert criterion(verdict, CONVERTERS).found == "9 companies that convert, 45 conversions in 1,500 rows"
+    figures = criterion(verdict, CONVERTERS).figures
+    assert (figures["converters"], figures["conversions"]) == (9, 45)
 
 
 def test_rows_that_are_left_out_make_the_rest_a_smaller_share_of_each_list(
@@ -270,9 +275,9 @@ def test_rows_that_are_left_out_make_the_rest_a_smaller_share_of_each_list(
 
 def test_a_share_of_the_companies_and_those_left_out_are_said(world: World, good: np.ndarray) -> None:
     verdict = judged(replace(world.case(good, good), share=0.2, left_out=12))
-    assert verdict.criteria[2].found.endswith(f"in {good.size:,} rows, 20% of each list")
-    assert verdict.criteria[-2].found == "it has not; 12 companies left out"
-    assert verdict.criteria[-2].passed
+    assert criterion(verdict, CONVERTERS).found.endswith(f"in {good.size:,} rows, 20% of each list")
+    assert criterion(verdict, UNSEEN).found == "it has not; 12 companies left out"
+    assert criterion(verdict, UNSEEN).passed
 
 
 def test_too_few_converters_are_refused_with_their_number(world: World, good: np.ndarray) -> None:
@@ -280,7 +285,7 @@ def test_too_few_converters_are_refused_with_their_number(world: World, good: np
     for least in (found, found + 1):
         verdict = judged(world.case(good), QUICK_GATE.model_copy(update={"min_positives": least}))
         assert (CONVERTERS in failed(verdict)) == (least > found)
-        assert verdict.criteria[2].figures["converters"] == found
+        assert criterion(verdict, CONVERTERS).figures["converters"] == found
 
 
 def test_shuffled_probabilities_are_refused_for_want_of_signal(world: World, good: np.ndarray) -> None:
@@ -300,7 +305,7 @@ def test_one_lucky_company_is_no_signal() -> None:
     lucky = Case(Contender("1.0.0", score), None, label, nothing, np.arange(3000, dtype=np.int32))
     verdict = judged(lucky)
     assert SIGNAL in failed(verdict)
-    figures = verdict.criteria[3].figures
+    figures = criterion(verdict, SIGNAL).figures
     assert figures["average_precision"] > 3 * figures["conversion_rate"]  # type: ignore[operator]
 
 
@@ -338,14 +343,14 @@ def test_probabilities_may_be_off_by_a_little_but_not_by_a_factor(
     gate = QUICK_GATE.model_copy(update={"max_calibration_error": error})
     verdict = judged(world.case(np.minimum(factor * good, 1.0)), gate)
     assert (CALIBRATED not in failed(verdict)) == passes
-    ratio = verdict.criteria[4].figures["predicted_over_observed"]
+    ratio = criterion(verdict, CALIBRATED).figures["predicted_over_observed"]
     assert ratio == pytest.approx(factor, rel=0.06)  # the highest ones are cut off at 1
 
 
 def test_a_bound_that_a_resample_without_conversions_takes_away_is_no_figure() -> None:
     nothing, company = np.zeros(20, dtype=np.int32), np.arange(20, dtype=np.int32)
     one = Case(Contender("1.0.0", np.full(20, 0.05)), None, company == 0, nothing, company)
-    figures = judged(one).criteria[4].figures
+    figures = criterion(judged(one), CALIBRATED).figures
     assert figures["predicted_over_observed"] == pytest.approx(1)
     assert figures["high"] is None
     assert figures["low"] is not None
@@ -358,7 +363,7 @@ def test_probabilities_of_nothing_are_miscalibrated_by_the_whole_rate(world: Wor
     for nothing in (0.0 * good, 0.0 * good + 1e-12):
         verdict = judged(world.case(nothing), ONLY_ERROR)
         assert CALIBRATED in failed(verdict)
-        figures = verdict.criteria[4].figures
+        figures = criterion(verdict, CALIBRATED).figures
         assert figures["calibration_error"] == pytest.approx(1)
         assert figures["calibration_error_low"] == pytest.approx(1)
 
@@ -384,7 +389,7 @@ def test_the_calibration_error_alone_tells_honest_probabilities_from_grossly_wro
 def test_probabilities_right_on_average_alone_are_not_calibrated() -> None:
     world = World(seed=3, companies=1000, conversions=600)
     verdict = judged(world.case(np.full(world.label.size, world.label.mean())))
-    assert verdict.criteria[4].figures["predicted_over_observed"] == pytest.approx(1)
+    assert criterion(verdict, CALIBRATED).figures["predicted_over_observed"] == pytest.approx(1)
     assert CALIBRATED not in failed(verdict)
     inverted = 2 * world.label.mean() - world.probability(noise=0.0)
     assert CALIBRATED in failed(judged(world.case(np.clip(inverted, 0, 1))))
@@ -397,7 +402,8 @@ def test_what_is_no_probability_is_named_and_refused(world: World, good: np.ndar
     verdict = judged(world.case(spoilt, good))
     assert not verdict.verified
     assert (
-        f"{good.size - 1:,} probabilities between 0 and 1 for {good.size:,} rows" in verdict.criteria[0].found
+        f"{good.size - 1:,} probabilities between 0 and 1 for {good.size:,} rows"
+        in criterion(verdict, FILES).found
     )
     assert failed(judged(world.case(good, spoilt))) == [FILES, NO_WORSE]
     for probability in (good[1:], np.append(good, 0.1)):
@@ -546,8 +552,8 @@ def test_every_evidence_has_a_verdict_of_finite_figures(case: Case, metric: str)
     plain = json.loads(written(verdict))
     met = all(one["passed"] or not one["blocking"] for one in plain["criteria"])
     assert plain["passed"] == verdict.passed == met
-    assert [one["name"] for one in plain["criteria"]][:6] == ABSOLUTE
-    assert len(plain["criteria"]) == (6 if case.champion is None else 8)
+    assert [one["name"] for one in plain["criteria"]][: len(ABSOLUTE)] == ABSOLUTE
+    assert len(plain["criteria"]) == len(ABSOLUTE) + (0 if case.champion is None else 2)
     assert all(one["found"] and one["asked"] for one in plain["criteria"])
     if not case.label.any():
         assert not verdict.passed
@@ -574,13 +580,13 @@ def test_the_primary_metric_decides_and_is_named(world: World, good: np.ndarray)
     verdict = judged(world.case(good, world.probability(noise=1.0, model=1)), gate)
     assert verdict.comparison is not None
     assert verdict.comparison.metric == "roc_auc"
-    assert verdict.criteria[-1].found.startswith("ROC-AUC 0.")
-    assert verdict.criteria[-1].figures["challenger"] == verdict.comparison.challenger
+    assert criterion(verdict, NO_WORSE).found.startswith("ROC-AUC 0.")
+    assert criterion(verdict, NO_WORSE).figures["challenger"] == verdict.comparison.challenger
 
 
 def test_more_tolerance_and_more_patience_let_more_through(world: World, good: np.ndarray) -> None:
     case = world.case(world.probability(noise=1.5, model=1), good)
-    worse = judged(case).criteria[-1].figures["probability_worse"]
+    worse = criterion(judged(case), NO_WORSE).figures["probability_worse"]
     assert worse is not None
     assert QUICK_GATE.max_probability_worse < worse < 1
     for change in ({"tolerance": 0.95}, {"max_probability_worse": worse}):
