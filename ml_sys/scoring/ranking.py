@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ml_sys.scoring.scorer import Scorer
 
+# Those that only a model can fill are also in ``rule_scorer.BY_A_MODEL``.
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
 # Beginning of the columns of reasons, which are numbered from 1.
 REASON = "reason_"

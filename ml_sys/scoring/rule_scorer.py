@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ml_sys.scoring.scored_list import ScoredList
 
 RULE_SCORE: Final = "rule_score"
+# Columns of a list that only a model can fill.
+BY_A_MODEL: Final = ("probability", "tier", "will_convert")
 RECENCY, NEWEST = "recency", "newest"
 _ROLES: Final = {"actions": "actions", "users": "users", "amount": "amount"}
 _AGO: Final = {RECENCY: "days_since_last_active", NEWEST: "days_since_began"}
@@ -139,9 +141,8 @@ def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
     table, name = scored.table, scorer.name
     known = table["probability"].where(table["probability"] != LAST)
     score = {RULE_SCORE: scorer.sign * known + 0.0}  # no -0
-    told = table.assign(
-        probability=np.nan, tier="", will_convert="", model_version=rule_version(name), **score
-    )
+    empty = dict.fromkeys(BY_A_MODEL, "") | {"probability": np.nan}
+    told = table.assign(**empty, model_version=rule_version(name), **score)
     note = f"a list by the rule {name}, without a model: it ranks, and promises nothing"
     return replace(scored, ranked=told, notes=(note, *scored.notes))
 

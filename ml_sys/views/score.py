@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.scoring.ranking import REASON
-from ml_sys.scoring.rule_scorer import RULE_SCORE
+from ml_sys.scoring.rule_scorer import BY_A_MODEL, RULE_SCORE
 from ml_sys.text import counted, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from ml_sys.form import Noun
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 
 # Characters that reasons need beside the other columns; else they stand below the table.
 _LEAST_REASON = 24
+# Columns that the terminal shows, where the list has them: heading, and how a value is written.
+_SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "rank": ("rank", str),
+    "id": ("id", str),
+    RULE_SCORE: ("score", "{:,.6g}".format),
+    "probability": ("probability", "{:.2%}".format),
+    "tier": ("tier", str),
+    "will_convert": ("will convert", lambda value: "yes" if value else "no"),
+    "since_last_week": ("change", str),
+    "listed_on": ("listed on", str),
+}
 
 
 def scored(listed: Listed) -> None:
@@ -27,19 +40,12 @@ def scored(listed: Listed) -> None:
     if shown:
         first = result.head(shown)
         by_rule = RULE_SCORE in first
-        columns = ["rank", "id", *(["score"] if by_rule else ["probability", "tier", "will convert"])]
+        present = [name for name in _SHOWN if name in first and not (by_rule and name in BY_A_MODEL)]
+        columns = [_SHOWN[name][0] for name in present]
         rows = [
-            [row.rank, row.id, f"{row.rule_score:,.6g}"]
-            if by_rule
-            else [row.rank, row.id, f"{row.probability:.2%}", row.tier, "yes" if row.will_convert else "no"]
-            for row in first.itertuples()
+            [_SHOWN[name][1](value) for name, value in zip(present, row, strict=True)]
+            for row in first[present].itertuples(index=False)
         ]
-        if "since_last_week" in first:
-            columns.append("change")
-            rows = [[*row, change] for row, change in zip(rows, first["since_last_week"], strict=True)]
-        if "listed_on" in first:
-            columns.append("listed on")
-            rows = [[*row, day] for row, day in zip(rows, first["listed_on"], strict=True)]
         told = _reasons(first) if result.reasons else []
         beside = console.fits(columns, rows, _LEAST_REASON)
         if told and beside:
