@@ -58,3 +58,31 @@ BARE = Form(
     measures=(Measure("spent", "amount", "spent", Noun("euro", "euros"), verb="spent", digits=2),),
 )
 BARE_SPEC = FeatureSpec(MONTHS.windows, period=Period("month"), form=BARE)
+# A form whose every word is its own, by the month.
+LIBRARY = Form(
+    measures=ordered(
+        (
+            Measure("loans", "actions", "open_stacks", Noun("loan", "loans"), place="from the stacks"),
+            Measure("views", "actions", "e_books", Noun("view", "views"), place="of e-books"),
+            Measure("fees", "amount", "fees", Noun("euro", "euros"), place="in fees", verb="paid", digits=2),
+            Measure("borrowers", "users", "open_stacks", Noun("borrower", "borrowers")),
+            Measure("viewers", "users", "e_books", Noun("viewer", "viewers")),
+        )
+    ),
+    attributes=(
+        Attribute("reach", "number", "reach", "reach", Noun("mile", "miles"), scale="log"),
+        Attribute("grade", "number", "grade", "grade"),
+        Attribute("open", "flag", "open", "open on Sundays"),
+        Attribute(
+            *("floors", "number", "floors", "floors"),
+            none=0.0, none_feature="no_floor", none_label="there is no floor and no lift",
+        ),
+        Attribute("beds", "number", "beds", "beds", none=0.0, none_feature="no_beds", none_label="no beds"),
+        Attribute("size", "range", "size_number", "size"),
+    ),
+    words=Words(
+        Noun("library", "libraries"), Noun("use", "uses"), Noun("reader", "readers"), Noun("shelf", "shelves")
+    ),
+    has_since=True,
+)  # fmt: skip
+MONTHLY = FeatureSpec(MONTHS.windows, period=Period("month"), form=LIBRARY)

@@ -12,7 +12,7 @@ from ml_sys.features.phrasing.spoken_numbers import count, number, shortened
 from ml_sys.features.spellings import MISSING
 
 if TYPE_CHECKING:
-    from ml_sys.form import Attribute
+    from ml_sys.form import Attribute, Noun
 
 _MOST_DIGITS = 12.0
 
@@ -59,22 +59,21 @@ def _of_number(one: Attribute, unknown: str) -> Phrase:
             label, lambda value: f"about {count(float(round(value)), unit.one, unit.many)}", blank=unknown
         )
     if one.scale == "log":
-        return Phrase(
-            label, lambda value: f"{label} about {_magnitude(value)} {unit.many}".strip(), blank=unknown
-        )
+        return Phrase(label, lambda value: f"{label} about {_magnitude(value, unit)}", blank=unknown)
     if unit.many:
         return Phrase(label, lambda value: f"{label}: {count(value, unit.one, unit.many)}", blank=unknown)
     return Phrase(label, lambda value: f"{label}: {number(value)}", blank=unknown)
 
 
-def _magnitude(value: float) -> str:
-    """Return the number of a decimal logarithm."""
+def _magnitude(value: float, unit: Noun) -> str:
+    """Return the number of a decimal logarithm with its unit, if it has one."""
     known = 10.0 ** min(max(value, -_MOST_DIGITS), _MOST_DIGITS)
     if known < 1:
-        return number(known)
+        return f"{number(known)} {unit.many}".strip()
     # Two leading digits say enough; a float32 of the logarithm does not hold many more.
     digits = math.floor(math.log10(known)) - 1
-    return f"{round(known, -digits):,.0f}"
+    written = f"{round(known, -digits):,.0f}"
+    return f"{written} {unit.one if written == '1' else unit.many}".strip()
 
 
 def _place(levels: tuple[str, ...], value: float) -> str:

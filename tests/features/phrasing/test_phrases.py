@@ -299,3 +299,136 @@ def test_a_site_that_has_none_is_told_from_one_of_which_it_is_not_known():
         "without beds", "beds known", "no beds known"
     ]  # fmt: skip
     assert said["beds_missing"].say(0.0) == "beds known, or known to be none"
+
+
+# A form whose every word is its own, by the month
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        # What each says of 1, 1.5, 0 and a blank; the last of these by its statement where it is not written.
+        ("days_since_last_row", ("last seen 1 day ago", "last seen 1.5 days ago", "last seen today")),
+        ("loans_sum_89d", ("1 loan from the stacks in the last 89 days",
+                           "1.5 loans from the stacks in the last 89 days",
+                           "no loans from the stacks in the last 89 days",
+                           "open stacks activity not known")),
+        ("views_max_89d", ("1 view of e-books in the busiest month of the last 89 days",
+                           "1.5 views of e-books in the busiest month of the last 89 days",
+                           "no views of e-books in the last 89 days",
+                           "e books activity not known")),
+        ("views_max_28d", ("1 view of e-books in the last 28 days",
+                           "1.5 views of e-books in the last 28 days",
+                           "no views of e-books in the last 28 days")),
+        ("fees_sum_28d", ("paid 1 euro in fees in the last 28 days",
+                          "paid 1.5 euros in fees in the last 28 days",
+                          "no euros paid in fees in the last 28 days",
+                          "euros paid in fees not known")),
+        ("borrowers_sum_28d", ("1 borrower used open stacks in the last 28 days",
+                               "1.5 borrowers used open stacks in the last 28 days",
+                               "nobody used open stacks in the last 28 days",
+                               "open stacks users not known")),
+        ("viewers_sum_89d", ("1 monthly reader of e books in the last 89 days, added up",
+                             "1.5 monthly readers of e books in the last 89 days, added up",
+                             "nobody used e books in the last 89 days")),
+        ("months_active_365d", ("active in 1 month of the last 365 days",
+                                "active in 1.5 months of the last 365 days",
+                                "not active in the last 365 days",
+                                "months of usage not known")),
+        ("actions_28d", ("1 use in the last 28 days", "1.5 uses in the last 28 days",
+                         "no uses in the last 28 days", "activity not known")),
+        ("actions_month_over_month", ("more uses in the last 28 days than in the 28 before",
+                                      "more uses in the last 28 days than in the 28 before",
+                                      "as many uses in the last 28 days as in the 28 before")),
+        ("actions_per_user_89d", ("1 use per reader and month in the last 89 days",
+                                  "1.5 uses per reader and month in the last 89 days",
+                                  "no uses by readers in the last 89 days",
+                                  "uses per reader not known")),
+        ("users_28d", ("1 reader in the last 28 days, all shelves added up",
+                       "1.5 readers in the last 28 days, all shelves added up",
+                       "no readers in the last 28 days")),
+        ("users_59d", ("1 monthly reader in the last 59 days, all shelves added up",
+                       "1.5 monthly readers in the last 59 days, all shelves added up",
+                       "no readers in the last 59 days")),
+        ("most_users_365d", ("1 borrower used one shelf in the busiest month of the last 365 days",
+                             "1.5 borrowers used one shelf in the busiest month of the last 365 days",
+                             "nobody used any shelf in the last 365 days")),
+        ("users_growth_28d_89d", ("number of readers in the last 28 days is at its 89-day rate",
+                                  "number of readers rose to 1.5× its 89-day rate in the last 28 days",
+                                  "no readers in the last 28 days",
+                                  "readers compared with before not known")),
+        ("users_change_89d", ("1 more monthly reader in the last 89 days than in the 89 before",
+                              "1.5 more monthly readers in the last 89 days than in the 89 before",
+                              "as many monthly readers in the last 89 days as in the 89 before")),
+        ("users_per_active_month_89d", ("1 reader in an average active month of the last 89 days",
+                                        "1.5 readers in an average active month of the last 89 days",
+                                        "no readers in the active months of the last 89 days")),
+        ("objects_used_89d", ("1 of 2 shelves used in the last 89 days",
+                              "1.5 of 2 shelves used in the last 89 days",
+                              "no shelf used in the last 89 days", "mix of shelves not known")),
+        ("object_entropy_89d", ("uses in the last 89 days spread as over 2 shelves",
+                                "uses in the last 89 days spread as over 2 shelves",
+                                "no more than one shelf used in the last 89 days")),
+        ("share_e_books_89d", ("100% of uses in the last 89 days are of e-books",
+                               "150% of uses in the last 89 days are of e-books",
+                               "no views of e-books in the last 89 days")),
+        ("fees_growth_89d_365d", ("euros paid in fees in the last 89 days are at their 365-day rate",
+                                  "euros paid in fees rose to 1.5× their 365-day rate in the last 89 days",
+                                  "no euros paid in fees in the last 89 days",
+                                  "euros paid in fees compared with before not known")),
+        (
+            "fees_per_active_month_89d",
+            ("paid 1 euro in fees in an average active month of the last 89 days",
+             "paid 1.5 euros in fees in an average active month of the last 89 days",
+             "no euros paid in fees in the last 89 days"),
+        ),
+        ("days_since_began", ("signed up 1 day ago", "signed up 1.5 days ago", "signed up today",
+                              "time since sign-up not known")),
+        ("actions_share_of_all_89d", ("100% of all uses so far came in the last 89 days",
+                                      "150% of all uses so far came in the last 89 days",
+                                      "no uses in the last 89 days",
+                                      "activity compared with before not known")),
+        ("days_since_first_use_open_stacks", ("first loan from the stacks 1 day ago",
+                                              "first loan from the stacks 1.5 days ago",
+                                              "first loan from the stacks today",
+                                              "time since first open stacks not known")),
+        ("log_reach", ("reach about 10 miles", "reach about 32 miles", "reach about 1 mile",
+                       "no reach known")),
+        ("grade", ("grade: 1", "grade: 1.5", "grade: 0", "no grade known")),
+        ("open", ("open on Sundays: yes", "open on Sundays: yes", "open on Sundays: no",
+                  "open on Sundays not known")),
+        ("open_missing", ("open on Sundays not known", "open on Sundays not known", "open on Sundays known")),
+        ("no_floor", ("there is no floor and no lift", "there is no floor and no lift",
+                      "there is a floor and no lift", "no floors known")),
+        ("no_beds", ("no beds", "no beds", "beds known", "no beds known")),
+        ("beds_missing", ("no beds known", "no beds known", "beds known, or known to be none")),
+        ("size_number", ("size about 1", "size about 1.5", "size about 0", "size not known")),
+    ],
+)  # fmt: skip
+def test_a_form_with_words_of_its_own_is_told_in_them_alone(feature: str, said: tuple[str, ...]) -> None:
+    one = phrase_of(feature, forms.MONTHLY)
+    assert tuple(map(one.say, (1.0, 1.5, 0.0, None)[: len(said)])) == said
+
+
+def test_what_never_was_is_said_so_of_each_beginning_and_end() -> None:
+    said = {
+        name: phrase_of(name, forms.MONTHLY).say(NEVER_DAYS)
+        for name in forms.MONTHLY.names()
+        if "since" in name
+    }
+    assert said == {
+        "days_since_first_row": "never seen",
+        "days_since_last_row": "never seen",
+        "days_since_last_active": "never active",
+        "days_since_began": "",
+        "days_since_first_use_open_stacks": "no loans from the stacks so far",
+        "days_since_first_use_e_books": "no views of e-books so far",
+    }
+    assert phrase_of("days_since_last_row", forms.MONTHLY).say(NEVER_DAYS - 1) == "last seen 1,999 days ago"
+
+
+def test_what_fell_or_went_down_by_less_than_one_is_said_to_have() -> None:
+    assert phrase_of("users_change_89d", forms.MONTHLY).say(0.5).startswith("0.5 more monthly readers")
+    assert phrase_of("users_change_89d", forms.MONTHLY).say(-0.5).startswith("0.5 fewer monthly readers")
+    fell = "activity fell to 0.9× its 89-day rate in the last 28 days"
+    assert phrase_of("actions_growth_28d_89d", forms.MONTHLY).say(0.9) == fell

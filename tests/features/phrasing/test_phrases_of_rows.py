@@ -97,3 +97,37 @@ def test_without_the_numbers_the_feature_s_own_phrase_has_to_do(feature, values)
 )
 def test_another_form_tells_its_ratios_in_its_own_words(feature, values, text):
     assert said_of_row(feature, values, forms.SPEC) == text
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "text"),
+    [
+        (
+            "actions_month_over_month",
+            {"actions_28d": 4, "actions_59d": 9},
+            "1 fewer use than the month before: 4 in the last 28 days after 5",
+        ),
+        (
+            "actions_growth_28d_89d",
+            {"actions_28d": 1, "actions_89d": 6},
+            "1 use in the last 28 days, against 2 a month over the last 89",
+        ),
+        (
+            "users_growth_89d_365d",
+            {"users_89d": 12, "users_365d": 24},
+            "12 monthly readers in the last 89 days, 4 a month, against 2 a month over the last 365",
+        ),
+        (
+            "fees_growth_28d_89d",
+            {"fees_sum_28d": 1, "fees_sum_89d": 4.5},
+            "paid 1 euro in the last 28 days, against 1.5 a month over the last 89",
+        ),
+        (
+            "object_entropy_89d",
+            {"share_open_stacks_89d": 0.25, "share_e_books_89d": 0.75},
+            "uses in the last 89 days: 75% of e-books, 25% from the stacks",
+        ),
+    ],
+)
+def test_months_are_told_as_months_and_one_of_a_thing_as_one(feature, values, text):
+    assert said_of_row(feature, values, forms.MONTHLY) == text

@@ -32,8 +32,8 @@ def test_a_written_number_is_near_the_number(value):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0%"), (0.004, "under 1%"), (0.01, "1%"), (0.384, "38%"), (0.99, "99%"), (0.9951, "over 99%"),
-        (1.0, "100%"),
+        (0.0, "0%"), (0.004, "under 1%"), (0.01, "1%"), (0.384, "38%"), (0.386, "39%"), (0.99, "99%"),
+        (0.9951, "over 99%"), (1.0, "100%"),
     ],
 )  # fmt: skip
 def test_a_share_is_none_or_all_only_where_it_is(value, text):
