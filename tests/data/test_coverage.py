@@ -271,6 +271,9 @@ def test_a_day_that_is_given_claims_later_conversions_but_no_stray_usage(tables:
     report = tables.ingest(as_of="2020-02-24")
     assert (report.as_of, report.customers) == ("2020-02-24", 4)
     assert [reason for _, _, reason in quarantined(report)] == ["so few companies report in its period"]
+    tables.usage[-1] = usage_row("n1", "2020-02-17")  # complete on the day itself
+    report = tables.ingest(as_of="2020-02-24")
+    assert [reason for _, _, reason in quarantined(report)] == ["so few companies report in its period"]
     source = Source.of(snapshot.load(report.path), Settings())
     assert (source.timeline.usage_end, source.timeline.as_of) == (18_288, 18_316)  # 27 January, 24 February
 

@@ -168,3 +168,10 @@ def test_where_no_table_is_of_entities_the_id_is_that_of_the_first_which_has_one
 def test_a_prospect_s_attribute_that_its_table_has_no_column_of_is_found_in_the_column_described() -> None:
     told = schema(attributes=ATTRIBUTES | {"rank": {"kind": "number", "column": "alexa"}})
     assert prospect_fields(told)["rank"].column == "alexa"
+
+
+def test_the_day_of_beginning_is_that_of_the_clocks_of_the_zone() -> None:
+    berlin = {"time_zone": "Europe/Berlin"}
+    for name in ("since", "converted_on"):
+        assert read("paying", name, "2024-01-01T23:30:00Z", **berlin)[0] == [19_724]
+        assert read("paying", name, "2024-01-01T23:30:00Z")[0] == [19_723]

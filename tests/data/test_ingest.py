@@ -23,7 +23,7 @@ from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource
 from ml_sys.days import Period
-from ml_sys.errors import NotEnoughDataError, TooManyRejectedError, UsageError
+from ml_sys.errors import MissingColumnError, NotEnoughDataError, TooManyRejectedError, UsageError
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings
 from tests.data import described
@@ -590,3 +590,44 @@ def test_a_file_that_is_named_wins_over_that_of_the_description_and_this_over_th
     Origin(Asking(), schema, {"one": "given.csv"}).opened()
     assert [place for place, _ in asked] == ["given.csv", "other.csv", "three", "seen", "sold"]
     assert asked[0][1] == ["id"]
+
+
+def test_an_attribute_may_be_in_any_table_of_entities_and_the_last_is_named_where_none_has_it() -> None:
+    class Having:
+        def __init__(self, *names: str) -> None:
+            self.names = names
+
+        def open(self, table: str, *_: object) -> RawTable:
+            return RawTable(
+                f"{table}.csv", (), iter(()), lacks=frozenset() if table in self.names else {"size"}
+            )
+
+    team = {"kind": "entities", "id": "team"}
+    tables = {"one": team | {"converted_on": "paid"}, "two": team, "seen": described.VISITS}
+    schema = SchemaSettings.model_validate(
+        {"tables": tables, "attributes": {"size": {"kind": "number", "column": "n"}}}
+    )
+    for name in ("one", "two"):
+        assert set(Origin(Having(name, "seen"), schema).opened()) == set(tables)
+    with pytest.raises(MissingColumnError, match=r"two\.csv: column 'n' is missing"):
+        Origin(Having("seen"), schema).opened()
+
+
+def test_what_a_table_speaks_of_is_told_by_its_own_days_and_rows(tmp_path: Path) -> None:
+    files = described.write(
+        tmp_path,
+        teams="team,paid\na,2024-03-05\nb,\nc,\nd,2024-03-07\nd,2024-03-08\n",
+        bought="team,on,eur\nb,2024-03-06,0\nb,2024-03-06,-4\nd,2024-03-07,1\nq,2024-03-09,1\n",
+        seen="day,team,visits\n2024-03-01,a,1\n2024-03-02,b,1\n2024-03-12,c,1\n",
+    )
+    tables = {
+        "teams": {"kind": "entities", "id": "team", "converted_on": "paid"},
+        "bought": {"kind": "purchases", "id": "team", "at": "on", "value": "eur"},
+        "seen": described.VISITS,
+    }
+    _, report = described.ingested(tmp_path, {"tables": tables}, files)
+    spans = {name: (one.first_day, one.last_day) for name, one in report.tables.items()}
+    paid = "2024-03-05", "2024-03-05"
+    assert spans == {"teams": paid, "bought": paid, "seen": ("2024-03-01", "2024-03-12")}
+    assert report.tables["bought"].rejected == {"its company is in quarantine": 1, "unknown id": 1}
+    assert "bought: 2 rows are no conversion: money given back, or nothing paid" in report.notes

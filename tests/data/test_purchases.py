@@ -124,3 +124,14 @@ def test_money_is_given_back_of_the_last_purchase_that_is_not_after_it() -> None
         *(("b", 2, 40), ("b", 1.5, -3)),
     )
     assert told(first_of_each([rows])) == {"a": (1, 45.0), "b": (2, 40.0)}
+
+
+def test_all_that_is_given_back_before_the_next_purchase_comes_off() -> None:
+    rows = bought(("a", 1, 50), ("a", 2, -5), ("a", 3, -10), ("a", 4, 20), ("a", 5, -20))
+    assert told(first_of_each([rows])) == {"a": (1, 35.0)}
+
+
+def test_who_never_bought_has_no_money_of_a_purchase() -> None:
+    companies = pd.DataFrame({"id": ["a"], "converted_on": np.int32(NEVER_CLOSED), "value": [np.nan]})
+    first = pd.DataFrame({"converted_on": np.array([NEVER_CLOSED], np.int32), "value": [9.0]}, index=["a"])
+    assert converted_by(companies, first)["value"].isna().all()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
+from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, MERGED_EVENT, Quarantine
 from ml_sys.data.reading.rows import BadRow
+from ml_sys.form import Noun, Words
 
 
 def test_rejected_and_merged_rows_are_counted_apart_the_most_frequent_first() -> None:
@@ -43,3 +44,21 @@ def test_tables_of_which_a_value_was_blanked_alone_are_named_too() -> None:
     kept.add_blanked("noncustomers", {"RANK is odd": [5]})
     kept.add("customers", "c.csv", [BadRow(7, "late", "x")])
     assert kept.tables == ["customers", "noncustomers"]
+
+
+def test_repeated_events_are_merged_and_merges_are_known_in_any_words() -> None:
+    kept = Quarantine(Words(entity=Noun("company account", "company accounts")))
+    reasons = (MERGED_EVENT, MERGED_CUSTOMER, MERGED_DUPLICATE, "company_size is blank")
+    kept.add("seen", "s.csv", [BadRow(at, reason, "x") for at, reason in enumerate(reasons)])
+    assert set(kept.merged("seen")) == {
+        MERGED_EVENT, MERGED_CUSTOMER, "duplicate company account, merged"
+    }  # fmt: skip
+    # A column is called what it is called, whatever its table's entities are.
+    assert kept.rejected("seen") == {"company_size is blank": 1}
+    assert kept.said("company is blank") == "company is blank"
+
+
+def test_the_order_of_rows_that_say_the_same_is_that_of_their_lines() -> None:
+    kept = Quarantine()
+    kept.add("seen", "s.csv", [BadRow(at, "odd", "x") for at in (9, 3, 7)])
+    assert kept.to_table()["line"].to_pylist() == [3, 7, 9]

@@ -28,3 +28,15 @@ def test_only_a_field_that_may_lack_may_be_missing() -> None:
     assert lacking(ASKED, found) == {"size"}
     with pytest.raises(MissingColumnError, match="'day' is missing"):
         matched_columns("t.csv", ["Key", "Size"], ASKED, {"size"})
+
+
+def test_the_nearest_column_is_one_of_those_that_are_there() -> None:
+    with pytest.raises(MissingColumnError) as caught:
+        matched_columns("t.csv", ["Key", "days", "Size"], ASKED)
+    assert "'days'" in caught.value.hint
+
+
+def test_what_is_asked_for_is_never_extra_and_nothing_else_is_lacking() -> None:
+    found, extra = matched_columns("t.csv", ["day", "Key", "note"], ASKED, {"size"})
+    assert extra == ("note",)
+    assert lacking(ASKED, found | {"more": "note"}) == {"size"}

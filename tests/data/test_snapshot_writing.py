@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -72,3 +72,18 @@ def test_the_manifest_says_where_the_rows_came_from(tables: Tables) -> None:
     assert (manifest["companies"], manifest["customers"]) == (11, 3)
     assert (manifest["usage_rows"], manifest["quarantined"]) == (33, 1)
     assert set(manifest["sha256"]) == set(snapshot.TABLES)
+
+
+def test_later_conversions_are_kept_beside_a_snapshot_that_was_known_too(tables: Tables) -> None:
+    def later() -> dict[str, int]:
+        return snapshot.converted_later(tables.artifacts)
+
+    tables.ingest()
+    assert later() == {}
+    asked = {"as_of": "", "now": datetime(2020, 3, 1, tzinfo=UTC)}
+    report = tables.ingest(**asked)
+    assert later() == {"c1": 18_302, "c2": 18_303, "c3": 18_304}
+    tables.ingest()
+    again = tables.ingest(**asked)
+    assert (again.is_new, again.id) == (False, report.id)
+    assert later() == {"c1": 18_302, "c2": 18_303, "c3": 18_304}

@@ -23,6 +23,7 @@ from ml_sys.data.reading.rows import RawTable
 from ml_sys.data.schema import CUSTOMERS, NONCUSTOMERS, USAGE
 from ml_sys.data.sources import FileSource, FrameSource, SqlSource, open_source
 from ml_sys.errors import (
+    EmptyTableError,
     InputError,
     MissingColumnError,
     MissingFileError,
@@ -343,3 +344,63 @@ def test_a_missing_file_is_named_with_the_nearest_one(tables: Tables) -> None:
     with pytest.raises(MissingFileError) as caught:
         FileSource().open("usage", str(tables.folder / "usages.csv"), {"id": "id"})
     assert "usage.csv" in caught.value.hint
+
+
+def test_endings_promise_in_capitals_too_and_an_empty_file_breaks_none(tmp_path: Path) -> None:
+    (tmp_path / "a.PARQUET").write_text("id\n1\n")
+    with pytest.raises(UnreadableFileError, match=r"not what the ending \.PARQUET promises"):
+        FileSource().open("t", str(tmp_path / "a.PARQUET"), {"id": "id"})
+    (tmp_path / "a.csv.gz").write_bytes(b"")
+    with pytest.raises(EmptyTableError):
+        FileSource().open("t", str(tmp_path / "a.csv.gz"), {"id": "id"})
+
+
+def test_a_query_may_begin_with_what_it_takes_from_and_ends_where_its_last_mark_does() -> None:
+    for query in ("WITH a AS (SELECT 1 AS id) SELECT id FROM a ; ", "\n from (VALUES (1)) t(id);"):
+        assert rows_of(FileSource().open("t", query, {"id": "id"})) == [(1, ("1",))]
+
+
+def test_one_column_may_be_two_fields_wherever_it_comes_from(tmp_path: Path) -> None:
+    both = {"id": "key", "user": "key", "at": "day"}
+    pq.write_table(pa.table({"key": ["a"], "day": ["2024-01-01"]}), tmp_path / "log.parquet")
+    wanted = [(1, ("a", "a", "2024-01-01"))]
+    frames = FrameSource(lambda _: pd.DataFrame({"key": ["a"], "day": ["2024-01-01"]}), "own")
+    query = f"FROM '{tmp_path / 'log.parquet'}'"
+    assert rows_of(FileSource().open("log", str(tmp_path / "log.parquet"), both)) == wanted
+    assert rows_of(FileSource().open("log", query, both)) == wanted
+    assert rows_of(SqlSource(tmp_path).open("log", "log", both)) == wanted
+    assert rows_of(frames.open("log", "", both)) == wanted
+
+
+def test_columns_of_a_frame_are_known_by_what_they_are_written_as() -> None:
+    frames = FrameSource(lambda _: pd.DataFrame({"id": ["a"], 2024: [5], 2025: [6]}), "own")
+    found = frames.open("t", "", {"id": "id"})
+    assert found.extra == ("2024", "2025")
+    assert rows_of(found) == [(1, ("a",))]
+
+
+def test_tables_of_a_folder_lie_in_it_and_not_below_it_and_unreadable_ones_are_named(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    pq.write_table(pa.table({"id": ["old"]}), tmp_path / "old" / "teams.parquet")
+    (tmp_path / "broken.parquet").write_text("nothing")
+    with pytest.raises(InputError) as caught:
+        SqlSource(tmp_path).open("teams", "teams", {"id": "id"})
+    assert caught.value.hint == "name a table of it, or a query; broken.parquet cannot be read"
+
+
+def test_a_source_that_reads_frames_and_opens_tables_is_asked_for_frames(own: Tables) -> None:
+    own.path("nothing").with_name("both_ways.py").write_text(
+        "import pandas as pd\n\nclass Both:\n"
+        "    def read(self, table):\n        return pd.DataFrame({'id': [table]})\n"
+        "    def open(self, *asked):\n        raise AssertionError\n"
+    )
+    assert rows_of(open_source("both_ways:Both").open("teams", "", {"id": "id"})) == [(1, ("teams",))]
+
+
+def test_a_parquet_file_is_known_to_be_one_and_nothing_else_is(tables: Tables, tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), path)
+    typed = FileSource().open("log", str(path), {"id": "id"})
+    text = FileSource().open(USAGE, str(tables.path(USAGE)), USAGE_COLUMNS)
+    assert (len(rows_of(typed)), len(rows_of(text))) == (1, len(tables.usage))
+    assert (typed.parquet, text.parquet) == (path, None)
