@@ -49,7 +49,7 @@ demo: setup ## Show the whole job on generated data: three tables, a ranked list
 	@echo "Next, in this folder:"
 	@echo "  export MLSYS_ARTIFACTS_DIR=demo/artifacts PATH=\"\$$PWD/$(BIN):\$$PATH\""
 	@echo "  mlsys models                                  what there is and how good it is"
-	@echo "  mlsys history                                 which version was live when, and on what evidence"
+	@echo "  mlsys history                                 which version was live when, and what the gate said"
 	@echo "  open demo/artifacts/models/1.0.0/report.html  all that is known of the model, on one page"
 	@echo "  mlsys evaluate --backtest --every-days 28     how good the lists of the past would have been"
 	@echo "  open demo/impact.html                         what the month's lists brought, on one page"

@@ -61,7 +61,7 @@ def history(
         typer.Option(metavar="TIME", help="Only what was live then, e.g. 2026-11-25T08:00 (UTC)."),
     ] = None,
 ) -> None:
-    """Show which version was live when, who changed it, why, and on what evidence."""
+    """Show which version was live when, who changed it, why, and what the gate said."""
     from ml_sys.registry.history import History, Live, live_at, parse_moment
     from ml_sys.views import models as views
 

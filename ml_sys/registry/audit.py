@@ -1,4 +1,4 @@
-"""The audit trail: what happened to the registry, when, by whom, why and on what evidence.
+"""The audit trail: what happened to the registry, when, by whom, why and what the gate said.
 
 ``audit.jsonl`` only grows. Each line is a record that holds the digest of the one before and its own, so that
 a record which was edited, dropped or moved breaks the chain at a place that can be named. Order is that of
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.registry.index import Entry
+
+# Fields of records under other names, by the names that they had: a line stays as it was written.
+_ONCE_CALLED = {"evidence": "verdict"}
 
 Action = Literal["add", "adopt", "promote", "rollback", "accept"]
 
@@ -49,8 +52,8 @@ class Record:
         In the words of who did it.
     forced : bool
         Whether the gate's refusal was overridden.
-    evidence : dict or None
-        The gate's verdict.
+    verdict : dict or None
+        The gate's, as plain data; for a trail that was accepted, what was wrong with it (``found``).
     entry : dict or None
         The index's entry, for a version that was registered.
     previous, hash : str
@@ -65,7 +68,7 @@ class Record:
     replaced: str | None = None
     reason: str = ""
     forced: bool = False
-    evidence: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
     entry: dict[str, Any] | None = None
     previous: str = ""
     hash: str = ""
@@ -79,13 +82,13 @@ class Change:
     ----------
     forced : bool
         Whether the gate's refusal is overridden.
-    evidence : dict or None
-        The gate's verdict, as plain data.
+    verdict : dict or None
+        The gate's, as plain data.
     """
 
     reason: str = ""
     forced: bool = False
-    evidence: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
 
 
 class Author:
@@ -115,7 +118,7 @@ class Author:
             replaced=before,
             reason=change.reason,
             forced=change.forced,
-            evidence=change.evidence,
+            verdict=change.verdict,
         )
 
     def accepted(self, reason: str) -> Record:
@@ -216,10 +219,10 @@ def _content(path: Path) -> bytes:
 def _intact(path: Path, number: int, text: bytes) -> Record:
     try:
         plain = json.loads(text)
-        record = Record(**plain)
+        record = Record(**{_ONCE_CALLED.get(name, name): value for name, value in plain.items()})
         numbered = isinstance(record.sequence, int)
         whole = numbered and record.hash == _digest(plain) and _canonical(plain) == text
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise AuditError(path, f"record {number} was edited")

@@ -1,4 +1,4 @@
-"""Read the audit trail: which version was in production when, who put it there, why, and on what evidence."""
+"""Read the audit trail: which version was in production when, who put it there, why, and on what verdict."""
 
 from __future__ import annotations
 

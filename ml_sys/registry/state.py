@@ -128,7 +128,7 @@ class State:
         if found:
             if content is not None:
                 write_durably(self._root / DAMAGED, content)
-            self.append(trail, index, replace(record, evidence={"found": found}))
+            self.append(trail, index, replace(record, verdict={"found": found}))
         return found
 
     def append(self, trail: Trail, index: Index, record: Record) -> tuple[Trail, Index]:

@@ -144,7 +144,7 @@ def history(found: History) -> None:
 
 
 def live(found: Live) -> None:
-    """Show what was in production at a given time, and on what evidence."""
+    """Show what was in production at a given time, and what the gate said."""
     record = found.record
     when = found.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if record is None:
@@ -153,10 +153,10 @@ def live(found: Live) -> None:
     from ml_sys.views.promote import told
 
     _moves(f"{told(record.version)} was in production at {when}", [record])
-    if record.evidence is not None:
+    if record.verdict is not None:
         from ml_sys.views.promote import criteria
 
-        criteria(record.evidence)
+        criteria(record.verdict)
 
 
 def _moves(title: str, records: Sequence[Record]) -> None:
@@ -169,21 +169,21 @@ def _moves(title: str, records: Sequence[Record]) -> None:
             record.version,
             record.replaced,
             record.reason or None,
-            _evidence(record),
+            _details(record),
         )
         for record in records
     ]
-    columns = ("", "when (UTC)", "who", "did", "version", "in place of", "why", "evidence")
+    columns = ("", "when (UTC)", "who", "did", "version", "in place of", "why", "details")
     console.table(title, columns, rows, left=len(columns))
 
 
-def _evidence(record: Record) -> str | None:
-    if record.evidence is not None:
+def _details(record: Record) -> str | None:
+    if record.verdict is not None:
         from ml_sys.views.promote import conclusion, overridden
 
-        if "found" in record.evidence:  # of a trail that was accepted
-            return str(record.evidence["found"])
-        return "; ".join((conclusion(record.evidence), *overridden(record.evidence)))
+        if "found" in record.verdict:  # of a trail that was accepted
+            return str(record.verdict["found"])
+        return "; ".join((conclusion(record.verdict), *overridden(record.verdict)))
     return record.entry["changes"] if record.entry is not None else None
 
 

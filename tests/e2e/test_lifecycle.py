@@ -197,7 +197,7 @@ def test_every_criterion_of_the_gate_is_shown_with_its_figures(chain):
     assert re.search(r"│ [^│]*simple rules[^│]*│ (passed|noted)\s*│ [^│]+ │ [^│]+ │", shown)
 
 
-def test_the_history_says_who_did_what_and_on_what_evidence(chain):
+def test_the_history_says_who_did_what_and_on_what_verdict(chain):
     records = chain.json("history")["records"]
     assert [(one["action"], one["version"], one["replaced"]) for one in records] == [
         ("add", "1.0.0", None),
@@ -206,16 +206,16 @@ def test_the_history_says_who_did_what_and_on_what_evidence(chain):
         ("promote", "1.0.1", "1.0.0"),
         ("rollback", "1.0.0", "1.0.1"),
     ]
-    assert records[3]["evidence"]["champion"] == "1.0.0"
+    assert records[3]["verdict"]["champion"] == "1.0.0"
     assert records[4]["reason"] == "the call centre objects"
     assert all("@" in one["by"] for one in records)
 
 
-def test_what_was_live_at_a_time_is_said_with_its_evidence(chain):
+def test_what_was_live_at_a_time_is_said_with_its_verdict(chain):
     records = chain.json("history")["records"]
     then = json.loads(chain.run("history", "--at", records[3]["at"], "--json").stdout)
     assert then["production"] == "1.0.1"
-    assert then["record"]["evidence"]["passed"] is True
+    assert then["record"]["verdict"]["passed"] is True
     assert "1.0.1 was in production at" in chain.run("history", "--at", records[3]["at"]).stdout
     assert "No version was in production at 2001-02-03" in chain.run("history", "--at", "2001-02-03").stdout
     assert "is not a valid time" in chain.run("history", "--at", "noon", code=2).stderr

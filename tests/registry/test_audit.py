@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import re
+import shutil
 import socket
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     promote(registry, "1.0.0")
     promote(registry, "1.1.0", "sales asked for it – “now”")
     rollback(registry)
-    registry.promote("1.1.0", "1.0.0", Change("again", forced=True, evidence={"passed": False, "p": 0.25}))
+    registry.promote("1.1.0", "1.0.0", Change("again", forced=True, verdict={"passed": False, "p": 0.25}))
     return registry.root
 
 
@@ -96,7 +97,7 @@ def test_a_trail_is_read_as_it_was_written(told, lines):
     assert [record.sequence for record in trail.records] == [1, 2, 3, 4, 5, 6]
     assert trail.records[3].reason == "sales asked for it – “now”"
     assert trail.records[5].forced
-    assert trail.records[5].evidence == {"passed": False, "p": 0.25}
+    assert trail.records[5].verdict == {"passed": False, "p": 0.25}
     assert trail.size == sum(map(len, lines))
     assert not trail.torn
     assert b"".join(audit.line(record) for record in trail.records) == b"".join(lines)
@@ -298,12 +299,12 @@ def test_a_record_is_what_will_be_read_back_from_its_line():
     """A tuple, a number as a key, half a character: what JSON changes is changed before it is digested."""
     before = Trail()
     record = replace(
-        moved("promote", "1.0.0"), reason="\ud83d", evidence={"limits": (1, 2), "ranks": {10: "ten", 9: None}}
+        moved("promote", "1.0.0"), reason="\ud83d", verdict={"limits": (1, 2), "ranks": {10: "ten", 9: None}}
     )
     sealed = audit.sealed(record, before)
     assert Record(**json.loads(audit.line(sealed))) == sealed
     assert sealed.reason == "?"
-    assert sealed.evidence == {"limits": [1, 2], "ranks": {"10": "ten", "9": None}}
+    assert sealed.verdict == {"limits": [1, 2], "ranks": {"10": "ten", "9": None}}
 
 
 def test_a_record_with_fields_that_this_code_does_not_write_is_still_whole(tmp_path):
@@ -317,6 +318,23 @@ def test_a_record_with_fields_that_this_code_does_not_write_is_still_whole(tmp_p
     (record,) = audit.read(tmp_path / "audit.jsonl").records
     assert (record.version, record.forced, record.reason) == ("1.0.0", False, "")
     assert set(replayed([record]).versions) == {"1.0.0"}
+
+
+def test_a_verdict_that_a_record_once_called_its_evidence_is_read_and_the_chain_goes_on(told, tmp_path):
+    lines, before = [], ""
+    for text in (told / "audit.jsonl").read_text().splitlines():
+        body = json.loads(text) | {"previous": before}
+        body["evidence"] = body.pop("verdict")
+        before = body["hash"] = audit._digest(body)
+        lines.append(json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "audit.jsonl").write_text("\n".join([*lines, ""]))
+    (tmp_path / "registry.json").write_bytes(to_bytes(replayed(audit.read(tmp_path / "audit.jsonl").records)))
+    registry = Registry(tmp_path)
+    assert registry.trail().records[5].verdict == {"passed": False, "p": 0.25}
+    promote(registry, "1.0.0")
+    assert (tmp_path / "audit.jsonl").read_text().splitlines()[:6] == lines
+    assert [len(registry.trail().records), registry.read().production] == [7, "1.0.0"]
 
 
 T = datetime(2026, 3, 1, tzinfo=UTC)

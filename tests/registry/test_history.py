@@ -1,4 +1,4 @@
-"""What the trail says of production: what was live when, and on what evidence."""
+"""What the trail says of production: what was live when, and what the gate said."""
 
 from __future__ import annotations
 

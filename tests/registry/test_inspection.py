@@ -38,7 +38,7 @@ def two(registered: Path, cheap_settings, tmp_path_factory: pytest.TempPathFacto
         }
     )
     train_version(registry, latest(root), settings, now=NOW, message="shallow")
-    registry.promote("1.0.0", None, Change("first", evidence={"passed": True}))
+    registry.promote("1.0.0", None, Change("first", verdict={"passed": True}))
     registry.promote("2.0.0", "1.0.0", Change("second"))
     rollback(registry, reason="back")
     return registry

@@ -103,7 +103,7 @@ def test_a_promotion_under_a_laxer_gate_is_refused_until_it_is_forced_and_histor
     assert forced.returncode == 0
     record = Registry(root).trail().records[-1]
     assert (record.forced, record.reason) == (True, "a pilot")
-    assert strict in record.evidence["criteria"]
+    assert strict in record.verdict["criteria"]
     said = " ".join(mlsys("history", "--json", artifacts=root).stdout.split())
     assert "gate.min_positives = 1" in said
     shown = mlsys("history", artifacts=root).stdout

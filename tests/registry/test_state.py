@@ -43,7 +43,7 @@ def test_a_damaged_index_stops_everything_until_somebody_accepts_the_trail(tmp_p
     assert (tmp_path / "registry.json.damaged").read_bytes() == content.encode("latin-1")
     record = registry.trail().records[-1]
     assert (record.action, record.reason) == ("accept", "an editor")
-    assert "was edited or damaged" in record.evidence["found"]
+    assert "was edited or damaged" in record.verdict["found"]
 
 
 def test_an_index_edited_by_hand_puts_nothing_into_production(tmp_path):

@@ -123,7 +123,7 @@ def promote(
             judged(
                 registry, registry.open(version)
             )  # raises where its files do not verify: that cannot be forced
-        change = Change(reason, forced=not verdict.passed, evidence=verdict.to_plain())
+        change = Change(reason, forced=not verdict.passed, verdict=verdict.to_plain())
         try:
             registry.promote(version, champion, change)
         except ChampionChangedError:

@@ -80,7 +80,7 @@ def test_a_copy_of_the_champion_is_no_worse_and_goes_in(registry):
     last = registry.trail().records[-1]
     assert (last.action, last.version, last.replaced, last.by) == ("promote", "1.0.1", "1.0.0", "on call")
     assert (last.reason, last.forced) == ("retrained", False)
-    assert last.evidence == json.loads(json.dumps(result.verdict.to_plain()))
+    assert last.verdict == json.loads(json.dumps(result.verdict.to_plain()))
 
 
 def test_a_version_that_is_clearly_worse_is_refused_and_nothing_changes(registry):
@@ -109,7 +109,7 @@ def test_a_refusal_can_be_overridden_with_a_reason_that_is_kept(registry):
     assert not result.verdict.passed
     last = registry.trail().records[-1]
     assert (last.forced, last.reason) == (True, "the only one we have")
-    assert last.evidence["passed"] is False
+    assert last.verdict["passed"] is False
 
 
 def test_forcing_what_passes_is_not_recorded_as_forced(registry):
