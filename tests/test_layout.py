@@ -60,6 +60,7 @@ ELSEWHERE = {
         for name in ("attribute_phrases", "family_phrases", "phrase", "window_phrases")
     ),
     "model/test_blend.py": ("model/estimator.py",),
+    "model/test_train.py": ("model/validation.py",),
     "model/test_encoder.py": ("model/encoding.py",),
     "registry/test_tampering.py": ("model/files/artifact.py",),
     "scoring/compiled/test_loops.py": ("scoring/compiled/line.py",),
@@ -67,7 +68,6 @@ ELSEWHERE = {
     "scoring/test_reasons.py": ("scoring/compiled/shap_kernel.py",),
     "leaks/test_canaries.py": ("leaks/lookahead.py",),
     "experiments/test_backtest.py": ("experiments/fitting.py", "experiments/past_lists.py"),
-    "jobs/models/test_reproduce.py": ("jobs/models/fit.py",),
     "jobs/models/test_train.py": (*("report/card.py", "report/past_performance.py"),),
     "report/test_rendering.py": (
         *("report/page.py", "report/sections/companies.py"),

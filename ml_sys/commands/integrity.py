@@ -66,9 +66,12 @@ def reproduce(
     from ml_sys.jobs.models.reproduce import reproduce_version
     from ml_sys.views import integrity as views
 
-    registry = open_registry(ctx.obj.load().settings)
+    settings = ctx.obj.load().settings
+    registry = open_registry(settings)
     with console.steps() as on_step:
-        result = reproduce_version(registry, registry.resolve(version), threads=threads, on_step=on_step)
+        result = reproduce_version(
+            registry, registry.resolve(version), threads=threads, engine=settings.engine, on_step=on_step
+        )
     ctx.obj.show(result, views.reproduced)
     if not (result.identical or result.close):
         raise typer.Exit(ExitCode.FAILED)

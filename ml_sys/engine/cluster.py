@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sys
 from concurrent.futures import CancelledError
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ml_sys.engine.processes import LostWorkerError
 from ml_sys.errors import EngineError
+from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +29,10 @@ R = TypeVar("R")
 Code = dict[str, str]
 
 _SECONDS = 10
+# What the workers of a cluster on this machine write goes into a folder whose name begins so.
+_SCRATCH = "mlsys-dask"
+# Of the pages that Dask shows of itself: any that is free, and for this machine alone.
+_PAGES = "127.0.0.1:0"
 _PACKAGE, _DISTRIBUTION = Path(__file__).parents[1], "ml-sys"
 # What a result can depend on, by one of its names; as many as are installed.
 _LIBRARIES = (
@@ -42,7 +48,27 @@ class Cluster:
     """A Dask cluster with a worker at least."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
+
+    def workers(self) -> list[str]:
+        """Return the addresses of the workers that are there, in the order in which XGBoost numbers them."""
+        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        return sorted(found, key=lambda address: f"{found[address]['name']}]:{address}")
+
+    def checked_workers(self) -> list[str]:
+        """Return the same, once the code of each is known to be the code here.
+
+        Raises
+        ------
+        EngineError
+            If a worker has no mlsys or other code, or there is none.
+        """
+        self._refuse_without_mlsys()
+        found = self.workers()
+        if not found:
+            raise EngineError("the Dask cluster has no worker any more", hint="start one by `dask worker`")
+        self.client.run(_same_code, dict, code_here(dict), workers=found)
+        return found
 
     def run(
         self,
@@ -67,13 +93,13 @@ class Cluster:
 
         here = code_here(code)
         self._refuse_without_mlsys()
-        sent = self._client.scatter(function, broadcast=True, hash=False)
+        sent = self.client.scatter(function, broadcast=True, hash=False)
         futures = {
-            self._client.submit(_checked, sent, code, here, one, pure=False): number
+            self.client.submit(_checked, sent, code, here, one, pure=False): number
             for number, one in partitions.items()
         }
         try:
-            for future in as_completed(futures, loop=self._client.loop):
+            for future in as_completed(futures, loop=self.client.loop):
                 try:
                     result = future.result()
                 except CancelledError as cancelled:  # what it depends on, the function, is lost
@@ -86,11 +112,11 @@ class Cluster:
                 yield futures[future], result
                 future.release()
         finally:
-            self._client.cancel([*futures, sent])
+            self.client.cancel([*futures, sent])
 
     def _refuse_without_mlsys(self) -> None:
         """Ask for the version by a function of Python's own, which a worker without mlsys can run as well."""
-        versions = self._client.run(package_version, _DISTRIBUTION, on_error="return")
+        versions = self.client.run(package_version, _DISTRIBUTION, on_error="return")
         for worker, version in versions.items():
             if not isinstance(version, str):
                 raise EngineError(f"Dask worker {worker} has no mlsys", hint="install the same version there")
@@ -115,7 +141,14 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
         try:
             at: str | LocalCluster = address
             if not address:
-                at = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+                folder = stack.enter_context(scratch_folder(_SCRATCH))
+                at = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=_PAGES,
+                    local_directory=str(folder),
+                    silence_logs=logging.CRITICAL,  # what goes wrong is raised here, in one line
+                )
                 stack.enter_context(at)
             client = stack.enter_context(Client(at, timeout=_SECONDS, set_as_default=False))
             client.wait_for_workers(1, timeout=_SECONDS)
@@ -156,6 +189,12 @@ def _sources() -> str:
 
 def _checked(function: Callable[[P], R], code: Callable[[], Mapping[str, str]], theirs: Code, one: P) -> R:
     """Run a partition on a worker, once its code is known to be that of the client."""
+    _same_code(code, theirs)
+    return function(one)
+
+
+def _same_code(code: Callable[[], Mapping[str, str]], theirs: Code) -> None:
+    """Refuse a worker whose code is not that of the client."""
     known = json.dumps(theirs, sort_keys=True)
     if known not in _known:
         ours = code_here(code)
@@ -170,7 +209,6 @@ def _checked(function: Callable[[P], R], code: Callable[[], Mapping[str, str]], 
                 hint="install the same on every worker, and start it anew",
             )
         _known.add(known)
-    return function(one)
 
 
 def _short(version: str | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -18,6 +19,7 @@ from ml_sys.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ml_sys.engine.cluster import Cluster
     from ml_sys.settings import EngineSettings
 
 P = TypeVar("P")
@@ -83,7 +85,7 @@ class Engine:
         missing, deaths = dict(enumerate(partitions)), 0
         if not missing:
             return []
-        with self._opened(function, len(missing), code) as run:
+        with self._running(function, len(missing), code) as run:
             while missing:
                 try:
                     for number, result in run(missing, deaths):
@@ -101,17 +103,71 @@ class Engine:
         return [found[number] for number in range(len(partitions))]
 
     @contextlib.contextmanager
-    def _opened(
+    def held(self) -> Iterator[None]:
+        """Have everything within share one cluster, which the first to need it opens and the end closes."""
+        if self.kind == "local" or _held_by(self) is not None:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            token = _held.set(_Held(self, stack))
+            stack.callback(_held.reset, token)
+            yield
+
+    @contextlib.contextmanager
+    def cluster(self, most: int | None = None) -> Iterator[Cluster]:
+        """Give the cluster that is held or, for this alone, one of at most so many workers.
+
+        Raises
+        ------
+        EngineError
+            If no cluster answers.
+        """
+        held = _held_by(self)
+        if held is not None:
+            yield held.cluster()
+            return
+        with _connected(self, most) as cluster:
+            yield cluster
+
+    @contextlib.contextmanager
+    def _running(
         self, function: Callable[[P], R], count: int, code: Callable[[], Mapping[str, str]]
     ) -> Iterator[Callable[[Mapping[int, P], int], Iterator[tuple[int, R]]]]:
         """Give what runs partitions, after so many deaths, and yields numbers and results as they come."""
         if self.kind == "local":
             yield partial(in_processes, function, self.workers)
             return
-        from ml_sys.engine.cluster import connected
-
-        with connected(self.address, min(self.workers or cores(), count)) as cluster:
+        with self.cluster(count) as cluster:
             yield partial(cluster.run, function, code)
+
+
+class _Held:
+    """A cluster that several pieces of work share, opened when the first asks for it."""
+
+    def __init__(self, engine: Engine, stack: contextlib.ExitStack) -> None:
+        self.engine = engine
+        self._stack = stack
+        self._cluster: Cluster | None = None
+
+    def cluster(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(_connected(self.engine, None))
+        return self._cluster
+
+
+_held: ContextVar[_Held | None] = ContextVar("held", default=None)
+
+
+def _held_by(engine: Engine) -> _Held | None:
+    held = _held.get()
+    return held if held is not None and held.engine == engine else None
+
+
+def _connected(engine: Engine, most: int | None) -> contextlib.AbstractContextManager[Cluster]:
+    from ml_sys.engine.cluster import connected
+
+    workers = engine.workers or cores()
+    return connected(engine.address, workers if most is None else min(workers, most))
 
 
 def _counts(missing: Mapping[int, object], found: Mapping[int, object]) -> tuple[int, int]:

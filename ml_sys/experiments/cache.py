@@ -68,6 +68,7 @@ class TermStore:
 
     def __init__(self, artifacts_dir: Path, snapshot: str, settings: Settings, *, plain: bool) -> None:
         dumped = settings.model_dump(mode="json")
+        del dumped["model"]["distributed"]  # for the version's own trees alone
         depends = {
             "snapshot": snapshot,
             "settings": {name: dumped[name] for name in FITTING},

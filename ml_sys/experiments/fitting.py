@@ -8,9 +8,9 @@ import numpy as np
 
 from ml_sys.experiments.schedule import PLAIN, Term, TermScores
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.split import Source, learn, rolling, sampled, training_cutoffs, training_part
-from ml_sys.model.train import fit_model, raw_scores
+from ml_sys.model.train import fit_model
 from ml_sys.settings import XGBOOST, ModelSettings, PanelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:

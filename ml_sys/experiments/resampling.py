@@ -20,7 +20,7 @@ from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metric
 from ml_sys.model.calibration import fit_calibrator
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import build_pipeline
-from ml_sys.model.train import validation_scores
+from ml_sys.model.validation import validation_scores
 from ml_sys.resolve import resolve
 from ml_sys.settings import ResampleSettings
 from ml_sys.settings.checking.xgboost_params import is_xgboost

@@ -106,6 +106,7 @@ class Tuned:
 def study_key(snapshot: str, settings: Settings, space: Space, versions: Mapping[str, str]) -> str:
     """Return the name of the study of a snapshot, settings, space, code and versions of libraries."""
     values = {key: one for key, one in entries(settings).items() if key.partition(".")[0] in _GROUPS}
+    del values["model.distributed"]  # for the version's own trees alone
     tune = {"cutoffs": settings.tune.cutoffs, "every_days": settings.tune.every_days}
     code = [code_digest(), own_code(settings)]
     content = [snapshot, values, tune, [asdict(knob) for knob in space], dict(versions), code]

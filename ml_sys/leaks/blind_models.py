@@ -11,9 +11,8 @@ import numpy as np
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.metrics.ranking import Outcomes
-from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.split import Part, Source
-from ml_sys.model.train import raw_scores
 from ml_sys.settings import XGBOOST, ResampleSettings
 from ml_sys.settings.checking.xgboost_params import is_xgboost
 

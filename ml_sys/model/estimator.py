@@ -13,10 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
 from ml_sys.elementary import sigmoids
+from ml_sys.engine.boosting import Labelled, grow_trees
 from ml_sys.model.blend import CLIP, Blend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ml_sys.engine.cluster import Cluster
 
 _LEAST_SPREAD = 1e-9
 _MOST_STEPS = 1000
@@ -81,18 +84,54 @@ class BlendedXGBClassifier(XGBClassifier):
         return {name: value for name, value in super().get_xgb_params().items() if name not in ours}
 
     def fit(
-        self, X: NDArray[np.float32], y: NDArray[Any], *, sample_weight: Any = None, **options: Any
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        *,
+        sample_weight: Any = None,
+        cluster: Cluster | None = None,
+        **options: Any,
     ) -> BlendedXGBClassifier:
-        """Fit both members to encoded rows; options are those of XGBClassifier and for the trees alone."""
-        super().fit(X, y, sample_weight=sample_weight, **options)
+        """Fit both members to encoded rows; options are those of XGBClassifier and for the trees alone.
+
+        With a cluster, which knows rows, weights and one watched set, the trees grow there and the line here.
+        """
+        if cluster is None:
+            super().fit(X, y, sample_weight=sample_weight, **options)
+        else:
+            self._grow_on(cluster, _weighted(X, y, sample_weight), **options)
         n = self.n_numbers if self.line_share else 0
         self.line_coefficients_, self.line_means_, self.line_intercept_ = np.zeros(n), np.zeros(n), 0.0
         if n:
-            weights = (
-                np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-            )
-            self._fit_line(np.asarray(X)[:, :n], np.asarray(y), weights)
+            rows = _weighted(X, y, sample_weight)
+            self._fit_line(rows.encoded[:, :n], rows.label, rows.weight)
         return self
+
+    def _grow_on(
+        self,
+        cluster: Cluster,
+        learned: Labelled,
+        *,
+        eval_set: Any = None,
+        sample_weight_eval_set: Any = None,
+        verbose: bool = False,  # noqa: ARG002  # a cluster has no terminal to say anything on
+    ) -> None:
+        """Have a cluster grow the trees that `fit` of XGBClassifier would, and take them over."""
+        watched = None
+        if eval_set is not None:
+            [pair], [weights] = eval_set, sample_weight_eval_set or [None]
+            watched = _weighted(pair[0], pair[1], weights)
+        trees = grow_trees(
+            cluster,
+            self.get_xgb_params(),
+            learned,
+            self.get_num_boosting_rounds(),
+            watched=watched,
+            patience=self.early_stopping_rounds,
+        )
+        asked = self.get_params()
+        self.load_model(trees)
+        self.set_params(**asked)  # loading puts what the trees say in place of what was asked
 
     def _fit_line(
         self, numbers: NDArray[np.float32], label: NDArray[Any], weights: NDArray[np.float64]
@@ -149,3 +188,8 @@ class BlendedXGBClassifier(XGBClassifier):
         """Return the probability of each class, float64 of shape (n_rows, 2)."""
         positive = sigmoids(self.predict(X, output_margin=True, **options))
         return np.stack([1 - positive, positive], axis=1)
+
+
+def _weighted(X: Any, y: Any, weights: Any) -> Labelled:
+    weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return Labelled(np.asarray(X), np.asarray(y), weight)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from imblearn.pipeline import Pipeline
 
+from ml_sys.elementary import sigmoids
 from ml_sys.errors import ResolveError, SettingsError
 from ml_sys.features.rows import Rows
 from ml_sys.model.device import ask_on_processor, check_device
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_sys.engine.cluster import Cluster
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.model.repeats import WeightedRows
     from ml_sys.settings import FeatureSettings, ModelSettings, ResampleSettings
@@ -101,6 +103,7 @@ def fit_pipeline(
     *,
     company: NDArray[np.int32] | None = None,
     counts_as: float = 1.0,
+    cluster: Cluster | None = None,
 ) -> Pipeline:
     """Fit the Pipeline step by step; equal rows reach the model once, weighted by how many they stand for.
 
@@ -139,8 +142,9 @@ def fit_pipeline(
         return pipeline
     learned = _once(encode, rows, target, resample, company)
     weights = learned.times * counts_as
+    where = {} if cluster is None else {"cluster": cluster}
     if watched is None:
-        model.fit(learned.encoded, learned.label, sample_weight=weights)
+        model.fit(learned.encoded, learned.label, sample_weight=weights, **where)
         ask_on_processor(model)
         return pipeline
     others = _once(encode, Rows.of(watched[0]), watched[1].astype(np.int64))
@@ -152,9 +156,29 @@ def fit_pipeline(
         eval_set=[(others.encoded, others.label)],
         sample_weight_eval_set=[others.times * np.where(others.label == 1, odds, 1.0)],
         verbose=False,
+        **where,
     )
     ask_on_processor(model)
     return pipeline
+
+
+def raw_scores(pipeline: Pipeline, features: Rows | pd.DataFrame) -> NDArray[np.float64]:
+    """Return the Pipeline's own score of the positive class, float64, before calibration."""
+    if not len(features):
+        return np.empty(0)
+    return scores_of(pipeline["model"], pipeline["encode"].transform(features))
+
+
+def scores_of(model: Any, encoded: NDArray[np.float32], **options: Any) -> NDArray[np.float64]:
+    """Return a fitted estimator's score of the positive class of encoded rows, float64.
+
+    XGBoost's is taken from its margin, a sum of float32 in the order of the trees, as in the compiled scorer:
+    its own probabilities round as the C library that it finds does.
+    """
+    if getattr(model, "objective", None) == "binary:logistic" and hasattr(model, "get_booster"):
+        return sigmoids(model.predict(encoded, output_margin=True, **options))
+    scores: NDArray[np.float64] = model.predict_proba(encoded, **options)[:, 1].astype(np.float64)
+    return scores
 
 
 def _once(

@@ -62,6 +62,7 @@ def write_card(
         f"{report.companies:,} {words.entity.many} convert, {len(report.cutoffs)} cutoffs from {first} to "
         f"{last}",
         *(f"- {told}" for told in filter(None, [of_sample(asdict(report), words.entity)])),
+        *([f"- Trees: grown on {report.workers} workers of a cluster"] if report.workers else []),
         f"- Resampled: {report.before[1]:,} of {sum(report.before):,} rows positive before, "
         f"{report.after[1]:,} of {sum(report.after):,} after"
         + (f", each new one counting {report.synthetic_weight:g}" if report.after != report.before else ""),

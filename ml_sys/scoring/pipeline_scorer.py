@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ml_sys.model.train import scores_of
+from ml_sys.model.pipeline import scores_of
 from ml_sys.scoring.scorer import usual
 
 if TYPE_CHECKING:

@@ -141,6 +141,10 @@ class ModelSettings(Frozen):
     early_stopping_rounds: PositiveInt = Field(
         50, description="Rounds without improvement before early stopping stops."
     )
+    distributed: bool = Field(
+        False,
+        description="Grow a version's trees on the Dask cluster: close to those grown here, not equal.",
+    )
 
     @model_validator(mode="before")
     @classmethod

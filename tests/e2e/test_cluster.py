@@ -8,12 +8,17 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.serve.servers import until
@@ -36,55 +41,141 @@ QUICKLY = [
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def started(command: str, folder: Path) -> subprocess.Popen[bytes]:
-    words = [str(Path(sys.executable).with_name("dask")), *shlex.split(command)[1:]]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(words, cwd=folder, env=ENVIRONMENT, stdout=quiet, stderr=quiet)
+@dataclass(frozen=True)
+class Guide:
+    """What the guide has one type, at a free port of this machine."""
+
+    scheduler: str
+    worker: str
+    evaluate: str
+    train: str
+    distributed: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def followed(self, folder: Path) -> Iterator[None]:
+        """Start scheduler and workers as the guide says, in a folder."""
+        with started(f"{self.scheduler} --no-dashboard", folder):
+            until(self.answers)
+            with started(f"{self.worker} --no-dashboard", folder):
+                with distributed_client(self.address) as client:
+                    client.wait_for_workers(2, timeout=60)
+                yield
+
+    def answers(self) -> bool:
+        with socket.socket() as tried:
+            return tried.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def killing(self, worth: Callable[[set[str]], bool]) -> threading.Thread:
+        """Begin to wait until what the workers have in hand is worth it, and kill one of them."""
+
+        def kill() -> None:
+            with distributed_client(self.address) as beside:
+                until(lambda: worth({key for keys in beside.processing().values() for key in keys}))
+                os.kill(max(beside.run(os.getpid).values()), signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        return thread
+
+
+def distributed_client(address: str) -> contextlib.AbstractContextManager:
+    distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
+    return distributed.Client(address, set_as_default=False)
 
 
 @contextlib.contextmanager
-def by_hand(scheduler: str, worker: str, address: tuple[str, int], folder: Path) -> Iterator[None]:
-    with started(scheduler, folder) as one:
+def started(command: str, folder: Path) -> Iterator[None]:
+    words = [str(Path(sys.executable).with_name("dask")), *shlex.split(command)[1:]]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, cwd=folder, env=ENVIRONMENT, stdout=quiet, stderr=quiet) as process:
         try:
-            until(lambda: answers(address))
-            with started(worker, folder) as other:
-                try:
-                    yield
-                finally:
-                    other.terminate()
+            yield
         finally:
-            one.terminate()
+            process.terminate()
 
 
-def answers(address: tuple[str, int]) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(address) == 0
-
-
-@pytest.mark.slow  # starts processes
-def test_the_guide_leads_to_the_same_results_as_this_machine(ingested, mlsys, tmp_path):
+@pytest.fixture
+def guide() -> Guide:
     pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    here = [one.replace("10.0.0.5", "127.0.0.1").replace("8786", str(port)) for one in COMMANDS]
-    scheduler, worker, evaluate, train = here
-    there, alone = (shutil.copytree(ingested, tmp_path / name) for name in ("there", "alone"))
+    return Guide(*(one.replace("10.0.0.5", "127.0.0.1").replace("8786", str(port)) for one in COMMANDS), port)
 
-    def said(command: str, artifacts: Path) -> dict:
-        done = mlsys(*shlex.split(command)[1:], *QUICKLY, "--json", artifacts=artifacts)
+
+Said = Callable[..., dict]
+
+
+@pytest.fixture
+def said(mlsys) -> Said:
+    def run(command: str, artifacts: Path, *more: str) -> dict:
+        done = mlsys(*shlex.split(command)[1:], *QUICKLY, *more, "--json", artifacts=artifacts)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    with by_hand(f"{scheduler} --no-dashboard", f"{worker} --no-dashboard", ("127.0.0.1", port), tmp_path):
-        lists, version = said(evaluate, there), said(train, there)
-    local = [one.partition(" --set")[0] for one in (evaluate, train)]
-    assert said(local[0], alone) == lists
-    again = said(local[1], alone)
+    return run
+
+
+def local(command: str) -> str:
+    return command.partition(" --set")[0]
+
+
+def made(artifacts: Path, file: str) -> dict:
+    return json.loads((artifacts / "models" / "1.0.0" / file).read_text())
+
+
+@pytest.mark.slow  # starts processes
+def test_the_guide_leads_to_the_same_results_as_this_machine(guide, ingested, said, tmp_path):
+    there, alone = (shutil.copytree(ingested, tmp_path / name) for name in ("there", "alone"))
+    with guide.followed(tmp_path):
+        lists, version = said(guide.evaluate, there), said(guide.train, there)
+    assert said(local(guide.evaluate), alone) == lists
+    again = said(local(guide.train), alone)
     assert version["version"] == again["version"] == "1.0.0"
-    seeds = [
-        json.loads((one / "models" / "1.0.0" / "evidence.json").read_text())["seeds"]
-        for one in (there, alone)
-    ]
+    seeds = [made(one, "evidence.json")["seeds"] for one in (there, alone)]
     assert seeds[0] == seeds[1]
     assert seeds[0]
+
+
+@pytest.mark.slow  # starts processes
+def test_trees_that_grew_on_the_guides_workers_are_close_and_grow_again_bit_by_bit(
+    guide, ingested, said, tmp_path
+):
+    there, alone = (shutil.copytree(ingested, tmp_path / name) for name in ("there", "alone"))
+    with guide.followed(tmp_path):
+        said(guide.distributed, there)
+        again = said(f"mlsys reproduce --set=engine.kind=dask --set=engine.address={guide.address}", there)
+    assert (again["identical"], again["environment"]) == (True, [])
+    assert made(there, "manifest.json")["fit"]["workers"] == 2
+    assert made(there, "manifest.json")["settings"]["model.distributed"] is True
+    assert "grown on 2 workers" in (there / "models" / "1.0.0" / "card.md").read_text()
+    said(local(guide.train), alone)
+    mine, theirs = (
+        pd.read_parquet(one / "models" / "1.0.0" / "holdout.parquet")["probability"] for one in (there, alone)
+    )
+    assert np.corrcoef(mine, theirs)[0, 1] > 0.95
+    assert mine.mean() == pytest.approx(theirs.mean(), rel=0.1)
+    assert not mine.equals(theirs)
+
+
+@pytest.mark.slow  # starts processes
+def test_a_worker_that_is_killed_while_the_versions_trees_grow_leaves_one_line_and_no_version(
+    guide, ingested, mlsys, tmp_path
+):
+    artifacts = shutil.copytree(ingested, tmp_path / "artifacts")
+    endless = "--set=model.trees=1000000", "--set=model.max_trees=1000000"
+    with guide.followed(tmp_path):
+        killer = guide.killing(bool)
+        done = mlsys(*shlex.split(guide.distributed)[1:], *QUICKLY, *endless, artifacts=artifacts)
+        killer.join()
+    assert done.returncode == 1, done.stdout
+    assert "was lost while trees grew" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not list(artifacts.glob("models/*/manifest.json"))
+    assert json.loads(mlsys("history", "--json", artifacts=artifacts).stdout) == {"records": []}

@@ -34,7 +34,7 @@ def own(worker: str) -> dict[str, str]:
 def threads() -> Iterator[str]:
     """The address of a cluster whose workers are threads of this process."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
     ) as here:
         yield here.scheduler_address
 
@@ -119,7 +119,7 @@ def test_a_task_that_kills_every_worker_ends_the_work_with_a_line() -> None:
 
 @pytest.mark.slow  # starts processes
 def test_one_of_two_workers_with_other_code_is_enough_to_be_refused() -> None:
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as here:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as here:
         with distributed.Client(here, set_as_default=False) as client:
             workers = client.run(os.getpid)
             client.run(tasks.name_worker, "second", workers=[max(workers)])

@@ -31,9 +31,9 @@ from ml_sys.metrics.campaign import play_season
 from ml_sys.metrics.holdout import ALL, SEEN, SIGN_UPS, evaluate_holdout, from_plain, to_plain
 from ml_sys.metrics.list_averages import LIST_METRICS, list_estimates
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.split import Source, rolling, split, training_part
-from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.model.train import fit_model, spec_from
 from ml_sys.settings import XGBOOST, BootstrapSettings, ModelSettings, ResampleSettings
 from tests.model import world as w
 from tests.model.world import MOST_ACTIONS, MOST_USERS

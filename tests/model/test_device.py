@@ -18,9 +18,9 @@ from ml_sys.model.device import ask_on_processor, check_device
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.files.boosters import load_trees
 from ml_sys.model.files.serialization import TRUSTED_TYPES, _without_trees
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.split import Source, split
-from ml_sys.model.train import raw_scores, spec_from
+from ml_sys.model.train import spec_from
 from ml_sys.settings import Settings
 from tests.model import world as w
 

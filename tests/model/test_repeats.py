@@ -21,10 +21,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from xgboost import XGBClassifier
 
 from ml_sys.features.rows import Rows
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.repeats import alike, distinct_rows, learns_weights
 from ml_sys.model.split import Source, split
-from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.model.train import fit_model, spec_from
 from tests.model import world as w
 
 ROWS = np.array([[1, 2], [3, 4], [1, 2], [1, 2], [3, 4], [5, 6]], dtype=np.float32)

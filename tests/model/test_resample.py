@@ -13,10 +13,10 @@ from imblearn.over_sampling import SMOTEN, SMOTENC
 from imblearn.pipeline import Pipeline
 
 from ml_sys.model.neighbours import OtherCompanies
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline
+from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.resample import AdaptiveSMOTENC, _as_often
 from ml_sys.model.split import Source, split
-from ml_sys.model.train import fit_model, raw_scores, spec_from
+from ml_sys.model.train import fit_model, spec_from
 from ml_sys.settings import Settings
 from tests.model import world as w
 

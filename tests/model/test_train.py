@@ -19,9 +19,10 @@ from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.folds import company_folds
-from ml_sys.model.pipeline import OFF, build_pipeline
+from ml_sys.model.pipeline import OFF, build_pipeline, raw_scores
 from ml_sys.model.split import Source, split, training_part
-from ml_sys.model.train import FitReport, FittedModel, fit_model, raw_scores, spec_from, validation_scores
+from ml_sys.model.train import FitReport, FittedModel, fit_model, spec_from
+from ml_sys.model.validation import validation_scores
 from ml_sys.sample.generator import generate
 from ml_sys.settings import SchemaSettings, Settings
 from ml_sys.settings.checking.xgboost_params import is_xgboost

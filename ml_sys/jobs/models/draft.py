@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tomlkit
 
+from ml_sys.engine.mapping import Engine
 from ml_sys.experiments.reseeding import SeedSpread, seed_spreads
 from ml_sys.jobs.models.fit import OnStep, fit_snapshot
 from ml_sys.leaks.canaries import run_canaries
@@ -67,6 +68,11 @@ class Draft:
 
 def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
     """Fit a model and make every part of its report; past lists are cached below ``root``."""
+    with Engine.of(settings.engine).held():
+        return _drafted(root, snapshot, settings, on_step)
+
+
+def _drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.engine.mapping import Engine
+from ml_sys.errors import UsageError
 from ml_sys.metrics.holdout import Evaluation, evaluate_holdout
 from ml_sys.model.split import Part, Source, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model
+from ml_sys.settings.training import BLENDED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.engine.cluster import Cluster
     from ml_sys.features.panel import Panel
     from ml_sys.settings import Settings
 
@@ -56,7 +63,10 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
     ------
     NotEnoughDataError
         If the snapshot cannot carry training and holdout.
+    UsageError
+        If trees are to grow on a cluster and the settings name none, or an estimator that cannot.
     """
+    check_distributed(settings)
     source = Source.of(snapshot, settings)
     spec = source.spec(settings)
     on_step("computing features")
@@ -66,9 +76,15 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
         "" if learned.weight is None else f" to a sample: {len(learned):,} of {learned.standing_for():,} rows"
     )
     on_step(f"fitting{of_whole}")
-    model, report = fit_model(
-        part.train, part.validation, spec, settings, share=source.share_of(part.validation)
-    )
+    with _growing(settings) as cluster:
+        model, report = fit_model(
+            part.train,
+            part.validation,
+            spec,
+            settings,
+            share=source.share_of(part.validation),
+            cluster=cluster,
+        )
     on_step("judging on the holdout")
     probability = model.probabilities(holdout.rows)
     evaluation = evaluate_holdout(
@@ -80,3 +96,44 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
         share=source.share_of(holdout),
     )
     return Fit(source, part, model, report, holdout, probability, evaluation)
+
+
+def check_distributed(settings: Settings) -> None:
+    """Refuse to grow trees on a cluster where the settings name none, or an estimator that cannot.
+
+    Raises
+    ------
+    UsageError
+        Saying which setting is in the way.
+    """
+    if not settings.model.distributed:
+        return
+    if settings.engine.kind != "dask":
+        raise UsageError(
+            "model.distributed = true grows trees on a Dask cluster, and engine.kind is "
+            f"{settings.engine.kind!r}",
+            hint='set engine.kind = "dask" and engine.address, or leave model.distributed out',
+        )
+    params = settings.model.params
+    hindered = {
+        f"model.estimator is {settings.model.estimator!r}": settings.model.estimator != BLENDED,
+        "model.params.tree_method is 'exact'": params.get("tree_method") == "exact",
+        "model.params.booster is 'gblinear'": params.get("booster") == "gblinear",
+        "model.params.feature_weights is set": params.get("feature_weights") is not None,
+    }
+    for what, hinders in hindered.items():
+        if hinders:
+            raise UsageError(
+                f"model.distributed = true cannot grow trees where {what}",
+                hint=f"it grows those of {BLENDED} by histograms; leave one of the two out",
+            )
+
+
+@contextmanager
+def _growing(settings: Settings) -> Iterator[Cluster | None]:
+    """Give the cluster that trees grow on; None where they grow here."""
+    if not settings.model.distributed:
+        yield None
+        return
+    with Engine.of(settings.engine).cluster() as cluster:
+        yield cluster

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ml_sys.jobs.models.fit import Fit
     from ml_sys.registry.store import Registry
+    from ml_sys.settings import EngineSettings
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,12 @@ class Reproduction:
 
 
 def reproduce_version(
-    registry: Registry, version: str, *, threads: int | None = None, on_step: OnStep = lambda _: None
+    registry: Registry,
+    version: str,
+    *,
+    threads: int | None = None,
+    engine: EngineSettings | None = None,
+    on_step: OnStep = lambda _: None,
 ) -> Reproduction:
     """Train a version again and compare.
 
@@ -73,6 +79,8 @@ def reproduce_version(
     ----------
     threads : int, optional
         Threads of the estimator instead of those that the version was trained with.
+    engine : EngineSettings, optional
+        The cluster for a version whose trees grew on one, instead of the one that it was trained on.
     on_step : callable
         Called with the name of each step as it begins.
 
@@ -89,20 +97,27 @@ def reproduce_version(
     settings = read_settings(artifact)
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})
+    if engine is not None:
+        settings = settings.model_copy(update={"engine": engine})
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("comparing")
     booster = booster_bytes(fit.model)
     panel, known = read_holdout(artifact)
     same_rows = _same_rows(fit, panel, known)
     gap = np.abs(fit.probability - known["probability"].to_numpy()).max(initial=0.0) if same_rows else None
-    then = {**artifact.manifest, "threads": artifact.manifest["settings"]["threads"]}
+    then = {
+        **artifact.manifest,
+        "threads": artifact.manifest["settings"]["threads"],
+        "workers": artifact.manifest["fit"].get("workers", 0),
+    }
+    now = {**environment(), "threads": settings.threads, "workers": fit.report.workers}
     return Reproduction(
         version=version,
         booster=None if booster is None else booster == artifact.file(BOOSTER),
         metrics=tuple(differences(artifact.json(METRICS), to_plain(fit.evaluation))),
         same_rows=same_rows,
         largest_difference=None if gap is None else float(gap),
-        environment=tuple(_changes(then, {**environment(), "threads": settings.threads})),
+        environment=tuple(_changes(then, now)),
     )
 
 
@@ -117,12 +132,13 @@ def _same_rows(fit: Fit, panel: Any, known: pd.DataFrame) -> bool:
 
 
 def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return what has changed among packages, Python, platform, processor, GPU and threads."""
+    """Return what has changed among packages, Python, platform, threads, workers, processor and GPU."""
     names = dict.fromkeys((*then["packages"], *now["packages"]))
     pairs = [(name, then["packages"].get(name), now["packages"].get(name)) for name in names]
     pairs += [(name, then[name], now[name]) for name in ("python", "platform", "threads")]
-    # Versions of older code do not say the last two.
-    pairs += [(name, then[name] or None, now[name] or None) for name in ("cpu", "gpu") if name in then]
+    # Versions of older code do not say the rest.
+    late = [name for name in ("workers", "cpu", "gpu") if name in then]
+    pairs += [(name, then[name] or None, now[name] or None) for name in late]
     return [f"{name} {_or_none(old)} → {_or_none(new)}" for name, old, new in pairs if old != new]
 
 

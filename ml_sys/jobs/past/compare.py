@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.data import snapshot as snapshots
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import UsageError
 from ml_sys.experiments.ablation import Ablation, groups_of, without
 from ml_sys.experiments.backtest import compare_lists
@@ -217,9 +218,9 @@ def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:
 
 
 def at_dates_of(base: Settings, side: Settings) -> Settings:
-    """Make the same lists with both sides; what each learns from is its own."""
+    """Make the same lists with both sides, in the same place; what each learns from is its own."""
     backtest = base.backtest.model_copy(update={"window": side.backtest.window})
-    return side.model_copy(update={"backtest": backtest})
+    return side.model_copy(update={"backtest": backtest, "engine": base.engine})
 
 
 def _lists_of(
@@ -237,14 +238,15 @@ def _lists_of(
     lists = sum(len(term.cutoffs) for term in terms)
     on_progress(0, lists * len(sides))
     made = []
-    for at, settings in enumerate(sides):
-        store = TermStore(base.artifacts_dir, snapshot.id, settings, plain=False)
+    with Engine.of(base.engine).held():
+        for at, settings in enumerate(sides):
+            store = TermStore(base.artifacts_dir, snapshot.id, settings, plain=False)
 
-        def told(done: int, before: int = at * lists) -> None:
-            on_progress(before + done, lists * len(sides))
+            def told(done: int, before: int = at * lists) -> None:
+                on_progress(before + done, lists * len(sides))
 
-        found, _ = make_lists(snapshot, terms, settings, store=store, plain=False, on_progress=told)
-        made.append(joined_lists(snapshot, found))
+            found, _ = make_lists(snapshot, terms, settings, store=store, plain=False, on_progress=told)
+            made.append(joined_lists(snapshot, found))
     return made
 
 

@@ -157,6 +157,7 @@ def test_what_changed_around_a_training_is_told_from_then_to_now():
     ]  # fmt: skip
     assert _changes(then, then) == []
     assert _changes({**then, "gpu": "A10"}, {**now, "gpu": ""})[-1] == "gpu A10 → none"
+    assert _changes({**then, "workers": 2}, {**then, "workers": 3}) == ["workers 2 → 3"]
     del then["cpu"]
     assert _changes(then, {**then, "cpu": "two"}) == []
 
