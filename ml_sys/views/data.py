@@ -122,6 +122,8 @@ def checked(found: Checked) -> None:
         console.table("Looks known only after paying", ("column or table", "", "why"), verdicts, left=3)
     for text in found.problems:
         console.warn(text)
+    for text in found.notes:
+        console.note(text)
     for text in found.thin:
         console.note(f"thin: {text}")
     if found.has_leak:

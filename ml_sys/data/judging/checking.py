@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ml_sys.data.judging import leaks
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import gather
+from ml_sys.data.judging.payments import doubts
+from ml_sys.data.judging.totals import totals
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import quoted
 from ml_sys.errors import MissingColumnError
 from ml_sys.settings.tables import EntityTable, EventTable, PeriodTable, PurchaseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
 
@@ -76,6 +78,8 @@ class Checked:
         What stops an ingest or spoils it.
     thin : tuple of str
         What there is too little of.
+    notes : tuple of str
+        What may be meant so, or not.
     """
 
     tables: tuple[TableCheck, ...]
@@ -84,6 +88,7 @@ class Checked:
     verdicts: tuple[Verdict, ...]
     problems: tuple[str, ...]
     thin: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def has_leak(self) -> bool:
@@ -121,6 +126,8 @@ def check(
     for name, table in schema.of(EventTable).items():
         drafts[name].link = drafts[table.link] if table.link else None
     problems = [text for draft in drafts.values() for text in _dates_read(draft, schema)]
+    doubtful, notes = _doubtful(connection, drafts.values())
+    problems += doubtful
     parts = [_part(draft, schema) for draft in drafts.values() if draft.kind != "links"]
     known = gather(connection, parts)
     tables = tuple(_checked(connection, draft, parts) for draft in drafts.values())
@@ -143,7 +150,21 @@ def check(
         tuple(judged),
         tuple(problems),
         tuple(_thin(connection, known, needs)),
+        tuple(notes),
     )
+
+
+def _doubtful(connection: duckdb.DuckDBPyConnection, drafts: Iterable[Draft]) -> tuple[list[str], list[str]]:
+    """Name rows that are no entity, or no conversion: those that surely are none, and those that may be."""
+    problems: list[str] = []
+    notes: list[str] = []
+    for draft in drafts:
+        for one in totals(connection, draft):
+            text = f"{one.what}: called as a sum of the others is; leave it out by a query"
+            (problems if one.sure else notes).append(f"{text}, WHERE {one.condition}")
+        for doubt in doubts(connection, draft) if draft.kind == "purchases" else ():
+            (problems if doubt.sure else notes).append(doubt.text)
+    return problems, notes
 
 
 def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:

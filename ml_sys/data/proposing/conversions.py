@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
-_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"}
 _MOST_KINDS = 200
 _SAYS_WHO = (
     "name a table of purchases, or the column of the day of conversion: --converted TABLE|TABLE.COLUMN"
@@ -80,11 +79,7 @@ class Converted:
 
 def money(one: Looked) -> str:
     """Return the one column of money; empty where there is none, or several."""
-    found = [
-        column.name
-        for column in one.columns.values()
-        if column.looks in {"whole", "number"} and set(column.words) & _MONEY and "id" not in column.words
-    ]
+    found = [name for name in kinds.named_like_money(one) if one.columns[name].looks in {"whole", "number"}]
     return found[0] if len(found) == 1 else ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.looking.columns import words_of
-from ml_sys.settings.tables import REFUNDS, type_key
 
 if TYPE_CHECKING:
     from ml_sys.data.looking.columns import Column
@@ -128,29 +127,7 @@ _MOMENT = {
     "happened",
     "period",
 }
-
-
-# Rows of payments that say so were never paid; cancelled ones were, before that.
-_NOT_PAID = {
-    *("failed", "declined", "rejected", "incomplete", "incomplete expired", "abandoned", "draft", "unpaid"),
-    *("void", "voided", "fehlgeschlagen", "abgelehnt"),
-}
-_SAYS_TYPE = {"type", "kind", "status", "state", "typ", "art", "category", "transaction", "reason", "result"}
-
-
-def is_type_of_row(column: Column) -> bool:
-    """Tell whether a column's name promises to say what a row of purchases is, or what became of it."""
-    return column.looks == "text" and bool(set(column.words) & _SAYS_TYPE)
-
-
-def is_not_paid(value: str) -> bool:
-    """Tell whether a payment of this type or status was never made."""
-    return type_key(value) in _NOT_PAID
-
-
-def is_refund(value: str) -> bool:
-    """Tell whether a row of this type is money given back."""
-    return type_key(value) in REFUNDS
+_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"}
 
 
 def _begins(words: list[str], stems: tuple[str, ...]) -> bool:
@@ -234,6 +211,15 @@ def moments(one: Looked) -> list[Column]:
         dates = others or dates
     named = [column for column in dates if set(column.words) & _MOMENT]
     return named if len(named) == 1 else dates
+
+
+def named_like_money(one: Looked) -> list[str]:
+    """Return the columns whose names promise money."""
+    return [
+        column.name
+        for column in one.columns.values()
+        if column.looks != "date" and set(column.words) & _MONEY and "id" not in column.words
+    ]
 
 
 def is_event_name(name: str) -> bool:

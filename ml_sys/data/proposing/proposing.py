@@ -127,7 +127,13 @@ def _described(
     choose_period(connection, made)
     described, why, more = attributes.describe(connection, entities, parts, known)
     left += more
-    left += [gone for one in made.of("purchases", "links") for gone in _unread(one)]
+    gone = {(one.table, one.column) for one in made.left}
+    left += [
+        one
+        for draft in made.of("purchases", "links")
+        for one in _unread(draft)
+        if (one.table, one.column) not in gone
+    ]
     spoken, why["words"] = words.words(made.drafts)
     order = order_tells(connection)
     if order >= _ORDER_TELLS:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ml_sys.data.judging import payments
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.sql import literal, quoted
-from ml_sys.data.proposing import conversions, kinds
+from ml_sys.data.proposing import conversions, kinds, rows
 from ml_sys.data.proposing.proposal import LeftOut, matches
 from ml_sys.errors import InputError
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _ONE_EACH = 0.98
-_MOST_TYPES = 30
 _ON_GRID = 0.99
 
 
@@ -80,6 +80,10 @@ def plan(
         link = links.through.get(draft.base.name)
         if link and draft.kind == "events":
             draft.link = next(one for one in made.drafts if one.base.name == link[1])
+    for draft in made.drafts:
+        made.notes += rows.without_totals(connection, draft)
+        made.left += rows.of_one_currency(connection, draft)
+    made.notes += [doubt.text for one in made.of("purchases") for doubt in payments.doubts(connection, one)]
     if not made.of("periods", "events"):
         raise InputError(
             "no table says who used what and when: a table of usage has many rows for each id and a date"
@@ -108,7 +112,7 @@ def _purchases(
         draft.roles["value"] = money
         draft.why["value"] = "money; rows below zero are given back, and like those of zero no conversion"
     for column in one.columns.values():
-        if kinds.is_type_of_row(column) and column.distinct <= _MOST_TYPES:
+        if payments.says_state(column):
             _types(connection, draft, column)
     return draft
 
@@ -116,20 +120,13 @@ def _purchases(
 def _types(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> None:
     """Tell refunds, and payments that were never made, by what a column says of each row."""
     name = quoted(column.name)
-    values = [
-        str(value)
-        for (value,) in connection.execute(
-            f"SELECT DISTINCT {name} FROM {draft.base.table.view} WHERE {name} IS NOT NULL ORDER BY 1"
-        ).fetchall()
-    ]
-    back, unpaid = (
-        [one for one in values if kinds.is_refund(one)],
-        [one for one in values if kinds.is_not_paid(one)],
-    )
+    values = list(payments.states(connection, draft.base.table.view, column))
+    back = [one for one in values if payments.is_refund(one)]
+    unpaid = payments.unpaid(column, values)
     if back and "type" not in draft.roles:
         draft.roles["type"] = column.name
         draft.why["type"] = f"rows of {', '.join(back)} are money given back, and no conversion"
-    if unpaid and len(unpaid) < len(values):
+    if unpaid:
         among = ", ".join(literal(one) for one in unpaid)
         condition = f"({name} IS NULL OR {name} NOT IN ({among}))"
         draft.where = " AND ".join(filter(None, (draft.where, condition)))

@@ -254,6 +254,17 @@ def test_money_given_back_is_no_conversion_of_a_check_either(made: World, tmp_pa
         assert found.known.converters == converters
 
 
+def test_rows_that_are_no_entity_or_may_be_no_conversion_are_named(made: World, tmp_path: Path) -> None:
+    users = [*made.users, {**dict.fromkeys(made.users[0], ""), "user_id": "Total"}]
+    says = ("paid", "pending", "cancelled")
+    bought = [{**one, "status": says[at % 3]} for at, one in enumerate(made.purchases)]
+    found = checked(tmp_path, {**tables_of(made), "users": users, "purchases": bought}, described())
+    total, pending = found.problems
+    assert total.startswith("users: 1 row of user_id 'Total': called as a sum of the others is; leave it out")
+    assert pending.startswith("purchases: rows whose status is pending (")
+    assert [one.partition(" (")[0] for one in found.notes] == ["purchases: rows whose status is cancelled"]
+
+
 def test_usage_of_unknown_entities_is_a_problem(made: World, tmp_path: Path) -> None:
     events = [{**one, "user_id": one["user_id"] + 600} for one in made.events]
     found = checked(tmp_path, {**tables_of(made), "events": events}, described())

@@ -126,21 +126,6 @@ def test_a_kind_of_event_says_that_something_was_bought(kind, is_it):
     assert kinds.says_bought(kind) is is_it
 
 
-def test_a_type_of_rows_is_a_text_that_is_named_so():
-    assert kinds.is_type_of_row(column("payment_status"))
-    assert not kinds.is_type_of_row(column("payment_status", "whole"))
-    assert not kinds.is_type_of_row(column("stateful"))
-
-
-@pytest.mark.parametrize(
-    ("value", "refund", "unpaid"),
-    [("Refunded", True, False), ("FAILED", False, True), ("incomplete_expired", False, True),
-     ("cancelled", False, False), ("paid", False, False)],
-)  # fmt: skip
-def test_rows_are_given_back_or_were_never_paid_by_their_type(value, refund, unpaid):
-    assert (kinds.is_refund(value), kinds.is_not_paid(value)) == (refund, unpaid)
-
-
 @pytest.mark.parametrize(("name", "is_it"), [("eventName", True), ("Aktion", True), ("eventful", False)])
 def test_a_column_promises_kinds_of_events_by_a_word(name, is_it):
     assert kinds.is_event_name(name) is is_it

@@ -1,0 +1,156 @@
+"""What rows of purchases say of themselves: given back, not paid, ended, and in which currency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.settings.tables import REFUNDS, type_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.looking.columns import Column
+
+_MOST_STATES = 30
+_SAYS_TYPE = {"type", "kind", "status", "state", "typ", "art", "category", "transaction", "reason", "result"}
+_SAYS_PAID = {"paid", "succeeded", "success", "successful", "captured", "settled", "completed", "bezahlt"}
+_NO = {"0", "no", "false", "f", "n"}
+# Nothing was paid for such a row, or not yet.
+_NOT_PAID = {
+    *("failed", "declined", "rejected", "incomplete", "incomplete expired", "abandoned", "draft", "unpaid"),
+    *("void", "voided", "error", "not paid", "uncaptured", "fehlgeschlagen", "abgelehnt", "unbezahlt"),
+    *(
+        "pending",
+        "processing",
+        "in progress",
+        "open",
+        "on hold",
+        "authorized",
+        "authorised",
+        "awaiting payment",
+    ),
+    *("requires payment method", "requires action", "requires confirmation", "requires capture", "scheduled"),
+    *("trial", "trialing", "trialling", "ausstehend", "offen", "in bearbeitung"),
+}
+# An order that is cancelled may never have been paid; a subscription was paid before that.
+_ENDED = {
+    *("cancelled", "canceled", "expired", "past due", "terminated", "ended", "paused", "disputed"),
+    *("gekündigt", "gekuendigt", "beendet", "abgelaufen"),
+}
+_SYMBOLS = "[€$£¥₹]|[A-Z]{3}"
+_CURRENCY = {"currency", "ccy", "waehrung", "wahrung", "währung", "devise", "moneda"}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Rows of purchases that count as conversions though a column says otherwise, or may do so.
+
+    Attributes
+    ----------
+    table, column : str
+    values : dict of str to int
+        What the column says, and in how many rows.
+    sure : bool
+        Whether nothing was paid; else it ended, and may have been paid before.
+    """
+
+    table: str
+    column: str
+    values: dict[str, int]
+    sure: bool
+
+    @property
+    def text(self) -> str:
+        """In words, with what to do."""
+        says = ", ".join(f"{value} ({rows:,})" for value, rows in self.values.items())
+        among = ", ".join(literal(value) for value in self.values)
+        without = f"WHERE {self.column} NOT IN ({among})"
+        if self.sure:
+            return (
+                f"{self.table}: rows whose {self.column} is {says} count as conversions, though nothing was "
+                f"paid; read the others by a query, {without}"
+            )
+        return (
+            f"{self.table}: rows whose {self.column} is {says} count as conversions; if nothing was paid "
+            f"before that, leave them out by a query, {without}"
+        )
+
+
+def is_type_of_row(column: Column) -> bool:
+    """Tell whether a column's name promises to say what a row of purchases is, or what became of it."""
+    return column.looks == "text" and bool(set(column.words) & _SAYS_TYPE)
+
+
+def says_state(column: Column) -> bool:
+    """Tell whether a column says of each row what became of it: by its type, or by a yes and a no."""
+    if column.is_flag:
+        return bool(set(column.words) & _SAYS_PAID)
+    return is_type_of_row(column) and column.distinct <= _MOST_STATES
+
+
+def is_not_paid(value: str) -> bool:
+    """Tell whether a payment of this type or status was never made, or is not made yet."""
+    return type_key(value) in _NOT_PAID
+
+
+def is_refund(value: str) -> bool:
+    """Tell whether a row of this type is money given back."""
+    return type_key(value) in REFUNDS
+
+
+def unpaid(column: Column, values: Iterable[str]) -> list[str]:
+    """Return what a column says of rows for which nothing was paid; nothing where it says so of all."""
+    among = list(values)
+    found = [one for one in among if (one.casefold() in _NO if column.is_flag else is_not_paid(one))]
+    return found if len(found) < len(among) else []
+
+
+def states(
+    connection: duckdb.DuckDBPyConnection, source: str, column: Column, but: Iterable[str] = ()
+) -> dict[str, int]:
+    """Return what a column says of the rows of a source, but for some values, and of how many."""
+    name, others = quoted(column.name), {type_key(one) for one in but}
+    found = connection.execute(
+        f"SELECT {name}, count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {str(value): rows for value, rows in found if type_key(str(value)) not in others}
+
+
+def doubts(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[Doubt]:
+    """Return the rows of a table of purchases that count as conversions, and perhaps should not."""
+    found = []
+    for column in draft.base.columns.values():
+        if not says_state(column):
+            continue
+        back = draft.refunds if draft.roles.get("type") == column.name else ()
+        says = states(connection, draft.source, column, back)
+        for values, sure in (
+            (unpaid(column, says), True),
+            ([one for one in says if type_key(one) in _ENDED and not column.is_flag], False),
+        ):
+            if values:
+                found.append(Doubt(draft.name, column.name, {one: says[one] for one in values}, sure))
+    return found
+
+
+def currencies(connection: duckdb.DuckDBPyConnection, draft: Draft, money: str) -> list[str]:
+    """Return the currencies of amounts where there are several: by another column, or their own symbols."""
+    asked = [
+        f"upper({quoted(one.name)})"
+        for one in draft.base.columns.values()
+        if one.looks == "text" and set(one.words) & _CURRENCY
+    ]
+    asked.append(f"regexp_extract({quoted(money)}, '{_SYMBOLS}')")
+    for sql in asked:
+        rows = connection.execute(
+            f"SELECT DISTINCT {sql} AS c FROM {draft.source} WHERE {quoted(money)} IS NOT NULL "
+            "AND c <> '' ORDER BY 1 LIMIT 20"
+        ).fetchall()
+        if len(rows) > 1:
+            return [str(one) for (one,) in rows]
+    return []

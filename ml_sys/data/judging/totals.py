@@ -1,0 +1,77 @@
+"""Rows that add up the others, as spreadsheets and reports have at their end: they are no entity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.text import counted
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+
+_TOTALS = (
+    *("total", "totals", "grand total", "subtotal", "sub total", "sum", "overall total", "column total"),
+    *("gesamt", "gesamtsumme", "gesamtergebnis", "summe", "insgesamt", "total general", "totale", "totaal"),
+)
+_COUNTED = "[(]?[0-9][0-9,. ]* (rows?|records?|results?|entries|zeilen)( affected| returned)?[)]?"
+# Share of identifiers that may be words without a number, so that one called Total is none of them.
+_WORDS = 0.02
+
+
+@dataclass(frozen=True)
+class Total:
+    """Rows that are called a total where others have an identifier.
+
+    Attributes
+    ----------
+    table, column, value : str
+    rows : int
+    sure : bool
+        Whether no other identifier is a word, so that it can be none.
+    """
+
+    table: str
+    column: str
+    value: str
+    rows: int
+    sure: bool
+
+    @property
+    def condition(self) -> str:
+        """SQL of the other rows."""
+        name = quoted(self.column)
+        return f"({name} IS NULL OR trim({name}) <> {literal(self.value)})"
+
+    @property
+    def what(self) -> str:
+        """In words, without what comes of it."""
+        return f"{self.table}: {counted(self.rows, 'row')} of {self.column} {self.value!r}"
+
+
+def totals(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[Total]:
+    """Find rows of a table that are called a total, or how many there are."""
+    found = []
+    for role in ("id", "user"):
+        if role not in draft.roles:
+            continue
+        column = draft.roles[role]
+        name = quoted(column)
+        words = ", ".join(literal(one) for one in _TOTALS)
+        is_word, a_count = f"rtrim(lower({name}), ': ') IN ({words})", literal(_COUNTED)
+        called = f"{is_word} OR regexp_full_match(lower({name}), {a_count})"
+        rows = connection.execute(
+            f"SELECT {name}, count(*) FROM {draft.source} WHERE {called} GROUP BY 1 ORDER BY 1 LIMIT 5"
+        ).fetchall()
+        if not rows:
+            continue
+        ((alike, among),) = connection.execute(
+            f"SELECT count(DISTINCT {name}) FILTER (NOT regexp_matches({name}, '[0-9]')), "
+            f"count(DISTINCT {name}) FROM {draft.source} WHERE NOT ({called})"
+        ).fetchall()
+        sure = alike <= _WORDS * among
+        found += [Total(draft.name, column, str(value), n, sure) for value, n in rows]
+    return found

@@ -1,0 +1,54 @@
+"""Which rows of a file belong to a table, and which of its money counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.judging.payments import currencies
+from ml_sys.data.judging.totals import totals
+from ml_sys.data.looking.sql import quoted
+from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.proposal import LeftOut
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+
+
+def without_totals(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[str]:
+    """Leave out rows that add up the others, but where such a word may be a name; say either."""
+    notes = []
+    for one in totals(connection, draft):
+        if one.sure:
+            _keep(draft, one.condition)
+            notes.append(f"{one.what}: called as a sum of the others is, and not read")
+        else:
+            notes.append(f"{one.what}: read as the others are; if it is a sum of them, leave it out")
+    return notes
+
+
+def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[LeftOut]:
+    """Leave out money of several currencies, which cannot be added up."""
+    one = draft.base
+    left: list[LeftOut] = []
+    if draft.kind != "purchases" and "converted_on" not in draft.roles:
+        return left
+    for money in kinds.named_like_money(one):
+        several = currencies(connection, draft, money)
+        if not several:
+            continue
+        left.append(
+            LeftOut(one.name, money, f"in {', '.join(several)}, which cannot be added up as they are")
+        )
+        if draft.roles.get("value") != money:
+            continue
+        del draft.roles["value"]
+        if draft.kind == "purchases" and one.columns[money].low <= 0:
+            _keep(draft, f"coalesce(CAST({quoted(money)} AS DOUBLE) > 0, true)")
+            draft.why["kind"] += f"; rows whose {money} is not above zero are not read"
+    return left
+
+
+def _keep(draft: Draft, condition: str) -> None:
+    draft.where = " AND ".join(filter(None, (draft.where, condition)))

@@ -1,0 +1,103 @@
+"""What rows of purchases say of themselves: given back, not paid, ended, and in which currency."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from ml_sys.data.judging import payments
+from tests.data.proposing.small import column, draft, seen
+
+
+def test_a_type_of_rows_is_a_text_that_is_named_so():
+    assert payments.is_type_of_row(column("payment_status"))
+    assert not payments.is_type_of_row(column("payment_status", "whole"))
+    assert not payments.is_type_of_row(column("stateful"))
+
+
+@pytest.mark.parametrize(
+    ("value", "refund", "unpaid"),
+    [("Refunded", True, False), ("FAILED", False, True), ("incomplete_expired", False, True),
+     ("cancelled", False, False), ("paid", False, False)],
+)  # fmt: skip
+def test_rows_are_given_back_or_were_never_paid_by_their_type(value, refund, unpaid):
+    assert (payments.is_refund(value), payments.is_not_paid(value)) == (refund, unpaid)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_it"),
+    [
+        ("pending", True),
+        ("Requires_Payment_Method", True),
+        ("on-hold", True),
+        ("trialing", True),
+        ("past_due", False),
+        ("active", False),
+        ("complete", False),
+    ],
+)
+def test_what_is_not_paid_yet_is_not_paid(value, is_it):
+    assert payments.is_not_paid(value) is is_it
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "is_it"),
+    [
+        ("status", {"distinct": 30}, True),
+        ("status", {"distinct": 31}, False),
+        ("is_paid", {"is_flag": True, "distinct": 2}, True),
+        ("is_paid", {"looks": "whole", "is_flag": True, "distinct": 2}, True),
+        ("state", {"is_flag": True, "distinct": 2}, False),
+        ("paid", {"distinct": 2}, False),
+    ],
+)
+def test_a_column_says_what_became_of_a_row_by_few_states_or_by_a_yes_and_a_no(name, more, is_it):
+    assert payments.says_state(column(name, **more)) is is_it
+
+
+def test_a_no_is_not_paid_and_what_all_are_says_nothing():
+    flag = column("paid", is_flag=True, distinct=2)
+    assert payments.unpaid(flag, ["True", "False"]) == ["False"]
+    assert payments.unpaid(column("status"), ["0", "paid", "open"]) == ["open"]
+    assert payments.unpaid(column("status"), ["open", "pending"]) == []
+
+
+def doubts(*rows, **roles):
+    with duckdb.connect() as connection:
+        table = seen(connection, "orders", "id status", rows)
+        return payments.doubts(connection, draft("purchases", table, id="id", **roles))
+
+
+def test_rows_that_count_though_nothing_was_paid_are_told_apart_from_those_that_ended():
+    says = ["paid", "paid", "failed", "pending", "pending", "cancelled", "refund", None]
+    unpaid, ended = doubts(*((str(at), one) for at, one in enumerate(says)))
+    assert (unpaid.values, unpaid.sure) == ({"failed": 1, "pending": 2}, True)
+    assert unpaid.text == (
+        "orders: rows whose status is failed (1), pending (2) count as conversions, though nothing was paid; "
+        "read the others by a query, WHERE status NOT IN ('failed', 'pending')"
+    )
+    assert (ended.values, ended.sure) == ({"cancelled": 1}, False)
+    assert ended.text.startswith(
+        "orders: rows whose status is cancelled (1) count as conversions; if nothing "
+    )
+
+
+def test_types_that_are_described_as_given_back_do_not_count():
+    rows = [("1", "paid"), ("2", "storno"), ("3", "reversal")]
+    assert doubts(*rows, type="status") == doubts(*rows) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "found"),
+    [
+        ("id amount currency", [("1", "5", "EUR"), ("2", "6", "usd"), ("3", "7", None)], ["EUR", "USD"]),
+        ("id amount currency", [("1", "5", "EUR"), ("2", None, "USD"), ("3", "7", "eur")], []),
+        ("id amount", [("1", "€5"), ("2", "6 $"), ("3", "7")], ["$", "€"]),
+        ("id amount", [("1", "5 EUR"), ("2", "6 USD"), ("3", "7 EUR")], ["EUR", "USD"]),
+        ("id amount note", [("1", "5", "EUR"), ("2", "6", "USD"), ("3", "7", None)], []),
+    ],
+)
+def test_currencies_are_told_by_a_column_of_them_or_by_their_symbols(header, rows, found):
+    with duckdb.connect() as connection:
+        table = seen(connection, "orders", header, rows)
+        assert payments.currencies(connection, draft("purchases", table, id="id"), "amount") == found

@@ -1,0 +1,56 @@
+"""Which rows of a file belong to a table, and which of its money counts."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from ml_sys.data.proposing import rows
+from tests.data.proposing.small import draft, seen
+
+IDS = [str(1000 + at) for at in range(60)]
+
+
+def test_a_sum_of_the_others_is_not_read_and_a_name_that_may_be_one_is_and_either_is_said():
+    with duckdb.connect() as connection:
+        sure = draft(
+            "entities", seen(connection, "users", "id", [(one,) for one in [*IDS, "Total"]]), id="id"
+        )
+        sure.where = "true"
+        assert rows.without_totals(connection, sure) == [
+            "users: 1 row of id 'Total': called as a sum of the others is, and not read"
+        ]
+        assert connection.execute(f"SELECT count(*) FROM {sure.source}").fetchone() == (60,)  # noqa: S608 - the test's own
+        name = draft("entities", seen(connection, "firms", "id", [("Shell",), ("Total",)]), id="id")
+        (note,) = rows.without_totals(connection, name)
+        assert note.endswith("read as the others are; if it is a sum of them, leave it out")
+        assert name.where == ""
+
+
+@pytest.mark.parametrize(
+    ("amounts", "codes", "counted"),
+    [(["5", "0", "-3"], ["EUR", "USD", "EUR"], 1), (["5", "6", None], ["EUR", "USD", "USD"], 3)],
+)
+def test_money_of_several_currencies_is_left_out_and_rows_for_nothing_with_it(amounts, codes, counted):
+    with duckdb.connect() as connection:
+        base = seen(connection, "orders", "id amount currency", [*zip("abc", amounts, codes, strict=True)])
+        made = draft("purchases", base, id="id", value="amount")
+        made.why["kind"] = "purchases"
+        (left,) = rows.of_one_currency(connection, made)
+        assert (left.where, left.reason) == (
+            "orders.amount",
+            "in EUR, USD, which cannot be added up as they are",
+        )
+        assert "value" not in made.roles
+        assert connection.execute(f"SELECT count(*) FROM {made.source}").fetchone() == (counted,)  # noqa: S608 - the test's own
+        assert ("not above zero" in made.why["kind"]) is (counted == 1)
+
+
+def test_money_of_one_currency_and_of_entities_that_do_not_pay_is_left_as_it_is():
+    with duckdb.connect() as connection:
+        one = draft(
+            "purchases", seen(connection, "orders", "id amount currency", [("a", "5", "EUR")]), id="id"
+        )
+        assert rows.of_one_currency(connection, one) == []
+        several = seen(connection, "users", "id amount currency", [("a", "5", "EUR"), ("b", "5", "USD")])
+        assert rows.of_one_currency(connection, draft("entities", several, id="id")) == []
