@@ -188,8 +188,9 @@ def _list(
             was = entity.counted(int(cooling.sum()), "was", "were")
             notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
     if (group == WAITING).any():
-        wait = entity.counted(int((group == WAITING).sum()), "waits", "wait")
-        notes.append(f"{wait} for what comes of an earlier draw, and were put last")
+        waiting = int((group == WAITING).sum())
+        wait, was = entity.counted(waiting, "waits", "wait"), "was" if waiting == 1 else "were"
+        notes.append(f"{wait} for what comes of an earlier draw, and {was} put last")
     given = _explained(scorer, prospects.rows, features, places[order[: asked.reasons_top]], asked.reasons)
     input_order = np.empty_like(order)
     input_order[order] = np.arange(order.size, dtype=order.dtype)

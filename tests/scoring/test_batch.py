@@ -75,7 +75,7 @@ def test_who_was_listed_lately_or_waits_comes_last_and_is_counted(scorer):
     both = score_ready(scorer, ready(), replace(asked, waiting=(best[5],)))
     assert both.notes == (
         "2 companies were listed in the last 4 weeks, and put last",
-        "1 company waits for what comes of an earlier draw, and were put last",
+        "1 company waits for what comes of an earlier draw, and was put last",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED, USAGE
 from ml_sys.data.snapshot import Snapshot
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.form import Noun
 from ml_sys.scoring.prospects import (
     Companies,
     Ready,
@@ -25,6 +27,7 @@ from ml_sys.scoring.prospects import (
 )
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
+from tests.data.described import VISITS
 from tests.data.tables import COUNTS, HEADERS, usage_row
 
 SCHEMA = SchemaSettings()
@@ -222,3 +225,42 @@ def test_a_folder_of_files_is_one_file_and_an_id_that_is_in_two_of_them_is_merge
     assert found.read == 5
     assert sum(found.quarantine.rejected("noncustomers").values()) == 2  # those of "a" contradict each other
     assert sum(found.quarantine.merged("noncustomers").values()) == 1
+
+
+def test_what_is_wrong_with_a_file_is_said_in_the_model_s_words_and_by_its_columns(tmp_path: Path) -> None:
+    words = replace(SPEC.form.words, entity=Noun("account", "accounts"))
+    path = tmp_path / "prospects.csv"
+    rows = ("7,1,,a", "8,1,,a", "9,1,,a", "9,,,b", "9,,,b", "5,,,c")
+    path.write_text("\n".join(["ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id", *rows, ""]))
+    found = read_prospects(path, SCHEMA, replace(SPEC, form=replace(SPEC.form, words=words)))
+    assert found.quarantine.rejected("noncustomers") == {"conflicting account rows": 3}
+    assert found.quarantine.merged("noncustomers") == {"duplicate account, merged": 1}
+    assert set(found.frame) == {"id", *(one.name for one in SCHEMA.form().attributes)}
+    names = SPEC.names()
+    numbers = [name for name in names if name not in SPEC.categories()]
+    table = [{"id": one} | dict.fromkeys(names, "1") for one in ("a", "b", "c", "")]
+    table[1][numbers[1]] = table[2][numbers[0]] = table[2][numbers[1]] = "x"
+    ready = tmp_path / "ready.csv"
+    pd.DataFrame(table).to_csv(ready, index=False)
+    told = read_prospects(ready, SCHEMA, SPEC).quarantine.to_table().to_pylist()
+    assert {(row["line"], row["reason"]) for row in told} == {
+        (3, f"{numbers[1]} is not a number"),
+        (4, f"{numbers[0]} is not a number"),
+        (5, "id is blank"),
+    }
+
+
+def test_attributes_that_a_file_lacks_are_blank_whatever_their_kind(tmp_path: Path) -> None:
+    kinds = {
+        "floors": {"kind": "number"},
+        "open": {"kind": "flag"},
+        "size": {"kind": "range"},
+        "grade": {"kind": "ordered", "levels": ["low", "high"]},
+    }
+    tables = {"teams": {"kind": "entities", "id": "id", "converted_on": "paid"}, "seen": VISITS}
+    schema = SchemaSettings.model_validate({"tables": tables, "attributes": kinds})
+    (tmp_path / "p.csv").write_text("id,more\na,1\nb,2\n")
+    frame = read_prospects(tmp_path / "p.csv", schema, SPEC).frame
+    assert set(frame) == {"id", *kinds}
+    assert frame[list(kinds)].isna().all(axis=None)
+    assert [frame[name].dtype.kind for name in ("floors", "open")] == ["f", "f"]

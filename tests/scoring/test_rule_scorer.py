@@ -85,3 +85,19 @@ def test_sums_of_a_rule_are_told_as_they_are_and_promise_nothing():
     assert not (ranked >= scorer.threshold).any()
     scored = ScoredList(pd.DataFrame({"probability": ranked}), np.arange(2), (), (), pa.table({}))
     assert without_probabilities(scored, scorer).table["rule_score"].tolist() == [2**24 + 3, 0]
+
+
+def test_several_amounts_are_one_rule_and_a_rule_is_found_by_its_whole_name():
+    fees = Measure("fees", "amount", "fees", Noun("euro", "euros"), digits=2)
+    form = Form(measures=(CLICKS, MINUTES, fees), has_since=True)
+    scorer = RuleScorer.of("amount", form, Period("month"))
+    assert scorer.name == "most minutes and euros in 28 days"
+    assert scorer.spec.names() == ["minutes_sum_28d", "fees_sum_28d"]
+    for rule in possible(form):
+        one = RuleScorer.of(rule, form, Period("month"))
+        assert RuleScorer.named(one.name, form, Period("month")) == one
+    with pytest.raises(UsageError, match="know no rule 'most clicks in 28 days', which is in production"):
+        RuleScorer.named("most clicks in 28 days", form, Period("month"))
+    with pytest.raises(UsageError, match="know no rule 'most actions in 7 days'") as raised:
+        RuleScorer.named("most actions in 7 days", form, Period("month"))
+    assert raised.value.hint == "choose another: mlsys promote --rule actions"

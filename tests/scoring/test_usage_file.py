@@ -157,3 +157,41 @@ def test_strangers_of_every_part_of_a_file_are_counted(tmp_path):
         (folder / f"{name}.csv").write_text(f"team,day,visits\n{rows}\n")
     read = read_usage(folder, schema_of(seen=VISITS), ["b"], DAILY)
     assert (read.strangers, read.company.tolist(), read.covered_until) == (3, [0], day("2024-03-03"))
+
+
+def test_tables_of_every_kind_lie_side_by_side_whoever_turns_up_first(tmp_path):
+    texts = {
+        "seen": "team,day,visits\nb,2024-03-01,2\nc,2024-03-01,3\na,2024-03-01,1\nb,2024-03-02,4\n",
+        "clicks": "team,when,what\n"
+        + "".join(f"{one},2024-03-01,view\n" for one in "abbccc")
+        + "z,2024-03-01,view\nz,2024-03-02,view\ny,2024-03-02,view\n",
+        "taps": "team,when,what\nb,2024-03-01,long\nc,2024-03-01,short\nc,2024-03-01,long\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    places = {name: str(tmp_path / f"{name}.csv") for name in texts}
+    events = {"kind": "events", "id": "team", "at": "when", "event": "what"}
+    named = {"clicks": events | {"kinds": ["view"]}, "taps": events | {"kinds": ["short"]}}
+    wanted = schema_of(seen=VISITS, **named).form()
+    schema = schema_of(seen=VISITS, clicks=events, taps=events)
+    read = read_usage(places, schema, ["c", "a", "b"], DAILY, wanted=wanted)
+    assert wanted.measure_names == ("visits", "clicks_view", "clicks_other", "taps_short", "taps_other")
+    found = zip(read.company.tolist(), read.stamp.tolist(), read.values.tolist(), strict=True)
+    first, second = day("2024-03-01"), day("2024-03-02")
+    assert list(found) == [
+        (0, first, [3, 3, 0, 1, 1]),
+        (1, first, [1, 1, 0, 0, 0]),
+        (2, first, [2, 2, 0, 0, 1]),
+        (2, second, [4, 0, 0, 0, 0]),
+    ]
+    assert read.strangers == 3  # rows of two companies
+
+
+def test_measures_of_periods_are_given_in_the_order_of_the_model(tmp_path):
+    two = {"visits": {"column": "visits"}, "pages": {"column": "pages"}}
+    schema = schema_of(seen=VISITS | {"measures": two})
+    (tmp_path / "v.csv").write_text("team,day,visits,pages\nb,2024-03-01,5,9\n")
+    form = schema.form()
+    wanted = replace(form, measures=form.measures[::-1])
+    assert read_usage(tmp_path / "v.csv", schema, ["b"], DAILY, wanted=wanted).values.tolist() == [[9, 5]]
+    assert read_usage(tmp_path / "v.csv", schema, ["b"], DAILY).values.tolist() == [[5, 9]]
