@@ -11,11 +11,14 @@ import pytest
 from ml_sys.data.quarantine import MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
+from ml_sys.form import Noun, Words
+from ml_sys.scoring import batch
 from ml_sys.scoring.batch import score_companies, score_ready, unseen_levels
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
 from ml_sys.scoring.scored_list import Asked
+from ml_sys.scoring.streaming import held
 from ml_sys.scoring.streaming.held import held_frame
 from tests.scoring.test_reasons import NARROW, fitted, random_frame
 
@@ -268,3 +271,53 @@ def test_who_did_not_exist_for_a_day_by_the_cutoff_is_left_out():
     found = score_companies(fitted(spec, n_estimators=5).scorer, born, rows, ASKED, customers={})
     assert sorted(found.table["id"]) == ["c0", "c1"]
     assert found.notes[-1] == "2 companies did not exist for a day by 2019-04-14, and left out"
+
+
+def test_a_list_is_the_same_however_it_is_cut(scorer, monkeypatch):
+    asked = replace(ASKED, excluded={"c1", "c6", "c7"})
+    whole = score_ready(scorer, ready(), asked)
+    monkeypatch.setattr(held, "BATCH_ROWS", 5)
+    monkeypatch.setattr(batch, "_SLICE_ROWS", 2)
+    cut = score_ready(scorer, ready(), asked)
+    pd.testing.assert_frame_equal(cut.table, whole.table, check_exact=True)
+    pd.testing.assert_frame_equal(cut.excluded, whole.excluded, check_exact=True)
+    assert cut.input_order.tolist() == whole.input_order.tolist()
+
+
+def test_who_is_not_ranked_is_neither_taken_out_nor_looked_at(scorer):
+    three = companies("never seen before", "retail", "never seen either")
+    rows = usage([0, 1, 2], [ON_TIME] * 3)
+    asked = replace(ASKED, excluded={"c0", "c2"})
+    found = score_companies(scorer, three, rows, asked, customers={"c0": CUTOFF - 1})
+    assert (found.table["id"].tolist(), found.excluded["id"].tolist()) == (["c1"], ["c2"])
+    assert not [one for one in found.warnings if "never seen" in one]
+
+
+def test_a_cool_down_without_an_earlier_list_has_its_column_all_the_same(scorer):
+    found = score_ready(scorer, ready(), replace(ASKED, listed={}, cooldown_weeks=4))
+    assert found.table["listed_on"].tolist() == [""] * 12
+
+
+def test_what_is_told_is_in_the_words_of_the_model(scorer):
+    words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
+    spec = replace(scorer.spec, form=replace(scorer.spec.form, words=words))
+    prospects = companies("software", "retail", "finance")
+    prospects.quarantine.add_blanked(NONCUSTOMERS, {"RANK is odd": [5, 4]})
+    found = score_companies(
+        replace(scorer, spec=spec), prospects, usage([0], [ON_TIME - 70], strangers=1),
+        replace(ASKED, listed={"c0": CUTOFF - 7}, cooldown_weeks=2, waiting={"c2"}),
+        customers={"c1": CUTOFF - 1},
+    )  # fmt: skip
+    assert found.notes == (
+        "1 usage row belongs to accounts that are not in the list",
+        "1 of 3 prospects have usage complete by 2019-04-14",
+        "1 account was a buyer before 2019-04-14, and left out",
+        "1 account was listed in the last 2 weeks, and put last",
+        "1 account waits for what comes of an earlier draw, and was put last",
+    )
+    assert found.warnings == (
+        "usage ends on 2019-02-03, 70 days before 2019-04-14: every account looks idle since; "
+        "ingest newer usage or move --as-of",
+        "prospects: RANK is odd in 2 rows, first in line 4; taken as blank",
+    )
+    assert found.words is words

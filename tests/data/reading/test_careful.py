@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml_sys.data.reading.careful import (
+    NUL_BYTE,
     QUOTED_LINES,
     UNCLOSED_QUOTE,
     WRONG_FIELDS,
     Layout,
     decode,
     read_carefully,
+    shown,
 )
 from ml_sys.data.reading.delimited import open_csv
 from ml_sys.data.reading.textfile import block_of
 
 COLUMNS = {"id": "id", "x": "x"}
+LAYOUT = Layout(",", 2, {"id": 0, "x": 1})
 
 
 def read(path: Path, content: bytes) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
@@ -92,3 +95,27 @@ def test_a_quote_at_the_end_of_a_file_is_a_stray_one() -> None:
     layout = Layout(",", 2, {"id": 0, "x": 1})
     rows, done = read_carefully(block_of(b'a,"x\nb,2\n', 2), layout, is_last=True)
     assert ([one.reason for one in rows.bad], rows.lines.tolist(), done) == ([UNCLOSED_QUOTE], [3], 2)
+
+
+def test_a_cell_of_ten_lines_is_one_and_of_eleven_it_is_not() -> None:
+    def lines(n: int) -> list[int]:
+        inside = b"\n".join(b"x" for _ in range(n))
+        found, _ = read_carefully(block_of(b'"' + inside + b'",y\n', 1), LAYOUT, is_last=True)
+        return [*found.lines.tolist(), *(-one.line for one in found.bad)]
+
+    assert lines(10) == [1]
+    assert lines(11) == [11, *range(-1, -11, -1)]  # the last has as many fields as it should
+
+
+def test_as_many_characters_are_kept_of_a_line_however_many_bytes_each_takes() -> None:
+    assert shown("é".encode() * 3000) == "é" * 2000
+    assert shown(b"caf\xe9" * 900) == "café" * 500
+    assert shown(b"plain\r") == "plain"
+
+
+def test_a_cell_goes_on_over_no_line_that_is_no_text_and_lines_of_more_fields_are_no_row() -> None:
+    found, _ = read_carefully(block_of(b'"a\nb\0c",y\nd,e\n', 1), LAYOUT, is_last=True)
+    assert [(one.line, one.reason) for one in found.bad] == [(1, WRONG_FIELDS), (2, NUL_BYTE)]
+    assert found.lines.tolist() == [3]
+    found, _ = read_carefully(block_of(b'a,"b\nc",d,e\n', 1), LAYOUT, is_last=True)
+    assert found.bad[0].reason == UNCLOSED_QUOTE

@@ -77,3 +77,8 @@ def test_a_column_that_has_no_text_is_refused(values: pa.Array) -> None:
     with pytest.raises(UnreadableFileError, match="column 'c'") as caught:
         as_text("t", "c", values, is_id=False)
     assert "values" in caught.value.hint or "store it as text" in caught.value.hint
+
+
+def test_a_moment_is_read_to_the_microsecond_where_it_is_stored_finer() -> None:
+    fine = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))
+    assert as_text("t", "at", fine, is_id=False).to_pylist() == ["2023-11-14 22:13:20.123456"]

@@ -55,3 +55,14 @@ def test_an_address_is_told_from_a_file_and_its_password_is_not_shown():
         source.open("t", "teams", {"id": "id"})
     assert caught.value.message.startswith("postgresql://me:***@127.0.0.1:1/sales: teams:")
     assert "secret" not in caught.value.message
+
+
+def test_a_blank_among_values_of_several_types_stays_one(tmp_path):
+    path = tmp_path / "odd.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE teams (team, size)")
+        connection.executemany("INSERT INTO teams VALUES (?, ?)", [("a", 1), ("b", "many"), ("c", None)])
+    connection.close()
+    table = open_source("sql", database=str(path)).open("t", "teams", {"id": "team", "size": "size"})
+    assert [part().texts["size"].to_pylist() for part in table.parts] == [["1", "many", ""]]
+    table.close()

@@ -48,3 +48,16 @@ def test_each_file_is_closed_when_the_next_is_begun(tmp_path):
     table = open_folder(tmp_path, {"id": "id"}, (), opened)
     assert [(part(), list(closed)) for part in table.parts] == [("a", []), ("b", ["a"])]
     assert closed == ["a", "b"]
+
+
+def test_what_the_first_file_has_every_file_must_have_and_what_it_lacks_none_is_asked_for(tmp_path):
+    (tmp_path / "1.csv").write_text("id,n,note\na,1,x\n")
+    (tmp_path / "2.csv").write_text("id,m\nb,1\n")
+    asked = {"id": "id", "n": "n", "m": "m"}, {"n", "m"}
+    table = FileSource().open("t", str(tmp_path), *asked)
+    assert (table.lacks, table.extra) == ({"m"}, ("note",))
+    with pytest.raises(MissingColumnError, match=r"2\.csv: column 'n' is missing"):
+        ids_of(table)
+    (tmp_path / "2.csv").write_text("id,n,m\nb,1,7\n")
+    parts = list(FileSource().open("t", str(tmp_path), *asked).parts)
+    assert [sorted(part().texts) for part in parts] == [["id", "n"]] * 2

@@ -6,6 +6,7 @@ import gzip
 import json
 
 import pytest
+import zstandard
 
 from ml_sys.data.reading.careful import NOT_TEXT
 from ml_sys.data.reading.jsonlines import NOT_JSON, is_jsonlines, open_jsonlines
@@ -69,3 +70,19 @@ def test_a_key_is_found_whatever_stands_in_it(tmp_path, key):
 @pytest.mark.parametrize(("name", "is_it"), [("A.JSONL", True), ("a.NdJson.GZ", True), ("a.json", False)])
 def test_a_name_promises_json_lines_whatever_its_case(tmp_path, name, is_it):
     assert is_jsonlines(tmp_path / name) == is_it
+
+
+def test_a_value_alone_is_no_object_and_a_line_of_blanks_is_no_line(tmp_path):
+    path = tmp_path / "a.ndjson.zst"
+    lines = b'{"account id": 1}\n   \n7\n"x"\nnull\n\n{"account id": 2, "n": 3}\n'
+    path.write_bytes(zstandard.compress(lines))
+    assert is_jsonlines(path)
+    found, bad = rows_of(path)
+    assert found == [(1, "1", ""), (7, "2", "3")]
+    assert [one[:2] for one in bad] == [(3, NOT_JSON), (4, NOT_JSON), (5, NOT_JSON)]
+
+
+def test_a_row_is_told_by_its_own_line_whatever_lines_come_before_it(tmp_path):
+    (tmp_path / "a.jsonl").write_text('\n[1]\n{"account id": 1, "n": 1}\n')
+    (part,) = open_jsonlines(tmp_path / "a.jsonl", COLUMNS).parts
+    assert part().raw(0) == '{"account id": 1, "n": 1}'

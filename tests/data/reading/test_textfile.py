@@ -9,6 +9,7 @@ import pytest
 from ml_sys.data.reading import textfile
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.reading.textfile import LINE_LIMIT, LINE_TOO_LONG, Block, block_of, blocks, open_text
+from ml_sys.errors import UnreadableFileError
 
 
 def pieces(path: Path, content: bytes) -> list[Block | BadRow]:
@@ -80,3 +81,15 @@ def test_a_mark_at_the_beginning_tells_how_a_text_is_written(tmp_path: Path, enc
     mark = "" if encoding == "utf-8-sig" else "\ufeff"
     found = told(pieces(tmp_path / "t.csv", f"{mark}id\n\u00e9\n".encode(encoding)))
     assert found == [(1, b"id"), (2, "\u00e9".encode())]
+
+
+def test_a_file_that_only_begins_like_a_compressed_one_or_ends_within_a_letter_is_named(
+    tmp_path: Path,
+) -> None:
+    for content, why in (
+        (b"\x1f\x8bnothing of the kind", "compression method"),
+        ("id".encode("utf-16") + b"x", "byte order mark promises"),
+    ):
+        with pytest.raises(UnreadableFileError, match=why) as caught:
+            pieces(tmp_path / "t.csv", content)
+        assert "t.csv" in str(caught.value)
