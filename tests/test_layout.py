@@ -61,7 +61,7 @@ ELSEWHERE = {
     ),
     "model/test_blend.py": ("model/estimator.py",),
     "model/test_train.py": ("model/validation.py",),
-    "model/test_encoder.py": ("model/encoding.py",),
+    "model/test_encoder.py": ("model/scaling.py",),
     "registry/test_tampering.py": ("model/files/artifact.py",),
     "scoring/compiled/test_loops.py": ("scoring/compiled/line.py",),
     "scoring/test_loading.py": ("scoring/scorer.py", "jobs/models/draft.py"),

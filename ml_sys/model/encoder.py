@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ml_sys.features.rows import Rows
-from ml_sys.model.encoding import scaled, signed_log
+from ml_sys.model.scaling import scaled, signed_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

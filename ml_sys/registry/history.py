@@ -22,7 +22,7 @@ MOVES = ("promote", "rollback")
 
 
 @dataclass(frozen=True)
-class Period:
+class Stint:
     """A time during which a version was in production.
 
     Attributes
@@ -62,7 +62,7 @@ class Catalogue:
     """All versions, and when each was in production."""
 
     index: Index
-    served: Mapping[str, Sequence[Period]]
+    served: Mapping[str, Sequence[Stint]]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -90,15 +90,15 @@ class Catalogue:
 
 def catalogue(registry: Registry) -> Catalogue:
     """Return all versions, first to last."""
-    return Catalogue(registry.read(), periods(registry.trail().records))
+    return Catalogue(registry.read(), stints(registry.trail().records))
 
 
-def periods(records: Sequence[Record]) -> dict[str, list[Period]]:
+def stints(records: Sequence[Record]) -> dict[str, list[Stint]]:
     """Return when each version was in production, first to last."""
     moves = [record for record in records if record.action in MOVES]
-    found: dict[str, list[Period]] = {}
+    found: dict[str, list[Stint]] = {}
     for record, following in zip_longest(moves, moves[1:]):
-        found.setdefault(record.version, []).append(Period(record.at, following.at if following else None))
+        found.setdefault(record.version, []).append(Stint(record.at, following.at if following else None))
     return found
 
 

@@ -9,7 +9,7 @@ from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.holdout import ALL, Evaluation, from_plain, to_plain
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.model.files.layout import CANARIES, METRICS, words_of
-from ml_sys.registry.history import MOVES, Period, periods
+from ml_sys.registry.history import MOVES, Stint, stints
 from ml_sys.settings import Settings
 from ml_sys.settings.tree import effective
 
@@ -49,7 +49,7 @@ class Description:
     evaluation: Evaluation
     canaries: list[dict[str, Any]]
     moves: tuple[Record, ...]
-    served: tuple[Period, ...]
+    served: tuple[Stint, ...]
     words: Words = PLAIN_WORDS
 
     def to_plain(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def describe(registry: Registry, version: str) -> Description:
         evaluation=from_plain(artifact.json(METRICS)),
         canaries=artifact.json(CANARIES),
         moves=tuple(one for one in records if one.action in MOVES and one.version == version),
-        served=tuple(periods(records).get(version, ())),
+        served=tuple(stints(records).get(version, ())),
         words=words_of(artifact),
     )
 

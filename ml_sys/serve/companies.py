@@ -48,7 +48,7 @@ class Absent:
     reason: str
 
 
-class Companies:
+class CompanyLookup:
     """The snapshot that was ingested last, in memory from the first question on: 36 bytes a usage row."""
 
     def __init__(self, artifacts_dir: Path) -> None:

@@ -77,7 +77,7 @@ class Application:
 
     def _service(self, ending: Ending) -> Service:
         from ml_sys.serve import prometheus as counting
-        from ml_sys.serve.companies import Companies
+        from ml_sys.serve.companies import CompanyLookup
         from ml_sys.serve.hotswap import Current
         from ml_sys.serve.prediction_log import PredictionLog
         from ml_sys.serve.service import Service
@@ -93,7 +93,7 @@ class Application:
             log=None
             if sink is None
             else PredictionLog(sink, serve.prediction_queue, keep_days=serve.prediction_log_days),
-            companies=Companies(settings.artifacts_dir),
+            companies=CompanyLookup(settings.artifacts_dir),
             settings=serve,
             log_problem=problem,
             ending=ending,

@@ -19,7 +19,7 @@ from ml_sys.serve.http.guard import REFUSED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from ml_sys.serve.companies import Companies
+    from ml_sys.serve.companies import CompanyLookup
     from ml_sys.serve.hotswap import Current
     from ml_sys.serve.prediction_log import Logged, PredictionLog
     from ml_sys.serve.prometheus import Metrics
@@ -50,7 +50,7 @@ class Service:
     current: Current
     metrics: Metrics
     log: PredictionLog | None
-    companies: Companies
+    companies: CompanyLookup
     settings: ServeSettings
     log_problem: str = ""
     ending: Ending = field(default_factory=Ending)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ml_sys.form import Noun
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.history import Catalogue, History, Live, Period
+    from ml_sys.registry.history import Catalogue, History, Live, Stint
     from ml_sys.registry.index import Entry
     from ml_sys.registry.inspection import Description, Difference
 
@@ -187,14 +187,14 @@ def _details(record: Record) -> str | None:
     return record.entry["changes"] if record.entry is not None else None
 
 
-def _served(periods: Sequence[Period], moment: Callable[[str], str]) -> str | None:
+def _served(stints: Sequence[Stint], moment: Callable[[str], str]) -> str | None:
     """Say when a version was last in production, and how often before that."""
-    if not periods:
+    if not stints:
         return None
-    last = periods[-1]
+    last = stints[-1]
     since = moment(last.since)
     text = f"since {since}" if last.until is None else f"{since} to {moment(last.until)}"
-    return text if len(periods) == 1 else f"{text}, and {counted(len(periods) - 1, 'time')} before"
+    return text if len(stints) == 1 else f"{text}, and {counted(len(stints) - 1, 'time')} before"
 
 
 def _rows(facts: Mapping[str, Any], entity: Noun) -> str:

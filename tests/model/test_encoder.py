@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from ml_sys.features.rows import Rows
 from ml_sys.model.encoder import FrameEncoder
-from ml_sys.model.encoding import STEPS, scaled, signed_log
+from ml_sys.model.scaling import STEPS, scaled, signed_log
 
 NUMBERS, CATEGORIES = ["a", "b"], ["colour"]
 cells = st.one_of(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ml_sys.errors import AuditError, StorageError
 from ml_sys.registry import audit
 from ml_sys.registry.audit import Author, Change, Record, Trail, sealed
-from ml_sys.registry.history import Period, live_at, parse_moment, periods
+from ml_sys.registry.history import Stint, live_at, parse_moment, stints
 from ml_sys.registry.index import Index, replayed, to_bytes
 from ml_sys.registry.store import Registry
 from tests.registry.versions import promote, registry_with, rollback, small_entry
@@ -360,11 +360,11 @@ STORY = [
 
 
 def test_each_version_has_the_periods_in_which_it_was_live():
-    assert periods(STORY) == {
-        "1.0.0": [Period(hour(1), hour(2)), Period(hour(5), hour(6))],
-        "1.1.0": [Period(hour(2), hour(5)), Period(hour(6), None)],
+    assert stints(STORY) == {
+        "1.0.0": [Stint(hour(1), hour(2)), Stint(hour(5), hour(6))],
+        "1.1.0": [Stint(hour(2), hour(5)), Stint(hour(6), None)],
     }
-    assert periods([]) == periods(STORY[:1]) == {}
+    assert stints([]) == stints(STORY[:1]) == {}
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_of_records_stamped_by_a_clock_that_went_back_the_later_one_counts():
     assert live_at(story, T + timedelta(hours=2)) is None
     assert live_at(story, T + timedelta(hours=3)) is story[3]
     assert live_at(story, T + timedelta(hours=9)) is story[3]
-    assert periods(story) == {"1.0.0": [Period(hour(5), hour(3))], "1.1.0": [Period(hour(3), None)]}
+    assert stints(story) == {"1.0.0": [Stint(hour(5), hour(3))], "1.1.0": [Stint(hour(3), None)]}
 
 
 @given(
@@ -393,7 +393,7 @@ def test_the_record_and_the_periods_agree_on_what_was_live(hours, asked):
     live = live_at(story, moment)
     within = [
         version
-        for version, times in periods(story).items()
+        for version, times in stints(story).items()
         for one in times
         if one.since <= hour(asked) and (one.until is None or hour(asked) < one.until)
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from ml_sys.errors import UsageError
 from ml_sys.registry.audit import Record
-from ml_sys.registry.history import Catalogue, Live, Period, catalogue, live_at, parse_moment, periods
+from ml_sys.registry.history import Catalogue, Live, Stint, catalogue, live_at, parse_moment, stints
 from tests.registry.test_audit import T
 from tests.registry.versions import promote, registry_with, rollback
 
@@ -64,11 +64,11 @@ STORY = (
 
 
 def test_a_version_is_live_from_its_record_on_up_to_the_next_and_only_promotions_and_rollbacks_count():
-    assert periods(STORY) == {
-        "1.0.0": [Period(STORY[1].at, STORY[2].at), Period(STORY[4].at, None)],
-        "1.1.0": [Period(STORY[2].at, STORY[4].at)],
+    assert stints(STORY) == {
+        "1.0.0": [Stint(STORY[1].at, STORY[2].at), Stint(STORY[4].at, None)],
+        "1.1.0": [Stint(STORY[2].at, STORY[4].at)],
     }
-    assert periods(STORY[:1]) == {}
+    assert stints(STORY[:1]) == {}
     for text, live in (
         ("2026-01-01T23:59:59.999", None),
         ("2026-01-02", STORY[1]),

@@ -15,7 +15,7 @@ from ml_sys.data.sources import open_source
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
-from ml_sys.serve.companies import Companies, Found
+from ml_sys.serve.companies import CompanyLookup, Found
 from ml_sys.serve.served import load_served
 from ml_sys.settings import SchemaSettings, Settings
 from tests.data.tables import HEADERS, MEASURES
@@ -191,7 +191,7 @@ def scored(folder, **options):
 def test_dirty_companies_get_the_same_bits_from_a_file_a_snapshot_and_a_request(dirty, served):
     bodies = [raw_request(one) for one in dirty_companies()]
     model = load_served(Registry(dirty / "artifacts"), FIRST)
-    lookup = Companies(dirty / "artifacts")
+    lookup = CompanyLookup(dirty / "artifacts")
     looked_up = [lookup.find(body["id"], model.scorer.spec) for body in bodies]
     assert all(isinstance(one, Found) and one.cutoff == CUTOFF for one in looked_up)
     found = {

@@ -23,7 +23,7 @@ from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.reasons import contributions, moves, reasons
 from ml_sys.serve.app import Service, create_app
-from ml_sys.serve.companies import Companies
+from ml_sys.serve.companies import CompanyLookup
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from ml_sys.settings import SchemaSettings, ServeSettings
@@ -40,7 +40,7 @@ PREDICTION = {
 def service(versions):
     """A service in this process, with nothing in production."""
     metrics, root = Metrics(), Registry(versions)
-    return Service(Current(root, None, metrics), metrics, None, Companies(versions), ServeSettings())
+    return Service(Current(root, None, metrics), metrics, None, CompanyLookup(versions), ServeSettings())
 
 
 def test_health_says_which_version_is_served(served):
@@ -288,12 +288,12 @@ def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):
 
 
 def test_a_company_that_becomes_a_customer_on_the_day_of_the_cutoff_is_a_prospect_still(odd_companies):
-    found = Companies(odd_companies).find("paid", FeatureSpec(windows_days=(7,)))
+    found = CompanyLookup(odd_companies).find("paid", FeatureSpec(windows_days=(7,)))
     assert found.cutoff == "2020-02-03"  # the day on which it closes
 
 
 def test_without_a_snapshot_companies_are_unavailable_and_no_path_is_shown(service, versions, tmp_path):
-    service.companies = Companies(tmp_path)
+    service.companies = CompanyLookup(tmp_path)
     service.current = Current(Registry(versions), FIRST, service.metrics)
     with TestClient(create_app(service), base_url="http://localhost") as client:
         answer = client.get("/companies/1")

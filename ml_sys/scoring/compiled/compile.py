@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.model.calibration import Calibrator
-from ml_sys.model.encoding import scaled
 from ml_sys.model.files.layout import spec_from_plain
+from ml_sys.model.scaling import scaled
 from ml_sys.model.threshold import Tiers
 from ml_sys.scoring.compiled.line import Line
 from ml_sys.scoring.compiled.trees import NotCompilableError, Trees, read_trees

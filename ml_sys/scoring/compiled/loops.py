@@ -18,7 +18,7 @@ from ml_sys.elementary import logarithm, sigmoid
 from ml_sys.kernel import kernel
 from ml_sys.model.blend import CLIP
 from ml_sys.model.calibration import HELPERS, calibrated, calibration_types
-from ml_sys.model.encoding import STEPS, scaled
+from ml_sys.model.scaling import STEPS, scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from ml_sys.jobs.lists.score import score_file
 from ml_sys.model.split import Source
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
-from ml_sys.serve.companies import Companies, Found
+from ml_sys.serve.companies import CompanyLookup, Found
 from ml_sys.settings import SchemaSettings, Settings
 
 # A Wednesday, whose week had begun, and the Monday on which the last whole week ended.
@@ -107,7 +107,7 @@ def test_the_cutoff_of_a_file_of_usage_is_that_of_all_companies_in_it(then: Path
 def test_the_service_finds_a_company_as_it_was_listed(then: Path) -> None:
     top = listed(then, then.parent / "noncustomers.csv").table.head(20)
     scorer = load_scorer(Registry(then), "1.0.0")
-    companies = Companies(then)
+    companies = CompanyLookup(then)
     for name, probability in zip(top["id"], top["probability"], strict=True):
         found = companies.find(name, scorer.spec)
         assert isinstance(found, Found)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ml_sys.elementary import _sigmoids
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.model.calibration import Calibrator, calibrate
-from ml_sys.model.encoding import scaled
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.serialization import blend_plain
 from ml_sys.model.pipeline import build_pipeline
+from ml_sys.model.scaling import scaled
 from ml_sys.model.threshold import Tiers
 from ml_sys.model.train import FittedModel
 from ml_sys.scoring.compiled.compile import _first_reaching, compile_scorer
