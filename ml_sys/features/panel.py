@@ -7,7 +7,7 @@ it; one that will become a customer later is, as an ordinary negative until its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -174,19 +174,3 @@ def company_digests(panel: Panel, content: NDArray[np.uint64]) -> NDArray[np.uin
     digests = np.zeros(int(panel.company.max(initial=-1)) + 1, dtype=np.uint64)
     np.add.at(digests, panel.company, rows)
     return digests
-
-
-PanelKind = Literal["rolling", "snapshot"]
-
-
-def build_panel(
-    kind: PanelKind,
-    known: KnownFeatures,
-    closed: NDArray[np.int32],
-    cutoffs: NDArray[np.int32],
-    horizon_days: int,
-    spec: FeatureSpec,
-) -> Panel:
-    """Build the panel of the kind asked for, rows in canonical order."""
-    build = snapshot_panel if kind == "snapshot" else rolling_panel
-    return canonical(build(known, closed, cutoffs, horizon_days, spec))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from ml_sys.features.rows import Different, Levels
 
-OTHER = "other"
 # What spreads less is constant but for rounding; dividing by it would blow up any other value.
 _LEAST_SPREAD = 1e-6
 

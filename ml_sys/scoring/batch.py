@@ -161,7 +161,7 @@ def _list(
     if excluded is not None:
         notes += told_out(excluded["group"].to_numpy(), date_of(cutoff), scorer.spec.form.words)
     for category, counts in found.levels.items():
-        levels = _unseen(scorer, category, counts)
+        levels = unseen_levels(scorer, category, counts)
         if levels:
             shown = ", ".join(list(levels)[:_SHOWN_LEVELS]) + ("…" if len(levels) > _SHOWN_LEVELS else "")
             have = counted(sum(levels.values()), "row has", "rows have")
@@ -251,17 +251,13 @@ def _explained(
     )
 
 
-def unseen_levels(scorer: Scorer, category: str, column: NDArray[np.object_]) -> dict[str, int]:
-    """Count category values that no training row had, most frequent first."""
-    return _unseen(scorer, category, _levels(column))
-
-
 def _levels(column: NDArray[np.object_]) -> Counter[str]:
     counts = Counter(column.tolist())
     return Counter({level: n for level, n in counts.items() if isinstance(level, str)})
 
 
-def _unseen(scorer: Scorer, category: str, counts: Counter[str]) -> dict[str, int]:
+def unseen_levels(scorer: Scorer, category: str, counts: Counter[str]) -> dict[str, int]:
+    """Return the values of a category that no training row had, most frequent first."""
     return {level: n for level, n in counts.most_common() if not scorer.is_known(category, level)}
 
 

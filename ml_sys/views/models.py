@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
-from ml_sys.metrics.names import HEADLINE, heading, label, named
+from ml_sys.metrics.names import HEADLINE, heading, named
 from ml_sys.settings.writing import literal
 from ml_sys.text import counted
 from ml_sys.views.frame.cells import number
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ml_sys.form import Noun
     from ml_sys.registry.audit import Record
     from ml_sys.registry.history import Catalogue, History, Live, Stint
-    from ml_sys.registry.index import Entry
     from ml_sys.registry.inspection import Description, Difference
 
 
@@ -54,13 +53,6 @@ def models(found: Catalogue) -> None:
     from ml_sys.views.promote import short
 
     console.table(f"Models; in production: {short(index.production or 'none')}", columns, rows, left=6)
-
-
-def headline(entry: Entry) -> str:
-    """Return a version's headline metrics in a few words."""
-    ap, roc = entry.metrics.get("average_precision"), entry.metrics.get("roc_auc")
-    shown = [number(value, 3) or "unknown" for value in (ap, roc)]
-    return f"{label('average_precision')} {shown[0]}, {label('roc_auc')} {shown[1]} on its holdout"
 
 
 def description(one: Description) -> None:

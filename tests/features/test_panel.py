@@ -19,7 +19,6 @@ from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import (
     Panel,
-    build_panel,
     canonical,
     company_digests,
     rolling_panel,
@@ -172,7 +171,7 @@ def test_usage_after_a_cutoff_and_days_of_closing_change_no_feature(seed: int) -
 def test_a_renumbered_panel_has_the_same_rows_in_the_same_order(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(WORLD.companies))
     panels = [
-        build_panel("rolling", KnownFeatures(inputs_of(one)), one.closed, GRID, HORIZON, SPEC)
+        canonical(rolling_panel(KnownFeatures(inputs_of(one)), one.closed, GRID, HORIZON, SPEC))
         for one in (WORLD, w.renumbered(WORLD, order))
     ]
     pd.testing.assert_frame_equal(panels[0].features, panels[1].features, check_exact=True)

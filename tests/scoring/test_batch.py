@@ -13,7 +13,7 @@ from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.form import Noun, Words
 from ml_sys.scoring import batch
-from ml_sys.scoring.batch import score_companies, score_ready, unseen_levels
+from ml_sys.scoring.batch import _levels, score_companies, score_ready, unseen_levels
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
@@ -143,7 +143,12 @@ def test_values_that_no_training_row_had_are_counted_the_most_frequent_first(sco
     category = scorer.spec.categories()[0]
     frame = FRAME.copy()
     frame[category] = np.array(["x", "y", "y", "z", "z", "z", "w", None, "x", "y", "z", "w"], dtype=object)
-    assert unseen_levels(scorer, category, frame[category].to_numpy()) == {"z": 4, "y": 3, "x": 2, "w": 2}
+    assert unseen_levels(scorer, category, _levels(frame[category].to_numpy())) == {
+        "z": 4,
+        "y": 3,
+        "x": 2,
+        "w": 2,
+    }
     found = score_ready(scorer, ready(frame=frame), ASKED)
     assert found.warnings == (
         f"{category}: 11 rows have a value that no training row had (4 values: z, y, x…)",

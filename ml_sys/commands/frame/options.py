@@ -14,7 +14,6 @@ VersionArgument = Annotated[
 VersionOption = Annotated[
     str | None, typer.Option(help="Version; by default the one in production, or the latest.")
 ]
-ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
 
 # Of past lists.
 FirstOption = Annotated[

@@ -167,8 +167,3 @@ def known_numbers(numbers: NDArray[np.float64], none: float | None, *, positive:
     with np.errstate(invalid="ignore"):
         meant = np.where(numbers > 0, numbers, np.nan) if positive else numbers
     return meant if none is None else np.where(numbers == none, np.inf, meant)
-
-
-def known_ranks(numbers: NDArray[np.float64], unranked: float) -> NDArray[np.float64]:
-    """Return positive numbers as they are meant: infinite for one that means that there is none."""
-    return known_numbers(numbers, unranked, positive=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
     from ml_sys.settings.description import SchemaSettings
 
-_LEAST_KNOWN, _MOST_BAD_DATES = 0.5, 0.05
+_LEAST_KNOWN = 0.5
 _MOMENTS = ("at", "converted_on", "since")
 _ROLES = ("id", "at", "converted_on", "since", "value", "type", "event", "user", "event_id")
 

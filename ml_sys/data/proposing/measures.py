@@ -97,7 +97,7 @@ _IRREGULAR = {
     "won",
 }
 _NOT_DONE = {"speed", "feed", "need", "seed", "used"}
-_MOST_KINDS, _UNIT_RATE, _RISES = 200, 2, 0.999
+_MOST_KINDS, _RISES = 200, 0.999
 _FEW_BELOW = 0.01
 
 
