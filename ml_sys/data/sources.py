@@ -16,6 +16,7 @@ from ml_sys.data.reading.delimited import open_csv
 from ml_sys.data.reading.folder import open_folder
 from ml_sys.data.reading.jsonlines import is_jsonlines, open_jsonlines
 from ml_sys.data.reading.rows import RawTable, Source
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.data.schema import lacking, matched_columns
 from ml_sys.errors import InputError, MissingFileError, UnreadableFileError
@@ -152,7 +153,7 @@ class SqlSource:
         connection, unreadable = duckdb.connect(), []
         for path in self._files().values():
             try:
-                connection.execute(f"CREATE VIEW {_quoted(path.stem)} AS FROM {_parquet(path)}")
+                connection.execute(f"CREATE VIEW {quoted(path.stem)} AS FROM {_parquet(path)}")
             except duckdb.Error:
                 unreadable.append(path.name)
         return connection, unreadable
@@ -162,7 +163,7 @@ class SqlSource:
         if location in (files := self._files()):
             return f"FROM {_parquet(files[location])}"
         if _TABLE_NAME.fullmatch(location):
-            return f"FROM {'.'.join(map(_quoted, location.split('.')))}"
+            return f"FROM {'.'.join(map(quoted, location.split('.')))}"
         return location.rstrip("; \n")
 
     def _files(self) -> dict[str, Path]:
@@ -222,7 +223,7 @@ def _queried(
     """Run a query for some of its columns."""
     present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
     found, extra = matched_columns(where, present, columns, may_lack)
-    wanted = ", ".join(_quoted(column) for column in dict.fromkeys(found.values()))
+    wanted = ", ".join(quoted(column) for column in dict.fromkeys(found.values()))
     chosen = f"SELECT {wanted} FROM ({query}\n)"  # noqa: S608 - the user's own query
     reader: Any = connection.sql(chosen).to_arrow_reader(columnar.BATCH_ROWS)
     parts = columnar.parts(where, _batches(where, reader), found)
@@ -273,13 +274,8 @@ def _as_arrow(values: pd.Series[Any]) -> Any:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _parquet(path: Path) -> str:
-    file = str(path).replace("'", "''")
-    return f"read_parquet('{file}')"
+    return f"read_parquet({literal(str(path))})"
 
 
 def _first_line(error: Exception) -> str:

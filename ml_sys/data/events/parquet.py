@@ -18,6 +18,7 @@ from ml_sys.data.checking.scalars import FIRST_YEAR, LAST_YEAR, Fault
 from ml_sys.data.events.counting import AMOUNT_LIMIT
 from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading.rows import RAW_LIMIT, BadRow
+from ml_sys.data.reading.sql import quoted
 from ml_sys.data.usage import UNKNOWN_ID
 from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.errors import UnreadableFileError
@@ -163,7 +164,7 @@ def _pairs(known: Known, kind: pa.DataType) -> pa.Table:
 def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: list[tuple[str, str]]) -> str:
     """Return the query of all rows, with the number of the first fault of each."""
     cases = " ".join(f"WHEN {test} THEN {number}" for number, (test, _) in enumerate(faults, 1))
-    moment = f"epoch_us(file.{_quoted(columns.at)}::TIMESTAMP)"
+    moment = f"epoch_us(file.{quoted(columns.at)}::TIMESTAMP)"
     user = _value(columns.user, schema) if columns.user else "NULL"
     if columns.user and not _is_integer(schema.field(columns.user).type):
         user = f"nullif({user}, '')"
@@ -191,7 +192,7 @@ def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: l
 
 def _faults(columns: EventColumns) -> list[tuple[str, str]]:
     """Return what is wrong with a row, and the reason in words, in the order in which it is looked for."""
-    at = f"file.{_quoted(columns.at)}"
+    at = f"file.{quoted(columns.at)}"
     found = [
         ("coalesce(file.named::VARCHAR, '') = ''", f"{columns.named} {Fault.BLANK.reason}"),
         (f"{at} IS NULL", f"{columns.at} {Fault.BLANK.reason}"),
@@ -214,9 +215,9 @@ def _bad_rows(
     log: EventLog, path: Path, columns: EventColumns, reasons: list[str], lost: frozenset[str]
 ) -> Iterator[BadRow]:
     """Read the bad rows again, as the file has them."""
-    said = ", ".join(f"coalesce(file.{_quoted(name)}::VARCHAR, '')" for name in columns.all)
+    said = ", ".join(f"coalesce(file.{quoted(name)}::VARCHAR, '')" for name in columns.all)
     found = log.database.sql(
-        f"SELECT line, fault, file.{_quoted(columns.named)}::VARCHAR, concat_ws(',', {said}) "
+        f"SELECT line, fault, file.{quoted(columns.named)}::VARCHAR, concat_ws(',', {said}) "
         "FROM read_parquet($path, file_row_number=true) file JOIN bad ON line = file_row_number + 1 "
         "ORDER BY line",
         params={"path": str(path)},
@@ -231,7 +232,7 @@ def _bad_rows(
 
 def _value(name: str, schema: pa.Schema) -> str:
     """Return a column of identifiers: integers as they are, texts stripped."""
-    column = f"file.{_quoted(name)}"
+    column = f"file.{quoted(name)}"
     if _is_integer(schema.field(name).type):
         return f"{column}::BIGINT"
     return (
@@ -245,13 +246,13 @@ def _text(name: str, schema: pa.Schema) -> str:
     if not name:
         return "''"
     if _is_integer(schema.field(name).type):
-        return f"coalesce(file.{_quoted(name)}::VARCHAR, '')"
+        return f"coalesce(file.{quoted(name)}::VARCHAR, '')"
     return f"coalesce({_value(name, schema)}, '')"
 
 
 def _amount(name: str) -> str:
     """Return a column of numbers; NaN is missing, as a blank is."""
-    value = f"file.{_quoted(name)}::DOUBLE"
+    value = f"file.{quoted(name)}::DOUBLE"
     return f"(CASE WHEN NOT isnan({value}) THEN {value} END)"
 
 
@@ -267,7 +268,3 @@ def _is_integer(kind: pa.DataType) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,7 +11,7 @@ from ml_sys.data.judging.parts import gather
 from ml_sys.data.judging.payments import doubts
 from ml_sys.data.judging.totals import totals
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import MissingColumnError
 from ml_sys.settings.tables import EntityTable, EventTable, PeriodTable, PurchaseTable
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml_sys.data.judging.parts import Part, key, key_of, through_link
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 from ml_sys.settings.tables import REFUNDS, type_key
 

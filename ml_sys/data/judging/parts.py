@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.reading.sql import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

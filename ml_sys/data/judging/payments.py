@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.settings.tables import REFUNDS, type_key
 
 if TYPE_CHECKING:

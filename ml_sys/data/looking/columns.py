@@ -8,7 +8,7 @@ from math import inf, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.reading.sql import quoted
 from ml_sys.form import name_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import duckdb
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.looking.opening import given_rows
 from ml_sys.data.looking.sniffing import MOST_ROWS, Sniffed, flattened, load, sniff
-from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.data.reading.database import SQLITE, DatabaseSource, is_address
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, InputError, LostConnectionError, nearest
 from ml_sys.settings.base import without_password
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ml_sys.data.looking.sql import literal
+from ml_sys.data.reading.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ml_sys.data.looking.headers import above_header
-from ml_sys.data.looking.sql import literal
+from ml_sys.data.reading.sql import literal
 from ml_sys.errors import InputError, UnreadableFileError, nearest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ml_sys.data.looking.columns import columns_of
 from ml_sys.data.looking.looked import Looked
 from ml_sys.data.looking.sniffing import MOST_ROWS, Sniffed, load, sniff
 from ml_sys.data.looking.sniffing import queried as queried_table
-from ml_sys.data.looking.sql import quoted
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import EmptyTableError, InputError
 
 if TYPE_CHECKING:

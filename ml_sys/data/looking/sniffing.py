@@ -22,7 +22,7 @@ from ml_sys.data.looking.files import (
 )
 from ml_sys.data.looking.headers import above_header, is_header, named_twice, without_names
 from ml_sys.data.looking.names import name_for
-from ml_sys.data.looking.sql import literal, quoted
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import EmptyTableError, UnreadableFileError
 from ml_sys.text import counted
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.proposal import matches
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing.proposal import Asker, matches
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.parts import key
-from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing.proposal import matches
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

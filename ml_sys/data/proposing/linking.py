@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.parts import key
-from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.identifiers import ENTITY_WORDS, Identifiers, Place, nouns
 from ml_sys.data.proposing.proposal import matches
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

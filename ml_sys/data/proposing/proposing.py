@@ -15,12 +15,12 @@ from ml_sys.data.looking.databases import is_database, look_at_all
 from ml_sys.data.looking.looked import Looked
 from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
-from ml_sys.data.looking.sql import quoted
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

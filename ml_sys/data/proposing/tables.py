@@ -9,9 +9,9 @@ from ml_sys.data.judging import payments
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.sql import literal, quoted
 from ml_sys.data.proposing import conversions, kinds, rows
 from ml_sys.data.proposing.proposal import LeftOut, matches
+from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.looking.sql import literal
 from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.data.proposing.proposing import Proposal, propose
 from ml_sys.data.proposing.writing import as_toml
+from ml_sys.data.reading.sql import literal
 from ml_sys.errors import InputError
 from ml_sys.jobs.data.ingest import ingest_tables
 from ml_sys.settings import Settings
