@@ -81,7 +81,7 @@ def keygen(
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(help="File of the new private key; its public key goes beside it.")],
 ) -> None:
-    """Make a key that versions are signed with."""
+    """Make a key to sign versions with."""
     from ml_sys.model.files.signing import make_keys
     from ml_sys.views import integrity as views
 

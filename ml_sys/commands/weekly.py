@@ -1,4 +1,4 @@
-"""The command that does everything that is done once a week."""
+"""The command that does the whole weekly job."""
 
 from __future__ import annotations
 

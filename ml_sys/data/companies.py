@@ -73,9 +73,9 @@ def reconcile(
     Parameters
     ----------
     quarantine : Quarantine
-        Is added to.
+        Gets the rows that are set aside.
     unusable : frozenset of str
-        Ids of which something else says that they converted, but not when.
+        Ids that another table says converted, without saying when.
 
     Returns
     -------
@@ -120,14 +120,14 @@ def reconcile(
 
 
 def by_id(companies: pd.DataFrame) -> pd.DataFrame:
-    """Sort companies by id, as their bytes have it."""
+    """Sort companies by the bytes of their ids."""
     order = pc.sort_indices(arrow_texts(companies[ID])).to_numpy()
     ordered: pd.DataFrame = companies.iloc[order].reset_index(drop=True)
     return ordered
 
 
 def without_tables(ids: Sequence[str], form: Form) -> pd.DataFrame:
-    """Return entities of which nothing is known besides their ids, which are sorted."""
+    """Return entities of which only the ids are known; ids must be sorted."""
     frame = pd.DataFrame({ID: np.array(ids, dtype=object)})
     frame[CONVERTED_ON], frame[VALUE] = np.int32(NEVER_CLOSED), np.nan
     return frame.assign(**{one.name: np.nan for one in form.attributes})
@@ -147,7 +147,7 @@ def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
 
 
 def _united(tables: Sequence[CompanyRows], said: Sequence[str]) -> pd.DataFrame:
-    """Put tables below each other; what one does not say is blank, and nobody converted without a day."""
+    """Stack tables; a column that one lacks is blank there, and a row without a day has not converted."""
     frames = []
     for number, one in enumerate(tables):
         frame = one.frame.assign(**{_TABLE: np.int16(number)})
@@ -168,7 +168,7 @@ def _since(rows: pd.DataFrame) -> pd.Series[Any] | None:
 
 
 def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Split rows into one per id, those that contradict others of their id, and those that repeat one."""
+    """Split rows into one per id, those that contradict another of the same id, and repetitions."""
     several = rows[ID].duplicated(keep=False)
     if not several.any():
         return rows, rows[:0], rows[:0]

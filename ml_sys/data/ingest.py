@@ -62,7 +62,7 @@ class Origin:
     schema : SchemaSettings
         What the tables mean.
     files : mapping of str to str
-        By table, the file, table or query that it is in, where that is another than the description says.
+        File, table or query by table, where it differs from what the description says.
     """
 
     source: Source
@@ -99,7 +99,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Rules:
-    """What of the tables counts.
+    """Which rows of the tables count.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ def ingest(
 
 
 def _converted_later(companies: pd.DataFrame, export: Export) -> dict[str, int]:
-    """Return the days after the export's on which companies converted; none are after one that was given."""
+    """Return conversion days after the day of the export; none where the user named that day."""
     closed = companies[CONVERTED_ON]
     later = companies[(closed > export.as_of) & (closed != NEVER_CLOSED)]
     if export.was_given or later.empty:
@@ -212,7 +212,7 @@ def _side_by_side(usage: Sequence[UsageOfTable], form: Form) -> UsageRows:
 def _tables(
     run: IngestRun, schema: SchemaSettings, closed: NDArray[np.int32], usage: UsageRows
 ) -> list[TableRead]:
-    """Say of each table what it is, and what days it speaks of."""
+    """Describe each table: what it is and which days it covers."""
     converted, used = span(closed), span(usage.stamp // DAY_MICROSECONDS)
     found = []
     for name, table in schema.tables.items():

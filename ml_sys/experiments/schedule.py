@@ -39,7 +39,7 @@ class TermScores:
     trees : int or None
         Number of trees chosen.
     threshold : float
-        From which probability on it predicts a conversion.
+        Decision threshold.
     cutoff, company : ndarray of shape (n_rows,), int32
     label, seen : ndarray of shape (n_rows,), bool
     tier : ndarray of shape (n_rows,), str

@@ -27,14 +27,14 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two ends.
+    """A number between two bounds.
 
     Attributes
     ----------
     key : str
         Dotted name of the setting.
     log : bool
-        Whether it is drawn by its order of magnitude.
+        Whether it is drawn on a log scale.
     whole : bool
         Whether it is a whole number.
     when : str
@@ -77,7 +77,7 @@ _STEPS = (7, 14, 28)
 def space_around(settings: Settings) -> Space:
     """Return a search space that includes the current settings.
 
-    Another estimator than XGBoost keeps its parameters: what can be tuned of it is not known here.
+    An estimator other than XGBoost keeps its parameters: what to tune in it is not known here.
     """
     ours = is_xgboost(settings.model.estimator)
     here = _values(settings)

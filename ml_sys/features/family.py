@@ -1,4 +1,4 @@
-"""Families of features: one feature each, or one per window, object or amount of a form."""
+"""Families of features: one feature each, or one per window, object or amount."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Family:
     Attributes
     ----------
     name : str
-        With roles of windows in braces.
+        Roles of windows stand in braces.
     function : callable
-        Of usage; of usage and the window, object or amount where there is one for each.
+        Takes the usage and, where there is one feature for each, the window, object or amount.
     needs : tuple of str
-        What a form must have; ``objects`` are two or more.
+        What a form must have; ``objects`` means at least two.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Family:
 
 
 class Families:
-    """The families there are, in the order of their features."""
+    """A list of families, in the order of their features."""
 
     def __init__(self) -> None:
         self._all: list[Family] = []
@@ -61,7 +61,7 @@ class Families:
     def features(self, form: Form, spans: Spans, *, history: bool) -> Iterator[Feature]:
         """Yield the features that a form has.
 
-        Families that follow each other stand together by window, object or amount.
+        Neighbouring families are grouped: all of one window first, then all of the next.
 
         Parameters
         ----------

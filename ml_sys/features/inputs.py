@@ -40,7 +40,7 @@ class NotInSnapshotError(SnapshotError):
 
 @dataclass(frozen=True)
 class FeatureInputs:
-    """All that features may be computed from, of the same anonymous entities.
+    """Everything that features may be computed from, for the same anonymous entities.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class FeatureInputs:
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, spec: FeatureSpec) -> FeatureInputs:
-        """Take what a model's features are made of out of a snapshot, and leave everything else behind.
+        """Take from a snapshot what a model's features are made of, and nothing else.
 
         Raises
         ------
@@ -137,7 +137,7 @@ def log_of(
 
 
 def measures_of(values: NDArray[Any], there: Form, wanted: Form) -> NDArray[Any]:
-    """Return the columns of usage values that are a form's measures, in its order.
+    """Return which columns of usage values hold a form's measures, in the form's order.
 
     Raises
     ------

@@ -28,9 +28,9 @@ _UNKNOWN = -1
 
 
 class KnownFeatures:
-    """Features of the same inputs at cutoffs that were requested before.
+    """Features at the cutoffs requested so far, all from the same inputs.
 
-    What is known of a cutoff stays when others are added: a feature is a function of its own cutoff alone.
+    Adding a cutoff never changes another: a feature depends on its own cutoff alone.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class KnownFeatures:
         }
 
     def learn(self, cutoffs: Iterable[int] | NDArray[np.int32], spec: FeatureSpec) -> None:
-        """Compute what is not known yet of some cutoffs; those asked for together cost least."""
+        """Compute what is missing at some cutoffs; asking for them together costs least."""
         at = self._rows[spec][1] if spec in self._rows else {}
         whole = {cutoff for cutoff, numbers in at.items() if (numbers != _UNKNOWN).all()}
         missing = self._missing(cutoffs, whole)
@@ -91,7 +91,7 @@ class KnownFeatures:
             )
 
     def learn_some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> None:
-        """Compute what is not known yet of some (company, cutoff) pairs, and of no others."""
+        """Compute what is missing for some (company, cutoff) pairs, and for no others."""
         at = self._rows[spec][1] if spec in self._rows else {}
         missing = []
         for one, rows in _by_cutoff(cutoff):
@@ -114,7 +114,7 @@ class KnownFeatures:
             at[one][wanted] = number
 
     def _added(self, found: list[Rows], spec: FeatureSpec) -> list[NDArray[np.int32]]:
-        """Take rows in among the different ones that are known, and return their numbers there."""
+        """Add rows to the distinct ones that are known, and return their numbers there."""
         known, at = self._rows.get(spec, (None, {}))
         different = [*([] if known is None else [known]), *(one.different for one in found)]
         every = Rows.merged(
@@ -133,7 +133,7 @@ class KnownFeatures:
         return np.array(sorted(asked - set(known)), dtype=np.int32)
 
     def _parts(self, n_cutoffs: int) -> Iterator[FeatureInputs]:
-        """Cut the inputs into those of companies that follow each other."""
+        """Cut the inputs into runs of neighbouring companies."""
         size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(n_cutoffs, 1)))
         every, start = self.inputs, 0
         for usage in every.usage.blocks(size):
@@ -148,7 +148,7 @@ def _company_by_company(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]
 
 
 def _by_cutoff(cutoff: NDArray[np.int32]) -> list[tuple[int, NDArray[np.intp]]]:
-    """Return each different cutoff with the positions at which it stands."""
+    """Return each distinct cutoff and the positions where it occurs."""
     known, which = np.unique(cutoff, return_inverse=True)
     rows = np.split(
         np.argsort(which, kind="stable"), np.cumsum(np.bincount(which, minlength=known.size))[:-1]

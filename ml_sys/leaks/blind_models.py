@@ -39,7 +39,7 @@ _RANGES: dict[str, Any] = {"max_depth": 2, "learning_rate": 0.3, "min_child_weig
 
 
 def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut: Split) -> Outcomes | None:
-    """Shuffle closing days among companies, and rank a holdout by what can be learned from that.
+    """Shuffle conversion days among companies, and rank a holdout by a model of that.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
     Returns
     -------
     Outcomes or None
-        Holdout rows of all shuffles. Scores are places within a cutoff, so that no ranking comes from
-        cutoffs at which more companies convert. None if no shuffle can be judged.
+        Holdout rows of all shuffles. Scores are ranks within a cutoff, so that cutoffs with more conversions
+        do not rank by themselves. None if no shuffle can be judged.
     """
     fewer = min(settings.panel.negatives_per_positive, _OTHERS_EACH)
     panel = settings.panel.model_copy(update={"negatives_per_positive": fewer})
@@ -79,7 +79,7 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
 def id_rankings(
     ids: NDArray[np.object_], train: Panel, holdout: Panel, *, seed: int, threads: int
 ) -> tuple[Outcomes, ...]:
-    """Rank a holdout's companies by what can be learned from the order of the ids, and by that order itself.
+    """Rank a holdout's companies by a model of the order of their ids, and by that order itself.
 
     Companies have one row each here, since an id is the same in all rows of one.
 

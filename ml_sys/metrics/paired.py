@@ -196,7 +196,7 @@ def _resampled(
 
 @dataclass(frozen=True)
 class Segments:
-    """A ranking cut where groups of equal scores that hold positives begin and end.
+    """A ranking, cut at both ends of each group of equal scores that holds positives.
 
     Attributes
     ----------

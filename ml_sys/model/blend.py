@@ -26,7 +26,7 @@ class Blend:
     Attributes
     ----------
     slope, intercept : float
-        What is made of the trees' margin, and the constants of both members together.
+        Calibration of the trees' margin; the intercept holds the constants of both members.
     weights, means : ndarray of shape (n_numbers,), float64
         Of the encoded numbers.
     """
@@ -56,7 +56,7 @@ def _types(numba: Any) -> Any:
 
 @kernel(_types)
 def blended(margins, rows, slope, intercept, weights, means, out):  # type: ignore[no-untyped-def]  # the types above
-    """Write the log-odds of each row, the numbers added up in their order."""
+    """Write the log-odds of each row, adding the numbers up in order."""
     for row in range(margins.size):
         total = intercept
         for at in range(weights.size):

@@ -20,7 +20,7 @@ _GPU = ("cuda", "gpu")
 
 
 def check_device(device: str | None) -> None:
-    """Refuse a GPU that XGBoost cannot use, which it would leave for the processor with a warning.
+    """Refuse a GPU that XGBoost cannot use; left alone, it would warn and take the processor.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def check_device(device: str | None) -> None:
 
 
 def ask_on_processor(model: Any) -> None:
-    """Have a fitted estimator of XGBoost's add up its trees on the processor; it still fits where it did."""
+    """Make a fitted XGBoost estimator predict on the processor; where it fits stays as it was."""
     if getattr(model, "device", None) and hasattr(model, "get_booster"):
         model.get_booster().set_param({"device": "cpu"})
 
 
 @functools.cache
 def _grows_on(device: str) -> str:
-    """Return on which device XGBoost grows a tree that it is asked to grow on another one."""
+    """Return the device that XGBoost really grows a tree on when asked for another one."""
     rows = xgboost.DMatrix(np.zeros((2, 1), dtype=np.float32), label=np.array([0.0, 1.0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is raised

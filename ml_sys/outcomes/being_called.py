@@ -62,7 +62,7 @@ class After:
 
 @dataclass(frozen=True)
 class Called:
-    """What being on the call list did, told by those whom chance decided on.
+    """What being on the call list did, estimated from those whom chance decided on.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class Called:
         Companies drawn, and left to wait, over all lists.
     drawn_paid, waited_paid : int
     anyway : float
-        How many of those drawn would have paid uncalled, told by those that waited, each counted by the odds
-        of its chance.
+        How many of those drawn would have paid uncalled: those that waited and paid, each weighted by the
+        odds of its chance.
     extra, money : Estimate
         Conversions, and money a month, that being called brought a list.
     chance : float
         How often the draw alone would show as much if calling did nothing.
     more_lists : int or None
-        That would settle an effect as large as it now looks; 0 where it is settled.
+        Lists that would settle an effect as large as it now looks; 0 where it is settled.
     complied : Complied or None
         Where it is known who was really called.
     running : tuple of After
@@ -104,7 +104,7 @@ class Called:
 
     @property
     def too_few(self) -> bool:
-        """Whether so few have paid on one side that the interval is not to be relied on."""
+        """Whether too few have paid on one side for the interval to be relied on."""
         return min(self.drawn_paid, self.waited_paid) < FEW
 
 

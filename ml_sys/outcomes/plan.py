@@ -29,13 +29,13 @@ _SPARE = 0.25
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a design asks for.
+    """What a design needs and brings.
 
     Attributes
     ----------
     design : Design
     lists : int or None
-        Until the effect shows, four times in five; None beyond ``MOST_YEARS``.
+        Lists until the effect shows in four of five programmes; None beyond ``MOST_YEARS``.
     drawn : float
         Calls a list that are drawn by lot.
     in_lottery : float
@@ -81,17 +81,17 @@ class Pools:
         return most_lists(self.every_days)
 
     def lists_in(self, days: int) -> int:
-        """Return after how many lists so many days are over."""
+        """Return how many lists it takes until so many days are over."""
         return max(1, math.ceil(days / self.every_days - _ROUNDING))
 
 
 def most_lists(every_days: float) -> int:
-    """Return how many lists there are in ``MOST_YEARS``, the last of them within."""
+    """Return how many lists fit into ``MOST_YEARS``."""
     return int(MOST_YEARS * _YEAR_DAYS / every_days)
 
 
 def pools(probability: NDArray[np.float64], design: Design, every_days: float = WEEK_DAYS) -> Pools:
-    """Return the pool of each list; those wait that were in one lately.
+    """Return the pool of each list; companies that were in one lately wait.
 
     The lists are gone through twice, and the second time counts: the first lists of an experiment, at which
     nobody waits yet, are richer than all that follow.
@@ -107,7 +107,7 @@ def pools(probability: NDArray[np.float64], design: Design, every_days: float = 
     Returns
     -------
     Pools
-        With some companies more: of a lottery those who step in; of a holdout as it is drawn how deep it is.
+        With some to spare: those who step in for others in a lottery, or whom a deep holdout reaches.
     """
     companies, lists = probability.shape
     if design.kind == "holdout":
@@ -137,12 +137,12 @@ def play(
     confidence: float,
     most_lists: int | None = None,
 ) -> Waiting:
-    """Play a design through many times and say when its interval leaves out no effect.
+    """Simulate a design many times and say when its interval excludes zero.
 
     Parameters
     ----------
     every : Pools
-        Played in turn, again from the start after the last.
+        Played in turn, starting again after the last.
     design : Design
     effect : float
         Of a call, as a share of the probability: 0.5 for half as many again.
@@ -225,14 +225,14 @@ def _is_looked_at(lists: int) -> bool:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What programmes have added up by company.
+    """Running sums of the programmes, by company.
 
     Attributes
     ----------
     parts : ndarray of shape (9, n_programmes, n_companies), float64
         Of :func:`ml_sys.outcomes.effect.contributions`.
     arms : ndarray of shape (4, n_programmes), float64
-        Rows of those called and what they weigh, and the same of those that wait.
+        Number and total weight of the rows called, and the same for those that wait.
     """
 
     parts: NDArray[np.float64]
@@ -250,7 +250,7 @@ class _Sums:
         called: NDArray[np.bool_],
         paid: NDArray[np.bool_],
     ) -> None:
-        """Add a list; the chance of those on whom it does not decide is NaN."""
+        """Add a list; the chance is NaN for companies that it does not decide on."""
         by_lot, programme = ~np.isnan(chance), np.arange(len(company))[:, None]
         every = contributions(paid.astype(np.float64), probability, chance, called)
         for part, one in zip(self.parts, every, strict=True):

@@ -1,7 +1,7 @@
 """The store of the lists that were handed out.
 
-A list that was handed out never changes. Of one day one list counts at most: another one of that day is the
-same, or replaces it and says why.
+A list that was handed out never changes. At most one list counts for each day: another one of that day is
+the same, or replaces it and says why.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Store:
         return ("new" if there is None else "replaced"), record
 
     def take_over(self, found: Iterable[tuple[HandedOutList, Sequence[ListEntry]]]) -> int:
-        """Record lists from before there was a store, but for days of which there is one; return how many."""
+        """Record lists from before there was a store, except for days that have one; return how many."""
         taken = 0
         found = list(found)
         if not found:
@@ -147,11 +147,11 @@ class Store:
         ----------
         list_ids : sequence of str
         only_called : bool
-            Whether only those that are to be called are wanted,
+            Return only companies that are to be called,
         only_pool : bool
-            or only those that could have been.
+            or only those that could have been drawn.
         columns : sequence of str
-            Those that are wanted, the rank among them.
+            Columns to return; the rank must be among them.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class Store:
             return {tier: int(companies) for tier, companies in connection.execute(wanted)}
 
     def entries_of(self, entity_ids: Sequence[str], list_ids: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Return list, company and tier of each entry that some companies have on some lists."""
+        """Return list, company and tier of each entry of the given companies on the given lists."""
         wanted = (
             select(lists_table.c.list_id, entries_table.c.entity_id, entries_table.c.tier)
             .join(entries_table)
@@ -221,7 +221,7 @@ class Store:
         return self._days(wanted)
 
     def waiting(self, cutoff: int) -> dict[str, int]:
-        """Return the day until which companies of earlier lists wait that are not to be drawn at a cutoff."""
+        """Return until when each company of earlier lists waits that may not be drawn at a cutoff."""
         wanted = (
             select(entries_table.c.entity_id, func.max(entries_table.c.waits_until))
             .join(lists_table)
@@ -237,7 +237,7 @@ class Store:
         return self._days(wanted)
 
     def paid_before(self, cutoff: int) -> frozenset[str] | None:
-        """Return who was not on the list of a day as they had paid by then; None where none counts of it."""
+        """Return who was left off the list of a day as they had paid by then; None without such a list."""
         with database_errors(self.place), self._engine.connect() as connection:
             there = standing(connection, cutoff)
             if there is None:
@@ -295,5 +295,5 @@ def _take_over(opened: Store, settings: Settings) -> None:
 
 
 def exists(settings: Settings) -> bool:
-    """Return whether there is a store; one at an address is taken to be there."""
+    """Return whether there is a store; one at an address is assumed to exist."""
     return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()

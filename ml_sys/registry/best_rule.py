@@ -45,8 +45,8 @@ def as_good_as_rules(
 ) -> Finding:
     """Check that a version ranks at least as well as the best rule, and reaches at least as many converters.
 
-    The best rule by the metric and the best by converters reached may be two. Either comparison is lost where
-    being worse by more than the tolerance is more probable than the settings allow, as beside a champion.
+    The best rule by the metric and the best by converters reached may differ. As beside a champion, a
+    comparison is lost where being worse by more than the tolerance is more probable than the settings allow.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def as_good_as_rules(
     rules : mapping of str to ndarray of shape (n_rows,)
         What each rule ranks by.
     standing : bool
-        Whether a rule is in production: it is held against as a champion is, however few convert.
+        Whether a rule is in production: it then counts as a champion does, however few convert.
     """
     converters, least = converters_of(model), 1 if standing else settings.rule_converters
     required = settings.require_rule or standing

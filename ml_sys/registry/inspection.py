@@ -74,7 +74,7 @@ class Difference:
     settings, data : dict of str to tuple
         Values of both, by name, where they differ.
     features_gone, features_new : tuple of str
-        Of the first only, and of the second only.
+        Features that only the first has, and those that only the second has.
     metrics : dict of str to tuple of float or None
         Of the model on each one's own holdout, all prospects.
     same_holdout : bool
@@ -96,7 +96,7 @@ def describe(registry: Registry, version: str) -> Description:
     Raises
     ------
     UnverifiedError
-        If a file of it is not what was registered.
+        If one of its files is not what was registered.
     """
     artifact, records = registry.open(version), registry.trail().records
     facts = {name: value for name, value in artifact.manifest.items() if name not in {"files", "entry"}}

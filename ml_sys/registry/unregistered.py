@@ -27,7 +27,7 @@ def entry_of(folder: Path, keys: Keys) -> Entry:
     Raises
     ------
     ArtifactError
-        If the folder is not named as a version is.
+        If the folder's name is not that of a version.
     UnverifiedError
         If it is not a whole version.
     """
@@ -52,7 +52,7 @@ def half_registered(root: Path, models: Path, index: Index, keys: Keys) -> Entry
 
 
 def strangers(root: Path, models: Path, read: Callable[[], Index]) -> list[str]:
-    """Return the names in the folder of models that are no version, registered or about to be."""
+    """Return names in the folder of models that are not versions, registered or about to be."""
     found = sorted(path.name for path in models.iterdir()) if models.is_dir() else []
     begun = noted(root)  # before the index: a writer may be finishing meanwhile
     known = {*read().versions, *([begun.version] if begun else [])}

@@ -46,7 +46,7 @@ class SinceLast:
     gone : int
         Calls of the list before that are not made again.
     paid : int
-        Of them, companies that have paid since.
+        Companies of the list before that have paid since.
     """
 
     list_id: str
@@ -272,7 +272,7 @@ def _calls(listed: WeeksList | None, entity: Noun) -> tuple[Table, ...]:
 
 
 def calls(listed: WeeksList, entity: Noun, joint: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return head and rows of the first calls; a list by a rule has scores only."""
+    """Return the head and the rows of the first calls; a list by a rule has only scores."""
     if is_rule(listed.record.version):
         return (entity.one, "score"), tuple(
             (visible(one.company), f"{one.score:,.6g}") for one in listed.first

@@ -41,7 +41,7 @@ _THREADS = min(os.cpu_count() or 1, 4)
 
 @dataclass
 class _Scored:
-    """What is kept of prospects that were scored, batch by batch: n that are ranked, and who is excluded."""
+    """What is kept of the prospects scored so far: n that are ranked, and who is excluded."""
 
     places: list[NDArray[np.int32]] = field(default_factory=list)
     probability: list[NDArray[np.float64]] = field(default_factory=list)

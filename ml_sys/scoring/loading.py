@@ -28,7 +28,7 @@ def open_scorer(artifact: Artifact) -> Scorer:
     Raises
     ------
     UnverifiedError
-        If its files make no scorer, or a golden row comes out otherwise than when it was made.
+        If no scorer can be made of its files, or a golden row gets another probability than it had.
     SchemaDriftError
         If the version means features that this code does not produce.
     """

@@ -39,7 +39,7 @@ class RuleScorer:
     """A rule in the place of a model; see :class:`ml_sys.scoring.scorer.Scorer`.
 
     What it gives in place of probabilities only ranks: the sum of its features; of days ago, their negative.
-    Of whom nobody knows how many, they come last.
+    A company for which none of them is known comes last.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class RuleScorer:
         Raises
         ------
         UsageError
-            If it is none, or the tables of the form do not allow it.
+            If there is no such rule, or the tables of the form do not allow it.
         """
         days = spans_of(period).rule
         every = FeatureSpec(windows_days=(days,), period=period, form=form, history="on")
@@ -116,7 +116,7 @@ class RuleScorer:
         return float(self.probabilities(row)[0])
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each row is ranked by; no probability."""
+        """Return what each row is ranked by, which is not a probability."""
         total: NDArray[np.float64] = self.sign * np.nansum(rows.astype(np.float64), axis=1)
         unknown = np.isnan(rows).all(axis=1) & (self.sign < 0)
         return np.where(unknown, LAST, total)
@@ -137,7 +137,7 @@ def possible(form: Form) -> tuple[str, ...]:
 
 
 def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
-    """Say of a list that a rule made it: it has a score in place of probabilities, and no tiers."""
+    """Mark a list as made by a rule: it has a score in place of probabilities, and no tiers."""
     table, name = scored.table, scorer.name
     known = table["probability"].where(table["probability"] != LAST)
     score = {RULE_SCORE: scorer.sign * known + 0.0}  # no -0

@@ -34,13 +34,13 @@ class Asked:
     reasons : int
         Reasons of a company at most; 0 for none.
     reasons_top : int
-        Companies at the top that they are given for.
+        Companies at the top that get reasons.
     listed : dict of str to int, optional
         Day on which a company was last to be called, by id; None without a cool-down.
     cooldown_weeks : int
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
     waiting : collection of str
-        Ids of companies that are not to be drawn yet, and come last.
+        Ids of companies that may not be drawn yet; they come last.
     excluded : collection of str
         Ids of companies that are taken out.
     paid_since : collection of str

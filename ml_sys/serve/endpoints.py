@@ -150,7 +150,7 @@ def _one(service: Service, served: Served, body: bytes, n_reasons: int) -> Respo
 
 
 async def _batch(service: Service, served: Served, body: bytes, n_reasons: int) -> Response:
-    """Answer for many companies, a slice at a time, in the thread that all batches share."""
+    """Answer for many companies, one slice after another, in the thread that all batches share."""
     settings, contract = service.settings, served.contract
     most = min(settings.max_predict_bytes, settings.max_body_bytes)
     parts = await service.aside(split, body, settings.max_batch_rows)
@@ -240,7 +240,7 @@ def _n_reasons(request: Request) -> int:
     Raises
     ------
     RequestError
-        If it is no number in range.
+        If it is not a number in range.
     """
     if not request.scope["query_string"]:
         return 0

@@ -1,4 +1,4 @@
-"""Settings of what is found out about a model: intervals, past lists, report, search, tracking."""
+"""Settings of everything that judges a model: intervals, past lists, report, search, tracking."""
 
 from __future__ import annotations
 

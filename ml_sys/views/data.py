@@ -70,7 +70,7 @@ def ingested(report: IngestReport) -> None:
 
 
 def described(made: Initiated) -> None:
-    """Show the description that is proposed."""
+    """Show a proposed description."""
     rows = [(one.name, one.kind, one.location, one.why) for one in made.tables]
     console.table("What the files are", ("table", "kind", "file", "why"), rows, left=4)
     if made.left_out:

@@ -1,4 +1,4 @@
-"""A server that starts, and a new key."""
+"""Show a server that starts, and a new key."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class HelpfulGroup(_Page, TyperGroup):
 
 
 def _panels(command: Any, ctx: Any) -> Iterator[tuple[str, list[Row]]]:
-    """Give the title and the rows of each panel."""
+    """Return the title and the rows of each panel."""
     shown: dict[str, list[Row]] = {"Arguments": [], "Options": []}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
@@ -75,7 +75,7 @@ def _panels(command: Any, ctx: Any) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _names_and_type(record: str) -> tuple[str, str]:
-    """Tell "-m, --message <str>" into what is typed and what it takes."""
+    """Split "-m, --message <str>" into what is typed and what it takes."""
     words = record.split(" ")
     names = next((at for at, word in enumerate(words) if at and word[:1] not in {"-", "/"}), len(words))
     return " ".join(words[:names]), " ".join(words[names:])
@@ -117,7 +117,7 @@ def _indented(text: str | None, width: int, *, before: str = "") -> str:
 
 
 def _styled(text: str, color: str | None = None) -> str:
-    """Color text, or dim it; what is not written to a terminal loses this again."""
+    """Color text, or dim it; output that is not a terminal strips this again."""
     if "NO_COLOR" in os.environ:
         return text
     return typer.style(text, fg=color, bold=color == "cyan", dim=color is None) if text else text

@@ -39,7 +39,7 @@ class Checked:
     bad : list of BadRow
         All other rows of the batch.
     bad_ids : list of str
-        Ids of those that have one.
+        Ids of the bad rows that have one.
     blanked : dict of str to list of int
         Reason to the lines of good rows in which an optional value was bad and is blank instead.
     """
@@ -57,7 +57,7 @@ def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
     Parameters
     ----------
     fields : mapping of str to Field
-        Those that the batch has, in the order in which faults are looked for.
+        Fields of the batch, in the order in which they are checked.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def _headers(rows: Rows, fields: Mapping[str, Field]) -> list[int]:
 
 
 def _faults(column: Column) -> list[tuple[int, Fault]]:
-    """Return the place and kind of each fault in a column."""
+    """Return the position and kind of each fault in a column."""
     if column.faults is None:
         return []
     return [(i, Fault(column.faults[i])) for i in np.flatnonzero(column.faults).tolist()]

@@ -39,7 +39,7 @@ class Plan:
     unit_why: str = ""
 
     def of(self, *wanted: str) -> list[Draft]:
-        """Return the drafts of some kinds."""
+        """Return the drafts of the given kinds."""
         return [one for one in self.drafts if one.kind in wanted]
 
 
@@ -94,7 +94,7 @@ def plan(
 
 
 def _unlinked(one: Looked, links: Links) -> str:
-    """Say that a table leads to no entity, and whether a column that is called so holds other values."""
+    """Say that a table has no link to an entity, and whether a column of that name holds other values."""
     ids = {links.ids[table].casefold() for table in links.entities}
     same = next((name for name in one.columns if name.casefold() in ids), "")
     values = f": values of {same} are other ones than those of {links.entities[0]}" if same else ""
@@ -118,7 +118,7 @@ def _purchases(
 
 
 def _types(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> None:
-    """Tell refunds, and payments that were never made, by what a column says of each row."""
+    """Recognise refunds, and payments that were never made, by a column of types."""
     name = quoted(column.name)
     values = list(payments.states(connection, draft.base.table.view, column))
     back = [one for one in values if payments.is_refund(one)]

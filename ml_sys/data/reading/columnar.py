@@ -65,8 +65,8 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     Raises
     ------
     UnreadableFileError
-        If the column's type has no text, such as a list or a calendar interval, or its bytes are none; or if
-        ids are floats so large that they have lost digits.
+        If the column's type cannot be written as text (a list, a calendar interval), its bytes are not
+        text, or ids are floats so large that they have lost digits.
     """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):

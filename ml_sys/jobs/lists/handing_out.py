@@ -127,7 +127,7 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
 
 
 def design_of(settings: Settings, *, capacity: int, horizon_days: int) -> Design:
-    """Return how the settings have it decided who is called."""
+    """Return the design that decides who is called, as the settings describe it."""
     chosen = settings.experiment
     return Design(
         kind=chosen.design,
@@ -143,7 +143,7 @@ def design_of(settings: Settings, *, capacity: int, horizon_days: int) -> Design
 
 
 def reach(settings: Settings, capacity: int) -> int:
-    """Return about how far down a list those stand that may be drawn to be called."""
+    """Return about how far down a list a company may stand and still be drawn."""
     chosen = settings.experiment
     if chosen.design == "lottery":
         return round(chosen.pool * capacity)
@@ -175,7 +175,7 @@ def with_controls(scored: ScoredList, drawn: Drawn) -> pd.DataFrame:
 
 
 def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, int]:
-    """Return the latest day on which each company was to be called, between two days that do not count."""
+    """Return the latest day on which each company was to be called, between two days (exclusive)."""
     if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
         return {}  # and nothing is made where nothing was handed out
     with store.opened_store(settings) as opened:
@@ -183,7 +183,7 @@ def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, i
 
 
 def settings_digest(settings: Settings, capacity: int) -> str:
-    """Return the digest of what a list for so many calls depends on among the settings."""
+    """Return a digest of the settings that a list for so many calls depends on."""
     plain = settings.model_dump(mode="json", by_alias=True)
     chosen = {f"{group}.{name}": value for group in _GROUPS for name, value in plain[group].items()}
     return digest_of(
@@ -197,7 +197,7 @@ def day_number_of(text: str) -> int:
 
 
 def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
-    """Return until when companies of earlier lists wait that are not to be drawn at a cutoff."""
+    """Return the companies that may not be drawn at a cutoff, and until when each waits."""
     if settings.experiment.design == "none" or not store.exists(settings):
         return {}
     with store.opened_store(settings) as opened:
@@ -205,7 +205,7 @@ def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
 
 
 def _drawn(scored: ScoredList, design: Design, list_id: str, cutoff: int) -> Drawn:
-    """Draw from those that do not come last for a reason; without a design take the first."""
+    """Draw from the companies that nothing puts last; without a design take the first."""
     table, group = scored.table, scored.group
     free = np.flatnonzero(group == "")
     n = len(table)

@@ -49,7 +49,7 @@ NOBODY = Payers(frozenset(), frozenset(), is_out=False)
 def payers(
     settings: Settings, latest: Snapshot | None, cutoff: int, now: datetime, *, anew: bool = False
 ) -> Payers:
-    """Return who has paid since a cutoff, and who of them a list is made without.
+    """Return who has paid since a cutoff, and which of them the list leaves out.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def payers(
     now : datetime
         Aware; conversions dated later are not believed.
     anew : bool
-        Whether it is to take the place of one that is out.
+        Whether it replaces a list that is out.
     """
     known = frozenset() if latest is None else _known(settings, latest, cutoff, now)
     recorded = None if anew else _recorded(settings, cutoff)
@@ -71,7 +71,7 @@ def payers(
 
 
 def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
-    """Return a list that warns of those among its first who have paid since its day."""
+    """Return the list with a warning about those at its top who have paid since its day."""
     table = scored.head(first)
     there = int(table["id"].isin(paid.known - paid.out).sum())
     if not there:
@@ -88,7 +88,7 @@ def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
 
 
 def _known(settings: Settings, latest: Snapshot, cutoff: int, now: datetime) -> frozenset[str]:
-    """Return who the latest snapshot, and the tables that it was made from, say has paid since."""
+    """Return who has paid since, by the latest snapshot and the tables it was made from."""
     clock = today(local_time(now, settings.schema_.time_zone))
     paid = latest.companies["id"][(latest.closed >= cutoff) & (latest.closed != NEVER_CLOSED)]
     later = snapshot.converted_later(settings.artifacts_dir)

@@ -62,7 +62,7 @@ def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambd
     Raises
     ------
     NotEnoughDataError
-        If the snapshot cannot carry training and holdout.
+        If the snapshot is too small for training and a holdout.
     UsageError
         If trees are to grow on a cluster and the settings name none, or an estimator that cannot.
     """
@@ -131,7 +131,7 @@ def check_distributed(settings: Settings) -> None:
 
 @contextmanager
 def _growing(settings: Settings) -> Iterator[Cluster | None]:
-    """Give the cluster that trees grow on; None where they grow here."""
+    """Return the cluster that trees grow on; None where they grow here."""
     if not settings.model.distributed:
         yield None
         return

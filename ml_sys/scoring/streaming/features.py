@@ -1,4 +1,4 @@
-"""Features of prospects by batch: those that are there, or those computed from attributes and usage."""
+"""Features of prospects by batch: read from the file, or computed from attributes and usage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Features(Protocol):
 
 @dataclass(frozen=True)
 class ReadyFeatures:
-    """Features that are there; see :class:`Features`."""
+    """Features that the file holds; see :class:`Features`."""
 
     spec: FeatureSpec
 

@@ -31,7 +31,7 @@ def raw_example(form: Form, period: Period, levels: Mapping[str, str] = NO_LEVEL
     Parameters
     ----------
     levels : mapping of str to str
-        By category, a value of it that the model knows.
+        For each category, a value that the model knows.
     """
     example: dict[str, Any] = {"id": "4711", "as_of": _AS_OF.isoformat()}
     example |= {one.name: attribute_example(one, levels) for one in form.attributes}
