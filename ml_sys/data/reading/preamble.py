@@ -46,7 +46,7 @@ def preamble(lines: Sequence[str]) -> Preamble:
 
     Examples
     --------
-    >>> preamble(["# exported by CRM", "id,day,n", "1,2024-01-01,3"])
+    >>> preamble(["# exported by hand", "id,day,n", "1,2024-01-01,3"])
     Preamble(lines=1, delimiter='')
     >>> preamble(["sep=;", "id;day", "1;2024-01-01"])
     Preamble(lines=1, delimiter=';')
