@@ -20,6 +20,7 @@ from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, STEADY, Earlier
         (Earlier(0.1, selected=False), 0.0, COOLING),
         (Earlier(0.0, selected=False), 0.0, STEADY),
         (Earlier(0.4, selected=True), 0.4, CALLED),
+        (Earlier(0.4, selected=True), 0.1, CALLED),
     ],
 )
 def test_a_quarter_more_is_rising_and_a_fifth_less_is_cooling(then, now, change):

@@ -33,7 +33,7 @@ from ml_sys.scoring.compiled.loops import GROUP, NODE
 from ml_sys.scoring.compiled.shap_kernel import contribute, shap_values
 from ml_sys.scoring.compiled.trees import Trees
 from ml_sys.scoring.pipeline_scorer import PipelineScorer
-from ml_sys.scoring.reasons import NoReasonsError, Reason, contributions, explain, reasons
+from ml_sys.scoring.reasons import NoReasonsError, Reason, _reason, contributions, explain, reasons
 
 WIDE = FeatureSpec((7, 28), attribute_missingness=True)
 # So few that trees ask for the same feature again and again.
@@ -482,3 +482,21 @@ def test_reasons_need_none_of_the_libraries_of_training():
     code = f"import sys, ml_sys.scoring.reasons; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_reason_names_its_features_by_their_strength_and_tells_ratios_by_their_numbers():
+    spec = FeatureSpec((7,))
+    features = (
+        (0, "actions_growth_7d_28d"), (1, "actions_growth_28d_91d"), (2, "actions_week_over_week")
+    )  # fmt: skip
+    values = {"actions_growth_7d_28d": 2.0, "actions_7d": 120.0, "actions_28d": 240.0}
+    found = _reason(0.4, features, [0.6, -0.5, 0.3], values, spec)
+    assert found == Reason(
+        "120 actions in the last 7 days, against 60 a week over the last 28",
+        "raises",
+        0.4,
+        ("actions_growth_7d_28d", "actions_growth_28d_91d", "actions_week_over_week"),
+    )
+    plain = _reason(-0.2, features[2:], [0.0, 0.0, -0.2], {"actions_week_over_week": -1.0}, spec)
+    assert plain.text == "fewer actions in the last 7 days than in the 7 before"
+    assert plain.direction == "lowers"

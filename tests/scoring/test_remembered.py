@@ -179,3 +179,19 @@ def test_every_row_of_a_company_is_forgotten_and_counted(tmp_path):
     assert forget(path, "=b") == 3
     assert [(one.rank, one.company) for one in companies_of(path)] == [(1, "a"), (3, "a")]
     assert forget(path, "=b") == 0
+
+
+def test_ranks_rise_from_row_to_row_and_a_file_under_another_name_is_no_list(tmp_path):
+    path = remember(tmp_path, listed(["a", "b", "c"], "2020-02-03").assign(rank=[1, 3, 2]), "2020-02-03")
+    with pytest.raises(RememberedListError, match=r"row 4, column 'rank': '2' is not possible"):
+        companies_of(path)
+    (tmp_path / "_2020-02-03.csv").write_text("")
+    with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
+        lists_of(tmp_path)
+
+
+def test_what_is_left_once_a_company_is_forgotten_is_quoted_as_it_needs(tmp_path):
+    path = remember(tmp_path, listed(["a;b", "c"], "2020-02-03"), "2020-02-03")
+    assert forget(path, "a;b") == 1
+    assert '"' not in path.read_text()
+    assert [one.company for one in companies_of(path)] == ["c"]

@@ -101,3 +101,9 @@ def test_several_amounts_are_one_rule_and_a_rule_is_found_by_its_whole_name():
     with pytest.raises(UsageError, match="know no rule 'most actions in 7 days'") as raised:
         RuleScorer.named("most actions in 7 days", form, Period("month"))
     assert raised.value.hint == "choose another: mlsys promote --rule actions"
+
+
+def test_of_a_row_alone_a_blank_is_no_zero():
+    newest = RuleScorer.of("newest", WATCHED, Period("day"))
+    assert newest.probability(newest.row([None])) < newest.probability(newest.row([9000.0]))
+    assert newest.probability(newest.row([0.0])) == 0

@@ -117,8 +117,10 @@ def test_a_table_that_is_not_named_is_where_the_description_says(tmp_path):
     assert read_usage(named, schema, ["b"], DAILY).values.tolist() == [[7, 1, 0, 10]]
     with pytest.raises(UsageError, match="nothing says where the table clicks is"):
         read_usage({"seen": "v.csv"}, schema, ["b"], DAILY)
-    with pytest.raises(UsageError, match="--table bought: there is no such table of usage"):
-        read_usage({"bought": "b.csv"}, schema, ["b"], DAILY)
+    for name, near in (("bought", ""), ("click", "did you mean clicks? ")):
+        with pytest.raises(UsageError, match=f"--table {name}: there is no such table of usage") as caught:
+            read_usage({name: "b.csv"}, schema, ["b"], DAILY)
+        assert caught.value.hint == f"{near}Name: --table seen=FILE --table clicks=FILE"
 
 
 def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp_path):

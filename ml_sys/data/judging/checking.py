@@ -10,6 +10,7 @@ from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import gather
 from ml_sys.data.judging.payments import doubts
 from ml_sys.data.judging.totals import totals
+from ml_sys.data.judging.unread import MOMENTS, is_other_epoch, unread
 from ml_sys.data.looking import dates
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import MissingColumnError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ml_sys.settings.description import SchemaSettings
 
 _LEAST_KNOWN = 0.5
-_MOMENTS = ("at", "converted_on", "since")
 _ROLES = ("id", "at", "converted_on", "since", "value", "type", "event", "user", "event_id")
 
 
@@ -125,7 +125,7 @@ def check(
     drafts = {name: _draft(name, looked[name], schema) for name in schema.tables}
     for name, table in schema.of(EventTable).items():
         drafts[name].link = drafts[table.link] if table.link else None
-    problems = [text for draft in drafts.values() for text in _dates_read(draft, schema)]
+    problems = [text for draft in drafts.values() for text in unread(connection, draft, schema)]
     doubtful, notes = _doubtful(connection, drafts.values())
     problems += doubtful
     parts = [_part(draft, schema) for draft in drafts.values() if draft.kind != "links"]
@@ -187,8 +187,9 @@ def _as_described(looked: Looked, said: str, roles: Mapping[str, str]) -> Looked
     columns = dict(looked.columns)
     for name, role in roles.items():
         one = columns[name]
-        if role in _MOMENTS and said != "iso" and one.filled:
-            columns[name] = replace(one, looks="date", format=dates.as_described(one.format, said))
+        meant = dates.as_described(one.format, said)
+        if role in MOMENTS and said != "iso" and one.filled and meant and not is_other_epoch(one, said):
+            columns[name] = replace(one, looks="date", format=meant)
     return replace(looked, columns=columns)
 
 
@@ -218,25 +219,8 @@ def _part(draft: Draft, schema: SchemaSettings) -> Part:
     return draft.part(columns, frozenset(numbers))
 
 
-def _dates_read(draft: Draft, schema: SchemaSettings) -> list[str]:
-    """Name the dates that ingest does not read, because they are not written as the description says."""
-    found = []
-    said = getattr(schema.tables[draft.name], "dates", "iso")
-    for role in _MOMENTS:
-        column = draft.base.columns.get(draft.roles.get(role, ""))
-        if column is None or not column.filled:
-            continue
-        written = dates.described(column.format) if column.looks == "date" else None
-        if written == said or (written == "" and not said.startswith("epoch")):
-            continue
-        how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are no dates"
-        say = f'say dates = "{written}"' if written else "ingest reads YYYY-MM-DD"
-        found.append(f"{draft.name}.{column.name}: its values {how}; {say}")
-    return found
-
-
 def _checked(connection: duckdb.DuckDBPyConnection, draft: Draft, parts: Sequence[Part]) -> TableCheck:
-    role = next((one for one in ("at", "converted_on", "since") if one in draft.roles), "")
+    role = next((one for one in MOMENTS if one in draft.roles), "")
     first, last = None, None
     if role and draft.base.columns[draft.roles[role]].looks == "date":
         sql = f"CAST({draft.date(role)} AS DATE)"

@@ -113,7 +113,7 @@ def parts_format(pattern: str, first: int, second: int) -> str:
 
 def moment(sql: str, format_: str, zone: str = "UTC") -> str:
     """Return SQL of the moment that a text means, by the clocks of a zone; NULL where it is none."""
-    if format_ == ISO:
+    if format_ in {ISO, ""}:  # what is written in no known way is no moment
         cast = f"TRY_CAST({sql} AS TIMESTAMP)"  # in UTC where the text names a zone
         if zone == "UTC":
             return cast

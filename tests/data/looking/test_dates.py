@@ -124,6 +124,7 @@ def test_dates_are_taken_for_written_as_a_description_says(written: str, said: s
         ("1.2.2024 10:30:05", "%d.%m.%Y", datetime(2024, 2, 1, 10, 30, 5)),
         ("soon", "%d.%m.%Y", None),
         ("soon", SECONDS, None),
+        ("soon", "", None),
     ],
 )
 def test_a_text_means_a_moment_by_how_it_is_written(text: str, written: str, at: datetime | None) -> None:

@@ -63,3 +63,11 @@ def test_an_empty_list_is_one_page_with_the_columns(ranking) -> None:
     (page,) = nobody.pages()
     assert len(nobody) == len(page) == 0
     assert page.columns.tolist() == ranking.frame.columns.tolist()
+
+
+def test_each_reason_says_itself_whether_it_raises_or_lowers(ranking) -> None:
+    both = [REASON, Reason("uses nothing else", "lowers", -0.25, ("g",))]
+    table = replace(ranking, given=(Explained(both, 0.0, 0.0, 0.25),)).frame
+    assert table.loc[0, ["reason_1", "reason_2"]].tolist() == [
+        "raises: uses it daily", "lowers: uses nothing else"
+    ]  # fmt: skip

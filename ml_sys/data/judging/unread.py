@@ -1,0 +1,57 @@
+"""Dates of a described table that ingest does not read, as they are not written as the description says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking import dates
+from ml_sys.data.reading.sql import quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.looking.columns import Column
+    from ml_sys.settings.description import SchemaSettings
+
+# Roles of dates, in the order in which a table is dated by them.
+MOMENTS = ("at", "converted_on", "since")
+_EPOCHS = ("epoch_s", "epoch_ms")
+_MOST_UNREAD = 0.05
+
+
+def is_other_epoch(column: Column, said: str) -> bool:
+    """Tell whether dates are numbers since 1970 in another unit than the description says."""
+    return column.looks == "date" and dates.described(column.format) in {*_EPOCHS} - {said}
+
+
+def unread(connection: duckdb.DuckDBPyConnection, draft: Draft, schema: SchemaSettings) -> list[str]:
+    """Name the dates that ingest does not read, and how to describe them where that can be seen."""
+    found = []
+    said = getattr(schema.tables[draft.name], "dates", "iso")
+    for role in MOMENTS:
+        column = draft.base.columns.get(draft.roles.get(role, ""))
+        if column is None or not column.filled:
+            continue
+        written = dates.described(column.format) if column.looks == "date" else None
+        if written == said or (written == "" and said not in _EPOCHS):
+            share = _share_unread(connection, draft, role, said)
+            if share > _MOST_UNREAD:
+                reads = f'no dates that dates = "{said}" reads'
+                found.append(f"{draft.name}.{column.name}: {share:.0%} of its values are {reads}")
+            continue
+        how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are no dates"
+        say = f'say dates = "{written}"' if written else "ingest reads YYYY-MM-DD"
+        found.append(f"{draft.name}.{column.name}: its values {how}; {say}")
+    return found
+
+
+def _share_unread(connection: duckdb.DuckDBPyConnection, draft: Draft, role: str, said: str) -> float:
+    """Return the share of values that are read neither so nor, beside days and months, as ISO dates."""
+    text = quoted(draft.roles[role])
+    iso = "" if said in _EPOCHS else f" AND TRY_CAST({text} AS TIMESTAMP) IS NULL"
+    is_unread = f"CAST({draft.date(role)} IS NULL{iso} AS INT)"
+    asked = connection.execute(
+        f"SELECT avg({is_unread}) FROM {draft.source} WHERE {text} IS NOT NULL"
+    ).fetchone()
+    return float(asked[0]) if asked and asked[0] is not None else 0.0
