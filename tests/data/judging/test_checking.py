@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.judging.checking import Checked, Needs, check
+from ml_sys.data.judging.checking import Checked, Month, Needs, check
+from ml_sys.data.judging.parts import Known
 from ml_sys.data.looking.opening import look_at
 from ml_sys.errors import MissingColumnError
 from ml_sys.settings.description import SchemaSettings
@@ -309,3 +310,109 @@ def test_events_of_users_count_for_the_entity_that_a_link_leads_to(made: World, 
     found = checked(tmp_path, tables, description)
     assert next(one.known for one in found.tables if one.name == "events") == 1.0
     assert found.known.used == len({one["user_id"] for one in made.events})
+
+
+# A handful of rows, counted by hand
+
+
+def small(
+    folder: Path, needs: Needs = NEEDS, *, attributes: Any = None, **tables: tuple[Any, str]
+) -> Checked:
+    """Check tables, each given as its description and its lines."""
+    for name, (_, text) in tables.items():
+        (folder / f"{name}.csv").write_text("\n".join([*text.split(), ""]))
+    described = {name: one for name, (one, _) in tables.items()}
+    schema = SchemaSettings.model_validate({"tables": described, "attributes": attributes or {}})
+    with duckdb.connect() as connection:
+        looked = look_at(connection, {name: str(folder / f"{name}.csv") for name in tables})
+        return check(connection, schema, looked, needs)
+
+
+TEAMS = {"kind": "entities", "id": "team", "converted_on": "paid", "since": "born"}
+SEEN = {"kind": "periods", "id": "team", "at": "day", "measures": {"n": {"column": "n"}}}
+
+
+def test_ids_are_known_once_each_by_whichever_table_of_entities_and_half_of_them_are_enough(
+    tmp_path: Path,
+) -> None:
+    teams = TEAMS, "team,paid,born a,2020-02-01,2020-01-01 b,,2020-01-01"
+    leads = {"kind": "entities", "id": "lead"}, "lead,more x,1 y,2"
+    rows = (
+        "team,day,n a,2020-01-05,1 x,2020-01-05,1 q,2020-01-05,1 q,2020-01-06,1 q,2020-01-07,1 r,2020-01-05,1"
+    )
+    found = small(tmp_path, teams=teams, leads=leads, seen=(SEEN, rows))
+    assert [(one.name, one.rows, one.known) for one in found.tables] == [
+        ("teams", 2, None), ("leads", 2, None), ("seen", 6, 0.5)
+    ]  # fmt: skip
+    assert found.problems == ()
+    found = small(tmp_path, teams=teams, leads=leads, seen=(SEEN, rows + " s,2020-01-05,1"))
+    assert found.problems == ("seen: only 40% of its ids are known; rows of the others are set aside",)
+
+
+def test_a_month_counts_who_was_free_in_it_and_a_rate_of_nobody_is_none(tmp_path: Path) -> None:
+    teams = (
+        "team,paid,born a,2020-02-01,2020-01-31 b,2020-02-29,2020-02-10 c,,2020-02-28 d,,2020-03-01 "
+        "e,2020-03-01,2020-03-01 f,2020-04-02,"
+    )
+    found = small(tmp_path, teams=(TEAMS, teams), seen=(SEEN, "team,day,n a,2020-01-05,1"))
+    assert [(one.month, one.free, one.conversions) for one in found.months] == [
+        ("2020-02", 4, 2), ("2020-04", 3, 1)
+    ]  # fmt: skip
+    assert found.known == Known(6, 4, 1, 1)
+    assert found.months[0].rate == 0.5
+    assert Month("2020-01", 0, 0).rate != Month("2020-01", 0, 0).rate
+
+
+def test_what_is_thin_is_counted_from_the_end_of_usage_without_first_days(tmp_path: Path) -> None:
+    # Usage ends on 30 January: the last ten days begin on the 21st.
+    teams = (
+        "team,paid,born a,2020-01-20,2020-01-01 b,2020-01-21,2020-01-01 c,2020-01-25,2020-01-01 "
+        "d,2020-01-26,2020-01-26 e,,2020-01-01"
+    )
+    seen = "team,day,n a,2020-01-20,1 b,2020-01-20,1 e,2020-01-30,1"
+    tables = {"teams": (TEAMS, teams), "seen": (SEEN, seen)}
+    assert small(tmp_path, Needs(5, 2, 1), **tables).thin == ()
+    assert small(tmp_path, Needs(5, 2, 2), **tables).thin == (
+        "1 converted before those days, which is little to learn from",
+    )
+    assert small(tmp_path, Needs(5, 2, 3), **tables).thin[0] == (
+        "2 converted in the last 10 days, which a model is judged by; the gate asks for 3"
+    )
+    unseen = "team,day,n a,2020-01-20,1 b,2020-01-21,1 e,2020-01-30,1"
+    assert small(tmp_path, Needs(5, 2, 1), teams=(TEAMS, teams), seen=(SEEN, unseen)).thin == (
+        "only 0 of 3 that converted were seen in usage before",
+    )
+
+
+def test_attributes_are_judged_in_the_columns_described_and_by_the_outcome(tmp_path: Path) -> None:
+    # All that paid have two and a half seats or more, and a size; of the others three in four have none.
+    paid = " ".join(f"p{at},2020-02-0{1 + at % 9},2020-01-01,{2.5 + at},x" for at in range(20))
+    free = " ".join(f"f{at},,2020-01-01,1,{'x' if at % 4 == 0 else ''}" for at in range(80))
+    kinds = {"seats": {"kind": "number", "column": "n"}, "size": {"kind": "category", "column": "s"}}
+    tables = {
+        "teams": (TEAMS, f"team,paid,born,n,s {paid} {free}"),
+        "seen": (SEEN, "team,day,n p1,2020-01-05,1"),
+    }
+    found = small(tmp_path, attributes=kinds, **tables)
+    assert [(one.where, one.sure) for one in found.verdicts] == [("teams.seats", True), ("teams.size", True)]
+    assert found.verdicts[1].reason.endswith("75.0% of the others: say blank_leaks = true of it")
+    kinds["size"]["blank_leaks"] = True
+    assert [one.where for one in small(tmp_path, attributes=kinds, **tables).verdicts] == ["teams.seats"]
+    assert found.has_leak
+
+
+def test_users_lead_to_teams_whatever_else_the_events_hold_and_purchases_convert_as_described(
+    tmp_path: Path,
+) -> None:
+    events = (
+        {"kind": "events", "id": "", "at": "day", "user": "who", "link": "people"},
+        "who,day ann,2020-01-02 bob,2020-01-03",
+    )
+    people = {"kind": "links", "user": "who", "id": "team"}, "who,team ann,a bob,b"
+    teams = {"kind": "entities", "id": "team"}, "team,more a,1 b,2 c,3"
+    bought = {"kind": "purchases", "id": "team", "at": "day", "value": "eur"}
+    rows = "team,day,eur a,2020-01-09,0 b,2020-01-09,-5 c,2020-01-10,5"
+    found = small(tmp_path, teams=teams, bought=(bought, rows), people=people, log=events)
+    assert (found.known, found.tables[-1].known) == (Known(3, 1, 0, 2), 1.0)
+    zero = bought | {"zero_converts": True}
+    assert small(tmp_path, teams=teams, bought=(zero, rows), people=people, log=events).known.converters == 2
