@@ -10,7 +10,7 @@ import pytest
 from ml_sys.data.judging import leaks
 from ml_sys.data.judging.parts import Known, gather
 from ml_sys.data.judging.shapes import ENOUGH, Shape
-from tests.data.judging.rows import entities, usage
+from tests.data.judging.rows import entities, purchases, usage
 
 KNOWN = Known(entities=1000, converters=100, first_day=0, used=0)
 SHAPE = Shape(filled=1000, converters=100, others=900, filled_converters=100, separation=0.6)
@@ -132,3 +132,20 @@ def test_a_kind_of_event_is_a_leak_that_happens_to_converters_shortly_before_or_
     rows = [(f"u{at}", "2024-01-01", "view") for at in range(100)]
     rows += [(f"u{at}", day, "receipt") for at, day in enumerate(days)]
     assert verdicts(rows, event="kind") == ["receipt"] * is_leak
+
+
+def test_shares_are_told_of_all_that_converted_and_of_all_the_others() -> None:
+    shape = Shape(filled=21, converters=40, others=200, filled_converters=20, separation=0.5)
+    reason, _ = leaks._judged("x", shape, KNOWN)
+    assert reason == "filled for 50% of those that converted and 0.5% of the others"
+
+
+def test_a_table_that_is_a_leak_is_named_once_and_purchases_are_no_usage() -> None:
+    users = entities([(f"u{at}", "2024-02-10" if at < ENOUGH else None, None) for at in range(100)])
+    bought = purchases([(f"u{at}", "2024-02-10") for at in range(ENOUGH)])
+    log = usage([(f"u{at}", "2024-01-01", 5) for at in range(ENOUGH)], measure="fee")
+    with duckdb.connect() as connection:
+        known = gather(connection, [users, bought, log])
+        (found,) = leaks.all_of(connection, [users, bought, log], known)
+    assert found.where == "log"
+    assert found.reason == "100% of the 15 that it has rows for converted, 15.0% of all did"

@@ -55,3 +55,8 @@ def test_a_name_speaks_of_a_whole_life_where_it_counts_what_somebody_does(name: 
     found = says_lifetime(name)
     assert found.startswith(says)
     assert bool(found) == bool(says)
+
+
+def test_of_several_words_the_first_says_why() -> None:
+    assert says_paying("plan_status") == "names the plan that is paid for"
+    assert says_paying("status_of_payment") == "a status changes when an entity pays"

@@ -108,3 +108,15 @@ def test_the_order_of_ids_tells_where_converters_have_the_lowest_or_the_highest(
         assert order_tells(connection) == tells
         gather(connection, [entities([(f"u{one}", *more) for one, *more in rows])])
         assert order_tells(connection) == 0.5
+
+
+def test_only_those_with_usage_and_only_those_that_paid_are_ranked_by_it() -> None:
+    n = ENOUGH + 6
+    paid = [True] * n + [False] * n
+    # Values of those that paid follow day and usage; the others, with neither, lie below them.
+    values = [*range(100, 100 + n), *[3] * n]
+    part = people(values, paid)
+    rows = [(f"u{at:03}", "2024-01-03") for at in range(n) for _ in range(at + 1)]
+    found = shape([part, usage(rows)], "x", number=True)
+    assert found.usage == pytest.approx(1.0)
+    assert found.day == pytest.approx(1.0)

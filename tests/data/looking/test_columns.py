@@ -28,6 +28,7 @@ def numbered(n: int, first: int = 1, step: int = 1) -> list[str | None]:
     [
         (["1", "2", "30"], "whole"),
         (["1", "2.5", "30"], "number"),
+        ([*["1"] * 99, "1.5"], "number"),
         ([*["1"] * 49, "x"], "whole"),  # one in fifty is a slip
         ([*["1"] * 48, "x"], "text"),
         (["1", "inf", "2"], "text"),
@@ -109,6 +110,10 @@ def test_rows_are_identified_by_values_of_their_own_and_numbered_by_those_that_l
         ("zip_count", ["1010", "1020", "1030"], ""),
         ("email_opens", ["1", "2", "3"], ""),
         ("phone", ["yes", "no", "yes"], ""),
+        ("x", ["0301234567", "0307654321", "0301111111"], ""),  # a number, and called otherwise
+        ("phone", ["0301234567", "0307654321", "0301111111"], "a phone number"),
+        ("phone", ["mobile", "landline", "none"] * 9, ""),  # kinds of phones
+        ("company_name", [*["A", "B", "C"] * 3, *[None] * 9], "a name"),  # many, of those that have one
     ],
 )
 def test_what_is_of_a_person_is_known_by_its_values_or_its_name(

@@ -16,6 +16,7 @@ from ml_sys.data.looking.dates import (
     MONTHS,
     PATTERNS,
     SECONDS,
+    SPREADSHEET,
     as_described,
     described,
     format_of,
@@ -62,6 +63,11 @@ def test_days_are_told_from_months_by_the_greatest_of_either_part(
         ("amount", {"compact": 0.99}, 20_200_101, 20_231_231, ""),  # numbers that only look so
         ("created", {"compact": 0.98}, 20_200_101, 20_231_231, ""),
         ("created_at", {}, 946_684_800, 2_145_916_800, SECONDS),
+        ("day", {}, 36_526, 55_153, SPREADSHEET),
+        ("day", {}, 36_525, 55_153, ""),
+        ("day", {}, 36_526, 55_154, ""),
+        ("day", {}, 45_000, 45_000, ""),  # one number is none of many days
+        ("amount", {}, 45_000, 45_100, ""),
         ("created_at", {}, 946_684_799, 1_700_000_000, ""),
         ("created_at", {}, 1_700_000_000, 2_145_916_801, ""),
         ("amount", {}, 1_600_000_000, 1_700_000_000, ""),
