@@ -22,9 +22,9 @@ def settings(registered, cheap_settings, tmp_path):
     return cheap_settings.model_copy(update={"artifacts_dir": place})
 
 
-def handed_out(settings, snapshot, factor, version="1.0.0"):
+def handed_out(settings, snapshot, factor, version="1.0.0", back=60):
     """Hand out the list of a day long past whose probabilities promise so many times what came."""
-    cutoff = snapshot.as_of - 60
+    cutoff = snapshot.as_of - back
     came = (snapshot.closed >= cutoff) & (snapshot.closed < cutoff + 30)
     free = snapshot.closed >= cutoff
     each = factor * came.sum() / free.sum()
@@ -34,7 +34,7 @@ def handed_out(settings, snapshot, factor, version="1.0.0"):
     ]
     companies.append(ListEntry("competitor", 0, 0.9, "A", False, 0.0, "excluded", None))
     listed = HandedOutList(
-        "then",
+        f"then {back}",
         cutoff,
         version,
         "2020-01-01",
@@ -65,6 +65,20 @@ def test_what_lists_handed_out_promised_is_read_from_the_store_and_held_against_
         pytest.approx(factor * came),
     )
     assert [check.name for check in found.alarms] == ["conversions that lists handed out promised"] * rings
+
+
+def test_of_many_lists_the_latest_count_and_each_is_held_against_its_own_outcome(settings, snapshot):
+    came = {back: handed_out(settings, snapshot, 1 + back / 100, back=back) for back in (130, 95, 60)}
+    few = settings.model_copy(update={"monitor": settings.monitor.model_copy(update={"lists": 2})})
+    found, probabilities, notes = promises_kept(few, "1.0.0", snapshot)
+    assert [(one.cutoff, one.came, one.prospects) for one in found] == [
+        (date_of(snapshot.as_of - back), came[back], int((snapshot.closed >= snapshot.as_of - back).sum()))
+        for back in (95, 60)
+    ]
+    for one, each, back in zip(found, probabilities, (95, 60), strict=True):
+        assert one.expected == pytest.approx((1 + back / 100) * came[back])
+        assert each.sum() == pytest.approx(one.expected)
+    assert notes == ()
 
 
 def test_lists_of_other_versions_say_nothing_of_this_one(settings, snapshot):

@@ -49,6 +49,24 @@ def test_calls_are_held_against_those_of_the_last_list_before_the_day(settings: 
     assert (stays.gone, stays.paid) == (2, 0)
 
 
+@pytest.mark.parametrize(
+    ("paid_on", "counts"),
+    [("2020-01-05", 0), ("2020-01-06", 1), ("2020-02-12", 1), ("2020-02-13", 0)],
+)
+def test_who_paid_since_did_so_from_the_day_of_the_list_to_the_end_of_what_is_known(
+    tmp_path: Path, paid_on: str, counts: int
+) -> None:
+    tables = Tables(tmp_path)  # exported on 2020-02-12
+    tables.customers[0] = tables.customers[0].replace("2020-02-10", paid_on)
+    tables.ingest()
+    settings = Settings(artifacts_dir=tables.artifacts)
+    with opened_store(settings) as store:
+        store.hand_out(listed("a", MONDAY), [ListEntry("c1", 1, 0.5, "A", True, 1.0)])
+    found = _since(settings, set(), MONDAY + 35)
+    assert found is not None
+    assert (found.gone, found.paid) == (1, counts)
+
+
 def test_before_the_first_list_there_is_none_to_hold_calls_against(settings: Settings) -> None:
     assert _since(settings, {"n1"}, MONDAY - 7) is None
 
