@@ -69,10 +69,7 @@ ELSEWHERE = {
     "leaks/test_canaries.py": ("leaks/lookahead.py",),
     "experiments/test_backtest.py": ("experiments/fitting.py", "experiments/past_lists.py"),
     "jobs/models/test_train.py": (*("report/card.py", "report/past_performance.py"),),
-    "report/test_rendering.py": (
-        *("report/page.py", "report/sections/companies.py"),
-        *("report/sections/origin.py", "report/sections/past_lists.py", "report/sections/ranking.py"),
-    ),
+    "report/test_rendering.py": ("report/page.py",),
     "jobs/lists/test_handed_out.py": (*("jobs/lists/listed.py", "commands/lists.py", "views/lists.py"),),
     "outcomes/test_store.py": ("outcomes/database/rows.py",),
     "outcomes/database/test_migrating.py": (
