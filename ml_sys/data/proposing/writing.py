@@ -52,10 +52,7 @@ def _lines(proposal: Proposal, files: Sequence[str]) -> Iterator[str]:
         yield f"[schema.attributes.{name}]"
         yield from _entries(described)
     named = {name for draft in proposal.drafts for name in (draft.name, draft.base.name)}
-    without = {one.table for one in proposal.left} - named
-    if without:
-        yield ""
-        yield from _left_out(proposal, without)
+    yield from _left_out(proposal, {one.table for one in proposal.left} - named)
     for group, values in proposal.settings.items():
         title, why = _SETTINGS[group]
         yield ""

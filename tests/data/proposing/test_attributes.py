@@ -79,6 +79,7 @@ def kind(header, values, name="x"):
         ("x", ["1-10", "11-50"], "range"),
         ("x", ["Gold", "silver", None], "ordered"),
         ("x", ["gold", "gold"], "category"),
+        ("x", ["high", "low", "medium"], "ordered"),
         ("x", ["gold", "silver", "tin"], "category"),
         ("x", ["low", "large"], "category"),  # of two ladders
     ],
@@ -148,6 +149,16 @@ def test_a_number_that_stands_often_at_the_end_means_none(values, found):
 )
 def test_numbers_over_orders_of_magnitude_are_of_a_log_scale(values, is_log):
     assert (number(values).get("scale") == "log") == is_log
+
+
+def test_why_a_number_is_described_so_is_said_in_one_line():
+    with duckdb.connect() as connection:
+        table = seen(connection, "t", "v", [[one] for one in [*[5] * 79, *[800] * 3, *[999_999] * 400]])
+        reason = _number(connection, f"SELECT v FROM {table.table.view}")[1]  # noqa: S608 - the test's own
+    assert (
+        reason
+        == "a number; 999999 stands 400 times at its end, and is taken for none; over orders of magnitude"
+    )
 
 
 def test_words_that_say_whose_an_attribute_is_are_those_of_the_identifier():

@@ -55,6 +55,11 @@ def test_a_table_of_purchases_is_of_half_the_entities_at_most():
         found(USERS, orders(day("day"), buyers=51))
 
 
+def test_purchases_of_which_no_date_is_known_to_be_theirs_are_none():
+    with pytest.raises(InputError):
+        found(USERS, orders(day("a"), day("b")))
+
+
 def test_without_a_table_of_entities_all_may_have_bought():
     links = Links((), {"orders": "id"})
     one = found(orders(day("day"), buyers=90), links=links)
@@ -189,8 +194,11 @@ def test_two_that_say_so_agree_where_nineteen_of_twenty_have_the_same_first_day(
         with pytest.raises(InputError) as caught:
             find(connection, tables, LINKS, Answers(), Asker())
         assert caught.value.hint == "say it: --converted orders|users.paid_on"
-        asker = Asker(lambda _, among: among[1])
-        assert find(connection, tables, LINKS, Answers(), asker).columns == {"users": "paid_on"}
+        named = find(connection, tables, LINKS, Answers(), Asker(lambda _, among: among[1]))
+        assert named.columns == {"users": "paid_on"}
+        assert named.why.startswith("its name says that this is the day of conversion")
+        other = find(connection, tables, LINKS, Answers(), Asker(lambda *_: "orders.day"))
+        assert (other.purchases, other.why) == ({"orders": "day"}, "as answered")
 
 
 def test_of_several_that_agree_the_one_with_money_counts():
@@ -206,10 +214,11 @@ def test_of_several_that_agree_the_one_with_money_counts():
 def test_dates_that_few_have_and_tables_of_few_are_asked_about():
     users = looked("users", column("id"), day("day_x", 89), day("day_y", 90), day("created_at", 50))
     rare = looked("log", column("id", distinct=50), day("at"))
+    tags = looked("tags", column("id", distinct=9), column("tag"))
     often = looked("orders", column("id", distinct=51), day("at"), column("n"))
     with pytest.raises(InputError, match="No name says who converted") as caught:
-        found(users, rare, replace(often, table=replace(often.table, name="visits")),
-              links=Links(("users",), {"users": "id", "log": "id", "visits": "id"}))  # fmt: skip
+        found(users, rare, replace(often, table=replace(often.table, name="visits")), tags,
+              links=Links(("users",), {"users": "id", "log": "id", "visits": "id", "tags": "id"}))  # fmt: skip
     assert caught.value.hint == "say it: --converted users.day_x|log"
 
 

@@ -32,6 +32,7 @@ def test_a_word_without_its_plural(word, one):
         ("id", set()),
         ("uuid", set()),
         ("userid", {"user"}),
+        ("USERID", {"user"}),
         ("teamuuid", {"team"}),
         ("paid", {"paid"}),  # two letters are no name
         ("user_team_id", {"user", "team"}),
@@ -92,6 +93,8 @@ def test_what_identifies_in_one_table_leads_to_it_from_others():
     here, there = looked("t", column("Handle", **U)), looked("log", column("handle", distinct=3))
     assert list(made(here, there).tables) == [("t", "Handle"), ("log", "handle")]
     assert list(made(there, here).tables) == [("t", "Handle"), ("log", "handle")]
+    loud = looked("log", column("HANDLE", distinct=3))
+    assert list(made(here, loud).tables) == [("t", "Handle"), ("log", "HANDLE")]
     blind = looked("log", column("handle", distinct=3), has_header=False)
     assert list(made(here, blind).tables) == [("t", "Handle")]
     assert list(made(here, looked("log", column("handle", "number"))).tables) == [("t", "Handle")]

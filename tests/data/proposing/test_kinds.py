@@ -21,6 +21,7 @@ def names(found):
         ("log", ["day", "order_id"], True),
         ("log", ["day", "order_size"], False),  # no identifier
         ("log", ["purchased_on"], True),
+        ("log", ["day", "purchased_on"], True),
         ("log", ["paid_at", "created_at"], False),  # an entity that began to exist
         ("log", ["day"], False),
     ],

@@ -41,6 +41,25 @@ def test_names_that_speak_against_each_other_ask_for_more_of_the_values():
     assert "log" not in linked(tables).ids
 
 
+def test_an_identifier_without_a_name_leads_to_entities_by_more_than_half_its_values():
+    tables = {"users": ("user_id town", PEOPLE), "log": ("id kind", log(0.6))}
+    assert linked(tables).ids["log"] == "id"
+    tables["log"] = ("id kind", log(0.45))
+    assert "log" not in linked(tables).ids
+
+
+def test_the_same_numbers_do_not_make_the_same_entities_of_what_is_called_otherwise():
+    shops = [[at, f"street {at % 3}"] for at in range(40)]
+    rows = [[at, at, "x"] for at in range(40) for _ in range(2)]
+    tables = {
+        "users": ("user_id town", PEOPLE),
+        "widgets": ("widget_id street", shops),
+        "log": ("user_id widget_id kind", rows),
+    }
+    with pytest.raises(InputError, match="Which table has one row for each of those that may pay"):
+        linked(tables)
+
+
 def test_of_two_columns_the_one_that_leads_better_counts():
     rows = [[at, 39 - at % 20, "x"] for at in range(40) for _ in range(2)]
     found = linked({"users": ("user_id town", PEOPLE), "log": ("owner_id user_id kind", rows)})
@@ -102,13 +121,13 @@ def test_users_lead_to_entities_through_the_table_that_knows_both():
 
 
 def test_ids_that_are_written_otherwise_are_brought_together_where_values_are_missed_as_they_are():
-    padded = [[f"{one:04d}", kind] for one, kind in log(1)]
+    padded = [[f"{one:04d}" if one < 20 else one, kind] for one, kind in log(1)]
     found = linked({"users": ("user_id town", PEOPLE), "log": ("user_id kind", padded)})
     assert found.differ == {"log"}
     assert linked({"users": ("user_id town", PEOPLE), "log": ("user_id kind", log(1))}).differ == frozenset()
     both = {
         "users": ("user_id town", [[f"{at:04d}", town] for at, town in PEOPLE]),
-        "log": ("user_id kind", padded),
+        "log": ("user_id kind", [[f"{one:04d}", kind] for one, kind in log(1)]),
     }
     assert linked(both).differ == frozenset()  # all are written in the same other way
 

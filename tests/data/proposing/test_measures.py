@@ -80,6 +80,7 @@ def test_people_and_actions_are_called_so_and_said_to_be_on_their_object():
         ("minutes_watched", "minute", "minutes", "watched"),
         ("duration_sec", "second", "seconds", ""),
         ("hours", "hour", "hours", ""),
+        ("minutes_in_seconds", "second", "seconds", ""),
         ("upload_mb", "MB", "MB", ""),
         ("emails_sent", "email", "emails", "sent"),
         ("big_files_shared", "big file", "big files", "shared"),

@@ -24,6 +24,10 @@ def test_an_answer_names_a_column_with_or_without_its_table(answer, is_it):
     assert matches(answer, "events", "at") is is_it
 
 
+def test_a_table_is_named_in_any_case():
+    assert matches("events.at", "Events", "At")
+
+
 def test_a_column_may_have_a_dot_in_its_table():
     assert matches("db.events.at", "db.events", "at")
     assert not matches("db.events.at", "events", "at")

@@ -232,4 +232,5 @@ def test_events_are_counted_by_the_week_where_they_reach_over_four_hundred_days(
         made = Plan([draft("events", one, id="id", at="at") for one in (long, short)])
         choose_period(connection, made)
     assert made.unit == unit
-    assert made.unit_why.startswith(f"events reach over {reach} days, ")
+    long_or_short = "less than 400" if unit == "day" else "400 or more"
+    assert made.unit_why == f"events reach over {reach} days, {long_or_short}: a {unit} is one period"

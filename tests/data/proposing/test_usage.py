@@ -22,6 +22,14 @@ def test_measures_that_are_called_alike_are_named_by_their_tables():
     assert made[1].measures == {"visits_minutes": {"at": 3}}
 
 
+def test_a_name_that_two_share_is_sixty_letters_at_most():
+    made = [draft("events", looked(name, column("id"))) for name in ("calls", "visits")]
+    for one in made:
+        one.measures = {"m" * 60: {}}
+    _name_apart(made)
+    assert [len(name) for one in made for name in one.measures] == [60, 60]
+
+
 @pytest.mark.parametrize(("reached", "is_thin"), [(1, True), (2, False)])
 def test_usage_says_too_little_where_it_reaches_less_than_a_twentieth_before_they_convert(reached, is_thin):
     people = [[str(at), "2024-02-01" if at < 9 else None, None] for at in range(40)]

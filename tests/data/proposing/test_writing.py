@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,7 @@ def proposal():
     drafts[1].measures = {"page": {"column": "page"}}
     drafts[1].why |= {"one": "view", "many": "views", "at": "its name"}
     drafts[3].all_converted = True
+    drafts[3].why["kind"] = "one row for each"
     drafts[3].attributes = {"country": {"column": "country"}}
     return Proposal(
         drafts,
@@ -82,12 +84,28 @@ def test_tables_stand_in_the_order_of_who_pays_and_use_and_are_read_back(proposa
     assert {name: told[name] for name in proposal.settings} == proposal.settings
 
 
+def test_parts_are_one_blank_line_apart(proposal):
+    for left in (proposal.left, []):
+        text = as_toml(replace(proposal, left=left), ["a"])
+        assert "\n\n\n" not in text
+        assert not text.endswith("\n\n")
+
+
+def test_dates_that_are_no_iso_dates_say_how_they_are_written(proposal):
+    bought = looked("bought", column("id"), column("at", "date", format="%d.%m.%Y"))
+    drafts = [*proposal.drafts, draft("purchases", bought, id="id", at="at")]
+    text = as_toml(replace(proposal, drafts=drafts), ["a"])
+    assert tomllib.loads(text)["schema"]["tables"]["bought"]["dates"] == "day-first"
+
+
 def test_every_choice_has_a_line_on_why_and_what_is_left_out_stands_with_its_table(proposal):
     lines = as_toml(proposal, ["a", "b"]).splitlines()
     assert lines[0] == "# What your tables mean, proposed by mlsys init a b"
     assert "# Note: look at this" in lines
     assert lines[lines.index("[schema.attributes.country]") - 1] == "# a text"
     assert lines[lines.index('at = "at"') - 1] == "# its name"
+    assert lines[lines.index("[schema.tables.users]") - 1] == "# users.csv: one row for each"
+    assert lines[lines.index("[schema.tables.usage]") - 1] == "# usage.csv: periods"
     assert lines[lines.index("[usage]") - 1] == "# What usage is counted by: rows"
     assert lines[lines.index("[label]") - 1] == "# How far ahead the question looks: days"
     assert [line for line in lines if "Left out" in line] == [

@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
 from ml_sys.days import WEEKLY
 from ml_sys.errors import UsageError
-from ml_sys.jobs.outcomes.monitor import monitor
+from ml_sys.jobs.outcomes.monitor import _data_end, _Held, _Watch, monitor
 from ml_sys.jobs.outcomes.observed import prospects_in, prospects_of, sampled
 from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
 from ml_sys.outcomes.last_monitoring import last
@@ -202,3 +203,104 @@ def test_the_command_shows_a_table_or_data_and_exits_4_on_an_alarm(mlsys, place,
     assert found["alarms"] == ["days since usage ends"]
     assert "1 alarm rings:" in page.read_text()
     assert mlsys("monitor", "--on", "someday", artifacts=place).returncode == 2
+
+
+@pytest.fixture(scope="module")
+def watch(several, cheap_settings):
+    """Version 1.0.0 and what it looks at."""
+    settings = cheap_settings.model_copy(update={"artifacts_dir": several})
+    return _Watch.of(Registry(several), "1.0.0", settings, None)
+
+
+def test_a_version_has_learnt_until_the_day_to_which_its_snapshot_reaches(watch, snapshot):
+    assert (watch.learnt_until, watch.then.id) == (snapshot.as_of, snapshot.id)
+
+
+def test_of_a_holdout_its_last_list_is_looked_at(watch, several):
+    artifact = Registry(several).open("1.0.0")
+    held = _Held.of(artifact)
+    cutoffs = artifact.manifest["holdout"]["cutoffs"]
+    assert date_of(held.cutoff) == max(cutoffs) > min(cutoffs)
+    assert (held.panel.cutoff == held.cutoff).all()
+    assert len(held.known) == len(held.panel)
+
+
+def test_prospects_are_held_against_whole_lists_where_a_share_was_held_out(watch, day):
+    part = replace(watch, held=replace(watch.held, share=0.25))
+    whole, quarter = (
+        next(one for one in each.arrival(day) if one.name == "prospects") for each in (watch, part)
+    )
+    assert whole.reference == len(watch.held.panel)
+    assert quarter.reference == 4 * whole.reference
+    assert quarter.now == whole.now == len(watch.prospects.frame)
+
+
+def test_the_past_is_compared_with_itself_where_its_snapshot_is_there_only(watch, day):
+    names = {one.name for one in watch.arrival(day)}
+    assert names - {one.name for one in replace(watch, then=None).arrival(day)} == {
+        "past usage rows found again", "companies found again",
+        *(one for one in names if one.startswith("rows of ")),
+    }  # fmt: skip
+
+
+def test_usage_of_today_is_held_against_that_of_the_snapshot_learnt_from(watch):
+    busier = replace(watch, latest=replace(watch.latest, usage_values=watch.latest.usage_values * 3))
+    pairs = list(zip(watch.comparison(), busier.comparison(), strict=True))
+    assert [one.name for one, _ in pairs] == [other.name for _, other in pairs]
+    assert [one.reference for one, _ in pairs] == [other.reference for _, other in pairs]
+    assert any(one.now != other.now for one, other in pairs)
+
+
+def test_every_list_made_again_is_put_beside_what_came_of_it(watch, day):
+    cutoffs = np.array([day - 77, day - 42], dtype=np.int32)
+    again = made_again(watch.latest, watch.scorer, cutoffs, 30)
+    lists, _ = replace(watch, again=again).outcomes()
+    assert [(one.cutoff, one.came) for one in lists] == [
+        (date_of(cutoff), int(again.of(cutoff)[1].sum())) for cutoff in cutoffs.tolist()
+    ]
+
+
+def test_how_many_pay_is_known_up_to_the_day_of_the_export_whatever_is_scored(watch):
+    assert replace(watch, cutoff=watch.cutoff - 100).outcomes()[1] == watch.outcomes()[1]
+
+
+class Without(Registry):
+    """A registry of which one version is no candidate any more."""
+
+    def read(self):
+        index = super().read()
+        gone = replace(index.versions["1.1.0"], status="archived")
+        return replace(index, versions={**index.versions, "1.1.0": gone})
+
+
+@pytest.mark.parametrize(
+    ("kind", "production", "most", "found"),
+    [
+        (Registry, "1.0.0", 2, ["1.1.0", "2.0.0"]),
+        (Registry, "2.0.0", 1, ["1.1.0"]),
+        (Registry, "1.0.0", 9, ["1.0.1", "1.1.0", "2.0.0"]),
+        (Without, "2.0.0", 1, ["1.0.1"]),
+    ],
+)
+def test_the_latest_candidates_but_the_one_in_production_are_challengers(
+    watch, several, kind, production, most, found
+):
+    few = watch.settings.monitor.model_copy(update={"challengers": most})
+    asked = replace(watch, settings=watch.settings.model_copy(update={"monitor": few}))
+    assert [one.version for one in asked.challengers(kind(several), production)] == found
+
+
+def test_how_old_a_version_is_counts_from_the_end_of_its_data(place, cheap_settings, three_tables, day):
+    names = ("customers", "noncustomers", "usage_actions")
+    files = {name.removesuffix("_actions"): str(three_tables / f"{name}.csv") for name in names}
+    rules = Rules(max_rejected_share=1.0, as_of=date_of(day - 21))
+    ingest(Origin(open_source("file"), SchemaSettings(), files), rules, place, now=NOW)
+    found = look(place, cheap_settings, day + 4)
+    (age,) = (one for one in found.checks if one.group == "age")
+    assert found.cutoff < date_of(day)
+    assert age.now == 4
+
+
+def test_the_end_of_a_version_s_data_is_that_of_its_line_in_the_registry(several):
+    entry = Registry(several).read().versions["1.0.0"]
+    assert date_of(_data_end(entry)) == entry.data_through
