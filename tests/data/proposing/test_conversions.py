@@ -217,8 +217,10 @@ def test_dates_that_few_have_and_tables_of_few_are_asked_about():
     tags = looked("tags", column("id", distinct=9), column("tag"))
     often = looked("orders", column("id", distinct=51), day("at"), column("n"))
     with pytest.raises(InputError, match="No name says who converted") as caught:
-        found(users, rare, replace(often, table=replace(often.table, name="visits")), tags,
-              links=Links(("users",), {"users": "id", "log": "id", "visits": "id", "tags": "id"}))  # fmt: skip
+        found(
+            *(users, rare, replace(often, table=replace(often.table, name="visits")), tags),
+            links=Links(("users",), dict.fromkeys(("users", "log", "visits", "tags"), "id")),
+        )
     assert caught.value.hint == "say it: --converted users.day_x|log"
 
 
