@@ -6,7 +6,7 @@ Invariant: rows accepted, merged and quarantined add up to rows read, for every 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,16 +19,17 @@ from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
+from ml_sys.data.ingesting.lateness import known_by, late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
+from ml_sys.data.ingesting.usage_seen import UsageSeen
+from ml_sys.data.parts.buckets import Cut, buckets_of, parts_for
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
-from ml_sys.data.quarantine import UNCOVERED
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content
-from ml_sys.data.snapshot_writing import write
-from ml_sys.data.usage import LATER, UNFINISHED, set_aside, united
-from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.data.snapshot_writing import Part, Told, writing
+from ml_sys.data.usage import united
 from ml_sys.errors import MissingColumnError, NotEnoughDataError
 from ml_sys.settings.description import local_time
 from ml_sys.settings.tables import EntityTable, LinkTable, PeriodTable, PurchaseTable
@@ -127,6 +128,7 @@ def ingest(
     *,
     now: datetime,
     on_progress: OnProgress = lambda _table, _rows: None,
+    partitions: int = 0,
 ) -> IngestReport:
     """Turn tables into a snapshot.
 
@@ -138,6 +140,9 @@ def ingest(
         Aware. Nothing that is dated later counts.
     on_progress : callable
         Gets a table's name and the rows of it read so far.
+    partitions : int
+        Parts that the snapshot is stored in, which change nothing that it says; 0 for as many as suit its
+        usage.
 
     Raises
     ------
@@ -166,10 +171,10 @@ def ingest(
             kept = run.quarantine.to_table()
             refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
             raise NotEnoughDataError(form.words.spoken(nothing.message), hint=nothing.hint) from nothing
-        known = [_known_by(export, one, coverage, run, index) for one in usage]
+        known = [known_by(export, one, coverage, run, index) for one in usage]
         for one in events:
             days, stamps = one.days(period)
-            late, reasons = _late(export, stamps, coverage)
+            late, reasons = late_rows(export, stamps, coverage)
             one.take_out(run, index, days[late], reasons)
         if events:
             last = latest_form(artifacts_dir)
@@ -181,18 +186,28 @@ def ingest(
         companies = free_again(companies, export.as_of)
     quarantine = run.quarantine.to_table()
     refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
-    content = Content(companies, rows, quarantine, export.as_of, form, schema.time_zone)
-    sources = {name: table.where for name, table in opened.items()}
-    path, is_new = write(
-        content, artifacts_dir, sources=sources, read=run.read, now=now, converted_later=later
-    )
+    content = Content(companies, quarantine, export.as_of, form, schema.time_zone)
+    told = Told({name: table.where for name, table in opened.items()}, run.read, now, later)
+    buckets = buckets_of(index.ids)
+    cut = Cut.of(buckets, partitions or parts_for(len(rows.stamp)))
+    seen: list[tuple[NDArray[np.int32], UsageSeen]] = []
+    with writing(artifacts_dir, cut.n_parts) as begun:
+        for number in range(cut.n_parts):
+            members = cut.members(number)
+            mine = rows.take(np.flatnonzero(cut.part[rows.company] == number))
+            mine = replace(mine, company=cut.local[mine.company])
+            begun.add(number, Part(companies.iloc[members], members, buckets[members], mine), form)
+            seen.append((members, UsageSeen.of(mine, len(members))))
+        path, is_new = begun.finish(content, told)
+    usage_seen = UsageSeen.joined(seen, len(companies))
     return ingest_report.build(
         content,
+        usage_seen,
         run.quarantine,
         Dates(export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], latest_stamp),
         path=path,
         is_new=is_new,
-        tables=_tables(run, schema, closed[closed <= export.as_of], rows),
+        tables=_tables(run, schema, closed[closed <= export.as_of], usage_seen),
     )
 
 
@@ -210,10 +225,10 @@ def _side_by_side(usage: Sequence[UsageOfTable], form: Form) -> UsageRows:
 
 
 def _tables(
-    run: IngestRun, schema: SchemaSettings, closed: NDArray[np.int32], usage: UsageRows
+    run: IngestRun, schema: SchemaSettings, closed: NDArray[np.int32], usage: UsageSeen
 ) -> list[TableRead]:
     """Describe each table: what it is and which days it covers."""
-    converted, used = span(closed), span(usage.stamp // DAY_MICROSECONDS)
+    converted, used = span(closed), span(np.array(usage.days or (), np.int64))
     found = []
     for name, table in schema.tables.items():
         role, days = USAGE, used
@@ -264,26 +279,3 @@ def _read(
         reject_strangers(purchases, companies[ID], index.lost, run.quarantine)
         companies = converted_by(companies, first_of_each(purchases))
     return companies, usage, events, index
-
-
-def _known_by(
-    export: Export, usage: UsageOfTable, coverage: Coverage, run: IngestRun, index: CompanyIndex
-) -> UsageOfTable:
-    """Set usage aside that was not complete when covered usage ended, and return the rest."""
-    late, reasons = _late(export, usage.rows.stamp, coverage)
-    if not late.size:
-        return usage
-    place = run.place(usage.measures.table)
-    return usage.with_rows(set_aside(usage.rows, late, reasons, index, place, run.quarantine))
-
-
-def _late(
-    export: Export, stamps: NDArray[np.int64], coverage: Coverage
-) -> tuple[NDArray[np.intp], list[str]]:
-    """Return which rows were not complete when covered usage ended, and why each does not count."""
-    end = export.as_of if export.usage_end is None else export.usage_end
-    complete_on = coverage.complete_on(stamps)
-    day = complete_on[late := np.flatnonzero(complete_on > end)]
-    conditions = [day <= export.as_of, day <= coverage.period.shifted(export.as_of, 1)]
-    reasons: list[str] = np.select(conditions, [UNCOVERED, UNFINISHED], LATER).tolist()
-    return late, reasons

@@ -11,7 +11,6 @@ import numpy as np
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.ingesting.notes import notes_on
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.form import PLAIN_WORDS
 
 if TYPE_CHECKING:
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.after_export import Dates
+    from ml_sys.data.ingesting.usage_seen import UsageSeen
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.snapshot_id import Content
-    from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form, Words
 
-NEVER_ACTIVE = NEVER_CLOSED
 CONVERTED, FREE, PURCHASES, USAGE, LINKS = "converted", "free", "purchases", "usage", "links"
 # Blank rates of customers and others that differ by more are worth a note: blanks are filled in after paying.
 _BLANK_GAP = 0.02
@@ -180,6 +178,7 @@ class TableRead:
 
 def build(
     content: Content,
+    usage: UsageSeen,
     quarantine: Quarantine,
     dates: Dates,
     *,
@@ -191,6 +190,8 @@ def build(
 
     Parameters
     ----------
+    usage : UsageSeen
+        What of it is in the snapshot.
     path : Path
         Folder of the snapshot.
     tables : sequence of TableRead
@@ -218,18 +219,18 @@ def build(
         as_of=day_text(content.as_of),
         companies=len(closed),
         customers=int((closed != NEVER_CLOSED).sum()),
-        usage_rows=len(content.usage.stamp),
+        usage_rows=usage.n_rows,
         tables=reports,
-        conversion=conversion_by_month(closed, content.usage, content.as_of, since),
+        conversion=conversion_by_month(closed, usage, content.as_of, since),
         blanks=blanks,
-        notes=tuple(told + notes_on(content, blanks, tables, of_usage, dates.export.usage_end)),
+        notes=tuple(told + notes_on(content, usage, blanks, tables, of_usage, dates.export.usage_end)),
         warnings=tuple(dates.warnings(of_usage, content.form.words)),
         words=content.form.words,
     )
 
 
 def conversion_by_month(
-    closed: NDArray[np.int32], usage: UsageRows, as_of: int, since: NDArray[np.int32] | None = None
+    closed: NDArray[np.int32], usage: UsageSeen, as_of: int, since: NDArray[np.int32] | None = None
 ) -> tuple[MonthConversion, ...]:
     """Count conversions in each month from the first usage row to ``as_of``.
 
@@ -237,22 +238,19 @@ def conversion_by_month(
     ----------
     closed : ndarray of shape (n_companies,), int32
         Days since 1970-01-01, `NEVER_CLOSED` for none.
-    usage : UsageRows
-        Sorted by company and stamp.
     as_of : int
         Days since 1970-01-01.
     since : ndarray of shape (n_companies,), int32, optional
         Days on which they began to exist: they count from the next one on.
     """
-    if not len(usage.stamp):
+    if usage.days is None:
         return ()
-    active_from = _first_active_day(usage, len(closed))
-    first = np.datetime64(int(usage.stamp.min()) // DAY_MICROSECONDS, "D").astype("datetime64[M]")
+    first = np.datetime64(usage.days[0], "D").astype("datetime64[M]")
     last = np.datetime64(as_of, "D").astype("datetime64[M]")
     months = []
     for month in np.arange(first, last + 1):
         start, end = (int(m.astype("datetime64[D]").astype(np.int64)) for m in (month, month + 1))
-        free, active = closed >= start, active_from < start
+        free, active = closed >= start, usage.active_from < start
         if since is not None:
             free &= (since < end - 1) & (closed > since)
         converts = free & (closed < end) & (closed <= as_of)
@@ -276,11 +274,3 @@ def blank_rates(companies: pd.DataFrame, closed: NDArray[np.int32], form: Form) 
 def span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
     """Return the first and the last of some days as dates; None without any."""
     return (day_text(int(days.min())), day_text(int(days.max()))) if len(days) else (None, None)
-
-
-def _first_active_day(usage: UsageRows, n_companies: int) -> NDArray[np.int64]:
-    active = usage.measures.any(axis=1)
-    first = np.full(n_companies, NEVER_ACTIVE, np.int64)
-    company, position = np.unique(usage.company[active], return_index=True)
-    first[company] = usage.stamp[active][position] // DAY_MICROSECONDS
-    return first

@@ -1,7 +1,10 @@
 """What a snapshot says, and the name that follows from it.
 
 Invariant: the name depends on the kept rows, the day of the export and the quarantined rows; never on the
-order they came in, on files' names, or on how Parquet writes them.
+order they came in, on files' names, on how many parts they are stored in, or on how Parquet writes them.
+
+The name is the SHA-256 of those of all buckets of companies, each over the companies of the bucket by id and
+over their usage by time. Parts are whole buckets, so that each part's are made beside it.
 """
 
 from __future__ import annotations
@@ -16,28 +19,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.checking.columns import buffers
+from ml_sys.data.parts.buckets import BUCKETS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ID_DIGITS = 16
 _NULL_LENGTH = -1
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a snapshot says, before it has a name.
+    """What a snapshot says besides usage, before it has a name.
 
     Attributes
     ----------
     companies : pandas.DataFrame
         As `ml_sys.data.companies.reconcile` returns it.
-    usage : UsageRows
-        Sorted by company and stamp.
     quarantine : pyarrow.Table
         As `ml_sys.data.quarantine.Quarantine.to_table` returns it.
     as_of : int
@@ -49,27 +52,98 @@ class Content:
     """
 
     companies: pd.DataFrame
-    usage: UsageRows
     quarantine: pa.Table
     as_of: int
     form: Form
     time_zone: str = "UTC"
 
 
-def identity(content: Content) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of what a snapshot says."""
+def identity(content: Content, buckets: NDArray[np.uint8]) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of what a snapshot says.
+
+    Parameters
+    ----------
+    buckets : ndarray of shape (`BUCKETS`, 32), uint8
+        Of :func:`bucket_digests`, whose rows of different parts add up.
+    """
     digest = hashlib.sha256(f"mlsys snapshot {SCHEMA_VERSION} as of {content.as_of}".encode())
     meant = [asdict(content.form), content.time_zone]
     digest.update(json.dumps(meant, sort_keys=True, default=str).encode())
-    companies: dict[str, pd.Series[Any]] = {str(name): content.companies[name] for name in content.companies}
-    for column in companies.values():
-        if column.dtype.kind in "if":
-            digest.update(np.ascontiguousarray(column).data)
-        else:
-            _add_texts(digest, arrow_texts(column))
-    for values in (content.usage.company, content.usage.stamp, content.usage.measures):
-        digest.update(np.ascontiguousarray(values).data)
+    digest.update(np.ascontiguousarray(buckets).data)
     return _with_quarantine(digest, content.quarantine, ("table", "reason", "raw"))
+
+
+def bucket_digests(
+    companies: pd.DataFrame, buckets: NDArray[np.uint16], usage: UsageRows
+) -> NDArray[np.uint8]:
+    """Return the SHA-256 of each bucket, zeros where none of the companies is in it.
+
+    Parameters
+    ----------
+    companies : pandas.DataFrame
+        All those of some buckets, sorted by id.
+    buckets : ndarray of shape (n,), uint16
+        Of each company.
+    usage : UsageRows
+        Of these companies by their positions here, sorted by company and stamp.
+
+    Returns
+    -------
+    ndarray of shape (`BUCKETS`, 32), uint8
+    """
+    found = np.zeros((BUCKETS, hashlib.sha256().digest_size), np.uint8)
+    order = np.argsort(buckets, kind="stable")
+    there, sizes = np.unique(buckets, return_counts=True)
+    ends = np.cumsum(sizes)
+    n_rows = np.bincount(usage.company, minlength=len(order))
+    columns = [_Column.of(companies[name].iloc[order]) for name in companies]
+    columns.append(_Column.numbers(n_rows[order]))
+    first = np.cumsum(n_rows) - n_rows
+    n_rows = n_rows[order]
+    row_ends = np.cumsum(n_rows)
+    at = np.repeat(first[order] - (row_ends - n_rows), n_rows)
+    at += np.arange(len(at))
+    rows = [usage.stamp[at], usage.measures.take(at, axis=0)]
+    start, row_start = 0, 0
+    for bucket, end in zip(there.tolist(), ends.tolist(), strict=True):
+        digest = hashlib.sha256(str(end - start).encode())
+        for column in columns:
+            column.add(digest, start, end)
+        row_end = int(row_ends[end - 1])
+        for values in rows:
+            digest.update(values[row_start:row_end].data)
+        found[bucket] = np.frombuffer(digest.digest(), np.uint8)
+        start, row_start = end, row_end
+    return found
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Values one after the other, or texts and where each one ends."""
+
+    values: NDArray[Any]
+    texts: NDArray[np.uint8] | None = None
+    ends: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, column: pd.Series[Any]) -> _Column:
+        """Return one as its bytes are."""
+        if column.dtype.kind in "if":
+            return cls.numbers(column.to_numpy())
+        texts = arrow_texts(column)
+        return cls(_lengths(texts), buffers(texts)[1], buffers(texts)[0].astype(np.int64))
+
+    @classmethod
+    def numbers(cls, values: NDArray[Any]) -> _Column:
+        """Return one of numbers."""
+        return cls(np.ascontiguousarray(values))
+
+    def add(self, digest: Any, start: int, end: int) -> None:
+        """Add some values; texts with their lengths, so that no two lists look alike."""
+        digest.update(self.values[start:end].data)
+        if self.texts is not None and self.ends is not None:
+            low, high = self.ends[start] - self.ends[0], self.ends[end] - self.ends[0]
+            digest.update(self.texts[low:high].data)
 
 
 def arrow_texts(texts: pd.Series[Any]) -> Any:
@@ -91,6 +165,11 @@ def _with_quarantine(digest: Any, quarantine: pa.Table, names: tuple[str, ...]) 
 
 def _add_texts(digest: Any, texts: Any) -> None:
     """Add texts with their lengths, so that no two lists look alike."""
-    lengths = pc.binary_length(texts).fill_null(_NULL_LENGTH).to_numpy()
-    digest.update(lengths.astype(np.int64).data)
+    digest.update(_lengths(texts).data)
     digest.update(buffers(texts)[1].data)
+
+
+def _lengths(texts: Any) -> NDArray[np.int64]:
+    """Return how long each text is; that of none is unlike that of a blank one."""
+    lengths = pc.binary_length(texts).fill_null(_NULL_LENGTH).to_numpy()
+    return np.ascontiguousarray(lengths.astype(np.int64))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +19,34 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ml_sys.data.checking.values import day_text
-from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
-from ml_sys.data.snapshot import (
+from ml_sys.data.parts.buckets import BUCKETS
+from ml_sys.data.parts.stored import (
     COMPANIES,
-    FOLDER,
-    LATER,
-    LATEST,
     MANIFEST,
+    N_ROWS,
+    POSITION,
     QUARANTINE,
-    QUARANTINE_FOLDER,
-    TABLES,
     USAGE,
     digest,
-    verifies,
+    names_of,
 )
-from ml_sys.data.snapshot_id import SCHEMA_VERSION, Content, arrow_texts, identity, quarantine_identity
-from ml_sys.durable import TEMPORARY_PREFIX, publish_folder, temporary_name, write_durably
+from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
+from ml_sys.data.snapshot import FOLDER, LATER, LATEST, QUARANTINE_FOLDER, verifies
+from ml_sys.data.snapshot_id import (
+    SCHEMA_VERSION,
+    Content,
+    arrow_texts,
+    bucket_digests,
+    identity,
+    quarantine_identity,
+)
+from ml_sys.durable import (
+    TEMPORARY_PREFIX,
+    clear_folder,
+    publish_folder,
+    temporary_name,
+    write_durably,
+)
 from ml_sys.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -42,6 +54,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.data.usage import UsageRows
+    from ml_sys.form import Form
 
 _LOCK = ".lock"
 # Columns that hold days, and the number that stands for none.
@@ -55,74 +71,155 @@ _USAGE_ENCODING: dict[str, Any] = {
 }
 
 
-def write(
-    content: Content,
-    artifacts_dir: Path,
-    *,
-    sources: Mapping[str, str],
-    read: Mapping[str, int],
-    now: datetime,
-    converted_later: Mapping[str, int] | None = None,
-) -> tuple[Path, bool]:
-    """Store a snapshot, unless it is there already, and make it the latest.
+@dataclass(frozen=True)
+class Part:
+    """The companies of some buckets, and their usage.
 
-    Parameters
+    Attributes
     ----------
-    artifacts_dir : Path
-        Folder of all artifacts.
+    companies : pandas.DataFrame
+        Sorted by id.
+    position : ndarray of shape (n,), int32
+        Of each among all companies, ascending.
+    buckets : ndarray of shape (n,), uint16
+        Of each.
+    usage : UsageRows
+        By the positions of companies here, sorted by company and stamp.
+    """
+
+    companies: pd.DataFrame
+    position: NDArray[np.int32]
+    buckets: NDArray[np.uint16]
+    usage: UsageRows
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a manifest says of how a snapshot came about.
+
+    Attributes
+    ----------
     sources : mapping of str to str
         Table to the file or table it came from.
     read : mapping of str to int
         Table to rows read.
     now : datetime
         Aware.
-    converted_later : mapping of str to int, optional
+    converted_later : mapping of str to int
         Day after the snapshot's on which companies converted, as the same tables say; kept beside it.
+    """
 
-    Returns
-    -------
-    is_new : bool
-        False if the same content was stored before. A stored one that no longer verifies is replaced.
+    sources: Mapping[str, str]
+    read: Mapping[str, int]
+    now: datetime
+    converted_later: Mapping[str, int] = field(default_factory=dict)
+
+
+class Writing:
+    """A snapshot that is being written: part by part, and under its name once all is said.
+
+    Parameters
+    ----------
+    folder : Path
+        Of all snapshots, locked.
+    n_parts : int
+    """
+
+    def __init__(self, folder: Path, n_parts: int) -> None:
+        self._folder = folder
+        self._staging = folder / temporary_name()
+        self._staging.mkdir()
+        self._sizes = [(0, 0)] * n_parts
+        self._sha256: dict[str, str] = {}
+        self._buckets = np.zeros((BUCKETS, 32), np.uint8)
+
+    def add(self, number: int, part: Part, form: Form) -> None:
+        """Write one part; several may be written side by side."""
+        companies, usage, names = part.companies, part.usage, form.measure_names
+        told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}
+        if len(self._sizes) > 1:
+            n_rows = np.bincount(usage.company, minlength=len(companies)).astype(np.int32)
+            told |= {POSITION: part.position, N_ROWS: n_rows}
+        counted: dict[str, Any] = {
+            "company": usage.company,
+            "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
+            **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(names)},
+        }
+        encoding = _USAGE_ENCODING | {"column_encoding": dict.fromkeys(("company", *names), _PACKED)}
+        self._write(pa.table(told), names_of(COMPANIES, len(self._sizes))[number])
+        self._write(pa.table(counted), names_of(USAGE, len(self._sizes))[number], **encoding)
+        self._sizes[number] = len(companies), len(usage.stamp)
+        self._buckets += bucket_digests(companies, part.buckets, usage)
+
+    def finish(self, content: Content, told: Told) -> tuple[Path, bool]:
+        """Give the snapshot its name, unless it is there already, and make it the latest.
+
+        Returns
+        -------
+        is_new : bool
+            False if the same content was stored before. A stored one that no longer verifies is replaced.
+        """
+        name = identity(content, self._buckets)
+        written_at = told.now.astimezone(UTC).isoformat(timespec="seconds")
+        final = self._folder / name
+        is_new = not verifies(final)
+        if is_new:
+            self._write(content.quarantine, QUARANTINE)
+            (self._staging / MANIFEST).write_bytes(_json(self._manifest(name, content, told, written_at)))
+            if final.exists():
+                shutil.rmtree(final)
+            publish_folder(self._staging, final)
+        latest: dict[str, Any] = {"id": name, "ingested_at": written_at}
+        if told.converted_later:
+            later = sorted(told.converted_later.items())
+            latest[LATER] = {entity: day_text(day) for entity, day in later}
+        write_durably(self._folder / LATEST, _json(latest))
+        return final, is_new
+
+    def clear(self) -> None:
+        """Remove what was written and has no name."""
+        clear_folder(self._staging)
+
+    def _write(self, table: pa.Table, name: str, **options: Any) -> None:
+        path = self._staging / name
+        pq.write_table(table, path, **options)
+        self._sha256[name] = digest(path.read_bytes())
+
+    def _manifest(self, name: str, content: Content, told: Told, written_at: str) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "id": name,
+            "as_of": day_text(content.as_of),
+            "form": asdict(content.form),
+            "time_zone": content.time_zone,
+            "created_at": written_at,
+            "sources": dict(told.sources),
+            "read": dict(told.read),
+            "companies": len(content.companies),
+            "customers": int((content.companies["converted_on"] != NEVER_CLOSED).sum()),
+            "usage_rows": sum(n_rows for _, n_rows in self._sizes),
+            "quarantined": content.quarantine.num_rows,
+            "parts": [{"companies": n, "usage_rows": n_rows} for n, n_rows in self._sizes],
+            "sha256": dict(sorted(self._sha256.items())),
+        }
+
+
+@contextmanager
+def writing(artifacts_dir: Path, n_parts: int) -> Iterator[Writing]:
+    """Write a snapshot below the folder of all artifacts; what has no name at the end is removed.
 
     Raises
     ------
     SnapshotError
         If the folder cannot be written.
     """
-    name = identity(content)
-    written_at = now.astimezone(UTC).isoformat(timespec="seconds")
     folder = artifacts_dir / FOLDER
-    final = folder / name
     with _writing(folder):
-        is_new = not verifies(final)
-        if is_new:
-            staging = folder / temporary_name()
-            staging.mkdir()
-            _write_tables(content, staging)
-            manifest = {
-                "schema_version": SCHEMA_VERSION,
-                "id": name,
-                "as_of": day_text(content.as_of),
-                "form": asdict(content.form),
-                "time_zone": content.time_zone,
-                "created_at": written_at,
-                "sources": dict(sources),
-                "read": dict(read),
-                "companies": len(content.companies),
-                "customers": int((content.companies["converted_on"] != NEVER_CLOSED).sum()),
-                "usage_rows": len(content.usage.stamp),
-                "quarantined": content.quarantine.num_rows,
-                "sha256": {table: digest((staging / table).read_bytes()) for table in TABLES},
-            }
-            (staging / MANIFEST).write_bytes(_json(manifest))
-            if final.exists():
-                shutil.rmtree(final)
-            publish_folder(staging, final)
-        latest: dict[str, Any] = {"id": name, "ingested_at": written_at}
-        if converted_later:
-            latest[LATER] = {entity: day_text(day) for entity, day in sorted(converted_later.items())}
-        write_durably(folder / LATEST, _json(latest))
-    return final, is_new
+        begun = Writing(folder, n_parts)
+        try:
+            yield begun
+        finally:
+            begun.clear()
 
 
 def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
@@ -140,21 +237,6 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
     with _writing(folder):
         write_durably(path, sink.getvalue().to_pybytes())
     return path
-
-
-def _write_tables(content: Content, folder: Path) -> None:
-    companies, usage = content.companies, content.usage
-    names = content.form.measure_names
-    told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}
-    counted: dict[str, Any] = {
-        "company": usage.company,
-        "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
-        **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(names)},
-    }
-    pq.write_table(pa.table(told), folder / COMPANIES)
-    encoding = _USAGE_ENCODING | {"column_encoding": dict.fromkeys(("company", *names), _PACKED)}
-    pq.write_table(pa.table(counted), folder / USAGE, **encoding)
-    pq.write_table(content.quarantine, folder / QUARANTINE)
 
 
 def _told(name: Any, column: pd.Series[Any]) -> Any:

@@ -50,6 +50,9 @@ class EngineSettings(Frozen):
     address: str = Field(
         "", description="The cluster's scheduler, as tcp://10.0.0.5:8786; empty starts a cluster here."
     )
+    partitions: Annotated[int, Field(ge=0, le=1024)] = Field(
+        0, description="Parts that a snapshot is stored and worked on in; 0 takes as many as suit its usage."
+    )
 
 
 class ReportSettings(Frozen):

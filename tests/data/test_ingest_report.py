@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.data.ingest_report import BlankRates, MonthConversion, blank_rates, conversion_by_month
+from ml_sys.data.ingesting.usage_seen import UsageSeen
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, NONCUSTOMERS, USAGE
 from ml_sys.data.usage import UsageRows
 from ml_sys.days import DAY_MICROSECONDS
@@ -20,21 +21,23 @@ def day(text: str) -> int:
     return int(np.datetime64(text, "D").astype(np.int64))
 
 
-def usage_of(*rows: tuple[int, str, int]) -> UsageRows:
+def usage_of(*rows: tuple[int, str, int], companies: int = 1) -> UsageSeen:
     """Rows of company, day and a count of the last measure, sorted as ingest leaves them."""
     values = np.zeros((len(rows), len(MEASURES)), dtype=np.int32)
     values[:, -1] = [count for _, _, count in rows]
-    return UsageRows(
+    found = UsageRows(
         np.array([company for company, _, _ in rows], dtype=np.int32),
         np.array([day(text) * DAY_MICROSECONDS for _, text, _ in rows], dtype=np.int64),
         values,
         np.arange(len(rows)),
     )
+    return UsageSeen.of(found, companies)
 
 
 def test_a_conversion_on_the_first_day_of_a_month_is_of_that_month_and_one_after_the_export_of_none() -> None:
     closed = [day(one) for one in ("2020-01-31", "2020-02-01", "2020-02-29", "2020-03-10", "2020-03-11")]
-    usage = usage_of((0, "2020-01-31", 1), (1, "2020-01-31", 0), (1, "2020-02-01", 2), (3, "2020-02-20", 1))
+    used = (0, "2020-01-31", 1), (1, "2020-01-31", 0), (1, "2020-02-01", 2), (3, "2020-02-20", 1)
+    usage = usage_of(*used, companies=6)
     found = conversion_by_month(np.array([*closed, NEVER_CLOSED], dtype=np.int32), usage, day("2020-03-10"))
     assert [(one.month, one.free, one.conversions) for one in found] == [
         ("2020-01", 6, 1),
@@ -46,7 +49,7 @@ def test_a_conversion_on_the_first_day_of_a_month_is_of_that_month_and_one_after
 
 
 def test_months_begin_with_the_earliest_usage_of_whichever_company() -> None:
-    usage = usage_of((0, "2020-02-10", 1), (1, "2020-01-31", 1))
+    usage = usage_of((0, "2020-02-10", 1), (1, "2020-01-31", 1), companies=2)
     found = conversion_by_month(np.full(2, NEVER_CLOSED, dtype=np.int32), usage, day("2020-02-29"))
     assert [(one.month, one.free, one.active) for one in found] == [("2020-01", 2, 0), ("2020-02", 2, 1)]
 

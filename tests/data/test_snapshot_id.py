@@ -12,10 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ml_sys.data.parts.buckets import buckets_of
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_CLOSED, NONCUSTOMERS, USAGE
-from ml_sys.data.snapshot_id import Content, identity, quarantine_identity
+from ml_sys.data.snapshot_id import Content, arrow_texts, bucket_digests, identity, quarantine_identity
 from ml_sys.data.usage import UsageRows
 from ml_sys.form import Words
 from ml_sys.settings.description import default_form
@@ -81,18 +82,28 @@ def test_texts_that_only_look_alike_when_joined_give_different_names(tables: Tab
 # Each part of what a snapshot says
 
 
-def content(**changes: Any) -> Content:
-    companies = pd.DataFrame({"id": ["a", "b"], "value": [1.0, np.nan], "industry": ["x", None]})
-    companies.insert(1, "converted_on", np.array([5, NEVER_CLOSED], dtype=np.int32))
-    usage = UsageRows(
+def usage(**changes: Any) -> UsageRows:
+    rows = UsageRows(
         np.array([0, 1], dtype=np.int32),
         np.array([7, 9], dtype=np.int64),
         np.array([[1, 2], [3, 4]], dtype=np.int32),
         np.array([2, 3]),
     )
+    return replace(rows, **changes)
+
+
+def content(**changes: Any) -> Content:
+    companies = pd.DataFrame({"id": ["a", "b"], "value": [1.0, np.nan], "industry": ["x", None]})
+    companies.insert(1, "converted_on", np.array([5, NEVER_CLOSED], dtype=np.int32))
     bad = Quarantine()
     bad.add("usage", "u.csv", [BadRow(4, "late", "a,9")])
-    return replace(Content(companies, usage, bad.to_table(), 100, FORM), **changes)
+    return replace(Content(companies, bad.to_table(), 100, FORM), **changes)
+
+
+def named(usage_rows: UsageRows | None = None, **changes: Any) -> str:
+    said = content(**changes)
+    buckets = buckets_of(arrow_texts(said.companies["id"]))
+    return identity(said, bucket_digests(said.companies, buckets, usage_rows or usage()))
 
 
 def other(table: str, file: str, line: int, reason: str, raw: str) -> pa.Table:
@@ -113,9 +124,9 @@ def with_column(name: str, values: Any) -> dict[str, Any]:
         "money": with_column("value", [2.0, np.nan]),
         "text": with_column("industry", ["y", None]),
         "blank that is no text": with_column("industry", ["x", ""]),
-        "company of a row": {"usage": replace(content().usage, company=np.array([0, 0], dtype=np.int32))},
-        "stamp of a row": {"usage": replace(content().usage, stamp=np.array([7, 8], dtype=np.int64))},
-        "count of a row": {"usage": replace(content().usage, measures=np.array([[1, 2], [3, 5]], np.int32))},
+        "company of a row": {"usage_rows": usage(company=np.array([0, 0], dtype=np.int32))},
+        "stamp of a row": {"usage_rows": usage(stamp=np.array([7, 8], dtype=np.int64))},
+        "count of a row": {"usage_rows": usage(measures=np.array([[1, 2], [3, 5]], np.int32))},
         "table": {"quarantine": other("customers", "u.csv", 4, "late", "a,9")},
         "reason": {"quarantine": other("usage", "u.csv", 4, "early", "a,9")},
         "raw": {"quarantine": other("usage", "u.csv", 4, "late", "a,8")},
@@ -125,14 +136,13 @@ def with_column(name: str, values: Any) -> dict[str, Any]:
     }.values(),
 )
 def test_every_part_of_what_is_said_is_in_the_name(changed: dict[str, Any]) -> None:
-    assert identity(content(**changed)) != identity(content())
+    assert named(**changed) != named()
 
 
 def test_files_and_lines_are_not_in_the_name_but_files_are_in_that_of_a_quarantine_alone() -> None:
     moved = other("usage", "v.csv", 9, "late", "a,9")
-    assert identity(content(quarantine=moved)) == identity(content())
-    lines = replace(content().usage, lines=np.array([8, 9]))
-    assert identity(content(usage=lines)) == identity(content())
+    assert named(quarantine=moved) == named()
+    assert named(usage(lines=np.array([8, 9]))) == named()
     assert quarantine_identity(moved) != quarantine_identity(content().quarantine)
     again = other("usage", "u.csv", 9, "late", "a,9")
     assert quarantine_identity(again) == quarantine_identity(content().quarantine)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.usage import UNFINISHED
-from ml_sys.days import DAY_MICROSECONDS
 from ml_sys.text import counted, with_article
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_sys.data.ingest_report import BlankRates, TableRead
+    from ml_sys.data.ingesting.usage_seen import UsageSeen
     from ml_sys.data.snapshot_id import Content
     from ml_sys.form import Words
 
@@ -24,6 +24,7 @@ _STALE_DAYS = 14
 
 def notes_on(
     content: Content,
+    usage: UsageSeen,
     blanks: tuple[BlankRates, ...],
     tables: Sequence[TableRead],
     rejected: Mapping[str, int],
@@ -33,6 +34,8 @@ def notes_on(
 
     Parameters
     ----------
+    usage : UsageSeen
+        What of it is in the snapshot.
     rejected : mapping of str to int
         Rows of all usage tables by reason.
     usage_end : int or None
@@ -50,16 +53,17 @@ def notes_on(
         for one in tables
         if one.no_purchases
     ]
-    companies, last_stamp = content.companies, int(content.usage.stamp.max(initial=0)) // DAY_MICROSECONDS
+    companies = content.companies
     unpaid, words = int((companies["value"] <= 0).sum()), content.form.words
     if unpaid:
         of_none = f"with {with_article(words.value)} of zero or less"
         kept = words.customer.counted(unpaid, f"{of_none} is", f"{of_none} are")
         notes.append(f"{kept} kept; {words.value} is not a feature")
     notes += _of_beginnings(companies, words) if content.form.has_since else []
-    behind = content.as_of - last_stamp
-    if len(content.usage.stamp) and usage_end != content.as_of and behind > _STALE_DAYS:
-        notes.append(f"usage ends on {day_text(last_stamp)}, {behind} days before the snapshot's day")
+    if usage.days is not None and usage_end != content.as_of:
+        behind = content.as_of - usage.days[1]
+        if behind > _STALE_DAYS:
+            notes.append(f"usage ends on {day_text(usage.days[1])}, {behind} days before the snapshot's day")
     if rejected.get(UNFINISHED):
         rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")
         notes.append(

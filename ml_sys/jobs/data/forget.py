@@ -227,7 +227,7 @@ def _rows_that_name(quarantine: pa.Table, company: str) -> list[bool]:
 
 
 def _in_snapshot(folder: Path, company: str) -> int:
-    found = _rows_with_id(folder / snapshot.COMPANIES, company)
+    found = sum(_rows_with_id(path, company) for path in sorted(folder.glob(snapshot.COMPANIES_FILES)))
     rejects = folder / snapshot.QUARANTINE
     return found + (sum(_rows_that_name(pq.read_table(rejects), company)) if rejects.exists() else 0)
 

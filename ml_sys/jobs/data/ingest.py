@@ -50,6 +50,7 @@ def ingest_tables(
         settings.artifacts_dir,
         now=now,
         on_progress=lambda name, rows: on_step(f"{name}: {rows:,} rows"),
+        partitions=settings.engine.partitions,
     )
 
 

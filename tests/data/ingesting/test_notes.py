@@ -10,27 +10,20 @@ import pytest
 
 from ml_sys.data.ingest_report import BlankRates, TableRead
 from ml_sys.data.ingesting.notes import notes_on
+from ml_sys.data.ingesting.usage_seen import UsageSeen
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.data.snapshot_id import Content
-from ml_sys.data.usage import UNFINISHED, UsageRows
-from ml_sys.days import DAY_MICROSECONDS
+from ml_sys.data.usage import UNFINISHED
 from ml_sys.form import Attribute, Form, Noun, Words
 
 AS_OF = 18_300  # 8 February 2020
 
 
-def content(*, last: int | None = AS_OF, form: Form | None = None, **columns: list[float]) -> Content:
+def content(*, form: Form | None = None, **columns: list[float]) -> Content:
     n = len(next(iter(columns.values()), [0]))
     told = {"converted_on": [NEVER_CLOSED] * n, "value": [np.nan] * n, "since": [NEVER_BEGAN] * n} | columns
-    days = [] if last is None else [last]
-    usage = UsageRows(
-        np.zeros(len(days), np.int32),
-        np.array(days, np.int64) * DAY_MICROSECONDS,
-        np.zeros((len(days), 1), np.int32),
-        np.zeros(len(days), np.int64),
-    )
-    return Content(pd.DataFrame(told), usage, Quarantine().to_table(), AS_OF, form or Form())
+    return Content(pd.DataFrame(told), Quarantine().to_table(), AS_OF, form or Form())
 
 
 def noted(
@@ -38,10 +31,13 @@ def noted(
     blanks: tuple[BlankRates, ...] = (),
     tables: tuple[TableRead, ...] = (),
     usage_end: int | None = AS_OF,
+    *,
+    last: int | None = AS_OF,
     **rejected: int,
 ) -> list[str]:
     reasons = {UNFINISHED: rejected["unfinished"]} if rejected else {}
-    return notes_on(said, blanks, tables, reasons, usage_end)
+    usage = UsageSeen(int(last is not None), None if last is None else (last, last), np.zeros(0, np.int64))
+    return notes_on(said, usage, blanks, tables, reasons, usage_end)
 
 
 def test_money_of_zero_or_less_is_kept_and_said_and_a_blank_is_neither() -> None:
@@ -67,7 +63,7 @@ def test_money_of_zero_or_less_is_kept_and_said_and_a_blank_is_neither() -> None
 def test_usage_that_ends_more_than_two_weeks_before_the_export_is_noted(
     last: int | None, usage_end: int | None, said: bool
 ) -> None:
-    found = noted(content(last=last), usage_end=usage_end)
+    found = noted(content(), usage_end=usage_end, last=last)
     assert found == ["usage ends on 2020-01-24, 15 days before the snapshot's day"] * said
 
 

@@ -1,0 +1,65 @@
+"""What an ingest says of the usage that it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import DAY_MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.usage import UsageRows
+
+
+NEVER_ACTIVE = NEVER_CLOSED
+
+
+@dataclass(frozen=True)
+class UsageSeen:
+    """How much usage there is, and when.
+
+    Attributes
+    ----------
+    n_rows : int
+    days : (int, int) or None
+        Of the first and the last stamp, since 1970-01-01; None where there are no rows.
+    active_from : ndarray of shape (n_companies,), int64
+        Day of the first row of each company that counts anything; `NEVER_ACTIVE` for none.
+    """
+
+    n_rows: int
+    days: tuple[int, int] | None
+    active_from: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, usage: UsageRows, n_companies: int) -> UsageSeen:
+        """Look at rows that are sorted by company and stamp."""
+        active = np.flatnonzero(usage.measures.any(axis=1))
+        company = usage.company[active]
+        first = active[np.append(True, company[1:] != company[:-1])] if active.size else active
+        active_from = np.full(n_companies, NEVER_ACTIVE, np.int64)
+        active_from[usage.company[first]] = usage.stamp[first] // DAY_MICROSECONDS
+        days = None
+        if len(usage.stamp):
+            first_day, last_day = (int(found(usage.stamp)) // DAY_MICROSECONDS for found in (np.min, np.max))
+            days = first_day, last_day
+        return cls(len(usage.stamp), days, active_from)
+
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[NDArray[np.int32], UsageSeen]], n_companies: int) -> UsageSeen:
+        """Put parts together, each with the positions of its companies among all."""
+        n_rows, days, active_from = 0, None, np.full(n_companies, NEVER_ACTIVE, np.int64)
+        for members, seen in parts:
+            n_rows += seen.n_rows
+            active_from[members] = seen.active_from
+            known = [one for one in (days, seen.days) if one is not None]
+            if known:
+                days = min(one[0] for one in known), max(one[1] for one in known)
+        return cls(n_rows, days, active_from)

@@ -1,0 +1,160 @@
+"""A snapshot in memory: put together from its parts, or one of them alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_sys.data.parts.stored import QUARANTINE, Companies, Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_sys.data.parts.stored import Manifest
+    from ml_sys.form import Form
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A snapshot in memory as :class:`Snapshot`, its companies as they are stored."""
+
+    id: str
+    companies: pa.Table
+    closed: NDArray[np.int32]
+    usage_company: NDArray[np.int32]
+    usage_stamp: NDArray[np.int32]
+    usage_values: NDArray[Any]
+    as_of: int
+    form: Form
+    since: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot in memory: n companies and m usage rows.
+
+    Attributes
+    ----------
+    id : str
+        The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
+    companies : pandas.DataFrame
+        Sorted by id; columns id (text), value (float64; NaN for none), and the attributes of the form: a
+        number is float64 (infinite where there is none, NaN for blank), a flag is 0, 1 or NaN, anything else
+        text or missing.
+    closed : ndarray of shape (n,), int32
+        Day it converted, since 1970-01-01; `NEVER_CLOSED` for the others.
+    usage_company : ndarray of shape (m,), int32
+        Position in ``companies``, ascending.
+    usage_stamp : ndarray of shape (m,), int32
+        Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
+    usage_values : ndarray of shape (m, n_measures), int32 or int64
+        In the order of the form's measures; each a whole number of its digits behind the point.
+    as_of : int
+        Day after which nothing is known.
+    form : Form
+        What the tables mean.
+    since : ndarray of shape (n,), int32
+        Day on which each began to exist, since 1970-01-01; `NEVER_BEGAN` where that is not known.
+    """
+
+    id: str
+    path: Path
+    companies: pd.DataFrame
+    closed: NDArray[np.int32]
+    usage_company: NDArray[np.int32]
+    usage_stamp: NDArray[np.int32]
+    usage_values: NDArray[Any]
+    as_of: int
+    form: Form
+    since: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, tables: Tables, path: Path) -> Snapshot:
+        """Return tables that were read from a folder with their companies as pandas has them."""
+        return cls(
+            id=tables.id,
+            path=path,
+            companies=tables.companies.to_pandas(),
+            closed=tables.closed,
+            usage_company=tables.usage_company,
+            usage_stamp=tables.usage_stamp,
+            usage_values=tables.usage_values,
+            as_of=tables.as_of,
+            form=tables.form,
+            since=tables.since,
+        )
+
+
+def whole(manifest: Manifest) -> Tables:
+    """Read all parts, and compare every file with its digest.
+
+    Raises
+    ------
+    SnapshotError
+        If a file is missing or was changed.
+    """
+    manifest.verified(QUARANTINE)
+    if len(manifest.sizes) == 1:
+        return _tables(manifest, Companies.read(manifest, 0), Usage.read(manifest, 0))
+    return _tables(manifest, *_united(manifest))
+
+
+def one_part(manifest: Manifest, part: int) -> Tables:
+    """Read one part, its companies being numbered from 0.
+
+    Raises
+    ------
+    SnapshotError
+        If a file of it is missing or was changed.
+    """
+    return _tables(manifest, Companies.read(manifest, part), Usage.read(manifest, part))
+
+
+def _tables(manifest: Manifest, companies: Companies, usage: Usage) -> Tables:
+    return Tables(
+        id=manifest.id,
+        companies=companies.table,
+        closed=companies.closed,
+        usage_company=usage.company,
+        usage_stamp=usage.stamp,
+        usage_values=usage.counted,
+        as_of=manifest.as_of,
+        form=manifest.form,
+        since=companies.since,
+    )
+
+
+def _united(manifest: Manifest) -> tuple[Companies, Usage]:
+    """Put every company where it is among all, and its usage where that of those before it ends."""
+    parts = [Companies.read(manifest, part) for part in range(len(manifest.sizes))]
+    places = [one.position for one in parts if one.position is not None]
+    order = np.argsort(np.concatenate(places))
+    n_rows = np.concatenate([one.n_rows for one in parts if one.n_rows is not None])[order]
+    companies = Companies(
+        pa.concat_tables([one.table for one in parts]).take(order),
+        np.concatenate([one.closed for one in parts])[order],
+        np.concatenate([one.since for one in parts])[order],
+        None,
+        None,
+    )
+    del parts
+    ends = np.cumsum(n_rows, dtype=np.int64)
+    starts = ends - n_rows
+    company = np.repeat(np.arange(len(n_rows), dtype=np.int32), n_rows)
+    stamp = np.empty(len(company), np.int32)
+    values: NDArray[Any] | None = None
+    for number, mine in enumerate(places):
+        usage = Usage.read(manifest, number)
+        if values is None:
+            values = np.empty((len(company), usage.counted.shape[1]), usage.counted.dtype)
+        # A row is as far behind its company's first one here as there.
+        first = np.cumsum(n_rows[mine], dtype=np.int64) - n_rows[mine]
+        at = (starts[mine] - first)[usage.company] + np.arange(len(usage.company))
+        stamp[at], values[at] = usage.stamp, usage.counted
+    return companies, Usage(company, stamp, np.zeros((0, 0), np.int32) if values is None else values)
