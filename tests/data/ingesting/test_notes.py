@@ -136,5 +136,5 @@ def test_notes_speak_of_money_and_entities_as_the_description_does() -> None:
 
 
 def test_the_day_by_which_a_period_is_not_complete_is_that_of_the_export() -> None:
-    (note,) = noted(content(last=AS_OF - 3), unfinished=1)
+    (note,) = noted(content(), last=AS_OF - 3, unfinished=1)
     assert note == "1 usage row is of a period that is not complete by 2020-02-08, and in quarantine"
