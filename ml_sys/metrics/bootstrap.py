@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from ml_sys.metrics.ranking import Values, Weights
 
-# Weights held at once; with their running sums about 150 MB.
+# Weights held at once; with what is made of them some 50 MB.
 _CELLS_AT_ONCE = 2_000_000
+# Of very many rows too so many, whose weights then lie side by side in the processor's cache.
+_LEAST_AT_ONCE = 8
 # Where a resample is further off than the rows themselves: mean distances, which luck makes larger.
 _BIASED = frozenset({"calibration_error"})
 # Where a single converter at the end of the list outweighs the others.
@@ -51,7 +53,7 @@ def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> I
     drawn does not depend on it.
     """
     rng = np.random.default_rng(seed)
-    step = max(1, _CELLS_AT_ONCE // max(n_rows, 1))
+    step = max(_LEAST_AT_ONCE, _CELLS_AT_ONCE // max(n_rows, 1))
     for start in range(0, resamples, step):
         counts = np.empty((min(step, resamples - start), n_clusters))
         for row in counts:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.metrics.ranking import CALIBRATION_BINS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -152,6 +154,19 @@ def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> t
         _confusion(outcomes, one, lists, chosen=one == threshold)
         for one in sorted(moved | {threshold}, reverse=True)
     )
+
+
+def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each row that lies in each of ten bins of equally many rows, best score first.
+
+    Equal scores share their places. Shape (n_rows, 10); each row's shares add up to 1.
+    """
+    _, group, size = np.unique(-score, return_inverse=True, return_counts=True)
+    end = np.cumsum(size)
+    edges = np.linspace(0, score.size, CALIBRATION_BINS + 1)
+    first, last = np.maximum((end - size)[:, None], edges[:-1]), np.minimum(end[:, None], edges[1:])
+    shares: NDArray[np.float64] = (np.maximum(last - first, 0.0) / size[:, None])[group]
+    return shares
 
 
 def _bin(score: NDArray[np.float64], label: NDArray[np.bool_], z: float) -> CalibrationBin:

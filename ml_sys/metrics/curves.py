@@ -114,14 +114,12 @@ def working_depths(
     Depths are those of whole lists, of which the rows may be a share. One is left out where no list is that
     long.
     """
-    lists = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
-    longest = max((int(rows.sum()) for rows in lists), default=0)
+    longest = max((one.places.size for one in outcomes.lists), default=0)
     wanted = [depth for depth in depths if depth * outcomes.share <= longest]
 
     def judged(weights: Weights) -> dict[str, Values]:
-        ranked = [
-            Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in lists
-        ]
+        across = np.ascontiguousarray(weights.T)
+        ranked = [Ranked.along(one, across) for one in outcomes.lists]
         values = {}
         for depth in wanted:
             called = [np.minimum(depth * outcomes.share, one.total) for one in ranked]
@@ -148,9 +146,8 @@ def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: flo
     """
 
     def difference(weights: Weights) -> dict[str, Values]:
-        ours, theirs = (
-            Ranked.build(one.score, one.label, weights).average_precision() for one in (outcomes, other)
-        )
+        across = np.ascontiguousarray(weights.T)
+        ours, theirs = (Ranked.along(one.order, across).average_precision() for one in (outcomes, other))
         return {"lead": ours - theirs}
 
     return estimate(difference, outcomes.company, resamples=resamples, confidence=confidence, seed=seed)[
@@ -162,7 +159,7 @@ def _curve(outcomes: Outcomes, read: Reader, resamples: int, confidence: float, 
     """Read a curve off the rows, and its band off resamples of their companies."""
 
     def values(weights: Weights) -> NDArray[np.float64]:
-        ranked = Ranked.build(outcomes.score, outcomes.label, weights)
+        ranked = Ranked.along(outcomes.order, np.ascontiguousarray(weights.T))
         return np.array([read(w, h) for w, h in zip(ranked.weight, ranked.hits, strict=True)])
 
     line = values(np.ones((1, outcomes.score.size)))[0]

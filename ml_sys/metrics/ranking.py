@@ -8,6 +8,7 @@ ends inside a group of equal scores takes the expected number of positives under
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,10 +38,8 @@ class Outcomes:
     score : ndarray of shape (n_rows,), float64
         What rows are ranked by.
     label : ndarray of shape (n_rows,), bool
-    cutoff : ndarray of shape (n_rows,), int32
-        One list of prospects per cutoff.
-    company : ndarray of shape (n_rows,), int32
-        Cluster of the bootstrap.
+    cutoff, company : ndarray of shape (n_rows,), int32
+        One list of prospects per cutoff; cluster of the bootstrap.
     share : float
         Share of each whole list that its rows are. Depths are those of whole lists: where a fifth of the
         companies is held out, the first 2 of each list stand for the first 10 of a whole one.
@@ -67,6 +66,22 @@ class Outcomes:
         """Return the weights that give the metric itself, of shape (1, n_rows)."""
         return np.ones((1, self.score.size)) if self.weight is None else self.weight[None]
 
+    @cached_property
+    def order(self) -> Order:
+        """All rows, best score first; found once for all weightings."""
+        return Order.of(self.score, self.label)
+
+    @cached_property
+    def lists(self) -> tuple[Order, ...]:
+        """The rows of each cutoff, likewise."""
+        rows = [np.flatnonzero(self.cutoff == cutoff) for cutoff in np.unique(self.cutoff)]
+        return tuple(Order.of(self.score, self.label, one) for one in rows)
+
+    @cached_property
+    def gaps(self) -> Order:
+        """All rows, adding up how far each probability lies above what happened."""
+        return Order.of(self.score, self.score - self.label)
+
 
 def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     """Return the metrics that depend only on the order of the rows.
@@ -76,8 +91,6 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
 
     Parameters
     ----------
-    outcomes : Outcomes
-        Of n_rows rows.
     weights : ndarray of shape (n_resamples, n_rows), float64
 
     Returns
@@ -85,7 +98,8 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
     dict of str to ndarray of shape (n_resamples,), float64
         NaN where a metric is not defined, as without positives.
     """
-    ranked = Ranked.build(outcomes.score, outcomes.label, weights)
+    across = np.ascontiguousarray(weights.T)
+    ranked = Ranked.along(outcomes.order, across)
     share = ranked.positives / ranked.total
     decile = DECILE * ranked.total
     decile_hits = ranked.hits_at(decile)
@@ -96,8 +110,7 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         "recall_top_decile": _ratio(decile_hits, ranked.positives),
         "lift_top_decile": _ratio(decile_hits / decile, share),
     }
-    rows_of = [outcomes.cutoff == cutoff for cutoff in np.unique(outcomes.cutoff)]
-    lists = [Ranked.build(outcomes.score[rows], outcomes.label[rows], weights[:, rows]) for rows in rows_of]
+    lists = [Ranked.along(one, across) for one in outcomes.lists]
     for depth in LIST_DEPTHS:
         calls = [np.minimum(depth * outcomes.share, one.total) for one in lists]
         hits = [one.hits_at(called) for one, called in zip(lists, calls, strict=True)]
@@ -133,7 +146,7 @@ def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) 
         "true_negatives": tn,
         "brier": weights @ (probability - label) ** 2 / total,
         "log_loss": weights @ loss / total,
-        "calibration_error": _calibration_error(probability, label, weights),
+        "calibration_error": _calibration_error(outcomes, weights),
         "mean_probability": weights @ probability / total,
         "conversion_rate": weights @ label / total,
     }
@@ -147,10 +160,46 @@ def random_metrics(outcomes: Outcomes) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Order:
+    """Rows in the order of their scores, whatever they weigh.
+
+    Attributes
+    ----------
+    places, hit : ndarray of shape (n_ranked,), int64, and of shape (n_rows,), float64
+        Rows, best score first; what is added up.
+    ends, turns : ndarray, int64
+        Place of the last row of each group of equal scores; of those alone around which hits change.
+    """
+
+    places: NDArray[np.intp]
+    ends: NDArray[np.intp]
+    turns: NDArray[np.intp]
+    hit: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        score: NDArray[np.float64],
+        hit: NDArray[np.bool_] | NDArray[np.float64],
+        rows: NDArray[np.intp] | None = None,
+    ) -> Order:
+        """Order rows, by default all, by their scores."""
+        ranked = score if rows is None else score[rows]
+        places = np.argsort(-ranked, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(ranked[places])), places.size - 1)
+        places = places if rows is None else rows[places]
+        found = np.append(np.searchsorted(ends, np.flatnonzero(hit[places])), ends.size - 1)
+        turning = np.zeros(ends.size, dtype=bool)
+        turning[found] = turning[np.maximum(found - 1, 0)] = True
+        return cls(places, ends, ends[turning], hit.astype(np.float64))
+
+
+@dataclass(frozen=True)
 class Ranked:
-    """Cumulated weights at the end of each group of equal scores, best score first, after a leading zero.
+    """Cumulated weights at ends of groups of equal scores, best score first, after a leading zero.
 
     ``hits`` are the weights of positives or, for the calibration error, weights times what is added up.
+    Of several resamples, ends between which nothing is hit are left out: no metric needs them.
     """
 
     weight: Weights
@@ -161,11 +210,16 @@ class Ranked:
         cls, score: NDArray[np.float64], hit: NDArray[np.bool_] | NDArray[np.float64], weights: Weights
     ) -> Ranked:
         """Rank rows by their scores, under weights of shape (n_resamples, n_rows)."""
-        order = np.argsort(-score, kind="stable")
-        ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
-        running, hits = (np.zeros((ends.size + 1, len(weights))) for _ in range(2))
+        return cls.along(Order.of(score, hit), np.ascontiguousarray(weights.T))
+
+    @classmethod
+    def along(cls, order: Order, across: Weights) -> Ranked:
+        """Add up in an order that is known, under weights of shape (n_rows, n_resamples)."""
+        # NumPy adds up a single row in pairs: with fewer of them its last bits would be others.
+        ends = order.ends if across.shape[1] == 1 else order.turns
+        running, hits = (np.zeros((ends.size + 1, across.shape[1])) for _ in range(2))
         # Side by side in memory lie the resamples' weights of a row, so that all are added up at once.
-        add_up.run(np.ascontiguousarray(weights.T), order, ends, hit.astype(np.float64), running, hits)
+        add_up.run(across, order.places, ends, order.hit, running, hits)
         return cls(running.T, hits.T)
 
     @property
@@ -219,34 +273,20 @@ def add_up(weights, order, ends, hit, running, hits):  # type: ignore[no-untyped
         row = order[place]
         for one in range(resamples):
             total[one] += weights[row, one]
-            found[one] += weights[row, one] * hit[row]
+        if hit[row] != 0:
+            for one in range(resamples):
+                found[one] += weights[row, one] * hit[row]
         if place == ends[group]:
             group += 1
             running[group] = total
             hits[group] = found
 
 
-def _calibration_error(
-    probability: NDArray[np.float64], label: NDArray[np.float64], weights: Weights
-) -> Values:
-    gap = Ranked.build(probability, probability - label, weights)
+def _calibration_error(outcomes: Outcomes, weights: Weights) -> Values:
+    gap = Ranked.along(outcomes.gaps, np.ascontiguousarray(weights.T))
     depths = gap.total[:, None] * np.linspace(0, 1, CALIBRATION_BINS + 1)
     edges = np.ascontiguousarray(gap.hits_at(depths).T)
-    calibration_error: Values = np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total
-    return calibration_error
-
-
-def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each row that lies in each of ten bins of equally many rows, best score first.
-
-    Equal scores share their places. Shape (n_rows, 10); each row's shares add up to 1.
-    """
-    _, group, size = np.unique(-score, return_inverse=True, return_counts=True)
-    end = np.cumsum(size)
-    edges = np.linspace(0, score.size, CALIBRATION_BINS + 1)
-    first, last = np.maximum((end - size)[:, None], edges[:-1]), np.minimum(end[:, None], edges[1:])
-    shares: NDArray[np.float64] = (np.maximum(last - first, 0.0) / size[:, None])[group]
-    return shares
+    return np.asarray(np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total)
 
 
 def mean_of_defined(values: Sequence[Values]) -> Values:

@@ -102,7 +102,7 @@ def segments(
 
 
 def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
-    ranked = Ranked.build(outcomes.score, outcomes.label, weights)
+    ranked = Ranked.along(outcomes.order, np.ascontiguousarray(weights.T))
     return {"roc_auc": ranked.roc_auc(), "average_precision": ranked.average_precision()}
 
 

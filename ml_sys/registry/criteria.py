@@ -14,14 +14,14 @@ import numpy as np
 
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
+from ml_sys.metrics.calibration import bin_shares
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import Paired, chance_p_value, converters_of, metric_interval
-from ml_sys.metrics.ranking import Outcomes, bin_shares
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
     from ml_sys.form import Noun
-    from ml_sys.metrics.ranking import Values, Weights
+    from ml_sys.metrics.ranking import Outcomes, Values, Weights
     from ml_sys.settings import GateSettings
 
 FILES = "files verify"

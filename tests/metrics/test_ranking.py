@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from ml_sys.metrics.calibration import bin_shares
 from ml_sys.metrics.ranking import (
     Outcomes,
     Ranked,
     add_up,
-    bin_shares,
     probability_metrics,
     random_metrics,
     ranking_metrics,
@@ -283,3 +283,21 @@ def test_where_nothing_is_predicted_precision_and_f1_are_nothing_and_no_recall_i
     found = {name: float(each[0]) for name, each in probability_metrics(nobody, np.ones((1, 3)), 0.5).items()}
     assert (found["precision"], found["f1"], found["accuracy"]) == (0, 0, 1)
     assert np.isnan(found["recall"])
+
+
+def test_resamples_of_a_long_list_are_added_up_around_its_converters_alone() -> None:
+    rng = np.random.default_rng(4)
+    rows = of(list(rng.random(500)), [int(one in {3, 77, 400}) for one in range(500)])
+    weights = rng.poisson(1.0, (5, 500)).astype(np.float64)
+    weights[:, 77] += 1
+    few, every = (
+        Ranked.build(rows.score, rows.label, weights),
+        Ranked.build(rows.score, rows.label, weights[:1]),
+    )
+    assert few.weight.shape[1] <= 9 < every.weight.shape[1] == 501
+    depth = np.arange(0.0, every.total[0], 7.3)
+    np.testing.assert_array_equal(
+        np.interp(depth, few.weight[0], few.hits[0]), np.interp(depth, every.weight[0], every.hits[0])
+    )
+    assert few.roc_auc()[0] == every.roc_auc()[0]
+    assert few.average_precision()[0] == pytest.approx(every.average_precision()[0], rel=1e-12)
