@@ -24,6 +24,7 @@ BENCHMARKS = (
     "steadiness",
     "training",
     "scoring",
+    "scale",
 )
 # They measure on a snapshot or version that is there, and run only by name.
 ON_ARTIFACTS = ("quality",)

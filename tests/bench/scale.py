@@ -1,0 +1,168 @@
+"""Growth: seconds, memory and disk of ingest, train, score and weekly, at sizes that grow tenfold.
+
+Tables are generated: a usage row a week for every company, the weeks below each other as an export that is
+added to has them, three in a hundred companies paying. Each command is a process of its own, as a user would
+start it; memory is that of the process and of those that it starts. The last lines say by which power of the
+number of companies each figure grows, from a line through the logarithms: 1.00 is cost in proportion, 0.00
+none at all. Run ``python -m tests.bench.scale [--companies N ...] [--weeks N] [--steps NAME ...]``, such as
+``--companies 1000000``, which takes an hour and 6 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from tests.bench.training import TABLES, Cost, measured
+from tests.data.tables import MEASURES
+
+COMPANIES, WEEKS = (10_000, 100_000), 104
+SMALLEST_COMPANIES, SMALLEST_WEEKS = (400, 800), 40
+FIRST_MONDAY = np.datetime64("2019-01-07")
+CUSTOMERS_SHARE, RISING_WEEKS, TIMES_AS_MUCH = 0.03, 6, 3
+ALARM = 4  # `weekly` says by it that an alarm rings, as it may on generated tables
+STEPS = ("ingest", "train", "score", "weekly")
+# So that a version is there to score by in seconds: what is measured is the rows, not the trees.
+_SMALLEST = ("--set", "model.trees=2", "--set", "panel.step_days=28")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a step took at one size: its cost, and the bytes that it added to the folder of artifacts."""
+
+    companies: int
+    usage_rows: int
+    cost: Cost
+    added: int
+
+
+def main() -> None:
+    """Print a line a step and size, and by which power each figure grows."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.scale", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--companies", type=int, nargs="+", default=COMPANIES, help="sizes, ascending")
+    parser.add_argument("--weeks", type=int, default=WEEKS, help="length of the usage log")
+    parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS, help="those measured; all run")
+    parser.add_argument("--smallest", action="store_true", help="few rows, to see that it runs")
+    asked = parser.parse_args()
+    sizes, weeks = (SMALLEST_COMPANIES, SMALLEST_WEEKS) if asked.smallest else (asked.companies, asked.weeks)
+    changed = _SMALLEST if asked.smallest else ()
+    found: dict[str, list[Figures]] = {step: [] for step in STEPS}
+    for companies in sizes:
+        with tempfile.TemporaryDirectory(prefix="mlsys-bench-") as name:
+            rows = write_tables(Path(name), companies, weeks)
+            for step, cost, added in stepped(Path(name), asked.steps, changed):
+                found[step].append(Figures(companies, rows, cost, added))
+                print(_line(step, found[step][-1]), flush=True)
+    for step, figures in found.items():
+        if len(figures) > 1:
+            print(f"{step:<8}{_growth(figures)}", flush=True)
+
+
+def write_tables(folder: Path, companies: int, weeks: int, seed: int = 0) -> int:
+    """Write the three tables, and return how many usage rows there are."""
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(np.arange(10**8, 10**8 + companies))
+    n_customers = max(4, int(companies * CUSTOMERS_SHARE))
+    closing_week = np.full(companies, weeks + RISING_WEEKS + 1)
+    closing_week[:n_customers] = rng.integers(2, weeks, n_customers)
+    size = rng.integers(0, 5, companies)
+    firms = {
+        "ALEXA_RANK": rng.integers(1, 16_000_000, companies),
+        "EMPLOYEE_RANGE": np.array(["1", "2 to 5", "6 to 10", "11 to 25", "26 to 50"])[size],
+        "INDUSTRY": np.array(["RETAIL", "EDUCATION", "", "COMPUTER_SOFTWARE"])[rng.integers(0, 4, companies)],
+        "id": ids,
+    }
+    free = {name: column[n_customers:] for name, column in firms.items()}
+    _write(folder / TABLES["noncustomers"], free)
+    closed = FIRST_MONDAY + 7 * closing_week[:n_customers] + rng.integers(0, 7, n_customers)
+    paid = {"CLOSEDATE": closed.astype(str), "MRR": rng.integers(1, 900, n_customers)}
+    _write(folder / TABLES["customers"], paid | {name: one[:n_customers] for name, one in firms.items()})
+    written = 0
+    with (folder / TABLES["usage"]).open("wb") as file:
+        for week in range(weeks):
+            table = _week(rng, ids, closing_week, week)
+            header = pyarrow.csv.WriteOptions(include_header=not week, quoting_style="none")
+            pyarrow.csv.write_csv(table, file, header)
+            written += table.num_rows
+    return written
+
+
+def _week(rng: np.random.Generator, ids: np.ndarray, closing_week: np.ndarray, week: int) -> pa.Table:
+    """Return a row for each company: a random number of actions, more of them before it pays."""
+    rises = (closing_week >= week) & (closing_week < week + RISING_WEEKS)
+    often = np.where(
+        rng.random(ids.size) < np.where(rises, 0.9, 0.5), 3.0 * np.where(rises, TIMES_AS_MUCH, 1), 0
+    )
+    counts = {name.upper(): rng.poisson(often) for name in MEASURES}
+    stamp = np.full(ids.size, f"{FIRST_MONDAY + 7 * week} 00:00:00.000")
+    return pa.table({"WHEN_TIMESTAMP": stamp, **counts, "id": ids})
+
+
+def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
+    pyarrow.csv.write_csv(pa.table(columns), path, pyarrow.csv.WriteOptions(quoting_style="none"))
+
+
+def stepped(
+    folder: Path, steps: tuple[str, ...], changed: tuple[str, ...]
+) -> Iterator[tuple[str, Cost, int]]:
+    """Run the steps after each other, and yield those asked for with what they took and left on disk."""
+    artifacts = folder / "artifacts"
+    tables = [word for role, file in TABLES.items() for word in (f"--{role}", str(folder / file))]
+    words = {
+        "ingest": ("ingest", *tables),
+        "train": ("train", "--quick", *changed),
+        "score": ("score", "--out", str(folder / "list.csv")),
+        "weekly": ("weekly", *tables, "--out", str(folder / "calls.csv")),
+    }
+    for step in STEPS:
+        before = _bytes(artifacts)
+        cost = measured(artifacts, *words[step], may_end_with=(0, ALARM))
+        if step in steps:
+            yield step, cost, _bytes(artifacts) - before
+        if step == "train":
+            _mlsys(artifacts, "promote", "1.0.0", "--force", "--reason", "to be scored by")
+
+
+def _mlsys(artifacts: Path, *words: str) -> None:
+    command = [sys.executable, "-m", "ml_sys", "--artifacts", str(artifacts), *words]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _line(step: str, found: Figures) -> str:
+    return (
+        f"{step:<8}{found.companies:>11,} companies, {found.usage_rows:>13,} usage rows: "
+        f"{found.cost.seconds:8.1f} s, {found.cost.processor:8.1f} s of processor, "
+        f"{found.cost.peak_gb:6.2f} GB, {found.added / 1e6:9.1f} MB on disk"
+    )
+
+
+def _growth(figures: list[Figures]) -> str:
+    companies = np.log([one.companies for one in figures])
+    told = []
+    for name, values in (
+        ("processor", [one.cost.processor for one in figures]),
+        ("memory", [one.cost.peak_gb for one in figures]),
+        ("disk", [one.added for one in figures]),
+    ):
+        if min(values) > 0:
+            told.append(f"{name} grows by the power {np.polyfit(companies, np.log(values), 1)[0]:.2f}")
+    return ", ".join(told)
+
+
+if __name__ == "__main__":
+    main()
