@@ -110,6 +110,7 @@ def test_a_description_has_a_word_for_some_ways_of_writing(written: str, said: s
         (ISO, "day-first", ISO),
         ("", "epoch_ms", MILLISECONDS),
         (ISO, "iso", ISO),
+        ("%d-%m-%Y", "iso", "%d-%m-%Y"),
     ],
 )
 def test_dates_are_taken_for_written_as_a_description_says(written: str, said: str, meant: str) -> None:
@@ -121,6 +122,8 @@ def test_dates_are_taken_for_written_as_a_description_says(written: str, said: s
     [
         ("2024-02-01", ISO, datetime(2024, 2, 1)),
         ("1706745600", SECONDS, datetime(2024, 2, 1)),
+        ("45323", SPREADSHEET, datetime(2024, 2, 1)),
+        ("45323.4375", SPREADSHEET, datetime(2024, 2, 1, 10, 30)),
         ("1706745600000", MILLISECONDS, datetime(2024, 2, 1)),
         ("1706745600000000", MICROSECONDS, datetime(2024, 2, 1)),
         ("20240201", COMPACT, datetime(2024, 2, 1)),
@@ -141,6 +144,8 @@ def test_a_text_means_a_moment_by_how_it_is_written(text: str, written: str, at:
 def test_ways_of_writing_are_said_as_users_write_them() -> None:
     assert spoken("%d.%m.%Y") == "DD.MM.YYYY"
     assert spoken(SECONDS) == "seconds since 1970"
+    assert spoken(MILLISECONDS) == "milliseconds since 1970"
+    assert spoken("%d-%b-%Y") == "DD-Mon-YYYY"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ml_sys.data.looking.files import files_of, parts_together, paths_sql
+from ml_sys.data.looking.files import files_of, is_whole_folder, kind_of, parts_together, paths_sql
 
 
 def tables(folder: Path, *names: str) -> list[list[str]]:
@@ -57,3 +59,59 @@ def test_files_are_named_one_by_one_where_a_pattern_takes_in_others(tmp_path: Pa
     tables(tmp_path, "log_1.csv", "log_2.csv", "log_of_users.csv")
     one, other = tmp_path / "log_1.csv", tmp_path / "log_2.csv"
     assert paths_sql([one, other]) == f"['{one}', '{other}']"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.csv", "csv"), ("a.TSV", "csv"), ("a.txt.gz", "csv"), ("a.jsonl.zst", "json"),
+        ("a.json.gz", "json"), ("a.pq", "parquet"), ("a.gz", ""), ("a.md", ""), ("a.xlsx.gz", ""), ("csv", ""),
+    ],
+)  # fmt: skip
+def test_a_file_is_of_the_kind_that_its_name_says_below_what_it_is_packed_in(name: str, kind: str) -> None:
+    assert kind_of(Path(name)) == kind
+
+
+def test_a_file_that_is_named_twice_or_beside_its_folder_is_one(tmp_path: Path) -> None:
+    tables(tmp_path, "users.csv", "log.csv")
+    found, _ = files_of([str(tmp_path / "users.csv"), str(tmp_path), str(tmp_path / "users.csv")])
+    assert [one.name for one in found] == ["users.csv", "log.csv"]
+
+
+def test_parts_are_of_one_folder_and_ending_whatever_the_case_of_their_names(tmp_path: Path) -> None:
+    assert tables(tmp_path, "Log-1.csv", "log_2.csv", "log_3.txt") == [
+        ["Log-1.csv", "log_2.csv"], ["log_3.txt"]
+    ]  # fmt: skip
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log_1.csv").write_text("id,at\n1,2024-01-01\n")
+    with duckdb.connect() as connection:
+        found, _ = files_of([str(tmp_path / "a"), str(tmp_path / "b")])
+        assert len(parts_together(connection, found)) == 2
+
+
+def test_parquet_files_of_one_folder_are_one_table_only_where_they_are_called_alike(tmp_path: Path) -> None:
+    def written(*names: str) -> list[list[str]]:
+        for name in names:
+            (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+            pq.write_table(pa.table({"id": ["a"]}), tmp_path / name)
+        with duckdb.connect() as connection:
+            found, _ = files_of([str(tmp_path)])
+            return [
+                [str(one.relative_to(tmp_path)) for one in paths]
+                for paths in parts_together(connection, found)
+            ]
+
+    partitions = "log/day=1/a.parquet", "log/day=2/b.parquet"
+    assert written("users.parquet", "teams.parquet", *partitions) == [
+        list(partitions), ["teams.parquet"], ["users.parquet"]
+    ]  # fmt: skip
+
+
+def test_a_folder_is_whole_where_nothing_else_lies_in_it(tmp_path: Path) -> None:
+    tables(tmp_path, "log_1.csv", "log_2.csv", "_SUCCESS")
+    both = [tmp_path / "log_1.csv", tmp_path / "log_2.csv"]
+    assert is_whole_folder(both)
+    assert not is_whole_folder(both[:1])
+    (tmp_path / "notes.md").touch()
+    assert not is_whole_folder(both)

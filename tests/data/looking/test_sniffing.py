@@ -9,7 +9,8 @@ import pytest
 
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.columns import Column, columns_of
-from ml_sys.data.looking.opening import look_at
+from ml_sys.data.looking.headers import is_header, named_twice
+from ml_sys.data.looking.opening import is_query, look_at
 from ml_sys.data.looking.sniffing import Sniffed, sniff
 from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
 
@@ -177,3 +178,75 @@ def test_text_that_only_windows_has_is_refused_with_what_to_do(tmp_path: Path) -
     with pytest.raises(UnreadableFileError, match="it is written in Windows-1252") as caught:
         sniffed(tmp_path / "a.csv")
     assert caught.value.hint == "save it as CSV in UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("values", "says", "sure", "is_one"),
+    [
+        (["id", "city"], False, False, True),
+        (["id", "ID"], True, False, False),  # values, of which one is there twice
+        (["id", "ID"], True, True, True),
+        (["", "id"], False, False, True),  # an index, as pandas writes it
+        ([""], False, False, False),
+        (["id", "2024"], True, True, False),
+        (["id", "12 months"], True, True, True),
+        (["id", "12 months"], True, False, False),
+        (["ann", "a name@x.de"], False, False, False),
+        (["ann", "-"], False, True, False),
+    ],
+)
+def test_a_first_line_names_columns_by_what_stands_in_it(
+    values: list[str], says: bool, sure: bool, is_one: bool
+) -> None:
+    assert is_header(values, says=says, sure=sure) == is_one
+
+
+def test_values_under_no_name_are_too_many_from_the_first_one_on(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("id,city,\na1,x,\na2,y,z\n")
+    with pytest.raises(UnreadableFileError, match="its rows have 3 values, and its first line only 2 names"):
+        sniffed(path)
+    path.write_text("id,city,\na1,x,\na2,y,\n")
+    ((table,), _) = sniffed(path)
+    assert list(table.columns) == ["id", "city"]
+
+
+def test_blanks_are_no_name_that_two_columns_share() -> None:
+    assert named_twice(["id", "", "", "City", " city", None]) == {3, 4}
+
+
+@pytest.mark.parametrize(
+    ("location", "is_one"),
+    [
+        ("SELECT 1", True),
+        ("from 'a.csv'", True),
+        ("\n with a AS (SELECT 1) FROM a", True),
+        ("from", False),  # a file of that name
+        ("select.csv", False),
+        ("users.csv", False),
+    ],
+)
+def test_a_query_begins_with_one_of_three_words_and_goes_on(location: str, is_one: bool) -> None:
+    assert is_query(location) == is_one
+
+
+def test_a_table_is_called_as_it_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "users_2024.csv").write_text("id,city\na1,x\n")
+    with duckdb.connect() as connection:
+        found = look_at(connection, {"people": str(tmp_path / "users_2024.csv"), "one": "SELECT 1 AS id"})
+    assert {name: (one.table.name, list(one.columns)) for name, one in found.items()} == {
+        "people": ("people", ["id", "city"]), "one": ("one", ["id"])
+    }  # fmt: skip
+
+
+def test_of_several_files_one_without_rows_is_left_out_of_a_folder_and_refused_where_it_is_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "users.csv").write_text("id,city\na1,x\n")
+    (tmp_path / "none.csv").write_text("id,city\n")
+    tables, notes = sniffed(tmp_path)
+    assert ([one.name for one in tables], notes) == (
+        ["users"], [f"{tmp_path / 'none.csv'}: has no rows, and is not looked at"]
+    )  # fmt: skip
+    with pytest.raises(EmptyTableError):
+        sniffed(tmp_path / "users.csv", tmp_path / "none.csv")

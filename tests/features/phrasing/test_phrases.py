@@ -410,6 +410,11 @@ def test_a_form_with_words_of_its_own_is_told_in_them_alone(feature: str, said: 
     assert tuple(map(one.say, (1.0, 1.5, 0.0, None)[: len(said)])) == said
 
 
+def test_days_are_what_something_is_on_and_not_in() -> None:
+    said = phrase_of("users_per_active_day_7d", forms.SPEC).say(0.0)
+    assert said == "no devices on the active days of the last 7 days"
+
+
 def test_what_never_was_is_said_so_of_each_beginning_and_end() -> None:
     said = {
         name: phrase_of(name, forms.MONTHLY).say(NEVER_DAYS)
