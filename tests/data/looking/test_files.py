@@ -65,7 +65,8 @@ def test_files_are_named_one_by_one_where_a_pattern_takes_in_others(tmp_path: Pa
     ("name", "kind"),
     [
         ("a.csv", "csv"), ("a.TSV", "csv"), ("a.txt.gz", "csv"), ("a.jsonl.zst", "json"),
-        ("a.json.gz", "json"), ("a.pq", "parquet"), ("a.gz", ""), ("a.md", ""), ("a.xlsx.gz", ""), ("csv", ""),
+        ("a.json.gz", "json"), ("a.pq", "parquet"), ("a.gz", ""), ("a.md", ""), ("a.xlsx.gz", ""),
+        ("csv", ""),
     ],
 )  # fmt: skip
 def test_a_file_is_of_the_kind_that_its_name_says_below_what_it_is_packed_in(name: str, kind: str) -> None:

@@ -250,3 +250,11 @@ def test_of_several_files_one_without_rows_is_left_out_of_a_folder_and_refused_w
     )  # fmt: skip
     with pytest.raises(EmptyTableError):
         sniffed(tmp_path / "users.csv", tmp_path / "none.csv")
+
+
+def test_tables_of_one_name_are_told_apart_however_many_there_are(tmp_path: Path) -> None:
+    for at, folder in enumerate(("a", "b", "c")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "users.csv").write_text(f"id,city{at}\na1,x\n")
+    tables, _ = sniffed(*(tmp_path / folder for folder in ("a", "b", "c")))
+    assert [one.name for one in tables] == ["users", "users_more", "users_more_more"]
