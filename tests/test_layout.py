@@ -34,7 +34,7 @@ ELSEWHERE = {
     ),
     "e2e/test_presets.py": ("commands/compare.py", "views/compare.py"),
     "test_project.py": (
-        *("jobs/data/ingest.py", "jobs/past/backtest.py", "views/frame/backtest.py"),
+        *("jobs/data/ingest.py", "views/frame/backtest.py"),
         *("project/opened.py", "project/outcomes.py"),
     ),
     "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py"),
@@ -68,7 +68,7 @@ ELSEWHERE = {
     "scoring/test_reasons.py": ("scoring/compiled/shap_kernel.py",),
     "leaks/test_canaries.py": ("leaks/lookahead.py",),
     "experiments/test_backtest.py": ("experiments/fitting.py", "experiments/past_lists.py"),
-    "jobs/models/test_train.py": (*("report/card.py", "report/past_performance.py"),),
+    "jobs/models/test_train.py": ("report/past_performance.py",),
     "report/test_rendering.py": ("report/page.py",),
     "jobs/lists/test_handed_out.py": (*("jobs/lists/listed.py", "commands/lists.py", "views/lists.py"),),
     "outcomes/test_store.py": ("outcomes/database/rows.py",),

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from filelock import FileLock
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ExitCode
 from ml_sys.jobs.models.train import train_version
-from ml_sys.jobs.outcomes.weekly import LOCK, Asked
+from ml_sys.jobs.outcomes.weekly import LOCK, MESSAGE, Asked, _trained_on, write_summary
+from ml_sys.model.files.serialization import read_settings
 from ml_sys.outcomes.store import opened_store
 from ml_sys.project import Project
 from ml_sys.registry.store import Registry
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
 from tests.made import NOW
+from tests.report import test_week
 
 CALLS = 20
 ROLES = {"customers": "customers", "noncustomers": "noncustomers", "usage": "usage_actions"}
@@ -283,3 +286,50 @@ def test_until_there_is_a_model_the_rule_in_production_makes_the_list_of_the_wee
     assert told["list"]["expected"] is None
     assert "rule: most users in 30 days" in mlsys("history", artifacts=artifacts).stdout
     assert json.loads(mlsys("models", "--json", artifacts=artifacts).stdout)["production"] == told["version"]
+
+
+summarised = test_week.week  # a fixture
+
+
+@pytest.mark.parametrize(
+    ("name", "is_page"), [("a.html", True), ("a.HTM", True), ("a.md", False), ("html", False)]
+)
+def test_a_summary_is_a_page_where_its_name_ends_so(summarised, tmp_path, name, is_page):
+    write_summary(summarised, tmp_path / name)
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>" if is_page else "# The week of 2020-03-09")
+
+
+class Weekly(Registry):
+    """A registry in which some versions were trained by a week."""
+
+    trained = ()
+
+    def open(self, version):
+        return super().open("1.0.0" if version == "1.0.1" else version)  # its copy, settings and all
+
+    def read(self):
+        index = super().read()
+        theirs = {name: replace(index.versions[name], message=MESSAGE) for name in self.trained}
+        return replace(index, versions={**index.versions, **theirs})
+
+
+@pytest.mark.parametrize(
+    ("trained", "seed", "snapshot_id", "found"),
+    [
+        ((), None, None, None),
+        (("1.0.0",), None, None, "1.0.0"),
+        (("1.0.0", "1.0.1"), None, None, "1.0.1"),  # the latest of them
+        (("1.0.0", "1.1.0"), None, None, "1.0.0"),  # the other has settings of its own
+        (("1.0.0",), 99, None, None),
+        (("1.0.0",), None, "0" * 16, None),
+    ],
+)
+def test_a_week_has_trained_where_its_version_has_the_same_snapshot_and_settings(
+    several, snapshot, trained, seed, snapshot_id, found
+):
+    registry = Weekly(several)
+    registry.trained = trained
+    settings = read_settings(registry.open("1.0.0"))
+    settings = settings if seed is None else settings.model_copy(update={"seed": seed})
+    assert _trained_on(registry, settings, snapshot_id or snapshot.id) == found
