@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.looking import dates
@@ -258,3 +261,73 @@ def test_tables_of_one_name_are_told_apart_however_many_there_are(tmp_path: Path
         (tmp_path / folder / "users.csv").write_text(f"id,city{at}\na1,x\n")
     tables, _ = sniffed(*(tmp_path / folder for folder in ("a", "b", "c")))
     assert [one.name for one in tables] == ["users", "users_more", "users_more_more"]
+
+
+def test_parts_that_are_called_by_numbers_alone_are_called_as_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "usage log").mkdir()
+    for at in (1, 2):
+        (tmp_path / "usage log" / f"{at}.csv").write_text("id,n\na1,2\n")
+    ((table,), _) = sniffed(tmp_path / "usage log")
+    assert (table.name, table.location, table.is_plain) == ("usage_log", str(tmp_path / "usage log"), True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "plain"),
+    [
+        ("a.csv", b"id,n\na1,2\n", True),
+        ("a.csv", b"id\tn\na1\t2\n", True),
+        ("a.csv", b"id|n\na1|2\n", False),  # which only a query reads
+        ("a.jsonl", b'{"id": "a1", "n": 2}\n', True),
+        ("a.json", b'[{"id": "a1", "n": 2}]', False),
+        ("a.json.gz", gzip.compress(b'[{"id": "a1", "n": 2}]'), False),
+        ("a.jsonl", b'{"id": "a1", "n": {"x": 2}}\n', False),
+    ],
+)
+def test_a_file_is_plain_where_it_is_read_without_a_query(
+    name: str, content: bytes, plain: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    ((table,), _) = sniffed(tmp_path / name)
+    assert (table.is_plain, table.rows) == (plain, 1)
+
+
+def test_an_index_is_no_column_records_are_flattened_and_lists_of_any_kind_are_left_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "users.parquet"
+    plain = {"id": pa.array(["a"]), "__index_level_0__": pa.array([0])}
+    pq.write_table(pa.table(plain), path)
+    ((table,), _) = sniffed(path)
+    assert (list(table.columns), table.is_plain) == (["id"], True)
+    nested = {
+        "at": pa.array([{"city": "x", "geo": {"lat": 1.0}}]),
+        "many": pa.array([[1]]),
+        "pair": pa.array([[1, 2]], pa.list_(pa.int64(), 2)),
+    }
+    pq.write_table(pa.table(plain | nested), path)
+    ((table,), _) = sniffed(path)
+    assert list(table.columns) == ["id", "at_city", "at_geo_lat"]
+    assert table.notes == ("many holds lists, and is left out", "pair holds lists, and is left out")
+    assert not table.is_plain
+
+
+def test_columns_without_names_are_numbered_from_one(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("1,2024-01-01\n2,2024-01-02\n3,2024-01-03\n")
+    ((table,), _) = sniffed(tmp_path / "log.csv")
+    assert list(table.columns) == ["column1", "column2"]
+    assert table.notes == (
+        "its first line is no header, so that its columns are called column1, column2, ...",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_of_two_bytes_a_letter_is_refused_in_either_order(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("\ufeffid,n\na1,2\n".encode(encoding))
+    with pytest.raises(UnreadableFileError, match="it is written in UTF-16"):
+        sniffed(tmp_path / "a.csv")
+
+
+def test_a_query_ends_before_its_last_marks() -> None:
+    with duckdb.connect() as connection:
+        found = look_at(connection, {"one": "SELECT 1 AS id ; \n;"})
+    assert list(found["one"].columns) == ["id"]

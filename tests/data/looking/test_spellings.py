@@ -35,6 +35,10 @@ def looked(connection: duckdb.DuckDBPyConnection, path: Path, values: list[str])
         (["None", "1.5"], ["None", "1.5"]),
         (["a,b", "c"], ["a,b", "c"]),
         (["€ 9.00", "€ 12.50"], ["9.00", "12.50"]),
+        (["CHF 9.00", "12 CHF"], ["9.00", "12"]),
+        (["€ 9,00", "NULL", "€ 1.234,5"], ["9.00", None, "1234.5"]),
+        (["1,2345", "12,25"], ["1.2345", "12.25"]),
+        (["1,234", "12,250"], ["1234", "12250"]),  # three digits may be thousands
         (["€ 9.00", "$ 12.50"], ["€ 9.00", "$ 12.50"]),  # no sum of two currencies means anything
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_sys.data.reading import textfile
 from ml_sys.data.reading.delimited import _header_fields, open_csv
 from ml_sys.errors import EmptyTableError
 
@@ -53,3 +54,16 @@ def test_a_file_of_blank_lines_alone_is_empty(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n  \n\n")
     with pytest.raises(EmptyTableError):
         open_csv(tmp_path / "t.csv", {"id": "id"})
+
+
+@pytest.mark.parametrize("size", [8, 16, 64])
+def test_rows_behind_a_cell_of_several_lines_keep_their_numbers_wherever_a_block_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(textfile, "BLOCK_BYTES", size)
+    monkeypatch.setattr(textfile, "LINE_LIMIT", 20)
+    long = "x" * 30
+    (tmp_path / "t.csv").write_text(f'id,x\na,"1\n2\n3"\nb,4\n{long},5\nc,"6\n7"\nd,8\ne,"9\n10"\n')
+    assert rows_of(tmp_path / "t.csv", {"id": "id", "x": "x"}) == [
+        (2, ("a", "1\n2\n3")), (5, ("b", "4")), (7, ("c", "6\n7")), (9, ("d", "8")), (10, ("e", "9\n10"))
+    ]  # fmt: skip
