@@ -234,3 +234,14 @@ def test_most_days_tell_at_which_place_periods_end() -> None:
     numbers = WEEKLY.numbers(np.array([18_266, 18_267, 18_268], dtype=np.int32), phase)
     assert np.diff(numbers).tolist() == [0, 1]
     assert WEEKLY.ends(numbers, phase).tolist() == [18_267, 18_267, 18_274]
+
+
+def test_only_a_row_of_one_day_is_of_a_day_and_an_end_is_its_own_stamp() -> None:
+    assert [Period(unit, n).is_day for unit, n in (("day", 1), ("day", 7), ("week", 1), ("month", 1))] == [
+        True, False, False, False
+    ]  # fmt: skip
+    ends = np.array([14, 31], dtype=np.int32)
+    assert Period("week", stamp="end").stamp_of(ends).tolist() == [14, 31]
+    assert Period("week").stamp_of(ends).tolist() == [7, 24]
+    assert Period("month", stamp="end").stamp_of(np.array([31], dtype=np.int32)).tolist() == [31]
+    assert Period("month").stamp_of(np.array([31], dtype=np.int32)).tolist() == [0]

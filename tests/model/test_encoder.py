@@ -232,3 +232,10 @@ def test_quartiles_between_two_values_are_numpys() -> None:
     for at, pair in enumerate(((0.0, 1.0), (2.0, 6.0))):
         low, middle, high = np.quantile(np.log1p(np.array(pair)), (0.25, 0.5, 0.75))
         assert (encoder.centers_[at], encoder.scales_[at]) == pytest.approx((middle, high - low))
+
+
+def test_a_level_is_rare_by_how_many_rows_it_stands_for():
+    rows = Rows.of(frame_of([0, 0, 0], [5, 5, 5], ["red", "green", "blue"]))
+    weighted = Rows(rows.different, rows.which, np.array([80.0, 15.0, 5.0]))
+    encoder = fitted(weighted, 0.1)
+    assert (encoder.levels_, encoder.rare_) == ([["red", "green"]], [["blue"]])

@@ -109,3 +109,10 @@ def test_the_best_f1_may_lie_where_precision_and_recall_are_both_low() -> None:
     # Two of twenty convert, the fifth and the last: at the fifth a fifth of the calls and half of them.
     probability, label = np.arange(20, 0, -1) / 20, np.isin(np.arange(20), (4, 19))
     assert choose_threshold(probability, label, ThresholdSettings(kind="f1"), n_lists=1) == probability[4]
+
+
+def test_of_thresholds_that_are_as_good_the_lowest_is_taken() -> None:
+    probability, label = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, False, False, True])
+    # Two of four calls are right, and of one call one, which finds half.
+    assert f1_score(label, probability >= 0.1) == f1_score(label, probability >= 0.4)
+    assert choose_threshold(probability, label, ThresholdSettings(kind="f1"), n_lists=1) == 0.1
