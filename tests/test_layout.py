@@ -51,7 +51,6 @@ ELSEWHERE = {
     ),
     "data/judging/test_checking.py": ("data/judging/drafts.py",),
     "data/checking/test_values.py": ("data/checking/scalars.py",),
-    "sample/test_generator.py": ("sample/hazard.py", "sample/simulation.py", "sample/tables.py"),
     "features/test_windows.py": ("features/window_kernel.py",),
     "features/test_derived.py": ("features/families.py", "features/family.py"),
     "features/test_sampling.py": ("features/usage_digests.py",),
