@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
-from ml_sys.jobs.lists.comparing import COLUMN, RECORD, record, tier_records, with_history
+from ml_sys.jobs.lists.comparing import COLUMN, RECORD, _paid, record, tier_records, with_history
 from ml_sys.jobs.lists.records import Known
 from ml_sys.outcomes.lists import ListEntry
 from ml_sys.outcomes.store import opened_store
@@ -75,6 +76,22 @@ def test_a_tier_has_a_record_from_a_hundred_companies_on(tmp_path):
         opened.hand_out(listed("one", MONDAY), companies)
         known = Known({}, MONDAY + 30)
         assert tier_records(opened, opened.lists(), known) == {"A": "of 100 like this, none paid"}
+
+
+def test_a_tier_s_record_is_of_the_latest_twenty_six_mature_lists(tmp_path):
+    with opened_store(Settings(artifacts_dir=tmp_path)) as opened:
+        companies = [ListEntry(f"a{n}", n + 1, 0.1, "A", False, 0.0) for n in range(4)]
+        for week in range(27):
+            opened.hand_out(listed(f"list {week:02d}", MONDAY + 7 * week), companies)
+        known = Known({"a0": MONDAY, "a1": 10**6}, MONDAY + 7 * 27 + 30)
+        # Only on the first list, the twenty-seventh from the end, would a0 count as paid.
+        assert tier_records(opened, opened.lists(), known) == {"A": "of 104 like this, none paid"}
+
+
+def test_who_paid_on_the_day_of_the_list_before_did_so_since():
+    entries = pd.DataFrame({"entity_id": ["a", "b", "c", "d", "stranger"]})
+    known = Known({"a": MONDAY - 1, "b": MONDAY, "c": LATER - 1, "d": LATER}, LATER)
+    assert _paid(known, entries, listed("one", MONDAY), LATER) == 2
 
 
 @pytest.fixture

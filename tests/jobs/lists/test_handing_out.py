@@ -98,6 +98,15 @@ def test_a_plain_list_is_recorded_whole(tmp_path):
     assert (again.recorded, again.listed) == ("same", found.listed)
 
 
+def test_whoever_is_to_be_called_is_recorded_however_few_are_kept(tmp_path):
+    settings = settings_of(tmp_path, store={"entries": 1})
+    found = handed(settings, capacity=3, made=scored(5, behind=0))
+    with opened_store(settings) as store:
+        kept = store.entries([found.listed.list_id])
+    assert kept["entity_id"][kept["rank"] > 0].tolist() == ["c0", "c1", "c2"]
+    assert found.listed.recorded == 4  # with the one that is left out
+
+
 def test_no_more_are_called_than_are_free(tmp_path):
     found = handed(settings_of(tmp_path), capacity=5, made=scored(4, behind=2))
     assert found.drawn.selected.tolist() == [True, True, False, False]
@@ -199,6 +208,12 @@ def test_sales_see_those_to_call_numbered_anew_and_in_the_order_of_their_file():
     assert found.reasons == ([],)
     assert whom_to_call(made, drawn_of(made, 0, 3)).reasons == ([REASON],)
     assert whom_to_call(made, drawn_of(made)).table.empty
+
+
+def test_those_to_call_keep_the_order_of_their_file():
+    made = replace(scored(4, behind=0), input_order=np.array([1, 2, 0, 3]))  # c1, c2, c0, c3
+    seen = whom_to_call(made, drawn_of(made, 0, 1))
+    assert seen.table["id"].iloc[seen.input_order].tolist() == ["c1", "c0"]
 
 
 def test_the_analyst_sees_everybody_and_how_each_was_drawn():

@@ -62,6 +62,31 @@ def test_each_list_is_told_in_few_words_the_earliest_first(settings):
     assert found.to_plain() == {"lists": [plain_overview(one) for one in found.lists]}
 
 
+def test_of_a_list_that_is_not_mature_only_who_has_paid_is_counted(settings):
+    young = listed("2020-02-03-ac", MONDAY + 28, capacity=3)
+    with opened_store(settings) as store:
+        store.hand_out(
+            young, [entry(name, at + 1, selected=True) for at, name in enumerate(("c1", "n1", "n2"))]
+        )
+    assert handed_out_lists(settings).lists[-1] == Overview(young, 3, False, 1)
+
+
+def test_a_list_from_which_nobody_was_to_be_called_is_shown_with_nobody(settings):
+    with opened_store(settings) as store:
+        store.hand_out(listed("2020-01-20-ad", MONDAY + 14), [entry("n1", 1, selected=False)])
+    found = show_list(settings, "2020-01-20-ad")
+    assert (found.companies, found.overview.called) == ((), 0)
+
+
+def test_of_a_day_the_list_that_stands_is_meant_and_a_replaced_one_by_its_id_alone(settings):
+    anew = listed("2020-01-13-ae", MONDAY + 7, capacity=1, reason="a better one")
+    with opened_store(settings) as store:
+        store.hand_out(anew, [entry("n1", 1)], replace_other=True)
+    assert show_list(settings, "2020-01-13").overview.listed.list_id == "2020-01-13-ae"
+    assert show_list(settings, "2020-01-31").overview.listed.list_id == "2020-01-13-ae"
+    assert show_list(settings, "2020-01-13-ab").overview.listed.replaced_by == "2020-01-13-ae"
+
+
 def test_a_list_in_few_words_is_plain_data():
     assert plain_overview(Overview(ONE, 2, True, 1)) == {
         "list_id": "2020-01-06-aa",
