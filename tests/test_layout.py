@@ -37,7 +37,7 @@ ELSEWHERE = {
         *("jobs/data/ingest.py", "views/frame/backtest.py"),
         *("project/opened.py", "project/outcomes.py"),
     ),
-    "commands/test_tune.py": ("jobs/past/tune.py", "views/tune.py"),
+    "commands/test_tune.py": ("views/tune.py",),
     "settings/test_writing.py": ("commands/config.py", "jobs/config.py", "views/config.py"),
     "settings/test_loading.py": ("settings/sources.py", "settings/checking/refusal.py"),
     "data/test_described.py": ("data/checking/columns.py", "commands/frame/tables.py"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pytest
 from ml_sys.errors import UsageError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_scores
-from ml_sys.jobs.lists.by_rule import rank, rank_by_rule
+from ml_sys.jobs.lists.by_rule import _unpromised, rank, rank_by_rule
 from ml_sys.jobs.lists.listed import Request
 from ml_sys.jobs.lists.records import handed_out_lists, show_list
 from ml_sys.jobs.lists.score import score_prospects
@@ -102,3 +104,26 @@ def test_the_terminal_says_that_a_rule_made_the_list(ingested, three_tables, mls
     assert "probability" not in done.stdout
     refused = mlsys("score", free, "--rule", "actions", "--version", "1.0.0", artifacts=ingested)
     assert refused.returncode == 2
+
+
+class Ruled(Registry):
+    """A registry with a rule in production."""
+
+    def read(self):
+        return replace(super().read(), production="rule: most actions in 30 days")
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"), [("users", "most users in 30 days"), ("", "most actions in 30 days")]
+)
+def test_a_rule_that_is_asked_for_goes_before_the_one_in_production(ingested, rule, found):
+    listed = rank(Ruled(ingested), None, Settings(artifacts_dir=ingested), Request(rule=rule))
+    assert set(listed.table["model_version"]) == {f"rule: {found}"}
+    assert listed.handed_out is None
+
+
+def test_who_is_left_out_of_a_list_by_a_rule_is_promised_nothing():
+    excluded = pd.DataFrame({"id": ["x"], "probability": [0.9], "tier": ["A"]})
+    made = SimpleNamespace(excluded=excluded)
+    assert _unpromised(made).to_dict("records") == [{"id": "x", "probability": 0.0, "tier": ""}]
+    assert _unpromised(SimpleNamespace(excluded=None)) is None

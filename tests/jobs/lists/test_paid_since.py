@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml_sys.data import snapshot
+from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.jobs.lists.listed import Request
-from ml_sys.jobs.lists.paid_since import NOBODY, with_warning
+from ml_sys.jobs.lists.paid_since import NOBODY, Payers, with_warning
+from ml_sys.jobs.lists.paid_since import payers as paid_by
 from ml_sys.jobs.lists.score import score_prospects
 from ml_sys.outcomes.store import opened_store
 from ml_sys.project import Project
@@ -21,6 +24,8 @@ from ml_sys.registry.store import Registry
 from ml_sys.scoring.cooldown import PAID_SINCE
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
+from tests.data.tables import Tables
+from tests.jobs.lists.test_handing_out import scored
 
 # A Wednesday, and the Monday on which the last whole week of usage had ended.
 EXPORTED, MONDAY = "2020-01-29", 18_288
@@ -160,3 +165,40 @@ def test_conversions_that_the_tables_date_after_their_usage_stand_beside_the_sna
         customers["id"][0]: int(np.datetime64("2020-12-24").astype(int))
     }
     assert known.companies["id"].isin([customers["id"][0]]).any()
+
+
+@pytest.mark.parametrize(
+    ("known", "out", "is_out", "said"),
+    [
+        (set(), set(), False, ""),
+        ({"c1"}, {"c1"}, False, ""),  # who is left out is not there to be called
+        ({"c9"}, set(), False, ""),  # below the first that are looked at
+        ({"c1"}, set(), False, "1 company has become customers since 2020-01-06, of the first 3: a list that "
+         "is handed out goes without them (--hand-out)"),
+        ({"c1", "c2", "stranger"}, set(), True, "2 companies have become customers since 2020-01-06, of the "
+         "first 3: the list was handed out before; do not call them"),
+    ],
+)  # fmt: skip
+def test_who_has_paid_since_is_warned_of_at_the_top_of_a_list(known, out, is_out, said):
+    made = scored(5)
+    found = with_warning(made, Payers(frozenset(known), frozenset(out), is_out), 3)
+    assert found.warnings == ((said,) if said else ())
+
+
+@pytest.mark.parametrize(("hand_out", "anew"), [(False, False), (True, False), (True, True)])
+def test_a_list_leaves_out_who_has_paid_where_it_is_handed_out_for_the_first_time_or_anew(
+    tmp_path, hand_out, anew
+):
+    closed = np.array([MONDAY - 1, MONDAY, MONDAY + 9, NEVER_CLOSED])
+    latest = SimpleNamespace(companies=pd.DataFrame({"id": ["a", "b", "c", "d"]}), closed=closed)
+    tables = Tables(tmp_path)
+    tables.ingest()
+    pay(tables.artifacts, {"e": MONDAY - 1, "f": MONDAY, "g": MONDAY + 23, "h": MONDAY + 24})
+    settings = Settings.model_validate({"artifacts_dir": tables.artifacts, "score": {"hand_out": hand_out}})
+    # The clock stands at the 23rd day after the Monday: nobody has paid later than that.
+    now = datetime.combine(date.fromisoformat(date_of(MONDAY + 23)), datetime.min.time(), UTC)
+    found = paid_by(settings, latest, MONDAY, now, anew=anew)
+    assert found.known == {"b", "c", "f", "g"}
+    assert found.out == (found.known if hand_out else frozenset())
+    assert not found.is_out
+    assert paid_by(settings, None, MONDAY, now) == NOBODY
