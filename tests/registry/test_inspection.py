@@ -76,6 +76,20 @@ def two_groups(registry):
     return describe(registry, "1.0.0").facts["feature_schema"]["features"]
 
 
+def test_versions_of_other_snapshots_were_judged_on_other_rows(two):
+    class Elsewhere(Registry):
+        def read(self):
+            index = super().read()
+            moved = replace(index.versions["2.0.0"], snapshot="f" * 16, data_through="2021-01-01")
+            return replace(index, versions={**index.versions, "2.0.0": moved})
+
+    assert compare(two, "1.0.0", "2.0.0").same_holdout
+    found = compare(Elsewhere(two.root), "1.0.0", "2.0.0")
+    assert not found.same_holdout
+    assert found.data["snapshot"] == (two.read().versions["1.0.0"].snapshot, "f" * 16)
+    assert found.data["usage through"][1] == "2021-01-01"
+
+
 def test_a_version_does_not_differ_from_itself(two):
     found = compare(two, "1.0.0", "1.0.0")
     assert (found.settings, found.data, found.features_gone, found.features_new) == ({}, {}, (), ())

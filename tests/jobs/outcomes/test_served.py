@@ -6,13 +6,15 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.jobs.outcomes.known import conversions_of
-from ml_sys.jobs.outcomes.served import served_promises
+from ml_sys.jobs.outcomes.served import served_promises, watched
 from ml_sys.outcomes.store import FILE, opened_store
 from ml_sys.settings import Settings
 from ml_sys.text import date_of
@@ -107,3 +109,33 @@ def test_a_log_of_one_s_own_is_left_alone_and_nothing_is_made_to_look_at_it(plac
     assert served_promises(chosen, known, None) == ((), ())
     assert served_promises(Settings(artifacts_dir=place), known, None) == ((), ())
     assert not (place / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "found"), [(30, (1, 0)), (29, (1, 1)), (1, (1, 1)), (0, (1, 1)), (-1, None)]
+)
+def test_a_conversion_counts_from_the_day_of_a_prediction_to_before_its_horizon(
+    place, snapshot, some, before, found
+):
+    payer, paid, _ = some
+    log(place, [(payer, paid - before, 0.2, "1.0.0")])
+    bands, notes = served_promises(Settings(artifacts_dir=place), conversions_of(snapshot), None)
+    assert [(one.rows, one.realised) for one in bands] == ([] if found is None else [found])
+    assert notes == ()
+
+
+def test_several_names_that_the_data_do_not_hold_are_counted_once_each(place, snapshot, some):
+    known = snapshot.as_of - HORIZON
+    log(place, [(name, known - at, 0.2, "1.0.0") for at in (0, 40) for name in ("x", "y")])
+    _, (note,) = served_promises(Settings(artifacts_dir=place), conversions_of(snapshot), None)
+    assert note.startswith("2 names that the service was asked about are not in the data: ")
+    everyone = replace(conversions_of(snapshot), everybody=False)
+    (band,), notes = served_promises(Settings(artifacts_dir=place), everyone, None)
+    assert (band.rows, band.realised, notes) == (4, 0, ())
+
+
+def test_a_log_that_cannot_be_read_is_said_and_stops_no_monitor(place, snapshot):
+    (place / FILE).write_bytes(b"no database" * 100)
+    checks, (note,) = watched(Settings(artifacts_dir=place), "1.0.0", np.array([0.1]), snapshot.as_of, None)
+    assert checks == []
+    assert note.startswith("the service's predictions are not looked at: ")
