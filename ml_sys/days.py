@@ -189,11 +189,11 @@ class Period:
         places = _months(ends) if self._calendar else ends
         return self._days(places - kind(self._size if self.stamp == "start" else 0))
 
-    def phase(self, ends: NDArray[np.integer[Any]]) -> int:
-        """Return at which place of a period most of such days lie: the day of the week, for weeks."""
+    def phase(self, ends: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]] | None = None) -> int:
+        """Return at which place of a period most of such days lie, if each is there ``counts`` times."""
         import numpy as np  # here, since commands that load no data load this module
 
-        return int(np.bincount(self._places(ends) % self._size).argmax())
+        return int(np.bincount(self._places(ends) % self._size, counts).argmax())
 
     def numbers(self, days: NDArray[np.integer[Any]], phase: int) -> NDArray[np.integer[Any]]:
         """Return the numbers of the periods that end on such days, or next, where they end at a phase."""

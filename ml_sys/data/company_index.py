@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.checking.columns import buffers
+from ml_sys.data.parts.buckets import buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,16 +32,26 @@ class CompanyIndex:
         Distinct, by position.
     lost : frozenset of str
         Ids of companies whose every row is in quarantine.
+
+    Attributes
+    ----------
+    buckets : ndarray of shape (n,), uint16
+        Of each company.
     """
 
     def __init__(self, ids: Iterable[str] | pa.StringArray, lost: frozenset[str]) -> None:
         self.ids: Any = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self.lost = lost
+        self.buckets = buckets_of(self.ids)
         numbers = _whole_numbers(self.ids)
         self._table: NDArray[np.int32] | None = None
         if numbers is not None and numbers.max() < _TABLE_PER_COMPANY * len(numbers) + _TABLE_ALWAYS:
             self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
             self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
+
+    def buckets_at(self, positions: NDArray[np.int32]) -> NDArray[np.uint16]:
+        """Return the buckets of the companies at some positions."""
+        return self.buckets[positions]
 
     def positions(self, ids: Any) -> NDArray[np.int32]:
         """Return the position of each id of a `pyarrow.StringArray`, -1 for an unknown one."""
@@ -63,6 +75,7 @@ class GrowingIndex:
     def __init__(self, lost: frozenset[str]) -> None:
         self.lost = lost
         self._positions: dict[str, int] = {}
+        self._buckets = np.zeros(0, np.uint16)
         self._lock = Lock()
 
     def add(self, ids: Iterable[str]) -> None:
@@ -80,6 +93,15 @@ class GrowingIndex:
             found = [self._positions.get(name, -1) for name in distinct]
         places: NDArray[np.int32] = np.array(found, np.int32)[encoded.indices.to_numpy()]
         return places
+
+    def buckets_at(self, positions: NDArray[np.int32]) -> NDArray[np.uint16]:
+        """Return the buckets of the companies at some positions."""
+        with self._lock:
+            n_known = len(self._buckets)
+            if n_known < len(self._positions):
+                fresh = pa.array(list(islice(self._positions, n_known, None)), pa.string())
+                self._buckets = np.append(self._buckets, buckets_of(fresh))
+            return self._buckets[positions]
 
     def settled(self) -> tuple[CompanyIndex, NDArray[np.int32]]:
         """Return the index of all that turned up, sorted by id, and what positions became there."""

@@ -6,10 +6,10 @@ Daily usage is held against the same days of the weeks before, and so is the wee
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ml_sys.errors import NotEnoughDataError, UsageError
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -28,6 +29,17 @@ _PERIODS_BEFORE = 8
 # weeks to come do not vouch for one another, and a company may still lose three in four.
 _TYPICAL_OVER_LEAST = 2
 _WEEK = 7
+# Days that are counted side by side, instead of sorted: some centuries.
+_FEW_DAYS = 1 << 18
+
+_T = TypeVar("_T")
+
+
+class OverUsage(Protocol):
+    """Calls a function with companies and days of each part of usage."""
+
+    def __call__(self, look: Callable[[NDArray[Any], NDArray[Any]], _T], /) -> Sequence[_T]:
+        """Return what it returned, part by part."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +85,14 @@ class Export:
 
 
 def date_export(
-    company: NDArray[np.int32],
-    complete_on: NDArray[np.int32],
-    closed: NDArray[np.int32],
-    coverage: Coverage,
-    *,
-    as_of: str,
-    now: datetime,
+    over: OverUsage, closed: NDArray[np.int32], coverage: Coverage, *, as_of: str, now: datetime
 ) -> Export:
     """Find out on which day tables were exported.
 
     Parameters
     ----------
-    company, complete_on : ndarray of shape (n_rows,), int32
-        Of usage rows, as :func:`covered_until` takes them.
+    over : callable
+        As :func:`covered_in` takes it.
     closed : ndarray of shape (n_customers,), int32
         Days on which customers became so; only asked where there is no usage.
     as_of : str
@@ -104,7 +110,7 @@ def date_export(
     clock = today(now)
     given = _day(as_of, clock) if as_of else None
     not_after = clock if given is None else given
-    end = covered_until(company, complete_on, coverage, not_after=not_after)
+    end = covered_in(over, coverage, not_after=not_after)
     day = given if given is not None else end
     if day is None:
         past = closed[closed <= clock]
@@ -135,18 +141,39 @@ def covered_until(
     not_after : int
         Periods that end later do not count.
     """
-    known = np.flatnonzero(complete_on <= not_after)
-    if not known.size:
+    return covered_in(lambda look: [look(company, complete_on)], coverage, not_after=not_after)
+
+
+def covered_in(over: OverUsage, coverage: Coverage, *, not_after: int) -> int | None:
+    """Return the same of usage in parts, with all rows of a company in one of them.
+
+    Parameters
+    ----------
+    over : callable
+        Calls a function with ``company`` and ``complete_on`` of each part, as :func:`covered_until` takes
+        them, and returns what it returned.
+    not_after : int
+        Periods that end later do not count.
+    """
+    period, n_rows = coverage.period, Counter[int]()
+    for days, counts in over(lambda _, day: _counted(day[day <= not_after])):
+        n_rows.update(dict(zip(days.tolist(), counts.tolist(), strict=True)))
+    if not n_rows:
         return None
-    company, day = company[known], complete_on[known]
-    period = coverage.period
+    day, rows = np.array(sorted(n_rows.items()), np.int64).T
     # Periods end where most rows are complete: weeks on a day of the week, months on their firsts.
-    phase = period.phase(day)
+    phase = period.phase(day, rows)
     number = period.numbers(day, phase)
-    first = int(number.min())
+    first, last = int(number.min()), int(number.max())
+
+    def reported(company: NDArray[np.integer[Any]], complete_on: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        known = complete_on <= not_after
+        ours, at = company[known], period.numbers(complete_on[known], phase) - first
+        fresh = np.append(True, (ours[1:] != ours[:-1]) | (at[1:] != at[:-1]))[: len(at)]
+        return np.bincount(at[fresh], minlength=last - first + 1)
+
+    reports = np.sum(over(reported), axis=0)
     number -= first
-    fresh = np.append(True, (company[1:] != company[:-1]) | (number[1:] != number[:-1]))
-    reports = np.bincount(number[fresh])
     covered = _usual(reports, coverage.min_coverage, _WEEK if period.is_day else 1)
     if period.is_day:
         weeks = np.convolve(reports, np.ones(_WEEK, dtype=np.int64))[: reports.size]
@@ -155,6 +182,17 @@ def covered_until(
     if not covered.any():
         return None
     return int(day[number == np.flatnonzero(covered)[-1]].max())
+
+
+def _counted(days: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the distinct ones of some days, and how often each is there."""
+    if not days.size or int(days.max()) - int(days.min()) > _FEW_DAYS:
+        distinct, counts = np.unique(days, return_counts=True)
+        return distinct, counts
+    low = days.min()
+    every = np.bincount(days - low)
+    there = np.flatnonzero(every)
+    return there + low, every[there]
 
 
 def _usual(reports: NDArray[np.integer[Any]], share: float, every: int) -> NDArray[np.bool_]:

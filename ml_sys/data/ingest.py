@@ -6,7 +6,7 @@ Invariant: rows accepted, merged and quarantined add up to rows read, for every 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,17 +19,17 @@ from ml_sys.data.coverage import Coverage, Export, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
-from ml_sys.data.ingesting.lateness import known_by, late_rows
+from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
-from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
-from ml_sys.data.ingesting.usage_seen import UsageSeen
-from ml_sys.data.parts.buckets import Cut, buckets_of, parts_for
+from ml_sys.data.ingesting.run import IngestRun, OpenTable
+from ml_sys.data.ingesting.usage_parts import UsageParts
+from ml_sys.data.parts.buckets import ROWS_PER_PART, Cut, parts_for
+from ml_sys.data.parts.overflow import Overflow
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
 from ml_sys.data.snapshot_id import Content
-from ml_sys.data.snapshot_writing import Part, Told, writing
-from ml_sys.data.usage import united
+from ml_sys.data.snapshot_writing import Told, writing
 from ml_sys.errors import MissingColumnError, NotEnoughDataError
 from ml_sys.settings.description import local_time
 from ml_sys.settings.tables import EntityTable, LinkTable, PeriodTable, PurchaseTable
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 
     from ml_sys.data.ingest_report import IngestReport
     from ml_sys.data.ingesting.run import OnProgress
+    from ml_sys.data.ingesting.usage_seen import UsageSeen
+    from ml_sys.data.parts.spill import Spill
     from ml_sys.data.reading.rows import Source
-    from ml_sys.data.usage import UsageRows
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
@@ -129,6 +130,7 @@ def ingest(
     now: datetime,
     on_progress: OnProgress = lambda _table, _rows: None,
     partitions: int = 0,
+    rows_in_memory: int = ROWS_PER_PART,
 ) -> IngestReport:
     """Turn tables into a snapshot.
 
@@ -143,6 +145,8 @@ def ingest(
     partitions : int
         Parts that the snapshot is stored in, which change nothing that it says; 0 for as many as suit its
         usage.
+    rows_in_memory : int
+        Usage rows of a table beyond which they go to a temporary file, and come back part by part.
 
     Raises
     ------
@@ -152,62 +156,60 @@ def ingest(
         If too many rows of a table are bad; the quarantine is kept and named.
     SnapshotError
         If the snapshot cannot be written.
+    StorageError
+        If there is no room for what does not fit into memory.
     """
     schema, form = origin.schema, origin.schema.form()
     opened = origin.opened()
     with ExitStack() as stack:
         for table in opened.values():
             stack.callback(table.raw.close)
-        run = IngestRun(opened, form, on_progress)
-        companies, usage, events, index = _read(run, schema, form, stack)
+        run, overflow = IngestRun(opened, form, on_progress), Overflow(stack)
+        companies, spills, events, index = _read(run, schema, form, stack, (overflow, rows_in_memory))
         coverage, period = rules.coverage, rules.coverage.period
-        rows = _side_by_side([*usage, *(one.dated(form, period) for one in events)], form)
-        complete_on, latest_stamp = coverage.complete_on(rows.stamp), int(rows.stamp.max(initial=0))
+        dated = [one.dated(form, period) for one in events]
+        n_rows = sum(one.n_rows for one in spills) + sum(len(one.rows.stamp) for one in dated)
+        cut = Cut.of(index.buckets, partitions or parts_for(n_rows))
+        usage = UsageParts(run, index, cut, spills, coverage, overflow)
+        usage.sort(dated)
         closed = companies[CONVERTED_ON].to_numpy()
         clock = local_time(now, schema.time_zone)
         try:
-            export = date_export(rows.company, complete_on, closed, coverage, as_of=rules.as_of, now=clock)
+            export = date_export(usage.over, closed, coverage, as_of=rules.as_of, now=clock)
         except NotEnoughDataError as nothing:  # what is wrong with the rows says why there is none left
             kept = run.quarantine.to_table()
             refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
             raise NotEnoughDataError(form.words.spoken(nothing.message), hint=nothing.hint) from nothing
-        known = [known_by(export, one, coverage, run, index) for one in usage]
         for one in events:
             days, stamps = one.days(period)
             late, reasons = late_rows(export, stamps, coverage)
             one.take_out(run, index, days[late], reasons)
+        usage.set_aside(export)
         if events:
             last = latest_form(artifacts_dir)
             form = schema.form(kinds_of(events, form, last, export.as_of - rules.unseen_days))
-            known = [one.of_form(form) for one in known] + [one.counted(form, period) for one in events]
-        if events or any(one is not before for one, before in zip(known, usage, strict=True)):
-            rows = _side_by_side(known, form)
-        later = _converted_later(companies, export)
+            dated = [one.counted(form, period) for one in events]
+        told = Told(
+            {name: table.where for name, table in opened.items()},
+            run.read,
+            now,
+            _converted_later(companies, export),
+        )
         companies = free_again(companies, export.as_of)
-    quarantine = run.quarantine.to_table()
-    refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
-    content = Content(companies, quarantine, export.as_of, form, schema.time_zone)
-    told = Told({name: table.where for name, table in opened.items()}, run.read, now, later)
-    buckets = buckets_of(index.ids)
-    cut = Cut.of(buckets, partitions or parts_for(len(rows.stamp)))
-    seen: list[tuple[NDArray[np.int32], UsageSeen]] = []
-    with writing(artifacts_dir, cut.n_parts) as begun:
-        for number in range(cut.n_parts):
-            members = cut.members(number)
-            mine = rows.take(np.flatnonzero(cut.part[rows.company] == number))
-            mine = replace(mine, company=cut.local[mine.company])
-            begun.add(number, Part(companies.iloc[members], members, buckets[members], mine), form)
-            seen.append((members, UsageSeen.of(mine, len(members))))
-        path, is_new = begun.finish(content, told)
-    usage_seen = UsageSeen.joined(seen, len(companies))
+        quarantine = run.quarantine.to_table()
+        refuse_bad(run, quarantine, rules.max_rejected_share, artifacts_dir, was_given=export.was_given)
+        content = Content(companies, quarantine, export.as_of, form, schema.time_zone)
+        with writing(artifacts_dir, cut.n_parts) as begun:
+            seen = usage.store(begun, companies, form, dated)
+            path, is_new = begun.finish(content, told)
     return ingest_report.build(
         content,
-        usage_seen,
+        seen,
         run.quarantine,
-        Dates(export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], latest_stamp),
+        Dates(export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], usage.latest_stamp),
         path=path,
         is_new=is_new,
-        tables=_tables(run, schema, closed[closed <= export.as_of], usage_seen),
+        tables=_tables(run, schema, closed[closed <= export.as_of], seen),
     )
 
 
@@ -218,10 +220,6 @@ def _converted_later(companies: pd.DataFrame, export: Export) -> dict[str, int]:
     if export.was_given or later.empty:
         return {}
     return dict(zip(later[ID], later[CONVERTED_ON].tolist(), strict=True))
-
-
-def _side_by_side(usage: Sequence[UsageOfTable], form: Form) -> UsageRows:
-    return united([(one.rows, one.measures) for one in usage], form)
 
 
 def _tables(
@@ -248,8 +246,8 @@ def _tables(
 
 
 def _read(
-    run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack
-) -> tuple[pd.DataFrame, Sequence[UsageOfTable], Sequence[EventsOfTable], CompanyIndex]:
+    run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack, room: tuple[Overflow, int]
+) -> tuple[pd.DataFrame, Sequence[Spill], Sequence[EventsOfTable], CompanyIndex]:
     """Read every table; return one row per entity, the usage and events of each, and where entities are."""
     purchases = [run.purchases(name, table) for name, table in schema.of(PurchaseTable).items()]
     unclear = unusable(purchases)
@@ -259,20 +257,20 @@ def _read(
     if entities:
         companies, lost = reconcile(entities, form, run.quarantine, unusable=unclear)
         index = CompanyIndex(companies[ID].to_numpy(dtype=object), lost)
-        usage = [run.usage(name, index) for name in usage_of]
+        usage = [run.spilled(name, index, *room) for name in usage_of]
         read_events(run, schema, events, index)
     else:
         growing = GrowingIndex(unclear)
-        for table in purchases:
-            growing.add(table.frame[ID])
-        usage = [run.usage(name, growing) for name in usage_of]
+        for bought in purchases:
+            growing.add(bought.frame[ID])
+        usage = [run.spilled(name, growing, *room) for name in usage_of]
         read_events(run, schema, events, growing)
         index, order = growing.settled()
         for one in events:
             one.log.move(order)
-        usage = [table.moved(order) for table in usage]
+        for table in usage:
+            table.move(order)
         companies = without_tables(index.ids.to_pylist(), form)
-    usage = [run.one_per_stamp(table, index) for table in usage]
     for one in events:
         one.merge_repeated(run, index)
     if purchases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -53,13 +54,16 @@ class Quarantine:
         self._blanked: dict[str, dict[str, list[int]]] = {}
         self._batches = [_batch("", "", (), ())]
         self._counts: dict[str, Counter[str]] = {}
+        self._lock = Lock()
 
     def add(self, table: str, file: str, rows: Sequence[BadRow]) -> None:
-        """Add rows of a table that came from a file."""
+        """Add rows of a table that came from a file; several threads may."""
         if rows:
             reasons = [self.said(row.reason) for row in rows]
-            self._batches.append(_batch(table, file, rows, reasons))
-            self._counts.setdefault(table, Counter()).update(reasons)
+            batch = _batch(table, file, rows, reasons)
+            with self._lock:
+                self._batches.append(batch)
+                self._counts.setdefault(table, Counter()).update(reasons)
 
     def said(self, reason: str) -> str:
         """Return a reason as rows have it here."""

@@ -95,6 +95,10 @@ class UsageMeasures:
         names = tuple(form.measures[at].name for at in places)
         return cls(table.name, names, places, digits if any(digits) else (), values_dtype(form))
 
+    def of_form(self, form: Form) -> UsageMeasures:
+        """Return those of the same table among the measures of another form."""
+        return UsageMeasures.of(form, next(one for one in form.tables if one.name == self.table))
+
 
 def values_dtype(form: Form) -> np.dtype[Any]:
     """Return the type of usage values: int32 where all of them are counts, else int64."""

@@ -51,9 +51,12 @@ def test_without_usage_the_export_is_of_the_last_day_on_which_somebody_converted
     none = np.zeros(0, dtype=np.int32)
     now = datetime(2019, 4, 14, 12, tzinfo=UTC)
     closed = np.array([17_000, 18_000, 18_001], dtype=np.int32)  # two of them by 2019-04-14
-    found = date_export(none, none, closed, Coverage(), as_of="", now=now)
+    found = date_export(lambda look: [look(none, none)], closed, Coverage(), as_of="", now=now)
     assert (found.as_of, found.usage_end, found.today) == (18_000, None, 18_000)
-    assert date_export(none, none, closed[[0, 2]], Coverage(), as_of="", now=now).as_of == 17_000
+    assert (
+        date_export(lambda look: [look(none, none)], closed[[0, 2]], Coverage(), as_of="", now=now).as_of
+        == 17_000
+    )
 
 
 def test_a_stamp_within_a_day_completes_its_row_a_day_later() -> None:

@@ -7,25 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data.quarantine import UNCOVERED
-from ml_sys.data.usage import LATER, UNFINISHED, set_aside
+from ml_sys.data.usage import LATER, UNFINISHED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.company_index import CompanyIndex
     from ml_sys.data.coverage import Coverage, Export
-    from ml_sys.data.ingesting.run import IngestRun, UsageOfTable
-
-
-def known_by(
-    export: Export, usage: UsageOfTable, coverage: Coverage, run: IngestRun, index: CompanyIndex
-) -> UsageOfTable:
-    """Set usage aside that was not complete when covered usage ended, and return the rest."""
-    late, reasons = late_rows(export, usage.rows.stamp, coverage)
-    if not late.size:
-        return usage
-    place = run.place(usage.measures.table)
-    return usage.with_rows(set_aside(usage.rows, late, reasons, index, place, run.quarantine))
 
 
 def late_rows(

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.companies import CompanyRows
 from ml_sys.data.events.links import Links, links_of
+from ml_sys.data.parts.spill import Dealt, Spill
 from ml_sys.data.purchases import CONVERTS, PurchaseRows, judged
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.usage import UsageMeasures, UsageRows, join, of_companies, one_per_stamp
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.company_index import CompanyIndex, GrowingIndex
     from ml_sys.data.fields import Field
+    from ml_sys.data.parts.overflow import Overflow
     from ml_sys.data.reading.rows import BadRow, Part, RawTable
     from ml_sys.form import Form
     from ml_sys.settings.tables import PurchaseTable
@@ -64,11 +66,6 @@ class UsageOfTable:
     def with_rows(self, rows: UsageRows) -> UsageOfTable:
         """Return the same of other rows."""
         return replace(self, rows=rows)
-
-    def of_form(self, form: Form) -> UsageOfTable:
-        """Return the same as a part of another form."""
-        table = next(one for one in form.tables if one.name == self.measures.table)
-        return replace(self, measures=UsageMeasures.of(form, table))
 
     def moved(self, order: NDArray[np.int32]) -> UsageOfTable:
         """Return the same with companies at other positions."""
@@ -116,6 +113,20 @@ class IngestRun:
             batches.append(rows)
             self.quarantine.add(*self.place(table), strangers)
         return UsageOfTable(join(batches, measures), measures)
+
+    def spilled(self, table: str, index: CompanyIndex | GrowingIndex, overflow: Overflow, most: int) -> Spill:
+        """Read the usage of known companies, of which only so many rows stay in memory."""
+        described = next(one for one in self._form.tables if one.name == table)
+        spill = Spill(overflow, UsageMeasures.of(self._form, described), most)
+
+        def dealt(checked: Checked) -> tuple[Dealt, list[BadRow]]:
+            rows, strangers = of_companies(checked, index, spill.measures)
+            return spill.dealt(rows, index.buckets_at(rows.company)), strangers
+
+        for batch, strangers in self.checked(table, dealt):
+            spill.add(batch)
+            self.quarantine.add(*self.place(table), strangers)
+        return spill
 
     def links(self, table: str, index: CompanyIndex | GrowingIndex) -> Links:
         """Read which known entities users belong to."""

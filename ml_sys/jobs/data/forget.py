@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ml_sys.data import snapshot
 from ml_sys.data.events.log import SCRATCH
+from ml_sys.data.parts import overflow
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
 from ml_sys.errors import MlsysError
 from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
@@ -199,6 +200,7 @@ def _clear_leftovers(root: Path) -> None:
                 if time() - path.stat().st_mtime > _LONG_AGO_SECONDS:
                     path.unlink()
     clear_scratch(SCRATCH)
+    clear_scratch(overflow.SCRATCH)
 
 
 def _inside(folder: Path, suffix: str = "") -> list[Path]:

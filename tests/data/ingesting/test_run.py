@@ -104,8 +104,8 @@ def test_usage_of_a_table_is_a_part_of_another_form_by_the_table_s_name() -> Non
         *(np.zeros(0, np.int64) for _ in range(2)), np.zeros((0, 1), np.int32), np.zeros(0, np.int64)
     )
     usage = UsageOfTable(rows, UsageMeasures.of(before, before.tables[1]))
-    assert (usage.measures.places, usage.of_form(after).measures.places) == ((1,), (2,))
-    assert usage.of_form(after).measures.names == ("two_n",)
+    assert (usage.measures.places, usage.measures.of_form(after).places) == ((1,), (2,))
+    assert usage.measures.of_form(after).names == ("two_n",)
 
 
 def test_rows_of_purchases_that_are_none_are_counted() -> None:

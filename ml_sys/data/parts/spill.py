@@ -1,0 +1,139 @@
+"""Usage rows as they are read: in memory while they are few, then in a file, dealt into buckets.
+
+A batch lies in the file sorted by bucket, so that the rows of a part are one piece of each batch, however
+many parts there will be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ml_sys.data.parts.buckets import BUCKETS, ROWS_PER_PART
+from ml_sys.data.usage import UsageMeasures, UsageRows, join
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml_sys.data.parts.overflow import Overflow, Stored
+
+_COLUMNS = ("company", "stamp", "measures", "lines")
+
+
+class Dealt(NamedTuple):
+    """A batch and the bucket of each row; sorted by bucket where it is known where each begins."""
+
+    rows: UsageRows
+    buckets: NDArray[np.uint16]
+    bounds: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A batch in the file: where its columns lie, and where each bucket begins."""
+
+    columns: list[Stored]
+    bounds: NDArray[np.int64]
+
+
+class Spill:
+    """The usage rows of one table.
+
+    Parameters
+    ----------
+    overflow : Overflow
+        Where they go that are too many.
+    most : int
+        Rows that stay in memory.
+    """
+
+    def __init__(self, overflow: Overflow, measures: UsageMeasures, most: int = ROWS_PER_PART) -> None:
+        self.measures = measures
+        self.n_rows = 0
+        self._overflow = overflow
+        self._most = most
+        self._held: list[Dealt] = []
+        self._pieces: list[_Piece] = []
+        self._moved: NDArray[np.int32] | None = None
+
+    @property
+    def has_overflown(self) -> bool:
+        """Whether the rows lie in the file."""
+        return bool(self._pieces)
+
+    def dealt(self, rows: UsageRows, buckets: NDArray[np.uint16]) -> Dealt:
+        """Prepare a batch, beside others; what will go to the file is sorted."""
+        if not self._pieces:
+            return Dealt(rows, buckets)
+        return _sorted(Dealt(rows, buckets))
+
+    def add(self, batch: Dealt) -> None:
+        """Keep a batch, in the order of the file.
+
+        Raises
+        ------
+        StorageError
+            If there is no room.
+        """
+        self.n_rows += len(batch.buckets)
+        if not self._pieces and self.n_rows <= self._most:
+            self._held.append(batch)
+            return
+        for one in (*self._held, batch):
+            self._write(one if one.bounds is not None else _sorted(one))
+        self._held.clear()
+
+    def move(self, order: NDArray[np.int32]) -> None:
+        """Let companies be at other positions from now on: at those of ``order``, by their present ones."""
+        self._moved = order
+
+    def take(self, first: int, end: int) -> UsageRows:
+        """Return the rows of the buckets from one to before another; in memory, all are let go of.
+
+        Rows of a bucket are in the order in which they came.
+        """
+        if self._pieces:
+            rows = self._read(first, end)
+        elif (first, end) == (0, BUCKETS):
+            held = [one.rows for one in self._held]
+            self._held.clear()
+            rows = join(held, self.measures)
+        else:
+            mine = [np.flatnonzero((one.buckets >= first) & (one.buckets < end)) for one in self._held]
+            some = [one.rows.take(at) for one, at in zip(self._held, mine, strict=True)]
+            rows = join(some, self.measures)
+        if self._moved is None:
+            return rows
+        return UsageRows(self._moved[rows.company], rows.stamp, rows.measures, rows.lines, rows.digits)
+
+    def _write(self, batch: Dealt) -> None:
+        if batch.bounds is not None:
+            columns = self._overflow.put(*(getattr(batch.rows, name) for name in _COLUMNS))
+            self._pieces.append(_Piece(columns, batch.bounds))
+
+    def _read(self, first: int, end: int) -> UsageRows:
+        sizes = [int(one.bounds[end] - one.bounds[first]) for one in self._pieces]
+        n, measures = sum(sizes), self.measures
+        rows = UsageRows(
+            np.empty(n, np.int32),
+            np.empty(n, np.int64),
+            np.empty((n, len(measures.names)), measures.dtype),
+            np.empty(n, np.int64),
+            measures.digits,
+        )
+        at = 0
+        for piece, size in zip(self._pieces, sizes, strict=True):
+            for name, stored in zip(_COLUMNS, piece.columns, strict=True):
+                target = getattr(rows, name)[at : at + size]
+                self._overflow.take_into(target, stored, int(piece.bounds[first]))
+            at += size
+        return rows
+
+
+def _sorted(batch: Dealt) -> Dealt:
+    """Sort by bucket, and keep the order within each."""
+    order = np.argsort(batch.buckets, kind="stable")
+    bounds = np.append(0, np.cumsum(np.bincount(batch.buckets, minlength=BUCKETS)))
+    return Dealt(batch.rows.take(order), batch.buckets[order], bounds)
