@@ -476,3 +476,20 @@ def test_a_rule_takes_the_place_of_a_version_only_with_a_reason(registry):
     assert registry.trail().records[-1].reason == "it drifts"
     with pytest.raises(UsageError, match="know no rule 'newest'"):
         promote_rule(registry, "newest", Settings())
+
+
+def test_a_rule_is_put_into_production_once_and_not_by_a_dry_run(tmp_path):
+    registry, settings = Registry(tmp_path), Settings(artifacts_dir=tmp_path)
+    tried = promote_rule(registry, "users", settings, dry_run=True)
+    assert (tried.version, tried.promoted, registry.read().production) == (
+        "rule: most users in 30 days",
+        False,
+        None,
+    )
+    assert promote_rule(registry, "users", settings).promoted
+    records = len(registry.trail().records)
+    again = promote_rule(registry, "users", settings)
+    assert (again.promoted, again.replaced, len(registry.trail().records)) == (True, tried.version, records)
+    assert promote_rule(registry, "users", settings, dry_run=True).promoted  # it is there already
+    other = promote_rule(registry, "actions", settings)  # a rule gives way to another without a word
+    assert registry.read().production == other.version == "rule: most actions in 30 days"
