@@ -25,7 +25,7 @@ _AsOfOption = Annotated[
 _CapacityOption = Annotated[int | None, typer.Option(min=1, help="Calls; by default the setting's.")]
 _OutOption = Annotated[Path | None, typer.Option(help="Write the list to this CSV or Parquet file.")]
 _WithControlsOption = Annotated[
-    Path | None, typer.Option(help="For the analyst: everyone, and how it was drawn who is called.")
+    Path | None, typer.Option(help="For the analyst: everyone, and how each was drawn.")
 ]
 _PageOption = Annotated[Path | None, typer.Option(help="Write the page of what lists brought to this file.")]
 _SummaryOption = Annotated[
@@ -34,9 +34,7 @@ _SummaryOption = Annotated[
 _RetrainOption = Annotated[
     bool, typer.Option("--retrain", help="Train on the week's data, and promote if the gate passes it.")
 ]
-_ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="Put this list in the place of another one of the week.")
-]
+_ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace another list of the same week.")]
 _ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the list.")]
 
 

@@ -130,7 +130,7 @@ def play_season(
     Notes
     -----
     The intervals come from drawing companies with replacement; the calls stay as they were made. They say how
-    far the share of the converters that is reached hangs on which companies there happened to be.
+    far the share of the converters that is reached depends on which companies there happened to be.
     """
     _, cluster = np.unique(lists.company, return_inverse=True)
     paid = _distinct(cluster, lists.label)

@@ -81,7 +81,7 @@ def importances(
     groups : mapping
         Group of each feature.
     scores : callable
-        Whose scores of a row hang on that row alone.
+        Whose score of a row depends on that row alone.
     gain : mapping or None
         Share of the gain by feature; those that no tree uses are not named.
     shap : ndarray of shape (n_features,) or None

@@ -1,6 +1,6 @@
 """The estimator of the Pipeline: XGBoost's trees beside a line on the encoded numbers, added up in log-odds.
 
-With some hundred converters to learn from, trees alone hang on which of them a split happened to see. A
+With some hundred converters to learn from, trees alone depend on which of them a split happened to see. A
 logistic regression on the same numbers errs elsewhere, so that the mean of both is steadier than either.
 """
 

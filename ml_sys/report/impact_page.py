@@ -46,9 +46,9 @@ def _words(entity: Noun) -> tuple[tuple[str, str], ...]:
     return (
         ("by lot", f"Whether {with_article(entity.one)} was called was drawn, with a probability that was "
          "fixed before."),
-        ("interval", "Where a figure may well lie, as draw and conversions could have been others."),
+        ("interval", "The range that a figure most likely lies in, given luck in draw and conversions."),
         ("kept", "What came is what the promised probabilities allow."),
-        ("lift", "How many times as often as on average of the list."),
+        ("lift", "How many times as often as on average over the list."),
         ("precision", f"Share of the called {entity.many} that pay."),
         ("promised", "Sum of the probabilities on the list, given without regard to any call."),
         ("recall", "Share of all on the lists who pay that were called."),
@@ -78,7 +78,7 @@ def _effect(impact: Impact) -> Section:
     )
     text = (
         "Extra conversions a list by being called, and their interval, as they stood after each list. While "
-        "the band holds 0, no effect may well be the truth."
+        "the band includes 0, there may be no effect at all."
     )
     known = [one for one in effect.running if not isnan(one.extra.low)]
     points = [
@@ -101,15 +101,15 @@ def _effect(impact: Impact) -> Section:
         "effect",
         title,
         (
-            f"On {counted(effect.lists, 'list')} it was drawn who is called. Both sides stand for the same "
-            f"{impact.words.entity.many} once each is weighted by its chance; what is left between them "
+            f"On {counted(effect.lists, 'list')} a draw decided who was called. Both sides stand for the "
+            f"same {impact.words.entity.many} once each is weighted by its chance; what is left between them "
             "is the call.",
         ),
         figures=(figure,) if points else (),
         tables=(Table("Both sides of the draw", ("", impact.words.entity.many, "paid", "share"), sides),),
         notes=(
             "Those with the better chance of being called are also the likelier to pay. Each of those left "
-            "to wait therefore stands for as many as the odds of its chance: told by them, "
+            "to wait is therefore weighted by the odds of its chance. By that count "
             f"{effect.anyway:.1f} of those called would have paid anyway.",
         ),
     )

@@ -47,13 +47,13 @@ def status_router(service: Service) -> APIRouter:
 
     @router.get("/health", response_model=Status)
     async def health() -> Response:
-        """Say that the process lives, and which version it serves."""
+        """Say that the process is alive, and which version it serves."""
         served = service.current.served
         return _json({"status": "ok", "model_version": served.version if served else None})
 
     @router.get("/ready", response_model=Status, responses=description.problems(503, with_key=False))
     async def ready() -> Response:
-        """Say whether predictions can be had: a version is served and gives its golden rows what it gave."""
+        """Say whether predictions can be had: a version is served and reproduces its golden rows."""
         served = _served(service)
         if service.ending.is_begun:
             raise UnavailableError("The service is about to end.")
@@ -70,7 +70,7 @@ def status_router(service: Service) -> APIRouter:
 
     @router.get("/metrics", responses=description.METRICS)
     async def metrics() -> Response:
-        """Give what Prometheus scrapes, of all workers."""
+        """Return what Prometheus scrapes, summed over all workers."""
         service.tick()
         text = await run_in_threadpool(service.metrics.text)
         return Response(text, headers={"content-type": CONTENT_TYPE})

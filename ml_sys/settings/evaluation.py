@@ -60,18 +60,18 @@ class ReportSettings(Frozen):
 
     backtest: bool = Field(True, description="Play through past lists, each by a model of its time.")
     resampling: bool = Field(
-        True, description="Hold the resampling against none and class weights, which fits both as well."
+        True, description="Compare the resampling with none and with class weights, which fits those too."
     )
     seeds: Annotated[int, Field(ge=0, le=100)] = Field(
         3,
-        description="Other seeds that the model is fitted with, to see how far figures hang on it; 0: none.",
+        description="Other seeds that the model is fitted with, to see what depends on the seed; 0: none.",
     )
 
 
 class TuneSettings(Frozen):
     """How `mlsys tune` searches."""
 
-    trials: PositiveInt = Field(40, description="Trials that a study is to have, with those of earlier runs.")
+    trials: PositiveInt = Field(40, description="Trials of a study in all, those of earlier runs included.")
     minutes: NonNegativeFloat = Field(
         0.0, description="No trial begins after this many minutes; 0 sets no limit."
     )

@@ -80,7 +80,7 @@ class FeatureSettings(Frozen):
     )
     history: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Features of all the time before; 'auto' where it is known since when one exists.",
+        description="Features of all earlier time; 'auto' where tables say when each began to exist.",
     )
 
 

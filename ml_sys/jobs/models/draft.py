@@ -54,7 +54,7 @@ class Draft:
     evidence : Evidence
         Under no version's name yet.
     files : dict of str to bytes
-        Those that hang on neither.
+        Those that depend on neither.
     """
 
     fit: Fit

@@ -58,7 +58,7 @@ class Trained:
     holdout : dict
         Cutoffs (dates), rows, positives and companies of the holdout, and its share of whole lists.
     seeds : tuple of SeedSpread
-        How far headline figures hang on the seed of the fit; empty where that was not asked for.
+        How much headline figures depend on the seed of the fit; empty where not asked for.
     compiled : bool
         Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
     git : dict

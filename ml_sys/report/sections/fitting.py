@@ -42,7 +42,7 @@ def seeds(evidence: Evidence) -> Section:
         ),
         tables=(
             Table(
-                "This version, and the same rows by other seeds",
+                "This version, and the same rows with other seeds",
                 (
                     "metric",
                     f"this one ({evidence.confidence:.0%})",
