@@ -45,9 +45,7 @@ _FEW_DATES = 6
 _MARGIN = 1.25
 
 
-def lines(
-    curves: Mapping[str, Curve], *, x: str, y: str, x_format: str = _PERCENT, key: str, title: str, text: str
-) -> str:
+def lines(curves: Mapping[str, Curve], *, x: str, y: str, key: str, title: str, text: str) -> str:
     """Draw curves of shares by ranker, each with its band where it has one."""
     points = [
         {"ranker": name, "x": a, "y": b}
@@ -60,7 +58,7 @@ def lines(
         for name, curve in curves.items()
         for a, low, high in zip(curve.x, curve.low, curve.high, strict=False)
     ]
-    return _svg(_over_x(points, bands, list(curves), x, y, x_format), key, title, text)
+    return _svg(_over_x(points, bands, list(curves), x, y), key, title, text)
 
 
 def by_depth(
@@ -155,12 +153,12 @@ def columns(
     return _svg(chart, key, title, text)
 
 
-def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_format: str = "~g") -> str:
+def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str) -> str:
     """Draw one bar per name, in the given order, with the spread of its value as a thin line."""
     height = 22 * len(points)
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190))
     base = alt.Chart(alt.InlineData(values=list(points)))
-    value = alt.X("y:Q", title=x, axis=alt.Axis(format=x_format, tickCount=4, labelOverlap=True))
+    value = alt.X("y:Q", title=x, axis=alt.Axis(format="~g", tickCount=4, labelOverlap=True))
     chart = alt.layer(
         base.mark_bar(color=_MODEL, height=12).encode(x=value, y=named),
         base.mark_rule(color=_INK).encode(x="low:Q", x2="high:Q", y=named),
@@ -168,14 +166,12 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_
     return _svg(chart, key, title, text, width=WIDTH - 110, height=height)
 
 
-def intervals(
-    points: Sequence[Point], *, x: str, key: str, title: str, text: str, x_format: str = ".2f"
-) -> str:
+def intervals(points: Sequence[Point], *, x: str, key: str, title: str, text: str) -> str:
     """Draw a dot and its interval for each name, in the given order."""
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, grid=True))
     base = alt.Chart(alt.InlineData(values=list(points)))
     scale = alt.Scale(zero=False)
-    axis = alt.Axis(format=x_format, tickCount=4)
+    axis = alt.Axis(format=".2f", tickCount=4)
     chart = alt.layer(
         base.mark_rule(color=_MODEL, strokeWidth=2).encode(
             x=alt.X("low:Q", scale=scale, title=x, axis=axis), x2="high:Q", y=named
@@ -201,10 +197,8 @@ def _dates(points: Sequence[Point]) -> alt.X:
     return alt.X("x:T", title="cutoff", axis=axis)
 
 
-def _over_x(
-    points: Sequence[Point], bands: Sequence[Point], rankers: Sequence[str], x: str, y: str, x_format: str
-) -> Any:
-    axis = alt.X("x:Q", title=x, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=x_format, tickCount=5))
+def _over_x(points: Sequence[Point], bands: Sequence[Point], rankers: Sequence[str], x: str, y: str) -> Any:
+    axis = alt.X("x:Q", title=x, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=_PERCENT, tickCount=5))
     return _lines_of(points, bands, rankers, axis, y, _PERCENT)
 
 

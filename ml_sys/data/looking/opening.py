@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.data.reading.rows import RawTable
 
 
-def look_at(
-    connection: duckdb.DuckDBPyConnection, where: Mapping[str, str], *, most_rows: int = MOST_ROWS
-) -> dict[str, Looked]:
+def look_at(connection: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> dict[str, Looked]:
     """Load a part of each table, and say what its columns hold.
 
     Parameters
@@ -41,22 +39,20 @@ def look_at(
         if is_query(location):
             try:
                 table = load(
-                    connection, queried_table(connection, name, location), f"described_{at}", most_rows
+                    connection, queried_table(connection, name, location), f"described_{at}", MOST_ROWS
                 )
             except duckdb.Error as error:
                 said = str(error).partition("\n")[0]
                 raise InputError(f"{name}: {location}: {said}", hint="try the query in DuckDB") from error
         else:
             (table, *_), _ = sniff(
-                connection, [location], most_rows=most_rows, prefix=f"described_{at}_", as_one=True
+                connection, [location], most_rows=MOST_ROWS, prefix=f"described_{at}_", as_one=True
             )
         found[name] = Looked(replace(table, name=name), columns_of(connection, table))
     return found
 
 
-def look_at_rows(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, RawTable], *, most_rows: int = MOST_ROWS
-) -> dict[str, Looked]:
+def look_at_rows(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, RawTable]) -> dict[str, Looked]:
     """Load a part of each table that a source has opened, and say what its columns hold.
 
     Parameters
@@ -66,11 +62,11 @@ def look_at_rows(
     """
     given = {}
     for at, (name, raw) in enumerate(tables.items()):  # before anything else is asked of the connection
-        names = given_rows(connection, raw, f"given_{at}", most_rows)
+        names = given_rows(connection, raw, f"given_{at}", MOST_ROWS)
         given[name] = Sniffed(name, raw.where, f"given_{at}", "", {one: quoted(one) for one in names})
     found = {}
     for at, (name, one) in enumerate(given.items()):
-        table = load(connection, one, f"described_{at}", most_rows)
+        table = load(connection, one, f"described_{at}", MOST_ROWS)
         found[name] = Looked(table, columns_of(connection, table))
     return found
 

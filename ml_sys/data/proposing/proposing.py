@@ -73,7 +73,6 @@ def propose(
     answers: Answers,
     asker: Asker,
     *,
-    most_rows: int = MOST_ROWS,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Proposal:
     """Propose a description of files and folders, or of a database.
@@ -85,7 +84,7 @@ def propose(
     """
     with duckdb.connect() as connection:
         on_step("looking at the files")
-        tables, notes = look_at_all(connection, files, most_rows)
+        tables, notes = look_at_all(connection, files, MOST_ROWS)
         tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
         are_dates(looked, answers)
