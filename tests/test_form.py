@@ -30,8 +30,12 @@ def test_a_form_survives_being_written_as_json():
     assert form_from_plain(json.loads(json.dumps(asdict(form)))) == form
 
 
-def test_a_form_keeps_since_when_one_exists_and_whose_days_they_are():
-    form = Form(measures=(CLICK,), has_since=True, time_zone="Europe/Berlin")
+def test_a_form_keeps_its_words_since_when_one_exists_and_whose_days_they_are():
+    words = Words(
+        Noun("school", "schools"), Noun("lesson", "lessons"), Noun("pupil", "pupils"), Noun("book", "books"),
+        value="fees", customer=Noun("member", "members"),
+    )  # fmt: skip
+    form = Form(measures=(CLICK,), words=words, has_since=True, time_zone="Europe/Berlin")
     plain = json.loads(json.dumps(asdict(form)))
     assert form_from_plain(plain) == form
     del plain["time_zone"]  # as of before there were any
@@ -55,6 +59,8 @@ def test_a_name_is_the_same_whatever_the_case_and_what_stands_between_its_words(
         "minutes_watched"
     }
     assert name_of("?!") == "unnamed"
+    assert name_of("Video -- minutes (total)") == "video_minutes_total"
+    assert name_of("Straße") == name_of("STRASSE") == "strasse"
 
 
 def test_what_is_said_of_companies_is_said_in_the_words_of_a_description():
