@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
+class FeatureChange:
     """A feature that changes when later usage is deleted.
 
     Attributes
@@ -34,7 +34,7 @@ class Change:
     companies: int
 
 
-def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff: int) -> Change | None:
+def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff: int) -> FeatureChange | None:
     """Recompute a cutoff's features without later usage, and return the first that changes.
 
     Parameters
@@ -48,7 +48,7 @@ def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff:
 
     Returns
     -------
-    Change or None
+    FeatureChange or None
         None if all features are the same, bit for bit.
     """
     rows = np.flatnonzero(panel.cutoff == cutoff)
@@ -57,7 +57,7 @@ def first_change(inputs: FeatureInputs, spec: FeatureSpec, panel: Panel, cutoff:
     for name in again.columns:
         differ = _differ(known.column(name), again[name].to_numpy()[company])
         if differ.any():
-            return Change(str(name), cutoff, int(differ.sum()))
+            return FeatureChange(str(name), cutoff, int(differ.sum()))
     return None
 
 

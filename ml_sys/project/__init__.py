@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data import snapshot as snapshots
 from ml_sys.days import parse_day
 from ml_sys.project.opened import AnyPath, Day, path_of
-from ml_sys.project.outcomes import Outcomes
+from ml_sys.project.outcomes import OutcomeMethods
 from ml_sys.registry.store import open_registry
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 
-class Project(Outcomes):
+class Project(OutcomeMethods):
     """An artifacts folder and the settings that hold for it.
 
     Each method does what the command of its name does, and returns a frozen dataclass or a DataFrame. It

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_sys.report.week import Week
 
 
-class Outcomes(Opened):
+class OutcomeMethods(Opened):
     """What is asked once lists are handed out."""
 
     def weekly(self, asked: Asked | None = None, *, as_of: Day | None = None) -> Week:

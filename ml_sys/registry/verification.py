@@ -26,8 +26,8 @@ AUDIT, INDEX = "audit trail", "index"
 
 
 @dataclass(frozen=True)
-class Check:
-    """The result for one thing that was checked.
+class Examined:
+    """The result for one thing that was examined.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Check:
 class Verification:
     """The results of all checks."""
 
-    findings: tuple[Check, ...]
+    findings: tuple[Examined, ...]
 
     @property
     def passed(self) -> bool:
@@ -93,7 +93,7 @@ def verify(
     *,
     every: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> tuple[Check, ...]:
+) -> tuple[Examined, ...]:
     """Verify the audit trail, the index and one version or all, and look for anything else among them.
 
     Half-written work of a killed process is finished or cleared first, as by any writing command; in a folder
@@ -110,7 +110,7 @@ def verify(
 
     Returns
     -------
-    tuple of Check
+    tuple of Examined
         Of the audit trail, the index, each version, then each thing that is no version.
 
     Raises
@@ -134,7 +134,7 @@ def verify(
         on_progress(done + 1)
     hint = "move it out of the folder of models; or, if it is yours: mlsys accept VERSION --reason TEXT"
     findings += [
-        Check(name, "failed", "lies among the versions, and nobody registered it", hint)
+        Examined(name, "failed", "lies among the versions, and nobody registered it", hint)
         for name in registry.strangers()
     ]
     return tuple(findings)
@@ -148,40 +148,42 @@ def accept_found(registry: Registry, version: str | None, reason: str) -> Accept
     return Accepted(version, entry.status, "", registry.read().production)
 
 
-def _trail(registry: Registry) -> Check:
+def _trail(registry: Registry) -> Examined:
     try:
         registry.recover()
     except StorageError:
         pass  # read-only: what is there can be verified all the same
     except AuditError as error:
-        return Check(AUDIT, "failed", error.message, error.hint)
+        return Examined(AUDIT, "failed", error.message, error.hint)
     try:
         records = registry.trail().records
-        return Check(AUDIT, "passed", f"{counted(len(records), 'record')}, each follows from the one before")
+        return Examined(
+            AUDIT, "passed", f"{counted(len(records), 'record')}, each follows from the one before"
+        )
     except MlsysError as error:
-        return Check(AUDIT, "failed", error.message, error.hint)
+        return Examined(AUDIT, "failed", error.message, error.hint)
 
 
-def _index(registry: Registry) -> Check:
+def _index(registry: Registry) -> Examined:
     try:
         problem = registry.index_problem()
     except MlsysError:
-        return Check(INDEX, "warned", "cannot be held against the audit trail while that is damaged")
+        return Examined(INDEX, "warned", "cannot be held against the audit trail while that is damaged")
     if problem:
         hint = "it is made anew from the audit trail; the one found is kept as registry.json.damaged"
-        return Check(INDEX, "failed", problem, hint)
-    return Check(INDEX, "passed", "follows from the audit trail")
+        return Examined(INDEX, "failed", problem, hint)
+    return Examined(INDEX, "passed", "follows from the audit trail")
 
 
-def _version(registry: Registry, index: Index, version: str) -> Check:
+def _version(registry: Registry, index: Index, version: str) -> Examined:
     try:
         judged(registry, registry.open(version))
     except SchemaDriftError as error:
         status: Literal["warned", "failed"] = "failed" if version == index.production else "warned"
-        return Check(version, status, error.message, error.hint)
+        return Examined(version, status, error.message, error.hint)
     except (ArtifactError, ResolveError) as error:
-        return Check(version, "failed", error.message, error.hint)
-    return Check(
+        return Examined(version, "failed", error.message, error.hint)
+    return Examined(
         version,
         "passed",
         "files, features and golden rows are those that were registered",

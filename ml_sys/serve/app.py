@@ -12,7 +12,7 @@ from ml_sys.serve import description
 from ml_sys.serve.contract.requests import RequestError
 from ml_sys.serve.endpoints import UnavailableError, prediction_router, status_router
 from ml_sys.serve.http.access import AccessLog
-from ml_sys.serve.http.guard import Guard, Limits
+from ml_sys.serve.http.guard import Guard, RequestLimits
 from ml_sys.serve.http.hosts import ANY, Hosts, is_loopback
 from ml_sys.serve.http.problems import problem
 from ml_sys.serve.service import Service, lifespan
@@ -47,7 +47,7 @@ def create_app(service: Service) -> ASGIApp:
     description.add(app, lambda: service.current.served, with_keys=bool(settings.api_keys))
     guarded: ASGIApp = Guard(
         _Shortcut(app, predictions, PREDICT),
-        limits=Limits(
+        limits=RequestLimits(
             max_header_bytes=settings.max_header_bytes,
             max_body_bytes=settings.max_body_bytes,
             max_body_bytes_of={PREDICT: min(settings.max_predict_bytes, settings.max_body_bytes)},

@@ -18,7 +18,7 @@ from ml_sys.registry.verification import (
     AUDIT,
     INDEX,
     Accepted,
-    Check,
+    Examined,
     Verification,
     _index,
     _trail,
@@ -160,7 +160,7 @@ def test_where_nobody_can_write_what_is_there_is_verified_all_the_same(registry)
     ("statuses", "passed"), [((), True), (("passed", "warned"), True), (("passed", "failed"), False)]
 )
 def test_a_warning_is_no_failure(statuses, passed):
-    findings = tuple(Check("one", status, "found") for status in statuses)
+    findings = tuple(Examined("one", status, "found") for status in statuses)
     assert Verification(findings).to_plain() == {"passed": passed, "findings": findings}
 
 
@@ -180,13 +180,13 @@ def test_what_was_accepted_is_plain_data(tmp_path):
 
 def test_trail_and_index_are_told_of_in_words(tmp_path):
     small = registry_with(tmp_path, "1.0.0")
-    assert _trail(small) == Check("audit trail", "passed", "1 record, each follows from the one before")
+    assert _trail(small) == Examined("audit trail", "passed", "1 record, each follows from the one before")
     promote(small, "1.0.0")
     assert _trail(small).found == "2 records, each follows from the one before"
-    assert _index(small) == Check("index", "passed", "follows from the audit trail")
+    assert _index(small) == Examined("index", "passed", "follows from the audit trail")
     content = (tmp_path / "audit.jsonl").read_bytes()
     (tmp_path / "audit.jsonl").write_bytes(content.replace(b"promote", b"pr0mote"))
-    assert _index(small) == Check(
+    assert _index(small) == Examined(
         "index", "warned", "cannot be held against the audit trail while that is damaged"
     )
     assert _trail(small).status == "failed"

@@ -21,7 +21,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from ml_sys import logs
 from ml_sys.serve.http.access import AccessLog
 from ml_sys.serve.http.exchange import read_body
-from ml_sys.serve.http.guard import REFUSED, Guard, Limits
+from ml_sys.serve.http.guard import REFUSED, Guard, RequestLimits
 from ml_sys.serve.http.hosts import Hosts
 from ml_sys.serve.http.keys import new_key
 from ml_sys.serve.server import cut_off_silent_readers, listen, serve_http
@@ -125,7 +125,7 @@ def serve(options: dict[str, Any]) -> None:
 
     guarded = Guard(
         app,
-        limits=Limits(
+        limits=RequestLimits(
             max_header_bytes=options["max_header_bytes"],
             max_body_bytes=options["max_body_bytes"],
             max_body_bytes_of={"/framework": options["max_framework_bytes"]},

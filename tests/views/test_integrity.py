@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ml_sys.jobs.models.reproduce import Reproduction
-from ml_sys.registry.verification import Check, Verification
+from ml_sys.registry.verification import Examined, Verification
 from ml_sys.views import integrity
 from ml_sys.views.frame.cells import plain
 
@@ -55,8 +55,8 @@ def test_a_reproduction_as_plain_data_says_whether_it_is_identical_or_close():
 
 def test_findings_are_counted_and_their_hints_follow(capsys):
     found = (
-        Check("1.0.0", "failed", "a file differs", "restore it"),
-        Check("notes", "warned", "no version"),
+        Examined("1.0.0", "failed", "a file differs", "restore it"),
+        Examined("notes", "warned", "no version"),
     )
     integrity.verified(Verification(found))
     shown = capsys.readouterr().out

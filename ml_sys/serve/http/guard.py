@@ -52,7 +52,7 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one request, and all together, may ask of a server process.
 
     Attributes
@@ -98,7 +98,7 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        limits: Limits,
+        limits: RequestLimits,
         digests: tuple[str, ...] = (),
         hosts: Hosts | None = None,
         access: AccessLog,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ml_sys.serve.http.access import AccessLog
 from ml_sys.serve.http.exchange import read_body
-from ml_sys.serve.http.guard import CLIENT_LEFT, Guard, Limits
+from ml_sys.serve.http.guard import CLIENT_LEFT, Guard, RequestLimits
 from ml_sys.serve.http.keys import new_key
 from tests.serve.servers import (
     DIGEST,
@@ -59,7 +59,7 @@ class Exchange:
         self.sent: list[dict[str, Any]] = []
         self.received = 0
         digests = options.pop("digests", ())
-        limits = Limits(**{"max_body_bytes": LIMIT, "timeout_seconds": PATIENCE, **options})
+        limits = RequestLimits(**{"max_body_bytes": LIMIT, "timeout_seconds": PATIENCE, **options})
         guard = Guard(
             app,
             limits=limits,
@@ -379,7 +379,9 @@ def test_other_scopes_pass_through_untouched():
     async def app(*arguments: Any) -> None:
         passed.append(arguments)
 
-    guard = Guard(app, limits=Limits(max_body_bytes=1), digests=(DIGEST,), access=AccessLog(1), observe=print)
+    guard = Guard(
+        app, limits=RequestLimits(max_body_bytes=1), digests=(DIGEST,), access=AccessLog(1), observe=print
+    )
     for kind in ("lifespan", "websocket"):
         arguments: tuple[Any, ...] = ({"type": kind}, object(), object())
         asyncio.run(guard(*arguments))
