@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from ml_sys.data.proposing.attributes import _kind, _number, _owner, _unfit, candidates, part
+from ml_sys.data.judging.parts import gather
+from ml_sys.data.proposing.attributes import _kind, _number, _owner, _unfit, candidates, describe, part
 from tests.data.proposing.small import column, day, draft, looked, seen
 
 
@@ -164,3 +165,63 @@ def test_why_a_number_is_described_so_is_said_in_one_line():
 def test_words_that_say_whose_an_attribute_is_are_those_of_the_identifier():
     base = looked("t", column("student_id"), column("student_country"))
     assert _owner(draft("entities", base, id="student_id")) == {"student"}
+
+
+PEOPLE, PAYING = 200, 20
+
+
+def described(header, rows, *more):
+    """Describe the columns of a table of people, of whom the first twenty paid, and of further tables."""
+    with duckdb.connect() as connection:
+        days = ["2024-03-01" if at < PAYING else None for at in range(PEOPLE)]
+        every = [[at, day, *rest] for at, (day, rest) in enumerate(zip(days, rows, strict=True))]
+        tables = [seen(connection, "folk", f"person_id paid {header}", every)]
+        tables += [seen(connection, f"more{at}", *one) for at, one in enumerate(more)]
+        drafts = [draft("entities", tables[0], id="person_id", converted_on="paid")]
+        drafts += [draft("entities", one, id="person_id") for one in tables[1:]]
+        left = candidates(drafts)
+        parts = [part(one) for one in drafts]
+        attributes, why, leaks = describe(connection, drafts, parts, gather(connection, parts))
+        return attributes, why, {one.where: one.reason for one in [*left, *leaks]}
+
+
+def test_attributes_are_described_by_their_kind_and_called_without_whose_they_are():
+    rows = [[("AT", "BE")[at % 2], 5 + at % 9] for at in range(PEOPLE)]
+    attributes, why, left = described("person_country seats", rows)
+    assert attributes == {
+        "person_country": {"kind": "category", "column": "person_country", "label": "country"},
+        "seats": {"kind": "number", "column": "seats"},
+    }
+    assert why == {"person_country": "a text of 2 different values", "seats": "a number"}
+    assert left == {}
+
+
+def test_a_column_that_tells_who_paid_is_left_out_with_its_reason():
+    rows = [["pro" if at < PAYING else None, at % 7, at % 5] for at in range(PEOPLE)]
+    attributes, _, left = described("plan size churned", rows)
+    assert list(attributes) == ["size"]
+    assert left["folk.plan"].startswith("filled for 100% of those that converted and 0.0%")
+    assert left["folk.churned"] == "looks known only after paying: only who pays can leave"
+
+
+def test_blanks_that_are_filled_in_later_are_said_to_leak_and_others_are_told():
+    later = [[None if at >= PAYING and at % 2 else at % 7] for at in range(PEOPLE)]
+    attributes, why, _ = described("size", later)
+    assert attributes["size"]["blank_leaks"] is True
+    assert why["size"] == (
+        "a number; blank for 0.0% of those that converted and 50.0% of the others: blanks are filled in later"
+    )
+    always = [[None if at % 2 else at % 7] for at in range(PEOPLE)]
+    attributes, why, _ = described("size", always)
+    assert "blank_leaks" not in attributes["size"]
+    assert why["size"] == "a number; blank for 50.0% of those that converted and 50.0% of the others"
+
+
+def test_a_name_that_two_columns_come_to_is_that_of_the_first():
+    rows = [[at % 7] for at in range(PEOPLE)]
+    other = [[at, at % 6] for at in range(PEOPLE)]
+    attributes, _, left = described("size", rows, ("person_id Size", other))
+    assert attributes["size"]["column"] == "size"
+    assert left == {"more0.Size": "another table calls it size"}
+    same, _, left = described("size", rows, ("person_id size", other))
+    assert (list(same), left) == (["size"], {})
