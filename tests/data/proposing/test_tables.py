@@ -19,6 +19,7 @@ from ml_sys.data.proposing.tables import (
     _types,
     _unlinked,
     choose_period,
+    plan,
 )
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, draft, looked, seen
@@ -234,3 +235,91 @@ def test_events_are_counted_by_the_week_where_they_reach_over_four_hundred_days(
     assert made.unit == unit
     long_or_short = "less than 400" if unit == "day" else "400 or more"
     assert made.unit_why == f"events reach over {reach} days, {long_or_short}: a {unit} is one period"
+
+
+def planned(links, *tables, **answers):
+    with duckdb.connect() as connection:
+        looked_at = [seen(connection, name, header, rows) for name, header, rows in tables]
+        return plan(connection, looked_at, links, Answers(**answers), Asker())
+
+
+EVERYBODY = [[at, "2024-01-01", at % 5] for at in range(60)]
+BOUGHT = [[at, "2024-03-01", 9, "paid"] for at in range(20)]
+USED = [[at, f"2024-01-{2 + at % 20:02d}", f"page {at % 3}"] for at in range(60) for _ in range(2)]
+
+
+def test_every_table_is_what_leads_to_entities_makes_of_it():
+    links = Links(
+        ("users", "profiles", "tags"),
+        dict.fromkeys(("users", "profiles", "tags", "orders", "log"), "id"),
+        differ=frozenset({"orders"}),
+    )
+    made = planned(
+        links,
+        ("users", "id signup_on size", EVERYBODY),
+        ("profiles", "id colour", [[at, f"c{at % 4}"] for at in range(60)]),
+        ("tags", "id", [[at] for at in range(60)]),
+        ("orders", "id paid_on amount status", BOUGHT),
+        ("log", "id at page", USED),
+        ("far", "nr x", [[at, at] for at in range(9)]),
+    )
+    assert [(one.name, one.kind, one.differs) for one in made.drafts] == [
+        ("users", "entities", False), ("profiles", "entities", False), ("orders", "purchases", True),
+        ("log", "events", False),
+    ]  # fmt: skip
+    users, _, orders, _ = made.drafts
+    assert users.roles == {"id": "id", "since": "signup_on"}
+    assert users.why["since"] == "its name says that this is the day on which one began to exist"
+    assert orders.roles == {"id": "id", "at": "paid_on", "value": "amount"}
+    assert orders.why["value"].startswith("money; rows below zero are given back")
+    assert [(one.where, one.reason) for one in made.left] == [
+        ("tags", "holds ids and nothing about them"),
+        ("far", "no column leads to those that may pay"),
+    ]
+
+
+def test_events_of_users_are_led_on_by_the_table_that_knows_both():
+    links = Links(
+        ("teams",), {"teams": "id", "members": "id", "orders": "id"},
+        {"log": ("person", "members")}, {"members": "person"},
+    )  # fmt: skip
+    made = planned(
+        links,
+        ("teams", "id signup_on size", EVERYBODY),
+        ("members", "person id", [[f"p{at}", at] for at in range(60)]),
+        ("orders", "id paid_on amount status", BOUGHT),
+        ("log", "person at page", [[f"p{one}", *rest] for one, *rest in USED]),
+    )
+    assert [(one.name, one.kind) for one in made.drafts] == [
+        ("teams", "entities"), ("members", "links"), ("orders", "purchases"), ("log", "events"),
+    ]  # fmt: skip
+    members, log = made.drafts[1], made.drafts[3]
+    assert members.roles == {"user": "person", "id": "id"}
+    assert (log.roles, log.link) == ({"user": "person", "at": "at"}, members)
+    assert log.why["kind"] == "knows only person, which the link leads to its entity"
+    assert all(one.link is None for one in made.drafts if one is not log)
+
+
+def test_without_any_usage_it_is_said_what_each_table_lacks():
+    links = Links(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
+    with pytest.raises(InputError, match="no table says who used what and when") as caught:
+        planned(
+            links,
+            ("users", "id signup_on size", EVERYBODY),
+            ("orders", "id paid_on amount status", BOUGHT),
+            ("log", "id page", [[at % 9, f"page {at}"] for at in range(60)]),
+        )
+    assert caught.value.message.endswith("; log: says nothing about when: it has no column of dates")
+
+
+@pytest.mark.parametrize(("n", "has_type"), [(30, True), (31, False)])
+def test_types_of_purchases_are_few(n, has_type):
+    links = Links(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
+    kinds = ["refund", *(f"kind {at}" for at in range(n - 1))]
+    made = planned(
+        links,
+        ("users", "id signup_on size", EVERYBODY),
+        ("orders", "id paid_on status", [[at % 20, "2024-03-01", kind] for at, kind in enumerate(kinds)]),
+        ("log", "id at page", USED),
+    )
+    assert ("type" in made.of("purchases")[0].roles) == has_type
