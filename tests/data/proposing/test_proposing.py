@@ -16,7 +16,8 @@ import pytest
 from ml_sys.data.judging.checking import Needs, check
 from ml_sys.data.looking.opening import look_at
 from ml_sys.data.proposing.proposal import Answers, Asker
-from ml_sys.data.proposing.proposing import Proposal, propose
+from ml_sys.data.proposing.proposing import Proposal, _begin_by_use, _settings, _unread, propose
+from ml_sys.data.proposing.tables import Plan
 from ml_sys.data.proposing.writing import as_toml
 from ml_sys.errors import InputError
 from ml_sys.form import Form
@@ -34,6 +35,7 @@ from tests.data.proposing.folders import (
     write,
     write_csv,
 )
+from tests.data.proposing.small import column, day, draft, looked, seen
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data"
 Ids = dict[str, str]
@@ -813,3 +815,99 @@ def test_tabs_compression_a_mark_of_bytes_zones_and_minus_zero_come_out_as_the_p
     found = proposed(tmp_path)
     assert found.attributes.pop("newsletter")["kind"] == "category"
     is_the_plain_one(found, made)
+
+
+def people_and_use(
+    connection: duckdb.DuckDBPyConnection,
+    first: str,
+    last: str,
+    rows: list[tuple[str, str | None, str | None]],
+) -> None:
+    """Say who there is, when they began and converted, and between which days they used something."""
+    connection.execute("CREATE TABLE people (id VARCHAR, since DATE, day DATE)")
+    connection.executemany("INSERT INTO people VALUES (?, ?, ?)", rows)
+    connection.execute("CREATE TABLE used (id VARCHAR, first DATE, last DATE)")
+    connection.executemany("INSERT INTO used VALUES (?, ?, ?)", [("a", first, last), ("b", last, last)])
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "unit", "horizon", "step"),
+    [
+        ("2023-01-01", "2024-03-26", "week", 30, 7),  # 450 days
+        ("2023-01-01", "2024-03-25", "week", 14, 7),
+        ("2023-01-01", "2023-05-31", "day", 14, 7),  # 150 days
+        ("2023-01-01", "2023-05-30", "day", 7, 7),
+        ("2023-01-01", "2023-05-30", "month", 30, 30),
+        ("2022-06-01", "2023-05-30", "day", 7, 7),  # as conversions are known for 149 days only
+    ],
+)
+def test_the_horizon_follows_the_days_in_which_usage_and_conversions_are_known(
+    first: str, last: str, unit: str, horizon: int, step: int
+) -> None:
+    plan = Plan(unit=unit, unit_why="as they come")
+    with duckdb.connect() as connection:
+        people_and_use(connection, first, last, [("a", None, "2023-01-01"), ("b", None, None)])
+        settings, why = _settings(connection, plan)
+    assert settings == {
+        "usage": {"period": unit}, "label": {"horizon_days": horizon}, "panel": {"step_days": step},
+    }  # fmt: skip
+    days = (dt.date.fromisoformat(last) - max(dt.date.fromisoformat(first), dt.date(2023, 1, 1))).days
+    assert why["horizon"] == (
+        f"of {days:,} days in which usage and conversions are both known, three lists {horizon} days apart "
+        "are held out to judge by, and the days before them are learned from"
+    )
+    assert why["usage"] == "as they come"
+    assert why["step"] == ("one training cutoff a month" if step == 30 else "one training cutoff a week")
+
+
+def test_how_long_converters_wait_is_told_of_those_that_wait() -> None:
+    with duckdb.connect() as connection:
+        rows = [
+            ("a", "2023-01-01", "2023-01-01"),
+            ("b", "2023-01-01", "2023-01-11"),
+            ("c", "2023-01-01", None),
+        ]
+        people_and_use(connection, "2023-01-01", "2023-06-30", rows)
+        why = _settings(connection, Plan())[1]
+    assert why["horizon"].endswith(
+        "; half of those that convert later than their first day do so within 10 days"
+    )
+
+
+@pytest.mark.parametrize(
+    ("early", "enough", "takes"),
+    [(0, 50, True), (1, 50, True), (2, 50, False), (0, 15, True), (0, 14, False)],
+)
+def test_the_one_full_date_is_the_beginning_where_nothing_was_used_before_it(
+    early: int, enough: int, takes: bool
+) -> None:
+    with duckdb.connect() as connection:
+        rows = [[at, "2024-01-03"] for at in range(enough)]
+        base = seen(connection, "folk", "id dated", rows)
+        connection.execute("CREATE TABLE used (id VARCHAR, first DATE, last DATE)")
+        use = [(str(at), "2024-01-02" if at < early else "2024-01-03", "2024-02-01") for at in range(enough)]
+        connection.executemany("INSERT INTO used VALUES (?, ?, ?)", use)
+        made = draft("entities", base, id="id")
+        _begin_by_use(connection, made)
+        assert ("since" in made.roles) is takes
+        if takes:
+            assert made.why["since"].endswith(f"and {enough - early} of {enough} used nothing before it")
+        named = draft("entities", base, id="id", since="dated")
+        once = draft("entities", base, id="id")
+        once.one_a = True
+        for other in (named, once):
+            before = dict(other.roles)
+            _begin_by_use(connection, other)
+            assert other.roles == before
+
+
+def test_columns_that_are_not_read_are_said_with_what_is_read() -> None:
+    base = looked(
+        "orders", column("id"), day("at"), column("note"), column("mail", personal="an e-mail address")
+    )
+    made = draft("purchases", base, id="id", at="at")
+    assert [(one.where, one.reason) for one in _unread(made)] == [
+        ("orders.note", "of purchases only the day and the money are read"),
+        ("orders.mail", "personal: an e-mail address"),
+    ]
+    assert _unread(draft("links", base, user="at", id="id"))[0].reason == "of links only the ids are read"
