@@ -72,17 +72,17 @@ def logarithm(mantissa: Any, exponent: Any) -> Any:
 
 
 def log(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the natural logarithm of an array of numbers from 0 on, float64; that of a blank is blank."""
+    """Return the natural logarithm of an array of non-negative numbers, float64; a blank stays blank."""
     return _each(values, _logs)
 
 
 def log1p(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return log(1 + x) of an array of numbers from 0 on, float64; that of a blank is blank."""
+    """Return log(1 + x) of an array of non-negative numbers, float64; a blank stays blank."""
     return _each(values, _logs1p)
 
 
 def log10(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return the decimal logarithm of an array of numbers from 0 on, float64; that of a blank is blank."""
+    """Return the decimal logarithm of an array of non-negative numbers, float64; a blank stays blank."""
     return log(values) * _LOG10_E
 
 

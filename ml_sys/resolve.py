@@ -40,7 +40,7 @@ _kept_out: set[Path] = set()
 
 
 def keep_out(folder: Path) -> None:
-    """Let nothing be imported from below a folder of artifacts from now on in this process."""
+    """From now on, let this process import nothing from below a folder of artifacts."""
     _kept_out.add(folder.resolve())
 
 

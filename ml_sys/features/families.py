@@ -42,7 +42,7 @@ def days_since_last_active(usage: Usage) -> Column:
 
 @family("present_share_{long}d", group="tenure")
 def present_share(usage: Usage) -> Column:
-    """Share of the rows since the first one, at most those of the long window, that are there."""
+    """Share of the rows due since the first one, at most those of the long window, that are there."""
     spans = usage.spans
     due = np.clip(usage.days_since("first") / spans.unit_days + 1, 1, spans.rows_in(spans.long))
     if spans.unit_days % 1:

@@ -79,7 +79,7 @@ MONTHS = Spans(
 
 
 def spans_of(period: Period) -> Spans:
-    """Return the spans of a period; those of weeks for any that is neither a day nor a month.
+    """Return the spans of a period; those of weeks unless it is a day or a month.
 
     Examples
     --------

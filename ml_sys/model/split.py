@@ -168,7 +168,7 @@ def sampled(
     seed: int,
     companies: NDArray[np.bool_] | None = None,
 ) -> Sample | None:
-    """Return the training rows of a panel that is too large to learn whole; None of one that is not.
+    """Return the training rows of a panel that is too large to learn whole; None for any other.
 
     This is where it is decided, for whoever trains.
 

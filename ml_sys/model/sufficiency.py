@@ -19,7 +19,7 @@ _MOST_DAYS = 20 * 365
 
 @dataclass(frozen=True)
 class Sufficiency:
-    """What there is of conversions, what is needed, and when that is to be expected.
+    """How many conversions there are, how many are needed, and when to expect them.
 
     Attributes
     ----------

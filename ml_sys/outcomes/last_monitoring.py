@@ -39,7 +39,7 @@ def keep(found: Monitoring, artifacts_dir: Path) -> Path:
 
 
 def last(artifacts_dir: Path) -> dict[str, Any] | None:
-    """Return the last monitoring as plain data; None where there is none that can be read."""
+    """Return the last monitoring as plain data; None if none can be read."""
     try:
         plain: dict[str, Any] = json.loads((artifacts_dir / FOLDER / LATEST).read_bytes())
     except (OSError, ValueError):

@@ -192,7 +192,7 @@ class State:
             raise AuditError(self._trail_file, alarm, hint=_ACCEPT)
 
     def _forgotten(self, content: bytes | None, stored: Index | None, trail: Trail) -> str:
-        """Say why nobody remembers where the trail ended; empty where somebody does, or there is none."""
+        """Say why nothing remembers where the trail ended; empty if something does, or there is no trail."""
         if stored is not None or (content is None and not (trail.records or trail.torn)):
             return ""
         what = "is missing" if content is None else "was edited or damaged"

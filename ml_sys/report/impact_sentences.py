@@ -59,7 +59,7 @@ def matured_sentence(one: ListOutcome) -> str:
 
 
 def reservations(impact: Impact) -> tuple[str, ...]:
-    """Say what is to be kept in mind with the effect."""
+    """Say what to keep in mind about the effect."""
     effect = impact.effect
     if effect is None or isnan(effect.extra.low):
         return ()

@@ -244,7 +244,7 @@ def write_csv(pages: Callable[[], Iterator[pd.DataFrame]], target: IO[bytes]) ->
 
 
 def _written(pages: Iterator[pd.DataFrame], target: IO[bytes], *, quoted: bool, check: bool) -> bool:
-    """Write pages as CSV; if checked, return False at the first text for which all are to be quoted."""
+    """Write pages as CSV; if checked, return False at the first text that needs every text quoted."""
     for number, page in enumerate(pages):
         if check and _ends_a_cell(page):
             return False

@@ -49,7 +49,7 @@ class Absent:
 
 
 class CompanyLookup:
-    """The snapshot that was ingested last, in memory from the first question on: 36 bytes a usage row."""
+    """The latest snapshot, in memory from the first question on: 36 bytes a usage row."""
 
     def __init__(self, artifacts_dir: Path) -> None:
         self._artifacts_dir = artifacts_dir

@@ -131,7 +131,7 @@ class Metrics:
         self._stale.set(1)
 
     def settled(self) -> None:
-        """Take the alarm back: the version in production is the one that is served."""
+        """Clear the alarm: the version in production is the one that is served."""
         self._stale.set(0)
 
     def tick(self, served: Served | None, refused: dict[int, int], waiting: int, log_problem: str) -> None:

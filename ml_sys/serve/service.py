@@ -79,7 +79,7 @@ class Service:
         return self.log is None or self.log.offer(logged)
 
     def is_itself(self, served: Served) -> bool:
-        """Return whether the model still gives its golden rows what it gave them when it was made."""
+        """Return whether the model still reproduces its golden rows."""
         last, at, sound = self._checked
         if last is not served or monotonic() - at > _CHECK_SECONDS:
             try:

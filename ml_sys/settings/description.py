@@ -164,7 +164,7 @@ class SchemaSettings(Frozen):
 
 @lru_cache(maxsize=1)
 def default_form() -> Form:
-    """Return what the default description comes to."""
+    """Return the form of the default description."""
     return SchemaSettings().form()
 
 

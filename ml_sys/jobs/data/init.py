@@ -1,4 +1,4 @@
-"""Propose a description of files and write it as a settings file; judge one that is there."""
+"""Propose a description of files and write it as a settings file; check an existing one."""
 
 from __future__ import annotations
 

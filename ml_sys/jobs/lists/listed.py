@@ -1,4 +1,4 @@
-"""What is asked of a list, and what comes of it."""
+"""A request for a list, and the list that answers it."""
 
 from __future__ import annotations
 

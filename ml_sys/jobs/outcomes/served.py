@@ -95,7 +95,7 @@ def watched(
 
 @contextmanager
 def opened_log(settings: Settings) -> Iterator[Connection | None]:
-    """Open the log of predictions; None where there is none, or a sink of one's own keeps it.
+    """Open the log of predictions; None if there is none, or the user's own sink keeps it.
 
     Raises
     ------

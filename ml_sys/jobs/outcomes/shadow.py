@@ -1,4 +1,4 @@
-"""Lists that a version makes again from the latest snapshot, and other versions that make the same ones."""
+"""Lists that a version makes again from the latest snapshot, and the same lists by other versions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MadeAgain:
-    """Matured lists of one version, all rows of one after those of the other."""
+    """Matured lists of one version, one list after the other."""
 
     outcomes: Outcomes
 

@@ -40,7 +40,7 @@ def feature_spec(artifact: Artifact) -> FeatureSpec:
 
 
 def spec_from_plain(plain: Mapping[str, Any]) -> FeatureSpec:
-    """Return what :func:`dataclasses.asdict` took apart, as JSON gives it back."""
+    """Rebuild from JSON what :func:`dataclasses.asdict` took apart."""
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
     }

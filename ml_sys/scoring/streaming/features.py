@@ -24,10 +24,10 @@ class Features(Protocol):
     """Computes the features of prospects."""
 
     def __call__(self, start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of rows from a place on, and which of them are to be ranked."""
+        """Return the features of the rows from a place on, and which of them are ranked."""
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
-        """Return the features of rows that stand in some places."""
+        """Return the features of the rows at some places."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ReadyFeatures:
     spec: FeatureSpec
 
     def __call__(self, _start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of rows; all are to be ranked."""
+        """Return the features of the rows; all are ranked."""
         return self._columns(rows), np.ones(rows.num_rows, dtype=bool)
 
     def of(self, _places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
@@ -63,7 +63,7 @@ class ComputedFeatures:
     are_new: int = 0
 
     def __call__(self, start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of rows from a place on, and which of them are to be ranked."""
+        """Return the features of the rows from a place on, and which of them are ranked."""
         inputs = self._inputs(self.usage.between(start, start + rows.num_rows), rows)
         closed = days_of(rows.column("id"), self.customers, other=self.cutoff)
         is_customer, is_new = closed < self.cutoff, inputs.since >= self.cutoff
@@ -72,7 +72,7 @@ class ComputedFeatures:
         return self._columns(inputs), ~is_customer & ~is_new
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
-        """Return the features of rows that stand in some places."""
+        """Return the features of the rows at some places."""
         return self._columns(self._inputs(self.usage.take(places), rows))
 
     def _inputs(self, usage: UsageLog, rows: pa.RecordBatch) -> FeatureInputs:

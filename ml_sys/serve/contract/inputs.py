@@ -177,7 +177,7 @@ def _events(companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, rema
 
 
 def _of_form(values: NDArray[Any], table: UsageTable, form: Form) -> NDArray[Any]:
-    """Return values of a table's measures in the place of those of the form, 0 elsewhere."""
+    """Put the values of a table's measures at their places in the form, 0 elsewhere."""
     if table.measures == form.measure_names:
         return values
     every = np.zeros((len(values), len(form.measures)), dtype=values.dtype)

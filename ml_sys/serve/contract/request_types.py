@@ -94,7 +94,7 @@ def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
 
 
 def none_field(one: Attribute) -> str:
-    """Return the field that says that there is none of a number; empty where it always has one."""
+    """Return the field that says that a number has no value; empty where it always has one."""
     return one.none_feature if one.none is not None else ""
 
 
