@@ -48,8 +48,10 @@ def test_thirty_days_are_four_weeks_and_two_fifths_of_what_a_fifth_brings():
     ("one", "effect"),
     [
         (firms(), 0.0),
-        (firms(employees=EMPLOYEE_RANGES.index("1")), -1.3),
-        (firms(employees=EMPLOYEE_RANGES.index("10,001 or more")), -1.0),
+        *(
+            (firms(employees=at), effect)
+            for at, effect in enumerate((-1.3, -0.3, 0.3, 0.7, 0.7, 0.5, 0.4, -0.8, -1.0))
+        ),
         (firms(rank=500), 1.1),
         (firms(rank=UNRANKED), -0.55),
         (firms(industry=INDUSTRIES.index("RETAIL")), 0.0),
@@ -86,7 +88,7 @@ def test_recent_users_objects_pace_and_growth_add_up():
     )
     assert effect[14] == pytest.approx(expected, abs=1e-4)
     recent, earlier = 8 / 4, 6 / 8
-    both = usage_effect(usage(14, [(1, [0], [0]), (9, [4, 2], [10, 2]), (13, [2, 0, 6], [6])]))[0]
+    both = usage_effect(usage(14, [(1, [0], [0]), (9, [4, 2], [10, 2]), (13, [7, 0, 1], [6])]))[0]
     assert both[14] == pytest.approx(
         -9.75 + 1.7 * np.log1p(recent) + np.log((recent + 0.5) / (earlier + 0.5)) + 0.4 * 2
         + 0.25 * np.log1p(6 / 8) + 1.2 * np.exp(-12 / 8),

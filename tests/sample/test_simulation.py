@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ml_sys.sample.simulation import (
+    INDUSTRIES,
+    INDUSTRY_SHARES,
     LOG_START,
     NEVER,
     NO_VALUE,
@@ -100,3 +102,32 @@ def test_usage_before_the_purchase_is_what_it_would_have_been_and_rises_after(wo
     assert there[:, 22:].mean() > 1.2 * there[:, 10:14].mean()
     had = portals.opened[:1500] < 10
     assert paid.present[:1500, 10][had].mean() > paid.present[:1500, 10][~had].mean()
+
+
+def test_ranks_industries_and_teams_are_as_common_as_they_are_set(world):
+    firms, portals, _ = world
+    ranked = np.log10(firms.rank_if_paid[firms.rank_if_paid != UNRANKED])
+    assert (ranked.mean(), ranked.std()) == pytest.approx((6.04, 0.69), abs=0.08)
+    assert np.unique(ranked).size > 900
+    known = firms.industry[firms.industry != NO_VALUE]
+    found = np.bincount(known, minlength=len(INDUSTRIES)) / known.size
+    shares = np.array(list(INDUSTRY_SHARES.values()))
+    assert found == pytest.approx(shares / shares.sum(), abs=0.03)
+    used = portals.object_share > 0
+    assert used.mean(axis=0) == pytest.approx([0.95, 0.55, 0.5, 0.3], abs=0.04)
+
+
+def test_larger_firms_and_those_that_come_as_a_team_have_larger_teams(world):
+    firms, portals, _ = world
+    size = np.minimum(firms.employees_if_paid.clip(0), 6)
+    alone = portals.kind != 3
+    slope, least = np.polyfit(size[alone], portals.log_team[alone], 1)
+    assert (slope, least) == pytest.approx((0.18, -0.7), abs=0.07)
+    more = portals.log_team[~alone] - (least + slope * size[~alone])
+    assert more.mean() == pytest.approx(0.8, abs=0.15)
+
+
+def test_some_who_pay_never_use_anything_again(world):
+    _, portals, free = world
+    paid = paid_usage(np.random.default_rng(1), free, portals, np.full(3000, 5))
+    assert (~paid.present[:, 5:].any(axis=1)).mean() == pytest.approx(0.05, abs=0.02)

@@ -79,6 +79,20 @@ def test_the_first_large_block_has_a_fault_of_every_kind_and_a_second_only_by_lu
     with ExitStack() as stack:
         tables = SampleTables(tmp_path, stack, unknown_from=1000)
         tables.write(np.random.default_rng(3), block)
+        once = dict(tables.anomalies), dict(tables.rows)
+    with ExitStack() as stack:
+        tables = SampleTables(tmp_path / "twice", stack, unknown_from=1000)
+        rng = np.random.default_rng(3)
+        tables.write(rng, block)
+        first = dict(tables.rows), dict(tables.anomalies)
+        tables.write(rng, block)
+    assert tables.rows["noncustomers"] == 2 * first[0]["noncustomers"] == 2 * n
+    assert n < first[0]["usage"] < tables.rows["usage"]
+    assert all(tables.anomalies[name] >= count for name, count in first[1].items())
+    assert first == (once[1], once[0])
+    with ExitStack() as stack:
+        tables = SampleTables(tmp_path, stack, unknown_from=1000)
+        tables.write(np.random.default_rng(3), block)
     faults = {name: count for name, count in tables.anomalies.items() if name.startswith(("usage", "non"))}
     assert all(1 <= count <= 3 for count in faults.values())
     assert len(faults) == 5

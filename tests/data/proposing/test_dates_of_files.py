@@ -98,5 +98,7 @@ def test_texts_that_look_like_dates_and_are_called_so_are_named_where_nearly_all
         assert unread_dates(connection, [table]) == [
             f"t.start_date: dates written as {like[0]!r} are not read; write YYYY-MM-DD HH:MM"
         ]
+        nothing = seen(connection, "v", "start_date", [[None], [None]])
+        assert unread_dates(connection, [nothing]) == []
         fewer = seen(connection, "u", "start_date", [[one] for one in [*like[1:], "soon"]])
         assert unread_dates(connection, [fewer]) == []
