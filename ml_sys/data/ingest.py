@@ -23,8 +23,9 @@ from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
 from ml_sys.data.ingesting.run import IngestRun, OpenTable
 from ml_sys.data.ingesting.usage_parts import UsageParts
-from ml_sys.data.parts.buckets import ROWS_PER_PART, Cut, parts_for
+from ml_sys.data.parts.buckets import Cut, parts_for
 from ml_sys.data.parts.overflow import Overflow
+from ml_sys.data.parts.spill import ROWS_IN_MEMORY
 from ml_sys.data.purchases import converted_by, first_of_each, reject_strangers, unusable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest_form
@@ -130,7 +131,7 @@ def ingest(
     now: datetime,
     on_progress: OnProgress = lambda _table, _rows: None,
     partitions: int = 0,
-    rows_in_memory: int = ROWS_PER_PART,
+    rows_in_memory: int = ROWS_IN_MEMORY,
 ) -> IngestReport:
     """Turn tables into a snapshot.
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data import snapshot
+from ml_sys.data.parts import overflow
 from ml_sys.data.schema import USAGE
-from ml_sys.errors import SnapshotError
+from ml_sys.errors import SnapshotError, StorageError
 from tests.data.tables import Tables, usage_row
+from tests.test_durable import largest_file
 
 
 @pytest.fixture
@@ -54,6 +63,59 @@ def test_an_interrupted_write_leaves_no_snapshot(tables: Tables, monkeypatch: py
             tables.ingest()
     assert not [path for path in (tables.artifacts / "snapshots").iterdir() if not path.name.startswith(".")]
     assert tables.ingest().is_new
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2, 3, 5])
+def test_a_full_disk_is_one_line_and_leaves_the_snapshot_before(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    report = tables.ingest(partitions=3)
+    tables.usage.pop()
+    tables.write()
+    with largest_file(blocks), pytest.raises((SnapshotError, StorageError), match="File too large") as caught:
+        tables.ingest_as_they_are(partitions=3, rows_in_memory=0)
+    assert "\n" not in str(caught.value)
+    assert snapshot.latest(tables.artifacts).id == report.id
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith((".tmp-", overflow.SCRATCH))]
+
+
+INGESTS = """
+import sys
+from pathlib import Path
+from tests.data.tables import Tables
+tables = Tables(Path(sys.argv[1]))
+tables.usage *= 50
+print("ready", flush=True)
+while True:
+    tables.usage.append(tables.usage.pop(0))
+    tables.usage[0], kept = tables.usage[0].replace("5,0", "6,0"), tables.usage[0]
+    for partitions in (3, 5):
+        tables.ingest(partitions=partitions, rows_in_memory=0)
+        tables.usage[0] = kept
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
+def test_an_ingest_that_is_killed_leaves_a_whole_snapshot_and_nothing_that_the_next_does_not_remove(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables.ingest()
+    delays = random.Random(7)  # noqa: S311 - a moment, not a secret
+    for _ in range(12):
+        command = [sys.executable, "-c", INGESTS, str(tables.folder)]
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(delays.uniform(0, 0.4))
+            process.send_signal(signal.SIGKILL)
+        assert len(snapshot.latest(tables.artifacts).closed) == 11
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tables.ingest()
+    left = [path.name for path in tmp_path.rglob("*")]
+    assert not [name for name in left if name.startswith((".tmp-", overflow.SCRATCH))]
 
 
 def test_artifacts_that_cannot_be_written_are_one_clear_error(tables: Tables) -> None:

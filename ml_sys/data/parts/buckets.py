@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 BUCKETS = 1024
 _BUCKET_BITS = 10
-# Usage rows of a part: few enough to be sorted in a few hundred megabytes, enough that files stay few.
-ROWS_PER_PART = 2_000_000
+# Usage rows of a part: few enough to be sorted in two hundred megabytes, enough that files stay few.
+ROWS_PER_PART = 1_000_000
 _WORD = 8
 _MULTIPLIER, _OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _HALF, _REST = np.uint64(32), np.uint64(64 - _BUCKET_BITS)

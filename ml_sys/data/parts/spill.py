@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ml_sys.data.parts.buckets import BUCKETS, ROWS_PER_PART
+from ml_sys.data.parts.buckets import BUCKETS
 from ml_sys.data.usage import UsageMeasures, UsageRows, join
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.parts.overflow import Overflow, Stored
 
+ROWS_IN_MEMORY = 2_000_000
 _COLUMNS = ("company", "stamp", "measures", "lines")
 
 
@@ -49,7 +50,7 @@ class Spill:
         Rows that stay in memory.
     """
 
-    def __init__(self, overflow: Overflow, measures: UsageMeasures, most: int = ROWS_PER_PART) -> None:
+    def __init__(self, overflow: Overflow, measures: UsageMeasures, most: int = ROWS_IN_MEMORY) -> None:
         self.measures = measures
         self.n_rows = 0
         self._overflow = overflow
