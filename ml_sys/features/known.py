@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ml_sys.features.compute import feature_frame
 from ml_sys.features.rows import Different, Rows
@@ -27,6 +26,50 @@ _BLOCK_ROWS = 2**18
 _UNKNOWN = -1
 
 
+def rows_of_part(inputs: FeatureInputs, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Rows:
+    """Return the features of every (company, cutoff) of a part of the companies, equal rows once.
+
+    A pure function of the part, so that parts may be computed anywhere, and in any number.
+    """
+    return Rows.merged(feature_frame(inputs, cutoffs, spec))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of features: rows that differ, and the number of each company's among them.
+
+    Attributes
+    ----------
+    whole : dict of int to ndarray of shape (n_companies,), int32
+        By cutoff of which everything is known.
+    some : dict of int to tuple of ndarray
+        By cutoff of which some is: companies, ascending, and their numbers.
+    """
+
+    different: Different
+    whole: dict[int, NDArray[np.int32]] = field(default_factory=dict)
+    some: dict[int, tuple[NDArray[np.int32], NDArray[np.int32]]] = field(default_factory=dict)
+
+    def numbers(self, cutoff: int, company: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the numbers of companies at a cutoff, ``_UNKNOWN`` where there is none."""
+        if cutoff in self.whole:
+            return self.whole[cutoff][company]
+        if cutoff not in self.some:
+            return np.full(company.size, _UNKNOWN, dtype=np.int32)
+        there, number = self.some[cutoff]
+        place = np.minimum(np.searchsorted(there, company), there.size - 1)
+        return np.where(there[place] == company, number[place], np.int32(_UNKNOWN))
+
+    def add(self, cutoff: int, company: NDArray[np.int32], number: NDArray[np.int32]) -> None:
+        """Add companies of which nothing was known at a cutoff."""
+        if cutoff in self.some:
+            company, number = (
+                np.concatenate(two) for two in zip(self.some[cutoff], (company, number), strict=True)
+            )
+        order = np.argsort(company)
+        self.some[cutoff] = company[order], number[order]
+
+
 class KnownFeatures:
     """Features at the cutoffs requested so far, all from the same inputs.
 
@@ -40,23 +83,23 @@ class KnownFeatures:
 
     def __init__(self, inputs: FeatureInputs) -> None:
         self.inputs = inputs
-        self._rows: dict[FeatureSpec, tuple[Different, dict[int, NDArray[np.int32]]]] = {}
+        self._known: dict[FeatureSpec, _Known] = {}
         self._rules: dict[int, tuple[NDArray[np.bool_], dict[str, NDArray[np.float32]]]] = {}
 
     def rows(self, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Rows:
         """Return the features of every (company, cutoff), company by company, cutoffs in the order given."""
         self.learn(cutoffs, spec)
-        different, at = self._rows[spec]
-        return Rows(different, _company_by_company([at[int(cutoff)] for cutoff in cutoffs], np.int32))
+        known = self._known[spec]
+        numbers = [known.whole[int(cutoff)] for cutoff in cutoffs]
+        return Rows(known.different, _company_by_company(numbers, np.int32))
 
     def some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> Rows:
         """Return the features of some (company, cutoff) pairs, in the order given."""
         self.learn_some(company, cutoff, spec)
-        different, at = self._rows[spec]
         which = np.empty(company.size, dtype=np.int32)
         for one, rows in _by_cutoff(cutoff):
-            which[rows] = at[one][company[rows]]
-        return Rows(different, which)
+            which[rows] = self._known[spec].numbers(one, company[rows])
+        return Rows(self._known[spec].different, which)
 
     def rules(self, cutoffs: NDArray[np.int32]) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.float32]]]:
         """Return, for the same pairs, whether there was usage by then, and the scores of each simple rule."""
@@ -76,57 +119,45 @@ class KnownFeatures:
 
     def learn(self, cutoffs: Iterable[int] | NDArray[np.int32], spec: FeatureSpec) -> None:
         """Compute what is missing at some cutoffs; asking for them together costs least."""
-        at = self._rows[spec][1] if spec in self._rows else {}
-        whole = {cutoff for cutoff, numbers in at.items() if (numbers != _UNKNOWN).all()}
-        missing = self._missing(cutoffs, whole)
-        if not missing.size and spec in self._rows:
+        there = self._known[spec].whole if spec in self._known else {}
+        missing = self._missing(cutoffs, there)
+        if not missing.size and spec in self._known:
             return
-        found = [Rows.merged(feature_frame(part, missing, spec)) for part in self._parts(missing.size)]
-        found = found or [Rows.merged(feature_frame(self.inputs, missing, spec))]
-        numbers = self._added(found, spec)
+        found = [rows_of_part(part, missing, spec) for part in self._parts(missing.size)]
+        numbers = self._added(found or [rows_of_part(self.inputs, missing, spec)], spec)
         if missing.size:
             by_cutoff = np.concatenate(numbers).reshape(-1, missing.size)
-            self._rows[spec][1].update(
-                {int(one): by_cutoff[:, number].copy() for number, one in enumerate(missing)}
-            )
+            learned = {int(one): by_cutoff[:, number].copy() for number, one in enumerate(missing)}
+            self._known[spec].whole.update(learned)
 
     def learn_some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> None:
         """Compute what is missing for some (company, cutoff) pairs, and for no others."""
-        at = self._rows[spec][1] if spec in self._rows else {}
+        if spec not in self._known:
+            self.learn((), spec)
         missing = []
         for one, rows in _by_cutoff(cutoff):
             wanted = np.unique(company[rows])
-            wanted = wanted[at[one][wanted] == _UNKNOWN] if one in at else wanted
+            wanted = wanted[self._known[spec].numbers(one, wanted) == _UNKNOWN]
             if wanted.size:
                 missing.append((one, wanted))
         if not missing:
-            self.learn((), spec)
             return
         found = [
-            Rows.merged(feature_frame(self.inputs.take(wanted), np.array([one], dtype=np.int32), spec))
-            for one, wanted in missing
+            rows_of_part(self.inputs.take(wanted), np.array([one], np.int32), spec) for one, wanted in missing
         ]
-        numbers = self._added(found, spec)
-        at = self._rows[spec][1]
-        for (one, wanted), number in zip(missing, numbers, strict=True):
-            if one not in at:
-                at[one] = np.full(self.inputs.usage.n_companies, _UNKNOWN, dtype=np.int32)
-            at[one][wanted] = number
+        for (one, wanted), number in zip(missing, self._added(found, spec), strict=True):
+            self._known[spec].add(one, wanted, number)
 
     def _added(self, found: list[Rows], spec: FeatureSpec) -> list[NDArray[np.int32]]:
-        """Add rows to the distinct ones that are known, and return their numbers there."""
-        known, at = self._rows.get(spec, (None, {}))
-        different = [*([] if known is None else [known]), *(one.different for one in found)]
-        every = Rows.merged(
-            pd.concat([one.frame for one in different], ignore_index=True),
-            np.concatenate([one.digests() for one in different]),
-        )
-        start, numbers = 0 if known is None else len(known), []
-        for one in found:
-            numbers.append(every.which[start:][one.which])
-            start += len(one.different)
-        self._rows[spec] = (every.different, at)
-        return numbers
+        """Move rows to the distinct ones that are known, and return their numbers there."""
+        known = self._known.pop(spec, None) or _Known(Different(found[0].different.frame[:0]))
+        parts = [known.different, *(one.different for one in found)]
+        ends = np.cumsum([len(one) for one in parts]).tolist()
+        which = [one.which for one in found]
+        found.clear()
+        every = Rows.united(parts)
+        self._known[spec] = replace(known, different=every.different)
+        return [every.which[start:][one] for start, one in zip(ends, which, strict=False)]
 
     def _missing(self, cutoffs: Any, known: Collection[int]) -> NDArray[np.int32]:
         asked = {int(cutoff) for cutoff in cutoffs}

@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+
+# Rows that are scored at a time; encoded they take some hundred megabytes.
+BLOCK_ROWS = 2**17
 
 
 @dataclass(frozen=True)
@@ -103,18 +109,31 @@ class Rows:
         Rows are grouped by a 64-bit digest, computed where it is not known, and compared value by value with
         the first of their group; those that share a digest and yet differ stand for themselves.
         """
-        digest = _digests(frame) if digest is None else digest
+        return cls.united([Different(frame, digest)])
+
+    @classmethod
+    def united(cls, parts: list[Different]) -> Rows:
+        """Keep equal rows of several frames, one below the other, once; see :meth:`merged`.
+
+        The list is emptied, and of each column the parts go as soon as they are put together, so that of
+        everything there is never more than about one copy, unless others hold the parts.
+        """
+        digest = np.concatenate([one.digests() for one in parts])
+        names = list(parts[0].frame.columns)
+        columns = [{name: one.frame[name].to_numpy() for name in names} for one in parts]
+        parts.clear()
         leader = leaders(digest)
         follows = np.flatnonzero(leader != np.arange(leader.size))
         differ = np.zeros(follows.size, dtype=bool)
-        for name in frame.columns:
-            column = frame[name].to_numpy()
+        for name in names if follows.size else ():
+            column = np.concatenate([one[name] for one in columns])
             differ |= _differ(column[follows], column[leader[follows]])
         leader[follows[differ]] = follows[differ]
         kept = np.flatnonzero(leader == np.arange(leader.size))
         number = np.empty(leader.size, dtype=np.int32)
         number[kept] = np.arange(kept.size, dtype=np.int32)
-        return cls(Different(frame.take(kept).reset_index(drop=True), digest[kept]), number[leader])
+        once = {name: np.concatenate([one.pop(name) for one in columns])[kept] for name in names}
+        return cls(Different(pd.DataFrame(once, copy=False), digest[kept]), number[leader])
 
     def __len__(self) -> int:
         return self.which.size
@@ -123,6 +142,15 @@ class Rows:
         """Return some rows, in the order given."""
         weight = None if self.weight is None else self.weight[rows]
         return Rows(self.different, self.which[rows], weight)
+
+    def blocks(self) -> Iterator[Rows]:
+        """Yield the rows in blocks that know nothing of the others, so that what is made of one can go."""
+        if len(self) <= BLOCK_ROWS:
+            yield self
+            return
+        for start in range(0, len(self), BLOCK_ROWS):
+            once, place = self.take(np.arange(start, min(start + BLOCK_ROWS, len(self)))).once()
+            yield Rows.of(once.frame()).take(place)
 
     def once(self) -> tuple[Rows, NDArray[np.intp]]:
         """Return each different one of the rows once, and for each row the position of its own among them.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NEVER = np.iinfo(np.int32).min
 BLOCK_COMPANIES = 4096
+_CELL = np.dtype(np.int16).itemsize  # bytes up to which counts are widened to be moved in 32-bit cells
 _NO_MAXIMA = np.zeros((0, 0, 0, 0), dtype=np.float32)
 
 
@@ -65,7 +66,7 @@ class UsageLog:
         Position of the company, ascending.
     day : ndarray of shape (n_rows,), int32
         Day on which the row's period was complete, in days since 1970-01-01, ascending within a company.
-    values : ndarray of shape (n_rows, n_measures), int32 or int64
+    values : ndarray of shape (n_rows, n_measures), of any integers
         Whole numbers, not negative.
     n_companies : int
         Number of companies, those without rows included.
@@ -77,7 +78,7 @@ class UsageLog:
 
     company: NDArray[np.int32]
     day: NDArray[np.int32]
-    values: NDArray[np.int32] | NDArray[np.int64]
+    values: NDArray[np.integer[Any]]
     n_companies: int
     n_activity: int
     digits: tuple[int, ...] = ()
@@ -270,7 +271,8 @@ def _strictly_ascending(company: NDArray[np.int32], day: NDArray[np.int32]) -> b
 def _sorted(
     company: NDArray[np.int32], day: NDArray[np.int32], values: NDArray[np.int32], n_companies: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    company, day, values = (np.ascontiguousarray(column) for column in (company, day, values))
+    company, day = np.ascontiguousarray(company), np.ascontiguousarray(day)
+    values = np.ascontiguousarray(values, dtype=values.dtype if values.itemsize > _CELL else np.int32)
     result = np.empty_like(company), np.empty_like(day), np.empty_like(values)
     # Rows of 64-bit counts are moved as twice as many 32-bit cells: one compiled loop for both.
     kernel.sort(company, day, values.view(np.int32), n_companies, *result[:2], result[2].view(np.int32))

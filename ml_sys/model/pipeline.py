@@ -163,10 +163,11 @@ def fit_pipeline(
 
 
 def raw_scores(pipeline: Pipeline, features: Rows | pd.DataFrame) -> NDArray[np.float64]:
-    """Return the Pipeline's own score of the positive class, float64, before calibration."""
+    """Return the Pipeline's own score of the positive class, float64, before calibration; block by block."""
     if not len(features):
         return np.empty(0)
-    return scores_of(pipeline["model"], pipeline["encode"].transform(features))
+    model, encode = pipeline["model"], pipeline["encode"]
+    return np.concatenate([scores_of(model, encode.transform(block)) for block in Rows.of(features).blocks()])
 
 
 def scores_of(model: Any, encoded: NDArray[np.float32], **options: Any) -> NDArray[np.float64]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.scoring.scorer import CompiledScorer, Scorer
 
+# Rows whose probabilities are computed at a time.
+_AT_ONCE = 1 << 17
+
 
 def open_scorer(artifact: Artifact) -> Scorer:
     """Return a version's scorer, compiled if possible, after replaying its golden rows.
@@ -88,7 +91,11 @@ def prove_equal(
 
 def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) -> str:
     """Describe how far a scorer is from the Pipeline, and where; empty if they agree."""
-    gap = np.abs(scorer.probabilities(scorer.rows(columns)) - probability)
+    found = np.empty(probability.size)
+    for start in range(0, found.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = scorer.probabilities(scorer.rows({name: one[part] for name, one in columns.items()}))
+    gap = np.abs(found - probability)
     if (gap <= PROBABILITY_TOLERANCE).all():
         return ""
     worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,15 +14,18 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from ml_sys.engine.mapping import Engine
 from ml_sys.experiments.fitting import learn_features
 from ml_sys.experiments.schedule import Term
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.derived import FEATURES
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.features.known import KnownFeatures
+from ml_sys.features.known import KnownFeatures, rows_of_part
 from ml_sys.features.rules import rule_scores
+from ml_sys.features.sampling import Draws, Sample, draw
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
 from ml_sys.form import Attribute
 from ml_sys.leaks.blind_models import shuffled_ranking
@@ -201,3 +205,55 @@ def test_companies_of_a_later_block_have_their_own_attributes_and_days() -> None
 def test_without_a_cutoff_there_is_no_rule_to_score() -> None:
     seen, scores = KnownFeatures(INPUTS).rules(np.empty(0, dtype=np.int32))
     assert (seen.size, scores) == (0, {})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some companies that follow each other: what a worker is sent."""
+
+    inputs: FeatureInputs
+    closed: NDArray[np.int32]
+
+
+def in_parts(n_parts: int) -> list[Part]:
+    edges = np.linspace(0, len(WORLD.companies), n_parts + 1).astype(np.intp)
+    parts = [np.arange(low, high) for low, high in itertools.pairwise(edges.tolist())]
+    return [Part(INPUTS.take(part), WORLD.closed[part]) for part in parts]
+
+
+def drawn(part: Part) -> tuple[Sample, pd.DataFrame, pd.DataFrame]:
+    """What training takes of a part: keys drawn, the features of these alone, and those of a whole cutoff."""
+    how, among = Draws(one_in=3, step_days=7, seed=1), np.ones(part.closed.size, dtype=bool)
+    sample = draw(part.inputs, part.closed, GRID, w.HORIZON, how, among)
+    known = KnownFeatures(part.inputs)
+    chosen = known.some(sample.company, sample.cutoff, SPEC)
+    return sample, chosen.frame(), rows_of_part(part.inputs, GRID[-1:], SPEC).frame()
+
+
+@pytest.mark.parametrize(("n_parts", "workers"), [(3, 1), (16, 1), (3, 2)])
+def test_draws_and_features_are_the_same_in_however_many_parts_and_processes(n_parts, workers) -> None:
+    sample, chosen, whole = drawn(Part(INPUTS, WORLD.closed))
+    parts = in_parts(n_parts)
+    found = Engine(workers=workers).map(drawn, parts)
+    first = np.cumsum([0, *(one.closed.size for one in parts)]).tolist()
+    company = [one.company + start for (one, _, _), start in zip(found, first, strict=False)]
+    np.testing.assert_array_equal(np.concatenate(company), sample.company)
+    for name in ("cutoff", "label"):
+        np.testing.assert_array_equal(
+            np.concatenate([getattr(one, name) for one, _, _ in found]), getattr(sample, name)
+        )
+    assert sum(one.others for one, _, _ in found) == sample.others
+    for at, frame in ((1, chosen), (2, whole)):
+        pd.testing.assert_frame_equal(pd.concat([one[at] for one in found], ignore_index=True), frame)
+
+
+def test_pairs_that_are_asked_for_in_turns_are_those_asked_for_together() -> None:
+    rng = np.random.default_rng(2)
+    company = rng.integers(0, len(WORLD.companies), 200).astype(np.int32)
+    cutoff = rng.choice(GRID[:4], 200)
+    known = KnownFeatures(INPUTS)
+    for part in np.array_split(np.arange(200), 5):
+        known.learn_some(company[part], cutoff[part], SPEC)
+    known.learn(GRID[1:2], SPEC)
+    again = known.some(company, cutoff, SPEC).frame()
+    pd.testing.assert_frame_equal(again, KnownFeatures(INPUTS).some(company, cutoff, SPEC).frame())

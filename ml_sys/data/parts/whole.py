@@ -53,8 +53,9 @@ class Snapshot:
         Position in ``companies``, ascending.
     usage_stamp : ndarray of shape (m,), int32
         Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
-    usage_values : ndarray of shape (m, n_measures), int32 or int64
-        In the order of the form's measures; each a whole number of its digits behind the point.
+    usage_values : ndarray of shape (m, n_measures), int32 or int64; unsigned where there are several parts
+        In the order of the form's measures; each a whole number of its digits behind the point. Of several
+        parts they are kept in as few bytes as hold them, since they are many.
     as_of : int
         Day after which nothing is known.
     form : Form
@@ -151,10 +152,12 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
     values: NDArray[Any] | None = None
     for number, mine in enumerate(places):
         usage = Usage.read(manifest, number)
+        counted = usage.counted.astype(np.min_scalar_type(usage.counted.max(initial=0)))
         if values is None:
-            values = np.empty((len(company), usage.counted.shape[1]), usage.counted.dtype)
+            values = np.empty((len(company), counted.shape[1]), counted.dtype)
+        values = values.astype(np.promote_types(values.dtype, counted.dtype), copy=False)
         # A row is as far behind its company's first one here as there.
         first = np.cumsum(n_rows[mine], dtype=np.int64) - n_rows[mine]
         at = (starts[mine] - first)[usage.company] + np.arange(len(usage.company))
-        stamp[at], values[at] = usage.stamp, usage.counted
+        stamp[at], values[at] = usage.stamp, counted
     return companies, Usage(company, stamp, np.zeros((0, 0), np.int32) if values is None else values)

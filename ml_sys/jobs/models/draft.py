@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ml_sys.jobs.models.fit import Fit
     from ml_sys.leaks.canary import Canary
     from ml_sys.report.evidence import Evidence
+    from ml_sys.scoring.scorer import CompiledScorer
     from ml_sys.settings import Settings
 
 
@@ -81,8 +82,7 @@ def _drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep
         on_step("fitting with other seeds")
     seeds = seed_spreads(fit.part, fit.holdout, fit.model.spec, settings, shares=shares)
     contents = model_files(fit.model, fit.holdout, fit.source.ids, fit.probability)
-    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
-    scorer = prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
+    scorer = _compiled(fit, contents)
     past = play_past(root, snapshot, fit.source, fit.part, settings, on_step)
     on_step("gathering the evidence")
     facts = _facts(fit, snapshot.id, settings, compiled=scorer is not None, share=shares[1])
@@ -109,6 +109,11 @@ def _drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep
         SETTINGS: tomlkit.dumps(nested(settings)).encode(),
     }
     return Draft(fit, canaries, seeds, scorer is not None, facts, evidence, files)
+
+
+def _compiled(fit: Fit, contents: dict[str, bytes]) -> CompiledScorer | None:
+    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
+    return prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
 
 
 def _facts(fit: Fit, snapshot: str, settings: Settings, *, compiled: bool, share: float) -> dict[str, Any]:

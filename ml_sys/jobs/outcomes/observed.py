@@ -185,7 +185,7 @@ def _usage(
         recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
         rows.append(np.flatnonzero(recent & is_one[snapshot.usage_company]))
     chosen = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
-    values: NDArray[Any] = snapshot.usage_values[chosen]
+    values: NDArray[Any] = snapshot.usage_values[chosen].astype(np.int64)
     return ids[snapshot.usage_company[chosen]], {
         name: values[:, number] for number, name in enumerate(snapshot.form.measure_names)
     }
