@@ -111,7 +111,7 @@ def rolling_panel(
 
 def sampled_panel(known: KnownFeatures, sample: Sample, spec: FeatureSpec) -> Panel:
     """Lay out the rows of a sample, in canonical order, without the scores of simple rules."""
-    rows = known.some(sample.company, sample.cutoff, spec)
+    rows = known.some(sample.company, sample.cutoff, spec).alone()
     weighted = Rows(rows.different, rows.which, sample.weight)
     return canonical(_unruled(known, weighted, sample.company, sample.cutoff, sample.label))
 

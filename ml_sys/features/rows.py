@@ -164,6 +164,14 @@ class Rows:
             return self, np.arange(len(self))
         return Rows(self.different, present), (np.cumsum(wanted) - 1)[self.which]
 
+    def alone(self) -> Rows:
+        """Return the same rows without different ones that are none of them, where these are the most."""
+        if len(self.different) <= 2 * len(self):
+            return self
+        once, place = self.once()
+        different = Different(once.frame(), once.digests())
+        return Rows(different, place.astype(np.int32), self.weight)
+
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, a value for each row."""
         values: NDArray[Any] = self.different.frame[name].to_numpy()[self.which]

@@ -175,12 +175,14 @@ def usage_of(snapshot: Snapshot, prospects: Any, spec: FeatureSpec) -> ProspectU
     found = np.flatnonzero(known >= 0)
     position[known[found]] = found
     company = position[snapshot.usage_company]
-    mine = company >= 0
-    order = np.argsort(company[mine], kind="stable")
+    mine: Any = company >= 0
+    if (np.diff(company[mine]) < 0).any():  # prospects in another order than that of the snapshot
+        mine = np.flatnonzero(mine)
+        mine = mine[np.argsort(company[mine], kind="stable")]
     return ProspectUsage(
-        company[mine][order],
-        snapshot.usage_stamp[mine][order],
-        measures_of(snapshot.usage_values, snapshot.form, spec.form)[mine][order],
+        company[mine],
+        snapshot.usage_stamp[mine],
+        measures_of(snapshot.usage_values, snapshot.form, spec.form)[mine],
         0,
         Quarantine(),
         covered_by(snapshot, spec),

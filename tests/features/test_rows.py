@@ -136,3 +136,19 @@ def test_any_column_tells_rows_of_one_digest_apart() -> None:
         rows = Rows.merged(frame)
         assert rows.which.tolist() == [0, 1, 0]
         np.testing.assert_array_equal(np.signbit(rows.frame()), np.signbit(frame))
+
+
+@given(frame=frames(), seed=st.integers(0, 2**32 - 1), size=st.integers(1, 7))
+def test_rows_alone_and_rows_in_blocks_say_what_they_said(frame: pd.DataFrame, seed: int, size: int) -> None:
+    rows = Rows.merged(frame)
+    rows = rows.take(np.random.default_rng(seed).integers(0, max(len(frame), 1), len(frame) // 3))
+    alone = rows.alone()
+    assert len(alone.different) <= max(2 * len(rows), len(np.unique(rows.which)))
+    np.testing.assert_array_equal(alone.digests(), rows.digests())
+    pd.testing.assert_frame_equal(alone.frame(), rows.frame())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ml_sys.features.rows.BLOCK_ROWS", size)
+        blocks = list(rows.blocks())
+    assert len(rows) <= size or all(len(one.different) <= size for one in blocks)
+    together = pd.concat([one.frame() for one in blocks], ignore_index=True)
+    pd.testing.assert_frame_equal(together, rows.frame())
