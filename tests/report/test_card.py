@@ -20,8 +20,11 @@ ENTRY = SimpleNamespace(
     version="1.1.0", created_at="2020-03-01T06:00:00+00:00", changes="more data", message="", snapshot="abc",
     data_through="2020-02-10",
 )  # fmt: skip
+SCHEMA = {
+    "b": "windows", "a": "attributes", "c": "windows", "d": "trend", "e": "pace", "f": "breadth",
+}  # fmt: skip
 FACTS = {
-    "feature_schema": {"features": {"b": "windows", "a": "attributes", "c": "windows"}}, "horizon_days": 30,
+    "feature_schema": {"features": SCHEMA}, "horizon_days": 30,
     "parent": None, "git": None, "packages": {"ml-sys": "2.0.0"}, "python": "3.11.7", "platform": "Linux",
 }  # fmt: skip
 HELD = {"rows": 4000, "positives": 22, "companies_converted": 20, "cutoffs": ["2019-06-03", "2019-07-08"]}
@@ -51,7 +54,7 @@ def card(entry=ENTRY, fit=FIT, held=HELD, facts=None):
         "2019-03-04",
         "- Resampled: 40 of 3,000 rows positive before, 140 of 3,100 after, each new one counting 0.5",
         "- Judged on: 4,000 rows, 22 conversions of 20 companies, cutoffs 2019-06-03, 2019-07-08",
-        "- Features: 3 in the groups attributes, windows",
+        "- Features: 6 in the groups attributes, breadth, pace, trend, windows",
         "- Made with: mlsys 2.0.0, Python 3.11.7, Linux",
         "- shuffled: passed. Nothing was found.",
         f"## Holdout, {ALL}",
@@ -89,3 +92,14 @@ def test_a_sample_and_a_part_held_out_have_a_line_of_their_own():
     assert any(line.startswith("- Learnt from a sample of 1,500 of 3,000 rows") for line in told)
     assert any(line.startswith("- 20% of each list are held out") for line in told)
     assert not any("a sample of" in line or "held out" in line for line in card())
+
+
+def test_trees_that_grew_on_a_cluster_are_said_to_have():
+    assert not any("cluster" in line for line in card())
+    assert "- Trees: grown on 3 workers of a cluster" in card(fit=replace(FIT, workers=3))
+
+
+def test_every_table_is_followed_by_a_blank_line():
+    told = write_card(ENTRY, FIT, {**EVALUATION, "seen": EVALUATION[ALL]}, HELD, [], FACTS).splitlines()
+    at = told.index("## Holdout, seen")
+    assert (told[at - 1], told[at - 2][0]) == ("", "|")

@@ -80,7 +80,8 @@ def evidence(**changed):
 
 
 def test_settings_that_differ_stand_before_all_of_them():
-    _, plain, _ = origin.origin(evidence())
+    since, plain, lineage = origin.origin(evidence())
+    assert [one.anchor for one in (since, plain, lineage)] == ["changes", "settings", "lineage"]
     assert (plain.sentences, plain.tables) == (("Every setting has its default.",), ())
     assert plain.folded[0].rows == (("seed", "7"), ("windows", "7, 28"))
     _, other, _ = origin.origin(evidence(set_otherwise={"seed": (7, 42)}))
