@@ -141,3 +141,10 @@ def test_where_nearly_all_are_marked_only_what_can_be_is_counted() -> None:
     exact = hypergeom(10, 9, 9)
     assert two_shares_p_value(marked, group) == 1
     assert two_shares_p_value(marked, marked) == pytest.approx(2 * exact.sf(8))
+
+
+def test_blanks_are_read_before_all_numbers_and_after_them():
+    label = np.array([True, True, False])
+    below, above = (np.array([np.nan, *numbers]) for numbers in ((1.0, 2.0), (2.0, 1.0)))
+    assert separation(below, label) == (1.0, 1.0)
+    assert separation(above, label) == (1.0, 1.0)

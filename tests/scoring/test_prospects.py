@@ -105,6 +105,18 @@ def test_a_file_of_ready_features_is_taken_as_it_is_and_a_repeated_id_once(tmp_p
     np.testing.assert_array_equal(rows.column(number), [1, np.nan])
     assert found.read == 4
     assert list(found.quarantine.rejected("noncustomers").values()) == [1, 1]
+    assert sorted(row["line"] for row in found.quarantine.to_table().to_pylist()) == [4, 5]
+
+
+def test_each_of_several_repeated_prospects_is_merged_in_the_place_of_its_first_row(tmp_path: Path) -> None:
+    path = tmp_path / "prospects.csv"
+    rows = ("5,1,,a", ",1,RETAIL,a", "7,,,c", "8,2 to 5,,b", "8,,FINANCE,b")
+    path.write_text("\n".join(["ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id", *rows, ""]))
+    found = read_prospects(path, SCHEMA, SPEC)
+    assert isinstance(found, Companies)
+    assert found.frame["id"].tolist() == ["a", "c", "b"]
+    assert found.frame["alexa_rank"].tolist() == [5, 7, 8]
+    assert found.frame["industry"].fillna("").tolist() == ["RETAIL", "", "FINANCE"]
 
 
 def test_prospects_are_read_by_the_description_with_since_and_attributes_of_any_table(tmp_path: Path) -> None:
