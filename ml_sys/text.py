@@ -138,6 +138,39 @@ def named(version: str) -> str:
     return f'the rule "{version.removeprefix(_RULE)}"' if is_rule(version) else f"version {version}"
 
 
+def signed(value: float, digits: int = 1, *, plus: bool = False) -> str:
+    """Return a number for people to read, with a minus sign that is one; zero has no sign.
+
+    Parameters
+    ----------
+    value : float
+    digits : int
+        Decimals.
+    plus : bool
+        Whether a number above 0 has its sign, too.
+
+    Examples
+    --------
+    >>> signed(-0.31), signed(4.6), signed(-0.01), signed(-1169.2, 0), signed(0.5, 2, plus=True)
+    ('−0.3', '4.6', '0.0', '−1,169', '+0.50')
+    """
+    size = f"{abs(value):,.{digits}f}"
+    if not any(one in size for one in "123456789"):
+        return size
+    return f"{'−' if value < 0 else '+' if plus else ''}{size}"
+
+
+def with_minus(number: str) -> str:
+    """Return a number that is written already with a minus sign in place of a leading hyphen.
+
+    Examples
+    --------
+    >>> with_minus("-2e-05"), with_minus("3")
+    ('−2e-05', '3')
+    """
+    return f"−{number[1:]}" if number.startswith("-") else number
+
+
 def date_of(day: SupportsInt) -> str:
     """Return a day, counted from 1970-01-01, as YYYY-MM-DD.
 

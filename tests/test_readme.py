@@ -104,7 +104,7 @@ def headers(output: str) -> list[list[str]]:
 
 def sentence(line: str) -> str:
     """Strip a line of what differs from one run to the next: numbers, dates, digests."""
-    return re.sub(r"\b(?=\w*\d)[0-9a-f]{16}\b|-?\d[\d,.:%-]*", "#", line).strip()
+    return re.sub(r"\b(?=\w*\d)[0-9a-f]{16}\b|[-−]?\d[\d,.:%−-]*", "#", line).strip()
 
 
 def is_table(line: str) -> bool:

@@ -6,11 +6,11 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from ml_sys.report import charts
-from ml_sys.report.impact_sentences import headline, reservations, signed, state
+from ml_sys.report.impact_sentences import headline, reservations, state
 from ml_sys.report.numbers import NONE, number, percent, percent_spread, spread
 from ml_sys.report.page import Figure, Page, Section, Table, Tile, missing
 from ml_sys.report.rendering import as_html
-from ml_sys.text import counted, date_of, likely, with_article
+from ml_sys.text import counted, date_of, likely, signed, with_article
 
 if TYPE_CHECKING:
     from ml_sys.form import Noun

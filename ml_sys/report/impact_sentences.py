@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.outcomes.being_called import FEW
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.text import counted, date_of, is_rule, likely, with_article
+from ml_sys.text import counted, date_of, is_rule, likely, signed, with_article
 
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
@@ -91,18 +91,6 @@ def per_hundred(per_call: Estimate) -> str:
         return "what is not known"
     low, high = ("–" if isnan(one) else signed(100 * one) for one in (per_call.low, per_call.high))
     return f"{signed(100 * per_call.value)} conversions per hundred ({low} to {high})"
-
-
-def signed(value: float) -> str:
-    """Return a number with one decimal and a minus sign that is one.
-
-    Examples
-    --------
-    >>> signed(-0.31), signed(4.6), signed(-0.01)
-    ('−0.3', '4.6', '0.0')
-    """
-    text = f"{value:.1f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
 def state(one: ListOutcome) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from ml_sys.text import counted, is_rule, named
+from ml_sys.text import counted, is_rule, named, signed, with_minus
 
 if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Check, Monitoring
@@ -55,7 +55,7 @@ def amount(value: float, unit: str) -> str:
     if unit == "share":
         return f"{value:.1%}"
     if unit in {"rows", "companies", "days"}:
-        return f"{value:,.0f}"
+        return signed(value, 0)
     if unit == "conversions":
-        return f"{value:,.1f}".removesuffix(".0")
-    return f"{value:.4g}"
+        return signed(value).removesuffix(".0")
+    return with_minus(f"{value:.4g}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import floor, isfinite
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.text import signed
+
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
 
@@ -24,7 +26,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Format a number with so many decimals; a dash when there is none."""
-    return NONE if value is None or not isfinite(value) else f"{value:,.{digits}f}"
+    return NONE if value is None or not isfinite(value) else signed(value, digits)
 
 
 def spread(one: Estimate | None, digits: int = 3) -> str:

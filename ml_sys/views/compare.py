@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys import console
 from ml_sys.metrics.holdout import ALL
 from ml_sys.metrics.names import heading, label, named
-from ml_sys.text import counted, date_of, likely
+from ml_sys.text import counted, date_of, likely, signed
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
@@ -108,11 +108,11 @@ def _span(dates: Dates) -> str:
 
 
 def _signed(value: float) -> str | None:
-    return None if isnan(value) else f"{value:+.3f}"
+    return None if isnan(value) else signed(value, 3, plus=True)
 
 
 def _between(one: Paired) -> str | None:
-    return None if isnan(one.low) else f"{one.low:+.3f} to {one.high:+.3f}"
+    return None if isnan(one.low) else f"{signed(one.low, 3, plus=True)} to {signed(one.high, 3, plus=True)}"
 
 
 def _probably(share: float) -> str | None:

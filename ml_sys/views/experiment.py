@@ -8,7 +8,7 @@ from ml_sys import console
 from ml_sys.outcomes.effect import POWER
 from ml_sys.outcomes.lottery import WEEK_DAYS
 from ml_sys.outcomes.plan import MOST_YEARS
-from ml_sys.text import counted, date_of
+from ml_sys.text import counted, date_of, signed
 
 if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.experiment import ExperimentPlan
@@ -31,7 +31,8 @@ def planned(plan: ExperimentPlan) -> None:
         for one in plan.designs
     ]
     console.table(
-        f"Lists until an effect of {plan.effect:+.0%} shows, with {counted(plan.capacity, 'call')} a list "
+        f"Lists until an effect of {signed(100 * plan.effect, 0, plus=True)}% shows, with "
+        f"{counted(plan.capacity, 'call')} a list "
         f"and a list every {plan.every_days:.0f} days",
         ("design", "lists", "time", "calls by lot", "pay among them", "given up a list"),
         rows,

@@ -102,7 +102,7 @@ def _lists(impact: Impact) -> None:
                 one.calls,
                 number(one.promised, 1),
                 one.realised,
-                None if one.money is None else f"{one.money:,.0f}",
+                None if one.money is None else number(one.money, 0),
                 state(one),
             )
             for one in impact.lists
@@ -127,5 +127,5 @@ def _part(name: str, one: Part) -> tuple[object, ...]:
         f"{one.precision.low:.1%} to {one.precision.high:.1%}",
         percent(one.recall),
         number(one.lift, 1),
-        f"{one.money:,.0f}",
+        number(one.money, 0),
     )

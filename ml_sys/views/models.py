@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml_sys import console
 from ml_sys.metrics.names import HEADLINE, heading, named
 from ml_sys.settings.writing import literal
-from ml_sys.text import counted
+from ml_sys.text import counted, signed
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _metric(key: str, a: float | None, b: float | None, versions: tuple[str, str
         return (*values, None, None)
     higher, lower = versions if a > b else versions[::-1]
     better = {"higher": higher, "lower": lower}.get(one.better) if a != b else None
-    return (*values, f"{b - a:+.{digits}f}", better)
+    return (*values, signed(b - a, digits, plus=True), better)
 
 
 def history(found: History) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys import console
 from ml_sys.settings.writing import literal
-from ml_sys.text import counted, date_of
+from ml_sys.text import counted, date_of, signed
 from ml_sys.views.frame.cells import number
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def tuned(search: Search) -> None:
         (
             one.number,
             number(one.value, _DIGITS),
-            f"{one.value - in_force.value:+.{_DIGITS}f}" if one.number else None,
+            signed(one.value - in_force.value, _DIGITS, plus=True) if one.number else None,
             f"{min(one.values):.{_DIGITS}f} to {max(one.values):.{_DIGITS}f}",
             _changed(one.changed) if one.number else "the settings in force",
         )
@@ -65,7 +65,8 @@ def said_of(gain: Gain) -> str:
     start = f"The best trial gains {found:.{_DIGITS}f} over the settings in force; "
     if held <= 0:
         return start + (
-            f"chosen without the cutoff that judges it, none of that is left ({held:+.{_DIGITS}f}): "
+            f"chosen without the cutoff that judges it, none of that is left "
+            f"({signed(held, _DIGITS, plus=True)}): "
             "the gain is the choosing."
         )
     return start + (

@@ -51,3 +51,9 @@ def test_settings_are_written_as_people_write_them() -> None:
     values = [True, None, (), (7, 28), {"C": 1.0}, {}, "", "mean"]
     said = ["yes", NONE, "none", "7, 28", "C = 1.0", "none", "empty", "mean"]
     assert [text(one) for one in values] == said
+
+
+def test_a_number_below_zero_has_a_minus_sign_and_what_is_rounded_to_zero_has_none() -> None:
+    assert number(-1169.4, 0) == "−1,169"
+    assert number(-0.0004) == "0.000"
+    assert spread(Estimate(-0.8, -1.25, 0.4), 1) == "−0.8 (−1.2 to 0.4)"

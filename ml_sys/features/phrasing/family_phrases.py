@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ml_sys.form import Form, Measure
 
 
-def presence_phrases(spans: Spans) -> dict[str, Phrase]:
-    """Return the phrases of when an entity was seen."""
+def presence_phrases(spans: Spans, row_days: int) -> dict[str, Phrase]:
+    """Return the phrases of when an entity was seen; a row covers so many days at most."""
     days = last(spans.long)
     return {
         f"present_share_{spans.long}d": Phrase(
@@ -35,9 +35,9 @@ def presence_phrases(spans: Spans) -> dict[str, Phrase]:
             lambda value: f"usage recorded {on(spans)} {share(value)} of its {spans.unit}s in the {days}",
             zero=f"no usage recorded in the {days}",
         ),
-        "days_since_first_row": days_ago("first seen", "never seen"),
-        "days_since_last_row": days_ago("last seen", "never seen"),
-        "days_since_last_active": days_ago("last active", "never active"),
+        "days_since_first_row": days_ago("first seen", "never seen", row_days),
+        "days_since_last_row": days_ago("last seen", "never seen", row_days),
+        "days_since_last_active": days_ago("last active", "never active", row_days),
     }
 
 
@@ -154,11 +154,11 @@ def amount_phrases(measure: Measure, spans: Spans) -> dict[str, Phrase]:
     return found
 
 
-def history_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:
-    """Return the phrases of all the time before."""
+def history_phrases(form: Form, spans: Spans, row_days: int) -> dict[str, Phrase]:
+    """Return the phrases of all the time before; a row covers so many days at most."""
     action, days = form.words.action, last(spans.main)
     found = {
-        "days_since_began": days_ago("signed up", "", about="sign-up"),
+        "days_since_began": days_ago("signed up", "", 0, about="sign-up"),
         f"actions_share_of_all_{spans.main}d": Phrase(
             "activity compared with before",
             lambda value: f"{share(value)} of all {action.many} so far came in the {days}",
@@ -171,6 +171,7 @@ def history_phrases(form: Form, spans: Spans) -> dict[str, Phrase]:
         found[f"days_since_first_use_{obj}"] = days_ago(
             f"first {what}",
             joined("no", measure.noun.many, measure.place, "so far"),
+            row_days,
             about=f"first {spoken(obj)}",
         )
     return found

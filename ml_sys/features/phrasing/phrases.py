@@ -40,8 +40,8 @@ def phrase_of(feature: str, spec: FeatureSpec) -> Phrase:
 @lru_cache(maxsize=8)
 def phrases_of(spec: FeatureSpec) -> dict[str, Phrase]:
     """Return the phrases of all features that this package makes of a form."""
-    form, spans = spec.form, spec.spans
-    found = presence_phrases(spans)
+    form, spans, row_days = spec.form, spec.spans, spec.period.longest_days()
+    found = presence_phrases(spans, row_days)
     for days in {*spec.windows_days, *spans.windows}:
         found |= window_phrases(days, form, spans)
     if form.of_role("actions"):
@@ -52,7 +52,7 @@ def phrases_of(spec: FeatureSpec) -> dict[str, Phrase]:
         found |= breadth_phrases(form, spans)
     for at in form.of_role("amount"):
         found |= amount_phrases(form.measures[at], spans)
-    found |= history_phrases(form, spans)
+    found |= history_phrases(form, spans, row_days)
     for attribute in form.attributes:
         found |= attribute_phrases(attribute)
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ml_sys.text import signed, with_minus
+
 _SHOWN_TEXT = 80
 # Beyond these a number is not written out.
 _LONG, _TINY = 1e12, 1e-6
@@ -17,15 +19,13 @@ def number(value: float) -> str:
     Examples
     --------
     >>> number(1234.5), number(56.71), number(3.0), number(0.3512), number(-2.5), number(3e38)
-    ('1,234', '56.7', '3', '0.35', '-2.5', '3e+38')
+    ('1,234', '56.7', '3', '0.35', '−2.5', '3e+38')
     """
     size = abs(value)
     if size and not _TINY <= size < _LONG:
-        return f"{value:.2g}"
-    if size >= _TWO_DIGITS:
-        return f"{value:,.0f}"
-    decimals = 1 - min(math.floor(math.log10(size)), 0) if size else 0
-    text = f"{value:.{decimals}f}"
+        return with_minus(f"{value:.2g}")
+    decimals = 1 - min(math.floor(math.log10(size)), 0) if 0 < size < _TWO_DIGITS else 0
+    text = signed(value, decimals)
     return text.rstrip("0").rstrip(".") if decimals else text
 
 
@@ -44,9 +44,9 @@ def share(value: float) -> str:
 
 
 def count(value: float, one: str, many: str) -> str:
-    """Return a number with its noun, which is a single one only where "1" or "-1" is written."""
+    """Return a number with its noun, which is a single one only where "1" or "−1" is written."""
     written = number(value)
-    return f"{written} {one if written.removeprefix('-') == '1' else many}"
+    return f"{written} {one if written.removeprefix('−') == '1' else many}"
 
 
 def shortened(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_sys.features.derived import NEVER_DAYS
 from ml_sys.features.phrasing.phrase import Phrase, counting, joined, last
-from ml_sys.features.phrasing.spoken_numbers import count
+from ml_sys.features.phrasing.spoken_numbers import count, number
 from ml_sys.form import Noun
 
 if TYPE_CHECKING:
@@ -33,13 +33,27 @@ def window_phrases(days: int, form: Form, spans: Spans) -> dict[str, Phrase]:
     return found
 
 
-def days_ago(what: str, never: str, *, about: str = "") -> Phrase:
-    """Phrase the days since something."""
-    return Phrase(
-        f"time since {about or what}",
-        lambda value: never if value == NEVER_DAYS else f"{what} {count(value, 'day', 'days')} ago",
-        zero=f"{what} today",
-    )
+def days_ago(what: str, never: str, row_days: int, *, about: str = "") -> Phrase:
+    """Phrase the days since something, counted back from the day of the cutoff.
+
+    Parameters
+    ----------
+    what, never : str
+        What it was, and that it never was.
+    row_days : int
+        Days that a row of usage covers at most, which is complete at the end of the last of them; 0 for what
+        has a day of its own. The day before the cutoff is one day ago for both.
+    about : str
+        What the time is said to be since, where that is something else.
+    """
+
+    def told(value: float) -> str:
+        if value == NEVER_DAYS:
+            return never
+        until = count(value + row_days, "day", "days")
+        return f"{what} {f'{number(value + 1)} to {until}' if row_days > 1 else until} ago"
+
+    return Phrase(f"time since {about or what}", told, zero=told(0) if row_days else f"{what} today")
 
 
 def place_of(form: Form, obj: str) -> str:

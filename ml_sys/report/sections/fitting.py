@@ -10,10 +10,11 @@ from ml_sys.metrics.names import label, named
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.numbers import number, percent, spread
 from ml_sys.report.page import Section, Table, missing
-from ml_sys.text import counted, likely
+from ml_sys.text import counted, likely, signed
 
 if TYPE_CHECKING:
     from ml_sys.experiments.resampling import Resampling, Variant
+    from ml_sys.metrics.paired import Paired
     from ml_sys.report.evidence import Evidence
 
 
@@ -99,13 +100,18 @@ def _variant(one: Variant) -> tuple[str, ...]:
     return (
         one.name,
         number(paired.challenger, 3),
-        "–" if same else f"{paired.difference:+.3f} ({paired.low:+.3f} to {paired.high:+.3f})",
+        "–" if same else _difference(paired),
         "–" if same else likely(paired.probability_better),
         number(one.roc_auc, 3),
         number(one.calibration_error, 5),
         percent(one.mean_probability, 2),
         percent(one.raw_probability, 2),
     )
+
+
+def _difference(one: Paired) -> str:
+    value, low, high = (signed(each, 3, plus=True) for each in (one.difference, one.low, one.high))
+    return f"{value} ({low} to {high})"
 
 
 def _verdict(found: Resampling) -> str:
@@ -124,7 +130,7 @@ def _beside_none(chosen: Variant) -> str:
         return "Resampling is off; the table shows what it would have done."
     shown = (
         f"average precision {one.challenger:.3f} against {one.champion:.3f} without, "
-        f"difference {one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+        f"difference {_difference(one)}"
     )
     name = "Resampling" if chosen.name == SMOTE else "The class weight"
     if one.low > 0:

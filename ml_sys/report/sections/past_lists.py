@@ -13,7 +13,7 @@ from ml_sys.report import charts
 from ml_sys.report.numbers import NONE, number, percent, spread
 from ml_sys.report.page import Figure, Section, Table, missing
 from ml_sys.report.sentences import season_in_short
-from ml_sys.text import counted, date_of, likely, with_article
+from ml_sys.text import counted, date_of, likely, signed, with_article
 
 if TYPE_CHECKING:
     from ml_sys.form import Noun
@@ -98,8 +98,8 @@ def _leads(season: Season) -> Table:
                 one.ranker,
                 f"{one.capacity:,}",
                 f"{one.cooldown_weeks}",
-                f"{one.difference.value:+.0f}",
-                f"{one.difference.low:+.0f} to {one.difference.high:+.0f}",
+                signed(one.difference.value, 0, plus=True),
+                f"{signed(one.difference.low, 0, plus=True)} to {signed(one.difference.high, 0, plus=True)}",
                 likely(one.probability_more),
             )
             for one in season.leads

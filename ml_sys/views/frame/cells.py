@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.form import Words
+from ml_sys.text import signed
 
 if TYPE_CHECKING:
     from ml_sys.metrics.bootstrap import Estimate
@@ -19,7 +20,7 @@ _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 def number(value: float | None, digits: int) -> str | None:
     """Format a number; None, which tables show as a dash, when it is missing."""
-    return None if value is None or isnan(value) else f"{value:.{digits}f}"
+    return None if value is None or isnan(value) else signed(value, digits)
 
 
 def percent(share: float) -> str | None:
@@ -29,7 +30,7 @@ def percent(share: float) -> str | None:
 
 def interval(one: Estimate, digits: int) -> str | None:
     """Format an estimate's interval; None when it has none."""
-    return None if isnan(one.low) else f"{one.low:.{digits}f} to {one.high:.{digits}f}"
+    return None if isnan(one.low) else f"{signed(one.low, digits)} to {signed(one.high, digits)}"
 
 
 def bar(value: float, most: float) -> str:

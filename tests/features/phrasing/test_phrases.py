@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_sys.days import Period
 from ml_sys.features.attributes import category_names
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.features.derived import NEVER_DAYS
@@ -75,10 +76,10 @@ SAID = [
     ("objects_used_28d", 1.0, "1 of 4 tools used in the last 28 days"),
     ("share_deals_28d", 1.0, "100% of actions in the last 28 days are on deals"),
     ("share_deals_28d", 0.001, "under 1% of actions in the last 28 days are on deals"),
-    ("days_since_first_row", 40.0, "first seen 40 days ago"),
+    ("days_since_first_row", 42.0, "first seen 43 to 49 days ago"),
     ("days_since_first_row", NEVER_DAYS, "never seen"),
-    ("days_since_last_row", 0.0, "last seen today"),
-    ("days_since_last_active", 1.0, "last active 1 day ago"),
+    ("days_since_last_row", 0.0, "last seen 1 to 7 days ago"),
+    ("days_since_last_active", 7.0, "last active 8 to 14 days ago"),
     ("log_rank", math.log10(253_412), "traffic rank about 250,000"),
     ("log_rank", 0.0, "traffic rank about 1"),
     ("log_rank", math.nan, "no traffic rank known"),
@@ -99,7 +100,7 @@ SAID = [
     ("actions_growth_28d_91d", 1.004, "activity in the last 28 days is at its 91-day rate"),
     ("users_growth_28d_91d", 0.5, "number of users fell to 0.5× its 91-day rate in the last 28 days"),
     ("object_entropy_28d", 5.0, "actions in the last 28 days spread as over 4 tools"),
-    ("days_since_first_row", 800.0, "first seen 800 days ago"),
+    ("days_since_first_row", 800.0, "first seen 801 to 807 days ago"),
     ("present_share_91d", 0.0, "no usage recorded in the last 91 days"),
     ("most_users_7d", 1.0, "1 person used one tool in the last 7 days"),
     ("log_rank", math.log10(2.6), "traffic rank about 3"),
@@ -222,7 +223,7 @@ TOLD = [
     ("share_quiz_7d", 0.25, "25% of actions in the last 7 days are quiz events"),
     ("share_quiz_7d", 0.0, "no quiz events in the last 7 days"),
     ("days_since_began", 12.0, "signed up 12 days ago"),
-    ("days_since_first_use_quiz", 3.0, "first quiz event 3 days ago"),
+    ("days_since_first_use_quiz", 3.0, "first quiz event 4 days ago"),
     ("days_since_first_use_quiz", NEVER_DAYS, "no quiz events so far"),
     ("actions_share_of_all_7d", 0.8, "80% of all actions so far came in the last 7 days"),
     ("age", 17.0, "age: 17 years"),
@@ -247,7 +248,7 @@ TOLD = [
         "minutes watched fell to 0.5× their 28-day rate in the last 7 days",
     ),
     ("minutes_watched_growth_7d_28d", 1.0, "minutes watched in the last 7 days are at their 28-day rate"),
-    ("days_since_first_use_quiz", 0.0, "first quiz event today"),
+    ("days_since_first_use_quiz", 0.0, "first quiz event 1 day ago"),
     ("days_since_began", 0.0, "signed up today"),
     ("users_7d", 2.0, "2 daily devices in the last 7 days"),
 ]
@@ -274,6 +275,15 @@ def test_any_number_of_another_form_makes_a_short_phrase(feature, value):
     text = phrase_of(feature, forms.SPEC).say(value)
     assert 0 < len(text) <= 110
     assert not re.search(r"\b(nan|inf|None)\b|\{|  |_", text)
+
+
+def test_usage_and_a_sign_up_of_the_day_before_the_cutoff_were_both_one_day_ago():
+    """The row of that day is complete at the cutoff, 0 days before; the sign-up lies a day back."""
+    daily = replace(forms.SPEC, period=Period("day"))
+    assert phrase_of("days_since_last_active", daily).say(0.0) == "last active 1 day ago"
+    assert phrase_of("days_since_began", daily).say(1.0) == "signed up 1 day ago"
+    fortnightly = replace(forms.SPEC, period=Period("week", 2))
+    assert phrase_of("days_since_last_active", fortnightly).say(0.0) == "last active 1 to 14 days ago"
 
 
 def test_a_month_is_told_as_a_month():

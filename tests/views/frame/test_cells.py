@@ -53,3 +53,9 @@ def test_nested_results_become_plain_json_without_nan():
         "inner": {"3": [{"folder": "x", "shares": [], "inner": {}}]},
     }
     json.dumps(result, allow_nan=False)
+
+
+def test_a_number_below_zero_has_a_minus_sign_and_what_is_rounded_to_zero_has_none():
+    assert number(-169.4, 0) == "−169"
+    assert number(-0.004, 2) == "0.00"
+    assert interval(Estimate(0.5, -1.0, 2.0), 1) == "−1.0 to 2.0"
