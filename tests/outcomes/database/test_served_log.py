@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import insert
@@ -29,6 +32,26 @@ LOG = [
 @pytest.fixture
 def connection(store_settings):
     """A database with the log above, each prediction at noon."""
+    with logged(store_settings, LOG) as opened:
+        yield opened
+
+
+@pytest.fixture
+def often(store_settings):
+    """A database in which companies were asked about so often that it is worth looking each up."""
+    rng = np.random.default_rng(7)
+    asked = [
+        (str(company), int(day), BOTH[rng.integers(2)], float(rng.integers(100)) / 128)
+        for company in range(3)
+        for day in rng.integers(18_200, 18_320, 150)  # some at the same moment as others
+    ]
+    asked += [("0", 18_250, "9.9.9", 0.5), (None, 18_250, "1.0.0", 0.5)]
+    with logged(store_settings, [asked[at] for at in rng.permutation(len(asked))]) as opened:
+        yield opened, asked
+
+
+@contextmanager
+def logged(store_settings, predicted):
     with opened_store(store_settings):
         pass
     url = store_settings.store.url
@@ -36,7 +59,7 @@ def connection(store_settings):
     rows = [
         {"at": f"{date_of(day)}T12:00:00.000Z", "version": version, "company": name,
          "features": "ab", "probability": probability}
-        for name, day, version, probability in LOG
+        for name, day, version, probability in predicted
     ]  # fmt: skip
     with writing(engine) as writer:
         writer.execute(insert(predictions), rows)
@@ -63,6 +86,31 @@ def test_of_who_has_paid_the_last_prediction_until_then_counts(connection):
         ("a", "1.0.0", 18_270, 0.3),
     ]
     assert list(last_of(connection, windows, {})) == []
+
+
+@pytest.mark.parametrize("since", [None, 18_231])
+def test_where_companies_are_asked_about_often_the_same_is_found(often, since):
+    connection, asked = often
+    windows, paid = Windows(BOTH, 30, UNTIL, since), {"1": 18_255, "2": 18_290, "stranger": 18_000}
+
+    def last_until(company, until):
+        found = {}
+        for name, day, version, probability in sorted(asked, key=lambda one: one[1:]):
+            if name == company and version in BOTH and (since or 0) <= day < min(until, UNTIL):
+                found[(day - UNTIL) // 30] = (version, day, probability)
+        return found.values()
+
+    counted = {
+        (name, version): (many, total) for name, version, many, total, _ in promised(connection, windows)
+    }
+    for company in "012":
+        for version in BOTH:
+            held = [one for name, _, one in last_until(company, UNTIL) if name == version]
+            assert counted.get((company, version), (0, 0)) == (len(held), pytest.approx(sum(held)))
+    assert len(counted) <= 6
+    expected = [(name, *one) for name in "12" for one in last_until(name, paid[name] + 1)]
+    found = sorted(last_of(connection, windows, paid))
+    assert found == sorted((name, version, day, probability) for name, version, day, probability in expected)
 
 
 def test_predictions_are_counted_by_day_version_and_height(connection):
