@@ -77,6 +77,7 @@ ELSEWHERE = {
         "outcomes/database/migrations/versions/r0002_lists.py",
         "outcomes/database/migrations/versions/r0003_taken_over.py",
         "outcomes/database/migrations/versions/r0004_predictions_in_order.py",
+        "outcomes/database/migrations/versions/r0005_served_inputs.py",
         "outcomes/database/revisions.py",
     ),
     "serve/test_service.py": (

@@ -15,7 +15,7 @@ from ml_sys.elementary import log10
 from ml_sys.features.spellings import MISSING, normalised, range_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 # Kinds whose values are numbers.
 NUMERIC = frozenset({"number", "flag"})
+# What is said of an attribute that was not given, and of a text that a version has not learnt.
+BLANK_INPUT, UNSEEN_INPUT = "{}, blank", "{}, unknown to the version"
 _MOST = float(np.finfo(np.float32).max)
 
 
@@ -109,6 +111,22 @@ def category_names(described: Iterable[Attribute]) -> list[str]:
         for one in described
         if one.kind in {"category", "range"}
     ]
+
+
+def telling_blanks(described: Iterable[Attribute], names: Container[str]) -> dict[str, str]:
+    """Return by attribute the one of some features that is blank where the attribute is not given.
+
+    Of a number whose none is a feature of its own, only that one tells none from a blank.
+    """
+    found = {}
+    for one in described:
+        if one.kind in {"category", "range"}:
+            told = name = one.feature if one.kind == "category" else one.name
+        else:
+            told, name = one.feature, one.none_feature if one.none is not None else number_name(one)
+        if name in names:
+            found[told] = name
+    return found
 
 
 def attribute_columns(attributes: Attributes, *, with_missingness: bool) -> dict[str, NDArray[np.generic]]:

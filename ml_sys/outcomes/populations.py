@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.features.attributes import BLANK_INPUT, UNSEEN_INPUT
 from ml_sys.outcomes.drift import (
     Distance,
     JensenShannon,
@@ -142,15 +143,15 @@ class Comparison:
                 self._tested("inputs", name, sides, apart, shares, limits.max_distance, unit="share")
             )
         for what, flags, were, limit in (
-            ("blank", now.blank, before.blank, limits.max_blank_rise),
-            ("unknown to the version", now.unseen, before.unseen, limits.max_unseen_rise),
+            (BLANK_INPUT, now.blank, before.blank, limits.max_blank_rise),
+            (UNSEEN_INPUT, now.unseen, before.unseen, limits.max_unseen_rise),
         ):
             for name in flags:
                 both_flags = np.concatenate((were[name], flags[name]))
                 shares = _mean(flags[name]), _mean(were[name])
                 distance = KolmogorovSmirnov(both_flags)
                 checks.append(
-                    self._tested("inputs", f"{name}, {what}", sides, distance, shares, limit, unit="share")
+                    self._tested("inputs", what.format(name), sides, distance, shares, limit, unit="share")
                 )
         return checks
 

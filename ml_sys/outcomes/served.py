@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.features.attributes import BLANK_INPUT, UNSEEN_INPUT
 from ml_sys.outcomes.monitoring import Check, Limits, change
 from ml_sys.outcomes.promised import Band
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -25,6 +28,7 @@ _TOP = 0.1
 # Where the bins of probabilities lie, as shares of the reference: closer together at the top.
 _SHARES = (*np.arange(0.05, 0.95, 0.05).tolist(), 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 VOLUME, PROBABILITIES = "served predictions of a week", "served probabilities"
+SERVED_INPUT = "served {}"
 STEEPNESS = "served conversions expected in the best tenth"
 
 
@@ -130,6 +134,65 @@ def served_checks(
         ),
         Check("scores", STEEPNESS, *top, "share", flat, limits.max_flattening),
     ]  # fmt: skip
+
+
+def is_of_one_company(name: str) -> bool:
+    """Say whether a check is of what each request shows: a blank, or what a version has not learnt."""
+    return name.endswith((BLANK_INPUT.format(""), UNSEEN_INPUT.format("")))
+
+
+def input_checks(
+    rows: pd.DataFrame, version: str, held: Mapping[str, float], day: int, limits: Limits
+) -> list[Check]:
+    """Check how often a version was sent blanks and values that it has not learnt in the week before a day.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of the week and the eight before, as of :func:`ml_sys.outcomes.database.served_log.inputs_by_day`.
+    version : str
+    held : mapping of str to float
+        How often each is found on the list that it was judged on: the reference until it has served enough
+        for one.
+    day : int
+    limits : Limits
+
+    Returns
+    -------
+    list of Check
+        None where it has given fewer than ``ENOUGH`` predictions that week. The same companies are asked
+        about again and again, so that a share is held against all that those of earlier weeks were.
+    """
+    from scipy.stats import binom  # only where something was served
+
+    weeks = _inputs_by_week(rows[rows["version"] == version], day)
+    if not weeks or weeks[0].get("", 0) < ENOUGH:
+        return []
+    fresh, asked = weeks[0], weeks[0][""]
+    before = [one for one in weeks[1:] if one.get("", 0) >= ENOUGH]
+    checks = []
+    for name, share in held.items():
+        now = fresh.get(name, 0) / asked
+        usual = [one.get(name, 0) / one[""] for one in before] or [share]
+        nearest = float(np.clip(now, min(usual), max(usual)))
+        more = binom.sf(fresh.get(name, 0) - 1, asked, nearest)
+        p = min(1.0, 2 * min(float(more), float(binom.cdf(fresh.get(name, 0), asked, nearest))))
+        is_unseen = name.endswith(UNSEEN_INPUT.format(""))
+        limit = limits.max_unseen_rise if is_unseen else limits.max_blank_rise
+        usually, effect = float(np.median(usual)), abs(now - nearest)
+        checks.append(Check("inputs", SERVED_INPUT.format(name), now, usually, "share", effect, limit, p))
+    return checks
+
+
+def _inputs_by_week(rows: pd.DataFrame, day: int) -> list[dict[str, int]]:
+    """Return the counts of the week before a day, and of those before it."""
+    found = []
+    for back in range(WEEKS_BEFORE + 1):
+        first, after = date_of(day - WEEK_DAYS * (back + 1)), date_of(day - WEEK_DAYS * back)
+        week = rows[(rows["day"] >= first) & (rows["day"] < after)]
+        counts = week.groupby("input")["predictions"].sum()
+        found.append({str(name): int(count) for name, count in counts.items()})
+    return found
 
 
 def kept_promise(

@@ -18,7 +18,7 @@ from ml_sys.outcomes.database.tables import predictions as table
 from ml_sys.outcomes.database.tables import taken_over
 from ml_sys.outcomes.lists import storable
 from ml_sys.serve.sqlite_sink import mark_of, remove
-from ml_sys.serve.stored import COLUMNS, as_row, time_text
+from ml_sys.serve.stored import COLUMNS, COUNT_INPUTS, FORGET_INPUTS, as_row, inputs_of, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     from ml_sys.serve.prediction_log import Logged
 
 _AT_ONCE = 5000
+_DATE_DIGITS = 10
 _PRUNE = text(
     "DELETE FROM predictions WHERE number IN"
     " (SELECT number FROM predictions WHERE at < :before ORDER BY at LIMIT :some)"
 )
+_INPUTS = ("day", "version", "input", "predictions")
+_COUNT_INPUTS = text(COUNT_INPUTS.format(", ".join(f":{one}" for one in _INPUTS)))
+_FORGET_INPUTS = text(FORGET_INPUTS.format(":day"))
 _COUNT = text("SELECT count(*) FROM predictions WHERE company = :company")
 _FORGET = text("DELETE FROM predictions WHERE company = :company")
 
@@ -72,11 +76,15 @@ class PostgresqlSink:
         if rows:
             with database_errors(self._place), writing(self._engine) as connection:
                 connection.execute(insert(table), rows)
+                counts = [dict(zip(_INPUTS, one, strict=True)) for one in inputs_of(predictions)]
+                connection.execute(_COUNT_INPUTS, counts)
 
     def prune(self, before: float) -> bool:
         """Delete some of the predictions given before a time, and say whether there may be more."""
-        chosen = {"before": time_text(before), "some": _AT_ONCE}
+        until = time_text(before)
+        chosen = {"before": until, "some": _AT_ONCE}
         with database_errors(self._place), writing(self._engine) as connection:
+            connection.execute(_FORGET_INPUTS, {"day": until[:_DATE_DIGITS]})
             return int(connection.execute(_PRUNE, chosen).rowcount) == _AT_ONCE
 
     def forget(self, company: str, *, dry_run: bool = False) -> int:

@@ -39,6 +39,8 @@ class Logged(NamedTuple):
         The company's id, if the caller named one.
     row : bytes
         The float32 row that the model saw. A sink stores its digest and not the row.
+    noticed : tuple of str
+        What was blank, and which texts the model has not learnt: a sink counts them.
     """
 
     at: float
@@ -46,6 +48,7 @@ class Logged(NamedTuple):
     company: str | None
     row: bytes
     probability: float
+    noticed: tuple[str, ...] = ()
 
 
 class Sink(Protocol):

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.features.spellings import MISSING
 from ml_sys.model.files.golden import replay
 from ml_sys.model.files.layout import CARD, GOLDEN, METRICS
 from ml_sys.registry.loading import scorer_of
@@ -111,7 +112,19 @@ class Served:
         }
         if n_reasons:
             prediction["reasons"] = self._reasons(row, values, n_reasons)
-        return prediction, Logged(time.time(), self.version, company, row.tobytes(), probability)
+        logged = Logged(time.time(), self.version, company, row.tobytes(), probability, self._noticed(values))
+        return prediction, logged
+
+    def _noticed(self, values: Values) -> tuple[str, ...]:
+        """Return what of the attributes is blank, and which texts the model has not learnt."""
+        found = []
+        for at, blank, unseen in self.contract.told:
+            value = values[at]
+            if value is None or value == MISSING:
+                found.append(blank)
+            elif isinstance(value, str) and not self.scorer.is_known(self.contract.names[at], value):
+                found.append(unseen)
+        return tuple(found)
 
     def _warnings(self, values: Values) -> list[str]:
         warnings = []

@@ -16,7 +16,7 @@ from ml_sys.durable import make_folder, storage_errors, sync_folder
 from ml_sys.errors import StorageError, UnwritableError
 from ml_sys.outcomes.database.revisions import APPLICATION_ID, LATEST, REVISION_TABLE
 from ml_sys.outcomes.lists import storable
-from ml_sys.serve.stored import COLUMNS, as_row, time_text
+from ml_sys.serve.stored import COLUMNS, COUNT_INPUTS, FORGET_INPUTS, as_row, inputs_of, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,11 @@ _INSERTS = {
     rows: f"INSERT INTO predictions VALUES {','.join(['(?,?,?,?,?)'] * rows)}"  # noqa: S608 - only placeholders
     for rows in (64, 8, 1)
 }
+_COUNT_INPUTS, _FORGET_INPUTS = COUNT_INPUTS.format("?, ?, ?, ?"), FORGET_INPUTS.format("?")
 # So few that nobody who writes at the same time waits long.
 _PRUNED_AT_ONCE = 5000
 _BUSY_SECONDS = 5.0
+_DATE_DIGITS = 10
 _SWITCH_PAUSE_SECONDS = 0.02
 _ONLY_OWNER = 0o600  # it holds ids of companies
 _LAST_OF_SOME = (
@@ -104,6 +106,7 @@ class SqliteSink:
             with self._connection:  # commits, or rolls back
                 self._connection.execute("BEGIN IMMEDIATE")
                 _insert(self._connection, predictions)
+                self._connection.executemany(_COUNT_INPUTS, inputs_of(predictions))
         except sqlite3.Error as error:
             raise StorageError(f"{self._path}: {error}", hint="check the disk") from error
 
@@ -128,6 +131,7 @@ class SqliteSink:
         try:
             last = self._connection.execute(_LAST_OF_SOME, (self._looked_at, _PRUNED_AT_ONCE)).fetchone()[0]
             if last is None:
+                self._connection.execute(_FORGET_INPUTS, (time_text(before)[:_DATE_DIGITS],))
                 self._looked_at = 0
                 return False
             these = (self._looked_at, last, time_text(before))

@@ -8,12 +8,14 @@ import pytest
 from scipy.stats import binom
 
 from ml_sys.outcomes.monitoring import Limits
+from ml_sys.outcomes.monitoring import rung as judged
 from ml_sys.outcomes.promised import Band, allowed
 from ml_sys.outcomes.served import (
     PROBABILITIES,
     STEEPNESS,
     VOLUME,
     edges_of,
+    input_checks,
     kept_promise,
     served_checks,
     spread_of,
@@ -51,6 +53,41 @@ def rung(rows, day=DAY, version="1.0.0"):
 
 def week(probability, back=0, **chosen):
     return served(probability, range(DAY - 7 * back - 7, DAY - 7 * back), **chosen)
+
+
+def sent(weeks, version="1.0.0"):
+    """Counts as the database gives them: of each week, the latest first, all, blanks and unknown ones."""
+    return pd.DataFrame(
+        [
+            (date_of(DAY - 7 * back - 2), version, name, count)
+            for back, (asked, blank, unseen) in enumerate(weeks)
+            for name, count in (("", asked), ("plan, blank", blank), ("plan, unknown to the version", unseen))
+        ],
+        columns=["day", "version", "input", "predictions"],
+    )
+
+
+def rung_inputs(weeks, **chosen):
+    held = {"plan, blank": 0.1, "plan, unknown to the version": 0.0}
+    found = input_checks(sent(weeks, **chosen), "1.0.0", held, DAY, LIMITS)
+    return [one.name for one in judged(found, LIMITS.alpha) if one.alarm], found
+
+
+def test_blanks_and_values_that_the_version_has_not_learnt_ring_when_they_come_more_often_than_they_did():
+    usual = [(400, 40, 0), (400, 60, 4)]
+    assert rung_inputs([(400, 50, 2), *usual])[0] == []
+    assert rung_inputs([(400, 200, 2), *usual])[0] == ["served plan, blank"]
+    assert rung_inputs([(400, 50, 40), *usual])[0] == ["served plan, unknown to the version"]
+    assert rung_inputs([(400, 0, 0), *usual])[0] == ["served plan, blank"]  # they are filled in by something
+
+
+def test_until_a_version_has_served_a_week_its_inputs_are_held_against_what_it_was_judged_on():
+    assert rung_inputs([(400, 44, 0)])[0] == []
+    alarms, found = rung_inputs([(400, 120, 0)])
+    assert alarms == ["served plan, blank"]
+    assert (found[0].now, found[0].reference) == (0.3, 0.1)
+    assert rung_inputs([(99, 99, 99)])[1] == []
+    assert rung_inputs([(400, 400, 0)], version="2.0.0")[1] == []
 
 
 USUAL = np.random.default_rng(2).choice(HELD, 300)

@@ -26,6 +26,7 @@ from ml_sys.serve.app import Service, create_app
 from ml_sys.serve.companies import CompanyLookup
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
+from ml_sys.serve.served import load_served
 from ml_sys.settings import SchemaSettings, ServeSettings
 from tests.data.tables import MEASURES
 from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
@@ -396,3 +397,19 @@ def _day(days):
 
 def _stamp(days):
     return f"{_day(days)}T00:00:00"
+
+
+def test_what_is_blank_and_what_the_version_has_not_learnt_is_noticed_for_the_log(versions):
+    model = load_served(Registry(versions), FIRST)
+    values = [None] * len(model.contract.names)
+    at, level = model.contract.names.index("industry"), model.scorer.usual_levels()["industry"]
+
+    def noticed(industry):
+        values[at] = industry
+        return model.say(values, None)[1].noticed
+
+    blank = noticed(None)
+    assert "industry, blank" in blank
+    assert noticed("missing") == blank
+    assert set(blank) - set(noticed(level)) == {"industry, blank"}
+    assert set(noticed("astrology of cats")) - set(blank) == {"industry, unknown to the version"}

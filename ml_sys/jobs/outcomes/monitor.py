@@ -22,7 +22,7 @@ from ml_sys.jobs.outcomes.observed import (
     prospects_of,
 )
 from ml_sys.jobs.outcomes.promises import promises_kept
-from ml_sys.jobs.outcomes.served import watched
+from ml_sys.jobs.outcomes.served import Held, watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
 from ml_sys.model.files.serialization import read_holdout
 from ml_sys.outcomes.arrival import history_checks, in_words, row_checks, usage_checks, volume_check
@@ -30,6 +30,7 @@ from ml_sys.outcomes.last_monitoring import keep
 from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
 from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
 from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
+from ml_sys.outcomes.served import is_of_one_company
 from ml_sys.registry.loading import scorer_of
 from ml_sys.scoring.prospects import covered_by
 from ml_sys.text import date_of
@@ -95,9 +96,13 @@ def monitor(
     on_step("looking at the data")
     checks = watch.arrival(day)
     on_step("comparing with the holdout")
-    checks += watch.comparison()
-    probability = watch.held.known["probability"].to_numpy(dtype=np.float64)
-    served, unserved = watched(settings, chosen, probability, day, watch.limits)
+    compared = watch.comparison()
+    checks += compared
+    judged_on = Held(
+        watch.held.known["probability"].to_numpy(dtype=np.float64),
+        {one.name: one.reference for one in compared if is_of_one_company(one.name)},
+    )
+    served, unserved = watched(settings, chosen, judged_on, day, watch.limits)
     checks += served
     on_step("looking at what came")
     promised, outcomes = watch.outcomes()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS
 from ml_sys.errors import UsageError
-from ml_sys.features.attributes import Attributes, category_names, number_name
+from ml_sys.features.attributes import Attributes, category_names, number_name, telling_blanks
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.outcomes.arrival import Export
@@ -136,15 +136,15 @@ def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, s
         for name in category_names(form.attributes)
         if name in columns
     }
-    blank = {name: level == BLANK for name, level in levels.items()}
     numbers = []
     for one in form.attributes:
         if one.kind in {"category", "range"}:
             continue
         numbers += [number_name(one), *([one.none_feature] if one.none is not None else [])]
-        # The last of them is NaN only where nothing is given.
-        if numbers[-1] in columns:
-            blank[one.feature] = np.isnan(columns[numbers[-1]][last])
+    blank = {
+        told: levels[name] == BLANK if name in levels else np.isnan(columns[name][last])
+        for told, name in telling_blanks(form.attributes, columns).items()
+    }
     return Population(
         usage_company,
         measures,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,20 @@ from ml_sys.outcomes.database.engine import database_errors, postgresql_engine, 
 from ml_sys.outcomes.database.migrating import bring_up_to_date
 from ml_sys.outcomes.database.served_log import Windows
 from ml_sys.outcomes.lists import storable
-from ml_sys.outcomes.served import WEEK_DAYS, WEEKS_BEFORE, edges_of, kept_promise, served_checks
+from ml_sys.outcomes.served import (
+    WEEK_DAYS,
+    WEEKS_BEFORE,
+    edges_of,
+    input_checks,
+    kept_promise,
+    served_checks,
+)
 from ml_sys.registry.store import Registry
 from ml_sys.serve.sinks import STORE, predictions_place
 from ml_sys.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
@@ -31,6 +39,22 @@ if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Check, Limits
     from ml_sys.outcomes.promised import Band
     from ml_sys.settings import Settings
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a version was judged on.
+
+    Attributes
+    ----------
+    probability : ndarray of shape (n,), float64
+        Of each company.
+    inputs : mapping of str to float
+        In which share of them each attribute is blank, or a text that the version has not learnt.
+    """
+
+    probability: NDArray[np.float64]
+    inputs: Mapping[str, float]
 
 
 def served_promises(
@@ -72,9 +96,9 @@ def served_promises(
 
 
 def watched(
-    settings: Settings, version: str, held: NDArray[np.float64], day: int, limits: Limits
+    settings: Settings, version: str, held: Held, day: int, limits: Limits
 ) -> tuple[list[Check], tuple[str, ...]]:
-    """Check what the service served in the week before a day; see `served_checks`.
+    """Check what the service served in the week before a day; see `served_checks` and `input_checks`.
 
     Returns
     -------
@@ -87,10 +111,12 @@ def watched(
             if connection is None:
                 return [], ()
             start = day - WEEK_DAYS * (WEEKS_BEFORE + 1)
-            rows = served_log.by_day(connection, start, day, edges_of(held))
+            rows = served_log.by_day(connection, start, day, edges_of(held.probability))
+            inputs = served_log.inputs_by_day(connection, start, day)
     except StorageError as error:
         return [], (f"the service's predictions are not looked at: {error.message}",)
-    return served_checks(rows, version, held, day, limits), ()
+    checks = served_checks(rows, version, held.probability, day, limits)
+    return [*checks, *input_checks(inputs, version, held.inputs, day, limits)], ()
 
 
 @contextmanager

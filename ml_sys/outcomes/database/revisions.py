@@ -3,7 +3,7 @@
 # The file of the store in the artifacts folder.
 FILE = "outcomes.sqlite"
 # The migrations that this code knows, in order; a database is at one of them.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 LATEST = REVISIONS[-1]
 # The table in which alembic keeps it.
 REVISION_TABLE = "alembic_version"

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from ml_sys.days import EPOCH, day_number
-from ml_sys.outcomes.database.tables import predictions
+from ml_sys.outcomes.database.tables import predictions, served_inputs
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,20 @@ def by_day(connection: Connection, since: int, until: int, edges: Sequence[float
     ).group_by(each.day, each.version, each.bin)  # fmt: skip
     names = ["day", "version", "bin", "predictions", "total", "least", "most"]
     return pd.DataFrame([tuple(row) for row in connection.execute(wanted)], columns=names)
+
+
+def inputs_by_day(connection: Connection, since: int, until: int) -> pd.DataFrame:
+    """Return how many predictions of each day and version were sent blanks and what is not known.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``day``, ``version``, ``input`` (empty for all predictions) and ``predictions``.
+    """
+    held = served_inputs.c
+    wanted = select(served_inputs).where(held.day >= date_of(since), held.day < date_of(until))
+    rows = [tuple(row) for row in connection.execute(wanted)]
+    return pd.DataFrame(rows, columns=["day", "version", "input", "predictions"])
 
 
 def promised(connection: Connection, windows: Windows) -> Iterator[tuple[str, str, int, float, float]]:

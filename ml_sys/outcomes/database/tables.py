@@ -19,6 +19,16 @@ predictions = Table(
     Column("probability", Float(53)),
 )
 
+# How many predictions of a day, and of how many an input was blank or unknown to the version; "" for all.
+served_inputs = Table(
+    "served_inputs",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("input", Text, primary_key=True),
+    Column("predictions", BigInteger, nullable=False),
+)
+
 lists = Table(
     "lists",
     metadata,

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import from_json, to_json
 
 from ml_sys.errors import nearest
+from ml_sys.features.attributes import BLANK_INPUT, UNSEEN_INPUT, telling_blanks
 from ml_sys.serve.contract.examples import NO_LEVELS
 from ml_sys.serve.contract.request_types import (
     AS_OF,
@@ -64,6 +65,9 @@ class Contract:
         Its features, in order.
     categories : tuple of (int, str)
         Place and name of those that are texts.
+    told : tuple of (int, str, str)
+        Of each attribute, the place of the feature that is blank where it is; what a blank is logged as, and
+        a text that the model has not learnt.
     flat : TypeAdapter
         Ready features.
     raw : tuple of str
@@ -79,6 +83,7 @@ class Contract:
     spec: FeatureSpec
     names: tuple[str, ...]
     categories: tuple[tuple[int, str], ...]
+    told: tuple[tuple[int, str, str], ...]
     raw: tuple[str, ...]
     rows: dict[str, tuple[str, ...]]
     flat: TypeAdapter[Any]
@@ -103,9 +108,14 @@ class Contract:
         schema = either.json_schema(ref_template="#/components/schemas/{model}")["$defs"]
         names = tuple(spec.names())
         categories = tuple((names.index(name), name) for name in spec.categories())
+        told = tuple(
+            (names.index(name), BLANK_INPUT.format(one), UNSEEN_INPUT.format(one))
+            for one, name in telling_blanks(spec.form.attributes, names).items()
+        )
         rows = {one.name: tuple(row_type(one, spec.form).model_fields) for one in spec.form.tables}
         raw = tuple(raw_type(spec).model_fields)
-        return cls(spec, names, categories, raw, rows, TypeAdapter(flat_type(spec, levels)), either, schema)
+        flat = TypeAdapter(flat_type(spec, levels))
+        return cls(spec, names, categories, told, raw, rows, flat, either, schema)
 
     def one(self, body: bytes, *, suggest: bool = True) -> BaseModel:
         """Read one company.
