@@ -246,7 +246,7 @@ def test_the_error_s_interval_is_that_of_companies_drawn_again() -> None:
 def test_a_comparison_is_told_whole() -> None:
     found = no_worse(paired(0.03), GATE, "")
     assert found.text == (
-        "average precision 0.2 against 0.25, difference -0.1 to 0.02; "
+        "average precision 0.2 against 0.25, difference −0.1 to 0.02; "
         f"worse by over {GATE.tolerance:.0%} with probability 0.03"
     )
     assert found.figures == {

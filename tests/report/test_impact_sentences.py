@@ -11,7 +11,8 @@ from ml_sys.outcomes.being_called import Called
 from ml_sys.outcomes.effect import Complied
 from ml_sys.outcomes.impact import Impact, ListOutcome
 from ml_sys.outcomes.promised import Part
-from ml_sys.report.impact_sentences import headline, per_hundred, reservations, signed, state
+from ml_sys.report.impact_sentences import headline, per_hundred, reservations, state
+from ml_sys.text import signed
 
 NAN = float("nan")
 OUTCOME = ListOutcome("a", "1.0.0", 18_000, 50, 2.0, 3, 300.0, 18_030, may_gain=False)

@@ -318,7 +318,7 @@ def test_a_site_that_has_none_is_told_from_one_of_which_it_is_not_known():
     ("feature", "said"),
     [
         # What each says of 1, 1.5, 0 and a blank; the last of these by its statement where it is not written.
-        ("days_since_last_row", ("last seen 1 day ago", "last seen 1.5 days ago", "last seen today")),
+        ("days_since_last_row", ("last seen 2 to 32 days ago", "last seen 2.5 to 32.5 days ago", "last seen 1 to 31 days ago")),
         ("loans_sum_89d", ("1 loan from the stacks in the last 89 days",
                            "1.5 loans from the stacks in the last 89 days",
                            "no loans from the stacks in the last 89 days",
@@ -398,9 +398,9 @@ def test_a_site_that_has_none_is_told_from_one_of_which_it_is_not_known():
                                       "150% of all uses so far came in the last 89 days",
                                       "no uses in the last 89 days",
                                       "activity compared with before not known")),
-        ("days_since_first_use_open_stacks", ("first loan from the stacks 1 day ago",
-                                              "first loan from the stacks 1.5 days ago",
-                                              "first loan from the stacks today",
+        ("days_since_first_use_open_stacks", ("first loan from the stacks 2 to 32 days ago",
+                                              "first loan from the stacks 2.5 to 32.5 days ago",
+                                              "first loan from the stacks 1 to 31 days ago",
                                               "time since first open stacks not known")),
         ("log_reach", ("reach about 10 miles", "reach about 32 miles", "reach about 1 mile",
                        "no reach known")),
@@ -439,7 +439,10 @@ def test_what_never_was_is_said_so_of_each_beginning_and_end() -> None:
         "days_since_first_use_open_stacks": "no loans from the stacks so far",
         "days_since_first_use_e_books": "no views of e-books so far",
     }
-    assert phrase_of("days_since_last_row", forms.MONTHLY).say(NEVER_DAYS - 1) == "last seen 1,999 days ago"
+    assert (
+        phrase_of("days_since_last_row", forms.MONTHLY).say(NEVER_DAYS - 1)
+        == "last seen 2,000 to 2,030 days ago"
+    )
 
 
 def test_what_fell_or_went_down_by_less_than_one_is_said_to_have() -> None:

@@ -16,6 +16,7 @@ from ml_sys.metrics.paired import Paired
 from ml_sys.metrics.scored_lists import MODEL
 from ml_sys.report.evidence import Evidence, Past
 from ml_sys.report.sections import fitting
+from ml_sys.text import signed
 
 
 def variant(name: str, value: float, low: float, high: float, *, chosen: bool = False) -> Variant:
@@ -76,7 +77,8 @@ def test_the_edges_of_an_interval_are_not_beyond_it(
     told = said(evidence, Variant(name, True, paired, 0.8, 0.01, 0.02, 0.03))
     assert told.startswith(begins)
     if name != NONE:
-        assert f"0.250 against 0.200 without, difference +0.050 ({low:+.3f} to {high:+.3f})" in told
+        between = " to ".join(signed(one, 3, plus=True) for one in (low, high))
+        assert f"0.250 against 0.200 without, difference +0.050 ({between})" in told
 
 
 def known(**parts):
