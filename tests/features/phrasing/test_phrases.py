@@ -318,7 +318,8 @@ def test_a_site_that_has_none_is_told_from_one_of_which_it_is_not_known():
     ("feature", "said"),
     [
         # What each says of 1, 1.5, 0 and a blank; the last of these by its statement where it is not written.
-        ("days_since_last_row", ("last seen 2 to 32 days ago", "last seen 2.5 to 32.5 days ago", "last seen 1 to 31 days ago")),
+        ("days_since_last_row", ("last seen 2 to 32 days ago", "last seen 2.5 to 32.5 days ago",
+                                 "last seen 1 to 31 days ago")),
         ("loans_sum_89d", ("1 loan from the stacks in the last 89 days",
                            "1.5 loans from the stacks in the last 89 days",
                            "no loans from the stacks in the last 89 days",

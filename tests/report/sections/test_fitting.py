@@ -121,7 +121,7 @@ def test_ways_to_treat_the_imbalance_stand_side_by_side_with_the_chosen_one_mark
     (table,) = section.tables
     assert table.rows == (
         ("none", "0.100", "–", "–", "0.800", "0.00123", "0.400%", "2.00%"),
-        (SMOTE, "0.150", "+0.050 (-0.010 to +0.070)", "91%", "0.800", "0.00123", "0.400%", "2.00%"),
+        (SMOTE, "0.150", "+0.050 (−0.010 to +0.070)", "91%", "0.800", "0.00123", "0.400%", "2.00%"),
     )
     assert (table.marked, table.head[2]) == (1, "against none (90%)")
     assert section.sentences[1].startswith(
