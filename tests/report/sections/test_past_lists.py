@@ -69,7 +69,7 @@ def test_a_season_is_told_campaign_by_campaign():
         points, (MODEL, RANDOM), x="calls a list", y="converters reached", y_format="d", key="season",
         title=figure.title, text=figure.text,
     )  # fmt: skip
-    assert section.tables[0].rows == ((MOST_USERS, "5", "4", "+7", "-1 to +15", "93%"),)
+    assert section.tables[0].rows == ((MOST_USERS, "5", "4", "+7", "−1 to +15", "93%"),)
 
 
 def test_the_worth_of_past_lists_is_told_by_depth_and_by_ranker():
