@@ -28,7 +28,7 @@ SMALLEST = 2_000
 CUSTOMERS_SHARE = 0.03
 WEEKS, FIRST_MONDAY = 108, np.datetime64("2019-01-07")
 WRITTEN_ROWS = 500_000
-BUDGET, BUDGET_GB = 2.5, 2.0
+BUDGET, BUDGET_GB, BUDGET_GB_MANY, MANY = 2.0, 1.5, 4.0, 50_000_000
 
 
 def write_tables(folder: Path, n_rows: int) -> None:
@@ -115,9 +115,10 @@ def main() -> None:
     if options.part == "write":
         write_tables(options.folder, options.rows)
     elif options.part:
+        before = time.process_time()
         seconds = {"ours": ours, "duckdb": duckdb}[options.part](options.folder)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(json.dumps({"seconds": seconds, "peak_gb": peak}))
+        print(json.dumps({"seconds": seconds, "processor": time.process_time() - before, "peak_gb": peak}))
     else:
         _compare(options.rows)
 
@@ -130,11 +131,15 @@ def _compare(n_rows: int) -> None:
         print(f"ingest {n_rows:,} usage rows ({size:,.0f} MB CSV)")
         found = {part: json.loads(_run(part, folder, n_rows)) for part in ("duckdb", "ours")}
     for part, figures in found.items():
-        print(f"  {part:8} {figures['seconds']:7.2f} s   {figures['peak_gb']:5.2f} GB")
+        seconds, processor = figures["seconds"], figures["processor"]
+        print(
+            f"  {part:8} {seconds:7.2f} s   {processor:7.2f} s of processors   {figures['peak_gb']:5.2f} GB"
+        )
     ratio = found["ours"]["seconds"] / found["duckdb"]["seconds"]
     peak = found["ours"]["peak_gb"]
-    verdict = "within" if ratio <= BUDGET and peak <= BUDGET_GB else "over"
-    print(f"  ratio {ratio:.2f} of {BUDGET}, peak {peak:.2f} of {BUDGET_GB} GB: {verdict} budget")
+    most = BUDGET_GB if n_rows < MANY else BUDGET_GB_MANY
+    verdict = "within" if ratio <= BUDGET and peak <= most else "over"
+    print(f"  ratio {ratio:.2f} of {BUDGET}, peak {peak:.2f} of {most} GB: {verdict} budget")
 
 
 def _run(part: str, folder: Path, n_rows: int) -> str:

@@ -103,7 +103,7 @@ def test_an_ingest_that_is_killed_leaves_a_whole_snapshot_and_nothing_that_the_n
 ) -> None:
     tables.ingest()
     delays = random.Random(7)  # noqa: S311 - a moment, not a secret
-    for _ in range(12):
+    for _ in range(6):
         command = [sys.executable, "-c", INGESTS, str(tables.folder)]
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE) as process:

@@ -21,13 +21,65 @@ if TYPE_CHECKING:
 SCRATCH = "mlsys-usage"
 
 
+# What whole numbers of microseconds are often multiples of: days, hours, seconds.
+_UNITS = (86_400_000_000, 3_600_000_000, 1_000_000)
+_NARROW = (np.int8, np.int16, np.int32)
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """Integers in as few bytes as hold them: each is ``base`` + ``unit`` times what is kept.
+
+    Attributes
+    ----------
+    kept : ndarray
+    dtype : numpy.dtype
+        What they were.
+    """
+
+    kept: NDArray[Any]
+    base: int
+    unit: int
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Narrow:
+        """Look for the narrowest form of integers."""
+        if not array.size:
+            return cls(array, 0, 1, array.dtype)
+        low, high = int(array.min()), int(array.max())
+        if high - low > np.iinfo(array.dtype).max:
+            return cls(array, 0, 1, array.dtype)
+        base = 0 if low >= 0 and cls._holds(high) == cls._holds(high - low) else low
+        unit = 1
+        if cls._holds(high - base) is None:
+            base = low
+            unit = next((one for one in _UNITS if not ((array - low) % one).any()), 1)
+        kind = cls._holds((high - base) // unit)
+        if kind is None or np.dtype(kind) == array.dtype:
+            return cls(array, 0, 1, array.dtype)
+        moved = array if not base else array - base
+        return cls((moved if unit == 1 else moved // unit).astype(kind), base, unit, array.dtype)
+
+    def take(self, at: NDArray[np.integer[Any]]) -> Narrow:
+        """Return those at some places."""
+        return Narrow(self.kept.take(at, axis=0), self.base, self.unit, self.dtype)
+
+    @staticmethod
+    def _holds(largest: int) -> type[np.signedinteger[Any]] | None:
+        return next((one for one in _NARROW if largest <= np.iinfo(one).max), None)
+
+
 @dataclass(frozen=True)
 class Stored:
-    """Where an array lies."""
+    """Where an array lies, and how: see `Narrow`."""
 
     offset: int
-    dtype: np.dtype[Any]
+    kept: np.dtype[Any]
     shape: tuple[int, ...]
+    base: int
+    unit: int
+    dtype: np.dtype[Any]
 
 
 class Overflow:
@@ -51,24 +103,26 @@ class Overflow:
         self._lock = Lock()
         clear_scratch(SCRATCH, folder)
 
-    def put(self, *arrays: NDArray[Any]) -> list[Stored]:
-        """Keep arrays, and return where each lies.
+    def put(self, *arrays: NDArray[Any] | Narrow) -> list[Stored]:
+        """Keep arrays of integers, and return where each lies.
 
         Raises
         ------
         StorageError
             If there is no room.
         """
+        narrow = [one if isinstance(one, Narrow) else Narrow.of(one) for one in arrays]
         with self._lock:
             file, stored = self._file or self._opened(), []
             with storage_errors(self._folder):
                 file.seek(self._end)
-                for array in arrays:
-                    stored.append(Stored(self._end, array.dtype, array.shape))
-                    left = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+                for one in narrow:
+                    kept = np.ascontiguousarray(one.kept)
+                    stored.append(Stored(self._end, kept.dtype, kept.shape, one.base, one.unit, one.dtype))
+                    left = kept.reshape(-1).view(np.uint8).data
                     while left:
                         left = left[file.write(left) :]
-                    self._end += array.nbytes
+                    self._end += kept.nbytes
         return stored
 
     def take(self, stored: Stored) -> NDArray[Any]:
@@ -78,15 +132,23 @@ class Overflow:
         return found
 
     def take_into(self, target: NDArray[Any], stored: Stored, start: int = 0) -> None:
-        """Fill contiguous memory from what lies from a place of an array on."""
+        """Fill contiguous memory with what lies from a place of an array on."""
         if not target.nbytes or self._file is None:
             return
-        view = target.reshape(-1).view(np.uint8).data
-        row = target.nbytes // len(target)
+        is_same = stored.kept == target.dtype
+        kept = target if is_same else np.empty(target.shape, stored.kept)
+        view = kept.reshape(-1).view(np.uint8).data
+        row = kept.nbytes // len(kept)
         with self._lock, storage_errors(self._folder):
             self._file.seek(stored.offset + start * row)
             while view:
                 view = view[self._file.readinto(view) :]  # type: ignore[attr-defined]  # unbuffered files have it
+        if not is_same:
+            target[:] = kept
+            if stored.unit != 1:
+                target *= stored.unit
+            if stored.base:
+                target += stored.base
 
     def _opened(self) -> IO[bytes]:
         self._folder = self._stack.enter_context(scratch_folder(SCRATCH, self._place))

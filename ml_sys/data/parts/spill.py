@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ml_sys.data.parts.buckets import BUCKETS
+from ml_sys.data.parts.overflow import Narrow
 from ml_sys.data.usage import UsageMeasures, UsageRows, join
 
 if TYPE_CHECKING:
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
 
 ROWS_IN_MEMORY = 2_000_000
 _COLUMNS = ("company", "stamp", "measures", "lines")
+_NOBODY = np.zeros(0, np.intp)
 
 
 class Dealt(NamedTuple):
-    """A batch and the bucket of each row; sorted by bucket where it is known where each begins."""
+    """A batch, the bucket of each row, and for the file its columns sorted by bucket."""
 
     rows: UsageRows
     buckets: NDArray[np.uint16]
-    bounds: NDArray[np.int64] | None = None
+    sorted: _Sorted | None = None
+
+
+class _Sorted(NamedTuple):
+    """The columns of a batch by bucket, and where each bucket begins."""
+
+    columns: list[Narrow]
+    bounds: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class Spill:
         """Prepare a batch, beside others; what will go to the file is sorted."""
         if not self._pieces:
             return Dealt(rows, buckets)
-        return _sorted(Dealt(rows, buckets))
+        return Dealt(rows.take(_NOBODY), buckets, _sorted(rows, buckets))
 
     def add(self, batch: Dealt) -> None:
         """Keep a batch, in the order of the file.
@@ -83,7 +92,8 @@ class Spill:
             self._held.append(batch)
             return
         for one in (*self._held, batch):
-            self._write(one if one.bounds is not None else _sorted(one))
+            columns, bounds = one.sorted or _sorted(one.rows, one.buckets)
+            self._pieces.append(_Piece(self._overflow.put(*columns), bounds))
         self._held.clear()
 
     def move(self, order: NDArray[np.int32]) -> None:
@@ -109,11 +119,6 @@ class Spill:
             return rows
         return UsageRows(self._moved[rows.company], rows.stamp, rows.measures, rows.lines, rows.digits)
 
-    def _write(self, batch: Dealt) -> None:
-        if batch.bounds is not None:
-            columns = self._overflow.put(*(getattr(batch.rows, name) for name in _COLUMNS))
-            self._pieces.append(_Piece(columns, batch.bounds))
-
     def _read(self, first: int, end: int) -> UsageRows:
         sizes = [int(one.bounds[end] - one.bounds[first]) for one in self._pieces]
         n, measures = sum(sizes), self.measures
@@ -133,8 +138,8 @@ class Spill:
         return rows
 
 
-def _sorted(batch: Dealt) -> Dealt:
-    """Sort by bucket, and keep the order within each."""
-    order = np.argsort(batch.buckets, kind="stable")
-    bounds = np.append(0, np.cumsum(np.bincount(batch.buckets, minlength=BUCKETS)))
-    return Dealt(batch.rows.take(order), batch.buckets[order], bounds)
+def _sorted(rows: UsageRows, buckets: NDArray[np.uint16]) -> _Sorted:
+    """Sort columns by bucket, and keep the order within each."""
+    order = np.argsort(buckets, kind="stable")
+    bounds = np.append(0, np.cumsum(np.bincount(buckets, minlength=BUCKETS)))
+    return _Sorted([Narrow.of(getattr(rows, name)).take(order) for name in _COLUMNS], bounds)

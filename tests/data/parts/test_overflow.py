@@ -42,6 +42,32 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     with ExitStack() as stack:
         overflow = Overflow(stack, tmp_path)
         with largest_file(1), pytest.raises(StorageError, match=f"{SCRATCH}.*: File too large") as caught:
-            overflow.put(np.zeros(1000), np.zeros(1000))
+            overflow.put(np.arange(3000), np.arange(3000))
         assert "nothing was changed there" in caught.value.hint
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kept"),
+    [
+        ([5, 120, 0], np.int8),
+        ([-3, 100], np.int8),
+        ([1000, 70], np.int16),
+        ([5_000_000_000, 5_000_000_100], np.int8),
+        ([86_400_000_000 * day + 5 for day in (20_000, 20_900)], np.int16),
+        ([0, 2**62 + 1], np.int64),
+        ([-(2**62), 2**62 + 1], np.int64),
+        ([-(2**63), 2**63 - 1 - 2**63 % 86_400_000_000], np.int64),
+        ([], np.int64),
+    ],
+)
+def test_integers_lie_in_as_few_bytes_as_hold_them(
+    tmp_path: Path, numbers: list[int], kept: type[np.generic]
+) -> None:
+    array = np.array(numbers, np.int64)
+    with ExitStack() as stack:
+        overflow = Overflow(stack, tmp_path)
+        (stored,) = overflow.put(array)
+        assert stored.kept == kept
+        found = overflow.take(stored)
+    assert (found.tolist(), found.dtype) == (numbers, np.int64)
