@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -32,22 +33,21 @@ class CompanyIndex:
         Distinct, by position.
     lost : frozenset of str
         Ids of companies whose every row is in quarantine.
-
-    Attributes
-    ----------
-    buckets : ndarray of shape (n,), uint16
-        Of each company.
     """
 
     def __init__(self, ids: Iterable[str] | pa.StringArray, lost: frozenset[str]) -> None:
         self.ids: Any = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self.lost = lost
-        self.buckets = buckets_of(self.ids)
         numbers = _whole_numbers(self.ids)
         self._table: NDArray[np.int32] | None = None
         if numbers is not None and numbers.max() < _TABLE_PER_COMPANY * len(numbers) + _TABLE_ALWAYS:
             self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
             self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
+
+    @cached_property
+    def buckets(self) -> NDArray[np.uint16]:
+        """The bucket of each company; only ingest asks."""
+        return buckets_of(self.ids)
 
     def buckets_at(self, positions: NDArray[np.int32]) -> NDArray[np.uint16]:
         """Return the buckets of the companies at some positions."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tracemalloc
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
+from ml_sys.data.parts.buckets import buckets_of
 
 NUMBERS = ["7", "0", "12", "3"]
 
@@ -64,3 +66,13 @@ def test_companies_known_by_their_usage_have_positions_as_they_turn_up_and_then_
     assert moved.tolist() == [2, 1, 3, 0]  # of m, b, z and a
     assert index.lost == {"lost"}
     assert index.positions(pa.array(["lost", "m"])).tolist() == [-1, 2]
+
+
+def test_the_buckets_of_companies_that_turn_up_are_those_of_their_ids_at_any_time() -> None:
+    growing = GrowingIndex(frozenset())
+    for ids in (["b", "a"], ["a", "c"]):
+        found = growing.positions(pa.array(ids))
+        assert growing.buckets_at(found).tolist() == buckets_of(pa.array(ids)).tolist()
+    index, _ = growing.settled()
+    assert index.buckets.tolist() == buckets_of(pa.array(["a", "b", "c"])).tolist()
+    assert index.buckets_at(np.array([2, 0], np.int32)).tolist() == index.buckets[[2, 0]].tolist()
