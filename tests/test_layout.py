@@ -47,7 +47,7 @@ ELSEWHERE = {
     ),
     "commands/test_data.py": ("jobs/data/check.py", "jobs/data/init.py", "views/data.py"),
     "data/looking/test_sniffing.py": tuple(
-        f"data/looking/{name}.py" for name in ("headers", "looked", "names", "opening")
+        f"data/looking/{name}.py" for name in ("looked", "names", "opening")
     ),
     "data/judging/test_checking.py": ("data/judging/drafts.py",),
     "data/checking/test_values.py": ("data/checking/scalars.py",),

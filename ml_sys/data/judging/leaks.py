@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.paying_words import says_lifetime, says_paying
+from ml_sys.data.judging.period_names import of_one_period, why
 from ml_sys.data.judging.shapes import ENOUGH, shape_of
 
 if TYPE_CHECKING:
@@ -62,8 +63,15 @@ def judge_attributes(
     """Judge every attribute; one that several tables hold is judged over all of them."""
     names = dict.fromkeys(name for one in parts if one.kind == "entities" for name in one.columns)
     found = []
+    series = of_one_period(
+        sql.strip('"') for one in parts if one.kind == "entities" for sql in one.columns.values()
+    )
     for name in names:
         holding = [one for one in parts if one.kind == "entities" and name in one.columns]
+        several = series.get(holding[0].columns[name].strip('"'))
+        if several:
+            found.append(Verdict(holding[0].name, name, *why(several)))
+            continue
         shape = shape_of(connection, holding, name, name in holding[0].numbers)
         reason, sure = _judged(name, shape, known)
         if not sure and (only := _only_converters(connection, known, number=name in holding[0].numbers)):
@@ -93,7 +101,8 @@ def _judged(name: str, shape: Shape, known: Known) -> tuple[str, bool]:
     named = paying or lifetime
     for correlation, what in (
         (shape.usage, "the number of usage rows"),
-        (shape.last_use, "the day of the last use"),
+        (shape.amount, "the total of what is used"),
+        (shape.last_use if shape.last_use > shape.since else 0.0, "the day of the last use"),
     ):
         if correlation >= _FOLLOWS or (lifetime and correlation >= _FOLLOWS_NAMED):
             return (

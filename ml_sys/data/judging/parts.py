@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ml_sys.data.reading.sql import quoted
+from ml_sys.data.reading.sql import literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Others than converters that columns are judged by, at most.
 _MOST_OTHERS = 200_000
+# Measures of a table that attributes are held against.
+_MOST_MEASURES = 8
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Known:
-    """What the parts say together; by id it is in the tables ``people``, ``used`` and ``judged``.
+    """What the parts say together; by id it is in tables ``people``, ``used``, ``amounts``, ``judged``.
 
     Attributes
     ----------
@@ -124,6 +126,15 @@ def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Know
         f"SELECT * FROM (SELECT * FROM people WHERE day IS NULL ORDER BY hash(id) LIMIT {_MOST_OTHERS})"
         ") AS people LEFT JOIN used USING (id)"
     )
+    sums = [
+        f"SELECT {one.id} AS id, {literal(f'{one.name}.{name}')} AS measure, "
+        f"sum(TRY_CAST({one.columns[name]} AS DOUBLE)) AS total FROM {one.source} GROUP BY 1"
+        for one in parts
+        if one.kind == "usage"
+        for name in sorted(one.numbers)[:_MOST_MEASURES]
+    ]
+    nothing = "SELECT NULL AS id, '' AS measure, 0.0 AS total WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE amounts AS {' UNION ALL '.join(sums) or nothing}")
     found = connection.execute(
         "SELECT count(*), count(day), count(*) FILTER (day <= since), "
         "(SELECT count(*) FROM used WHERE id IN (SELECT id FROM people)) FROM people"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_sys.data.reading.sql import literal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ class Shape:
     filled_converters: int
     separation: float
     usage: float = 0.0
+    amount: float = 0.0
     last_use: float = 0.0
     since: float = 0.0
     day: float = 0.0
@@ -57,19 +60,32 @@ def shape_of(
         *counted,
         separation=_numbers_separate(connection),
         usage=_rank_correlation(connection, "rows", "rows IS NOT NULL"),
+        amount=_follows_an_amount(connection),
         last_use=_rank_correlation(connection, "last", "last IS NOT NULL"),
         since=_rank_correlation(connection, "since", "since IS NOT NULL"),
         day=_rank_correlation(connection, "day", "paid"),
     )
 
 
-def _rank_correlation(connection: duckdb.DuckDBPyConnection, other: str, among: str) -> float:
+def _follows_an_amount(connection: duckdb.DuckDBPyConnection) -> float:
+    """Return the greatest correlation with what an entity has used of any measure in all its life."""
+    measures = connection.execute("SELECT DISTINCT measure FROM amounts ORDER BY 1").fetchall()
+    totals = "(SELECT v, total FROM column_judged JOIN amounts USING (id) WHERE measure = {})"
+    return max(
+        (_rank_correlation(connection, "total", "true", totals.format(literal(one))) for (one,) in measures),
+        default=0.0,
+    )
+
+
+def _rank_correlation(
+    connection: duckdb.DuckDBPyConnection, other: str, among: str, source: str = "column_judged"
+) -> float:
     """Return Spearman's correlation, without its sign; 0 where there are too few or too alike."""
     found = connection.execute(
         "SELECT corr(a, b), count(*), count(DISTINCT a), count(DISTINCT b) FROM (SELECT "
         "rank() OVER (ORDER BY v) + (count(*) OVER (PARTITION BY v)) / 2.0 AS a, "
         f'rank() OVER (ORDER BY "{other}") + (count(*) OVER (PARTITION BY "{other}")) / 2.0 AS b '
-        f"FROM column_judged WHERE v IS NOT NULL AND {among})"
+        f"FROM {source} WHERE v IS NOT NULL AND {among})"
     ).fetchone()
     if found is None or found[0] is None or found[1] < ENOUGH or min(found[2:]) < 3:
         return 0.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ml_sys.data.looking.headers import above_header
+from ml_sys.data.looking.names import MONTHS
 from ml_sys.data.reading.sql import literal
 from ml_sys.errors import InputError, UnreadableFileError, nearest
 
@@ -18,13 +19,9 @@ if TYPE_CHECKING:
 
 _CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
 PACKED = (".gz", ".zst")
-_MONTHS = (
-    "jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
-    "|dec(ember)?"
-)
 # What the names of the parts of one table differ by: numbers and months.
 A_PART = re.compile(
-    rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({_MONTHS})(?![a-z])", re.IGNORECASE
+    rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({MONTHS})(?![a-z])", re.IGNORECASE
 )
 
 

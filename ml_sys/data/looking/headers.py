@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SOME_ROWS = 1_000
 _BEGINNING = 1 << 16
 _A_NAME = re.compile(r"[^\W\d][\w .()%/#-]*")
+_A_MONTH = re.compile(r"(19|20)\d\d[-_/.]?(0[1-9]|1[0-2])")
+_SEVERAL = 3
 _A_NUMBER = re.compile(r"[\W\d_]*")
 
 
@@ -36,6 +38,10 @@ def above_header(path: Path) -> Preamble:
 def is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
     """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
     texts = [str(one or "").strip() for one in values]
+    months = [one for one in texts if _A_MONTH.fullmatch(one)]
+    if len(months) >= _SEVERAL and months == sorted(set(months)):  # one column for each
+        texts = [one for one in texts if one not in months]
+        return bool(texts) and all(_A_NAME.fullmatch(one) for one in texts)
     texts = texts[1:] if len(texts) > 1 and not texts[0] else texts  # an index, as pandas writes it
     if not sure and len({one.casefold() for one in texts}) < len(texts):
         return False

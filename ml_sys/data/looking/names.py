@@ -9,6 +9,12 @@ from ml_sys.form import name_of
 
 _LONGEST = 50
 
+# Names of months, as a pattern of lower case.
+MONTHS = (
+    "jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+    "|dec(ember)?"
+)
+
 
 def name_for(text: str, other: str = "table") -> str:
     """Return a name for what a text names; ``other`` begins it where it would not begin with a letter.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging import payments
 from ml_sys.data.judging.drafts import Draft
 from ml_sys.data.judging.parts import key
+from ml_sys.data.judging.period_names import wide
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import conversions, kinds, rows
 from ml_sys.data.proposing.proposal import LeftOut, matches
@@ -87,10 +88,23 @@ def plan(
     if not made.of("periods", "events"):
         raise InputError(
             "no table says who used what and when: a table of usage has many rows for each id and a date"
-            + "".join(f"; {one.where}: {one.reason}" for one in made.left if not one.column),
+            + "".join(f"; {one.where}: {one.reason}" for one in made.left if not one.column)
+            + "".join(_wide(one) for one in looked),
             hint="add the file of events or of usage by day, week or month",
         )
     return made
+
+
+def _wide(one: Looked) -> str:
+    """Say that a table has a column for each period, where others have a row."""
+    found = wide(one.columns)
+    if not found:
+        return ""
+    first, last, several = found
+    return (
+        f"; {one.name}: has {several} columns of a period each, from {first} to {last}, and no row for each: "
+        "turn them into rows of an id, a date and a number, as UNPIVOT of DuckDB does"
+    )
 
 
 def _unlinked(one: Looked, links: Links) -> str:

@@ -30,7 +30,10 @@ FULL = Shape(filled=40, converters=100, others=900, filled_converters=38, separa
         "tells a little by a name": ("current_plan", replace(SHAPE, separation=0.84), False),
         "follows usage": ("x", replace(SHAPE, usage=0.9), True),
         "follows usage a little": ("x", replace(SHAPE, usage=0.89), None),
+        "follows an amount": ("x", replace(SHAPE, amount=0.9), True),
+        "follows an amount a little": ("x", replace(SHAPE, amount=0.89), None),
         "follows the last use": ("x", replace(SHAPE, last_use=0.9), True),
+        "follows it as a month of sign-up does": ("x", replace(SHAPE, last_use=0.95, since=0.96), None),
         "counts a life, and follows usage": ("total_logins", replace(SHAPE, usage=0.5), True),
         "counts a life": ("total_logins", replace(SHAPE, usage=0.49), False),
         "speaks of paying, and follows usage": ("current_plan", replace(SHAPE, usage=0.5), False),
@@ -149,3 +152,16 @@ def test_a_table_that_is_a_leak_is_named_once_and_purchases_are_no_usage() -> No
         (found,) = leaks.all_of(connection, [users, bought, log], known)
     assert found.where == "log"
     assert found.reason == "100% of the 15 that it has rows for converted, 15.0% of all did"
+
+
+def test_columns_of_a_period_each_leak_and_one_alone_is_to_be_looked_at() -> None:
+    names = {f"logins_2023_0{at}": "number" for at in (1, 2, 3)} | {
+        "webinar_2023_05": "text",
+        "size": "number",
+    }
+    part = entities([("1", None, "2023-01-01", "3", "0", "7", "yes", "4")], **names)
+    with duckdb.connect() as connection:
+        found = leaks.judge_attributes(connection, [part], gather(connection, [part]))
+    assert {one.column: one.sure for one in found} == {
+        name: name.startswith("logins") for name in names if name != "size"
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -120,3 +121,16 @@ def test_only_those_with_usage_and_only_those_that_paid_are_ranked_by_it() -> No
     found = shape([part, usage(rows)], "x", number=True)
     assert found.usage == pytest.approx(1.0)
     assert found.day == pytest.approx(1.0)
+
+
+def test_a_number_follows_the_amount_that_it_is_made_of_and_no_other() -> None:
+    totals = {f"u{at}": (at * 7) % 31 for at in range(31)}
+    those = entities([(one, None, None, total // 5) for one, total in totals.items()], decile="number")
+    log = replace(
+        usage(
+            [(one, "2024-01-01", part) for one, total in totals.items() for part in (total, 1)], measure="n"
+        ),
+        numbers=frozenset({"n"}),
+    )
+    assert shape([those, log], "decile", number=True).amount > 0.95
+    assert shape([those, replace(log, numbers=frozenset())], "decile", number=True).amount == 0.0

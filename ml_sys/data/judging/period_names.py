@@ -1,0 +1,68 @@
+"""Names of columns that hold one period each, such as ``logins_2024_01``.
+
+At a cutoff nobody knows yet what the columns of later periods will hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ml_sys.data.looking.names import MONTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_YEAR = r"(?:19|20)\d\d"
+_MONTH_NAME = f"(?:{MONTHS})"
+_SIGN = r"[-_ ./]?"
+_OF_A_YEAR = re.compile(
+    rf"(?<![0-9a-z])(?:{_YEAR}{_SIGN}(?:0[1-9]|1[0-2]|q[1-4]|w[0-5]\d|{_MONTH_NAME})"
+    rf"|(?:{_MONTH_NAME}|q[1-4]){_SIGN}{_YEAR}|{_MONTH_NAME}[-_ ']\d\d)(?![0-9a-z])"
+)
+_NUMBERED = re.compile(
+    r"(?<![0-9a-z])(?:month|week|day|quarter|monat|woche|tag|m|w|d|q)[-_ ]?(\d{1,3})(?![0-9a-z])"
+)
+# As many that go on from one another are no accident.
+_SEVERAL = 3
+
+
+def of_one_period(names: Iterable[str]) -> dict[str, int]:
+    """Return the names that say of which period a column is, and how many there are of its kind.
+
+    Examples
+    --------
+    >>> of_one_period(["id", "logins_2024_01", "logins_2024_02", "employees_2024", "m1", "m2"])
+    {'logins_2024_01': 2, 'logins_2024_02': 2}
+    """
+    kinds: dict[str, list[str]] = defaultdict(list)
+    numbered: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        folded = name.casefold()
+        if _OF_A_YEAR.search(folded):
+            kinds[_OF_A_YEAR.sub("*", folded)].append(name)
+        elif _NUMBERED.search(folded):
+            numbered[_NUMBERED.sub("#", folded)].append(name)
+    kinds |= {kind: several for kind, several in numbered.items() if len(several) >= _SEVERAL}
+    return {name: len(several) for several in kinds.values() for name in several}
+
+
+def why(several: int) -> tuple[str, bool]:
+    """Say what is wrong with one of several columns of a period each, and whether it is sure."""
+    if several >= _SEVERAL:
+        return (
+            f"one of {several} columns of a period each: what the later ones hold is not known before",
+            True,
+        )
+    return "named for a period, before which nobody knows what it holds", False
+
+
+def wide(names: Iterable[str]) -> tuple[str, str, int] | None:
+    """Return the first and the last column of a table that has one for each period, and their number."""
+    found = of_one_period(names)
+    most = max(found.values(), default=0)
+    if most < _SEVERAL:
+        return None
+    series = [name for name, several in found.items() if several == most]
+    return series[0], series[-1], most
