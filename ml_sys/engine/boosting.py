@@ -92,7 +92,7 @@ def grow_trees(
     try:
         with ExitStack() as stack:
             stack.enter_context(cluster.client.as_current())
-            # What the workers would say of themselves on stdout belongs to no result.
+            # What XGBoost has to say of a fit is raised, where it matters.
             stack.enter_context(config_context(verbosity=params.get("verbosity") or 0))
             rows = _spread(cluster, params, learned, workers)
             others = None if watched is None else _spread(cluster, params, watched, workers, rows)
@@ -140,12 +140,8 @@ def _spread(
 def _explained(cluster: Cluster, workers: Sequence[str], error: Exception) -> EngineError:
     if isinstance(error, EngineError):
         return error
-    try:
-        lost = [one for one in workers if one not in cluster.workers()]
-    except (OSError, RuntimeError):  # how Dask says that nobody answers
-        return EngineError(
-            "the Dask scheduler was lost while trees grew", hint="start it anew, and run the command again"
-        )
+    present = cluster.workers()  # where not even the scheduler answers, this says so
+    lost = [one for one in workers if one not in present]
     if lost:
         return EngineError(
             f"Dask worker {lost[0]} was lost while trees grew, which XGBoost does not survive",

@@ -40,6 +40,8 @@ _LIBRARIES = (
     ("scikit-learn",), ("scipy",), ("xgboost", "xgboost-cpu"),
 )  # fmt: skip
 _SHOWN, _DIGITS = 3, 20
+# What Dask raises where no scheduler answers; a timeout is an OSError.
+_SILENT = (OSError, RuntimeError, CancelledError)
 # Codes that have been found to be the code of this worker.
 _known: set[str] = set()
 
@@ -51,7 +53,17 @@ class Cluster:
         self.client = client
 
     def workers(self) -> list[str]:
-        """Return the addresses of the workers that are there, in the order in which XGBoost numbers them."""
+        """Return the addresses of the workers that are there, in the order in which XGBoost numbers them.
+
+        Raises
+        ------
+        EngineError
+            If the scheduler is gone.
+        """
+        if self.client.status == "closed":  # it has given up
+            raise _lost_scheduler()
+        with _answering():
+            self.client.run_on_scheduler(os.getpid)  # what comes next may be from memory
         found = self.client.scheduler_info(n_workers=-1)["workers"]
         return sorted(found, key=lambda address: f"{found[address]['name']}]:{address}")
 
@@ -92,8 +104,9 @@ class Cluster:
         from distributed import KilledWorker, as_completed
 
         here = code_here(code)
-        self._refuse_without_mlsys()
-        sent = self.client.scatter(function, broadcast=True, hash=False)
+        with _answering():
+            self._refuse_without_mlsys()
+            sent = self.client.scatter(function, broadcast=True, hash=False)
         futures = {
             self.client.submit(_checked, sent, code, here, one, pure=False): number
             for number, one in partitions.items()
@@ -103,6 +116,7 @@ class Cluster:
                 try:
                     result = future.result()
                 except CancelledError as cancelled:  # what it depends on, the function, is lost
+                    self.workers()  # or is it the scheduler that is lost
                     raise LostWorkerError(str(cancelled)) from cancelled
                 except KilledWorker as killed:
                     raise EngineError(
@@ -112,7 +126,8 @@ class Cluster:
                 yield futures[future], result
                 future.release()
         finally:
-            self.client.cancel([*futures, sent])
+            with contextlib.suppress(*_SILENT):  # a scheduler that is gone has nothing left to cancel
+                self.client.cancel([*futures, sent])
 
     def _refuse_without_mlsys(self) -> None:
         """Ask for the version by a function of Python's own, which a worker without mlsys can run as well."""
@@ -132,21 +147,25 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
         If Dask is not installed, no scheduler answers, or it has no worker.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise EngineError('engine.kind = "dask" needs Dask', hint='pip install "ml-sys[dask]"') from error
 
     with contextlib.ExitStack() as stack:
-        stack.callback(_as_it_was, dict(os.environ))
+        before = dict(os.environ)
+        stack.callback(_as_it_was, before)
+        stack.enter_context(_quiet(logging.getLogger("distributed.client")))
         try:
             at: str | LocalCluster = address
             if not address:
-                folder = stack.enter_context(scratch_folder(_SCRATCH))
+                folder = str(stack.enter_context(scratch_folder(_SCRATCH)))
+                stack.enter_context(dask.config.set({"temporary-directory": folder}))  # the scheduler's
                 at = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=_PAGES,
-                    local_directory=str(folder),
+                    local_directory=folder,
                     silence_logs=logging.CRITICAL,  # what goes wrong is raised here, in one line
                 )
                 stack.enter_context(at)
@@ -157,7 +176,35 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
                 f"engine.address: no Dask scheduler with a worker answers at {address!r}",
                 hint="start one by `dask scheduler`, and workers by `dask worker ADDRESS --nthreads 1`",
             ) from error
+        _as_it_was(before)  # and again in the end, for workers that are started anew
         yield Cluster(client)
+
+
+@contextlib.contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Leave out what a logger has to say beside the error that is raised."""
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Say in one line that the scheduler does not answer."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except _SILENT as error:
+        raise _lost_scheduler() from error
+
+
+def _lost_scheduler() -> EngineError:
+    """Return the error of a scheduler that was there and is not any more."""
+    return EngineError("the Dask scheduler was lost", hint="start it anew, and run the command again")
 
 
 def _as_it_was(before: Mapping[str, str]) -> None:

@@ -57,14 +57,17 @@ class Guide:
         return f"tcp://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager
-    def followed(self, folder: Path) -> Iterator[None]:
+    def followed(self, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         """Start scheduler and workers as the guide says, in a folder."""
-        with started(f"{self.scheduler} --no-dashboard", folder):
+        with started(f"{self.scheduler} --no-dashboard", folder) as scheduler:
             until(self.answers)
             with started(f"{self.worker} --no-dashboard", folder):
-                with distributed_client(self.address) as client:
-                    client.wait_for_workers(2, timeout=60)
-                yield
+                self.wait_for_workers()
+                yield scheduler
+
+    def wait_for_workers(self) -> None:
+        with distributed_client(self.address) as client:
+            client.wait_for_workers(2, timeout=60)
 
     def answers(self) -> bool:
         with socket.socket() as tried:
@@ -82,6 +85,12 @@ class Guide:
         thread.start()
         return thread
 
+    def kill_scheduler(self, scheduler: subprocess.Popen[bytes]) -> None:
+        """Kill the scheduler as soon as a worker has something in hand."""
+        with distributed_client(self.address) as beside:
+            until(lambda: any(beside.processing().values()))
+        scheduler.kill()
+
 
 def distributed_client(address: str) -> contextlib.AbstractContextManager:
     distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
@@ -89,12 +98,12 @@ def distributed_client(address: str) -> contextlib.AbstractContextManager:
 
 
 @contextlib.contextmanager
-def started(command: str, folder: Path) -> Iterator[None]:
+def started(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = [str(Path(sys.executable).with_name("dask")), *shlex.split(command)[1:]]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(words, cwd=folder, env=ENVIRONMENT, stdout=quiet, stderr=quiet) as process:
         try:
-            yield
+            yield process
         finally:
             process.terminate()
 
@@ -161,6 +170,76 @@ def test_trees_that_grew_on_the_guides_workers_are_close_and_grow_again_bit_by_b
     assert np.corrcoef(mine, theirs)[0, 1] > 0.95
     assert mine.mean() == pytest.approx(theirs.mean(), rel=0.1)
     assert not mine.equals(theirs)
+
+
+MAPPED = {
+    "lists": ("evaluate", ()),
+    "seeds": ("train", ()),
+    "resampling": ("train", ("--set=report.seeds=0", "--set=report.resampling=true")),
+}
+
+
+def at_work(keys: set[str]) -> bool:
+    """Whether a piece of what is mapped is in hand."""
+    return any(key.startswith("_checked") for key in keys)
+
+
+@pytest.mark.slow  # starts processes
+def test_a_worker_that_is_killed_in_any_phase_changes_no_result(guide, ingested, said, tmp_path):
+    found = []
+    with guide.followed(tmp_path):
+        for phase, (command, more) in MAPPED.items():
+            there, alone = (shutil.copytree(ingested, tmp_path / f"{phase}-{name}") for name in "ab")
+            guide.wait_for_workers()
+            killer = guide.killing(at_work)
+            lists = said(getattr(guide, command), there, *more)
+            killer.join()
+            again = said(local(getattr(guide, command)), alone, *more)
+            if phase != "lists":
+                lists, again = (made(one, "evidence.json")[phase] for one in (there, alone))
+                assert lists
+            found.append((phase, lists == again))
+    assert found == [(phase, True) for phase in MAPPED]
+
+
+@pytest.mark.slow  # starts processes
+def test_a_killed_command_leaves_nothing_registered_and_the_workers_free(
+    guide, ingested, said, mlsys, tmp_path
+):
+    artifacts = shutil.copytree(ingested, tmp_path / "artifacts")
+    more = ["--set=report.seeds=40", f"--artifacts={artifacts}"]
+    words = [sys.executable, "-m", "ml_sys", *shlex.split(guide.train)[1:], *QUICKLY, *more]
+    quiet = subprocess.DEVNULL
+    with guide.followed(tmp_path):
+        with (
+            subprocess.Popen(words, stdout=quiet, stderr=quiet) as command,
+            distributed_client(guide.address) as beside,
+        ):
+            until(lambda: at_work({key for keys in beside.processing().values() for key in keys}))
+            command.kill()
+            until(lambda: not any(beside.processing().values()))
+        assert json.loads(mlsys("history", "--json", artifacts=artifacts).stdout) == {"records": []}
+        assert said(guide.train, artifacts)["version"] == "1.0.0"
+    assert mlsys("verify", artifacts=artifacts).returncode == 0
+    assert {one.name for one in (artifacts / "models").iterdir() if one.is_dir()} == {"1.0.0"}
+
+
+@pytest.mark.slow  # starts processes
+@pytest.mark.parametrize("command", ["train", "distributed"])
+def test_a_scheduler_that_is_killed_ends_a_command_with_one_line(command, guide, ingested, mlsys, tmp_path):
+    artifacts = shutil.copytree(ingested, tmp_path / "artifacts")
+    endless = "--set=model.trees=1000000", "--set=model.max_trees=1000000", "--set=report.seeds=40"
+    more = endless if command == "distributed" else endless[2:]
+    with guide.followed(tmp_path) as scheduler:
+        killer = threading.Thread(target=guide.kill_scheduler, args=(scheduler,))
+        killer.start()
+        done = mlsys(*shlex.split(getattr(guide, command))[1:], *QUICKLY, *more, artifacts=artifacts)
+        killer.join()
+    assert done.returncode == 1, done.stdout
+    told = "error: the Dask scheduler was lost\n  start it anew, and run the command again\n"
+    assert done.stderr.endswith(told)
+    assert "Traceback" not in done.stderr
+    assert json.loads(mlsys("history", "--json", artifacts=artifacts).stdout) == {"records": []}
 
 
 @pytest.mark.slow  # starts processes

@@ -41,6 +41,10 @@ def killed_once(folder: Path, victim: int, weights: np.ndarray, number: int) -> 
     return rotated(weights, number)
 
 
+def endless(number: int) -> None:
+    time.sleep(3600)
+
+
 def always_killed(number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)

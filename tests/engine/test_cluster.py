@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
@@ -18,6 +20,7 @@ from ml_sys.engine import cluster
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import EngineError
 from tests.engine import tasks
+from tests.serve.servers import until
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
 
@@ -44,6 +47,34 @@ def test_a_cluster_gives_the_same_bits_in_the_order_of_the_partitions(threads: s
     found = Engine("dask", address=threads).map(TASK, range(7), on_done=done.__setitem__)
     np.testing.assert_array_equal(found, EXPECTED)
     assert sorted(done) == list(range(7))
+
+
+def test_all_that_is_mapped_while_a_cluster_is_held_shares_one_that_the_first_opens(
+    threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[distributed.Client] = []
+
+    class Counted(distributed.Client):
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **options)
+            opened.append(self)
+
+    monkeypatch.setattr(distributed, "Client", Counted)
+    engine, other = Engine("dask", address=threads), Engine("dask", workers=1, address=threads)
+    with engine.held(), engine.held():
+        assert opened == []
+        for _ in range(2):
+            np.testing.assert_array_equal(engine.map(TASK, range(3)), EXPECTED[:3])
+        assert len(opened) == 1
+        other.map(TASK, [0])
+        assert len(opened) == 2
+    engine.map(TASK, [0])
+    assert [one.status for one in opened] == ["closed"] * 3
+
+
+def test_processes_of_this_machine_need_no_cluster_to_be_held() -> None:
+    with Engine(workers=1).held():
+        np.testing.assert_array_equal(Engine(workers=1).map(TASK, range(2)), EXPECTED[:2])
 
 
 def test_what_a_task_raises_on_a_worker_comes_through(threads: str) -> None:
@@ -126,3 +157,66 @@ def test_one_of_two_workers_with_other_code_is_enough_to_be_refused() -> None:
         engine = Engine("dask", address=here.scheduler_address)
         with pytest.raises(EngineError, match="my_features is other there and mine here"):
             engine.map(tasks.where, range(20), code=partial(own, "second"))
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow  # starts processes
+def test_a_cluster_that_was_held_leaves_no_process_no_file_and_no_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, engine, workers = dict(os.environ), Engine("dask", workers=2), []
+    with engine.held():
+        for _ in range(2):
+            np.testing.assert_array_equal(engine.map(TASK, range(7)), EXPECTED)
+            assert dict(os.environ) == before
+            with engine.cluster() as held:
+                workers.append({*held.client.run(os.getpid).values()})
+        assert list(tmp_path.iterdir())
+    assert workers[0] == workers[1]
+    until(lambda: not any(map(alive, workers[0])))
+    assert list(tmp_path.iterdir()) == []
+    assert dict(os.environ) == before
+
+
+@pytest.mark.slow  # starts processes
+def test_a_killed_command_takes_its_workers_along_and_the_next_one_clears_what_it_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "import os, sys\n"
+        "from ml_sys.engine.mapping import Engine\n"
+        "from tests.engine import tasks\n"
+        "if __name__ == '__main__':\n"
+        "    with Engine('dask', workers=2).held():\n"
+        "        with Engine('dask', workers=2).cluster() as held:\n"
+        "            print(*held.client.run(os.getpid).values(), flush=True)\n"
+        "        Engine('dask', workers=2).map(tasks.endless, range(4))\n"
+    )
+    place = tmp_path / "script.py"
+    place.write_text(script)
+    (tmp_path / "temporary").mkdir()
+    environment = {
+        **os.environ,
+        "TMPDIR": str(tmp_path / "temporary"),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    with subprocess.Popen([sys.executable, place], env=environment, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        workers = [int(word) for word in command.stdout.readline().split()]
+        command.kill()
+    assert len(workers) == 2
+    until(lambda: not any(map(alive, workers)))
+    left = {one.name for one in (tmp_path / "temporary").glob("*mlsys-dask*")}
+    assert left
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with Engine("dask", workers=1).cluster():
+        now = {one.name for one in (tmp_path / "temporary").glob("*mlsys-dask*")}
+    assert not left & now

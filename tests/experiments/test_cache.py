@@ -114,6 +114,7 @@ def test_a_memory_that_cannot_be_written_is_done_without(tmp_path: Path) -> None
         ({"resample": {"k_neighbors": 4}}, False),
         ({"resample": {"weight": 0.125}}, False),
         ({"model": {"max_trees": 9}}, False),
+        ({"model": {"distributed": True}}, True),
         ({"calibration": {"method": "isotonic"}}, False),
         ({"threshold": {"kind": "f1"}}, False),
         ({"split": {"validation_folds": 4}}, False),

@@ -249,6 +249,8 @@ def test_a_study_is_of_what_its_trials_depend_on(changed, same):
     keys = [study_key("a" * 16, one, space_around(one), {"xgboost": "3"}) for one in (base, other)]
     assert (keys[0] == keys[1]) == same
     assert study_key("b" * 16, base, space_around(base), {"xgboost": "3"}) != keys[0]
+    elsewhere = base.model_copy(update={"model": base.model.model_copy(update={"distributed": True})})
+    assert study_key("a" * 16, elsewhere, space_around(base), {"xgboost": "3"}) == keys[0]
     assert study_key("a" * 16, base, space_around(base), {"xgboost": "4"}) != keys[0]
 
 
