@@ -152,7 +152,9 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
     values: NDArray[Any] | None = None
     for number, mine in enumerate(places):
         usage = Usage.read(manifest, number)
-        counted = usage.counted.astype(np.min_scalar_type(usage.counted.max(initial=0)))
+        counted = usage.counted
+        if counted.min(initial=0) >= 0:
+            counted = counted.astype(np.min_scalar_type(counted.max(initial=0)))
         if values is None:
             values = np.empty((len(company), counted.shape[1]), counted.dtype)
         values = values.astype(np.promote_types(values.dtype, counted.dtype), copy=False)
