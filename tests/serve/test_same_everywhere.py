@@ -12,6 +12,7 @@ import pytest
 
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
+from ml_sys.jobs.lists.listed import Request
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
@@ -58,8 +59,8 @@ def from_file(server, prospects, places, folder):
         file, index=False
     )
     scored = score_file(
-        Registry(server.root), FIRST, Settings(artifacts_dir=server.root), file,
-        usage=None, as_of=prospects.cutoff, capacity=50, on_step=lambda _: None,
+        Registry(server.root), FIRST, Settings(artifacts_dir=server.root),
+        Request(file, as_of=prospects.cutoff), capacity=50, on_step=lambda _: None,
     )  # fmt: skip
     return scored.table.set_index("id")["probability"][table["id"]].tolist()
 
@@ -182,8 +183,8 @@ def dirty(versions, tmp_path_factory):
 def scored(folder, **options):
     found = score_file(
         Registry(folder / "artifacts"), FIRST, Settings(artifacts_dir=folder / "artifacts"),
-        folder / "noncustomers.csv", capacity=50, on_step=lambda _: None,
-        as_of=int(np.datetime64(CUTOFF).astype(int)), **options,
+        Request(folder / "noncustomers.csv", as_of=int(np.datetime64(CUTOFF).astype(int)), **options),
+        capacity=50, on_step=lambda _: None,
     )  # fmt: skip
     return found.table.set_index("id")["probability"].sort_index().tolist()
 

@@ -48,7 +48,7 @@ from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ml_sys.jobs.lists.handing_out import HandedOut
     from ml_sys.registry.store import Registry
@@ -78,7 +78,7 @@ def score_prospects(
     """
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
     version = registry.resolve(version)
-    scored = _scored(registry, version, settings, asked, calls, on_step, now)
+    scored = score_file(registry, version, settings, asked, capacity=calls, on_step=on_step, now=now)
     scored = with_history(settings, scored)
     handed_out: HandedOut | None = None
     unrecorded = None
@@ -128,10 +128,8 @@ def score_file(
     registry: Registry,
     version: str,
     settings: Settings,
-    prospects: Path | None,
+    asked: Request,
     *,
-    usage: Path | Mapping[str, str] | None,
-    as_of: int | None,
     capacity: int,
     on_step: Callable[[str], None],
     now: datetime | None = None,
@@ -140,12 +138,6 @@ def score_file(
 
     Parameters
     ----------
-    prospects : Path or None
-        None ranks the free companies of the latest snapshot.
-    usage : Path or mapping of str to str, optional
-        Usage rows, or where each table of usage is; those of the latest snapshot where it is left out.
-    as_of : int, optional
-        Cutoff; by default the end of covered usage.
     capacity : int
         Companies that are called; as many have reasons, unless the settings say otherwise.
     on_step : callable
@@ -160,18 +152,6 @@ def score_file(
     SnapshotError
         If usage is neither given nor in a snapshot.
     """
-    return _scored(registry, version, settings, Request(prospects, usage, as_of), capacity, on_step, now)
-
-
-def _scored(
-    registry: Registry,
-    version: str,
-    settings: Settings,
-    asked: Request,
-    capacity: int,
-    on_step: Callable[[str], None],
-    now: datetime | None,
-) -> ScoredList:
     on_step("loading the model")
     scorer = load_scorer(registry, version)
     if settings.score.reasons:

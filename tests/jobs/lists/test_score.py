@@ -60,9 +60,7 @@ def score(trained, tmp_path):
             Registry(trained),
             "1.0.0",
             Settings(artifacts_dir=artifacts),
-            prospects,
-            usage=usage,
-            as_of=day,
+            Request(prospects, usage, day),
             capacity=50,
             on_step=lambda step: None,
         )
