@@ -37,6 +37,8 @@ QUICKLY = [
         *("backtest.every_days=28", "report.backtest=false", "report.resampling=false", "report.seeds=2"),
     )
 ]
+# Seconds for a command to come to what it is killed in, however busy the machine is: else it would never end.
+PATIENCE = 600
 # Where our own code is found; the workers' folder is another one than the command's.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -78,7 +80,7 @@ class Guide:
 
         def kill() -> None:
             with distributed_client(self.address) as beside:
-                until(lambda: worth({key for keys in beside.processing().values() for key in keys}))
+                until(lambda: worth({key for keys in beside.processing().values() for key in keys}), PATIENCE)
                 os.kill(max(beside.run(os.getpid).values()), signal.SIGKILL)
 
         thread = threading.Thread(target=kill)
@@ -88,7 +90,7 @@ class Guide:
     def kill_scheduler(self, scheduler: subprocess.Popen[bytes]) -> None:
         """Kill the scheduler as soon as a worker has something in hand."""
         with distributed_client(self.address) as beside:
-            until(lambda: any(beside.processing().values()))
+            until(lambda: any(beside.processing().values()), PATIENCE)
         scheduler.kill()
 
 
@@ -215,7 +217,7 @@ def test_a_killed_command_leaves_nothing_registered_and_the_workers_free(
             subprocess.Popen(words, stdout=quiet, stderr=quiet) as command,
             distributed_client(guide.address) as beside,
         ):
-            until(lambda: at_work({key for keys in beside.processing().values() for key in keys}))
+            until(lambda: at_work({key for keys in beside.processing().values() for key in keys}), PATIENCE)
             command.kill()
             until(lambda: not any(beside.processing().values()))
         assert json.loads(mlsys("history", "--json", artifacts=artifacts).stdout) == {"records": []}

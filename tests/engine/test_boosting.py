@@ -110,7 +110,7 @@ def test_what_xgboost_refuses_is_one_line(engine):
 def test_a_worker_that_is_killed_ends_the_fit_with_one_line(capfd):
     def kill(scheduler: str) -> None:
         with distributed.Client(scheduler, set_as_default=False) as beside:
-            until(lambda: any(beside.processing().values()))
+            until(lambda: any(beside.processing().values()), within=600)
             os.kill(max(beside.run(os.getpid).values()), signal.SIGKILL)
 
     with Engine("dask", workers=2).cluster() as cluster:
