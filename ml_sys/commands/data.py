@@ -124,7 +124,7 @@ def forget(
     company: Annotated[str, typer.Argument(metavar="ID", help="Its id; after -- if it begins with a dash.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show where it is, and remove nothing.")] = False,
 ) -> None:
-    """Remove a company from the prediction log, lists and quarantine, and list what keeps it for good."""
+    """Remove an id from the prediction log, lists and quarantine, and list what keeps it for good."""
     from ml_sys.jobs.data.forget import forget_company
     from ml_sys.views import data as views
 

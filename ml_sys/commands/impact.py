@@ -26,9 +26,7 @@ def impact(
     ] = None,
     called: Annotated[
         Path | None,
-        typer.Option(
-            help="File of the companies that were called: ids, and in called_on the days of the calls."
-        ),
+        typer.Option(help="File of those that were called: ids, and in called_on the days of the calls."),
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the page to this HTML file.")] = None,
 ) -> None:

@@ -14,7 +14,7 @@ from ml_sys.errors import ExitCode
 
 _ProspectsArgument = Annotated[
     Path | None,
-    typer.Argument(help="File of prospects; by default the free companies of the latest snapshot."),
+    typer.Argument(help="File of prospects; by default those of the latest snapshot."),
 ]
 _OnOption = Annotated[
     str | None,

@@ -36,18 +36,18 @@ _KeepOrderOption = Annotated[
     bool, typer.Option("--keep-order", help="Write --out in the order of the prospects.")
 ]
 _ReasonsOption = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="Say why: up to N reasons for each company.")
+    int | None, typer.Option(min=0, metavar="N", help="Say why: up to N reasons for each prospect.")
 ]
 _ReasonsTopOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Companies to give reasons for; by default as many as the capacity."),
+    typer.Option(min=0, help="Prospects to give reasons for; by default as many as the capacity."),
 ]
 _CooldownOption = Annotated[
     int | None,
     typer.Option(
         min=0,
         metavar="K",
-        help="Put companies last that were to be called in the last K weeks.",
+        help="Put prospects last that were to be called in the last K weeks.",
     ),
 ]
 _HandOutOption = Annotated[

@@ -13,7 +13,7 @@ from ml_sys.errors import ExitCode, UsageError
 
 _ProspectsArgument = Annotated[
     Path | None,
-    typer.Argument(help="File of prospects; by default the free companies of the week's snapshot."),
+    typer.Argument(help="File of prospects; by default those of the week's snapshot."),
 ]
 _CustomersOption = Annotated[str | None, typer.Option(help="File of the customers.")]
 _NoncustomersOption = Annotated[str | None, typer.Option(help="File of the noncustomers.")]

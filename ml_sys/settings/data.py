@@ -31,7 +31,7 @@ class IngestSettings(Frozen):
         description="Day of the export (YYYY-MM-DD); empty takes the end of covered usage.",
     )
     min_coverage: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="A period is covered when this share of the companies that usually do report in it."
+        0.5, description="A period is covered when this share of the entities that usually do report in it."
     )
 
     @field_validator("database")

@@ -13,7 +13,7 @@ class BootstrapSettings(Frozen):
     """How intervals are drawn."""
 
     resamples: Annotated[int, Field(ge=20)] = Field(
-        1000, description="Bootstrap resamples, clustered by company; 20 at least."
+        1000, description="Bootstrap resamples, clustered by entity; 20 at least."
     )
     confidence: Share = Field(0.95, description="Confidence of the intervals.")
 
@@ -34,7 +34,7 @@ class BacktestSettings(Frozen):
         (10, 25, 50), min_length=1, description="Calls a week for which a campaign is played through."
     )
     cooldown_weeks: PositiveInt = Field(
-        4, description="Weeks for which a company that was listed makes room for others in a campaign."
+        4, description="Weeks for which an entity that was listed makes room for others in a campaign."
     )
 
 

@@ -14,20 +14,20 @@ class ScoreSettings(Frozen):
     """The ranked list."""
 
     top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
-    reasons: NonNegativeInt = Field(0, description="Reasons given for a company at the top of the list.")
+    reasons: NonNegativeInt = Field(0, description="Reasons given for an entity at the top of the list.")
     reasons_top: NonNegativeInt = Field(
-        0, description="Companies that reasons are given for; 0 takes as many as the capacity."
+        0, description="Entities that reasons are given for; 0 takes as many as the capacity."
     )
     cooldown_weeks: NonNegativeInt = Field(
         0,
-        description="Weeks for which a company that was to be called is put behind all others; 0 for none.",
+        description="Weeks for which an entity that was to be called is put behind all others; 0 for none.",
     )
     hand_out: bool = Field(
         False, description="Record every list as handed out; what is not recorded, no later list knows of."
     )
     exclude: str = Field(
         "",
-        description="File with an id column of companies that are taken out of lists, such as competitors.",
+        description="File with an id column of entities that are taken out of lists, such as competitors.",
     )
     stale_days: PositiveInt = Field(
         14, description="Usage that ends longer than this before the cutoff is reported."
@@ -43,7 +43,7 @@ class StoreSettings(Frozen):
         "artifacts folder.",
     )
     entries: PositiveInt = Field(
-        20_000, description="Companies of a list that are recorded: the first, and all that are drawn."
+        20_000, description="Entities of a list that are recorded: the first, and all that are drawn."
     )
 
     @field_validator("url")
@@ -65,15 +65,15 @@ class ExperimentSettings(Frozen):
         description="'lottery': draw whom to call at the margin of the list; 'holdout': never call a share.",
     )
     pool: Annotated[float, Field(gt=1)] = Field(
-        2.0, description="For 'lottery': companies that take part, as a multiple of the capacity."
+        2.0, description="For 'lottery': entities that take part, as a multiple of the capacity."
     )
     certain_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="For 'lottery': share of the capacity that is always called, from the top."
     )
     wait_weeks: NonNegativeInt = Field(
-        0, description="Weeks for which a company of one pool is in no other; 0 takes the horizon."
+        0, description="Weeks for which an entity of one pool is in no other; 0 takes the horizon."
     )
-    share: Share = Field(0.1, description="For 'holdout': share of the companies that is not called.")
+    share: Share = Field(0.1, description="For 'holdout': share of the entities that is not called.")
     hold_weeks: PositiveInt = Field(26, description="For 'holdout': weeks after which others are held out.")
 
 

@@ -18,7 +18,7 @@ class MonitorSettings(Frozen):
         0.01, description="Where chance has a part, the adjusted p-value has to be below this as well."
     )
     permutations: Annotated[int, Field(ge=100)] = Field(
-        5000, description="Permutations of companies that p-values are made of at most; 100 at least."
+        5000, description="Permutations of entities that p-values are made of at most; 100 at least."
     )
     weeks: PositiveInt = Field(4, description="Weeks of usage before a cutoff that are looked at.")
     late_days: NonNegativeInt = Field(
@@ -26,7 +26,7 @@ class MonitorSettings(Frozen):
     )
     max_arrival_change: Share = Field(
         0.4,
-        description="Rows and reporting companies of the last week may change by this share of the usual.",
+        description="Rows and reporting entities of the last week may change by this share of the usual.",
     )
     max_volume_change: Share = Field(
         0.25,
@@ -34,7 +34,7 @@ class MonitorSettings(Frozen):
     )
     max_lost: Share = Field(
         0.1,
-        description="Share of the companies and past usage rows known before that may not be found again.",
+        description="Share of the entities and past usage rows known before that may not be found again.",
     )
     max_rejected_rise: Share = Field(
         0.02, description="How far the share of rows refused or merged at ingest may rise."

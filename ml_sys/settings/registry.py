@@ -67,7 +67,7 @@ class GateSettings(Frozen):
     resamples: Annotated[int, Field(ge=100)] = Field(
         2000,
         json_schema_extra=LAXER_WHEN_LOWER,
-        description="Paired bootstrap resamples, clustered by company; 100 at least.",
+        description="Paired bootstrap resamples, clustered by entity; 100 at least.",
     )
     confidence: Share = Field(
         0.95, json_schema_extra=LAXER_WHEN_OTHER, description="Confidence of the gate's intervals."
@@ -80,7 +80,7 @@ class GateSettings(Frozen):
     min_positives: PositiveInt = Field(
         10,
         json_schema_extra=LAXER_WHEN_LOWER,
-        description="Companies that must convert in a holdout before a version can be judged.",
+        description="Entities that must convert in a holdout before a version can be judged.",
     )
     max_calibration_error: PositiveFloat = Field(
         0.65,
@@ -100,7 +100,7 @@ class GateSettings(Frozen):
     rule_converters: PositiveInt = Field(
         30,
         json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Companies that must convert in a holdout before a version is held against simple rules.",
+        description="Entities that must convert in a holdout before a version is held against simple rules.",
     )
 
     def laxer_than(self, standard: GateSettings) -> dict[str, tuple[Any, Any]]:

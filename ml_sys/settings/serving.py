@@ -36,11 +36,11 @@ class ServeSettings(Frozen):
         description="Hosts that a request may name; empty: any, but only its own on loopback without keys.",
     )
     max_body_bytes: PositiveInt = Field(8_388_608, description="Larger request bodies get 413.")
-    max_predict_bytes: PositiveInt = Field(524_288, description="The same for the one company of /predict.")
+    max_predict_bytes: PositiveInt = Field(524_288, description="The same for the one entity of /predict.")
     max_header_bytes: PositiveInt = Field(
         16_384, description="Larger request lines and headers together get 431."
     )
-    max_batch_rows: PositiveInt = Field(1000, description="Companies in one /predict/batch; more get 413.")
+    max_batch_rows: PositiveInt = Field(1000, description="Entities in one /predict/batch; more get 413.")
     max_concurrency: PositiveInt = Field(
         32, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
     )

@@ -22,7 +22,7 @@ class LabelSettings(Frozen):
     """What is predicted."""
 
     horizon_days: PositiveInt = Field(
-        30, description="A company is positive if it pays within this many days."
+        30, description="An entity is positive if it pays within this many days."
     )
 
 
@@ -30,7 +30,7 @@ class PanelSettings(Frozen):
     """Which (company, cutoff) pairs are learnt from."""
 
     kind: Literal["rolling", "snapshot"] = Field(
-        "rolling", description="'rolling': every company at every cutoff; 'snapshot': one row per company."
+        "rolling", description="'rolling': every entity at every cutoff; 'snapshot': one row per entity."
     )
     step_days: PositiveInt = Field(7, description="Days between training cutoffs.")
     max_cutoffs: PositiveInt = Field(104, description="At most this many training cutoffs, the latest ones.")
@@ -48,16 +48,16 @@ class SplitSettings(Frozen):
 
     kind: Literal["time", "stratified"] = Field(
         "time",
-        description="'time': the last mature cutoffs are held out; 'stratified': a share of the companies.",
+        description="'time': the last mature cutoffs are held out; 'stratified': a share of the entities.",
     )
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
     holdout_step_days: NonNegativeInt = Field(
         0,
         description="For 'time': least days between held-out cutoffs, which lie a horizon or more apart.",
     )
-    holdout_share: Share = Field(0.2, description="For 'stratified': share of the companies held out.")
+    holdout_share: Share = Field(0.2, description="For 'stratified': share of the entities held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
-        3, description="Company folds of the training part; each is scored by a model that has not seen it."
+        3, description="Entity folds of the training part; each is scored by a model that has not seen it."
     )
 
 
@@ -91,7 +91,7 @@ class ResampleSettings(Frozen):
         0.003,
         description="Minority over majority after resampling; 'auto' makes them equal, 'none' turns it off.",
     )
-    k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic company is drawn between.")
+    k_neighbors: PositiveInt = Field(5, description="Neighbours that a synthetic entity is drawn between.")
     weight: Ratio = Field(
         0.25, description="How much a synthetic row counts in the fit, where a real one counts 1."
     )
@@ -132,10 +132,10 @@ class ModelSettings(Frozen):
         description="Parameters of the estimator; those not given keep the defaults that mlsys has for it.",
     )
     trees: PositiveInt = Field(
-        50, description="Rounds of XGBoost where too few companies convert to tell when to stop."
+        50, description="Rounds of XGBoost where too few entities convert to tell when to stop."
     )
     early_stopping_converters: PositiveInt = Field(
-        1000, description="Converting companies from which on early stopping decides the rounds instead."
+        1000, description="Converting entities from which on early stopping decides the rounds instead."
     )
     max_trees: PositiveInt = Field(600, description="Upper bound on rounds in any case.")
     early_stopping_rounds: PositiveInt = Field(
@@ -166,7 +166,7 @@ class CalibrationSettings(Frozen):
     """How scores become probabilities."""
 
     method: Literal["sigmoid", "isotonic", "none"] = Field(
-        "sigmoid", description="Calibrator, fitted on un-resampled rows of companies outside the fit."
+        "sigmoid", description="Calibrator, fitted on un-resampled rows of entities outside the fit."
     )
 
 
@@ -176,7 +176,7 @@ class ThresholdSettings(Frozen):
     kind: Literal["capacity", "f1", "fixed"] = Field(
         "capacity", description="'capacity': as many as sales can call; 'f1': best F1; 'fixed': the value."
     )
-    capacity: PositiveInt = Field(50, description="Companies that sales can call in a week.")
+    capacity: PositiveInt = Field(50, description="Entities that sales can call in a week.")
     value: Share = Field(0.05, description="For 'fixed': the probability itself.")
     tier_b_capacities: PositiveFloat = Field(
         4.0, description="Tier A holds one week's capacity, tier B this many more, C the rest."

@@ -85,6 +85,21 @@ def nouns(column: str, words: Sequence[str]) -> set[str]:
     return {singular(folded[: -len(ending)])} if ending else found
 
 
+def by_email(looked: Sequence[Looked]) -> list[str]:
+    """Say which e-mail addresses would lead from table to table, as they identify nobody unless they may."""
+    tables: dict[str, list[str]] = {}
+    for one in looked:
+        for column in one.columns.values():
+            if column.personal == "an e-mail address":
+                tables.setdefault(column.name, []).append(one.name)
+    return [
+        f"{name} of {', '.join(several)} is an e-mail address; if those may stand in snapshots and lists, "
+        f"say --id {name}"
+        for name, several in tables.items()
+        if len(several) > 1
+    ]
+
+
 class Identifiers:
     """Compares the values of columns that may be identifiers."""
 

@@ -17,6 +17,7 @@ from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
+from ml_sys.data.proposing.identifiers import by_email
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
@@ -97,7 +98,8 @@ def propose(
             links = link(connection, looked, answers, asker)
             made = plan(connection, looked, links, answers, asker)
         except InputError as error:
-            raise InputError("; ".join([error.message, *unread]), hint=error.hint) from error
+            said = "; ".join([error.message, *unread, *by_email(looked)])
+            raise InputError(said, hint=error.hint) from error
         notes += [
             f"{table}: only {share:.0%} of its ids are known, and rows of the others are set aside"
             for table, share in links.known.items()

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from ml_sys.data.looking.columns import words_of
-from ml_sys.data.proposing.identifiers import Identifiers, nouns, singular
+from ml_sys.data.proposing.identifiers import Identifiers, by_email, nouns, singular
 from ml_sys.data.proposing.proposal import Answers
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, looked, seen
@@ -147,3 +147,16 @@ def test_the_share_is_of_the_different_values_of_the_first_column():
         found = Identifiers(connection, [few, many], Answers())
         assert found.shared(("few", "id"), ("many", "id")) == 1
         assert found.shared(("many", "id"), ("few", "id")) == 2 / 8
+
+
+def test_addresses_that_lead_from_table_to_table_are_named_with_the_flag_that_takes_them():
+    mail = column("email", personal="an e-mail address")
+    tables = [
+        looked("users", mail, column("country")),
+        looked("events", mail),
+        looked("orders", column("email")),
+    ]
+    (said,) = by_email(tables)
+    assert said.startswith("email of users, events is an e-mail address; ")
+    assert said.endswith("say --id email")
+    assert by_email([looked("users", mail), looked("orders", column("contact", personal="a name"))]) == []
