@@ -129,6 +129,11 @@ _MOMENT = {
 }
 _MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"}
 
+# Of a moment: an hour, a minute, a second, a day, a week, a month, a quarter, of a year.
+_PARTS = {"hour", "minute", "second", "weekday", "dow", "day", "week", "month", "quarter", "year", "stunde"}
+_BESIDE_PARTS = {"of", "the", "number", "iso", "local", "utc", "event"}
+_MOST_OF_A_PART, _FIRST_YEAR = 59, 1900
+
 
 def _begins(words: list[str], stems: tuple[str, ...]) -> bool:
     return any(word.startswith(stem) for word in words for stem in stems)
@@ -220,6 +225,16 @@ def named_like_money(one: Looked) -> list[str]:
         for column in one.columns.values()
         if column.looks != "date" and set(column.words) & _MONEY and "id" not in column.words
     ]
+
+
+def is_part_of_moment(column: Column) -> bool:
+    """Tell whether a number is a part of a date or a time of day, as an hour from 0 to 23 is."""
+    words = set(column.words)
+    if column.looks != "whole" or not words & _PARTS or words - _PARTS - _BESIDE_PARTS:
+        return False
+    return 0 <= column.low <= column.high <= _MOST_OF_A_PART or (
+        "year" in words and column.low >= _FIRST_YEAR
+    )
 
 
 def is_event_name(name: str) -> bool:

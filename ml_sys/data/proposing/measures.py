@@ -170,11 +170,10 @@ def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, 
     if not column.filled:
         return "has no values"
     if column.looks == "text":
-        named = kinds.is_event_name(column.name)
         if (
             draft.kind == "events"
             and "event" not in draft.roles
-            and named
+            and kinds.is_event_name(column.name)
             and 2 <= column.distinct <= _MOST_KINDS
         ):
             draft.roles["event"] = column.name
@@ -183,6 +182,8 @@ def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, 
         return "text: usage is counted and added up"
     if ident or (column.is_serial and draft.kind == "events"):
         return f"identifies {_of(column)}, and is no quantity"
+    if kinds.is_part_of_moment(column):
+        return "a part of the moment, and no quantity"
     if column.is_flag and draft.kind == "events":
         return ""
     below = _below_zero(connection, draft, column)

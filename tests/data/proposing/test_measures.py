@@ -118,6 +118,11 @@ def unfit(one, kind="events", users=(), *, roles=()):
         (column("id2key", "whole", is_flag=True), ""),
         (column("at_no", "whole", distinct=100, low=1, high=100), "identifies at nos, and is no quantity"),
         (column("minutes", "number"), ""),
+        (column("hour_of_day", "whole", low=0, high=23), "a part of the moment, and no quantity"),
+        (column("year", "whole", low=2022, high=2023), "a part of the moment, and no quantity"),
+        (column("hour", "whole", low=0, high=90), ""),
+        (column("hours", "whole", low=0, high=23), ""),
+        (column("day_passes", "whole", low=0, high=23), ""),
     ],
 )
 def test_why_a_column_of_events_is_no_measure(one, reason):
