@@ -171,6 +171,17 @@ def with_minus(number: str) -> str:
     return f"−{number[1:]}" if number.startswith("-") else number
 
 
+def between(low: float, high: float) -> str:
+    """Return the ends of an interval to two digits.
+
+    Examples
+    --------
+    >>> between(-2.31, 0.0007)
+    '−2.3 to 0.0007'
+    """
+    return f"{with_minus(f'{low:.2g}')} to {with_minus(f'{high:.2g}')}"
+
+
 def date_of(day: SupportsInt) -> str:
     """Return a day, counted from 1970-01-01, as YYYY-MM-DD.
 

@@ -17,6 +17,7 @@ from ml_sys.metrics.paired import converters_of, paired_bootstrap
 from ml_sys.metrics.ranking import Ranked
 from ml_sys.metrics.reach import compare_reach, reached
 from ml_sys.registry.criteria import Finding, finite, not_judged
+from ml_sys.text import between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,10 +95,10 @@ def as_good_as_rules(
     return Finding(
         bool(metric.probability_worse <= most and reach.probability_fewer <= most),
         f"{label(settings.primary_metric)} {metric.challenger:.3g}, "
-        f"{precise} {metric.champion:.3g}, difference {metric.low:.2g} to {metric.high:.2g}; "
+        f"{precise} {metric.champion:.3g}, difference {between(metric.low, metric.high)}; "
         f"converters in the first {depths} of each list {_counts(reach.ours)}, "
         f"{far} {_counts(reach.theirs)}, difference of the means "
-        f"{reach.difference.low:.2g} to {reach.difference.high:.2g}; worse by over {settings.tolerance:.0%} "
+        f"{between(reach.difference.low, reach.difference.high)}; worse by over {settings.tolerance:.0%} "
         f"with probability {metric.probability_worse:.2g} and {reach.probability_fewer:.2g}",
         figures,
         blocking=required,

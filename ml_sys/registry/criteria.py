@@ -17,7 +17,7 @@ from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.metrics.calibration import bin_shares
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import Paired, chance_p_value, converters_of, metric_interval
-from ml_sys.text import counted, with_minus
+from ml_sys.text import between, counted
 
 if TYPE_CHECKING:
     from ml_sys.form import Noun
@@ -198,10 +198,10 @@ def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Fi
     metric = label(settings.primary_metric)
     if paired is None:
         return not_judged(obstacle or f"{metric} is not defined on these rows")
-    low, high = (with_minus(f"{one:.2g}") for one in (paired.low, paired.high))
     return Finding(
         paired.probability_worse <= settings.max_probability_worse,
-        f"{metric} {paired.challenger:.3g} against {paired.champion:.3g}, difference {low} to {high}; worse "
+        f"{metric} {paired.challenger:.3g} against {paired.champion:.3g}, difference "
+        f"{between(paired.low, paired.high)}; worse "
         f"by over {settings.tolerance:.0%} with probability "
         f"{paired.probability_worse:.2g}",
         {name: value for name, value in asdict(paired).items() if name != "metric"},

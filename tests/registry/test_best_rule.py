@@ -19,6 +19,7 @@ from ml_sys.registry.best_rule import as_good_as_rules, rules_of
 from ml_sys.registry.loading import judged
 from ml_sys.registry.store import Registry
 from ml_sys.settings import GateSettings
+from ml_sys.text import between
 from tests.model.world import MOST_ACTIONS, MOST_USERS
 
 
@@ -106,8 +107,8 @@ def test_the_comparison_with_the_best_rules_is_told_whole(metric: str) -> None:
     ours, theirs = (", ".join(f"{one:.3g}" for one in side) for side in (reach.ours, reach.theirs))
     assert found.text == (
         f"{label(metric)} {paired.challenger:.3g}, {precise} {paired.champion:.3g}, difference "
-        f"{paired.low:.2g} to {paired.high:.2g}; converters in the first 10, 25, 50 of each list {ours}, "
-        f"{far} {theirs}, difference of the means {reach.difference.low:.2g} to {reach.difference.high:.2g}; "
+        f"{between(paired.low, paired.high)}; converters in the first 10, 25, 50 of each list {ours}, "
+        f"{far} {theirs}, difference of the means {between(reach.difference.low, reach.difference.high)}; "
         f"worse by over 20% with probability {paired.probability_worse:.2g} and {reach.probability_fewer:.2g}"
     )
     most = max(paired.probability_worse, reach.probability_fewer)
