@@ -36,3 +36,13 @@ def test_neither_the_number_of_parts_nor_the_order_of_rows_changes_what_is_there
     assert found.companies.equals(whole.companies)
     for column in ("closed", "since", "usage_company", "usage_stamp", "usage_values"):
         np.testing.assert_array_equal(getattr(found, column), getattr(whole, column))
+
+
+def test_counts_of_several_parts_are_held_in_as_few_bytes_as_hold_the_largest(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    few = snapshot.load(tables.ingest(partitions=3).path)
+    assert few.usage_values.dtype == np.uint8
+    tables.usage = [*tables.usage, *(usage_row(who, "2020-01-27", ("70000",) * 8) for who in FREE_IDS)]
+    found = snapshot.load(tables.ingest(artifacts_dir=tmp_path / "more", partitions=3).path)
+    assert found.usage_values.dtype == np.uint32
+    assert found.usage_values.max() == 70_000
