@@ -113,6 +113,13 @@ def test_a_row_that_says_that_it_is_a_refund_is_one_whatever_its_sign() -> None:
     }
 
 
+def test_an_amount_below_zero_is_given_back_whatever_type_its_row_has() -> None:
+    frame = pd.DataFrame({"id": ["a", "a"], "at": [1, 2], "value": [50.0, -20.0], "type": ["sale", "sale"]})
+    table = PurchaseTable.model_validate({"kind": "purchases", "at": "day", "type": "type"})
+    found = judged(frame, table)
+    assert (found["converts"].tolist(), found["value"].tolist()) == ([True, False], [50.0, -20.0])
+
+
 def test_who_has_only_a_bad_purchase_and_a_refund_is_not_taken_for_one_that_never_bought() -> None:
     rows = bought(("a", 1, -5), ("b", 1, 5))
     assert unusable([replace(rows, bad_ids=frozenset({"a", "b"}))]) == {"a"}

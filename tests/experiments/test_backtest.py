@@ -334,6 +334,8 @@ def test_sign_ups_of_the_week_are_judged_by_themselves_also_where_a_list_has_non
     assert (none.conversions[SIGN_UPS], some.conversions[SIGN_UPS]) == (0, 2)
     assert np.isnan(none.metrics[SIGN_UPS][NEWEST]["average_precision"])
     assert list(none.metrics[SIGN_UPS]) == list(none.metrics[ALL])
+    rates = [found.pooled[those]["conversion_rate"] for those in (ALL, SIGN_UPS)]
+    assert rates == pytest.approx([1 / 5, 2 / 7])
     for ranker in (MODEL, NEWEST, RANDOM):
         assert found.mean[SIGN_UPS][ranker]["lift_at_10"] == some.metrics[SIGN_UPS][ranker]["lift_at_10"]
     one = found.intervals[SIGN_UPS][NEWEST]["average_precision"]

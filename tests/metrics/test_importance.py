@@ -191,3 +191,15 @@ def test_the_mean_absolute_shap_value_is_that_of_the_reasons_of_a_sample() -> No
     assert found.shape == (len(NARROW.names()),)
     assert mean_absolute_shap(scorer, rows[:0], seed=3).tolist() == [0] * found.size
     assert importance._SHAP_ROWS == 1500
+
+
+def test_the_mean_absolute_shap_value_of_a_sample_is_over_the_rows_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scorer = fitted(NARROW, n_estimators=3).scorer
+    frame = random_frame(NARROW, 7, 2)
+    rows = scorer.rows({name: frame[name].to_numpy() for name in frame})
+    alike = np.repeat(rows[:1], 6, axis=0)  # whichever rows are drawn, their mean is that of one
+    monkeypatch.setattr(importance, "_SHAP_ROWS", 2)
+    one = np.abs(contributions(scorer, rows[:1])[:-1])
+    np.testing.assert_allclose(mean_absolute_shap(scorer, alike, seed=3), one)

@@ -239,3 +239,12 @@ def test_a_level_is_rare_by_how_many_rows_it_stands_for():
     weighted = Rows(rows.different, rows.which, np.array([80.0, 15.0, 5.0]))
     encoder = fitted(weighted, 0.1)
     assert (encoder.levels_, encoder.rare_) == ([["red", "green"]], [["blue"]])
+
+
+def test_the_spread_of_weighted_rows_is_the_one_around_their_weighted_mean() -> None:
+    rows = Rows.of(frame_of([0] * 9 + [1], [5] * 10, ["red"] * 10))
+    weighted = Rows(rows.different, rows.which, np.array([11.0] * 9 + [1.0]))
+    share = 1 / 100  # of the weight is that of the one that differs
+    assert fitted(weighted).scales_[0] == pytest.approx(
+        signed_log(np.ones(1))[0] * np.sqrt(share * (1 - share))
+    )

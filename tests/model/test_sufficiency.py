@@ -20,6 +20,11 @@ def test_what_is_missing_comes_at_the_rate_of_late():
     assert found == Sufficiency(4, 20, 7 * 4 / 182, AS_OF + 728, round(1.645 * 728 * np.sqrt(5 / 16)))
 
 
+def test_the_day_is_the_nearest_to_the_end_of_the_wait() -> None:
+    # Three in 182 days: the fourth takes 60.67 days.
+    assert sufficiency(days(1, 2, 3), AS_OF - 182, AS_OF, 2).day == AS_OF + 61
+
+
 def test_conversions_before_usage_or_after_the_export_do_not_count():
     found = sufficiency(days(0, 1, 100, 101, 200), AS_OF - 100, AS_OF, 1)
     assert (found.converters, found.enough) == (2, True)

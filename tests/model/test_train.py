@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import load
 from ml_sys.data.sources import FileSource
+from ml_sys.model import validation
 from ml_sys.model.estimator import BlendedXGBClassifier
 from ml_sys.model.folds import company_folds
 from ml_sys.model.pipeline import OFF, build_pipeline, raw_scores
@@ -76,6 +77,25 @@ def test_a_bound_of_one_tree_leaves_one_tree(least: int) -> None:
 def test_a_bound_on_trees_is_kept() -> None:
     _, report = fitted(w.settings(model={"max_trees": 2, "early_stopping_converters": 1}))
     assert report.trees in {1, 2}
+
+
+def test_trees_are_the_nearest_to_where_the_folds_stop_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped:
+        def __init__(self, at: int) -> None:
+            self.best_iteration = at
+
+        def set_params(self, **_: object) -> None:
+            pass
+
+    stops = iter((2, 3, 3))  # counted from 0, so that three, four and four trees are kept
+    monkeypatch.setattr(validation, "clone", lambda _: {"model": Stopped(next(stops))})
+    monkeypatch.setattr(validation, "fit_pipeline", lambda *_, **__: None)
+    monkeypatch.setattr(validation, "_at_trees", lambda _, rows, trees: (rows.label, {"n_estimators": trees}))
+    asked = w.settings(model={"early_stopping_converters": 1}).model
+    fold = company_folds(PART.train, 3, 1)
+    pipeline: Any = None
+    _, learned = validation_scores(pipeline, PART.train, PART.train, fold, asked)
+    assert learned == {"n_estimators": 4}
 
 
 def test_the_line_and_the_trees_are_each_put_right_on_companies_outside_the_fit(

@@ -155,3 +155,9 @@ def test_the_stability_index_counts_an_empty_bin_as_half_a_row_and_a_border_to_t
 def test_without_rows_on_either_side_nothing_has_moved():
     some, none = np.arange(5.0), np.empty(0)
     assert stability_index(none, some) == stability_index(some, none) == 0
+
+
+def test_numbers_that_leave_the_only_one_of_the_reference_have_moved():
+    before, now = np.zeros(100), np.repeat([0.0, 1.0], 50)
+    p, q = np.array([100, 0.5]) / 100.5, np.array([0.5, 0.5])
+    assert stability_index(before, now) == pytest.approx(((q - p) * np.log(q / p)).sum())

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import FileSource
-from ml_sys.data.usage import values_dtype
-from ml_sys.days import Period
+from ml_sys.data.usage import UsageRows, values_dtype
+from ml_sys.days import DAY_MICROSECONDS, Period
 from ml_sys.errors import EmptyTableError, UsageError
-from ml_sys.scoring.usage_file import read_usage
+from ml_sys.scoring.usage_file import of_prospects, read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS, day
 from tests.made import NOW
@@ -197,3 +199,19 @@ def test_measures_of_periods_are_given_in_the_order_of_the_model(tmp_path):
     wanted = replace(form, measures=form.measures[::-1])
     assert read_usage(tmp_path / "v.csv", schema, ["b"], DAILY, wanted=wanted).values.tolist() == [[9, 5]]
     assert read_usage(tmp_path / "v.csv", schema, ["b"], DAILY).values.tolist() == [[5, 9]]
+
+
+def test_many_rows_of_a_prospect_keep_their_order_in_time() -> None:
+    on = np.tile(np.arange(300), 3)
+    rows = UsageRows(
+        np.repeat(np.arange(3, dtype=np.int32), 300),
+        on * DAY_MICROSECONDS,
+        on[:, None],
+        np.arange(on.size),
+    )
+    company, stamp, values, others = of_prospects(
+        rows, CompanyIndex(["a", "z", "b"], frozenset()), ["b", "a"]
+    )
+    assert company.tolist() == [0] * 300 + [1] * 300
+    assert stamp.tolist() == values[:, 0].tolist() == on[:600].tolist()
+    assert others == 300
