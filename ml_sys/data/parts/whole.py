@@ -53,7 +53,7 @@ class Snapshot:
         Position in ``companies``, ascending.
     usage_stamp : ndarray of shape (m,), int32
         Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
-    usage_values : ndarray of shape (m, n_measures), int32 or int64; unsigned where there are several parts
+    usage_values : ndarray of shape (m, n_measures), int32 or int64; of several parts also uint8 or uint16
         In the order of the form's measures; each a whole number of its digits behind the point. Of several
         parts they are kept in as few bytes as hold them, since they are many.
     as_of : int
@@ -153,8 +153,7 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
     for number, mine in enumerate(places):
         usage = Usage.read(manifest, number)
         counted = usage.counted
-        if counted.min(initial=0) >= 0:
-            counted = counted.astype(np.min_scalar_type(counted.max(initial=0)))
+        counted = counted.astype(narrowest(counted), copy=False)
         if values is None:
             values = np.empty((len(company), counted.shape[1]), counted.dtype)
         values = values.astype(np.promote_types(values.dtype, counted.dtype), copy=False)
@@ -163,3 +162,12 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
         at = (starts[mine] - first)[usage.company] + np.arange(len(usage.company))
         stamp[at], values[at] = usage.stamp, counted
     return companies, Usage(company, stamp, np.zeros((0, 0), np.int32) if values is None else values)
+
+
+def narrowest(counted: NDArray[Any]) -> np.dtype[Any]:
+    """Return the narrowest type that holds counts; one of four bytes or more is signed, as others expect."""
+    low, high = counted.min(initial=0), counted.max(initial=0)
+    for kind in (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32)):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return kind
+    return counted.dtype

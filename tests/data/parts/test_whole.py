@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_sys.data import snapshot
+from ml_sys.data.parts.whole import narrowest
 from tests.data.tables import FREE_IDS, PAID_IDS, Tables, usage_row
 
 IDS = [*PAID_IDS, *FREE_IDS, "stranger"]
@@ -44,5 +46,17 @@ def test_counts_of_several_parts_are_held_in_as_few_bytes_as_hold_the_largest(tm
     assert few.usage_values.dtype == np.uint8
     tables.usage = [*tables.usage, *(usage_row(who, "2020-01-27", ("70000",) * 8) for who in FREE_IDS)]
     found = snapshot.load(tables.ingest(artifacts_dir=tmp_path / "more", partitions=3).path)
-    assert found.usage_values.dtype == np.uint32
+    assert found.usage_values.dtype == np.int32
     assert found.usage_values.max() == 70_000
+
+
+@pytest.mark.parametrize(
+    ("counts", "dtype"),
+    [
+        ([], np.uint8), ([0, 255], np.uint8), ([256], np.uint16), ([65_535], np.uint16), ([65_536], np.int32),
+        ([-1, 5], np.int32), ([2**31 - 1], np.int32), ([2**31], np.int64), ([2**32 - 1], np.int64),
+        ([-(2**31) - 1], np.int64),
+    ],
+)  # fmt: skip
+def test_counts_of_four_bytes_or_more_have_a_sign(counts: list[int], dtype: type) -> None:
+    assert narrowest(np.array(counts, np.int64)) == np.dtype(dtype)
