@@ -68,6 +68,7 @@ def test_a_socket_of_a_child_is_seen(watched):
     assert "socket.__new__" in watched("-c", outer)
 
 
+@pytest.mark.slow
 def test_ingest_train_score_and_promote_open_no_socket(watched, tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mlsys.toml").write_text(SETTINGS)

@@ -370,6 +370,7 @@ def test_a_version_that_exists_is_not_trained_again(chain):
     assert "version 1.0.1 exists already" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_stratified_split_of_one_row_a_company_trains_and_reproduces_itself(chain):
     args = (
         "train",

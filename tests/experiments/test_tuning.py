@@ -71,6 +71,7 @@ def test_the_best_trial_s_settings_reach_its_values_again(done):
     assert done.best.value == max(one.value for one in done.trials) == done.gain.best
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_and_another_one_another(done, tmp_path):
     assert found(searched(tmp_path / "again")) == found(done)
     other = searched(tmp_path / "other", settings=SETTINGS.model_copy(update={"seed": 8}))

@@ -230,7 +230,9 @@ def drawn(part: Part) -> tuple[Sample, pd.DataFrame, pd.DataFrame]:
     return sample, chosen.frame(), rows_of_part(part.inputs, GRID[-1:], SPEC).frame()
 
 
-@pytest.mark.parametrize(("n_parts", "workers"), [(3, 1), (16, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("n_parts", "workers"), [(3, 1), (16, 1), pytest.param(3, 2, marks=pytest.mark.slow)]
+)
 def test_draws_and_features_are_the_same_in_however_many_parts_and_processes(n_parts, workers) -> None:
     sample, chosen, whole = drawn(Part(INPUTS, WORLD.closed))
     parts = in_parts(n_parts)

@@ -143,7 +143,7 @@ def test_the_same_version_number_with_another_seal_is_loaded_anew(registered, tm
     assert current.served.version == before.version
 
 
-@pytest.mark.parametrize("way", ["option", "environment"])
+@pytest.mark.parametrize("way", ["option", pytest.param("environment", marks=pytest.mark.slow)])
 def test_a_pinned_server_does_not_follow(artifacts, way):
     options = ["--version", SECOND] if way == "option" else []
     environment = {"MLSYS_SERVE__RELOAD_SECONDS": "0.05"}

@@ -223,6 +223,7 @@ def test_a_week_that_retrains_promotes_a_better_version_through_the_gate(
     assert week(sundays[2], code=ExitCode.DONE)["list"]["record"]["version"] == told["retrained"]["version"]
 
 
+@pytest.mark.slow
 def test_a_version_is_trained_once_a_week_and_the_gate_keeps_it_out(mlsys, place, week, sundays):
     asked = ("--retrain", "--set", "gate.min_positives=100000", *CHEAP_FIT)
     told = week(sundays[3], *asked, code=ExitCode.GATE_REFUSED)
