@@ -129,7 +129,7 @@ def forget(
     from ml_sys.views import data as views
 
     if not company.strip():
-        raise UsageError("the id is blank", hint="name a company: mlsys forget ID")
+        raise UsageError("the id is blank", hint="say whose: mlsys forget ID")
     done = forget_company(ctx.obj.load().settings, company, dry_run=dry_run)
     ctx.obj.show(done, views.forgotten)
     if done.failed:

@@ -39,7 +39,7 @@ def show(
         ),
     ],
     company: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only this company, even if it was not to be called.")
+        str | None, typer.Option(metavar="ID", help="Only this one, even if it was not to be called.")
     ] = None,
 ) -> None:
     """Show what a list said, and what came of it."""
