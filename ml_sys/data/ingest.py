@@ -186,6 +186,7 @@ def ingest(
             late, reasons = late_rows(export, stamps, coverage)
             one.take_out(run, index, days[late], reasons)
         usage.set_aside(export)
+        dated.clear()  # they are many, and are counted anew without those that are late
         if events:
             last = latest_form(artifacts_dir)
             form = schema.form(kinds_of(events, form, last, export.as_of - rules.unseen_days))

@@ -101,6 +101,7 @@ class UsageParts:
                     self._sorted[at] = _Waiting.of(rest, self._overflow) if away else rest
 
         self._each(look)
+        self._events.clear()  # dated by now
 
     def store(
         self, begun: Writing, companies: pd.DataFrame, form: Form, events: Sequence[UsageOfTable]
