@@ -1,12 +1,17 @@
+from collections import Counter
 from dataclasses import replace
+from statistics import median
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml_sys.days import WEEKLY, Period
-from ml_sys.outcomes.arrival import Export, history_checks, row_checks, usage_checks, volume_check
+from ml_sys.form import Noun, Words
+from ml_sys.outcomes.arrival import Export, history_checks, in_words, row_checks, usage_checks, volume_check
 from ml_sys.outcomes.counts import rate_p_value
-from ml_sys.outcomes.monitoring import Check
+from ml_sys.outcomes.monitoring import Check, change
 from tests.outcomes.watched import LIMITS, beyond, by_name
 
 WEEKS, N = 12, 40
@@ -246,3 +251,58 @@ def test_where_only_companies_that_are_gone_had_usage_none_of_it_is_found_again(
     found = by_name(history_checks(gone, before, LIMITS))
     assert found["companies found again"].now == pytest.approx(35 / 40)
     assert (found["past usage rows found again"].now, found["past usage rows found again"].effect) == (0, 1)
+
+
+FIRST_OF_MONTHS = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]  # of 1970
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 90)), min_size=1, max_size=40),
+    st.sampled_from(["day", "week", "month"]),
+    st.integers(-3, 40),
+)
+def test_usage_is_held_against_what_a_diary_of_it_says(reported, covers, later):
+    """Reports are (company, how long before the last possible day), in the stretches of a diary."""
+    if covers == "month":
+        ends = [FIRST_OF_MONTHS[11 - back % 11] for _, back in reported]
+        stretch = {end: FIRST_OF_MONTHS.index(max(ends)) - FIRST_OF_MONTHS.index(end) for end in ends}
+    else:
+        apart = {"day": 1, "week": 7}[covers]
+        ends = [700 - back * apart for _, back in reported]
+        stretch = {end: (max(ends) - end) // 7 for end in ends}
+    diary = [(stretch[end], company) for (company, _), end in zip(reported, ends, strict=True)]
+    rows, companies = Counter(at for at, _ in diary), Counter(at for at, _ in set(diary))
+    usual = [median(count[at] for at in range(1, 9)) for count in (rows, companies)]
+    usage = only(export(), slice(0, len(reported)))
+    usage = replace(
+        usage,
+        company=np.array([company for company, _ in reported], dtype=np.int32),
+        complete_on=np.array(ends, dtype=np.int32),
+    )
+    days = {"day": 1.0, "week": 7.0, "month": 31.0}[covers]
+    age, most = float(later), LIMITS.max_arrival_change
+    word = "month" if covers == "month" else "week"
+    assert usage_checks(usage, max(ends) + later, Period(covers), replace(LIMITS, late_days=2)) == [
+        Check("arrival", "days since usage ends", age, days, "days", age, days + 1),
+        Check("arrival", "days that usage lies ahead", max(0.0, -age), 0.0, "days", max(0.0, -age), 0.0),
+        Check("arrival", f"usage rows of the last {word}", rows[0], usual[0], "rows",
+              change(rows[0], usual[0]), most),
+        Check("arrival", "companies that report in it", companies[0], usual[1], "companies",
+              change(companies[0], usual[1]), most),
+    ]  # fmt: skip
+
+
+def test_only_what_is_said_of_companies_is_said_in_the_words_of_a_description():
+    words = Words(entity=Noun("shop", "shops"), customer=Noun("buyer", "buyers"))
+    checks = [
+        *usage_checks(export(), 84, WEEKLY, LIMITS), *row_checks(export(), export(), LIMITS),
+        *history_checks(export(), export(), LIMITS),
+        Check("arrival", "companies, a column", 1.0, 1.0, "share", 0.0, 1.0),
+    ]  # fmt: skip
+    said = in_words(checks, words)
+    named = {
+        "companies that report in it": "shops that report in it",
+        "companies found again": "shops found again",
+    }
+    assert said == [replace(one, name=named.get(one.name, one.name)) for one in checks]
+    assert {one.name for one in said} > set(named.values())

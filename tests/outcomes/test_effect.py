@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -331,3 +332,43 @@ def test_companies_that_are_nearly_always_called_are_drawn_again_as_often():
     expected = 0.9**14 + stats.binom.cdf(11, 14, 0.9)
     found = chance_of_as_much(trial, by_company=True, redraws=2000, seed=1)
     assert found == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize("by_company", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_draw_is_repeated_by_the_design_s_own_rule_and_draws_level_with_it_count(by_company, seed):
+    """Counted draw by draw in fractions, in which level is level."""
+    size, redraws = 12, 60
+    rng = np.random.default_rng(seed)
+    tenths, quarters = rng.integers(0, 4, size), rng.choice([1, 2, 2, 3], size)
+    trial = trial_of(
+        rng.random(size) < 0.5, rng.integers(0, 3, size), quarters / 4, 3,
+        probability=tenths / 10, company=rng.choice([4, 5, 9], size) if by_company else np.arange(size) + 7,
+        week=np.array([0, 0, 0, 0, 2, 2, 2, 3, 3, 3, 3, 3]),
+    )  # fmt: skip
+    paid, promised = [int(one) for one in trial.outcome], [Fraction(int(one), 10) for one in tenths]
+    scale = Fraction(sum(paid)) / sum(promised)
+    chance = [Fraction(int(one), 4) for one in quarters]
+
+    def apart(called) -> Fraction:
+        return abs(
+            sum(
+                (y - p * scale) * (bool(drawn) - c) / (1 - c)
+                for y, p, c, drawn in zip(paid, promised, chance, called, strict=True)
+            )
+        )
+
+    rng = np.random.default_rng(3)
+    if by_company:
+        place = {company: at for at, company in enumerate(sorted(set(trial.company.tolist())))}
+        numbers = [place[company] for company in trial.company.tolist()]
+        draws = [rng.random(len(place))[numbers] < trial.inclusion for _ in range(redraws)]
+    else:
+        draws = np.zeros((redraws, size), dtype=bool)
+        for week in (0, 2, 3):
+            rows = [row for row in range(size) if trial.week[row] == week]
+            rows.sort(key=lambda row: -chance[row])
+            draws[:, rows] = pivotal(trial.inclusion[rows], rng.random((redraws, len(rows))))
+    as_much = sum(apart(one) >= apart(trial.called) for one in draws)
+    found = chance_of_as_much(trial, by_company=by_company, redraws=redraws, seed=3)
+    assert found == pytest.approx((1 + as_much) / (1 + redraws))
