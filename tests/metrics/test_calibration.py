@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 
 from ml_sys.metrics.calibration import (
     LEAST_POSITIVES,
+    CalibrationBin,
     Confusion,
+    ScoreBin,
+    bin_shares,
     calibration_curve,
     confusions,
     score_distribution,
@@ -167,3 +172,91 @@ def test_calls_of_part_of_a_list_are_rounded_to_the_nearest(depth: int, calls: i
     one = Outcomes(np.arange(20, 0, -1) / 20, np.arange(20) < 5, nothing, np.arange(20, dtype=np.int32), 0.25)
     found = [each for each in confusions(one, 2.0, [depth]) if not each.chosen]
     assert [each.true_positives + each.false_positives for each in found] == [calls]
+
+
+FEW_SCORES = (0.0, 0.0001, 0.0003, 0.02, 0.1, 0.25, 0.3, 0.7, 1.0)
+SMALL = st.lists(
+    st.tuples(st.sampled_from(FEW_SCORES), st.booleans(), st.sampled_from([3, 10, 17])),
+    min_size=1,
+    max_size=60,
+)
+
+
+def of_rows(rows: list[tuple[float, bool, int]], share: float = 1.0) -> Outcomes:
+    score, label, cutoff = zip(*rows, strict=True)
+    return by_hand(list(score), list(label), list(cutoff), share)
+
+
+@given(SMALL)
+def test_shares_of_bins_are_those_of_rows_laid_out_one_by_one(rows: list[tuple[float, bool, int]]) -> None:
+    """Each place of the ranking is cut into tenths, of which a bin takes as many as there are rows."""
+    score = [one for one, _, _ in rows]
+    ranked = sorted(score, reverse=True)
+    tenths = [one for one in ranked for _ in range(10)]
+    expected = [
+        [
+            tenths[len(score) * at : len(score) * (at + 1)].count(one) / (10 * score.count(one))
+            for at in range(10)
+        ]
+        for one in score
+    ]
+    np.testing.assert_allclose(bin_shares(np.array(score)), expected, atol=1e-12)
+
+
+@given(SMALL, st.sampled_from([1.0, 2.5]))
+def test_a_calibration_curve_is_the_one_of_going_down_the_rows_one_by_one(
+    rows: list[tuple[float, bool, int]], z: float
+) -> None:
+    ranked = sorted(rows, key=lambda row: -row[0])
+    scores, labels = [row[0] for row in ranked], [row[1] for row in ranked]
+    size, ends = len(rows), set()
+    for bin_ in range(1, 10):
+        place = 1
+        while place < size and (place * 10 < bin_ * size or scores[place] == scores[place - 1]):
+            place += 1
+        ends.add(place)
+    expected, start = [], 0
+    for end in sorted(ends | {size}):
+        enough = sum(labels[start:end]) >= LEAST_POSITIVES and sum(labels[end:]) >= LEAST_POSITIVES
+        if enough or end == size:
+            here, many = labels[start:end], end - start
+            mean = pytest.approx(sum(scores[start:end]) / many)
+            low, high = wilson(sum(here), many, z)
+            expected.append(CalibrationBin(many, sum(here), mean, pytest.approx(sum(here) / many), low, high))
+            start = end
+    assert calibration_curve(of_rows(rows), z=z) == tuple(expected[::-1])
+
+
+@given(SMALL)
+def test_a_distribution_counts_each_row_between_its_edges(rows: list[tuple[float, bool, int]]) -> None:
+    edges = (0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    counted = [
+        ScoreBin(low, high, *(
+            sum((low <= score < high or score == high == 1.0) and label == kind for score, label, _ in rows)
+            for kind in (True, False)
+        ))
+        for low, high in pairwise(edges)
+    ]  # fmt: skip
+    while counted and not counted[0].converted + counted[0].others:
+        counted.pop(0)
+    while counted and not counted[-1].converted + counted[-1].others:
+        counted.pop()
+    assert score_distribution(of_rows(rows)) == tuple(counted)
+
+
+@given(
+    SMALL, st.sampled_from(FEW_SCORES), st.lists(st.integers(1, 30), max_size=4), st.sampled_from([1.0, 0.3])
+)
+def test_decisions_are_those_of_counting_row_by_row(
+    rows: list[tuple[float, bool, int]], threshold: float, depths: list[int], share: float
+) -> None:
+    ranked = sorted((row[0] for row in rows), reverse=True)
+    lists = len({cutoff for _, _, cutoff in rows}) * share
+    places = [max(round(depth * lists), 1) for depth in depths]
+    expected = []
+    for bar in sorted({threshold} | {ranked[at - 1] for at in places if at <= len(ranked)}, reverse=True):
+        cells = [(score >= bar, label) for score, label, _ in rows]
+        calls = pytest.approx(sum(called for called, _ in cells) / lists)
+        kinds = ((True, True), (True, False), (False, True), (False, False))
+        expected.append(Confusion(bar, bar == threshold, calls, *(cells.count(kind) for kind in kinds)))
+    assert confusions(of_rows(rows, share), threshold, depths) == tuple(expected)
