@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import special, stats
 
-from ml_sys.metrics.bootstrap import cluster_weights, estimate, interval, lead_interval
+from ml_sys.metrics.bootstrap import cluster_counts, cluster_weights, estimate, interval, lead_interval
 
 COMPANY = np.repeat(np.arange(40, dtype=np.int32) * 3, np.arange(40) % 4 + 1)
 VALUES = np.random.default_rng(0).normal(5, 2, COMPANY.size)
@@ -227,3 +229,108 @@ def test_the_interval_of_a_roc_auc_reaches_as_far_as_its_resamples_at_least(
 def test_a_ranking_without_or_of_nothing_but_mistakes_has_the_bounds_of_its_resamples(value: float) -> None:
     drawn = np.linspace(0.4, 0.9, 50)
     assert interval("roc_auc", value, drawn, 9, 0.9) == interval("average_precision", value, drawn, 9, 0.9)
+
+
+NAN = float("nan")
+RESAMPLED = st.lists(st.sampled_from([NAN, 0.0, 0.02, 0.3, 0.30001, 0.5, 0.7, 0.9, 0.99, 1.0]), max_size=30)
+
+
+def reach_of(converters: int | None, confidence: float) -> float:
+    """Student's t of the converters, widened as a sum of squares over one less of them is."""
+    share = (1 + confidence) / 2
+    if converters is None or converters < 2:
+        return float(stats.norm.ppf(share))
+    return float(stats.t.ppf(share, converters - 1) * (converters / (converters - 1)) ** 0.5)
+
+
+def percentile_of(values: list[float], share: float) -> float:
+    place = share * (len(values) - 1)
+    low = sorted(values)[int(place)]
+    high = sorted(values)[min(int(place) + 1, len(values) - 1)]
+    return low + (place - int(place)) * (high - low)
+
+
+@given(
+    RESAMPLED,
+    st.sampled_from(["roc_auc", "average_precision", "calibration_error"]),
+    st.sampled_from([0.0, 0.1, 0.45, 0.8, 1.0]),
+    st.sampled_from([None, 0, 1, 2, 3, 40]),
+    st.sampled_from([0.5, 0.95]),
+)
+def test_an_interval_is_what_its_formula_says(
+    resampled: list[float], metric: str, value: float, converters: int | None, confidence: float
+) -> None:
+    known = [one for one in resampled if not np.isnan(one)]
+    found = interval(metric, value, np.array(resampled), converters, confidence)
+    if not known:
+        assert np.isnan(found).all()
+        return
+    reach = reach_of(converters, confidence)
+    tail = float(stats.norm.cdf(-reach))
+    low, high = percentile_of(known, tail), percentile_of(known, 1 - tail)
+    if metric == "calibration_error":
+        excess = sum(known) / len(known) - value
+        low, high = max(low - 2 * excess, 0), max(high - excess, 0)
+    elif metric == "roc_auc" and all(0 < one < 1 for one in (*known, value)):
+        odds = [float(np.log(one / (1 - one))) for one in known]
+        middle, half = 2 * np.log(value / (1 - value)) - sum(odds) / len(odds), reach * float(np.std(odds))
+        low = min(low, 1 / (1 + np.exp(-(middle - half))))
+        high = max(high, 1 / (1 + np.exp(-(middle + half))))
+    assert found == pytest.approx((low, high), abs=1e-9)
+
+
+@given(
+    RESAMPLED,
+    st.sampled_from(["roc_auc", "average_precision", "calibration_error"]),
+    st.sampled_from([-0.2, 0.0, 0.45, 1.5]),
+    st.sampled_from([0, 1, 2, 3, 40]),
+)
+def test_the_interval_of_a_lead_is_what_its_formula_says(
+    resampled: list[float], metric: str, value: float, converters: int
+) -> None:
+    known = [one for one in resampled if not np.isnan(one)]
+    found = lead_interval(metric, value, np.array(resampled), converters, 0.9)
+    if not known:
+        assert np.isnan(found).all()
+        return
+    reach = reach_of(converters, 0.9)
+    tail = float(stats.norm.cdf(-reach))
+    low, high = percentile_of(known, tail), percentile_of(known, 1 - tail)
+    if metric == "roc_auc":
+        middle, half = 2 * value - sum(known) / len(known), reach * float(np.std(known))
+        low, high = min(low, middle - half), max(high, middle + half)
+    assert found == pytest.approx((low, high), abs=1e-9)
+
+
+def test_nobody_is_drawn_where_there_is_nobody_and_as_many_resamples_as_asked_for_all_the_same() -> None:
+    chunks = list(cluster_weights(np.zeros(0, np.int32), 3, 1))
+    assert [chunk.shape for chunk in chunks] == [(3, 0)]
+    assert [chunk.shape for chunk in cluster_counts(4, 0, 5, 1)] == [(5, 4)]
+
+
+def test_resamples_are_weighed_so_many_at_once_as_memory_allows_but_eight_at_least() -> None:
+    sizes = [len(chunk) for chunk in cluster_counts(2, 200_000, 25, 1)]
+    assert sizes == [10, 10, 5]
+    assert [len(chunk) for chunk in cluster_counts(2, 10**9, 17, 1)] == [8, 8, 1]
+
+
+@pytest.mark.parametrize("label", [None, COMPANY % 5 == 0])
+@pytest.mark.parametrize("name", ["roc_auc", "calibration_error", "lift"])
+def test_each_metric_has_the_interval_of_its_name_and_of_the_companies_that_convert(
+    name: str, label: np.ndarray | None
+) -> None:
+    def metrics(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {"other": weights[:, 0], name: weights @ (VALUES / 20) / weights.sum(axis=1)}
+
+    found = estimate(metrics, COMPANY, resamples=30, confidence=0.8, seed=2, label=label)
+    assert list(found) == ["other", name]
+    resampled = metrics(drawn(30, 2))
+    value = float((VALUES / 20).mean())
+    converters = None if label is None else len(set(COMPANY[label].tolist()))
+    assert found[name].value == pytest.approx(value)
+    assert (found[name].low, found[name].high) == pytest.approx(
+        interval(name, value, resampled[name], converters, 0.8)
+    )
+    assert (found["other"].low, found["other"].high) == interval(
+        "other", 1.0, resampled["other"], converters, 0.8
+    )
