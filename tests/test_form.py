@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ml_sys.form import PLAIN_WORDS, Form, Measure, Noun, Words, form_from_plain, name_of, ordered
+from ml_sys.form import (
+    PLAIN_WORDS,
+    Attribute,
+    Form,
+    Measure,
+    Noun,
+    Words,
+    form_from_plain,
+    name_of,
+    ordered,
+)
 from ml_sys.settings.description import SchemaSettings
 
 CLICK = Measure("clicks", "actions", "page", Noun("click", "clicks"))
@@ -68,3 +78,22 @@ def test_what_is_said_of_companies_is_said_in_the_words_of_a_description():
     said = "A company that is a customer. Companies of accompanying customers_x"
     assert words.spoken(said) == "An Übung that is a student. Übungen of accompanying customers_x"
     assert PLAIN_WORDS.spoken(said) == said
+
+
+def test_what_is_not_described_is_as_in_the_default():
+    words = Words()
+    nouns = (words.entity, words.action, words.user, words.object, words.customer)
+    assert [(one.one, one.many) for one in nouns] == [
+        ("company", "companies"), ("action", "actions"), ("user", "users"), ("tool", "tools"),
+        ("customer", "customers"),
+    ]  # fmt: skip
+    assert words.value == "value"
+    measure = Measure("clicks", "actions", "page", Noun("click", "clicks"))
+    assert (measure.place, measure.verb, measure.digits) == ("", "", 0)
+
+
+def test_an_attribute_is_found_by_its_name():
+    attributes = SchemaSettings().form().attributes
+    form = SchemaSettings().form()
+    assert [form.attribute(one.name) for one in attributes] == list(attributes)
+    assert isinstance(attributes[0], Attribute)

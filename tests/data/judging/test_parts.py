@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import duckdb
 import pytest
 
-from ml_sys.data.judging.parts import Known, gather, key, through_link
+from ml_sys.data.judging.parts import Known, Part, gather, key, through_link
 from tests.data.judging.rows import entities, purchases, source, usage
 
 PEOPLE = [
@@ -83,3 +84,43 @@ def test_a_link_leads_the_events_of_a_user_to_its_entity_and_those_of_others_now
     with duckdb.connect() as connection:
         found = connection.execute(sql).fetchall()
     assert found == [("x", "t1"), ("y", "2")]
+
+
+def amounts_of(parts: list[Part]) -> list[tuple[object, ...]]:
+    with duckdb.connect() as connection:
+        gather(connection, parts)
+        found = connection.execute("SELECT id, measure, total FROM amounts ORDER BY ALL").fetchall()
+        used = connection.execute("SELECT id, rows FROM used ORDER BY ALL").fetchall()
+        return [*used, *found]
+
+
+def test_amounts_are_added_up_by_entity_and_measure_of_each_table_of_usage() -> None:
+    day = "2024-01-02"
+    minutes = usage(
+        [("a", day, "2.5"), ("b", day, "x"), ("a", day, "-1"), ("b", day, None)], measure="minutes"
+    )
+    clicks = replace(usage([("b", day, "3")], measure="clicks"), name="web")
+    assert amounts_of([entities([("a", None, None)]), minutes, clicks]) == [
+        ("a", 2), ("b", 3), ("a", "log.minutes", 1.5), ("b", "log.minutes", None), ("b", "web.clicks", 3.0),
+    ]  # fmt: skip
+    assert amounts_of([entities([("a", None, None)])]) == []
+    assert amounts_of([entities([("a", None, None)]), usage([("a", day)])]) == [("a", 1)]
+
+
+def test_the_first_eight_measures_by_name_are_added_up_and_only_numbers() -> None:
+    names = [f"m{at}" for at in range(9)]
+    row = ("a", "2024-01-02", *(str(at) for at in range(9)))
+    table = Part(
+        "log", "usage", source(" ".join(["id", "day", *names]), [row]), "id", "day",
+        columns={one: one for one in names}, numbers=frozenset(names) - {"m3"},
+    )  # fmt: skip
+    found = amounts_of([entities([("a", None, None)]), table])
+    assert found == [("a", 1), *(("a", f"log.m{at}", float(at)) for at in (0, 1, 2, 4, 5, 6, 7, 8))]
+    assert amounts_of([entities([]), replace(table, numbers=frozenset(names))])[1:] == [
+        ("a", f"log.m{at}", float(at)) for at in range(8)
+    ]
+
+
+def test_without_any_table_of_people_or_usage_nobody_is_known() -> None:
+    with duckdb.connect() as connection:
+        assert gather(connection, [entities([])]) == Known(0, 0, 0, 0)
