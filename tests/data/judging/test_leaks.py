@@ -9,6 +9,7 @@ import pytest
 
 from ml_sys.data.judging import leaks
 from ml_sys.data.judging.parts import Known, gather
+from ml_sys.data.judging.paying_words import says_lifetime, says_paying
 from ml_sys.data.judging.shapes import ENOUGH, Shape
 from tests.data.judging.rows import entities, purchases, usage
 
@@ -165,3 +166,182 @@ def test_columns_of_a_period_each_leak_and_one_alone_is_to_be_looked_at() -> Non
     assert {one.column: one.sure for one in found} == {
         name: name.startswith("logins") for name in names if name != "size"
     }
+
+
+PAYING, LIFETIME = says_paying("current_plan"), says_lifetime("total_logins")
+LIFE = "over the whole life (correlation {}), conversions and what came after included"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason", "sure"),
+    [
+        ("x", FULL, "filled for 38% of those that converted and 0.2% of the others", True),
+        (
+            "x",
+            Shape(20, 100, 0, 20, 0.6),
+            "filled for 20% of those that converted and 0.0% of the others",
+            True,
+        ),
+        (
+            "x",
+            replace(SHAPE, separation=0.981),
+            "tells those that converted from the others almost perfectly (ROC-AUC 0.98)",
+            True,
+        ),
+        (
+            "x",
+            replace(SHAPE, usage=0.91, amount=0.95),
+            "follows the number of usage rows " + LIFE.format("0.91"),
+            True,
+        ),
+        (
+            "x",
+            replace(SHAPE, usage=0.8, amount=0.95),
+            "follows the total of what is used " + LIFE.format("0.95"),
+            True,
+        ),
+        (
+            "x",
+            replace(SHAPE, last_use=0.96, since=0.95),
+            "follows the day of the last use " + LIFE.format("0.96"),
+            True,
+        ),
+        ("x", replace(SHAPE, last_use=0.96, since=0.96), "", False),
+        (
+            "total_logins",
+            replace(SHAPE, amount=0.5),
+            "follows the total of what is used " + LIFE.format("0.50"),
+            True,
+        ),
+        (
+            "total_logins",
+            replace(SHAPE, last_use=0.5, since=0.4),
+            "follows the day of the last use " + LIFE.format("0.50"),
+            True,
+        ),
+        ("x", replace(SHAPE, day=0.93, since=0.9), "follows the day of conversion (correlation 0.93)", True),
+        ("x", replace(SHAPE, day=0.93, since=0.915), "", False),
+        (
+            "current_plan",
+            replace(SHAPE, separation=0.85),
+            f"{PAYING}, and it tells who converted (ROC-AUC 0.85)",
+            True,
+        ),
+        (
+            "total_logins",
+            replace(SHAPE, separation=0.86),
+            f"{LIFETIME}, and it tells who converted (ROC-AUC 0.86)",
+            True,
+        ),
+        (
+            "current_plan",
+            replace(SHAPE, since=0.98),
+            "follows the day on which they began to exist, which every cutoff knows anyway",
+            False,
+        ),
+        ("current_plan", replace(SHAPE, since=0.979), PAYING, False),
+        ("total_logins", SHAPE, LIFETIME, False),
+        ("x", SHAPE, "", False),
+    ],
+)
+def test_what_is_wrong_with_a_column_is_told_whole(name: str, shape: Shape, reason: str, sure: bool) -> None:
+    assert leaks._judged(name, shape, KNOWN) == (reason, sure)
+
+
+@pytest.mark.parametrize("known", [replace(KNOWN, converters=ENOUGH - 1), replace(KNOWN, converters=500)])
+def test_of_few_converters_or_where_half_convert_only_what_a_column_follows_is_sure(known: Known) -> None:
+    assert leaks._judged("x", FULL, known) == ("", False)
+    assert leaks._judged("current_plan", replace(SHAPE, separation=0.9), known) == (PAYING, False)
+    assert leaks._judged("x", replace(SHAPE, usage=0.9), known)[1]
+    with duckdb.connect() as connection:
+        log = usage([("a", "2024-01-01", "5", "receipt")], measure="fee", event="kind")
+        assert leaks.judge_usage(connection, log, known) == leaks.paying_kinds(connection, log, known) == []
+        assert leaks._only_converters(connection, known, number=True) == ""
+
+
+def judged(values: list[object], paid: int, kind: str) -> list[tuple[str, str, str, bool]]:
+    """Judge a column of a table of which so many first rows converted."""
+    rows = people(paid, len(values) - paid, values[:paid], values[paid:])
+    part = entities(rows, "accounts", x=kind)
+    with duckdb.connect() as connection:
+        known = gather(connection, [part])
+        found = leaks.judge_attributes(connection, [part], known)
+    return [(one.where, one.column, one.reason, one.sure) for one in found]
+
+
+def test_a_value_that_converters_have_alone_is_a_leak_and_told_with_its_rows() -> None:
+    mine = ["gold"] * 15 + ["lead"] * 16 + ["tin"] * 20
+    theirs = ["tin"] * 100 + [None] * 49
+    assert judged([*mine, *theirs], 51, "text") == [
+        ("accounts.x", "x", "100% of the 16 that it is 'lead' for converted, 25.5% of all did", True)
+    ]
+    assert judged(["gold"] * 14 + ["tin"] * 37 + theirs, 51, "text") == []
+    # Nineteen of twenty are as good as all, and eighteen of nineteen are not.
+    both = ["b"] * 19 + ["a"] * 19 + ["tin"] * 13, ["b", "a", *["tin"] * 147]
+    assert judged([*both[0], *both[1]], 51, "text") == [
+        ("accounts.x", "x", "95% of the 20 that it is 'a' for converted, 25.5% of all did", True)
+    ]
+    few = ["b"] * 18 + ["tin"] * 33, ["b", *["tin"] * 148]
+    assert judged([*few[0], *few[1]], 51, "text") == []
+
+
+def test_a_number_above_the_one_that_most_have_is_a_leak_where_converters_have_it_alone() -> None:
+    mine = [str(7 + at) for at in range(15)] + ["3"] * 36
+    theirs = ["3"] * 100 + ["2"] * 29 + [None] * 20
+    assert judged([*mine, *theirs], 51, "number") == [
+        ("accounts.x", "x", "100% of the 15 that it is above 3 for converted, 25.5% of all did", True)
+    ]
+    assert judged([*mine[1:], "3", *theirs], 51, "number") == []
+    assert judged([*["1"] * 15, *mine[15:], *theirs], 51, "number") == []  # below it says nothing
+
+
+def test_kinds_of_event_are_told_whole_the_most_frequent_first_and_twelve_at_most() -> None:
+    users = entities([(f"u{at}", "2024-02-10" if at < 40 else None, None) for at in range(100)])
+    rows = [(f"u{at}", "2024-01-01", "view") for at in range(100)]
+    rows += [
+        (f"u{at}", "2024-02-09", f"kind {number:02}")
+        for number in range(13)
+        for at in range(15 + number // 12)
+    ]
+    rows += [("u0", "2024-02-20", "kind 00"), *((f"u{at}", "2024-02-01", "early") for at in range(15))]
+    rows += [(f"u{at}", "2024-02-11", "early") for at in range(15)]  # the first one counts
+    rows += [("u99", "2024-02-09", "kind 12"), *((f"u{at}", "2024-03-01", None) for at in range(15))]
+    rows += [("nobody", "2024-02-09", "kind 00")]
+    log = usage(rows, event="kind")
+    with duckdb.connect() as connection:
+        known = gather(connection, [users, log])
+        found = leaks.paying_kinds(connection, log, known)
+    assert found == [
+        leaks.Verdict("log", f"kind {at:02}", "100% of the 15 that it happens to converted", True)
+        for at in range(12)
+    ]
+
+
+def test_measures_are_told_whole_by_their_values_and_by_their_names() -> None:
+    users = entities([(f"u{at}", "2024-02-10" if at < 30 else None, None) for at in range(100)])
+    rows = [(f"u{at}", "2024-01-01", "5" if at < 20 else "0") for at in range(100)]
+    late = [("u50", "2024-01-02", "1")]
+    told = {}
+    for name, more in (("fee", []), ("current_plan", []), ("paid", late), ("paid", [*late, *late])):
+        log = usage([*rows, *more], measure=name)
+        with duckdb.connect() as connection:
+            known = gather(connection, [users, log])
+            told[name] = leaks.judge_usage(connection, log, known)
+    only = "100% of the 20 that it is above zero for converted, 30.0% of all did"
+    assert told["fee"] == [leaks.Verdict("log", "fee", only, True)]
+    assert told["current_plan"] == [leaks.Verdict("log", "current_plan", only, True)]
+    nearly = "95% of the 21 that it is above zero for converted, 30.0% of all did"
+    assert told["paid"] == [leaks.Verdict("log", "paid", nearly, True)]
+
+
+def test_blanks_that_leak_are_told_of_the_table_that_holds_the_column() -> None:
+    free = [(f"u{at}", None, None, "x" if at < 140 else None) for at in range(100, 200)]
+    part = entities([(f"u{at}", "2024-02-10", None, "x") for at in range(100)] + free, "accounts", x="text")
+    other = entities([], "others", y="text")
+    with duckdb.connect() as connection:
+        parts = [usage([("u1", "2024-01-01", "1")], measure="x"), other, part]
+        gather(connection, parts)
+        found = leaks.judge_blanks(connection, parts, ["x", "y"])
+    told = "blank for 0.0% of those that converted and 60.0% of the others: say blank_leaks = true of it"
+    assert found == [leaks.Verdict("accounts", "x", told, True)]
+    assert leaks.Verdict("log", "", "", True).where == "log"
