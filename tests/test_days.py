@@ -245,3 +245,16 @@ def test_only_a_row_of_one_day_is_of_a_day_and_an_end_is_its_own_stamp() -> None
     assert Period("week").stamp_of(ends).tolist() == [7, 24]
     assert Period("month", stamp="end").stamp_of(np.array([31], dtype=np.int32)).tolist() == [31]
     assert Period("month").stamp_of(np.array([31], dtype=np.int32)).tolist() == [0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_months_that_hold_so_many_days_are_those_of_the_calendar(count: int) -> None:
+    """Of all months of four years, the fewest periods whose longest lie that many days apart."""
+    firsts = [(date(2019 + at // 12, at % 12 + 1, 1) - date(1970, 1, 1)).days for at in range(48 + 12 * 5)]
+    lengths = {n: [firsts[at + n * count] - firsts[at] for at in range(48)] for n in range(1, 60 // count)}
+    period = Period("month", count)
+    for n, days_of in lengths.items():
+        assert (period.shortest_days(n), period.longest_days(n)) == (min(days_of), max(days_of))
+    for asked in range(1, 550):
+        n = next(n for n, days_of in lengths.items() if max(days_of) >= asked)
+        assert period.whole_days(asked) == max(asked, min(lengths[n]))
