@@ -228,7 +228,12 @@ def _distinct(
 def _spread(
     column: NDArray[np.float32], chosen: NDArray[np.intp], inputs: FeatureInputs, n_cutoffs: int
 ) -> NDArray[np.float32]:
-    """Give every entity the feature of the one that it is like, see :func:`_distinct`."""
+    """Give every entity the feature of the one that it is like, see :func:`_distinct`.
+
+    Where all are like one at one cutoff, they share its number and take no memory of their own.
+    """
+    if column.size == 1:
+        return np.broadcast_to(column, inputs.usage.n_companies)
     of_chosen = column.reshape(-1, n_cutoffs)
     every = np.empty((inputs.usage.n_companies, n_cutoffs), dtype=column.dtype)
     every[:] = of_chosen[-1]

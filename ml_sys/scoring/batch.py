@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from ml_sys.scoring.scored_list import Asked, ScoredList
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.streaming.features import ComputedFeatures, ReadyFeatures
 from ml_sys.scoring.streaming.ranked import Ranked
+from ml_sys.scoring.streaming.side_by_side import side_by_side
 from ml_sys.text import counted, date_of, with_article
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ml_sys.scoring.streaming.features import Features
     from ml_sys.scoring.streaming.held import HeldRows
 
-_SHOWN_LEVELS, _SLICE_ROWS = 3, 1 << 12
-_THREADS = min(os.cpu_count() or 1, 4)
+_SHOWN_LEVELS = 3
+_THREADS = min(os.cpu_count() or 1, 4)  # each has features of a batch in memory
 
 
 @dataclass
@@ -107,43 +107,58 @@ def score_companies(
 
 
 def _score(scorer: Scorer, rows: HeldRows, features: Features, asked: Asked) -> _Scored:
-    """Compute features and probabilities batch by batch, and keep the probabilities."""
+    """Compute features and probabilities batch by batch, several at once, and keep the probabilities."""
     found = _Scored(levels={category: Counter() for category in scorer.spec.categories()})
-    for start, batch in rows.batches():
-        columns, keep = features(start, batch)
-        group = groups_of_those_out(batch.column("id"), asked.excluded, asked.paid_since)
-        out = keep & (group != "")
-        if out.any():
-            probability = _probabilities(scorer, columns, np.flatnonzero(out))
-            ids, tier = batch.column("id").to_numpy(zero_copy_only=False)[out], scorer.tiers.of(probability)
-            gone = {"id": ids, "probability": probability, "tier": tier, "group": group[out]}
-            found.excluded.append(pd.DataFrame(gone))
-        kept = np.flatnonzero(keep & ~out)
-        if kept.size:
-            found.places.append((kept + start).astype(np.int32))
-            found.probability.append(_probabilities(scorer, columns, kept))
-            for category, levels in found.levels.items():
-                levels.update(_levels(columns[category][kept]))
+
+    def of(start: int, batch: pa.RecordBatch, keep: NDArray[np.bool_]) -> _Scored:
+        return _of_batch(scorer, features, asked, start, batch, keep)
+
+    jobs = ((start, batch, features.ranked(batch)) for start, batch in rows.batches())
+    for one in side_by_side(of, jobs, _THREADS if isinstance(scorer, CompiledScorer) else 1):
+        found.places += one.places
+        found.probability += one.probability
+        found.excluded += one.excluded
+        for category, levels in one.levels.items():
+            found.levels[category].update(levels)
     return found
 
 
-def _probabilities(scorer: Scorer, columns: Columns, kept: NDArray[np.intp]) -> NDArray[np.float64]:
-    # What is compiled reads rows that are still in the processor's cache, and gives each the same alone.
-    step = _SLICE_ROWS if isinstance(scorer, CompiledScorer) else kept.size
-    parts = [_slice(kept[start : start + step]) for start in range(0, kept.size, step)]
+def _of_batch(
+    scorer: Scorer,
+    features: Features,
+    asked: Asked,
+    start: int,
+    batch: pa.RecordBatch,
+    keep: NDArray[np.bool_],
+) -> _Scored:
+    """Score a batch whose first row has a place, and of which some rows are ranked."""
+    probability = np.empty(batch.num_rows)
+    levels = {name: np.empty(batch.num_rows, dtype=object) for name in scorer.spec.categories()}
+    for places, columns in features(start, batch):
+        probability[places] = _probabilities(scorer, columns)
+        for category, texts in levels.items():
+            texts[places] = columns[category]
+    found = _Scored()
+    group = groups_of_those_out(batch.column("id"), asked.excluded, asked.paid_since)
+    out = keep & (group != "")
+    if out.any():
+        ids, gone = batch.column("id").to_numpy(zero_copy_only=False)[out], probability[out]
+        tier = scorer.tiers.of(gone)
+        found.excluded.append(
+            pd.DataFrame({"id": ids, "probability": gone, "tier": tier, "group": group[out]})
+        )
+    kept = np.flatnonzero(keep & ~out)
+    if kept.size:
+        found.places.append((kept + start).astype(np.int32))
+        found.probability.append(probability[kept])
+        found.levels = {category: _levels(texts[kept]) for category, texts in levels.items()}
+    return found
 
-    def of(part: NDArray[np.intp] | slice) -> NDArray[np.float64]:
-        return scorer.probabilities(scorer.rows({name: column[part] for name, column in columns.items()}))
 
-    first = of(parts[0])  # loads what is compiled
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return np.concatenate([first, *threads.map(of, parts[1:])])
-
-
-def _slice(places: NDArray[np.intp]) -> NDArray[np.intp] | slice:
-    """Return places as a slice where they follow each other, so that nothing is copied."""
-    first, last = int(places[0]), int(places[-1])
-    return slice(first, last + 1) if last - first == places.size - 1 else places
+def _probabilities(scorer: Scorer, columns: Columns) -> NDArray[np.float64]:
+    if isinstance(scorer, CompiledScorer):
+        return scorer.of_columns(columns)
+    return scorer.probabilities(scorer.rows(columns))
 
 
 def _list(

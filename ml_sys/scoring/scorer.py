@@ -15,6 +15,7 @@ import numpy as np
 
 from ml_sys.elementary import sigmoids
 from ml_sys.features.spellings import MISSING
+from ml_sys.scoring.compiled.alike import FEW, AlikeRows
 from ml_sys.scoring.compiled.loops import predict
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _FLOAT32 = np.dtype(np.float32)
 _NAN = math.nan
+# Rows at a time: what is worked on stays in the processor's cache; the more rows, the more are alike.
+_SLICE_ROWS, _ALIKE_ROWS = 1 << 12, 1 << 16
 
 
 class Scorer(Protocol):
@@ -118,11 +121,32 @@ class CompiledScorer:
 
     def rows(self, columns: Columns) -> NDArray[np.float32]:
         """Return rows of shape (n_rows, n_features) from feature columns."""
+        return self._some(columns, np.arange(len(self.spec.names())))
+
+    def of_columns(self, columns: Columns) -> NDArray[np.float64]:
+        """Return P(conversion within the horizon) of each row of feature columns.
+
+        It is what :meth:`probabilities` gives their rows. A column whose stride is 0 holds one number for all
+        rows; what follows from it is worked out once.
+        """
         names = self.spec.names()
-        rows = np.empty((len(columns[names[0]]), len(names)), dtype=np.float32)
-        for at, name in enumerate(names):
-            rows[:, at] = self._coded(at, columns[name]) if at in self.codes else columns[name]
-        return rows
+        n_rows = len(columns[names[0]])
+        differ = [at for at, name in enumerate(names) if columns[name].strides[0]]
+        alike = None
+        if n_rows and len(differ) <= FEW:
+            row = self.rows({name: column[:1] for name, column in columns.items()})[0]
+            alike = AlikeRows.of(self.trees, self.line, row, differ)
+        step = _SLICE_ROWS if alike is None else _ALIKE_ROWS
+        out = np.empty(n_rows)
+        for start in range(0, n_rows, step):
+            part = {name: column[start : start + step] for name, column in columns.items()}
+            log_odds = (
+                self.log_odds(self.rows(part))
+                if alike is None
+                else alike.log_odds(self._some(part, alike.kept))
+            )
+            out[start : start + step] = self.calibration(sigmoids(log_odds))
+        return out
 
     def probability(self, row: NDArray[np.float32]) -> float:
         """Return P(conversion within the horizon) of one row."""
@@ -144,6 +168,15 @@ class CompiledScorer:
         """Return the most frequent value of each category that has any but blanks."""
         names = self.spec.names()
         return usual({names[at]: list(codes) for at, codes in self.codes.items()})
+
+    def _some(self, columns: Columns, kept: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return some features of the rows, by their places."""
+        names = self.spec.names()
+        rows = np.empty((len(columns[names[0]]), kept.size), dtype=np.float32)
+        for place, at in enumerate(kept.tolist()):
+            column = columns[names[at]]
+            rows[:, place] = self._coded(at, column) if at in self.codes else column
+        return rows
 
     def _coded(self, at: int, column: NDArray[Any]) -> NDArray[np.float32]:
         codes, other, levels = self.codes[at], self.other[at], column.tolist()

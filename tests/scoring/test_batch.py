@@ -12,7 +12,7 @@ from ml_sys.data.quarantine import MERGED_DUPLICATE, Quarantine
 from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.form import Noun, Words
-from ml_sys.scoring import batch
+from ml_sys.scoring import scorer as scorer_module
 from ml_sys.scoring.batch import _levels, score_companies, score_ready, unseen_levels
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
@@ -282,7 +282,7 @@ def test_a_list_is_the_same_however_it_is_cut(scorer, monkeypatch):
     asked = replace(ASKED, excluded={"c1", "c6", "c7"})
     whole = score_ready(scorer, ready(), asked)
     monkeypatch.setattr(held, "BATCH_ROWS", 5)
-    monkeypatch.setattr(batch, "_SLICE_ROWS", 2)
+    monkeypatch.setattr(scorer_module, "_SLICE_ROWS", 2)
     cut = score_ready(scorer, ready(), asked)
     pd.testing.assert_frame_equal(cut.table, whole.table, check_exact=True)
     pd.testing.assert_frame_equal(cut.excluded, whole.excluded, check_exact=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,14 @@ class Trees:
         margins = np.empty(len(rows), dtype=np.float32)
         walk.run(rows, *self.arguments(), margins)
         return margins
+
+    @cached_property
+    def thresholds(self) -> dict[int, NDArray[np.float32]]:
+        """The thresholds of each feature that the trees ask for, ascending, by its place."""
+        asks = ~np.isnan(self.nodes["threshold"])
+        stored, threshold = self.nodes["feature"][asks], self.nodes["threshold"][asks]
+        feature = stored ^ (stored >> 31)
+        return {one: np.unique(threshold[feature == one]) for one in np.unique(feature).tolist()}
 
     def as_bytes(self) -> tuple[bytes, ...]:
         """Return all that the trees are, to compare."""

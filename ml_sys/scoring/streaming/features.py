@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ml_sys.data.schema import NEVER_BEGAN
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
@@ -20,11 +21,29 @@ if TYPE_CHECKING:
     from ml_sys.features.windows import UsageLog
 
 
+class Part(NamedTuple):
+    """Rows of a batch that are alike in how their features come about.
+
+    Attributes
+    ----------
+    places : ndarray of shape (n_part,), int, or slice
+        Of the rows in the batch.
+    columns : dict of str to ndarray of shape (n_part,)
+        A feature that all of them share may be one number of stride 0.
+    """
+
+    places: NDArray[np.intp] | slice
+    columns: Columns
+
+
 class Features(Protocol):
     """Computes the features of prospects."""
 
-    def __call__(self, start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of the rows from a place on, and which of them are ranked."""
+    def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
+        """Return which rows of a batch are ranked, and count the others."""
+
+    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[Part]:
+        """Return the features of the rows from a place on; every row is in one part."""
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of the rows at some places."""
@@ -36,9 +55,13 @@ class ReadyFeatures:
 
     spec: FeatureSpec
 
-    def __call__(self, _start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of the rows; all are ranked."""
-        return self._columns(rows), np.ones(rows.num_rows, dtype=bool)
+    def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
+        """Return that all are ranked."""
+        return np.ones(rows.num_rows, dtype=bool)
+
+    def __call__(self, _start: int, rows: pa.RecordBatch, /) -> list[Part]:
+        """Return the features of the rows."""
+        return [Part(slice(None), self._columns(rows))]
 
     def of(self, _places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of rows."""
@@ -62,23 +85,37 @@ class ComputedFeatures:
     were_customers: int = 0
     are_new: int = 0
 
-    def __call__(self, start: int, rows: pa.RecordBatch, /) -> tuple[Columns, NDArray[np.bool_]]:
-        """Return the features of the rows from a place on, and which of them are ranked."""
-        inputs = self._inputs(self.usage.between(start, start + rows.num_rows), rows)
+    def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
+        """Return who is ranked: no customer by the cutoff, and there for a day."""
         closed = days_of(rows.column("id"), self.customers, other=self.cutoff)
-        is_customer, is_new = closed < self.cutoff, inputs.since >= self.cutoff
+        is_customer, is_new = closed < self.cutoff, self._since(rows) >= self.cutoff
         self.were_customers += int(is_customer.sum())
         self.are_new += int(is_new.sum())
-        return self._columns(inputs), ~is_customer & ~is_new
+        return ~is_customer & ~is_new
+
+    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[Part]:
+        """Return the features of the rows from a place on; those without usage or a first day are a part."""
+        usage = self.usage.between(start, start + rows.num_rows)
+        idle = self._since(rows) == NEVER_BEGAN
+        idle[usage.company] = False
+        n_idle = np.count_nonzero(idle)
+        if n_idle in {0, rows.num_rows}:
+            return [Part(slice(None), self._columns(usage, rows))]
+        parts = np.flatnonzero(idle), np.flatnonzero(~idle)
+        return [Part(places, self._columns(usage.take(places), rows.take(places))) for places in parts]
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of the rows at some places."""
-        return self._columns(self._inputs(self.usage.take(places), rows))
+        return self._columns(self.usage.take(places), rows)
 
-    def _inputs(self, usage: UsageLog, rows: pa.RecordBatch) -> FeatureInputs:
-        since = rows.column("since").to_numpy() if "since" in rows.schema.names else None
+    def _columns(self, usage: UsageLog, rows: pa.RecordBatch) -> Columns:
         attributes = Attributes.from_batch(rows, self.spec.form.attributes)
-        return FeatureInputs.of_log(usage, attributes, self.spec, since)
-
-    def _columns(self, inputs: FeatureInputs) -> Columns:
+        inputs = FeatureInputs.of_log(usage, attributes, self.spec, self._since(rows))
         return feature_columns(inputs, np.array([self.cutoff], dtype=np.int32), self.spec)
+
+    def _since(self, rows: pa.RecordBatch) -> NDArray[np.int32]:
+        """Return the day on which each began to exist; ``NEVER_BEGAN`` where that is not known."""
+        if self.spec.form.has_since and "since" in rows.schema.names:
+            since: NDArray[np.int32] = rows.column("since").to_numpy()
+            return since
+        return np.full(rows.num_rows, NEVER_BEGAN, dtype=np.int32)
