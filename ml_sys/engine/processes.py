@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from contextlib import ExitStack, suppress
+from functools import cache, partial
 from pathlib import Path
+from pickle import PicklingError
+from shutil import disk_usage
 from typing import TYPE_CHECKING, TypeVar
+
+from ml_sys.errors import EngineError
+from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +25,9 @@ R = TypeVar("R")
 _MEMORY = Path("/proc/meminfo")
 # What the processes of a container may take together, and what they have taken.
 _CONTAINER = Path("/sys/fs/cgroup")
+# A file system in memory, and the bytes that have to be free in it before arrays are shared there.
+_SHARED_MEMORY, _MUCH = Path("/dev/shm"), 2_000_000_000  # noqa: S108  # what is made there has a name of its own
+_SCRATCH = "mlsys-shared"
 
 
 class LostWorkerError(Exception):
@@ -42,6 +53,8 @@ def in_processes(
     ------
     LostWorkerError
         If a worker dies.
+    EngineError
+        If there is no room for what processes share.
     """
     count = min(workers or cores(), len(partitions))
     if count == 1 and not deaths:
@@ -108,12 +121,42 @@ def _side_by_side(
 ) -> Iterator[tuple[int, R]]:
     import joblib
 
+    folder = _shared_folder(os.getpid())
     # One process would be this one, which must outlive its tasks: so two, of which one is given work.
     parallel = joblib.Parallel(
-        n_jobs=max(2, count), pre_dispatch=count, batch_size=1, return_as="generator_unordered"
+        n_jobs=max(2, count),
+        pre_dispatch=count,
+        batch_size=1,
+        return_as="generator_unordered",
+        temp_folder=str(folder),
     )
     tasks = (joblib.delayed(_numbered)(function, number, one) for number, one in partitions.items())
     try:
         yield from parallel(tasks)
     except BrokenProcessPool as broken:
         raise LostWorkerError(str(broken)) from broken
+    except PicklingError as error:
+        said = str(error.__cause__ or error).strip('\n"').splitlines()[-1]
+        raise EngineError(
+            f"{folder.parent}: what processes share cannot be written: {said}",
+            hint="free some space there, or name another folder in JOBLIB_TEMP_FOLDER",
+        ) from error
+
+
+@cache
+def _shared_folder(process: int) -> Path:  # noqa: ARG001  # a copy of this process has its own
+    """Make a folder for arrays that processes share, which is gone when this process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(scratch_folder(_SCRATCH, _place()))
+
+
+def _place() -> Path | None:
+    """Return where such arrays are best: in memory that is shared, where there is enough of it."""
+    named = os.environ.get("JOBLIB_TEMP_FOLDER")
+    if named:
+        return Path(named)
+    with suppress(OSError):
+        if disk_usage(_SHARED_MEMORY).free > _MUCH and os.access(_SHARED_MEMORY, os.W_OK):
+            return _SHARED_MEMORY
+    return None
