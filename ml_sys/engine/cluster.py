@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ml_sys.engine.processes import LostWorkerError
-from ml_sys.errors import EngineError
+from ml_sys.engine.storage import clear_kept
+from ml_sys.errors import EngineError, SnapshotError, StorageError
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Cluster:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._used = False
 
     def workers(self) -> list[str]:
         """Return the addresses of the workers that are there, in the order in which XGBoost numbers them.
@@ -106,6 +108,9 @@ class Cluster:
         here = code_here(code)
         with _answering():
             self._refuse_without_mlsys()
+            if not self._used:  # a command that was killed may have left some
+                self.client.run(clear_kept)
+            self._used = True
             sent = self.client.scatter(function, broadcast=True, hash=False)
         futures = {
             self.client.submit(_checked, sent, code, here, one, pure=False): number
@@ -128,6 +133,12 @@ class Cluster:
         finally:
             with contextlib.suppress(*_SILENT):  # a scheduler that is gone has nothing left to cancel
                 self.client.cancel([*futures, sent])
+
+    def clear(self) -> None:
+        """Have the workers remove what they keep of a storage, as far as they are still there."""
+        if self._used:
+            with contextlib.suppress(*_SILENT):
+                self.client.run(clear_kept, on_error="ignore")
 
     def _refuse_without_mlsys(self) -> None:
         """Ask for the version by a function of Python's own, which a worker without mlsys can run as well."""
@@ -177,7 +188,9 @@ def connected(address: str, workers: int) -> Iterator[Cluster]:
                 hint="start one by `dask scheduler`, and workers by `dask worker ADDRESS --nthreads 1`",
             ) from error
         _as_it_was(before)  # and again in the end, for workers that are started anew
-        yield Cluster(client)
+        cluster = Cluster(client)
+        stack.callback(cluster.clear)
+        yield cluster
 
 
 @contextlib.contextmanager
@@ -235,9 +248,29 @@ def _sources() -> str:
 
 
 def _checked(function: Callable[[P], R], code: Callable[[], Mapping[str, str]], theirs: Code, one: P) -> R:
-    """Run a partition on a worker, once its code is known to be that of the client."""
+    """Run a partition on a worker, once its code is known to be that of the client.
+
+    What it cannot read or write is on another machine, which has to be named.
+    """
     _same_code(code, theirs)
-    return function(one)
+    try:
+        return function(one)
+    except (EngineError, SnapshotError, StorageError) as error:
+        raise type(error)(f"Dask worker {_this_worker()}: {error.message}", hint=error.hint) from error
+    except OSError as error:
+        raise EngineError(
+            f"Dask worker {_this_worker()}: {error}",
+            hint="check the disk, TMPDIR and the limits of that machine, and run the command again",
+        ) from error
+
+
+def _this_worker() -> str:
+    from distributed import get_worker
+
+    try:
+        return get_worker().address
+    except ValueError:  # called in a process that is none
+        return "unknown"
 
 
 def _same_code(code: Callable[[], Mapping[str, str]], theirs: Code) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ml_sys.engine.processes import LostWorkerError, cores, in_processes
+from ml_sys.engine.storage import Storage
 from ml_sys.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,16 +44,21 @@ class Engine:
         Processes side by side; 0 takes as many as cores and memory allow. A cluster elsewhere has its own.
     address : str
         Of the cluster's scheduler, as ``"tcp://10.0.0.5:8786"``; empty starts a cluster on this machine.
+    storage : Storage, optional
+        Where workers of a cluster read snapshots; without one they see the artifacts folder as it is here.
     """
 
     kind: Literal["local", "dask"] = "local"
     workers: int = 0
     address: str = ""
+    storage: Storage | None = None
 
     @classmethod
     def of(cls, settings: EngineSettings) -> Engine:
-        """Return the engine that the settings describe."""
-        return cls(settings.kind, settings.workers, settings.address)
+        """Return the engine that the settings describe; processes of this machine need no storage."""
+        elsewhere = settings.storage if settings.kind == "dask" else ""
+        storage = Storage(elsewhere, settings.cache_mb) if elsewhere else None
+        return cls(settings.kind, settings.workers, settings.address, storage)
 
     def map(
         self,

@@ -53,6 +53,24 @@ class EngineSettings(Frozen):
     partitions: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="Parts that a snapshot is stored and worked on in; 0 takes as many as suit its usage."
     )
+    storage: str = Field(
+        "", description="Where a cluster reads snapshots, as s3://bucket/folder; empty: the artifacts folder."
+    )
+    cache_mb: NonNegativeInt = Field(
+        1000, description="Megabytes of the storage's files that each worker keeps at hand; 0 keeps none."
+    )
+
+    @field_validator("storage")
+    @classmethod
+    def _holds_no_key(cls, address: str) -> str:
+        if address and "://" not in address:
+            raise ValueError("an address has the form s3://bucket/folder")
+        if "@" in address.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "settings are published with each version: put keys into the environment, as "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        return address
 
 
 class ReportSettings(Frozen):

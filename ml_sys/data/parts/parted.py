@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.parts.stored import Companies
+from ml_sys.data.parts.stored import QUARANTINE, Companies
 from ml_sys.data.parts.whole import Snapshot, one_part
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.parts.stored import Manifest
+    from ml_sys.engine.storage import Storage
     from ml_sys.form import Form
 
 
@@ -79,6 +80,29 @@ class Parts:
     def n_rows(self) -> tuple[int, ...]:
         """How many usage rows there are in each part."""
         return tuple(rows for _, rows in self.manifest.sizes)
+
+    def shared(self, storage: Storage | None) -> Parts:
+        """Return the same, to be read by workers elsewhere: what is not yet in a storage is put there.
+
+        Parameters
+        ----------
+        storage : Storage, optional
+            The engine's, as ``Engine.of(settings.engine).storage``; without one, workers read the folder.
+
+        Raises
+        ------
+        SnapshotError
+            If a file is missing or was changed.
+        EngineError
+            If the storage does not answer, or refuses to be written to.
+        """
+        if storage is None:
+            return self
+        here = replace(self.manifest, storage=None)
+        name_of = {here.sha256[name]: name for name in here.files() if name != QUARANTINE}
+        sizes = {digest: here.size(name) for digest, name in name_of.items()}
+        storage.put(self.id, sizes, lambda digest: here.verified(name_of[digest]))
+        return Parts(replace(here, storage=storage))
 
     def part(self, number: int) -> Snapshot:
         """Read one part after comparing its files with their digests.

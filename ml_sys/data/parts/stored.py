@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ from ml_sys.errors import SnapshotError
 from ml_sys.form import form_from_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ml_sys.engine.storage import Storage
     from ml_sys.form import Form
 
 COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine.parquet"
@@ -35,6 +37,7 @@ MANIFEST = "manifest.json"
 # has such a name.
 POSITION, N_ROWS = "@position", "@usage_rows"
 AGAIN = "run `mlsys ingest` again"
+_LOST = f"{AGAIN}, or where it is there see that workers reach the same folder, or set engine.storage"
 # Whole in one part, as those of the present version are that are small; only their ids were made otherwise.
 _BEFORE_PARTS = 2
 
@@ -53,6 +56,8 @@ class Manifest:
         Companies and usage rows of each part.
     sha256 : mapping of str to str
         Digest by name of the file.
+    storage : Storage, optional
+        Where the files are read instead of the folder, under the id and their digests.
     """
 
     path: Path
@@ -61,6 +66,7 @@ class Manifest:
     form: Form
     sizes: tuple[tuple[int, int], ...]
     sha256: Mapping[str, str]
+    storage: Storage | None = None
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -89,6 +95,17 @@ class Manifest:
         """Return the names of all files beside the manifest."""
         return [*names_of(COMPANIES, len(self.sizes)), *names_of(USAGE, len(self.sizes)), QUARANTINE]
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a file in the folder has.
+
+        Raises
+        ------
+        SnapshotError
+            If it is not there.
+        """
+        with self._readable(name) as path:
+            return path.stat().st_size
+
     def verified(self, name: str) -> bytes:
         """Return what is in a file.
 
@@ -96,15 +113,24 @@ class Manifest:
         ------
         SnapshotError
             If it cannot be read, or is not what the manifest says.
+        EngineError
+            The same, of a storage.
         """
-        path = self.path / name
-        try:
+        if self.storage is not None and name in self.sha256:
+            return self.storage.read(self.id, self.sha256[name])
+        with self._readable(name) as path:
             content = path.read_bytes()
-        except OSError as error:
-            raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=AGAIN) from error
         if digest(content) != self.sha256.get(name):
             raise SnapshotError(f"{path}: differs from its manifest, so it was changed", hint=AGAIN)
         return content
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[Path]:
+        path = self.path / name
+        try:
+            yield path
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_LOST) from error
 
     def table(self, kind: str, part: int) -> pa.Table:
         """Read the companies or the usage of a part."""
