@@ -68,11 +68,19 @@ $(COMPILED): $(STAMP) $(shell grep -rlws kernel ml_sys --include='*.py')
 	  from ml_sys import kernel; kernel.load()'
 	@touch $@
 
+# Pytest compiles modules of tests as well, with what shows the parts of a failed assertion: here once, those that
+# have changed, and not by each worker for itself. What cannot be compiled is told by the tests' own run.
+REWRITTEN := $(VENV)/.rewritten
+TESTS := $(shell find tests -name 'test_*.py' 2>/dev/null)
+$(REWRITTEN): $(STAMP) $(TESTS)
+	@$(BIN)/python -m pytest --collect-only -qq $(filter $(TESTS),$?) > /dev/null 2>&1 || true
+	@touch $@
+
 # Files stay whole, so that what a file sets up is set up once, and begin with the longest.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
-	@$(MAKE) --no-print-directory -j 2 lint types $(COMPILED)
+	@$(MAKE) --no-print-directory -j 2 types lint $(REWRITTEN) $(COMPILED)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(COMPILED) ## Run what takes minutes by its nature: kill, race, soak, simulate
@@ -112,7 +120,7 @@ platforms: setup ## Ask the package index whether every pin has a wheel on every
 
 clean: ## Delete caches, reports and the demo; keeps .venv and artifacts
 	rm -rf demo build dist htmlcov coverage.xml .coverage .coverage.* docs/api .hypothesis .import_linter_cache
-	rm -rf .mypy_cache .pytest_cache .ruff_cache $(COMPILED)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache $(COMPILED) $(REWRITTEN)
 	find ml_sys tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder and the interpreter that .venv was made for, and is written last. Set-up starts
