@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.data.parts.everyone import Everyone
 from ml_sys.data.parts.parted import Parts
 from ml_sys.data.parts.stored import (
     AGAIN,
@@ -37,11 +38,13 @@ __all__ = [  # what is read from files below is named here as well
     "QUARANTINE",
     "TABLES",
     "USAGE",
+    "Everyone",
     "Parts",
     "Snapshot",
     "Tables",
     "converted_later",
     "digest",
+    "everyone",
     "exists",
     "latest",
     "latest_form",
@@ -74,6 +77,17 @@ def parts(path: Path) -> Parts:
         If it is not there, or of another version; what is in a part is looked at when that is read.
     """
     return Parts(Manifest.read(path))
+
+
+def everyone(artifacts_dir: Path) -> Everyone:
+    """Read the companies of the snapshot that was ingested last, without their usage.
+
+    Raises
+    ------
+    SnapshotError
+        If there is none, or a file of companies does not verify.
+    """
+    return Everyone.of(parts(latest_path(artifacts_dir)))
 
 
 def load(path: Path) -> Snapshot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Deaths of workers, with nothing done between them, after which another try is of no use.
 MOST_DEATHS = 3
+# Parts of a snapshot below which no other process is started for them unless it is asked for.
+FEW_PARTS = 32
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Engine:
         elsewhere = settings.storage if settings.kind == "dask" else ""
         storage = Storage(elsewhere, settings.cache_mb) if elsewhere else None
         return cls(settings.kind, settings.workers, settings.address, storage)
+
+    def for_parts(self, count: int) -> Engine:
+        """Return where so many parts of a snapshot are best worked on: a few are done right here.
+
+        Starting a process takes as long as some parts do; whoever names a number of workers gets them.
+        """
+        here = self.kind == "local" and not self.workers and count < FEW_PARTS
+        return replace(self, workers=1) if here else self
 
     def map(
         self,

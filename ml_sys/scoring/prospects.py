@@ -14,23 +14,18 @@ from ml_sys.data.checking.scalars import Fault
 from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
-from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import ID, columns_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow, Rows
 from ml_sys.data.schema import NONCUSTOMERS
 from ml_sys.data.sources import FileSource
-from ml_sys.days import latest_cutoff
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 from ml_sys.features.attributes import NUMERIC
-from ml_sys.features.inputs import measures_of
-from ml_sys.scoring.streaming.held import BATCH_ROWS, HeldRows, as_arrow, held_frame
-from ml_sys.text import with_article
+from ml_sys.scoring.streaming.held import BATCH_ROWS, HeldRows, as_arrow
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
@@ -148,52 +143,6 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
     return Companies(rows, quarantine, read)
-
-
-def free_companies(known: Snapshot, spec: FeatureSpec, as_of: int | None) -> Companies:
-    """Return the companies of a snapshot that are free on a day, by default the latest that usage covers."""
-    day = covered_by(known, spec) if as_of is None else as_of
-    day = known.as_of if day is None else day
-    free = (known.closed >= day) & (known.since < day)
-    columns, words = ["id", *(one.name for one in known.form.attributes)], known.form.words
-    frame = known.companies.loc[free, columns].assign(since=known.since[free]).reset_index(drop=True)
-    if frame.empty:
-        raise NotEnoughDataError(
-            f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
-            hint="name a file of prospects",
-        )
-    return Companies(held_frame(frame), Quarantine(), len(frame))
-
-
-def usage_of(snapshot: Snapshot, prospects: Any, spec: FeatureSpec) -> ProspectUsage:
-    """Take the usage of prospects out of a snapshot, by the `pyarrow.StringArray` of their ids.
-
-    Those that the snapshot does not know have none.
-    """
-    known = CompanyIndex(pa.array(snapshot.companies["id"], pa.string()), frozenset()).positions(prospects)
-    position = np.full(len(snapshot.companies), -1, dtype=np.int32)
-    found = np.flatnonzero(known >= 0)
-    position[known[found]] = found
-    company = position[snapshot.usage_company]
-    mine: Any = company >= 0
-    if (np.diff(company[mine]) < 0).any():  # prospects in another order than that of the snapshot
-        mine = np.flatnonzero(mine)
-        mine = mine[np.argsort(company[mine], kind="stable")]
-    return ProspectUsage(
-        company[mine],
-        snapshot.usage_stamp[mine],
-        measures_of(snapshot.usage_values, snapshot.form, spec.form)[mine],
-        0,
-        Quarantine(),
-        covered_by(snapshot, spec),
-    )
-
-
-def covered_by(snapshot: Snapshot, spec: FeatureSpec) -> int | None:
-    """Return the day up to which a snapshot's usage is covered; None where it holds none."""
-    if not snapshot.usage_stamp.size:
-        return None
-    return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, spec.period)
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:

@@ -7,8 +7,10 @@ trees was moved to the raw number at which the encoded one reaches it
 
 from __future__ import annotations
 
+import copyreg
 import math
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,7 +22,6 @@ from ml_sys.scoring.compiled.loops import predict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from struct import Struct
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,8 @@ _FLOAT32 = np.dtype(np.float32)
 _NAN = math.nan
 # Rows at a time: what is worked on stays in the processor's cache; the more rows, the more are alike.
 _SLICE_ROWS, _ALIKE_ROWS = 1 << 12, 1 << 16
+# So that a scorer can be sent to the processes that score parts of a snapshot.
+copyreg.pickle(Struct, lambda packer: (Struct, (packer.format,)))
 
 
 class Scorer(Protocol):

@@ -13,7 +13,7 @@ from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.form import Noun, Words
 from ml_sys.scoring import scorer as scorer_module
-from ml_sys.scoring.batch import _levels, score_companies, score_ready, unseen_levels
+from ml_sys.scoring.batch import score_companies, score_ready
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
@@ -137,30 +137,6 @@ def test_reasons_are_given_for_the_top_alone(scorer):
     everything = score_ready(scorer, ready(), replace(ASKED, reasons=100, reasons_top=1)).table
     assert everything.columns[-1] == f"reason_{len(NARROW.names())}"
     assert everything.iloc[0, -1] == ""
-
-
-def test_values_that_no_training_row_had_are_counted_the_most_frequent_first(scorer):
-    category = scorer.spec.categories()[0]
-    frame = FRAME.copy()
-    frame[category] = np.array(["x", "y", "y", "z", "z", "z", "w", None, "x", "y", "z", "w"], dtype=object)
-    assert unseen_levels(scorer, category, _levels(frame[category].to_numpy())) == {
-        "z": 4,
-        "y": 3,
-        "x": 2,
-        "w": 2,
-    }
-    found = score_ready(scorer, ready(frame=frame), ASKED)
-    assert found.warnings == (
-        f"{category}: 11 rows have a value that no training row had (4 values: z, y, x…)",
-    )
-    frame[category] = np.array(["x", "y", "z", *[None] * 9], dtype=object)
-    assert score_ready(scorer, ready(frame=frame), ASKED).warnings == (
-        f"{category}: 3 rows have a value that no training row had (3 values: x, y, z)",
-    )
-    frame[category] = np.array(["x", *[None] * 11], dtype=object)
-    assert score_ready(scorer, ready(frame=frame), ASKED).warnings == (
-        f"{category}: 1 row has a value that no training row had (1 value: x)",
-    )
 
 
 def test_rows_not_taken_are_counted_by_reason_merged_ones_apart(scorer):

@@ -12,19 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED, USAGE
-from ml_sys.data.snapshot import Snapshot
-from ml_sys.errors import NotEnoughDataError
+from ml_sys.data.schema import NEVER_BEGAN, USAGE
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.form import Noun
-from ml_sys.scoring.prospects import (
-    Companies,
-    Ready,
-    covered_by,
-    free_companies,
-    read_prospects,
-    usage_of,
-)
+from ml_sys.scoring.prospects import Companies, Ready, read_prospects
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS
@@ -146,80 +137,6 @@ def test_prospects_are_read_by_the_description_with_since_and_attributes_of_any_
     without = read_prospects(path, schema, SPEC)
     assert isinstance(without, Companies)
     assert without.frame["demo"].isna().all()
-
-
-# Prospects and their usage out of a snapshot
-
-WEEK = 18_004  # a Monday
-
-
-def known(
-    closed: list[int], since: list[int], rows: list[tuple[int, int, int]], as_of: int = WEEK + 30
-) -> Snapshot:
-    """Companies a, b, ... and rows of company, stamp and a count of actions."""
-    names = [chr(ord("a") + at) for at in range(len(closed))]
-    values = np.zeros((len(rows), 8), dtype=np.int32)
-    values[:, 0] = [count for _, _, count in rows]
-    blank = dict.fromkeys(("alexa_rank", "employee_range", "industry"))
-    return Snapshot(
-        "0" * 16,
-        Path(),
-        pd.DataFrame({"id": names, "value": np.nan, **blank}),
-        np.array(closed, dtype=np.int32),
-        np.array([who for who, _, _ in rows], dtype=np.int32),
-        np.array([stamp for _, stamp, _ in rows], dtype=np.int32),
-        values,
-        as_of=as_of,
-        form=SCHEMA.form(),
-        since=np.array(since, dtype=np.int32),
-    )
-
-
-@pytest.mark.parametrize(
-    ("as_of", "rows", "free"),
-    [
-        (100, [], ["b", "c", "d"]),
-        (101, [], ["c", "d", "e"]),
-        (102, [], ["d", "e", "f"]),
-        (None, [(0, 94, 1), (3, 87, 1)], ["c", "d", "e"]),  # the week of day 94 ended on 101
-        (None, [], ["d", "e", "f"]),  # on the day of the export
-    ],
-)
-def test_those_are_free_that_had_not_paid_before_a_day_and_had_existed_for_one(
-    as_of: int | None, rows: list[tuple[int, int, int]], free: list[str]
-) -> None:
-    closed = [99, 100, 101, 102, NEVER_CLOSED, NEVER_CLOSED]
-    since = [NEVER_BEGAN, NEVER_BEGAN, 99, 99, 100, 101]
-    found = free_companies(known(closed, since, rows, as_of=102), SPEC, as_of)
-    assert found.frame["id"].tolist() == free
-    assert found.frame["since"].tolist() == [since[ord(name) - ord("a")] for name in free]
-    assert (found.read, len(found.rows)) == (len(free), len(free))
-
-
-def test_nobody_who_is_free_is_said() -> None:
-    with pytest.raises(NotEnoughDataError, match="holds no company that is not a customer"):
-        free_companies(known([99], [NEVER_BEGAN], []), SPEC, 100)
-
-
-def test_usage_of_a_snapshot_goes_to_the_prospects_in_their_order() -> None:
-    rows = [(0, WEEK, 1), (0, WEEK + 7, 2), (1, WEEK, 3), (2, WEEK, 4), (2, WEEK + 14, 5)]
-    snapshot = known([NEVER_CLOSED] * 3, [NEVER_BEGAN] * 3, rows)
-    found = usage_of(snapshot, pa.array(["c", "stranger", "a"]), SPEC)
-    assert found.company.tolist() == [0, 0, 2, 2]
-    assert found.stamp.tolist() == [WEEK, WEEK + 14, WEEK, WEEK + 7]
-    assert found.values[:, 0].tolist() == [4, 5, 1, 2]  # noqa: PD011 - no column of pandas
-    assert (found.strangers, found.covered_until) == (0, WEEK + 21)
-
-
-@pytest.mark.parametrize(
-    ("as_of", "covered"), [(WEEK + 30, WEEK + 7), (WEEK + 7, WEEK + 7), (WEEK + 6, WEEK)]
-)
-def test_usage_is_covered_up_to_the_last_period_that_was_complete_by_the_export(
-    as_of: int, covered: int
-) -> None:
-    one = [NEVER_BEGAN]
-    assert covered_by(known([NEVER_CLOSED], one, [(0, WEEK, 1)], as_of), SPEC) == covered
-    assert covered_by(known([NEVER_CLOSED], one, [], as_of), SPEC) is None
 
 
 def test_a_folder_of_files_is_one_file_and_an_id_that_is_in_two_of_them_is_merged(tmp_path: Path) -> None:

@@ -132,10 +132,10 @@ class Manifest:
         except OSError as error:
             raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_LOST) from error
 
-    def table(self, kind: str, part: int) -> pa.Table:
-        """Read the companies or the usage of a part."""
+    def table(self, kind: str, part: int, columns: list[str] | None = None) -> pa.Table:
+        """Read the companies or the usage of a part, all or some of their columns."""
         name = names_of(kind, len(self.sizes))[part]
-        return pq.ParquetFile(pa.BufferReader(self.verified(name))).read()
+        return pq.ParquetFile(pa.BufferReader(self.verified(name))).read(columns)
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,9 @@ def standing_rule(settings: Settings, version: str) -> RuleScorer:
 
 def _form(settings: Settings) -> Form:
     root = settings.artifacts_dir
-    return snapshot.latest(root).form if snapshot.exists(root) else settings.schema_.form()
+    return (
+        snapshot.parts(snapshot.latest_path(root)).form if snapshot.exists(root) else settings.schema_.form()
+    )
 
 
 def _recorded(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data import snapshot
-from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import today
 from ml_sys.errors import StorageError
 from ml_sys.jobs.lists.records import opened_if_there
@@ -19,7 +18,7 @@ from ml_sys.settings.description import local_time
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Everyone
     from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
@@ -47,14 +46,14 @@ NOBODY = Payers(frozenset(), frozenset(), is_out=False)
 
 
 def payers(
-    settings: Settings, latest: Snapshot | None, cutoff: int, now: datetime, *, anew: bool = False
+    settings: Settings, latest: Everyone | None, cutoff: int, now: datetime, *, anew: bool = False
 ) -> Payers:
     """Return who has paid since a cutoff, and which of them the list leaves out.
 
     Parameters
     ----------
     settings : Settings
-    latest : Snapshot or None
+    latest : Everyone or None
         Says who has paid; None for a list of the past, which knows nothing of what came later.
     cutoff : int
         Of the list.
@@ -87,10 +86,10 @@ def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
     return replace(scored, warnings=(*scored.warnings, f"{told}: {how}"))
 
 
-def _known(settings: Settings, latest: Snapshot, cutoff: int, now: datetime) -> frozenset[str]:
+def _known(settings: Settings, latest: Everyone, cutoff: int, now: datetime) -> frozenset[str]:
     """Return who has paid since, by the latest snapshot and the tables it was made from."""
     clock = today(local_time(now, settings.schema_.time_zone))
-    paid = latest.companies["id"][(latest.closed >= cutoff) & (latest.closed != NEVER_CLOSED)]
+    paid = latest.named((latest.closed >= cutoff) & latest.customers)
     later = snapshot.converted_later(settings.artifacts_dir)
     return frozenset([*paid, *(name for name, day in later.items() if cutoff <= day <= clock)])
 

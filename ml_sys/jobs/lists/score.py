@@ -11,9 +11,9 @@ import numpy as np
 
 from ml_sys.data import snapshot
 from ml_sys.data.coverage import Coverage
-from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.days import today
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import SnapshotError, StorageError, UnreadableFileError, UsageError
 from ml_sys.jobs.lists.comparing import with_history
 from ml_sys.jobs.lists.handing_out import (
@@ -32,15 +32,9 @@ from ml_sys.registry.loading import load_scorer
 from ml_sys.scoring.batch import score_companies, score_ready
 from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.excluded import read_excluded
-from ml_sys.scoring.prospects import (
-    NO_CLOCK,
-    Companies,
-    Ready,
-    covered_by,
-    free_companies,
-    read_prospects,
-    usage_of,
-)
+from ml_sys.scoring.from_snapshot.by_part import score_free
+from ml_sys.scoring.from_snapshot.free import all_free, covered_by, free_day, usage_of
+from ml_sys.scoring.prospects import NO_CLOCK, Companies, Ready, read_prospects
 from ml_sys.scoring.ranking import plan_capacity, write_pages, write_table
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.scored_list import Asked
@@ -182,7 +176,18 @@ def score_by(
 
     read: Companies | Ready
     if prospects is None:
-        read = free_companies(snapshot.latest(settings.artifacts_dir), scorer.spec, as_of)
+        everyone = snapshot.everyone(settings.artifacts_dir) if known is None else known
+        day = free_day(everyone, scorer.spec, as_of)
+        if usage is None:
+            on_step("scoring")
+            cutoff = _cutoff(covered_by(everyone, scorer.spec) if as_of is None else as_of, asked, settings)
+            paid = who_paid(cutoff)
+            wanted = _asked(settings, version, cutoff, capacity, paid)
+            mapped = Engine.of(settings.engine).for_parts(len(everyone.parts)).map
+            return with_warning(
+                score_free(scorer, everyone, wanted, day, mapped), paid, reach(settings, calls)
+            )
+        read = all_free(everyone, day)
     else:
         read = read_prospects(prospects, settings.schema_, scorer.spec)
     if isinstance(read, Ready):
@@ -209,13 +214,7 @@ def score_by(
             f"{settings.artifacts_dir}: there is no snapshot to take usage from",
             hint="run `mlsys ingest` first, or name a usage file: --usage FILE",
         )
-    cutoff = rows.covered_until if as_of is None else as_of
-    if cutoff is None:
-        raise UnreadableFileError(
-            usage if isinstance(usage, Path) else prospects or settings.artifacts_dir,
-            "no usage row to take a cutoff from",
-            hint="name one: --as-of DATE",
-        )
+    cutoff = _cutoff(rows.covered_until if as_of is None else as_of, asked, settings)
     customers = {} if known is None else _customers(known)
     on_step("scoring")
     paid = who_paid(cutoff)
@@ -229,7 +228,7 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
     known = _latest(settings.artifacts_dir)
     if known is None:
         return None
-    paid = known.companies["value"].to_numpy(dtype=np.float64)[known.closed != NEVER_CLOSED]
+    paid = known.value[known.customers]
     if np.isnan(paid).all():
         return None
     return worth_of(
@@ -271,10 +270,20 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: P
     )
 
 
-def _latest(artifacts_dir: Path) -> snapshot.Snapshot | None:
-    return snapshot.latest(artifacts_dir) if snapshot.exists(artifacts_dir) else None
+def _cutoff(day: int | None, asked: Request, settings: Settings) -> int:
+    """Return the day of a list, which usage or the request says."""
+    if day is not None:
+        return day
+    place = asked.usage if isinstance(asked.usage, Path) else asked.prospects
+    raise UnreadableFileError(
+        place or settings.artifacts_dir, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
+    )
 
 
-def _customers(known: snapshot.Snapshot) -> dict[str, int]:
-    paid = np.flatnonzero(known.closed != NEVER_CLOSED)
-    return dict(zip(known.companies["id"].iloc[paid], known.closed[paid].tolist(), strict=True))
+def _latest(artifacts_dir: Path) -> snapshot.Everyone | None:
+    return snapshot.everyone(artifacts_dir) if snapshot.exists(artifacts_dir) else None
+
+
+def _customers(known: snapshot.Everyone) -> dict[str, int]:
+    paid = np.flatnonzero(known.customers)
+    return dict(zip(known.named(paid), known.closed[paid].tolist(), strict=True))

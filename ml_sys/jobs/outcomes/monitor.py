@@ -32,7 +32,7 @@ from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
 from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
 from ml_sys.outcomes.served import is_of_one_company
 from ml_sys.registry.loading import scorer_of
-from ml_sys.scoring.prospects import covered_by
+from ml_sys.scoring.from_snapshot.free import covered_by
 from ml_sys.text import date_of
 from ml_sys.timeline import Timeline
 

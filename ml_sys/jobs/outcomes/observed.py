@@ -17,7 +17,8 @@ from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.outcomes.arrival import Export
 from ml_sys.outcomes.populations import BLANK, Population, text
-from ml_sys.scoring.prospects import Ready, read_prospects, usage_of
+from ml_sys.scoring.from_snapshot.free import usage_in
+from ml_sys.scoring.prospects import Ready, read_prospects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,9 +95,9 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
 
 def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
     """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
-    usage = usage_of(snapshot, pa.array(prospects.frame["id"], pa.string()), spec)
+    ids = pa.array(prospects.frame["id"], pa.string())
     inputs = FeatureInputs.of(
-        (usage.company, usage.stamp, usage.values),  # noqa: PD011 - no column of pandas
+        usage_in(snapshot, ids, spec, np.arange(len(ids))),
         Attributes.from_companies(prospects.frame, spec.form.attributes),
         spec,
         _since_of(prospects.frame["id"], snapshot),

@@ -31,7 +31,7 @@ from ml_sys.outcomes import store
 from ml_sys.outcomes.monitoring import Monitoring
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.week import Retrained, Week, summary_page
-from ml_sys.scoring.prospects import covered_by
+from ml_sys.scoring.from_snapshot.free import covered_by
 from ml_sys.settings.tree import effective
 from ml_sys.text import date_of, is_rule, named
 

@@ -6,10 +6,10 @@ import json
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ml_sys.data import snapshot
@@ -190,9 +190,9 @@ def test_a_list_leaves_out_who_has_paid_where_it_is_handed_out_for_the_first_tim
     tmp_path, hand_out, anew
 ):
     closed = np.array([MONDAY - 1, MONDAY, MONDAY + 9, NEVER_CLOSED])
-    latest = SimpleNamespace(companies=pd.DataFrame({"id": ["a", "b", "c", "d"]}), closed=closed)
     tables = Tables(tmp_path)
-    tables.ingest()
+    whole = snapshot.parts(tables.ingest().path)
+    latest = snapshot.Everyone(whole, pa.array(["a", "b", "c", "d"]), np.full(4, np.nan), closed, closed)
     pay(tables.artifacts, {"e": MONDAY - 1, "f": MONDAY, "g": MONDAY + 23, "h": MONDAY + 24})
     settings = Settings.model_validate({"artifacts_dir": tables.artifacts, "score": {"hand_out": hand_out}})
     # The clock stands at the 23rd day after the Monday: nobody has paid later than that.

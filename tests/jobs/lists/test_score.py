@@ -13,6 +13,7 @@ import pytest
 
 from ml_sys.data.coverage import Coverage
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot import Everyone, parts
 from ml_sys.errors import (
     EmptyTableError,
     InputError,
@@ -28,7 +29,8 @@ from ml_sys.jobs.lists.score import keep_rejects, score_file, score_prospects, w
 from ml_sys.outcomes.store import FILE
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.prospects import Companies, Ready, read_prospects, usage_of
+from ml_sys.scoring.from_snapshot.free import usage_of
+from ml_sys.scoring.prospects import Companies, Ready, read_prospects
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import Settings
 
@@ -326,7 +328,8 @@ def test_usage_is_joined_by_id_whatever_the_order_of_prospects(snapshot):
     ids = snapshot.companies["id"].to_numpy()
     busy = np.unique(snapshot.usage_company)[:3]
     prospects = ["stranger", *ids[busy][::-1]]
-    rows = usage_of(snapshot, pa.array(prospects, pa.string()), FeatureSpec(windows_days=(7,)))
+    everyone = Everyone.of(parts(snapshot.path))
+    rows = usage_of(everyone, pa.array(prospects, pa.string()), FeatureSpec(windows_days=(7,)))
     for position, company in zip((3, 2, 1), busy, strict=True):
         theirs = snapshot.usage_company == company
         mine = rows.company == position

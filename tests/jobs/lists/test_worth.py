@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ml_sys.data.snapshot import latest
+from ml_sys.data.snapshot import everyone, latest
 from ml_sys.jobs.lists.listed import Listed
 from ml_sys.jobs.lists.paid_since import NOBODY
 from ml_sys.jobs.lists.score import _asked, _customers, worth_of_top
@@ -68,7 +68,9 @@ def test_without_a_snapshot_or_a_known_mrr_nothing_is_said_of_money(tmp_path: Pa
 def test_customers_are_known_by_the_day_on_which_they_became_so(tmp_path: Path) -> None:
     tables = Tables(tmp_path)
     tables.ingest()
-    days = {name: str(np.datetime64(day, "D")) for name, day in _customers(latest(tables.artifacts)).items()}
+    days = {
+        name: str(np.datetime64(day, "D")) for name, day in _customers(everyone(tables.artifacts)).items()
+    }
     assert days == {"c1": "2020-02-10", "c2": "2020-02-11", "c3": "2020-02-12"}
 
 

@@ -17,7 +17,7 @@ from ml_sys.jobs.outcomes.shadow import Shadow, made_again, matured_cutoffs
 from ml_sys.outcomes.last_monitoring import last
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
-from ml_sys.scoring.prospects import covered_by
+from ml_sys.scoring.from_snapshot.free import covered_by
 from ml_sys.settings import SchemaSettings
 from ml_sys.text import date_of
 from ml_sys.timeline import Timeline

@@ -1,0 +1,134 @@
+"""All companies of a snapshot without their usage: what most questions about conversions need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_sys.data.parts.stored import USAGE, Companies
+from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.days import days_of_stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.parts.parted import Parts
+    from ml_sys.form import Form
+
+
+@dataclass(frozen=True)
+class Everyone:
+    """The n companies of a snapshot, sorted by id; some thirty bytes each.
+
+    Attributes
+    ----------
+    parts : Parts
+        The snapshot.
+    ids : pyarrow.StringArray of length n
+    value : ndarray of shape (n,), float64
+        Money a month, NaN for none.
+    closed, since : ndarray of shape (n,), int32
+        As of :class:`~ml_sys.data.snapshot.Snapshot`.
+    """
+
+    parts: Parts
+    ids: Any
+    value: NDArray[np.float64]
+    closed: NDArray[np.int32]
+    since: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, parts: Parts) -> Everyone:
+        """Read the companies of all parts, one part at a time.
+
+        Raises
+        ------
+        SnapshotError
+            If a file of companies is missing or was changed.
+        """
+        found, tables = [], []
+        for number in range(len(parts)):
+            one = Companies.read(parts.manifest, number)
+            found.append((one.closed, one.since, one.position))
+            tables.append(one.table.select(["id", "value"]))
+        together = pa.concat_tables(tables)
+        closed, since = (np.concatenate([one[at] for one in found]) for at in (0, 1))
+        if len(found) > 1:
+            order = np.argsort(np.concatenate([one[2] for one in found if one[2] is not None]))
+            together, closed, since = together.take(order), closed[order], since[order]
+        value = together["value"].to_numpy().astype(np.float64, copy=False)
+        return cls(parts, together["id"].combine_chunks().cast(pa.string()), value, closed, since)
+
+    def __len__(self) -> int:
+        return len(self.closed)
+
+    @property
+    def id(self) -> str:
+        """The id of the snapshot."""
+        return self.parts.id
+
+    @property
+    def path(self) -> Path:
+        """The folder of the snapshot."""
+        return self.parts.path
+
+    @property
+    def as_of(self) -> int:
+        """Day after which nothing is known."""
+        return self.parts.as_of
+
+    @property
+    def form(self) -> Form:
+        """What the tables mean."""
+        return self.parts.form
+
+    @property
+    def customers(self) -> NDArray[np.bool_]:
+        """Which companies have converted, ever."""
+        have: NDArray[np.bool_] = self.closed != NEVER_CLOSED
+        return have
+
+    @cached_property
+    def usage_stamp(self) -> NDArray[np.int32]:
+        """The first and the last day of the stamps of all usage; empty where there is none.
+
+        Raises
+        ------
+        SnapshotError
+            If a file of usage is missing or was changed.
+        """
+        return stamps_of(self.parts)
+
+    def named(self, which: NDArray[Any]) -> list[str]:
+        """Return the ids of some companies, by a mask or by position."""
+        at = np.flatnonzero(which) if which.dtype == np.bool_ else which
+        names: list[str] = self.ids.take(pa.array(at)).to_pylist()
+        return names
+
+    def days_by_name(self, names: Iterable[str] | None = None) -> dict[str, int]:
+        """Return the day on which each company converted, by id: of all, or of those among some names."""
+        if names is None:
+            return dict(zip(self.ids.to_pylist(), self.closed.tolist(), strict=True))
+        asked = pa.array(sorted(set(names)), pa.string())
+        at = np.flatnonzero(pc.is_in(self.ids, value_set=asked).to_numpy(zero_copy_only=False))
+        return dict(zip(self.named(at), self.closed[at].tolist(), strict=True))
+
+
+def stamps_of(parts: Parts) -> NDArray[np.int32]:
+    """Return the first and the last day of the stamps of all usage; empty where there is none."""
+    ends: list[int] = []
+    for number, n_rows in enumerate(parts.n_rows):
+        if n_rows:
+            stamps = parts.manifest.table(USAGE, number, ["stamp"])["stamp"].cast(pa.int64())
+            ends += [pc.min(stamps).as_py(), pc.max(stamps).as_py()]
+    if not ends:
+        return np.empty(0, np.int32)
+    return days_of_stamps(np.array([min(ends), max(ends)], np.int64))
