@@ -15,7 +15,7 @@ import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest
-from ml_sys.errors import ArtifactError, NotEnoughDataError, UsageError
+from ml_sys.errors import ArtifactError, NotEnoughDataError, SnapshotError, UsageError
 from ml_sys.jobs.models.draft import _holdout_facts
 from ml_sys.jobs.models.train import Trained, _headline, quick, train_version
 from ml_sys.metrics.bootstrap import Estimate
@@ -157,6 +157,27 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     ]  # fmt: skip
     assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
     assert copied.read().versions["1.1.0"].status == "candidate"
+
+
+@pytest.mark.slow  # fits for each
+@pytest.mark.parametrize("step", ["looking for leaks", "registering"])
+def test_a_folder_of_artifacts_that_is_lost_meanwhile_ends_in_a_line_and_registers_nothing(
+    step, ingested, cheap_settings, tmp_path
+):
+    artifacts = shutil.copytree(ingested, tmp_path / "artifacts")
+    here = cheap_settings.model_copy(update={"artifacts_dir": artifacts})
+
+    def lose(name: str, *_: object) -> None:
+        if name == step:
+            artifacts.rename(tmp_path / "lost")
+
+    known = latest(artifacts)
+    with pytest.raises(SnapshotError, match=rf"{artifacts}/.*/manifest.json: cannot be read: No such file"):
+        train_version(Registry(artifacts), known, here, now=datetime(2026, 1, 1, tzinfo=UTC), on_step=lose)
+    assert not artifacts.exists()
+    (tmp_path / "lost").rename(artifacts)
+    assert Registry(artifacts).read().versions == {}
+    assert sorted(one.name for one in artifacts.iterdir()) == sorted(one.name for one in ingested.iterdir())
 
 
 @pytest.mark.parametrize(
