@@ -30,8 +30,8 @@ def tables(folder: Path) -> None:
     generate(folder, companies=3000, weeks=70, seed=11)
 
 
-def snapshot(artifacts: Path, folder: Path) -> None:
-    """Ingest a folder of tables into an artifacts folder."""
+def snapshot(artifacts: Path, folder: Path, partitions: int = 0) -> None:
+    """Ingest a folder of tables into an artifacts folder, in so many parts."""
     ingest(
         Origin(
             open_source("file"),
@@ -45,6 +45,7 @@ def snapshot(artifacts: Path, folder: Path) -> None:
         Rules(max_rejected_share=0.05),
         artifacts,
         now=NOW,
+        partitions=partitions,
     )
 
 
