@@ -148,7 +148,7 @@ def test_what_was_found_is_a_settings_file_to_train_with(place):
     for key, value in best["changed"].items():
         assert shown.get(key, value) == value
     again = run(place, "tune", "--trials", 4)
-    for words in ("The best trials", "the settings in force", "all before the holdout", "trial"):
+    for words in ("The best trials", "the current settings", "all before the holdout", "trial"):
         assert words in again.stdout
 
 

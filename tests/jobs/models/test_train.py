@@ -121,7 +121,7 @@ def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_r
     predicted = [one["all prospects"]["model"]["mean_probability"]["value"] for one in metrics]
     assert predicted[1] == pytest.approx(predicted[0], rel=0.25)
 
-    told = f"Learnt from a sample of {fit.rows:,} of {fit.whole_rows:,} rows"
+    told = f"Trained on a sample of {fit.rows:,} of {fit.whole_rows:,} rows"
     assert any(step.startswith("fitting to a sample: ") for step in steps)
     assert told in (made.folder / "card.md").read_text()
     assert told in (made.folder / REPORT).read_text()
