@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_is_done(place):
     said = json.loads(done.stdout)
     assert said["interrupted"] is True
     assert said["trials"]
-    assert "the same command goes on" in done.stderr
+    assert "run the same command to continue" in done.stderr
     assert "Traceback" not in done.stderr
 
 

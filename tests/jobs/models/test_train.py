@@ -126,7 +126,7 @@ def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_r
     assert told in (made.folder / "card.md").read_text()
     assert told in (made.folder / REPORT).read_text()
     assert manifest_of(copied, made.entry.version)["fit"]["one_in"] == fit.one_in
-    assert "Learnt from a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
+    assert "Trained on a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
 
 
 def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(sampled):

@@ -275,7 +275,7 @@ def test_until_there_is_a_model_the_rule_in_production_makes_the_list_of_the_wee
     asked = ("weekly", *named, "--as-of", sundays[0], "--capacity", CALLS, "--summary", summary)
     done = mlsys(*asked, artifacts=artifacts)
     assert done.returncode == 0, done.stderr
-    assert "There is no version to watch over" in done.stdout
+    assert "There is no version to monitor" in done.stdout
     assert f'{CALLS} companies to call, nothing is promised by the rule "most users in 30 days".' in (
         " ".join(done.stdout.split())
     )
