@@ -213,3 +213,39 @@ def test_free_texts_and_ids_are_stripped_and_what_says_nothing_is_blank(texts) -
     said = [(None if one.casefold() in {"", "n/a"} else one, 0) for one in plain]
     assert read(values.free_texts, texts, missing=("n/A",)) == said
     assert read(values.ids, texts) == [(one, 0 if one else Fault.BLANK) for one in plain]
+
+
+def test_what_is_told_of_columns_of_text_is_told_of_each() -> None:
+    texts = pa.array(["x", "", "y", "x", "é"], pa.string())
+    codes, distinct = columns.distinct_of(texts)
+    assert (codes.tolist(), distinct.to_pylist()) == ([0, 1, 2, 0, 3], ["x", "", "y", "é"])
+    assert columns.is_blank(texts).tolist() == [False, True, False, False, False]
+    assert columns.as_flags(pa.array([True, False])).tolist() == [True, False]
+    read_them = columns.read_each(pa.array(["1", "x"]), scalars.number, np.float64)
+    assert [one.tolist() for one in read_them][1] == [0, Fault.NOT_NUMBER]
+    assert [one.dtype for one in read_them] == [np.float64, np.int8]
+    nothing = columns.read_each(pa.array([], pa.string()), scalars.number, np.float64)
+    assert [one.size for one in nothing] == [0, 0]
+    assert columns.without(pa.array([" a ", "N/A"]), ()).to_pylist() == ["a", "N/A"]
+    assert columns.without(pa.array([" a ", "N/A", "n/a "]), ("n/a",)).to_pylist() == ["a", "", ""]
+
+
+def test_single_values_follow_the_rules_of_columns() -> None:
+    assert [scalars.is_missing(one, ("n/A", "-")) for one in ("N/a", "-", "", "n/a ")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    given = np.array([np.nan, -1.0, 0.0, 2.0, 7.0])
+    np.testing.assert_array_equal(scalars.known_numbers(given, None, positive=False), given)
+    known = scalars.known_numbers(given, None, positive=True)
+    np.testing.assert_array_equal(known, [np.nan, np.nan, np.nan, 2.0, 7.0])
+    known = scalars.known_numbers(given, -1.0, positive=True)
+    np.testing.assert_array_equal(known, [np.nan, np.inf, np.nan, 2.0, 7.0])
+    known = scalars.known_numbers(given, 7.0, positive=False)
+    np.testing.assert_array_equal(known, [np.nan, -1.0, 0.0, 2.0, np.inf])
+    reasons = [one.reason for one in Fault]
+    assert len(set(reasons)) == len(Fault)
+    assert Fault.OUT_OF_TIME.reason == "lies outside 1970 to 2099"
+    assert (Fault.NONE.reason, Fault.BLANK.reason, Fault.NEGATIVE.reason) == ("", "is blank", "is negative")
