@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.data.parts.everyone import Everyone
+from ml_sys.data.parts.outline import Outline
 from ml_sys.data.parts.parted import Parts
 from ml_sys.data.parts.stored import (
     AGAIN,
@@ -39,6 +40,7 @@ __all__ = [  # what is read from files below is named here as well
     "TABLES",
     "USAGE",
     "Everyone",
+    "Outline",
     "Parts",
     "Snapshot",
     "Tables",
@@ -51,6 +53,8 @@ __all__ = [  # what is read from files below is named here as well
     "latest_path",
     "load",
     "load_tables",
+    "opened",
+    "opened_latest",
     "parts",
     "stored",
     "verifies",
@@ -88,6 +92,18 @@ def everyone(artifacts_dir: Path) -> Everyone:
         If there is none, or a file of companies does not verify.
     """
     return Everyone.of(parts(latest_path(artifacts_dir)))
+
+
+def opened(path: Path) -> Snapshot | Outline:
+    """Load a snapshot like :func:`load` if it is one part, and else all of it but its usage.
+
+    Raises
+    ------
+    SnapshotError
+        As there.
+    """
+    several = parts(path)
+    return load(path) if len(several) == 1 else Outline.read(several)
 
 
 def load(path: Path) -> Snapshot:
@@ -140,6 +156,17 @@ def latest(artifacts_dir: Path) -> Snapshot:
         If there is none, or it does not verify.
     """
     return load(latest_path(artifacts_dir))
+
+
+def opened_latest(artifacts_dir: Path) -> Snapshot | Outline:
+    """Open the snapshot that was ingested last, as :func:`opened` does.
+
+    Raises
+    ------
+    SnapshotError
+        If there is none, or it does not verify.
+    """
+    return opened(latest_path(artifacts_dir))
 
 
 def latest_path(artifacts_dir: Path) -> Path:

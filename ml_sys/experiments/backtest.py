@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.experiments.cache import TermStore
     from ml_sys.experiments.schedule import Term, TermScores
     from ml_sys.metrics.bootstrap import Estimate
@@ -112,7 +112,7 @@ class Backtest:
 
 
 def backtest(
-    snapshot: Snapshot,
+    snapshot: Snapshot | Outline,
     terms: Sequence[Term],
     settings: Settings,
     *,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.experiments.cache import TermStore
     from ml_sys.experiments.schedule import Term, TermScores
     from ml_sys.model.split import Source
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def make_lists(
-    snapshot: Snapshot,
+    snapshot: Snapshot | Outline,
     terms: Sequence[Term],
     settings: Settings,
     *,
@@ -74,7 +74,7 @@ def make_lists(
     return [found[term] for term in terms], remembered
 
 
-def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists:
+def joined_lists(snapshot: Snapshot | Outline, found: Sequence[TermScores]) -> ScoredLists:
     """Join the lists of all terms, with each company's outcome."""
 
     def joined(name: str) -> NDArray[np.generic]:
@@ -97,7 +97,7 @@ def joined_lists(snapshot: Snapshot, found: Sequence[TermScores]) -> ScoredLists
 
 
 def _fitted(
-    known: Source | Snapshot,
+    known: Source | Snapshot | Outline,
     terms: Sequence[Term],
     settings: Settings,
     *,
@@ -113,10 +113,13 @@ def _fitted(
     from ml_sys.model.split import Source
 
     source = known if isinstance(known, Source) else Source.of(known, settings)
+    engine = Engine.of(settings.engine)
+    if engine.kind != "local":  # files of this machine are not there on a cluster
+        source = source.in_memory()
     learn_features(source, terms, settings)
     single = settings.model_copy(update={"threads": 1})
     fit = partial(_fit, source, single, plain)
-    return Engine.of(settings.engine).map(fit, terms, on_done=on_done, code=partial(own_code, settings))
+    return engine.map(fit, terms, on_done=on_done, code=partial(own_code, settings))
 
 
 def _fit(source: Source, settings: Settings, plain: bool, term: Term) -> TermScores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,10 @@ def seed_spreads(
     seeds = range(settings.seed + 1, settings.seed + 1 + settings.report.seeds)
     if not seeds:
         return ()
-    found = Engine.of(settings.engine).map(
+    engine = Engine.of(settings.engine)
+    if engine.kind != "local":  # files of this machine are not there on a cluster
+        holdout = replace(holdout, rows=holdout.rows.in_memory())
+    found = engine.map(
         partial(_judged, part, holdout, spec, settings, shares), seeds, code=partial(own_code, settings)
     )
     return tuple(SeedSpread.of(metric, [one[metric] for one in found]) for metric in STEADINESS)

@@ -6,7 +6,7 @@ This type carries neither id nor money nor the day of conversion, so none of the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ml_sys.features.attributes import Attributes
 from ml_sys.features.windows import UsageLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,63 @@ class NotInSnapshotError(SnapshotError):
             hint=f"it has {near!r}; " * bool(near)
             + "describe the tables as they were described then, or train a model of these",
         )
+
+
+class Inputs(Protocol):
+    """What features of n_companies entities may be computed from: in memory, or read part by part."""
+
+    @property
+    def form(self) -> Form:
+        """What the measures and attributes are."""
+
+    @property
+    def period(self) -> Period:
+        """What a usage row covers."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Of all entities."""
+
+    @property
+    def since(self) -> NDArray[np.int32]:
+        """Day on which each began to exist; ``NEVER_BEGAN`` where that is not known."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether usage is read each time that it is asked for."""
+
+    @property
+    def n_companies(self) -> int:
+        """How many entities there are."""
+
+    def first_days(self) -> NDArray[np.int32]:
+        """Return the day of each entity's first row, ``NEVER`` where it has none; shape (n_companies,)."""
+
+    def parts(self) -> Iterator[InputPart]:
+        """Yield the entities in parts, each in one of them with all of its usage."""
+
+
+@dataclass(frozen=True)
+class InputPart:
+    """Some of the entities.
+
+    Attributes
+    ----------
+    companies : ndarray of shape (n,), int32
+        Where they are among all.
+    inputs : FeatureInputs
+        Theirs alone.
+    """
+
+    companies: NDArray[np.int32]
+    inputs: FeatureInputs
+
+    def local(self, company: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return where entities of all are in this part, -1 where they are in another."""
+        size = 1 + max(int(one.max(initial=-1)) for one in (company, self.companies))
+        place = np.full(size, -1, dtype=np.int32)
+        place[self.companies] = np.arange(self.companies.size, dtype=np.int32)
+        return place[company]
 
 
 @dataclass(frozen=True)
@@ -111,6 +168,24 @@ class FeatureInputs:
         if since is None or not spec.form.has_since:
             since = np.full(attributes.n_companies, NEVER_BEGAN, dtype=np.int32)
         return cls(spec.form, spec.period, usage, attributes, since)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether usage is read each time: no, it is here."""
+        return False
+
+    @property
+    def n_companies(self) -> int:
+        """How many entities there are."""
+        return self.usage.n_companies
+
+    def first_days(self) -> NDArray[np.int32]:
+        """Return the day of each entity's first row, ``NEVER`` where it has none; shape (n_companies,)."""
+        return self.usage.first_days()
+
+    def parts(self) -> Iterator[InputPart]:
+        """Yield all entities, as the one part that they are."""
+        yield InputPart(np.arange(self.n_companies, dtype=np.int32), self)
 
     def take(self, companies: NDArray[np.integer[Any]]) -> FeatureInputs:
         """Return the inputs of some entities, in the order given."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ml_sys.features.compute import feature_frame
-from ml_sys.features.rows import Different, Rows
+from ml_sys.features.rows import Different, Rows, together
 from ml_sys.features.rules import rule_scores
+from ml_sys.features.stored.rows import StoredPile, United
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
-    from ml_sys.features.inputs import FeatureInputs
+    from ml_sys.features.inputs import FeatureInputs, Inputs
 
 # (Company, cutoff) pairs whose features are computed at a time.
 _BLOCK_ROWS = 2**18
@@ -70,6 +71,31 @@ class _Known:
         self.some[cutoff] = company[order], number[order]
 
 
+class Pile(Protocol):
+    """Rows that are collected because they are not known yet."""
+
+    def add(self, rows: Rows) -> None:
+        """Keep rows."""
+
+    def united(self, known: list[Different]) -> United:
+        """Keep equal rows once, beside those that are known.
+
+        Parameters
+        ----------
+        known : list of Different
+            One or none; emptied.
+
+        Returns
+        -------
+        different : Different
+            The known ones and those added.
+        numbers : list of ndarray, int32
+            The number among them of each row that was added, in the order in which they were.
+        moved : ndarray of shape (n_known,), int32, or None
+            The number of each that was known; None where it is what it was.
+        """
+
+
 class KnownFeatures:
     """Features at the cutoffs requested so far, all from the same inputs.
 
@@ -77,14 +103,24 @@ class KnownFeatures:
 
     Parameters
     ----------
-    inputs : FeatureInputs
-        Of n_companies companies.
+    inputs : Inputs
+        Of n_companies companies. Of those that are stored, what is computed is stored as well.
     """
 
-    def __init__(self, inputs: FeatureInputs) -> None:
+    def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
         self._known: dict[FeatureSpec, _Known] = {}
         self._rules: dict[int, tuple[NDArray[np.bool_], dict[str, NDArray[np.float32]]]] = {}
+
+    def apart(self) -> KnownFeatures:
+        """Return one that knows the same, and whose own additions go with it."""
+        other = KnownFeatures(self.inputs)
+        other._known = {
+            spec: replace(known, whole=dict(known.whole), some=dict(known.some))
+            for spec, known in self._known.items()
+        }
+        other._rules = self._rules
+        return other
 
     def rows(self, cutoffs: NDArray[np.int32], spec: FeatureSpec) -> Rows:
         """Return the features of every (company, cutoff), company by company, cutoffs in the order given."""
@@ -105,10 +141,15 @@ class KnownFeatures:
         """Return, for the same pairs, whether there was usage by then, and the scores of each simple rule."""
         missing = self._missing(cutoffs, self._rules)
         if missing.size:
-            first, scores = rule_scores(self.inputs, missing)
-            by_cutoff = {name: score.reshape(first.shape) for name, score in scores.items()}
+            shape = self.inputs.n_companies, missing.size
+            first, by_rule = np.empty(shape, dtype=np.int32), dict[str, Any]()
+            for part in self.inputs.parts():
+                first[part.companies], scores = rule_scores(part.inputs, missing)
+                for name, score in scores.items():
+                    every = by_rule.setdefault(name, np.empty(shape, dtype=np.float32))
+                    every[part.companies] = score.reshape(-1, missing.size)
             for number, cutoff in enumerate(missing):
-                told = {name: score[:, number].copy() for name, score in by_cutoff.items()}
+                told = {name: score[:, number].copy() for name, score in by_rule.items()}
                 self._rules[int(cutoff)] = (first[:, number] != NEVER, told)
         known = [self._rules[int(cutoff)] for cutoff in cutoffs]
         seen = _company_by_company([one for one, _ in known], np.bool_)
@@ -123,54 +164,94 @@ class KnownFeatures:
         missing = self._missing(cutoffs, there)
         if not missing.size and spec in self._known:
             return
-        found = [rows_of_part(part, missing, spec) for part in self._parts(missing.size)]
-        numbers = self._added(found or [rows_of_part(self.inputs, missing, spec)], spec)
-        if missing.size:
-            by_cutoff = np.concatenate(numbers).reshape(-1, missing.size)
-            learned = {int(one): by_cutoff[:, number].copy() for number, one in enumerate(missing)}
-            self._known[spec].whole.update(learned)
+        pile, places = self._pile(spec), []
+        for companies, block in self._blocks(missing.size) if missing.size else ():
+            pile.add(rows_of_part(block, missing, spec))
+            places.append(companies)
+        if not places:
+            pile.add(rows_of_part(next(self.inputs.parts()).inputs, missing, spec))
+        by_cutoff = np.empty((missing.size, self.inputs.n_companies), dtype=np.int32)
+        for companies, number in zip(places, self._added(pile, spec), strict=False):
+            by_cutoff[:, companies] = number.reshape(-1, missing.size).T
+        self._known[spec].whole.update(zip(missing.tolist(), by_cutoff, strict=True))
 
     def learn_some(self, company: NDArray[np.int32], cutoff: NDArray[np.int32], spec: FeatureSpec) -> None:
         """Compute what is missing for some (company, cutoff) pairs, and for no others."""
-        if spec not in self._known:
-            self.learn((), spec)
         missing = []
         for one, rows in _by_cutoff(cutoff):
             wanted = np.unique(company[rows])
-            wanted = wanted[self._known[spec].numbers(one, wanted) == _UNKNOWN]
+            if spec in self._known:
+                wanted = wanted[self._known[spec].numbers(one, wanted) == _UNKNOWN]
             if wanted.size:
                 missing.append((one, wanted))
         if not missing:
+            self.learn((), spec)
             return
-        found = [
-            rows_of_part(self.inputs.take(wanted), np.array([one], np.int32), spec) for one, wanted in missing
-        ]
-        for (one, wanted), number in zip(missing, self._added(found, spec), strict=True):
-            self._known[spec].add(one, wanted, number)
+        pile, places = self._pile(spec), []
+        for part in self.inputs.parts():
+            for one, wanted in missing:
+                local = part.local(wanted)
+                here = local >= 0
+                if here.any():
+                    some = part.inputs.take(local[here])
+                    pile.add(rows_of_part(some, np.array([one], np.int32), spec))
+                    places.append((one, wanted[here]))
+        found = dict[int, Any]()
+        for (one, companies), number in zip(places, self._added(pile, spec), strict=True):
+            found.setdefault(one, []).append((companies, number))
+        for one, learned in found.items():
+            self._known[spec].add(one, *(np.concatenate(two) for two in zip(*learned, strict=True)))
 
-    def _added(self, found: list[Rows], spec: FeatureSpec) -> list[NDArray[np.int32]]:
+    def _pile(self, spec: FeatureSpec) -> Pile:
+        """Return what collects rows that are not known yet."""
+        if not self.inputs.is_stored:
+            return _InMemory()
+        known = self._known.get(spec)
+        return StoredPile(None if known is None else known.different)
+
+    def _added(self, pile: Pile, spec: FeatureSpec) -> list[NDArray[np.int32]]:
         """Move rows to the distinct ones that are known, and return their numbers there."""
-        known = self._known.pop(spec, None) or _Known(Different(found[0].different.frame[:0]))
-        parts = [known.different, *(one.different for one in found)]
-        ends = np.cumsum([len(one) for one in parts]).tolist()
-        which = [one.which for one in found]
-        found.clear()
-        every = Rows.united(parts)
-        self._known[spec] = replace(known, different=every.different)
-        return [every.which[start:][one] for start, one in zip(ends, which, strict=False)]
+        known = self._known.pop(spec, None)
+        whole, some = ({}, {}) if known is None else (known.whole, known.some)
+        before = [] if known is None else [known.different]
+        del known
+        different, numbers, moved = pile.united(before)
+        if moved is not None:
+            whole = {one: moved[number] for one, number in whole.items()}
+            some = {one: (there, moved[number]) for one, (there, number) in some.items()}
+        self._known[spec] = _Known(different, whole, some)
+        return numbers
 
     def _missing(self, cutoffs: Any, known: Collection[int]) -> NDArray[np.int32]:
         asked = {int(cutoff) for cutoff in cutoffs}
         return np.array(sorted(asked - set(known)), dtype=np.int32)
 
-    def _parts(self, n_cutoffs: int) -> Iterator[FeatureInputs]:
-        """Cut the inputs into runs of neighbouring companies."""
+    def _blocks(self, n_cutoffs: int) -> Iterator[tuple[NDArray[np.int32], FeatureInputs]]:
+        """Cut the inputs into runs of companies, and yield where they are among all, and their inputs."""
         size = max(1, min(BLOCK_COMPANIES, _BLOCK_ROWS // max(n_cutoffs, 1)))
-        every, start = self.inputs, 0
-        for usage in every.usage.blocks(size):
-            part = slice(start, start + usage.n_companies)
-            start = part.stop
-            yield replace(every, usage=usage, attributes=every.attributes.take(part), since=every.since[part])
+        for part in self.inputs.parts():
+            start, every = 0, part.inputs
+            for usage in every.usage.blocks(size):
+                block = slice(start, start + usage.n_companies)
+                start = block.stop
+                attributes = every.attributes.take(block)
+                inputs = replace(every, usage=usage, attributes=attributes, since=every.since[block])
+                yield part.companies[block], inputs
+
+
+class _InMemory:
+    """Rows that are not known yet."""
+
+    def __init__(self) -> None:
+        self._found: list[Rows] = []
+
+    def add(self, rows: Rows) -> None:
+        """Keep rows."""
+        self._found.append(rows)
+
+    def united(self, known: list[Different]) -> United:
+        """Keep equal rows once; see :class:`Pile`."""
+        return *together(self._found, known), None
 
 
 def _company_by_company(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

@@ -99,7 +99,7 @@ def rolling_panel(
     spec : FeatureSpec
         The features wanted.
     """
-    n_companies = known.inputs.usage.n_companies
+    n_companies = known.inputs.n_companies
     company = np.repeat(np.arange(n_companies, dtype=np.int32), cutoffs.size)
     prospect, label = labels(closed, cutoffs, horizon_days, known.inputs.since)
     seen, rules = known.rules(cutoffs)
@@ -123,7 +123,7 @@ def _unruled(
     cutoff: NDArray[np.int32],
     label: NDArray[np.bool_],
 ) -> Panel:
-    first = known.inputs.usage.first_days()[company]
+    first = known.inputs.first_days()[company]
     return Panel(rows, company, cutoff, label, (first != NEVER) & (first <= cutoff), {})
 
 

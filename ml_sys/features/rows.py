@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ml_sys.features.usage_digests import mixed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
 
+# The bits of a zero below zero, as an integer.
+_BELOW_ZERO = np.iinfo(np.int32).min
 # Rows that are scored at a time; encoded they take some hundred megabytes.
 BLOCK_ROWS = 2**17
 
@@ -57,11 +61,38 @@ class Different:
     def __len__(self) -> int:
         return len(self.frame)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the rows lie in files, so that reading them takes its time: no, they are here."""
+        return False
+
+    def names(self) -> list[str]:
+        """Return the names of the columns, in order."""
+        return [str(name) for name in self.frame.columns]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column, a value for each row."""
+        values: NDArray[Any] = self.frame[name].to_numpy()
+        return values
+
+    def taken(self, rows: NDArray[np.integer[Any]]) -> pd.DataFrame:
+        """Return some rows, in the order given."""
+        return self.frame.take(rows).reset_index(drop=True)
+
     def digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of each row."""
         if self._digests is None:
             self._digests = _digests(self.frame)
         return self._digests
+
+    def exact_digests(self) -> NDArray[np.uint64]:
+        """Return a 64-bit digest of each row that tells zeros of either sign apart as well."""
+        exact = self.digests().copy()
+        for at, name in enumerate(self.frame.columns):
+            column = self.frame[name].to_numpy()
+            if column.dtype == np.float32:
+                exact += (column.view(np.int32) == _BELOW_ZERO) * mixed(np.array([at + 1], dtype=np.uint64))
+        return exact
 
     def numbers(self, name: str) -> Levels:
         """Return the levels of a column of numbers."""
@@ -74,7 +105,8 @@ class Different:
     def _kept(self, name: str, *, numbers: bool) -> Levels:
         key = (name, numbers)
         if key not in self._levels:
-            self._levels[key] = (_of_numbers if numbers else _of_texts)(self.frame[name])
+            column = pd.Series(self.column(name)) if self.is_stored else self.frame[name]
+            self._levels[key] = (_of_numbers if numbers else _of_texts)(column)
         return self._levels[key]
 
 
@@ -146,7 +178,7 @@ class Rows:
     def blocks(self) -> Iterator[Rows]:
         """Yield the rows in blocks that know nothing of the others, so that what is made of one can go."""
         if len(self) <= BLOCK_ROWS:
-            yield self
+            yield self.in_memory()
             return
         for start in range(0, len(self), BLOCK_ROWS):
             once, place = self.take(np.arange(start, min(start + BLOCK_ROWS, len(self)))).once()
@@ -166,20 +198,28 @@ class Rows:
 
     def alone(self) -> Rows:
         """Return the same rows without different ones that are none of them, where these are the most."""
-        if len(self.different) <= 2 * len(self):
+        if not self.different.is_stored and len(self.different) <= 2 * len(self):
             return self
         once, place = self.once()
         different = Different(once.frame(), once.digests())
         return Rows(different, place.astype(np.int32), self.weight)
 
+    def in_memory(self) -> Rows:
+        """Return the same rows, of which none has to be read."""
+        return self.alone() if self.different.is_stored else self
+
+    def names(self) -> list[str]:
+        """Return the names of the columns, in order."""
+        return self.different.names()
+
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, a value for each row."""
-        values: NDArray[Any] = self.different.frame[name].to_numpy()[self.which]
+        values: NDArray[Any] = self.different.column(name)[self.which]
         return values
 
     def frame(self) -> pd.DataFrame:
         """Return all columns, a value for each row."""
-        return self.different.frame.take(self.which).reset_index(drop=True)
+        return self.different.taken(self.which)
 
     def times(self) -> NDArray[np.int64] | NDArray[np.float64]:
         """Return how often each different row is among those that the rows stand for: (n_different,)."""
@@ -193,6 +233,25 @@ class Rows:
     def digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of each row."""
         return self.different.digests()[self.which]
+
+
+def together(found: list[Rows], known: list[Different]) -> tuple[Different, list[NDArray[np.int32]]]:
+    """Keep equal rows of several once, beside those that are known; both lists are emptied.
+
+    Returns
+    -------
+    different : Different
+        The known ones first.
+    numbers : list of ndarray, int32
+        The number among them of each row found.
+    """
+    parts = known or [Different(found[0].different.frame[:0])]
+    parts += [one.different for one in found]
+    ends = np.cumsum([len(one) for one in parts]).tolist()
+    which = [one.which for one in found]
+    found.clear()
+    every = Rows.united(parts)
+    return every.different, [every.which[start:][one] for start, one in zip(ends, which, strict=False)]
 
 
 def leaders(key: NDArray[Any]) -> NDArray[np.intp]:

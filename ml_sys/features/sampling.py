@@ -18,9 +18,12 @@ from ml_sys.features.usage_digests import mixed, usage_digests
 from ml_sys.features.windows import BLOCK_COMPANIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from ml_sys.features.inputs import FeatureInputs
+    from ml_sys.features.inputs import FeatureInputs, Inputs
+    from ml_sys.features.windows import UsageLog
 
 # 2^64 divided by the golden ratio. A company that looks the same from one cutoff to the next moves on by it,
 # so that of any stretch of its rows about as many are drawn as are due, and companies that look alike are
@@ -145,7 +148,7 @@ def one_in(positives: int, others: int, *, negatives_per_positive: int, max_rows
 
 
 def draw(
-    inputs: FeatureInputs,
+    inputs: Inputs,
     closed: NDArray[np.int32],
     cutoffs: NDArray[np.int32],
     horizon_days: int,
@@ -156,7 +159,7 @@ def draw(
 
     Parameters
     ----------
-    inputs : FeatureInputs
+    inputs : Inputs
         Of n_companies companies.
     closed : ndarray of shape (n_companies,), int32
     cutoffs : ndarray of shape (n_cutoffs,), int32
@@ -164,32 +167,42 @@ def draw(
     among : ndarray of shape (n_companies,), bool
         Companies whose rows may be drawn.
     """
-    own = _entity_digests(inputs) ^ mixed(np.array([how.seed], dtype=np.uint64))
     moved = (cutoffs // how.step_days).astype(np.uint64) * _STEP
     drawn = np.uint64((2**64 - 1) // how.one_in)
-    companies, columns, converts, start, others = [], [], [], 0, 0
-    for usage in inputs.usage.blocks(BLOCK_COMPANIES):
-        part = slice(start, start + usage.n_companies)
-        prospect, label = labels(closed[part], cutoffs, horizon_days, inputs.since[part])
-        place = mixed(own[part][:, None] ^ usage_digests(usage, cutoffs)) + moved
-        prospect &= among[part][:, None]
+    key = mixed(np.array([how.seed], dtype=np.uint64))
+    companies, columns, converts, others = [], [], [], 0
+    for whose, own, usage in _blocks(inputs):
+        prospect, label = labels(closed[whose], cutoffs, horizon_days, inputs.since[whose])
+        place = mixed((own ^ key)[:, None] ^ usage_digests(usage, cutoffs)) + moved
+        prospect &= among[whose][:, None]
         chosen = prospect & (label | (place <= drawn))
         others += int((prospect & ~label).sum())
         rows, at = np.nonzero(chosen)
-        companies.append((rows + start).astype(np.int32))
-        columns.append(at)
+        companies.append(whose[rows])
+        columns.append(at.astype(np.int32))
         converts.append(label[rows, at])
-        start = part.stop
-    return Sample(
-        np.concatenate(companies), cutoffs[np.concatenate(columns)], np.concatenate(converts), others
-    )
+    company, column = np.concatenate(companies), np.concatenate(columns)
+    order = np.lexsort((column, company))
+    return Sample(company[order], cutoffs[column[order]], np.concatenate(converts)[order], others)
 
 
-def by_content(inputs: FeatureInputs, closed: NDArray[np.int32], cutoff: int) -> NDArray[np.intp]:
+def by_content(inputs: Inputs, closed: NDArray[np.int32], cutoff: int) -> NDArray[np.intp]:
     """Return the companies in an order that depends on what they look like at a cutoff, not on their ids."""
     at = np.array([cutoff], dtype=np.int32)
-    usage = np.concatenate([usage_digests(one, at)[:, 0] for one in inputs.usage.blocks(BLOCK_COMPANIES)])
-    return np.lexsort((closed, mixed(_entity_digests(inputs) ^ usage)))
+    content = np.empty(closed.size, dtype=np.uint64)
+    for whose, own, usage in _blocks(inputs):
+        content[whose] = mixed(own ^ usage_digests(usage, at)[:, 0])
+    return np.lexsort((closed, content))
+
+
+def _blocks(inputs: Inputs) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64], UsageLog]]:
+    """Yield some companies at a time: where they are among all, a digest of what each is, and their usage."""
+    for part in inputs.parts():
+        own, start = _entity_digests(part.inputs), 0
+        for usage in part.inputs.usage.blocks(BLOCK_COMPANIES):
+            block = slice(start, start + usage.n_companies)
+            start = block.stop
+            yield part.companies[block], own[block], usage
 
 
 def _entity_digests(inputs: FeatureInputs) -> NDArray[np.uint64]:

@@ -57,7 +57,7 @@ def shuffled_ranking(source: Source, spec: FeatureSpec, settings: Settings, cut:
     settings, rng = settings.model_copy(update={"panel": panel}), np.random.default_rng(settings.seed)
     shuffles: list[Outcomes] = []
     for _ in range(_ATTEMPTS):
-        part, holdout = cut(replace(source, closed=rng.permutation(source.closed)), spec, settings)
+        part, holdout = cut(replace(source.apart(), closed=rng.permutation(source.closed)), spec, settings)
         train = _sample(part.train, rng)
         if not _can_be_judged(train, holdout):
             continue

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import FeatureSpec
-    from ml_sys.features.inputs import FeatureInputs
+    from ml_sys.features.inputs import Inputs
     from ml_sys.features.panel import Panel
     from ml_sys.leaks.blind_models import Split
     from ml_sys.leaks.canary import Figures, Status
@@ -116,17 +116,16 @@ def ids_alone(rankings: Sequence[Outcomes], limits: CanarySettings, seed: int) -
     return Canary(canary.IDS, "failed" if gives_away and ID not in limits.allowed else "warned", figures)
 
 
-def later_usage_deleted(inputs: FeatureInputs, spec: FeatureSpec, train: Panel, holdout: Panel) -> Canary:
+def later_usage_deleted(inputs: Inputs, spec: FeatureSpec, train: Panel, holdout: Panel) -> Canary:
     """Check that features stay the same, bit for bit, when usage completed after the cutoff is removed."""
     checks = [(train, cutoff) for cutoff in _spread(train.cutoff, 2)]
     checks += [(holdout, cutoff) for cutoff in _spread(holdout.cutoff, _HOLDOUT_CUTOFFS)]
-    for panel, cutoff in checks:
-        change = first_change(inputs, spec, panel, cutoff)
-        if change is not None:
-            day = str(np.datetime64(cutoff, "D"))
-            figures = {"feature": change.feature, "cutoff": day, "companies": change.companies}
-            return Canary(canary.LATER, "failed", figures)
-    return Canary(canary.LATER, "passed", {"cutoffs": len(checks)})
+    change = first_change(inputs, spec, checks)
+    if change is None:
+        return Canary(canary.LATER, "passed", {"cutoffs": len(checks)})
+    day = str(np.datetime64(change.cutoff, "D"))
+    figures: Figures = {"feature": change.feature, "cutoff": day, "companies": change.companies}
+    return Canary(canary.LATER, "failed", figures)
 
 
 def single_columns(train: Panel, spec: FeatureSpec, limits: CanarySettings) -> Canary:

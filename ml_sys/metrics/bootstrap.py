@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -88,15 +88,37 @@ def estimate(
     Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; Field and Welsh,
     "Bootstrapping clustered data", JRSS B 69 (2007), for drawing whole clusters.
     """
-    values = metrics(np.ones((1, company.size)))
-    chunks = [metrics(weights) for weights in cluster_weights(company, resamples, seed)]
+    asked = {"": metrics}
+    return estimates(asked, company, resamples=resamples, confidence=confidence, seed=seed, label=label)[""]
+
+
+def estimates(
+    rankers: Mapping[str, Callable[[Weights], dict[str, Values]]],
+    company: NDArray[np.int32],
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    label: NDArray[np.bool_] | None = None,
+) -> dict[str, dict[str, Estimate]]:
+    """Return the metrics of several rankers of the same rows, as :func:`estimate` does of one.
+
+    Of very many rows drawing a resample takes longer than ranking it: each is drawn once for all rankers.
+    """
+    values = {ranker: metrics(np.ones((1, company.size))) for ranker, metrics in rankers.items()}
+    chunks: dict[str, list[dict[str, Values]]] = {ranker: [] for ranker in rankers}
+    for weights in cluster_weights(company, resamples, seed):
+        for ranker, metrics in rankers.items():
+            chunks[ranker].append(metrics(weights))
     converters = None if label is None else int(np.unique(company[label]).size)
-    estimates = {}
-    for name, value in values.items():
-        drawn = np.concatenate([chunk[name] for chunk in chunks])
-        low, high = interval(name, float(value[0]), drawn, converters, confidence)
-        estimates[name] = Estimate(float(value[0]), low, high)
-    return estimates
+    found: dict[str, dict[str, Estimate]] = {}
+    for ranker, known in values.items():
+        found[ranker] = {}
+        for name, value in known.items():
+            drawn = np.concatenate([chunk[name] for chunk in chunks[ranker]])
+            low, high = interval(name, float(value[0]), drawn, converters, confidence)
+            found[ranker][name] = Estimate(float(value[0]), low, high)
+    return found
 
 
 def interval(

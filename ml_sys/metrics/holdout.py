@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_sys.features.rules import signed_up_lately
-from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.bootstrap import Estimate, estimates
 from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -92,18 +92,17 @@ def _population(
     def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
         return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
 
-    estimated = partial(
-        estimate,
-        company=model.company,
+    asked: dict[str, Callable[[Weights], dict[str, NDArray[np.float64]]]] = {MODEL: judged}
+    for rule, score in rules.items():
+        asked[rule] = partial(ranking_metrics, replace(model, score=score[rows].astype(np.float64)))
+    rankers = estimates(
+        asked,
+        model.company,
         resamples=bootstrap.resamples,
         confidence=bootstrap.confidence,
         seed=seed,
         label=model.label,
     )
-    rankers = {MODEL: estimated(judged)}
-    for rule, score in rules.items():
-        ranked = replace(model, score=score[rows].astype(np.float64))
-        rankers[rule] = estimated(partial(ranking_metrics, ranked))
     rankers[RANDOM] = {name: Estimate(value, value, value) for name, value in random_metrics(model).items()}
     return rankers
 

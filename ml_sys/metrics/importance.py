@@ -27,6 +27,16 @@ MOST_ROWS = 8_000
 _SHAP_ROWS = 1_500
 
 
+class Matrix(Protocol):
+    """Rows of shape (n_rows, n_features), float32, some of which are asked for: an array or its maker."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def __getitem__(self, at: NDArray[np.intp], /) -> NDArray[np.float32]:
+        """Return the rows at some places."""
+
+
 class Scores(Protocol):
     """What ranks rows of shape (n_rows, n_features), float32."""
 
@@ -60,7 +70,7 @@ class Importance:
 
 
 def importances(
-    rows: NDArray[np.float32],
+    rows: Matrix,
     label: NDArray[np.bool_],
     cutoff: NDArray[np.int32],
     groups: Mapping[str, str],
@@ -75,8 +85,8 @@ def importances(
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features), float32
-        Holdout rows in the order of ``groups``.
+    rows : Matrix of shape (n_rows, n_features)
+        Holdout rows, features in the order of ``groups``.
     label, cutoff : ndarray of shape (n_rows,)
     groups : mapping
         Group of each feature.
@@ -120,12 +130,13 @@ def importances(
     return _most_first(single), _most_first(together)
 
 
-def mean_absolute_shap(scorer: CompiledScorer, rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+def mean_absolute_shap(scorer: CompiledScorer, rows: Matrix, seed: int) -> NDArray[np.float64]:
     """Return the mean absolute SHAP value of each feature over a sample of rows, as reasons count it."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_SHAP_ROWS])
-    total = np.zeros(rows.shape[1])
-    for at in chosen:
-        total += np.abs(contributions(scorer, rows[at : at + 1])[:-1])
+    few = rows[chosen]
+    total = np.zeros(few.shape[1])
+    for at in range(chosen.size):
+        total += np.abs(contributions(scorer, few[at : at + 1])[:-1])
     mean: NDArray[np.float64] = total / max(chosen.size, 1)
     return mean
 

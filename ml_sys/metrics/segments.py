@@ -108,29 +108,29 @@ def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
 
 def _kinds(panel: Panel, spec: FeatureSpec) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield kind, name and rows of every segment that has any."""
-    features = panel.features
+    features = set(panel.rows.names())
     yield from _named("Usage", {"seen in usage": panel.seen, "never seen": ~panel.seen})
     for name, kind, seen in (
         ("days_since_first_row", "Time since first seen", panel.seen),
         ("days_since_began", "Time since sign-up", np.ones(len(panel), dtype=np.bool_)),
     ):
         if name in features:
-            days = features[name].to_numpy(dtype=np.float64)
+            days = panel.rows.column(name).astype(np.float64)
             parts = _between(days, _AGES, _AGE_DAYS)
             yield from _named(kind, {part: rows & seen for part, rows in parts.items()})
     for one in spec.form.attributes:
         if one.kind == "range" and one.feature in features:
-            sizes = features[one.feature].to_numpy(dtype=np.float64)
+            sizes = panel.rows.column(one.feature).astype(np.float64)
             parts = _between(sizes, _SIZES, _SIZE_EDGES, left=True)
             yield from _named(_title(one.unit.many or one.label), {**parts, "not known": np.isnan(sizes)})
         elif one.kind == "category" and one.feature in features:
-            yield from _named(_title(one.label), _levels(features[one.feature].to_numpy(dtype=object), one))
+            yield from _named(_title(one.label), _levels(panel.rows.column(one.feature).astype(object), one))
         elif one.kind == "ordered" and one.feature in features:
-            place = features[one.feature].to_numpy(dtype=np.float64)
+            place = panel.rows.column(one.feature).astype(np.float64)
             parts = {level: place == at for at, level in enumerate(one.levels)}
             yield from _named(_title(one.label), {**parts, "not known": np.isnan(place)})
         elif one.kind == "flag" and one.feature in features:
-            flag = features[one.feature].to_numpy(dtype=np.float64)
+            flag = panel.rows.column(one.feature).astype(np.float64)
             parts = {"yes": flag == 1, "no": flag == 0, "not known": np.isnan(flag)}
             yield from _named(_title(one.label), parts)
 

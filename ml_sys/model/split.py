@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_sys.data.parts.outline import Outline
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
 from ml_sys.features.panel import Panel, canonical, rolling_panel, sampled_panel, snapshot_panel
 from ml_sys.features.sampling import Draws, Sample, by_content, count_rows, draw, one_in
+from ml_sys.features.stored.inputs import StoredInputs
 from ml_sys.model.folds import stratified_share
 from ml_sys.model.train import spec_from
 from ml_sys.timeline import Timeline
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import FeatureSpec
+    from ml_sys.features.inputs import Inputs
     from ml_sys.settings import PanelSettings, Settings, SplitSettings
 
 
@@ -44,11 +47,19 @@ class Source:
     timeline: Timeline
 
     @classmethod
-    def of(cls, snapshot: Snapshot, settings: Settings) -> Source:
-        """Take a snapshot apart under the settings' meaning of a usage row and of the label."""
+    def of(cls, snapshot: Snapshot | Outline, settings: Settings) -> Source:
+        """Take a snapshot apart under the settings' meaning of a usage row and of the label.
+
+        The usage of one that is an outline is read part by part, whenever it is asked for.
+        """
         spec, horizon = spec_from(settings, snapshot.form), settings.label.horizon_days
+        inputs: Inputs = (
+            StoredInputs.of(snapshot, spec)
+            if isinstance(snapshot, Outline)
+            else FeatureInputs.from_snapshot(snapshot, spec)
+        )
         return cls(
-            KnownFeatures(FeatureInputs.from_snapshot(snapshot, spec)),
+            KnownFeatures(inputs),
             snapshot.closed,
             snapshot.companies["id"].to_numpy(dtype=object),
             Timeline.of(
@@ -60,9 +71,19 @@ class Source:
         )
 
     @property
-    def inputs(self) -> FeatureInputs:
+    def inputs(self) -> Inputs:
         """What features are computed from."""
         return self.known.inputs
+
+    def in_memory(self) -> Source:
+        """Return the same source, of which nothing lies in files of this machine."""
+        if not isinstance(self.inputs, StoredInputs):
+            return self
+        return replace(self, known=KnownFeatures(self.inputs.whole()))
+
+    def apart(self) -> Source:
+        """Return the same source; features that are computed for it alone go with it."""
+        return replace(self, known=self.known.apart())
 
     def spec(self, settings: Settings) -> FeatureSpec:
         """Return the features that settings select of what there is."""
@@ -219,12 +240,14 @@ def _part(
         every = every if companies is None else every.take(companies[every.company])
     else:
         every = sampled_panel(source.known, sample, spec)
+    every = replace(every, rows=every.rows.in_memory())
     if panel.kind == "rolling":
         return Part(every, every)
     order = None if sample is None else by_content(source.inputs, source.closed, int(cutoffs[-1]))
     one_each = canonical(
         snapshot_panel(source.known, source.closed, cutoffs, source.timeline.horizon_days, spec, order)
     )
+    one_each = replace(one_each, rows=one_each.rows.in_memory())
     return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
 
 

@@ -93,7 +93,7 @@ class Project(OutcomeMethods):
         customers, noncustomers, usage, **tables : str or Path, optional
             File, table or query of each described table; by default what the settings say.
         as_of : str or date, optional
-            Day of the export; by default the end of covered usage.
+            Day of the export; by default where covered usage ends.
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 
@@ -118,7 +118,7 @@ class Project(OutcomeMethods):
         from ml_sys.jobs.models import train
 
         settings = train.quick(self.settings) if quick else self.settings
-        registry, snapshot = open_registry(settings), snapshots.latest(settings.artifacts_dir)
+        registry, snapshot = open_registry(settings), snapshots.opened_latest(settings.artifacts_dir)
         now, on_step = datetime.now(UTC), self._on_step
         return train.train_version(
             registry, snapshot, settings, now=now, version=version, message=message, on_step=on_step

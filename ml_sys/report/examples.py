@@ -62,13 +62,12 @@ def examples(
         Of the probabilities.
     """
     positive = np.flatnonzero(panel.label)
-    places = [_rank(panel, probability, at) for at in positive.tolist()]
-    rank = np.array(places, dtype=np.int64)
+    rank = _ranks(panel.cutoff, probability, positive)
     best = _distinct(panel.company, positive[np.lexsort((positive, -probability[positive], rank))])
     worst = _distinct(panel.company, positive[np.lexsort((positive, probability[positive], -rank))])
     told_of = set(panel.company[best].tolist())
     worst = [at for at in worst if int(panel.company[at]) not in told_of]
-    place_of = dict(zip(positive.tolist(), places, strict=True))
+    place_of = dict(zip(positive.tolist(), rank.tolist(), strict=True))
 
     def told(at: int) -> Example:
         return Example(
@@ -84,8 +83,15 @@ def examples(
     return tuple(map(told, best)), tuple(map(told, worst))
 
 
-def _rank(panel: Panel, probability: NDArray[np.float64], at: int) -> int:
-    return 1 + int(((panel.cutoff == panel.cutoff[at]) & (probability > probability[at])).sum())
+def _ranks(
+    cutoff: NDArray[np.int32], probability: NDArray[np.float64], rows: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """Return the rank of some rows among those of their cutoff."""
+    ranks = np.empty(rows.size, dtype=np.int64)
+    for day in np.unique(cutoff[rows]):
+        asked, listed = cutoff[rows] == day, np.sort(probability[cutoff == day])
+        ranks[asked] = 1 + listed.size - np.searchsorted(listed, probability[rows[asked]], side="right")
+    return ranks
 
 
 def _distinct(company: NDArray[np.int32], rows: NDArray[np.intp]) -> list[int]:
@@ -98,7 +104,8 @@ def _distinct(company: NDArray[np.int32], rows: NDArray[np.intp]) -> list[int]:
 def _reasons(scorer: Scorer, panel: Panel, at: int) -> tuple[Reason, ...]:
     if not isinstance(scorer, CompiledScorer):
         return ()
-    values = [_plain(panel.rows.column(name)[at]) for name in scorer.spec.names()]
+    row = panel.rows.take(np.array([at]))
+    values = [_plain(row.column(name)[0]) for name in scorer.spec.names()]
     named = dict(zip(scorer.spec.names(), values, strict=True))
     return tuple(reasons(scorer, scorer.row(values), named, _REASONS))
 

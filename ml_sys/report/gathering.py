@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ml_sys.data.ingest_report import blank_rates
-from ml_sys.data.parts.stored import readable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import MANIFEST, QUARANTINE
 from ml_sys.metrics import calibration, curves
@@ -34,9 +33,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
     from ml_sys.features.panel import Panel
+    from ml_sys.features.rows import Rows
     from ml_sys.leaks.canary import Canary
     from ml_sys.metrics.holdout import Evaluation
     from ml_sys.model.files.artifact import Artifact
@@ -78,7 +78,7 @@ def gather(
     canaries: Sequence[Canary],
     facts: Mapping[str, Any],
     bootstrap: BootstrapSettings,
-    snapshot: Snapshot,
+    snapshot: Snapshot | Outline,
     past: Past,
     seeds: tuple[SeedSpread, ...] = (),
 ) -> Evidence:
@@ -166,12 +166,10 @@ def parent_of(artifact: Artifact, facts: Mapping[str, Any]) -> Parent:
     return Parent(manifest["entry"]["version"], same, from_plain(artifact.json(METRICS)))
 
 
-def quality_of(snapshot: Snapshot) -> Quality:
+def quality_of(snapshot: Snapshot | Outline) -> Quality:
     """Return what is in a snapshot, and what was quarantined."""
-    with readable(snapshot.path / MANIFEST) as path:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    with readable(snapshot.path / QUARANTINE) as path:
-        table = pq.read_table(path, columns=["table", "reason"])
+    manifest = json.loads((snapshot.path / MANIFEST).read_text(encoding="utf-8"))
+    table = pq.read_table(snapshot.path / QUARANTINE, columns=["table", "reason"])
     counts = table.group_by(["table", "reason"]).aggregate([([], "count_all")]).to_pylist()
     quarantined: dict[str, dict[str, int]] = {name: {} for name in manifest.get("read", {})}
     for one in sorted(counts, key=lambda row: (-row["count_all"], row["reason"])):
@@ -180,7 +178,7 @@ def quality_of(snapshot: Snapshot) -> Quality:
     return Quality(
         companies=len(snapshot.companies),
         customers=int((snapshot.closed != NEVER_CLOSED).sum()),
-        usage_rows=int(snapshot.usage_stamp.size),
+        usage_rows=snapshot.n_usage_rows,
         read={name: int(rows) for name, rows in manifest.get("read", {}).items()},
         quarantined=quarantined,
         blanks=tuple((one.column, one.customers, one.noncustomers) for one in blanks),
@@ -222,7 +220,7 @@ def _reliance(one: Candidate, seed: int) -> Reliance:
     compiled = isinstance(scorer, CompiledScorer)
     if not compiled:  # the columns of its rows are the encoder's
         groups = {str(name): groups[str(name)] for name in model.pipeline["encode"].get_feature_names_out()}
-    rows = scorer.rows({name: holdout.rows.column(name) for name in groups})
+    rows = _Encoded(scorer, holdout.rows, tuple(groups))
     shap = mean_absolute_shap(scorer, rows, seed) if isinstance(scorer, CompiledScorer) else None
     single, together = importances(
         rows,
@@ -237,6 +235,22 @@ def _reliance(one: Candidate, seed: int) -> Reliance:
     )
     hits, misses = examples(holdout, one.probability, one.ids, scorer)
     return Reliance(single, together, hits, misses)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Rows as a scorer takes them, made of those alone that are asked for."""
+
+    scorer: Scorer
+    rows: Rows
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: NDArray[np.intp]) -> NDArray[np.float32]:
+        few = self.rows.take(at).frame()
+        return self.scorer.rows({name: few[name].to_numpy() for name in self.names})
 
 
 def _gain(model: FittedModel) -> dict[str, float]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.model.split import Part, Source
     from ml_sys.settings import Settings
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def play_past(
     root: Path,
-    snapshot: Snapshot,
+    snapshot: Snapshot | Outline,
     source: Source,
     part: Part,
     settings: Settings,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.compute import Columns
+    from ml_sys.features.rows import Rows
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.scoring.scorer import CompiledScorer, Scorer
 
@@ -52,7 +53,7 @@ def open_scorer(artifact: Artifact) -> Scorer:
 
 
 def prove_equal(
-    plain: Mapping[str, Any], booster: bytes | None, columns: Columns, probability: NDArray[np.float64]
+    plain: Mapping[str, Any], booster: bytes | None, features: Rows, probability: NDArray[np.float64]
 ) -> CompiledScorer | None:
     """Compile a new version's scorer and compare it with its Pipeline on the holdout.
 
@@ -60,8 +61,8 @@ def prove_equal(
     ----------
     plain, booster
         See :func:`ml_sys.scoring.compiled.compile.compile_scorer`.
-    columns : dict of str to ndarray of shape (n_rows,)
-        Features of the holdout.
+    features : Rows
+        Of the holdout, n_rows.
     probability : ndarray of shape (n_rows,), float64
         The Pipeline's, of the same rows.
 
@@ -79,7 +80,14 @@ def prove_equal(
         scorer = compile_scorer(plain, booster)
     except NotCompilableError:
         return None
-    found = apart(scorer, columns, probability)
+    names = scorer.spec.names()
+    found = _furthest(
+        [
+            scorer.probabilities(scorer.rows({name: block.column(name) for name in names}))
+            for block in features.blocks()
+        ],
+        probability,
+    )
     if found:
         raise ArtifactError(
             f"the compiled scorer differs from the Pipeline {found} of the holdout, so the version was not "
@@ -91,11 +99,19 @@ def prove_equal(
 
 def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) -> str:
     """Describe how far a scorer is from the Pipeline, and where; empty if they agree."""
-    found = np.empty(probability.size)
-    for start in range(0, found.size, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        found[part] = scorer.probabilities(scorer.rows({name: one[part] for name, one in columns.items()}))
-    gap = np.abs(found - probability)
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, probability.size, _AT_ONCE)]
+    return _furthest(
+        [
+            scorer.probabilities(scorer.rows({name: one[part] for name, one in columns.items()}))
+            for part in parts
+        ],
+        probability,
+    )
+
+
+def _furthest(parts: list[NDArray[np.float64]], probability: NDArray[np.float64]) -> str:
+    """Describe how far probabilities in several parts are from others, as :func:`apart` does."""
+    gap = np.abs(np.concatenate([np.empty(0), *parts]) - probability)
     if (gap <= PROBABILITY_TOLERANCE).all():
         return ""
     worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.registry.store import Registry
     from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
@@ -75,11 +75,11 @@ def open_registry(settings: Settings) -> Registry:
     return store.open_registry(settings)
 
 
-def latest_snapshot(artifacts_dir: Path) -> Snapshot:
-    """Return the snapshot that was ingested last."""
+def latest_snapshot(artifacts_dir: Path) -> Snapshot | Outline:
+    """Open the snapshot that was ingested last."""
     from ml_sys.data import snapshot
 
-    return snapshot.latest(artifacts_dir)
+    return snapshot.opened_latest(artifacts_dir)
 
 
 def now() -> datetime:

@@ -75,6 +75,11 @@ class Snapshot:
     form: Form
     since: NDArray[np.int32]
 
+    @property
+    def n_usage_rows(self) -> int:
+        """How many usage rows there are."""
+        return self.usage_stamp.size
+
     @classmethod
     def of(cls, tables: Tables, path: Path) -> Snapshot:
         """Return tables that were read from a folder with their companies as pandas has them."""

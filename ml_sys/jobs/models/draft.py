@@ -35,7 +35,7 @@ from ml_sys.text import date_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.features.panel import Panel
     from ml_sys.jobs.models.fit import Fit
     from ml_sys.leaks.canary import Canary
@@ -67,13 +67,13 @@ class Draft:
     files: dict[str, bytes]
 
 
-def drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
+def drafted(root: Path, snapshot: Snapshot | Outline, settings: Settings, on_step: OnStep) -> Draft:
     """Fit a model and make every part of its report; past lists are cached below ``root``."""
     with Engine.of(settings.engine).held():
         return _drafted(root, snapshot, settings, on_step)
 
 
-def _drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep) -> Draft:
+def _drafted(root: Path, snapshot: Snapshot | Outline, settings: Settings, on_step: OnStep) -> Draft:
     fit = fit_snapshot(snapshot, settings, on_step)
     on_step("looking for leaks")
     canaries = run_canaries(fit.source, fit.model.spec, settings, fit.part, fit.holdout)
@@ -112,8 +112,8 @@ def _drafted(root: Path, snapshot: Snapshot, settings: Settings, on_step: OnStep
 
 
 def _compiled(fit: Fit, contents: dict[str, bytes]) -> CompiledScorer | None:
-    columns = {name: fit.holdout.rows.column(name) for name in fit.model.spec.names()}
-    return prove_equal(json.loads(contents[SCORER]), contents.get(BOOSTER), columns, fit.probability)
+    scorer, booster = json.loads(contents[SCORER]), contents.get(BOOSTER)
+    return prove_equal(scorer, booster, fit.holdout.rows, fit.probability)
 
 
 def _facts(fit: Fit, snapshot: str, settings: Settings, *, compiled: bool, share: float) -> dict[str, Any]:

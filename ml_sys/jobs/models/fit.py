@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.engine.cluster import Cluster
     from ml_sys.features.panel import Panel
     from ml_sys.settings import Settings
@@ -51,7 +51,7 @@ class Fit:
     evaluation: Evaluation
 
 
-def fit_snapshot(snapshot: Snapshot, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
+def fit_snapshot(snapshot: Snapshot | Outline, settings: Settings, on_step: OnStep = lambda *_: None) -> Fit:
     """Fit a model and evaluate it on the holdout, without writing anything.
 
     Parameters

@@ -93,7 +93,7 @@ def reproduce_version(
     """
     artifact = registry.open(version)
     on_step("loading the snapshot")
-    snapshot = snapshots.stored(registry.root, artifact.manifest["snapshot"])
+    snapshot = snapshots.opened(registry.root / snapshots.FOLDER / artifact.manifest["snapshot"])
     settings = read_settings(artifact)
     if threads is not None:
         settings = settings.model_copy(update={"threads": threads})

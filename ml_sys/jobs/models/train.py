@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_sys.data.snapshot import parts
 from ml_sys.errors import ArtifactError, NotEnoughDataError, UnverifiedError
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.jobs.models.draft import Draft, drafted
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Outline, Snapshot
     from ml_sys.experiments.reseeding import SeedSpread
     from ml_sys.form import Words
     from ml_sys.jobs.models.fit import OnStep
@@ -131,7 +130,7 @@ def quick(settings: Settings) -> Settings:
 
 def train_version(
     registry: Registry,
-    snapshot: Snapshot,
+    snapshot: Snapshot | Outline,
     settings: Settings,
     *,
     now: datetime,
@@ -158,8 +157,6 @@ def train_version(
         If the snapshot cannot carry training and holdout.
     ArtifactError
         If the version exists already.
-    SnapshotError
-        If the folder of artifacts was lost meanwhile; nothing is registered.
     """
     if version is not None:
         parse(version)
@@ -176,7 +173,6 @@ def train_version(
         until = until_enough(enough)
         raise NotEnoughDataError(error.message, hint="; ".join(filter(None, (until, error.hint)))) from error
     on_step("registering")
-    parts(snapshot.path)  # in a shared folder that was lost meanwhile another registry would begin
 
     def build(folder: Path, index: Index) -> Entry:
         parent, before, hash_before = _parent(registry, index)
@@ -210,7 +206,7 @@ def train_version(
     )
 
 
-def sufficient(snapshot: Snapshot, settings: Settings) -> Sufficiency:
+def sufficient(snapshot: Snapshot | Outline, settings: Settings) -> Sufficiency:
     """Say whether a snapshot's conversions suffice to learn from and to judge by, and else when they will."""
     completed = settings.usage.row_period.complete_on(snapshot.usage_stamp)
     first = int(completed.min(initial=snapshot.as_of))

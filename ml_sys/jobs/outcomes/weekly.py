@@ -257,7 +257,7 @@ def _retrained(
 ) -> Retrained:
     """Train on the week's snapshot, unless that is done, and ask the gate."""
     settings = configuration.settings
-    latest = snapshots.latest(settings.artifacts_dir)
+    latest = snapshots.opened_latest(settings.artifacts_dir)
     registry.recover()  # a version whose writer was killed before it could register it is found then
     version = _trained_on(registry, settings, latest.id)
     if version is None:

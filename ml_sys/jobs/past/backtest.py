@@ -110,7 +110,7 @@ def backtest_settings(
     StorageError
         If the predictions cannot be written.
     """
-    snapshot = snapshots.latest(settings.artifacts_dir)
+    snapshot = snapshots.opened_latest(settings.artifacts_dir)
     timeline = Source.of(snapshot, settings).timeline
     step_days = settings.panel.step_days
     terms = plan_terms(timeline, settings.backtest, step_days, first=days[0], last=days[1])

@@ -196,7 +196,7 @@ def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_prog
     groups : sequence of str
         Groups or features; each group where none is named.
     """
-    sizes = groups_of(settings, groups, snapshots.latest(settings.artifacts_dir).form)
+    sizes = groups_of(settings, groups, snapshots.parts(snapshots.latest_path(settings.artifacts_dir)).form)
     sides = [settings, *(without(settings, name) for name in sizes)]
     whole, *reduced = _lists_of(settings, sides, days, on_progress)
     found = tuple(
@@ -227,7 +227,7 @@ def _lists_of(
     base: Settings, sides: Sequence[Settings], days: Days, on_progress: OnProgress
 ) -> list[ScoredLists]:
     """Make the lists of each settings on the same days."""
-    snapshot = snapshots.latest(base.artifacts_dir)
+    snapshot = snapshots.opened_latest(base.artifacts_dir)
     plans = [
         plan_terms(
             Source.of(snapshot, one).timeline, one.backtest, one.panel.step_days, first=days[0], last=days[1]

@@ -42,7 +42,7 @@ class Search:
 
     @property
     def done(self) -> int:
-        """Trials that are done, those stopped early among them."""
+        """Trials that are done, those given up on the way among them."""
         return len(self.tuned.trials) + self.tuned.pruned
 
     def to_plain(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def tune_settings(
     StorageError
         If the study or the settings cannot be written.
     """
-    snapshot = snapshots.latest(settings.artifacts_dir)
+    snapshot = snapshots.opened_latest(settings.artifacts_dir)
     source, space = Source.of(snapshot, settings), search_space.space_around(settings)
     key = tuning.study_key(snapshot.id, settings, space, environment()["packages"])
     folder = settings.artifacts_dir / tuning.STUDIES / key

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.features.rows import Rows
     from ml_sys.form import Attribute, Form
 
     Probabilities = Callable[[Columns], NDArray[np.float64]]
@@ -98,7 +99,7 @@ def _scenarios(form: Form) -> tuple[tuple[str, tuple[tuple[int, list[int]], ...]
 
 
 def golden_rows(
-    spec: FeatureSpec, probabilities: Probabilities, features: Columns, probability: NDArray[np.float64]
+    spec: FeatureSpec, probabilities: Probabilities, features: Rows, probability: NDArray[np.float64]
 ) -> dict[str, Any]:
     """Return golden rows as plain data.
 
@@ -108,8 +109,8 @@ def golden_rows(
         Of the model.
     probabilities : callable
         The model: from feature columns to one probability a row.
-    features : dict of str to ndarray of shape (n_rows,)
-        Of the holdout.
+    features : Rows
+        Of the holdout, n_rows; a few of them are taken.
     probability : ndarray of shape (n_rows,), float64
         The model's, of the same rows.
     """
@@ -117,10 +118,9 @@ def golden_rows(
     made = _company_features(companies, spec)
     order = np.argsort(probability, kind="stable")
     spread = order[np.linspace(0, len(order) - 1, min(HOLDOUT_ROWS, len(order))).round().astype(np.intp)]
-    edges = _edge_cases(spec)
+    edges, few = _edge_cases(spec), features.take(spread).frame()
     rows = {
-        name: np.concatenate([features[name][spread].astype(edge.dtype), edge])
-        for name, edge in edges.items()
+        name: np.concatenate([few[name].to_numpy().astype(edge.dtype), edge]) for name, edge in edges.items()
     }
     return {
         "companies": companies,

@@ -9,11 +9,14 @@ from __future__ import annotations
 import copy
 import io
 import json
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import skops.io
 import tomlkit
 from sklearn.base import clone
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
     from imblearn.pipeline import Pipeline
     from numpy.typing import NDArray
 
@@ -121,12 +123,9 @@ def model_files(
             "tiers": asdict(model.tiers),
         }
     )
-    columns = {name: holdout.rows.column(name) for name in model.spec.names()}
-    golden = golden_rows(model.spec, _from_columns(model), columns, probability)
+    golden = golden_rows(model.spec, _from_columns(model), holdout.rows, probability)
     files[GOLDEN] = json.dumps(golden, allow_nan=False).encode()
-    parquet = io.BytesIO()
-    _holdout_frame(holdout, ids, probability).to_parquet(parquet, index=False)
-    files[HOLDOUT] = parquet.getvalue()
+    files[HOLDOUT] = _holdout_bytes(holdout, ids, probability)
     return files
 
 
@@ -257,6 +256,32 @@ def _from_columns(model: FittedModel) -> Callable[[Columns], NDArray[np.float64]
 def _untrusted(pipeline: bytes) -> list[str]:
     """Name the types of a Pipeline file that are not trusted; nothing of it is built."""
     return sorted(set(skops.io.get_untrusted_types(data=pipeline)) - set(TRUSTED_TYPES))
+
+
+def _holdout_bytes(panel: Panel, ids: Any, probability: Any) -> bytes:
+    """Return the holdout as Parquet, put together block by block."""
+    parquet, start = io.BytesIO(), 0
+    with ExitStack() as stack:
+        writer, schema = None, None
+        for rows in panel.rows.blocks():
+            at = np.arange(start, start + len(rows))
+            frame = _holdout_frame(replace(panel.take(at), rows=rows), ids, probability[at])
+            start += len(rows)
+            if writer is None:
+                schema = pa.Schema.from_pandas(frame, preserve_index=False)
+                if start < len(panel):  # a text that is blank in the first block may be none in the next
+                    schema = _with_texts(schema)
+                writer = stack.enter_context(pq.ParquetWriter(parquet, schema))
+            writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+    return parquet.getvalue()
+
+
+def _with_texts(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose columns without a type are texts."""
+    for at, field in enumerate(schema):
+        if pa.types.is_null(field.type):
+            schema = schema.set(at, field.with_type(pa.string()))
+    return schema
 
 
 def _holdout_frame(panel: Panel, ids: Any, probability: Any) -> pd.DataFrame:

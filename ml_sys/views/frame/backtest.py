@@ -98,18 +98,9 @@ def season(found: Season, entity: Noun) -> None:
     first = found.campaigns[0]
     console.table(
         f"Working down {counted(first.lists, 'list')}: converters reached, of {first.of}",
-        (
-            "ranked by",
-            "calls per list",
-            "cool-down",
-            "reached",
-            "interval",
-            "",
-            "calls per converter",
-            "precision",
-        ),
+        ("ranked by", "calls a list", "cool-down", "reached", "interval", "", "calls for each", "precision"),
         rows,
-        caption=f"each {entity.one} counts once; cool-down: those called recently make room for others",
+        caption=f"each {entity.one} counts once; cool-down: who was called makes room for the next",
     )
     console.line(season_in_short(found, entity))
 

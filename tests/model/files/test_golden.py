@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from ml_sys.errors import SchemaDriftError, UnverifiedError
 from ml_sys.features.compute import FeatureSpec
+from ml_sys.features.rows import Rows
 from ml_sys.model.files.golden import (
     _UNSEEN,
     FEATURE_TOLERANCE,
@@ -37,7 +39,7 @@ def golden(n: int = 40) -> dict[str, Any]:
         else np.arange(n, dtype=np.float32)
         for name in SPEC.names()
     }
-    return golden_rows(SPEC, says, columns, np.arange(n)[::-1] / n)
+    return golden_rows(SPEC, says, Rows.of(pd.DataFrame(columns)), np.arange(n)[::-1] / n)
 
 
 def test_rows_of_the_holdout_are_spread_from_the_lowest_probability_to_the_highest() -> None:

@@ -1,0 +1,94 @@
+"""A snapshot but for its usage, which stays on disk and is read part by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.parts.parted import Parts
+    from ml_sys.form import Form
+
+# Where a company has no usage.
+NEVER_USED = np.iinfo(np.int32).min
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a snapshot says of its n companies, and when there was usage; see `Snapshot` for the rest.
+
+    Attributes
+    ----------
+    parts : Parts
+        Where the usage is.
+    companies : pandas.DataFrame
+    closed, since : ndarray of shape (n,), int32
+    first_stamp : ndarray of shape (n,), int32
+        Day of the first stamp of each company; `NEVER_USED` where it has none.
+    usage_stamp : ndarray of shape (n_days,), int32
+        The days on which there are stamps, each once, ascending.
+    """
+
+    parts: Parts
+    companies: pd.DataFrame
+    closed: NDArray[np.int32]
+    since: NDArray[np.int32]
+    first_stamp: NDArray[np.int32]
+    usage_stamp: NDArray[np.int32]
+
+    @classmethod
+    def read(cls, parts: Parts) -> Outline:
+        """Read all parts, one at a time.
+
+        Raises
+        ------
+        SnapshotError
+            If a file is missing or was changed.
+        """
+        n = parts.n_companies
+        closed, since = np.empty(n, np.int32), np.empty(n, np.int32)
+        first = np.full(n, NEVER_USED, np.int32)
+        frames, places, days = [], [], np.empty(0, np.int32)
+        for number in range(len(parts)):
+            one, mine = parts.part(number), parts.positions(number)
+            closed[mine], since[mine] = one.closed, one.since
+            begins = np.flatnonzero(np.diff(one.usage_company, prepend=-1))
+            first[mine[one.usage_company[begins]]] = one.usage_stamp[begins]
+            days = np.union1d(days, one.usage_stamp)
+            frames.append(one.companies)
+            places.append(mine)
+        order = np.argsort(np.concatenate(places))
+        companies = pd.concat(frames, ignore_index=True).take(order).reset_index(drop=True)
+        return cls(parts, companies, closed, since, first, days)
+
+    @property
+    def id(self) -> str:
+        """The id of the snapshot."""
+        return self.parts.id
+
+    @property
+    def path(self) -> Path:
+        """The folder of the snapshot."""
+        return self.parts.path
+
+    @property
+    def as_of(self) -> int:
+        """Day after which nothing is known."""
+        return self.parts.as_of
+
+    @property
+    def form(self) -> Form:
+        """What the tables mean."""
+        return self.parts.form
+
+    @property
+    def n_usage_rows(self) -> int:
+        """How many usage rows there are."""
+        return sum(self.parts.n_rows)

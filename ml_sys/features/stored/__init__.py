@@ -1,0 +1,1 @@
+"""Keeps on disk what is too much for memory: usage that features are computed from, and features."""

@@ -1,0 +1,159 @@
+"""Feature inputs of a snapshot in several parts: usage is read, a few parts at a time, when it is asked for.
+
+What is needed of every company all the time is small, and stays in memory: its attributes, the day on which
+it began to exist, and that of its first usage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_sys.data.parts.whole import narrowest
+from ml_sys.features.attributes import Attributes
+from ml_sys.features.inputs import FeatureInputs, InputPart
+from ml_sys.features.windows import NEVER, UsageLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ml_sys.data.parts.outline import Outline
+    from ml_sys.data.parts.parted import Parts
+    from ml_sys.days import Period
+    from ml_sys.features.compute import FeatureSpec
+    from ml_sys.form import Form
+
+# Usage rows that are read at a time: some hundred megabytes, and computing is not all beginnings and ends.
+ROWS_AT_ONCE = 4_000_000
+# Of a snapshot with fewer usage rows all that was read stays in memory.
+ROWS_KEPT = 16_000_000
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Feature inputs that are read part by part; see :class:`ml_sys.features.inputs.Inputs`.
+
+    An instance may be sent to other processes that see the snapshot's folder; what was read stays here.
+
+    Attributes
+    ----------
+    stored : Parts
+        Where usage is read from.
+    spec : FeatureSpec
+        By whose form and period it is read.
+    """
+
+    stored: Parts
+    spec: FeatureSpec
+    attributes: Attributes
+    since: NDArray[np.int32]
+    first: NDArray[np.int32]
+    _kept: dict[tuple[int, ...], InputPart] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, outline: Outline, spec: FeatureSpec) -> StoredInputs:
+        """Take from a snapshot what a model's features are made of, and nothing else."""
+        first = outline.first_stamp
+        there = first != NEVER
+        day = np.full(first.size, NEVER, dtype=np.int32)
+        day[there] = spec.period.complete_on(first[there])
+        attributes = Attributes.from_companies(outline.companies, spec.form.attributes)
+        return cls(outline.parts, spec, attributes, outline.since, day)
+
+    @property
+    def form(self) -> Form:
+        """What the measures and attributes are."""
+        return self.spec.form
+
+    @property
+    def period(self) -> Period:
+        """What a usage row covers."""
+        return self.spec.period
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether usage is read each time: yes."""
+        return True
+
+    @property
+    def n_companies(self) -> int:
+        """How many entities there are."""
+        return self.first.size
+
+    def first_days(self) -> NDArray[np.int32]:
+        """Return the day of each entity's first row, ``NEVER`` where it has none; shape (n_companies,)."""
+        return self.first
+
+    def parts(self) -> Iterator[InputPart]:
+        """Read and yield the entities, a few parts at a time.
+
+        Raises
+        ------
+        SnapshotError
+            If a file of the snapshot is missing or was changed.
+        """
+        keeps = sum(self.stored.n_rows) <= ROWS_KEPT
+        for numbers in self._together():
+            found = self._kept.get(numbers) or self._read(numbers)
+            if keeps:
+                self._kept[numbers] = found
+            yield found
+
+    def whole(self) -> FeatureInputs:
+        """Read all usage into memory, companies in their order."""
+        every = _united(list(self.parts()))
+        return every.inputs.take(np.argsort(every.companies))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_kept": {}}
+
+    def _together(self) -> list[tuple[int, ...]]:
+        """Return the numbers of the parts that are read at a time."""
+        found: list[list[int]] = []
+        rows = ROWS_AT_ONCE
+        for number, more in enumerate(self.stored.n_rows):
+            if rows + more > ROWS_AT_ONCE:
+                found.append([])
+                rows = 0
+            found[-1].append(number)
+            rows += more
+        return [tuple(one) for one in found]
+
+    def _read(self, numbers: tuple[int, ...]) -> InputPart:
+        return _united([self._one(number) for number in numbers])
+
+    def _one(self, number: int) -> InputPart:
+        part = self.stored.part(number)
+        counted = part.usage_values
+        part = replace(part, usage_values=counted.astype(narrowest(counted), copy=False))
+        return InputPart(self.stored.positions(number), FeatureInputs.from_snapshot(part, self.spec))
+
+
+def _united(parts: list[InputPart]) -> InputPart:
+    """Return the entities of several parts as those of one, in the order of the parts."""
+    if len(parts) == 1:
+        return parts[0]
+    logs = [one.inputs.usage for one in parts]
+    starts = np.cumsum([0, *(one.n_companies for one in logs)]).astype(np.int32)
+    columns = zip(*(one.inputs.attributes.columns for one in parts), strict=True)
+    usage = UsageLog(
+        np.concatenate([log.company + start for log, start in zip(logs, starts, strict=False)]),
+        np.concatenate([log.day for log in logs]),
+        np.concatenate([log.values for log in logs]),
+        int(starts[-1]),
+        logs[0].n_activity,
+        logs[0].digits,
+    )
+    first = parts[0].inputs
+    attributes = Attributes(
+        first.attributes.described, tuple(np.concatenate(one) for one in columns), usage.n_companies
+    )
+    since = np.concatenate([one.inputs.since for one in parts])
+    return InputPart(
+        np.concatenate([one.companies for one in parts]),
+        FeatureInputs(first.form, first.period, usage, attributes, since),
+    )

@@ -1,0 +1,112 @@
+"""Whatever is made of a snapshot in several parts is what is made of it whole, to the bit."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_sys.data.snapshot import Outline, Snapshot
+from ml_sys.features.panel import Panel
+from ml_sys.features.sampling import by_content
+from ml_sys.features.stored.inputs import StoredInputs
+from ml_sys.leaks.canaries import later_usage_deleted
+from ml_sys.model.split import Source, split
+from ml_sys.model.train import spec_from
+from ml_sys.settings import Settings
+
+Opens = Callable[[int], Outline]
+
+
+def changed(settings: Settings, **groups: dict[str, object]) -> Settings:
+    return settings.model_copy(
+        update={name: getattr(settings, name).model_copy(update=values) for name, values in groups.items()}
+    )
+
+
+def assert_same(one: Panel, other: Panel) -> None:
+    for name in ("company", "cutoff", "label", "seen"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert list(one.rules) == list(other.rules)
+    for name, score in one.rules.items():
+        np.testing.assert_array_equal(score, other.rules[name])
+    np.testing.assert_array_equal(one.rows.weight, other.rows.weight)
+    np.testing.assert_array_equal(one.rows.digests(), other.rows.digests())
+    pd.testing.assert_frame_equal(one.features, other.features, check_exact=True)
+    blocks = pd.concat([block.frame() for block in other.rows.blocks()], ignore_index=True)
+    pd.testing.assert_frame_equal(blocks, one.features, check_exact=True)
+
+
+SAMPLED = {"max_cutoffs": 3, "max_rows": 900, "negatives_per_positive": 4}
+
+
+@pytest.mark.parametrize(
+    ("n_parts", "groups"),
+    [
+        (16, {"panel": {"max_cutoffs": 2}}),
+        (3, {"panel": SAMPLED}),
+        (3, {"panel": {**SAMPLED, "kind": "snapshot"}, "split": {"kind": "stratified"}}),
+    ],
+    ids=["whole", "sampled", "one row each of a sample"],
+)
+def test_the_rows_that_are_learnt_from_and_held_out_are_those_of_the_whole(
+    outline: Opens,
+    snapshot: Snapshot,
+    cheap_settings: Settings,
+    n_parts: int,
+    groups: dict[str, dict[str, object]],
+) -> None:
+    settings = changed(cheap_settings, **groups)
+    whole, parted = (Source.of(one, settings) for one in (snapshot, outline(n_parts)))
+    spec = spec_from(settings, snapshot.form)
+    assert parted.timeline == whole.timeline
+    (part, holdout), (theirs, held) = (split(one, spec, settings) for one in (whole, parted))
+    assert held.rows.different.is_stored
+    assert not theirs.train.rows.different.is_stored
+    assert_same(part.train, theirs.train)
+    assert_same(part.validation, theirs.validation)
+    assert_same(holdout, held)
+    again = split(replace(parted.apart(), closed=parted.closed[::-1].copy()), spec, settings)
+    expected = split(replace(whole, closed=whole.closed[::-1].copy()), spec, settings)
+    assert_same(expected[0].train, again[0].train)
+    assert_same(expected[1], again[1])
+    assert later_usage_deleted(parted.inputs, spec, theirs.train, held).status == "passed"
+
+
+def test_companies_are_ordered_by_what_they_look_like_in_however_many_parts(
+    outline: Opens, snapshot: Snapshot, cheap_settings: Settings
+) -> None:
+    sources = [Source.of(one, cheap_settings) for one in (snapshot, outline(3), outline(16))]
+    cutoff = sources[0].timeline.latest_mature()
+    orders = [by_content(one.inputs, one.closed, cutoff).tolist() for one in sources]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_all_of_it_may_be_read_into_memory_or_sent_to_another_process(
+    outline: Opens, snapshot: Snapshot, cheap_settings: Settings
+) -> None:
+    whole, parted = (Source.of(one, cheap_settings) for one in (snapshot, outline(3)))
+    gathered = parted.in_memory().inputs
+    np.testing.assert_array_equal(gathered.first_days(), whole.inputs.first_days())
+    spec, cutoffs = (
+        spec_from(cheap_settings, snapshot.form),
+        np.array([whole.timeline.latest_mature()], np.int32),
+    )
+    expected = whole.known.rows(cutoffs, spec).frame()
+    pd.testing.assert_frame_equal(parted.in_memory().known.rows(cutoffs, spec).frame(), expected)
+    parted.known.learn(cutoffs, spec)
+    sent = pickle.loads(pickle.dumps(parted))  # noqa: S301 - what this test wrote
+    pd.testing.assert_frame_equal(sent.known.rows(cutoffs, spec).frame(), expected)
+
+
+def test_what_was_read_stays_in_memory_while_it_is_little(
+    outline: Opens, cheap_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = StoredInputs.of(outline(3), spec_from(cheap_settings))
+    assert next(few.parts()) is not next(few.parts())
+    monkeypatch.setattr("ml_sys.features.stored.inputs.ROWS_KEPT", 10**9)
+    assert next(few.parts()) is next(few.parts())
