@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _every: list[Kernel] = []
 _deferred = False
+_loading = RLock()
 
 
 class Kernel:
@@ -56,13 +58,16 @@ class Kernel:
         return self.run(*arguments)
 
     def load(self) -> None:
-        """Compile the loop, or take it from numba's cache.
+        """Compile the loop, or take it from numba's cache; threads that ask for it meanwhile wait.
 
         The cache is beside the source, in the user's cache folder where that is read-only, nowhere where
         neither can be written or the disk is full.
         """
-        if self.run != self._first:
-            return
+        with _loading:
+            if self.run == self._first:
+                self._load()
+
+    def _load(self) -> None:
         import numba
 
         for helper in self._helpers:

@@ -31,7 +31,7 @@ def tables(folder: Path) -> None:
 
 
 def snapshot(artifacts: Path, folder: Path, partitions: int = 0) -> None:
-    """Ingest a folder of tables into an artifacts folder, into so many parts or as many as suit."""
+    """Ingest a folder of tables into an artifacts folder, in so many parts."""
     ingest(
         Origin(
             open_source("file"),

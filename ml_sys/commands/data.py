@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def sample(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
-    companies: Annotated[int, typer.Option(min=1, help="Companies, or workspaces, generated.")] = 8000,
+    companies: Annotated[
+        int, typer.Option(min=1, help="Number of companies, or workspaces, to generate.")
+    ] = 8000,
     weeks: Annotated[int, typer.Option(min=1, help="Length of the usage log.")] = 104,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed; by default the setting's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed; by default the one in the settings.")] = None,
     preset: Annotated[
         Literal["hubspot", "product"],
         typer.Option(help="The three tables of HubSpot, or workspaces with raw events of their users."),
@@ -43,22 +45,32 @@ def sample(
 
 def init(
     ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(help="Files and folders; or a database, and tables of it.")],
-    out: Annotated[Path, typer.Option(help="Settings file that is written.")] = Path("conf/mlsys.toml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace it if it is there already.")] = False,
-    id_: Annotated[str, typer.Option("--id", metavar="COLUMN", help="Identifies those that may pay.")] = "",
-    at: Annotated[str, typer.Option(metavar="COLUMN", help="Says when usage happened.")] = "",
+    files: Annotated[
+        list[str], typer.Argument(help="Files and folders; or a database and some of its tables.")
+    ],
+    out: Annotated[Path, typer.Option(help="Settings file to write.")] = Path("conf/mlsys.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace it if it already exists.")] = False,
+    id_: Annotated[
+        str, typer.Option("--id", metavar="COLUMN", help="Column that identifies those that may pay.")
+    ] = "",
+    at: Annotated[str, typer.Option(metavar="COLUMN", help="Column that says when usage happened.")] = "",
     converted: Annotated[
         str,
         typer.Option(
             metavar="TABLE|COLUMN", help="Purchases, or day of conversion; TABLE.COLUMN=KIND of an event."
         ),
     ] = "",
-    entity: Annotated[str, typer.Option(metavar="TABLE", help="Has one row for each that may pay.")] = "",
-    since: Annotated[str, typer.Option(metavar="COLUMN", help="Day on which one began to exist.")] = "",
+    entity: Annotated[
+        str, typer.Option(metavar="TABLE", help="Table with one row for each that may pay.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column with the day on which each began to exist.")
+    ] = "",
     dates: Annotated[
         str,
-        typer.Option(metavar="DD/MM/YYYY|MM/DD/YYYY", help="How dates are written, if files do not tell."),
+        typer.Option(
+            metavar="DD/MM/YYYY|MM/DD/YYYY", help="How dates are written, if the files do not show it."
+        ),
     ] = "",
 ) -> None:
     """Look at any tables, write a commented description of them, and ingest them by it."""
@@ -87,10 +99,10 @@ def ingest(
     table: TablesOption = None,
     as_of: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Day of the export; by default where covered usage ends."),
+        typer.Option(metavar="DATE", help="Day of the export; by default the end of covered usage."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Judge the description by the tables, and store nothing.")
+        bool, typer.Option("--check", help="Check the description against the tables, and store nothing.")
     ] = False,
 ) -> None:
     """Read the tables, put bad rows into quarantine and store the rest as a snapshot."""
@@ -121,7 +133,9 @@ def _check(ctx: typer.Context, settings: Settings) -> None:
 
 def forget(
     ctx: typer.Context,
-    company: Annotated[str, typer.Argument(metavar="ID", help="Its id; after -- if it begins with a dash.")],
+    company: Annotated[
+        str, typer.Argument(metavar="ID", help="The id; put -- before it if it begins with a dash.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show where it is, and remove nothing.")] = False,
 ) -> None:
     """Remove an id from the prediction log, lists and quarantine, and list what keeps it for good."""

@@ -27,7 +27,7 @@ def experiment() -> None:
 def plan(
     ctx: typer.Context,
     capacity: Annotated[
-        int | None, typer.Option(min=1, help="Calls a list; by default the settings'.")
+        int | None, typer.Option(min=1, help="Calls per list; by default as in the settings.")
     ] = None,
     effect: Annotated[
         float,

@@ -22,7 +22,7 @@ def impact(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Day up to which that file is complete; by default its last one."),
+        typer.Option(metavar="DATE", help="Day up to which that file is complete; by default its last day."),
     ] = None,
     called: Annotated[
         Path | None,

@@ -35,7 +35,7 @@ def show(
     named: Annotated[
         str,
         typer.Argument(
-            metavar="LIST|DATE", help="Its id or the start of it, or a day: the last list by then."
+            metavar="LIST|DATE", help="Its id or the start of it, or a day, for the last list by then."
         ),
     ],
     company: Annotated[

@@ -64,7 +64,7 @@ def rollback(
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")] = "",
 ) -> None:
-    """Go back to the previous production version; again goes further back."""
+    """Go back to the previous production version; repeat to go further back."""
     from ml_sys.jobs.models import promote as jobs
     from ml_sys.views import promote as views
 

@@ -28,7 +28,7 @@ _AsOfOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Cutoff; by default the end of covered usage.")
 ]
 _OutOption = Annotated[Path | None, typer.Option(help="Write the whole list: CSV, Parquet or .xlsx.")]
-_TopOption = Annotated[int | None, typer.Option(min=1, help="Rows shown; alone or beside --out.")]
+_TopOption = Annotated[int | None, typer.Option(min=1, help="Rows to show, with or without --out.")]
 _CapacityOption = Annotated[
     int | None, typer.Option(min=1, help="Calls a week: show what they should bring.")
 ]
@@ -47,7 +47,7 @@ _CooldownOption = Annotated[
     typer.Option(
         min=0,
         metavar="K",
-        help="Put prospects last that were to be called in the last K weeks.",
+        help="Put prospects at the end that were to be called in the last K weeks.",
     ),
 ]
 _HandOutOption = Annotated[

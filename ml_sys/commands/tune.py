@@ -42,6 +42,6 @@ def tune(
         result = tune_settings(settings, out, clock=monotonic, on_trial=on_trial)
     ctx.obj.show(result, views.tuned)
     if result.done < result.asked:
-        console.note(f"{result.done} of {result.asked} trials are done; the same command goes on")
+        console.note(f"{result.done} of {result.asked} trials are done; run the same command to continue")
     if result.tuned.interrupted:
         raise typer.Exit(ExitCode.FAILED)

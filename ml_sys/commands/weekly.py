@@ -20,16 +20,16 @@ _NoncustomersOption = Annotated[str | None, typer.Option(help="File of the noncu
 _UsageOption = Annotated[str | None, typer.Option(help="File of the usage rows.")]
 _AsOfOption = Annotated[
     str | None,
-    typer.Option(metavar="DATE", help="Play a week of the past: the day of the export, taken as today."),
+    typer.Option(metavar="DATE", help="Replay a past week: the day of the export, taken as today."),
 ]
-_CapacityOption = Annotated[int | None, typer.Option(min=1, help="Calls; by default the setting's.")]
+_CapacityOption = Annotated[int | None, typer.Option(min=1, help="Calls; by default as in the settings.")]
 _OutOption = Annotated[Path | None, typer.Option(help="Write the list to this CSV or Parquet file.")]
 _WithControlsOption = Annotated[
     Path | None, typer.Option(help="For the analyst: everyone, and how each was drawn.")
 ]
 _PageOption = Annotated[Path | None, typer.Option(help="Write the page of what lists brought to this file.")]
 _SummaryOption = Annotated[
-    Path | None, typer.Option(help="Write a summary to mail: HTML where the name ends so, else Markdown.")
+    Path | None, typer.Option(help="Write a summary to mail: HTML if the name ends in .html, else Markdown.")
 ]
 _RetrainOption = Annotated[
     bool, typer.Option("--retrain", help="Train on the week's data, and promote if the gate passes it.")

@@ -6,11 +6,12 @@ columns come back in reasons and messages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ml_sys.data.checking import moments, values
+from ml_sys.data.reading.plain import Kind
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.settings.description import zone_of
 from ml_sys.settings.tables import EntityTable, EventTable, LinkTable, PeriodTable, PurchaseTable
@@ -40,12 +41,15 @@ class Field:
         A bad value is left blank and counted; one of any other field costs the row.
     may_lack : bool
         Whether the table may do without it.
+    plain : Kind
+        How a value is written that ``read`` takes as it stands.
     """
 
     column: str
     read: Callable[[Any], Column]
     blanked: bool = False
     may_lack: bool = False
+    plain: Kind = Kind.ANY
 
 
 def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
@@ -66,9 +70,11 @@ def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
         if table.type:
             found[TYPE] = Field(table.type, values.free_texts, blanked=True)
     elif isinstance(table, PeriodTable):
-        found = {ID: Field(table.id, values.ids), AT: Field(table.at, stamp)}
+        moment = Kind.MOMENT if table.dates == "iso" else Kind.ANY
+        found = {ID: Field(table.id, values.ids, plain=Kind.NAME), AT: Field(table.at, stamp, plain=moment)}
         for key, one in table.measures.items():
-            found[key] = Field(one.column, counted_by(one.measure(key)))
+            read = counted_by(one.measure(key))
+            found[key] = Field(one.column, read, plain=Kind.COUNT if read is values.counts else Kind.ANY)
     elif isinstance(table, EventTable):
         found = _of_events(table, stamp)
     else:
@@ -130,10 +136,7 @@ def columns_of(fields: Mapping[str, Field]) -> dict[str, str]:
 
 
 def _renamed(schema: SchemaSettings, found: Mapping[str, Field]) -> dict[str, Field]:
-    return {
-        name: Field(schema.column(one.column), one.read, one.blanked, one.may_lack)
-        for name, one in found.items()
-    }
+    return {name: replace(one, column=schema.column(one.column)) for name, one in found.items()}
 
 
 def _of_entities(schema: SchemaSettings, table: EntityTable, when: dict[str, Any]) -> dict[str, Field]:

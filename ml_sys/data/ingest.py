@@ -21,7 +21,7 @@ from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
 from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.refusing import refuse_bad
-from ml_sys.data.ingesting.run import IngestRun, OpenTable
+from ml_sys.data.ingesting.run import IngestRun, OpenTable, without_collecting
 from ml_sys.data.ingesting.usage_parts import UsageParts
 from ml_sys.data.parts.buckets import Cut, parts_for
 from ml_sys.data.parts.overflow import Overflow
@@ -162,7 +162,7 @@ def ingest(
     """
     schema, form = origin.schema, origin.schema.form()
     opened = origin.opened()
-    with ExitStack() as stack:
+    with ExitStack() as stack, without_collecting():
         for table in opened.values():
             stack.callback(table.raw.close)
         run, overflow = IngestRun(opened, form, on_progress), Overflow(stack)

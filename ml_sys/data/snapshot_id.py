@@ -74,7 +74,10 @@ def identity(content: Content, buckets: NDArray[np.uint8]) -> str:
 
 
 def bucket_digests(
-    companies: pd.DataFrame, buckets: NDArray[np.uint16], usage: UsageRows
+    companies: pd.DataFrame,
+    buckets: NDArray[np.uint16],
+    usage: UsageRows,
+    counts: np.dtype[Any] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the SHA-256 of each bucket, zeros where none of the companies is in it.
 
@@ -86,11 +89,14 @@ def bucket_digests(
         Of each company.
     usage : UsageRows
         Of these companies by their positions here, sorted by company and stamp.
+    counts : numpy.dtype, optional
+        Of the form's values, where those of ``usage`` are narrower.
 
     Returns
     -------
     ndarray of shape (`BUCKETS`, 32), uint8
     """
+    counts = usage.measures.dtype if counts is None else counts
     found = np.zeros((BUCKETS, hashlib.sha256().digest_size), np.uint8)
     order = np.argsort(buckets, kind="stable")
     there, sizes = np.unique(buckets, return_counts=True)
@@ -103,15 +109,15 @@ def bucket_digests(
     row_ends = np.cumsum(n_rows)
     at = np.repeat(first[order] - (row_ends - n_rows), n_rows)
     at += np.arange(len(at))
-    rows = [usage.stamp[at], usage.measures.take(at, axis=0)]
     start, row_start = 0, 0
     for bucket, end in zip(there.tolist(), ends.tolist(), strict=True):
         digest = hashlib.sha256(str(end - start).encode())
         for column in columns:
             column.add(digest, start, end)
         row_end = int(row_ends[end - 1])
-        for values in rows:
-            digest.update(values[row_start:row_end].data)
+        mine = at[row_start:row_end]  # a bucket at a time, which the processor's own memory holds
+        digest.update(usage.stamp[mine].data)
+        digest.update(usage.measures.take(mine, axis=0).astype(counts, copy=False).data)
         found[bucket] = np.frombuffer(digest.digest(), np.uint8)
         start, row_start = end, row_end
     return found
@@ -148,6 +154,11 @@ class _Column:
 
 def arrow_texts(texts: pd.Series[Any]) -> Any:
     """Return a column of text as a `pyarrow.StringArray`, whatever pandas keeps it in."""
+    if texts.dtype.name == "str":
+        found: Any = pa.array(texts.array, pa.string())
+        found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        if np.maximum(_lengths(found), 0).sum() == len(buffers(found)[1]):  # nothing lies below a blank
+            return found
     return pa.array(texts.to_numpy(dtype=object), pa.string(), from_pandas=True)
 
 

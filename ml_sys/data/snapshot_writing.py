@@ -40,6 +40,7 @@ from ml_sys.data.snapshot_id import (
     identity,
     quarantine_identity,
 )
+from ml_sys.data.usage import values_dtype
 from ml_sys.durable import (
     TEMPORARY_PREFIX,
     clear_folder,
@@ -135,7 +136,7 @@ class Writing:
 
     def add(self, number: int, part: Part, form: Form) -> None:
         """Write one part; several may be written side by side."""
-        companies, usage, names = part.companies, part.usage, form.measure_names
+        companies, usage, names, counts = part.companies, part.usage, form.measure_names, values_dtype(form)
         told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}
         if len(self._sizes) > 1:
             n_rows = np.bincount(usage.company, minlength=len(companies)).astype(np.int32)
@@ -143,13 +144,13 @@ class Writing:
         counted: dict[str, Any] = {
             "company": usage.company,
             "stamp": pa.array(usage.stamp).cast(pa.timestamp("us")),
-            **{name: np.ascontiguousarray(usage.measures[:, i]) for i, name in enumerate(names)},
+            **{name: np.ascontiguousarray(usage.measures[:, i], counts) for i, name in enumerate(names)},
         }
         encoding = _USAGE_ENCODING | {"column_encoding": dict.fromkeys(("company", *names), _PACKED)}
         self._write(pa.table(told), names_of(COMPANIES, len(self._sizes))[number])
         self._write(pa.table(counted), names_of(USAGE, len(self._sizes))[number], **encoding)
         self._sizes[number] = len(companies), len(usage.stamp)
-        self._buckets += bucket_digests(companies, part.buckets, usage)
+        self._buckets += bucket_digests(companies, part.buckets, usage, counts)
 
     def finish(self, content: Content, told: Told) -> tuple[Path, bool]:
         """Give the snapshot its name, unless it is there already, and make it the latest.

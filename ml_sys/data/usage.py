@@ -43,9 +43,10 @@ class UsageRows:
         Position in the table of companies.
     stamp : ndarray of shape (n,), int64
         Microseconds since 1970-01-01, of the clocks in the description's time zone.
-    measures : ndarray of shape (n, n_measures), int32 or int64
-        In the order of the table's measures; whole numbers of their digits behind the point.
-    lines : ndarray of shape (n,), int64
+    measures : ndarray of shape (n, n_measures), of integers
+        In the order of the table's measures; whole numbers of their digits behind the point, in as few bytes
+        as hold them or more.
+    lines : ndarray of shape (n,), of integers
     digits : tuple of int
         Of the measures; none where nothing is behind the point.
     """
@@ -53,7 +54,7 @@ class UsageRows:
     company: NDArray[np.int32]
     stamp: NDArray[np.int64]
     measures: NDArray[Any]
-    lines: NDArray[np.int64]
+    lines: NDArray[np.integer[Any]]
     digits: tuple[int, ...] = ()
 
     def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
@@ -126,8 +127,7 @@ def of_companies(
         The others.
     """
     named = checked.columns["id"]
-    columns = [checked.columns[name] for name in measures.names]
-    values = np.stack(columns, axis=1, dtype=measures.dtype)
+    values = _side_by_side(checked, measures)
     rows = UsageRows(index.positions(named), checked.columns["at"], values, checked.lines, measures.digits)
     unknown = rows.company < 0
     if not unknown.any():
@@ -136,6 +136,14 @@ def of_companies(
     ids = named.take(strangers).to_pylist()
     reasons = [LOST_COMPANY if name in index.lost else UNKNOWN_ID for name in ids]
     return rows.take(np.flatnonzero(~unknown)), _bad(rows.take(strangers), ids, reasons)
+
+
+def _side_by_side(checked: Checked, measures: UsageMeasures) -> NDArray[Any]:
+    counted = [name for name in checked.columns if name in measures.names]
+    if checked.counts is not None and (counted, measures.dtype) == ([*measures.names], checked.counts.dtype):
+        return checked.counts
+    columns = [checked.columns[name] for name in measures.names]
+    return np.stack(columns, axis=1, dtype=measures.dtype)
 
 
 def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:

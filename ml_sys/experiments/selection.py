@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gain:
-    """Mean average precision of the settings in force, of the best trial, and of a nested choice."""
+    """Mean average precision of the current settings, of the best trial, and of a nested choice."""
 
     in_force: float
     best: float

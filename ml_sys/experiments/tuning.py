@@ -49,7 +49,7 @@ class Trial:
     Attributes
     ----------
     number : int
-        Place among the finished trials; 0 are the settings in force.
+        Place among the finished trials; 0 are the current settings.
     changed : dict
         Settings that differ from those in force, by dotted key; None for a parameter left out.
     values : tuple of float
@@ -79,7 +79,7 @@ class Tuned:
     trials : tuple of Trial
         Those judged on every cutoff, best first.
     pruned : int
-        Trials given up on the way.
+        Trials stopped early.
     importance : dict of str to float
         Share of the spread of the best trials that each knob explains; empty for too few trials.
     settings : Settings

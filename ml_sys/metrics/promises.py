@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from ml_sys.model.threshold import TIERS
 
@@ -132,6 +131,8 @@ def apart(cutoff: NDArray[np.int32], days: int) -> NDArray[np.int32]:
 
 def count_interval(count: int, confidence: float) -> tuple[float, float]:
     """Return the exact interval of a Poisson mean of which ``count`` was seen."""
+    from scipy.special import gammaincinv  # only where there is an interval to draw
+
     tail = (1 - confidence) / 2
     low = float(gammaincinv(count, tail)) if count else 0.0
     return low, float(gammaincinv(count + 1, 1 - tail))

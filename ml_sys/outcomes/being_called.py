@@ -71,7 +71,7 @@ class Called:
     calls : float
         Calls a list that were drawn by lot.
     drawn, waited : int
-        Companies drawn, and left to wait, over all lists.
+        Companies drawn, and left waiting, over all lists.
     drawn_paid, waited_paid : int
     anyway : float
         How many of those drawn would have paid uncalled: those that waited and paid, each weighted by the

@@ -1,4 +1,4 @@
-"""What being on the call list does: extra conversions a list, with an interval and a test by the draw itself.
+"""What being on the call list does: extra conversions per list, an interval and a test by the draw itself.
 
 Only companies that chance decided on are counted, so that called and waiting differ by luck alone. A called
 company counts once and a waiting one by the odds of being called, so that both sides stand for the same
@@ -86,7 +86,7 @@ class Complied:
     made : float
         Share of those drawn that were called.
     strayed : float
-        Share of those left to wait that were called nevertheless.
+        Share of those left waiting that were called nevertheless.
     per_call : Estimate
         Extra outcome of a call that was made because the company was drawn.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["none", "lottery", "holdout"]
-# Always called; called by lot; left to wait by lot; beyond the pool.
+# Always called; called by lot; left waiting by lot; beyond the pool.
 CERTAIN, DRAWN, CONTROL, BEYOND = "certain", "drawn", "control", ""
 NO_WAIT = -1
 WEEK_DAYS = 7

@@ -208,7 +208,7 @@ def kept_promise(
         Sums of their probabilities, and of the squares.
     came : int
     confidence : float
-        Of the numbers that a true promise allows, in (0, 1): by the binomial distribution of the same mean
+        Of the numbers that true probabilities allow, in (0, 1): by the binomial distribution of the same mean
         and variance.
     """
     from scipy.stats import binom  # only where something was served

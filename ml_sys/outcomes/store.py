@@ -22,7 +22,8 @@ from ml_sys.outcomes.database.engine import (
 )
 from ml_sys.outcomes.database.migrating import bring_up_to_date
 from ml_sys.outcomes.database.reading import read_entries
-from ml_sys.outcomes.database.revisions import FILE as FILE  # others name it by the store
+from ml_sys.outcomes.database.revisions import FILE as FILE  # others name both by the store
+from ml_sys.outcomes.database.revisions import exists as exists
 from ml_sys.outcomes.database.rows import COLUMNS, OF_LIST, as_list, put, standing
 from ml_sys.outcomes.database.tables import entries as entries_table
 from ml_sys.outcomes.database.tables import lists as lists_table
@@ -292,8 +293,3 @@ def _take_over(opened: Store, settings: Settings) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         days = {one.cutoff for one in opened.lists(replaced=True)}
         opened.take_over(remembered_lists(folder, days, settings.label.horizon_days))
-
-
-def exists(settings: Settings) -> bool:
-    """Return whether there is a store; one at an address is assumed to exist."""
-    return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()

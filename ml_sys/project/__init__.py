@@ -93,7 +93,7 @@ class Project(OutcomeMethods):
         customers, noncustomers, usage, **tables : str or Path, optional
             File, table or query of each described table; by default what the settings say.
         as_of : str or date, optional
-            Day of the export; by default where covered usage ends.
+            Day of the export; by default the end of covered usage.
         """
         from ml_sys.jobs.data.ingest import ingest_tables
 

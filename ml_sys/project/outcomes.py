@@ -74,7 +74,7 @@ class OutcomeMethods(Opened):
         Parameters
         ----------
         capacity : int, optional
-            Calls a list; by default the settings'.
+            Calls per list; by default as in the settings.
         effect : float
             Of a call on the probability: 0.5 means half as much again.
         """

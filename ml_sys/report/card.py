@@ -55,8 +55,8 @@ def write_card(
         f"{facts['horizon_days']} days of a cutoff.",
         "",
         f"- Made: {entry.created_at} ({entry.changes})",
-        f"- Follows: {facts['parent'] or 'no version'}",
-        f"- Said of it: {entry.message or 'nothing'}",
+        f"- Parent: {facts['parent'] or 'no version'}",
+        f"- Message: {entry.message or 'nothing'}",
         f"- Data: snapshot `{entry.snapshot}`, usage through {entry.data_through}",
         f"- Trained on: {report.rows:,} rows, {report.positives:,} conversions, {report.converters:,} of "
         f"{report.companies:,} {words.entity.many} convert, {len(report.cutoffs)} cutoffs from {first} to "

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ml_sys.data.ingest_report import blank_rates
+from ml_sys.data.parts.stored import readable
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import MANIFEST, QUARANTINE
 from ml_sys.metrics import calibration, curves
@@ -168,8 +169,10 @@ def parent_of(artifact: Artifact, facts: Mapping[str, Any]) -> Parent:
 
 def quality_of(snapshot: Snapshot | Outline) -> Quality:
     """Return what is in a snapshot, and what was quarantined."""
-    manifest = json.loads((snapshot.path / MANIFEST).read_text(encoding="utf-8"))
-    table = pq.read_table(snapshot.path / QUARANTINE, columns=["table", "reason"])
+    with readable(snapshot.path / MANIFEST) as path:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    with readable(snapshot.path / QUARANTINE) as path:
+        table = pq.read_table(path, columns=["table", "reason"])
     counts = table.group_by(["table", "reason"]).aggregate([([], "count_all")]).to_pylist()
     quarantined: dict[str, dict[str, int]] = {name: {} for name in manifest.get("read", {})}
     for one in sorted(counts, key=lambda row: (-row["count_all"], row["reason"])):

@@ -44,14 +44,14 @@ def impact_page(impact: Impact) -> str:
 
 def _words(entity: Noun) -> tuple[tuple[str, str], ...]:
     return (
-        ("by lot", f"Whether {with_article(entity.one)} was called was drawn, with a probability that was "
-         "fixed before."),
+        ("by lot", f"Whether {with_article(entity.one)} was called was decided by a draw, with a "
+         "probability fixed beforehand."),
         ("interval", "The range that a figure most likely lies in, given luck in draw and conversions."),
-        ("kept", "What came is what the promised probabilities allow."),
+        ("kept", "The outcome is within what the promised probabilities allow."),
         ("lift", "How many times as often as on average over the list."),
-        ("precision", f"Share of the called {entity.many} that pay."),
+        ("precision", f"Share of the called {entity.many} that paid."),
         ("promised", "Sum of the probabilities on the list, given without regard to any call."),
-        ("recall", "Share of all on the lists who pay that were called."),
+        ("recall", "Share of those on the lists who paid that were called."),
     )  # fmt: skip
 
 
@@ -59,9 +59,9 @@ def _summary(impact: Impact) -> Section:
     effect, tiles = impact.effect, []
     if effect is not None and not isnan(effect.extra.low):
         tiles = [
-            Tile(signed(effect.extra.value), "extra conversions a list",
+            Tile(signed(effect.extra.value), "extra conversions per list",
                  f"{signed(effect.extra.low)} to {signed(effect.extra.high)}"),
-            Tile(number(effect.money.value, 0), f"extra {impact.words.value} a list",
+            Tile(number(effect.money.value, 0), f"extra {impact.words.value} per list",
                  f"{number(effect.money.low, 0)} to {number(effect.money.high, 0)}"),
             Tile(likely(effect.chance), "chance of as much by the draw alone", "if calling did nothing"),
         ]  # fmt: skip
@@ -74,11 +74,11 @@ def _effect(impact: Impact) -> Section:
         return missing("effect", title, "no mature list has an experiment in it (experiment.design)")
     sides = (
         _side("called by lot", effect.drawn, effect.drawn_paid),
-        _side("left to wait", effect.waited, effect.waited_paid),
+        _side("left waiting", effect.waited, effect.waited_paid),
     )
     text = (
-        "Extra conversions a list by being called, and their interval, as they stood after each list. While "
-        "the band includes 0, there may be no effect at all."
+        "Extra conversions per list from being called, with their interval, as they stood after each list. "
+        "While the band includes 0, there may be no effect at all."
     )
     known = [one for one in effect.running if not isnan(one.extra.low)]
     points = [
@@ -88,28 +88,28 @@ def _effect(impact: Impact) -> Section:
     name = "The effect as the weeks go by"
     table = Table(
         name,
-        ("list", "extra conversions a list"),
+        ("list", "extra conversions per list"),
         tuple((date_of(one.cutoff), spread(one.extra, 2)) for one in effect.running),
     )
     figure = Figure(
         name,
         text,
-        charts.running(points, y="extra conversions a list", key="running", title=name, text=text),
+        charts.running(points, y="extra conversions per list", key="running", title=name, text=text),
         table,
     )
     return Section(
         "effect",
         title,
         (
-            f"On {counted(effect.lists, 'list')} a draw decided who was called. Both sides stand for the "
-            f"same {impact.words.entity.many} once each is weighted by its chance; what is left between them "
-            "is the call.",
+            f"On {counted(effect.lists, 'list')} a draw decided who was called. Once each is weighted by its "
+            f"chance, both sides represent the same {impact.words.entity.many}; the difference that remains "
+            "is the effect of the call.",
         ),
         figures=(figure,) if points else (),
         tables=(Table("Both sides of the draw", ("", impact.words.entity.many, "paid", "share"), sides),),
         notes=(
-            "Those with the better chance of being called are also the likelier to pay. Each of those left "
-            "to wait is therefore weighted by the odds of its chance. By that count "
+            "Those with a better chance of being called are also more likely to pay, so each of those left "
+            "waiting is weighted by the odds of its chance. By that count "
             f"{effect.anyway:.1f} of those called would have paid anyway.",
         ),
     )
@@ -119,7 +119,7 @@ def _promised(impact: Impact) -> Section:
     title = "Promised and realised"
     if impact.total is None:
         return missing("promise", title, "no list is mature yet")
-    head = ("", impact.words.entity.many, "promised", "a true promise allows", "paid", "kept")
+    head = ("", impact.words.entity.many, "promised", "true probabilities allow", "paid", "kept")
     return Section(
         "promise",
         title,
@@ -132,29 +132,28 @@ def _promised(impact: Impact) -> Section:
             Table("By rank", head, tuple(_band(one) for one in impact.ranks)),
         ),
         notes=(
-            f"Where {impact.words.entity.many} were called, more may come than was promised: the promise "
-            "knows of no call.",
+            f"Where {impact.words.entity.many} were called, more may pay than was promised, because the "
+            "promise does not know about calls.",
         ),
     )
 
 
 def _called(impact: Impact) -> Section:
-    title = "The calls beside a simple rule"
+    title = "The calls compared with a simple rule"
     if impact.called is None:
         return missing("calls", title, "no list is mature yet")
     words, rows = impact.words, [_part("called", impact.called)]
     if impact.first is not None and impact.effect is not None:
-        rows.append(_part("first of the list, called or not", impact.first))
+        rows.append(_part("top of the list, called or not", impact.first))
     if impact.by_rule is not None:
         rows.append(_part(f"{impact.rule}, that day", impact.by_rule))
     return Section(
         "calls",
         title,
         (
-            f"The same number of {words.entity.many}, of the same lists, among those that did not wait "
-            "that day. Those "
-            "of the rule were called only as far as the list names them too, so that an effect of calling "
-            "flatters the list.",
+            f"The same number of {words.entity.many} from the same lists, among those that were not waiting "
+            "that day. Those of the rule were called only if the list names them too, so an effect of "
+            "calling flatters the list.",
         ),
         tables=(
             Table(
@@ -186,8 +185,8 @@ def _lists(impact: Impact) -> Section:
 def _served(impact: Impact) -> tuple[Section, ...]:
     if not impact.served:
         return ()
-    head = ("version", "predictions", "promised", "a true promise allows", "paid", "kept")
-    name = f"The last prediction of each {impact.words.entity.one} in windows as long as the horizon"
+    head = ("version", "predictions", "promised", "true probabilities allow", "paid", "kept")
+    name = f"The last prediction of each {impact.words.entity.one} in each window of the horizon's length"
     rows = tuple(_band(one) for one in impact.served)
     return (Section("served", "What the service promised", tables=(Table(name, head, rows),)),)
 

@@ -28,10 +28,10 @@ def headline(impact: Impact) -> str:
         waits = counted(len(impact.lists), "list waits for its outcome", "lists wait for their outcome")
         return f"{waits}; the first is known when the data reach {date_of(first)}."
     if effect is None:
-        return f"{_brought(impact)}; what a call adds, lists without an experiment cannot tell."
+        return f"{_brought(impact)}; lists without an experiment cannot say what a call adds."
     if isnan(effect.extra.low):
         called = f"No {impact.words.entity.one} whose call was drawn"
-        return f"{called} has paid yet: what being called did is not known."
+        return f"{called} has paid yet, so the effect of being called is not known."
     pay = _more(effect.extra.value)
     said = (
         f"Being called made {pay} of {effect.calls:.0f} pay {_each(impact)} "
@@ -46,10 +46,10 @@ def last_matured(impact: Impact) -> ListOutcome | None:
 
 
 def matured_sentence(one: ListOutcome) -> str:
-    """Put what a matured list promised beside what came."""
+    """Compare what a matured list promised with what came."""
     if is_rule(one.version):
         return (
-            f"The last list whose outcome is known, {one.list_id}, is by a rule and promised nothing: "
+            f"The last list whose outcome is known, {one.list_id}, was made by a rule and promised nothing: "
             f"{one.realised:,} of {counted(one.calls, 'call')} paid."
         )
     return (
@@ -66,21 +66,21 @@ def reservations(impact: Impact) -> tuple[str, ...]:
     alone = with_article(impact.words.entity.one)
     said = [
         f"If being called did nothing, the draw would show as much in {likely(effect.chance)} of cases.",
-        f"This is the effect of calling now against leaving {alone} alone until its window has closed, told "
-        f"by {impact.words.entity.many} that chance decided on; those that are always called tell nothing "
-        "of it.",
+        f"This is the effect of calling now rather than leaving {alone} alone until its window has closed, "
+        f"measured on {impact.words.entity.many} that chance decided on; those that are always called say "
+        "nothing about it.",
     ]
     if effect.too_few:
         said.insert(
             0,
-            f"Of those called by lot {effect.drawn_paid} have paid and of those left to wait "
-            f"{effect.waited_paid}: below {FEW} on either side the interval is not to be relied on.",
+            f"Of those called by lot {effect.drawn_paid} have paid and of those left waiting "
+            f"{effect.waited_paid}: below {FEW} on either side the interval is not reliable.",
         )
     complied = effect.complied
     if complied is not None:
         said.append(
             f"{likely(complied.made)} of the calls drawn were made, and {likely(complied.strayed)} of those "
-            f"left to wait were called as well; calls made brought {per_hundred(complied.per_call)}."
+            f"left waiting were called as well; calls made brought {per_hundred(complied.per_call)}."
         )
     return tuple(said)
 
@@ -97,7 +97,7 @@ def state(one: ListOutcome) -> str:
     """Say how far what came of a list is known."""
     if one.realised is None:
         return f"waits until {date_of(one.matures_on)}"
-    return "known; late ones may come" if one.may_gain else "known"
+    return "known; late conversions may come" if one.may_gain else "known"
 
 
 def _more(value: float) -> str:
@@ -114,7 +114,7 @@ def _each(impact: Impact) -> str:
 
 def _settled(effect: Called, each: str) -> str:
     if effect.more_lists is None:
-        return "at this rate nobody would wait for it to be settled"
+        return "at this rate it would take too long to settle"
     if not effect.more_lists:
         return "that is more than luck"
     noun = "more week" if each == "per week" else "more list"

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Challenger, Check, Matured, Monitoring
 
 _TITLES = {
-    "arrival": "Have the data come?",
-    "inputs": "Do companies look as they did?",
-    "scores": "Do they rank as they did?",
-    "outcomes": "Did what was promised come?",
+    "arrival": "Have the data arrived?",
+    "inputs": "Do companies look as they used to?",
+    "scores": "Do they rank as they used to?",
+    "outcomes": "Did as many convert as promised?",
     "age": "How old is the version?",
 }
 _FEATURES = 40
 _WORDS = (
     ("challenger", "Another version that scores the same companies, and is not in production."),
     ("effect", "How far what is seen lies from the reference; the larger, the further."),
-    ("p", "How often chance alone does as much, adjusted for all checks of its kind."),
+    ("p", "How often chance alone would do as much, adjusted for all checks of its kind."),
     ("reference", "The last list that the version was judged on, and what was usual before."),
     ("stability index", "How far a distribution has moved: 0 is nowhere, 0.25 and more is far."),
 )
@@ -39,7 +39,7 @@ def monitoring_page(found: Monitoring, words: Words = PLAIN_WORDS) -> str:
             title=f"Version {found.version}, watched on {found.day}",
             kicker="Monitoring",
             heading=f"Version {found.version} on {found.day}",
-            facts=f"{found.prospects:,} prospects at {found.cutoff} · held against {found.reference}",
+            facts=f"{found.prospects:,} prospects at {found.cutoff} · compared with {found.reference}",
             sections=(
                 _summary(found),
                 *(_group(found, group, words.spoken(title)) for group, title in _TITLES.items()),
@@ -86,11 +86,11 @@ def _row(one: Check) -> tuple[str, ...]:
 def _matured(found: Monitoring) -> Section:
     title = "Lists that have matured"
     kinds = (
-        ("Lists of the past, made again by this version", found.matured),
+        ("Past lists, made again by this version", found.matured),
         ("Lists as this version handed them out", found.handed_out),
     )
     if not any(lists for _, lists in kinds):
-        return missing("matured", title, "no list has matured that the version has not learnt from")
+        return missing("matured", title, "no list has matured that the version was not trained on")
     head = ("list", "prospects", "promised", "in 95 of 100 cases", "came")
     return Section(
         "matured",
@@ -132,5 +132,5 @@ def _features(found: Monitoring) -> Section:
     title = "Features that moved most"
     head = ("feature", "stability index")
     rows = tuple((one.feature, f"{one.stability_index:.3f}") for one in found.features[:_FEATURES])
-    text = "Features never ring: they are made of the inputs, and move with the time of the year."
+    text = "Features never ring: they are computed from the inputs, and vary with the season."
     return Section("features", title, (text,), folded=(Table(title, head, rows),))

@@ -21,7 +21,7 @@ def headline(found: Monitoring) -> str:
     'No alarm rings.'
     """
     if is_rule(found.version):
-        return f"There is no version to watch over: {named(found.version)} ranks."
+        return f"There is no version to monitor: {named(found.version)} ranks."
     if not found.alarms:
         return "No alarm rings."
     return counted(len(found.alarms), "alarm rings:", "alarms ring:")
@@ -34,10 +34,10 @@ def sentence(check: Check) -> str:
     --------
     >>> from ml_sys.outcomes.monitoring import Check
     >>> sentence(Check("arrival", "prospects", 50, 100, "companies", 0.5, 0.25))
-    'prospects: 50, and 100 in the reference'
+        'prospects: 50, compared with 100 in the reference'
     """
     now, reference = amount(check.now, check.unit), amount(check.reference, check.unit)
-    return f"{check.name}: {now}, and {reference} in the reference"
+    return f"{check.name}: {now}, compared with {reference} in the reference"
 
 
 def amount(value: float, unit: str) -> str:

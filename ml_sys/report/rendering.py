@@ -68,13 +68,13 @@ def _words(entity: Noun) -> tuple[tuple[str, str], ...]:
         ("canary", "A check that a model passes if it knows only the past."),
         ("cutoff", "The day a list is made; nothing later counts."),
         ("holdout", "Rows that the model was not trained on, kept to evaluate it."),
-        ("interval", "Where the true figure probably lies, given that "
-         f"other {entity.many} could have been there."),
+                ("interval", "Where the true figure probably lies, given that it could have been "
+         f"other {entity.many}."),
         ("lift", "How many times as often as on average."),
         ("precision", f"Share of the called {entity.many} that convert."),
         ("recall", "Share of the converters that are called."),
-        ("ROC-AUC", f"How often a converter stands above another {entity.one}; 0.5 is chance."),
-        ("SHAP", "A fair share of a feature in moving a probability."),
+        ("ROC-AUC", f"How often a converter is ranked above another {entity.one}; 0.5 is chance."),
+        ("SHAP", "A feature's fair share in moving a probability."),
     )  # fmt: skip
 
 

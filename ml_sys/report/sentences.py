@@ -64,10 +64,9 @@ def of_sample(fit: Mapping[str, Any], entity: Noun = PLAIN_WORDS.entity) -> str:
     if one_in == 1:
         return ""
     return (
-        f"Learnt from a sample of {fit['sampled_rows']:,} of {fit['whole_rows']:,} rows: every conversion, "
-        f"and one in {one_in:.1f} of the others, drawn by what the {entity.one} looked like by then. Each "
-        "of the "
-        f"others counts {one_in:.1f} times, so that rates stay as they are."
+        f"Trained on a sample of {fit['sampled_rows']:,} of {fit['whole_rows']:,} rows: every conversion, "
+        f"and one in {one_in:.1f} of the others, drawn by what the {entity.one} looked like at the time. "
+        f"Each of the others counts {one_in:.1f} times, so that rates stay the same."
     )
 
 
@@ -77,8 +76,8 @@ def until_enough(found: Sufficiency) -> str:
         return ""
     came = counted(found.converters, "conversion came", "conversions came")
     text = (
-        f"{came} while usage was covered, {number(found.per_week, 1)} a week lately; to learn from them and "
-        f"judge by as many takes {found.needed}"
+        f"{came} while usage was covered, {number(found.per_week, 1)} a week lately; training and judging a "
+        f"model takes {found.needed}"
     )
     if found.day is None or found.give_or_take_days is None:
         return f"{text}, which is not in sight"
@@ -120,9 +119,9 @@ def _found(model: dict[str, Estimate], lists: str, evidence: Evidence) -> str:
     if not isfinite(recall):
         return f"No {evidence.words.entity.one} of the holdout converted."
     return (
-        f"On {lists} that the model had not learnt from, calling the top {_CALLED} finds {in_ten(recall)} of "
-        f"all conversions within {evidence.horizon_days} days, {number(lift, 0)} times as many as calling "
-        "at random."
+        f"On {lists} that the model had not been trained on, calling the top {_CALLED} finds "
+        f"{in_ten(recall)} of all conversions within {evidence.horizon_days} days, {number(lift, 0)} times "
+        "as many as calling at random."
     )
 
 

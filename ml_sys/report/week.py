@@ -165,7 +165,7 @@ def list_sentence(week: Week) -> str:
     if listed.recorded == "same":
         said = f"List {record.list_id} was handed out on {record.made_at[:10]} already, and is the same: "
     elif listed.recorded == "replaced":
-        said = f"List {record.list_id} is handed out in the place of the one before ({record.reason}): "
+        said = f"List {record.list_id} replaces the one before ({record.reason}): "
     else:
         said = f"List {record.list_id} is handed out: "
     promise = (
@@ -182,7 +182,7 @@ def data_sentence(week: Week) -> str:
     return (
         f"Snapshot {one.id} ({known}), as of {one.as_of}: {week.words.entity.counted(one.companies)}, "
         f"{one.customers:,} of them {week.words.customer.many}, {counted(one.usage_rows, 'usage row')}; "
-        f"{counted(rejected, 'row')} refused."
+        f"{counted(rejected, 'row')} rejected."
     )
 
 
@@ -190,16 +190,16 @@ def since_sentence(since: SinceLast | None, entity: Noun) -> str:
     """Say how the calls differ from those of the list before."""
     if since is None:
         return "This is the first list."
-    calls = entity.counted(since.new + since.again)
+    calls, again = entity.counted(since.new + since.again), since.again or "None"
     told = (
-        f"{since.again or 'None'} of the {calls} to call stood on the call list before ({since.list_id})."
+        f"{again} of the {calls} to call appeared on the previous call list ({since.list_id})."
         if since.new
-        else f"All of the {calls} to call stood on the call list before ({since.list_id}) as well."
+        else f"All of the {calls} to call appeared on the previous call list ({since.list_id}) as well."
     )
     if not since.gone:
         return told
     gone = entity.counted(since.gone)
-    return f"{told} Of the {gone} of that list not called again, {since.paid or 'none'} paid since."
+    return f"{told} Not called again: {gone}, of which {since.paid or 'none'} paid since."
 
 
 def retrained_sentence(one: Retrained) -> str:
@@ -207,7 +207,7 @@ def retrained_sentence(one: Retrained) -> str:
     if one.promoted:
         return f"Version {one.version} was trained on this week's data and is in production from now on."
     why = f": {'; '.join(one.unmet)}" if one.unmet else ""
-    return f"Version {one.version} was trained on this week's data, and the gate keeps it out{why}."
+    return f"Version {one.version} was trained on this week's data, and the gate refused it{why}."
 
 
 def summary_page(week: Week) -> Page:
@@ -232,7 +232,7 @@ def summary_page(week: Week) -> Page:
             Section("data", "Data", (data_sentence(week),), notes=week.ingested.warnings),
         ),
         words=(
-            ("alarm", "Something in the data, the scores or the outcomes is not as it was."),
+            ("alarm", "Something in the data, the scores or the outcomes has changed."),
             ("list", f"The {entity.many} to call in a week, and the record of them."),
             ("promised", "Sum of the probabilities on a list, given without regard to any call."),
         ),
@@ -244,7 +244,7 @@ def _in_short(week: Week) -> tuple[str, ...]:
     said = [list_sentence(week)]
     alarms = len(week.monitoring.alarms)
     if alarms:
-        said.append(f"{counted(alarms, 'alarm rings', 'alarms ring')}: look before anyone calls.")
+        said.append(f"{counted(alarms, 'alarm rings', 'alarms ring')}: check before anyone calls.")
     if week.impact is not None:
         said.append(effect_sentence(week.impact))
     if week.retrained is not None:

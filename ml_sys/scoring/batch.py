@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from ml_sys.scoring.assembly import ranked, unseen_levels
 from ml_sys.scoring.excluded import groups_of_those_out
 from ml_sys.scoring.scorer import CompiledScorer
 from ml_sys.scoring.streaming.features import ComputedFeatures, ReadyFeatures
-from ml_sys.scoring.streaming.side_by_side import side_by_side
+from ml_sys.scoring.streaming.side_by_side import THREADS, side_by_side
 from ml_sys.text import counted, date_of, with_article
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.scoring.streaming.features import Features
     from ml_sys.scoring.streaming.held import HeldRows
-
-_THREADS = min(os.cpu_count() or 1, 4)  # each has features of a batch in memory
 
 
 @dataclass
@@ -148,7 +145,7 @@ def scored(
         return _of_batch(scorer, features, asked, start, batch, keep, is_part)
 
     jobs = ((start, batch, features.ranked(batch)) for start, batch in rows.batches())
-    for one in side_by_side(of, jobs, _THREADS if isinstance(scorer, CompiledScorer) else 1):
+    for one in side_by_side(of, jobs, THREADS if isinstance(scorer, CompiledScorer) else 1):
         found.places += one.places
         found.probability += one.probability
         found.excluded += one.excluded

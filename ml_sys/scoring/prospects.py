@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,14 @@ from ml_sys.data.sources import FileSource
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
 from ml_sys.features.attributes import NUMERIC
 from ml_sys.scoring.streaming.held import BATCH_ROWS, HeldRows, as_arrow
+from ml_sys.scoring.streaming.side_by_side import side_by_side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from ml_sys.data.fields import Field
+    from ml_sys.data.reading.rows import RawTable
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
@@ -127,13 +131,11 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
     opened = FileSource().open("prospects", str(path), columns_of(fields), may_lack)
     fields = {name: one for name, one in fields.items() if name not in opened.lacks}
     quarantine, rows, read = Quarantine(spec.form.words), HeldRows(), 0
-    for part in opened.parts:
-        for piece in part().pieces(BATCH_ROWS):
-            checked = check(piece, fields)
-            quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
-            quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
-            read += len(checked.lines) + len(checked.bad)
-            rows.add(_batch(checked, form))
+    for checked, batch in side_by_side(partial(_checked, fields=fields, form=form), _pieces(opened)):
+        quarantine.add(NONCUSTOMERS, opened.where, checked.bad)
+        quarantine.add_blanked(NONCUSTOMERS, checked.blanked)
+        read += len(checked.lines) + len(checked.bad)
+        rows.add(batch)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
@@ -148,13 +150,11 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:
     opened = FileSource().open("prospects", str(path), {ID: id_column, **{name: name for name in names}})
     quarantine, held, read = Quarantine(), HeldRows(), 0
-    for part in opened.parts:
-        for rows in part().pieces(BATCH_ROWS):
-            read += len(rows.lines) + len(rows.bad)
-            quarantine.add(NONCUSTOMERS, opened.where, rows.bad)
-            batch, bad = _numbers(rows, names, set(categories), id_column)
-            quarantine.add(NONCUSTOMERS, opened.where, bad)
-            held.add(batch)
+    numbers = partial(_numbers, names=names, categories=set(categories), id_column=id_column)
+    for batch, bad in side_by_side(numbers, _pieces(opened)):
+        read += batch.num_rows + len(bad)
+        quarantine.add(NONCUSTOMERS, opened.where, bad)
+        held.add(batch)
     opened.close()
     if not read:
         raise EmptyTableError(opened.where)
@@ -199,20 +199,27 @@ def _one_each(rows: HeldRows, form: Form, fields: list[str], where: str, quarant
     return rows.without(dropped, pa.RecordBatch.from_pydict(columns), places[first])
 
 
-def _batch(checked: Checked, form: Form) -> pa.RecordBatch:
-    """Return checked rows with every attribute; one that the file lacks is blank."""
+def _pieces(opened: RawTable) -> Iterator[tuple[Rows]]:
+    for part in opened.parts:
+        for piece in part().pieces(BATCH_ROWS):
+            yield (piece,)
+
+
+def _checked(rows: Rows, fields: Mapping[str, Field], form: Form) -> tuple[Checked, pa.RecordBatch]:
+    """Check rows, and return the good ones with every attribute; one that the file lacks is blank."""
+    checked = check(rows, fields)
     n = len(checked.lines)
     lacks = (one for one in form.attributes if one.name not in checked.columns)
     blank = {
         one.name: np.full(n, np.nan) if one.kind in NUMERIC else pa.nulls(n, pa.string()) for one in lacks
     }
-    return pa.RecordBatch.from_pydict({LINE: checked.lines, **checked.columns, **blank})
+    return checked, pa.RecordBatch.from_pydict({LINE: checked.lines, **checked.columns, **blank})
 
 
 def _numbers(
     rows: Rows, names: list[str], categories: set[str], id_column: str
 ) -> tuple[pa.RecordBatch, list[BadRow]]:
-    """Read ready feature columns; a row with a value that is not a number is set aside with its reason."""
+    """Read ready feature columns; also return the rows that are set aside, such as one without a number."""
     named = ids(rows.texts["id"])
     columns: dict[str, Any] = {LINE: rows.lines, ID: named.values}  # noqa: PD011 - no column of pandas
     faults = {id_column: named.faults}
@@ -226,7 +233,8 @@ def _numbers(
                 reasons.setdefault(at, f"{name} {Fault(found[at]).reason}")
     good = np.ones(len(rows.lines), dtype=bool)
     good[list(reasons)] = False
-    bad = [BadRow(int(rows.lines[at]), reason, rows.raw(at)) for at, reason in sorted(reasons.items())]
+    bad = [*rows.bad]
+    bad += [BadRow(int(rows.lines[at]), reason, rows.raw(at)) for at, reason in sorted(reasons.items())]
     return pa.RecordBatch.from_pydict(columns).filter(pa.array(good)), bad
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ml_sys.durable import replacing
 from ml_sys.scoring.streaming.lines import csv_lines, texts_of
+from ml_sys.scoring.streaming.side_by_side import side_by_side
 from ml_sys.scoring.workbook import write_workbook
 
 if TYPE_CHECKING:
@@ -245,18 +247,27 @@ def write_csv(pages: Callable[[], Iterator[pd.DataFrame]], target: IO[bytes]) ->
 
 def _written(pages: Iterator[pd.DataFrame], target: IO[bytes], *, quoted: bool, check: bool) -> bool:
     """Write pages as CSV; if checked, return False at the first text that needs every text quoted."""
-    for number, page in enumerate(pages):
-        if check and _ends_a_cell(page):
+    jobs = ((page, not number, quoted, check) for number, page in enumerate(pages))
+    for written in side_by_side(_lines, jobs):
+        if written is None:
             return False
-        odd = {name: page[name] for name in _foreign(page) if not _is_plain(page[name])}
-        safe = page.assign(**{name: spreadsheet_safe(column) for name, column in odd.items()})
-        lines = None if quoted else csv_lines(safe)
-        if lines is None or not number:
-            shown = safe if lines is None else safe.head(0)
-            quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
-            shown.to_csv(target, index=False, header=not number, lineterminator="\n", quoting=quoting)
-        target.write(lines or b"")
+        target.write(written)
     return True
+
+
+def _lines(page: pd.DataFrame, with_header: bool, quoted: bool, check: bool) -> bytes | None:
+    """Return a page as CSV; if checked, None where it has a text that needs every text quoted."""
+    if check and _ends_a_cell(page):
+        return None
+    odd = {name: page[name] for name in _foreign(page) if not _is_plain(page[name])}
+    safe = page.assign(**{name: spreadsheet_safe(column) for name, column in odd.items()})
+    lines = None if quoted else csv_lines(safe)
+    if lines is not None and not with_header:
+        return lines
+    shown, written = safe if lines is None else safe.head(0), BytesIO()
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
+    shown.to_csv(written, index=False, header=with_header, lineterminator="\n", quoting=quoting)
+    return written.getvalue() + (lines or b"")
 
 
 def _foreign(page: pd.DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_sys.data.checking.validate import check
+from ml_sys.data.checking.validate import check_part
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, covered_until
 from ml_sys.data.events.tables import opened_events, read_events
@@ -84,7 +84,7 @@ def read_usage(
     quarantine, batches, strangers, read = Quarantine(), [], 0, 0
     everyone: list[tuple[Any, Any]] = []
     for part in opened.parts:
-        checked = check(part(), fields)
+        checked = check_part(part, fields)
         quarantine.add(USAGE, opened.where, checked.bad)
         everyone.append((checked.columns[ID], coverage.complete_on(checked.columns[AT])))
         rows, unknown = of_companies(checked, index, measures)

@@ -21,7 +21,7 @@ def compared(result: Compared) -> None:
     """Show how two settings differ, and which makes better lists."""
     a, b, settings = result.a, result.b, result.settings
     if not settings:
-        console.line(f"{a} and {b} differ in nothing that reaches a fit.")
+        console.line(f"{a} and {b} do not differ in anything that affects the fit.")
     else:
         rows = [(key, *(_shown(value) for value in pair)) for key, pair in settings.items()]
         console.table("Settings that differ", ("setting", f"A: {a}", f"B: {b}"), rows, left=3)
@@ -67,8 +67,7 @@ def ablated(result: Ablated) -> None:
                 f"adds to {heading('precision_at_10')}",
             ),
             rows,
-            caption=f"means over {_span(result.dates)}; "
-            "groups overlap, so that what they add does not sum up",
+            caption=f"means over {_span(result.dates)}; groups overlap, so their contributions do not add up",
         )
 
 
@@ -86,17 +85,15 @@ def _row(one: Paired) -> tuple[str | None, ...]:
 def _verdict(one: Paired, entity: Noun) -> str:
     metric = label(one.metric)
     if isnan(one.difference):
-        return f"No {entity.one} of these lists converted: nothing can be said of either."
+        return f"No {entity.one} on these lists converted, so neither can be judged."
     if one.difference == 0 and one.low == one.high == 0:
         return f"A and B rank alike: their {metric} is the same."
     better, sure = "B", one.probability_better
     if sure < 1 - sure:
         better, sure = "A", 1 - sure
     if one.low <= 0 <= one.high:
-        return (
-            f"No difference in {metric} is shown: {better} is the better one at {likely(sure)} probability."
-        )
-    return f"{better} is better in {metric} at {likely(sure)} probability."
+        return f"No difference in {metric} is shown: {better} is better with {likely(sure)} probability."
+    return f"{better} is better in {metric} with {likely(sure)} probability."
 
 
 def _span(dates: Dates) -> str:

@@ -25,7 +25,7 @@ def sampled(report: SampleReport | ProductReport) -> None:
         f"Sample in {report.folder}",
         ("file", "rows"),
         [(file, f"{rows:,}") for file, rows in report.rows.items()],
-        caption=f"{report.monthly_rate:.2%} of free {report.entities} pay within 30 days; faults put in: "
+        caption=f"{report.monthly_rate:.2%} of free {report.entities} pay within 30 days; faults added: "
         + ", ".join(f"{count} {kind}" for kind, count in report.anomalies.items()),
     )
 
@@ -46,7 +46,9 @@ def ingested(report: IngestReport) -> None:
         for reason, count in [*one.rejected.items(), *one.merged.items()]
     ]
     if reasons:
-        console.table("Not taken, by reason; all in quarantine", ("table", "reason", "rows"), reasons, left=2)
+        console.table(
+            "Rejected or merged, by reason; all in quarantine", ("table", "reason", "rows"), reasons, left=2
+        )
     months: list[Sequence[object]] = [
         (
             m.month,
@@ -72,7 +74,7 @@ def ingested(report: IngestReport) -> None:
 def described(made: Initiated) -> None:
     """Show a proposed description."""
     rows = [(one.name, one.kind, one.location, one.why) for one in made.tables]
-    console.table("What the files are", ("table", "kind", "file", "why"), rows, left=4)
+    console.table("What is in the files", ("table", "kind", "file", "why"), rows, left=4)
     if made.left_out:
         left = [(one.where, one.reason) for one in made.left_out]
         console.table("Left out", ("column or table", "reason"), left, left=2)
@@ -82,7 +84,7 @@ def described(made: Initiated) -> None:
         f"{made.converters:,} of {made.entities:,} converted, {made.first_day:,} of them on their first day. "
         f"Attributes: {', '.join(made.attributes) or 'none'}."
     )
-    console.line(f"Written: {made.out}. Read it: every choice has its reason beside it.")
+    console.line(f"Written: {made.out}. Read it: the reason for every choice is beside it.")
 
 
 def initiated(made: Initiated) -> None:
@@ -129,7 +131,7 @@ def checked(found: Checked) -> None:
     if found.has_leak:
         console.warn("a model would learn what is known only after paying: take it out of the description")
     elif not found.problems:
-        console.line("Nothing in the description leaks, as far as its values show.")
+        console.line("Nothing in the description leaks, as far as the values show.")
 
 
 def forgotten(done: Forgotten) -> None:
@@ -145,20 +147,20 @@ def forgotten(done: Forgotten) -> None:
         rows = [(place.kind, place.path, place.found) for place in done.removed]
         console.table(f"{title}: {done.company!r}", ("from", "file", "rows"), rows, left=2)
     else:
-        console.line(f"Nothing that can be changed holds {done.company!r}.")
+        console.line(f"Nothing that can be changed contains {done.company!r}.")
     if done.kept:
         rows = [(place.kind, place.path, place.found) for place in done.kept]
-        console.table("Never changed, and holds it", ("", "where", "rows"), rows, left=2)
+        console.table("Never changed, but contains it", ("", "where", "rows"), rows, left=2)
         kinds = {place.kind for place in done.kept}
         if kinds & {SNAPSHOT, VERSION}:
             console.line(
-                "To go on without it, take it out of the tables, then: mlsys ingest, mlsys train, mlsys "
-                "promote VERSION. Then delete these folders by hand; mlsys verify will miss a version."
+                "To carry on without it, remove it from the tables, then run: mlsys ingest, mlsys train, "
+                "mlsys promote VERSION. Then delete these folders by hand; mlsys verify will miss a version."
             )
         if LOG in kinds:
             console.line("Your own prediction log has no method forget(company): remove it there yourself.")
     for place in done.failed:
-        console.warn(f"{place.kind} {place.path}: not looked into or not changed: {place.problem}")
+        console.warn(f"{place.kind} {place.path}: could not be read or changed: {place.problem}")
     if done.failed:
         console.note("fix what is named, and run the same command again")
-    console.note("files that were written elsewhere, as with --out, are yours to change")
+    console.note("files written elsewhere, for example with --out, are yours to change")

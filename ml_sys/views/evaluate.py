@@ -60,7 +60,7 @@ def reevaluated(result: Reevaluation, confidence: float) -> None:
     elif not result.differing:
         console.line(
             f"Version {result.version}: the stored metrics are reproduced to nine digits; "
-            "the last ones depend on the CPU."
+            "the remaining ones depend on the CPU."
         )
     else:
         differing = counted(len(result.differing), "stored metric differs", "stored metrics differ")
@@ -83,11 +83,11 @@ def closeness(found: Closeness) -> None:
         if one.kind == "ranking"
     ]
     console.table(
-        f"Beside the true probabilities: {found.share:.0%} of the best reachable average precision, "
+        f"Compared with the true probabilities: {found.share:.0%} of the best reachable average precision, "
         f"{found.expected_share:.0%} with luck averaged out",
         ("metric", "model", "truth", "model, averaged", "truth, averaged"),
         rows,
         caption=f"{counted(found.rows, 'holdout row')}, {counted(found.positives, 'conversion')}; "
-        "the truth knows each company's hazard, not its outcome; averaged: over the outcomes that it allows; "
-        f"rank correlation with it {found.correlation:.2f}",
+        "the truth is each company's probability, not its outcome; averaged: over all outcomes that it "
+        f"allows; rank correlation with the truth {found.correlation:.2f}",
     )

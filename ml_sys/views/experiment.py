@@ -32,16 +32,16 @@ def planned(plan: ExperimentPlan) -> None:
     ]
     console.table(
         f"Lists until an effect of {signed(100 * plan.effect, 0, plus=True)}% shows, with "
-        f"{counted(plan.capacity, 'call')} a list "
+        f"{counted(plan.capacity, 'call')} per list "
         f"and a list every {plan.every_days:.0f} days",
-        ("design", "lists", "time", "calls by lot", "pay among them", "given up a list"),
+        ("design", "lists", "time", "calls by lot", "pay among them", "given up per list"),
         rows,
         caption=(
-            f"played on {counted(plan.lists, 'past list')} of version {plan.version}, "
-            f"{date_of(plan.first)} to {date_of(plan.last)}; lists after which the effect shows in "
-            f"{POWER:.0%} of programmes at {plan.confidence:.0%} confidence, once the outcome of the last is "
-            "known, and the conversions a list that are given up if calling has this effect and the first of "
-            "the list are not always called"
+            f"simulated on {counted(plan.lists, 'past list')} of version {plan.version}, "
+            f"{date_of(plan.first)} to {date_of(plan.last)}; lists: how many it takes until the effect shows "
+            f"in {POWER:.0%} of programmes at {plan.confidence:.0%} confidence, once the outcome of the last "
+            "is known; given up: conversions per list, if calling has this effect, because the top of the "
+            "list is not always called"
         ),
     )
     console.note('switch the lottery on in conf/mlsys.toml: [experiment] design = "lottery"')

@@ -43,15 +43,16 @@ def brought(found: Brought) -> None:
             "lift",
             words.value,
         )
-        console.table("The calls beside a simple rule of the same days", columns, rows)
+        console.table("The calls compared with a simple rule on the same days", columns, rows)
     if impact.lists:
         _lists(impact)
     if impact.served:
         console.table(
-            "Predictions of the service: the last of each in windows as long as the horizon",
+            "Predictions by the service: the last one in each window of the length of the horizon",
             ("version", "predictions", "promised", "allowed", "paid", "kept"),
             [_band(one) for one in impact.served],
-            caption=f"allowed: what true probabilities give with {impact.confidence:.0%} confidence",
+            caption="allowed: the range that true probabilities give with "
+            f"{impact.confidence:.0%} confidence",
         )
     if found.strangers:
         console.warn(
@@ -66,18 +67,18 @@ def brought(found: Brought) -> None:
 
 def _effect(effect: Called, value: str) -> None:
     rows = [
-        ("extra conversions a list", number(effect.extra.value, 2), interval(effect.extra, 2)),
-        (f"extra {value} a list", number(effect.money.value, 0), interval(effect.money, 0)),
+        ("extra conversions per list", number(effect.extra.value, 2), interval(effect.extra, 2)),
+        (f"extra {value} per list", number(effect.money.value, 0), interval(effect.money, 0)),
     ]
     if effect.complied is not None:
         per_call = effect.complied.per_call
-        rows.append(("extra conversions a call made", number(per_call.value, 3), interval(per_call, 3)))
+        rows.append(("extra conversions per call made", number(per_call.value, 3), interval(per_call, 3)))
     console.table(
         f"What being called did, over {counted(effect.lists, 'list')} with a {effect.design}",
         ("", "effect", "interval"),
         rows,
         caption=f"{effect.drawn_paid} of {effect.drawn:,} called by lot paid; {effect.anyway:.1f} of them "
-        f"would have anyway, told by {effect.waited_paid} of {effect.waited:,} left to wait who paid",
+        f"would have paid anyway, judging by {effect.waited_paid} of {effect.waited:,} left waiting who paid",
     )
 
 
@@ -87,7 +88,7 @@ def _promised(impact: Impact) -> None:
         f"Promised and realised, over {counted(impact.compared, 'list')} whose windows do not overlap",
         ("", impact.words.entity.many, "promised", "allowed", "paid", "kept"),
         [_band(one) for one in bands],
-        caption=f"allowed: what true probabilities give with {impact.confidence:.0%} confidence",
+        caption=f"allowed: the range that true probabilities give with {impact.confidence:.0%} confidence",
     )
 
 

@@ -36,7 +36,7 @@ def lists(found: Overviews) -> None:
     )  # fmt: skip
     console.table("Lists that were handed out", columns, rows, left=3, texts=("matures on", "mature"))
     if not all(one.mature for one in found.lists):
-        console.note("conversions of a list that is not mature are those known so far")
+        console.note("for a list that is not mature, conversions are those known so far")
 
 
 def shown(one: Shown) -> None:
@@ -58,11 +58,11 @@ def shown(one: Shown) -> None:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     console.table(title, columns, rows, left=0, texts=("", "outcome", "reasons"))
     if listed.replaced_by:
-        console.warn(f"it does not count: {listed.replaced_by} was put in its place")
+        console.warn(f"it does not count: {listed.replaced_by} replaced it")
     if listed.reason:
-        console.note(f"it replaced another list of its day: {listed.reason}")
+        console.note(f"it replaced another list for the same day: {listed.reason}")
     if not one.overview.mature:
-        console.note(f"what came of it is known from {date_of(listed.cutoff + listed.horizon_days)} on")
+        console.note(f"its outcome is known from {date_of(listed.cutoff + listed.horizon_days)} on")
 
 
 def _converted(one: Overview) -> str:

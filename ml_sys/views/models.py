@@ -107,7 +107,7 @@ def difference(one: Difference) -> None:
     caption = (
         "both judged on the same rows; mlsys promote says how sure the difference is"
         if one.same_holdout
-        else "each judged on its own holdout, so a difference may be the data's; "
+        else "each was judged on its own holdout, so a difference may come from the data; "
         "mlsys promote lets both score the same rows"
     )
     console.table(

@@ -21,11 +21,11 @@ def monitoring(found: Monitoring) -> None:
     """Show a monitoring."""
     console.table(
         f"Version {found.version} on {found.day}: {found.prospects:,} prospects at {found.cutoff}, "
-        f"held against {found.reference}",
+        f"compared with {found.reference}",
         ("what", "now", "reference", "effect", "rings above", "p", "alarm"),
         [_row(one) for one in found.checks],
-        caption="effect: the larger, the further off; p: how often chance alone does as much, adjusted for "
-        "all checks of its kind",
+        caption="effect: the larger, the further from the reference; p: how often chance alone would do "
+        "as much, adjusted for all checks of its kind",
         texts=("alarm",),
     )
     _lists("Matured lists, made again by this version", found.matured)

@@ -72,7 +72,7 @@ def scored(listed: Listed) -> None:
     for text in result.warnings:
         console.warn(text)
     if listed.kept is not None:
-        console.note(f"rows not taken, with their reasons: {listed.kept}")
+        console.note(f"rejected rows, with their reasons: {listed.kept}")
     if listed.handed_out is not None:
         console.note(handed_out(listed.handed_out, result.words.entity))
     if listed.with_controls is not None:
@@ -95,7 +95,7 @@ def handed_out(one: HandedOut, entity: Noun) -> str:
     told = f"handed out as list {name}: {calls} to call"
     if one.recorded == "new":
         return told
-    return f"{told}, in the place of the one before ({one.listed.reason})"
+    return f"{told}, replacing the one before ({one.listed.reason})"
 
 
 def capacity(plan: CapacityPlan) -> None:

@@ -20,14 +20,14 @@ def started(start: Start, artifacts_dir: Path | None) -> None:
     console.note(f"serving version {start.version} on {where}" if start.version else f"serving on {where}")
     if start.unlogged:
         console.warn(
-            f"predictions are given and not kept, since the log cannot be written: {start.unlogged} "
+            f"predictions are given but not kept, because the log cannot be written: {start.unlogged} "
             "(let this user write there, or set serve.prediction_log_path; then start again)"
         )
     if start.version is None:
         console.warn("no version is in production: /ready and every prediction get 503 until one is")
         named = "" if artifacts_dir is None else f" --artifacts {shlex.quote(str(artifacts_dir))}"
         steps = ", then ".join(step + named for step in start.missing)
-        console.note(f"in another terminal: {steps}; this server takes it at once")
+        console.note(f"in another terminal: {steps}; this server will pick it up at once")
 
 
 def key(made: ApiKey) -> None:

@@ -82,7 +82,9 @@ def trained(result: Trained, confidence: float) -> None:
 def _until(result: Trained) -> str:
     """Say when a model can be judged, and what to do until then; empty where it can."""
     told = until_enough(result.sufficiency)
-    return f"{told}. Until then a simple rule's list: mlsys score FILE --rule actions" if told else ""
+    return (
+        f"{told}. Until then a simple rule can make the list: mlsys score FILE --rule actions" if told else ""
+    )
 
 
 def seeds(result: Trained, confidence: float) -> None:

@@ -20,7 +20,7 @@ _DIGITS = 4
 
 
 def tuned(search: Search) -> None:
-    """Show the best trials beside the settings in force, the gain, what mattered, and what to do next."""
+    """Show the best trials beside the current settings, the gain, what mattered, and what to do next."""
     result, written = search.tuned, search.written
     first, last = date_of(result.cutoffs[0]), date_of(result.cutoffs[-1])
     in_force = next(one for one in result.trials if one.number == 0)
@@ -31,7 +31,7 @@ def tuned(search: Search) -> None:
             number(one.value, _DIGITS),
             signed(one.value - in_force.value, _DIGITS, plus=True) if one.number else None,
             f"{min(one.values):.{_DIGITS}f} to {max(one.values):.{_DIGITS}f}",
-            _changed(one.changed) if one.number else "the settings in force",
+            _changed(one.changed) if one.number else "the current settings",
         )
         for one in (in_force, *best)
     ]
@@ -41,7 +41,7 @@ def tuned(search: Search) -> None:
         rows,
         texts=("changes",),
         caption=f"{counted(len(result.cutoffs), 'cutoff')} from {first} to {last}, all before the holdout; "
-        f"{counted(len(result.trials), 'trial')} judged on all of them, {result.pruned} given up on the way",
+        f"{counted(len(result.trials), 'trial')} judged on all of them, {result.pruned} stopped early",
     )
     console.line(said_of(result.gain))
     if result.importance:
@@ -61,17 +61,17 @@ def said_of(gain: Gain) -> str:
     """Say how much of the gain held up on cutoffs that played no part in choosing."""
     found, held = gain.best - gain.in_force, gain.nested - gain.in_force
     if found <= 0:
-        return "No trial was better than the settings in force."
-    start = f"The best trial gains {found:.{_DIGITS}f} over the settings in force; "
+        return "No trial was better than the current settings."
+    start = f"The best trial gains {found:.{_DIGITS}f} over the current settings; "
     if held <= 0:
         return start + (
             f"chosen without the cutoff that judges it, none of that is left "
             f"({signed(held, _DIGITS, plus=True)}): "
-            "the gain is the choosing."
+            "the gain comes only from choosing."
         )
     return start + (
         f"chosen without the cutoff that judges it, {held:.{_DIGITS}f} is left, "
-        f"so that {gain.selection:.{_DIGITS}f} is only the choosing."
+        f"so that {gain.selection:.{_DIGITS}f} comes only from choosing."
     )
 
 

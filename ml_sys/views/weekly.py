@@ -33,10 +33,10 @@ def week(found: Week) -> None:
     if found.listed is not None:
         _calls(found.listed, found.words.entity)
     elif found.monitoring.alarms:
-        console.line("An alarm stops the list, as weekly.stop_on_alarm has it.")
+        console.line("No list was made: an alarm rings, and weekly.stop_on_alarm is set.")
     console.line(list_sentence(found))
     if found.listed is not None and found.monitoring.alarms:
-        console.warn("the list is handed out all the same: look at what rings before anyone calls")
+        console.warn("the list is handed out all the same: check the alarms before anyone calls")
     if found.listed is not None:
         console.line(since_sentence(found.listed.since, found.words.entity))
     if found.impact is not None:

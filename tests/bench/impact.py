@@ -204,8 +204,8 @@ def main(arguments: list[str]) -> None:
     there = world(asked.companies, asked.weeks, asked.shift)
     began = time.perf_counter()
     shown = Table(
-        title=f"{asked.programmes:,} programmes of {asked.weeks} weekly lists each, {CAPACITY} calls a list; "
-        f"{there.chance.mean():.2%} pay within {HORIZON_DAYS} days"
+        title=f"{asked.programmes:,} programmes of {asked.weeks} weekly lists each, "
+        f"{CAPACITY} calls per list; {there.chance.mean():.2%} pay within {HORIZON_DAYS} days"
     )
     columns = ("design", "effect of a call", "extra a list", "mean found", "interval holds it %",
                "of a call made %", "called significant %", "calls lost", "paid in the lottery")  # fmt: skip

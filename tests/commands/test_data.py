@@ -44,7 +44,7 @@ def test_files_become_a_settings_file_and_a_snapshot(made: World, mlsys: RunComm
     write(tmp_path / "export", weekly(made))
     done = mlsys("init", "export")
     assert done.returncode == 0, done.stderr
-    assert "Written: conf/mlsys.toml. Read it: every choice has its reason beside it." in done.stdout
+    assert "Written: conf/mlsys.toml. Read it: the reason for every choice is beside it." in done.stdout
     assert done.stdout.endswith("Next:\n  mlsys train\n  mlsys score\n")
     assert len(list((tmp_path / "artifacts" / "snapshots").glob("[0-9a-f]*"))) == 1
     text = (tmp_path / "conf" / "mlsys.toml").read_text(encoding="utf-8")

@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_is_done(place):
     said = json.loads(done.stdout)
     assert said["interrupted"] is True
     assert said["trials"]
-    assert "the same command goes on" in done.stderr
+    assert "run the same command to continue" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -148,7 +148,7 @@ def test_what_was_found_is_a_settings_file_to_train_with(place):
     for key, value in best["changed"].items():
         assert shown.get(key, value) == value
     again = run(place, "tune", "--trials", 4)
-    for words in ("The best trials", "the settings in force", "all before the holdout", "trial"):
+    for words in ("The best trials", "the current settings", "all before the holdout", "trial"):
         assert words in again.stdout
 
 

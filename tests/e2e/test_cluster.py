@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow.fs import FileSelector, FileSystem, FileType
 
+from tests.engine.s3 import s3_server
 from tests.serve.servers import until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "cluster.md"
@@ -37,10 +39,10 @@ QUICKLY = [
         *("backtest.every_days=28", "report.backtest=false", "report.resampling=false", "report.seeds=2"),
     )
 ]
+# So many that workers are at it for a while.
+PARTS = 40
 # Seconds for a command to come to what it is killed in, however busy the machine is: else it would never end.
 PATIENCE = 600
-# Where our own code is found; the workers' folder is another one than the command's.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Guide:
     worker: str
     evaluate: str
     train: str
+    score: str
     distributed: str
     port: int
 
@@ -103,7 +106,8 @@ def distributed_client(address: str) -> contextlib.AbstractContextManager:
 def started(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = [str(Path(sys.executable).with_name("dask")), *shlex.split(command)[1:]]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(words, cwd=folder, env=ENVIRONMENT, stdout=quiet, stderr=quiet) as process:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=quiet, stderr=quiet) as process:
         try:
             yield process
         finally:
@@ -172,6 +176,41 @@ def test_trees_that_grew_on_the_guides_workers_are_close_and_grow_again_bit_by_b
     assert np.corrcoef(mine, theirs)[0, 1] > 0.95
     assert mine.mean() == pytest.approx(theirs.mean(), rel=0.1)
     assert not mine.equals(theirs)
+
+
+@pytest.fixture
+def in_parts(three_tables, registered, tmp_path) -> Path:
+    """An artifacts folder with a version, and the same tables in parts."""
+    from tests import made
+
+    artifacts = shutil.copytree(registered, tmp_path / "artifacts")
+    shutil.rmtree(artifacts / "snapshots")
+    made.snapshot(artifacts, three_tables, partitions=PARTS)
+    return artifacts
+
+
+def listed(mlsys, command: str, artifacts: Path, *more: str) -> str:
+    """Run the guide's `score`, and return the list."""
+    out = artifacts / "list.csv"
+    done = mlsys(*shlex.split(command)[1:], "--version=1.0.0", f"--out={out}", *more, artifacts=artifacts)
+    assert done.returncode == 0, done.stderr
+    return out.read_text()
+
+
+@pytest.mark.slow  # starts processes
+def test_workers_score_parts_from_the_folder_or_from_s3_to_the_same_list_though_one_is_killed(
+    guide, in_parts, mlsys, tmp_path
+):
+    alone = listed(mlsys, local(guide.score), in_parts)
+    with s3_server("guide") as address, guide.followed(tmp_path):
+        killer = guide.killing(at_work)
+        assert listed(mlsys, guide.score, in_parts) == alone
+        killer.join()
+        guide.wait_for_workers()
+        assert listed(mlsys, guide.score, in_parts, f"--set=engine.storage={address}") == alone
+        files, root = FileSystem.from_uri(address)
+        found = files.get_file_info(FileSelector(root, recursive=True))
+        assert sum(one.type == FileType.File for one in found) == 2 * PARTS
 
 
 MAPPED = {

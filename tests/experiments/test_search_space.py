@@ -1,4 +1,4 @@
-"""The space of a search: it holds the settings in force, and stands for settings that can be trained with."""
+"""The space of a search: it holds the current settings, and stands for settings that can be trained with."""
 
 from __future__ import annotations
 

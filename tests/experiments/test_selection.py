@@ -32,15 +32,15 @@ def test_a_trial_that_is_better_everywhere_keeps_its_whole_gain():
     judged = gain(np.array([[0.1, 0.2, 0.3], [0.2, 0.3, 0.4], [0.1, 0.1, 0.1]]))
     assert (judged.in_force, judged.selection) == (pytest.approx(0.2), 0.0)
     assert said_of(judged) == (
-        "The best trial gains 0.1000 over the settings in force; chosen without the cutoff that judges it, "
-        "0.1000 is left, so that 0.0000 is only the choosing."
+        "The best trial gains 0.1000 over the current settings; chosen without the cutoff that judges it, "
+        "0.1000 is left, so that 0.0000 comes only from choosing."
     )
 
 
 def test_a_gain_that_does_not_hold_is_called_the_choosing():
     judged = gain(np.array([[0.2, 0.2], [0.5, 0.0], [0.0, 0.45]]))
     assert judged.best > judged.in_force > judged.nested
-    assert said_of(judged).endswith("the gain is the choosing.")
+    assert said_of(judged).endswith("the gain comes only from choosing.")
 
 
 def test_each_cutoff_judges_the_trial_that_the_others_choose():

@@ -134,7 +134,7 @@ def test_a_budget_of_time_lets_the_first_trial_be_made(tmp_path):
     result = searched(tmp_path, may_begin=lambda: False)
     assert [one.number for one in result.trials] == [0]
     assert not result.interrupted
-    assert said_of(result.gain) == "No trial was better than the settings in force."
+    assert said_of(result.gain) == "No trial was better than the current settings."
 
 
 def test_a_trial_that_is_worse_than_most_is_given_up(tmp_path, monkeypatch):

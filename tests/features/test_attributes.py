@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -19,6 +20,9 @@ from ml_sys.features.attributes import (
     blanks,
     category_names,
     feature_names,
+    missing_name,
+    number_name,
+    telling_blanks,
 )
 from ml_sys.features.spellings import normalised
 from ml_sys.form import Attribute
@@ -322,3 +326,22 @@ def test_a_batch_of_checked_rows_has_the_attributes_that_the_rows_have() -> None
 def test_a_number_between_none_and_one_has_a_logarithm_below_zero() -> None:
     speed = Attribute("speed", "number", "speed", "speed", scale="log")
     assert one_column(speed, 0.01, 1.0)["log_speed"] == pytest.approx([-2, 0])
+
+
+def test_features_of_an_attribute_are_named_by_its_kind_and_tell_its_blanks() -> None:
+    plain = Attribute("size", "number", "staff", "size")
+    logged = replace(plain, scale="log")
+    ranked = replace(logged, none=9.0, none_feature="unranked")
+    category, ranged = replace(plain, kind="category"), replace(plain, kind="range", scale="log")
+    assert [number_name(one) for one in (plain, logged, ranged)] == ["staff", "log_staff", "staff"]
+    assert missing_name(logged) == "staff_missing"
+    every = {"staff", "log_staff", "size", "unranked"}
+    told = [telling_blanks([one], every) for one in (plain, logged, ranked, category, ranged)]
+    assert told == [
+        {"staff": "staff"},
+        {"staff": "log_staff"},
+        {"staff": "unranked"},
+        {"staff": "staff"},
+        {"size": "size"},
+    ]
+    assert telling_blanks([plain, logged, ranked, category, ranged], {"log_staff"}) == {"staff": "log_staff"}

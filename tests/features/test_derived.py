@@ -12,7 +12,7 @@ from ml_sys.days import Period
 from ml_sys.errors import ResolveError
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.compute import FeatureSpec, feature_frame
-from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, feature
+from ml_sys.features.derived import FEATURES, NEVER_DAYS, Feature, Usage, feature, growth, ratio
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.spans import MONTHS, WEEKS
 from ml_sys.features.windows import UsageLog, window_stats
@@ -199,3 +199,9 @@ def test_what_a_form_does_not_count_is_none_of_it_and_never_is_what_versions_wer
     assert (usage.actions(365).tolist(), usage.users(365).tolist()) == ([0], [0])
     assert usage.amount(365, "spent").tolist() == [2.5]
     assert NEVER_DAYS == 2000
+
+
+def test_a_ratio_of_nothing_is_nothing_and_growth_compares_days_with_days() -> None:
+    above, below = np.array([3.0, 0.0, 2.0, 5.0], np.float32), np.array([6.0, 0.0, 0.0, 5.0], np.float32)
+    assert ratio(above, below).tolist() == [0.5, 0.0, 0.0, 1.0]
+    assert growth(above, 7, below, 28).tolist() == [2.0, 0.0, 0.0, 4.0]

@@ -333,3 +333,18 @@ def test_the_log_of_some_companies_is_that_of_each_in_the_order_given_and_may_re
 def test_rows_of_one_day_are_added_up_beyond_what_32_bits_hold() -> None:
     log = log_of([(0, 18_000, [2**31 - 1, 1, 1]), (0, 18_000, [2**31 - 1, 2, 0])])
     assert log.values.tolist() == [[2**32 - 2, 3, 1]]
+
+
+def test_some_companies_are_taken_whole_in_the_order_given_and_numbered_anew() -> None:
+    log = UsageLog(
+        np.array([0, 0, 2, 2, 2, 5], np.int32), np.array([7, 14, 7, 21, 28, 14], np.int32),
+        np.arange(12).reshape(6, 2), 7, n_activity=1, digits=(0, 3),
+    )  # fmt: skip
+    taken = log.take(np.array([5, 1, 2, 6, 0]))
+    assert taken.company.tolist() == [0, 2, 2, 2, 4, 4]
+    assert taken.day.tolist() == [14, 7, 21, 28, 7, 14]
+    assert taken.values.tolist() == [[10, 11], [4, 5], [6, 7], [8, 9], [0, 1], [2, 3]]
+    assert (taken.n_companies, taken.n_activity, taken.digits) == (5, 1, (0, 3))
+    nobody = log.take(np.zeros(0, np.int64))
+    assert (nobody.company.size, nobody.values.shape, nobody.n_companies) == (0, (0, 2), 0)
+    assert taken.first_days().tolist() == [14, NEVER, 7, NEVER, 7]

@@ -19,9 +19,11 @@ from ml_sys.metrics.paired import (
     _average_precision,
     _resampled,
     chance_p_value,
+    converters_of,
     interval_of,
     metric_interval,
     paired_bootstrap,
+    share_of,
 )
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 
@@ -296,3 +298,13 @@ def test_the_interval_of_a_difference_is_that_of_the_resamples_of_companies(metr
 def test_an_interval_leaves_out_as_much_on_either_side() -> None:
     assert interval_of(np.arange(101.0), 0.9) == pytest.approx((5, 95))
     assert np.isnan(interval_of(np.empty(0), 0.9)).all()
+
+
+def test_converters_are_companies_and_shares_and_intervals_of_nothing_are_none() -> None:
+    label = np.array([True, True, False, True, False])
+    rows = Outcomes(np.zeros(5), label, np.zeros(5, np.int32), np.array([3, 3, 4, 9, 9], np.int32))
+    assert converters_of(rows) == 2
+    assert share_of(np.array([True, False, False, False])) == 0.25
+    assert np.isnan([share_of(np.zeros(0, bool)), *interval_of(np.zeros(0), 0.9)]).all()
+    drawn = np.arange(101.0)
+    assert interval_of(drawn[::-1], 0.9) == pytest.approx((5, 95))

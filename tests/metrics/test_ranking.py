@@ -15,6 +15,7 @@ from ml_sys.metrics.ranking import (
     Outcomes,
     Ranked,
     add_up,
+    mean_of_defined,
     probability_metrics,
     random_metrics,
     ranking_metrics,
@@ -301,3 +302,9 @@ def test_resamples_of_a_long_list_are_added_up_around_its_converters_alone() -> 
     )
     assert few.roc_auc()[0] == every.roc_auc()[0]
     assert few.average_precision()[0] == pytest.approx(every.average_precision()[0], rel=1e-12)
+
+
+def test_a_mean_over_lists_is_of_those_that_define_it() -> None:
+    nan = float("nan")
+    found = mean_of_defined([np.array([1.0, nan, nan, 0.0]), np.array([2.0, 3.0, nan, nan])])
+    np.testing.assert_array_equal(found, [1.5, 3.0, nan, 0.0])

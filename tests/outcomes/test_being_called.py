@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.metrics.bootstrap import Estimate
-from ml_sys.outcomes.being_called import FEW, After, Called, Reading, being_called
+from ml_sys.outcomes.being_called import _REDRAWS, FEW, After, Called, Reading, being_called
 from ml_sys.outcomes.effect import (
     Trial,
     chance_of_as_much,
@@ -114,3 +114,29 @@ def test_an_interval_is_relied_on_from_five_conversions_on_either_side(drawn, wa
     one = Called("lottery", 1, 1.0, 9, 9, drawn, waited, 0.0, nothing, nothing, 1.0, None, None, ())
     assert one.too_few == few
     assert FEW == 5
+
+
+def test_rows_of_one_list_keep_their_order_however_many_there_are():
+    """The draw that is repeated takes them in that order."""
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame(
+        {
+            "list_id": rng.choice(["one", "two"], 90), "entity_id": [f"c{at}" for at in range(90)],
+            "probability": rng.integers(1, 4, 90) / 10, "inclusion_probability": rng.integers(1, 4, 90) / 4,
+            "selected": rng.random(90) < 0.5, "converted": rng.random(90) < 0.3, "made": rng.random(90) < 0.5,
+        }
+    )  # fmt: skip
+    rows["cutoff"] = rows["list_id"].map({"one": 100, "two": 107})
+    rows["money"] = rows["converted"] * 10.0
+    found = being_called(LISTS, rows, READING, made=False)
+    assert found is not None
+    ordered = pd.concat([rows[rows["list_id"] == name] for name in ("one", "two")])
+    assert being_called(LISTS, ordered, READING, made=False) == found
+    drawn = (ordered[name].to_numpy() for name in ("probability", "inclusion_probability", "selected"))
+    trial = Trial(
+        np.repeat([0, 1], [(rows["list_id"] == name).sum() for name in ("one", "two")]),
+        np.arange(90), *drawn,
+        ordered["converted"].to_numpy(float), 2,
+    )  # fmt: skip
+    chance = chance_of_as_much(trial, by_company=False, redraws=_REDRAWS, seed=READING.seed)
+    assert found.chance == chance

@@ -1,5 +1,9 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
@@ -161,3 +165,61 @@ def test_numbers_that_leave_the_only_one_of_the_reference_have_moved():
     before, now = np.zeros(100), np.repeat([0.0, 1.0], 50)
     p, q = np.array([100, 0.5]) / 100.5, np.array([0.5, 0.5])
     assert stability_index(before, now) == pytest.approx(((q - p) * np.log(q / p)).sum())
+
+
+NUMBERS = st.lists(st.sampled_from([-2.0, 0.0, 0.0, 1.0, 1.5, 7.0, 1e9]), max_size=14)
+WORDS = st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=10)
+
+
+@settings(max_examples=15)
+@given(st.one_of(st.tuples(NUMBERS, NUMBERS), st.tuples(WORDS, WORDS)))
+def test_the_stability_index_is_the_one_of_counting_bin_by_bin(rows):
+    reference, now = rows
+    words = any(isinstance(one, str) for one in (*reference, *now))
+    if not reference or not now:
+        expected = 0.0
+    else:
+        edges = set() if words else {float(np.quantile(reference, tenth / 10)) for tenth in range(1, 10)}
+        bins = sorted({*reference, *now}) if words else range(len(edges) + 1)
+
+        def place(value):
+            return value if words else sum(edge < value for edge in edges)
+
+        placed = [[place(one) for one in side] for side in rows]
+        counts = [[max(side.count(at), 0.5) for at in bins] for side in placed]
+        if not words:  # bins beyond the last that any row is in do not count
+            last = max(*placed[0], *placed[1])
+            counts = [side[: last + 1] for side in counts]
+        shares = [[one / sum(side) for one in side] for side in counts]
+        expected = sum((q - p) * math.log(q / p) for p, q in zip(*shares, strict=True))
+    arrays = [np.array(side, dtype=object if words else float) for side in rows]
+    assert stability_index(*arrays) == pytest.approx(expected, abs=1e-9)
+
+
+@given(NUMBERS, NUMBERS)
+def test_the_distance_of_numbers_is_the_largest_gap_between_shares_up_to_any_of_them(before, now):
+    both = [*before, *now]
+    gaps = [
+        abs(sum(one <= edge for one in now) / len(now) - sum(one <= edge for one in before) / len(before))
+        for edge in both
+    ] if before and now else []  # fmt: skip
+    found = KolmogorovSmirnov(np.array(both, float))(np.array([[False] * len(before) + [True] * len(now)]))
+    assert found.tolist() == [pytest.approx(max(gaps, default=0.0))]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12), st.integers(0, 9))
+def test_companies_change_sides_as_wholes_and_as_many_of_one_side_stay_on_it(rows, seed):
+    company = np.array([one for one, _ in rows], dtype=np.intp)
+    is_now = np.array([one for _, one in rows], dtype=bool)
+    on = {one: {side for other, side in rows if other == one} for one, _ in rows}
+    alone = [one for one, two in on.items() if len(two) == 1]
+    drawn = Sides(company, is_now).permuted(np.random.default_rng(seed), 7)
+    assert drawn.shape == (7, len(rows))
+    for sides_of in drawn.tolist():
+        changed = {
+            one: {side != was for (other, was), side in zip(rows, sides_of, strict=True) if other == one}
+            for one in on
+        }
+        assert all(len(one) == 1 for one in changed.values())
+        became = [(True in on[one]) != (True in changed[one]) for one in alone]
+        assert sum(became) == sum(True in on[one] for one in alone)

@@ -312,6 +312,6 @@ def test_a_list_by_a_rule_is_shown_with_what_came_and_promises_nothing() -> None
     assert told.lists[0].realised == told.lists[1].realised
     assert replace(told, lists=alone.lists) == alone
     assert matured_sentence(told.lists[0]) == (
-        "The last list whose outcome is known, 1970-03-01-b, is by a rule and promised nothing: 2 of 4 calls "
-        "paid."
+        "The last list whose outcome is known, 1970-03-01-b, was made by a rule and promised nothing: "
+        "2 of 4 calls paid."
     )

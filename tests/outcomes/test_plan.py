@@ -238,3 +238,73 @@ def test_an_empty_place_of_a_holdout_is_no_call():
     every = Pools(np.array([[0.3, 0.2, 0.0, 0.0, 0.0]]), np.arange(5)[None])
     found = play(every, HOLDOUT, 0.5, programmes=2000, confidence=0.95, most_lists=1)
     assert found.drawn == pytest.approx(2 * 0.9, rel=0.02)
+
+
+FEW = np.random.default_rng(8).integers(0, 9, (40, 5)) / 10  # with many ties
+FEW[3] = np.nan
+FEW[::7, 2] = np.nan
+DRAWN = Design("lottery", 4, 3, 20, pool=2.5, certain_share=0.25)
+HELD = Design("holdout", 4, 3, 20, share=0.25, hold_weeks=3)
+
+
+def pools_by_hand(
+    probability: np.ndarray, wanted: float, size: int, wait: int
+) -> tuple[list[list[float]], list[list[int]]]:
+    """Go through the lists twice; who stands in a pool is free again so many lists later."""
+    free: dict[int, int] = {}
+    found: dict[int, tuple[list[float], list[int]]] = {}
+    for at in range(2 * probability.shape[1]):
+        listed = probability[:, at % probability.shape[1]].tolist()
+        there = {one for one, p in enumerate(listed) if not np.isnan(p) and free.get(one, 0) <= at}
+        order = sorted(
+            range(len(listed)), key=lambda one: (one not in there, -listed[one] if one in there else 0, one)
+        )
+        order = order[:size]
+        found[at % probability.shape[1]] = [listed[one] if one in there else 0.0 for one in order], order
+        free |= {one: at + wait for one in order[: round(wanted)] if one in there}
+    return [found[at][0] for at in sorted(found)], [found[at][1] for at in sorted(found)]
+
+
+@pytest.mark.parametrize(
+    ("design", "every_days", "wanted", "size", "wait"),
+    [
+        (DRAWN, 7.0, 10, 13, 3),
+        (DRAWN, 6.0, 10, 13, 4),
+        (DRAWN, 21.1, 10, 13, 1),
+        (replace(DRAWN, capacity=30), 7.0, 40, 40, 3),
+        (HELD, 7.0, 4 / 0.75, int(4 / 0.75 + 5 * (4 / 0.75 * 0.25) ** 0.5 + 1), 3),
+        (replace(HELD, capacity=38), 7.0, 38 / 0.75, 40, 3),
+    ],
+)
+def test_pools_are_those_of_going_through_the_lists_by_hand(
+    design: Design, every_days: float, wanted: float, size: int, wait: int
+) -> None:
+    found = pools(FEW, design, every_days)
+    probability, who = pools_by_hand(FEW, wanted, size, wait)
+    assert found.probability.tolist() == probability
+    numbers = sorted({one for pool in who for one in pool})
+    assert found.company.tolist() == [[numbers.index(one) for one in pool] for pool in who]
+    assert found.every_days == every_days
+
+
+@pytest.mark.parametrize(
+    ("design", "effect", "lists", "told", "shown"),
+    [
+        (DRAWN, 0.0, None, (3, 2.2, 1.4877380952380952, 1.7357142857142855),
+         [2, 4, 5, 6, 9, 9, 7, 10, 8, 8, 6, 8, 7, 8]),
+        (DRAWN, 1.5, 5, (2.9714285714285715, 2.0490476190476192, 1.4488095238095238, 1.6909523809523808),
+         [11, 31, 42, 45, 51, 53, 52]),
+        (HELD, 0.0, None, (4, 3.996785714285714, 3.0096428571428566, 3.1142857142857148),
+         [1, 2, 2, 3, 2, 3, 3, 2, 4, 4, 3, 2, 2, 2]),
+        (HELD, 1.5, 12, (4, 3.9963095238095234, 3.003214285714286, 3.113809523809524),
+         [5, 9, 17, 25, 29, 31, 37, 43, 46, 45, 45, 48, 51, 50]),
+    ],
+)  # fmt: skip
+def test_sixty_programmes_come_out_as_they_did(
+    design: Design, effect: float, lists: int | None, told: tuple[float, ...], shown: list[int]
+) -> None:
+    """Of a programme played with a seed every figure is kept; each was read and found plausible once."""
+    found = play(pools(FEW, design, 6.0), design, effect, programmes=60, confidence=0.8, most_lists=14)
+    assert (found.design, found.lists) == (design, lists)
+    assert (found.drawn, found.in_lottery, found.reached, found.best_reached) == pytest.approx(told, abs=1e-9)
+    assert found.power == pytest.approx([one / 60 for one in shown], abs=1e-9)

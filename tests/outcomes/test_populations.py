@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
-from ml_sys.outcomes.drift import stability_index
+from ml_sys.outcomes.drift import JensenShannon, KolmogorovSmirnov, Sides, p_value, stability_index
 from ml_sys.outcomes.monitoring import rung
 from ml_sys.outcomes.populations import BLANK, Comparison, Population, _share_of_top, moved, text
 from tests.outcomes.watched import LIMITS, beyond, by_name
@@ -251,3 +251,36 @@ def test_blanks_of_numbers_are_left_out_of_how_far_a_feature_moved():
     now = np.where(np.arange(60) < 20, np.nan, np.arange(60.0) - 20)
     (found,) = moved({"a": now}, {"a": before})
     assert found.stability_index == 0
+
+
+def test_each_p_value_is_of_the_rows_that_the_check_is_told_of():
+    now, before = (
+        four(
+            measures={"emails": np.array(emails)},
+            numbers={"rank": np.array(rank, dtype=np.float32)},
+            levels={"industry": np.array(list(levels), dtype=object)},
+            blank={"industry": np.array(blank, dtype=bool)},
+            unseen={"industry": np.array(unseen, dtype=bool)},
+        )
+        for emails, rank, levels, blank, unseen in (
+            ([3, 5, 0, 1], [1, 4, np.nan, 9], "xyyz", [0, 0, 1, 1], [1, 1, 1, 0]),
+            ([0, 2, 0, 9], [3, np.nan, np.nan, 8], "xxyy", [0, 0, 0, 1], [0, 1, 0, 0]),
+        )
+    )
+    rng = np.random.default_rng([11, 0xD81F7])
+    usage = Sides.of(before.usage_company, now.usage_company)
+    known = Sides.of(before.company, now.company)
+    emails = np.append(before.measures["emails"], now.measures["emails"])
+    rank = np.append(before.numbers["rank"], now.numbers["rank"])
+    told = [
+        (usage, KolmogorovSmirnov(emails > 0)),
+        (usage.take(emails > 0), KolmogorovSmirnov(emails[emails > 0])),
+        (known.take(~np.isnan(rank)), KolmogorovSmirnov(rank[~np.isnan(rank)])),
+        (known, JensenShannon(np.array([0, 0, 1, 1, 0, 1, 1, 2]))),
+        (known, KolmogorovSmirnov(np.append(before.blank["industry"], now.blank["industry"]))),
+        (known, KolmogorovSmirnov(np.append(before.unseen["industry"], now.unseen["industry"]))),
+    ]
+    expected = [p_value(*one, permutations=LIMITS.permutations, rng=rng) for one in told]
+    found = Comparison(now, before, LIMITS, 11).input_checks()
+    assert [one.p for one in found] == [p for _, p in expected]
+    assert [one.effect for one in found[1:]] == [effect for effect, _ in expected[1:]]

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml_sys.form import Noun
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval
 from ml_sys.metrics.paired import Paired, chance_p_value, metric_interval
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.registry import criteria
 from ml_sys.registry.criteria import (
     PERMUTATIONS,
+    Finding,
     _chance_limit,
     _inverse,
     _least,
@@ -25,6 +27,7 @@ from ml_sys.registry.criteria import (
     finite,
     laxness,
     no_worse,
+    not_judged,
     signal,
     unseen,
 )
@@ -326,3 +329,60 @@ def test_calibration_passes_exactly_at_each_of_its_limits(
     monkeypatch.setattr(criteria, "_predicted_over_observed", lambda *_: Estimate(9.0, low, high))
     gate = GATE.model_copy(update={"max_calibration_error": 0.5, "max_calibration_ratio": 2.0})
     assert calibrated(outcomes(np.zeros(10), np.arange(10) < 1), gate, seed=1).passed == passed
+
+
+def test_findings_that_count_are_told_whole() -> None:
+    assert canaries(()) == Finding(True, "all passed", {"failed": 0.0})
+    assert canaries(("ids", "blanks")) == Finding(False, "ids; blanks", {"failed": 2.0})
+    assert files(()) == Finding(True, "they do", {"problems": 0.0})
+    assert files(("a.json", "b", "c")) == Finding(False, "a.json; b; c", {"problems": 3.0})
+    assert unseen("", 0) == Finding(True, "it has not", {"left_out": 0.0})
+    assert unseen("", 2, Noun("shop", "shops")) == Finding(
+        True, "it has not; 2 shops left out", {"left_out": 2.0}
+    )
+    assert unseen("it has", 1) == Finding(False, "it has", {"left_out": 1.0})
+    assert not_judged("why") == Finding(False, "not judged: why", {}, blocking=True)
+    assert finite(a=1, b=math.inf, c=math.nan, d=-2.5) == {"a": 1.0, "b": None, "c": None, "d": -2.5}
+
+
+@pytest.mark.parametrize(
+    ("required", "standing", "told"),
+    [
+        (True, False, "neither probability above 0.3; asked from 1 shop that converts on"),
+        (
+            False,
+            False,
+            "neither probability above 0.3; asked from 1 shop that converts on; said, not required",
+        ),
+        (False, True, "neither probability above 0.3: a rule is in production"),
+        (True, True, "neither probability above 0.3: a rule is in production"),
+    ],
+)
+def test_what_is_asked_beside_a_rule_is_told_whole(required: bool, standing: bool, told: str) -> None:
+    gate = GATE.model_copy(
+        update={
+            "max_probability_worse": 0.3, "rule_converters": 1, "require_rule": required, "min_positives": 1,
+            "min_lift": 1.5, "confidence": 0.9, "max_calibration_error": 0.25, "max_calibration_ratio": 4.0,
+        }
+    )  # fmt: skip
+    assert asked(gate, beside_champion=True, beside_rule=standing, entity=Noun("shop", "shops")) == {
+        criteria.FILES: "every file as it was written",
+        criteria.CANARIES: "none failed",
+        criteria.CONVERTERS: "at least 1 shop",
+        criteria.SIGNAL: "interval above 1.5 times the rate, p of chance at most 0.05",
+        criteria.CALIBRATED: "error at most 25% of the rate, predicted over observed 0.25 to 4: "
+        "neither interval outside",
+        criteria.RULE: told,
+        criteria.UNSEEN: "it has not trained on them",
+        criteria.NO_WORSE: "probability at most 0.3",
+    }
+
+
+def test_converters_of_part_of_each_list_are_told_with_the_share() -> None:
+    label = np.array([1, 1, 0, 1], dtype=bool)
+    whole = outcomes(np.zeros(4), label, np.array([5, 5, 6, 7]))
+    found = converters(replace(whole, share=0.2), GATE.model_copy(update={"min_positives": 2}))
+    figures = {"converters": 2.0, "conversions": 3.0, "rows": 4.0}
+    told = "2 companies that convert, 3 conversions in 4 rows"
+    assert found == Finding(True, f"{told}, 20% of each list", figures)
+    assert converters(whole, GATE.model_copy(update={"min_positives": 3})) == Finding(False, told, figures)

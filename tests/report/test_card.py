@@ -47,8 +47,8 @@ def card(entry=ENTRY, fit=FIT, held=HELD, facts=None):
         "# Model 1.1.0",
         "Predicts which free companies become customers within 30 days of a cutoff.",
         "- Made: 2020-03-01T06:00:00+00:00 (more data)",
-        "- Follows: no version",
-        "- Said of it: nothing",
+        "- Parent: no version",
+        "- Message: nothing",
         "- Data: snapshot `abc`, usage through 2020-02-10",
         "- Trained on: 3,000 rows, 40 conversions, 25 of 900 companies convert, 3 cutoffs from 2019-01-07 to "
         "2019-03-04",
@@ -71,8 +71,8 @@ def test_a_card_holds_a_line_on_each(line):
 
 def test_what_is_there_is_named():
     told = card(SimpleNamespace(**{**vars(ENTRY), "message": "try it"}), facts={"parent": "1.0.0"})
-    assert "- Said of it: try it" in told
-    assert "- Follows: 1.0.0" in told
+    assert "- Message: try it" in told
+    assert "- Parent: 1.0.0" in told
 
 
 @pytest.mark.parametrize(("dirty", "said"), [(True, " with changes"), (False, "")])
@@ -89,7 +89,7 @@ def test_a_fit_that_was_not_resampled_counts_no_new_rows():
 def test_a_sample_and_a_part_held_out_have_a_line_of_their_own():
     fit = replace(FIT, one_in=2.0, sampled_rows=1500)
     told = card(fit=fit, held={**HELD, "share": 0.2})
-    assert any(line.startswith("- Learnt from a sample of 1,500 of 3,000 rows") for line in told)
+    assert any(line.startswith("- Trained on a sample of 1,500 of 3,000 rows") for line in told)
     assert any(line.startswith("- 20% of each list are held out") for line in told)
     assert not any("a sample of" in line or "held out" in line for line in card())
 

@@ -20,13 +20,13 @@ def page(**more):
 
 def test_the_page_begins_with_what_rings():
     html = page()
-    assert html.index("1 alarm rings:") < html.index("industry: 20.0%, and 40.0% in the reference")
+    assert html.index("1 alarm rings:") < html.index("industry: 20.0%, compared with 40.0% in the reference")
     assert "1,500 prospects at 2020-02-03" in html
 
 
 def test_what_there_is_nothing_of_says_why():
     html = page()
-    assert "no list has matured that the version has not learnt from" in html
+    assert "no list has matured that the version was not trained on" in html
     assert "there is no candidate beside the version in production" in html
 
 
@@ -63,7 +63,7 @@ def test_every_check_is_a_row_of_its_own_kind():
     assert ["industry", "20.0%", "40.0%", "0.5", "0.15", "0.0010", "rings"] in found
     assert ["days since the model's data end", "20", "0", "20", "180", "–", ""] in found
     assert ["above and silent", "3", "2", "9", "1", "0.0000", ""] in found
-    inputs, age = text.rindex("Do companies look as they did?"), text.rindex("How old is the version?")
+    inputs, age = text.rindex("Do companies look as they used to?"), text.rindex("How old is the version?")
     assert inputs < text.index(">industry<") < age < text.index("above and silent")
     assert "<dt>alarms</dt><dd><strong>1</strong><span>of 3 checks</span></dd>" in text
 

@@ -58,8 +58,8 @@ def test_lists_without_a_converter_are_said_to_have_none() -> None:
 def test_when_there_will_be_enough_is_told_with_its_uncertainty() -> None:
     day = day_number(date(2027, 3, 14))
     assert until_enough(Sufficiency(7, 20, 0.42, day, 36)) == (
-        "7 conversions came while usage was covered, 0.4 a week lately; to learn from them and judge by as "
-        "many takes 20: at that rate about 14 March 2027, give or take 5 weeks"
+        "7 conversions came while usage was covered, 0.4 a week lately; training and judging a "
+        "model takes 20: at that rate about 14 March 2027, give or take 5 weeks"
     )
     assert until_enough(Sufficiency(1, 20, 0.0)).endswith("takes 20, which is not in sight")
     assert until_enough(Sufficiency(20, 20, 0.4)) == ""
@@ -105,8 +105,8 @@ def test_a_depth_is_that_of_whole_lists_of_which_a_share_is_held_out(share: floa
 
 def test_a_sample_is_told_wherever_one_was_drawn() -> None:
     said = of_sample({"one_in": 1.5, "sampled_rows": 2000, "whole_rows": 2900})
-    assert said.startswith("Learnt from a sample of 2,000 of 2,900 rows: every conversion, and one in 1.5")
-    assert said.endswith("counts 1.5 times, so that rates stay as they are.")
+    assert said.startswith("Trained on a sample of 2,000 of 2,900 rows: every conversion, and one in 1.5")
+    assert said.endswith("counts 1.5 times, so that rates stay the same.")
     assert of_sample({"one_in": 1}) == of_sample({}) == ""
 
 
@@ -138,8 +138,8 @@ def one(value: float) -> Estimate:
 
 def test_a_summary_says_what_the_model_finds_on_the_lists_held_out() -> None:
     assert judged(20, 20, 20)[0] == (
-        "On 3 lists that the model had not learnt from, calling the top 50 finds 4 in 10 of all conversions "
-        "within 30 days, 17 times as many as calling at random."
+        "On 3 lists that the model had not been trained on, calling the top 50 finds 4 in 10 of all "
+        "conversions within 30 days, 17 times as many as calling at random."
     )
 
 

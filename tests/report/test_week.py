@@ -100,7 +100,7 @@ def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, 
         "12 people used contacts",
         "List 2020-03-09-00aa is handed out",
         "promised 0.4 conversions in 2 calls, and 1 came",
-        "the gate keeps it out",
+        "the gate refused it",
     ):
         assert part in said
     assert "handed out all the same" in warned
@@ -109,11 +109,11 @@ def test_the_terminal_says_whom_to_call_what_rings_and_what_lists_brought(week, 
 @pytest.mark.parametrize(
     ("new", "again", "gone", "paid", "said"),
     [
-        (50, 0, 50, 2, "None of the 50 companies to call stood on the call list before (x). "
-         "Of the 50 companies of that list not called again, 2 paid since."),
-        (0, 50, 0, 0, "All of the 50 companies to call stood on the call list before (x) as well."),
-        (3, 47, 3, 0, "47 of the 50 companies to call stood on the call list before (x). "
-         "Of the 3 companies of that list not called again, none paid since."),
+        (50, 0, 50, 2, "None of the 50 companies to call appeared on the previous call list (x). "
+         "Not called again: 50 companies, of which 2 paid since."),
+        (0, 50, 0, 0, "All of the 50 companies to call appeared on the previous call list (x) as well."),
+        (3, 47, 3, 0, "47 of the 50 companies to call appeared on the previous call list (x). "
+         "Not called again: 3 companies, of which none paid since."),
     ],
 )  # fmt: skip
 def test_what_changed_since_the_list_before_reads_as_a_sentence(new, again, gone, paid, said):
@@ -132,7 +132,7 @@ def test_the_last_list_whose_outcome_is_known_may_be_one_on_which_nobody_paid(we
     [
         ("new", "List 2020-03-09-00aa is handed out: "),
         ("same", "List 2020-03-09-00aa was handed out on 2020-03-15 already, and is the same: "),
-        ("replaced", "List 2020-03-09-00aa is handed out in the place of the one before (late data): "),
+        ("replaced", "List 2020-03-09-00aa replaces the one before (late data): "),
     ],
 )
 def test_a_list_says_whether_it_is_new_the_same_or_in_the_place_of_another(week, recorded, begin):
@@ -147,7 +147,7 @@ def test_whether_a_version_went_into_production_is_what_the_gate_did_and_not_wha
             one = Retrained("1.0.1", promoted, unmet)
             assert replace(week, retrained=one).refused is not promoted
             assert ("is in production from now on" in retrained_sentence(one)) is promoted
-    assert retrained_sentence(Retrained("1.0.1", False)).endswith("the gate keeps it out.")
+    assert retrained_sentence(Retrained("1.0.1", False)).endswith("the gate refused it.")
     assert not replace(week, retrained=None).refused
 
 
@@ -165,6 +165,6 @@ def test_what_strangers_wrote_is_shown_on_one_line_and_written_out(week):
     said = as_markdown(summary_page(replace(week, listed=listed, impact=None)))
     assert not {"\u202e", "\x1b", "\x07"} & set(said)
     assert "The first 1 of 2 companies to call:" in said
-    assert "1 of the 2 companies to call stood on the call list before" in said
+    assert "1 of the 2 companies to call appeared on the previous call list" in said
     broken = replace(week.monitoring, notes=("one\n\n# two",))
     assert "- one # two" in as_markdown(summary_page(replace(week, monitoring=broken)))

@@ -10,7 +10,7 @@ import pytest
 from ml_sys.days import Period
 from ml_sys.errors import UsageError
 from ml_sys.form import Form, Measure, Noun
-from ml_sys.scoring.rule_scorer import RuleScorer, possible, without_probabilities
+from ml_sys.scoring.rule_scorer import BY_A_MODEL, RuleScorer, possible, without_probabilities
 from ml_sys.scoring.scored_list import ScoredList
 from ml_sys.settings.description import default_form
 
@@ -107,3 +107,19 @@ def test_of_a_row_alone_a_blank_is_no_zero():
     newest = RuleScorer.of("newest", WATCHED, Period("day"))
     assert newest.probability(newest.row([None])) < newest.probability(newest.row([9000.0]))
     assert newest.probability(newest.row([0.0])) == 0
+
+
+def test_what_a_list_by_a_rule_holds_is_told_whole():
+    scorer = RuleScorer.of("users", default_form(), Period())
+    filled = {name: ["x", "y"] for name in (*BY_A_MODEL, "model_version")}
+    listed = pd.DataFrame({"id": ["a", "b"], **filled, "probability": [3.0, 0.0], "rank": [1, 2]})
+    told = without_probabilities(ScoredList(listed, np.arange(2), (), (), pa.table({})), scorer)
+    expected = listed.assign(
+        **{name: ["", ""] for name in BY_A_MODEL} | {"probability": [np.nan, np.nan]},
+        model_version=["rule: most users in 30 days"] * 2,
+        rule_score=[3.0, 0.0],
+    )
+    pd.testing.assert_frame_equal(told.table, expected)
+    assert told.notes == (
+        f"a list by the rule {scorer.name}, without a model: it ranks, and promises nothing",
+    )

@@ -20,7 +20,7 @@ RANKING = {
         (
             False,
             (),
-            "the stored metrics are reproduced to nine digits; the last ones depend on the CPU.",
+            "the stored metrics are reproduced to nine digits; the remaining ones depend on the CPU.",
         ),
         (False, ("f1",), "1 stored metric differs: f1"),
         (False, ("f1", "brier"), "2 stored metrics differ: f1, brier"),

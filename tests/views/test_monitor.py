@@ -38,7 +38,7 @@ def test_a_monitoring_shows_each_check_and_ends_with_what_rings(capsys):
     ):
         assert part in shown, part
     assert "idle" not in shown
-    assert shown.endswith("1 alarm rings:\n  industry: 20.0%, and 40.0% in the reference\n")
+    assert shown.endswith("1 alarm rings:\n  industry: 20.0%, compared with 40.0% in the reference\n")
 
 
 def test_where_nothing_rings_it_says_so(capsys):

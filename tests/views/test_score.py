@@ -115,7 +115,7 @@ def test_reasons_are_parts_of_their_row_as_plain_data():
         ("same", "list 2020-01-06-ab was handed out on 2020-01-07 already, and is the same"),
         (
             "replaced",
-            "handed out as list 2020-01-06-ab: 1 company to call, in the place of the one before (why)",
+            "handed out as list 2020-01-06-ab: 1 company to call, replacing the one before (why)",
         ),
     ],
 )

@@ -38,6 +38,6 @@ def places(named: Mapping[str, str | None], tables: Sequence[str] | None) -> dic
     for one in tables or ():
         name, _, where = one.partition("=")
         if not (name.strip() and where.strip()):
-            raise UsageError(f"--table {one}: is no table and its place", hint="write --table NAME=WHERE")
+            raise UsageError(f"--table {one}: not a table and its place", hint="write --table NAME=WHERE")
         found[name.strip()] = where.strip()
     return found or None

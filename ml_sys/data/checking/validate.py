@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.checking.scalars import Fault
+from ml_sys.data.reading.plain import Kind, MayBePlain
 from ml_sys.data.reading.rows import BadRow, Rows
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.checking.columns import Column
     from ml_sys.data.fields import Field
+    from ml_sys.data.reading.rows import Part
 
 HEADER = "repeats the header"
 
@@ -42,6 +44,8 @@ class Checked:
         Ids of the bad rows that have one.
     blanked : dict of str to list of int
         Reason to the lines of good rows in which an optional value was bad and is blank instead.
+    counts : ndarray of shape (n, n_counts), int32, or None
+        The fields that are counts side by side, where they were read so.
     """
 
     columns: dict[str, Any]
@@ -49,6 +53,20 @@ class Checked:
     bad: list[BadRow]
     bad_ids: list[str]
     blanked: dict[str, list[int]]
+    counts: NDArray[np.int32] | None = None
+
+
+def check_part(part: Part | MayBePlain, fields: Mapping[str, Field]) -> Checked:
+    """Read a part and check it as :func:`check` does, in one go where all its values are plain."""
+    kinds = {name: field.plain for name, field in fields.items()}
+    plain = part.plain(kinds) if isinstance(part, MayBePlain) else None
+    if plain is None:
+        return check(part(), fields)
+    columns: dict[str, Any] = {}
+    counts = iter(plain.counts.T)
+    for name, kind in kinds.items():
+        columns[name] = next(counts) if kind == Kind.COUNT else plain.of(kind)
+    return Checked(columns, plain.lines, [], [], {}, plain.counts)
 
 
 def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ml_sys.data.checking.validate import Checked, check
+from ml_sys.data.checking.validate import Checked, check_part
 from ml_sys.data.companies import CompanyRows
 from ml_sys.data.events.links import Links, links_of
 from ml_sys.data.parts.spill import Dealt, Spill
@@ -70,6 +72,18 @@ class UsageOfTable:
     def moved(self, order: NDArray[np.int32]) -> UsageOfTable:
         """Return the same with companies at other positions."""
         return self.with_rows(replace(self.rows, company=order[self.rows.company]))
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Let Python not look for cycles: there are few, and looking through millions of texts takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class IngestRun:
@@ -153,7 +167,7 @@ class IngestRun:
         opened = self.opened[table]
 
         def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
-            checked = check(part(), opened.fields)
+            checked = check_part(part, opened.fields)
             return len(checked.lines) + len(checked.bad), checked.bad, checked.blanked, then(checked)
 
         for n_read, bad, blanked, result in _in_order(work, opened.raw.parts):

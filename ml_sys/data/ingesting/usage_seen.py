@@ -41,7 +41,10 @@ class UsageSeen:
     @classmethod
     def of(cls, usage: UsageRows, n_companies: int) -> UsageSeen:
         """Look at rows that are sorted by company and stamp."""
-        active = np.flatnonzero(usage.measures.any(axis=1))
+        counts = np.zeros(len(usage.stamp), usage.measures.dtype)
+        for one in usage.measures.T:  # much faster than along the rows, which are short
+            counts |= one
+        active = np.flatnonzero(counts)
         company = usage.company[active]
         first = active[np.append(True, company[1:] != company[:-1])] if active.size else active
         active_from = np.full(n_companies, NEVER_ACTIVE, np.int64)

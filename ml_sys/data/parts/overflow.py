@@ -81,6 +81,11 @@ class Stored:
     unit: int
     dtype: np.dtype[Any]
 
+    @property
+    def held(self) -> np.dtype[Any]:
+        """The narrowest type that holds it as it was."""
+        return self.kept if (self.base, self.unit) == (0, 1) else self.dtype
+
 
 class Overflow:
     """A file of arrays, made once the first is put there.

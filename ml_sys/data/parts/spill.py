@@ -122,11 +122,13 @@ class Spill:
     def _read(self, first: int, end: int) -> UsageRows:
         sizes = [int(one.bounds[end] - one.bounds[first]) for one in self._pieces]
         n, measures = sum(sizes), self.measures
+        # Counts and lines stay as narrow as they lie in the file: they are many, and only looked at.
+        counted, lines = (np.result_type(*{one.columns[at].held for one in self._pieces}) for at in (2, 3))
         rows = UsageRows(
             np.empty(n, np.int32),
             np.empty(n, np.int64),
-            np.empty((n, len(measures.names)), measures.dtype),
-            np.empty(n, np.int64),
+            np.empty((n, len(measures.names)), counted),
+            np.empty(n, lines),
             measures.digits,
         )
         at = 0

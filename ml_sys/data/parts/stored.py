@@ -77,8 +77,10 @@ class Manifest:
         SnapshotError
             If it is not there, makes no sense, or is of another version.
         """
+        with readable(path / MANIFEST) as file:
+            content = file.read_bytes()
         try:
-            plain = json.loads((path / MANIFEST).read_bytes())
+            plain = json.loads(content)
             version = plain["schema_version"]
             as_of = int(np.datetime64(plain["as_of"], "D").astype(np.int64))
             name, sha256 = str(plain["id"]), dict(plain["sha256"])
@@ -87,7 +89,7 @@ class Manifest:
                 parts = plain["parts"] if version == SCHEMA_VERSION else whole
                 sizes = tuple((int(one["companies"]), int(one["usage_rows"])) for one in parts)
                 return cls(path, name, as_of, form_from_plain(plain["form"]), sizes, sha256)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise SnapshotError(f"{path / MANIFEST}: cannot be read: {error}", hint=AGAIN) from error
         raise SnapshotError(f"{path / MANIFEST}: has version {version}, not {SCHEMA_VERSION}", hint=AGAIN)
 
@@ -103,7 +105,7 @@ class Manifest:
         SnapshotError
             If it is not there.
         """
-        with self._readable(name) as path:
+        with readable(self.path / name) as path:
             return path.stat().st_size
 
     def verified(self, name: str) -> bytes:
@@ -118,19 +120,12 @@ class Manifest:
         """
         if self.storage is not None and name in self.sha256:
             return self.storage.read(self.id, self.sha256[name])
-        with self._readable(name) as path:
+        path = self.path / name
+        with readable(path):
             content = path.read_bytes()
         if digest(content) != self.sha256.get(name):
             raise SnapshotError(f"{path}: differs from its manifest, so it was changed", hint=AGAIN)
         return content
-
-    @contextmanager
-    def _readable(self, name: str) -> Iterator[Path]:
-        path = self.path / name
-        try:
-            yield path
-        except OSError as error:
-            raise SnapshotError(f"{path}: cannot be read: {error.strerror}", hint=_LOST) from error
 
     def table(self, kind: str, part: int, columns: list[str] | None = None) -> pa.Table:
         """Read the companies or the usage of a part, all or some of their columns."""
@@ -205,6 +200,21 @@ class Usage:
                 values = np.empty((table.num_rows, len(names)), column.dtype)
             values[:, i] = column
         return cls(numbers(table["company"]), stamps, values)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Say in one line that a snapshot's file cannot be read within the block.
+
+    Raises
+    ------
+    SnapshotError
+        If the file system refuses it.
+    """
+    try:
+        yield path
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}", hint=_LOST) from error
 
 
 def names_of(kind: str, n_parts: int) -> list[str]:

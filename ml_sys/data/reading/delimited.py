@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from itertools import chain
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
+from ml_sys.data.reading.plain import Kind, Plain, are_plain, load, read_plain
 from ml_sys.data.reading.preamble import SOME_LINES, preamble
 from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 _CHUNK_BYTES = 2 << 20
+# A file so large is read faster by a compiled loop, whatever it takes to load that.
+_LARGE_BYTES = 128 << 20
 
 
 def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
@@ -58,7 +62,10 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
         pieces.close()
         raise
     layout = Layout(delimiter, len(header), {field: header.index(name) for field, name in found.items()})
-    return RawTable(str(path), extra, _parts(body, layout), pieces.close, lacking(columns, found))
+    is_large = path.stat().st_size >= _LARGE_BYTES
+    if is_large:
+        Thread(target=load).start()  # beside the tables that are read before it
+    return RawTable(str(path), extra, _parts(body, layout, is_large), pieces.close, lacking(columns, found))
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
@@ -96,7 +103,7 @@ def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[s
     return next(csv.reader([text], delimiter=delimiter)), delimiter
 
 
-def _parts(pieces: Iterator[Block | BadRow], layout: Layout) -> Iterator[Part]:
+def _parts(pieces: Iterator[Block | BadRow], layout: Layout, is_large: bool) -> Iterator[Part]:
     """Make a block a part of its own, unless a quoted field may go on into the next one."""
     held = b""
     for piece in pieces:
@@ -113,7 +120,7 @@ def _parts(pieces: Iterator[Block | BadRow], layout: Layout) -> Iterator[Part]:
             held = block.data[int(block.ends[done - 1]) + 1 if done else 0 :]
             yield _Ready(rows)
         else:
-            yield _Part(block, layout)
+            yield (LargePart if is_large else _Part)(block, layout)
         last_line = block.first_line + len(block.ends)
     if held:
         yield _Part(block_of(held, last_line - held.count(b"\n")), layout)
@@ -134,6 +141,24 @@ class _Part:
     def __call__(self) -> Rows:
         rows = _read_fast(self.block, self.layout)
         return rows if rows is not None else read_carefully(self.block, self.layout, is_last=True)[0]
+
+
+class LargePart(_Part):
+    """A block of a large file, which is worth compiled code where its values are plain."""
+
+    def plain(self, kinds: Mapping[str, Kind]) -> Plain | None:
+        """See :class:`ml_sys.data.reading.plain.MayBePlain`."""
+        places = self.layout.places
+        if not are_plain(kinds) or len({places[name] for name in kinds}) < len(kinds):
+            return None
+        columns, n_counts = [(Kind.ANY, 0)] * self.layout.n_fields, 0
+        for name, kind in kinds.items():
+            columns[places[name]] = kind, n_counts
+            n_counts += kind == Kind.COUNT
+        n_lines = len(self.block.ends)
+        found = read_plain(self.block.data, n_lines, self.layout.delimiter, columns)
+        first = self.block.first_line
+        return found and Plain(*found, np.arange(first, first + n_lines, dtype=np.int64))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_BYTES = 16 << 20
+_LOOKED_AT = 1 << 18  # bytes at a time, so that what is made of them stays in the processor's memory
 LINE_LIMIT = 1 << 20  # bytes; no row of these tables comes near it
 LINE_TOO_LONG = "line longer than 1 MiB"
 
@@ -139,14 +140,15 @@ def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, No
         while more:
             with reading(path):
                 chunk = stream.read(BLOCK_BYTES)
-            more, data = bool(chunk), pending + chunk
-            if not more and data:
-                data += b"\n"
-            cut = data.rfind(b"\n") + 1
+            more = bool(chunk)
+            if not more and pending:
+                chunk = b"\n"
+            cut = chunk.rfind(b"\n") + 1
+            begun, rest = pending, chunk[cut : cut + LINE_LIMIT + 1]
             # Of a line that is too long only the beginning matters, and that it is too long.
-            pending = data[cut : cut + LINE_LIMIT + 1]
+            pending = rest if cut else (begun + rest)[: LINE_LIMIT + 1]
             if cut:
-                data = chunk = data[:cut]  # one copy in memory while it is read
+                data = chunk = b"".join((begun, memoryview(chunk)[:cut]))  # one copy while it is read
                 whole = block_of(data, number)
                 yield from _without_long_lines(whole)
                 number += len(whole.ends)
@@ -156,7 +158,10 @@ def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, No
 
 def block_of(data: bytes, first_line: int) -> Block:
     """Make a block of bytes that end with a line's end."""
-    return Block(data, first_line, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+    content = np.frombuffer(data, np.uint8)
+    starts = range(0, len(content), _LOOKED_AT)
+    found = [np.flatnonzero(content[at : at + _LOOKED_AT] == ord("\n")) + at for at in starts]
+    return Block(data, first_line, np.concatenate([np.zeros(0, np.int64), *found]))
 
 
 def _without_long_lines(whole: Block) -> Iterator[Block | BadRow]:

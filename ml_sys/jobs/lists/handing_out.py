@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.days import day_number
-from ml_sys.outcomes import store
+from ml_sys.outcomes.database.revisions import exists
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, digest_of, list_id_of
 from ml_sys.outcomes.lottery import NO_WAIT, Design, Drawn, draw
 from ml_sys.scoring.remembered import FOLDER
@@ -95,6 +95,8 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     StorageError
         If the store cannot be written.
     """
+    from ml_sys.outcomes.store import opened_store  # with SQLAlchemy, which few lists need
+
     table, group = handing.scored.table, handing.scored.group
     cutoff = day_number_of(str(table["cutoff"].iloc[0]))
     digest = settings_digest(settings, handing.capacity)
@@ -121,7 +123,7 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
         reason=handing.reason,
     )
     companies = [*_entries(handing.scored, kept, drawn), *_taken_out(excluded)]
-    with store.opened_store(settings) as opened:
+    with opened_store(settings) as opened:
         recorded, record = opened.hand_out(listed, companies, replace_other=handing.replace_other)
     return HandedOut(record, recorded, drawn)
 
@@ -176,9 +178,11 @@ def with_controls(scored: ScoredList, drawn: Drawn) -> pd.DataFrame:
 
 def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, int]:
     """Return the latest day on which each company was to be called, between two days (exclusive)."""
-    if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
+    if not (exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
         return {}  # and nothing is made where nothing was handed out
-    with store.opened_store(settings) as opened:
+    from ml_sys.outcomes.store import opened_store  # as above
+
+    with opened_store(settings) as opened:
         return opened.last_called(after=after, before=before)
 
 
@@ -198,9 +202,11 @@ def day_number_of(text: str) -> int:
 
 def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
     """Return the companies that may not be drawn at a cutoff, and until when each waits."""
-    if settings.experiment.design == "none" or not store.exists(settings):
+    if settings.experiment.design == "none" or not exists(settings):
         return {}
-    with store.opened_store(settings) as opened:
+    from ml_sys.outcomes.store import opened_store  # as above
+
+    with opened_store(settings) as opened:
         return opened.waiting(cutoff)
 
 

@@ -11,7 +11,7 @@ from ml_sys.data import snapshot
 from ml_sys.days import day_number
 from ml_sys.errors import InputError, NotEnoughDataError, nearest
 from ml_sys.form import PLAIN_WORDS
-from ml_sys.outcomes import store
+from ml_sys.outcomes.database.revisions import exists
 from ml_sys.outcomes.lists import HandedOutList, ListEntry, what_came
 from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of, is_rule
@@ -209,10 +209,12 @@ def plain_overview(one: Overview) -> dict[str, Any]:
 @contextmanager
 def opened_if_there(settings: Settings) -> Iterator[Store | None]:
     """Open the store; None where nothing was ever handed out, and nothing is made then."""
-    if not (store.exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
+    if not (exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
         yield None
         return
-    with store.opened_store(settings) as opened:
+    from ml_sys.outcomes.store import opened_store  # with SQLAlchemy, which few lists need
+
+    with opened_store(settings) as opened:
         yield opened
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,10 +184,10 @@ def score_by(
             cutoff = _cutoff(covered_by(everyone, scorer.spec) if as_of is None else as_of, asked, settings)
             paid = who_paid(cutoff)
             wanted = _asked(settings, version, cutoff, capacity, paid)
-            mapped = Engine.of(settings.engine).for_parts(len(everyone.parts)).map
-            return with_warning(
-                score_free(scorer, everyone, wanted, day, mapped), paid, reach(settings, calls)
-            )
+            engine = Engine.of(settings.engine).for_parts(len(everyone.parts))
+            mapped = partial(engine.map, code=partial(_own_code, settings))
+            sent = replace(everyone, parts=everyone.parts.shared(engine.storage))
+            return with_warning(score_free(scorer, sent, wanted, day, mapped), paid, reach(settings, calls))
         read = all_free(everyone, day)
     else:
         read = read_prospects(prospects, settings.schema_, scorer.spec)
@@ -278,6 +279,12 @@ def _cutoff(day: int | None, asked: Request, settings: Settings) -> int:
     raise UnreadableFileError(
         place or settings.artifacts_dir, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
     )
+
+
+def _own_code(settings: Settings) -> dict[str, str]:
+    from ml_sys.experiments.cache import own_code  # only a cluster asks for it
+
+    return own_code(settings)
 
 
 def _latest(artifacts_dir: Path) -> snapshot.Everyone | None:

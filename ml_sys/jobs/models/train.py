@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_sys.data.snapshot import parts
 from ml_sys.errors import ArtifactError, NotEnoughDataError, UnverifiedError
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.jobs.models.draft import Draft, drafted
@@ -157,6 +158,8 @@ def train_version(
         If the snapshot cannot carry training and holdout.
     ArtifactError
         If the version exists already.
+    SnapshotError
+        If the folder of artifacts was lost meanwhile; nothing is registered.
     """
     if version is not None:
         parse(version)
@@ -173,6 +176,7 @@ def train_version(
         until = until_enough(enough)
         raise NotEnoughDataError(error.message, hint="; ".join(filter(None, (until, error.hint)))) from error
     on_step("registering")
+    parts(snapshot.path)  # in a shared folder that was lost meanwhile another registry would begin
 
     def build(folder: Path, index: Index) -> Entry:
         parent, before, hash_before = _parent(registry, index)

@@ -108,7 +108,7 @@ class ExperimentPlan:
         return None if design.lists is None else round((design.lists - 1) * self.every_days)
 
     def given_up(self, design: Waiting) -> float:
-        """Return the conversions a list that a design gives up by not always calling the first."""
+        """Return the conversions per list that a design gives up by not always calling the first."""
         return self.effect * (design.best_reached - design.reached)
 
 

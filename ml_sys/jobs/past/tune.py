@@ -42,7 +42,7 @@ class Search:
 
     @property
     def done(self) -> int:
-        """Trials that are done, those given up on the way among them."""
+        """Trials that are done, those stopped early among them."""
         return len(self.tuned.trials) + self.tuned.pruned
 
     def to_plain(self) -> dict[str, Any]:

@@ -1,4 +1,11 @@
-"""Which form a database of the store has; who only writes predictions needs no more than this to know it."""
+"""Whether there is a store, and which form its database has: known without the library of databases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_sys.settings import Settings
 
 # The file of the store in the artifacts folder.
 FILE = "outcomes.sqlite"
@@ -11,3 +18,8 @@ REVISION_TABLE = "alembic_version"
 APPLICATION_ID = 0x6D6C7379  # "mlsy"
 # What the log of predictions called its form when it had a file of its own.
 OLD_LOG_VERSION = 1
+
+
+def exists(settings: Settings) -> bool:
+    """Return whether there is a store; one at an address is assumed to exist."""
+    return bool(settings.store.url) or (settings.artifacts_dir / FILE).exists()

@@ -102,9 +102,9 @@ def why(evidence: Evidence) -> Section:
         svg = charts.bars(points, x="average precision lost", key=key, title=title, text=told)
         figures.append(Figure(title, told, svg, table))
     notes = [
-        "Features that say nearly the same stand in for each other: each alone may look dispensable. "
-        "Shuffling tells what the holdout would miss, gain what the fit found useful, SHAP what moves single "
-        "probabilities. Thin lines span one standard deviation of the shufflings to either side."
+        "Features that say almost the same can replace each other, so each alone may look dispensable. "
+        "Shuffling shows what the holdout would miss, gain what the fit found useful, SHAP what moves "
+        "individual probabilities. Thin lines span one standard deviation of the shufflings on either side."
     ]
     if not compiled:
         notes.append("This estimator gives neither gain nor exact reasons, so permutation alone is shown.")
@@ -121,7 +121,7 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
     return (
         Section(
             "hits",
-            "Converters that stood highest",
+            "Highest-ranked converters",
             ("Converters of the holdout that stood highest in the list of their day.",)
             if evidence.reliance.hits
             else (f"No {evidence.words.entity.one} of the holdout converted.",),
@@ -129,8 +129,8 @@ def stories(evidence: Evidence) -> tuple[Section, Section]:
         ),
         Section(
             "misses",
-            "Converters that stood lowest",
-            (f"Converters that stood lowest; {_unseen(evidence.reliance.misses)}.",)
+            "Lowest-ranked converters",
+            (f"Lowest-ranked converters; {_unseen(evidence.reliance.misses)}.",)
             if evidence.reliance.misses
             else ("There are none besides those above.",),
             stories=tuple(map(_story, evidence.reliance.misses)),

@@ -36,10 +36,10 @@ def sign_ups(evidence: Evidence) -> tuple[Section, ...]:
     return (
         Section(
             "sign-ups",
-            "How well are new ones told apart?",
+            "How well are new sign-ups ranked?",
             (
                 f"{entity.many[:1].upper()}{entity.many[1:]} that began in the {SIGN_UP_DAYS} days before a "
-                "list have little usage to go by, and often decide soon. They are a population of their "
+                "list have little usage to go by, and often decide quickly. They are a population of their "
                 f"own: {counted(rows, 'row')} of the holdout with {counted(paid, 'conversion')}"
                 + (f", {percent(paid / every, 0)} of all {every:,}" if every else "")
                 + ".",

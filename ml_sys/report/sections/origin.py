@@ -32,7 +32,7 @@ def trust(evidence: Evidence) -> Section:
     warned = sum(one.status == "warned" for one in evidence.canaries)
     told = (
         f"{counted(failed, 'canary', 'canaries')} failed: "
-        "the model knows what it cannot know on the day it is used."
+        "the model knows what it could not know on the day it is used."
         if failed
         else "No canary failed"
         + (
@@ -94,8 +94,8 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
         _since(evidence),
         Section(
             "settings",
-            "How was it set?",
-            () if changed else ("Every setting has its default.",),
+            "How was it configured?",
+            () if changed else ("Every setting has its default value.",),
             tables=tables if changed else (),
             folded=(every,),
         ),
@@ -104,7 +104,7 @@ def origin(evidence: Evidence) -> tuple[Section, Section, Section]:
             "Where does it come from?",
             (
                 said,
-                f"Learnt from {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
+                f"Trained on {counted(fit['rows'], 'row')} with {counted(fit['positives'], 'conversion')} "
                 f"of {evidence.words.entity.counted(fit['companies'])}, cutoffs {fit['cutoffs'][0]} to "
                 f"{fit['cutoffs'][-1]}; judged on {', '.join(evidence.holdout['cutoffs'])}.",
                 *filter(None, [of_sample(fit, evidence.words.entity)]),
@@ -133,7 +133,7 @@ def _since(evidence: Evidence) -> Section:
         "changes",
         title,
         (f"Since version {parent.version}: {evidence.changes}.", same),
-        tables=(Table("Beside its parent", ("metric", parent.version, evidence.version), rows),),
+        tables=(Table("Compared with its parent", ("metric", parent.version, evidence.version), rows),),
     )
 
 

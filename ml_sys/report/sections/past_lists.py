@@ -34,10 +34,9 @@ def campaign(evidence: Evidence) -> Section:
         title,
         (
             season_in_short(season, entity),
-            f"Sales works down a list every week, and the same {entity.many} stand on it again and again. "
-            "What "
-            f"counts is how many different converters are called in time. Played over {of}, each list made "
-            "by a model that knew only what was known that day.",
+            f"Sales works down a list every week, and the same {entity.many} appear on it again and again. "
+            f"What counts is how many different converters are called in time. Simulated over {of}, each "
+            "list made by a model that knew only what was known that day.",
         ),
         figures=(_reached(season, entity),),
         tables=(_leads(season),),
@@ -47,7 +46,7 @@ def campaign(evidence: Evidence) -> Section:
 def _reached(season: Season, entity: Noun) -> Figure:
     rows = tuple(
         (
-            f"{one.ranker}, {counted(one.capacity, 'call')} a list, "
+            f"{one.ranker}, {counted(one.capacity, 'call')} per list, "
             + (f"{one.cooldown_weeks} weeks of rest" if one.cooldown_weeks else "no rest"),
             f"{one.converters.value:.0f}"
             + (f" ({one.converters.low:.0f} to {one.converters.high:.0f})" if one.ranker != RANDOM else ""),
@@ -68,18 +67,18 @@ def _reached(season: Season, entity: Noun) -> Figure:
     ]
     table = Table(
         "Distinct converters reached",
-        ("who is called", "converters reached", "of all", "calls for each", "calls that convert"),
+        ("who is called", "converters reached", "of all", "calls per converter", "calls that convert"),
         rows,
     )
     name, text = (
-        "Distinct converters reached by calls a list",
+        "Distinct converters reached by calls per list",
         f"Higher is better. With rest, {with_article(entity.one)} that was called makes room for others "
         "for some weeks.",
     )
     svg = charts.columns(
         points,
         kinds,
-        x="calls a list",
+        x="calls per list",
         y="converters reached",
         y_format="d",
         key="season",
@@ -92,7 +91,7 @@ def _reached(season: Season, entity: Noun) -> Figure:
 def _leads(season: Season) -> Table:
     return Table(
         "Converters that the model reaches more than others",
-        ("beside", "calls a list", "weeks of rest", "more", "interval", "more with probability"),
+        ("beside", "calls per list", "weeks of rest", "more", "interval", "more with probability"),
         tuple(
             (
                 one.ranker,
@@ -127,17 +126,16 @@ def worth(evidence: Evidence) -> Section:
         "money",
         title,
         (
-            "An estimate, not a forecast of invoices: each conversion is taken to be worth what "
-            f"{payers.many} "
-            f"before it paid on average a month. {payers.counted(found.customers)} with a known {value}, "
+            f"An estimate, not a forecast of invoices: each conversion is valued at what {payers.many} "
+            f"before it paid on average per month. {payers.counted(found.customers)} with a known {value}, "
             f"{found.not_positive} of them with zero or less, which counts as zero.",
-            f"The brackets hold what such lists bring {evidence.confidence:.0%} of the time if probabilities "
-            "hold.",
+            f"The brackets contain what such lists bring {evidence.confidence:.0%} of the time if the "
+            "probabilities are true.",
         ),
         tables=(
             Table(
                 f"{value} of the converters among the first of each list, all lists added",
-                ("calls a list", "lists", "expected", "came"),
+                ("calls per list", "lists", "expected", "came"),
                 tuple(past),
             ),
         ),
@@ -173,7 +171,9 @@ def over_time(evidence: Evidence) -> Section:
             (date_of(one.cutoff), *(number(one.metrics[ALL][name][metric]) for name in names))
             for one in back.cutoffs
         )
-        text = "Each list was made by a model that knew only what was known that day; single lists vary much."
+        text = (
+            "Each list was made by a model that knew only what was known that day; single lists vary a lot."
+        )
         svg = charts.over_time(points, names, y=spoken.lower(), key=key, title=spoken, text=text)
         figures.append(Figure(spoken, text, svg, Table(spoken, ("cutoff", *names), rows)))
     mean = tuple(

@@ -20,7 +20,7 @@ _VERDICTS = {
     KEPT: ("kept", "the promise was kept"),
     TOO_MUCH: ("promised too much", "too much was promised"),
     TOO_LITTLE: ("promised too little", "too little was promised"),
-    NOT_REFUTED: ("nothing against it, too few to confirm",) * 2,
+    NOT_REFUTED: ("not contradicted, but too few to confirm",) * 2,
     TOO_FEW: ("too few to say",) * 2,
 }
 
@@ -48,7 +48,7 @@ def probabilities(evidence: Evidence) -> Section:
     ]
     title, told = "Predicted and observed conversion", (
         f"On the dotted line, what was predicted came true. Bars are {evidence.confidence:.0%} intervals; "
-        "each point stands for at least 5 conversions where there are that many."
+        "each point represents at least 5 conversions if there are that many."
     )  # fmt: skip
     figures = []
     if points:
@@ -110,7 +110,7 @@ def _confusion(evidence: Evidence) -> Table:
     )
     marked = next((at for at, one in enumerate(found) if one.chosen), None)
     head = (
-        "threshold", "calls a list", "called, converted", "called for nothing", "missed", "rightly left",
+        "threshold", "calls per list", "called, converted", "called in vain", "missed", "rightly left",
         "precision", "recall",
     )  # fmt: skip
     return Table("What the threshold decides", head, rows, marked)
@@ -132,7 +132,8 @@ def promised(evidence: Evidence) -> Section:
             f"{total.realised} came: {_VERDICTS[total.verdict][1]}.",
             _how_many_more(found),
             f"Counted on {counted(len(found.cutoffs), 'list')} whose {evidence.horizon_days} days do not "
-            f"overlap, so that nobody counts twice: {days}. Each list was made by a model of its time.",
+            f"overlap, so that nobody counts twice: {days}. Each list was made by a model "
+            "trained only on what was known then.",
         ),
         tables=(_promises("By tier", ("tier", entities), found.tiers, confidence),),
         folded=(_promises("By probability", ("probability", entities), (*found.bands, total), confidence),),

@@ -66,8 +66,8 @@ def overview(evidence: Evidence) -> Section:
             f"{counted(len(held['cutoffs']), 'past day')} with "
             f"{counted(held['positives'], 'conversion')} of "
             f"{entity.counted(held['companies_converted'])}. Figures in brackets are "
-            f"{confidence} intervals: drawn again and again for other {entity.many} of the same market, they "
-            "would hold the true figure that often. " + _how_sure(held["companies_converted"], entity),
+            f"{confidence} intervals: repeated for other {entity.many} of the same market, they would "
+            "contain the true figure that often. " + _how_sure(held["companies_converted"], entity),
             *filter(None, [of_whole_lists(held)]),
             *([f"Leak canaries failed: {', '.join(failed)}. Do not trust the figures."] if failed else []),
         ),
@@ -121,8 +121,8 @@ def _how_sure(converters: int, entity: Noun) -> str:
         return f"Enough {entity.many} convert for these intervals to be narrow."
     return (
         f"With {entity.counted(converters, 'that converts', 'that convert')} the intervals are "
-        f"wide; with about {wanted - converters} more, shares would be known to about a fifth of themselves "
-        "either way."
+        f"wide; with about {wanted - converters} more, shares would be known to within about a fifth of "
+        "their value."
     )
 
 
@@ -212,11 +212,11 @@ def _depths(evidence: Evidence) -> tuple[Figure, ...]:
     for what, title, text, key in (
         (
             "precision",
-            "Calls that convert, by calls a list",
-            "Deeper lists hold fewer converters a call.",
+            "Calls that convert, by calls per list",
+            "Deeper lists contain fewer converters per call.",
             "depth-p",
         ),
-        ("recall", "Converters found, by calls a list", "Deeper lists find more of them.", "depth-r"),
+        ("recall", "Converters found, by calls per list", "Deeper lists find more of them.", "depth-r"),
     ):
         points = [
             {
@@ -244,5 +244,5 @@ def _depths(evidence: Evidence) -> tuple[Figure, ...]:
                 title=title,
                 text=text,
             )
-            figures.append(Figure(title, text, svg, Table(title, ("calls a list", *found), rows)))
+            figures.append(Figure(title, text, svg, Table(title, ("calls per list", *found), rows)))
     return tuple(figures)

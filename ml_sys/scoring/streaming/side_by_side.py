@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,9 +12,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
+# Each has a batch or a page in memory.
+THREADS = min(os.cpu_count() or 1, 4)
 
 
-def side_by_side(function: Callable[..., _T], jobs: Iterable[tuple[Any, ...]], threads: int) -> Iterator[_T]:
+def side_by_side(
+    function: Callable[..., _T], jobs: Iterable[tuple[Any, ...]], threads: int = THREADS
+) -> Iterator[_T]:
     """Yield what a function returns for each job, in their order.
 
     The first call is made alone: it loads what is compiled. As many results as there are threads are ahead of

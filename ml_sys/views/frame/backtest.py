@@ -98,9 +98,18 @@ def season(found: Season, entity: Noun) -> None:
     first = found.campaigns[0]
     console.table(
         f"Working down {counted(first.lists, 'list')}: converters reached, of {first.of}",
-        ("ranked by", "calls a list", "cool-down", "reached", "interval", "", "calls for each", "precision"),
+        (
+            "ranked by",
+            "calls per list",
+            "cool-down",
+            "reached",
+            "interval",
+            "",
+            "calls per converter",
+            "precision",
+        ),
         rows,
-        caption=f"each {entity.one} counts once; cool-down: who was called makes room for the next",
+        caption=f"each {entity.one} counts once; cool-down: those called recently make room for others",
     )
     console.line(season_in_short(found, entity))
 

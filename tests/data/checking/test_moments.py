@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -255,3 +255,31 @@ def test_numbers_are_read_with_nothing_before_or_behind_the_point() -> None:
 
 def test_a_flag_that_became_a_fraction_is_a_yes_or_a_no_still() -> None:
     assert values.flags(pa.array(["1.0", "0.0"], pa.string())).values.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("zone", [None, ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")])
+@pytest.mark.parametrize("blank", [None, -7])
+def test_a_day_is_that_of_its_moment_by_the_clocks_of_the_zone(
+    zone: ZoneInfo | None, blank: int | None
+) -> None:
+    told = {
+        "01.07.2020 22:30:00Z": datetime(2020, 7, 1, 22, 30, tzinfo=UTC),
+        "2/7/2020 04:00+05:30": datetime(2020, 7, 1, 22, 30, tzinfo=UTC),
+        "2020-01-01 23:30": datetime(2020, 1, 1),
+        "31-12-2019": datetime(2019, 12, 31),
+    }
+    texts = [*told, "", "30.02.2020", "7/31/2020", "01.01.1969"]
+    found = moments.days(pa.array(texts, pa.string()), dates="day-first", zone=zone, blank=blank)
+    days = [(one.astimezone(zone or UTC) if one.tzinfo else one).date() for one in told.values()]
+    expected = [(one - date(1970, 1, 1)).days for one in days]
+    assert found.values.tolist()[:4] == expected
+    assert found.values.dtype == np.int32
+    assert found.faults is not None
+    assert found.faults.tolist() == [
+        0, 0, 0, 0, Fault.BLANK if blank is None else 0, Fault.NOT_DAY_FIRST, Fault.NOT_DAY_FIRST,
+        Fault.OUT_OF_TIME,
+    ]  # fmt: skip
+    if blank is not None:
+        assert found.values.tolist()[4:] == [blank] * 4
+    only = moments.days(pa.array([*told, ""], pa.string()), dates="day-first", zone=zone, blank=-7)
+    assert (only.values.tolist(), only.faults) == ([*expected, -7], None)

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.judging.checking import Checked, Month, Needs, check
+from ml_sys.data.judging.checking import Checked, Month, Needs, TableCheck, check
+from ml_sys.data.judging.leaks import Verdict
 from ml_sys.data.judging.parts import Known
 from ml_sys.data.looking.opening import look_at
 from ml_sys.errors import MissingColumnError
@@ -416,3 +417,65 @@ def test_users_lead_to_teams_whatever_else_the_events_hold_and_purchases_convert
     assert (found.known, found.tables[-1].known) == (Known(3, 1, 0, 2), 1.0)
     zero = bought | {"zero_converts": True}
     assert small(tmp_path, teams=teams, bought=(zero, rows), people=people, log=events).known.converters == 2
+
+
+def test_a_check_of_awkward_tables_is_told_whole(tmp_path: Path) -> None:
+    """Two tables of entities, refunds, a sum at the end, users through links, days in three spellings."""
+    found = small(
+        tmp_path,
+        Needs(horizon_days=14, holdout_cutoffs=2, positives=3),
+        attributes={"size": {"kind": "number"}, "current_plan": {"kind": "category", "blank_leaks": True}},
+        people=(
+            {"kind": "entities", "id": "id", "since": "born"},
+            "id,born,size,current_plan a1,2024-01-01,5,free a2,2024-01-31,,pro a3,2024-02-01,7,free "
+            "a4,2024-03-15,9, a5,,11,free Total,,32,",
+        ),
+        firms=({"kind": "entities", "id": "id"}, "id,size f1,12 a1,6 f2,"),
+        sales=(
+            {"kind": "purchases", "id": "id", "at": "on", "value": "amount", "type": "type",
+             "dates": "day-first"},
+            "id,on,amount,type,status a1,05/02/2024,10,sale,paid a1,20/02/2024,-10,refund,paid "
+            "a2,31/01/2024,20,sale,pending a3,29/02/2024,0,sale,paid a3,13/03/2024,5,sale,cancelled "
+            "zz,01/03/2024,9,sale,paid",
+        ),
+        seats=({"kind": "links", "id": "team", "user": "user"}, "user,team u1,a1 u2,a3 u3,f1 u9,none"),
+        clicks=(
+            {"kind": "events", "id": "", "user": "user", "link": "seats", "at": "at", "event": "what",
+             "amounts": {"secs": {"column": "secs"}}},
+            "user,at,what,secs u1,2024-02-01T10:00:00,view,3 u1,2024-02-05T00:00:00,view,1 "
+            "u2,2024-03-12T23:59:59,buy,2 u3,2024-03-20T00:00:00,view, u8,2024-03-21T00:00:00,view,4",
+        ),
+        weeks=(
+            {"kind": "periods", "id": "id", "at": "week", "dates": "epoch_s",
+             "measures": {"minutes": {"column": "minutes", "role": "amount"}}},
+            "id,week,minutes a2,1706486400,4 a4,1710720000,0 xx,1710720000,3 yy,1710720000,3 qq,1710720000,1",
+        ),
+    )  # fmt: skip
+    assert found == Checked(
+        tables=(
+            TableCheck("people", "entities", 6, "2024-01-01", "2024-03-15", None),
+            TableCheck("firms", "entities", 3, None, None, None),
+            TableCheck("sales", "purchases", 6, "2024-01-31", "2024-03-13", 0.75),
+            TableCheck("seats", "links", 4, None, None, None),
+            TableCheck("clicks", "events", 5, "2024-02-01", "2024-03-21", 1.0),
+            TableCheck("weeks", "periods", 5, "2024-01-29", "2024-03-18", 0.4),
+        ),
+        known=Known(entities=9, converters=4, first_day=1, used=5),
+        months=(Month("2024-02", 7, 1), Month("2024-03", 7, 2)),
+        verdicts=(Verdict("people", "current_plan", "names the plan that is paid for", False),),
+        problems=(
+            "people: 1 row of id 'Total': called as a sum of the others is; leave it out by a query, "
+            """WHERE ("id" IS NULL OR trim("id") <> 'Total')""",
+            "sales: rows whose status is pending (1) count as conversions, though nothing was paid; read the "
+            "others by a query, WHERE status NOT IN ('pending')",
+            "weeks: only 40% of its ids are known; rows of the others are set aside",
+        ),
+        thin=(
+            "2 converted in the last 28 days, which a model is judged by; the gate asks for 3",
+            "1 converted before those days, which is little to learn from",
+        ),
+        notes=(
+            "sales: rows whose status is cancelled (1) count as conversions; if nothing was paid before "
+            "that, leave them out by a query, WHERE status NOT IN ('cancelled')",
+        ),
+    )

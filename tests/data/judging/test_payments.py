@@ -101,3 +101,88 @@ def test_currencies_are_told_by_a_column_of_them_or_by_their_symbols(header, row
     with duckdb.connect() as connection:
         table = seen(connection, "orders", header, rows)
         assert payments.currencies(connection, draft("purchases", table, id="id"), "amount") == found
+
+
+def test_each_word_for_nothing_paid_and_for_an_end_is_known():
+    unpaid = [
+        "failed",
+        "declined",
+        "rejected",
+        "incomplete",
+        "incomplete_expired",
+        "abandoned",
+        "draft",
+        "unpaid",
+        "void",
+        "voided",
+        "error",
+        "not_paid",
+        "uncaptured",
+        "fehlgeschlagen",
+        "abgelehnt",
+        "unbezahlt",
+        "pending",
+        "processing",
+        "in_progress",
+        "open",
+        "on_hold",
+        "authorized",
+        "authorised",
+        "awaiting_payment",
+        "requires_payment_method",
+        "requires_action",
+        "requires_confirmation",
+        "requires_capture",
+        "scheduled",
+        "trial",
+        "trialing",
+        "trialling",
+        "ausstehend",
+        "offen",
+        "in_bearbeitung",
+    ]
+    ended = [
+        "cancelled",
+        "canceled",
+        "expired",
+        "past_due",
+        "terminated",
+        "ended",
+        "paused",
+        "disputed",
+        "gekündigt",
+        "gekuendigt",
+        "beendet",
+        "abgelaufen",
+    ]
+    assert [one for one in [*unpaid, *ended] if payments.is_not_paid(one)] == unpaid
+    (only,) = doubts(*((str(at), one) for at, one in enumerate([*ended, "paid"])))
+    assert (list(only.values), only.sure) == (sorted(ended), False)
+
+
+def test_a_yes_and_a_no_say_nothing_of_an_end_and_only_texts_name_a_currency():
+    with duckdb.connect() as connection:
+        table = seen(connection, "orders", "id paid", [("1", "yes"), ("2", "no"), ("3", "yes"), ("4", "no")])
+        (only,) = payments.doubts(connection, draft("purchases", table, id="id"))
+        assert (only.values, only.sure) == ({"no": 2}, True)
+        numbers = seen(connection, "bills", "id amount currency", [("1", "5", "978"), ("2", "6", "840")])
+        assert payments.currencies(connection, draft("purchases", numbers, id="id"), "amount") == []
+        some = draft(
+            "purchases", seen(connection, "sums", "id amount", [("1", "5 EUR"), ("2", "6 $")]), id="id"
+        )
+        some.where = "id = '1'"
+        assert payments.currencies(connection, some, "amount") == []
+        some.where = ""
+        assert payments.currencies(connection, some, "amount") == ["$", "EUR"]
+
+
+def test_only_rows_of_the_table_are_doubted_and_how_to_leave_them_out_is_told():
+    with duckdb.connect() as connection:
+        rows = [("1", "failed"), ("2", "failed"), ("3", "expired"), ("4", "paid")]
+        some = draft("purchases", seen(connection, "orders", "id status", rows), id="id")
+        some.where = "id <> '1'"
+        assert [one.values for one in payments.doubts(connection, some)] == [{"failed": 1}, {"expired": 1}]
+        assert payments.doubts(connection, some)[1].text == (
+            "orders: rows whose status is expired (1) count as conversions; if nothing was paid before that, "
+            "leave them out by a query, WHERE status NOT IN ('expired')"
+        )

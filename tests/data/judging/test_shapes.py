@@ -134,3 +134,47 @@ def test_a_number_follows_the_amount_that_it_is_made_of_and_no_other() -> None:
     )
     assert shape([those, log], "decile", number=True).amount > 0.95
     assert shape([those, replace(log, numbers=frozenset())], "decile", number=True).amount == 0.0
+
+
+@pytest.mark.parametrize("paid", [0, 1, 25])
+def test_levels_of_converters_alone_or_of_nobody_do_not_separate(paid: int) -> None:
+    texts: list[object] = [*["a"] * 20, *["b"] * 5]
+    found = shape([people(texts, [True] * paid + [False] * (25 - paid), "text")], "x", number=False)
+    theirs = area(np.array([0.05] * 20 + [0.0] * 5), np.arange(25) < paid) if paid == 1 else 0.5
+    assert found == Shape(25, paid, 25 - paid, paid, pytest.approx(theirs))
+
+
+def test_a_level_is_one_of_its_own_from_twenty_rows_on() -> None:
+    for rows, expected in ((20, 1.0), (19, 0.5)):
+        texts: list[object] = [*["a"] * rows, *["b"] * rows]
+        found = shape([people(texts, [True] * rows + [False] * rows, "text")], "x", number=False)
+        assert found.separation == expected
+    # Rare ones and blanks are none of each other.
+    mixed: list[object] = [*["a"] * 10, *["b"] * 10, *[None] * 20]
+    assert shape([people(mixed, [True] * 20 + [False] * 20, "text")], "x", number=False).separation == 1.0
+
+
+def test_of_few_of_either_the_order_of_ids_tells_nothing() -> None:
+    for mine, theirs, tells in ((ENOUGH, ENOUGH - 1, 0.5), (ENOUGH - 1, ENOUGH, 0.5), (0, 0, 0.5)):
+        rows = [(at, "2024-02-01" if at < mine else None, None) for at in range(mine + theirs)]
+        with duckdb.connect() as connection:
+            gather(connection, [entities(rows)])
+            assert order_tells(connection) == tells
+
+
+def test_the_greatest_of_several_values_of_an_entity_counts_and_what_is_no_number_is_blank() -> None:
+    rows = [(f"u{at}", "2024-02-01" if at < ENOUGH else None, None, at % 3) for at in range(2 * ENOUGH)]
+    more = [
+        ("u0", None, None, 10),
+        ("u1", None, None, "x"),
+        ("u2", None, None, None),
+        ("u3", None, None, "9"),
+    ]
+    every = [entities(rows, x="number"), entities(more, "others", x="number")]
+    values = [float(at % 3) for at in range(2 * ENOUGH)]
+    values[0], values[3] = 10.0, 9.0
+    paid = np.arange(2 * ENOUGH) < ENOUGH
+    one = area(np.array(values), paid)
+    assert shape(every, "x", number=True).separation == pytest.approx(max(one, 1 - one))
+    nothing = shape([entities([("a", None, None, "x")], x="number")], "x", number=True)
+    assert (nothing.filled, nothing.separation) == (0, 0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -451,3 +452,31 @@ def test_what_fell_or_went_down_by_less_than_one_is_said_to_have() -> None:
     assert phrase_of("users_change_89d", forms.MONTHLY).say(-0.5).startswith("0.5 fewer monthly readers")
     fell = "activity fell to 0.9× its 89-day rate in the last 28 days"
     assert phrase_of("actions_growth_28d_89d", forms.MONTHLY).say(0.9) == fell
+
+
+# Everything that can be said
+
+GOLDEN = Path(__file__).parent / "said"
+WEEKS = replace(SPEC, windows_days=(1,))
+MONTHS = replace(forms.BARE_SPEC, history="on")
+VALUES = (None, 0.0, 1.0, 0.5, 12.0, -1.0, -2.5, NEVER_DAYS)
+TEXTS = (None, "missing", "11_to_25", "united_kingdom", "x" * 99)
+
+
+def everything_said(spec: FeatureSpec) -> list[str]:
+    """Return what is said of every feature at a number of values, or of texts."""
+    texts = category_names(spec.form.attributes)
+    lines = []
+    for feature in sorted({*spec.names(), *phrases.phrases_of(spec)}):
+        phrase = phrases.phrase_of(feature, spec)
+        said = [phrase.say(value) for value in (TEXTS if feature in texts else VALUES)]
+        lines += [f"{feature} | {phrase.statement}", *(f"  {one}" for one in said)]
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"), {"weeks": WEEKS, "days": forms.SPEC, "months": MONTHS}.items(), ids=str
+)
+def test_everything_that_is_said_is_as_it_was_read_and_found_good(name, spec):
+    """After a change of words: read the lines that differ, and write them into the file."""
+    assert "\n".join([*everything_said(spec), ""]) == (GOLDEN / f"{name}.txt").read_text("utf-8")

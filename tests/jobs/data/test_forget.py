@@ -144,7 +144,7 @@ def test_what_cannot_be_changed_is_said_and_the_rest_is_done(root, mlsys):
     damaged.write_text(sound + "cut off")
     done = mlsys("forget", "4711", artifacts=root)
     assert done.returncode == 1
-    assert f"list {damaged}: not looked into or not changed" in done.stderr
+    assert f"list {damaged}: could not be read or changed" in done.stderr
     left = {path.name for path in (root / "lists").iterdir() if "4711" in path.read_text()}
     assert left == {damaged.name}
     damaged.write_text(sound)

@@ -15,7 +15,7 @@ import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.snapshot import latest
-from ml_sys.errors import ArtifactError, NotEnoughDataError, UsageError
+from ml_sys.errors import ArtifactError, NotEnoughDataError, SnapshotError, UsageError
 from ml_sys.jobs.models.draft import _holdout_facts
 from ml_sys.jobs.models.train import Trained, _headline, quick, train_version
 from ml_sys.metrics.bootstrap import Estimate
@@ -121,12 +121,12 @@ def test_a_version_of_a_sampled_panel_says_so_and_is_calibrated_at_the_natural_r
     predicted = [one["all prospects"]["model"]["mean_probability"]["value"] for one in metrics]
     assert predicted[1] == pytest.approx(predicted[0], rel=0.25)
 
-    told = f"Learnt from a sample of {fit.rows:,} of {fit.whole_rows:,} rows"
+    told = f"Trained on a sample of {fit.rows:,} of {fit.whole_rows:,} rows"
     assert any(step.startswith("fitting to a sample: ") for step in steps)
     assert told in (made.folder / "card.md").read_text()
     assert told in (made.folder / REPORT).read_text()
     assert manifest_of(copied, made.entry.version)["fit"]["one_in"] == fit.one_in
-    assert "Learnt from a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
+    assert "Trained on a sample" not in (copied.folder("1.0.0") / "card.md").read_text()
 
 
 def test_half_a_character_in_a_message_is_no_reason_to_fail_after_the_fit(sampled):
@@ -157,6 +157,27 @@ def test_the_next_version_is_numbered_by_what_changed_and_names_its_parent(copie
     ]  # fmt: skip
     assert {path.name: path.read_bytes() for path in copied.folder("1.0.0").iterdir()} == before
     assert copied.read().versions["1.1.0"].status == "candidate"
+
+
+@pytest.mark.slow  # fits for each
+@pytest.mark.parametrize("step", ["looking for leaks", "registering"])
+def test_a_folder_of_artifacts_that_is_lost_meanwhile_ends_in_a_line_and_registers_nothing(
+    step, ingested, cheap_settings, tmp_path
+):
+    artifacts = shutil.copytree(ingested, tmp_path / "artifacts")
+    here = cheap_settings.model_copy(update={"artifacts_dir": artifacts})
+
+    def lose(name: str, *_: object) -> None:
+        if name == step:
+            artifacts.rename(tmp_path / "lost")
+
+    known = latest(artifacts)
+    with pytest.raises(SnapshotError, match=rf"{artifacts}/.*/manifest.json: cannot be read: No such file"):
+        train_version(Registry(artifacts), known, here, now=datetime(2026, 1, 1, tzinfo=UTC), on_step=lose)
+    assert not artifacts.exists()
+    (tmp_path / "lost").rename(artifacts)
+    assert Registry(artifacts).read().versions == {}
+    assert sorted(one.name for one in artifacts.iterdir()) == sorted(one.name for one in ingested.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_the_terminal_shows_every_design_and_how_the_lottery_is_switched_on(caps
     )
     planned(ExperimentPlan("1.0.0", 18_000, 18_175, 26, 20, 7.0, 0.5, 0.95, designs))
     shown = capsys.readouterr()
-    assert "Lists until an effect of +50% shows, with 20 calls a list and a list every 7 days" in shown.out
+    assert "Lists until an effect of +50% shows, with 20 calls per list and a list every 7 days" in shown.out
     rows = [re.split(r"\s*│\s*", line)[1:-1] for line in shown.out.splitlines() if line.startswith("│")]
     assert rows == [
         ["lottery among 40", "52", "12 months", "20", "1.5", "0.10"],

@@ -116,7 +116,12 @@ def test_the_terminal_says_what_being_called_did_before_any_table(mlsys, place):
     assert shown.returncode == 0, shown.stderr
     first = shown.stdout.splitlines()[0]
     assert re.fullmatch(r"Being called made .+ of 20 pay per week \(.+ to .+\); .+\.", first)
-    for title in ("What being called did", "Promised and realised", "beside a simple rule", "waits until"):
+    for title in (
+        "What being called did",
+        "Promised and realised",
+        "compared with a simple rule",
+        "waits until",
+    ):
         assert title in shown.stdout
     assert "the draw would show as much" in shown.stdout
 

@@ -77,7 +77,7 @@ def test_what_served_predictions_promised_is_held_against_what_came(place, snaps
     assert "What the service promised" in page.read_text()
     shown = mlsys("impact", artifacts=place).stdout
     assert shown.startswith("No list was handed out; what the service promised is below.")
-    assert "Predictions of the service" in shown
+    assert "Predictions by the service" in shown
     log(place, [])
     assert served_promises(settings, conversions_of(snapshot), known + 1) == ((), ())
 

@@ -143,7 +143,7 @@ def test_an_alarm_rings_and_the_list_is_handed_out_all_the_same(mlsys, place, we
     told = week(sundays[3], "--set", "monitor.max_model_days=1", "--summary", summary, code=ExitCode.ALARM)
     assert len(told["alarms"]) == 1
     assert told["list"]["recorded"] == "new"
-    assert "1 alarm rings: look before anyone calls." in summary.read_text()
+    assert "1 alarm rings: check before anyone calls." in summary.read_text()
 
 
 def test_an_alarm_stops_the_list_where_settings_say_so(mlsys, place, week, sundays):
@@ -275,7 +275,7 @@ def test_until_there_is_a_model_the_rule_in_production_makes_the_list_of_the_wee
     asked = ("weekly", *named, "--as-of", sundays[0], "--capacity", CALLS, "--summary", summary)
     done = mlsys(*asked, artifacts=artifacts)
     assert done.returncode == 0, done.stderr
-    assert "There is no version to watch over" in done.stdout
+    assert "There is no version to monitor" in done.stdout
     assert f'{CALLS} companies to call, nothing is promised by the rule "most users in 30 days".' in (
         " ".join(done.stdout.split())
     )

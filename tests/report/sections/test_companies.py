@@ -95,7 +95,7 @@ def test_an_example_is_told_with_its_place_its_day_and_whether_it_was_seen():
         "Place 1,400 of 1,500 on 2019-04-14, with a probability of 1.23%. It had no usage by then."
     )
     assert misses.sentences == (
-        "Converters that stood lowest; 2 of these 3 had no usage yet that could have given them away.",
+        "Lowest-ranked converters; 2 of these 3 had no usage yet that could have given them away.",
     )
 
 

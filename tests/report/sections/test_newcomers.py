@@ -34,7 +34,7 @@ def test_new_ones_are_shown_with_their_share_of_the_conversions_and_beside_every
     assert [row[0] for row in populations.rows] == list(told.evaluation)
     assert [row[0] for row in by_ranker.rows] == list(rankers)
     assert by_ranker.marked == list(rankers).index(MODEL)
-    assert "How well are new ones told apart?" in render(told)
+    assert "How well are new sign-ups ranked?" in render(told)
 
 
 SHOWN = ("average_precision", "roc_auc", "precision_at_10", "recall_at_10", "lift_at_10")

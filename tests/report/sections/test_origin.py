@@ -27,7 +27,10 @@ def canaries(*states):
         (["passed", "skipped"], "No canary failed: nothing was found that looks ahead."),
         (["passed", "warned"], "No canary failed; 1 canary warns."),
         (["warned", "warned"], "No canary failed; 2 canaries warn."),
-        (["failed", "warned"], "1 canary failed: the model knows what it cannot know on the day it is used."),
+        (
+            ["failed", "warned"],
+            "1 canary failed: the model knows what it could not know on the day it is used.",
+        ),
         (["failed", "failed"], "2 canaries failed: the model knows"),
     ],
 )
@@ -82,7 +85,7 @@ def evidence(**changed):
 def test_settings_that_differ_stand_before_all_of_them():
     since, plain, lineage = origin.origin(evidence())
     assert [one.anchor for one in (since, plain, lineage)] == ["changes", "settings", "lineage"]
-    assert (plain.sentences, plain.tables) == (("Every setting has its default.",), ())
+    assert (plain.sentences, plain.tables) == (("Every setting has its default value.",), ())
     assert plain.folded[0].rows == (("seed", "7"), ("windows", "7, 28"))
     _, other, _ = origin.origin(evidence(set_otherwise={"seed": (7, 42)}))
     assert other.sentences == ()
@@ -93,14 +96,14 @@ def test_a_version_says_what_it_has_learnt_from_and_was_judged_on():
     told = origin.origin(evidence())[2].sentences
     assert told == (
         "The author left no message.",
-        "Learnt from 3,000 rows with 40 conversions of 900 companies, cutoffs 2019-01-07 to 2019-03-04; "
+        "Trained on 3,000 rows with 40 conversions of 900 companies, cutoffs 2019-01-07 to 2019-03-04; "
         "judged on 2019-06-03, 2019-07-08.",
         "The same snapshot, settings and packages give the same model, byte for byte.",
     )
     sampled = {**FIT, "one_in": 2.5, "sampled_rows": 10, "whole_rows": 20}
     more = origin.origin(evidence(fit=sampled, message="try it"))[2].sentences
     assert more[0] == "The author says: try it"
-    assert more[2].startswith("Learnt from a sample of 10 of 20 rows")
+    assert more[2].startswith("Trained on a sample of 10 of 20 rows")
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,13 @@ SEASON = Season(
 
 def test_a_season_is_told_campaign_by_campaign():
     section = past_lists.campaign(evidence(backtest=SimpleNamespace(season=SEASON)))
-    assert "Played over 6 lists, 40 converters in all, each list" in section.sentences[1]
+    assert "Simulated over 6 lists, 40 converters in all, each list" in section.sentences[1]
     (figure,) = section.figures
     assert figure.table.rows == (
-        (f"{MODEL}, 2 calls a list, no rest", "6 (5 to 7)", "15%", "2", "12.5%"),
-        (f"{RANDOM}, 2 calls a list, no rest", "2", "5%", "6", "12.5%"),
-        (f"{MODEL}, 5 calls a list, 4 weeks of rest", "15 (14 to 16)", "38%", "2", "12.5%"),
-        (f"{RANDOM}, 5 calls a list, 4 weeks of rest", "5", "12%", "6", "12.5%"),
+        (f"{MODEL}, 2 calls per list, no rest", "6 (5 to 7)", "15%", "2", "12.5%"),
+        (f"{RANDOM}, 2 calls per list, no rest", "2", "5%", "6", "12.5%"),
+        (f"{MODEL}, 5 calls per list, 4 weeks of rest", "15 (14 to 16)", "38%", "2", "12.5%"),
+        (f"{RANDOM}, 5 calls per list, 4 weeks of rest", "5", "12%", "6", "12.5%"),
     )
     points = [
         {"ranker": ranker, "x": x, "y": y}
@@ -66,7 +66,7 @@ def test_a_season_is_told_campaign_by_campaign():
         )
     ]
     assert figure.svg == charts.columns(
-        points, (MODEL, RANDOM), x="calls a list", y="converters reached", y_format="d", key="season",
+        points, (MODEL, RANDOM), x="calls per list", y="converters reached", y_format="d", key="season",
         title=figure.title, text=figure.text,
     )  # fmt: skip
     assert section.tables[0].rows == ((MOST_USERS, "5", "4", "+7", "−1 to +15", "93%"),)
