@@ -14,7 +14,7 @@ from shutil import disk_usage
 from typing import TYPE_CHECKING, TypeVar
 
 from ml_sys.errors import EngineError
-from ml_sys.scratch import scratch_folder
+from ml_sys.scratch import clear_scratch, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -149,6 +149,11 @@ def _shared_folder(process: int) -> Path:  # noqa: ARG001  # a copy of this proc
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(scratch_folder(_SCRATCH, _place()))
+
+
+def clear_shared() -> None:
+    """Remove arrays that killed processes shared."""
+    clear_scratch(_SCRATCH, _place())
 
 
 def _place() -> Path | None:

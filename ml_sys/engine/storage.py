@@ -110,6 +110,21 @@ class Storage:
             _keep(kept / name, content, self.cache_mb * _MEGABYTE)
         return content
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders that there are.
+
+        Raises
+        ------
+        EngineError
+            If the storage does not answer.
+        """
+        from pyarrow.fs import FileSelector, FileType
+
+        with self._answering("its folders"):
+            files, root = _opened(self.address)
+            listed = files.get_file_info(FileSelector(root, allow_not_found=True))
+            return sorted(one.base_name for one in listed if one.type == FileType.Directory)
+
     @contextmanager
     def _answering(self, what: str) -> Iterator[None]:
         """Say in one line what the storage refuses."""

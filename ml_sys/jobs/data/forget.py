@@ -23,6 +23,8 @@ from ml_sys.data import snapshot
 from ml_sys.data.events.log import SCRATCH
 from ml_sys.data.parts import overflow
 from ml_sys.durable import TEMPORARY_PREFIX, replacing
+from ml_sys.engine.processes import clear_shared
+from ml_sys.engine.storage import Storage
 from ml_sys.errors import MlsysError
 from ml_sys.model.files.layout import EVIDENCE, HOLDOUT
 from ml_sys.outcomes import store
@@ -146,6 +148,9 @@ def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
         yield QUARANTINE, path, False, partial(_forget_rows, path, company, dry_run)
     for folder in _inside(root / snapshot.FOLDER):
         yield SNAPSHOT, folder, True, partial(_in_snapshot, folder, company)
+    if settings.engine.storage:
+        storage = Storage(settings.engine.storage)
+        yield SNAPSHOT, storage.address, True, partial(_in_storage, storage, root / snapshot.FOLDER, company)
     for folder in _inside(root / MODELS):
         yield VERSION, folder, True, partial(_in_version, folder, company)
 
@@ -201,6 +206,7 @@ def _clear_leftovers(root: Path) -> None:
                     path.unlink()
     clear_scratch(SCRATCH)
     clear_scratch(overflow.SCRATCH)
+    clear_shared()
 
 
 def _inside(folder: Path, suffix: str = "") -> list[Path]:
@@ -232,6 +238,15 @@ def _in_snapshot(folder: Path, company: str) -> int:
     found = sum(_rows_with_id(path, company) for path in sorted(folder.glob(snapshot.COMPANIES_FILES)))
     rejects = folder / snapshot.QUARANTINE
     return found + (sum(_rows_that_name(pq.read_table(rejects), company)) if rejects.exists() else 0)
+
+
+def _in_storage(storage: Storage, snapshots: Path, company: str) -> int | None:
+    """Count where the files of a storage are those of snapshots that are here as well."""
+    folders = [snapshots / name for name in storage.folders()]
+    if not all(map(Path.is_dir, folders)):
+        return None
+    files = [path for folder in folders for path in sorted(folder.glob(snapshot.COMPANIES_FILES))]
+    return sum(_rows_with_id(path, company) for path in files)
 
 
 def _in_version(folder: Path, company: str) -> int:

@@ -18,14 +18,16 @@ import pytest
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.data.reading.rows import BadRow
+from ml_sys.data.snapshot import latest_path, parts
 from ml_sys.data.snapshot_writing import keep_quarantine
 from ml_sys.data.sources import open_source
+from ml_sys.engine.storage import Storage
 from ml_sys.jobs.data.forget import forget_company
 from ml_sys.outcomes.lists import HandedOutList, ListEntry
 from ml_sys.outcomes.store import opened_store
 from ml_sys.serve.prediction_log import Logged
 from ml_sys.serve.sqlite_sink import SqliteSink, forget
-from ml_sys.settings import SchemaSettings, Settings
+from ml_sys.settings import EngineSettings, SchemaSettings, Settings
 from tests.data.tables import MEASURES
 from tests.scoring.test_remembered import listed, remember, remembered
 
@@ -113,6 +115,23 @@ def test_a_company_of_any_id_leaves_every_store_and_the_others_stay(root, compan
     again = forget_company(settings, company)
     assert (again.removed, again.kept) == ((), done.kept)
     assert content(root) == after
+
+
+def test_a_storage_of_a_cluster_that_holds_a_company_is_named(root, tmp_path):
+    place = tmp_path / "storage"
+    settings = Settings(artifacts_dir=root, engine=EngineSettings(storage=place.as_uri()))
+    storage = Storage(settings.engine.storage)
+    parts(latest_path(root)).shared(storage)
+
+    def kept() -> list[tuple[str, int | None]]:
+        found = forget_company(settings, "4711", dry_run=True).kept
+        return [(one.path, one.found) for one in found if isinstance(one.path, str)]
+
+    assert kept() == [(place.as_uri(), 1)]
+    shutil.copytree(place / parts(latest_path(root)).id, place / "one-of-another-machine")
+    assert kept() == [(place.as_uri(), None)]
+    shutil.rmtree(place)
+    assert kept() == []
 
 
 def test_a_crash_at_any_point_leaves_whole_files_and_the_same_command_finishes(root):
