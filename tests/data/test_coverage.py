@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_sys.data import snapshot
-from ml_sys.data.coverage import Coverage, covered_until, date_export
+from ml_sys.data.coverage import Coverage, covered_in, covered_until, date_export
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.ingest_report import IngestReport
 from ml_sys.data.schema import CUSTOMERS, NEVER_CLOSED, USAGE
@@ -377,3 +378,49 @@ def test_where_fewer_and_fewer_report_half_of_a_typical_week_is_still_asked_for(
     # Half of all rows are of weeks with 200, so that 100 is typical, whatever the eight weeks before say.
     assert until([*[200] * 9, *[60] * 9, 49]) == 18
     assert until([*[200] * 9, *[60] * 9, 50]) == 19
+
+
+def last_usual(reports: list[int], share: float) -> int | None:
+    """Go through the weeks by hand: enough of what is typical, and of the middle of the eight such before."""
+    by_company = sorted(one for one in reports for _ in range(one))  # each report says how many there were
+    half = -(-len(by_company) // 2)
+    typical = by_company[max(half, 1) - 1] / 2
+    before: list[int] = []
+    found = None
+    for at, one in enumerate(reports, 1):
+        if not one:
+            continue
+        if one >= share * max(typical, median(before[-8:]) if before else 0):
+            found = at
+        if one >= share * typical:
+            before.append(one)
+    return found
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 8, 9, 20]), min_size=1, max_size=24).filter(any),
+    st.sampled_from([0.5, 0.25, 1.0]),
+)
+def test_covered_weeks_are_those_of_going_through_them_by_hand(reports: list[int], share: float) -> None:
+    reports = [*reports, 1] if reports[-1] == 0 else reports
+    assert until(reports, min_coverage=share) == last_usual(reports, share)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), min_size=1, max_size=60),
+    st.sampled_from([Period("day", 1, "end"), Period("week", 1, "end"), Period("month", 1, "end")]),
+    st.integers(10, 70),
+)
+def test_usage_in_parts_is_covered_as_far_as_in_one(
+    rows: list[tuple[int, int]], period: Period, not_after: int
+) -> None:
+    ordered = np.array(sorted(rows), dtype=np.int32)
+    company, day = ordered[:, 0], ordered[:, 1]
+    whole = covered_until(company, day, Coverage(period, 0.5), not_after=not_after)
+    parts = [ordered[company % 3 == at] for at in (2, 0, 1)]
+    found = covered_in(
+        lambda look: [look(part[:, 0], part[:, 1]) for part in parts],
+        Coverage(period, 0.5), not_after=not_after,
+    )  # fmt: skip
+    assert found == whole
+    assert whole is None or whole <= not_after

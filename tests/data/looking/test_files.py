@@ -9,7 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml_sys.data.looking.files import files_of, is_whole_folder, kind_of, parts_together, paths_sql
+from ml_sys.data.looking.files import (
+    common_folder,
+    files_of,
+    is_whole_folder,
+    kind_of,
+    parts_together,
+    paths_sql,
+)
 
 
 def tables(folder: Path, *names: str) -> list[list[str]]:
@@ -116,3 +123,10 @@ def test_a_folder_is_whole_where_nothing_else_lies_in_it(tmp_path: Path) -> None
     assert not is_whole_folder(both[:1])
     (tmp_path / "notes.md").touch()
     assert not is_whole_folder(both)
+
+
+def test_the_folder_of_files_is_the_nearest_that_holds_them_all() -> None:
+    a, b, c = Path("/x/y/a.csv"), Path("/x/y/z/b.csv"), Path("/x/yy/c.csv")
+    assert common_folder([a]) == common_folder([a, b]) == common_folder([b, a]) == Path("/x/y")
+    assert common_folder([b]) == Path("/x/y/z")
+    assert common_folder([a, b, c]) == Path("/x")

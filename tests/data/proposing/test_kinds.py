@@ -130,3 +130,54 @@ def test_a_kind_of_event_says_that_something_was_bought(kind, is_it):
 @pytest.mark.parametrize(("name", "is_it"), [("eventName", True), ("Aktion", True), ("eventful", False)])
 def test_a_column_promises_kinds_of_events_by_a_word(name, is_it):
     assert kinds.is_event_name(name) is is_it
+
+
+def test_money_is_named_so_and_is_neither_a_date_nor_an_identifier():
+    columns = [
+        column("amount", "number"),
+        column("paid_at", "date", format="iso"),
+        column("payment_id"),
+        column("value_id"),
+        column("betrag"),
+        column("Total_EUR", "whole"),
+        column("amounts"),
+        column("name"),
+    ]
+    assert kinds.named_like_money(looked("orders", *columns)) == ["amount", "betrag", "Total_EUR"]
+    for word in (
+        "amount",
+        "price",
+        "revenue",
+        "mrr",
+        "arr",
+        "value",
+        "paid",
+        "fee",
+        "total",
+        "betrag",
+        "preis",
+    ):
+        assert kinds.named_like_money(looked("orders", column(f"x_{word}", "number"))) == [f"x_{word}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "looks", "low", "high", "is_it"),
+    [
+        ("hour", "whole", 0, 23, True),
+        ("hour_of_day", "whole", 0, 59, True),
+        ("hour", "whole", 0, 60, False),
+        ("hour", "whole", -1, 23, False),
+        ("hour", "number", 0, 23, False),
+        ("hours", "whole", 0, 23, False),
+        ("iso_week_number", "whole", 1, 53, True),
+        ("week_visits", "whole", 0, 9, False),
+        ("year", "whole", 1900, 2024, True),
+        ("year", "whole", 1899, 2024, False),
+        ("month", "whole", 1900, 2024, False),
+        ("the_event", "whole", 0, 9, False),
+        ("local_stunde", "whole", 0, 23, True),
+        ("event_dow", "whole", 7, 7, True),
+    ],
+)
+def test_a_part_of_a_date_is_a_small_whole_number_that_is_named_so(name, looks, low, high, is_it):
+    assert kinds.is_part_of_moment(column(name, looks, low=low, high=high)) is is_it
