@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ml_sys.data.checking.columns import Column
 from ml_sys.data.checking.scalars import Fault
 from ml_sys.data.checking.validate import Checked, check
 from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.fields import ID, columns_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.reading.rows import BadRow, Rows
+from ml_sys.data.reading.rows import BadRow, Rows, TypedTexts
 from ml_sys.data.schema import NONCUSTOMERS
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
@@ -224,7 +225,7 @@ def _numbers(
     columns: dict[str, Any] = {LINE: rows.lines, ID: named.values}  # noqa: PD011 - no column of pandas
     faults = {id_column: named.faults}
     for name in names:
-        values, faults[name] = (free_texts if name in categories else amounts)(rows.texts[name])
+        values, faults[name] = free_texts(rows.texts[name]) if name in categories else _amounts(rows, name)
         columns[name] = values if name in categories else np.asarray(values, np.float32)
     reasons: dict[int, str] = {}
     for name, found in faults.items():
@@ -235,7 +236,20 @@ def _numbers(
     good[list(reasons)] = False
     bad = [*rows.bad]
     bad += [BadRow(int(rows.lines[at]), reason, rows.raw(at)) for at, reason in sorted(reasons.items())]
-    return pa.RecordBatch.from_pydict(columns).filter(pa.array(good)), bad
+    batch = pa.RecordBatch.from_pydict(columns)
+    return batch.filter(pa.array(good)) if reasons else batch, bad
+
+
+def _amounts(rows: Rows, name: str) -> Column:
+    """Read a column of finite numbers, from the texts that they have unless they are numbers already."""
+    typed = rows.texts.columns[name] if isinstance(rows.texts, TypedTexts) else None
+    if typed is None or not (pa.types.is_integer(typed.type) or pa.types.is_floating(typed.type)):
+        return amounts(rows.texts[name])
+    values = typed.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    endless = np.isinf(values)
+    if not endless.any():
+        return Column(values, None)
+    return Column(np.where(endless, np.nan, values), endless * np.int8(Fault.NOT_NUMBER))
 
 
 def _plain(column: Any) -> Any:

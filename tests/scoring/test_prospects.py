@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.coverage import Coverage
+from ml_sys.data.reading.columnar import as_text
 from ml_sys.data.schema import NEVER_BEGAN, USAGE
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.form import Noun
@@ -97,6 +100,45 @@ def test_a_file_of_ready_features_is_taken_as_it_is_and_a_repeated_id_once(tmp_p
     assert found.read == 4
     assert list(found.quarantine.rejected("noncustomers").values()) == [1, 1]
     assert sorted(row["line"] for row in found.quarantine.to_table().to_pylist()) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.int64(), [0, -7, None, 2**53 + 1, -(2**63), 10**15]),
+        (pa.uint64(), [2**64 - 1, 3, None]),
+        (pa.float16(), [0.5, math.nan, 2.25]),
+        (pa.float32(), [0.1, -0.0, math.nan, None, 3.4e38, 1e-45, math.inf]),
+        (pa.float64(), [0.1, -1e-7, 1e300, math.nan, -math.inf, 123456789.123456789]),
+        (pa.decimal128(9, 3), [Decimal("1.25"), None, Decimal("-3.5")]),
+        (pa.bool_(), [True, None]),
+        (pa.string(), ["1.5", "", "x", " 7 "]),
+    ],
+)
+def test_ready_features_are_the_same_whether_they_lie_as_numbers_or_as_their_texts(
+    tmp_path: Path, kind: pa.DataType, values: list[object]
+) -> None:
+    found = []
+    typed = pa.array([np.float16(one) if kind == pa.float16() and one else one for one in values], kind)
+    for column in (typed, as_text("file", "x", typed, is_id=False)):
+        table = {name: pa.array(["retail"] * len(values)) for name in SPEC.categories()}
+        table |= {name: column for name in SPEC.names() if name not in table}
+        path = tmp_path / "ready.parquet"
+        pq.write_table(pa.table({"id": [f"c{at}" for at in range(len(values))], **table}), path)
+        with np.errstate(over="ignore"):  # beyond float32
+            read = read_prospects(path, SCHEMA, SPEC)
+        (rows,) = (batch for _, batch in read.rows.batches())
+        plain = {
+            name: np.asarray(rows.column(name)).tobytes() for name in table if name not in SPEC.categories()
+        }
+        found.append(
+            (
+                rows.column("id").to_pylist(),
+                plain,
+                read.quarantine.to_table().drop_columns("file").to_pylist(),
+            )
+        )
+    assert found[0] == found[1]
 
 
 def test_each_of_several_repeated_prospects_is_merged_in_the_place_of_its_first_row(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,39 @@ class BadRow:
     raw: str
 
 
+class TypedTexts(Mapping[str, Any]):
+    """Columns of typed values as texts, each made when it is first asked for.
+
+    Parameters
+    ----------
+    columns : mapping of str to pyarrow.Array
+        The values by field.
+    as_text : callable
+        From a field and its values to their texts.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], as_text: Callable[[str, Any], Any]) -> None:
+        self.columns = columns
+        self._as_text = as_text
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, field: str) -> Any:
+        if field not in self._made:
+            self._made[field] = self._as_text(field, self.columns[field])
+        return self._made[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def slice(self, start: int, n_rows: int) -> TypedTexts:
+        """Return some rows."""
+        some = {field: values.slice(start, n_rows) for field, values in self.columns.items()}
+        return TypedTexts(some, self._as_text)
+
+
 @dataclass(frozen=True)
 class Rows:
     """A batch of n rows.
@@ -62,7 +95,9 @@ class Rows:
         """Cut the batch, so that what is made of it takes little memory at a time; at least one piece."""
         for start in range(0, max(len(self.lines), 1), n_rows):
             yield Rows(
-                {field: column.slice(start, n_rows) for field, column in self.texts.items()},
+                self.texts.slice(start, n_rows)
+                if isinstance(self.texts, TypedTexts)
+                else {field: column.slice(start, n_rows) for field, column in self.texts.items()},
                 self.lines[start : start + n_rows],
                 partial(_from, self.raw, start),
                 () if start else self.bad,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from ml_sys.data.reading.rows import BadRow, Rows
+from ml_sys.data.reading.rows import BadRow, Rows, TypedTexts
 
 BAD = BadRow(9, "wrong number of fields", "x")
 
@@ -21,3 +21,19 @@ def test_a_batch_of_bad_rows_alone_is_one_piece():
     rows = Rows({"id": pa.array([], pa.string())}, np.arange(0), str, [BAD])
     (piece,) = rows.pieces(2)
     assert list(piece.bad) == [BAD]
+
+
+def test_typed_columns_become_texts_when_they_are_asked_for_whole_or_a_part_of_them():
+    asked = []
+
+    def as_text(field, values):
+        asked.append(field)
+        return values.cast(pa.string())
+
+    texts = TypedTexts({"id": pa.array([1, 2, 3]), "n": pa.array([0.5, 1.5, 2.5])}, as_text)
+    first, last = Rows(texts, np.arange(2, 5), lambda at: texts["n"][at].as_py()).pieces(2)
+    assert asked == []
+    assert [first.texts["id"].to_pylist(), last.texts["id"].to_pylist()] == [["1", "2"], ["3"]]
+    assert first.texts["id"] is first.texts["id"]
+    assert (list(last.texts), len(last.texts), last.raw(0)) == (["id", "n"], 2, "2.5")
+    assert asked == ["id", "id", "n"]
