@@ -79,7 +79,7 @@ class Attribute:
         Of the column of a snapshot and of a request's field.
     kind : {"number", "ordered", "range", "category", "flag"}
     feature : str
-        What features made of it are called after.
+        What the features made of it are named after.
     label : str
         In a sentence, such as "traffic rank".
     unit : Noun

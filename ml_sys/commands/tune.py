@@ -15,7 +15,7 @@ from ml_sys.errors import ExitCode, UsageError
 def tune(
     ctx: typer.Context,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials of the study in all, including earlier runs.")
+        int | None, typer.Option(min=1, help="Total trials of the study, including earlier runs.")
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Begin no trial after this many minutes; 0 means no limit.")

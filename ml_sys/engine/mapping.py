@@ -43,7 +43,7 @@ class Engine:
     kind : str
         ``"local"`` for processes of this machine, ``"dask"`` for a cluster.
     workers : int
-        Processes side by side; 0 takes as many as cores and memory allow. A cluster elsewhere has its own.
+        Parallel processes; 0 takes as many as cores and memory allow. A cluster elsewhere has its own.
     address : str
         Of the cluster's scheduler, as ``"tcp://10.0.0.5:8786"``; empty starts a cluster on this machine.
     storage : Storage, optional

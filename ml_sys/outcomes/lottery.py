@@ -52,7 +52,7 @@ class Design:
     share : float
         For the holdout: share of the companies that is not called.
     hold_weeks : int
-        For the holdout: weeks after which others are held out.
+        For the holdout: weeks after which other entities are held out instead.
     """
 
     kind: Kind

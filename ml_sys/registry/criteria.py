@@ -92,7 +92,7 @@ def _asked_of_rules(settings: GateSettings, entity: Noun, *, standing: bool) -> 
         return f"{limit}: a rule is in production"
     converters = entity.counted(settings.rule_converters, "that converts", "that convert")
     asked = f"{limit}; asked from {converters} on"
-    return asked if settings.require_rule else f"{asked}; said, not required"
+    return asked if settings.require_rule else f"{asked}; reported, not required"
 
 
 def files(problems: tuple[str, ...]) -> Finding:

@@ -149,7 +149,7 @@ def resolved(index: Index, version: str | None, root: Path) -> str:
         If there is no such version, or none at all; ``root`` is where.
     """
     if not index.versions:
-        raise ArtifactError(f"{root}: holds no model", hint="train one: mlsys train")
+        raise ArtifactError(f"{root}: contains no model", hint="train one: mlsys train")
     if version is None:
         return index.production if index.production in index.versions else latest(index)
     if version not in index.versions:

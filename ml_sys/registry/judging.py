@@ -149,7 +149,7 @@ def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
         return ""
     if _by_company(champion, challenger):  # rows of companies that it has learnt from are left out
         return ""
-    return f"it has learnt from outcomes up to {last}, and this holdout begins on {first}"
+    return f"it was trained on outcomes up to {last}, and this holdout begins on {first}"
 
 
 def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> bool:

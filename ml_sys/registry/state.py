@@ -99,7 +99,7 @@ class State:
         if stored is not None:
             self._refuse(self._rewritten(stored, trail))
             if content is not None and self._mistaken(stored, trail):
-                _log.warning("%s was damaged and is made anew from the audit trail", self._index_file)
+                _log.warning("%s was damaged and is rebuilt from the audit trail", self._index_file)
                 write_durably(self._root / DAMAGED, content)
         if stored != index:  # without any it is made before the first record, which it has to remember
             write_durably(self._index_file, to_bytes(index))
@@ -209,4 +209,4 @@ class State:
 
     def _mistaken(self, stored: Index, trail: Trail) -> str:
         then = self._replayed(Trail(trail.records[: stored.sequence]))
-        return "" if stored == then else f"{self._index_file} says something else than the audit trail"
+        return "" if stored == then else f"{self._index_file} does not agree with the audit trail"

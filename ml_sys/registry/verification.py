@@ -134,7 +134,7 @@ def verify(
         on_progress(done + 1)
     hint = "move it out of the folder of models; or, if it is yours: mlsys accept VERSION --reason TEXT"
     findings += [
-        Examined(name, "failed", "lies among the versions, and nobody registered it", hint)
+        Examined(name, "failed", "is among the versions, but nobody registered it", hint)
         for name in registry.strangers()
     ]
     return tuple(findings)
@@ -168,9 +168,9 @@ def _index(registry: Registry) -> Examined:
     try:
         problem = registry.index_problem()
     except MlsysError:
-        return Examined(INDEX, "warned", "cannot be held against the audit trail while that is damaged")
+        return Examined(INDEX, "warned", "cannot be compared with the audit trail while that is damaged")
     if problem:
-        hint = "it is made anew from the audit trail; the one found is kept as registry.json.damaged"
+        hint = "it is rebuilt from the audit trail; the one found is kept as registry.json.damaged"
         return Examined(INDEX, "failed", problem, hint)
     return Examined(INDEX, "passed", "follows from the audit trail")
 

@@ -26,12 +26,12 @@ class Worded(Frozen):
 class _Described(Frozen):
     """What all attributes have in common."""
 
-    column: str = Field("", description="Column; by default called as the attribute.")
+    column: str = Field("", description="Column; by default it has the attribute's name.")
     label: str = Field("", description="What it is called in a sentence.")
-    feature: str = Field("", description="What features made of it are called after.")
+    feature: str = Field("", description="What the features made of it are named after.")
     missing: tuple[str, ...] = Field((), description="Texts that mean that nothing is known.")
     blank_leaks: bool = Field(
-        False, description="Blanks get filled in for those that convert, so that blankness is no feature."
+        False, description="Blanks get filled in for those that convert, so being blank is not a feature."
     )
 
     def _attribute(self, name: str, **more: Any) -> Attribute:
@@ -51,10 +51,10 @@ class NumberColumn(_Described):
     """A number."""
 
     kind: Literal["number"]
-    scale: Literal["log", "linear"] = Field("linear", description="'log' for one over orders of magnitude.")
+    scale: Literal["log", "linear"] = Field("linear", description="'log' if it spans orders of magnitude.")
     none: float | None = Field(None, description="Number that means that there is none.")
-    none_feature: str = Field("", description="What the feature that says so is called.")
-    none_label: str = Field("", description='What is said of one that has none, such as "site has no rank".')
+    none_feature: str = Field("", description="Name of the feature that says so.")
+    none_label: str = Field("", description='What to say if there is none, such as "site has no rank".')
     unit: Worded | None = Field(None, description="What it counts.")
 
     def attribute(self, name: str) -> Attribute:
@@ -97,7 +97,7 @@ class CategoryColumn(_Described):
     """A text that names a group."""
 
     kind: Literal["category"]
-    synonyms: dict[str, str] = Field({}, description="Spellings, and what each of them is brought to.")
+    synonyms: dict[str, str] = Field({}, description="Spellings, and what each of them stands for.")
 
     def attribute(self, name: str) -> Attribute:
         """Return what it means."""

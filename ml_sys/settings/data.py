@@ -17,7 +17,7 @@ class IngestSettings(Frozen):
         "file", description="Where tables come from: 'file', 'sql' or package.module:Class."
     )
     files: dict[str, str] = Field(
-        {}, description="By table, another file, or table or query for 'sql', than the description names."
+        {}, description="By table: a file (or table or query, for 'sql') to use instead of the described one."
     )
     database: str = Field(
         "",
@@ -31,7 +31,8 @@ class IngestSettings(Frozen):
         description="Day of the export (YYYY-MM-DD); empty takes the end of covered usage.",
     )
     min_coverage: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="A period is covered when this share of the entities that usually do report in it."
+        0.5,
+        description="A period is covered when this share of the entities that usually report do so in it.",
     )
 
     @field_validator("database")

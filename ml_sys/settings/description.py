@@ -66,10 +66,10 @@ class SchemaSettings(Frozen):
         description="What entities, their usage and their money are called in texts.",
     )
     columns: dict[str, str] = Field(
-        {}, description="Your own name of a column that the description calls otherwise."
+        {}, description="Your own name for a column that the description calls something else."
     )
     time_zone: str = Field(
-        "UTC", description="Zone of days and of stamps that name none, such as 'Europe/Berlin'."
+        "UTC", description="Time zone of days, and of stamps without one, such as 'Europe/Berlin'."
     )
 
     @model_validator(mode="before")
@@ -95,7 +95,7 @@ class SchemaSettings(Frozen):
             )
         for name, events in self.of(EventTable).items():
             if events.link and not isinstance(self.tables.get(events.link), LinkTable):
-                raise ValueError(f"{name}: {events.link!r} is no table of kind 'links'")
+                raise ValueError(f"{name}: {events.link!r} is not a table of kind 'links'")
         if self.attributes and not entities:
             raise ValueError("attributes are columns of entity tables, and none is described")
         for name in (one for table in entities for one in table.attributes or ()):
@@ -116,7 +116,7 @@ class SchemaSettings(Frozen):
         try:
             zone_of(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone: {_meant(name, available_timezones())}") from error
+            raise ValueError(f"{name!r} is not a time zone: {_meant(name, available_timezones())}") from error
         return name
 
     def of(self, kind: type[_T]) -> dict[str, _T]:

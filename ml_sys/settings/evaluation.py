@@ -22,16 +22,18 @@ class BacktestSettings(Frozen):
     """How past lists are made again, each by a model that knew only what was mature then."""
 
     every_days: PositiveInt = Field(7, description="Days between the lists of a backtest.")
-    lists: PositiveInt = Field(26, description="Lists of a backtest, the latest ones, where no day is named.")
+    lists: PositiveInt = Field(
+        26, description="Number of lists in a backtest, the latest ones, if no day is named."
+    )
     retrain_days: PositiveInt = Field(
-        28, description="A model of the backtest makes the lists of this many days, then it is retrained."
+        28, description="Days for which a model of the backtest makes lists before it is retrained."
     )
     window: Literal["rolling", "expanding"] = Field(
         "rolling",
         description="'rolling': train on the latest panel.max_cutoffs cutoffs; 'expanding': on all before.",
     )
     capacities: tuple[PositiveInt, ...] = Field(
-        (10, 25, 50), min_length=1, description="Calls a week for which a campaign is played through."
+        (10, 25, 50), min_length=1, description="Calls per week for which a campaign is simulated."
     )
     cooldown_weeks: PositiveInt = Field(
         4, description="Weeks for which an entity that was listed makes room for others in a campaign."
@@ -45,13 +47,13 @@ class EngineSettings(Frozen):
         "local", description="'local': processes of this machine; 'dask': a Dask cluster (an extra)."
     )
     workers: NonNegativeInt = Field(
-        0, description="Processes side by side; 0 takes as many as cores and memory allow."
+        0, description="Parallel processes; 0 takes as many as cores and memory allow."
     )
     address: str = Field(
         "", description="The cluster's scheduler, as tcp://10.0.0.5:8786; empty starts a cluster here."
     )
     partitions: Annotated[int, Field(ge=0, le=1024)] = Field(
-        0, description="Parts that a snapshot is stored and worked on in; 0 takes as many as suit its usage."
+        0, description="Parts that a snapshot is stored and processed in; 0 chooses by how much usage it has."
     )
     storage: str = Field(
         "", description="Where a cluster reads snapshots, as s3://bucket/folder; empty: the artifacts folder."
@@ -76,22 +78,24 @@ class EngineSettings(Frozen):
 class ReportSettings(Frozen):
     """What `train` puts into a version's report beside the holdout."""
 
-    backtest: bool = Field(True, description="Play through past lists, each by a model of its time.")
+    backtest: bool = Field(
+        True, description="Replay past lists, each by a model that knew only what was known then."
+    )
     resampling: bool = Field(
-        True, description="Compare the resampling with none and with class weights, which fits those too."
+        True, description="Compare resampling with none and with class weights, which takes more fits."
     )
     seeds: Annotated[int, Field(ge=0, le=100)] = Field(
         3,
-        description="Other seeds that the model is fitted with, to see what depends on the seed; 0: none.",
+        description="How many other seeds to fit with, to see what depends on the seed; 0: none.",
     )
 
 
 class TuneSettings(Frozen):
     """How `mlsys tune` searches."""
 
-    trials: PositiveInt = Field(40, description="Trials of a study in all, those of earlier runs included.")
+    trials: PositiveInt = Field(40, description="Total trials of a study, including those of earlier runs.")
     minutes: NonNegativeFloat = Field(
-        0.0, description="No trial begins after this many minutes; 0 sets no limit."
+        0.0, description="No trial starts after this many minutes; 0 sets no limit."
     )
     cutoffs: Annotated[int, Field(ge=2)] = Field(
         6, description="Past cutoffs that a trial is judged on, all before the holdout."

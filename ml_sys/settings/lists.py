@@ -14,23 +14,25 @@ class ScoreSettings(Frozen):
     """The ranked list."""
 
     top: PositiveInt = Field(20, description="Rows shown when no output file is named.")
-    reasons: NonNegativeInt = Field(0, description="Reasons given for an entity at the top of the list.")
+    reasons: NonNegativeInt = Field(
+        0, description="Number of reasons given for each entity at the top of the list."
+    )
     reasons_top: NonNegativeInt = Field(
-        0, description="Entities that reasons are given for; 0 takes as many as the capacity."
+        0, description="How many entities get reasons; 0 takes as many as the capacity."
     )
     cooldown_weeks: NonNegativeInt = Field(
         0,
         description="Weeks for which an entity that was to be called is put behind all others; 0 for none.",
     )
     hand_out: bool = Field(
-        False, description="Record every list as handed out; what is not recorded, no later list knows of."
+        False, description="Record every list as handed out; later lists know only of recorded ones."
     )
     exclude: str = Field(
         "",
         description="File with an id column of entities that are taken out of lists, such as competitors.",
     )
     stale_days: PositiveInt = Field(
-        14, description="Usage that ends longer than this before the cutoff is reported."
+        14, description="Warn if usage ends more than this many days before the cutoff."
     )
 
 
@@ -71,10 +73,12 @@ class ExperimentSettings(Frozen):
         0.0, description="For 'lottery': share of the capacity that is always called, from the top."
     )
     wait_weeks: NonNegativeInt = Field(
-        0, description="Weeks for which an entity of one pool is in no other; 0 takes the horizon."
+        0, description="Weeks for which an entity in one pool stays out of others; 0 takes the horizon."
     )
     share: Share = Field(0.1, description="For 'holdout': share of the entities that is not called.")
-    hold_weeks: PositiveInt = Field(26, description="For 'holdout': weeks after which others are held out.")
+    hold_weeks: PositiveInt = Field(
+        26, description="For 'holdout': weeks after which other entities are held out instead."
+    )
 
 
 class WeeklySettings(Frozen):

@@ -33,10 +33,10 @@ class CanarySettings(Frozen):
     )
     max_column_precision: Share = Field(
         0.5,
-        description="A single column of a higher average precision, counted from the base rate, is a leak.",
+        description="A single column of higher average precision, counted from the base rate, is a leak.",
     )
     allowed: tuple[str, ...] = Field(
-        (), description="Columns, or 'id', that may separate this well, since you know why."
+        (), description="Columns, or 'id', that may separate this well because you know why."
     )
 
 
@@ -52,7 +52,7 @@ class GateSettings(Frozen):
     primary_metric: Literal["average_precision", "roc_auc"] = Field(
         "average_precision",
         json_schema_extra=LAXER_WHEN_OTHER,
-        description="What champion and challenger are compared by.",
+        description="Metric by which champion and challenger are compared.",
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1,
@@ -90,17 +90,17 @@ class GateSettings(Frozen):
     max_calibration_ratio: Annotated[float, Field(gt=1)] = Field(
         1.5,
         json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Predicted over observed conversions may be shown to be off by at most this factor.",
+        description="Factor by which predicted over observed may be off; a clear excess is refused.",
     )
     require_rule: bool = Field(
         True,
         json_schema_extra=LAXER_WHEN_LOWER,
-        description="Refuse a version that is not as good as the best simple rule; if off, it is only said.",
+        description="Refuse a version that is not as good as the best simple rule; if off, only report it.",
     )
     rule_converters: PositiveInt = Field(
         30,
         json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Entities that must convert in a holdout before a version is held against simple rules.",
+        description="Entities that must convert in a holdout before a version is compared with simple rules.",
     )
 
     def laxer_than(self, standard: GateSettings) -> dict[str, tuple[Any, Any]]:

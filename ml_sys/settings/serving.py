@@ -42,22 +42,22 @@ class ServeSettings(Frozen):
     )
     max_batch_rows: PositiveInt = Field(1000, description="Entities in one /predict/batch; more get 413.")
     max_concurrency: PositiveInt = Field(
-        32, description="Requests in hand per worker; beyond it callers get 503 and Retry-After."
+        32, description="Requests in progress per worker; beyond it callers get 503 and Retry-After."
     )
     request_timeout_seconds: PositiveFloat = Field(
         10.0, description="How long a body may take to arrive, and its answer to be taken."
     )
     keep_alive_seconds: PositiveInt = Field(
-        5, description="How long an idle connection stays open; a proxy has to close its own before."
+        5, description="How long an idle connection stays open; a proxy has to close its own sooner."
     )
     drain_seconds: NonNegativeFloat = Field(
-        1.0, description="After SIGTERM: how long it answers on while /ready says 503."
+        1.0, description="After SIGTERM: how long it keeps answering while /ready says 503."
     )
     reload_seconds: PositiveFloat = Field(
-        0.5, description="How often each worker looks for another production version."
+        0.5, description="Seconds between each worker's checks for a new production version."
     )
     access_log_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.01, description="Share of the requests in the access log; server errors are always there."
+        0.01, description="Share of the requests in the access log; server errors are always logged."
     )
     prediction_log: Literal["store", "none"] | ImportPath = Field(
         "store", description="Where predictions are kept: 'store', 'none' or package.module:Class."
@@ -67,7 +67,7 @@ class ServeSettings(Frozen):
         description="SQLite file on a local disk in place of the store, or what a class of your own takes.",
     )
     prediction_log_days: NonNegativeInt = Field(
-        400, description="Days for which a prediction is kept; 0 keeps all of them for ever."
+        400, description="Days for which a prediction is kept; 0 keeps them forever."
     )
     prediction_queue: PositiveInt = Field(
         20_000, description="Predictions that may wait to be kept, per worker; beyond it callers get 503."

@@ -52,12 +52,12 @@ class EntityTable(Frozen):
     id: Column = Field("id", description="Column of the identifier.")
     converted_on: str = Field("", description="Column of the day of conversion; a blank has not converted.")
     all_converted: bool = Field(
-        False, description="Every row has converted, so that one without its day is a bad row."
+        False, description="Every row has converted, so a row without its day is a bad row."
     )
     since: str = Field("", description="Column of the day on which the entity began to exist.")
     value: str = Field("", description="Column of the money it pays; reported, never a feature.")
     attributes: tuple[Name, ...] | None = Field(
-        None, description="Attributes that it has a column of; by default those whose column is there."
+        None, description="Attributes it has a column for; by default those whose column exists."
     )
     dates: Dates = Field("iso", description=_DATES)
 
@@ -78,7 +78,7 @@ class PurchaseTable(Frozen):
     value: str = Field(
         "", description="Column of the money paid; below zero it was given back, at zero nothing was paid."
     )
-    type: str = Field("", description="Column that says what a row is, where some are no purchases.")
+    type: str = Field("", description="Column that says what a row is, if some are not purchases.")
     refunds: tuple[str, ...] = Field(
         REFUNDS, description="Types of money that was given back, whatever its sign and the case of letters."
     )
@@ -128,20 +128,20 @@ class EventTable(Frozen):
 
     kind: Literal["events"]
     file: str = Field("", description="File, or table or query for 'sql'.")
-    id: str = Field("id", description="Column of the entity's identifier; empty where a link leads to it.")
+    id: str = Field("id", description="Column of the entity's identifier; empty if a link leads to it.")
     at: Column = Field(description="Column of the moment, or day, of the event.")
-    event: str = Field("", description="Column of the kind of event; without it all are of one kind.")
+    event: str = Field("", description="Column of the kind of event; without it, all are of one kind.")
     kinds: tuple[str, ...] = Field(
         (), description="Kinds that are counted under their own names; by default the most frequent ones."
     )
-    max_kinds: PositiveInt = Field(MAX_KINDS, description="At most so many kinds are chosen.")
+    max_kinds: PositiveInt = Field(MAX_KINDS, description="At most this many kinds are chosen.")
     amounts: dict[Name, MeasureColumn] = Field(
         {}, description="Columns that are added up, each under the name of a measure."
     )
     user: str = Field("", description="Column of who did it; distinct ones of a period are counted.")
     link: str = Field("", description="Table of links that leads from a user to its entity.")
     event_id: str = Field("", description="Column of the event's own identifier; a repeated one counts once.")
-    one: str = Field("", description="What one event is called, where all are of one kind.")
+    one: str = Field("", description="What one event is called, if all are of one kind.")
     many: str = Field("", description="What several are called.")
     dates: Dates = Field("iso", description=_DATES)
 

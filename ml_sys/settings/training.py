@@ -39,7 +39,7 @@ class PanelSettings(Frozen):
         description="A panel of more rows is sampled, down to this many or fewer.",
     )
     negatives_per_positive: PositiveInt = Field(
-        100, description="Rows of a sample that do not convert, for each that does; they are weighted up."
+        100, description="Rows of a sample that do not convert, per row that does; they are weighted up."
     )
 
 
@@ -53,7 +53,7 @@ class SplitSettings(Frozen):
     holdout_cutoffs: PositiveInt = Field(3, description="For 'time': number of cutoffs held out.")
     holdout_step_days: NonNegativeInt = Field(
         0,
-        description="For 'time': least days between held-out cutoffs, which lie a horizon or more apart.",
+        description="For 'time': minimum days between held-out cutoffs, which are a horizon or more apart.",
     )
     holdout_share: Share = Field(0.2, description="For 'stratified': share of the entities held out.")
     validation_folds: Annotated[int, Field(ge=2, le=20)] = Field(
@@ -73,14 +73,14 @@ class FeatureSettings(Frozen):
     extra: tuple[ImportPath, ...] = Field((), description="Features of your own, as package.module:function.")
     attribute_missingness: bool = Field(
         False,
-        description="Let blanks be a feature even where they get filled in for those that pay (it leaks).",
+        description="Use blanks as a feature even if they get filled in for those that pay (this leaks).",
     )
     min_category_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.005, description="Levels of a category rarer than this among training rows are grouped as 'other'."
     )
     history: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Features of all earlier time; 'auto' where tables say when each began to exist.",
+        description="Features over all earlier time; 'auto': if tables say when each began to exist.",
     )
 
 
@@ -132,14 +132,14 @@ class ModelSettings(Frozen):
         description="Parameters of the estimator; those not given keep the defaults that mlsys has for it.",
     )
     trees: PositiveInt = Field(
-        50, description="Rounds of XGBoost where too few entities convert to tell when to stop."
+        50, description="Rounds of XGBoost if too few entities convert to tell when to stop."
     )
     early_stopping_converters: PositiveInt = Field(
-        1000, description="Converting entities from which on early stopping decides the rounds instead."
+        1000, description="From this many converting entities on, early stopping decides the rounds instead."
     )
     max_trees: PositiveInt = Field(600, description="Upper bound on rounds in any case.")
     early_stopping_rounds: PositiveInt = Field(
-        50, description="Rounds without improvement before early stopping stops."
+        50, description="Rounds without improvement after which training stops early."
     )
     distributed: bool = Field(
         False,

@@ -56,7 +56,7 @@ class Settings(Frozen):
     """Everything that can be set."""
 
     artifacts_dir: Path = Field(Path("artifacts"), description="Folder of snapshots and models.")
-    seed: NonNegativeInt = Field(7, description="The one seed of everything random.")
+    seed: NonNegativeInt = Field(7, description="The seed of everything random.")
     threads: NonNegativeInt = Field(0, description="Threads of the estimator; 0 takes every core.")
 
     schema_: SchemaSettings = Field(SchemaSettings(), alias="schema", description="What tables mean.")

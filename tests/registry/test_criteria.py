@@ -160,13 +160,13 @@ def test_everything_asked_is_told_with_the_limits_of_the_settings() -> None:
         "calibrated": "error at most 75% of the rate, predicted over observed 0.5 to 2: "
         "neither interval outside",
         "as good as simple rules": "neither probability above 0.25; asked from 7 companies that convert on"
-        + ("" if gate.require_rule else "; said, not required"),
+        + ("" if gate.require_rule else "; reported, not required"),
         "rows new to the champion": "it has not trained on them",
         "no worse than the champion": "probability at most 0.25",
     }
     said = gate.model_copy(update={"require_rule": not gate.require_rule})
     told = "as good as simple rules"
-    assert ("said, not required" in asked(said, beside_champion=False)[told]) == gate.require_rule
+    assert ("reported, not required" in asked(said, beside_champion=False)[told]) == gate.require_rule
 
 
 def some(seed: int = 3, n: int = 300) -> Outcomes:

@@ -487,7 +487,7 @@ def test_a_rule_that_is_better_may_be_said_and_not_refused(world: World, good: n
     )
     assert (asked.passed, told.passed) == (False, True)
     assert of_rules(told).found == of_rules(asked).found
-    assert of_rules(told).asked.endswith("; said, not required")
+    assert of_rules(told).asked.endswith("; reported, not required")
 
 
 def test_a_holdout_without_rules_cannot_be_judged_by_them(world: World, good: np.ndarray) -> None:

@@ -114,7 +114,7 @@ def test_the_version_meant_by_default_is_that_in_production_or_the_highest() -> 
     with pytest.raises(ArtifactError) as far:
         resolved(story(), "zzzzzz", root)
     assert far.value.hint == "See: mlsys models"
-    with pytest.raises(ArtifactError, match="there: holds no model") as nothing:
+    with pytest.raises(ArtifactError, match="there: contains no model") as nothing:
         resolved(Index(), None, root)
     assert nothing.value.hint == "train one: mlsys train"
 

@@ -129,7 +129,7 @@ def test_an_index_whose_digest_was_made_to_fit_is_found_kept_aside_and_made_anew
     true = registry.read()
     forged = to_bytes(replace(true, production="1.1.0"))
     (tmp_path / "registry.json").write_bytes(forged)
-    assert "says something else than the audit trail" in registry.index_problem()
+    assert "does not agree with the audit trail" in registry.index_problem()
     registry.recover()
     assert registry.read() == true
     assert (tmp_path / "registry.json.damaged").read_bytes() == forged

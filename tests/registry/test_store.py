@@ -35,7 +35,7 @@ from tests.registry.versions import (
 def test_a_registry_that_was_never_written_is_empty_and_stays_unwritten(tmp_path):
     assert Registry(tmp_path / "artifacts").read() == Index()
     assert Registry(tmp_path / "artifacts").strangers() == []
-    with pytest.raises(ArtifactError, match="holds no model") as caught:
+    with pytest.raises(ArtifactError, match="contains no model") as caught:
         Registry(tmp_path / "artifacts").resolve(None)
     assert "mlsys train" in caught.value.hint
     assert not (tmp_path / "artifacts").exists()

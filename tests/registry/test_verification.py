@@ -123,7 +123,7 @@ def test_a_folder_that_nobody_registered_fails_and_stays_as_it_is(registry, name
     for every in (False, True):
         findings = {one.subject: one for one in verify(registry, every=every)}
         assert findings[name].status == "failed"
-        assert findings[name].found == "lies among the versions, and nobody registered it"
+        assert findings[name].found == "is among the versions, but nobody registered it"
         assert "mlsys accept" in findings[name].hint
     assert set(registry.read().versions) == {"1.0.0"}
     assert registry.strangers() == [name]
@@ -187,7 +187,7 @@ def test_trail_and_index_are_told_of_in_words(tmp_path):
     content = (tmp_path / "audit.jsonl").read_bytes()
     (tmp_path / "audit.jsonl").write_bytes(content.replace(b"promote", b"pr0mote"))
     assert _index(small) == Examined(
-        "index", "warned", "cannot be held against the audit trail while that is damaged"
+        "index", "warned", "cannot be compared with the audit trail while that is damaged"
     )
     assert _trail(small).status == "failed"
     assert "record 2 was edited" in _trail(small).found
@@ -195,5 +195,5 @@ def test_trail_and_index_are_told_of_in_words(tmp_path):
     (tmp_path / "registry.json").write_bytes(to_bytes(replace(small.read(), production=None)))
     found = _index(small)
     assert (found.status, found.hint) == (
-        "failed", "it is made anew from the audit trail; the one found is kept as registry.json.damaged",
+        "failed", "it is rebuilt from the audit trail; the one found is kept as registry.json.damaged",
     )  # fmt: skip

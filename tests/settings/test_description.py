@@ -47,7 +47,10 @@ def test_other_tables_take_nothing_from_the_default():
     [
         ({"bought": PURCHASES, "students": STUDENTS}, "no usage table is described"),
         ({"seen": EVENTS, "students": STUDENTS}, "nothing says who converted"),
-        ({"seen": EVENTS | {"link": "teams", "id": "", "user": "who"}, "bought": PURCHASES}, "is no table"),
+        (
+            {"seen": EVENTS | {"link": "teams", "id": "", "user": "who"}, "bought": PURCHASES},
+            "is not a table",
+        ),
         ({"seen": EVENTS | {"link": "teams", "id": ""}, "bought": PURCHASES}, "name the column of the user"),
         ({"seen": EVENTS | {"id": ""}, "bought": PURCHASES}, "name either the entity's id"),
         (
@@ -88,7 +91,7 @@ def test_a_column_may_have_another_name_in_the_users_tables():
             "'stamp' is the name of something else",
         ),
         ({"tables": {"seen": EVENTS | {"dates": "yes"}}}, "Input should be 'iso', 'day-first'"),
-        ({"time_zone": "Mars/Olympus"}, "'Mars/Olympus' is no time zone"),
+        ({"time_zone": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),
     ],
 )
 def test_what_tables_attributes_and_zones_cannot_be_is_refused(changed, said):
