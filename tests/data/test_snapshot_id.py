@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -148,3 +149,34 @@ def test_files_and_lines_are_not_in_the_name_but_files_are_in_that_of_a_quaranti
     assert quarantine_identity(again) == quarantine_identity(content().quarantine)
     told = other("usage", "u.csv", 4, "late", "a,8")
     assert quarantine_identity(told) != quarantine_identity(content().quarantine)
+
+
+def test_a_bucket_is_named_by_its_companies_in_their_order_and_the_usage_of_each() -> None:
+    """By hand: how many; lengths and bytes of texts, -1 for none; numbers; rows of each; stamps; measures."""
+    companies = pd.DataFrame(
+        {
+            "id": ["a", "bb", "c", "dd", "é"],
+            "industry": ["x", None, "", "yy", None],
+            "value": [1.5, np.nan, 2, 3, -4],
+        }
+    )
+    buckets = np.array([1, 0, 1, 0, 1], dtype=np.uint16)
+    rows = UsageRows(
+        np.array([0, 0, 2, 3, 4, 4], np.int32), np.arange(6) * 7, np.arange(12, dtype=np.int32).reshape(6, 2),
+        np.arange(6),
+    )  # fmt: skip
+    found = bucket_digests(companies, buckets, rows)
+    assert np.flatnonzero(found.any(axis=1)).tolist() == [0, 1]
+    for bucket, inside in ((0, [1, 3]), (1, [0, 2, 4])):
+        digest = hashlib.sha256(str(len(inside)).encode())
+        for name in ("id", "industry"):
+            texts = [companies[name][at] for at in inside]
+            known = [one.encode() if isinstance(one, str) else None for one in texts]
+            digest.update(np.array([-1 if one is None else len(one) for one in known], np.int64).tobytes())
+            digest.update(b"".join(one for one in known if one))
+        digest.update(companies["value"].to_numpy()[inside].tobytes())
+        mine = [np.flatnonzero(rows.company == at) for at in inside]
+        digest.update(np.array([one.size for one in mine], np.int64).tobytes())
+        at = np.concatenate(mine)
+        digest.update(rows.stamp[at].tobytes() + rows.measures[at].tobytes())
+        assert found[bucket].tobytes() == digest.digest()
