@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.data.snapshot import Snapshot, opened_latest
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.experiments.backtest import (
     Backtest,
@@ -34,7 +35,9 @@ from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
 from ml_sys.model.split import Source, rolling, split, training_part
 from ml_sys.model.train import fit_model, spec_from
-from ml_sys.settings import XGBOOST, BootstrapSettings, ModelSettings, ResampleSettings
+from ml_sys.settings import XGBOOST, BootstrapSettings, ModelSettings, ResampleSettings, Settings
+from tests import made
+from tests.conftest import Once
 from tests.model import world as w
 from tests.model.world import MOST_ACTIONS, MOST_USERS
 
@@ -159,6 +162,23 @@ def test_processes_side_by_side_give_the_same_bits(done: Backtest) -> None:
     two = SETTINGS.engine.model_copy(update={"workers": 2})
     both = backtest(WORLD, TERMS, SETTINGS.model_copy(update={"engine": two, "threads": 2}))
     assert_same(both, done)
+
+
+@pytest.mark.slow  # fits in processes of their own
+def test_past_lists_of_a_snapshot_in_several_parts_are_those_of_the_whole(
+    snapshot: Snapshot, cheap_settings: Settings, three_tables: Path, once: Once
+) -> None:
+    parted = opened_latest(once("parts-3", lambda to: made.snapshot(to, three_tables, 3)))
+    two = cheap_settings.engine.model_copy(update={"workers": 2})
+    settings = cheap_settings.model_copy(update={"engine": two})
+    day = Source.of(snapshot, settings).timeline.latest_mature()
+    terms = [Term(day - 28, (day - 28, day - 21)), Term(day - 14, (day - 14,))]
+    whole, parts = (make_lists(one, terms, settings)[0] for one in (snapshot, parted))
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one.company, other.company)
+        assert one.scores.keys() == other.scores.keys()
+        for ranker, score in one.scores.items():
+            np.testing.assert_array_equal(score, other.scores[ranker])
 
 
 def test_a_second_run_remembers_every_list_and_tells_the_same(done: Backtest, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
+from ml_sys.features.stored import inputs
 from ml_sys.jobs.models.fit import fit_snapshot
 from ml_sys.jobs.models.reproduce import Reproduction, _changes, _same_rows, reproduce_version
 from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
@@ -28,6 +29,7 @@ from ml_sys.model.files.serialization import booster_bytes
 from ml_sys.registry.environment import cpu_model
 from ml_sys.registry.store import Registry
 from ml_sys.settings import SchemaSettings
+from tests import made
 from tests.registry.forgery import forge
 
 
@@ -79,6 +81,19 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
     fit = fit_snapshot(latest(tmp_path), cheap_settings)
     stored = (Registry(registered).folder("1.0.0") / "booster.json").read_bytes()
     assert hashlib.sha256(booster_bytes(fit.model)).digest() == hashlib.sha256(stored).digest()
+
+
+@pytest.mark.slow  # trains again for each
+@pytest.mark.parametrize("n_parts", [3, 16])
+def test_a_snapshot_in_several_parts_gives_the_same_bytes(
+    registered, three_tables, tmp_path, monkeypatch, n_parts
+):
+    artifacts = Path(shutil.copytree(registered, tmp_path / "artifacts"))
+    shutil.rmtree(artifacts / "snapshots")
+    made.snapshot(artifacts, three_tables, n_parts)
+    monkeypatch.setattr(inputs, "ROWS_AT_ONCE", 1)  # one part at a time
+    monkeypatch.setattr(inputs, "ROWS_KEPT", 0)
+    assert reproduce_version(Registry(artifacts), "1.0.0").identical
 
 
 @pytest.fixture
