@@ -12,13 +12,16 @@ from ml_sys.data.companies import (
     CONFLICT,
     CUSTOMER_IN_QUARANTINE,
     CompanyRows,
+    by_id,
     free_again,
     reconcile,
+    without_tables,
 )
 from ml_sys.data.quarantine import MERGED_CUSTOMER, MERGED_DUPLICATE, Quarantine
 from ml_sys.data.schema import CUSTOMERS, NEVER_BEGAN, NEVER_CLOSED, NONCUSTOMERS
 from ml_sys.form import Attribute, Form
 from ml_sys.settings import SchemaSettings
+from ml_sys.settings.description import default_form
 
 FREE = ("line", "id", "alexa_rank", "employee_range", "industry")
 PAID = ("line", "id", "converted_on", "value", "alexa_rank", "employee_range", "industry")
@@ -170,3 +173,20 @@ def test_of_rows_that_agree_the_fullest_is_kept_and_of_equal_ones_the_first_of_t
 def test_of_rows_that_say_as_much_the_one_that_fills_the_later_columns_is_kept() -> None:
     assert aside(rows(FREE, (2, "n1", 5.0, None, None), (3, "n1", np.nan, None, "x"))) == [("t.csv", 2)]
     assert aside(rows(FREE, (2, "n1", np.nan, None, "x"), (3, "n1", 5.0, None, None))) == [("t.csv", 3)]
+
+
+def test_companies_are_sorted_by_the_bytes_of_their_ids_and_keep_what_is_theirs() -> None:
+    frame = pd.DataFrame({"id": ["é", "b", "B", "a10", "a9", "Z", ""], "value": np.arange(7.0)})
+    ordered = by_id(frame)
+    assert ordered["id"].tolist() == sorted(frame["id"], key=str.encode)
+    assert ordered["value"].tolist() == [6.0, 2.0, 5.0, 3.0, 4.0, 1.0, 0.0]
+    assert ordered.index.tolist() == list(range(7))
+
+
+def test_of_entities_without_a_table_only_the_ids_are_known() -> None:
+    form = default_form()
+    found = without_tables(["a", "b"], form)
+    assert found.columns.tolist() == ["id", "converted_on", "value", *(one.name for one in form.attributes)]
+    assert found["id"].tolist() == ["a", "b"]
+    assert (found["converted_on"].tolist(), found["converted_on"].dtype) == ([NEVER_CLOSED] * 2, np.int32)
+    assert found.drop(columns=["id", "converted_on"]).isna().all(axis=None)

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_sys.data.fields import counted_by, fields_of, id_column, prospect_fields
+from ml_sys.data.fields import attribute_reader, counted_by, fields_of, id_column, prospect_fields
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
-from ml_sys.form import Measure, Noun
+from ml_sys.form import Attribute, Measure, Noun
 from ml_sys.settings import SchemaSettings
 
 ATTRIBUTES = {
@@ -175,3 +175,24 @@ def test_the_day_of_beginning_is_that_of_the_clocks_of_the_zone() -> None:
     for name in ("since", "converted_on"):
         assert read("paying", name, "2024-01-01T23:30:00Z", **berlin)[0] == [19_724]
         assert read("paying", name, "2024-01-01T23:30:00Z")[0] == [19_723]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "texts", "read"),
+    [
+        ("number", {}, ["-1", "9", "n/a"], [-1.0, 9.0, float("nan")]),
+        ("number", {"none": 9.0}, ["-1", "9", "0"], [-1.0, np.inf, 0.0]),
+        ("number", {"scale": "log"}, ["-1", "9", "0"], [float("nan"), 9.0, float("nan")]),
+        ("flag", {}, ["yes", "N/A", "0"], [1.0, float("nan"), 0.0]),
+        ("ordered", {"levels": ("low", "High")}, ["LOW", "high", "n/a"], ["low", "High", None]),
+        ("category", {"levels": ("low",)}, ["LOW", " x ", "n/a"], ["LOW", "x", None]),
+        ("range", {"scale": "log"}, ["1-5", "-1", "N/a"], ["1-5", "-1", None]),
+    ],
+)
+def test_an_attribute_is_read_by_its_kind(
+    kind: Any, more: dict[str, Any], texts: list[str], read: list[Any]
+) -> None:
+    one = Attribute("size", kind, "size", "size", missing=("n/a",), **more)
+    found = attribute_reader(one)(pa.array(texts, pa.string())).values
+    told = found.to_pylist() if isinstance(found, pa.Array) else found.tolist()
+    assert list(map(str, told)) == list(map(str, read))
