@@ -6,6 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,8 @@ def over_time(
 def running(points: Sequence[Point], *, y: str, key: str, title: str, text: str) -> str:
     """Draw an estimate and its interval as they stood after each list, and the line of no effect."""
     x, vertical = _dates(points), alt.Y("y:Q", title=y, axis=alt.Axis(format="~g", tickCount=5))
-    base = alt.Chart(alt.InlineData(values=list(points)))
-    none = alt.Chart(alt.InlineData(values=[{"y": 0}])).mark_rule(color=_CHANCE, strokeDash=_CHANCE_DASH)
+    base = alt.Chart(_data(points))
+    none = alt.Chart(_data([{"y": 0}])).mark_rule(color=_CHANCE, strokeDash=_CHANCE_DASH)
     dots: Any = alt.OverlayMarkDef(filled=True, size=36, color=_MODEL) if _is_few(points) else False
     chart = alt.layer(
         base.mark_area(opacity=0.2, color=_MODEL).encode(x=x, y=alt.Y("low:Q", title=y), y2="high:Q"),
@@ -118,10 +119,9 @@ def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> 
         labelFlush=False,  # a label that is pushed inwards runs into the next
         labelOverlap=True,
     )
-    base = alt.Chart(alt.InlineData(values=list(points)))
-    diagonal = alt.Chart(alt.InlineData(values=[{"at": end} for end in ends])).mark_line(
-        color=_CHANCE, strokeDash=_CHANCE_DASH
-    )
+    base = alt.Chart(_data(points))
+    rates = alt.Chart(_data([{"at": end} for end in ends]))
+    diagonal = rates.mark_line(color=_CHANCE, strokeDash=_CHANCE_DASH)
     chart = alt.layer(
         diagonal.encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale)),
         base.mark_rule(color=_MODEL, strokeWidth=1.5).encode(
@@ -141,7 +141,7 @@ def columns(
 ) -> str:  # fmt: skip
     """Draw columns side by side for each kind; places on x keep their order."""
     chart = (
-        alt.Chart(alt.InlineData(values=list(points)))
+        alt.Chart(_data(points))
         .mark_bar()
         .encode(
             x=alt.X("x:N", sort=None, title=x, axis=alt.Axis(labelAngle=0)),
@@ -157,7 +157,7 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str) ->
     """Draw one bar per name, in the given order, with the spread of its value as a thin line."""
     height = 22 * len(points)
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190))
-    base = alt.Chart(alt.InlineData(values=list(points)))
+    base = alt.Chart(_data(points))
     value = alt.X("y:Q", title=x, axis=alt.Axis(format="~g", tickCount=4, labelOverlap=True))
     chart = alt.layer(
         base.mark_bar(color=_MODEL, height=12).encode(x=value, y=named),
@@ -169,7 +169,7 @@ def bars(points: Sequence[Point], *, x: str, key: str, title: str, text: str) ->
 def intervals(points: Sequence[Point], *, x: str, key: str, title: str, text: str) -> str:
     """Draw a dot and its interval for each name, in the given order."""
     named = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, grid=True))
-    base = alt.Chart(alt.InlineData(values=list(points)))
+    base = alt.Chart(_data(points))
     scale = alt.Scale(zero=False)
     axis = alt.Axis(format=".2f", tickCount=4)
     chart = alt.layer(
@@ -181,6 +181,12 @@ def intervals(points: Sequence[Point], *, x: str, key: str, title: str, text: st
         ),
     )
     return _svg(chart, key, title, text, width=WIDTH - 110, height=24 * len(points))
+
+
+def _data(points: Sequence[Point]) -> alt.InlineData:
+    """Return rows as one text, which Altair neither copies nor checks value by value."""
+    rows = [{name: None if value != value else value for name, value in one.items()} for one in points]
+    return alt.InlineData(values=json.dumps(rows), format={"type": "json"})
 
 
 def _is_few(points: Sequence[Point]) -> bool:
@@ -214,12 +220,12 @@ def _lines_of(
 ) -> Any:
     vertical = alt.Y("y:Q", title=y, axis=alt.Axis(format=y_format, tickCount=5))
     area = (
-        alt.Chart(alt.InlineData(values=list(bands)))
+        alt.Chart(_data(bands))
         .mark_area(opacity=0.2, color=_MODEL)
         .encode(x=x, y=alt.Y("low:Q", title=y), y2="high:Q")
     )
     line = (
-        alt.Chart(alt.InlineData(values=list(points)))
+        alt.Chart(_data(points))
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(filled=True, size=36) if dots else False)
         .encode(x=x, y=vertical, color=_colour(rankers, symbol="stroke"), strokeDash=_dash(rankers))
     )
