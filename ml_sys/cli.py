@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,6 +146,12 @@ _offer(
 _offer("Settings", config.config)
 
 
+@cache
+def _commands() -> Any:
+    """Return the commands, put together once however often a process runs one, as notebooks do."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line; an error is two lines on stderr, and a traceback only with ``--debug``."""
     # Threads of OpenMP that wait burn a core each by default; on a busy machine fits took four times as long.
@@ -152,7 +159,7 @@ def main() -> None:
     interrupts.install()
     debug = "--debug" in sys.argv or os.environ.get("MLSYS_DEBUG", "") not in {"", "0"}
     try:
-        app()
+        _commands()()
     except MlsysError as problem:
         if debug:
             raise
