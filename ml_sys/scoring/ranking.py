@@ -6,16 +6,16 @@ import csv
 import re
 from dataclasses import dataclass
 from io import BytesIO
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_sys.durable import replacing
-from ml_sys.scoring.streaming.lines import csv_lines, texts_of
+from ml_sys.scoring.streaming.lines import csv_lines, hold_any, texts_of
 from ml_sys.scoring.streaming.side_by_side import side_by_side
 from ml_sys.scoring.workbook import write_workbook
 
@@ -38,7 +38,8 @@ _SKIPPED = r"[\s'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*?"
 _SIGN = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
 _FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}{_SIGN})")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'(?={_SKIPPED}{_SIGN})")
-ENDS_A_CELL = r"[;\t\r]"  # for some reader of CSV; the csv module alone would not quote them
+ENDS_A_CELL = ";\t\r"  # for some reader of CSV; the csv module alone would not quote them
+_NOT_PLAIN = bytes(set(range(256)) - set((ascii_letters + digits).encode()))
 _GROUP_ROWS = 1 << 20  # of a Parquet file, as pandas cuts it
 # Shares of the capacity at which the cost of stopping is shown.
 _STOPS = (0.25, 0.5, 0.75, 1.0)
@@ -277,9 +278,9 @@ def _foreign(page: pd.DataFrame) -> list[str]:
 
 def _ends_a_cell(page: pd.DataFrame) -> bool:
     texts = (texts_of(page[name].astype(str)) for name in _foreign(page))
-    return any(pc.any(pc.match_substring_regex(one, ENDS_A_CELL)).as_py() for one in texts)
+    return any(hold_any(one, ENDS_A_CELL.encode()) for one in texts)
 
 
 def _is_plain(column: pd.Series[Any]) -> bool:
     """Say whether all of some texts are of letters and digits, or blank."""
-    return bool(pc.all(pc.match_substring_regex(texts_of(column.astype(str)), "^[0-9A-Za-z]*$")).as_py())
+    return not hold_any(texts_of(column.astype(str)), _NOT_PLAIN)

@@ -103,7 +103,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
     rows = list(_rows(path))
     kept = [row for row in rows if from_spreadsheet(row[_ID]) != company]
     if len(kept) < len(rows) and not dry_run:
-        broken = any(re.search(ENDS_A_CELL, row[_ID]) for row in kept)
+        broken = any(re.search(f"[{ENDS_A_CELL}]", row[_ID]) for row in kept)
         text = io.StringIO(newline="")
         form = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL)
         form.writerows([COLUMNS, *kept])

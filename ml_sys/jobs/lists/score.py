@@ -39,7 +39,6 @@ from ml_sys.scoring.prospects import NO_CLOCK, Companies, Ready, read_prospects
 from ml_sys.scoring.ranking import plan_capacity, write_pages, write_table
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.scored_list import Asked
-from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ def score_by(
     on_step("reading usage")
     ids = read.rows.ids
     if usage is not None:
+        from ml_sys.scoring.usage_file import read_usage  # with what ingests tables, for few lists
+
         coverage = Coverage(scorer.spec.period, settings.ingest.min_coverage)
         schema = settings.schema_
         not_after = NO_CLOCK if now is None else today(local_time(now, schema.time_zone))

@@ -8,13 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.checking.columns import buffers
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 # Numbers that Arrow writes as Python does; others are written with an exponent or a zero behind the point.
+_BYTES = 256
 _SAME_FROM, _SAME_BELOW = 1e-4, 1.0
-_NEEDS_QUOTES = '[,"\n]'
+_NEEDS_QUOTES = ',"\n'
 
 
 def csv_lines(page: pd.DataFrame) -> bytes | None:
@@ -50,11 +53,18 @@ def _texts(column: pd.Series[Any]) -> Any:
         texts = texts_of(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # not texts alone
         return None
-    needs = pc.match_substring_regex(texts, _NEEDS_QUOTES)
-    if not pc.any(needs).as_py():
+    if not hold_any(texts, _NEEDS_QUOTES.encode()):
         return texts
+    needs = pc.match_substring_regex(texts, f"[{_NEEDS_QUOTES}]")
     join: Any = pc.binary_join_element_wise
     return pc.if_else(needs, join('"', pc.replace_substring(texts, '"', '""'), '"', ""), texts)
+
+
+def hold_any(texts: Any, wanted_bytes: bytes) -> bool:
+    """Return whether any of some bytes stands in the texts of a `pyarrow.StringArray`."""
+    wanted = np.zeros(_BYTES, dtype=np.bool_)
+    wanted[list(wanted_bytes)] = True
+    return bool(wanted[buffers(texts)[1]].any())
 
 
 def texts_of(column: pd.Series[Any]) -> Any:

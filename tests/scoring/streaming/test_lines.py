@@ -4,10 +4,11 @@ import csv
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_sys.scoring.streaming.lines import csv_lines
+from ml_sys.scoring.streaming.lines import csv_lines, hold_any
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=6)
 NUMBERS = st.floats() | st.floats(0, 1) | st.sampled_from([0.0, -0.0, 1.0, 1e-4, 9.999e-5, 1e16, 1e-300])
@@ -46,3 +47,13 @@ def test_a_column_that_is_not_plain_is_left_to_pandas_and_no_row_is_no_line() ->
 def test_zeros_of_either_sign_that_follow_each_other_are_written_with_their_own() -> None:
     page = pd.DataFrame({"id": list("abcd"), "number": [0.0, -0.0, -0.0, 0.0]})
     assert csv_lines(page) == as_pandas_writes(page) == b"a,0.0\nb,-0.0\nc,-0.0\nd,0.0\n"
+
+
+def test_a_byte_is_found_in_a_part_of_texts_and_only_there():
+    texts = pa.array(["a,b", "plain", None, "Zürich", "last;"])
+    assert hold_any(texts, b",")
+    assert hold_any(texts, b"x;")
+    assert not hold_any(texts.slice(1, 3), b",;")
+    assert hold_any(texts.slice(3, 1), "ü".encode())
+    assert not hold_any(texts.slice(2, 1), bytes(range(256)))
+    assert not hold_any(pa.array([], pa.string()), bytes(range(256)))
