@@ -104,7 +104,7 @@ def _fitted(
     plain: bool,
     on_done: Callable[[int, TermScores], None],
 ) -> list[TermScores]:
-    """Fit each term, with one thread; features of all of them are computed first, once."""
+    """Fit each term, with one thread; features of all are computed first, or by workers that read usage."""
     if not terms:
         return []
     from ml_sys.engine.mapping import Engine  # what was remembered needs none of these
@@ -115,8 +115,9 @@ def _fitted(
     source = known if isinstance(known, Source) else Source.of(known, settings)
     engine = Engine.of(settings.engine)
     if engine.kind != "local":  # files of this machine are not there on a cluster
-        source = source.in_memory()
-    learn_features(source, terms, settings)
+        source = source.elsewhere(engine.storage)
+    if engine.kind == "local" or not source.inputs.is_stored:
+        learn_features(source, terms, settings)
     single = settings.model_copy(update={"threads": 1})
     fit = partial(_fit, source, single, plain)
     return engine.map(fit, terms, on_done=on_done, code=partial(own_code, settings))
@@ -125,4 +126,4 @@ def _fitted(
 def _fit(source: Source, settings: Settings, plain: bool, term: Term) -> TermScores:
     from ml_sys.experiments.fitting import fit_term  # loads what models are fitted with
 
-    return fit_term(source, term, settings, plain=plain)
+    return fit_term(source.apart(), term, settings, plain=plain)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.snapshot import Snapshot
+    from ml_sys.engine.storage import Storage
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.inputs import Inputs
     from ml_sys.settings import PanelSettings, Settings, SplitSettings
@@ -80,6 +81,16 @@ class Source:
         if not isinstance(self.inputs, StoredInputs):
             return self
         return replace(self, known=KnownFeatures(self.inputs.whole()))
+
+    def elsewhere(self, storage: Storage | None) -> Source:
+        """Return the same source for workers on other machines.
+
+        Usage that is read part by part they read from a storage, and compute what they need; without a
+        storage nothing of it lies in files.
+        """
+        if storage is None or not isinstance(self.inputs, StoredInputs):
+            return self.in_memory()
+        return replace(self, known=KnownFeatures(self.inputs.shared(storage)))
 
     def apart(self) -> Source:
         """Return the same source; features that are computed for it alone go with it."""

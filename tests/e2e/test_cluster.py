@@ -198,8 +198,8 @@ def listed(mlsys, command: str, artifacts: Path, *more: str) -> str:
 
 
 @pytest.mark.slow  # starts processes
-def test_workers_score_parts_from_the_folder_or_from_s3_to_the_same_list_though_one_is_killed(
-    guide, in_parts, mlsys, tmp_path
+def test_workers_read_parts_from_the_folder_or_from_s3_to_the_same_lists_though_one_is_killed(
+    guide, in_parts, mlsys, said, tmp_path
 ):
     alone = listed(mlsys, local(guide.score), in_parts)
     with s3_server("guide") as address, guide.followed(tmp_path):
@@ -208,6 +208,9 @@ def test_workers_score_parts_from_the_folder_or_from_s3_to_the_same_list_though_
         killer.join()
         guide.wait_for_workers()
         assert listed(mlsys, guide.score, in_parts, f"--set=engine.storage={address}") == alone
+        again = shutil.copytree(in_parts, tmp_path / "again")
+        lists = said(guide.evaluate, again, f"--set=engine.storage={address}")
+        assert said(local(guide.evaluate), in_parts) == lists
         files, root = FileSystem.from_uri(address)
         found = files.get_file_info(FileSelector(root, recursive=True))
         assert sum(one.type == FileType.File for one in found) == 2 * PARTS

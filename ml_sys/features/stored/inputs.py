@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ml_sys.data.parts.outline import Outline
     from ml_sys.data.parts.parted import Parts
     from ml_sys.days import Period
+    from ml_sys.engine.storage import Storage
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Form
 
@@ -102,6 +103,10 @@ class StoredInputs:
             if keeps:
                 self._kept[numbers] = found
             yield found
+
+    def shared(self, storage: Storage) -> StoredInputs:
+        """Return the same inputs, read from a storage; what is not there yet is put there."""
+        return replace(self, stored=self.stored.shared(storage), _kept={})
 
     def whole(self) -> FeatureInputs:
         """Read all usage into memory, companies in their order."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml_sys.data.snapshot import Outline, Snapshot
+from ml_sys.engine.storage import Storage
+from ml_sys.errors import EngineError
+from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.panel import Panel
 from ml_sys.features.sampling import by_content
 from ml_sys.features.stored.inputs import StoredInputs
@@ -101,6 +106,26 @@ def test_all_of_it_may_be_read_into_memory_or_sent_to_another_process(
     parted.known.learn(cutoffs, spec)
     sent = pickle.loads(pickle.dumps(parted))  # noqa: S301 - what this test wrote
     pd.testing.assert_frame_equal(sent.known.rows(cutoffs, spec).frame(), expected)
+
+
+def test_workers_elsewhere_read_usage_from_a_storage_and_compute_the_same(
+    outline: Opens, snapshot: Snapshot, cheap_settings: Settings, tmp_path: Path
+) -> None:
+    whole, parted = (Source.of(one, cheap_settings) for one in (snapshot, outline(3)))
+    spec = spec_from(cheap_settings, snapshot.form)
+    cutoffs = np.array([whole.timeline.latest_mature()], np.int32)
+    parted.known.learn(cutoffs, spec)  # what is known here, in files, does not go with it
+    sent = pickle.dumps(parted.elsewhere(Storage(tmp_path.as_uri())))
+    expected = whole.known.rows(cutoffs, spec).frame()
+    assert len(sent) < expected.size
+    found = pickle.loads(sent)  # noqa: S301 - what this test wrote
+    (only,) = tmp_path.iterdir()
+    pd.testing.assert_frame_equal(found.apart().known.rows(cutoffs, spec).frame(), expected)
+    shutil.rmtree(only)
+    with pytest.raises(EngineError, match=r"engine\.storage"):
+        found.known.rows(cutoffs, spec)
+    assert isinstance(parted.elsewhere(None).inputs, FeatureInputs)
+    assert whole.elsewhere(Storage(tmp_path.as_uri())) is whole
 
 
 def test_what_was_read_stays_in_memory_while_it_is_little(
