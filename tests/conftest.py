@@ -22,7 +22,7 @@ from filelock import FileLock
 from ml_sys import kernel
 
 if TYPE_CHECKING:
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Everyone, Snapshot
     from ml_sys.model.split import Source
     from ml_sys.settings import Settings
 
@@ -112,6 +112,14 @@ def snapshot(ingested: Path) -> Snapshot:
     from ml_sys.data.snapshot import latest
 
     return latest(ingested)
+
+
+@pytest.fixture(scope="session")
+def everyone(ingested: Path) -> Everyone:
+    """The companies of that snapshot, without their usage."""
+    from ml_sys.data import snapshot as snapshots
+
+    return snapshots.everyone(ingested)
 
 
 @pytest.fixture(scope="session")

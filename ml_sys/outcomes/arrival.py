@@ -65,23 +65,49 @@ def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> li
     covers : Period
         What a usage row covers.
     """
+    ends = int(export.complete_on.max()) if export.complete_on.size else None
+    return checks_of_arrival(ends, [arrived(export, ends, covers)], day, covers, limits)
+
+
+def arrived(export: Export, ends: int | None, covers: Period) -> NDArray[np.int64]:
+    """Return how many usage rows of an export, or of a part of one, and companies fall into each stretch.
+
+    Parameters
+    ----------
+    ends : int or None
+        Day on which the last usage of the whole is complete.
+
+    Returns
+    -------
+    ndarray of shape (2, n_stretches), int64
+        The latest stretch first.
+    """
+    if ends is None or not export.complete_on.size:
+        return np.zeros((2, _BEFORE + 1), dtype=np.int64)
+    stretch, last = _stretch(covers), np.array([ends], dtype=export.complete_on.dtype)
+    phase = stretch.phase(last)
+    number = stretch.numbers(last, phase)[0] - stretch.numbers(export.complete_on, phase)
+    near = number <= _BEFORE
+    pairs = np.unique(np.stack((number[near], export.company[near])), axis=1)
+    return np.stack([np.bincount(one, minlength=_BEFORE + 1) for one in (number[near], pairs[0])])
+
+
+def checks_of_arrival(
+    ends: int | None, counts: Sequence[NDArray[np.int64]], day: int, covers: Period, limits: Limits
+) -> list[Check]:
+    """Check usage by what :func:`arrived` counts in each part; see :func:`usage_checks`."""
     name, period = "days since usage ends", float(covers.longest_days())
-    done, limit = export.complete_on, period - 1 + limits.late_days
-    if not done.size:  # as if a period more than may be late were missing
+    limit = period - 1 + limits.late_days
+    if ends is None:  # as if a period more than may be late were missing
         return [Check("arrival", name, float("nan"), period, "days", limit + period, limit)]
-    age = float(day - done.max())
+    age = float(day - ends)
     ahead = max(0.0, -age)
     checks = [
         Check("arrival", name, age, period, "days", age, limit),
         Check("arrival", "days that usage lies ahead", ahead, 0.0, "days", ahead, 0.0),
     ]
-    stretch = covers if period >= WEEKLY.longest_days() else WEEKLY
-    number = -stretch.numbers(done, stretch.phase(done.max(keepdims=True)))
-    number -= number.min()
-    near = number <= _BEFORE
-    rows = np.bincount(number[near], minlength=_BEFORE + 1)
-    pairs = np.unique(np.stack((number[near], export.company[near])), axis=1)
-    companies = np.bincount(pairs[0], minlength=_BEFORE + 1)
+    stretch = _stretch(covers)
+    rows, companies = np.sum(counts, axis=0)
     usual = float(np.median(rows[1:])), float(np.median(companies[1:]))
     limit = limits.max_arrival_change
     return [
@@ -95,6 +121,11 @@ def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> li
             change(float(companies[0]), usual[1]), limit,
         ),
     ]  # fmt: skip
+
+
+def _stretch(covers: Period) -> Period:
+    """Return over which stretches usage is counted: periods, or weeks where those are longer."""
+    return covers if covers.longest_days() >= WEEKLY.longest_days() else WEEKLY
 
 
 def in_words(checks: Sequence[Check], words: Words) -> list[Check]:
@@ -131,20 +162,55 @@ def history_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
     Usage is compared only where the companies are the same ones: those that are found say the same of
     themselves.
     """
+    return checks_of_history([found_again(now, before)], limits)
+
+
+@dataclass(frozen=True)
+class Again:
+    """How many companies and usage rows of an earlier export, or of a part of one, are found again.
+
+    Attributes
+    ----------
+    companies, there, alike : int
+        Of the earlier export; of them found again; of those such as say the same of themselves.
+    any_rows : bool
+        Whether the earlier export has usage.
+    rows, kept : int
+        Usage rows of companies that are there, and of them found again.
+    """
+
+    companies: int
+    there: int
+    alike: int
+    any_rows: bool
+    rows: int
+    kept: int
+
+
+def found_again(now: Export, before: Export, asked: NDArray[np.bool_] | None = None) -> Again:
+    """Look for companies of an earlier export, all or those asked for, and for their usage rows."""
     known = dict(zip(now.ids.tolist(), range(now.ids.size), strict=True))
     at = np.array([known.get(name, -1) for name in before.ids.tolist()], dtype=np.int64)
-    there = at >= 0
-    share = float(there.mean()) if at.size else 1.0
-    checks = [
-        Check("arrival", FOUND_AGAIN, share, 1.0, "share", 1 - share, limits.max_lost),
-    ]
-    alike = float((before.about[there] == now.about[at[there]]).mean()) if there.any() else 0.0
-    if alike < _ALIKE or not before.company.size:
-        return checks
+    asked = np.ones(at.size, dtype=np.bool_) if asked is None else asked
+    there = (at >= 0) & asked
+    alike = int((before.about[there] == now.about[at[there]]).sum())
     theirs = there[before.company]
     rows = _hashed(at[before.company[theirs]], before.complete_on[theirs], before.values[theirs])
     found = np.isin(rows, _hashed(now.company, now.complete_on, now.values))
-    kept = float(found.mean()) if found.size else 0.0
+    n, n_there, n_found = (int(np.count_nonzero(one)) for one in (asked, there, found))
+    return Again(n, n_there, alike, before.company.size > 0, len(rows), n_found)
+
+
+def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
+    """Check by what was found again in each part; see :func:`history_checks`."""
+    n, there, alike, rows, found = (
+        sum(getattr(one, name) for one in again) for name in ("companies", "there", "alike", "rows", "kept")
+    )
+    share = there / n if n else 1.0
+    checks = [Check("arrival", FOUND_AGAIN, share, 1.0, "share", 1 - share, limits.max_lost)]
+    if not there or alike / there < _ALIKE or not any(one.any_rows for one in again):
+        return checks
+    kept = found / rows if rows else 0.0
     name = "past usage rows found again"
     return [*checks, Check("arrival", name, kept, 1.0, "share", 1 - kept, limits.max_lost)]
 

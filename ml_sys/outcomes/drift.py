@@ -6,6 +6,7 @@ swap theirs, the others are dealt out anew. Companies keep their numbers on each
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -178,18 +179,49 @@ def stability_index(reference: NDArray[Any], now: NDArray[Any]) -> float:
     reference, now : ndarray
         Numbers without NaN, or texts.
     """
-    if not reference.size or not now.size:
-        return 0.0
-    if reference.dtype == object:
-        _, number = np.unique(np.concatenate((reference, now)).astype(str), return_inverse=True)
-        before, after = number[: reference.size], number[reference.size :]
-    else:
-        edges = np.unique(np.quantile(reference, np.arange(1, _BINS) / _BINS))
-        before, after = (np.searchsorted(edges, side, side="left") for side in (reference, now))
-    n = int(max(before.max(), after.max())) + 1
-    p, q = (np.bincount(side, minlength=n).clip(_EMPTY) for side in (before, after))
-    p, q = p / p.sum(), q / q.sum()
-    return float(((q - p) * np.log(q / p)).sum())
+    stability = Stability(reference)
+    stability.add(now)
+    return stability.index()
+
+
+class Stability:
+    """The stability index of numbers that come part by part: counts in bins, which add up.
+
+    Parameters
+    ----------
+    reference : ndarray
+        Numbers without NaN, or texts.
+    """
+
+    def __init__(self, reference: NDArray[Any]) -> None:
+        self._edges: NDArray[Any] | None = None
+        if reference.dtype != object and reference.size:
+            self._edges = np.unique(np.quantile(reference, np.arange(1, _BINS) / _BINS))
+        self._before, self._after = self._counted(reference), Counter[Any]()
+
+    def add(self, now: NDArray[Any]) -> None:
+        """Count some of the numbers or texts of today."""
+        self._after.update(self._counted(now))
+
+    def index(self) -> float:
+        """Return the index of all that were counted; see :func:`stability_index`."""
+        if not self._before or not self._after:
+            return 0.0
+        if self._edges is None:
+            bins = sorted(self._before.keys() | self._after.keys())
+        else:
+            bins = list(range(max(*self._before, *self._after) + 1))
+        p, q = (np.array([side[one] for one in bins]).clip(_EMPTY) for side in (self._before, self._after))
+        p, q = p / p.sum(), q / q.sum()
+        return float(((q - p) * np.log(q / p)).sum())
+
+    def _counted(self, values: NDArray[Any]) -> Counter[Any]:
+        if values.dtype == object:
+            return Counter(values.astype(str).tolist())
+        if self._edges is None or not values.size:
+            return Counter()
+        counts = np.bincount(np.searchsorted(self._edges, values, side="left"))
+        return Counter({at: int(count) for at, count in enumerate(counts) if count})
 
 
 def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:

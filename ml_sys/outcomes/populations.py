@@ -13,8 +13,8 @@ from ml_sys.outcomes.drift import (
     JensenShannon,
     KolmogorovSmirnov,
     Sides,
+    Stability,
     p_value,
-    stability_index,
 )
 from ml_sys.outcomes.monitoring import Check, Limits, Moved, change
 
@@ -179,15 +179,36 @@ def moved(now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -
     now, before : mapping of str to ndarray
         Features of today's prospects and of the reference; numbers with NaN or texts with None for blanks.
     """
-    found = []
-    for name, values in now.items():
-        one, other = values, before[name]
-        if one.dtype == object:
-            one, other = (np.array([text(value) for value in side], dtype=object) for side in (one, other))
-        else:
-            one, other = (side[~np.isnan(side)] for side in (one, other))
-        found.append(Moved(name, stability_index(other, one)))
-    return tuple(sorted(found, key=lambda one: (-one.stability_index, one.feature)))
+    moves = Moves(before)
+    moves.add(now)
+    return moves.found()
+
+
+class Moves:
+    """How far each feature has moved, where prospects come part by part; see :func:`moved`."""
+
+    def __init__(self, before: Mapping[str, NDArray[Any]]) -> None:
+        self._features = {name: Stability(_told(values)) for name, values in before.items()}
+        self._names: set[str] = set()
+
+    def add(self, now: Mapping[str, NDArray[Any]]) -> None:
+        """Count some of today's prospects."""
+        self._names |= now.keys()
+        for name, values in now.items():
+            self._features[name].add(_told(values))
+
+    def found(self) -> tuple[Moved, ...]:
+        """Return how far each feature that today's have has moved, the furthest first."""
+        found = [Moved(name, self._features[name].index()) for name in self._names]
+        return tuple(sorted(found, key=lambda one: (-one.stability_index, one.feature)))
+
+
+def _told(values: NDArray[Any]) -> NDArray[Any]:
+    """Return what values say: texts with a word for blanks, or the numbers that there are."""
+    if values.dtype == object:
+        return np.array([text(value) for value in values], dtype=object)
+    known: NDArray[Any] = values[~np.isnan(values)]
+    return known
 
 
 def text(value: object) -> str:

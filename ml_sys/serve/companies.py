@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +21,14 @@ from ml_sys.text import with_article
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ml_sys.data.snapshot import Tables
+    from numpy.typing import NDArray
+
+    from ml_sys.data.snapshot import Parts, Tables
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.serve.contract.inputs import Values
+
+# Usage rows of the parts in memory, of twenty bytes or so each; the part asked for last always stays.
+MOST_ROWS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,13 @@ class Absent:
 
 
 class CompanyLookup:
-    """The latest snapshot, in memory from the first question on: 36 bytes a usage row."""
+    """The latest snapshot: of its parts those in memory that were asked for last."""
 
-    def __init__(self, artifacts_dir: Path) -> None:
+    def __init__(self, artifacts_dir: Path, most_rows: int = MOST_ROWS) -> None:
         self._artifacts_dir = artifacts_dir
+        self._most_rows = most_rows
         self._lock = threading.Lock()
-        self._tables: Tables | None = None
+        self._current: _Current | None = None
 
     def find(self, company: str, spec: FeatureSpec) -> Found | Absent:
         """Compute the features of a prospect at the end of the snapshot's usage, as ``mlsys score`` does.
@@ -64,14 +72,15 @@ class CompanyLookup:
         SnapshotError
             If there is no snapshot, or it does not verify.
         """
-        tables, words = self._current(), spec.form.words
+        current, words = self._latest(), spec.form.words
+        tables = current.tables_of(company)
         ids: Any = tables.companies["id"]
         at = bisect_left(range(len(ids)), company, key=lambda place: ids[place].as_py())
         if at == len(ids) or ids[at].as_py() != company:
             return Absent(f"The current snapshot holds no {words.entity.one} of this id.")
-        if not tables.usage_stamp.size:
+        if not current.stamps.size:
             return Absent("The current snapshot holds no usage.")
-        cutoff = latest_cutoff(tables.usage_stamp, tables.as_of, spec.period)
+        cutoff = latest_cutoff(current.stamps, tables.as_of, spec.period)
         if tables.closed[at] < cutoff:
             return Absent(f"The {words.entity.one} is {with_article(words.customer.one)} already.")
         if tables.since[at] >= cutoff:
@@ -81,14 +90,74 @@ class CompanyLookup:
         columns = feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
         return Found(tables.id, str(np.datetime64(cutoff, "D")), by_company(columns, spec.names())[0])
 
-    def _current(self) -> Tables:
+    def _latest(self) -> _Current:
         from ml_sys.data import snapshot  # with pyarrow, which only this endpoint needs
 
         path = snapshot.latest_path(self._artifacts_dir)
         with self._lock:
-            if self._tables is None or self._tables.id != path.name:
-                self._tables = snapshot.load_tables(path)
-            return self._tables
+            if self._current is None or self._current.parts.id != path.name:
+                self._current = _Current(snapshot.parts(path), self._most_rows)
+            return self._current
+
+
+class _Current:
+    """A snapshot, and those of its parts that are in memory; one at a time is read."""
+
+    def __init__(self, parts: Parts, most_rows: int) -> None:
+        self.parts = parts
+        self._most_rows = most_rows
+        self._reading, self._order = threading.Lock(), threading.Lock()
+        self._held: OrderedDict[int, Tables] = OrderedDict()
+
+    @cached_property
+    def stamps(self) -> NDArray[np.int32]:
+        """The first and the last day of all usage."""
+        from ml_sys.data.parts.everyone import stamps_of
+
+        return stamps_of(self.parts)
+
+    def tables_of(self, company: str) -> Tables:
+        """Return the part that a company is in."""
+        number = self._part_of(company)
+        tables = self._in_memory(number)
+        if tables is not None:
+            return tables
+        with self._reading:
+            tables = self._in_memory(number)
+            if tables is None:
+                tables = self._read(number)
+                self._keep(number, tables)
+        return tables
+
+    def _in_memory(self, number: int) -> Tables | None:
+        with self._order:
+            if number not in self._held:
+                return None
+            self._held.move_to_end(number)
+            return self._held[number]
+
+    def _read(self, number: int) -> Tables:
+        from ml_sys.data.parts.whole import narrowest, one_part
+
+        tables = one_part(self.parts.manifest, number)
+        counted = tables.usage_values
+        return replace(tables, usage_values=counted.astype(narrowest(counted), copy=False))
+
+    def _keep(self, number: int, tables: Tables) -> None:
+        """Keep a part, and let go of those not asked for the longest while there are too many rows."""
+        with self._order:
+            self._held[number] = tables
+            while len(self._held) > 1 and sum(self.parts.n_rows[one] for one in self._held) > self._most_rows:
+                self._held.popitem(last=False)
+
+    def _part_of(self, company: str) -> int:
+        if len(self.parts) == 1:
+            return 0
+        import pyarrow as pa
+
+        from ml_sys.data.parts.buckets import buckets_of, part_of
+
+        return int(part_of(buckets_of(pa.array([company], pa.string())), len(self.parts))[0])
 
 
 def _inputs(tables: Tables, at: int, spec: FeatureSpec) -> FeatureInputs:

@@ -181,8 +181,8 @@ def what_is_known(settings: Settings) -> Known:
     """Return what the latest snapshot knows of conversions; nothing without one."""
     if not snapshot.exists(settings.artifacts_dir):
         return Known({}, -1)
-    latest = snapshot.latest(settings.artifacts_dir)
-    return Known(dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True)), latest.as_of)
+    latest = snapshot.everyone(settings.artifacts_dir)
+    return Known(latest.days_by_name(), latest.as_of)
 
 
 def plain_overview(one: Overview) -> dict[str, Any]:

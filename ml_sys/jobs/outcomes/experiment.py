@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_sys.data import snapshot
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.known import KnownFeatures
@@ -148,7 +150,8 @@ def plan_experiment(
     scorer = load_scorer(registry, name)
     horizon = int(registry.open(name).manifest["horizon_days"])
     on_step("making past lists")
-    cutoffs, probability = latest_lists(scorer, snapshot.latest(settings.artifacts_dir), horizon)
+    known, engine = snapshot.everyone(settings.artifacts_dir), Engine.of(settings.engine)
+    cutoffs, probability = latest_lists(scorer, known, horizon, engine)
     on_step("playing the designs")
     design = design_of(settings, horizon_days=horizon, capacity=capacity)
     confidence = settings.bootstrap.confidence
@@ -175,7 +178,7 @@ def plan_experiment(
 
 
 def latest_lists(
-    scorer: Scorer, known: snapshot.Snapshot, horizon_days: int
+    scorer: Scorer, known: snapshot.Everyone, horizon_days: int, engine: Engine
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the cutoffs of the latest lists, and the probability of every company on each.
 
@@ -204,14 +207,34 @@ def latest_lists(
         raise NotEnoughDataError(
             "the snapshot holds no usage to make a list from", hint="ingest a longer history"
         )
-    features = KnownFeatures(FeatureInputs.from_snapshot(known, spec))
+    parts = known.parts
+    probability = np.full((len(known), cutoffs.size), np.nan)
+    engine = engine.for_parts(len(parts))
+    sent = parts.shared(engine.storage)
+    lists = partial(_lists_of_part, parts=sent, scorer=scorer, cutoffs=cutoffs, horizon_days=horizon_days)
+
+    def put(number: int, found: NDArray[np.float64]) -> None:
+        probability[parts.positions(number)] = found
+
+    engine.map(lists, range(len(parts)), on_done=put)
+    return cutoffs, probability
+
+
+def _lists_of_part(
+    number: int, *, parts: snapshot.Parts, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int
+) -> NDArray[np.float64]:
+    """Return the probability of every company of a part on each list."""
+    part, spec = parts.part(number), scorer.spec
+    probability = np.full((len(part.companies), cutoffs.size), np.nan)
+    if not len(part.companies):
+        return probability
+    features = KnownFeatures(FeatureInputs.from_snapshot(part, spec))
     features.learn(cutoffs, spec)
-    probability = np.full((len(known.companies), cutoffs.size), np.nan)
     for at in range(cutoffs.size):
-        panel = rolling_panel(features, known.closed, cutoffs[at : at + 1], horizon_days, spec)
+        panel = rolling_panel(features, part.closed, cutoffs[at : at + 1], horizon_days, spec)
         rows = scorer.rows(columns_of(panel.features, spec))
         probability[panel.company, at] = scorer.probabilities(rows)
-    return cutoffs, probability
+    return probability
 
 
 def compare(

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ml_sys.data import snapshot
+from ml_sys.data.company_index import CompanyIndex
+from ml_sys.data.parts.buckets import buckets_of, part_of
 from ml_sys.days import today
 from ml_sys.durable import replacing
+from ml_sys.engine.mapping import Engine
 from ml_sys.errors import NotEnoughDataError
-from ml_sys.features.rules import rule_to_beat
+from ml_sys.features.inputs import FeatureInputs
+from ml_sys.features.rules import rule_names, rule_scores, rule_to_beat
 from ml_sys.jobs.lists.records import opened_if_there
 from ml_sys.jobs.outcomes.known import Conversions, calls_made, of_customers, of_snapshot
 from ml_sys.jobs.outcomes.served import served_promises
-from ml_sys.model.split import Source
+from ml_sys.model.train import spec_from
 from ml_sys.outcomes.being_called import Reading
 from ml_sys.outcomes.impact import Impact, compared_lists, impact
 from ml_sys.settings.description import local_time
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.features.compute import FeatureSpec
     from ml_sys.form import Words
     from ml_sys.jobs.outcomes.known import CallsMade
     from ml_sys.outcomes.lists import HandedOutList
@@ -231,18 +238,51 @@ def _rule(
     cutoffs = np.array(sorted({one.cutoff for one in lists if one.list_id in whole}), dtype=np.int32)
     if not cutoffs.size or not snapshot.exists(settings.artifacts_dir):
         return rule, ""
-    source = Source.of(snapshot.latest(settings.artifacts_dir), settings)
-    every = source.known.rules(cutoffs)[1]
-    name = rule_to_beat(every)
+    known = snapshot.parts(snapshot.latest_path(settings.artifacts_dir))
+    spec = spec_from(settings, known.form)
+    name = rule_to_beat(rule_names(spec.form, spec.period))
     if name is None:
         return rule, ""
-    scores = every[name].reshape(-1, cutoffs.size)
     compared = np.flatnonzero(entries["list_id"].isin(whole).to_numpy())
-    names = pd.Index(entries["entity_id"].iloc[compared], dtype=object)
-    company = pd.Index(source.ids, dtype=object).get_indexer(names)
+    names, which = np.unique(entries["entity_id"].to_numpy(dtype=object)[compared], return_inverse=True)
+    ids = pa.array(names, pa.string())
+    part = part_of(buckets_of(ids), len(known))
+    where = [(number, np.flatnonzero(part == number)) for number in np.unique(part).tolist()]
+    engine = Engine.of(settings.engine).for_parts(len(where))
+    sent = known.shared(engine.storage)
+    score = partial(_rule_scores, parts=sent, spec=spec, cutoffs=cutoffs, rule=name)
+    scores = np.full((len(names), cutoffs.size), np.nan)
+    asked = [(number, ids.take(mine)) for number, mine in where]
+    for (_, mine), found in zip(where, engine.map(score, asked), strict=True):
+        scores[mine] = found
     at = np.searchsorted(cutoffs, entries["cutoff"].to_numpy()[compared])
-    rule[compared] = np.where(company >= 0, scores[company, at], np.nan)
+    rule[compared] = scores[which, at]
     return rule, name
+
+
+def _rule_scores(
+    asked: tuple[int, Any], *, parts: snapshot.Parts, spec: FeatureSpec, cutoffs: NDArray[np.int32], rule: str
+) -> NDArray[np.float64]:
+    """Return what a rule gives companies of one part at each cutoff, NaN for those that are not there.
+
+    Parameters
+    ----------
+    asked : tuple of (int, pyarrow.StringArray)
+        Number of the part, and ids of n companies.
+
+    Returns
+    -------
+    ndarray of shape (n, n_cutoffs), float64
+    """
+    number, ids = asked
+    part = parts.part(number)
+    place = CompanyIndex(pa.array(part.companies["id"], pa.string()), frozenset()).positions(ids)
+    there = place >= 0
+    scores = np.full((len(place), cutoffs.size), np.nan)
+    if there.any():
+        inputs = FeatureInputs.from_snapshot(part, spec).take(place[there])
+        scores[there] = rule_scores(inputs, cutoffs)[1][rule].reshape(-1, cutoffs.size)
+    return scores
 
 
 def _no_lists() -> NotEnoughDataError:

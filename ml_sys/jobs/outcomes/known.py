@@ -87,14 +87,13 @@ def of_snapshot(settings: Settings) -> Conversions:
             f"{settings.artifacts_dir}: there is no snapshot to take outcomes from",
             hint="run `mlsys ingest` first, or name a file of customers: --customers FILE",
         )
-    return conversions_of(snapshot.latest(settings.artifacts_dir))
+    return conversions_of(snapshot.everyone(settings.artifacts_dir))
 
 
-def conversions_of(known: snapshot.Snapshot) -> Conversions:
+def conversions_of(known: snapshot.Everyone) -> Conversions:
     """Return what a snapshot knows."""
-    value = known.companies["value"].to_numpy(dtype=np.float64)
-    money = _money(value, known.closed != NEVER_CLOSED)
-    names = pd.Index(known.companies["id"], dtype=object)
+    money = _money(known.value, known.customers)
+    names = pd.Index(known.ids.to_pylist(), dtype=object)
     return Conversions(names, known.closed, money, known.as_of, everybody=True)
 
 

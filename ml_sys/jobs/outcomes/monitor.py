@@ -15,20 +15,22 @@ from ml_sys.errors import SnapshotError
 from ml_sys.jobs.outcomes.observed import (
     Prospects,
     Scored,
-    export_of,
-    features_of,
+    earlier_checks_of,
+    number_of,
     population,
     prospects_in,
     prospects_of,
+    usage_checks_of,
 )
 from ml_sys.jobs.outcomes.promises import promises_kept
 from ml_sys.jobs.outcomes.served import Held, watched
 from ml_sys.jobs.outcomes.shadow import MadeAgain, Shadow, made_again, matured_cutoffs
+from ml_sys.jobs.outcomes.today import Today, today_of
 from ml_sys.model.files.serialization import read_holdout
-from ml_sys.outcomes.arrival import history_checks, in_words, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.arrival import in_words, volume_check
 from ml_sys.outcomes.last_monitoring import keep
 from ml_sys.outcomes.monitoring import Challenger, Check, Limits, Matured, Monitoring, rung
-from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison, moved
+from ml_sys.outcomes.populations import MOST_COMPANIES, Comparison
 from ml_sys.outcomes.realised import age_check, matured, promise_check, rate_check
 from ml_sys.outcomes.served import is_of_one_company
 from ml_sys.registry.loading import scorer_of
@@ -41,9 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Everyone
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.model.files.artifact import Artifact
@@ -116,9 +117,9 @@ def monitor(
         day=date_of(day),
         cutoff=date_of(watch.cutoff),
         reference=date_of(watch.held.cutoff),
-        prospects=len(watch.prospects.frame),
+        prospects=watch.n_prospects,
         checks=rung(checks, watch.limits.alpha),
-        features=moved(watch.columns, watch.held.columns(watch.scorer.spec)),
+        features=watch.today.moves,
         matured=promised,
         handed_out=handed_out,
         challengers=watch.challengers(registry, chosen),
@@ -166,13 +167,13 @@ class _Watch:
     scorer: Scorer
     horizon_days: int
     held: _Held
-    latest: Snapshot
-    then: Snapshot | None
+    latest: Everyone
+    then: Everyone | None
     learnt_until: int
     cutoff: int
     prospects: Prospects
-    columns: Columns
-    probability: NDArray[np.float64]
+    n_prospects: int
+    today: Today
     again: MadeAgain
     notes: tuple[str, ...]
 
@@ -180,7 +181,7 @@ class _Watch:
     def of(cls, registry: Registry, version: str, settings: Settings, path: Path | None) -> _Watch:
         artifact = registry.open(version)
         scorer, entry = scorer_of(registry, artifact), registry.read().versions[version]
-        latest = snapshots.latest(settings.artifacts_dir)
+        latest = snapshots.everyone(settings.artifacts_dir)
         cutoff = covered_by(latest, scorer.spec)
         if cutoff is None:  # no row of any company: the first check rings
             cutoff = latest.as_of
@@ -191,7 +192,9 @@ class _Watch:
             if path is None
             else prospects_in(path, settings.schema_, scorer.spec, latest, cutoff)
         )
-        columns = features_of(prospects, latest, cutoff, scorer.spec)
+        n_prospects, held = number_of(prospects, latest, cutoff), _Held.of(artifact)
+        share = MOST_COMPANIES / max(n_prospects, len(held.panel), 1)
+        today = today_of(prospects, latest, cutoff, scorer, share, held.columns(scorer.spec))
         horizon = int(artifact.manifest["horizon_days"])
         lists = matured_cutoffs(_timeline(latest, scorer.spec, horizon), learnt_until, settings.monitor.lists)
         return cls(
@@ -199,14 +202,14 @@ class _Watch:
             Limits(**settings.monitor.model_dump(exclude={"challengers", "lists"})),
             scorer,
             horizon,
-            _Held.of(artifact),
+            held,
             latest,
             then,
             learnt_until,
             cutoff,
             prospects,
-            columns,
-            scorer.probabilities(scorer.rows(columns)),
+            n_prospects,
+            today,
             made_again(latest, scorer, lists, horizon),
             notes,
         )
@@ -214,20 +217,16 @@ class _Watch:
     def arrival(self, day: int) -> list[Check]:
         """Check whether the data have come."""
         spec, limits = self.scorer.spec, self.limits
-        now = export_of(self.latest, spec, self.prospects)
-        checks = usage_checks(now, day, spec.period, limits)
-        checks.append(volume_check(len(self.prospects.frame), len(self.held.panel) / self.held.share, limits))
+        checks = usage_checks_of(self.latest, spec, day, limits)
+        checks.append(volume_check(self.n_prospects, len(self.held.panel) / self.held.share, limits))
         if self.then is not None:
-            before = export_of(self.then, spec)
-            checks += [*row_checks(now, before, limits), *history_checks(now, before, limits)]
+            checks += earlier_checks_of(self.latest, self.then, self.prospects, spec, limits)
         return in_words(checks, spec.form.words)
 
     def comparison(self) -> list[Check]:
         """Check whether companies look as those that the version was judged on."""
-        limits, ids = self.limits, self.prospects.frame["id"].to_numpy(dtype=object)
-        share = MOST_COMPANIES / max(ids.size, len(self.held.panel), 1)
-        at = np.full(ids.size, self.cutoff, dtype=np.int32)
-        now = Scored(ids, at, self.columns, self.probability)
+        limits, now = self.limits, self.today.some
+        share = MOST_COMPANIES / max(self.n_prospects, len(self.held.panel), 1)
         panel, known = self.held.panel, self.held.known
         before = Scored(
             known["id"].to_numpy(dtype=object),
@@ -263,7 +262,7 @@ class _Watch:
             self.latest,
             self.cutoff,
             self.prospects,
-            self.probability,
+            self.today.probability,
             self.again,
             self.horizon_days,
             settings.threshold.capacity,
@@ -274,7 +273,7 @@ class _Watch:
         )
 
 
-def _timeline(snapshot: Snapshot, spec: FeatureSpec, horizon_days: int) -> Timeline:
+def _timeline(snapshot: Everyone, spec: FeatureSpec, horizon_days: int) -> Timeline:
     stamps = snapshot.usage_stamp
     return Timeline.of(
         stamps if stamps.size else np.array([snapshot.as_of], dtype=np.int32),
@@ -284,10 +283,11 @@ def _timeline(snapshot: Snapshot, spec: FeatureSpec, horizon_days: int) -> Timel
     )
 
 
-def _snapshot_of(entry: Entry, artifacts_dir: Path) -> tuple[Snapshot | None, tuple[str, ...]]:
+def _snapshot_of(entry: Entry, artifacts_dir: Path) -> tuple[Everyone | None, tuple[str, ...]]:
     """Return the snapshot that a version was trained on, and what there is to say where it is gone."""
     try:
-        return snapshots.stored(artifacts_dir, entry.snapshot), ()
+        path = artifacts_dir / snapshots.FOLDER / entry.snapshot
+        return snapshots.Everyone.of(snapshots.parts(path)), ()
     except SnapshotError:
         return None, (
             f"snapshot {entry.snapshot}, which version {entry.version} was trained on, is gone: usage is "

@@ -11,13 +11,23 @@ import pyarrow as pa
 
 from ml_sys.data.ingest_counts import ingest_counts
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS
+from ml_sys.data.snapshot import Everyone, Snapshot
 from ml_sys.errors import UsageError
 from ml_sys.features.attributes import Attributes, category_names, number_name, telling_blanks
 from ml_sys.features.compute import feature_columns
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.outcomes.arrival import Export
+from ml_sys.jobs.outcomes.pieces import pairs, pieces
+from ml_sys.outcomes.arrival import (
+    Again,
+    Export,
+    arrived,
+    checks_of_arrival,
+    checks_of_history,
+    found_again,
+    row_checks,
+)
 from ml_sys.outcomes.populations import BLANK, Population, text
-from ml_sys.scoring.from_snapshot.free import usage_in
+from ml_sys.scoring.from_snapshot.free import are_free, usage_in
 from ml_sys.scoring.prospects import Ready, read_prospects
 
 if TYPE_CHECKING:
@@ -25,9 +35,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.form import Form
+    from ml_sys.jobs.outcomes.pieces import Data
+    from ml_sys.outcomes.monitoring import Check, Limits
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import SchemaSettings
 
@@ -37,22 +48,30 @@ _BUCKETS = 2**32
 
 @dataclass(frozen=True)
 class Prospects:
-    """Companies to score today, and rows of their table that were read and merged; None of a snapshot's."""
+    """Companies to score today, and rows of their table that were read and merged; None of a snapshot's.
 
-    frame: pd.DataFrame
+    Without a table they are all that are free in the data.
+    """
+
+    frame: pd.DataFrame | None
     read: int | None = None
     rejected: int = 0
     merged: int = 0
 
 
-def prospects_of(snapshot: Snapshot, cutoff: int) -> Prospects:
-    """Return the companies of a snapshot that are free at a cutoff."""
-    return Prospects(snapshot.companies[(snapshot.closed >= cutoff) & (snapshot.since < cutoff)])
+def prospects_of(data: Data, cutoff: int) -> Prospects:
+    """Return the companies of data that are free at a cutoff."""
+    if isinstance(data, Everyone):
+        return Prospects(None)
+    return Prospects(data.companies[are_free(data, cutoff)])
 
 
-def prospects_in(
-    path: Path, schema: SchemaSettings, spec: FeatureSpec, snapshot: Snapshot, cutoff: int
-) -> Prospects:
+def number_of(prospects: Prospects, data: Data, cutoff: int) -> int:
+    """Return how many prospects there are."""
+    return int(are_free(data, cutoff).sum()) if prospects.frame is None else len(prospects.frame)
+
+
+def prospects_in(path: Path, schema: SchemaSettings, spec: FeatureSpec, data: Data, cutoff: int) -> Prospects:
     """Read a file of prospects, and leave out whom a snapshot knows as a customer by a cutoff.
 
     Raises
@@ -69,7 +88,8 @@ def prospects_in(
             ),
         )
     counts = (sum(one(NONCUSTOMERS).values()) for one in (read.quarantine.rejected, read.quarantine.merged))
-    paid = set(snapshot.companies["id"][snapshot.closed < cutoff])
+    had_paid = data.closed < cutoff
+    paid = set(data.companies["id"][had_paid] if isinstance(data, Snapshot) else data.named(had_paid))
     return Prospects(read.frame[~read.frame["id"].isin(paid)], read.read, *counts)
 
 
@@ -93,14 +113,37 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
     )
 
 
+def usage_checks_of(data: Data, spec: FeatureSpec, day: int, limits: Limits) -> list[Check]:
+    """Check that usage has come; see :func:`ml_sys.outcomes.arrival.usage_checks`."""
+    stamps = spec.period.complete_on(data.usage_stamp)
+    ends = int(stamps.max()) if stamps.size else None
+    counts = [arrived(export_of(piece, spec), ends, spec.period) for piece, _ in pieces(data)]
+    return checks_of_arrival(ends, counts, day, spec.period, limits)
+
+
+def earlier_checks_of(
+    latest: Data, then: Data, prospects: Prospects, spec: FeatureSpec, limits: Limits
+) -> list[Check]:
+    """Check that what was there then is there now; see `row_checks` and `history_checks` of arrival."""
+    again: list[Again] = []
+    checks: list[Check] = []
+    for theirs, ours, asked in pairs(then, latest):
+        now, before = export_of(ours, spec, prospects), export_of(theirs, spec)
+        checks = checks or row_checks(now, before, limits)  # of the whole, which each part tells
+        again.append(found_again(now, before, asked))
+    return [*checks, *checks_of_history(again, limits)]
+
+
 def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
     """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
-    ids = pa.array(prospects.frame["id"], pa.string())
+    frame = prospects_of(snapshot, cutoff).frame if prospects.frame is None else prospects.frame
+    assert frame is not None  # noqa: S101 - a snapshot in memory gives a table
+    ids = pa.array(frame["id"], pa.string())
     inputs = FeatureInputs.of(
         usage_in(snapshot, ids, spec, np.arange(len(ids))),
-        Attributes.from_companies(prospects.frame, spec.form.attributes),
+        Attributes.from_companies(frame, spec.form.attributes),
         spec,
-        _since_of(prospects.frame["id"], snapshot),
+        _since_of(frame["id"], snapshot),
     )
     return feature_columns(inputs, np.array([cutoff], dtype=np.int32), spec)
 
@@ -115,12 +158,12 @@ class Scored:
     probability: NDArray[np.float64]
 
 
-def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, share: float) -> Population:
+def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: float) -> Population:
     """Return companies as they are, or as they were.
 
     Parameters
     ----------
-    snapshot : Snapshot
+    data : Snapshot or Everyone
         Holds their usage.
     weeks : int
         Before each cutoff, whose usage is looked at.
@@ -130,7 +173,7 @@ def population(scored: Scored, scorer: Scorer, snapshot: Snapshot, weeks: int, s
     ids, cutoff, columns, form = scored.ids, scored.cutoff, scored.columns, scorer.spec.form
     kept = sampled(ids, share)
     who = {int(one): frozenset(ids[kept & (cutoff == one)].tolist()) for one in np.unique(cutoff)}
-    usage_company, measures = _usage(snapshot, who, scorer.spec, weeks)
+    usage_company, measures = _usage(data, who, scorer.spec, weeks)
     last = kept & (cutoff == cutoff.max(initial=0))
     levels = {
         name: np.array([text(value) for value in columns[name][last].tolist()], dtype=object)
@@ -175,21 +218,27 @@ def _unseen(scorer: Scorer, name: str, column: NDArray[np.object_]) -> NDArray[n
 
 
 def _usage(
-    snapshot: Snapshot, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int
-) -> tuple[NDArray[np.object_], dict[str, NDArray[np.int32]]]:
-    """Return the usage rows of companies in the weeks before cutoffs."""
-    ids = snapshot.companies["id"].to_numpy(dtype=object)
-    day = spec.period.complete_on(snapshot.usage_stamp)
-    rows = []
-    for cutoff, names in who.items():
-        is_one = np.array([name in names for name in ids.tolist()], dtype=np.bool_)
-        recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
-        rows.append(np.flatnonzero(recent & is_one[snapshot.usage_company]))
-    chosen = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
-    values: NDArray[Any] = snapshot.usage_values[chosen].astype(np.int64)
-    return ids[snapshot.usage_company[chosen]], {
-        name: values[:, number] for number, name in enumerate(snapshot.form.measure_names)
-    }
+    data: Data, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int
+) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
+    """Return the usage rows of companies in the weeks before cutoffs, by cutoff and place of the company."""
+    names = data.form.measure_names
+    companies, values, keys = [], [], []
+    for piece, position in pieces(data):
+        ids = piece.companies["id"].to_numpy(dtype=object)
+        day = spec.period.complete_on(piece.usage_stamp)
+        for at, (cutoff, asked) in enumerate(who.items()):
+            is_one = np.array([name in asked for name in ids.tolist()], dtype=np.bool_)
+            recent = (day > cutoff - _WEEK * weeks) & (day <= cutoff)
+            chosen = np.flatnonzero(recent & is_one[piece.usage_company])
+            company = piece.usage_company[chosen]
+            companies.append(ids[company])
+            values.append(piece.usage_values[chosen].astype(np.int64))
+            keys.append(np.stack((np.full(company.size, at), position[company])))
+    if not keys:
+        return np.empty(0, dtype=object), {name: np.empty(0, dtype=np.int64) for name in names}
+    order = np.lexsort(np.concatenate(keys, axis=1)[::-1])
+    together = np.concatenate(values)[order]
+    return np.concatenate(companies)[order], {name: together[:, at] for at, name in enumerate(names)}
 
 
 def _about(companies: pd.DataFrame, form: Form) -> NDArray[np.object_]:

@@ -16,7 +16,7 @@ from ml_sys.scoring.cooldown import EXCLUDED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.data.snapshot import Everyone
     from ml_sys.outcomes.monitoring import Matured
     from ml_sys.settings import Settings
 
@@ -25,7 +25,7 @@ _COLUMNS = ("entity_id", "probability", "rank", "group")
 Promises = tuple[tuple["Matured", ...], list["NDArray[np.float64]"], tuple[str, ...]]
 
 
-def promises_kept(settings: Settings, version: str, snapshot: Snapshot) -> Promises:
+def promises_kept(settings: Settings, version: str, known: Everyone) -> Promises:
     """Read from the store what the latest mature lists of a version promised; see what came in a snapshot.
 
     Returns
@@ -40,7 +40,7 @@ def promises_kept(settings: Settings, version: str, snapshot: Snapshot) -> Promi
     try:
         with opened_if_there(settings) as opened:
             made = [] if opened is None else [one for one in opened.lists() if one.version == version]
-            names = compared_lists(made, snapshot.as_of)
+            names = compared_lists(made, known.as_of)
             chosen = [one for one in made if one.list_id in names][-settings.monitor.lists :]
             if opened is None or not chosen:
                 return (), [], ()
@@ -51,7 +51,7 @@ def promises_kept(settings: Settings, version: str, snapshot: Snapshot) -> Promi
     horizon = {one.cutoff: one.horizon_days for one in chosen}
     cutoff = rows["cutoff"].to_numpy()
     days = np.array([horizon[day] for day in cutoff.tolist()], dtype=np.int32)
-    converted = conversions_of(snapshot).add_to(rows, days)["converted"].to_numpy()
+    converted = conversions_of(known).add_to(rows, days)["converted"].to_numpy()
     probability = rows["probability"].to_numpy()
     of_list = [(one.cutoff, cutoff == one.cutoff) for one in chosen]
     return (

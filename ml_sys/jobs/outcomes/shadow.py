@@ -9,7 +9,9 @@ import numpy as np
 
 from ml_sys.errors import MlsysError
 from ml_sys.features.sampling import labels
-from ml_sys.jobs.outcomes.observed import Prospects, features_of, prospects_of
+from ml_sys.jobs.outcomes.observed import features_of, prospects_of
+from ml_sys.jobs.outcomes.pieces import pieces
+from ml_sys.jobs.outcomes.today import probabilities_of
 from ml_sys.metrics.list_averages import paired_lists
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.outcomes.monitoring import Challenger
@@ -19,7 +21,8 @@ from ml_sys.scoring.ranking import best_first
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.snapshot import Snapshot
+    from ml_sys.jobs.outcomes.observed import Prospects
+    from ml_sys.jobs.outcomes.pieces import Data
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import BootstrapSettings
@@ -44,23 +47,25 @@ def matured_cutoffs(timeline: Timeline, learnt_until: int, at_most: int) -> NDAr
     return cutoffs[cutoffs >= learnt_until]
 
 
-def made_again(
-    snapshot: Snapshot, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int
-) -> MadeAgain:
+def made_again(data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int) -> MadeAgain:
     """Score the free companies of past cutoffs, from what was known on their days."""
     parts = []
-    for cutoff in cutoffs.tolist():
-        prospect, label = labels(
-            snapshot.closed, np.array([cutoff], dtype=np.int32), horizon_days, snapshot.since
-        )
-        columns = features_of(prospects_of(snapshot, cutoff), snapshot, cutoff, scorer.spec)
-        company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
-        probability = scorer.probabilities(scorer.rows(columns))
-        parts.append((probability, label[company, 0], company, np.full_like(company, cutoff)))
+    for piece, position in pieces(data) if cutoffs.size else ():
+        for cutoff in cutoffs.tolist():
+            day = np.array([cutoff], dtype=np.int32)
+            prospect, label = labels(piece.closed, day, horizon_days, piece.since)
+            company = np.flatnonzero(prospect[:, 0]).astype(np.int32)
+            if not company.size:
+                continue
+            columns = features_of(prospects_of(piece, cutoff), piece, cutoff, scorer.spec)
+            probability = scorer.probabilities(scorer.rows(columns))
+            parts.append((probability, label[company, 0], position[company], np.full_like(company, cutoff)))
     if not parts:
         nobody = np.empty(0, dtype=np.int32)
         return MadeAgain(Outcomes(np.empty(0), np.empty(0, dtype=np.bool_), nobody, nobody))
     score, label, company, cutoff = (np.concatenate(one) for one in zip(*parts, strict=True))
+    order = np.lexsort((company, cutoff))
+    score, label, company, cutoff = score[order], label[order], company[order], cutoff[order]
     return MadeAgain(Outcomes(score, label, cutoff, company))
 
 
@@ -80,7 +85,7 @@ class Shadow:
         Calls a week.
     """
 
-    snapshot: Snapshot
+    data: Data
     cutoff: int
     prospects: Prospects
     probability: NDArray[np.float64]
@@ -102,8 +107,7 @@ class Shadow:
             scorer = load_scorer(registry, version)
         except MlsysError as error:
             return Challenger(version, self.capacity, problem=error.message)
-        columns = features_of(self.prospects, self.snapshot, self.cutoff, scorer.spec)
-        theirs = scorer.probabilities(scorer.rows(columns))
+        theirs = probabilities_of(self.prospects, self.data, self.cutoff, scorer)
         called = [set(best_first(one)[: self.capacity].tolist()) for one in (self.probability, theirs)]
         shared = len(called[0] & called[1])
         past = self.past.outcomes
@@ -112,7 +116,7 @@ class Shadow:
         converters = int(np.unique(champion.company[champion.label]).size)
         if not converters:
             return Challenger(version, self.capacity, shared, cutoffs.size)
-        other = made_again(self.snapshot, scorer, cutoffs, self.horizon_days).outcomes
+        other = made_again(self.data, scorer, cutoffs, self.horizon_days).outcomes
         held = paired_lists(
             other, champion, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=seed
         )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from ml_sys.data import snapshot as snapshots
-from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import parse_day, today
 from ml_sys.durable import make_folder, replacing, storage_errors
 from ml_sys.errors import BusyError, NotEnoughDataError
@@ -189,10 +188,10 @@ def _monitored(
     rule = registry.read().production
     if rule is None or not is_rule(rule):
         return monitor(registry, settings, day=day, prospects=asked.prospects, on_step=on_step)
-    latest = snapshots.latest(settings.artifacts_dir)
+    latest = snapshots.everyone(settings.artifacts_dir)
     covered = covered_by(latest, standing_rule(settings, rule).spec)
     cutoff = date_of(latest.as_of if covered is None else covered)
-    free = int((latest.closed == NEVER_CLOSED).sum())
+    free = int((~latest.customers).sum())
     return Monitoring(rule, latest.id, date_of(day), cutoff, cutoff, free, ())
 
 

@@ -52,7 +52,7 @@ def _since(settings: Settings, called: set[str], cutoff: int) -> SinceLast | Non
         entries = opened.entries([before[-1].list_id], only_called=True)
     gone = set(entries["entity_id"]) - called
     again = len(entries) - len(gone)
-    latest = snapshots.latest(settings.artifacts_dir)
-    closed = dict(zip(latest.companies["id"], latest.closed.tolist(), strict=True))
+    latest = snapshots.everyone(settings.artifacts_dir)
+    closed = latest.days_by_name(gone)
     paid = sum(before[-1].cutoff <= closed.get(name, -1) <= latest.as_of for name in gone)
     return SinceLast(before[-1].list_id, len(called) - again, again, len(gone), paid)

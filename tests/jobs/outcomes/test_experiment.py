@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ml_sys.data.schema import NEVER_CLOSED
+from ml_sys.engine.mapping import Engine
 from ml_sys.jobs.outcomes.experiment import LISTS, ExperimentPlan, latest_lists
 from ml_sys.outcomes.lottery import Design
 from ml_sys.outcomes.plan import Waiting
@@ -21,8 +22,8 @@ HORIZON = 30
 
 
 @pytest.fixture(scope="module")
-def made(registered, snapshot):
-    return latest_lists(load_scorer(Registry(registered), "1.0.0"), snapshot, HORIZON)
+def made(registered, snapshot, everyone):
+    return latest_lists(load_scorer(Registry(registered), "1.0.0"), everyone, HORIZON, Engine(workers=1))
 
 
 def test_the_lists_are_a_week_apart_and_end_with_the_usage(made, source):

@@ -232,7 +232,7 @@ def test_prospects_are_held_against_whole_lists_where_a_share_was_held_out(watch
     )
     assert whole.reference == len(watch.held.panel)
     assert quarter.reference == 4 * whole.reference
-    assert quarter.now == whole.now == len(watch.prospects.frame)
+    assert quarter.now == whole.now == watch.n_prospects
 
 
 def test_the_past_is_compared_with_itself_where_its_snapshot_is_there_only(watch, day):
@@ -243,8 +243,8 @@ def test_the_past_is_compared_with_itself_where_its_snapshot_is_there_only(watch
     }  # fmt: skip
 
 
-def test_usage_of_today_is_held_against_that_of_the_snapshot_learnt_from(watch):
-    busier = replace(watch, latest=replace(watch.latest, usage_values=watch.latest.usage_values * 3))
+def test_usage_of_today_is_held_against_that_of_the_snapshot_learnt_from(watch, snapshot):
+    busier = replace(watch, latest=replace(snapshot, usage_values=snapshot.usage_values * 3))
     pairs = list(zip(watch.comparison(), busier.comparison(), strict=True))
     assert [one.name for one, _ in pairs] == [other.name for _, other in pairs]
     assert [one.reference for one, _ in pairs] == [other.reference for _, other in pairs]

@@ -67,10 +67,12 @@ def test_what_lists_handed_out_promised_is_read_from_the_store_and_held_against_
     assert [check.name for check in found.alarms] == ["conversions that lists handed out promised"] * rings
 
 
-def test_of_many_lists_the_latest_count_and_each_is_held_against_its_own_outcome(settings, snapshot):
+def test_of_many_lists_the_latest_count_and_each_is_held_against_its_own_outcome(
+    settings, snapshot, everyone
+):
     came = {back: handed_out(settings, snapshot, 1 + back / 100, back=back) for back in (130, 95, 60)}
     few = settings.model_copy(update={"monitor": settings.monitor.model_copy(update={"lists": 2})})
-    found, probabilities, notes = promises_kept(few, "1.0.0", snapshot)
+    found, probabilities, notes = promises_kept(few, "1.0.0", everyone)
     assert [(one.cutoff, one.came, one.prospects) for one in found] == [
         (date_of(snapshot.as_of - back), came[back], int((snapshot.closed >= snapshot.as_of - back).sum()))
         for back in (95, 60)
@@ -81,13 +83,13 @@ def test_of_many_lists_the_latest_count_and_each_is_held_against_its_own_outcome
     assert notes == ()
 
 
-def test_lists_of_other_versions_say_nothing_of_this_one(settings, snapshot):
+def test_lists_of_other_versions_say_nothing_of_this_one(settings, snapshot, everyone):
     handed_out(settings, snapshot, 5, version="0.9.0")
-    assert promises_kept(settings, "1.0.0", snapshot) == ((), [], ())
+    assert promises_kept(settings, "1.0.0", everyone) == ((), [], ())
 
 
-def test_a_store_that_cannot_be_read_is_said_and_stops_no_monitor(settings, snapshot):
+def test_a_store_that_cannot_be_read_is_said_and_stops_no_monitor(settings, snapshot, everyone):
     (settings.artifacts_dir / "outcomes.sqlite").write_bytes(b"no database" * 100)
-    lists, _, (note,) = promises_kept(settings, "1.0.0", snapshot)
+    lists, _, (note,) = promises_kept(settings, "1.0.0", everyone)
     assert lists == ()
     assert note.startswith("the lists that were handed out are not looked at: ")

@@ -46,7 +46,7 @@ def some(snapshot):
     return ids[at], int(snapshot.closed[at]), ids[snapshot.closed == NEVER_CLOSED].tolist()[:2]
 
 
-def test_what_served_predictions_promised_is_held_against_what_came(place, snapshot, some, mlsys):
+def test_what_served_predictions_promised_is_held_against_what_came(place, snapshot, some, mlsys, everyone):
     payer, paid, (one, other) = some
     known = snapshot.as_of - HORIZON  # the last day of which the outcome is known
     log(
@@ -63,7 +63,7 @@ def test_what_served_predictions_promised_is_held_against_what_came(place, snaps
         ],
     )
     settings = Settings(artifacts_dir=place)
-    (band,), notes = served_promises(settings, conversions_of(snapshot), None)
+    (band,), notes = served_promises(settings, conversions_of(everyone), None)
     assert (band.name, band.rows, band.realised) == ("1.0.0", 2, 1)
     assert band.promised == pytest.approx(0.3)
     assert notes == (
@@ -79,7 +79,7 @@ def test_what_served_predictions_promised_is_held_against_what_came(place, snaps
     assert shown.startswith("No list was handed out; what the service promised is below.")
     assert "Predictions by the service" in shown
     log(place, [])
-    assert served_promises(settings, conversions_of(snapshot), known + 1) == ((), ())
+    assert served_promises(settings, conversions_of(everyone), known + 1) == ((), ())
 
 
 def test_the_monitor_looks_at_what_was_served_in_the_last_week(place, snapshot, mlsys):
@@ -103,9 +103,9 @@ def test_the_monitor_looks_at_what_was_served_in_the_last_week(place, snapshot, 
     assert "served predictions of a week" in json.loads(done.stdout)["alarms"]
 
 
-def test_a_log_of_one_s_own_is_left_alone_and_nothing_is_made_to_look_at_it(place, snapshot):
+def test_a_log_of_one_s_own_is_left_alone_and_nothing_is_made_to_look_at_it(place, snapshot, everyone):
     chosen = Settings.model_validate({"artifacts_dir": place, "serve": {"prediction_log": "none"}})
-    known = conversions_of(snapshot)
+    known = conversions_of(everyone)
     assert served_promises(chosen, known, None) == ((), ())
     assert served_promises(Settings(artifacts_dir=place), known, None) == ((), ())
     assert not (place / FILE).exists()
@@ -115,21 +115,21 @@ def test_a_log_of_one_s_own_is_left_alone_and_nothing_is_made_to_look_at_it(plac
     ("before", "found"), [(30, (1, 0)), (29, (1, 1)), (1, (1, 1)), (0, (1, 1)), (-1, None)]
 )
 def test_a_conversion_counts_from_the_day_of_a_prediction_to_before_its_horizon(
-    place, snapshot, some, before, found
+    place, snapshot, some, before, found, everyone
 ):
     payer, paid, _ = some
     log(place, [(payer, paid - before, 0.2, "1.0.0")])
-    bands, notes = served_promises(Settings(artifacts_dir=place), conversions_of(snapshot), None)
+    bands, notes = served_promises(Settings(artifacts_dir=place), conversions_of(everyone), None)
     assert [(one.rows, one.realised) for one in bands] == ([] if found is None else [found])
     assert notes == ()
 
 
-def test_several_names_that_the_data_do_not_hold_are_counted_once_each(place, snapshot, some):
+def test_several_names_that_the_data_do_not_hold_are_counted_once_each(place, snapshot, some, everyone):
     known = snapshot.as_of - HORIZON
     log(place, [(name, known - at, 0.2, "1.0.0") for at in (0, 40) for name in ("x", "y")])
-    _, (note,) = served_promises(Settings(artifacts_dir=place), conversions_of(snapshot), None)
+    _, (note,) = served_promises(Settings(artifacts_dir=place), conversions_of(everyone), None)
     assert note.startswith("2 names that the service was asked about are not in the data: ")
-    everyone = replace(conversions_of(snapshot), everybody=False)
+    everyone = replace(conversions_of(everyone), everybody=False)
     (band,), notes = served_promises(Settings(artifacts_dir=place), everyone, None)
     assert (band.rows, band.realised, notes) == (4, 0, ())
 

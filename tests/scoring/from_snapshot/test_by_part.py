@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,12 @@ def asked() -> Asked:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Everyone]:
-    tables = Tables(tmp_path_factory.mktemp("by_part"))
+    return stored_in(tmp_path_factory.mktemp("by_part"))
+
+
+def stored_in(folder: Path) -> dict[int, Everyone]:
+    """The same seventy companies in one, three and sixteen parts."""
+    tables = Tables(folder)
     rng = np.random.default_rng(7)
     tables.noncustomers += [
         f"{rng.integers(1, 900)},6 to 10,{INDUSTRIES[n % len(INDUSTRIES)]},m{n}" for n in range(60)

@@ -1,0 +1,102 @@
+"""What a version makes of today's prospects, one part of the data after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_sys.data.parts.buckets import buckets_of, part_of
+from ml_sys.jobs.outcomes.observed import Prospects, Scored, features_of, prospects_of, sampled
+from ml_sys.jobs.outcomes.pieces import n_pieces, pieces
+from ml_sys.outcomes.populations import Moves
+from ml_sys.scoring.from_snapshot.free import are_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.jobs.outcomes.pieces import Data
+    from ml_sys.outcomes.monitoring import Moved
+    from ml_sys.scoring.scorer import Scorer
+
+
+def features_by_part(
+    prospects: Prospects, data: Data, cutoff: int, spec: FeatureSpec
+) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.object_], Columns]]:
+    """Yield places, ids and features of prospects, one part of the data after the other.
+
+    Places are those among all companies or, of prospects that have a table, in that.
+    """
+    frame = prospects.frame
+    part = None if frame is None else part_of(buckets_of(pa.array(frame["id"], pa.string())), n_pieces(data))
+    for number, (piece, position) in enumerate(pieces(data)):
+        place: NDArray[np.integer[Any]]
+        if frame is None or part is None:
+            mine, place = prospects_of(piece, cutoff), position[are_free(piece, cutoff)]
+        else:
+            place = np.flatnonzero(part == number)
+            mine = Prospects(frame.iloc[place])
+        if place.size and mine.frame is not None:
+            ids = mine.frame["id"].to_numpy(dtype=object)
+            yield place, ids, features_of(mine, piece, cutoff, spec)
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a version makes of today's prospects.
+
+    Attributes
+    ----------
+    probability : ndarray of shape (n,), float64
+    some : Scored
+        The prospects that are looked at.
+    moves : tuple of Moved
+        How far features have moved from those of the reference.
+    """
+
+    probability: NDArray[np.float64]
+    some: Scored
+    moves: tuple[Moved, ...]
+
+
+def today_of(
+    prospects: Prospects, data: Data, cutoff: int, scorer: Scorer, share: float, reference: Columns
+) -> Today:
+    """Score prospects, and keep of a share of them what they are like."""
+    spec, moves = scorer.spec, Moves(reference)
+    places, scores, kept = [], [], []
+    for place, ids, columns in features_by_part(prospects, data, cutoff, spec):
+        probability = scorer.probabilities(scorer.rows(columns))
+        moves.add(columns)
+        places.append(place)
+        scores.append(probability)
+        one = np.flatnonzero(sampled(ids, share))
+        kept.append((place[one], ids[one], probability[one], {name: columns[name][one] for name in columns}))
+    order = np.argsort(_joined(places, np.int32), kind="stable")
+    some = np.argsort(_joined([one[0] for one in kept], np.int32), kind="stable")
+    ids = _joined([one[1] for one in kept], np.object_)[some]
+    chosen = Scored(
+        ids,
+        np.full(ids.size, cutoff, dtype=np.int32),
+        {name: _joined([one[3][name] for one in kept], reference[name].dtype)[some] for name in spec.names()},
+        _joined([one[2] for one in kept], np.float64)[some],
+    )
+    return Today(_joined(scores, np.float64)[order], chosen, moves.found())
+
+
+def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+
+
+def probabilities_of(prospects: Prospects, data: Data, cutoff: int, scorer: Scorer) -> NDArray[np.float64]:
+    """Return what a version gives prospects, in their order."""
+    places, scores = [], []
+    for place, _, columns in features_by_part(prospects, data, cutoff, scorer.spec):
+        places.append(place)
+        scores.append(scorer.probabilities(scorer.rows(columns)))
+    return _joined(scores, np.float64)[np.argsort(_joined(places, np.int32), kind="stable")]
