@@ -62,7 +62,7 @@ def history(
     ] = None,
 ) -> None:
     """Show which version was live when, who changed it, why, and what the gate said."""
-    from ml_sys.registry.history import History, Live, live_at, parse_moment
+    from ml_sys.registry.history import Live, RegistryHistory, live_at, parse_moment
     from ml_sys.views import models as views
 
     records = open_registry(ctx.obj.load().settings).trail().records
@@ -70,4 +70,4 @@ def history(
         moment = parse_moment(at)
         ctx.obj.show(Live(moment, live_at(records, moment)), views.live)
     else:
-        ctx.obj.show(History(tuple(records)), views.history)
+        ctx.obj.show(RegistryHistory(tuple(records)), views.history)

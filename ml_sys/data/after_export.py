@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Dates:
+class DatesAfterExport:
     """Dates in the tables that lie after the day of the export.
 
     Attributes

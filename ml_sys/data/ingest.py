@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.data import ingest_report
-from ml_sys.data.after_export import Dates
+from ml_sys.data.after_export import DatesAfterExport
 from ml_sys.data.companies import free_again, reconcile, without_tables
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
 from ml_sys.data.coverage import Coverage, Export, date_export
@@ -208,7 +208,9 @@ def ingest(
         content,
         seen,
         run.quarantine,
-        Dates(export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], usage.latest_stamp),
+        DatesAfterExport(
+            export, closed[(closed > export.as_of) & (closed != NEVER_CLOSED)], usage.latest_stamp
+        ),
         path=path,
         is_new=is_new,
         tables=_tables(run, schema, closed[closed <= export.as_of], seen),

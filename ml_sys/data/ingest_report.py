@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_sys.data.after_export import Dates
+    from ml_sys.data.after_export import DatesAfterExport
     from ml_sys.data.ingesting.usage_seen import UsageSeen
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.data.snapshot_id import Content
@@ -180,7 +180,7 @@ def build(
     content: Content,
     usage: UsageSeen,
     quarantine: Quarantine,
-    dates: Dates,
+    dates: DatesAfterExport,
     *,
     path: Path,
     is_new: bool,

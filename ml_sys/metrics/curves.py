@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_sys.metrics.bootstrap import Estimate, cluster_weights, estimate
-from ml_sys.metrics.ranking import Ranked
+from ml_sys.metrics.ranking import CumulatedRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ def precision_recall(
 
 def gains(outcomes: Outcomes) -> tuple[Decile, ...]:
     """Return conversions by tenth of all rows; empty when nothing converts."""
-    ranked = Ranked.build(outcomes.score, outcomes.label, np.ones((1, outcomes.score.size)))
+    ranked = CumulatedRanking.build(outcomes.score, outcomes.label, np.ones((1, outcomes.score.size)))
     found = float(ranked.positives[0])
     if not found:
         return ()
@@ -119,7 +119,7 @@ def working_depths(
 
     def judged(weights: Weights) -> dict[str, Values]:
         across = np.ascontiguousarray(weights.T)
-        ranked = [Ranked.along(one, across) for one in outcomes.lists]
+        ranked = [CumulatedRanking.along(one, across) for one in outcomes.lists]
         values = {}
         for depth in wanted:
             called = [np.minimum(depth * outcomes.share, one.total) for one in ranked]
@@ -147,7 +147,9 @@ def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: flo
 
     def difference(weights: Weights) -> dict[str, Values]:
         across = np.ascontiguousarray(weights.T)
-        ours, theirs = (Ranked.along(one.order, across).average_precision() for one in (outcomes, other))
+        ours, theirs = (
+            CumulatedRanking.along(one.order, across).average_precision() for one in (outcomes, other)
+        )
         return {"lead": ours - theirs}
 
     return estimate(difference, outcomes.company, resamples=resamples, confidence=confidence, seed=seed)[
@@ -159,7 +161,7 @@ def _curve(outcomes: Outcomes, read: Reader, resamples: int, confidence: float, 
     """Read a curve off the rows, and its band off resamples of their companies."""
 
     def values(weights: Weights) -> NDArray[np.float64]:
-        ranked = Ranked.along(outcomes.order, np.ascontiguousarray(weights.T))
+        ranked = CumulatedRanking.along(outcomes.order, np.ascontiguousarray(weights.T))
         return np.array([read(w, h) for w, h in zip(ranked.weight, ranked.hits, strict=True)])
 
     line = values(np.ones((1, outcomes.score.size)))[0]

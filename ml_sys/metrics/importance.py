@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ml_sys.metrics.ranking import Ranked
+from ml_sys.metrics.ranking import CumulatedRanking
 from ml_sys.scoring.reasons import contributions
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _numbered(rows: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 def _average_precision(scores: NDArray[np.float64], label: NDArray[np.bool_], weights: Weights) -> float:
-    return float(Ranked.build(scores, label, weights).average_precision()[0])
+    return float(CumulatedRanking.build(scores, label, weights).average_precision()[0])
 
 
 def _most_first(found: Collection[Importance]) -> tuple[Importance, ...]:

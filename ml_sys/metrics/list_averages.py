@@ -13,7 +13,7 @@ import numpy as np
 
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval, lead_interval
 from ml_sys.metrics.paired import ListMetric, Paired, Segments, converters_of, share_of
-from ml_sys.metrics.ranking import Outcomes, Ranked, Values, Weights, mean_of_defined
+from ml_sys.metrics.ranking import CumulatedRanking, Outcomes, Values, Weights, mean_of_defined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def _resampled(rankings: Sequence[Outcomes], resamples: int, seed: int) -> tuple
     return measured(np.ones((1, n_clusters)))[:, :, 0], np.concatenate(chunks, axis=2)
 
 
-def _means(lists: Sequence[Ranked]) -> Values:
+def _means(lists: Sequence[CumulatedRanking]) -> Values:
     """Return the mean over lists of each metric, shape (n_metrics, n_resamples)."""
     precision = [_precision(one) for one in lists]
     return np.stack(
@@ -111,7 +111,7 @@ def _means(lists: Sequence[Ranked]) -> Values:
     )
 
 
-def _precision(one: Ranked) -> Values:
+def _precision(one: CumulatedRanking) -> Values:
     """Return the precision at the depth; NaN where a resample leaves the list empty."""
     calls = np.minimum(_DEPTH, one.total)
     return np.divide(one.hits_at(calls), calls, out=np.full_like(calls, np.nan), where=calls > 0)

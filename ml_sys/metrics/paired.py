@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_sys.metrics.bootstrap import Estimate, cluster_counts, interval, lead_interval
-from ml_sys.metrics.ranking import Outcomes, Ranked, Values, Weights
+from ml_sys.metrics.ranking import CumulatedRanking, Outcomes, Values, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,7 +240,7 @@ class Segments:
             None if outcomes.weight is None else outcomes.weight[order],
         )
 
-    def ranked(self, counts: Weights) -> Ranked:
+    def ranked(self, counts: Weights) -> CumulatedRanking:
         """Return the ranking under weights of shape (n_resamples, n_clusters)."""
         weight = np.zeros((len(counts), self.start.size + 1))
         hits = np.zeros_like(weight)
@@ -249,7 +249,7 @@ class Segments:
             counted = drawn[self.cluster] if self.weight is None else drawn[self.cluster] * self.weight
             row[1:] = np.add.reduceat(counted, self.start)
         hits[:, 1 + self.group] = np.add.reduceat(counts[:, self.positive], self.positive_start, axis=1)
-        return Ranked(np.cumsum(weight, axis=1), np.cumsum(hits, axis=1))
+        return CumulatedRanking(np.cumsum(weight, axis=1), np.cumsum(hits, axis=1))
 
 
 def converters_of(outcomes: Outcomes) -> int:

@@ -99,7 +99,7 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         NaN where a metric is not defined, as without positives.
     """
     across = np.ascontiguousarray(weights.T)
-    ranked = Ranked.along(outcomes.order, across)
+    ranked = CumulatedRanking.along(outcomes.order, across)
     share = ranked.positives / ranked.total
     decile = DECILE * ranked.total
     decile_hits = ranked.hits_at(decile)
@@ -110,7 +110,7 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         "recall_top_decile": _ratio(decile_hits, ranked.positives),
         "lift_top_decile": _ratio(decile_hits / decile, share),
     }
-    lists = [Ranked.along(one, across) for one in outcomes.lists]
+    lists = [CumulatedRanking.along(one, across) for one in outcomes.lists]
     for depth in LIST_DEPTHS:
         calls = [np.minimum(depth * outcomes.share, one.total) for one in lists]
         hits = [one.hits_at(called) for one, called in zip(lists, calls, strict=True)]
@@ -195,7 +195,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class CumulatedRanking:
     """Cumulated weights at ends of groups of equal scores, best score first, after a leading zero.
 
     ``hits`` are the weights of positives or, for the calibration error, weights times what is added up.
@@ -208,12 +208,12 @@ class Ranked:
     @classmethod
     def build(
         cls, score: NDArray[np.float64], hit: NDArray[np.bool_] | NDArray[np.float64], weights: Weights
-    ) -> Ranked:
+    ) -> CumulatedRanking:
         """Rank rows by their scores, under weights of shape (n_resamples, n_rows)."""
         return cls.along(Order.of(score, hit), np.ascontiguousarray(weights.T))
 
     @classmethod
-    def along(cls, order: Order, across: Weights) -> Ranked:
+    def along(cls, order: Order, across: Weights) -> CumulatedRanking:
         """Add up in an order that is known, under weights of shape (n_rows, n_resamples)."""
         # NumPy adds up a single row in pairs: with fewer of them its last bits would be others.
         ends = order.ends if across.shape[1] == 1 else order.turns
@@ -283,7 +283,7 @@ def add_up(weights, order, ends, hit, running, hits):  # type: ignore[no-untyped
 
 
 def _calibration_error(outcomes: Outcomes, weights: Weights) -> Values:
-    gap = Ranked.along(outcomes.gaps, np.ascontiguousarray(weights.T))
+    gap = CumulatedRanking.along(outcomes.gaps, np.ascontiguousarray(weights.T))
     depths = gap.total[:, None] * np.linspace(0, 1, CALIBRATION_BINS + 1)
     edges = np.ascontiguousarray(gap.hits_at(depths).T)
     return np.asarray(np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_sys.features.spellings import MISSING
 from ml_sys.metrics.bootstrap import Estimate, estimate
-from ml_sys.metrics.ranking import Outcomes, Ranked
+from ml_sys.metrics.ranking import CumulatedRanking, Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def segments(
 
 
 def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
-    ranked = Ranked.along(outcomes.order, np.ascontiguousarray(weights.T))
+    ranked = CumulatedRanking.along(outcomes.order, np.ascontiguousarray(weights.T))
     return {"roc_auc": ranked.roc_auc(), "average_precision": ranked.average_precision()}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_sys.outcomes.effect import (
     Complied,
-    Trial,
+    DrawnCalls,
     chance_of_as_much,
     effect_of_calls_made,
     extra_per_list,
@@ -142,11 +142,11 @@ def being_called(
     )
 
 
-def _trial(rows: pd.DataFrame, names: Sequence[str]) -> Trial:
+def _trial(rows: pd.DataFrame, names: Sequence[str]) -> DrawnCalls:
     place = {name: at for at, name in enumerate(names)}
     week = np.array([place[name] for name in rows["list_id"]], dtype=np.intp)
     _, company = np.unique(rows["entity_id"].to_numpy(dtype=object), return_inverse=True)
-    return Trial(
+    return DrawnCalls(
         week,
         company.astype(np.intp),
         rows["probability"].to_numpy(dtype=np.float64),

@@ -31,7 +31,7 @@ _TRUST = 1.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class DrawnCalls:
     """Companies whose call was drawn by lot, one row for each list they stood on, and what came of it.
 
     Attributes
@@ -63,10 +63,10 @@ class Trial:
     def __len__(self) -> int:
         return self.week.size
 
-    def first(self, lists: int) -> Trial:
+    def first(self, lists: int) -> DrawnCalls:
         """Return the rows of the first lists alone."""
         rows = self.week < lists
-        return Trial(
+        return DrawnCalls(
             self.week[rows],
             self.company[rows],
             self.probability[rows],
@@ -96,7 +96,7 @@ class Complied:
     per_call: Estimate
 
 
-def extra_per_list(trial: Trial, confidence: float) -> Estimate:
+def extra_per_list(trial: DrawnCalls, confidence: float) -> Estimate:
     """Estimate what the calls by lot bring a list, beyond what would have come without them.
 
     Intention to treat: whoever was drawn counts as called. The calibrated probability, scaled in each arm to
@@ -105,7 +105,7 @@ def extra_per_list(trial: Trial, confidence: float) -> Estimate:
 
     Parameters
     ----------
-    trial : Trial
+    trial : DrawnCalls
     confidence : float
         Of the interval, in (0, 1).
 
@@ -135,17 +135,17 @@ def extra_per_list(trial: Trial, confidence: float) -> Estimate:
     return _estimate(*_total(trial, trial.outcome, trial.probability), trial, confidence)
 
 
-def running(trial: Trial, confidence: float) -> tuple[Estimate, ...]:
+def running(trial: DrawnCalls, confidence: float) -> tuple[Estimate, ...]:
     """Return the estimate as it stood after each list."""
     return tuple(extra_per_list(trial.first(lists), confidence) for lists in range(1, trial.lists + 1))
 
 
-def effect_of_calls_made(trial: Trial, made: NDArray[np.bool_], confidence: float) -> Complied:
+def effect_of_calls_made(trial: DrawnCalls, made: NDArray[np.bool_], confidence: float) -> Complied:
     """Estimate what a call does that is made because the company was drawn.
 
     Parameters
     ----------
-    trial : Trial
+    trial : DrawnCalls
     made : ndarray of shape (n,), bool
         Which companies were really called.
     confidence : float
@@ -168,14 +168,14 @@ def effect_of_calls_made(trial: Trial, made: NDArray[np.bool_], confidence: floa
     return Complied(share.made, share.strayed, Estimate(ratio, ratio - half, ratio + half))
 
 
-def chance_of_as_much(trial: Trial, *, by_company: bool, redraws: int, seed: int) -> float:
+def chance_of_as_much(trial: DrawnCalls, *, by_company: bool, redraws: int, seed: int) -> float:
     """Return how often the draw alone would show as large a difference if calling did nothing.
 
     Lists are drawn again by the design's own rule, outcomes stay as they are.
 
     Parameters
     ----------
-    trial : Trial
+    trial : DrawnCalls
     by_company : bool
         Whether a company keeps its group over all lists, as with a held-out share.
     redraws, seed : int
@@ -223,7 +223,7 @@ def more_lists(found: Estimate, lists: int, confidence: float) -> int | None:
 
 
 def _total(
-    trial: Trial, outcome: NDArray[np.float64], covariate: NDArray[np.float64]
+    trial: DrawnCalls, outcome: NDArray[np.float64], covariate: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the effect over all lists, and how much of it goes with each company."""
     chance, called = trial.inclusion, trial.called
@@ -277,7 +277,7 @@ def _overall(outcome: NDArray[np.float64], covariate: NDArray[np.float64]) -> fl
     return float(outcome.sum()) / base if base else 0.0
 
 
-def _estimate(total: float, lost: NDArray[np.float64], trial: Trial, confidence: float) -> Estimate:
+def _estimate(total: float, lost: NDArray[np.float64], trial: DrawnCalls, confidence: float) -> Estimate:
     """Return an effect per list, with the interval of what it loses without each company."""
     value = total / trial.lists if trial.lists else float("nan")
     squares = lost**2

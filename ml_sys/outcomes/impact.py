@@ -14,7 +14,7 @@ from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.promises import apart
 from ml_sys.outcomes.being_called import being_called
 from ml_sys.outcomes.lottery import WEEK_DAYS
-from ml_sys.outcomes.promised import Band, Part, by_rank, by_tier, part, whole
+from ml_sys.outcomes.promised import Band, ListPart, by_rank, by_tier, part, whole
 from ml_sys.scoring.cooldown import COOLING, EXCLUDED, PAID_SINCE, WAITING
 from ml_sys.text import is_rule
 
@@ -75,7 +75,7 @@ class Impact:
     tiers, ranks : tuple of Band
     total : Band or None
         None while no list is mature.
-    called, first, by_rule : Part or None
+    called, first, by_rule : ListPart or None
         What was called; the first of each list, called or not; and the most active companies of the same
         days, as many each; all of companies that neither waited nor cooled down.
     effect : Called or None
@@ -95,9 +95,9 @@ class Impact:
     tiers: tuple[Band, ...]
     ranks: tuple[Band, ...]
     total: Band | None
-    called: Part | None
-    first: Part | None
-    by_rule: Part | None
+    called: ListPart | None
+    first: ListPart | None
+    by_rule: ListPart | None
     effect: Called | None
     confidence: float
     rule: str = "a simple rule"

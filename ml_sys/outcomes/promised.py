@@ -54,7 +54,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Part:
+class ListPart:
     """What some rows of the lists brought.
 
     Attributes
@@ -104,7 +104,7 @@ def whole(rows: pd.DataFrame, confidence: float) -> Band:
     return _band("all", rows, np.ones(len(rows), dtype=bool), confidence)
 
 
-def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> Part:
+def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> ListPart:
     """Return what some rows brought.
 
     Parameters
@@ -118,7 +118,7 @@ def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> Pa
     converted = rows["converted"].to_numpy(dtype=bool)
     size, paid, of_all = int(chosen.sum()), int(converted[chosen].sum()), int(converted.sum())
     share = paid / size if size else float("nan")
-    return Part(
+    return ListPart(
         size,
         float(rows["probability"].to_numpy()[chosen].sum()),
         paid,

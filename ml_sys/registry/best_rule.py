@@ -14,7 +14,7 @@ from ml_sys.features.rules import rule_scores
 from ml_sys.form import PLAIN_WORDS
 from ml_sys.metrics.names import label
 from ml_sys.metrics.paired import converters_of, paired_bootstrap
-from ml_sys.metrics.ranking import Ranked
+from ml_sys.metrics.ranking import CumulatedRanking
 from ml_sys.metrics.reach import compare_reach, reached
 from ml_sys.registry.criteria import Finding, finite, not_judged
 from ml_sys.text import between
@@ -122,7 +122,7 @@ def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str,
 
 
 def _metric(ranked: Outcomes, settings: GateSettings) -> float:
-    found = Ranked.build(ranked.score, ranked.label, np.ones((1, ranked.score.size)))
+    found = CumulatedRanking.build(ranked.score, ranked.label, np.ones((1, ranked.score.size)))
     value = found.average_precision() if settings.primary_metric == "average_precision" else found.roc_auc()
     return float(np.nan_to_num(value[0]))
 

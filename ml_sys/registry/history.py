@@ -38,7 +38,7 @@ class Stint:
 
 
 @dataclass(frozen=True)
-class History:
+class RegistryHistory:
     """What happened, first to last."""
 
     records: tuple[Record, ...]

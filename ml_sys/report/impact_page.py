@@ -15,7 +15,7 @@ from ml_sys.text import counted, date_of, likely, signed, with_article
 if TYPE_CHECKING:
     from ml_sys.form import Noun
     from ml_sys.outcomes.impact import Impact
-    from ml_sys.outcomes.promised import Band, Part
+    from ml_sys.outcomes.promised import Band, ListPart
 
 
 def impact_page(impact: Impact) -> str:
@@ -202,7 +202,7 @@ def _band(one: Band) -> tuple[str, ...]:
     )
 
 
-def _part(name: str, one: Part) -> tuple[str, ...]:
+def _part(name: str, one: ListPart) -> tuple[str, ...]:
     return (
         name,
         f"{one.rows:,}",

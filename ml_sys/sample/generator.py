@@ -18,7 +18,7 @@ import numpy as np
 from ml_sys.errors import UsageError
 from ml_sys.sample.hazard import draw_purchases, true_probability, weekly_hazard
 from ml_sys.sample.simulation import NEVER, draw_firms, draw_portals, free_usage, paid_usage
-from ml_sys.sample.tables import Block, SampleTables
+from ml_sys.sample.tables import CompanyBlock, SampleTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def generate(
     )
 
 
-def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int) -> Block:
+def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int) -> CompanyBlock:
     n = len(ids)
     firms = draw_firms(rng, n)
     portals = draw_portals(rng, firms, weeks)
@@ -141,4 +141,4 @@ def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int) -> Block
         cutoff: np.where(day >= 7 * cutoff, true_probability(hazard, cutoff), np.nan)
         for cutoff in range(weeks, 0, -1)
     }
-    return Block(ids, firms, day, paid_usage(rng, free, portals, week), truth)
+    return CompanyBlock(ids, firms, day, paid_usage(rng, free, portals, week), truth)

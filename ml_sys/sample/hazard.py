@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.sample.simulation import INDUSTRIES, NEVER, NO_VALUE, UNRANKED, Firms, Usage
+from ml_sys.sample.simulation import INDUSTRIES, NEVER, NO_VALUE, UNRANKED, Firms, SimulatedUsage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,12 +40,12 @@ _EMPLOYEES = np.array([-1.3, -0.3, 0.3, 0.7, 0.7, 0.5, 0.4, -0.8, -1.0])
 _INDUSTRY_WORDS = {"SOFTWARE": 0.4, "SAAS": 0.4, "MARKETING": 0.3, "EDUCATION": -0.5, "PROFIT": -0.5}
 
 
-def weekly_hazard(usage: Usage, firms: Firms) -> NDArray[np.float64]:
+def weekly_hazard(usage: SimulatedUsage, firms: Firms) -> NDArray[np.float64]:
     """Return the probability of paying in each week, given no payment before it.
 
     Parameters
     ----------
-    usage : Usage
+    usage : SimulatedUsage
         Usage before any purchase, (n, w).
     firms : Firms
         What is on file of a prospect; a blank has no effect.
@@ -112,7 +112,7 @@ def firmographic_effect(firms: Firms) -> NDArray[np.float64]:
     return effect
 
 
-def usage_effect(usage: Usage) -> NDArray[np.float32]:
+def usage_effect(usage: SimulatedUsage) -> NDArray[np.float32]:
     """Return the effect of usage complete by each Monday on the log-odds, shape (n, w + 1)."""
     users = _running(usage.users.sum(axis=2))
     recent = _window(users, 0, _RECENT_WEEKS)

@@ -80,7 +80,7 @@ class Firms:
 
 
 @dataclass(frozen=True)
-class Usage:
+class SimulatedUsage:
     """Weekly usage of n companies over w weeks.
 
     Attributes
@@ -144,7 +144,7 @@ def draw_portals(rng: np.random.Generator, firms: Firms, weeks: int) -> Portals:
     )
 
 
-def free_usage(rng: np.random.Generator, portals: Portals, weeks: int) -> Usage:
+def free_usage(rng: np.random.Generator, portals: Portals, weeks: int) -> SimulatedUsage:
     """Simulate what each company would use in every week if it never paid."""
     n = len(portals.kind)
     week = np.arange(weeks)
@@ -167,20 +167,20 @@ def free_usage(rng: np.random.Generator, portals: Portals, weeks: int) -> Usage:
 
 
 def paid_usage(
-    rng: np.random.Generator, free: Usage, portals: Portals, closed_in: NDArray[np.int64]
-) -> Usage:
+    rng: np.random.Generator, free: SimulatedUsage, portals: Portals, closed_in: NDArray[np.int64]
+) -> SimulatedUsage:
     """Replace usage from the week of the purchase on: it goes on, and rises.
 
     Parameters
     ----------
-    free : Usage
+    free : SimulatedUsage
         Usage had the company never paid; (n, w).
     closed_in : ndarray of shape (n,), int64
         Week of the purchase; negative before the log, NEVER for none.
 
     Returns
     -------
-    Usage
+    SimulatedUsage
         Equal to ``free`` in every week before the purchase.
     """
     n, weeks = free.present.shape
@@ -208,7 +208,7 @@ def paid_usage(
     present_all[after] = paid.present[since >= 0]
     users[after] = paid.users[since >= 0]
     actions[after] = paid.actions[since >= 0]
-    return Usage(present_all, users, actions)
+    return SimulatedUsage(present_all, users, actions)
 
 
 def seasonality(weeks: int) -> NDArray[np.float32]:
@@ -233,7 +233,7 @@ def _with_counts(
     mean_users: NDArray[np.floating],
     share: NDArray[np.float64],
     log_pace: NDArray[np.float32],
-) -> Usage:
+) -> SimulatedUsage:
     """Draw users and actions of the active rows; actions are positive exactly where users are."""
     users = np.zeros((*present.shape, len(OBJECTS)), dtype=np.int32)
     actions = np.zeros_like(users)
@@ -243,4 +243,4 @@ def _with_counts(
     pace = _OBJECT_PACE * np.exp(log_pace[active[0], None] + 0.9 * noise)
     users[active] = using
     actions[active] = using + (using * pace).astype(np.int32)
-    return Usage(present, users, actions)
+    return SimulatedUsage(present, users, actions)

@@ -25,7 +25,7 @@ from ml_sys.sample.simulation import (
     NO_VALUE,
     OBJECTS,
     Firms,
-    Usage,
+    SimulatedUsage,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _STAMPS_NOBODY_CAN_READ = ("2019-13-45 00:00:00.000", "last Monday", "00/00/0000
 
 
 @dataclass(frozen=True)
-class Block:
+class CompanyBlock:
     """n companies drawn together.
 
     Attributes
@@ -66,7 +66,7 @@ class Block:
     ids : ndarray of shape (n,), int64
     day : ndarray of shape (n,), int64
         Day of the purchase, from the log's start; negative before it, 7 * NEVER or more for none.
-    usage : Usage
+    usage : SimulatedUsage
         As logged, after the purchase too.
     truth : dict of int to ndarray of shape (n,), float64
         Week of the cutoff to probability; NaN for customers by then.
@@ -75,7 +75,7 @@ class Block:
     ids: NDArray[np.int64]
     firms: Firms
     day: NDArray[np.int64]
-    usage: Usage
+    usage: SimulatedUsage
     truth: dict[int, NDArray[np.float64]]
 
 
@@ -111,7 +111,7 @@ class SampleTables:
         self._usage = open_table(stack, folder / "usage_actions.csv", USAGE_COLUMNS)
         self._truth = open_table(stack, folder / "truth.csv", TRUTH_COLUMNS)
 
-    def write(self, rng: np.random.Generator, block: Block) -> None:
+    def write(self, rng: np.random.Generator, block: CompanyBlock) -> None:
         """Append a block of companies to all four files."""
         paid = block.day < 7 * NEVER
         self._write_customers(rng, block, np.flatnonzero(paid))
@@ -119,7 +119,9 @@ class SampleTables:
         self._write_usage(rng, block)
         self._write_truth(block)
 
-    def _write_customers(self, rng: np.random.Generator, block: Block, which: NDArray[np.intp]) -> None:
+    def _write_customers(
+        self, rng: np.random.Generator, block: CompanyBlock, which: NDArray[np.intp]
+    ) -> None:
         n, firms = len(which), block.firms
         odd = rng.random(n) < _ODD_MRR
         regular = np.round(np.exp(rng.normal(*_MRR_LOG, n)), 2)
@@ -138,7 +140,9 @@ class SampleTables:
         self.anomalies["customers: MRR not above zero"] += int(odd.sum())
         self.anomalies["customers: unparsable CLOSEDATE"] += len(again)
 
-    def _write_noncustomers(self, rng: np.random.Generator, block: Block, which: NDArray[np.intp]) -> None:
+    def _write_noncustomers(
+        self, rng: np.random.Generator, block: CompanyBlock, which: NDArray[np.intp]
+    ) -> None:
         firms = block.firms
         cells = _firm_cells(firms.rank[which], firms.employees[which], firms.industry[which])
         rows = [[*firm, company] for firm, company in zip(cells, block.ids[which].tolist(), strict=True)]
@@ -150,7 +154,7 @@ class SampleTables:
         self.rows["noncustomers"] += len(which)
         self.anomalies["noncustomers: repeated"] += len(again)
 
-    def _write_usage(self, rng: np.random.Generator, block: Block) -> None:
+    def _write_usage(self, rng: np.random.Generator, block: CompanyBlock) -> None:
         usage = block.usage
         company, week = np.nonzero(usage.present)
         is_first = self.anomalies["usage: unknown id"] == 0 and len(company) >= _ENOUGH_ROWS
@@ -180,7 +184,7 @@ class SampleTables:
         self.anomalies["usage: negative count"] += len(negative)
         self.anomalies["usage: unknown id"] += len(unknown)
 
-    def _write_truth(self, block: Block) -> None:
+    def _write_truth(self, block: CompanyBlock) -> None:
         for week, probability in block.truth.items():
             free = np.flatnonzero(~np.isnan(probability))
             known = probability[free].round(_PROBABILITY_DIGITS)

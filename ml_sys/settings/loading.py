@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from ml_sys.errors import SettingsError
 from ml_sys.settings.checking.refusal import refused, setting_of
 from ml_sys.settings.checking.xgboost_params import SET_ELSEWHERE, is_xgboost
-from ml_sys.settings.sources import MOVED, Assignments, Environment, Flags, Source, TomlFile, Values
+from ml_sys.settings.sources import MOVED, Assignments, Environment, Flags, SettingsLayer, TomlFile, Values
 from ml_sys.settings.training import BLENDED
 from ml_sys.settings.tree import DESCRIBED, ESTIMATOR_KEY, PARAMS_KEY, Settings, leaves
 
@@ -76,8 +76,8 @@ def load(
     """
     environment = os.environ if environment is None else environment
     path = _find_file(config_file, environment)
-    file = TomlFile(path) if path else Source()
-    gate = Source({key: entry for key, entry in file.entries.items() if key.startswith("gate.")})
+    file = TomlFile(path) if path else SettingsLayer()
+    gate = SettingsLayer({key: entry for key, entry in file.entries.items() if key.startswith("gate.")})
     sources = (Flags(flags or {}), Assignments(assignments), Environment(environment), file)
     _drop_params_of_others(sources)
     origins = {key: _entry(key, sources)[1] for key, _ in leaves()}
@@ -115,7 +115,7 @@ def _find_file(config_file: Path | None, environment: Mapping[str, str]) -> Path
     return named
 
 
-def _drop_params_of_others(sources: Sequence[Source]) -> None:
+def _drop_params_of_others(sources: Sequence[SettingsLayer]) -> None:
     """Drop what layers say of parameters below the one that names another estimator."""
     estimator = BLENDED
     for at in reversed(range(len(sources))):
@@ -126,7 +126,7 @@ def _drop_params_of_others(sources: Sequence[Source]) -> None:
                 below.entries.pop(PARAMS_KEY, None)
 
 
-def _entry(key: str, sources: Sequence[Source]) -> tuple[Any, str]:
+def _entry(key: str, sources: Sequence[SettingsLayer]) -> tuple[Any, str]:
     """Return the value of the highest layer that speaks of a key, and every place that it came from."""
     said = [source.entries[key] for source in sources if key in source.entries]
     value, origin = said[0] if said else (None, DEFAULT_ORIGIN)
@@ -135,14 +135,14 @@ def _entry(key: str, sources: Sequence[Source]) -> tuple[Any, str]:
     return value, origin
 
 
-def _merge(sources: Sequence[Source]) -> Settings:
+def _merge(sources: Sequence[SettingsLayer]) -> Settings:
     """Let pydantic-settings merge layers, the highest first, and check what comes of them."""
 
     class Merged(BaseSettings):
         settings: Settings
 
         @classmethod
-        def settings_customise_sources(cls, *_others: Any, **_built_in: Any) -> tuple[Source, ...]:
+        def settings_customise_sources(cls, *_others: Any, **_built_in: Any) -> tuple[SettingsLayer, ...]:
             return tuple(sources)
 
     try:

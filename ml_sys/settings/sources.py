@@ -32,7 +32,7 @@ _FIELDS = dict(leaves())
 _FLAGS = {"ingest.files": "--table"}
 
 
-class Source(PydanticBaseSettingsSource):
+class SettingsLayer(PydanticBaseSettingsSource):
     """One layer of settings.
 
     Attributes
@@ -62,7 +62,7 @@ class Source(PydanticBaseSettingsSource):
         return {"settings": tree}
 
 
-class Values(Source):
+class Values(SettingsLayer):
     """Nested values, such as those of a version's own ``settings.toml``."""
 
     def __init__(self, values: Mapping[str, Any], place: str, retired: Collection[str] = ()) -> None:
@@ -97,7 +97,7 @@ class TomlFile(Values):
         super().__init__(values, str(path))
 
 
-class Environment(Source):
+class Environment(SettingsLayer):
     """Variables such as ``MLSYS_LABEL__HORIZON_DAYS``, in upper or lower case."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -111,7 +111,7 @@ class Environment(Source):
                 raise _unknown("environment", variable, keys)
 
 
-class Assignments(Source):
+class Assignments(SettingsLayer):
     """``key=value`` texts of the flag ``--set``; a later one wins."""
 
     def __init__(self, assignments: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ class Assignments(Source):
             self.entries[key] = (_merged(before, value) if both else value, "--set")
 
 
-class Flags(Source):
+class Flags(SettingsLayer):
     """Values of command-line flags by dotted key; None is a flag that was not given."""
 
     def __init__(self, flags: Mapping[str, Any]) -> None:

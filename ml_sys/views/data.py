@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ml_sys.data.ingest_report import IngestReport
-    from ml_sys.data.judging.checking import Checked
+    from ml_sys.data.judging.checking import DescriptionCheck
     from ml_sys.jobs.data.forget import Forgotten
     from ml_sys.jobs.data.init import Initiated
     from ml_sys.sample.generator import SampleReport
@@ -97,7 +97,7 @@ def initiated(made: Initiated) -> None:
     console.line(f"  mlsys score{config}")
 
 
-def checked(found: Checked) -> None:
+def checked(found: DescriptionCheck) -> None:
     """Show what was found about a description."""
     rows = [
         (

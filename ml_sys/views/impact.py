@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.impact import Brought
     from ml_sys.outcomes.being_called import Called
     from ml_sys.outcomes.impact import Impact
-    from ml_sys.outcomes.promised import Band, Part
+    from ml_sys.outcomes.promised import Band, ListPart
 
 
 def brought(found: Brought) -> None:
@@ -118,7 +118,7 @@ def _band(one: Band) -> tuple[object, ...]:
     return (one.name, f"{one.rows:,}", f"{one.promised:.1f}", f"{one.low} to {one.high}", one.realised, kept)
 
 
-def _part(name: str, one: Part) -> tuple[object, ...]:
+def _part(name: str, one: ListPart) -> tuple[object, ...]:
     return (
         name,
         f"{one.rows:,}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ml_sys.form import Noun
     from ml_sys.registry.audit import Record
-    from ml_sys.registry.history import Catalogue, History, Live, Stint
+    from ml_sys.registry.history import Catalogue, Live, RegistryHistory, Stint
     from ml_sys.registry.inspection import Description, Difference
 
 
@@ -126,7 +126,7 @@ def _metric(key: str, a: float | None, b: float | None, versions: tuple[str, str
     return (*values, signed(b - a, digits, plus=True), better)
 
 
-def history(found: History) -> None:
+def history(found: RegistryHistory) -> None:
     """Show every change of the registry, first to last."""
     records = found.records
     if not records:

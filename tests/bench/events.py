@@ -60,11 +60,11 @@ def ours(path: Path) -> str:
     """Read, check and count the events, once for their periods and once for their rows."""
     from ml_sys.data.events.counting import Counting, choose_kinds
     from ml_sys.data.events.log import EventLog
-    from ml_sys.data.events.parquet import EventColumns, Known, read_parquet
+    from ml_sys.data.events.parquet import EventColumns, NamePairs, read_parquet
     from ml_sys.days import WEEKLY
 
     n_entities = max(1, pq.read_metadata(path).num_rows // EVENTS_PER_ENTITY)
-    known = Known(
+    known = NamePairs(
         pa.array(100_000 + np.arange(n_entities)).cast(pa.string()), np.arange(n_entities, dtype=np.int32)
     )
     columns = EventColumns("at", (("minutes", 3),), "id", "user", "event")

@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ml_sys.outcomes.effect import POWER, Trial, effect_of_calls_made, extra_per_list
+from ml_sys.outcomes.effect import POWER, DrawnCalls, effect_of_calls_made, extra_per_list
 from ml_sys.outcomes.lottery import WEEK_DAYS, Design, in_lottery, inclusion_probabilities, pivotal
 from ml_sys.outcomes.plan import play, pools
 from ml_sys.sample.hazard import true_probability, weekly_hazard
@@ -57,7 +57,7 @@ class World:
 class Truth:
     """A programme as `impact` sees it, and what it cannot see."""
 
-    trial: Trial
+    trial: DrawnCalls
     made: NDArray[np.bool_]
     extra: float
     per_call: float
@@ -159,7 +159,9 @@ def _truth(played: list[NDArray[np.generic]], design: Design, scenario: Scenario
     by_lot, weeks = in_lottery(inclusion), len(pool)
     week, _ = np.nonzero(by_lot)
     outcome = paid[by_lot].astype(float)
-    trial = Trial(week, pool[by_lot], promised[by_lot], inclusion[by_lot], called[by_lot], outcome, weeks)
+    trial = DrawnCalls(
+        week, pool[by_lot], promised[by_lot], inclusion[by_lot], called[by_lot], outcome, weeks
+    )
     extra = scenario.made * float((inclusion * raised)[by_lot].sum())
     per_call = extra / (scenario.made * float(inclusion[by_lot].sum()))
     lost = design.capacity - float((called & (inclusion > 0)).sum()) / weeks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_sys.data.after_export import Dates
+from ml_sys.data.after_export import DatesAfterExport
 from ml_sys.data.coverage import Export
 from ml_sys.data.quarantine import UNCOVERED, in_words
 from ml_sys.data.usage import LATER
@@ -18,7 +18,9 @@ def warnings(*unclaimed: int, usage_end: int | None = AS_OF, **rejected: int) ->
     export = Export(AS_OF, usage_end, TODAY, was_given=False)
     latest = (AS_OF + 9) * DAY_MICROSECONDS + 1
     reasons = {{"later": LATER, "uncovered": UNCOVERED}[name]: count for name, count in rejected.items()}
-    return Dates(export, np.array(unclaimed, dtype=np.int32), latest).warnings(reasons, PLAIN_WORDS)
+    return DatesAfterExport(export, np.array(unclaimed, dtype=np.int32), latest).warnings(
+        reasons, PLAIN_WORDS
+    )
 
 
 def test_without_a_date_after_the_export_nothing_is_said() -> None:
@@ -53,7 +55,7 @@ def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_can
 def test_reasons_are_known_by_what_a_description_calls_entities_and_days_by_which_of_them_is_meant() -> None:
     words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
     export = Export(AS_OF, AS_OF - 7, TODAY, was_given=True)
-    dates = Dates(export, np.array([AS_OF + 1], dtype=np.int32), 0)
+    dates = DatesAfterExport(export, np.array([AS_OF + 1], dtype=np.int32), 0)
     few, past = dates.warnings({in_words(UNCOVERED, words): 2}, words)
     assert few == (
         "2 usage rows are of periods in which few accounts report, and not used: "

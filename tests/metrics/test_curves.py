@@ -15,7 +15,7 @@ from ml_sys.metrics.bootstrap import cluster_weights, estimate
 from ml_sys.metrics.calibration import (
     confusions,
 )
-from ml_sys.metrics.ranking import Outcomes, Ranked, ranking_metrics
+from ml_sys.metrics.ranking import CumulatedRanking, Outcomes, ranking_metrics
 
 
 def outcomes(seed: int, n: int = 600, rate: float = 0.1, levels: int = 40) -> Outcomes:
@@ -138,7 +138,7 @@ def test_a_band_lies_where_the_resampled_curves_do() -> None:
         [
             curves._roc_at(weight, hits)
             for weights in cluster_weights(one.company, 100, 5)
-            for ranked in [Ranked.build(one.score, one.label, weights)]
+            for ranked in [CumulatedRanking.build(one.score, one.label, weights)]
             for weight, hits in zip(ranked.weight, ranked.hits, strict=True)
         ]
     )
@@ -214,7 +214,7 @@ def test_depths_are_means_over_the_lists_that_have_a_converter_with_intervals_fo
         shares = []
         for day in range(3):
             rows = one.cutoff == day
-            ranked = Ranked.build(one.score[rows], label[rows], weights[:, rows])
+            ranked = CumulatedRanking.build(one.score[rows], label[rows], weights[:, rows])
             calls = np.minimum(2, ranked.total)
             shares.append(np.where(calls > 0, ranked.hits_at(calls) / np.maximum(calls, 1), np.nan))
         return {"precision": np.nanmean(shares, axis=0)}

@@ -12,8 +12,8 @@ from sklearn import metrics as sk
 
 from ml_sys.metrics.calibration import bin_shares
 from ml_sys.metrics.ranking import (
+    CumulatedRanking,
     Outcomes,
-    Ranked,
     add_up,
     mean_of_defined,
     probability_metrics,
@@ -249,9 +249,9 @@ def test_sums_are_the_same_to_the_bit_before_and_after_the_loop_is_compiled(monk
     rng = np.random.default_rng(3)
     score, hit = rng.integers(0, 40, 200) / 7.0, rng.normal(size=200)
     weights = np.ascontiguousarray(rng.poisson(1.0, (9, 200)).astype(np.float64))
-    compiled = Ranked.build(score, hit, weights)
+    compiled = CumulatedRanking.build(score, hit, weights)
     monkeypatch.setattr(add_up, "run", add_up.meanwhile)
-    meanwhile = Ranked.build(score, hit, weights)
+    meanwhile = CumulatedRanking.build(score, hit, weights)
     order = np.argsort(-score, kind="stable")
     expected = np.cumsum(weights[:, order] * hit[order], axis=1)[:, np.flatnonzero(np.diff(score[order]))]
     np.testing.assert_array_equal(compiled.hits[:, 1:-1], expected)
@@ -292,8 +292,8 @@ def test_resamples_of_a_long_list_are_added_up_around_its_converters_alone() -> 
     weights = rng.poisson(1.0, (5, 500)).astype(np.float64)
     weights[:, 77] += 1
     few, every = (
-        Ranked.build(rows.score, rows.label, weights),
-        Ranked.build(rows.score, rows.label, weights[:1]),
+        CumulatedRanking.build(rows.score, rows.label, weights),
+        CumulatedRanking.build(rows.score, rows.label, weights[:1]),
     )
     assert few.weight.shape[1] <= 9 < every.weight.shape[1] == 501
     depth = np.arange(0.0, every.total[0], 7.3)

@@ -14,7 +14,7 @@ from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.features.spellings import MISSING
 from ml_sys.metrics.bootstrap import estimate
-from ml_sys.metrics.ranking import Outcomes, Ranked, Values, Weights
+from ml_sys.metrics.ranking import CumulatedRanking, Outcomes, Values, Weights
 from ml_sys.metrics.segments import LEAST_POSITIVES, segments
 
 SPEC = FeatureSpec((7,))
@@ -144,7 +144,7 @@ def test_the_interval_of_a_segment_is_that_of_students_t_with_its_converters() -
     whole = Outcomes(score, panel.label, panel.cutoff, panel.company)
 
     def metrics(weights: Weights) -> dict[str, Values]:
-        return {"found": Ranked.build(score, panel.label, weights).average_precision()}
+        return {"found": CumulatedRanking.build(score, panel.label, weights).average_precision()}
 
     assert found == estimate(metrics, whole.company, label=whole.label, **asked)["found"]
 

@@ -11,7 +11,7 @@ import pytest
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.being_called import _REDRAWS, FEW, After, Called, Reading, being_called
 from ml_sys.outcomes.effect import (
-    Trial,
+    DrawnCalls,
     chance_of_as_much,
     effect_of_calls_made,
     extra_per_list,
@@ -55,7 +55,7 @@ ROWS = pd.DataFrame(
     ],
 )  # fmt: skip
 # The rows that count, the earliest list first.
-TRIAL = Trial(
+TRIAL = DrawnCalls(
     np.array([0, 0, 0, 0, 1, 1, 1]),
     np.array([0, 1, 2, 3, 0, 4, 5]),
     np.array([0.4, 0.2, 0.1, 0.1, 0.3, 0.2, 0.1]),
@@ -92,7 +92,7 @@ def test_every_field_is_of_those_whom_chance_decided_on_under_the_latest_design(
 
 def test_a_holdout_is_drawn_again_by_company():
     found = being_called(LISTS[:1], ROWS, READING, made=False)
-    trial = Trial(
+    trial = DrawnCalls(
         np.zeros(2, dtype=int), np.arange(2), np.full(2, 0.4), np.full(2, 0.9), np.array([True, False]),
         np.array([1.0, 0.0]), 1,
     )  # fmt: skip
@@ -133,7 +133,7 @@ def test_rows_of_one_list_keep_their_order_however_many_there_are():
     ordered = pd.concat([rows[rows["list_id"] == name] for name in ("one", "two")])
     assert being_called(LISTS, ordered, READING, made=False) == found
     drawn = (ordered[name].to_numpy() for name in ("probability", "inclusion_probability", "selected"))
-    trial = Trial(
+    trial = DrawnCalls(
         np.repeat([0, 1], [(rows["list_id"] == name).sum() for name in ("one", "two")]),
         np.arange(90), *drawn,
         ordered["converted"].to_numpy(float), 2,

@@ -12,7 +12,7 @@ from scipy import stats
 
 from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.effect import (
-    Trial,
+    DrawnCalls,
     chance_of_as_much,
     effect_of_calls_made,
     extra_per_list,
@@ -23,7 +23,7 @@ from ml_sys.outcomes.lottery import Design, inclusion_probabilities, pivotal
 from tests.bench.impact import SCENARIOS, judged, world
 
 
-def trial_of(called, paid, inclusion=0.5, lists=1, **others) -> Trial:
+def trial_of(called, paid, inclusion=0.5, lists=1, **others) -> DrawnCalls:
     size = len(called)
     rows = {
         "week": np.arange(size) * lists // size,
@@ -31,12 +31,12 @@ def trial_of(called, paid, inclusion=0.5, lists=1, **others) -> Trial:
         "probability": np.zeros(size),
         "inclusion": np.full(size, inclusion),
     }
-    return Trial(
+    return DrawnCalls(
         **{**rows, **others}, called=np.array(called, bool), outcome=np.array(paid, float), lists=lists
     )
 
 
-def large_trial(effect: float, seed: int = 0, lists: int = 200) -> Trial:
+def large_trial(effect: float, seed: int = 0, lists: int = 200) -> DrawnCalls:
     rng = np.random.default_rng(seed)
     chance = np.tile(inclusion_probabilities(999, Design("lottery", 10, 7, 30)), (lists, 1))
     called = pivotal(chance, rng.random(chance.shape))
@@ -44,7 +44,7 @@ def large_trial(effect: float, seed: int = 0, lists: int = 200) -> Trial:
     paid = rng.random(chance.shape) < probability * np.where(called, 1 + effect, 1)
     week = np.repeat(np.arange(lists), chance.shape[1])
     company = rng.integers(lists * 5, size=week.size)
-    return Trial(
+    return DrawnCalls(
         week, company, probability.ravel(), chance.ravel(), called.ravel(), paid.ravel().astype(float), lists
     )
 
@@ -167,7 +167,7 @@ def test_intervals_hold_the_effect_as_often_as_they_say_and_no_call_is_lost(scen
         assert got["mean"] == pytest.approx(got["truth"], rel=0.15)
 
 
-SMALL = Trial(
+SMALL = DrawnCalls(
     week=np.array([0, 0, 0, 0, 1, 1, 1, 1]),
     company=np.array([4, 7, 9, 2, 4, 5, 9, 8]),
     probability=np.array([0.3, 0.2, 0.1, 0.05, 0.25, 0.2, 0.1, 0.02]),
@@ -178,7 +178,7 @@ SMALL = Trial(
 )
 
 
-def total_by_hand(trial: Trial, outcome, covariate, without: int | None = None) -> float:
+def total_by_hand(trial: DrawnCalls, outcome, covariate, without: int | None = None) -> float:
     """The effect over all lists, of all companies or of all but one; arms are trusted as by all."""
     odds = [
         1 / (chance if called else 1 - chance)
@@ -199,7 +199,7 @@ def total_by_hand(trial: Trial, outcome, covariate, without: int | None = None) 
     return found
 
 
-def lost_by_hand(trial: Trial, outcome, covariate) -> np.ndarray:
+def lost_by_hand(trial: DrawnCalls, outcome, covariate) -> np.ndarray:
     """How the effect changes with each company left out."""
     total = total_by_hand(trial, outcome, covariate)
     each = sorted(set(trial.company.tolist()))

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from ml_sys.jobs.outcomes.experiment import alternatives, compare
-from ml_sys.outcomes.effect import Trial, extra_per_list
+from ml_sys.outcomes.effect import DrawnCalls, extra_per_list
 from ml_sys.outcomes.lottery import Design
 from ml_sys.outcomes.plan import Pools, _shown, _Sums, play, pools
 
@@ -78,7 +78,9 @@ def test_programmes_are_judged_as_impact_judges_them():
         columns = (np.concatenate([week[at][one] for week in played]) for at in range(4))
         company, probability, called, paid = columns
         week = np.repeat(np.arange(weeks), 10)
-        trial = Trial(week, company, probability, np.tile(chance, weeks), called, paid.astype(float), weeks)
+        trial = DrawnCalls(
+            week, company, probability, np.tile(chance, weeks), called, paid.astype(float), weeks
+        )
         shown.append(extra_per_list(trial, 0.9).low > 0)
     assert 0.1 < np.mean(shown) < 0.9
     assert sums.shown(0.9) == np.mean(shown)

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from ml_sys.metrics.bootstrap import Estimate
-from ml_sys.outcomes.promised import Band, Part, allowed, by_rank, by_tier, part, whole
+from ml_sys.outcomes.promised import Band, ListPart, allowed, by_rank, by_tier, part, whole
 
 
 def rows_of(probability, converted, **others) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def test_part_of_the_rows_is_told_whole():
     rows = rows_of([0.1, 0.2, 0.3, 0.4], [True, False, False, True], money=[10.0, 0.0, 0.0, 5.0])
     found = part(rows, np.array([True, True, False, False]), 0.95)
     interval = proportion_confint(1, 2, 0.05, method="wilson")
-    assert found == Part(
+    assert found == ListPart(
         2, pytest.approx(0.3), 1, Estimate(0.5, *map(pytest.approx, interval)), 0.5, 1.0, 10.0
     )
     three = part(rows, np.array([True, False, False, True]), 0.95)

@@ -10,7 +10,7 @@ from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.being_called import Called
 from ml_sys.outcomes.effect import Complied
 from ml_sys.outcomes.impact import Impact, ListOutcome
-from ml_sys.outcomes.promised import Part
+from ml_sys.outcomes.promised import ListPart
 from ml_sys.report.impact_sentences import headline, per_hundred, reservations, state
 from ml_sys.text import signed
 
@@ -66,7 +66,7 @@ def test_nothing_is_claimed_before_anybody_paid_or_any_list_is_mature():
 
 
 def test_without_an_experiment_only_what_came_is_told():
-    called = Part(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
+    called = ListPart(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
     assert headline(replace(IMPACT, effect=None, called=called)) == (
         "Of 50 calls on 1 list 3 paid within the horizon; "
         "lists without an experiment cannot say what a call adds."
@@ -74,7 +74,7 @@ def test_without_an_experiment_only_what_came_is_told():
 
 
 def test_a_company_that_is_called_from_list_after_list_is_counted_once():
-    called = Part(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
+    called = ListPart(50, 2.0, 3, Estimate(0.06, 0.02, 0.16), 0.5, 20.0, 300.0)
     both = replace(IMPACT, lists=(OUTCOME, OUTCOME), effect=None, called=called)
     assert headline(both).startswith("Of 50 calls on 1 of 2 lists, whose windows do not overlap, 3 paid")
 
@@ -114,7 +114,7 @@ def test_the_first_of_those_that_wait_is_the_one_told_of():
 def test_a_list_on_which_nobody_paid_has_its_outcome():
     nobody = lists(18_000, realised=0)
     assert state(nobody[0]) == "known"
-    called = Part(50, 2.0, 0, Estimate(0.0, 0.0, 0.1), 0.5, 20.0, 0.0)
+    called = ListPart(50, 2.0, 0, Estimate(0.0, 0.0, 0.1), 0.5, 20.0, 0.0)
     for part, said in ((called, "Of 50 calls on 1 list 0 paid"), (None, "1 list has its outcome;")):
         assert headline(replace(IMPACT, lists=nobody, effect=None, called=part)).startswith(said)
 

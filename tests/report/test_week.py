@@ -13,7 +13,7 @@ from ml_sys.metrics.bootstrap import Estimate
 from ml_sys.outcomes.impact import Impact, ListOutcome
 from ml_sys.outcomes.lists import HandedOutList
 from ml_sys.outcomes.monitoring import Check, Monitoring
-from ml_sys.outcomes.promised import Part
+from ml_sys.outcomes.promised import ListPart
 from ml_sys.report.markdown import as_markdown
 from ml_sys.report.rendering import as_html
 from ml_sys.report.week import (
@@ -68,7 +68,8 @@ def week() -> Week:
                 ListOutcome("2020-02-03-00cc", "1.0.0", DAY - 35, 2, 0.4, 1, 99.0, DAY - 5, False),
                 ListOutcome("2020-03-09-00aa", "1.0.0", DAY, 2, 0.31, None, None, DAY + 30, False),
             ),
-            1, (), (), None, Part(2, 0.4, 1, Estimate(0.5, 0.1, 0.9), 0.5, 9.0, 99.0), None, None, None, 0.95,
+            1, (), (), None,
+            ListPart(2, 0.4, 1, Estimate(0.5, 0.1, 0.9), 0.5, 9.0, 99.0), None, None, None, 0.95,
         ),
         Retrained("1.0.1", promoted=False, unmet=("positives: 3, asked at least 20",)),
     )  # fmt: skip

@@ -14,7 +14,15 @@ from ml_sys.sample.hazard import (
     usage_effect,
     weekly_hazard,
 )
-from ml_sys.sample.simulation import EMPLOYEE_RANGES, INDUSTRIES, NEVER, NO_VALUE, UNRANKED, Firms, Usage
+from ml_sys.sample.simulation import (
+    EMPLOYEE_RANGES,
+    INDUSTRIES,
+    NEVER,
+    NO_VALUE,
+    UNRANKED,
+    Firms,
+    SimulatedUsage,
+)
 
 
 def firms(employees=NO_VALUE, rank=NO_VALUE, industry=NO_VALUE):
@@ -33,7 +41,7 @@ def usage(weeks, rows):
         present[0, week] = True
         users[0, week, : len(of_users)] = of_users
         actions[0, week, : len(of_actions)] = of_actions
-    return Usage(present, users, actions)
+    return SimulatedUsage(present, users, actions)
 
 
 def test_thirty_days_are_four_weeks_and_two_fifths_of_what_a_fifth_brings():

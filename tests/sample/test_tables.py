@@ -8,8 +8,16 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from ml_sys.sample.simulation import EMPLOYEE_RANGES, INDUSTRIES, NEVER, NO_VALUE, OBJECTS, Firms, Usage
-from ml_sys.sample.tables import Block, SampleTables, some_rows
+from ml_sys.sample.simulation import (
+    EMPLOYEE_RANGES,
+    INDUSTRIES,
+    NEVER,
+    NO_VALUE,
+    OBJECTS,
+    Firms,
+    SimulatedUsage,
+)
+from ml_sys.sample.tables import CompanyBlock, SampleTables, some_rows
 
 
 @pytest.mark.parametrize(
@@ -33,8 +41,12 @@ def test_a_block_is_written_as_it_was_drawn(tmp_path):
     present = np.array([[True, False], [False, False], [False, True]])
     users[0, 0], actions[2, 1] = [1, 2, 3, 4], [5, 6, 7, 8]
     truth = {2: np.array([np.nan, np.nan, 0.123456789]), 1: np.array([0.5, np.nan, 0.25])}
-    block = Block(
-        np.array([11, 12, 13]), firms, np.array([9, -3, 7 * NEVER]), Usage(present, users, actions), truth
+    block = CompanyBlock(
+        np.array([11, 12, 13]),
+        firms,
+        np.array([9, -3, 7 * NEVER]),
+        SimulatedUsage(present, users, actions),
+        truth,
     )
     with ExitStack() as stack:
         tables = SampleTables(tmp_path, stack, unknown_from=100)
@@ -73,8 +85,8 @@ def test_the_first_large_block_has_a_fault_of_every_kind_and_a_second_only_by_lu
     n = 300
     firms = Firms(*(np.full(n, 1) for _ in range(5)))
     counts = np.ones((n, 1, 4), np.int32)
-    block = Block(
-        np.arange(n), firms, np.full(n, 7 * NEVER), Usage(np.ones((n, 1), bool), counts, counts), {}
+    block = CompanyBlock(
+        np.arange(n), firms, np.full(n, 7 * NEVER), SimulatedUsage(np.ones((n, 1), bool), counts, counts), {}
     )
     with ExitStack() as stack:
         tables = SampleTables(tmp_path, stack, unknown_from=1000)

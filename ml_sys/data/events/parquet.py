@@ -74,7 +74,7 @@ class EventColumns:
 
 
 @dataclass(frozen=True)
-class Known:
+class NamePairs:
     """n pairs of what names an entity, an identifier or a user, and its position; users may have several."""
 
     names: Any
@@ -100,7 +100,7 @@ def is_typed(path: Path, columns: EventColumns) -> bool:
 
 
 def read_parquet(
-    log: EventLog, path: Path, columns: EventColumns, known: Known
+    log: EventLog, path: Path, columns: EventColumns, known: NamePairs
 ) -> tuple[int, Iterator[BadRow]]:
     """Add the events of a file to a log.
 
@@ -152,7 +152,7 @@ def read_parquet(
     return pq.read_metadata(path).num_rows, bad
 
 
-def _pairs(known: Known, kind: pa.DataType) -> pa.Table:
+def _pairs(known: NamePairs, kind: pa.DataType) -> pa.Table:
     names = known.names.cast(pa.string())
     if _is_integer(kind):
         kept = pa.compute.match_substring_regex(names, r"^(0|-?[1-9][0-9]{0,17})$")

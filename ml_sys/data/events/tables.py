@@ -12,7 +12,7 @@ from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.events.counting import Counting, choose_kinds, stamps_of
 from ml_sys.data.events.links import Links
 from ml_sys.data.events.log import EventLog
-from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
+from ml_sys.data.events.parquet import EventColumns, NamePairs, is_typed, read_parquet
 from ml_sys.data.events.reading import batch_of
 from ml_sys.data.fields import AT, EVENT, EVENT_ID, ID, USER
 from ml_sys.data.ingesting.run import UsageOfTable
@@ -186,12 +186,12 @@ class EventsOfTable:
             run.quarantine.add(*run.place(self.name), some)
 
 
-def _known(entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]) -> Known | None:
+def _known(entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]) -> NamePairs | None:
     """Return names and positions; None where they are only known once everything was read."""
     if isinstance(entities, Links):
-        return Known(*entities.pairs(), lost)
+        return NamePairs(*entities.pairs(), lost)
     if isinstance(entities, CompanyIndex):
-        return Known(entities.ids, np.arange(len(entities.ids), dtype=np.int32), lost)
+        return NamePairs(entities.ids, np.arange(len(entities.ids), dtype=np.int32), lost)
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_sys.data.judging import leaks
-from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.drafts import TableDraft
 from ml_sys.data.judging.parts import gather
 from ml_sys.data.judging.payments import doubts
 from ml_sys.data.judging.totals import totals
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.leaks import Verdict
-    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.judging.leaks import Leak
+    from ml_sys.data.judging.parts import JudgedTable, JudgedTables
     from ml_sys.data.looking.looked import Looked
     from ml_sys.settings.description import SchemaSettings
 
@@ -67,12 +67,12 @@ class Month:
 
 
 @dataclass(frozen=True)
-class Checked:
+class DescriptionCheck:
     """What a check found.
 
     Attributes
     ----------
-    verdicts : tuple of Verdict
+    verdicts : tuple of Leak
         Columns and tables that look known only after paying.
     problems : tuple of str
         What stops an ingest or spoils it.
@@ -83,9 +83,9 @@ class Checked:
     """
 
     tables: tuple[TableCheck, ...]
-    known: Known
+    known: JudgedTables
     months: tuple[Month, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Leak, ...]
     problems: tuple[str, ...]
     thin: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Needs:
 
 def check(
     connection: duckdb.DuckDBPyConnection, schema: SchemaSettings, looked: Mapping[str, Looked], needs: Needs
-) -> Checked:
+) -> DescriptionCheck:
     """Judge a description of tables that were looked at.
 
     Raises
@@ -143,7 +143,7 @@ def check(
     judged += leaks.judge_blanks(
         connection, parts, [one for one in open_blanks if one in held and one not in blamed]
     )
-    return Checked(
+    return DescriptionCheck(
         tables,
         known,
         _months(connection),
@@ -154,7 +154,9 @@ def check(
     )
 
 
-def _doubtful(connection: duckdb.DuckDBPyConnection, drafts: Iterable[Draft]) -> tuple[list[str], list[str]]:
+def _doubtful(
+    connection: duckdb.DuckDBPyConnection, drafts: Iterable[TableDraft]
+) -> tuple[list[str], list[str]]:
     """Name rows that are no entity, or no conversion: those that surely are none, and those that may be."""
     problems: list[str] = []
     notes: list[str] = []
@@ -167,7 +169,7 @@ def _doubtful(connection: duckdb.DuckDBPyConnection, drafts: Iterable[Draft]) ->
     return problems, notes
 
 
-def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
+def _draft(name: str, looked: Looked, schema: SchemaSettings) -> TableDraft:
     table: Any = schema.tables[name]
     by_name = {schema.column(getattr(table, role)): role for role in _ROLES if getattr(table, role, "")}
     if isinstance(table, EventTable) and table.link:
@@ -175,7 +177,7 @@ def _draft(name: str, looked: Looked, schema: SchemaSettings) -> Draft:
     for column in by_name:
         _present(looked, column)
     looked = _as_described(looked, getattr(table, "dates", "iso"), by_name)
-    made = Draft(name, table.kind, looked, {role: column for column, role in by_name.items()})
+    made = TableDraft(name, table.kind, looked, {role: column for column, role in by_name.items()})
     made.zone = schema.time_zone
     if isinstance(table, PurchaseTable):
         made.refunds, made.zero_converts = table.refunds, table.zero_converts
@@ -198,7 +200,7 @@ def _present(looked: Looked, column: str) -> None:
         raise MissingColumnError(looked.table.location, column, list(looked.columns))
 
 
-def _part(draft: Draft, schema: SchemaSettings) -> Part:
+def _part(draft: TableDraft, schema: SchemaSettings) -> JudgedTable:
     """Return a table as it is judged, with its attributes or measures."""
     table: Any = schema.tables[draft.name]
     columns: dict[str, str] = {}
@@ -219,7 +221,9 @@ def _part(draft: Draft, schema: SchemaSettings) -> Part:
     return draft.part(columns, frozenset(numbers))
 
 
-def _checked(connection: duckdb.DuckDBPyConnection, draft: Draft, parts: Sequence[Part]) -> TableCheck:
+def _checked(
+    connection: duckdb.DuckDBPyConnection, draft: TableDraft, parts: Sequence[JudgedTable]
+) -> TableCheck:
     role = next((one for one in MOMENTS if one in draft.roles), "")
     first, last = None, None
     if role and draft.base.columns[draft.roles[role]].looks == "date":
@@ -254,7 +258,7 @@ def _months(connection: duckdb.DuckDBPyConnection) -> tuple[Month, ...]:
     return tuple(Month(*row) for row in rows)
 
 
-def _thin(connection: duckdb.DuckDBPyConnection, known: Known, needs: Needs) -> list[str]:
+def _thin(connection: duckdb.DuckDBPyConnection, known: JudgedTables, needs: Needs) -> list[str]:
     days = needs.horizon_days * needs.holdout_cutoffs
     found = connection.execute(
         "SELECT count(*) FILTER (day > until - $days), count(*) FILTER (day <= until - "

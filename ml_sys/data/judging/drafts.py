@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ml_sys.data.judging.parts import Part, key, key_of, through_link
+from ml_sys.data.judging.parts import JudgedTable, key, key_of, through_link
 from ml_sys.data.looking import dates
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
@@ -18,7 +18,7 @@ Kind = Literal["entities", "purchases", "periods", "events", "links"]
 
 
 @dataclass
-class Draft:
+class TableDraft:
     """A table of the description.
 
     Attributes
@@ -39,7 +39,7 @@ class Draft:
         Whether every row has a day of conversion.
     differs : bool
         Whether identifiers are brought to one way of writing.
-    link : Draft or None
+    link : TableDraft or None
         Of events that know only users, the table that leads from them.
     refunds, zero_converts : tuple of str, bool
         Of purchases, the types of rows that are money given back, and whether one for nothing converts.
@@ -58,7 +58,7 @@ class Draft:
     one_a: bool = False
     all_converted: bool = False
     differs: bool = False
-    link: Draft | None = None
+    link: TableDraft | None = None
     refunds: tuple[str, ...] = REFUNDS
     zero_converts: bool = False
     zone: str = "UTC"
@@ -92,7 +92,7 @@ class Draft:
         view = self.base.table.view
         return f"(SELECT * FROM {view} WHERE {self.where})" if self.where else view
 
-    def part(self, columns: dict[str, str], numbers: frozenset[str] = frozenset()) -> Part:
+    def part(self, columns: dict[str, str], numbers: frozenset[str] = frozenset()) -> JudgedTable:
         """Return the table as judged: columns are names and SQL."""
         source, ident = self.source, key(self.roles["id"]) if "id" in self.roles else ""
         if self.link:
@@ -104,7 +104,7 @@ class Draft:
             "usage" if usage else "purchases" if self.kind == "purchases" else "entities"
         )
         event = quoted(self.roles["event"]) if "event" in self.roles else ""
-        return Part(
+        return JudgedTable(
             self.name,
             kind,
             source,

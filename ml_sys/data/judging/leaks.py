@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.parts import Known, Part
+    from ml_sys.data.judging.parts import JudgedTable, JudgedTables
     from ml_sys.data.judging.shapes import Shape
 
 _ONLY = 0.95
@@ -33,7 +33,7 @@ _FILLED_LATER, _BY_LUCK = 0.5, 1.645
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Leak:
     """A column, or a whole table, that looks known only after paying.
 
     Attributes
@@ -58,8 +58,8 @@ class Verdict:
 
 
 def judge_attributes(
-    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], known: Known
-) -> list[Verdict]:
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], known: JudgedTables
+) -> list[Leak]:
     """Judge every attribute; one that several tables hold is judged over all of them."""
     names = dict.fromkeys(name for one in parts if one.kind == "entities" for name in one.columns)
     found = []
@@ -70,18 +70,18 @@ def judge_attributes(
         holding = [one for one in parts if one.kind == "entities" and name in one.columns]
         several = series.get(holding[0].columns[name].strip('"'))
         if several:
-            found.append(Verdict(holding[0].name, name, *why(several)))
+            found.append(Leak(holding[0].name, name, *why(several)))
             continue
         shape = shape_of(connection, holding, name, name in holding[0].numbers)
         reason, sure = _judged(name, shape, known)
         if not sure and (only := _only_converters(connection, known, number=name in holding[0].numbers)):
             reason, sure = only, True
         if reason:
-            found.append(Verdict(holding[0].name, name, reason, sure))
+            found.append(Leak(holding[0].name, name, reason, sure))
     return found
 
 
-def _judged(name: str, shape: Shape, known: Known) -> tuple[str, bool]:
+def _judged(name: str, shape: Shape, known: JudgedTables) -> tuple[str, bool]:
     """Say what is wrong with an attribute, and whether it is sure; nothing where nothing is."""
     enough = known.converters >= ENOUGH and known.rate < _COMMON
     others = shape.filled - shape.filled_converters
@@ -119,7 +119,7 @@ def _judged(name: str, shape: Shape, known: Known) -> tuple[str, bool]:
     return named, False
 
 
-def _only_converters(connection: duckdb.DuckDBPyConnection, known: Known, *, number: bool) -> str:
+def _only_converters(connection: duckdb.DuckDBPyConnection, known: JudgedTables, *, number: bool) -> str:
     """Say which value of the attribute that was measured last is one of converters; nothing where none is."""
     if known.converters < ENOUGH or known.rate >= _COMMON:
         return ""
@@ -140,7 +140,9 @@ def _only_converters(connection: duckdb.DuckDBPyConnection, known: Known, *, num
     )
 
 
-def blanks_leak(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], name: str) -> tuple[bool, str]:
+def blanks_leak(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], name: str
+) -> tuple[bool, str]:
     """Tell whether blanks of an attribute are filled in for those that convert, and the shares in words."""
     holding = [one for one in parts if one.kind == "entities" and name in one.columns]
     shape = shape_of(connection, holding, name, number=False)
@@ -153,7 +155,7 @@ def blanks_leak(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], na
     return leaks, f"blank for {mine:.1%} of those that converted and {theirs:.1%} of the others"
 
 
-def judge_usage(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> list[Verdict]:
+def judge_usage(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> list[Leak]:
     """Judge a usage table: whether only converters have rows, values above zero, or a kind of event."""
     if known.converters < ENOUGH or known.rate >= _COMMON:
         return []
@@ -174,16 +176,16 @@ def judge_usage(connection: duckdb.DuckDBPyConnection, part: Part, known: Known)
                 f"{converters / everyone:.0%} of the {everyone:,} that it {what} for converted, "
                 f"{known.rate:.1%} of all did"
             )
-            found.append(Verdict(part.name, name, share, True))
+            found.append(Leak(part.name, name, share, True))
             if not name:
                 return found
     for name in part.columns:
         if says_paying(name) and not any(one.column == name for one in found):
-            found.append(Verdict(part.name, name, says_paying(name), False))
+            found.append(Leak(part.name, name, says_paying(name), False))
     return found
 
 
-def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> list[Verdict]:
+def paying_kinds(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> list[Leak]:
     """Return the kinds of event that happen to converters only, and mostly from the day of conversion on.
 
     One that comes earlier is no leak, however well it tells who will convert.
@@ -201,7 +203,7 @@ def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known
         f"AND late >= {_MOSTLY} * converters ORDER BY everyone DESC, kind LIMIT 12"
     ).fetchall()
     return [
-        Verdict(
+        Leak(
             part.name,
             str(kind),
             f"{mine / everyone:.0%} of the {everyone:,} that it happens to converted",
@@ -211,7 +213,7 @@ def paying_kinds(connection: duckdb.DuckDBPyConnection, part: Part, known: Known
     ]
 
 
-def _with_outcome(part: Part) -> str:
+def _with_outcome(part: JudgedTable) -> str:
     """Return SQL of a usage table with the entity and its day of conversion, as ``_k`` and ``_day``."""
     return (
         f"(SELECT u.*, people.day AS _day FROM (SELECT u.*, {part.id} AS _k FROM {part.source} AS u) AS u "
@@ -219,7 +221,9 @@ def _with_outcome(part: Part) -> str:
     )
 
 
-def all_of(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], known: Known) -> Iterator[Verdict]:
+def all_of(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], known: JudgedTables
+) -> Iterator[Leak]:
     """Yield every verdict on described attributes, usage tables and kinds of events."""
     yield from judge_attributes(connection, parts, known)
     for part in parts:
@@ -229,13 +233,13 @@ def all_of(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], known: 
 
 
 def judge_blanks(
-    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], names: Sequence[str]
-) -> list[Verdict]:
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], names: Sequence[str]
+) -> list[Leak]:
     """Judge attributes whose blanks are a feature: whether blanks are filled in for those that convert."""
     found = []
     for name in names:
         leaks, shares = blanks_leak(connection, parts, name)
         if leaks:
             table = next(one.name for one in parts if one.kind == "entities" and name in one.columns)
-            found.append(Verdict(table, name, f"{shares}: say blank_leaks = true of it", True))
+            found.append(Leak(table, name, f"{shares}: say blank_leaks = true of it", True))
     return found

@@ -22,7 +22,7 @@ _MOST_MEASURES = 8
 
 
 @dataclass(frozen=True)
-class Part:
+class JudgedTable:
     """A table, with SQL of what its columns mean.
 
     Attributes
@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Known:
+class JudgedTables:
     """What the parts say together; by id it is in tables ``people``, ``used``, ``amounts``, ``judged``.
 
     Attributes
@@ -90,7 +90,7 @@ def key_of(text: str) -> str:
     return f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
 
 
-def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Known:
+def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable]) -> JudgedTables:
     """Gather people, conversions and usage of all parts."""
     entities = [one for one in parts if one.kind == "entities"]
     said = [
@@ -139,7 +139,7 @@ def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Know
         "SELECT count(*), count(day), count(*) FILTER (day <= since), "
         "(SELECT count(*) FROM used WHERE id IN (SELECT id FROM people)) FROM people"
     ).fetchone()
-    return Known(*(found or (0, 0, 0, 0)))
+    return JudgedTables(*(found or (0, 0, 0, 0)))
 
 
 def _day(sql: str) -> str:

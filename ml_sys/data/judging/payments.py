@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.looking.columns import SeenColumn
 
 _MOST_STATES = 30
 _SAYS_TYPE = {"type", "kind", "status", "state", "typ", "art", "category", "transaction", "reason", "result"}
@@ -81,12 +81,12 @@ class Doubt:
         )
 
 
-def is_type_of_row(column: Column) -> bool:
+def is_type_of_row(column: SeenColumn) -> bool:
     """Tell whether a column's name promises to say what a row of purchases is, or what became of it."""
     return column.looks == "text" and bool(set(column.words) & _SAYS_TYPE)
 
 
-def says_state(column: Column) -> bool:
+def says_state(column: SeenColumn) -> bool:
     """Tell whether a column says of each row what became of it: by its type, or by a yes and a no."""
     if column.is_flag:
         return bool(set(column.words) & _SAYS_PAID)
@@ -103,7 +103,7 @@ def is_refund(value: str) -> bool:
     return type_key(value) in REFUNDS
 
 
-def unpaid(column: Column, values: Iterable[str]) -> list[str]:
+def unpaid(column: SeenColumn, values: Iterable[str]) -> list[str]:
     """Return what a column says of rows for which nothing was paid; nothing where it says so of all."""
     among = list(values)
     found = [one for one in among if (one.casefold() in _NO if column.is_flag else is_not_paid(one))]
@@ -111,7 +111,7 @@ def unpaid(column: Column, values: Iterable[str]) -> list[str]:
 
 
 def states(
-    connection: duckdb.DuckDBPyConnection, source: str, column: Column, but: Iterable[str] = ()
+    connection: duckdb.DuckDBPyConnection, source: str, column: SeenColumn, but: Iterable[str] = ()
 ) -> dict[str, int]:
     """Return what a column says of the rows of a source, but for some values, and of how many."""
     name, others = quoted(column.name), {type_key(one) for one in but}
@@ -121,7 +121,7 @@ def states(
     return {str(value): rows for value, rows in found if type_key(str(value)) not in others}
 
 
-def doubts(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[Doubt]:
+def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Doubt]:
     """Return the rows of a table of purchases that count as conversions, and perhaps should not."""
     found = []
     for column in draft.base.columns.values():
@@ -138,7 +138,7 @@ def doubts(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[Doubt]:
     return found
 
 
-def currencies(connection: duckdb.DuckDBPyConnection, draft: Draft, money: str) -> list[str]:
+def currencies(connection: duckdb.DuckDBPyConnection, draft: TableDraft, money: str) -> list[str]:
     """Return the currencies of amounts where there are several: by another column, or their own symbols."""
     asked = [
         f"upper({quoted(one.name)})"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.parts import Part
+    from ml_sys.data.judging.parts import JudgedTable
 
 # With fewer converters nothing is sure: a share of few is anything.
 ENOUGH = 15
@@ -36,7 +36,7 @@ class Shape:
 
 
 def shape_of(
-    connection: duckdb.DuckDBPyConnection, holding: Sequence[Part], name: str, number: bool
+    connection: duckdb.DuckDBPyConnection, holding: Sequence[JudgedTable], name: str, number: bool
 ) -> Shape:
     """Measure a column among the people that are judged."""
     values = " UNION ALL ".join(

@@ -11,7 +11,7 @@ from ml_sys.text import counted
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.drafts import TableDraft
 
 _TOTALS = (
     *("total", "totals", "grand total", "subtotal", "sub total", "sum", "overall total", "column total"),
@@ -52,7 +52,7 @@ class Total:
         return f"{self.table}: {counted(self.rows, 'row')} of {self.column} {self.value!r}"
 
 
-def totals(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[Total]:
+def totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Total]:
     """Find rows of a table that are called a total, or how many there are."""
     found = []
     for role in ("id", "user"):

@@ -10,8 +10,8 @@ from ml_sys.data.reading.sql import quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.settings.description import SchemaSettings
 
 # Roles of dates, in the order in which a table is dated by them.
@@ -20,12 +20,12 @@ _EPOCHS = ("epoch_s", "epoch_ms")
 _MOST_UNREAD = 0.05
 
 
-def is_other_epoch(column: Column, said: str) -> bool:
+def is_other_epoch(column: SeenColumn, said: str) -> bool:
     """Tell whether dates are numbers since 1970 in another unit than the description says."""
     return column.looks == "date" and dates.described(column.format) in {*_EPOCHS} - {said}
 
 
-def unread(connection: duckdb.DuckDBPyConnection, draft: Draft, schema: SchemaSettings) -> list[str]:
+def unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, schema: SchemaSettings) -> list[str]:
     """Name the dates that ingest does not read, and how to describe them where that can be seen."""
     found = []
     said = getattr(schema.tables[draft.name], "dates", "iso")
@@ -46,7 +46,7 @@ def unread(connection: duckdb.DuckDBPyConnection, draft: Draft, schema: SchemaSe
     return found
 
 
-def _share_unread(connection: duckdb.DuckDBPyConnection, draft: Draft, role: str, said: str) -> float:
+def _share_unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, role: str, said: str) -> float:
     """Return the share of values that are read neither so nor, beside days and months, as ISO dates."""
     text = quoted(draft.roles[role])
     iso = "" if said in _EPOCHS else f" AND TRY_CAST({text} AS TIMESTAMP) IS NULL"

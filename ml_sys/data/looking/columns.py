@@ -85,7 +85,7 @@ Looks = Literal["whole", "number", "date", "text"]
 
 
 @dataclass(frozen=True)
-class Column:
+class SeenColumn:
     """A column of a table that was looked at.
 
     Attributes
@@ -153,7 +153,7 @@ def words_of(name: str) -> list[str]:
     return name_of(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).split("_")
 
 
-def columns_of(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> dict[str, Column]:
+def columns_of(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> dict[str, SeenColumn]:
     """Return what each column of a table holds, by name."""
     names = list(table.columns)
     whole = _asked(
@@ -164,11 +164,11 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> dict[st
     made = {}
     for at, name in enumerate(names):
         filled, distinct = whole[2 * at : 2 * at + 2]
-        made[name] = _judged(connection, table, Column(name, "text", filled, distinct, table.rows))
+        made[name] = _judged(connection, table, SeenColumn(name, "text", filled, distinct, table.rows))
     return made
 
 
-def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: Column) -> Column:
+def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: SeenColumn) -> SeenColumn:
     if not column.filled:
         return column
     c = quoted(column.name)
@@ -207,7 +207,7 @@ def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: Colum
     return replace(column, is_range=shares["range"] >= 0.8, is_flag=flag)
 
 
-def _personal(column: Column, shares: dict[str, float], *, is_number: bool) -> str:
+def _personal(column: SeenColumn, shares: dict[str, float], *, is_number: bool) -> str:
     words = set(column.words)
     if shares["email"] >= 0.5:
         return "an e-mail address"

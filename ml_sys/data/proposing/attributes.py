@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.judging.parts import Known, Part
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.judging.parts import JudgedTable, JudgedTables
+    from ml_sys.data.looking.columns import SeenColumn
 
 _MOST_LEVELS = 1_000
 _LADDERS = (
@@ -58,10 +58,10 @@ _LOG_SPREAD = 100.0
 _NONE_SHARE, _NONE_TIMES = 0.02, 5
 
 
-def candidates(drafts: Sequence[Draft]) -> list[LeftOut]:
+def candidates(drafts: Sequence[TableDraft]) -> list[LeftOut]:
     """Choose the columns that may be attributes, by table, and return those that are none."""
     left = []
-    fullest: dict[str, Column] = {}  # of the columns of one name in several tables
+    fullest: dict[str, SeenColumn] = {}  # of the columns of one name in several tables
     for column in (one for draft in drafts for one in draft.base.columns.values()):
         other = fullest.setdefault(_name(column.name), column)
         if column.filled > other.filled:
@@ -83,7 +83,7 @@ def _name(column: str) -> str:
     return name_for(column, "attribute")
 
 
-def _unfit(column: Column) -> str:
+def _unfit(column: SeenColumn) -> str:
     """Say why a column is no attribute, by itself; nothing where it may be one."""
     if column.personal:
         return f"personal: {column.personal}"
@@ -103,7 +103,7 @@ def _unfit(column: Column) -> str:
     return ""
 
 
-def part(draft: Draft) -> Part:
+def part(draft: TableDraft) -> JudgedTable:
     """Return an entity table with its candidates, as it is judged."""
     numbers = {
         name
@@ -115,7 +115,10 @@ def part(draft: Draft) -> Part:
 
 
 def describe(
-    connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft], parts: Sequence[Part], known: Known
+    connection: duckdb.DuckDBPyConnection,
+    drafts: Sequence[TableDraft],
+    parts: Sequence[JudgedTable],
+    known: JudgedTables,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[LeftOut]]:
     """Describe attributes by kind.
 
@@ -165,13 +168,13 @@ def describe(
     return described, why, left
 
 
-def _owner(draft: Draft) -> set[str]:
+def _owner(draft: TableDraft) -> set[str]:
     """Return the words that say whose an attribute is, such as student in student_country."""
     ident = draft.base.columns[draft.roles["id"]]
     return nouns(ident.name, ident.words)
 
 
-def _column(drafts: Sequence[Draft], name: str) -> str:
+def _column(drafts: Sequence[TableDraft], name: str) -> str:
     """Return the column of a name that is left out."""
     return next(
         (one for draft in drafts for one in draft.base.columns if _name(one) == name or one == name), name
@@ -179,7 +182,7 @@ def _column(drafts: Sequence[Draft], name: str) -> str:
 
 
 def _kind(
-    connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft], column: Column
+    connection: duckdb.DuckDBPyConnection, drafts: Sequence[TableDraft], column: SeenColumn
 ) -> tuple[str, str, dict[str, Any]]:
     """Return the kind of an attribute, one line on why, and what else describes it."""
     rows = " UNION ALL ".join(

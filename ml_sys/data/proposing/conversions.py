@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.drafts import TableDraft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import kinds
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_sys.data.looking.looked import Looked
-    from ml_sys.data.proposing.linking import Links
+    from ml_sys.data.proposing.linking import LinkingColumns
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
@@ -53,7 +53,7 @@ class Converted:
     repeated: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def derived(self, drafts: Sequence[Draft]) -> list[Draft]:
+    def derived(self, drafts: Sequence[TableDraft]) -> list[TableDraft]:
         """Return tables that are made of others, and take their rows out of those."""
         made = []
         taken = {draft.name for draft in drafts}
@@ -68,12 +68,14 @@ class Converted:
                 roles: dict[str, str] = {
                     role: draft.roles[role] for role in draft.roles if role in {"id", "at"}
                 }
-                made.append(Draft(bought, "purchases", draft.base, roles, {"kind": self.why}, where=is_it))
+                made.append(
+                    TableDraft(bought, "purchases", draft.base, roles, {"kind": self.why}, where=is_it)
+                )
                 draft.where = f"{quoted(column)} IS DISTINCT FROM {literal(kind)}"
             elif name in self.repeated:
                 roles = {"id": draft.roles["id"], "converted_on": self.repeated[name]}
                 why = {"kind": f"the rows of {name}, brought to one for each id", "converted_on": self.why}
-                made.append(Draft(others, "entities", draft.base, roles, why, one_a=True))
+                made.append(TableDraft(others, "entities", draft.base, roles, why, one_a=True))
         return made
 
 
@@ -86,7 +88,7 @@ def money(one: Looked) -> str:
 def find(
     connection: duckdb.DuckDBPyConnection,
     looked: Sequence[Looked],
-    links: Links,
+    links: LinkingColumns,
     answers: Answers,
     asker: Asker,
 ) -> Converted:
@@ -116,7 +118,7 @@ def find(
     return next(iter(with_money or candidates.values()))
 
 
-def _weak(looked: Sequence[Looked], links: Links) -> list[str]:
+def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
     """Return what may say who converted, though no name says so: dates that few have, and tables of few."""
     entities = sum(one.table.rows for one in looked if one.name in links.entities)
     found = []
@@ -133,7 +135,7 @@ def _weak(looked: Sequence[Looked], links: Links) -> list[str]:
     return found
 
 
-def _bought(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
+def _bought(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Converted]:
     entities = sum(one.table.rows for one in looked if one.name in links.entities)
     found = {}
     for one in looked:
@@ -156,7 +158,7 @@ def _bought(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
     return found
 
 
-def _dated(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
+def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Converted]:
     found = {}
     entities = [one for one in looked if one.name in links.entities]
     for one in entities:
@@ -184,7 +186,7 @@ def _dated(looked: Sequence[Looked], links: Links) -> dict[str, Converted]:
 
 
 def _of_kinds(
-    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: Links
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
 ) -> dict[str, Converted]:
     """Find kinds of events whose names say that something was bought."""
     found = {}
@@ -215,7 +217,7 @@ def _of_kinds(
 
 
 def _repeated(
-    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: Links
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
 ) -> dict[str, Converted]:
     """Find usage tables whose rows repeat one day of conversion for each entity."""
     found = {}
@@ -238,7 +240,7 @@ def _repeated(
 def _agree(
     connection: duckdb.DuckDBPyConnection,
     looked: dict[str, Looked],
-    links: Links,
+    links: LinkingColumns,
     candidates: dict[str, Converted],
 ) -> bool:
     """Tell whether several candidates give (nearly) the same day of conversion."""
@@ -261,7 +263,7 @@ def _agree(
     return bool(asked and asked[0] is not None and asked[0] >= _AGREE)
 
 
-def _answered(answer: str, looked: dict[str, Looked], links: Links) -> Converted:
+def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> Converted:
     """Return what an answer means: a table, a column, or a kind of event as ``events.kind=purchase``."""
     why = "as answered"
     if answer in looked and answer in links.ids:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.proposal import Answers
 
@@ -128,7 +128,7 @@ class Identifiers:
             )
         self._shared: dict[tuple[Place, Place], float] = {}
 
-    def _may_identify(self, one: Looked, column: Column) -> bool:
+    def _may_identify(self, one: Looked, column: SeenColumn) -> bool:
         if self.answers.id and matches(self.answers.id, one.name, column.name):
             return True
         if column.looks not in {"whole", "text"} or column.is_flag or column.is_range or not column.filled:
@@ -143,7 +143,7 @@ class Identifiers:
             return named and column.personal != "a name" and column.is_unique
         return named or column.is_unique or (not one.table.has_header and column.distinct >= 20)
 
-    def _keep(self, one: Looked, column: Column) -> None:
+    def _keep(self, one: Looked, column: SeenColumn) -> None:
         name = f"keys_{len(self.tables)}"
         self.connection.execute(
             f"CREATE TEMP TABLE {name} AS SELECT DISTINCT {key(column.name)} AS k FROM {one.table.view} "
@@ -161,7 +161,7 @@ class Identifiers:
             self._shared[of, among] = float(asked[0]) if asked else 0.0
         return self._shared[of, among]
 
-    def column(self, place: Place) -> Column:
+    def column(self, place: Place) -> SeenColumn:
         """Return the column of a place."""
         return self.looked[place[0]].columns[place[1]]
 

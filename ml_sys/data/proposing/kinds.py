@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data.looking.columns import words_of
 
 if TYPE_CHECKING:
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
 
 _ALL = 0.98
@@ -152,7 +152,7 @@ def is_of_purchases(one: Looked) -> bool:
     return paid and not any(_begins(column.words, _BEGAN) for column in full)
 
 
-def conversion_columns(one: Looked) -> list[Column]:
+def conversion_columns(one: Looked) -> list[SeenColumn]:
     """Return the dates of a table whose names say that an entity converted."""
     dates = [column for column in one.dates() if not set(column.words) & (_CHANGES | _ENDS | _LOST)]
     named = [
@@ -177,7 +177,7 @@ def nobody_says(entities: list[Looked]) -> str:
     return "no table says who converted, and when"
 
 
-def _is_deal(column: Column) -> bool:
+def _is_deal(column: SeenColumn) -> bool:
     """Tell whether what was closed is a deal, and not an account."""
     words = set(column.words)
     return (
@@ -187,12 +187,12 @@ def _is_deal(column: Column) -> bool:
     )
 
 
-def _is_first_bought(column: Column) -> bool:
+def _is_first_bought(column: SeenColumn) -> bool:
     """Tell whether the name of a date says that something was bought for the first time."""
     return "first" in column.words and _begins(column.words, _FIRST_BOUGHT)
 
 
-def began(columns: list[Column]) -> list[Column]:
+def began(columns: list[SeenColumn]) -> list[SeenColumn]:
     """Return the dates whose names say that an entity began to exist."""
     named = [
         column
@@ -203,12 +203,12 @@ def began(columns: list[Column]) -> list[Column]:
     return [*named, *(one for one in joined if one not in named)]
 
 
-def changes(column: Column) -> bool:
+def changes(column: SeenColumn) -> bool:
     """Tell whether the name of a date says that it changes later, as that of the last login does."""
     return bool(set(column.words) & _CHANGES)
 
 
-def moments(one: Looked) -> list[Column]:
+def moments(one: Looked) -> list[SeenColumn]:
     """Return the dates of a usage table that may say when it happened; one where names tell."""
     dates = [column for column in one.dates() if column.filled_share >= 0.9]
     for unlike in (_ENDS, _CHANGES, _RECORDED):
@@ -227,7 +227,7 @@ def named_like_money(one: Looked) -> list[str]:
     ]
 
 
-def is_part_of_moment(column: Column) -> bool:
+def is_part_of_moment(column: SeenColumn) -> bool:
     """Tell whether a number is a part of a date or a time of day, as an hour from 0 to 23 is."""
     words = set(column.words)
     if column.looks != "whole" or not words & _PARTS or words - _PARTS - _BESIDE_PARTS:

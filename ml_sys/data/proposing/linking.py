@@ -30,7 +30,7 @@ _RAW = 0.98
 
 
 @dataclass(frozen=True)
-class Links:
+class LinkingColumns:
     """Which columns lead to an entity.
 
     Attributes
@@ -59,7 +59,7 @@ class Links:
 
 def link(
     connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], answers: Answers, asker: Asker
-) -> Links:
+) -> LinkingColumns:
     """Find entities and how every table leads to them.
 
     Raises
@@ -161,7 +161,7 @@ class _Linking(Identifiers):
             max(self.shared(second[0], first[0]), self.shared(first[0], second[0])) >= _SURE
         )
 
-    def from_entities(self, group: Sequence[Place]) -> Links:
+    def from_entities(self, group: Sequence[Place]) -> LinkingColumns:
         """Return how every table leads to these entities."""
         ids, entities, known = dict(group), [table for table, _ in group], {}
         for name in self.looked:
@@ -175,7 +175,7 @@ class _Linking(Identifiers):
             if self.column((name, column)).is_unique and not kinds.is_of_purchases(self.looked[name]):
                 entities.append(name)  # more of the same entities, such as profiles
         through, users = self._through(ids, entities, known)
-        return Links(tuple(entities), ids, through, users, known, self._differ(ids, group))
+        return LinkingColumns(tuple(entities), ids, through, users, known, self._differ(ids, group))
 
     def _through(
         self, ids: Mapping[str, str], entities: list[str], known: dict[str, float]
@@ -222,7 +222,7 @@ class _Linking(Identifiers):
                 missed |= raw[1] < _RAW * shared * self.column((table, column)).distinct
         return frozenset(otherwise if missed else ())
 
-    def without_entities(self) -> Links:
+    def without_entities(self) -> LinkingColumns:
         """Return the identifier that most tables share by name, where none has one row for each entity."""
         by_name: dict[str, list[Place]] = defaultdict(list)
         for place in self.tables:
@@ -246,4 +246,4 @@ class _Linking(Identifiers):
             raise InputError(
                 f"which column identifies those that may pay: {among}?", hint="say it: --id COLUMN"
             )
-        return Links((), dict(best[0]), known=dict.fromkeys(dict(best[0]), 1.0))
+        return LinkingColumns((), dict(best[0]), known=dict.fromkeys(dict(best[0]), 1.0))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.judging.parts import Known, Part
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.judging.parts import JudgedTable, JudgedTables
+    from ml_sys.data.looking.columns import SeenColumn
 
 _PEOPLE = {
     "users",
@@ -102,8 +102,8 @@ _FEW_BELOW = 0.01
 
 
 def describe(
-    connection: duckdb.DuckDBPyConnection, draft: Draft, known: Known, users: Sequence[str]
-) -> tuple[Part, list[LeftOut]]:
+    connection: duckdb.DuckDBPyConnection, draft: TableDraft, known: JudgedTables, users: Sequence[str]
+) -> tuple[JudgedTable, list[LeftOut]]:
     """Describe the measures of a usage table, or what of its events is counted and added up.
 
     Parameters
@@ -113,7 +113,7 @@ def describe(
 
     Returns
     -------
-    part : Part
+    part : JudgedTable
         The table as it was judged.
     left : list of LeftOut
         Columns that are no measures, or leak.
@@ -143,7 +143,9 @@ def describe(
 _TAKEN = "taken"
 
 
-def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, users: Sequence[str]) -> str:
+def _unfit(
+    connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn, users: Sequence[str]
+) -> str:
     """Say why a column is no measure, or give it its role in events; nothing where it is a measure."""
     if column.personal:
         return f"personal: {column.personal}"
@@ -194,12 +196,12 @@ def _unfit(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column, 
     return ""
 
 
-def _of(column: Column) -> str:
+def _of(column: SeenColumn) -> str:
     words = [word for word in column.words if word not in {"id", "uuid", "key"}]
     return " ".join(words) + "s" if words else "rows"
 
 
-def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> str:
+def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> str:
     c = quoted(column.name)
     rows = connection.execute(
         f"SELECT {c}, count(*) AS n FROM {draft.source} WHERE {c} IS NOT NULL GROUP BY 1 "
@@ -209,14 +211,14 @@ def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: Draft, column: 
     return f"{column.distinct:,} kinds; most frequent: {most}"
 
 
-def _below_zero(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> float:
+def _below_zero(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> float:
     found = connection.execute(
         f"SELECT avg((TRY_CAST({quoted(column.name)} AS DOUBLE) < 0)::INT) FROM {draft.source}"
     ).fetchone()
     return float(found[0] or 0) if found else 0.0
 
 
-def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> bool:
+def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> bool:
     """Tell whether a number rises from row to row of each entity, and never falls."""
     if "id" not in draft.roles or column.low < 0:
         return False
@@ -234,7 +236,7 @@ def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: Draft, colum
     return bool(found and found[2] >= 50 and found[0] >= _RISES and found[1] >= 0.2)
 
 
-def _role(column: Column, among: Draft) -> str:
+def _role(column: SeenColumn, among: TableDraft) -> str:
     words = set(column.words)
     if among.kind == "periods" and words & _PEOPLE:
         return "users"
@@ -247,7 +249,7 @@ def _role(column: Column, among: Draft) -> str:
     return "actions"
 
 
-def _measures(draft: Draft, numbers: list[Column]) -> None:
+def _measures(draft: TableDraft, numbers: list[SeenColumn]) -> None:
     """Describe numbers by role, object and words."""
     roles = {column.name: _role(column, draft) for column in numbers}
     for column in numbers:
@@ -271,7 +273,7 @@ def _measures(draft: Draft, numbers: list[Column]) -> None:
         draft.measures[name_for(column.name, "measure")] = described
 
 
-def _object(column: Column, same: Sequence[Column]) -> str:
+def _object(column: SeenColumn, same: Sequence[SeenColumn]) -> str:
     """Return what was used: the words of a name that not (nearly) all of its kind have; perhaps none."""
     words = [word for word in column.words if word not in _SAYS_NOTHING | _PEOPLE]
     common = {
@@ -280,7 +282,7 @@ def _object(column: Column, same: Sequence[Column]) -> str:
     return "_".join([word for word in words if word not in common] or words)
 
 
-def _spoken(column: Column) -> dict[str, Any]:
+def _spoken(column: SeenColumn) -> dict[str, Any]:
     """Return the words for a quantity, such as watched, minute and minutes for minutes_watched."""
     words = column.words
     verbs = [

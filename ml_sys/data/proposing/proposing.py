@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ml_sys.data.judging.parts import Known, gather, key
+from ml_sys.data.judging.parts import JudgedTables, gather, key
 from ml_sys.data.judging.shapes import ENOUGH, order_tells
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.columns import columns_of
@@ -27,7 +27,7 @@ from ml_sys.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.drafts import TableDraft
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _LONG, _MIDDLE = 450, 150
@@ -42,7 +42,7 @@ class Proposal:
 
     Attributes
     ----------
-    drafts : list of Draft
+    drafts : list of TableDraft
         Its tables.
     attributes : dict of str to dict
     words : dict
@@ -54,18 +54,18 @@ class Proposal:
         What the user should know, or the files could not tell.
     settings : dict of str to dict
         Groups of settings besides the description.
-    known : Known
+    known : JudgedTables
         Who there is, and who converted.
     """
 
-    drafts: list[Draft]
+    drafts: list[TableDraft]
     attributes: dict[str, dict[str, Any]]
     words: dict[str, Any]
     why: dict[str, str]
     left: list[LeftOut]
     notes: list[str]
     settings: dict[str, dict[str, Any]]
-    known: Known
+    known: JudgedTables
     asked: int = field(default=0)
 
 
@@ -166,7 +166,7 @@ def _described(
     )
 
 
-def _unread(draft: Draft) -> list[LeftOut]:
+def _unread(draft: TableDraft) -> list[LeftOut]:
     """Return the columns of a table of purchases, or of links, that are not read."""
     reason = "of links only the ids are read"
     if draft.kind == "purchases":
@@ -178,7 +178,7 @@ def _unread(draft: Draft) -> list[LeftOut]:
     ]
 
 
-def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: Draft) -> None:
+def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> None:
     """Take the one full date of an entity table for its beginning where nothing was used before it."""
     full = [
         one

@@ -13,10 +13,10 @@ from ml_sys.data.reading.sql import quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.drafts import TableDraft
 
 
-def without_totals(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[str]:
+def without_totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[str]:
     """Leave out rows that add up the others, but where such a word may be a name; say either."""
     notes = []
     for one in totals(connection, draft):
@@ -28,7 +28,7 @@ def without_totals(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[
     return notes
 
 
-def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list[LeftOut]:
+def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[LeftOut]:
     """Leave out money of several currencies, which cannot be added up."""
     one = draft.base
     left: list[LeftOut] = []
@@ -50,5 +50,5 @@ def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: Draft) -> list
     return left
 
 
-def _keep(draft: Draft, condition: str) -> None:
+def _keep(draft: TableDraft, condition: str) -> None:
     draft.where = " AND ".join(filter(None, (draft.where, condition)))

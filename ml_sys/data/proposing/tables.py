@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging import payments
-from ml_sys.data.judging.drafts import Draft
+from ml_sys.data.judging.drafts import TableDraft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.judging.period_names import wide
 from ml_sys.data.looking import dates
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.looking.columns import Column
+    from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
-    from ml_sys.data.proposing.linking import Links
+    from ml_sys.data.proposing.linking import LinkingColumns
     from ml_sys.data.proposing.proposal import Answers, Asker
 
 _ONE_EACH = 0.98
@@ -33,13 +33,13 @@ _ON_GRID = 0.99
 class Plan:
     """What the tables are, and what is left out."""
 
-    drafts: list[Draft] = field(default_factory=list)
+    drafts: list[TableDraft] = field(default_factory=list)
     left: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unit: str = "day"
     unit_why: str = ""
 
-    def of(self, *wanted: str) -> list[Draft]:
+    def of(self, *wanted: str) -> list[TableDraft]:
         """Return the drafts of the given kinds."""
         return [one for one in self.drafts if one.kind in wanted]
 
@@ -47,7 +47,7 @@ class Plan:
 def plan(
     connection: duckdb.DuckDBPyConnection,
     looked: Sequence[Looked],
-    links: Links,
+    links: LinkingColumns,
     answers: Answers,
     asker: Asker,
 ) -> Plan:
@@ -107,7 +107,7 @@ def _wide(one: Looked) -> str:
     )
 
 
-def _unlinked(one: Looked, links: Links) -> str:
+def _unlinked(one: Looked, links: LinkingColumns) -> str:
     """Say that a table has no link to an entity, and whether a column of that name holds other values."""
     ids = {links.ids[table].casefold() for table in links.entities}
     same = next((name for name in one.columns if name.casefold() in ids), "")
@@ -116,10 +116,13 @@ def _unlinked(one: Looked, links: Links) -> str:
 
 
 def _purchases(
-    connection: duckdb.DuckDBPyConnection, one: Looked, links: Links, converted: conversions.Converted
-) -> Draft:
+    connection: duckdb.DuckDBPyConnection,
+    one: Looked,
+    links: LinkingColumns,
+    converted: conversions.Converted,
+) -> TableDraft:
     at = converted.purchases[one.name]
-    draft = Draft(one.name, "purchases", one, {"id": links.ids[one.name], "at": at})
+    draft = TableDraft(one.name, "purchases", one, {"id": links.ids[one.name], "at": at})
     draft.why["kind"] = converted.why
     money = conversions.money(one)
     if money:
@@ -131,7 +134,7 @@ def _purchases(
     return draft
 
 
-def _types(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) -> None:
+def _types(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> None:
     """Recognise refunds, and payments that were never made, by a column of types."""
     name = quoted(column.name)
     values = list(payments.states(connection, draft.base.table.view, column))
@@ -149,16 +152,18 @@ def _types(connection: duckdb.DuckDBPyConnection, draft: Draft, column: Column) 
         )
 
 
-def _link(one: Looked, links: Links) -> Draft:
-    draft = Draft(one.name, "links", one, {"user": links.link_users[one.name], "id": links.ids[one.name]})
+def _link(one: Looked, links: LinkingColumns) -> TableDraft:
+    draft = TableDraft(
+        one.name, "links", one, {"user": links.link_users[one.name], "id": links.ids[one.name]}
+    )
     draft.why["kind"] = f"leads from {draft.roles['user']} to {draft.roles['id']}"
     return draft
 
 
 def _entities(
-    one: Looked, links: Links, converted: conversions.Converted, answers: Answers, asker: Asker
-) -> Draft:
-    draft = Draft(one.name, "entities", one, {"id": links.ids[one.name]})
+    one: Looked, links: LinkingColumns, converted: conversions.Converted, answers: Answers, asker: Asker
+) -> TableDraft:
+    draft = TableDraft(one.name, "entities", one, {"id": links.ids[one.name]})
     draft.why["kind"] = f"one row for each {links.ids[one.name]}"
     if one.name in converted.columns:
         draft.roles["converted_on"] = converted.columns[one.name]
@@ -204,7 +209,7 @@ def _add_usage(
     connection: duckdb.DuckDBPyConnection,
     made: Plan,
     one: Looked,
-    links: Links,
+    links: LinkingColumns,
     answers: Answers,
     asker: Asker,
 ) -> None:
@@ -225,7 +230,7 @@ def _add_usage(
     at = found[0]
     if one.name in links.through:
         user, _ = links.through[one.name]
-        draft = Draft(one.name, "events", one, {"user": user, "at": at.name})
+        draft = TableDraft(one.name, "events", one, {"user": user, "at": at.name})
         draft.why["kind"] = f"knows only {user}, which the link leads to its entity"
         made.drafts.append(draft)
         return
@@ -236,7 +241,9 @@ def _add_usage(
     has_counts = any(
         column.looks in {"whole", "number"} and column.name != ident for column in one.columns.values()
     )
-    draft = Draft(one.name, "periods" if unit and has_counts else "events", one, {"id": ident, "at": at.name})
+    draft = TableDraft(
+        one.name, "periods" if unit and has_counts else "events", one, {"id": ident, "at": at.name}
+    )
     if draft.kind == "periods":
         draft.why["kind"] = f"one row for each {ident} and {unit}"
         draft.why["unit"] = unit
@@ -245,7 +252,7 @@ def _add_usage(
     made.drafts.append(draft)
 
 
-def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: Column) -> str:
+def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: SeenColumn) -> str:
     """Return the period that rows are stamped by, one for each entity and stamp; else nothing."""
     moment = dates.moment(quoted(at.name), at.format)
     found = connection.execute(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging import leaks
-from ml_sys.data.judging.parts import Known, gather
+from ml_sys.data.judging.parts import JudgedTables, gather
 from ml_sys.data.proposing import measures, words
 from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.reading.sql import literal, quoted
@@ -14,16 +14,16 @@ from ml_sys.data.reading.sql import literal, quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_sys.data.judging.drafts import Draft
-    from ml_sys.data.judging.parts import Part
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.judging.parts import JudgedTable
     from ml_sys.data.proposing.tables import Plan
 
 _THIN = 0.05
 
 
 def judged(
-    connection: duckdb.DuckDBPyConnection, made: Plan, entities: list[Part]
-) -> tuple[list[Part], Known, list[LeftOut]]:
+    connection: duckdb.DuckDBPyConnection, made: Plan, entities: list[JudgedTable]
+) -> tuple[list[JudgedTable], JudgedTables, list[LeftOut]]:
     """Describe usage tables, and leave out those that only converters have, or (nearly) nobody."""
     bought = [one.part({}) for one in made.of("purchases")]
     usage = [one.part({}) for one in made.of("periods", "events")]
@@ -31,7 +31,7 @@ def judged(
     users = [one.roles["user"] for one in made.of("links", "events") if "user" in one.roles]
     left: list[LeftOut] = []
     parts = []
-    kept: list[Draft] = []
+    kept: list[TableDraft] = []
     for draft in made.of("periods", "events"):
         part, more = measures.describe(connection, draft, known, users)
         whole = [one for one in more if one.column == ""] or [
@@ -67,7 +67,7 @@ def judged(
     return every, gather(connection, every), left
 
 
-def _name_apart(drafts: list[Draft]) -> None:
+def _name_apart(drafts: list[TableDraft]) -> None:
     """Give measures of several tables that are called alike names of their own."""
     names = [name for draft in drafts for name in draft.measures]
     for draft in drafts:
@@ -78,7 +78,7 @@ def _name_apart(drafts: list[Draft]) -> None:
 
 
 def _leave_paying_kinds(
-    connection: duckdb.DuckDBPyConnection, draft: Draft, known: Known, left: list[LeftOut]
+    connection: duckdb.DuckDBPyConnection, draft: TableDraft, known: JudgedTables, left: list[LeftOut]
 ) -> None:
     """Take kinds of events out that happen to converters only."""
     found = leaks.paying_kinds(connection, draft.part({}), known)
@@ -98,7 +98,7 @@ def _leave_paying_kinds(
     ]
 
 
-def _is_thin(connection: duckdb.DuckDBPyConnection, part: Part, known: Known) -> str:
+def _is_thin(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> str:
     """Say why a usage table says too little of those that may convert; nothing where it says enough."""
     found = connection.execute(
         "SELECT count(DISTINCT k) FILTER (d < coalesce(day, DATE '2262-01-01')) FROM "

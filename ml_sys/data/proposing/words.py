@@ -10,7 +10,7 @@ from ml_sys.text import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.drafts import TableDraft
 
 _SAYS_NOTHING = {
     "info",
@@ -30,7 +30,7 @@ _SAYS_NOTHING = {
 _DEFAULT = "account"
 
 
-def entity(drafts: Sequence[Draft]) -> tuple[str, str]:
+def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
     """Return what an entity is called, and why."""
     led = [one for one in drafts if "id" in one.roles]
     for draft in led:
@@ -48,7 +48,7 @@ def entity(drafts: Sequence[Draft]) -> tuple[str, str]:
     return _DEFAULT, "no name of a table or column says more"
 
 
-def words(drafts: Sequence[Draft]) -> tuple[dict[str, Any], str]:
+def words(drafts: Sequence[TableDraft]) -> tuple[dict[str, Any], str]:
     """Return the words of a description, and one line on them."""
     one, why = entity(drafts)
     found: dict[str, Any] = {"entity": {"one": one, "many": plural(one)}}
@@ -60,7 +60,7 @@ def words(drafts: Sequence[Draft]) -> tuple[dict[str, Any], str]:
     return found, f"one {one}, several {plural(one)}: {why}"
 
 
-def events(draft: Draft) -> tuple[str, str]:
+def events(draft: TableDraft) -> tuple[str, str]:
     """Return what an event of a table is called, by the table's name."""
     found = [
         word

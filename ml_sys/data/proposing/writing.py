@@ -12,7 +12,7 @@ from ml_sys.settings.writing import literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ml_sys.data.judging.drafts import Draft
+    from ml_sys.data.judging.drafts import TableDraft
     from ml_sys.data.proposing.proposing import Proposal
 
 _WIDTH = 108
@@ -61,7 +61,7 @@ def _lines(proposal: Proposal, files: Sequence[str]) -> Iterator[str]:
         yield from _entries(values)
 
 
-def _table(draft: Draft) -> Iterator[str]:
+def _table(draft: TableDraft) -> Iterator[str]:
     yield from comment(f"{draft.base.table.location}: {draft.why.get('kind', draft.kind)}")
     yield f"[schema.tables.{draft.name}]"
     yield f'kind = "{draft.kind}"'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml_sys.data.fields import fields_of
-from ml_sys.data.judging.checking import Checked, Needs, check
+from ml_sys.data.judging.checking import DescriptionCheck, Needs, check
 from ml_sys.data.looking.opening import look_at, look_at_rows
 from ml_sys.data.sources import FILE, open_source
 from ml_sys.jobs.data.ingest import refuse_unknown
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 
-def check_tables(settings: Settings) -> Checked:
+def check_tables(settings: Settings) -> DescriptionCheck:
     """Judge the tables that the settings describe; see :func:`ml_sys.data.judging.checking.check`."""
     schema = settings.schema_
     refuse_unknown(settings.ingest.files, schema)

@@ -27,7 +27,7 @@ from ml_sys.sample.product.simulation import (
     joined,
     paid_log,
 )
-from ml_sys.sample.product.tables import Block, ProductTables
+from ml_sys.sample.product.tables import ProductTables, WorkspaceBlock
 from ml_sys.sample.simulation import NEVER
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def generate(
     )
 
 
-def _draw(rng: np.random.Generator, names: NDArray[np.int64], weeks: int) -> Block:
+def _draw(rng: np.random.Generator, names: NDArray[np.int64], weeks: int) -> WorkspaceBlock:
     n = len(names)
     ones = draw_workspaces(rng, n, weeks)
     free = free_log(rng, ones, weeks)
@@ -146,7 +146,7 @@ def _draw(rng: np.random.Generator, names: NDArray[np.int64], weeks: int) -> Blo
     for cutoff in range(weeks, 0, -1):
         in_panel = (day >= WEEK_DAYS * cutoff) & (ones.week < cutoff)
         truth[cutoff] = np.where(in_panel, true_probability(hazard, cutoff), np.nan)
-    return Block(names, ones, day, log, guests, truth)
+    return WorkspaceBlock(names, ones, day, log, guests, truth)
 
 
 def _draw_guests(rng: np.random.Generator, n: int) -> NDArray[np.int64]:

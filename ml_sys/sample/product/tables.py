@@ -55,7 +55,7 @@ _UNREADABLE = ("2024-13-45 00:00:00", "yesterday", "00/00/0000 00:00", "#REF!")
 
 
 @dataclass(frozen=True)
-class Block:
+class WorkspaceBlock:
     """n workspaces drawn together.
 
     Attributes
@@ -112,7 +112,7 @@ class ProductTables:
         description = stack.enter_context(replacing(folder / DESCRIPTION))
         description.write(files("ml_sys.sample.product").joinpath(DESCRIPTION).read_bytes())
 
-    def write(self, rng: np.random.Generator, block: Block, weeks: int) -> None:
+    def write(self, rng: np.random.Generator, block: WorkspaceBlock, weeks: int) -> None:
         """Append a block of workspaces to all files."""
         start = np.cumsum(block.ones.members) - block.ones.members
         users = self._users + rng.permutation(int(block.ones.members.sum()))
@@ -123,7 +123,7 @@ class ProductTables:
         self._write_purchases(rng, block, weeks)
         self._write_truth(block)
 
-    def _write_workspaces(self, rng: np.random.Generator, block: Block) -> None:
+    def _write_workspaces(self, rng: np.random.Generator, block: WorkspaceBlock) -> None:
         n, ones = len(block.names), block.ones
         again = some_rows(rng, n, _REPEATED_ROWS, self.anomalies["workspaces: repeated"] == 0)
         order = rng.permutation(np.concatenate([np.arange(n), again]))
@@ -132,7 +132,11 @@ class ProductTables:
         self.anomalies["workspaces: repeated"] += len(again)
 
     def _write_members(
-        self, rng: np.random.Generator, block: Block, start: NDArray[np.int64], users: NDArray[np.int64]
+        self,
+        rng: np.random.Generator,
+        block: WorkspaceBlock,
+        start: NDArray[np.int64],
+        users: NDArray[np.int64],
     ) -> None:
         guest, host = block.guests.T
         user = np.concatenate([users, users[start[guest]]])
@@ -171,7 +175,7 @@ class ProductTables:
         self.anomalies["events: negative minutes"] += len(negative)
         self.anomalies["events: unknown user"] += len(unknown)
 
-    def _write_purchases(self, rng: np.random.Generator, block: Block, weeks: int) -> None:
+    def _write_purchases(self, rng: np.random.Generator, block: WorkspaceBlock, weeks: int) -> None:
         who = np.flatnonzero(block.bought < WEEK_DAYS * NEVER)
         day, amount = block.bought[who], np.exp(rng.normal(*_AMOUNT_LOG, len(who)))
         paid = []
@@ -191,7 +195,7 @@ class ProductTables:
         self._append("purchases", columns)
         self.anomalies["purchases: unknown workspace"] += len(strangers)
 
-    def _write_truth(self, block: Block) -> None:
+    def _write_truth(self, block: WorkspaceBlock) -> None:
         for week, probability in block.truth.items():
             free = np.flatnonzero(~np.isnan(probability))
             known = probability[free].round(_PROBABILITY_DIGITS)

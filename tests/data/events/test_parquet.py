@@ -9,7 +9,7 @@ from ml_sys.data.checking import moments, values
 from ml_sys.data.events.counting import Counting, scaled
 from ml_sys.data.events.links import Links
 from ml_sys.data.events.log import EventLog
-from ml_sys.data.events.parquet import EventColumns, Known, is_typed, read_parquet
+from ml_sys.data.events.parquet import EventColumns, NamePairs, is_typed, read_parquet
 from ml_sys.data.events.reading import batch_of
 from ml_sys.data.quarantine import LOST_COMPANY
 from ml_sys.data.reading import columnar
@@ -43,7 +43,7 @@ def table(ids=None, users=None):
 def quick(tmp_path, columns, known=None, which=COLUMNS):
     pq.write_table(pa.table(columns), tmp_path / "events.parquet", row_group_size=64)
     assert is_typed(tmp_path / "events.parquet", which)
-    known = known or Known(IDS, np.arange(3, dtype=np.int32), frozenset({"lost"}))
+    known = known or NamePairs(IDS, np.arange(3, dtype=np.int32), frozenset({"lost"}))
     with EventLog(2) as log:
         n_rows, bad = read_parquet(log, tmp_path / "events.parquet", which, known)
         bad = list(bad)
@@ -87,7 +87,7 @@ def test_users_lead_to_entities_by_their_links(tmp_path):
         rng.integers(0, 3, 20).astype(np.int32),
     )
     pairs = pa.table({"user": users, "entity": pa.array(entity)}).group_by(["user", "entity"]).aggregate([])
-    known = Known(pairs["user"].combine_chunks(), pairs["entity"].to_numpy())
+    known = NamePairs(pairs["user"].combine_chunks(), pairs["entity"].to_numpy())
     linked = EventColumns("when", COLUMNS.amounts, "", "user", "event", "event_id")
     _, bad, _, rows = quick(tmp_path, table(), known, linked)
     columns = table()
@@ -139,7 +139,7 @@ def test_a_file_that_lacks_a_column_is_not_read_by_its_types(tmp_path):
 def test_an_integer_names_the_entity_that_is_written_as_it_is(tmp_path, number, entity):
     columns = table(pa.array([number] * N, pa.int64()))
     names, places = pa.array(["7", "07", "-7", "0", "-0", "x"]), np.array([0, 1, 1, 2, 1, 2], np.int32)
-    _, bad, _, rows = quick(tmp_path, columns, Known(names, places))
+    _, bad, _, rows = quick(tmp_path, columns, NamePairs(names, places))
     assert np.unique(rows.entity).tolist() == ([] if entity is None else [entity])
     assert len(bad) == (N if entity is None else 0)
 
@@ -166,7 +166,7 @@ def test_a_damaged_file_is_named(tmp_path):
     content[200:2000] = bytes(1800)
     file.write_bytes(content)
     with EventLog(2) as log, pytest.raises(UnreadableFileError, match=r"events\.parquet"):
-        read_parquet(log, file, COLUMNS, Known(IDS, np.arange(3, dtype=np.int32)))
+        read_parquet(log, file, COLUMNS, NamePairs(IDS, np.arange(3, dtype=np.int32)))
 
 
 def test_a_moment_after_2099_and_an_amount_that_is_none_are_named_by_their_own_columns(tmp_path):

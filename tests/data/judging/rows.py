@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ml_sys.data.judging.parts import Part
+from ml_sys.data.judging.parts import JudgedTable
 
 
 def source(names: str, rows: Sequence[Sequence[Any]]) -> str:
@@ -19,11 +19,11 @@ def source(names: str, rows: Sequence[Sequence[Any]]) -> str:
     return f"(SELECT * FROM ({values}) AS t({columns}))"  # noqa: S608 - the test's own
 
 
-def entities(rows: Sequence[Sequence[Any]], name: str = "users", **columns: str) -> Part:
+def entities(rows: Sequence[Sequence[Any]], name: str = "users", **columns: str) -> JudgedTable:
     """Return entities of id, day of conversion and day of beginning, and attributes."""
     names = " ".join(["id", "paid", "born", *columns])
     numbers = frozenset(one for one, kind in columns.items() if kind == "number")
-    return Part(
+    return JudgedTable(
         name,
         "entities",
         source(names, rows),
@@ -37,13 +37,15 @@ def entities(rows: Sequence[Sequence[Any]], name: str = "users", **columns: str)
     )
 
 
-def usage(rows: Sequence[Sequence[Any]], *, event: str = "", measure: str = "") -> Part:
+def usage(rows: Sequence[Sequence[Any]], *, event: str = "", measure: str = "") -> JudgedTable:
     """Return rows of usage: id, day, and perhaps a kind or a number."""
     names = " ".join(filter(None, ["id", "day", event, measure]))
     columns = {measure: measure} if measure else {}
-    return Part("log", "usage", source(names, rows), "id", "day", "", "", event, columns, frozenset(columns))
+    return JudgedTable(
+        "log", "usage", source(names, rows), "id", "day", "", "", event, columns, frozenset(columns)
+    )
 
 
-def purchases(rows: Sequence[Sequence[Any]]) -> Part:
+def purchases(rows: Sequence[Sequence[Any]]) -> JudgedTable:
     """Return purchases of id and day."""
-    return Part("bought", "purchases", source("id day", rows), "id", "day")
+    return JudgedTable("bought", "purchases", source("id day", rows), "id", "day")

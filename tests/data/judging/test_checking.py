@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.judging.checking import Checked, Month, Needs, TableCheck, check
-from ml_sys.data.judging.leaks import Verdict
-from ml_sys.data.judging.parts import Known
+from ml_sys.data.judging.checking import DescriptionCheck, Month, Needs, TableCheck, check
+from ml_sys.data.judging.leaks import Leak
+from ml_sys.data.judging.parts import JudgedTables
 from ml_sys.data.looking.opening import look_at
 from ml_sys.errors import MissingColumnError
 from ml_sys.settings.description import SchemaSettings
@@ -50,7 +50,9 @@ def described(**more: Any) -> dict[str, Any]:
     return {"tables": {**tables, **more.pop("tables", {})}, "attributes": {}, **more}
 
 
-def checked(folder: Path, tables: Tables, description: dict[str, Any], needs: Needs = NEEDS) -> Checked:
+def checked(
+    folder: Path, tables: Tables, description: dict[str, Any], needs: Needs = NEEDS
+) -> DescriptionCheck:
     write(folder, tables)
     schema = SchemaSettings(**description)
     with duckdb.connect() as connection:
@@ -336,7 +338,7 @@ def test_events_of_users_count_for_the_entity_that_a_link_leads_to(made: World, 
 
 def small(
     folder: Path, needs: Needs = NEEDS, *, attributes: Any = None, **tables: tuple[Any, str]
-) -> Checked:
+) -> DescriptionCheck:
     """Check tables, each given as its description and its lines."""
     for name, (_, text) in tables.items():
         (folder / f"{name}.csv").write_text("\n".join([*text.split(), ""]))
@@ -377,7 +379,7 @@ def test_a_month_counts_who_was_free_in_it_and_a_rate_of_nobody_is_none(tmp_path
     assert [(one.month, one.free, one.conversions) for one in found.months] == [
         ("2020-02", 4, 2), ("2020-04", 3, 1)
     ]  # fmt: skip
-    assert found.known == Known(6, 4, 1, 1)
+    assert found.known == JudgedTables(6, 4, 1, 1)
     assert found.months[0].rate == 0.5
     assert Month("2020-01", 0, 0).rate != Month("2020-01", 0, 0).rate
 
@@ -432,7 +434,7 @@ def test_users_lead_to_teams_whatever_else_the_events_hold_and_purchases_convert
     bought = {"kind": "purchases", "id": "team", "at": "day", "value": "eur"}
     rows = "team,day,eur a,2020-01-09,0 b,2020-01-09,-5 c,2020-01-10,5"
     found = small(tmp_path, teams=teams, bought=(bought, rows), people=people, log=events)
-    assert (found.known, found.tables[-1].known) == (Known(3, 1, 0, 2), 1.0)
+    assert (found.known, found.tables[-1].known) == (JudgedTables(3, 1, 0, 2), 1.0)
     zero = bought | {"zero_converts": True}
     assert small(tmp_path, teams=teams, bought=(zero, rows), people=people, log=events).known.converters == 2
 
@@ -469,7 +471,7 @@ def test_a_check_of_awkward_tables_is_told_whole(tmp_path: Path) -> None:
             "id,week,minutes a2,1706486400,4 a4,1710720000,0 xx,1710720000,3 yy,1710720000,3 qq,1710720000,1",
         ),
     )  # fmt: skip
-    assert found == Checked(
+    assert found == DescriptionCheck(
         tables=(
             TableCheck("people", "entities", 6, "2024-01-01", "2024-03-15", None),
             TableCheck("firms", "entities", 3, None, None, None),
@@ -478,9 +480,9 @@ def test_a_check_of_awkward_tables_is_told_whole(tmp_path: Path) -> None:
             TableCheck("clicks", "events", 5, "2024-02-01", "2024-03-21", 1.0),
             TableCheck("weeks", "periods", 5, "2024-01-29", "2024-03-18", 0.4),
         ),
-        known=Known(entities=9, converters=4, first_day=1, used=5),
+        known=JudgedTables(entities=9, converters=4, first_day=1, used=5),
         months=(Month("2024-02", 7, 1), Month("2024-03", 7, 2)),
-        verdicts=(Verdict("people", "current_plan", "names the plan that is paid for", False),),
+        verdicts=(Leak("people", "current_plan", "names the plan that is paid for", False),),
         problems=(
             "people: 1 row of id 'Total': called as a sum of the others is; leave it out by a query, "
             """WHERE ("id" IS NULL OR trim("id") <> 'Total')""",

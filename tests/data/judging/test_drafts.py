@@ -8,15 +8,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.judging.drafts import Draft
-from ml_sys.data.judging.parts import Part, key, key_of
+from ml_sys.data.judging.drafts import TableDraft
+from ml_sys.data.judging.parts import JudgedTable, key, key_of
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.looked import Looked
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, draft, looked, seen
 
 
-def plain(kind: Any = "purchases", **roles: str) -> Draft:
+def plain(kind: Any = "purchases", **roles: str) -> TableDraft:
     """Return a draft of a table of an id, days in three spellings, money and a text."""
     days = {"day": "iso", "when": "%d.%m.%Y", "stamp": "seconds"}
     columns = [
@@ -29,7 +29,7 @@ def plain(kind: Any = "purchases", **roles: str) -> Draft:
     return with_table(draft(kind, looked("orders", *columns), id="id", **roles), relation="orders")
 
 
-def with_table(one: Draft, **changes: Any) -> Draft:
+def with_table(one: TableDraft, **changes: Any) -> TableDraft:
     """Return a draft of the same table, otherwise read."""
     return replace(one, base=Looked(replace(one.base.table, **changes), one.base.columns))
 
@@ -89,7 +89,7 @@ def test_a_part_is_told_whole(kind: str, judged: Any) -> None:
     one = plain(kind, at="day", converted_on="when", since="stamp", event="type")
     at, closed, since = (one.date(role) for role in ("at", "converted_on", "since"))
     measured = {"eur": '"eur"'}
-    expected = Part(
+    expected = JudgedTable(
         "orders", judged, "orders", key("id"), at, closed, since, '"type"', measured, frozenset({"eur"})
     )
     assert one.part(measured, frozenset({"eur"})) == expected
@@ -97,7 +97,7 @@ def test_a_part_is_told_whole(kind: str, judged: Any) -> None:
     assert one.part({}).source == one.source == "(SELECT * FROM orders WHERE eur > 1)"
     without = plain(kind)
     without.roles = {}
-    assert without.part({}) == Part("orders", judged, "orders", "", "", "", "", "", {}, frozenset())
+    assert without.part({}) == JudgedTable("orders", judged, "orders", "", "", "", "", "", {}, frozenset())
 
 
 def test_users_lead_to_their_entity_through_the_link() -> None:
@@ -185,7 +185,7 @@ def test_a_query_reads_what_is_used_brought_to_one_way_of_writing() -> None:
         (replace(plain(), differs=True), "id: its ids are written otherwise", "the other tables do"),
     ],
 )
-def test_another_database_writes_its_own_dates_and_ids(one: Draft, what: str, wanted: str) -> None:
+def test_another_database_writes_its_own_dates_and_ids(one: TableDraft, what: str, wanted: str) -> None:
     elsewhere = with_table(one, is_duckdb=False, location="postgresql://orders")
     with pytest.raises(InputError) as refused:
         elsewhere.file()

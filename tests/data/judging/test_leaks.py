@@ -8,12 +8,12 @@ import duckdb
 import pytest
 
 from ml_sys.data.judging import leaks
-from ml_sys.data.judging.parts import Known, gather
+from ml_sys.data.judging.parts import JudgedTables, gather
 from ml_sys.data.judging.paying_words import says_lifetime, says_paying
 from ml_sys.data.judging.shapes import ENOUGH, Shape
 from tests.data.judging.rows import entities, purchases, usage
 
-KNOWN = Known(entities=1000, converters=100, first_day=0, used=0)
+KNOWN = JudgedTables(entities=1000, converters=100, first_day=0, used=0)
 SHAPE = Shape(filled=1000, converters=100, others=900, filled_converters=100, separation=0.6)
 FULL = Shape(filled=40, converters=100, others=900, filled_converters=38, separation=0.6)
 
@@ -60,7 +60,7 @@ def test_a_column_is_judged_by_its_values_and_then_by_its_name(
         (replace(KNOWN, converters=500), False),
     ],
 )
-def test_nothing_is_sure_of_few_converters_or_where_half_convert(known: Known, sure: bool) -> None:
+def test_nothing_is_sure_of_few_converters_or_where_half_convert(known: JudgedTables, sure: bool) -> None:
     assert leaks._judged("x", replace(SHAPE, separation=0.99), known)[1] == sure
 
 
@@ -249,7 +249,9 @@ def test_what_is_wrong_with_a_column_is_told_whole(name: str, shape: Shape, reas
 
 
 @pytest.mark.parametrize("known", [replace(KNOWN, converters=ENOUGH - 1), replace(KNOWN, converters=500)])
-def test_of_few_converters_or_where_half_convert_only_what_a_column_follows_is_sure(known: Known) -> None:
+def test_of_few_converters_or_where_half_convert_only_what_a_column_follows_is_sure(
+    known: JudgedTables,
+) -> None:
     assert leaks._judged("x", FULL, known) == ("", False)
     assert leaks._judged("current_plan", replace(SHAPE, separation=0.9), known) == (PAYING, False)
     assert leaks._judged("x", replace(SHAPE, usage=0.9), known)[1]
@@ -312,7 +314,7 @@ def test_kinds_of_event_are_told_whole_the_most_frequent_first_and_twelve_at_mos
         known = gather(connection, [users, log])
         found = leaks.paying_kinds(connection, log, known)
     assert found == [
-        leaks.Verdict("log", f"kind {at:02}", "100% of the 15 that it happens to converted", True)
+        leaks.Leak("log", f"kind {at:02}", "100% of the 15 that it happens to converted", True)
         for at in range(12)
     ]
 
@@ -328,10 +330,10 @@ def test_measures_are_told_whole_by_their_values_and_by_their_names() -> None:
             known = gather(connection, [users, log])
             told[name] = leaks.judge_usage(connection, log, known)
     only = "100% of the 20 that it is above zero for converted, 30.0% of all did"
-    assert told["fee"] == [leaks.Verdict("log", "fee", only, True)]
-    assert told["current_plan"] == [leaks.Verdict("log", "current_plan", only, True)]
+    assert told["fee"] == [leaks.Leak("log", "fee", only, True)]
+    assert told["current_plan"] == [leaks.Leak("log", "current_plan", only, True)]
     nearly = "95% of the 21 that it is above zero for converted, 30.0% of all did"
-    assert told["paid"] == [leaks.Verdict("log", "paid", nearly, True)]
+    assert told["paid"] == [leaks.Leak("log", "paid", nearly, True)]
 
 
 def test_blanks_that_leak_are_told_of_the_table_that_holds_the_column() -> None:
@@ -343,5 +345,5 @@ def test_blanks_that_leak_are_told_of_the_table_that_holds_the_column() -> None:
         gather(connection, parts)
         found = leaks.judge_blanks(connection, parts, ["x", "y"])
     told = "blank for 0.0% of those that converted and 60.0% of the others: say blank_leaks = true of it"
-    assert found == [leaks.Verdict("accounts", "x", told, True)]
-    assert leaks.Verdict("log", "", "", True).where == "log"
+    assert found == [leaks.Leak("accounts", "x", told, True)]
+    assert leaks.Leak("log", "", "", True).where == "log"

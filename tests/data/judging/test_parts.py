@@ -8,7 +8,7 @@ from datetime import date
 import duckdb
 import pytest
 
-from ml_sys.data.judging.parts import Known, Part, gather, key, through_link
+from ml_sys.data.judging.parts import JudgedTable, JudgedTables, gather, key, through_link
 from tests.data.judging.rows import entities, purchases, source, usage
 
 PEOPLE = [
@@ -30,7 +30,7 @@ def test_the_first_day_of_each_counts_whichever_table_says_it() -> None:
                 [("a", "2024-01-02"), ("a", "2024-01-04 23:00"), ("z", "2024-01-01"), (None, "2024-01-01")]
             ),
         ]
-        assert gather(connection, parts) == Known(entities=5, converters=3, first_day=1, used=1)
+        assert gather(connection, parts) == JudgedTables(entities=5, converters=3, first_day=1, used=1)
         people = connection.execute("SELECT id, day, since FROM people ORDER BY id").fetchall()
         assert people == [
             ("a", date(2024, 1, 3), date(2024, 1, 1)),
@@ -48,14 +48,14 @@ def test_the_first_day_of_each_counts_whichever_table_says_it() -> None:
 def test_without_a_table_of_entities_those_that_did_something_are_the_entities() -> None:
     with duckdb.connect() as connection:
         parts = [purchases([("a", "2024-01-03")]), usage([("a", "2024-01-02"), ("z", "2024-01-01")])]
-        assert gather(connection, parts) == Known(entities=2, converters=1, first_day=0, used=2)
+        assert gather(connection, parts) == JudgedTables(entities=2, converters=1, first_day=0, used=2)
         known = gather(connection, [*parts, entities([("a", None, None)])])
-        assert known == Known(entities=1, converters=1, first_day=0, used=1)
+        assert known == JudgedTables(entities=1, converters=1, first_day=0, used=1)
 
 
 def test_the_rate_is_of_all_entities_and_of_none_it_is_zero() -> None:
-    assert Known(8, 2, 0, 0).rate == 0.25
-    assert Known(0, 0, 0, 0).rate == 0
+    assert JudgedTables(8, 2, 0, 0).rate == 0.25
+    assert JudgedTables(0, 0, 0, 0).rate == 0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_link_leads_the_events_of_a_user_to_its_entity_and_those_of_others_now
     assert found == [("x", "t1"), ("y", "2")]
 
 
-def amounts_of(parts: list[Part]) -> list[tuple[object, ...]]:
+def amounts_of(parts: list[JudgedTable]) -> list[tuple[object, ...]]:
     with duckdb.connect() as connection:
         gather(connection, parts)
         found = connection.execute("SELECT id, measure, total FROM amounts ORDER BY ALL").fetchall()
@@ -110,7 +110,7 @@ def test_amounts_are_added_up_by_entity_and_measure_of_each_table_of_usage() -> 
 def test_the_first_eight_measures_by_name_are_added_up_and_only_numbers() -> None:
     names = [f"m{at}" for at in range(9)]
     row = ("a", "2024-01-02", *(str(at) for at in range(9)))
-    table = Part(
+    table = JudgedTable(
         "log", "usage", source(" ".join(["id", "day", *names]), [row]), "id", "day",
         columns={one: one for one in names}, numbers=frozenset(names) - {"m3"},
     )  # fmt: skip
@@ -123,4 +123,4 @@ def test_the_first_eight_measures_by_name_are_added_up_and_only_numbers() -> Non
 
 def test_without_any_table_of_people_or_usage_nobody_is_known() -> None:
     with duckdb.connect() as connection:
-        assert gather(connection, [entities([])]) == Known(0, 0, 0, 0)
+        assert gather(connection, [entities([])]) == JudgedTables(0, 0, 0, 0)

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ml_sys.data.judging.parts import Part, gather
+from ml_sys.data.judging.parts import JudgedTable, gather
 from ml_sys.data.judging.shapes import ENOUGH, Shape, order_tells, shape_of
 from tests.data.judging.rows import entities, usage
 
 FEW = settings(max_examples=5, deadline=None)
 
 
-def shape(parts: Sequence[Part], name: str, number: bool) -> Shape:
+def shape(parts: Sequence[JudgedTable], name: str, number: bool) -> Shape:
     with duckdb.connect() as connection:
         gather(connection, parts)
         return shape_of(
@@ -29,7 +29,7 @@ def shape(parts: Sequence[Part], name: str, number: bool) -> Shape:
 
 def people(
     values: Sequence[object], paid: Sequence[bool], kind: str = "number", born: str = "2024-01-01"
-) -> Part:
+) -> JudgedTable:
     rows = [
         (f"u{at:03}", f"2024-02-{1 + at % 28:02}" if pays else None, born, value)
         for at, (value, pays) in enumerate(zip(values, paid, strict=True))

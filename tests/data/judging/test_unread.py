@@ -7,12 +7,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ml_sys.data.judging.checking import Checked, Needs, check
+from ml_sys.data.judging.checking import DescriptionCheck, Needs, check
 from ml_sys.data.looking.opening import look_at
 from ml_sys.settings.description import SchemaSettings
 
 
-def checked(folder: Path, days: list[str], dates: str, since: str = "2020-01-01") -> Checked:
+def checked(folder: Path, days: list[str], dates: str, since: str = "2020-01-01") -> DescriptionCheck:
     """Check teams that paid on some days, and usage whose days are written as they should be."""
     teams = [f"t{at},{day},{since}" for at, day in enumerate(days)]
     (folder / "teams.csv").write_text("\n".join(["team,paid,born", *teams, ""]))

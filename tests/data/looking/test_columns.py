@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import duckdb
 import pytest
 
-from ml_sys.data.looking.columns import Column, columns_of, words_of
+from ml_sys.data.looking.columns import SeenColumn, columns_of, words_of
 from ml_sys.data.looking.sniffing import Sniffed
 
 
-def column(name: str, values: Sequence[str | None]) -> Column:
+def column(name: str, values: Sequence[str | None]) -> SeenColumn:
     with duckdb.connect() as connection:
         connection.execute(f'CREATE TABLE looked_at ("{name}" VARCHAR)')
         connection.executemany("INSERT INTO looked_at VALUES (?)", [[one] for one in values])

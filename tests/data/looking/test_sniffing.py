@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_sys.data.looking import dates
-from ml_sys.data.looking.columns import Column, columns_of
+from ml_sys.data.looking.columns import SeenColumn, columns_of
 from ml_sys.data.looking.headers import is_header, named_twice
 from ml_sys.data.looking.opening import is_query, look_at
 from ml_sys.data.looking.sniffing import Sniffed, sniff
@@ -23,7 +23,7 @@ def sniffed(*files: object, most_rows: int = 1000) -> tuple[list[Sniffed], list[
         return sniff(connection, [str(one) for one in files], most_rows=most_rows)
 
 
-def column(tmp_path: Path, name: str, *values: str) -> Column:
+def column(tmp_path: Path, name: str, *values: str) -> SeenColumn:
     """Return what a column of these values holds."""
     file = tmp_path / "table.csv"
     lines = [f'{at};"{value}"' for at, value in enumerate(values)]

@@ -7,32 +7,34 @@ from typing import Any
 
 import duckdb
 
-from ml_sys.data.judging.drafts import Draft
-from ml_sys.data.looking.columns import Column, Looks, columns_of
+from ml_sys.data.judging.drafts import TableDraft
+from ml_sys.data.looking.columns import Looks, SeenColumn, columns_of
 from ml_sys.data.looking.looked import Looked
 from ml_sys.data.looking.sniffing import Sniffed
 
 
-def column(name: str, looks: Looks = "text", filled: int = 100, distinct: int = 50, **more: Any) -> Column:
+def column(
+    name: str, looks: Looks = "text", filled: int = 100, distinct: int = 50, **more: Any
+) -> SeenColumn:
     """Return a column of a hundred rows."""
-    return Column(name, looks, filled, distinct, **{"rows": 100, **more})
+    return SeenColumn(name, looks, filled, distinct, **{"rows": 100, **more})
 
 
-def day(name: str, filled: int = 100) -> Column:
+def day(name: str, filled: int = 100) -> SeenColumn:
     """Return a column of days."""
     return column(name, "date", filled, format="iso")
 
 
-def looked(name: str, *columns: Column, has_header: bool = True, rows: int = 100) -> Looked:
+def looked(name: str, *columns: SeenColumn, has_header: bool = True, rows: int = 100) -> Looked:
     """Return a table of which the columns are known, and no row is."""
     every = {one.name: f'"{one.name}"' for one in columns}
     table = Sniffed(name, f"{name}.csv", "", name, every, rows=rows, has_header=has_header)
     return Looked(table, {one.name: one for one in columns})
 
 
-def draft(kind: Any, base: Looked, **roles: str) -> Draft:
+def draft(kind: Any, base: Looked, **roles: str) -> TableDraft:
     """Return a table of a description."""
-    return Draft(base.name, kind, base, roles)
+    return TableDraft(base.name, kind, base, roles)
 
 
 def seen(

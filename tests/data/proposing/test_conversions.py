@@ -7,14 +7,14 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from ml_sys.data.looking.columns import Column
+from ml_sys.data.looking.columns import SeenColumn
 from ml_sys.data.proposing.conversions import Converted, find, money
-from ml_sys.data.proposing.linking import Links
+from ml_sys.data.proposing.linking import LinkingColumns
 from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, draft, looked, seen
 
-LINKS = Links(("users",), {"users": "id", "log": "id", "orders": "id"})
+LINKS = LinkingColumns(("users",), {"users": "id", "log": "id", "orders": "id"})
 USERS = looked("users", column("id", distinct=100))
 
 
@@ -30,7 +30,7 @@ def places(one: Converted):
     return one.purchases, one.columns, one.kinds, one.repeated
 
 
-def orders(*columns: Column, buyers: int = 50):
+def orders(*columns: SeenColumn, buyers: int = 50):
     return looked("orders", column("id", distinct=buyers), *columns)
 
 
@@ -61,7 +61,7 @@ def test_purchases_of_which_no_date_is_known_to_be_theirs_are_none():
 
 
 def test_without_a_table_of_entities_all_may_have_bought():
-    links = Links((), {"orders": "id"})
+    links = LinkingColumns((), {"orders": "id"})
     one = found(orders(day("day"), buyers=90), links=links)
     assert one.purchases == {"orders": "day"}
     assert one.why.startswith("rows of 90, and")
@@ -69,8 +69,8 @@ def test_without_a_table_of_entities_all_may_have_bought():
 
 def test_purchases_that_lead_to_nobody_or_hold_one_row_for_each_are_no_conversions():
     with pytest.raises(InputError, match="no table says who converted"):
-        found(USERS, orders(day("day")), links=Links(("users",), {"users": "id"}))
-    both = Links(("users", "orders"), {"users": "id", "orders": "id"})
+        found(USERS, orders(day("day")), links=LinkingColumns(("users",), {"users": "id"}))
+    both = LinkingColumns(("users", "orders"), {"users": "id", "orders": "id"})
     assert found(USERS, orders(day("day")), links=both).purchases == {}
 
 
@@ -81,7 +81,7 @@ def test_a_date_of_the_entities_that_all_have_says_nothing_unless_there_are_othe
     assert found(table).why.endswith("97 have one")
     with pytest.raises(InputError):
         found(looked("users", column("id"), full))
-    both = Links(("users", "leads"), {"users": "id", "leads": "id"})
+    both = LinkingColumns(("users", "leads"), {"users": "id", "leads": "id"})
     leads = looked("leads", column("id"))
     assert found(looked("users", column("id"), full), leads, links=both).columns == {"users": "paid_on"}
 
@@ -99,7 +99,7 @@ def test_a_date_of_the_entities_that_all_have_says_nothing_unless_there_are_othe
 def test_of_customers_and_others_a_date_that_only_customers_have_is_that_of_the_conversion(
     dates, theirs, is_it
 ):
-    both = Links(("users", "leads"), {"users": "id", "leads": "id"})
+    both = LinkingColumns(("users", "leads"), {"users": "id", "leads": "id"})
     tables = looked("users", column("id"), *dates), looked("leads", column("id"), *theirs)
     if is_it:
         one = found(*tables, links=both)
@@ -206,7 +206,7 @@ def test_of_several_that_agree_the_one_with_money_counts():
         rows = [[at, f"2024-01-{1 + at:02d}", 3] for at in range(20)]
         sales = seen(connection, "sales", "id day colour", rows)
         orders_ = seen(connection, "orders", "id day amount", rows)
-        links = Links(("users",), {"users": "id", "sales": "id", "orders": "id"})
+        links = LinkingColumns(("users",), {"users": "id", "sales": "id", "orders": "id"})
         one = find(connection, [USERS, sales, orders_], links, Answers(), Asker())
     assert one.purchases == {"orders": "day"}
 
@@ -219,7 +219,7 @@ def test_dates_that_few_have_and_tables_of_few_are_asked_about():
     with pytest.raises(InputError, match="No name says who converted") as caught:
         found(
             *(users, rare, replace(often, table=replace(often.table, name="visits")), tags),
-            links=Links(("users",), dict.fromkeys(("users", "log", "visits", "tags"), "id")),
+            links=LinkingColumns(("users",), dict.fromkeys(("users", "log", "visits", "tags"), "id")),
         )
     assert caught.value.hint == "say it: --converted users.day_x|log"
 

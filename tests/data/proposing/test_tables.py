@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from ml_sys.data.proposing.conversions import Converted
-from ml_sys.data.proposing.linking import Links
+from ml_sys.data.proposing.linking import LinkingColumns
 from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.data.proposing.tables import (
     Plan,
@@ -73,7 +73,7 @@ def test_one_repeated_row_in_fifty_leaves_weeks_and_months_but_no_days():
         assert _grid(connection, seen(connection, "m", "id at", more), "id", day("at")) == ""
 
 
-LINKS = Links(("users",), {"users": "id", "log": "id"})
+LINKS = LinkingColumns(("users",), {"users": "id", "log": "id"})
 
 
 def added(one, *, asker=None, links=LINKS, rows=(), **answers):
@@ -127,13 +127,15 @@ def test_the_moment_is_that_of_the_answer_else_of_the_names_else_of_who_is_asked
 
 
 def test_usage_of_users_is_of_events_that_a_link_leads_on():
-    links = Links(("users",), {"users": "id", "team": "id"}, {"log": ("person", "team")}, {"team": "person"})
+    links = LinkingColumns(
+        ("users",), {"users": "id", "team": "id"}, {"log": ("person", "team")}, {"team": "person"}
+    )
     (one,) = added(looked("log", column("person"), day("at")), links=links).drafts
     assert (one.kind, one.roles) == ("events", {"user": "person", "at": "at"})
 
 
 def entities(*columns, asker=None, converted=None, among=("users",), **answers):
-    links = Links(among, dict.fromkeys(among, "id"))
+    links = LinkingColumns(among, dict.fromkeys(among, "id"))
     one = looked("users", column("id"), *columns)
     return _entities(one, links, converted or Converted(), Answers(**answers), asker or Asker())
 
@@ -208,7 +210,7 @@ def test_payments_that_were_never_made_are_not_read_unless_all_of_them_are_calle
 
 
 def test_a_table_that_leads_nowhere_is_said_to_hold_other_values_where_a_name_is_the_same():
-    links = Links(("users",), {"users": "User_ID"})
+    links = LinkingColumns(("users",), {"users": "User_ID"})
     assert _unlinked(looked("x", column("user_id")), links) == (
         "no column leads to those that may pay: values of user_id are other ones than those of users"
     )
@@ -249,7 +251,7 @@ USED = [[at, f"2024-01-{2 + at % 20:02d}", f"page {at % 3}"] for at in range(60)
 
 
 def test_every_table_is_what_leads_to_entities_makes_of_it():
-    links = Links(
+    links = LinkingColumns(
         ("users", "profiles", "tags"),
         dict.fromkeys(("users", "profiles", "tags", "orders", "log"), "id"),
         differ=frozenset({"orders"}),
@@ -279,7 +281,7 @@ def test_every_table_is_what_leads_to_entities_makes_of_it():
 
 
 def test_events_of_users_are_led_on_by_the_table_that_knows_both():
-    links = Links(
+    links = LinkingColumns(
         ("teams",), {"teams": "id", "members": "id", "orders": "id"},
         {"log": ("person", "members")}, {"members": "person"},
     )  # fmt: skip
@@ -301,7 +303,7 @@ def test_events_of_users_are_led_on_by_the_table_that_knows_both():
 
 
 def test_without_any_usage_it_is_said_what_each_table_lacks():
-    links = Links(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
+    links = LinkingColumns(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
     with pytest.raises(InputError, match="no table says who used what and when") as caught:
         planned(
             links,
@@ -314,7 +316,7 @@ def test_without_any_usage_it_is_said_what_each_table_lacks():
 
 @pytest.mark.parametrize(("n", "has_type"), [(30, True), (31, False)])
 def test_types_of_purchases_are_few(n, has_type):
-    links = Links(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
+    links = LinkingColumns(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
     kinds = ["refund", *(f"kind {at}" for at in range(n - 1))]
     made = planned(
         links,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ml_sys.data.judging.parts import Known
+from ml_sys.data.judging.parts import JudgedTables
 from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.proposing.proposing import Proposal
 from ml_sys.data.proposing.writing import _text, as_toml, comment
@@ -65,7 +65,7 @@ def proposal():
         ],
         ["look at this"],
         {"usage": {"period": "week"}, "label": {"horizon_days": 14}, "panel": {"step_days": 7}},
-        Known(1, 1, 1, 1),
+        JudgedTables(1, 1, 1, 1),
     )
 
 

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from ml_sys.sample.product.simulation import Log, Workspaces
-from ml_sys.sample.product.tables import COLUMNS, Block, ProductTables
+from ml_sys.sample.product.tables import COLUMNS, ProductTables, WorkspaceBlock
 from ml_sys.sample.simulation import NEVER, NO_VALUE
 
 
@@ -26,7 +26,7 @@ def block():
         np.array([np.nan, 2.5]),
     )
     truth = {1: np.array([0.25, np.nan])}
-    return Block(np.array([7, 8]), ones, np.array([10, 7 * NEVER]), log, np.array([[0, 1]]), truth)
+    return WorkspaceBlock(np.array([7, 8]), ones, np.array([10, 7 * NEVER]), log, np.array([[0, 1]]), truth)
 
 
 def test_a_block_is_written_as_five_tables_and_their_description(tmp_path):
