@@ -75,7 +75,7 @@ def init(
 ) -> None:
     """Look at any tables, write a commented description of them, and ingest them by it."""
     from ml_sys import console
-    from ml_sys.data.proposing.proposal import Answers
+    from ml_sys.data.proposing.answers import Answers
     from ml_sys.jobs.data.ingest import ingest_tables
     from ml_sys.jobs.data.init import describe_files
     from ml_sys.views import data as views

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_sys.data.judging import leaks
 from ml_sys.data.looking.names import name_for
+from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.proposing.identifiers import nouns, singular
-from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.reading.sql import quoted
 from ml_sys.text import plural
 

@@ -9,7 +9,7 @@ from ml_sys.data.judging.drafts import TableDraft
 from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import kinds
-from ml_sys.data.proposing.proposal import matches
+from ml_sys.data.proposing.answers import matches
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.answers import Answers, Asker
     from ml_sys.data.proposing.linking import LinkingColumns
-    from ml_sys.data.proposing.proposal import Answers, Asker
 
 _FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
 _MOST_KINDS = 200

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data.looking import dates
-from ml_sys.data.proposing.proposal import Asker, matches
+from ml_sys.data.proposing.answers import Asker, matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_sys.data.looking.looked import Looked
-    from ml_sys.data.proposing.proposal import Answers
+    from ml_sys.data.proposing.answers import Answers
 
 _MOST = 0.95
 

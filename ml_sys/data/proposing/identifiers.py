@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.parts import key
-from ml_sys.data.proposing.proposal import matches
+from ml_sys.data.proposing.answers import matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
-    from ml_sys.data.proposing.proposal import Answers
+    from ml_sys.data.proposing.answers import Answers
 
 # Words that say that a column identifies something.
 ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.parts import key
 from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.answers import matches
 from ml_sys.data.proposing.identifiers import ENTITY_WORDS, Identifiers, Place, nouns
-from ml_sys.data.proposing.proposal import matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_sys.data.looking.looked import Looked
-    from ml_sys.data.proposing.proposal import Answers, Asker
+    from ml_sys.data.proposing.answers import Answers, Asker
 
 _LEAST_SHARED, _LEAST_SCORE, _DISJOINT, _SURE = 0.3, 0.25, 0.1, 0.9
 _CLOSE, _HITS, _MANY_ALIKE = 0.15, 0.005, 3

@@ -9,8 +9,8 @@ from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.looking.names import name_for
 from ml_sys.data.proposing import kinds
+from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.proposing.identifiers import singular
-from ml_sys.data.proposing.proposal import LeftOut
 from ml_sys.data.reading.sql import quoted
 from ml_sys.text import plural
 

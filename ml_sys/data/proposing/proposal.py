@@ -1,88 +1,235 @@
-"""What a proposal starts from and leaves behind: answers, questions, and what is left out."""
+"""Propose a description of files: what each is, what leaks, which period and horizon."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import duckdb
+
+from ml_sys.data.judging.parts import JudgedTables, gather, key
+from ml_sys.data.judging.shapes import ENOUGH, order_tells
+from ml_sys.data.looking import dates
+from ml_sys.data.looking.columns import columns_of
+from ml_sys.data.looking.databases import is_database, look_at_all
+from ml_sys.data.looking.looked import Looked
+from ml_sys.data.looking.sniffing import MOST_ROWS
+from ml_sys.data.looking.spellings import plainly_written
+from ml_sys.data.proposing import attributes, kinds, usage, words
+from ml_sys.data.proposing.answers import LeftOut
+from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
+from ml_sys.data.proposing.identifiers import by_email
+from ml_sys.data.proposing.linking import link
+from ml_sys.data.proposing.tables import Plan, choose_period, plan
+from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-MOST_QUESTIONS = 3
+    from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.proposing.answers import Answers, Asker
 
-
-@dataclass(frozen=True)
-class Answers:
-    """What the user said ahead; each is a column, or a table and a column such as ``users.created``.
-
-    Attributes
-    ----------
-    id : str
-        Column that identifies an entity, in every table that has it.
-    at : str
-        Moment of usage.
-    converted : str
-        Column of the day of conversion, or table of purchases.
-    entity : str
-        Table that has one row for each entity.
-    since : str
-        Column of the day on which an entity began to exist.
-    dates : str
-        ``DD/MM/YYYY`` or ``MM/DD/YYYY``, where the files do not tell.
-    """
-
-    id: str = ""
-    at: str = ""
-    converted: str = ""
-    entity: str = ""
-    since: str = ""
-    dates: str = ""
+_LONG, _MIDDLE = 450, 150
+_ORDER_TELLS = 0.9
+_LEAST_KNOWN = 0.5
+_FULL, _BEFORE = 0.95, 0.98
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A column or table that the description does without, and why."""
-
-    table: str
-    column: str
-    reason: str
-
-    @property
-    def where(self) -> str:
-        """Table and column as users name them."""
-        return f"{self.table}.{self.column}" if self.column else self.table
-
-
-@dataclass
-class Asker:
-    """Asks what files cannot tell: a person where there is one, else nobody.
+class Proposal:
+    """A description, with reasons.
 
     Attributes
     ----------
-    ask : callable or None
-        Takes a question and the possible answers, and returns one of them.
+    drafts : list of TableDraft
+        Its tables.
+    attributes : dict of str to dict
+    words : dict
+    why : dict of str to str
+        One line on each attribute, and on ``words``, ``usage`` and ``horizon``.
+    left : list of LeftOut
+        What it does without.
+    notes : list of str
+        What the user should know, or the files could not tell.
+    settings : dict of str to dict
+        Groups of settings besides the description.
+    known : JudgedTables
+        Who there is, and who converted.
     """
 
-    ask: Callable[[str, list[str]], str] | None = None
-    asked: int = 0
-
-    def choose(self, question: str, among: list[str], flag: str) -> str:
-        """Return the answer to a question.
-
-        Raises
-        ------
-        InputError
-            Where there is nobody to ask, or enough was asked.
-        """
-        if self.ask is None or self.asked >= MOST_QUESTIONS:
-            raise InputError(question, hint=f"say it: {flag} {'|'.join(among)}")
-        self.asked += 1
-        return self.ask(question, among)
+    drafts: list[TableDraft]
+    attributes: dict[str, dict[str, Any]]
+    words: dict[str, Any]
+    why: dict[str, str]
+    left: list[LeftOut]
+    notes: list[str]
+    settings: dict[str, dict[str, Any]]
+    known: JudgedTables
+    asked: int = field(default=0)
 
 
-def matches(answer: str, table: str, column: str) -> bool:
-    """Tell whether an answer, a column or table.column, names a column."""
-    before, _, name = answer.rpartition(".")
-    return name.casefold() == column.casefold() and (not before or before.casefold() == table.casefold())
+def propose(
+    files: Sequence[str],
+    answers: Answers,
+    asker: Asker,
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Proposal:
+    """Propose a description of files and folders, or of a database.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or the files do not tell what is needed and nobody can be asked.
+    """
+    with duckdb.connect() as connection:
+        on_step("looking at the files")
+        tables, notes = look_at_all(connection, files, MOST_ROWS)
+        tables = [plainly_written(connection, one) for one in tables]
+        looked = [Looked(one, columns_of(connection, one)) for one in tables]
+        are_dates(looked, answers)
+        looked = with_formats(looked, answers.dates, asker, notes)
+        notes += [f"{one.name}: {text}" for one in tables for text in one.notes]
+        unread = unread_dates(connection, looked)
+        notes += unread
+        on_step("linking tables")
+        try:
+            links = link(connection, looked, answers, asker)
+            made = plan(connection, looked, links, answers, asker)
+        except InputError as error:
+            said = "; ".join([error.message, *unread, *by_email(looked)])
+            raise InputError(said, hint=error.hint) from error
+        notes += [
+            f"{table}: only {share:.0%} of its ids are known, and rows of the others are set aside"
+            for table, share in links.known.items()
+            if share < _LEAST_KNOWN
+        ]
+        on_step("judging columns")
+        return _described(connection, made, notes, asker, files[0] if is_database(files[0]) else "")
+
+
+def _described(
+    connection: duckdb.DuckDBPyConnection, made: Plan, notes: list[str], asker: Asker, database: str
+) -> Proposal:
+    entities = made.of("entities")
+    gather(connection, [one.part({}) for one in made.drafts if one.kind != "links"])
+    for one in entities:
+        _begin_by_use(connection, one)
+    left = [*made.left, *attributes.candidates([one for one in entities if not one.one_a])]
+    parts, known, more = usage.judged(connection, made, [attributes.part(one) for one in entities])
+    left += more
+    if not made.of("periods", "events"):
+        raise InputError(
+            "no table of usage is left: "
+            + "; ".join(f"{one.where}: {one.reason}" for one in left if not one.column),
+            hint="add the file of events or of usage by day, week or month",
+        )
+    choose_period(connection, made)
+    described, why, more = attributes.describe(connection, entities, parts, known)
+    left += more
+    gone = {(one.table, one.column) for one in made.left}
+    left += [
+        one
+        for draft in made.of("purchases", "links")
+        for one in _unread(draft)
+        if (one.table, one.column) not in gone
+    ]
+    spoken, why["words"] = words.words(made.drafts)
+    order = order_tells(connection)
+    if order >= _ORDER_TELLS:
+        notes.append(
+            f"ids alone tell who converted (ROC-AUC {order:.2f}): they are no feature, and "
+            "must not become one"
+        )
+    if known.first_day:
+        notes.append(
+            f"{known.first_day:,} of {known.converters:,} converted on their first day: "
+            "nothing was there to learn from, and they are set aside"
+        )
+    described_at = {(one.base.name, name) for one in made.drafts for name in one.used()}
+    left = [one for one in left if (one.table, one.column) not in described_at]
+    settings, reasons = _settings(connection, made)
+    if database:
+        settings = {"ingest": {"source": "sql", "database": database}, **settings}
+        reasons["ingest"] = "it is only read; a password belongs into PGPASSWORD or ~/.pgpass"
+    return Proposal(
+        made.drafts,
+        described,
+        spoken,
+        {**why, **reasons},
+        left,
+        [*made.notes, *notes],
+        settings,
+        known,
+        asker.asked,
+    )
+
+
+def _unread(draft: TableDraft) -> list[LeftOut]:
+    """Return the columns of a table of purchases, or of links, that are not read."""
+    reason = "of links only the ids are read"
+    if draft.kind == "purchases":
+        reason = "of purchases only the day and the money are read"
+    return [
+        LeftOut(draft.name, name, f"personal: {column.personal}" if column.personal else reason)
+        for name, column in draft.base.columns.items()
+        if name not in draft.used()
+    ]
+
+
+def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> None:
+    """Take the one full date of an entity table for its beginning where nothing was used before it."""
+    full = [
+        one
+        for one in draft.base.dates()
+        if one.filled_share >= _FULL and one.name not in draft.used() and not kinds.changes(one)
+    ]
+    if "since" in draft.roles or draft.one_a or len(full) != 1:
+        return
+    began = f"CAST({dates.moment(quoted(full[0].name), full[0].format)} AS DATE)"
+    found = connection.execute(
+        "SELECT count(*), count(*) FILTER (began <= first) FROM (SELECT "
+        f"{key(draft.roles['id'])} AS k, {began} AS began "
+        f"FROM {draft.source}) JOIN used ON id = k WHERE began IS NOT NULL"
+    ).fetchone() or (0, 0)
+    if found[0] >= ENOUGH and found[1] >= _BEFORE * found[0]:
+        draft.roles["since"] = full[0].name
+        draft.why["since"] = (
+            f"the only date that all have, and {found[1]:,} of {found[0]:,} used nothing before it"
+        )
+
+
+def _settings(
+    connection: duckdb.DuckDBPyConnection, made: Plan
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Choose period, horizon and step by the length of the history."""
+    found = connection.execute(
+        "SELECT date_diff('day', greatest((SELECT min(first) FROM used), (SELECT "
+        "min(day) FROM people)), (SELECT max(last) FROM used)), "
+        "(SELECT median(date_diff('day', since, day)) FROM people WHERE day > since)"
+    ).fetchone() or (0, None)
+    days, wait = int(found[0] or 0), found[1]
+    horizon = 30 if days >= _LONG else 14 if days >= _MIDDLE else 7
+    if made.unit == "month":
+        horizon = max(horizon, 30)
+    why = f"of {days:,} days in which usage and conversions are both known, "
+    why += (
+        f"three lists {horizon} days apart are held out to judge by, and the days before "
+        "them are learned from"
+    )
+    if wait is not None:
+        why += f"; half of those that convert later than their first day do so within {int(wait)} days"
+    step = {"day": 7, "week": 7, "month": 30}[made.unit]
+    return (
+        {
+            "usage": {"period": made.unit},
+            "label": {"horizon_days": horizon},
+            "panel": {"step_days": step},
+        },
+        {
+            "usage": made.unit_why,
+            "horizon": why,
+            "step": "one training cutoff a week" if step == 7 else "one training cutoff a month",
+        },
+    )

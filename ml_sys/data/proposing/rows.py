@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging.payments import currencies
 from ml_sys.data.judging.totals import totals
 from ml_sys.data.proposing import kinds
-from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.reading.sql import quoted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ml_sys.data.judging.parts import key
 from ml_sys.data.judging.period_names import wide
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import conversions, kinds, rows
-from ml_sys.data.proposing.proposal import LeftOut, matches
+from ml_sys.data.proposing.answers import LeftOut, matches
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.data.looking.looked import Looked
+    from ml_sys.data.proposing.answers import Answers, Asker
     from ml_sys.data.proposing.linking import LinkingColumns
-    from ml_sys.data.proposing.proposal import Answers, Asker
 
 _ONE_EACH = 0.98
 _ON_GRID = 0.99

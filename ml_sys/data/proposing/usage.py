@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging import leaks
 from ml_sys.data.judging.parts import JudgedTables, gather
 from ml_sys.data.proposing import measures, words
-from ml_sys.data.proposing.proposal import LeftOut
+from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.reading.sql import literal, quoted
 
 if TYPE_CHECKING:

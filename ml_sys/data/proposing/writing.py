@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ml_sys.data.judging.drafts import TableDraft
-    from ml_sys.data.proposing.proposing import Proposal
+    from ml_sys.data.proposing.proposal import Proposal
 
 _WIDTH = 108
 _ORDER = ("entities", "purchases", "links", "periods", "events")

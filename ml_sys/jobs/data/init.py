@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_sys.data.proposing.proposal import Answers, Asker, LeftOut
-from ml_sys.data.proposing.proposing import propose
+from ml_sys.data.proposing.answers import Answers, Asker, LeftOut
+from ml_sys.data.proposing.proposal import propose
 from ml_sys.data.proposing.writing import as_toml
 from ml_sys.durable import write_file
 from ml_sys.errors import UsageError

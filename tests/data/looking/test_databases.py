@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ml_sys.data.proposing.proposal import Answers, Asker
-from ml_sys.data.proposing.proposing import Proposal, propose
+from ml_sys.data.proposing.answers import Answers, Asker
+from ml_sys.data.proposing.proposal import Proposal, propose
 from ml_sys.data.proposing.writing import as_toml
 from ml_sys.data.reading.sql import literal
 from ml_sys.errors import InputError

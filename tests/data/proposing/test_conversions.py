@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from ml_sys.data.looking.columns import SeenColumn
+from ml_sys.data.proposing.answers import Answers, Asker
 from ml_sys.data.proposing.conversions import Converted, find, money
 from ml_sys.data.proposing.linking import LinkingColumns
-from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, draft, looked, seen
 

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from ml_sys.data.looking.dates import AMBIGUOUS, SPREADSHEET
+from ml_sys.data.proposing.answers import Answers, Asker
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
-from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, looked, seen
 

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from ml_sys.data.looking.columns import words_of
+from ml_sys.data.proposing.answers import Answers
 from ml_sys.data.proposing.identifiers import Identifiers, by_email, nouns, singular
-from ml_sys.data.proposing.proposal import Answers
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, looked, seen
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from ml_sys.data.proposing.answers import Answers, Asker
 from ml_sys.data.proposing.linking import link
-from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.errors import InputError
 from tests.data.proposing.small import seen
 

@@ -7,9 +7,9 @@ import datetime as dt
 import duckdb
 import pytest
 
+from ml_sys.data.proposing.answers import Answers, Asker
 from ml_sys.data.proposing.conversions import Converted
 from ml_sys.data.proposing.linking import LinkingColumns
-from ml_sys.data.proposing.proposal import Answers, Asker
 from ml_sys.data.proposing.tables import (
     Plan,
     _add_usage,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ml_sys.data.judging.parts import JudgedTables
-from ml_sys.data.proposing.proposal import LeftOut
-from ml_sys.data.proposing.proposing import Proposal
+from ml_sys.data.proposing.answers import LeftOut
+from ml_sys.data.proposing.proposal import Proposal
 from ml_sys.data.proposing.writing import _text, as_toml, comment
 from tests.data.proposing.small import column, day, draft, looked
 
