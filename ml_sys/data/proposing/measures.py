@@ -24,17 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.columns import SeenColumn
 
 _PEOPLE = {
-    "users",
-    "user",
-    "people",
-    "persons",
-    "members",
-    "seats",
-    "visitors",
-    "students",
-    "participants",
-    "editors",
-    *("benutzer", "nutzer"),
+    *("users", "user", "people", "persons", "members", "seats", "visitors", "students", "participants"),
+    *("editors", "benutzer", "nutzer"),
 }
 _QUANTITIES = {
     *(
@@ -49,9 +40,8 @@ _QUANTITIES = {
         "kb",
         "kilometers",
         "distance",
-        "score",
     ),
-    *("credits", "points", "volume", "length", "weight", "words", "rows", "tokens"),
+    *("score", "credits", "points", "volume", "length", "weight", "words", "rows", "tokens"),
 }
 _SAYS_NOTHING = {
     *(
