@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.checking.columns import as_flags
 from ml_sys.data.checking.values import day_text
 from ml_sys.data.fields import CONVERTED_ON, ID, SINCE, VALUE
 from ml_sys.data.quarantine import (
@@ -33,6 +35,8 @@ from ml_sys.data.snapshot_id import arrow_texts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from ml_sys.form import Form
 
@@ -97,12 +101,12 @@ def reconcile(
     reject(repeated, MERGED_DUPLICATE)
 
     others = rows[~converted]
-    is_customer = others[ID].isin(paying[ID])
+    is_customer = _among(others[ID], arrow_texts(paying[ID]))
     reject(others[is_customer], MERGED_CUSTOMER)
     maybe = frozenset().union(*(one.bad_ids for one in tables if CONVERTED_ON in one.frame), unusable)
     unusable = (maybe | set(contradicted[ID])) - set(paying[ID])
     paying = _filled(paying, others[is_customer], attributes)
-    did_pay = ~is_customer & others[ID].isin(unusable)
+    did_pay = ~is_customer & _among(others[ID], pa.array(sorted(unusable), pa.string()))
     reject(others[did_pay], CUSTOMER_IN_QUARANTINE)
 
     free, contradicted, repeated = _one_each(others[~is_customer & ~did_pay], said)
@@ -116,7 +120,13 @@ def reconcile(
         at = list(companies).index(VALUE) + 1
         companies.insert(at, SINCE, began.reindex(companies[ID]).to_numpy(np.int32))
     lost = unusable | set(contradicted[ID]) | frozenset().union(*(one.bad_ids for one in tables))
-    return by_id(companies), frozenset(lost.difference(companies[ID][companies[ID].isin(lost)]))
+    kept = _among(companies[ID], pa.array(sorted(lost), pa.string()))
+    return by_id(companies), frozenset(lost.difference(companies[ID][kept]))
+
+
+def _among(ids: pd.Series[Any], some: Any) -> NDArray[np.bool_]:
+    """Say which ids are among some, a `pyarrow.StringArray`."""
+    return as_flags(pc.is_in(arrow_texts(ids), value_set=some))
 
 
 def by_id(companies: pd.DataFrame) -> pd.DataFrame:
@@ -169,9 +179,9 @@ def _since(rows: pd.DataFrame) -> pd.Series[Any] | None:
 
 def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Split rows into one per id, those that contradict another of the same id, and repetitions."""
-    several = rows[ID].duplicated(keep=False)
-    if not several.any():
+    if pc.count_distinct(arrow_texts(rows[ID])).as_py() == len(rows):
         return rows, rows[:0], rows[:0]
+    several = rows[ID].duplicated(keep=False)
     group = rows[several]
     differ = group.groupby(ID)[list(said)].nunique().gt(1).any(axis=1)
     contradicted = group[ID].isin(differ.index[differ])
