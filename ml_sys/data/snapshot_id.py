@@ -116,7 +116,7 @@ def bucket_digests(
             column.add(digest, start, end)
         row_end = int(row_ends[end - 1])
         mine = at[row_start:row_end]  # a bucket at a time, which the processor's own memory holds
-        digest.update(usage.stamp[mine].data)
+        digest.update(usage.stamp.take(mine).data)
         digest.update(usage.measures.take(mine, axis=0).astype(counts, copy=False).data)
         found[bucket] = np.frombuffer(digest.digest(), np.uint8)
         start, row_start = end, row_end

@@ -59,9 +59,8 @@ class UsageRows:
 
     def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
         """Return the rows at some positions."""
-        return UsageRows(
-            self.company[at], self.stamp[at], self.measures.take(at, axis=0), self.lines[at], self.digits
-        )
+        company, stamp, lines = (one.take(at) for one in (self.company, self.stamp, self.lines))
+        return UsageRows(company, stamp, self.measures.take(at, axis=0), lines, self.digits)
 
 
 @dataclass(frozen=True)

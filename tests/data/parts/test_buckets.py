@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ml_sys.data.parts.buckets import (
     BUCKETS,
+    ROWS_OF_ONE_PART,
     ROWS_PER_PART,
     Cut,
     buckets_of,
@@ -51,8 +52,8 @@ def test_a_part_is_the_buckets_from_its_first_one_to_the_first_of_the_next(n_par
 
 
 def test_there_are_more_parts_where_there_is_more_usage() -> None:
-    counts = [0, 1, ROWS_PER_PART, ROWS_PER_PART + 1, 10 * ROWS_PER_PART, 10**12]
-    assert [parts_for(n) for n in counts] == [1, 1, 1, 2, 10, BUCKETS]
+    counts = [0, 1, ROWS_OF_ONE_PART, ROWS_OF_ONE_PART + 1, 10 * ROWS_PER_PART, 10**12]
+    assert [parts_for(n) for n in counts] == [1, 1, 1, 3, 10, BUCKETS]
 
 
 def test_companies_are_numbered_within_their_part_in_the_order_of_the_whole() -> None:
