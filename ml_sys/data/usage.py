@@ -59,8 +59,13 @@ class UsageRows:
 
     def take(self, at: NDArray[np.integer[Any]]) -> UsageRows:
         """Return the rows at some positions."""
-        company, stamp, lines = (one.take(at) for one in (self.company, self.stamp, self.lines))
-        return UsageRows(company, stamp, self.measures.take(at, axis=0), lines, self.digits)
+        return UsageRows(
+            self.company.take(at),
+            self.stamp.take(at),
+            self.measures.take(at, axis=0),
+            self.lines.take(at),
+            self.digits,
+        )
 
 
 @dataclass(frozen=True)
