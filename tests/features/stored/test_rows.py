@@ -58,18 +58,23 @@ def test_rows_are_added_to_those_that_are_known_and_these_stay_as_they_are() -> 
     assert Rows(every, moved[numbers]).frame()["number"].tolist() == [1, 2]
 
 
+@pytest.fixture(scope="module")
+def counted() -> StoredDifferent:
+    """Rows that say which they are."""
+    numbers = pd.DataFrame({"number": np.arange(10_001, dtype=np.float32)})
+    found = StoredDifferent(numbers)
+    found.add(Rows.of(numbers).different)
+    return found
+
+
 @given(wanted=st.lists(st.integers(0, 10_000), max_size=30), gap=st.sampled_from([1, 50, 5000]))
 def test_rows_far_from_each_other_are_read_in_runs_and_come_in_the_order_asked_for(
-    wanted: list[int], gap: int
+    counted: StoredDifferent, wanted: list[int], gap: int
 ) -> None:
     at = np.array(wanted, dtype=np.intp)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "_GAP", gap)
-        assert COUNTED.taken(at)["number"].tolist() == wanted
-
-
-COUNTED = StoredDifferent(pd.DataFrame({"number": np.empty(0, np.float32)}))
-COUNTED.add(Rows.of(pd.DataFrame({"number": np.arange(10_001, dtype=np.float32)})).different)
+        assert counted.taken(at)["number"].tolist() == wanted
 
 
 def test_zeros_below_and_above_share_a_digest_and_not_the_exact_one() -> None:
