@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_sys.errors import MlsysError, SchemaDriftError, UnverifiedError
 from ml_sys.model.files.layout import BOOSTER, SCORER, as_json, drift, feature_spec
 from ml_sys.scoring.compiled.trees import read_trees
-from ml_sys.scoring.loading import apart, open_scorer
+from ml_sys.scoring.loading import apart, open_scorer, scored
 from ml_sys.scoring.scorer import CompiledScorer
 
 if TYPE_CHECKING:
@@ -103,19 +103,19 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     panel, known = read_holdout(artifact)
     if isinstance(scorer, CompiledScorer):
         _refuse_other_parts(artifact, model)
-    columns = columns_of(panel.features, scorer.spec)
+    ours = scored(scorer, panel.rows)
     others = {
-        "its Pipeline": model.probabilities(panel.features),
+        "its Pipeline": model.probabilities(panel.rows),
         "what it said when it was made": known["probability"].to_numpy(),
     }
     for other, probability in others.items():
-        found = apart(scorer, columns, probability)
+        found = apart(ours, probability)
         if found:
             raise UnverifiedError(
                 artifact.folder,
                 f"its scorer, which production runs, differs from {other} {found} of the holdout",
             )
-    return Judged(scorer, panel, known, scorer.probabilities(scorer.rows(columns)))
+    return Judged(scorer, panel, known, ours)
 
 
 def columns_of(features: pd.DataFrame, spec: FeatureSpec) -> Columns:

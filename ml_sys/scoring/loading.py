@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.compute import Columns
     from ml_sys.features.rows import Rows
     from ml_sys.model.files.artifact import Artifact
     from ml_sys.scoring.scorer import CompiledScorer, Scorer
-
-# Rows whose probabilities are computed at a time.
-_AT_ONCE = 1 << 17
 
 
 def open_scorer(artifact: Artifact) -> Scorer:
@@ -80,14 +76,7 @@ def prove_equal(
         scorer = compile_scorer(plain, booster)
     except NotCompilableError:
         return None
-    names = scorer.spec.names()
-    found = _furthest(
-        [
-            scorer.probabilities(scorer.rows({name: block.column(name) for name in names}))
-            for block in features.blocks()
-        ],
-        probability,
-    )
+    found = apart(scored(scorer, features), probability)
     if found:
         raise ArtifactError(
             f"the compiled scorer differs from the Pipeline {found} of the holdout, so the version was not "
@@ -97,21 +86,19 @@ def prove_equal(
     return scorer
 
 
-def apart(scorer: Scorer, columns: Columns, probability: NDArray[np.float64]) -> str:
-    """Describe how far a scorer is from the Pipeline, and where; empty if they agree."""
-    parts = [slice(start, start + _AT_ONCE) for start in range(0, probability.size, _AT_ONCE)]
-    return _furthest(
-        [
-            scorer.probabilities(scorer.rows({name: one[part] for name, one in columns.items()}))
-            for part in parts
-        ],
-        probability,
-    )
+def scored(scorer: Scorer, features: Rows) -> NDArray[np.float64]:
+    """Return a scorer's probability of each row, float64, block by block."""
+    names = scorer.spec.names()
+    found = [
+        scorer.probabilities(scorer.rows({name: block.column(name) for name in names}))
+        for block in features.blocks()
+    ]
+    return np.concatenate([np.empty(0), *found])
 
 
-def _furthest(parts: list[NDArray[np.float64]], probability: NDArray[np.float64]) -> str:
-    """Describe how far probabilities in several parts are from others, as :func:`apart` does."""
-    gap = np.abs(np.concatenate([np.empty(0), *parts]) - probability)
+def apart(found: NDArray[np.float64], probability: NDArray[np.float64]) -> str:
+    """Describe how far a scorer's probabilities are from the Pipeline's, and where; empty if they agree."""
+    gap = np.abs(found - probability)
     if (gap <= PROBABILITY_TOLERANCE).all():
         return ""
     worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
