@@ -60,7 +60,8 @@ def test_an_estimate_claims_no_certainty(probability, said):
     ("noun", "said"),
     [("value", "a value"), ("amount", "an amount"), ("Umsatz", "an Umsatz"),
      ("use", "a use"), ("élève", "an élève"),
-     ("Übung", "an Übung"), ("SMS", "an SMS"), ("URL", "a URL"), ("EU", "an EU"), ("Sms", "a Sms"),
+     ("Übung", "an Übung"), ("SMS", "an SMS"), ("FAQs", "an FAQs"),
+     ("URl", "a URl"), ("URL", "a URL"), ("EU", "an EU"), ("Sms", "a Sms"),
      ("Mb", "a Mb"), ("I", "an I"), ("X", "an X"), ("U", "a U"), ("x", "a x"), ("1", "a 1"), ("", "a ")],
 )  # fmt: skip
 def test_an_article_is_chosen_by_the_first_sound(noun, said):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml_sys.data.checking import columns, scalars, values
@@ -100,6 +100,7 @@ NUMBERS: dict[str, float] = {
 }  # fmt: skip
 BAD = {"x": Fault.NOT_NUMBER, "1,5": Fault.NOT_NUMBER, "1e999": Fault.TOO_LARGE, "nan": Fault.NOT_NUMBER}
 BLANKS = ("", "  ", "\t")
+EVERY = [*NUMBERS, *BAD, *BLANKS]
 TEXTS = st.lists(st.sampled_from([*NUMBERS, *BAD, *BLANKS, "N/A", "n/a"]), max_size=6)
 DIGITS = st.lists(
     st.sampled_from(["7", "0", "8:", "9", "/", "010", "999999999", "1000000000", ""]), max_size=4
@@ -142,6 +143,7 @@ def scaled_of(text: str, digits: int, blank_is_zero: bool) -> tuple[int, int]:
     return whole, 0
 
 
+@example(EVERY)
 @given(TEXTS)
 def test_counts_of_a_column_are_those_of_each_text_alone(texts) -> None:
     assert read(values.counts, texts) == [count_of(one) for one in texts]
@@ -153,6 +155,9 @@ def test_whole_numbers_alone_are_read_as_among_others(texts) -> None:
     assert read(values.counts, texts) == [alone.get(one) or (int(one), 0) for one in texts]
 
 
+@example(EVERY, 0, True)
+@example(EVERY, 0, False)
+@example(EVERY, 1, False)
 @given(TEXTS, st.sampled_from([0, 1, 2]), st.booleans())
 def test_amounts_in_digits_are_those_of_each_text_alone(texts, digits, blank_is_zero) -> None:
     found = read(values.scaled, texts, digits=digits, blank_is_zero=blank_is_zero)
@@ -175,6 +180,7 @@ def test_numbers_of_an_attribute_are_those_of_each_text_alone(texts, none, posit
     np.testing.assert_array_equal(np.array(found).reshape(-1, 2), np.array(expected, float).reshape(-1, 2))
 
 
+@example(EVERY)
 @given(TEXTS)
 def test_amounts_may_be_negative_and_blank(texts) -> None:
     expected = np.array([number_of(one) for one in texts], float).reshape(-1, 2)

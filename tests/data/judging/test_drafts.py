@@ -132,6 +132,9 @@ def test_a_file_is_read_as_it_is_only_where_nothing_has_to_be_done_to_it() -> No
     )
     both = plain(at="when", since="day")  # ISO dates are read beside these
     assert (both.is_plain, both.dates) == (True, "day-first")
+    iso_too = plain(at="stamp", since="day")  # but not beside seconds
+    assert (iso_too.is_plain, iso_too.dates) == (False, "")
+    assert replace(plain(at="stamp"), where="1 = 1").dates == ""
     two = plain(at="stamp", since="when")
     assert (two.is_plain, two.dates) == (False, "")
     for odd in (
