@@ -11,6 +11,7 @@ from ml_sys.outcomes.drift import (
     JensenShannon,
     KolmogorovSmirnov,
     Sides,
+    Stability,
     benjamini_hochberg,
     p_value,
     stability_index,
@@ -223,3 +224,14 @@ def test_companies_change_sides_as_wholes_and_as_many_of_one_side_stay_on_it(row
         assert all(len(one) == 1 for one in changed.values())
         became = [(True in on[one]) != (True in changed[one]) for one in alone]
         assert sum(became) == sum(True in on[one] for one in alone)
+
+
+@pytest.mark.parametrize("kind", [np.float32, object])
+def test_the_stability_index_of_parts_is_that_of_the_whole(kind):
+    rng = np.random.default_rng(5)
+    before, now = (rng.integers(low, 9, 60).astype(kind) for low in (0, 2))
+    stability = Stability(before)
+    for part in (now[:0], now[:7], now[7:8], now[8:]):
+        stability.add(part)
+    assert stability.index() == stability_index(before, now) > 0
+    assert Stability(before).index() == Stability(before[:0]).index() == 0

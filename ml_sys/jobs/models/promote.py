@@ -154,7 +154,8 @@ def promote_rule(
         If the tables do not allow the rule, or a reason is missing.
     """
     root = registry.root
-    form = snapshots.latest(root).form if snapshots.exists(root) else settings.schema_.form()
+    latest = snapshots.parts(snapshots.latest_path(root)) if snapshots.exists(root) else None
+    form = settings.schema_.form() if latest is None else latest.form
     named = rule_version(RuleScorer.of(rule, form, settings.usage.row_period).name)
     champion = registry.read().production
     if champion is not None and not is_rule(champion) and not reason.strip():
