@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from itertools import chain
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
-from ml_sys.data.reading.plain import Kind, Plain, are_plain, load, read_plain
+from ml_sys.data.reading.plain import Kind, Plain, are_plain, read_plain
 from ml_sys.data.reading.preamble import SOME_LINES, preamble
 from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
@@ -63,9 +62,8 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
         raise
     layout = Layout(delimiter, len(header), {field: header.index(name) for field, name in found.items()})
     is_large = path.stat().st_size >= _LARGE_BYTES
-    if is_large:
-        Thread(target=load).start()  # beside the tables that are read before it
-    return RawTable(str(path), extra, _parts(body, layout, is_large), pieces.close, lacking(columns, found))
+    parts = _parts(body, layout, is_large)
+    return RawTable(str(path), extra, parts, pieces.close, lacking(columns, found), may_be_plain=is_large)
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:

@@ -129,6 +129,8 @@ class RawTable:
         Fields that it may do without, and does.
     parquet : Path or None
         The file, if it is one of Parquet.
+    may_be_plain : bool
+        Whether its parts are those of :class:`ml_sys.data.reading.plain.MayBePlain`.
     """
 
     where: str
@@ -137,6 +139,7 @@ class RawTable:
     close: Callable[[], None] = lambda: None
     lacks: frozenset[str] = frozenset()
     parquet: Path | None = None
+    may_be_plain: bool = False
 
 
 class Source(Protocol):
