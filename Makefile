@@ -81,7 +81,7 @@ $(REWRITTEN): $(STAMP) $(TESTS)
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Run the checks of every change: lint, types and every behaviour (5 minutes on 2 cores)
-	@$(MAKE) --no-print-directory -j 2 types lint $(REWRITTEN) $(COMPILED)
+	@$(MAKE) --no-print-directory -j 3 types lint $(REWRITTEN) $(COMPILED)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(COMPILED) ## Run what takes minutes by its nature: kill, race, soak, simulate

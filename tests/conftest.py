@@ -38,7 +38,10 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 # Folders of tests; others follow in the order of chance.
-LONGEST_FIRST = ("e2e", "tests", "registry", "serve", "evaluation", "scoring")
+LONGEST_FIRST = (
+    *("e2e", "tests", "models", "proposing", "outcomes", "serve", "registry"),
+    *("experiments", "judging", "features", "leaks", "report"),
+)
 
 
 @pytest.fixture(autouse=True)
