@@ -352,7 +352,7 @@ def test_findings_that_count_are_told_whole() -> None:
         (
             False,
             False,
-            "neither probability above 0.3; asked from 1 shop that converts on; said, not required",
+            "neither probability above 0.3; asked from 1 shop that converts on; reported, not required",
         ),
         (False, True, "neither probability above 0.3: a rule is in production"),
         (True, True, "neither probability above 0.3: a rule is in production"),
