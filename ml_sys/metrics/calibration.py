@@ -157,7 +157,7 @@ def confusions(outcomes: Outcomes, threshold: float, depths: Sequence[int]) -> t
 
 
 def bin_shares(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each row that lies in each of ten bins of equally many rows, best score first.
+    """Return the share of each row that falls into each of ten bins with equally many rows, best score first.
 
     Equal scores share their places. Shape (n_rows, 10); each row's shares add up to 1.
     """

@@ -142,7 +142,7 @@ def mean_absolute_shap(scorer: CompiledScorer, rows: Matrix, seed: int) -> NDArr
 
 
 def _sampled(label: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], Weights]:
-    """Return all converters and some of the others, and the weights that make them stand for all."""
+    """Return all converters and some of the others, with the weights that make them represent all."""
     positive, other = np.flatnonzero(label), np.flatnonzero(~label)
     room = max(MOST_ROWS - positive.size, 1)
     if other.size <= room:

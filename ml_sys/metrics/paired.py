@@ -163,7 +163,7 @@ def chance_p_value(outcomes: Outcomes, *, permutations: int, seed: int) -> float
 
 
 def _average_precision(group: NDArray[np.intp], above: NDArray[np.intp]) -> Values:
-    """Return the average precision of positives that lie in the groups given, one set of positives a row."""
+    """Return the average precision of positives in the given groups, one set of positives per row."""
     group = np.sort(group, axis=1)
     place = np.arange(1, group.shape[1] + 1)
     ends = np.where(np.diff(group, axis=1, append=-1) != 0, place, place[-1])

@@ -238,7 +238,7 @@ class CumulatedRanking:
         return np.array([np.interp(d, w, h) for d, w, h in zip(depth, weight, hits, strict=True)])
 
     def average_precision(self) -> Values:
-        """Return the mean precision at the places of positives; NaN when there are none."""
+        """Return the mean precision at the ranks of positives; NaN when there are none."""
         precision = np.divide(self.hits, self.weight, out=np.zeros_like(self.hits), where=self.weight > 0)
         return _ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
 

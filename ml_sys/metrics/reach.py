@@ -39,7 +39,7 @@ class Reach:
 
 
 def reached(outcomes: Outcomes, depth: float) -> NDArray[np.float64]:
-    """Return the chance that each converter stands in the top of a list after which it converts.
+    """Return the chance that each converter is in the top of a list after which it converts.
 
     Parameters
     ----------

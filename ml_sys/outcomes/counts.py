@@ -1,4 +1,4 @@
-"""Counts held against what was expected of them: conversions against their probabilities, or a usual rate."""
+"""Counts compared with what was expected: conversions with their probabilities, or with a usual rate."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def cumulative(probability: NDArray[np.float64], counts: NDArray[np.integer[Any]
 
 
 def expected_interval(probability: NDArray[np.float64], confidence: float) -> tuple[int, int]:
-    """Return between which numbers of successes the count lies with this confidence at least."""
+    """Return the range of successes that contains the count with at least this confidence."""
     mean, sigma = probability.sum(), np.sqrt((probability * (1 - probability)).sum())
     counts = np.arange(int(min(probability.size, mean + 12 * sigma + 12)) + 1)
     reach = cumulative(probability, counts)

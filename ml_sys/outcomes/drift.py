@@ -1,4 +1,4 @@
-"""How far two groups of rows lie apart, and whether chance explains it.
+"""How far apart two groups of rows are, and whether chance explains it.
 
 Rows of one company hang together, so chance is what happens when whole companies change sides: those on both
 swap theirs, the others are dealt out anew. Companies keep their numbers on each side.
@@ -63,7 +63,7 @@ class Sides:
 
 
 class Distance(Protocol):
-    """How far two sides lie apart: 0 for no difference, at most 1."""
+    """How far apart two sides are: 0 for no difference, at most 1."""
 
     def __call__(self, is_now: NDArray[np.bool_], /) -> NDArray[np.float64]:
         """Return the distance for each row of ``is_now``, of shape (n, n_rows)."""
@@ -124,7 +124,7 @@ class JensenShannon:
 def p_value(
     sides: Sides, distance: Distance, *, permutations: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return how far two sides lie apart, and how often chance alone brings them as far.
+    """Return how far apart two sides are, and how often chance alone would make it as much.
 
     Permutations end early where many have come as far, as Besag and Clifford have it.
 

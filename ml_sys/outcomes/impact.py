@@ -179,7 +179,7 @@ def _outcome(listed: HandedOutList, called: pd.DataFrame, reading: Reading) -> L
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Put those who had paid by the hand-out where they would have stood: it was promised of them too."""
+    """Put those who had paid by the hand-out where they would have ranked: the promise included them."""
     paid = (rows["group"] == PAID_SINCE).to_numpy()
     if not paid.any():
         return rows

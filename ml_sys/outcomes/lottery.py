@@ -222,7 +222,7 @@ def _lot(seed: int, list_id: str, name: str) -> float:
 
 
 def _is_held(name: str, design: Design, cutoff: int) -> bool:
-    """Return whether a company is held out in the stretch of weeks that a day lies in."""
+    """Return whether a company is held out in the period of weeks that a day falls into."""
     stretch = cutoff // (WEEK_DAYS * design.hold_weeks)
     return _uniform(f"{design.seed}\nholdout {stretch}\n{name}") < design.share
 

@@ -212,7 +212,7 @@ def _told(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def text(value: object) -> str:
-    """Return a level; ``BLANK`` for whatever stands for none."""
+    """Return a level; ``BLANK`` for anything that means "none"."""
     return value if isinstance(value, str) and value else BLANK
 
 

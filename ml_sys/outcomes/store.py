@@ -193,7 +193,7 @@ class Store:
         return found
 
     def company(self, list_id: str, entity_id: str) -> ListEntry | None:
-        """Return the entry of a company on a list, with its reasons; None where it is not on it."""
+        """Return a company's entry on a list, with its reasons; None if it is not on the list."""
         wanted = (
             select(*(entries_table.c[name] for name in COLUMNS), entries_table.c.reasons)
             .join(lists_table)
@@ -238,7 +238,7 @@ class Store:
         return self._days(wanted)
 
     def paid_before(self, cutoff: int) -> frozenset[str] | None:
-        """Return who was left off the list of a day as they had paid by then; None without such a list."""
+        """Return who was left off a day's list because they had paid; None if there is no such list."""
         with database_errors(self.place), self._engine.connect() as connection:
             there = standing(connection, cutoff)
             if there is None:
@@ -267,7 +267,7 @@ class Store:
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the store that the settings name, made or brought up to date where it is not.
+    """Open the store that the settings name; create or upgrade it if necessary.
 
     Raises
     ------

@@ -92,7 +92,7 @@ class Change:
 
 
 class Author:
-    """Who writes the trail, and the records that they write; a record's place in it is given later.
+    """Who writes the trail, and the records they write; a record gets its place in it later.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Author:
         )
 
     def accepted(self, reason: str) -> Record:
-        """Return the record of a trail that somebody goes on from."""
+        """Return the record that says from which trail somebody carried on."""
         return Record(0, _now(), self._signed(), "accept", "", reason=reason)
 
     def _signed(self) -> str:

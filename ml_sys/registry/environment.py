@@ -43,7 +43,7 @@ def cpu_model() -> str:
 
 
 def gpu_model(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> str:
-    """Return the model of the first GPU that NVIDIA's driver for Linux lists, empty where there is none."""
+    """Return the model of the first GPU that NVIDIA's Linux driver lists; empty if there is none."""
     for told in sorted(drivers.glob("*/information")):
         for line in told.read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")

@@ -49,7 +49,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """What a verdict rests on: who stands against whom, on which rows.
+    """What a verdict is based on: which versions are compared, on which rows.
 
     Attributes
     ----------
@@ -243,7 +243,7 @@ def _conclusion(paired: Paired | None, *, no_worse: bool) -> Conclusion:
 
 
 def _paired(challenger: Outcomes, champion: Outcomes, settings: GateSettings, seed: int) -> Paired | None:
-    """Return the comparison, None where the metric is not defined on the rows or on any resample."""
+    """Return the comparison; None if the metric is not defined on the rows or on any resample."""
     if not challenger.label.any():
         return None
     found = paired_bootstrap(

@@ -192,14 +192,14 @@ class State:
             raise AuditError(self._trail_file, alarm, hint=_ACCEPT)
 
     def _forgotten(self, content: bytes | None, stored: Index | None, trail: Trail) -> str:
-        """Say why nothing remembers where the trail ended; empty if something does, or there is no trail."""
+        """Say why nothing records where the trail ended; empty if something does, or there is no trail."""
         if stored is not None or (content is None and not (trail.records or trail.torn)):
             return ""
         what = "is missing" if content is None else "was edited or damaged"
         return f"{self._index_file} {what}, which remembers the last record: later ones may have been cut off"
 
     def _rewritten(self, stored: Index, trail: Trail) -> str:
-        """Say how the trail is not the one that an index followed from."""
+        """Say how the trail differs from the one that an index was derived from."""
         if stored.sequence > len(trail.records):
             return f"record {len(trail.records) + 1} was dropped: {self._index_file} follows from it"
         if stored.head != Trail(trail.records[: stored.sequence]).head:

@@ -263,7 +263,7 @@ class Registry:
         return self._state.problem()
 
     def strangers(self) -> list[str]:
-        """Return the names in the folder of models that are no version, registered or about to be."""
+        """Return the names in the folder of models that are not versions, registered or about to be."""
         return strangers(self.root, self.models, self.read)
 
     @contextmanager

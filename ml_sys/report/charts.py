@@ -100,7 +100,7 @@ def running(points: Sequence[Point], *, y: str, key: str, title: str, text: str)
 
 
 def calibration(points: Sequence[Point], *, key: str, title: str, text: str) -> str:
-    """Draw predicted against observed rates; where they agree, points lie on the diagonal."""
+    """Draw predicted against observed rates; where they agree, points are on the diagonal."""
     ends = [
         min(min(one["predicted"], one["low"]) for one in points),
         max(max(one["predicted"], one["high"]) for one in points),

@@ -157,7 +157,7 @@ class Week:
 
 
 def list_sentence(week: Week) -> str:
-    """Say what became of the week's list."""
+    """Say what happened to the week's list."""
     listed = week.listed
     if listed is None:
         return "No list was handed out."
@@ -203,7 +203,7 @@ def since_sentence(since: SinceLast | None, entity: Noun) -> str:
 
 
 def retrained_sentence(one: Retrained) -> str:
-    """Say what became of the version that was trained."""
+    """Say what happened to the version that was trained."""
     if one.promoted:
         return f"Version {one.version} was trained on this week's data and is in production from now on."
     why = f": {'; '.join(one.unmet)}" if one.unmet else ""

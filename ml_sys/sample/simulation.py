@@ -169,7 +169,7 @@ def free_usage(rng: np.random.Generator, portals: Portals, weeks: int) -> Simula
 def paid_usage(
     rng: np.random.Generator, free: SimulatedUsage, portals: Portals, closed_in: NDArray[np.int64]
 ) -> SimulatedUsage:
-    """Replace usage from the week of the purchase on: it goes on, and rises.
+    """Replace usage from the week of the purchase on: it continues, and rises.
 
     Parameters
     ----------

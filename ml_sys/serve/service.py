@@ -58,7 +58,7 @@ class Service:
     _checked: tuple[Served | None, float, bool] = (None, 0.0, False)
 
     def aside(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
-        """Run what may take a while in the one thread for that, so that the event loop goes on.
+        """Run anything slow in the one thread for it, so that the event loop is never blocked.
 
         More threads would only take turns with the event loop, and make it wait for each of them.
         """

@@ -175,7 +175,7 @@ class SqliteSink:
 
 
 def mark_of(connection: sqlite3.Connection, name: str, database: str) -> str | None:
-    """Return what tells an old log from all others once it is taken over; None if it is no such log."""
+    """Return what identifies an old log once it has been imported; None if it is not such a log."""
     if _number(connection, "application_id", database) != APPLICATION_ID:
         return None
     first = connection.execute(f"SELECT rowid, at FROM {database}.predictions ORDER BY rowid LIMIT 1")  # noqa: S608 - our constants
@@ -247,7 +247,7 @@ def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageE
 
 
 def _is_latest(connection: sqlite3.Connection) -> bool:
-    """Return whether the file is a store that this code knows; who serves it needs no more to begin."""
+    """Return whether the file is a store that this code knows; a server needs no more to start."""
     if _number(connection, "application_id") != APPLICATION_ID:
         return False
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone():

@@ -1,4 +1,4 @@
-"""How a prediction stands in a database: time as text that sorts, and a digest of what the model saw."""
+"""How a prediction is stored in a database: time as sortable text, and a digest of what the model saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the tables: where they come from, and what a usage row stands for."""
+"""Settings of the tables: where they come from, and what a usage row covers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class IngestSettings(Frozen):
 
 
 class UsageSettings(Frozen):
-    """What one usage row stands for."""
+    """What one usage row covers."""
 
     period: Unit | PositiveInt = Field(
         "week",

@@ -41,7 +41,7 @@ class BacktestSettings(Frozen):
 
 
 class EngineSettings(Frozen):
-    """Where fits and lists that do not depend on each other are made."""
+    """Where independent fits and lists are computed."""
 
     kind: Literal["local", "dask"] = Field(
         "local", description="'local': processes of this machine; 'dask': a Dask cluster (an extra)."

@@ -154,7 +154,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _entry_of_table(key: str, text: str) -> tuple[str, Any]:
-    """Return the setting that a key lies below, and the value as an entry of it, however deep."""
+    """Return the setting that a key is below, and the value as an entry of it, however deep."""
     parts = key.split(".")
     for n in range(len(parts) - 1, 0, -1):
         table = ".".join(parts[:n])
@@ -167,7 +167,7 @@ def _entry_of_table(key: str, text: str) -> tuple[str, Any]:
 
 
 def _parse(text: str, key: str) -> Any:
-    """Read a value as TOML would; what is no TOML value, or belongs to a text setting, is plain text."""
+    """Read a value as TOML would; anything else, or a value of a text setting, is plain text."""
     if _FIELDS[key].annotation in {str, Path}:
         return text
     try:

@@ -171,7 +171,7 @@ class CalibrationSettings(Frozen):
 
 
 class ThresholdSettings(Frozen):
-    """From which probability on a company counts as one that will convert."""
+    """Decision threshold: the probability from which a company counts as one that will convert."""
 
     kind: Literal["capacity", "f1", "fixed"] = Field(
         "capacity", description="'capacity': as many as sales can call; 'f1': best F1; 'fixed': the value."

@@ -44,7 +44,7 @@ def accepted(result: Accepted) -> None:
 
 
 def keys(made: KeyFiles) -> None:
-    """Show where the files of a new key lie, and which settings name them."""
+    """Show where the files of a new key are, and which settings name them."""
     private, public = made.private, made.public
     console.line(f"Written: {private} (private, for those who train) and {public} (for everybody else)")
     console.line(

@@ -88,7 +88,7 @@ def _reasons(table: pd.DataFrame) -> list[str]:
 
 
 def handed_out(one: HandedOut, entity: Noun) -> str:
-    """Say what became of a list that was handed out."""
+    """Say what happened to a list that was handed out."""
     name, calls = one.listed.list_id, entity.counted(one.called)
     if one.recorded == "same":
         return f"list {name} was handed out on {one.listed.made_at[:10]} already, and is the same"

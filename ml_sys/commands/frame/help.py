@@ -49,7 +49,7 @@ class HelpfulGroup(_Page, TyperGroup):
     """A group of commands with our help page, which it shows on stderr where no command is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse arguments, or show the page where there are none."""
+        """Parse arguments, or show the page if there are none."""
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(ExitCode.USAGE)

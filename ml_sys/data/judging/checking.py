@@ -157,7 +157,7 @@ def check(
 def _doubtful(
     connection: duckdb.DuckDBPyConnection, drafts: Iterable[TableDraft]
 ) -> tuple[list[str], list[str]]:
-    """Name rows that are no entity, or no conversion: those that surely are none, and those that may be."""
+    """Name rows that are not entities, or not conversions: those that surely are not, and maybe not."""
     problems: list[str] = []
     notes: list[str] = []
     for draft in drafts:

@@ -82,19 +82,19 @@ class Doubt:
 
 
 def is_type_of_row(column: SeenColumn) -> bool:
-    """Tell whether a column's name promises to say what a row of purchases is, or what became of it."""
+    """Tell whether a column's name suggests that it says what a purchase row is, or what happened to it."""
     return column.looks == "text" and bool(set(column.words) & _SAYS_TYPE)
 
 
 def says_state(column: SeenColumn) -> bool:
-    """Tell whether a column says of each row what became of it: by its type, or by a yes and a no."""
+    """Tell whether a column says what happened to each row: by its type, or by a yes and a no."""
     if column.is_flag:
         return bool(set(column.words) & _SAYS_PAID)
     return is_type_of_row(column) and column.distinct <= _MOST_STATES
 
 
 def is_not_paid(value: str) -> bool:
-    """Tell whether a payment of this type or status was never made, or is not made yet."""
+    """Tell whether a payment of this type or status was never made, or has not been made yet."""
     return type_key(value) in _NOT_PAID
 
 

@@ -1,4 +1,4 @@
-"""How a column lies among those that converted and the others, and how it follows usage and dates."""
+"""How a column is distributed among converters and the others, and how it follows usage and dates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVEL_ROWS = 20
 
 @dataclass(frozen=True)
 class Shape:
-    """How a column's values lie among converters and the others, and how they follow usage and dates."""
+    """How a column's values are distributed by outcome, and how they follow usage and dates."""
 
     filled: int
     converters: int
@@ -128,7 +128,7 @@ def _area(ranks: float | None, converters: int, others: int) -> float:
 
 
 def order_tells(connection: duckdb.DuckDBPyConnection) -> float:
-    """Return the ROC-AUC of the identifier itself, as a number; .5 where it is none."""
+    """Return the ROC-AUC of the identifier itself, as a number; .5 if it is not one."""
     found = connection.execute(
         "SELECT sum(r) FILTER (paid), count(*) FILTER (paid), count(*) FILTER (NOT paid) "
         "FROM (SELECT day IS NOT NULL AS paid, "

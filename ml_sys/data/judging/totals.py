@@ -1,4 +1,4 @@
-"""Rows that add up the others, as spreadsheets and reports have at their end: they are no entity."""
+"""Rows that add up the others, as at the end of spreadsheets and reports: they are not entities."""
 
 from __future__ import annotations
 

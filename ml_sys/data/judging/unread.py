@@ -1,4 +1,4 @@
-"""Dates of a described table that ingest does not read, as they are not written as the description says."""
+"""Dates of a described table that ingest cannot read: not written as the description says."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class SeenColumn:
 
     @property
     def is_serial(self) -> bool:
-        """Whether rows are numbered by it: whole numbers of their own that lie close together."""
+        """Whether it numbers the rows: distinct whole numbers that are close together."""
         return self.looks == "whole" and self.is_unique and self.high - self.low < _CLOSE * self.rows
 
     @property

@@ -112,7 +112,7 @@ def parts_format(pattern: str, first: int, second: int) -> str:
 
 
 def moment(sql: str, format_: str, zone: str = "UTC") -> str:
-    """Return SQL of the moment that a text means, by the clocks of a zone; NULL where it is none."""
+    """Return SQL of the moment that a text means, in a time zone; NULL if it is not a moment."""
     if format_ in {ISO, ""}:  # what is written in no known way is no moment
         cast = f"TRY_CAST({sql} AS TIMESTAMP)"  # in UTC where the text names a zone
         if zone == "UTC":
@@ -135,7 +135,7 @@ def _local(sql: str, zone: str) -> str:
 
 
 def written_iso(sql: str, format_: str) -> str:
-    """Return SQL of the same as ISO text; what is no date stays as it is, to be reported."""
+    """Return SQL of the same as ISO text; what is not a date stays as it is, to be reported."""
     return f"coalesce(strftime({moment(sql, format_)}, '%Y-%m-%d %H:%M:%S'), {sql})"
 
 

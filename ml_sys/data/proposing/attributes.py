@@ -1,4 +1,4 @@
-"""Describe the columns of entity tables as attributes, and leave out those that are none or leak."""
+"""Describe the columns of entity tables as attributes, leaving out those that are not, or that leak."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _NONE_SHARE, _NONE_TIMES = 0.02, 5
 
 
 def candidates(drafts: Sequence[TableDraft]) -> list[LeftOut]:
-    """Choose the columns that may be attributes, by table, and return those that are none."""
+    """Choose the columns that may be attributes, by table, and return those that are not."""
     left = []
     fullest: dict[str, SeenColumn] = {}  # of the columns of one name in several tables
     for column in (one for draft in drafts for one in draft.base.columns.values()):
@@ -84,7 +84,7 @@ def _name(column: str) -> str:
 
 
 def _unfit(column: SeenColumn) -> str:
-    """Say why a column is no attribute, by itself; nothing where it may be one."""
+    """Say why a column is not an attribute, judged alone; empty if it may be one."""
     if column.personal:
         return f"personal: {column.personal}"
     if not column.filled:

@@ -80,7 +80,7 @@ class Converted:
 
 
 def money(one: Looked) -> str:
-    """Return the one column of money; empty where there is none, or several."""
+    """Return the one column of money; empty if there is none, or several."""
     found = [name for name in kinds.named_like_money(one) if one.columns[name].looks in {"whole", "number"}]
     return found[0] if len(found) == 1 else ""
 
@@ -119,7 +119,7 @@ def find(
 
 
 def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
-    """Return what may say who converted, though no name says so: dates that few have, and tables of few."""
+    """Return what may say who converted although no name does: dates or tables that few have."""
     entities = sum(one.table.rows for one in looked if one.name in links.entities)
     found = []
     for one in looked:

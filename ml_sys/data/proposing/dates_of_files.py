@@ -84,7 +84,7 @@ def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]
 
 
 def unread_dates(connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked]) -> list[str]:
-    """Name the columns that promise dates and look like some, but are written in a way that is not read."""
+    """Name the columns that seem to hold dates, but written in a form that cannot be read."""
     found = []
     for table in looked:
         for one in table.columns.values():

@@ -136,7 +136,7 @@ _TAKEN = "taken"
 def _unfit(
     connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn, users: Sequence[str]
 ) -> str:
-    """Say why a column is no measure, or give it its role in events; nothing where it is a measure."""
+    """Say why a column is not a measure, or give it its role in events; empty if it is a measure."""
     if column.personal:
         return f"personal: {column.personal}"
     words = set(column.words)

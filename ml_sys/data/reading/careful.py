@@ -116,7 +116,7 @@ def shown(line: bytes) -> str:
 def collect(
     texts: Mapping[str, Sequence[str]], starts: Sequence[int], raws: Sequence[str], bad: Sequence[BadRow]
 ) -> Rows:
-    """Return rows: texts by field, the line and the raw text of each, and the lines that are no row."""
+    """Return rows: texts by field, the line and raw text of each, and the lines that are not rows."""
     columns = {field: pa.array(values, pa.string()) for field, values in texts.items()}
     return Rows(columns, np.array(starts, dtype=np.int64), raws.__getitem__, bad)
 

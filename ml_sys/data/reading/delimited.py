@@ -171,7 +171,7 @@ class _Ready:
 
 @dataclass(frozen=True)
 class _Single:
-    """One line that is no row."""
+    """A line that is not a row."""
 
     layout: Layout
     bad: BadRow

@@ -109,7 +109,7 @@ def by_day(connection: Connection, since: int, until: int, edges: Sequence[float
 
 
 def inputs_by_day(connection: Connection, since: int, until: int) -> pd.DataFrame:
-    """Return how many predictions of each day and version were sent blanks and what is not known.
+    """Return how many predictions of each day and version had blank or unknown values.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def promised(connection: Connection, windows: Windows) -> Iterator[tuple[str, st
 def last_of(
     connection: Connection, windows: Windows, paid: Mapping[str, int]
 ) -> Iterator[tuple[str, str, int, float]]:
-    """Yield company, version, day and probability of the last prediction in each window of who has paid.
+    """Yield company, version, day and probability of each paying company's last prediction in each window.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ _SHOWN = ("average_precision", "roc_auc", "precision_at_10", "recall_at_10", "li
 
 
 def sign_ups(evidence: Evidence) -> tuple[Section, ...]:
-    """Show how well those that have only just begun are ranked; nothing where nobody knows who they are."""
+    """Show how well new sign-ups are ranked; nothing if the tables do not say who they are."""
     rankers = evidence.evaluation.get(SIGN_UPS)
     if rankers is None:
         return ()

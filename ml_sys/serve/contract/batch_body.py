@@ -31,7 +31,7 @@ _FORM = {"field": FIELD, "problem": 'the body is {"companies": [...]}'}
 
 @dataclass
 class _Places:
-    """Where the list of companies begins and ends, and the commas between; -1 for what is not found."""
+    """Where the list of companies begins and ends, and the commas in between; -1 if not found."""
 
     start: int = -1
     end: int = -1

@@ -1,4 +1,4 @@
-"""Who asked what: ids of requests, and the access log.
+"""Request ids, and the access log.
 
 A line of the log holds the request's id, method, route, status, time and the version that answered. It never
 holds an address, a query, a path as it was asked for (it may name a company), a key or a body.

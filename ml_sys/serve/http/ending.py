@@ -58,7 +58,7 @@ class Ending:
             await asyncio.sleep(_WORKERS_APART_SECONDS)
 
     def follow_sigterm(self, seconds: float) -> None:
-        """Answer on for a while after SIGTERM, so that balancers see that the process is not ready."""
+        """Keep answering for a while after SIGTERM, so that balancers see that the process is not ready."""
         server_ends, loop, parent = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop(), os.getppid()
 
         def end(number: int) -> None:

@@ -69,7 +69,7 @@ class Slots:
         self._left = most
 
     def take(self) -> bool:
-        """Take a place; False if there is none."""
+        """Take a place; False if none is free."""
         if not self._left:
             return False
         self._left -= 1
@@ -135,7 +135,7 @@ class Exchange:
         self._slots: Slots | None = None
 
     def take(self, slots: Slots) -> bool:
-        """Count as a request in hand until the response is complete; False if there is no room."""
+        """Count as a request in progress until the response is complete; False if there is no room."""
         if slots.take():
             self._slots = slots
             return True

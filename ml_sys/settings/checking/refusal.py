@@ -25,7 +25,7 @@ _DEFAULT_ORIGIN = "default"
 
 
 def setting_of(location: Sequence[Any]) -> str:
-    """Return the dotted key of the setting that an error of pydantic lies in."""
+    """Return the dotted key of the setting that a pydantic error is about."""
     fields, parts = dict(leaves()), [str(part) for part in location[1:]]
     paths = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
     return next((path for path in paths if path in fields), ".".join(parts))
