@@ -34,7 +34,7 @@ def planned(plan: ExperimentPlan) -> None:
         f"Lists until an effect of {signed(100 * plan.effect, 0, plus=True)}% shows, with "
         f"{counted(plan.capacity, 'call')} per list "
         f"and a list every {plan.every_days:.0f} days",
-        ("design", "lists", "time", "calls by lot", "pay among them", "given up per list"),
+        ("design", "lists", "time", "calls by lot", "pay among them", "given up"),
         rows,
         caption=(
             f"simulated on {counted(plan.lists, 'past list')} of version {plan.version}, "
