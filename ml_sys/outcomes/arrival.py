@@ -196,9 +196,12 @@ def found_again(now: Export, before: Export, asked: NDArray[np.bool_] | None = N
     alike = int((before.about[there] == now.about[at[there]]).sum())
     theirs = there[before.company]
     rows = _hashed(at[before.company[theirs]], before.complete_on[theirs], before.values[theirs])
-    found = np.isin(rows, _hashed(now.company, now.complete_on, now.values))
-    n, n_there, n_found = (int(np.count_nonzero(one)) for one in (asked, there, found))
-    return Again(n, n_there, alike, before.company.size > 0, len(rows), n_found)
+    same = np.zeros(int(now.company.max(initial=now.ids.size)) + 1, dtype=np.bool_)
+    same[at[there]] = True
+    ours = same[now.company]
+    found = _among(rows, _hashed(now.company[ours], now.complete_on[ours], now.values[ours]))
+    n, n_there = (int(np.count_nonzero(one)) for one in (asked, there))
+    return Again(n, n_there, alike, before.company.size > 0, len(rows), found)
 
 
 def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
@@ -213,6 +216,15 @@ def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
     kept = found / rows if rows else 0.0
     name = "past usage rows found again"
     return [*checks, Check("arrival", name, kept, 1.0, "share", 1 - kept, limits.max_lost)]
+
+
+def _among(rows: NDArray[np.uint64], others: NDArray[np.uint64]) -> int:
+    """Return how many numbers are among others, either in any order; some may be there several times."""
+    if not others.size:
+        return 0
+    rows, others = np.sort(rows), np.sort(others)
+    place = np.minimum(np.searchsorted(others, rows), others.size - 1)
+    return int(np.count_nonzero(others[place] == rows))
 
 
 def _hashed(
