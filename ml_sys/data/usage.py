@@ -131,7 +131,7 @@ def of_companies(
         The others.
     """
     named = checked.columns["id"]
-    values = _side_by_side(checked, measures)
+    values = checked.side_by_side(measures.names, measures.dtype)
     rows = UsageRows(index.positions(named), checked.columns["at"], values, checked.lines, measures.digits)
     unknown = rows.company < 0
     if not unknown.any():
@@ -140,14 +140,6 @@ def of_companies(
     ids = named.take(strangers).to_pylist()
     reasons = [LOST_COMPANY if name in index.lost else UNKNOWN_ID for name in ids]
     return rows.take(np.flatnonzero(~unknown)), _bad(rows.take(strangers), ids, reasons)
-
-
-def _side_by_side(checked: Checked, measures: UsageMeasures) -> NDArray[Any]:
-    counted = [name for name in checked.columns if name in measures.names]
-    if checked.counts is not None and (counted, measures.dtype) == ([*measures.names], checked.counts.dtype):
-        return checked.counts
-    columns = [checked.columns[name] for name in measures.names]
-    return np.stack(columns, axis=1, dtype=measures.dtype)
 
 
 def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:

@@ -55,6 +55,13 @@ class Checked:
     blanked: dict[str, list[int]]
     counts: NDArray[np.int32] | None = None
 
+    def side_by_side(self, names: tuple[str, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return some columns of numbers as those of one array, of shape (n, n_names)."""
+        counts, counted = self.counts, tuple(name for name in self.columns if name in names)
+        if counts is not None and (counted, len(names), dtype) == (names, counts.shape[1], counts.dtype):
+            return counts
+        return np.stack([self.columns[name] for name in names], axis=1, dtype=dtype)
+
 
 def check_part(part: Part | MayBePlain, fields: Mapping[str, Field]) -> Checked:
     """Read a part and check it as :func:`check` does, in one go where all its values are plain."""
