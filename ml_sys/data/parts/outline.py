@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.parts.parted import Parts
@@ -52,6 +52,8 @@ class Outline:
         SnapshotError
             If a file is missing or was changed.
         """
+        import pandas as pd  # which the service, that looks a company up in its part, does not load
+
         n = parts.n_companies
         closed, since = np.empty(n, np.int32), np.empty(n, np.int32)
         first = np.full(n, NEVER_USED, np.int32)
