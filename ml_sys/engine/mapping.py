@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # Deaths of workers, with nothing done between them, after which another try is of no use.
 MOST_DEATHS = 3
 # Parts of a snapshot below which no other process is started for them unless it is asked for.
-FEW_PARTS = 32
+FEW_PARTS = 256
 
 
 @dataclass(frozen=True)
