@@ -439,7 +439,7 @@ def test_to_force_without_a_reason_is_refused_before_anything_is_judged(registry
 def test_what_a_champion_has_learnt_from_is_said_with_both_days():
     learnt = manifest(["2020-01-01", "2020-03-03"], [])
     assert overlap(learnt, manifest([], ["2020-04-01", "2020-05-01"])) == (
-        "it has learnt from outcomes up to 2020-04-02, and this holdout begins on 2020-04-01"
+        "it was trained on outcomes up to 2020-04-02, and this holdout begins on 2020-04-01"
     )
 
 
