@@ -64,8 +64,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Numba's loops are compiled once, beside the checks of types, and not by each worker and server for itself.
 COMPILED := $(VENV)/.compiled
 $(COMPILED): $(STAMP) $(shell grep -rlws kernel ml_sys --include='*.py')
-	@$(BIN)/python -c 'import ml_sys.jobs.models.train, ml_sys.data.reading.plain as _; \
-	  import ml_sys.scoring.compiled.shap_kernel as _; \
+	@$(BIN)/python -c 'import ml_sys.jobs.models.train, ml_sys.scoring.compiled.shap_kernel as _; \
 	  from ml_sys import kernel; kernel.load()'
 	@touch $@
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ml_sys.data.checking import moments, values
-from ml_sys.data.reading.plain import Kind
 from ml_sys.data.schema import NEVER_BEGAN, NEVER_CLOSED
 from ml_sys.settings.description import zone_of
 from ml_sys.settings.tables import EntityTable, EventTable, LinkTable, PeriodTable, PurchaseTable
@@ -41,15 +40,17 @@ class Field:
         A bad value is left blank and counted; one of any other field costs the row.
     may_lack : bool
         Whether the table may do without it.
-    plain : Kind
-        How a value is written that ``read`` takes as it stands.
     """
 
     column: str
     read: Callable[[Any], Column]
     blanked: bool = False
     may_lack: bool = False
-    plain: Kind = Kind.ANY
+
+    @property
+    def is_count(self) -> bool:
+        """Whether its values are whole numbers from 0."""
+        return self.read is values.counts
 
 
 def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
@@ -70,11 +71,9 @@ def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
         if table.type:
             found[TYPE] = Field(table.type, values.free_texts, blanked=True)
     elif isinstance(table, PeriodTable):
-        moment = Kind.MOMENT if table.dates == "iso" else Kind.ANY
-        found = {ID: Field(table.id, values.ids, plain=Kind.NAME), AT: Field(table.at, stamp, plain=moment)}
+        found = {ID: Field(table.id, values.ids), AT: Field(table.at, stamp)}
         for key, one in table.measures.items():
-            read = counted_by(one.measure(key))
-            found[key] = Field(one.column, read, plain=Kind.COUNT if read is values.counts else Kind.ANY)
+            found[key] = Field(one.column, counted_by(one.measure(key)))
     elif isinstance(table, EventTable):
         found = _of_events(table, stamp)
     else:

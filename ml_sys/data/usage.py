@@ -131,7 +131,8 @@ def of_companies(
         The others.
     """
     named = checked.columns["id"]
-    values = checked.side_by_side(measures.names, measures.dtype)
+    columns = [checked.columns[name] for name in measures.names]
+    values = np.stack(columns, axis=1, dtype=measures.dtype)
     rows = UsageRows(index.positions(named), checked.columns["at"], values, checked.lines, measures.digits)
     unknown = rows.company < 0
     if not unknown.any():

@@ -12,16 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.checking.columns import Column
 from ml_sys.data.checking.scalars import Fault
-from ml_sys.data.reading.plain import Kind, MayBePlain
-from ml_sys.data.reading.rows import BadRow, Rows
+from ml_sys.data.reading.rows import BadRow, CountedPart, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from ml_sys.data.checking.columns import Column
     from ml_sys.data.fields import Field
     from ml_sys.data.reading.rows import Part
 
@@ -44,8 +43,6 @@ class Checked:
         Ids of the bad rows that have one.
     blanked : dict of str to list of int
         Reason to the lines of good rows in which an optional value was bad and is blank instead.
-    counts : ndarray of shape (n, n_counts), int32, or None
-        The fields that are counts side by side, where they were read so.
     """
 
     columns: dict[str, Any]
@@ -53,27 +50,15 @@ class Checked:
     bad: list[BadRow]
     bad_ids: list[str]
     blanked: dict[str, list[int]]
-    counts: NDArray[np.int32] | None = None
-
-    def side_by_side(self, names: tuple[str, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return some columns of numbers as those of one array, of shape (n, n_names)."""
-        counts, counted = self.counts, tuple(name for name in self.columns if name in names)
-        if counts is not None and (counted, len(names), dtype) == (names, counts.shape[1], counts.dtype):
-            return counts
-        return np.stack([self.columns[name] for name in names], axis=1, dtype=dtype)
 
 
-def check_part(part: Part | MayBePlain, fields: Mapping[str, Field]) -> Checked:
-    """Read a part and check it as :func:`check` does, in one go where all its values are plain."""
-    kinds = {name: field.plain for name, field in fields.items()}
-    plain = part.plain(kinds) if isinstance(part, MayBePlain) else None
-    if plain is None:
+def check_part(part: Part, fields: Mapping[str, Field]) -> Checked:
+    """Read a part and check it as :func:`check` does; counts without going through their texts."""
+    if not isinstance(part, CountedPart):
         return check(part(), fields)
-    columns: dict[str, Any] = {}
-    counts = iter(plain.counts.T)
-    for name, kind in kinds.items():
-        columns[name] = next(counts) if kind == Kind.COUNT else plain.of(kind)
-    return Checked(columns, plain.lines, [], [], {}, plain.counts)
+    # The name of a column may be repeated among its rows, and must not be taken for a count.
+    counts = [name for name, one in fields.items() if one.is_count and not one.column.isdigit()]
+    return check(part.counted(counts), fields)
 
 
 def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
@@ -89,7 +74,10 @@ def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
     Checked
         A row with several faults is listed once, with the fault of the first column in that order.
     """
-    found = {name: field.read(rows.texts[name]) for name, field in fields.items()}
+    found = {
+        name: Column(rows.counts[name], None) if name in rows.counts else field.read(rows.texts[name])
+        for name, field in fields.items()
+    }
     typed = {name: column.values for name, column in found.items()}
     reasons = dict.fromkeys(_headers(rows, fields), HEADER)
     for name in (name for name, field in fields.items() if not field.blanked):
@@ -120,6 +108,8 @@ def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
 
 def _headers(rows: Rows, fields: Mapping[str, Field]) -> list[int]:
     """Return the places of rows that say the names of the columns, as joined exports do."""
+    if rows.counts:
+        return []
     first = next(iter(fields))
     named = pc.equal(rows.texts[first], pa.scalar(fields[first].column)).to_numpy(zero_copy_only=False)
     return [

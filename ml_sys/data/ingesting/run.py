@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,7 +20,6 @@ from ml_sys.data.events.links import Links, links_of
 from ml_sys.data.parts.spill import Dealt, Spill
 from ml_sys.data.purchases import CONVERTS, PurchaseRows, judged
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.reading import plain
 from ml_sys.data.usage import UsageMeasures, UsageRows, join, of_companies, one_per_stamp
 from ml_sys.errors import EmptyTableError
 
@@ -58,11 +56,6 @@ class OpenTable:
     def extra(self) -> tuple[str, ...]:
         """Columns that are ignored."""
         return self.raw.extra
-
-    @property
-    def is_read_plainly(self) -> bool:
-        """Whether the loop of :mod:`ml_sys.data.reading.plain` reads it."""
-        return self.raw.may_be_plain and plain.are_plain({k: one.plain for k, one in self.fields.items()})
 
 
 @dataclass(frozen=True)
@@ -103,8 +96,6 @@ class IngestRun:
         self.opened = opened
         self._form = form
         self._on_progress = on_progress
-        if any(one.is_read_plainly for one in opened.values()):
-            Thread(target=plain.load).start()  # beside the tables that are read before it
 
     def place(self, table: str) -> tuple[str, str]:
         """Return the name of a table and where it comes from, as the quarantine has them."""

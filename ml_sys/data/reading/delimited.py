@@ -7,7 +7,7 @@ quarantined once, or blank.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
-from ml_sys.data.reading.plain import Kind, Plain, are_plain, read_plain
 from ml_sys.data.reading.preamble import SOME_LINES, preamble
 from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 _CHUNK_BYTES = 2 << 20
-# A file so large is read faster by a compiled loop, whatever it takes to load that.
-_LARGE_BYTES = 128 << 20
+_HEXADECIMAL = (b"0x", b"0X")  # Arrow takes 0x1F for 31
 
 
 def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
@@ -60,10 +58,8 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
     except InputError:
         pieces.close()
         raise
-    layout = Layout(delimiter, len(header), {field: header.index(name) for field, name in found.items()})
-    is_large = path.stat().st_size >= _LARGE_BYTES
-    parts = _parts(body, layout, is_large)
-    return RawTable(str(path), extra, parts, pieces.close, lacking(columns, found), may_be_plain=is_large)
+    layout = Layout(delimiter, len(header), {key: header.index(name) for key, name in found.items()})
+    return RawTable(str(path), extra, _parts(body, layout), pieces.close, lacking(columns, found))
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
@@ -101,13 +97,13 @@ def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[s
     return next(csv.reader([text], delimiter=delimiter)), delimiter
 
 
-def _parts(pieces: Iterator[Block | BadRow], layout: Layout, is_large: bool) -> Iterator[Part]:
+def _parts(pieces: Iterator[Block | BadRow], layout: Layout) -> Iterator[Part]:
     """Make a block a part of its own, unless a quoted field may go on into the next one."""
-    held = b""
+    held, so_far = b"", _SoFar()
     for piece in pieces:
         if isinstance(piece, BadRow):
             if held:
-                yield _Part(block_of(held, piece.line - held.count(b"\n")), layout)
+                yield TextPart(block_of(held, piece.line - held.count(b"\n")), layout, so_far)
                 held = b""
             yield _Single(layout, piece)
             continue
@@ -118,10 +114,10 @@ def _parts(pieces: Iterator[Block | BadRow], layout: Layout, is_large: bool) -> 
             held = block.data[int(block.ends[done - 1]) + 1 if done else 0 :]
             yield _Ready(rows)
         else:
-            yield (LargePart if is_large else _Part)(block, layout)
+            yield TextPart(block, layout, so_far)
         last_line = block.first_line + len(block.ends)
     if held:
-        yield _Part(block_of(held, last_line - held.count(b"\n")), layout)
+        yield TextPart(block_of(held, last_line - held.count(b"\n")), layout, so_far)
 
 
 def _may_go_on(block: Block) -> bool:
@@ -129,34 +125,37 @@ def _may_go_on(block: Block) -> bool:
     return b'"' in block.data and any(block.line(i).count(b'"') % 2 for i in tail)
 
 
+@dataclass
+class _SoFar:
+    """What the parts of a file have shown: whether it is worth trying to read counts as numbers at once."""
+
+    counts_are_numbers: bool = True
+
+
 @dataclass(frozen=True)
-class _Part:
+class TextPart:
     """A block that is read when it is called for."""
 
     block: Block
     layout: Layout
+    so_far: _SoFar = field(default_factory=_SoFar)
 
     def __call__(self) -> Rows:
+        """Read its columns as texts."""
+        return self._read(frozenset())
+
+    def counted(self, fields: Collection[str]) -> Rows:
+        """See :class:`ml_sys.data.reading.rows.CountedPart`."""
+        return self._read(frozenset(fields))
+
+    def _read(self, counts: frozenset[str]) -> Rows:
+        if counts and self.so_far.counts_are_numbers:
+            rows = _read_fast(self.block, self.layout, counts)
+            if rows is not None:
+                return rows
+            self.so_far.counts_are_numbers = False
         rows = _read_fast(self.block, self.layout)
         return rows if rows is not None else read_carefully(self.block, self.layout, is_last=True)[0]
-
-
-class LargePart(_Part):
-    """A block of a large file, which is worth compiled code where its values are plain."""
-
-    def plain(self, kinds: Mapping[str, Kind]) -> Plain | None:
-        """See :class:`ml_sys.data.reading.plain.MayBePlain`."""
-        places = self.layout.places
-        if not are_plain(kinds) or len({places[name] for name in kinds}) < len(kinds):
-            return None
-        columns, n_counts = [(Kind.ANY, 0)] * self.layout.n_fields, 0
-        for name, kind in kinds.items():
-            columns[places[name]] = kind, n_counts
-            n_counts += kind == Kind.COUNT
-        n_lines = len(self.block.ends)
-        found = read_plain(self.block.data, n_lines, self.layout.delimiter, columns)
-        first = self.block.first_line
-        return found and Plain(*found, np.arange(first, first + n_lines, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -177,11 +176,14 @@ class _Single:
     bad: BadRow
 
     def __call__(self) -> Rows:
-        return collect({field: [] for field in self.layout.places}, [], [], [self.bad])
+        return collect({name: [] for name in self.layout.places}, [], [], [self.bad])
 
 
-def _read_fast(block: Block, layout: Layout) -> Rows | None:
-    """Read a block in which every line is one row; None if that is not certain."""
+def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset()) -> Rows | None:
+    """Read a block in which every line is one row; None if that is not certain.
+
+    Nor is it read if any field of those named as counts is not a whole number from 0.
+    """
     data, n_lines = block.data, len(block.ends)
     if b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return None
@@ -190,8 +192,11 @@ def _read_fast(block: Block, layout: Layout) -> Rows | None:
     is_quoted = b'"' in data
     if is_quoted and block.line(n_lines - 1).count(b'"') % 2:
         return None
+    if counts and any(mark in data for mark in _HEXADECIMAL):
+        return None
     names = [str(i) for i in range(layout.n_fields)]
-    wanted = {str(i): pa.string() for i in layout.places.values()}
+    as_texts = {i for name, i in layout.places.items() if name not in counts}
+    wanted = {str(i): pa.string() if i in as_texts else pa.int32() for i in layout.places.values()}
     source: Any = pa.BufferReader(data)
     try:
         table = pyarrow.csv.read_csv(
@@ -203,16 +208,20 @@ def _read_fast(block: Block, layout: Layout) -> Rows | None:
             ),
             pyarrow.csv.ParseOptions(delimiter=layout.delimiter, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
-                include_columns=list(wanted), column_types=wanted, strings_can_be_null=False
+                include_columns=list(wanted), column_types=wanted, strings_can_be_null=False, null_values=[]
             ),
         )
     except pa.ArrowInvalid:
         return None
     if table.num_rows != n_lines:
         return None
-    texts = {field: _single_chunk(table.column(str(i))) for field, i in layout.places.items()}
+    columns = {name: _single_chunk(table.column(str(i))) for name, i in layout.places.items()}
+    texts = {name: one for name, one in columns.items() if layout.places[name] in as_texts}
+    numbers = {name: one.to_numpy() for name, one in columns.items() if name not in texts}
+    if any(one.min(initial=0) < 0 for one in numbers.values()):
+        return None
     lines = np.arange(block.first_line, block.first_line + n_lines, dtype=np.int64)
-    return Rows(texts, lines, lambda i: shown(block.line(i)))
+    return Rows(texts, lines, lambda i: shown(block.line(i)), counts=numbers)
 
 
 def _single_chunk(column: Any) -> Any:

@@ -6,9 +6,9 @@ Every kind of source ends in these types, so that files, databases and frames sh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,12 +84,15 @@ class Rows:
         From a position in the batch to the row as it stands, at most `RAW_LIMIT` characters.
     bad : sequence of BadRow
         Rows that are in none of the above.
+    counts : mapping of str to ndarray of shape (n,), int32
+        Fields that were read as the whole numbers from 0 that they are; they are not among the texts.
     """
 
     texts: Mapping[str, pa.StringArray]
     lines: NDArray[np.int64]
     raw: Callable[[int], str]
     bad: Sequence[BadRow] = ()
+    counts: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def pieces(self, n_rows: int) -> Iterator[Rows]:
         """Cut the batch, so that what is made of it takes little memory at a time; at least one piece."""
@@ -97,10 +100,11 @@ class Rows:
             yield Rows(
                 self.texts.slice(start, n_rows)
                 if isinstance(self.texts, TypedTexts)
-                else {field: column.slice(start, n_rows) for field, column in self.texts.items()},
+                else {name: column.slice(start, n_rows) for name, column in self.texts.items()},
                 self.lines[start : start + n_rows],
                 partial(_from, self.raw, start),
                 () if start else self.bad,
+                {name: column[start : start + n_rows] for name, column in self.counts.items()},
             )
 
 
@@ -109,6 +113,19 @@ def _from(raw: Callable[[int], str], start: int, at: int) -> str:
 
 
 Part = Callable[[], Rows]
+
+
+@runtime_checkable
+class CountedPart(Protocol):
+    """A part of a file of texts, whose counts need not go through them."""
+
+    def __call__(self) -> Rows:
+        """Read all fields as texts."""
+        ...
+
+    def counted(self, fields: Collection[str]) -> Rows:
+        """Read some fields as numbers if all that they hold are whole numbers from 0, else as texts."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -129,8 +146,6 @@ class RawTable:
         Fields that it may do without, and does.
     parquet : Path or None
         The file, if it is one of Parquet.
-    may_be_plain : bool
-        Whether its parts are those of :class:`ml_sys.data.reading.plain.MayBePlain`.
     """
 
     where: str
@@ -139,7 +154,6 @@ class RawTable:
     close: Callable[[], None] = lambda: None
     lacks: frozenset[str] = frozenset()
     parquet: Path | None = None
-    may_be_plain: bool = False
 
 
 class Source(Protocol):
