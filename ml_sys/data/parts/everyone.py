@@ -10,28 +10,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_sys.data.parts.parted import InParts
 from ml_sys.data.parts.stored import USAGE, Companies
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import days_of_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ml_sys.data.parts.parted import Parts
-    from ml_sys.form import Form
 
 
 @dataclass(frozen=True)
-class Everyone:
+class Everyone(InParts):
     """The n companies of a snapshot, sorted by id; some thirty bytes each.
 
     Attributes
     ----------
-    parts : Parts
-        The snapshot.
     ids : pyarrow.StringArray of length n
     value : ndarray of shape (n,), float64
         Money a month, NaN for none.
@@ -39,7 +36,6 @@ class Everyone:
         As of :class:`~ml_sys.data.snapshot.Snapshot`.
     """
 
-    parts: Parts
     ids: Any
     value: NDArray[np.float64]
     closed: NDArray[np.int32]
@@ -69,26 +65,6 @@ class Everyone:
 
     def __len__(self) -> int:
         return len(self.closed)
-
-    @property
-    def id(self) -> str:
-        """The id of the snapshot."""
-        return self.parts.id
-
-    @property
-    def path(self) -> Path:
-        """The folder of the snapshot."""
-        return self.parts.path
-
-    @property
-    def as_of(self) -> int:
-        """Day after which nothing is known."""
-        return self.parts.as_of
-
-    @property
-    def form(self) -> Form:
-        """What the tables mean."""
-        return self.parts.form
 
     @property
     def customers(self) -> NDArray[np.bool_]:

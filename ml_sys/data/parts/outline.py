@@ -7,27 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from ml_sys.data.parts.parted import InParts
 
+if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from ml_sys.data.parts.parted import Parts
-    from ml_sys.form import Form
 
 # Where a company has no usage.
 NEVER_USED = np.iinfo(np.int32).min
 
 
 @dataclass(frozen=True)
-class Outline:
+class Outline(InParts):
     """What a snapshot says of its n companies, and when there was usage; see `Snapshot` for the rest.
 
     Attributes
     ----------
-    parts : Parts
-        Where the usage is.
     companies : pandas.DataFrame
     closed, since : ndarray of shape (n,), int32
     first_stamp : ndarray of shape (n,), int32
@@ -36,7 +33,6 @@ class Outline:
         The days on which there are stamps, each once, ascending.
     """
 
-    parts: Parts
     companies: pd.DataFrame
     closed: NDArray[np.int32]
     since: NDArray[np.int32]
@@ -69,26 +65,6 @@ class Outline:
         order = np.argsort(np.concatenate(places))
         companies = pd.concat(frames, ignore_index=True).take(order).reset_index(drop=True)
         return cls(parts, companies, closed, since, first, days)
-
-    @property
-    def id(self) -> str:
-        """The id of the snapshot."""
-        return self.parts.id
-
-    @property
-    def path(self) -> Path:
-        """The folder of the snapshot."""
-        return self.parts.path
-
-    @property
-    def as_of(self) -> int:
-        """Day after which nothing is known."""
-        return self.parts.as_of
-
-    @property
-    def form(self) -> Form:
-        """What the tables mean."""
-        return self.parts.form
 
     @property
     def n_usage_rows(self) -> int:

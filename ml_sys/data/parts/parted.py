@@ -135,3 +135,36 @@ class Parts:
         """
         found = Companies.read(self.manifest, number)
         return np.arange(len(found.closed), dtype=np.int32) if found.position is None else found.position
+
+
+@dataclass(frozen=True)
+class InParts:
+    """What is kept of a snapshot in memory while the rest stays in its parts.
+
+    Attributes
+    ----------
+    parts : Parts
+        The snapshot.
+    """
+
+    parts: Parts
+
+    @property
+    def id(self) -> str:
+        """The id of the snapshot."""
+        return self.parts.id
+
+    @property
+    def path(self) -> Path:
+        """The folder of the snapshot."""
+        return self.parts.path
+
+    @property
+    def as_of(self) -> int:
+        """Day after which nothing is known."""
+        return self.parts.as_of
+
+    @property
+    def form(self) -> Form:
+        """What the tables mean."""
+        return self.parts.form
