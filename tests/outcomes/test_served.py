@@ -90,6 +90,13 @@ def test_until_a_version_has_served_a_week_its_inputs_are_held_against_what_it_w
     assert rung_inputs([(400, 400, 0)], version="2.0.0")[1] == []
 
 
+def test_only_weeks_of_enough_predictions_tell_what_inputs_are_usual():
+    alarms, found = rung_inputs([(400, 200, 0), (99, 99, 0)])
+    assert (alarms, [one.reference for one in found]) == (["served plan, blank"], [0.1, 0.0])
+    alarms, found = rung_inputs([(400, 200, 0), (100, 50, 0), (3, 0, 0)])
+    assert (alarms, [one.reference for one in found]) == ([], [0.5, 0.0])
+
+
 USUAL = np.random.default_rng(2).choice(HELD, 300)
 BEFORE = [week(USUAL, back) for back in range(1, 5)]
 
