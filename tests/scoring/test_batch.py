@@ -13,12 +13,13 @@ from ml_sys.data.reading.rows import BadRow
 from ml_sys.data.schema import NEVER_BEGAN, NONCUSTOMERS, USAGE
 from ml_sys.form import Noun, Words
 from ml_sys.scoring import scorer as scorer_module
-from ml_sys.scoring.batch import score_companies, score_ready
+from ml_sys.scoring.batch import score_companies, score_ready, scored
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
 from ml_sys.scoring.scored_list import Asked
 from ml_sys.scoring.streaming import held
+from ml_sys.scoring.streaming.features import ReadyFeatures
 from ml_sys.scoring.streaming.held import held_frame
 from tests.scoring.test_reasons import NARROW, fitted, random_frame
 
@@ -263,6 +264,18 @@ def test_a_list_is_the_same_however_it_is_cut(scorer, monkeypatch):
     pd.testing.assert_frame_equal(cut.table, whole.table, check_exact=True)
     pd.testing.assert_frame_equal(cut.excluded, whole.excluded, check_exact=True)
     assert cut.input_order.tolist() == whole.input_order.tolist()
+
+
+@pytest.mark.parametrize("batch_rows", [2, 4, 6])
+def test_a_part_tells_where_a_value_unknown_to_the_version_stood_first_however_it_is_cut(
+    scorer, monkeypatch, batch_rows
+):
+    monkeypatch.setattr(held, "BATCH_ROWS", batch_rows)
+    industry = ["software", "fishing", "fishing", "mining", "mining", "fishing"]
+    rows = ready(frame=FRAME.head(6).assign(industry=industry)).rows
+    found = scored(scorer, rows, ReadyFeatures(scorer.spec), ASKED, is_part=True)
+    assert found.levels["industry"] == {"software": 1, "fishing": 3, "mining": 2}
+    assert found.first["industry"] == {"software": 0, "fishing": 1, "mining": 3}
 
 
 def test_who_is_not_ranked_is_neither_taken_out_nor_looked_at(scorer):
