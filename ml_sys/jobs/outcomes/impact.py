@@ -244,14 +244,14 @@ def _rule(
     if name is None:
         return rule, ""
     compared = np.flatnonzero(entries["list_id"].isin(whole).to_numpy())
-    names, which = np.unique(entries["entity_id"].to_numpy(dtype=object)[compared], return_inverse=True)
+    which, names = pd.factorize(entries["entity_id"].to_numpy(dtype=object)[compared])
     ids = pa.array(names, pa.string())
     part = part_of(buckets_of(ids), len(known))
     where = [(number, np.flatnonzero(part == number)) for number in np.unique(part).tolist()]
     engine = Engine.of(settings.engine).for_parts(len(where))
     sent = known.shared(engine.storage)
     score = partial(_rule_scores, parts=sent, spec=spec, cutoffs=cutoffs, rule=name)
-    scores = np.full((len(names), cutoffs.size), np.nan)
+    scores = np.full((len(names), cutoffs.size), np.nan, dtype=np.float32)
     asked = [(number, ids.take(mine)) for number, mine in where]
     for (_, mine), found in zip(where, engine.map(score, asked), strict=True):
         scores[mine] = found
@@ -262,7 +262,7 @@ def _rule(
 
 def _rule_scores(
     asked: tuple[int, Any], *, parts: snapshot.Parts, spec: FeatureSpec, cutoffs: NDArray[np.int32], rule: str
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return what a rule gives companies of one part at each cutoff, NaN for those that are not there.
 
     Parameters
@@ -272,13 +272,13 @@ def _rule_scores(
 
     Returns
     -------
-    ndarray of shape (n, n_cutoffs), float64
+    ndarray of shape (n, n_cutoffs), float32
     """
     number, ids = asked
     part = parts.part(number)
     place = CompanyIndex(pa.array(part.companies["id"], pa.string()), frozenset()).positions(ids)
     there = place >= 0
-    scores = np.full((len(place), cutoffs.size), np.nan)
+    scores = np.full((len(place), cutoffs.size), np.nan, dtype=np.float32)
     if there.any():
         inputs = FeatureInputs.from_snapshot(part, spec).take(place[there])
         scores[there] = rule_scores(inputs, cutoffs)[1][rule].reshape(-1, cutoffs.size)
