@@ -87,12 +87,17 @@ class Serving:
         return metric(self.client.get("/metrics").text, name, **labels)
 
     def workers(self) -> list[int]:
-        """Return the processes that were spawned to answer."""
+        """Return the processes that were spawned to answer; one that ends meanwhile is not among them."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [
-            int(child) for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]  # fmt: skip
+        return [int(child) for child in children if b"spawn_main" in command_of(int(child))]
+
+
+def command_of(pid: int) -> bytes:
+    """Return what a process was started with, nothing of one that is gone or going."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def metric(text: str, name: str, **labels: str) -> float:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ml_sys.serve import prometheus as counting
-from tests.serve.conftest import FIRST, metric, serving
+from tests.serve.conftest import FIRST, command_of, metric, serving
 from tests.serve.servers import PATIENCE, Connection, until
 
 
@@ -148,3 +148,10 @@ def test_of_dead_workers_only_what_they_say_of_the_living_is_forgotten(monkeypat
         f"gauge_livesum_{os.getpid()}.db", f"counter_{os.getpid()}.db", f"counter_{dead.pid}.db",
     }  # fmt: skip
     assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
+
+
+def test_a_process_that_has_ended_was_started_with_nothing():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert command_of(ended.pid) == b""
+    assert command_of(os.getpid()) != b""
