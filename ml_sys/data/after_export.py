@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatesAfterExport:
-    """Dates in the tables that lie after the day of the export.
+    """Dates in the tables that are later than the export.
 
     Attributes
     ----------
     unclaimed : ndarray of shape (n,), int32
-        Days after it on which companies are said to have become customers.
+        Conversion days after the export.
     latest_stamp : int
-        The latest of any usage row, in microseconds.
+        Latest stamp of any usage row, in microseconds.
     """
 
     export: Export
@@ -42,20 +42,20 @@ class DatesAfterExport:
         export, warnings = self.export, []
         day = day_text(export.as_of)
         end = "no day" if export.usage_end is None else day_text(export.usage_end)
-        covered = f"usage is covered up to {end}, as ingest.min_coverage has it"
+        covered = f"by ingest.min_coverage, usage is covered up to {end}"
         if rejected.get(LATER):
             rows = counted(rejected[LATER], "usage row is", "usage rows are")
             latest = f"the latest on {day_text(self.latest_stamp // DAY_MICROSECONDS)}"
-            warnings.append(f"{rows} stamped later than the export ({latest}) and not used: {covered}")
+            warnings.append(f"{rows} stamped after the export ({latest}) and not used: {covered}")
         uncovered = rejected.get(in_words(UNCOVERED, words))
         if uncovered:
             rows = counted(uncovered, "usage row is", "usage rows are")
-            few = f"of periods in which few {words.entity.many} report"
-            warnings.append(f"{rows} {few}, and not used: {covered}")
+            few = f"in periods in which few {words.entity.many} report"
+            warnings.append(f"{rows} {few} and not used: {covered}")
         ahead = self.unclaimed > export.today
         for those, how in (
-            (~ahead, f"if the tables were exported later than on {day}, say when: --as-of DATE"),
-            (ahead, f"that has not come yet: the clock says {day_text(export.today)}"),
+            (~ahead, f"if the tables were exported after {day}, give the date: --as-of DATE"),
+            (ahead, f"that date is in the future: the clock says {day_text(export.today)}"),
         ):
             days = self.unclaimed[those]
             if days.size:

@@ -1,7 +1,7 @@
-"""Where covered usage ends, which is the day of the export: what single dates say must not move it.
+"""Find where covered usage ends. That day is the day of the export, and no single date may move it.
 
-A period is covered when as many companies report in it as usual: as in the middle one of the periods before.
-Daily usage is held against the same days of the weeks before, and so is the week that ends on each day.
+A period is covered when a usual number of companies report in it, compared with the median of the periods
+before. Daily usage, and the week that ends on each day, is compared with the same weekday of earlier weeks.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Periods before that tell how many companies usually report.
+# Earlier periods from which the usual number of reporting companies is taken.
 _PERIODS_BEFORE = 8
-# Where most rows lie, this many times as many report as are asked for at least: a few strays in each of many
-# weeks to come do not vouch for one another, and a company may still lose three in four.
+# At the usual stamps at least this many times the minimum must report. Otherwise a few stray rows in each of
+# many future weeks would vouch for one another; a company may still lose three in four.
 _TYPICAL_OVER_LEAST = 2
 _WEEK = 7
-# Days that are counted side by side, instead of sorted: some centuries.
+# Up to this many days (several centuries) are counted in a table instead of being sorted.
 _FEW_DAYS = 1 << 18
 
 _T = TypeVar("_T")
 
 
 class OverUsage(Protocol):
-    """Calls a function with companies and days of each part of usage."""
+    """Calls a function with the companies and days of each part of usage."""
 
     def __call__(self, look: Callable[[NDArray[Any], NDArray[Any]], _T], /) -> Sequence[_T]:
-        """Return what it returned, part by part."""
+        """Return the function's results, one per part."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,24 @@ class Coverage:
     min_coverage: float = 0.5
 
     def complete_on(self, stamps: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the days on which rows stamped so, in microseconds, are complete."""
+        """Return the day on which each row is complete, given its stamp in microseconds."""
         return self.period.complete_on(days_of_stamps(stamps))
 
 
 @dataclass(frozen=True)
 class Export:
-    """What part of time the tables speak for; in days since 1970-01-01.
+    """The time that the tables cover, in days since 1970-01-01.
 
     Attributes
     ----------
     as_of : int
         Day of the export: nothing later is known.
     usage_end : int or None
-        Day up to which usage is covered, not after ``as_of``; None where none is.
+        Day up to which usage is covered, not after ``as_of``; None if no usage is covered.
     today : int
-        What the clock said.
+        Today's date by the clock.
     was_given : bool
-        Whether the user named the day.
+        Whether the user gave ``as_of``.
     """
 
     as_of: int
@@ -87,25 +87,25 @@ class Export:
 def date_export(
     over: OverUsage, closed: NDArray[np.int32], coverage: Coverage, *, as_of: str, now: datetime
 ) -> Export:
-    """Find out on which day tables were exported.
+    """Work out on which day the tables were exported.
 
     Parameters
     ----------
     over : callable
-        As :func:`covered_in` takes it.
+        See :func:`covered_in`.
     closed : ndarray of shape (n_customers,), int32
-        Days on which customers became so; only asked where there is no usage.
+        Conversion days of customers; used only if there is no usage.
     as_of : str
-        The day as the user gave it, YYYY-MM-DD; empty for the end of covered usage.
+        The day that the user gave, YYYY-MM-DD; empty for the end of covered usage.
     now : datetime
-        Aware. Nothing counts that is dated after it.
+        Time-zone aware. Nothing dated later counts.
 
     Raises
     ------
     UsageError
-        If the day given is no day, or has not come yet.
+        If the given day is not a valid date, or lies in the future.
     NotEnoughDataError
-        If nothing is dated.
+        If no row has a date in the past.
     """
     clock = today(now)
     given = _day(as_of, clock) if as_of else None
@@ -116,8 +116,8 @@ def date_export(
         past = closed[closed <= clock]
         if not past.size:
             raise NotEnoughDataError(
-                "no row of the customers or the usage was accepted and lies in the past",
-                hint="check the tables, and the clock of this machine",
+                "no accepted row of the customers or the usage is dated in the past",
+                hint="check the dates in the tables, and this machine's clock",
             )
         day = int(past.max())
     return Export(day, end, clock, given is not None)
@@ -130,7 +130,7 @@ def covered_until(
     *,
     not_after: int,
 ) -> int | None:
-    """Return the day on which the last covered period was complete; None where there is none.
+    """Return the day on which the last covered period was complete; None if no period is covered.
 
     Parameters
     ----------
@@ -145,13 +145,13 @@ def covered_until(
 
 
 def covered_in(over: OverUsage, coverage: Coverage, *, not_after: int) -> int | None:
-    """Return the same of usage in parts, with all rows of a company in one of them.
+    """Return the same for usage in parts; all rows of a company are in one part.
 
     Parameters
     ----------
     over : callable
-        Calls a function with ``company`` and ``complete_on`` of each part, as :func:`covered_until` takes
-        them, and returns what it returned.
+        Calls a function with the ``company`` and ``complete_on`` of each part (see :func:`covered_until`) and
+        returns its results.
     not_after : int
         Periods that end later do not count.
     """
@@ -161,7 +161,7 @@ def covered_in(over: OverUsage, coverage: Coverage, *, not_after: int) -> int | 
     if not n_rows:
         return None
     day, rows = np.array(sorted(n_rows.items()), np.int64).T
-    # Periods end where most rows are complete: weeks on a day of the week, months on their firsts.
+    # Periods end where most rows are complete: weeks on one weekday, months on the first.
     phase = period.phase(day, rows)
     number = period.numbers(day, phase)
     first, last = int(number.min()), int(number.max())
@@ -185,7 +185,7 @@ def covered_in(over: OverUsage, coverage: Coverage, *, not_after: int) -> int | 
 
 
 def _counted(days: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the distinct ones of some days, and how often each is there."""
+    """Return the distinct days, and how often each occurs."""
     if not days.size or int(days.max()) - int(days.min()) > _FEW_DAYS:
         distinct, counts = np.unique(days, return_counts=True)
         return distinct, counts
@@ -196,7 +196,7 @@ def _counted(days: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[Any]
 
 
 def _usual(reports: NDArray[np.integer[Any]], share: float, every: int) -> NDArray[np.bool_]:
-    """Say of each period whether a share of those report that did in most of every n-th period before."""
+    """Flag periods with at least this share of the median number of reports in every n-th period before."""
     usual = np.zeros(reports.size, dtype=np.bool_)
     for start in range(min(every, reports.size)):
         ours = reports[start::every]
@@ -219,7 +219,7 @@ def _day(text: str, clock: int) -> int:
         raise UsageError(f"as-of: {text!r} is not a valid date", hint="write it as YYYY-MM-DD") from error
     if day > clock:
         raise UsageError(
-            f"as-of: {text} has not come yet: the clock says {date_of(clock)}",
-            hint="name the day on which the tables were exported, or set the clock of this machine",
+            f"as-of: {text} is in the future: the clock says {date_of(clock)}",
+            hint="give the day on which the tables were exported, or correct this machine's clock",
         )
     return day

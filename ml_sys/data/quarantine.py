@@ -97,7 +97,7 @@ class Quarantine:
         """Say of each kind of value that was blanked in how many rows, and where the first one is."""
         first = {reason: min(lines) for reason, lines in self._blanked.get(table, {}).items()}
         return [
-            f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; taken as blank"
+            f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; read as blank"
             for reason, count in self.blanked(table).items()
         ]
 

@@ -260,7 +260,7 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise SnapshotError(
             f"{folder}: cannot be written: {error.strerror or error}",
-            hint="check the folder, its permissions and the disk",
+            hint="check the folder, its permissions and the free disk space",
         ) from error
 
 

@@ -102,7 +102,7 @@ def _open_file(path: Path, columns: Mapping[str, str], may_lack: Collection[str]
     start = magic(path)
     promised = _PROMISES.get(path.suffix.lower())
     if promised and start and not start.startswith(promised):
-        raise UnreadableFileError(path, f"its content is not what the ending {path.suffix} promises")
+        raise UnreadableFileError(path, f"its content does not match the ending {path.suffix}")
     if start == ZIP:
         raise UnreadableFileError(path, "it is a ZIP archive or a workbook", hint="export it as CSV")
     if is_jsonlines(path):
@@ -123,7 +123,7 @@ class SqlSource:
         if not database.name:
             raise InputError(
                 "ingest.database is empty",
-                hint="name a file of DuckDB or SQLite, a folder of Parquet files, or postgresql://…",
+                hint="name a DuckDB or SQLite file, a folder of Parquet files, or postgresql://…",
             )
         if not database.exists():
             raise MissingFileError(database, "database")
@@ -138,7 +138,7 @@ class SqlSource:
     ) -> RawTable:
         """Run a query, or read a table by name; see `Source`."""
         where = f"{self._database}: {' '.join(location.split())}"
-        hint = "name a table of it, or a query"
+        hint = "name one of its tables, or write a query"
         try:
             connection, unreadable = self._connect()
             hint = "; ".join([hint, *(f"{name} cannot be read" for name in unreadable)])
@@ -256,14 +256,14 @@ def _own_source(path: str) -> Source:
         source: Any = made()
     except Exception as error:  # whatever the user's own code raises
         raise InputError(
-            f"{path}: {type(error).__name__}: {error}", hint="a source is made without arguments"
+            f"{path}: {type(error).__name__}: {error}", hint="the class must take no arguments"
         ) from error
     if callable(getattr(source, "read", None)):
         return FrameSource(source.read, path)
     if callable(getattr(source, "open", None)):
         own: Source = source
         return own
-    raise InputError(f"{path}: has no method read(table)", hint="let it return a pandas.DataFrame")
+    raise InputError(f"{path}: has no method read(table)", hint="add one that returns a pandas.DataFrame")
 
 
 def _as_arrow(values: pd.Series[Any]) -> Any:

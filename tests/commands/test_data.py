@@ -87,7 +87,7 @@ def test_without_a_terminal_nothing_is_asked_and_one_line_names_the_flag(
     done = mlsys("init", "export")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: events: which column says when it happened?\n  say it: --at date_a|date_b\n"
+        "error: events: which column says when it happened?\n  answer with --at date_a|date_b\n"
     )
     assert not (tmp_path / "conf").exists()
 

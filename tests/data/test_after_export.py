@@ -28,10 +28,10 @@ def test_without_a_date_after_the_export_nothing_is_said() -> None:
 
 
 def test_usage_that_is_later_and_usage_of_periods_that_few_report_in_are_told_apart() -> None:
-    covered = "and not used: usage is covered up to 2020-01-27, as ingest.min_coverage has it"
+    covered = "and not used: by ingest.min_coverage, usage is covered up to 2020-01-27"
     later, few = warnings(later=2, uncovered=1)
-    assert later == f"2 usage rows are stamped later than the export (the latest on 2020-02-05) {covered}"
-    assert few == f"1 usage row is of periods in which few companies report, {covered}"
+    assert later == f"2 usage rows are stamped after the export (the latest on 2020-02-05) {covered}"
+    assert few == f"1 usage row is in periods in which few companies report {covered}"
     assert [warnings(later=1)[0][:16], warnings(uncovered=3)[0][:16]] == [
         "1 usage row is s",
         "3 usage rows are",
@@ -43,11 +43,11 @@ def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_can
     past, ahead = warnings(AS_OF + 1, TODAY, TODAY + 1)
     assert past == (
         "2 customers are dated after 2020-01-27 (the latest on 2020-02-08): they stay prospects; "
-        "if the tables were exported later than on 2020-01-27, say when: --as-of DATE"
+        "if the tables were exported after 2020-01-27, give the date: --as-of DATE"
     )
     assert ahead == (
         "1 customer is dated after 2020-01-27 (the latest on 2020-02-09): it stays a prospect; "
-        "that has not come yet: the clock says 2020-02-08"
+        "that date is in the future: the clock says 2020-02-08"
     )
     assert len(warnings(TODAY)) == len(warnings(TODAY + 1)) == 1
 
@@ -58,10 +58,10 @@ def test_reasons_are_known_by_what_a_description_calls_entities_and_days_by_whic
     dates = DatesAfterExport(export, np.array([AS_OF + 1], dtype=np.int32), 0)
     few, past = dates.warnings({in_words(UNCOVERED, words): 2}, words)
     assert few == (
-        "2 usage rows are of periods in which few accounts report, and not used: "
-        "usage is covered up to 2020-01-20, as ingest.min_coverage has it"
+        "2 usage rows are in periods in which few accounts report and not used: "
+        "by ingest.min_coverage, usage is covered up to 2020-01-20"
     )
     assert past == (
         "1 buyer is dated after 2020-01-27 (the latest on 2020-01-28): it stays a prospect; "
-        "if the tables were exported later than on 2020-01-27, say when: --as-of DATE"
+        "if the tables were exported after 2020-01-27, give the date: --as-of DATE"
     )

@@ -216,7 +216,7 @@ def test_usage_stamped_later_is_quarantined_and_said(tables: Tables) -> None:
     assert quarantined(report)[-1] == (USAGE, len(tables.usage) + 1, LATER)
     assert adds_up(report)
     (warning,) = report.warnings
-    assert "1 usage row is stamped later than the export (the latest on 2020-09-07)" in warning
+    assert "1 usage row is stamped after the export (the latest on 2020-09-07)" in warning
     assert "covered up to 2020-01-27" in warning
     assert "ingest.min_coverage" in warning
 
@@ -229,7 +229,9 @@ def test_a_week_of_which_hardly_anything_is_known_is_set_aside_with_a_reason_of_
     assert (report.as_of, report.warnings) == ("2020-01-27", ())
     assert quarantined(report)[-1] == (USAGE, len(tables.usage) + 1, UNFINISHED)
     assert adds_up(report)
-    assert any("1 usage row is of a period that is not complete" in note for note in report.notes)
+    assert any(
+        "1 usage row is in quarantine, as the period was not complete" in note for note in report.notes
+    )
 
 
 def test_a_week_that_has_not_ended_by_the_clock_is_not_covered(tables: Tables) -> None:
@@ -299,7 +301,7 @@ def test_a_day_that_is_given_cuts_the_tables_as_they_stood_then(tables: Tables) 
 
 def test_a_day_after_the_clock_cannot_be_claimed(tables: Tables) -> None:
     assert tables.ingest(as_of="2020-02-01", now=now("2020-02-01")).as_of == "2020-02-01"
-    with pytest.raises(UsageError, match="2020-02-02 has not come yet"):
+    with pytest.raises(UsageError, match="2020-02-02 is in the future"):
         tables.ingest(as_of="2020-02-02", now=now("2020-02-01"))
 
 

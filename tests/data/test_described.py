@@ -160,8 +160,8 @@ def test_since_is_the_earliest_day_and_conversions_by_it_are_said(tmp_path):
     snapshot, report = ingested(tmp_path, BUYING, files)
     assert snapshot.since.tolist() == [day("2024-03-01"), day("2024-03-02"), day("2024-03-03")]
     assert [note for note in report.notes if "set aside" in note] == [
-        "1 customer converted on the first day, with nothing before it to learn from: set aside",
-        "1 customer converted before the day they began, so one of the dates is wrong: set aside",
+        "1 customer converted on the first day: set aside, as there is nothing before it to learn from",
+        "1 customer converted before the first day: set aside, as one of the two dates is wrong",
     ]
 
 
@@ -210,7 +210,7 @@ def test_attributes_of_every_kind_are_read_and_bad_ones_are_blank(tmp_path):
         "debt is not a number": 1,
         "demo is neither yes nor no": 1,
         "rank is not positive": 1,
-        "stage is none of its levels": 1,
+        "stage is not one of its levels": 1,
     }
     assert report.tables["teams"].accepted == 4
 
@@ -224,7 +224,7 @@ def test_a_table_may_lack_an_attribute_that_another_has_and_that_is_said(tmp_pat
     described["attributes"] = {"country": {"kind": "category"}}
     snapshot, report = ingested(tmp_path, described, files)
     assert snapshot.companies["country"][:2].tolist() == ["DE", "FR"]
-    assert "teams: has no column of country, blank for whom no other table tells it" in report.notes
+    assert "teams: has no column for country, which stays blank unless another table has it" in report.notes
 
 
 def test_an_attribute_that_no_table_has_or_a_table_should_have_is_missing(tmp_path):
@@ -447,7 +447,7 @@ def test_dates_that_are_written_otherwise_are_said_with_how_to_describe_them(tmp
     files = write(tmp_path, teams="team,paid\na,02.03.2024\nb,\n", seen=LOG)
     with pytest.raises(TooManyRejectedError, match="paid is not an ISO date") as caught:
         ingested(tmp_path, one_table(), files, max_rejected_share=0.05)
-    assert "[schema.tables.teams]: dates is one of day-first" in caught.value.hint
+    assert "set dates under [schema.tables.teams] to day-first" in caught.value.hint
     files |= write(tmp_path, teams="team,paid\na,\n", seen="team,day,visits\na,soon,1\n")
     with pytest.raises(TooManyRejectedError, match="day is not an ISO date"):
         ingested(tmp_path, one_table(), files, max_rejected_share=0.05)

@@ -152,8 +152,8 @@ def test_a_bad_rank_is_blanked_and_said_and_costs_nothing_else(tables: Tables, v
     assert taken.closed[companies.index.get_loc("c99")] == np.datetime64("2020-02-11").astype(int)
     reason = f"ALEXA_RANK {BAD_RANKS[value]}"
     assert report.tables[NONCUSTOMERS].blanked == report.tables[CUSTOMERS].blanked == {reason: 1}
-    assert f"noncustomers: {reason} in 1 row, first in line 10; taken as blank" in report.notes
-    assert f"customers: {reason} in 1 row, first in line 5; taken as blank" in report.notes
+    assert f"noncustomers: {reason} in 1 row, first in line 10; read as blank" in report.notes
+    assert f"customers: {reason} in 1 row, first in line 5; read as blank" in report.notes
 
 
 @pytest.mark.parametrize("value", BAD_MRR)
@@ -165,7 +165,7 @@ def test_a_bad_mrr_is_blanked_and_said_and_never_costs_a_customer_its_label(
     assert (report.customers, quarantined(report)) == (5, [])
     assert np.isnan(snapshot.latest(tables.artifacts).companies.set_index("id").loc["c11", "value"])
     assert report.tables[CUSTOMERS].blanked == {f"MRR {BAD_MRR[value]}": 2}
-    assert f"customers: MRR {BAD_MRR[value]} in 2 rows, first in line 5; taken as blank" in report.notes
+    assert f"customers: MRR {BAD_MRR[value]} in 2 rows, first in line 5; read as blank" in report.notes
 
 
 def test_a_row_that_is_rejected_has_no_value_blanked(tables: Tables) -> None:
@@ -569,7 +569,7 @@ def test_where_nothing_is_left_it_is_said_in_the_words_of_the_description(tmp_pa
     )
     team = {"kind": "entities", "id": "team", "converted_on": "paid"}
     words = {"customer": {"one": "buyer", "many": "buyers"}}
-    with pytest.raises(NotEnoughDataError, match="no row of the buyers or the usage was accepted"):
+    with pytest.raises(NotEnoughDataError, match="no accepted row of the buyers or the usage"):
         described.ingested(
             tmp_path, {"tables": {"teams": team, "seen": described.VISITS}, "words": words}, files
         )
@@ -630,4 +630,4 @@ def test_what_a_table_speaks_of_is_told_by_its_own_days_and_rows(tmp_path: Path)
     paid = "2024-03-05", "2024-03-05"
     assert spans == {"teams": paid, "bought": paid, "seen": ("2024-03-01", "2024-03-12")}
     assert report.tables["bought"].rejected == {"its company is in quarantine": 1, "unknown id": 1}
-    assert "bought: 2 rows are no conversion: money given back, or nothing paid" in report.notes
+    assert "bought: 2 rows do not count as a conversion: a refund, or nothing was paid" in report.notes

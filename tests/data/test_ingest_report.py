@@ -136,4 +136,4 @@ def test_usage_that_ends_over_two_weeks_before_the_day_of_the_export_is_noted(
     notes = tables.ingest().notes
     assert any(note.startswith("usage ends on") for note in notes) == noted
     if noted:
-        assert "usage ends on 2020-01-28, 15 days before the snapshot's day" in notes
+        assert "usage ends on 2020-01-28, 15 days before the day of the snapshot" in notes

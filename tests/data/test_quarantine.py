@@ -33,8 +33,8 @@ def test_blanked_values_are_told_with_their_number_and_their_first_line() -> Non
     kept.add_blanked("customers", {"RANK is odd": [2, 9]})
     assert kept.blanked("customers") == {"RANK is odd": 3, "MRR is odd": 2}
     assert kept.told_blanked("customers", "prospects") == [
-        "prospects: RANK is odd in 3 rows, first in line 2; taken as blank",
-        "prospects: MRR is odd in 2 rows, first in line 12; taken as blank",
+        "prospects: RANK is odd in 3 rows, first in line 2; read as blank",
+        "prospects: MRR is odd in 2 rows, first in line 12; read as blank",
     ]
     assert kept.told_blanked("usage", "usage") == []
 

@@ -169,7 +169,7 @@ def test_tables_of_any_period_are_ingested_learnt_from_and_made_lists_of(place: 
     ingested = said("ingest")
     assert ingested["as_of"] == str(starts[-1])
     assert not ingested["warnings"]
-    assert not [note for note in ingested["notes"] if "before the snapshot's day" in note]
+    assert not [note for note in ingested["notes"] if "before the day of the snapshot" in note]
     trained = said("train", "--quick")
     learnt, held = ([on(day) for day in trained[part]["cutoffs"]] for part in ("training", "holdout"))
     assert trained["training"]["positives"]

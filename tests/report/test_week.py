@@ -41,7 +41,7 @@ def week() -> Week:
         IngestReport(
             "5b4d", Path("s"), True, "2020-03-15", 500, 20, 4000,
             {"usage": TableReport("u.csv", 4003, 4000, {"bad": 3}, {}, {}, None, None)},
-            (), (), (), ("3 usage rows are stamped later than the export",),
+            (), (), (), ("3 usage rows are stamped after the export",),
         ),
         Monitoring(
             "1.0.0", "5b4d", "2020-03-15", "2020-03-09", ("2020-01-06",), 480,

@@ -312,6 +312,6 @@ def test_what_is_told_is_in_the_words_of_the_model(scorer):
     assert found.warnings == (
         "usage ends on 2019-02-03, 70 days before 2019-04-14: every account looks idle since; "
         "ingest newer usage or move --as-of",
-        "prospects: RANK is odd in 2 rows, first in line 4; taken as blank",
+        "prospects: RANK is odd in 2 rows, first in line 4; read as blank",
     )
     assert found.words is words

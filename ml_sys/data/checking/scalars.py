@@ -65,7 +65,7 @@ _REASONS = {
     Fault.NOT_DATE: "is not an ISO date (YYYY-MM-DD, with or without a time)",
     Fault.OUT_OF_TIME: f"lies outside {FIRST_YEAR} to {LAST_YEAR}",
     Fault.NOT_FLAG: "is neither yes nor no",
-    Fault.NOT_LEVEL: "is none of its levels",
+    Fault.NOT_LEVEL: "is not one of its levels",
     Fault.NOT_DAY_FIRST: "is not a date with its day first (DD.MM.YYYY, with or without a time)",
     Fault.NOT_MONTH_FIRST: "is not a date with its month first (MM/DD/YYYY, with or without a time)",
     Fault.NOT_EPOCH: "is not a number of seconds or milliseconds since 1970",
@@ -98,7 +98,7 @@ def flag(text: str) -> tuple[float, Fault]:
 
 
 def level(text: str, levels: Sequence[str]) -> tuple[str | None, Fault]:
-    """Read one of some texts, whatever its case; None with a fault for any other."""
+    """Read one of the given levels, ignoring case; None with a fault for anything else."""
     if text in levels:
         return text, Fault.NONE
     found = next((one for one in levels if one.casefold() == text.casefold()), None)
@@ -106,23 +106,22 @@ def level(text: str, levels: Sequence[str]) -> tuple[str | None, Fault]:
 
 
 def is_missing(text: str, missing: Collection[str]) -> bool:
-    """Say whether a text is one of those that mean that nothing is known, whatever its case."""
+    """Return whether a text stands for a missing value, ignoring case."""
     return text.casefold() in {one.casefold() for one in missing}
 
 
 def stamp(text: str, zone: ZoneInfo | None = None) -> tuple[int, Fault]:
-    """Read an ISO date with or without a time, local where it names no zone.
+    """Read an ISO date with or without a time; one without a time zone is local.
 
     Parameters
     ----------
     zone : ZoneInfo, optional
-        What days are those of; UTC where it is left out.
+        Time zone of local times and of days; UTC by default.
 
     Returns
     -------
     microseconds : int
-        Of the clocks in that zone, since 1970-01-01, rounded up: a stamp may count later than it says, never
-        earlier.
+        Local time since 1970-01-01, rounded up: a stamp may count later than it says, never earlier.
     """
     text = text.strip()
     if not text:
@@ -148,21 +147,21 @@ def stamp(text: str, zone: ZoneInfo | None = None) -> tuple[int, Fault]:
 
 
 def known_numbers(numbers: NDArray[np.float64], none: float | None, *, positive: bool) -> NDArray[np.float64]:
-    """Return numbers as they are meant.
+    """Replace the numbers that stand for something else: "none" becomes infinite, and unusable ones NaN.
 
     Parameters
     ----------
     numbers : ndarray of shape (n,), float64
         As exported; NaN for blanks.
     none : float or None
-        The number that means that there is none.
+        The number that stands for "none", such as a rank for "unranked".
     positive : bool
-        Whether only a number above zero says something.
+        Whether only numbers above zero are usable.
 
     Returns
     -------
     ndarray of shape (n,), float64
-        Infinite where there is none; NaN for a blank and for what says nothing.
+        Infinite for "none"; NaN for blanks and unusable numbers.
     """
     with np.errstate(invalid="ignore"):
         meant = np.where(numbers > 0, numbers, np.nan) if positive else numbers

@@ -260,8 +260,8 @@ class EventLog:
             why = str(error).partition("\n")[0]
             if isinstance(error, duckdb.OutOfMemoryException) or _NO_ROOM in why:
                 raise StorageError(
-                    f"{self._folder}: events do not fit there: {why}",
-                    hint="let TMPDIR name a folder with more room",
+                    f"{self._folder}: not enough room for the events: {why}",
+                    hint="set TMPDIR to a folder with more room",
                 ) from error
             raise
 

@@ -1,4 +1,4 @@
-"""Sentences on an ingest that are worth reading."""
+"""Write the notes on an ingest: what was ignored, kept or set aside, and what may leak."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def notes_on(
     Parameters
     ----------
     usage : UsageSeen
-        What of it is in the snapshot.
+        The usage in the snapshot.
     rejected : mapping of str to int
-        Rows of all usage tables by reason.
+        Reason to rejected rows, over all usage tables.
     usage_end : int or None
         Day up to which usage is covered.
     """
     notes = [f"{one.name}: ignored {', '.join(map(repr, one.extra))}" for one in tables if one.extra]
     notes += [
-        f"{one.name}: has no column of {', '.join(one.lacks)}, blank for whom no other table tells it"
+        f"{one.name}: has no column for {', '.join(one.lacks)}, which stays blank unless another table has it"
         for one in tables
         if one.lacks
     ]
     notes += [
-        f"{one.name}: {counted(one.no_purchases, 'row is', 'rows are')} no conversion: money given back, or "
-        "nothing paid"
+        f"{one.name}: {counted(one.no_purchases, 'row does', 'rows do')} not count as a conversion: "
+        "a refund, or nothing was paid"
         for one in tables
         if one.no_purchases
     ]
@@ -63,18 +63,18 @@ def notes_on(
     if usage.days is not None and usage_end != content.as_of:
         behind = content.as_of - usage.days[1]
         if behind > _STALE_DAYS:
-            notes.append(f"usage ends on {day_text(usage.days[1])}, {behind} days before the snapshot's day")
+            notes.append(
+                f"usage ends on {day_text(usage.days[1])}, {behind} days before the day of the snapshot"
+            )
     if rejected.get(UNFINISHED):
         rows = counted(rejected[UNFINISHED], "usage row is", "usage rows are")
-        notes.append(
-            f"{rows} of a period that is not complete by {day_text(content.as_of)}, and in quarantine"
-        )
+        notes.append(f"{rows} in quarantine, as the period was not complete by {day_text(content.as_of)}")
     # A blank of a category is a level of its own, unless it is described as one that leaks.
     judged = {one.name for one in content.form.attributes if one.kind != "category" or one.blank_leaks}
     notes += [
         f"{rates.column} is blank for {rates.customers:.1%} of {words.customer.many} and "
-        f"{rates.noncustomers:.1%} of the others: it may be filled in after paying, so that a blank "
-        "tells the outcome"
+        f"{rates.noncustomers:.1%} of the others: it may be filled in after paying, in which case a blank "
+        "gives the outcome away"
         for rates in blanks
         if rates.differs and rates.column in judged
     ]
@@ -82,18 +82,20 @@ def notes_on(
 
 
 def _of_beginnings(companies: pd.DataFrame, words: Words) -> list[str]:
-    """Say whose conversion has nothing before it to learn from."""
+    """Note conversions with nothing before them to learn from, and unknown first days."""
     closed, since = companies["converted_on"].to_numpy(), companies["since"].to_numpy()
     dated = (closed != NEVER_CLOSED) & (since != NEVER_BEGAN)
     first_day, before = int((dated & (closed == since)).sum()), int((dated & (closed < since)).sum())
     unknown, notes = int((since == NEVER_BEGAN).sum()), []
     if first_day:
         they = words.customer.counted(first_day)
-        notes.append(f"{they} converted on the first day, with nothing before it to learn from: set aside")
+        notes.append(
+            f"{they} converted on the first day: set aside, as there is nothing before it to learn from"
+        )
     if before:
         they = words.customer.counted(before)
-        notes.append(f"{they} converted before the day they began, so one of the dates is wrong: set aside")
+        notes.append(f"{they} converted before the first day: set aside, as one of the two dates is wrong")
     if unknown:
         they = words.entity.counted(unknown, "has", "have")
-        notes.append(f"{they} no day of beginning: taken to have been there all along")
+        notes.append(f"{they} no first day: counted from the start of the data")
     return notes

@@ -1,4 +1,4 @@
-"""Refuse an ingest of which too much is bad, and say why."""
+"""Refuse an ingest with too many bad rows, and say why."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _CAUSE_LATER = (
     "if usage does reach that far, lower ingest.min_coverage; "
-    "if not, name the day of the export, --as-of DATE, or check the clock of this machine"
+    "if not, give the day of the export with --as-of DATE, or check this machine's clock"
 )
 _CAUSE_DATES = (
-    "if its dates are written otherwise, say how under [schema.tables.{table}]: dates is one of "
-    "day-first, month-first, epoch_s, epoch_ms"
+    "if its dates are in another format, set dates under [schema.tables.{table}] to "
+    "day-first, month-first, epoch_s or epoch_ms"
 )
 _DATE_FAULTS = (
     Fault.NOT_DATE,
@@ -43,7 +43,7 @@ def refuse_bad(
     Parameters
     ----------
     was_given : bool
-        Whether the user named the day of the export, so that what is later is no surprise.
+        Whether the user gave the day of the export; later rows are then expected.
     """
     for name, table in run.opened.items():
         rejected = dict(run.quarantine.rejected(name))

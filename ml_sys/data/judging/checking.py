@@ -132,7 +132,7 @@ def check(
     known = gather(connection, parts)
     tables = tuple(_checked(connection, draft, parts) for draft in drafts.values())
     problems += [
-        f"{one.name}: only {one.known:.0%} of its ids are known; rows of the others are set aside"
+        f"{one.name}: only {one.known:.0%} of its ids are known; rows with other ids are set aside"
         for one in tables
         if one.known is not None and one.known < _LEAST_KNOWN
     ]
@@ -162,7 +162,7 @@ def _doubtful(
     notes: list[str] = []
     for draft in drafts:
         for one in totals(connection, draft):
-            text = f"{one.what}: called as a sum of the others is; leave it out by a query"
+            text = f"{one.what}: looks like a total of the other rows; leave it out with a query"
             (problems if one.sure else notes).append(f"{text}, WHERE {one.condition}")
         for doubt in doubts(connection, draft) if draft.kind == "purchases" else ():
             (problems if doubt.sure else notes).append(doubt.text)
@@ -272,12 +272,12 @@ def _thin(connection: duckdb.DuckDBPyConnection, known: JudgedTables, needs: Nee
     thin = []
     if held_out < needs.positives:
         thin.append(
-            f"{held_out:,} converted in the last {days} days, which a model is judged by; the "
+            f"{held_out:,} converted in the last {days} days, on which a model is judged; the "
             f"gate asks for {needs.positives}"
         )
     if before < needs.positives:
-        thin.append(f"{before:,} converted before those days, which is little to learn from")
+        thin.append(f"only {before:,} converted before those days, which is little to learn from")
     later = known.converters - known.first_day
     if later and seen < 0.3 * later:
-        thin.append(f"only {seen:,} of {later:,} that converted were seen in usage before")
+        thin.append(f"only {seen:,} of the {later:,} that converted had any usage before")
     return thin

@@ -182,12 +182,12 @@ class TableDraft:
         if table.is_duckdb:
             return
         is_date = column.looks == "date"
-        how = f"dates are written {dates.spoken(column.format)}" if is_date else "ids are written otherwise"
-        wanted = "YYYY-MM-DD" if is_date else "the other tables do"
+        how = f"dates are written {dates.spoken(column.format)}" if is_date else "ids are in another format"
+        wanted = "YYYY-MM-DD" if is_date else "in the other tables"
         raise InputError(
-            f"{table.location}.{name}: its {how}, which is not read from this database as it is",
-            hint=f"make a view that writes them as {wanted}, and name the tables and views that are to be "
-            "looked at after the database",
+            f"{table.location}.{name}: its {how}, which cannot be read from this kind of database",
+            hint=f"make a view that writes them as {wanted}; then name, after the database, the tables and "
+            "views to look at",
         )
 
     def _where(self) -> str:

@@ -94,7 +94,7 @@ def _judged(name: str, shape: Shape, known: JudgedTables) -> tuple[str, bool]:
         )
     if enough and shape.separation >= _SEPARATES:
         return (
-            f"tells those that converted from the others almost perfectly (ROC-AUC {shape.separation:.2f})",
+            f"separates converters from the others almost perfectly (ROC-AUC {shape.separation:.2f})",
             True,
         )
     paying, lifetime = says_paying(name), says_lifetime(name)
@@ -106,16 +106,16 @@ def _judged(name: str, shape: Shape, known: JudgedTables) -> tuple[str, bool]:
     ):
         if correlation >= _FOLLOWS or (lifetime and correlation >= _FOLLOWS_NAMED):
             return (
-                f"follows {what} over the whole life (correlation {correlation:.2f}), conversions "
-                "and what came after included",
+                f"follows {what} over the whole life (correlation {correlation:.2f}), which includes the "
+                "conversion and everything after it",
                 True,
             )
     if shape.day >= _FOLLOWS and shape.day > shape.since + 1 - _SAME_ORDER:
         return f"follows the day of conversion (correlation {shape.day:.2f})", True
     if named and enough and shape.separation >= _SUSPICIOUS:
-        return f"{named}, and it tells who converted (ROC-AUC {shape.separation:.2f})", True
+        return f"{named}, and shows who converted (ROC-AUC {shape.separation:.2f})", True
     if shape.since >= _SAME_ORDER:
-        return "follows the day on which they began to exist, which every cutoff knows anyway", False
+        return "follows the first day of each, which is known at every cutoff anyway", False
     return named, False
 
 
@@ -241,5 +241,5 @@ def judge_blanks(
         leaks, shares = blanks_leak(connection, parts, name)
         if leaks:
             table = next(one.name for one in parts if one.kind == "entities" and name in one.columns)
-            found.append(Leak(table, name, f"{shares}: say blank_leaks = true of it", True))
+            found.append(Leak(table, name, f"{shares}: set blank_leaks = true for it", True))
     return found

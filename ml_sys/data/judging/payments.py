@@ -73,11 +73,11 @@ class Doubt:
         if self.sure:
             return (
                 f"{self.table}: rows whose {self.column} is {says} count as conversions, though nothing was "
-                f"paid; read the others by a query, {without}"
+                f"paid; leave them out with a query, {without}"
             )
         return (
             f"{self.table}: rows whose {self.column} is {says} count as conversions; if nothing was paid "
-            f"before that, leave them out by a query, {without}"
+            f"before that, leave them out with a query, {without}"
         )
 
 

@@ -52,10 +52,10 @@ def why(several: int) -> tuple[str, bool]:
     """Say what is wrong with one of several columns of a period each, and whether it is sure."""
     if several >= _SEVERAL:
         return (
-            f"one of {several} columns of a period each: what the later ones hold is not known before",
+            f"one of {several} columns for one period each: the later ones are not known at earlier cutoffs",
             True,
         )
-    return "named for a period, before which nobody knows what it holds", False
+    return "named after a period, so its values are not known at earlier cutoffs", False
 
 
 def wide(names: Iterable[str]) -> tuple[str, str, int] | None:

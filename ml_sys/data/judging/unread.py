@@ -37,11 +37,11 @@ def unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, schema: Sch
         if written == said or (written == "" and said not in _EPOCHS):
             share = _share_unread(connection, draft, role, said)
             if share > _MOST_UNREAD:
-                reads = f'no dates that dates = "{said}" reads'
-                found.append(f"{draft.name}.{column.name}: {share:.0%} of its values are {reads}")
+                reads = f'cannot be read with dates = "{said}"'
+                found.append(f"{draft.name}.{column.name}: {share:.0%} of its values {reads}")
             continue
-        how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are no dates"
-        say = f'say dates = "{written}"' if written else "ingest reads YYYY-MM-DD"
+        how = f"are written {dates.spoken(column.format)}" if column.looks == "date" else "are not dates"
+        say = f'set dates = "{written}"' if written else "ingest reads YYYY-MM-DD"
         found.append(f"{draft.name}.{column.name}: its values {how}; {say}")
     return found
 

@@ -84,8 +84,8 @@ def look_at_all(
         return sniff(connection, named, most_rows=most_rows)
     if len(databases) > 1 or named[0] not in databases:
         raise InputError(
-            "a database is read alone, and not beside files or another one",
-            hint="name it first, and after it the tables and views that are to be looked at; by default all",
+            "a database cannot be combined with files or another database",
+            hint="name the database first, then the tables and views to look at (by default all)",
         )
     if is_address(named[0]):
         try:
@@ -135,19 +135,19 @@ def look_into(
         except LostConnectionError:
             raise
         except EmptyTableError:
-            notes.append(f"{one.spoken}: has no rows, and was not looked at")
+            notes.append(f"{one.spoken}: skipped, as it has no rows")
             continue
         except (InputError, duckdb.Error) as error:
             if chosen:
                 raise
-            notes.append(f"{one.spoken}: was not looked at: {str(error).partition(chr(10))[0]}")
+            notes.append(f"{one.spoken}: skipped: {str(error).partition(chr(10))[0]}")
             continue
         name = name_for(one.table)
         name = name_for(f"{one.schema}_{one.table}") if name in {other.name for other in tables} else name
         tables.append(replace(table, name=name, location=one.location, relation=one.relation))
     if not tables:
         raise InputError(
-            f"{opened.name}: holds no table with rows", hint="; ".join(notes) or "name another database"
+            f"{opened.name}: has no table with rows", hint="; ".join(notes) or "name another database"
         )
     return tables, notes
 
@@ -161,7 +161,8 @@ class _DuckDb:
             connection.execute(f"ATTACH {literal(database)} AS {_CATALOG} (READ_ONLY)")
         except duckdb.Error as error:
             raise InputError(
-                f"{database}: {str(error).partition(chr(10))[0]}", hint="close what else has it open"
+                f"{database}: {str(error).partition(chr(10))[0]}",
+                hint="close other programs that have it open",
             ) from error
 
     def inside(self) -> list[Inside]:
@@ -182,7 +183,7 @@ class _DuckDb:
             return made
         columns, lists = flattened(read)
         return replace(
-            made, columns=columns, notes=tuple(f"{one} holds lists, and is left out" for one in lists)
+            made, columns=columns, notes=tuple(f"{one} is left out, as it holds lists" for one in lists)
         )
 
     def load(self, one: Inside, view: str, most_rows: int) -> Sniffed:
@@ -213,7 +214,7 @@ class _OfSource:
                 one.is_view,
                 {name: quoted(name) for name, kind in one.columns.items() if not kind},
                 tuple(
-                    f"{name} is of type {kind}, and is left out" for name, kind in one.columns.items() if kind
+                    f"{name} is left out, as its type is {kind}" for name, kind in one.columns.items() if kind
                 ),
             )
             for one in self._source.tables()
@@ -250,8 +251,8 @@ def _without_repetitions(inside: Sequence[Inside]) -> tuple[list[Inside], list[s
         of = _shown_by(view, tables)
         if of:
             notes.append(
-                f"{view.spoken}: a view that shows columns of {of.spoken}, and was not looked at; to "
-                "use views, name after the database what is to be looked at"
+                f"{view.spoken}: skipped, as this view shows columns of {of.spoken}; to use views, "
+                "name after the database what to look at"
             )
         else:
             kept.append(view)

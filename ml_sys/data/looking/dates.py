@@ -165,5 +165,5 @@ def spoken(format_: str) -> str:
     if format_ in _PER_SECOND:
         return f"{format_} since 1970"
     if format_ == SPREADSHEET:
-        return "as days that spreadsheets count since 1899-12-30"
+        return "as spreadsheet days (counted from 1899-12-30)"
     return format_.replace("%b", "Mon").replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")

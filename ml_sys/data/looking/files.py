@@ -47,9 +47,9 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
                 one for one in path.rglob("*") if one.is_file() and not one.name.startswith((".", "_"))
             )
             tables = [one for one in inside if kind_of(one)]
-            notes += [f"{one}: not a table, and not looked at" for one in inside if not kind_of(one)]
+            notes += [f"{one}: skipped, as it is not a table" for one in inside if not kind_of(one)]
             if not tables:
-                raise InputError(f"{path}: holds no table", hint="expected CSV, JSON lines or Parquet")
+                raise InputError(f"{path}: contains no tables", hint="expected CSV, JSON lines or Parquet")
             found += tables
         elif not path.exists():
             near = nearest(
@@ -60,7 +60,7 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
         elif not kind_of(path):
             hint = "export its tables as CSV or Parquet, or name a database of DuckDB or SQLite"
             raise UnreadableFileError(
-                path, f"files that end in {path.suffix or 'nothing'} are not looked at", hint=hint
+                path, f"{path.suffix or 'files without an ending'} is not a supported file type", hint=hint
             )
         else:
             found.append(path)

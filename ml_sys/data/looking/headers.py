@@ -71,7 +71,7 @@ def without_names(
     if found and found[0]:
         raise UnreadableFileError(
             path,
-            f"its rows have {n} values, and its first line only {n - 1} names",
+            f"its rows have {n} values, but its first line has only {n - 1} names",
             hint="give every column a name",
         )
     return n - 1

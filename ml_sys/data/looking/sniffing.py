@@ -115,16 +115,16 @@ def sniff(
         except EmptyTableError:
             if len(found) == 1 or any(str(path) in files for path in paths):
                 raise
-            notes.append(f"{paths[0]}: has no rows, and is not looked at")
+            notes.append(f"{paths[0]}: skipped, as it has no rows")
             continue
         except duckdb.Error as error:
             said, hint = str(error).partition("\n")[0], "expected CSV, JSON lines or Parquet"
             if "not latin-1 encoded" in said:
-                said, hint = "it is written in Windows-1252", _AS_UTF8
+                said, hint = "it is encoded in Windows-1252", _AS_UTF8
             if "Error when sniffing" in said:
-                said = "its lines have no common form"
+                said = "its lines do not share one format"
                 hint = (
-                    "look at its first lines in an editor: ends of lines, quotes that are not closed, notes"
+                    "check its first lines in an editor: line ends, unclosed quotes, notes above the header"
                 )
             raise UnreadableFileError(paths[0], said, hint=hint) from error
         taken = {one.name for one in tables}
@@ -155,7 +155,7 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
     relation = f"{reader}({where})"
     read = connection.sql(f"FROM {relation} LIMIT 0")
     columns, lists = flattened(read)
-    notes = tuple(f"{column} holds lists, and is left out" for column in lists)
+    notes = tuple(f"{column} is left out, as it holds lists" for column in lists)
     is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
     is_flat = not lists and set(columns) == set(read.columns) - _INDEX
     plain = is_one and is_flat and (is_lines or kind_of(first) == "parquet")
@@ -225,11 +225,11 @@ def _notes(
     names: Sequence[Any], twice: frozenset[int], above: Preamble, *, has_header: bool
 ) -> tuple[str, ...]:
     passed = above.lines - bool(above.delimiter)
-    notes = [f"{counted(passed, 'line')} above its header passed over"] if passed else []
+    notes = [f"{counted(passed, 'line')} above its header skipped"] if passed else []
     if not has_header:
-        return (*notes, "its first line is no header, so that its columns are called column1, column2, ...")
+        return (*notes, "it has no header, so its columns are called column1, column2, ...")
     called = dict.fromkeys(str(names[at]).strip() for at in sorted(twice))
-    return (*notes, *(f"several columns are called {one}, and none of them is read" for one in called))
+    return (*notes, *(f"several columns are called {one}, so none of them is read" for one in called))
 
 
 def _sniffed_csv(
@@ -251,7 +251,7 @@ def _sniffed_csv(
 def _refuse_utf16(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(2) in {b"\xff\xfe", b"\xfe\xff"}:
-            raise UnreadableFileError(path, "it is written in UTF-16", hint=_AS_UTF8)
+            raise UnreadableFileError(path, "it is encoded in UTF-16", hint=_AS_UTF8)
 
 
 def _is_utf8(path: Path) -> bool:
@@ -287,5 +287,5 @@ def load(connection: duckdb.DuckDBPyConnection, table: Sniffed, view: str, most_
     ((rows,),) = connection.execute(f"SELECT count(*) FROM {view}").fetchall()
     if rows == 0:
         raise EmptyTableError(table.location)
-    more = (f"judged by its first {rows:,} rows",) if rows == most_rows else ()
+    more = (f"only its first {rows:,} rows were looked at",) if rows == most_rows else ()
     return replace(table, view=view, rows=rows, notes=(*table.notes, *more))

@@ -37,7 +37,7 @@ MANIFEST = "manifest.json"
 # has such a name.
 POSITION, N_ROWS = "@position", "@usage_rows"
 AGAIN = "run `mlsys ingest` again"
-_LOST = f"{AGAIN}, or where it is there see that workers reach the same folder, or set engine.storage"
+_LOST = f"{AGAIN}; if the file is there, make sure that workers can reach this folder, or set engine.storage"
 # Whole in one part, as those of the present version are that are small; only their ids were made otherwise.
 _BEFORE_PARTS = 2
 

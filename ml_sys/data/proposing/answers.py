@@ -77,7 +77,7 @@ class Asker:
             Where there is nobody to ask, or enough was asked.
         """
         if self.ask is None or self.asked >= MOST_QUESTIONS:
-            raise InputError(question, hint=f"say it: {flag} {'|'.join(among)}")
+            raise InputError(question, hint=f"answer with {flag} {'|'.join(among)}")
         self.asked += 1
         return self.ask(question, among)
 

@@ -90,13 +90,13 @@ def _unfit(column: SeenColumn) -> str:
     if not column.filled:
         return "has no values"
     if column.looks == "date":
-        return "a date: only since and the day of conversion are read; one that changes later would leak"
+        return "a date: only since and the conversion day are read, as one that changes later would leak"
     if column.distinct == 1 and column.filled == column.rows:
         return "has the same value in every row"
     if column.looks == "text" and (
         column.distinct > _MOST_LEVELS or column.distinct > 0.5 * column.filled > 10
     ):
-        return f"text of {column.distinct:,} different values, which says nothing about others"
+        return f"text with {column.distinct:,} different values, too many to learn from"
     named = "id" in column.words or column.name.casefold().endswith("id")
     if column.is_serial or (column.looks == "whole" and named):
         return "an identifier"
@@ -160,7 +160,7 @@ def describe(
                 described[name]["label"] = label
             if blank:
                 described[name]["blank_leaks"] = True
-                reason += f"; {shares}: blanks are filled in later"
+                reason += f"; {shares}: blanks get filled in later"
             elif shares and not shares.startswith("blank for 0.0% of those that converted and 0.0%"):
                 reason += f"; {shares}"
             why[name] = reason
@@ -191,7 +191,7 @@ def _kind(
         if column.name in one.base.columns
     )
     if column.is_flag:
-        return "flag", "a yes and a no", {}
+        return "flag", "yes or no", {}
     if column.looks == "number" or (column.looks == "whole" and not set(column.words) & _CODES):
         return _number(connection, rows)
     if column.is_range:
@@ -220,7 +220,7 @@ def _kind(
                 "texts that have an order",
                 {"levels": [spelled.get(one, one) for one in ladder]},
             )
-    return "category", f"a text of {len(levels):,} different values", {}
+    return "category", f"text with {len(levels):,} different values", {}
 
 
 def _number(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[str, str, dict[str, Any]]:
@@ -244,12 +244,12 @@ def _number(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[str, str,
         if apart and n >= max(_NONE_SHARE * total, _NONE_TIMES * second):
             none = int(value_) if float(value_).is_integer() else value_
             more["none"] = none
-            reason += f"; {none} stands {n:,} times at its end, and is taken for none"
+            reason += f"; {none} is its extreme value, {n:,} times, so it is read as none"
     spread = connection.execute(
         f"SELECT quantile_cont(v, 0.99), quantile_cont(v, 0.5), min(v) FROM {numbers}"
         + (f" WHERE v <> {more['none']}" if "none" in more else "")
     ).fetchone()
     if spread and spread[2] is not None and spread[2] >= 0 and spread[0] > _LOG_SPREAD * max(spread[2], 1):
         more["scale"] = "log"
-        reason += "; over orders of magnitude"
+        reason += "; spans orders of magnitude"
     return "number", reason, more

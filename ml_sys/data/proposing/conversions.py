@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FEW, _FULL, _ALL, _AGREE = 0.5, 0.9, 0.98, 0.95
 _MOST_KINDS = 200
 _SAYS_WHO = (
-    "name a table of purchases, or the column of the day of conversion: --converted TABLE|TABLE.COLUMN"
+    "name the table of purchases, or the column with the conversion day: --converted TABLE|TABLE.COLUMN"
 )
 
 
@@ -74,7 +74,7 @@ class Converted:
                 draft.where = f"{quoted(column)} IS DISTINCT FROM {literal(kind)}"
             elif name in self.repeated:
                 roles = {"id": draft.roles["id"], "converted_on": self.repeated[name]}
-                why = {"kind": f"the rows of {name}, brought to one for each id", "converted_on": self.why}
+                why = {"kind": f"the rows of {name}, reduced to one for each id", "converted_on": self.why}
                 made.append(TableDraft(others, "entities", draft.base, roles, why, one_a=True))
         return made
 
@@ -109,10 +109,12 @@ def find(
         weak = _weak(looked, links)
         if not weak:
             raise InputError(kinds.nobody_says([by_name[one] for one in links.entities]), hint=_SAYS_WHO)
-        named = asker.choose("No name says who converted, and when. Which does?", weak, "--converted")
+        named = asker.choose(
+            "No name shows who converted, and when. Which of these does?", weak, "--converted"
+        )
         return _answered(named, by_name, links)
     if len(candidates) > 1 and not _agree(connection, by_name, links, candidates):
-        named = asker.choose("Which says who converted, and when?", list(candidates), "--converted")
+        named = asker.choose("Which of these shows who converted, and when?", list(candidates), "--converted")
         return candidates[named] if named in candidates else _answered(named, by_name, links)
     with_money = [one for one in candidates.values() if any(money(by_name[table]) for table in one.purchases)]
     return next(iter(with_money or candidates.values()))
@@ -151,8 +153,8 @@ def _bought(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Conver
         if at:
             share = f" of {entities:,}" if entities else ""
             why = (
-                f"rows of {buyers:,}{share}, and its names speak of purchases: the first of each "
-                "is its conversion"
+                f"{buyers:,}{share} have rows in it, and its names suggest purchases: the first of each "
+                "is the conversion"
             )
             found[one.name] = Converted(why, purchases={one.name: at})
     return found
@@ -162,13 +164,13 @@ def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Convert
     found = {}
     entities = [one for one in looked if one.name in links.entities]
     for one in entities:
-        # Where all have it and there is no other table, it says nothing about who converted.
+        # If all have it and there is no other table, it says nothing about who converted.
         named = [
             column
             for column in kinds.conversion_columns(one)
             if len(entities) > 1 or column.filled_share < _ALL
         ]
-        why = "its name says that this is the day of conversion; {:,} have one"
+        why = "its name says that this is the conversion day; {:,} have one"
         if not named and len(entities) > 1:
             others = {name.casefold() for other in entities if other is not one for name in other.columns}
             named = [column for column in one.dates() if column.name.casefold() not in others]
@@ -177,7 +179,7 @@ def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Convert
                 for column in named
                 if not (column.personal or kinds.began([column]) or kinds.changes(column))
             ]
-            why = "the others have no such date; {:,} have one here"
+            why = "{:,} have this date, and the others have none"
         for column in named:
             found[f"{one.name}.{column.name}"] = Converted(
                 why.format(column.filled), columns={one.name: column.name}
@@ -207,8 +209,8 @@ def _of_kinds(
             ).fetchall():
                 if kinds.says_bought(str(kind)):
                     why = (
-                        f"{rows:,} events of the kind {kind!r}, whose name says so: the first of each is "
-                        "its conversion"
+                        f"{rows:,} events of the kind {kind!r}, which by its name is a conversion: the first "
+                        "of each counts"
                     )
                     found[f"{one.name}.{column.name}={kind}"] = Converted(
                         why, kinds={one.name: (column.name, str(kind))}
@@ -232,7 +234,7 @@ def _repeated(
                 f"HAVING count(DISTINCT {c}) > 1)"
             ).fetchone()
             if column.filled_share < 1 and several and not several[0]:
-                why = "its name says that this is the day of conversion, and each id has one at most"
+                why = "its name says that this is the conversion day, and each id has at most one"
                 found[f"{one.name}.{column.name}"] = Converted(why, repeated={one.name: column.name})
     return found
 
@@ -272,7 +274,7 @@ def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> 
             return Converted(why, purchases={answer: moments[0].name})
         among = ", ".join(f"{answer}.{one.name}" for one in moments)
         raise InputError(
-            f"--converted {answer}: which date is that of the purchase?", hint=f"say one of {among}"
+            f"--converted {answer}: which column is the date of the purchase?", hint=f"give one of {among}"
         )
     place, _, kind = answer.partition("=")
     found = [
@@ -282,13 +284,15 @@ def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> 
         if one.name in links.ids and matches(place, one.name, column.name)
     ]
     if len(found) != 1:
-        what = "no table or column is called so" if not found else f"{len(found)} tables have such a column"
+        what = (
+            f"{len(found)} tables have a column of this name" if found else "no table or column has this name"
+        )
         raise InputError(f"--converted {answer}: {what}", hint=_SAYS_WHO)
     table, column = found[0]
     if kind:
         return Converted(why, kinds={table: (column, kind)})
     if looked[table].columns[column].looks != "date":
-        raise InputError(f"--converted {answer}: {table}.{column} holds no dates", hint=_SAYS_WHO)
+        raise InputError(f"--converted {answer}: {table}.{column} contains no dates", hint=_SAYS_WHO)
     if table in links.entities:
         return Converted(why, columns={table: column})
     return Converted(why, purchases={table: column})

@@ -33,9 +33,9 @@ def are_dates(looked: list[Looked], answers: Answers) -> None:
     for flag, answer in (("--at", answers.at), ("--since", answers.since)):
         if answer and not any(matches(answer, *place) for place in present):
             among = ", ".join(".".join(place) for place in present)
-            raise InputError(f"{flag} {answer}: no such column holds dates", hint=f"these do: {among}")
+            raise InputError(f"{flag} {answer}: not a column of dates", hint=f"columns of dates are {among}")
     if answers.dates and answers.dates[:1].casefold() not in {"d", "m"}:
-        raise InputError(f"--dates {answers.dates}: no such form", hint="say DD/MM/YYYY or MM/DD/YYYY")
+        raise InputError(f"--dates {answers.dates}: not a date format", hint="give DD/MM/YYYY or MM/DD/YYYY")
 
 
 def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
@@ -50,7 +50,7 @@ def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]
     # Where files speak against each other, they decide nothing.
     told = {form[2]: form for form in numbered if signs.count(form[2]) == 1}
     notes += [
-        f"{table.name}.{one.name} is read as days that a spreadsheet counts, such as 45000 for 2023-03-15"
+        f"{table.name}.{one.name} is read as spreadsheet days, such as 45000 for 2023-03-15"
         for table in looked
         for one in table.dates()
         if one.format == dates.SPREADSHEET
@@ -69,13 +69,13 @@ def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]
             where = f"{table.name}.{name}"
             if sign in told:
                 notes.append(
-                    f"{where} is read as {dates.spoken(told[sign])}, as other dates of these files are"
+                    f"{where} is read as {dates.spoken(told[sign])}, like other dates in these files"
                 )
             elif said:
                 told[sign] = list(forms.values())[0 if said.casefold().startswith("d") else 1]
             else:
                 chosen = asker.choose(
-                    f"{where}: how are its dates written? No day is after the 12th.", list(forms), "--dates"
+                    f"{where}: which date format is this? No day is after the 12th.", list(forms), "--dates"
                 )
                 told[sign] = forms[chosen]
             columns[name] = replace(one, format=told[sign])
@@ -97,5 +97,5 @@ def unread_dates(connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked]
             ).fetchall()
             if alike and alike >= _MOST:
                 where = f"{table.name}.{one.name}"
-                found.append(f"{where}: dates written as {example!r} are not read; write YYYY-MM-DD HH:MM")
+                found.append(f"{where}: dates such as {example!r} cannot be read; write YYYY-MM-DD HH:MM")
     return found

@@ -93,8 +93,8 @@ def by_email(looked: Sequence[Looked]) -> list[str]:
             if column.personal == "an e-mail address":
                 tables.setdefault(column.name, []).append(one.name)
     return [
-        f"{name} of {', '.join(several)} is an e-mail address; if those may stand in snapshots and lists, "
-        f"say --id {name}"
+        f"{name} of {', '.join(several)} is an e-mail address; to use it as the id, with addresses "
+        f"in snapshots and lists, give --id {name}"
         for name, several in tables.items()
         if len(several) > 1
     ]
@@ -124,7 +124,7 @@ class Identifiers:
         if answers.id and not any(matches(answers.id, *place) for place in self.tables):
             present = ", ".join(f"{table}.{column}" for table, column in self.tables)
             raise InputError(
-                f"--id {answers.id}: no table has such a column", hint=f"these may identify: {present}"
+                f"--id {answers.id}: no table has this column", hint=f"possible identifiers are {present}"
             )
         self._shared: dict[tuple[Place, Place], float] = {}
 

@@ -171,10 +171,10 @@ def nobody_says(entities: list[Looked]) -> str:
         for column in conversion_columns(one):
             if column.filled_share >= _ALL:
                 return (
-                    f"{one.name}.{column.name} is filled in every row: if it is the day of conversion, "
-                    "those that have not converted are missing"
+                    f"{one.name}.{column.name} is filled in in every row: if it is the conversion day, "
+                    "those that have not converted are missing from the table"
                 )
-    return "no table says who converted, and when"
+    return "no table shows who converted, and when"
 
 
 def _is_deal(column: SeenColumn) -> bool:

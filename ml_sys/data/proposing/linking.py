@@ -77,7 +77,7 @@ def link(
     if close and not answers.entity and not found.is_one_to_one(groups[best], groups[close[0]]):
         among = {groups[at][0][0]: at for at in (best, *close)}
         chosen = asker.choose(
-            "Which table has one row for each of those that may pay?", list(among), "--entity"
+            "Which table has one row for each account that may pay?", list(among), "--entity"
         )
         best = among.get(chosen, best)
     return found.from_entities(groups[best])
@@ -97,9 +97,8 @@ class _Linking(Identifiers):
             unique = [one for one in unique if one[0].casefold() == self.answers.entity.casefold()]
             if not unique:
                 raise InputError(
-                    f"--entity {self.answers.entity}: no such table has a column with a value of its "
-                    "own in every row",
-                    hint=f"tables are {', '.join(self.looked)}",
+                    f"--entity {self.answers.entity}: not a table with a unique id in every row",
+                    hint=f"the tables are {', '.join(self.looked)}",
                 )
         groups: list[list[Place]] = []
         for place in unique:
@@ -234,7 +233,7 @@ class _Linking(Identifiers):
         ]
         if not named:
             raise InputError(
-                "no column looks like an identifier that tables share", hint="name it: --id COLUMN"
+                "no column looks like an identifier that the tables share", hint="name it with --id COLUMN"
             )
         most = max(len(places) for places in named)
         best = [places for places in named if len(places) == most]
@@ -244,6 +243,7 @@ class _Linking(Identifiers):
         if len(best) > 1:
             among = ", ".join(places[0][1] for places in best)
             raise InputError(
-                f"which column identifies those that may pay: {among}?", hint="say it: --id COLUMN"
+                f"which column identifies the accounts that may pay: {among}?",
+                hint="name it with --id COLUMN",
             )
         return LinkingColumns((), dict(best[0]), known=dict.fromkeys(dict(best[0]), 1.0))

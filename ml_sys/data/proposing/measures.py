@@ -151,14 +151,14 @@ def _unfit(
         )
     ):
         draft.roles["user"] = column.name
-        draft.why["user"] = "who did it: distinct ones of a period are counted"
+        draft.why["user"] = "who did it: distinct users are counted in each period"
         return _TAKEN
     if draft.kind == "events" and column.is_unique and ident and "event_id" not in draft.roles:
         draft.roles["event_id"] = column.name
-        draft.why["event_id"] = "a value of its own in each row: a repeated one counts once"
+        draft.why["event_id"] = "unique in every row: a repeated event counts once"
         return _TAKEN
     if column.looks == "date":
-        return "a date: usage has one moment"
+        return "a date: usage rows have only one date"
     if not column.filled:
         return "has no values"
     if column.looks == "text":
@@ -171,18 +171,20 @@ def _unfit(
             draft.roles["event"] = column.name
             draft.why["event"] = _most_frequent(connection, draft, column)
             return _TAKEN
-        return "text: usage is counted and added up"
+        return "text, which cannot be counted or added up"
     if ident or (column.is_serial and draft.kind == "events"):
-        return f"identifies {_of(column)}, and is no quantity"
+        return f"identifies {_of(column)}, so it is not a quantity"
     if kinds.is_part_of_moment(column):
-        return "a part of the moment, and no quantity"
+        return "part of the date or time, not a quantity"
     if column.is_flag and draft.kind == "events":
         return ""
     below = _below_zero(connection, draft, column)
     if below > _FEW_BELOW:
-        return f"below zero in {below:.1%} of the rows: usage only adds up; take what you mean by a query"
+        return (
+            f"below zero in {below:.1%} of the rows, but usage can only add up; choose the rows with a query"
+        )
     if _is_running_total(connection, draft, column):
-        return "a running total: it rises and never falls, so that adding it up means nothing"
+        return "a running total: it never falls, so adding it up means nothing"
     return ""
 
 
@@ -198,7 +200,7 @@ def _most_frequent(connection: duckdb.DuckDBPyConnection, draft: TableDraft, col
         "ORDER BY n DESC, 1 LIMIT 5"
     ).fetchall()
     most = ", ".join(f"{kind} ({n:,})" for kind, n in rows)
-    return f"{column.distinct:,} kinds; most frequent: {most}"
+    return f"{column.distinct:,} kinds; the most frequent are {most}"
 
 
 def _below_zero(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> float:

@@ -101,7 +101,7 @@ def propose(
             said = "; ".join([error.message, *unread, *by_email(looked)])
             raise InputError(said, hint=error.hint) from error
         notes += [
-            f"{table}: only {share:.0%} of its ids are known, and rows of the others are set aside"
+            f"{table}: only {share:.0%} of its ids are known; rows with other ids are set aside"
             for table, share in links.known.items()
             if share < _LEAST_KNOWN
         ]
@@ -123,7 +123,7 @@ def _described(
         raise InputError(
             "no table of usage is left: "
             + "; ".join(f"{one.where}: {one.reason}" for one in left if not one.column),
-            hint="add the file of events or of usage by day, week or month",
+            hint="add a file of events, or of usage by day, week or month",
         )
     choose_period(connection, made)
     described, why, more = attributes.describe(connection, entities, parts, known)
@@ -139,20 +139,20 @@ def _described(
     order = order_tells(connection)
     if order >= _ORDER_TELLS:
         notes.append(
-            f"ids alone tell who converted (ROC-AUC {order:.2f}): they are no feature, and "
+            f"ids alone predict who converted (ROC-AUC {order:.2f}): they are not a feature, and "
             "must not become one"
         )
     if known.first_day:
         notes.append(
             f"{known.first_day:,} of {known.converters:,} converted on their first day: "
-            "nothing was there to learn from, and they are set aside"
+            "set aside, as there was nothing before it to learn from"
         )
     described_at = {(one.base.name, name) for one in made.drafts for name in one.used()}
     left = [one for one in left if (one.table, one.column) not in described_at]
     settings, reasons = _settings(connection, made)
     if database:
         settings = {"ingest": {"source": "sql", "database": database}, **settings}
-        reasons["ingest"] = "it is only read; a password belongs into PGPASSWORD or ~/.pgpass"
+        reasons["ingest"] = "it is only read; put the password into PGPASSWORD or ~/.pgpass"
     return Proposal(
         made.drafts,
         described,
@@ -196,7 +196,7 @@ def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> N
     if found[0] >= ENOUGH and found[1] >= _BEFORE * found[0]:
         draft.roles["since"] = full[0].name
         draft.why["since"] = (
-            f"the only date that all have, and {found[1]:,} of {found[0]:,} used nothing before it"
+            f"the only date that all have; {found[1]:,} of {found[0]:,} used nothing before it"
         )
 
 
@@ -213,13 +213,13 @@ def _settings(
     horizon = 30 if days >= _LONG else 14 if days >= _MIDDLE else 7
     if made.unit == "month":
         horizon = max(horizon, 30)
-    why = f"of {days:,} days in which usage and conversions are both known, "
+    why = f"usage and conversions are both known for {days:,} days; "
     why += (
-        f"three lists {horizon} days apart are held out to judge by, and the days before "
-        "them are learned from"
+        f"three lists {horizon} days apart are held out to judge the model, which learns from the days "
+        "before them"
     )
     if wait is not None:
-        why += f"; half of those that convert later than their first day do so within {int(wait)} days"
+        why += f"; half of those that convert after their first day do so within {int(wait)} days"
     step = {"day": 7, "week": 7, "month": 30}[made.unit]
     return (
         {

@@ -22,9 +22,9 @@ def without_totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> 
     for one in totals(connection, draft):
         if one.sure:
             _keep(draft, one.condition)
-            notes.append(f"{one.what}: called as a sum of the others is, and not read")
+            notes.append(f"{one.what}: not read, as it looks like a total of the other rows")
         else:
-            notes.append(f"{one.what}: read as the others are; if it is a sum of them, leave it out")
+            notes.append(f"{one.what}: read like any other row; if it is a total of them, leave it out")
     return notes
 
 
@@ -39,7 +39,7 @@ def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: TableDraft) ->
         if not several:
             continue
         left.append(
-            LeftOut(one.name, money, f"in {', '.join(several)}, which cannot be added up as they are")
+            LeftOut(one.name, money, f"in {', '.join(several)}: several currencies cannot be added up")
         )
         if draft.roles.get("value") != money:
             continue

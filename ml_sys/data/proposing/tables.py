@@ -68,7 +68,7 @@ def plan(
         elif one.name in led:
             made.drafts.append(_link(one, links))
         elif one.name in links.entities[1:] and len(one.columns) == 1:
-            made.left.append(LeftOut(one.name, "", "holds ids and nothing about them"))
+            made.left.append(LeftOut(one.name, "", "has nothing but ids"))
         elif one.name in links.entities:
             made.drafts.append(_entities(one, links, converted, answers, asker))
         elif one.name in links.ids or one.name in links.through:
@@ -87,10 +87,10 @@ def plan(
     made.notes += [doubt.text for one in made.of("purchases") for doubt in payments.doubts(connection, one)]
     if not made.of("periods", "events"):
         raise InputError(
-            "no table says who used what and when: a table of usage has many rows for each id and a date"
+            "no table shows who used what and when: a table of usage has many rows for each id, with a date"
             + "".join(f"; {one.where}: {one.reason}" for one in made.left if not one.column)
             + "".join(_wide(one) for one in looked),
-            hint="add the file of events or of usage by day, week or month",
+            hint="add a file of events, or of usage by day, week or month",
         )
     return made
 
@@ -102,8 +102,8 @@ def _wide(one: Looked) -> str:
         return ""
     first, last, several = found
     return (
-        f"; {one.name}: has {several} columns of a period each, from {first} to {last}, and no row for each: "
-        "turn them into rows of an id, a date and a number, as UNPIVOT of DuckDB does"
+        f"; {one.name}: has {several} columns for one period each, from {first} to {last}: "
+        "turn them into rows of an id, a date and a number, for example with DuckDB's UNPIVOT"
     )
 
 
@@ -111,8 +111,8 @@ def _unlinked(one: Looked, links: LinkingColumns) -> str:
     """Say that a table has no link to an entity, and whether a column of that name holds other values."""
     ids = {links.ids[table].casefold() for table in links.entities}
     same = next((name for name in one.columns if name.casefold() in ids), "")
-    values = f": values of {same} are other ones than those of {links.entities[0]}" if same else ""
-    return f"no column leads to those that may pay{values}"
+    values = f": the values of {same} do not occur in {links.entities[0]}" if same else ""
+    return f"no column links it to the accounts that may pay{values}"
 
 
 def _purchases(
@@ -127,7 +127,7 @@ def _purchases(
     money = conversions.money(one)
     if money:
         draft.roles["value"] = money
-        draft.why["value"] = "money; rows below zero are given back, and like those of zero no conversion"
+        draft.why["value"] = "money; rows below zero are refunds, and neither they nor zeros are conversions"
     for column in one.columns.values():
         if payments.says_state(column):
             _types(connection, draft, column)
@@ -142,13 +142,13 @@ def _types(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: See
     unpaid = payments.unpaid(column, values)
     if back and "type" not in draft.roles:
         draft.roles["type"] = column.name
-        draft.why["type"] = f"rows of {', '.join(back)} are money given back, and no conversion"
+        draft.why["type"] = f"rows of type {', '.join(back)} are refunds, not conversions"
     if unpaid:
         among = ", ".join(literal(one) for one in unpaid)
         condition = f"({name} IS NULL OR {name} NOT IN ({among}))"
         draft.where = " AND ".join(filter(None, (draft.where, condition)))
         draft.why["kind"] += (
-            f"; rows whose {column.name} is {', '.join(unpaid)} were never paid, and are not read"
+            f"; rows whose {column.name} is {', '.join(unpaid)} were never paid and are not read"
         )
 
 
@@ -173,7 +173,7 @@ def _entities(
         money = conversions.money(one)
         if money:
             draft.roles["value"] = money
-            draft.why["value"] = "money, reported and never a feature"
+            draft.why["value"] = "money: reported, but never a feature"
     began, why = _began(one, draft.roles.get("converted_on", ""), answers, asker)
     if began:
         draft.roles["since"] = began
@@ -197,11 +197,11 @@ def _began(one: Looked, converted_on: str, answers: Answers, asker: Asker) -> tu
         named = narrowed if len(narrowed) == 1 else named
     if len(named) > 1:
         chosen = asker.choose(
-            f"{one.name}: on which day does one begin to exist?", [column.name for column in named], "--since"
+            f"{one.name}: which column is the day of creation?", [column.name for column in named], "--since"
         )
         return chosen, "as answered"
     if named:
-        return named[0].name, "its name says that this is the day on which one began to exist"
+        return named[0].name, "its name says that this is the day of creation"
     return "", ""
 
 
@@ -218,7 +218,7 @@ def _add_usage(
         said = [column for column in one.dates() if matches(answers.at, one.name, column.name)]
         found = said or found
     if not found:
-        made.left.append(LeftOut(one.name, "", "says nothing about when: it has no column of dates"))
+        made.left.append(LeftOut(one.name, "", "has no column of dates"))
         return
     if len(found) > 1:
         name = asker.choose(
@@ -231,7 +231,7 @@ def _add_usage(
     if one.name in links.through:
         user, _ = links.through[one.name]
         draft = TableDraft(one.name, "events", one, {"user": user, "at": at.name})
-        draft.why["kind"] = f"knows only {user}, which the link leads to its entity"
+        draft.why["kind"] = f"has only {user}, which the table of links assigns to an entity"
         made.drafts.append(draft)
         return
     ident = links.ids[one.name]
@@ -248,7 +248,7 @@ def _add_usage(
         draft.why["kind"] = f"one row for each {ident} and {unit}"
         draft.why["unit"] = unit
     else:
-        draft.why["kind"] = f"many rows for each {ident}, each with its moment"
+        draft.why["kind"] = f"many rows for each {ident}, each with a date"
     made.drafts.append(draft)
 
 
@@ -277,7 +277,7 @@ def choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
     units = {one.why.get("unit", "") for one in made.of("periods")}
     for unit in ("month", "week", "day"):
         if unit in units:
-            made.unit, made.unit_why = unit, f"rows stand for one {unit} each"
+            made.unit, made.unit_why = unit, f"each row stands for one {unit}"
             return
     days = 0
     for one in made.of("events"):
@@ -287,7 +287,7 @@ def choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
         days = max(days, int((found or (0,))[0] or 0))
     made.unit = "day" if days < _SHORT_HISTORY else "week"
     long = "less than 400" if days < _SHORT_HISTORY else "400 or more"
-    made.unit_why = f"events reach over {days} days, {long}: a {made.unit} is one period"
+    made.unit_why = f"events span {days} days, {long}: one period is a {made.unit}"
 
 
 _SHORT_HISTORY = 400

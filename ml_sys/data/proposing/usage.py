@@ -44,7 +44,7 @@ def judged(
             continue
         left += more
         if draft.kind == "periods" and not draft.measures:
-            left.append(LeftOut(draft.base.name, "", "nothing in it is counted or added up"))
+            left.append(LeftOut(draft.base.name, "", "it has nothing to count or add up"))
             continue
         _leave_paying_kinds(connection, draft, known, left)
         parts.append((draft, replace(part, event=draft.part({}).event)))
@@ -107,7 +107,4 @@ def _is_thin(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: Ju
     reached = int(found[0]) if found else 0
     if reached >= _THIN * known.entities:
         return ""
-    return (
-        f"reaches {reached:,} of {known.entities:,} before they convert, which is too few "
-        "to tell others apart"
-    )
+    return f"covers only {reached:,} of {known.entities:,} before they convert, too few to learn from"

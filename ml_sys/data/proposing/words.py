@@ -45,7 +45,7 @@ def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
         known = [word for word in words if word in ENTITY_WORDS]
         if known or len(words) == 1:
             return (known or words)[-1], f"from the table {tables[0].name}"
-    return _DEFAULT, "no name of a table or column says more"
+    return _DEFAULT, "no table or column name is more specific"
 
 
 def words(drafts: Sequence[TableDraft]) -> tuple[dict[str, Any], str]:

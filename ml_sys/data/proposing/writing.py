@@ -19,9 +19,9 @@ _WIDTH = 108
 _ORDER = ("entities", "purchases", "links", "periods", "events")
 _SETTINGS = {
     "ingest": ("Where the tables are", "ingest"),
-    "usage": ("What usage is counted by", "usage"),
-    "label": ("How far ahead the question looks", "horizon"),
-    "panel": ("How often there is a row to learn from", "step"),
+    "usage": ("The period that usage is counted by", "usage"),
+    "label": ("How many days ahead to predict", "horizon"),
+    "panel": ("How often a training cutoff is taken", "step"),
 }
 
 
@@ -33,8 +33,7 @@ def as_toml(proposal: Proposal, files: Sequence[str]) -> str:
 def _lines(proposal: Proposal, files: Sequence[str]) -> Iterator[str]:
     yield from comment(f"What your tables mean, proposed by mlsys init {' '.join(files)}")
     yield from comment(
-        "Read it, change what is wrong, and run mlsys ingest --check: nothing is read "
-        "that does not stand here."
+        "Read it, correct what is wrong, and run mlsys ingest --check. Only what is described here is read."
     )
     for note in proposal.notes:
         yield from comment(f"Note: {note}")
@@ -67,17 +66,17 @@ def _table(draft: TableDraft) -> Iterator[str]:
     yield f'kind = "{draft.kind}"'
     yield f"file = {_text(draft.file())}"
     if draft.kind == "events" and "id" not in draft.roles:
-        yield from comment("a user leads to its entity")
+        yield from comment("assigns each user to an entity")
         yield 'id = ""'
     for role, column in draft.roles.items():
         if draft.why.get(role):
             yield from comment(draft.why[role])
         yield f"{role} = {_text(column)}"
     if draft.dates:
-        yield from comment("how its dates are written")
+        yield from comment("format of its dates")
         yield f"dates = {_text(draft.dates)}"
     if draft.all_converted:
-        yield from comment("every row has that day")
+        yield from comment("every row has this date")
         yield "all_converted = true"
     if draft.link:
         yield f"link = {_text(draft.link.name)}"

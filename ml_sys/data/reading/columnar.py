@@ -77,7 +77,7 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
         kind = values.type
     if pa.types.is_nested(kind):
         raise UnreadableFileError(
-            where, f"column {column!r} is of type {kind}", hint="a column of plain values is needed"
+            where, f"column {column!r} has type {kind}", hint="a column of plain values is needed"
         )
     if pa.types.is_timestamp(kind):
         values = values.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
@@ -91,7 +91,7 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UnreadableFileError(
             where,
-            f"column {column!r} of type {kind} has no text",
+            f"column {column!r} has type {kind}, which cannot be read",
             hint="store it as text, numbers or dates",
         ) from error
     if is_id and pa.types.is_floating(kind):
@@ -120,7 +120,7 @@ def _check_digits(where: str, column: str, values: Any) -> None:
     if len(first):
         raise UnreadableFileError(
             where,
-            f"column {column!r} is of type {values.type} and holds {first[0].as_py()!r}: "
-            "so large a float has lost digits of its id",
-            hint="export ids as text or as whole numbers (int64), from where they still have every digit",
+            f"column {column!r} has type {values.type} and contains {first[0].as_py()!r}: "
+            "a float this large has lost digits of the id",
+            hint="export the ids as text or whole numbers (int64) from a source that still has every digit",
         )

@@ -30,7 +30,7 @@ _CONNECT_SECONDS = 10
 # Read as PostgreSQL writes them: a date that Python has none for, or a NaN, is then one bad value.
 _AS_TEXT = ("date", "timestamp", "timestamptz", "numeric")
 _SESSION = "SET LOCAL TimeZone TO 'UTC'", "SET LOCAL DateStyle TO 'ISO'"
-_NO_ANSWER = "is the server up, and may this user log in? Its password belongs into PGPASSWORD or ~/.pgpass"
+_NO_ANSWER = "is the server up, and may this user log in? Put the password into PGPASSWORD or ~/.pgpass"
 # Values of these are no single text, number or date.
 _NO_VALUES = (types.JSON, types.ARRAY, types.LargeBinary, types.Interval)
 
@@ -88,7 +88,7 @@ class DatabaseSource:
         except (ArgumentError, ValueError) as error:
             scheme = address.partition("://")[0]
             raise InputError(
-                f"{scheme}://…: is not the address of a database",
+                f"{scheme}://…: not the address of a database",
                 hint="write postgresql://USER@HOST/DATABASE",
             ) from error
         if find_spec("psycopg") is None:
@@ -162,7 +162,7 @@ class DatabaseSource:
                 for one in _SESSION:
                     connection.execute(text(one))
         except SQLAlchemyError as error:
-            hint = _NO_ANSWER if is_server else "is it a file of SQLite?"
+            hint = _NO_ANSWER if is_server else "is it an SQLite file?"
             raise InputError(f"{where}: {_said(error)}", hint=hint) from error
         return connection.execution_options(stream_results=True)
 
@@ -241,4 +241,4 @@ def _said(error: SQLAlchemyError) -> str:
 
 
 def _refused(where: str, error: SQLAlchemyError) -> InputError:
-    return InputError(f"{where}: {_said(error)}", hint="name a table of it, or a query")
+    return InputError(f"{where}: {_said(error)}", hint="name one of its tables, or write a query")

@@ -91,7 +91,9 @@ def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[s
     if text is None:
         raise UnreadableFileError(path, "its first line is neither UTF-8 nor Windows-1252 text")
     if "\r" in text:
-        raise UnreadableFileError(path, "its lines end in CR alone", hint="save it with LF or CRLF line ends")
+        raise UnreadableFileError(
+            path, "its lines end in a bare CR", hint="save it with LF or CRLF line ends"
+        )
     bare = "".join(text.split('"')[::2])  # what is outside quotes
     delimiter = delimiter or max(DELIMITERS, key=bare.count)
     return next(csv.reader([text], delimiter=delimiter)), delimiter

@@ -30,9 +30,7 @@ def open_folder(
     """
     files = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith((".", "_")))
     if not files:
-        raise UnreadableFileError(
-            path, "it is a folder without files", hint="name a file or a folder of them"
-        )
+        raise UnreadableFileError(path, "the folder is empty", hint="name a file, or a folder with files")
     first = open_file(files[0], columns, may_lack)
     same = {field: column for field, column in columns.items() if field not in first.lacks}
     others = (open_file(one, same, ()) for one in files[1:])

@@ -83,7 +83,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise UnreadableFileError(
-            path, f"its byte order mark promises {error.encoding}, but {error.reason}"
+            path, f"its byte order mark says {error.encoding}, but {error.reason}"
         ) from error
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -134,7 +134,7 @@ def test_entities_that_move_take_their_rows_and_their_names_along():
 def test_what_fits_neither_into_memory_nor_into_the_folder_says_where_to_make_room():
     with EventLog(2, memory_mb=40) as log:
         log.run("SET max_temp_directory_size = '1MB'")
-        with pytest.raises(StorageError, match="do not fit") as refused:
+        with pytest.raises(StorageError, match="not enough room") as refused:
             log.run("CREATE TEMP TABLE large AS SELECT range AS one, uuid() AS two FROM range(3000000)")
     assert "TMPDIR" in str(refused.value.hint)
 

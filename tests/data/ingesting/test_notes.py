@@ -64,11 +64,11 @@ def test_usage_that_ends_more_than_two_weeks_before_the_export_is_noted(
     last: int | None, usage_end: int | None, said: bool
 ) -> None:
     found = noted(content(), usage_end=usage_end, last=last)
-    assert found == ["usage ends on 2020-01-24, 15 days before the snapshot's day"] * said
+    assert found == ["usage ends on 2020-01-24, 15 days before the day of the snapshot"] * said
 
 
 def test_rows_of_a_period_that_is_not_over_are_noted() -> None:
-    end = "of a period that is not complete by 2020-02-08, and in quarantine"
+    end = "in quarantine, as the period was not complete by 2020-02-08"
     assert noted(content(), unfinished=2) == [f"2 usage rows are {end}"]
     assert noted(content(), unfinished=0) == []
 
@@ -80,9 +80,9 @@ def test_conversions_on_and_before_the_first_day_and_unknown_beginnings_are_told
         since=[5, 5, 7, 6, NEVER_BEGAN, 4, NEVER_BEGAN],
     )
     assert noted(dated) == [
-        "2 customers converted on the first day, with nothing before it to learn from: set aside",
-        "1 customer converted before the day they began, so one of the dates is wrong: set aside",
-        "2 companies have no day of beginning: taken to have been there all along",
+        "2 customers converted on the first day: set aside, as there is nothing before it to learn from",
+        "1 customer converted before the first day: set aside, as one of the two dates is wrong",
+        "2 companies have no first day: counted from the start of the data",
     ]
     assert noted(replace(dated, form=Form())) == []
 
@@ -110,7 +110,7 @@ def test_columns_that_are_ignored_and_those_that_lack_are_named_by_table() -> No
     )
     assert noted(content(), tables=tables) == [
         "paid: ignored 'note', 'x'",
-        "free: has no column of size, blank for whom no other table tells it",
+        "free: has no column for size, which stays blank unless another table has it",
     ]
 
 
@@ -120,8 +120,8 @@ def test_rows_of_purchases_that_are_none_are_noted_by_table() -> None:
         TableRead("orders", "o.csv", "purchases", 9, no_purchases=1),
         TableRead("seen", "s.csv", "usage", 9),
     )
-    end = "no conversion: money given back, or nothing paid"
-    assert noted(content(), tables=tables) == [f"bought: 2 rows are {end}", f"orders: 1 row is {end}"]
+    end = "not count as a conversion: a refund, or nothing was paid"
+    assert noted(content(), tables=tables) == [f"bought: 2 rows do {end}", f"orders: 1 row does {end}"]
 
 
 def test_notes_speak_of_money_and_entities_as_the_description_does() -> None:
@@ -129,12 +129,12 @@ def test_notes_speak_of_money_and_entities_as_the_description_does() -> None:
     said = content(form=Form(words=words, has_since=True), value=[0.0], converted_on=[3], since=[3])
     assert noted(said) == [
         "1 buyer with an annual fee of zero or less is kept; annual fee is not a feature",
-        "1 buyer converted on the first day, with nothing before it to learn from: set aside",
+        "1 buyer converted on the first day: set aside, as there is nothing before it to learn from",
     ]
     lately = content(form=Form(words=words, has_since=True), converted_on=[9], since=[NEVER_BEGAN])
-    assert noted(lately) == ["1 team has no day of beginning: taken to have been there all along"]
+    assert noted(lately) == ["1 team has no first day: counted from the start of the data"]
 
 
 def test_the_day_by_which_a_period_is_not_complete_is_that_of_the_export() -> None:
     (note,) = noted(content(), last=AS_OF - 3, unfinished=1)
-    assert note == "1 usage row is of a period that is not complete by 2020-02-08, and in quarantine"
+    assert note == "1 usage row is in quarantine, as the period was not complete by 2020-02-08"

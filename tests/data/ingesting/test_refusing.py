@@ -65,9 +65,9 @@ def test_the_most_frequent_reasons_are_told_first_and_three_at_most(tmp_path: Pa
     ("reason", "hinted"),
     [
         (LATER, "--as-of DATE"),
-        (f"day {Fault.NOT_DATE.reason}", "[schema.tables.usage]: dates is one of"),
-        (f"day {Fault.NOT_EPOCH.reason}", "[schema.tables.usage]: dates is one of"),
-        (f"day {Fault.OUT_OF_TIME.reason}", "[schema.tables.usage]: dates is one of"),
+        (f"day {Fault.NOT_DATE.reason}", "set dates under [schema.tables.usage]"),
+        (f"day {Fault.NOT_EPOCH.reason}", "set dates under [schema.tables.usage]"),
+        (f"day {Fault.OUT_OF_TIME.reason}", "set dates under [schema.tables.usage]"),
     ],
 )
 def test_what_is_wrong_most_often_tells_what_may_help(tmp_path: Path, reason: str, hinted: str) -> None:

@@ -282,7 +282,9 @@ def test_rows_that_are_no_entity_or_may_be_no_conversion_are_named(made: World, 
     bought = [{**one, "status": says[at % 3]} for at, one in enumerate(made.purchases)]
     found = checked(tmp_path, {**tables_of(made), "users": users, "purchases": bought}, described())
     total, pending = found.problems
-    assert total.startswith("users: 1 row of user_id 'Total': called as a sum of the others is; leave it out")
+    assert total.startswith(
+        "users: 1 row of user_id 'Total': looks like a total of the other rows; leave it out"
+    )
     assert pending.startswith("purchases: rows whose status is pending (")
     assert [one.partition(" (")[0] for one in found.notes] == ["purchases: rows whose status is cancelled"]
 
@@ -299,7 +301,7 @@ def test_dates_that_ingest_does_not_read_are_a_problem(made: World, tmp_path: Pa
     where = {one: str(tmp_path / f"{one}.csv") for one in schema.tables}
     with duckdb.connect() as connection:
         found = check(connection, schema, look_at(connection, where), NEEDS)
-    assert 'events.at: its values are written DD.MM.YYYY; say dates = "day-first"' in found.problems
+    assert 'events.at: its values are written DD.MM.YYYY; set dates = "day-first"' in found.problems
     described_so = described()
     for one in described_so["tables"].values():
         one["dates"] = "day-first"
@@ -311,7 +313,7 @@ def test_dates_that_ingest_does_not_read_are_a_problem(made: World, tmp_path: Pa
 def test_few_conversions_are_said_to_be_thin(made: World, tmp_path: Path) -> None:
     few = Needs(horizon_days=14, holdout_cutoffs=3, positives=1000)
     found = checked(tmp_path, tables_of(made), described(), few)
-    assert found.thin[0].endswith("which a model is judged by; the gate asks for 1000")
+    assert found.thin[0].endswith("on which a model is judged; the gate asks for 1000")
 
 
 def test_a_column_that_is_described_and_missing_is_named(made: World, tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def test_ids_are_known_once_each_by_whichever_table_of_entities_and_half_of_them
     ]  # fmt: skip
     assert found.problems == ()
     found = small(tmp_path, teams=teams, leads=leads, seen=(SEEN, rows + " s,2020-01-05,1"))
-    assert found.problems == ("seen: only 40% of its ids are known; rows of the others are set aside",)
+    assert found.problems == ("seen: only 40% of its ids are known; rows with other ids are set aside",)
 
 
 def test_a_month_counts_who_was_free_in_it_and_a_rate_of_nobody_is_none(tmp_path: Path) -> None:
@@ -394,14 +396,14 @@ def test_what_is_thin_is_counted_from_the_end_of_usage_without_first_days(tmp_pa
     tables = {"teams": (TEAMS, teams), "seen": (SEEN, seen)}
     assert small(tmp_path, Needs(5, 2, 1), **tables).thin == ()
     assert small(tmp_path, Needs(5, 2, 2), **tables).thin == (
-        "1 converted before those days, which is little to learn from",
+        "only 1 converted before those days, which is little to learn from",
     )
     assert small(tmp_path, Needs(5, 2, 3), **tables).thin[0] == (
-        "2 converted in the last 10 days, which a model is judged by; the gate asks for 3"
+        "2 converted in the last 10 days, on which a model is judged; the gate asks for 3"
     )
     unseen = "team,day,n a,2020-01-20,1 b,2020-01-21,1 e,2020-01-30,1"
     assert small(tmp_path, Needs(5, 2, 1), teams=(TEAMS, teams), seen=(SEEN, unseen)).thin == (
-        "only 0 of 3 that converted were seen in usage before",
+        "only 0 of the 3 that converted had any usage before",
     )
 
 
@@ -416,7 +418,7 @@ def test_attributes_are_judged_in_the_columns_described_and_by_the_outcome(tmp_p
     }
     found = small(tmp_path, attributes=kinds, **tables)
     assert [(one.where, one.sure) for one in found.verdicts] == [("teams.seats", True), ("teams.size", True)]
-    assert found.verdicts[1].reason.endswith("75.0% of the others: say blank_leaks = true of it")
+    assert found.verdicts[1].reason.endswith("75.0% of the others: set blank_leaks = true for it")
     kinds["size"]["blank_leaks"] = True
     assert [one.where for one in small(tmp_path, attributes=kinds, **tables).verdicts] == ["teams.seats"]
     assert found.has_leak
@@ -484,18 +486,18 @@ def test_a_check_of_awkward_tables_is_told_whole(tmp_path: Path) -> None:
         months=(Month("2024-02", 7, 1), Month("2024-03", 7, 2)),
         verdicts=(Leak("people", "current_plan", "names the plan that is paid for", False),),
         problems=(
-            "people: 1 row of id 'Total': called as a sum of the others is; leave it out by a query, "
+            "people: 1 row of id 'Total': looks like a total of the other rows; leave it out with a query, "
             """WHERE ("id" IS NULL OR trim("id") <> 'Total')""",
-            "sales: rows whose status is pending (1) count as conversions, though nothing was paid; read the "
-            "others by a query, WHERE status NOT IN ('pending')",
-            "weeks: only 40% of its ids are known; rows of the others are set aside",
+            "sales: rows whose status is pending (1) count as conversions, though nothing was paid; leave "
+            "them out with a query, WHERE status NOT IN ('pending')",
+            "weeks: only 40% of its ids are known; rows with other ids are set aside",
         ),
         thin=(
-            "2 converted in the last 28 days, which a model is judged by; the gate asks for 3",
-            "1 converted before those days, which is little to learn from",
+            "2 converted in the last 28 days, on which a model is judged; the gate asks for 3",
+            "only 1 converted before those days, which is little to learn from",
         ),
         notes=(
             "sales: rows whose status is cancelled (1) count as conversions; if nothing was paid before "
-            "that, leave them out by a query, WHERE status NOT IN ('cancelled')",
+            "that, leave them out with a query, WHERE status NOT IN ('cancelled')",
         ),
     )

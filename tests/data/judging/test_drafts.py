@@ -185,7 +185,7 @@ def test_a_query_reads_what_is_used_brought_to_one_way_of_writing() -> None:
     ("one", "what", "wanted"),
     [
         (plain(at="stamp", since="when"), "stamp: its dates are written seconds since 1970", "YYYY-MM-DD"),
-        (replace(plain(), differs=True), "id: its ids are written otherwise", "the other tables do"),
+        (replace(plain(), differs=True), "id: its ids are in another format", "in the other tables"),
     ],
 )
 def test_another_database_writes_its_own_dates_and_ids(one: TableDraft, what: str, wanted: str) -> None:
@@ -193,11 +193,11 @@ def test_another_database_writes_its_own_dates_and_ids(one: TableDraft, what: st
     with pytest.raises(InputError) as refused:
         elsewhere.file()
     assert str(refused.value) == (
-        f"postgresql://orders.{what}, which is not read from this database as it is"
+        f"postgresql://orders.{what}, which cannot be read from this kind of database"
     )
     assert refused.value.hint == (
-        f"make a view that writes them as {wanted}, and name the tables and views that are to be looked at "
-        "after the database"
+        f"make a view that writes them as {wanted}; then name, after the database, the tables and views "
+        "to look at"
     )
     only_some = replace(with_table(plain(at="day"), is_duckdb=False), where="x")
     assert only_some.file() == 'SELECT "id", "day" FROM orders WHERE x'

@@ -169,7 +169,7 @@ def test_columns_of_a_period_each_leak_and_one_alone_is_to_be_looked_at() -> Non
 
 
 PAYING, LIFETIME = says_paying("current_plan"), says_lifetime("total_logins")
-LIFE = "over the whole life (correlation {}), conversions and what came after included"
+LIFE = "over the whole life (correlation {}), which includes the conversion and everything after it"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ LIFE = "over the whole life (correlation {}), conversions and what came after in
         (
             "x",
             replace(SHAPE, separation=0.981),
-            "tells those that converted from the others almost perfectly (ROC-AUC 0.98)",
+            "separates converters from the others almost perfectly (ROC-AUC 0.98)",
             True,
         ),
         (
@@ -224,19 +224,19 @@ LIFE = "over the whole life (correlation {}), conversions and what came after in
         (
             "current_plan",
             replace(SHAPE, separation=0.85),
-            f"{PAYING}, and it tells who converted (ROC-AUC 0.85)",
+            f"{PAYING}, and shows who converted (ROC-AUC 0.85)",
             True,
         ),
         (
             "total_logins",
             replace(SHAPE, separation=0.86),
-            f"{LIFETIME}, and it tells who converted (ROC-AUC 0.86)",
+            f"{LIFETIME}, and shows who converted (ROC-AUC 0.86)",
             True,
         ),
         (
             "current_plan",
             replace(SHAPE, since=0.98),
-            "follows the day on which they began to exist, which every cutoff knows anyway",
+            "follows the first day of each, which is known at every cutoff anyway",
             False,
         ),
         ("current_plan", replace(SHAPE, since=0.979), PAYING, False),
@@ -344,6 +344,6 @@ def test_blanks_that_leak_are_told_of_the_table_that_holds_the_column() -> None:
         parts = [usage([("u1", "2024-01-01", "1")], measure="x"), other, part]
         gather(connection, parts)
         found = leaks.judge_blanks(connection, parts, ["x", "y"])
-    told = "blank for 0.0% of those that converted and 60.0% of the others: say blank_leaks = true of it"
+    told = "blank for 0.0% of those that converted and 60.0% of the others: set blank_leaks = true for it"
     assert found == [leaks.Leak("accounts", "x", told, True)]
     assert leaks.Leak("log", "", "", True).where == "log"

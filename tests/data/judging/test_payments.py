@@ -74,7 +74,7 @@ def test_rows_that_count_though_nothing_was_paid_are_told_apart_from_those_that_
     assert (unpaid.values, unpaid.sure) == ({"failed": 1, "pending": 2}, True)
     assert unpaid.text == (
         "orders: rows whose status is failed (1), pending (2) count as conversions, though nothing was paid; "
-        "read the others by a query, WHERE status NOT IN ('failed', 'pending')"
+        "leave them out with a query, WHERE status NOT IN ('failed', 'pending')"
     )
     assert (ended.values, ended.sure) == ({"cancelled": 1}, False)
     assert ended.text.startswith(
@@ -184,5 +184,5 @@ def test_only_rows_of_the_table_are_doubted_and_how_to_leave_them_out_is_told():
         assert [one.values for one in payments.doubts(connection, some)] == [{"failed": 1}, {"expired": 1}]
         assert payments.doubts(connection, some)[1].text == (
             "orders: rows whose status is expired (1) count as conversions; if nothing was paid before that, "
-            "leave them out by a query, WHERE status NOT IN ('expired')"
+            "leave them out with a query, WHERE status NOT IN ('expired')"
         )

@@ -47,5 +47,5 @@ def test_other_names_with_numbers_are_not(names: list[str]) -> None:
 
 def test_one_of_a_month_may_be_an_accident_and_three_are_none() -> None:
     assert of_one_period(["webinar_2024_05"]) == {"webinar_2024_05": 1}
-    assert why(1) == ("named for a period, before which nobody knows what it holds", False)
+    assert why(1) == ("named after a period, so its values are not known at earlier cutoffs", False)
     assert why(3)[1]

@@ -36,23 +36,23 @@ SECONDS = ["1577836800", "1580515200"]
     [
         (ISO, "iso", ""),
         (ISO, "day-first", ""),  # ISO dates are read beside these
-        (ISO, "epoch_s", '100% of its values are no dates that dates = "epoch_s" reads'),
-        (["1577836800", "soon"], "epoch_s", '50% of its values are no dates that dates = "epoch_s" reads'),
+        (ISO, "epoch_s", '100% of its values cannot be read with dates = "epoch_s"'),
+        (["1577836800", "soon"], "epoch_s", '50% of its values cannot be read with dates = "epoch_s"'),
         (SLASHED, "month-first", ""),
-        (SLASHED, "day-first", '100% of its values are no dates that dates = "day-first" reads'),
-        (SLASHED, "iso", 'its values are written MM/DD/YYYY; say dates = "month-first"'),
+        (SLASHED, "day-first", '100% of its values cannot be read with dates = "day-first"'),
+        (SLASHED, "iso", 'its values are written MM/DD/YYYY; set dates = "month-first"'),
         (["1/2/2020", "3/4/2020"], "day-first", ""),
         (SECONDS, "epoch_s", ""),
-        (SECONDS, "epoch_ms", 'its values are written seconds since 1970; say dates = "epoch_s"'),
-        (SECONDS, "iso", 'its values are written seconds since 1970; say dates = "epoch_s"'),
-        (["soon", "later"], "iso", "its values are no dates; ingest reads YYYY-MM-DD"),
-        (["soon", "later"], "day-first", "its values are no dates; ingest reads YYYY-MM-DD"),
+        (SECONDS, "epoch_ms", 'its values are written seconds since 1970; set dates = "epoch_s"'),
+        (SECONDS, "iso", 'its values are written seconds since 1970; set dates = "epoch_s"'),
+        (["soon", "later"], "iso", "its values are not dates; ingest reads YYYY-MM-DD"),
+        (["soon", "later"], "day-first", "its values are not dates; ingest reads YYYY-MM-DD"),
         (["", ""], "epoch_s", ""),
         ([*["2020-01-02"] * 19, "soon"], "iso", ""),  # one in twenty is set aside and no more
         (
             [*["1577836800"] * 18, "soon"],
             "epoch_s",
-            '5% of its values are no dates that dates = "epoch_s" reads',
+            '5% of its values cannot be read with dates = "epoch_s"',
         ),
     ],
 )

@@ -83,8 +83,10 @@ def test_tables_of_a_database_are_described_and_ingested_as_files_are(
         "events": ("events", "events"),
         "purchases": ("purchases", "purchases"),
     }
-    assert any(note.startswith("recent: a view that shows columns of events") for note in found.notes)
-    assert "drafts: has no rows, and was not looked at" in found.notes
+    assert any(
+        note.startswith("recent: skipped, as this view shows columns of events") for note in found.notes
+    )
+    assert "drafts: skipped, as it has no rows" in found.notes
     settings = settings_of(found, [where], tmp_path / "artifacts")
     assert (settings.ingest.source, settings.ingest.database) == ("sql", where)
     report = ingest_tables(settings, now=NOW)
@@ -144,7 +146,7 @@ def test_a_database_is_read_alone(made: World, database: Make, tmp_path: Path) -
     where = database(tables_of(made))
     other = tmp_path / "users.csv"
     other.write_text("user_id\n1\n", encoding="utf-8")
-    with pytest.raises(InputError, match="a database is read alone"):
+    with pytest.raises(InputError, match="a database cannot be combined"):
         propose([str(other), where], Answers(), Asker())
 
 

@@ -38,7 +38,7 @@ def test_a_folder_is_its_tables_and_names_what_is_none(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("nothing")
     tables, notes = sniffed(tmp_path)
     assert [(one.name, one.rows) for one in tables] == [("users", 2)]
-    assert notes == [f"{tmp_path / 'notes.md'}: not a table, and not looked at"]
+    assert notes == [f"{tmp_path / 'notes.md'}: skipped, as it is not a table"]
 
 
 def test_files_called_alike_but_for_a_number_are_one_table_if_their_columns_are_the_same(
@@ -55,7 +55,7 @@ def test_files_called_alike_but_for_a_number_are_one_table_if_their_columns_are_
 def test_only_so_many_rows_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("id,n\n" + "1,2\n" * 50)
     ((table,), _) = sniffed(tmp_path, most_rows=20)
-    assert (table.rows, table.notes) == (20, ("judged by its first 20 rows",))
+    assert (table.rows, table.notes) == (20, ("only its first 20 rows were looked at",))
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", b""), ("a.csv", b"id,n\n")])
@@ -80,9 +80,9 @@ def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 def test_lines_that_end_in_two_ways_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,day\r\r\n1,2024-01-01\r\r\n2,2024-01-02\r\r\n" * 9)
-    with pytest.raises(UnreadableFileError, match="its lines have no common form") as caught:
+    with pytest.raises(UnreadableFileError, match="its lines do not share one format") as caught:
         sniffed(tmp_path / "a.csv")
-    assert "ends of lines" in caught.value.hint
+    assert "line ends" in caught.value.hint
 
 
 def test_text_in_another_encoding_is_read(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_every_name_that_several_columns_have_is_said_once(tmp_path: Path) -> No
     (tmp_path / "users.csv").write_text("\n".join(lines))
     ((table,), _) = sniffed(tmp_path)
     assert table.notes == tuple(
-        f"several columns are called {one}, and none of them is read" for one in ("city", "Plan", "plan")
+        f"several columns are called {one}, so none of them is read" for one in ("city", "Plan", "plan")
     )
     assert list(table.columns) == ["id", "n"]
 
@@ -156,8 +156,8 @@ def test_every_name_that_several_columns_have_is_said_once(tmp_path: Path) -> No
     [
         ("", ()),
         ("sep=,\n", ()),
-        ("# exported\n", ("1 line above its header passed over",)),
-        ("Users of today\n\n", ("2 lines above its header passed over",)),
+        ("# exported\n", ("1 line above its header skipped",)),
+        ("Users of today\n\n", ("2 lines above its header skipped",)),
     ],
 )
 def test_what_stands_above_a_header_is_passed_over_and_said(
@@ -178,7 +178,7 @@ def test_parts_of_one_table_may_each_have_a_line_above_their_header(tmp_path: Pa
 
 def test_text_that_only_windows_has_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("id,price\n1,a\n2,9 €\n".encode("cp1252"))
-    with pytest.raises(UnreadableFileError, match="it is written in Windows-1252") as caught:
+    with pytest.raises(UnreadableFileError, match="it is encoded in Windows-1252") as caught:
         sniffed(tmp_path / "a.csv")
     assert caught.value.hint == "save it as CSV in UTF-8"
 
@@ -207,7 +207,9 @@ def test_a_first_line_names_columns_by_what_stands_in_it(
 def test_values_under_no_name_are_too_many_from_the_first_one_on(tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text("id,city,\na1,x,\na2,y,z\n")
-    with pytest.raises(UnreadableFileError, match="its rows have 3 values, and its first line only 2 names"):
+    with pytest.raises(
+        UnreadableFileError, match="its rows have 3 values, but its first line has only 2 names"
+    ):
         sniffed(path)
     path.write_text("id,city,\na1,x,\na2,y,\n")
     ((table,), _) = sniffed(path)
@@ -249,7 +251,7 @@ def test_of_several_files_one_without_rows_is_left_out_of_a_folder_and_refused_w
     (tmp_path / "none.csv").write_text("id,city\n")
     tables, notes = sniffed(tmp_path)
     assert ([one.name for one in tables], notes) == (
-        ["users"], [f"{tmp_path / 'none.csv'}: has no rows, and is not looked at"]
+        ["users"], [f"{tmp_path / 'none.csv'}: skipped, as it has no rows"]
     )  # fmt: skip
     with pytest.raises(EmptyTableError):
         sniffed(tmp_path / "users.csv", tmp_path / "none.csv")
@@ -307,7 +309,7 @@ def test_an_index_is_no_column_records_are_flattened_and_lists_of_any_kind_are_l
     pq.write_table(pa.table(plain | nested), path)
     ((table,), _) = sniffed(path)
     assert list(table.columns) == ["id", "at_city", "at_geo_lat"]
-    assert table.notes == ("many holds lists, and is left out", "pair holds lists, and is left out")
+    assert table.notes == ("many is left out, as it holds lists", "pair is left out, as it holds lists")
     assert not table.is_plain
 
 
@@ -315,15 +317,13 @@ def test_columns_without_names_are_numbered_from_one(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("1,2024-01-01\n2,2024-01-02\n3,2024-01-03\n")
     ((table,), _) = sniffed(tmp_path / "log.csv")
     assert list(table.columns) == ["column1", "column2"]
-    assert table.notes == (
-        "its first line is no header, so that its columns are called column1, column2, ...",
-    )
+    assert table.notes == ("it has no header, so its columns are called column1, column2, ...",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_text_of_two_bytes_a_letter_is_refused_in_either_order(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("\ufeffid,n\na1,2\n".encode(encoding))
-    with pytest.raises(UnreadableFileError, match="it is written in UTF-16"):
+    with pytest.raises(UnreadableFileError, match="it is encoded in UTF-16"):
         sniffed(tmp_path / "a.csv")
 
 

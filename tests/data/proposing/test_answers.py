@@ -39,7 +39,7 @@ def test_three_questions_are_asked_and_no_fourth():
     assert [asker.choose(str(at), ["a", "b"], "--x") for at in range(3)] == ["b"] * 3
     with pytest.raises(InputError, match="the fourth") as caught:
         asker.choose("the fourth", ["a", "b"], "--x")
-    assert (asked, asker.asked, caught.value.hint) == (["0", "1", "2"], 3, "say it: --x a|b")
+    assert (asked, asker.asked, caught.value.hint) == (["0", "1", "2"], 3, "answer with --x a|b")
 
 
 def test_where_nobody_is_asked_nothing_counts_as_asked():

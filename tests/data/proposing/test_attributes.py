@@ -19,10 +19,10 @@ from tests.data.proposing.small import column, day, draft, looked, seen
         (column("x", distinct=1), "has the same value in every row"),
         (column("x", filled=99, distinct=1), ""),  # there or blank
         (column("x", distinct=1_000, rows=10_000, filled=10_000), ""),
-        (column("x", distinct=1_001, rows=10_000, filled=10_000), "text of 1,001 different values"),
-        (column("x", distinct=51), "text of 51 different values"),
+        (column("x", distinct=1_001, rows=10_000, filled=10_000), "text with 1,001 different values"),
+        (column("x", distinct=51), "text with 51 different values"),
         (column("x", distinct=50), ""),
-        (column("x", filled=22, distinct=12, rows=22), "text of 12 different values"),
+        (column("x", filled=22, distinct=12, rows=22), "text with 12 different values"),
         (column("x", filled=22, distinct=11, rows=22), ""),
         (column("x", filled=20, distinct=20, rows=20), ""),  # too few to say
         (column("x", "number", distinct=100), ""),
@@ -157,8 +157,8 @@ def test_why_a_number_is_described_so_is_said_in_one_line():
         table = seen(connection, "t", "v", [[one] for one in [*[5] * 79, *[800] * 3, *[999_999] * 400]])
         reason = _number(connection, f"SELECT v FROM {table.table.view}")[1]  # noqa: S608 - the test's own
     assert (
-        reason
-        == "a number; 999999 stands 400 times at its end, and is taken for none; over orders of magnitude"
+        reason == "a number; 999999 is its extreme value, 400 times, so it is read as none; "
+        "spans orders of magnitude"
     )
 
 
@@ -192,7 +192,7 @@ def test_attributes_are_described_by_their_kind_and_called_without_whose_they_ar
         "person_country": {"kind": "category", "column": "person_country", "label": "country"},
         "seats": {"kind": "number", "column": "seats"},
     }
-    assert why == {"person_country": "a text of 2 different values", "seats": "a number"}
+    assert why == {"person_country": "text with 2 different values", "seats": "a number"}
     assert left == {}
 
 
@@ -209,7 +209,7 @@ def test_blanks_that_are_filled_in_later_are_said_to_leak_and_others_are_told():
     attributes, why, _ = described("size", later)
     assert attributes["size"]["blank_leaks"] is True
     assert why["size"] == (
-        "a number; blank for 0.0% of those that converted and 50.0% of the others: blanks are filled in later"
+        "a number; blank for 0.0% of those that converted and 50.0% of the others: blanks get filled in later"
     )
     always = [[None if at % 2 else at % 7] for at in range(PEOPLE)]
     attributes, why, _ = described("size", always)

@@ -46,7 +46,7 @@ def orders(*columns: SeenColumn, buyers: int = 50):
 def test_purchases_are_dated_by_their_moment_or_else_by_the_name_of_a_conversion(columns, at):
     one = found(USERS, orders(*columns))
     assert places(one) == ({"orders": at}, {}, {}, {})
-    assert one.why.startswith("rows of 50 of 100, and its names speak of purchases")
+    assert one.why.startswith("50 of 100 have rows in it, and its names suggest purchases")
 
 
 def test_a_table_of_purchases_is_of_half_the_entities_at_most():
@@ -64,11 +64,11 @@ def test_without_a_table_of_entities_all_may_have_bought():
     links = LinkingColumns((), {"orders": "id"})
     one = found(orders(day("day"), buyers=90), links=links)
     assert one.purchases == {"orders": "day"}
-    assert one.why.startswith("rows of 90, and")
+    assert one.why.startswith("90 have rows in it, and")
 
 
 def test_purchases_that_lead_to_nobody_or_hold_one_row_for_each_are_no_conversions():
-    with pytest.raises(InputError, match="no table says who converted"):
+    with pytest.raises(InputError, match="no table shows who converted"):
         found(USERS, orders(day("day")), links=LinkingColumns(("users",), {"users": "id"}))
     both = LinkingColumns(("users", "orders"), {"users": "id", "orders": "id"})
     assert found(USERS, orders(day("day")), links=both).purchases == {}
@@ -105,7 +105,7 @@ def test_of_customers_and_others_a_date_that_only_customers_have_is_that_of_the_
         one = found(*tables, links=both)
         assert (one.columns, one.why) == (
             {"users": "day_x"},
-            "the others have no such date; 100 have one here",
+            "100 have this date, and the others have none",
         )
     else:
         with pytest.raises(InputError):
@@ -193,10 +193,10 @@ def test_two_that_say_so_agree_where_nineteen_of_twenty_have_the_same_first_day(
             return
         with pytest.raises(InputError) as caught:
             find(connection, tables, LINKS, Answers(), Asker())
-        assert caught.value.hint == "say it: --converted orders|users.paid_on"
+        assert caught.value.hint == "answer with --converted orders|users.paid_on"
         named = find(connection, tables, LINKS, Answers(), Asker(lambda _, among: among[1]))
         assert named.columns == {"users": "paid_on"}
-        assert named.why.startswith("its name says that this is the day of conversion")
+        assert named.why.startswith("its name says that this is the conversion day")
         other = find(connection, tables, LINKS, Answers(), Asker(lambda *_: "orders.day"))
         assert (other.purchases, other.why) == ({"orders": "day"}, "as answered")
 
@@ -216,12 +216,12 @@ def test_dates_that_few_have_and_tables_of_few_are_asked_about():
     rare = looked("log", column("id", distinct=50), day("at"))
     tags = looked("tags", column("id", distinct=9), column("tag"))
     often = looked("orders", column("id", distinct=51), day("at"), column("n"))
-    with pytest.raises(InputError, match="No name says who converted") as caught:
+    with pytest.raises(InputError, match="No name shows who converted") as caught:
         found(
             *(users, rare, replace(often, table=replace(often.table, name="visits")), tags),
             links=LinkingColumns(("users",), dict.fromkeys(("users", "log", "visits", "tags"), "id")),
         )
-    assert caught.value.hint == "say it: --converted users.day_x|log"
+    assert caught.value.hint == "answer with --converted users.day_x|log"
 
 
 @pytest.mark.parametrize(
@@ -247,11 +247,11 @@ def test_an_answer_is_a_table_a_column_or_a_kind_of_event(answer, expected):
 @pytest.mark.parametrize(
     ("answer", "said", "hint"),
     [
-        ("nothing", "no table or column is called so", "name a table of purchases"),
-        ("id", "3 tables have such a column", "name a table of purchases"),
-        ("users.id", "users.id holds no dates", "name a table of purchases"),
-        ("log", "which date is that of the purchase", "say one of log.a, log.b"),
-        ("far.day", "no table or column is called so", "name a table"),  # it leads to nobody
+        ("nothing", "no table or column has this name", "name the table of purchases"),
+        ("id", "3 tables have a column of this name", "name the table of purchases"),
+        ("users.id", "users.id contains no dates", "name the table of purchases"),
+        ("log", "which column is the date of the purchase", "give one of log.a, log.b"),
+        ("far.day", "no table or column has this name", "name the table"),  # it leads to nobody
     ],
 )
 def test_an_answer_that_means_nothing_or_several_things_is_refused(answer, said, hint):

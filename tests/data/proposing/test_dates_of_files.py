@@ -26,7 +26,7 @@ def formats(tables, said="", asker=None):
 def test_dates_of_one_sign_are_read_as_others_of_these_files_are_and_it_is_said():
     found, notes = formats([dated("a", f"{AMBIGUOUS}/", "iso"), dated("b", "%m/%d/%Y", "%d-%m-%Y")])
     assert found == {"a.d0": "%m/%d/%Y", "a.d1": "iso", "b.d0": "%m/%d/%Y", "b.d1": "%d-%m-%Y"}
-    assert notes == ["a.d0 is read as MM/DD/YYYY, as other dates of these files are"]
+    assert notes == ["a.d0 is read as MM/DD/YYYY, like other dates in these files"]
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,18 @@ def test_each_sign_is_asked_about_once():
     found, notes = formats([dated("a", slash, slash, dash), dated("b", slash)], asker=asker)
     assert set(found.values()) == {"%m/%d/%Y", "%m-%d-%Y"}
     assert [among for _, among in asked] == [["DD/MM/YYYY", "MM/DD/YYYY"], ["DD-MM-YYYY", "MM-DD-YYYY"]]
-    assert asked[0][0] == "a.d0: how are its dates written? No day is after the 12th."
+    assert asked[0][0] == "a.d0: which date format is this? No day is after the 12th."
     assert [one.split()[0] for one in notes] == ["a.d1", "b.d0"]
 
 
 def test_months_that_are_written_as_names_do_not_say_how_numbers_are_meant():
-    with pytest.raises(InputError, match=r"a\.d1: how are its dates written"):
+    with pytest.raises(InputError, match=r"a\.d1: which date format is this"):
         formats([dated("a", "%d-%b-%Y", f"{AMBIGUOUS}-")])
 
 
 def test_files_that_speak_against_each_other_do_not_decide():
     tables = [dated("a", "%d/%m/%Y", "%m/%d/%Y", f"{AMBIGUOUS}/")]
-    with pytest.raises(InputError, match=r"a\.d2: how are its dates written"):
+    with pytest.raises(InputError, match=r"a\.d2: which date format is this"):
         formats(tables)
     assert formats(tables, "MM/DD/YYYY")[0]["a.d2"] == "%m/%d/%Y"
 
@@ -68,7 +68,7 @@ def test_files_that_speak_against_each_other_do_not_decide():
 def test_days_of_a_spreadsheet_are_said():
     found, notes = formats([dated("a", SPREADSHEET, "iso")])
     assert found["a.d0"] == SPREADSHEET
-    assert notes == ["a.d0 is read as days that a spreadsheet counts, such as 45000 for 2023-03-15"]
+    assert notes == ["a.d0 is read as spreadsheet days, such as 45000 for 2023-03-15"]
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_days_of_a_spreadsheet_are_said():
     [
         ({"at": "users.day"}, ""),
         ({"since": "DAY", "dates": "mm/dd/yyyy"}, ""),
-        ({"at": "users.size"}, "--at users.size: no such column holds dates"),
-        ({"since": "log.day"}, "--since log.day: no such column holds dates"),
-        ({"dates": "YYYY"}, "--dates YYYY: no such form"),
+        ({"at": "users.size"}, "--at users.size: not a column of dates"),
+        ({"since": "log.day"}, "--since log.day: not a column of dates"),
+        ({"dates": "YYYY"}, "--dates YYYY: not a date format"),
     ],
 )
 def test_an_answer_about_dates_names_some(answers, said):
@@ -96,7 +96,7 @@ def test_texts_that_look_like_dates_and_are_called_so_are_named_where_nearly_all
     with duckdb.connect() as connection:
         table = seen(connection, "t", "start_date name", [[one, one] for one in [*like, "soon", None]])
         assert unread_dates(connection, [table]) == [
-            f"t.start_date: dates written as {like[0]!r} are not read; write YYYY-MM-DD HH:MM"
+            f"t.start_date: dates such as {like[0]!r} cannot be read; write YYYY-MM-DD HH:MM"
         ]
         nothing = seen(connection, "v", "start_date", [[None], [None]])
         assert unread_dates(connection, [nothing]) == []

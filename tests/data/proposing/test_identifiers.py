@@ -103,9 +103,9 @@ def test_what_identifies_in_one_table_leads_to_it_from_others():
 def test_an_answer_makes_any_column_an_identifier_and_one_that_names_none_is_refused():
     table = looked("t", column("colour"), column("id"))
     assert list(made(table, id="t.colour").tables) == [("t", "colour"), ("t", "id")]
-    with pytest.raises(InputError, match="--id shape: no table has such a column") as caught:
+    with pytest.raises(InputError, match="--id shape: no table has this column") as caught:
         made(table, id="shape")
-    assert caught.value.hint == "these may identify: t.id"
+    assert caught.value.hint == "possible identifiers are t.id"
 
 
 @pytest.mark.parametrize(
@@ -158,5 +158,5 @@ def test_addresses_that_lead_from_table_to_table_are_named_with_the_flag_that_ta
     ]
     (said,) = by_email(tables)
     assert said.startswith("email of users, events is an e-mail address; ")
-    assert said.endswith("say --id email")
+    assert said.endswith("give --id email")
     assert by_email([looked("users", mail), looked("orders", column("contact", personal="a name"))]) == []

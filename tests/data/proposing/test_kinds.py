@@ -66,7 +66,7 @@ def test_a_date_is_of_the_conversion_by_its_name(name, filled, is_it):
 
 def test_that_all_converted_is_said_of_a_column_that_is_nearly_full():
     assert kinds.nobody_says([looked("users", day("paid_on", 98))]).startswith("users.paid_on is filled in")
-    nobody = "no table says who converted, and when"
+    nobody = "no table shows who converted, and when"
     assert kinds.nobody_says([looked("users", day("paid_on", 97))]) == nobody
     assert kinds.nobody_says([]) == nobody
 

@@ -109,17 +109,20 @@ def unfit(one, kind="events", users=(), *, roles=()):
     ("one", "reason"),
     [
         (column("mail", personal="an e-mail address"), "personal: an e-mail address"),
-        (day("sent"), "a date: usage has one moment"),
+        (day("sent"), "a date: usage rows have only one date"),
         (column("n", filled=0, distinct=0), "has no values"),
-        (column("remark"), "text: usage is counted and added up"),
-        (column("page", distinct=1), "text: usage is counted and added up"),
-        (column("page", distinct=201, rows=1000), "text: usage is counted and added up"),
-        (column("order_id", "whole"), "identifies orders, and is no quantity"),
+        (column("remark"), "text, which cannot be counted or added up"),
+        (column("page", distinct=1), "text, which cannot be counted or added up"),
+        (column("page", distinct=201, rows=1000), "text, which cannot be counted or added up"),
+        (column("order_id", "whole"), "identifies orders, so it is not a quantity"),
         (column("id2key", "whole", is_flag=True), ""),
-        (column("at_no", "whole", distinct=100, low=1, high=100), "identifies at nos, and is no quantity"),
+        (
+            column("at_no", "whole", distinct=100, low=1, high=100),
+            "identifies at nos, so it is not a quantity",
+        ),
         (column("minutes", "number"), ""),
-        (column("hour_of_day", "whole", low=0, high=23), "a part of the moment, and no quantity"),
-        (column("year", "whole", low=2022, high=2023), "a part of the moment, and no quantity"),
+        (column("hour_of_day", "whole", low=0, high=23), "part of the date or time, not a quantity"),
+        (column("year", "whole", low=2022, high=2023), "part of the date or time, not a quantity"),
         (column("hour", "whole", low=0, high=90), ""),
         (column("hours", "whole", low=0, high=23), ""),
         (column("day_passes", "whole", low=0, high=23), ""),
@@ -170,7 +173,7 @@ def test_the_most_frequent_kinds_are_named_and_those_as_frequent_by_name():
     with duckdb.connect() as connection:
         table = seen(connection, "log", "id kind", [[at, kind] for at, kind in enumerate(kinds)])
         told = _most_frequent(connection, draft("events", table), table.columns["kind"])
-    assert told == "6 kinds; most frequent: c (3), a (2), b (2), d (1), e (1)"
+    assert told == "6 kinds; the most frequent are c (3), a (2), b (2), d (1), e (1)"
 
 
 def history(steps, ids=2):

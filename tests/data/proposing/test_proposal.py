@@ -140,9 +140,9 @@ def early(made: World) -> dict[str, list[Row]]:
 
 def test_dates_that_may_be_read_in_two_ways_are_asked_about(made: World, tmp_path: Path) -> None:
     folder = write(tmp_path, early(made), day=lambda day: f"{day:%d/%m/%Y}")
-    with pytest.raises(InputError, match=r"how are its dates written\? No day is after the 12th") as caught:
+    with pytest.raises(InputError, match=r"which date format is this\? No day is after the 12th") as caught:
         proposed(folder)
-    assert caught.value.hint == "say it: --dates DD/MM/YYYY|MM/DD/YYYY"
+    assert caught.value.hint == "answer with --dates DD/MM/YYYY|MM/DD/YYYY"
     found = proposed(folder, dates="DD/MM/YYYY")
     assert next(one for one in found.drafts if one.name == "events").base.columns["at"].format == "%d/%m/%Y"
 
@@ -153,7 +153,7 @@ def test_a_file_without_a_header_is_understood_by_its_values_and_said(made: Worl
     assert roles(found, "purchases") == {"id": "column2", "at": "column3"}
     assert roles(found, "events")["at"] == "column2"
     assert roles(found, "users") == {"id": "column1", "since": "column3"}
-    assert sum("its first line is no header" in note for note in found.notes) == 3
+    assert sum("it has no header" in note for note in found.notes) == 3
     assert found.known.converters == len(made.bought)
 
 
@@ -208,7 +208,7 @@ def test_of_two_dates_that_look_alike_is_asked(made: World, tmp_path: Path) -> N
     folder = write(tmp_path, {**tables_of(made), "events": events})
     with pytest.raises(InputError, match="which column says when it happened") as caught:
         proposed(folder)
-    assert caught.value.hint == "say it: --at date_a|date_b"
+    assert caught.value.hint == "answer with --at date_a|date_b"
     assert roles(proposed(folder, at="events.date_b"), "events")["at"] == "date_b"
     asked: list[str] = []
     found = proposed(folder, Asker(lambda question, among: asked.append(question) or among[0]))
@@ -228,7 +228,7 @@ def test_nested_records_become_columns_of_a_query(made: World, tmp_path: Path) -
     found = proposed(tmp_path)
     assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
     assert roles(found, "events") == {"id": "actor_user_id", "at": "at", "event": "event"}
-    assert "events: props_tags holds lists, and is left out" in found.notes
+    assert "events: props_tags is left out, as it holds lists" in found.notes
     assert rows(found, "events")[0][0] in {one["user_id"] for one in made.users}
 
 
@@ -361,9 +361,9 @@ def test_who_converted_is_asked_where_no_name_says_it(made: World, tmp_path: Pat
     bought = made.bought
     users = with_column(made.users, "date_x", lambda row: bought.get(row["user_id"], ""))
     folder = write(tmp_path, {"users": users, "events": made.events})
-    with pytest.raises(InputError, match="No name says who converted, and when") as caught:
+    with pytest.raises(InputError, match="No name shows who converted, and when") as caught:
         proposed(folder)
-    assert caught.value.hint == "say it: --converted users.date_x"
+    assert caught.value.hint == "answer with --converted users.date_x"
     assert roles(proposed(folder, converted="users.date_x"), "users")["converted_on"] == "date_x"
 
 
@@ -375,9 +375,9 @@ def test_a_date_that_all_have_or_that_accounts_are_closed_on_is_no_conversion(
     assert roles(proposed(folder), "users") == {"id": "user_id", "since": "customer_since"}
     bought = made.bought
     closed = with_column(made.users, "closed_at", lambda row: bought.get(row["user_id"], ""))
-    with pytest.raises(InputError, match="No name says who converted, and when") as caught:
+    with pytest.raises(InputError, match="No name shows who converted, and when") as caught:
         proposed(write(tmp_path / "closed", {"users": closed, "events": made.events}))
-    assert caught.value.hint == "say it: --converted users.closed_at"
+    assert caught.value.hint == "answer with --converted users.closed_at"
 
 
 def test_two_that_say_who_converted_and_differ_are_asked_about(made: World, tmp_path: Path) -> None:
@@ -387,9 +387,9 @@ def test_two_that_say_who_converted_and_differ_are_asked_about(made: World, tmp_
         "upgraded_at",
         lambda row: bought[row["user_id"]] + dt.timedelta(9) if row["user_id"] in bought else "",
     )
-    with pytest.raises(InputError, match="Which says who converted, and when") as caught:
+    with pytest.raises(InputError, match="Which of these shows who converted, and when") as caught:
         proposed(write(tmp_path, {**tables_of(made), "users": users}))
-    assert caught.value.hint == "say it: --converted purchases|users.upgraded_at"
+    assert caught.value.hint == "answer with --converted purchases|users.upgraded_at"
 
 
 def test_names_of_files_and_columns_become_names_of_a_description(made: World, tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_names_of_files_and_columns_become_names_of_a_description(made: World, t
 
 def test_no_conversions_at_all_is_one_clear_line(made: World, tmp_path: Path) -> None:
     folder = write(tmp_path, {"users": made.users, "events": made.events})
-    with pytest.raises(InputError, match="no table says who converted, and when"):
+    with pytest.raises(InputError, match="no table shows who converted, and when"):
         proposed(folder)
 
 
@@ -425,7 +425,7 @@ def test_what_is_known_only_after_paying_is_left_out_with_the_reason(made: World
     found = proposed(write(tmp_path, {**tables_of(made), "users": users}))
     assert list(found.attributes) == ["country", "employees"]
     reasons = left(found)
-    assert reasons["users.status"].startswith("tells those that converted from the others almost perfectly")
+    assert reasons["users.status"].startswith("separates converters from the others almost perfectly")
     assert reasons["users.plan"].startswith("filled for 100% of those that converted and 0.0% of the others")
     assert reasons["users.total_logins"].startswith("follows the number of usage rows over the whole life")
     assert reasons["users.churned"] == "looks known only after paying: only who pays can leave"
@@ -488,7 +488,7 @@ def test_students_of_an_online_school_are_described_without_an_edit() -> None:
         ("student_country", "category", "country")
     ]
     assert form.words.entity.many == "students"
-    assert left(found)["course_ratings"].startswith("reaches 699 of 35,230 before they convert")
+    assert left(found)["course_ratings"].startswith("covers only 699 of 35,230 before they convert")
     assert any(note.startswith("1,019 of 2,135 converted on their first day") for note in found.notes)
 
 
@@ -628,12 +628,12 @@ def test_refunds_and_payments_that_failed_are_no_conversions(made: World, tmp_pa
     assert found.known.converters == len(made.bought)
     assert roles(found, "purchases")["type"] == "status"
     text = as_toml(found, ["files"])
-    assert "rows whose status is failed were never paid, and are not read" in " ".join(text.split("\n# "))
-    assert "# rows of refund are money given back, and no conversion" in text
+    assert "rows whose status is failed were never paid and are not read" in " ".join(text.split("\n# "))
+    assert "# rows of type refund are refunds, not conversions" in text
     settings = Settings.model_validate(tomllib.loads(text) | {"artifacts_dir": tmp_path / "artifacts"})
     report = ingest_tables(settings, now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     assert report.tables["purchases"].read == len(paid) + 20
-    assert "purchases: 20 rows are no conversion: money given back, or nothing paid" in report.notes
+    assert "purchases: 20 rows do not count as a conversion: a refund, or nothing was paid" in report.notes
 
 
 def test_only_columns_that_are_used_make_a_query_of_a_file(made: World, tmp_path: Path) -> None:
@@ -669,9 +669,9 @@ def test_ranges_are_of_what_one_counts(name: str, unit: str, made: World, tmp_pa
 @pytest.mark.parametrize(
     ("flag", "answer", "said"),
     [
-        ("at", "happened", "no such column holds dates"),
-        ("since", "country", "no such column holds dates"),
-        ("dates", "YYYY", "no such form"),
+        ("at", "happened", "not a column of dates"),
+        ("since", "country", "not a column of dates"),
+        ("dates", "YYYY", "not a date format"),
     ],
 )
 def test_an_answer_that_names_nothing_is_said(
@@ -685,7 +685,7 @@ def test_a_first_line_with_too_few_names_is_said(made: World, tmp_path: Path) ->
     folder = write(tmp_path, tables_of(made))
     text = (folder / "users.csv").read_text()
     (folder / "users.csv").write_text(text.replace(",signed_up", "", 1))
-    with pytest.raises(InputError, match="its rows have 3 values, and its first line only 2 names"):
+    with pytest.raises(InputError, match="its rows have 3 values, but its first line has only 2 names"):
         propose([str(folder)], Answers(), Asker())
 
 
@@ -717,7 +717,7 @@ def test_ids_that_are_written_in_another_case_are_said(made: World, tmp_path: Pa
     users = [{**one, "user_id": f"user-{one['user_id']}"} for one in made.users]
     users = with_column(users, "converted_on", lambda row: made.bought.get(int(row["user_id"][5:]), ""))
     events = [{**one, "user_id": f"USER-{one['user_id']}"} for one in made.events]
-    with pytest.raises(InputError, match=r"events: .*values of user_id are other ones than those of users"):
+    with pytest.raises(InputError, match=r"events: .*the values of user_id do not occur in users"):
         propose([str(write(tmp_path, {"users": users, "events": events}))], Answers(), Asker())
 
 
@@ -736,13 +736,13 @@ def test_dates_of_a_spreadsheet_are_read(written: Any, made: World, tmp_path: Pa
     found = proposed(write(tmp_path, tables_of(made), day=written))
     is_the_plain_one(found, made)
     counts = isinstance(written(dt.date(2024, 1, 1)), int)
-    assert any("days that a spreadsheet counts" in note for note in found.notes) == counts
+    assert any("spreadsheet days" in note for note in found.notes) == counts
 
 
 def test_a_date_that_is_not_read_is_named_with_an_example(made: World, tmp_path: Path) -> None:
     folder = write(tmp_path, tables_of(made), day=lambda day: f"{day:%m/%d/%y} 2:30 PM")
     with pytest.raises(
-        InputError, match=r"users\.signed_up: dates written as '../../23 2:30 PM' are not read"
+        InputError, match=r"users\.signed_up: dates such as '../../23 2:30 PM' cannot be read"
     ):
         proposed(folder)
 
@@ -753,7 +753,7 @@ def test_columns_that_are_called_alike_are_not_read_and_named(made: World, tmp_p
     twice = [f"{line},{'country' if at == 0 else at % 5}" for at, line in enumerate(lines)]
     (tmp_path / "users.csv").write_text("\n".join(twice), encoding="utf-8")
     found = proposed(tmp_path)
-    assert "users: several columns are called country, and none of them is read" in found.notes
+    assert "users: several columns are called country, so none of them is read" in found.notes
     assert (found.known.entities, list(found.attributes)) == (len(made.users), [])
 
 
@@ -761,8 +761,8 @@ def test_what_has_no_rows_or_only_ids_is_left_out_of_a_folder_and_named(made: Wo
     write(tmp_path, tables_of(made) | {"blocked": [{"user_id": one["user_id"]} for one in made.users[:30]]})
     (tmp_path / "log.csv").write_text("user_id,at\n", encoding="utf-8")
     found = proposed(tmp_path)
-    assert f"{tmp_path / 'log.csv'}: has no rows, and is not looked at" in found.notes
-    assert left(found)["blocked"] == "holds ids and nothing about them"
+    assert f"{tmp_path / 'log.csv'}: skipped, as it has no rows" in found.notes
+    assert left(found)["blocked"] == "has nothing but ids"
     assert kinds(found) == {"users": "entities", "events": "events", "purchases": "purchases"}
 
 
@@ -794,7 +794,7 @@ def test_a_file_in_utf_16_is_refused_with_what_to_do(made: World, tmp_path: Path
     write(tmp_path, tables_of(made))
     text = (tmp_path / "users.csv").read_text(encoding="utf-8")
     (tmp_path / "users.csv").write_text(text, encoding="utf-16")
-    with pytest.raises(InputError, match="written in UTF-16") as caught:
+    with pytest.raises(InputError, match="encoded in UTF-16") as caught:
         proposed(tmp_path)
     assert caught.value.hint == "save it as CSV in UTF-8"
 
@@ -857,8 +857,8 @@ def test_the_horizon_follows_the_days_in_which_usage_and_conversions_are_known(
     }  # fmt: skip
     days = (dt.date.fromisoformat(last) - max(dt.date.fromisoformat(first), dt.date(2023, 1, 1))).days
     assert why["horizon"] == (
-        f"of {days:,} days in which usage and conversions are both known, three lists {horizon} days apart "
-        "are held out to judge by, and the days before them are learned from"
+        f"usage and conversions are both known for {days:,} days; three lists {horizon} days apart "
+        "are held out to judge the model, which learns from the days before them"
     )
     assert why["usage"] == "as they come"
     assert why["step"] == ("one training cutoff a month" if step == 30 else "one training cutoff a week")
@@ -873,9 +873,7 @@ def test_how_long_converters_wait_is_told_of_those_that_wait() -> None:
         ]
         people_and_use(connection, "2023-01-01", "2023-06-30", rows)
         why = _settings(connection, Plan())[1]
-    assert why["horizon"].endswith(
-        "; half of those that convert later than their first day do so within 10 days"
-    )
+    assert why["horizon"].endswith("; half of those that convert after their first day do so within 10 days")
 
 
 @pytest.mark.parametrize(
@@ -895,7 +893,7 @@ def test_the_one_full_date_is_the_beginning_where_nothing_was_used_before_it(
         _begin_by_use(connection, made)
         assert ("since" in made.roles) is takes
         if takes:
-            assert made.why["since"].endswith(f"and {enough - early} of {enough} used nothing before it")
+            assert made.why["since"].endswith(f"; {enough - early} of {enough} used nothing before it")
         named = draft("entities", base, id="id", since="dated")
         once = draft("entities", base, id="id")
         once.one_a = True

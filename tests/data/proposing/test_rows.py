@@ -18,12 +18,12 @@ def test_a_sum_of_the_others_is_not_read_and_a_name_that_may_be_one_is_and_eithe
         )
         sure.where = "true"
         assert rows.without_totals(connection, sure) == [
-            "users: 1 row of id 'Total': called as a sum of the others is, and not read"
+            "users: 1 row of id 'Total': not read, as it looks like a total of the other rows"
         ]
         assert connection.execute(f"SELECT count(*) FROM {sure.source}").fetchone() == (60,)  # noqa: S608 - the test's own
         name = draft("entities", seen(connection, "firms", "id", [("Shell",), ("Total",)]), id="id")
         (note,) = rows.without_totals(connection, name)
-        assert note.endswith("read as the others are; if it is a sum of them, leave it out")
+        assert note.endswith("read like any other row; if it is a total of them, leave it out")
         assert name.where == ""
 
 
@@ -39,7 +39,7 @@ def test_money_of_several_currencies_is_left_out_and_rows_for_nothing_with_it(am
         (left,) = rows.of_one_currency(connection, made)
         assert (left.where, left.reason) == (
             "orders.amount",
-            "in EUR, USD, which cannot be added up as they are",
+            "in EUR, USD: several currencies cannot be added up",
         )
         assert "value" not in made.roles
         assert connection.execute(f"SELECT count(*) FROM {made.source}").fetchone() == (counted,)  # noqa: S608 - the test's own

@@ -172,7 +172,7 @@ def test_all_converted_where_each_row_has_a_day_and_there_are_others(among, fill
 def test_the_beginning_of_an_entity_is_found_by_name_or_asked_for(columns, answers, found):
     one = looked("users", *columns)
     if found == "?":
-        with pytest.raises(InputError, match="users: on which day does one begin to exist"):
+        with pytest.raises(InputError, match="users: which column is the day of creation"):
             _began(one, "", Answers(), Asker())
         last = Asker(lambda _, among: among[-1])
         assert _began(one, "", Answers(), last) == (columns[-1].name, "as answered")
@@ -204,7 +204,7 @@ def test_refunds_are_told_by_a_column_and_by_no_second_one():
 def test_payments_that_were_never_made_are_not_read_unless_all_of_them_are_called_so():
     found = types("paid", "failed", "void", None)
     assert found.where == """x AND ("status" IS NULL OR "status" NOT IN ('failed', 'void'))"""
-    assert found.why["kind"].endswith("; rows whose status is failed, void were never paid, and are not read")
+    assert found.why["kind"].endswith("; rows whose status is failed, void were never paid and are not read")
     assert types("failed", "void").where == "x"
     assert types("paid").where == "x"
 
@@ -212,9 +212,9 @@ def test_payments_that_were_never_made_are_not_read_unless_all_of_them_are_calle
 def test_a_table_that_leads_nowhere_is_said_to_hold_other_values_where_a_name_is_the_same():
     links = LinkingColumns(("users",), {"users": "User_ID"})
     assert _unlinked(looked("x", column("user_id")), links) == (
-        "no column leads to those that may pay: values of user_id are other ones than those of users"
+        "no column links it to the accounts that may pay: the values of user_id do not occur in users"
     )
-    assert _unlinked(looked("x", column("n")), links) == "no column leads to those that may pay"
+    assert _unlinked(looked("x", column("n")), links) == "no column links it to the accounts that may pay"
 
 
 def test_the_period_is_the_longest_that_rows_stand_for():
@@ -224,7 +224,7 @@ def test_the_period_is_the_longest_that_rows_stand_for():
             one.why["unit"] = why
         with duckdb.connect() as connection:
             choose_period(connection, made)
-        assert (made.unit, made.unit_why) == (unit, f"rows stand for one {unit} each")
+        assert (made.unit, made.unit_why) == (unit, f"each row stands for one {unit}")
 
 
 @pytest.mark.parametrize(("reach", "unit"), [(399, "day"), (400, "week")])
@@ -236,7 +236,7 @@ def test_events_are_counted_by_the_week_where_they_reach_over_four_hundred_days(
         choose_period(connection, made)
     assert made.unit == unit
     long_or_short = "less than 400" if unit == "day" else "400 or more"
-    assert made.unit_why == f"events reach over {reach} days, {long_or_short}: a {unit} is one period"
+    assert made.unit_why == f"events span {reach} days, {long_or_short}: one period is a {unit}"
 
 
 def planned(links, *tables, **answers):
@@ -271,12 +271,12 @@ def test_every_table_is_what_leads_to_entities_makes_of_it():
     ]  # fmt: skip
     users, _, orders, _ = made.drafts
     assert users.roles == {"id": "id", "since": "signup_on"}
-    assert users.why["since"] == "its name says that this is the day on which one began to exist"
+    assert users.why["since"] == "its name says that this is the day of creation"
     assert orders.roles == {"id": "id", "at": "paid_on", "value": "amount"}
-    assert orders.why["value"].startswith("money; rows below zero are given back")
+    assert orders.why["value"].startswith("money; rows below zero are refunds")
     assert [(one.where, one.reason) for one in made.left] == [
-        ("tags", "holds ids and nothing about them"),
-        ("far", "no column leads to those that may pay"),
+        ("tags", "has nothing but ids"),
+        ("far", "no column links it to the accounts that may pay"),
     ]
 
 
@@ -298,20 +298,20 @@ def test_events_of_users_are_led_on_by_the_table_that_knows_both():
     members, log = made.drafts[1], made.drafts[3]
     assert members.roles == {"user": "person", "id": "id"}
     assert (log.roles, log.link) == ({"user": "person", "at": "at"}, members)
-    assert log.why["kind"] == "knows only person, which the link leads to its entity"
+    assert log.why["kind"] == "has only person, which the table of links assigns to an entity"
     assert all(one.link is None for one in made.drafts if one is not log)
 
 
 def test_without_any_usage_it_is_said_what_each_table_lacks():
     links = LinkingColumns(("users",), dict.fromkeys(("users", "orders", "log"), "id"))
-    with pytest.raises(InputError, match="no table says who used what and when") as caught:
+    with pytest.raises(InputError, match="no table shows who used what and when") as caught:
         planned(
             links,
             ("users", "id signup_on size", EVERYBODY),
             ("orders", "id paid_on amount status", BOUGHT),
             ("log", "id page", [[at % 9, f"page {at}"] for at in range(60)]),
         )
-    assert caught.value.message.endswith("; log: says nothing about when: it has no column of dates")
+    assert caught.value.message.endswith("; log: has no column of dates")
 
 
 @pytest.mark.parametrize(("n", "has_type"), [(30, True), (31, False)])

@@ -42,7 +42,7 @@ def test_usage_says_too_little_where_it_reaches_less_than_a_twentieth_before_the
         known = gather(connection, [entities(people), log])
         said = _is_thin(connection, log, known)
     assert bool(said) is is_thin
-    assert said.startswith("reaches 1 of 40 before they convert" if is_thin else "")
+    assert said.startswith("covers only 1 of 40 before they convert" if is_thin else "")
 
 
 PEOPLE, PAYING = 200, 20
@@ -111,7 +111,7 @@ def test_a_kind_of_those_that_paid_alone_is_taken_out_of_the_events(judged_world
 def test_usage_that_reaches_few_goes_unless_nothing_else_is_left(judged_world):
     made, parts, known, left = judge(judged_world, calls="events", rare="events")
     assert [one.name for one in made.of("events")] == ["calls"]
-    assert left == {"rare": "reaches 9 of 200 before they convert, which is too few to tell others apart"}
+    assert left == {"rare": "covers only 9 of 200 before they convert, too few to learn from"}
     assert [one.name for one in parts] == ["users", "orders", "calls"]
     assert known.used == PEOPLE
     alone, _, few, said = judge(judged_world, rare="events")
@@ -120,7 +120,7 @@ def test_usage_that_reaches_few_goes_unless_nothing_else_is_left(judged_world):
 
 def test_periods_in_which_nothing_is_counted_are_left_out_and_events_are_not(judged_world):
     made, _, _, left = judge(judged_world, calls="events", notes="periods")
-    assert left == {"notes": "nothing in it is counted or added up"}
+    assert left == {"notes": "it has nothing to count or add up"}
     assert [one.name for one in made.drafts] == ["users", "orders", "calls"]
     assert [one.name for one in judge(judged_world, calls="events", notes="events")[0].of("events")] == [
         "calls", "notes",

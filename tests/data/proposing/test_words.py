@@ -22,11 +22,11 @@ def entities(table: str, ident: str, *, has_header: bool = True):
         ("raw_companies_export", "id", ("company", "from the table raw_companies_export")),
         ("company_accounts", "id", ("account", "from the table company_accounts")),
         ("all_widgets", "id", ("widget", "from the table all_widgets")),
-        ("widget_things", "id", ("account", "no name of a table or column says more")),
-        ("list", "id", ("account", "no name of a table or column says more")),
+        ("widget_things", "id", ("account", "no table or column name is more specific")),
+        ("list", "id", ("account", "no table or column name is more specific")),
         # Of a name that is of two things neither is chosen, and a word alone says nothing.
-        ("list", "user_company_id", ("account", "no name of a table or column says more")),
-        ("list", "widget", ("account", "no name of a table or column says more")),
+        ("list", "user_company_id", ("account", "no table or column name is more specific")),
+        ("list", "widget", ("account", "no table or column name is more specific")),
     ],
 )
 def test_an_entity_is_called_by_its_identifier_or_else_by_its_table(table, ident, found):

@@ -106,8 +106,8 @@ def test_every_choice_has_a_line_on_why_and_what_is_left_out_stands_with_its_tab
     assert lines[lines.index('at = "at"') - 1] == "# its name"
     assert lines[lines.index("[schema.tables.users]") - 1] == "# users.csv: one row for each"
     assert lines[lines.index("[schema.tables.usage]") - 1] == "# usage.csv: periods"
-    assert lines[lines.index("[usage]") - 1] == "# What usage is counted by: rows"
-    assert lines[lines.index("[label]") - 1] == "# How far ahead the question looks: days"
+    assert lines[lines.index("[usage]") - 1] == "# The period that usage is counted by: rows"
+    assert lines[lines.index("[label]") - 1] == "# How many days ahead to predict: days"
     assert [line for line in lines if "Left out" in line] == [
         "# Left out: users.mail: personal",
         "# Left out: gone: nothing",

@@ -48,10 +48,10 @@ def test_ids_that_a_float_cannot_tell_apart_are_refused_with_the_way_out(ids: pa
     with pytest.raises(UnreadableFileError) as caught:
         as_text("t", "c", ids, is_id=True)
     assert caught.value.message == (
-        f"t: cannot be read: column 'c' is of type {ids.type} and holds {first}: "
-        "so large a float has lost digits of its id"
+        f"t: cannot be read: column 'c' has type {ids.type} and contains {first}: "
+        "a float this large has lost digits of the id"
     )
-    assert "as text or as whole numbers" in caught.value.hint
+    assert "text or whole numbers" in caught.value.hint
     assert as_text("t", "c", ids, is_id=False)
 
 

@@ -41,7 +41,7 @@ def test_what_sqlite_does_not_have_is_said(database):
     source = open_source("sql", database=str(database))
     with pytest.raises(InputError, match="no such table: nothing") as caught:
         source.open("t", "nothing", {"id": "id"})
-    assert caught.value.hint == "name a table of it, or a query"
+    assert caught.value.hint == "name one of its tables, or write a query"
     with pytest.raises(MissingColumnError, match="column 'key' is missing"):
         source.open("t", "teams", {"id": "key"})
 

@@ -33,7 +33,7 @@ def test_a_file_without_a_column_of_the_first_one_is_named(tmp_path):
 
 
 def test_a_folder_without_files_is_said(tmp_path):
-    with pytest.raises(UnreadableFileError, match="it is a folder without files"):
+    with pytest.raises(UnreadableFileError, match="the folder is empty"):
         FileSource().open("t", str(tmp_path), {"id": "id"})
 
 

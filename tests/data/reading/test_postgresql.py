@@ -66,7 +66,7 @@ def test_numbers_keep_every_digit_and_days_that_are_none_are_single_values(thing
 
 @pytest.mark.parametrize("column", ["tags", "info"])
 def test_a_column_of_no_single_values_is_refused_by_its_name(things, column: str) -> None:
-    with pytest.raises(InputError, match=f"column '{column}' is of type"):
+    with pytest.raises(InputError, match=f"column '{column}' has type"):
         read(things, "things", column)
 
 

@@ -88,7 +88,7 @@ def test_a_file_that_only_begins_like_a_compressed_one_or_ends_within_a_letter_i
 ) -> None:
     for content, why in (
         (b"\x1f\x8bnothing of the kind", "compression method"),
-        ("id".encode("utf-16") + b"x", "byte order mark promises"),
+        ("id".encode("utf-16") + b"x", "byte order mark says"),
     ):
         with pytest.raises(UnreadableFileError, match=why) as caught:
             pieces(tmp_path / "t.csv", content)

@@ -260,8 +260,8 @@ def test_a_bad_rank_counts_as_blank_and_is_warned_of(score):
     assert len(set(scored.table["probability"])) == 1
     told = [text for text in scored.warnings if "ALEXA_RANK" in text]
     assert told == [
-        "prospects: ALEXA_RANK is not positive in 2 rows, first in line 4; taken as blank",
-        "prospects: ALEXA_RANK is not a number in 1 row, first in line 2; taken as blank",
+        "prospects: ALEXA_RANK is not positive in 2 rows, first in line 4; read as blank",
+        "prospects: ALEXA_RANK is not a number in 1 row, first in line 2; read as blank",
     ]
 
 
