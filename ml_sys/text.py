@@ -85,6 +85,8 @@ def plural(word: str) -> str:
     >>> plural("company"), plural("student"), plural("person"), plural("class")
     ('companies', 'students', 'people', 'classes')
     """
+    if unicodedata.category(word[-1:] or "s") == "Lo":  # a letter of an alphabet without capitals, such as 户
+        return word
     known = _PLURALS.get(word.casefold())
     if known:
         return word[:1] + known[1:]

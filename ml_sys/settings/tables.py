@@ -28,6 +28,8 @@ REFUNDS = (
     "erstattung",
     "gutschrift",
     "storno",
+    "退款",
+    "已退款",
 )
 # Names of other measures of events.
 NO_KINDS = frozenset({OTHER, USERS})

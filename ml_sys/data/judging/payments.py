@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.columns import SeenColumn
 
 _MOST_STATES = 30
-_SAYS_TYPE = {"type", "kind", "status", "state", "typ", "art", "category", "transaction", "reason", "result"}
+_SAYS_TYPE = {
+    "type",
+    "kind",
+    "status",
+    "state",
+    "typ",
+    "art",
+    "category",
+    "transaction",
+    "reason",
+    "result",
+    "状态",
+    "类型",
+}
 _SAYS_PAID = {"paid", "succeeded", "success", "successful", "captured", "settled", "completed", "bezahlt"}
 _NO = {"0", "no", "false", "f", "n"}
 # Nothing was paid for such a row, or not yet.
@@ -36,14 +49,15 @@ _NOT_PAID = {
     ),
     *("requires payment method", "requires action", "requires confirmation", "requires capture", "scheduled"),
     *("trial", "trialing", "trialling", "ausstehend", "offen", "in bearbeitung"),
+    *("待支付", "待付款", "未支付", "支付失败", "处理中"),
 }
 # An order that is cancelled may never have been paid; a subscription was paid before that.
 _ENDED = {
     *("cancelled", "canceled", "expired", "past due", "terminated", "ended", "paused", "disputed"),
-    *("gekündigt", "gekuendigt", "beendet", "abgelaufen"),
+    *("gekündigt", "gekuendigt", "beendet", "abgelaufen", "storniert", "已取消", "已过期"),
 }
 _SYMBOLS = "[€$£¥₹]|[A-Z]{3}"
-_CURRENCY = {"currency", "ccy", "waehrung", "wahrung", "währung", "devise", "moneda"}
+_CURRENCY = {"currency", "ccy", "waehrung", "wahrung", "währung", "devise", "moneda", "币种", "货币"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,8 @@ class Doubt:
 
 def is_type_of_row(column: SeenColumn) -> bool:
     """Tell whether a column's name suggests that it says what a purchase row is, or what happened to it."""
-    return column.looks == "text" and bool(set(column.words) & _SAYS_TYPE)
+    words = column.words
+    return column.looks == "text" and (bool(set(words) & _SAYS_TYPE) or words[-1].endswith("status"))
 
 
 def says_state(column: SeenColumn) -> bool:

@@ -10,7 +10,7 @@ from ml_sys.data.reading.sql import literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ISO, COMPACT, MONTHS = "iso", "%Y%m%d", "%Y-%m"
+ISO, COMPACT, MONTHS, WEEKS = "iso", "%Y%m%d", "%Y-%m", "%G-W%V"
 SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
 # Days since 1899-12-30, as spreadsheets keep them.
 SPREADSHEET = "days of a spreadsheet"
@@ -18,6 +18,8 @@ NAMED_MONTH = "%d-%b-%Y"
 # What looks written as a date, in whichever way.
 SOME_DATE = "[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/., ]+[0-9]{2,4}.*"
 AMBIGUOUS = "ambiguous"
+# An identifier of ten or thirteen digits is no moment.
+_IDENTIFIES = re.compile(r"(^|_)(id|key|no|nr|number|uid)(_|$)|id$")
 # As a description of a table says it.
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 
@@ -26,14 +28,17 @@ _FIRST_SERIAL, _LAST_SERIAL = 36_526, 55_153
 # Moments from 2000 to 2037, in seconds.
 _FIRST_SECOND, _LAST_SECOND = 946_684_800, 2_145_916_800
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000, MICROSECONDS: 1_000_000}
-_ZONED = "([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
-_NAMES_A_ZONE = ":[0-9.]+ ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_ZONED = "([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+_NAMES_A_ZONE = ":[0-9.]+ ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+# Calendar weeks of ISO 8601, such as 2025-W03 or 2025-KW3.
+_WEEK = "[0-9]{2}[- ]?[KC]?W ?[0-9]{1,2}"
 _TIME = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 _SEPARATORS = {"dashed": "-", "dotted": "[.]", "slashed": "/"}
 # How the share of a column's values that are written so is counted, by name.
 PATTERNS: Mapping[str, str] = {
     ISO: f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_ZONED}",
     "months": "(19|20)[0-9]{2}-(0[1-9]|1[0-2])",
+    "weeks": f"(19|20){_WEEK}",
     "compact": "(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])",
     "named_month": f"[0-9]{{1,2}}-[A-Za-z]{{3}}-[0-9]{{4}}{_TIME}",
     "year_slashed": f"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}}{_TIME}",
@@ -74,6 +79,8 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
         return ISO
     if shares["months"] >= 0.9:
         return MONTHS
+    if shares["weeks"] >= 0.9:
+        return WEEKS
     if shares["year_slashed"] >= 0.9:
         return "%Y/%m/%d"
     if shares["compact"] >= 0.99 and promised:
@@ -87,7 +94,7 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
             return pattern
     for unit, per_second in _PER_SECOND.items():
         if _FIRST_SECOND * per_second <= low <= high <= _LAST_SECOND * per_second and (
-            promised or unit != SECONDS
+            promised or (unit != SECONDS and not _IDENTIFIES.search(name))
         ):
             return unit
     return ""
@@ -124,6 +131,9 @@ def moment(sql: str, format_: str, zone: str = "UTC") -> str:
     if format_ == SPREADSHEET:
         micros = f"CAST(round(TRY_CAST({sql} AS DOUBLE) * 86400) AS BIGINT) * 1000000"
         return f"TIMESTAMP '1899-12-30' + to_microseconds({micros})"
+    if format_ == WEEKS:
+        monday = f"regexp_replace({sql}, '^([0-9]{{4}})[^0-9]*([0-9]+)$', '\\1-W\\2-1')"
+        return f"TRY_STRPTIME({monday}, '{WEEKS}-%u')"
     forms = (
         [format_] if format_ in {COMPACT, MONTHS} else [format_, f"{format_} %H:%M:%S", f"{format_} %H:%M"]
     )
@@ -166,4 +176,6 @@ def spoken(format_: str) -> str:
         return f"{format_} since 1970"
     if format_ == SPREADSHEET:
         return "as spreadsheet days (counted from 1899-12-30)"
+    if format_ == WEEKS:
+        return "YYYY-Www, each as its Monday"
     return format_.replace("%b", "Mon").replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")

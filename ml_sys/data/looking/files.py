@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from glob import escape
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
 PACKED = (".gz", ".zst")
+AS_UTF8 = "save it as CSV in UTF-8"
+_BEGINNING = 1 << 20
 # What the names of the parts of one table differ by: numbers and months.
 A_PART = re.compile(
     rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({MONTHS})(?![a-z])", re.IGNORECASE
@@ -65,6 +68,23 @@ def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
         else:
             found.append(path)
     return list(dict.fromkeys(found)), notes
+
+
+def encoding_of(path: Path) -> str:
+    """Return DuckDB's name of a file's encoding, by its beginning; empty for UTF-8 and compressed files."""
+    with path.open("rb") as file:
+        begins = file.read(_BEGINNING)
+    if begins.startswith(codecs.BOM_UTF16_BE):
+        raise UnreadableFileError(path, "it is encoded in UTF-16, high byte first", hint=AS_UTF8)
+    if begins.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16"
+    if path.suffix.lower() in PACKED:
+        return ""
+    try:
+        begins[: begins.rfind(b"\n") + 1].decode()
+    except UnicodeDecodeError:
+        return "latin-1"
+    return ""
 
 
 def parts_together(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> list[list[Path]]:

@@ -19,12 +19,19 @@ MONTHS = (
 def name_for(text: str, other: str = "table") -> str:
     """Return a name for what a text names; ``other`` begins it where it would not begin with a letter.
 
+    Of another alphabet each letter is its number, so that two names stay two.
+
     Examples
     --------
     >>> name_for("Käufe 2024"), name_for("2024", "table"), name_for("用户")
-    ('kaufe_2024', 'table_2024', 'table')
+    ('kaufe_2024', 'table_2024', 'table_7528_6237')
     """
-    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    letters = [
+        one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one)
+    ]
+    plain = "".join(one for one in letters if one.isascii())
+    if 2 * sum(map(str.isalnum, plain)) < sum(map(str.isalnum, letters)):
+        plain = "".join(one if one.isascii() else f"_{ord(one):x}" for one in letters)
     name = name_of(plain)[:_LONGEST].strip("_") if plain.strip() else ""
     name = "" if name == "unnamed" else name
     return name if re.match(r"[a-z]", name) else f"{other}_{name}".rstrip("_")

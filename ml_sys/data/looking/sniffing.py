@@ -12,8 +12,9 @@ import duckdb
 
 from ml_sys.data.looking.files import (
     A_PART,
-    PACKED,
+    AS_UTF8,
     common_folder,
+    encoding_of,
     files_of,
     is_whole_folder,
     kind_of,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 # Rows that are judged of each table: enough for shares, and seconds for any file.
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
-_BEGINNING = 1 << 20
-_AS_UTF8 = "save it as CSV in UTF-8"
 # What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
 _INDEX = {"__index_level_0__", "Unnamed: 0"}
 
@@ -120,7 +119,7 @@ def sniff(
         except duckdb.Error as error:
             said, hint = str(error).partition("\n")[0], "expected CSV, JSON lines or Parquet"
             if "not latin-1 encoded" in said:
-                said, hint = "it is encoded in Windows-1252", _AS_UTF8
+                said, hint = "it is encoded in Windows-1252", AS_UTF8
             if "Error when sniffing" in said:
                 said = "its lines do not share one format"
                 hint = (
@@ -153,13 +152,36 @@ def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed
         return _opened_csv(connection, Sniffed(name, location, where, "", {}, is_plain=is_one), first)
     reader = "read_parquet" if kind_of(first) == "parquet" else "read_json_auto"
     relation = f"{reader}({where})"
+    is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
+    if kind_of(first) == "json" and not is_lines:
+        relation = _records(connection, relation, paths)
     read = connection.sql(f"FROM {relation} LIMIT 0")
     columns, lists = flattened(read)
     notes = tuple(f"{column} is left out, as it holds lists" for column in lists)
-    is_lines = kind_of(first) == "json" and not first.name.endswith((".json", ".json.gz", ".json.zst"))
     is_flat = not lists and set(columns) == set(read.columns) - _INDEX
     plain = is_one and is_flat and (is_lines or kind_of(first) == "parquet")
     return Sniffed(name, location, relation, "", columns, is_plain=plain, notes=notes)
+
+
+def _records(connection: duckdb.DuckDBPyConnection, relation: str, paths: Sequence[Path]) -> str:
+    """Return SQL of the records of JSON files; of one object, the records in its one list."""
+    try:
+        read = connection.sql(f"FROM {relation} LIMIT 0")
+    except duckdb.InvalidInputException as error:
+        if "maximum_object_size" not in str(error):
+            raise
+        most = max(path.stat().st_size for path in paths)  # the file is one object
+        relation = f"{relation[:-1]}, maximum_object_size = {most})"
+        read = connection.sql(f"FROM {relation} LIMIT 0")
+    inside = [
+        name
+        for name, kind in zip(read.columns, read.types, strict=True)
+        if kind.id == "list" and kind.child.id == "struct"
+    ]
+    few = f"SELECT count(*) FROM (FROM {relation} LIMIT {len(paths) + 1})"
+    if len(inside) != 1 or connection.sql(few).fetchall()[0][0] > len(paths):
+        return relation
+    return f"(SELECT unnest({quoted(inside[0])}, max_depth := 2) FROM {relation})"
 
 
 def flattened(read: duckdb.DuckDBPyRelation) -> tuple[dict[str, str], list[str]]:
@@ -185,7 +207,6 @@ def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: lis
 def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Path) -> Sniffed:
     if first.stat().st_size == 0:
         raise EmptyTableError(first)
-    _refuse_utf16(first)
     above = above_header(first)
     sniffed, encoding = _sniffed_csv(connection, first, above)
     delimiter, skip = str(sniffed["Delimiter"]), int(sniffed["SkipRows"])
@@ -236,7 +257,8 @@ def _sniffed_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, above: Preamble
 ) -> tuple[dict[str, Any], str]:
     """Return what DuckDB's sniffer finds, and the option for an encoding other than UTF-8."""
-    encoding = "" if _is_utf8(path) else ", encoding = 'latin-1'"
+    name = encoding_of(path)
+    encoding = f", encoding = {literal(name)}" if name else ""
     known = f", skip = {above.lines}" if above.lines else ""
     known += f", delim = {literal(above.delimiter)}" if above.delimiter else ""
     asked = connection.execute(
@@ -246,25 +268,6 @@ def _sniffed_csv(
     values = asked.fetchone()
     names = [one[0] for one in asked.description or ()]
     return dict(zip(names, values or (), strict=True)), encoding
-
-
-def _refuse_utf16(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(2) in {b"\xff\xfe", b"\xfe\xff"}:
-            raise UnreadableFileError(path, "it is encoded in UTF-16", hint=_AS_UTF8)
-
-
-def _is_utf8(path: Path) -> bool:
-    """Tell whether the beginning of a file is UTF-8, or compressed."""
-    with path.open("rb") as file:
-        begins = file.read(_BEGINNING)
-    if path.suffix.lower() in PACKED:
-        return True
-    try:
-        begins[: begins.rfind(b"\n") + 1].decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sniffed:

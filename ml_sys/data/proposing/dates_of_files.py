@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_sys.data.looking import dates
+from ml_sys.data.looking.columns import columns_of
+from ml_sys.data.looking.looked import Looked
 from ml_sys.data.proposing.answers import Asker, matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
@@ -15,10 +17,42 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.answers import Answers
 
 _MOST = 0.95
+# What a year, a month and a day are called that stand in columns of their own.
+_PARTS_OF_A_DAY = (
+    {"year", "yyyy", "jahr", "annee", "année", "anio", "año", "ano", "anno", "年", "年份"},
+    {"month", "mm", "monat", "mois", "mes", "mês", "mese", "月", "月份"},
+    {"day", "dd", "tag", "jour", "dia", "día", "giorno", "日", "日期"},
+)
+
+
+def with_days(connection: duckdb.DuckDBPyConnection, one: Looked) -> Looked:
+    """Put a year, a month and a day in columns of their own together, where a table has no other date.
+
+    Without a column of the day, it is the first of the month.
+    """
+    called = {name.strip().casefold(): name for name in one.columns}
+    parts = [next((called[word] for word in called if word in words), "") for words in _PARTS_OF_A_DAY]
+    if one.dates() or not all(parts[:2]):
+        return one
+    named = [part for part in parts if part]
+    name = "_".join(part.strip() for part in named)
+    first = "" if parts[2] else ", '1'"
+    view, table = one.table.view, one.table
+    texts = [f"CAST({table.columns[part]} AS VARCHAR)" for part in named]
+    days, seen = (
+        f"TRY_CAST(concat_ws('-', {', '.join(of)}{first}) AS DATE)" for of in (texts, map(quoted, named))
+    )
+    ((known,),) = connection.execute(f"SELECT avg(CAST({seen} IS NOT NULL AS INT)) FROM {view}").fetchall()
+    if known < _MOST:
+        return one
+    connection.execute(f"ALTER TABLE {view} ADD COLUMN {quoted(name)} VARCHAR")
+    connection.execute(f"UPDATE {view} SET {quoted(name)} = {seen}")
+    columns = {other: sql for other, sql in table.columns.items() if other not in named}
+    table = replace(table, columns={**columns, name: days})
+    return Looked(table, columns_of(connection, table))
 
 
 def are_dates(looked: list[Looked], answers: Answers) -> None:

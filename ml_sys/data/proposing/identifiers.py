@@ -64,8 +64,8 @@ def singular(word: str) -> str:
     >>> singular("companies"), singular("students"), singular("status")
     ('company', 'student', 'status')
     """
-    if word == "kunden":
-        return "kunde"
+    if word in {"kunden", "konten"}:
+        return {"kunden": "kunde", "konten": "konto"}[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):
@@ -81,7 +81,11 @@ def nouns(column: str, words: Sequence[str]) -> set[str]:
     folded = column.casefold()
     if not found or len(words) > 1:
         return found
-    ending = next((one for one in ("uuid", "id") if folded.endswith(one) and len(folded) > len(one) + 2), "")
+    least = 2 if folded.isascii() else 0
+    ending = next(
+        (one for one in ("uuid", "id", "nummer") if folded.endswith(one) and len(folded) > len(one) + least),
+        "",
+    )
     return {singular(folded[: -len(ending)])} if ending else found
 
 

@@ -38,6 +38,7 @@ _BOUGHT = (
         "compra",
         "pedido",
     ),
+    *("订单", "订阅", "购买", "支付", "付款", "充值"),
 )
 _CONVERTED = (
     *(
@@ -52,6 +53,7 @@ _CONVERTED = (
         "paying",
     ),
     *("payment", "bought", "ordered", "customer", "gekauft", "bezahlt", "vertragsbeginn"),
+    *("支付", "付款", "购买", "付费"),
 )
 _BEGAN = (
     "regist",
@@ -70,7 +72,9 @@ _BEGAN = (
     "angelegt",
     "anmeld",
     "angemeld",
+    *("注册", "创建", "开户"),
 )
+_IN_CHINESE = ("支付", "付款", "购买", "下单")
 _FIRST_BOUGHT = ("order", "invoice", "charge", "sale", "contract", "billing", "checkout")
 _CHANGES = {
     "updated",
@@ -127,7 +131,9 @@ _MOMENT = {
     "happened",
     "period",
 }
-_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"}
+_MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "total", "betrag", "preis"} | {
+    *("金额", "价格", "实付金额", "订单金额", "支付金额"),
+}
 
 # Of a moment: an hour, a minute, a second, a day, a week, a month, a quarter, of a year.
 _PARTS = {"hour", "minute", "second", "weekday", "dow", "day", "week", "month", "quarter", "year", "stunde"}
@@ -148,7 +154,9 @@ def is_of_purchases(one: Looked) -> bool:
         return True
     if any("id" in column.words and _begins(column.words, _BOUGHT) for column in one.columns.values()):
         return True
-    paid = any(_begins(column.words, ("purchase", "paid", "ordered", "bought")) for column in full)
+    paid = any(
+        _begins(column.words, ("purchase", "paid", "ordered", "bought", *_IN_CHINESE)) for column in full
+    )
     return paid and not any(_begins(column.words, _BEGAN) for column in full)
 
 

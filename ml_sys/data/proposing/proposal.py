@@ -17,7 +17,7 @@ from ml_sys.data.looking.sniffing import MOST_ROWS
 from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.answers import LeftOut
-from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
+from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_days, with_formats
 from ml_sys.data.proposing.identifiers import by_email
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
@@ -88,6 +88,7 @@ def propose(
         tables, notes = look_at_all(connection, files, MOST_ROWS)
         tables = [plainly_written(connection, one) for one in tables]
         looked = [Looked(one, columns_of(connection, one)) for one in tables]
+        looked = [with_days(connection, one) for one in looked]
         are_dates(looked, answers)
         looked = with_formats(looked, answers.dates, asker, notes)
         notes += [f"{one.name}: {text}" for one in tables for text in one.notes]

@@ -17,6 +17,7 @@ from ml_sys.data.looking.dates import (
     PATTERNS,
     SECONDS,
     SPREADSHEET,
+    WEEKS,
     as_described,
     described,
     format_of,
@@ -144,6 +145,7 @@ def test_a_text_means_a_moment_by_how_it_is_written(text: str, written: str, at:
 def test_ways_of_writing_are_said_as_users_write_them() -> None:
     assert spoken("%d.%m.%Y") == "DD.MM.YYYY"
     assert spoken(SECONDS) == "seconds since 1970"
+    assert spoken(WEEKS) == "YYYY-Www, each as its Monday"
     assert spoken(MILLISECONDS) == "milliseconds since 1970"
     assert spoken("%d-%b-%Y") == "DD-Mon-YYYY"
 
@@ -153,9 +155,12 @@ def test_ways_of_writing_are_said_as_users_write_them() -> None:
     [
         ("2024-02-01 10:00", ISO, datetime(2024, 2, 1, 10)),
         ("2024-02-01 10:00Z", ISO, datetime(2024, 2, 1, 11)),
+        ("2024-02-01 10:00:00.5 UTC", ISO, datetime(2024, 2, 1, 11, 0, 0, 500_000)),
         ("2024-07-01T10:00+00:00", ISO, datetime(2024, 7, 1, 12)),
         ("1706745600", SECONDS, datetime(2024, 2, 1, 1)),
         ("1.2.2024 10:30", "%d.%m.%Y", datetime(2024, 2, 1, 10, 30)),
+        ("2020-W53", WEEKS, datetime(2020, 12, 28)),
+        ("2024 KW 3", WEEKS, datetime(2024, 1, 15)),
     ],
 )
 def test_a_moment_that_names_a_zone_is_told_by_the_clocks_of_the_description_s(

@@ -15,7 +15,7 @@ from ml_sys.data.looking.names import MONTHS, name_for
     [
         ("Käufe 2024", "kaufe_2024"),
         ("2024", "other_2024"),
-        ("用户", "other"),
+        ("用户", "other_7528_6237"),
         ("", "other"),
         ("?!", "other"),
         ("  Sign-Ups (all).CSV", "sign_ups_all_csv"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import duckdb
@@ -113,6 +114,7 @@ def test_a_query_is_looked_at_as_a_file_is(tmp_path: Path) -> None:
         (("02/03/2023", "03/02/2023"), "ambiguous/"),
         (("13/01/2023", "01/14/2023"), "ambiguous/"),
         (("2023-01", "2023-02"), dates.MONTHS),
+        (("2023-W01", "2023-KW2"), dates.WEEKS),
         (("1672531200", "1675209600"), dates.SECONDS),
         (("1672531200000", "1675209600000"), dates.MILLISECONDS),
     ],
@@ -126,6 +128,7 @@ def test_dates_are_told_by_how_they_are_written(
 
 def test_numbers_as_large_as_seconds_are_ids_unless_a_name_says_otherwise(tmp_path: Path) -> None:
     assert column(tmp_path, "device", "1672531200", "1675209600").looks == "whole"
+    assert column(tmp_path, "player ID", "1672531200000", "1675209600000").looks == "whole"
 
 
 def test_ranges_and_flags_are_told(tmp_path: Path) -> None:
@@ -313,6 +316,21 @@ def test_an_index_is_no_column_records_are_flattened_and_lists_of_any_kind_are_l
     assert not table.is_plain
 
 
+def test_records_inside_one_object_are_rows_and_lists_of_many_records_are_not(tmp_path: Path) -> None:
+    users = [{"id": at, "at": {"city": "Graz"}} for at in range(3)]
+    (tmp_path / "users.json").write_text(json.dumps({"data": users, "meta": {"pages": 1}}))
+    (tmp_path / "orders.json").write_text(json.dumps([{"id": at, "items": [{"n": 1}]} for at in range(3)]))
+    (orders, inside), _ = sniffed(tmp_path)
+    assert (list(inside.columns), inside.rows, inside.is_plain) == (["id", "at_city"], 3, False)
+    assert (list(orders.columns), orders.rows) == (["id"], 3)
+
+
+def test_one_object_of_any_size_is_read(tmp_path: Path) -> None:
+    (tmp_path / "users.json").write_text(json.dumps({"data": [{"id": "a" * 17_000_000}]}))
+    ((table,), _) = sniffed(tmp_path / "users.json")
+    assert (list(table.columns), table.rows) == (["id"], 1)
+
+
 def test_columns_without_names_are_numbered_from_one(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("1,2024-01-01\n2,2024-01-02\n3,2024-01-03\n")
     ((table,), _) = sniffed(tmp_path / "log.csv")
@@ -320,10 +338,12 @@ def test_columns_without_names_are_numbered_from_one(tmp_path: Path) -> None:
     assert table.notes == ("it has no header, so its columns are called column1, column2, ...",)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_text_of_two_bytes_a_letter_is_refused_in_either_order(encoding: str, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes("\ufeffid,n\na1,2\n".encode(encoding))
-    with pytest.raises(UnreadableFileError, match="it is encoded in UTF-16"):
+def test_text_of_two_bytes_a_letter_is_read_with_its_low_bytes_first_and_else_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("\ufeffid;größe\na1;2\n".encode("utf-16-le"))
+    ((table,), _) = sniffed(tmp_path / "a.csv")
+    assert (list(table.columns), table.rows, table.is_plain) == (["id", "größe"], 1, True)
+    (tmp_path / "a.csv").write_bytes("\ufeffid;größe\na1;2\n".encode("utf-16-be"))
+    with pytest.raises(UnreadableFileError, match="it is encoded in UTF-16, high byte first"):
         sniffed(tmp_path / "a.csv")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ml_sys.data.looking.dates import AMBIGUOUS, SPREADSHEET
 from ml_sys.data.proposing.answers import Answers, Asker
-from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_formats
+from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_days, with_formats
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, day, looked, seen
 
@@ -21,6 +21,31 @@ def formats(tables, said="", asker=None):
     notes: list[str] = []
     found = with_formats(tables, said, asker or Asker(), notes)
     return {f"{one.name}.{name}": of.format for one in found for name, of in one.columns.items()}, notes
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "name", "day"),
+    [
+        ("id Year Month Day n", ["a", "2024", "2", "9", "7"], "Year_Month_Day", "2024-02-09"),
+        ("n id 月 年", ["7", "a", "02", "2024"], "年_月", "2024-02-01"),
+        ("id year month day", ["a", "2024", "x", "9"], "", ""),
+        ("id year month day at", ["a", "2024", "2", "9", "2024-02-09"], "", ""),
+    ],
+)
+def test_a_year_a_month_and_a_day_of_their_own_columns_are_one_where_there_is_no_other_date(
+    header, row, name, day
+):
+    with duckdb.connect() as connection:
+        before = seen(connection, "log", header, [row])
+        found = with_days(connection, before)
+        if not name:
+            assert found is before
+            return
+        assert [one.name for one in found.dates()] == [name]
+        assert not set(name.split("_")) & set(found.columns)
+        for column_, source in ((f'"{name}"', "log"), (found.table.columns[name], "log")):
+            asked = f"SELECT CAST({column_} AS VARCHAR) FROM {source}"  # noqa: S608 - the test's own
+            assert connection.execute(asked).fetchone() == (day,)
 
 
 def test_dates_of_one_sign_are_read_as_others_of_these_files_are_and_it_is_said():

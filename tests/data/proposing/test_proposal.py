@@ -784,16 +784,48 @@ def test_ids_that_no_number_holds_say_nothing_by_their_order(made: World, tmp_pa
     assert not [note for note in found.notes if "ids alone" in note]
 
 
+def test_chinese_tables_with_days_in_three_columns_and_records_in_one_object_need_no_answer(
+    made: World, tmp_path: Path
+) -> None:
+    ids = {one["user_id"]: 1_700_000_000_000 + one["user_id"] for one in made.users}  # no milliseconds
+    users = [{"用户ID": ids[one["user_id"]], "注册时间": str(one["signed_up"])} for one in made.users]
+    (tmp_path / "玩家.json").write_text(json.dumps({"data": users, "page": 1}), encoding="utf-8")
+    events = [
+        {
+            "年": at.year,
+            "月": at.month,
+            "日": at.day,
+            "用户ID": ids[one["user_id"]],
+            "在线时长": one["minutes"],
+        }
+        for one in made.events
+        for at in [one["at"]]
+    ]
+    orders = [
+        {"订单号": f"D{one['order_id']}", "用户ID": ids[one["user_id"]], "支付时间": one["purchased_on"],
+         "金额": one["amount"], "状态": "待支付" if one["order_id"] % 5 == 0 else "已支付"}
+        for one in made.purchases
+    ]  # fmt: skip
+    write(tmp_path, {"每日": events, "订单": orders})
+    found = proposed(tmp_path)
+    assert sorted(kinds(found).items()) == [
+        ("table_6bcf_65e5", "events"), ("table_73a9_5bb6", "entities"), ("table_8ba2_5355", "purchases")
+    ]  # fmt: skip
+    assert roles(found, "table_6bcf_65e5") == {"id": "用户ID", "at": "年_月_日"}
+    assert len(rows(found, "table_8ba2_5355")) == sum(one["状态"] == "已支付" for one in orders)
+    assert found.words["entity"] == {"one": "用户", "many": "用户"}
+
+
 def test_german_columns_with_spaces_are_events_with_their_kinds(made: World, tmp_path: Path) -> None:
     events = renamed(made.events, at="Zeitpunkt", event="Ereignis Art", minutes="Dauer (Min.)")
     found = proposed(write(tmp_path, {**tables_of(made), "events": events}))
     assert roles(found, "events")["event"] == "Ereignis Art"
 
 
-def test_a_file_in_utf_16_is_refused_with_what_to_do(made: World, tmp_path: Path) -> None:
+def test_a_file_in_utf_16_high_bytes_first_is_refused_with_what_to_do(made: World, tmp_path: Path) -> None:
     write(tmp_path, tables_of(made))
     text = (tmp_path / "users.csv").read_text(encoding="utf-8")
-    (tmp_path / "users.csv").write_text(text, encoding="utf-16")
+    (tmp_path / "users.csv").write_bytes(f"\ufeff{text}".encode("utf-16-be"))
     with pytest.raises(InputError, match="encoded in UTF-16") as caught:
         proposed(tmp_path)
     assert caught.value.hint == "save it as CSV in UTF-8"
