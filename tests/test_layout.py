@@ -93,7 +93,6 @@ ELSEWHERE = {
     "report/test_monitoring_page.py": ("report/monitoring_sentences.py",),
     "serve/test_store_sinks.py": ("serve/postgresql_sink.py", "serve/stored.py"),
     "jobs/outcomes/test_impact.py": (*("commands/impact.py", "views/impact.py", "report/impact_page.py"),),
-    "serve/http/test_exchange.py": ("serve/http/ending.py",),
     "serve/test_server.py": (
         *("serve/http/hosts.py", "serve/workers.py", "jobs/serve.py", "commands/serve.py", "views/serve.py"),
     ),

@@ -17,8 +17,16 @@ from ml_sys.outcomes.database.migrating import bring_up_to_date
 from ml_sys.outcomes.database.tables import predictions as table
 from ml_sys.outcomes.database.tables import taken_over
 from ml_sys.outcomes.lists import storable
-from ml_sys.serve.sqlite_sink import mark_of, remove
-from ml_sys.serve.stored import COLUMNS, COUNT_INPUTS, FORGET_INPUTS, as_row, inputs_of, time_text
+from ml_sys.serve.stored import (
+    COLUMNS,
+    COUNT_INPUTS,
+    FORGET_INPUTS,
+    as_row,
+    inputs_of,
+    mark_of,
+    remove,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

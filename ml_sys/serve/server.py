@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -170,6 +171,7 @@ def run(listening: socket.socket, application: Application) -> None:
         Its ``shared`` is set here where there are several workers.
     """
     serve = application.settings.serve
+    allow_connections()
     cut_off_silent_readers(listening, serve.request_timeout_seconds)
     # The event loop takes one new connection per turn and listening socket.
     sockets = [listening, *(listening.dup() for _ in range(_CONNECTIONS_PER_TURN - 1))]
@@ -212,6 +214,21 @@ def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve:
         proxy_headers=False,
     )
     uvicorn.Server(options).run(sockets=sockets)
+
+
+def allow_connections() -> None:
+    """Let this process and its workers have as many files open as the system allows: each connection is one.
+
+    The usual limit of 1024 is for programs that use ``select``; it would leave a few hundred silent
+    connections to shut everyone else out.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS knows no limit, and takes none
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def cut_off_silent_readers(listening: socket.socket, seconds: float) -> None:

@@ -6,9 +6,11 @@ it sorts, SQLite's own date functions and other tools understand it, and so do p
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,18 @@ from ml_sys.durable import make_folder, storage_errors, sync_folder
 from ml_sys.errors import StorageError, UnwritableError
 from ml_sys.outcomes.database.revisions import APPLICATION_ID, LATEST, REVISION_TABLE
 from ml_sys.outcomes.lists import storable
-from ml_sys.serve.stored import COLUMNS, COUNT_INPUTS, FORGET_INPUTS, as_row, inputs_of, time_text
+from ml_sys.serve.stored import (
+    COLUMNS,
+    COUNT_INPUTS,
+    FORGET_INPUTS,
+    as_row,
+    identity_of,
+    inputs_of,
+    mark_of,
+    number_of,
+    remove,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +63,7 @@ _TAKE = f"INSERT INTO predictions SELECT {', '.join(COLUMNS)} FROM old.predictio
 _WAIT_SECONDS = 60.0
 _PRIMARY = 0xFF  # the lower byte of SQLite's codes; the rest says more
 _ELSEWHERE = "move it away, or name another file with serve.prediction_log_path"
+_log = logging.getLogger(__name__)
 
 
 class SqliteSink:
@@ -77,14 +91,19 @@ class SqliteSink:
     ) -> None:
         self._looked_at = 0  # the last row that this round of forgetting has looked at
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would show another name than was set
+        self._lock_folder, self._wait_seconds = lock_folder, wait_seconds
+        self._open()
+
+    def _open(self) -> None:
         with storage_errors(self._path):
             make_folder(self._path.parent)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
             sync_folder(self._path.parent)
+            self._file = identity_of(self._path)
         self._connection = _connect(self._path)
         try:
             if not _is_latest(self._connection):
-                _bring_up_to_date(self._path, lock_folder, wait_seconds)
+                _bring_up_to_date(self._path, self._lock_folder, self._wait_seconds)
             _switch_to_wal(self._connection)
             self._connection.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk
         except sqlite3.Error as error:
@@ -95,13 +114,19 @@ class SqliteSink:
             raise
 
     def write(self, predictions: Sequence[Logged]) -> None:
-        """Write all predictions, or none.
+        """Write all predictions, or none; into a new file where somebody removed or replaced the one before.
 
         Raises
         ------
         StorageError
             If the disk is full or fails, or other processes hold the file for too long.
         """
+        if identity_of(self._path) != self._file:
+            _log.warning("%s was removed or replaced; predictions go on in what is there now", self._path)
+            with suppress(sqlite3.Error):  # else what stands in its log would be read into another file
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.close()
+            self._open()
         try:
             with self._connection:  # commits, or rolls back
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -174,21 +199,6 @@ class SqliteSink:
         self._connection.close()
 
 
-def mark_of(connection: sqlite3.Connection, name: str, database: str) -> str | None:
-    """Return what identifies an old log once it has been imported; None if it is not such a log."""
-    if _number(connection, "application_id", database) != APPLICATION_ID:
-        return None
-    first = connection.execute(f"SELECT rowid, at FROM {database}.predictions ORDER BY rowid LIMIT 1")  # noqa: S608 - our constants
-    return f"{name} {first.fetchone()}"
-
-
-def remove(old: Path) -> None:
-    """Remove a file of SQLite and what belongs to it."""
-    with storage_errors(old):
-        for path in (old, old.with_name(f"{old.name}-wal"), old.with_name(f"{old.name}-shm")):
-            path.unlink(missing_ok=True)
-
-
 def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool = False) -> int:
     """Delete every prediction of a company from a log, servers may write it meanwhile; return how many.
 
@@ -212,7 +222,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool 
         os.close(os.open(path, os.O_RDONLY if dry_run else os.O_RDWR))
     connection = _connect(path)
     try:
-        if _number(connection, "application_id") != APPLICATION_ID:
+        if number_of(connection, "application_id") != APPLICATION_ID:
             raise StorageError(f"{path}: is not a prediction log", hint=_ELSEWHERE)
         named = (storable(company),)
         held = ["predictions"]
@@ -248,11 +258,10 @@ def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageE
 
 def _is_latest(connection: sqlite3.Connection) -> bool:
     """Return whether the file is a store that this code knows; a server needs no more to start."""
-    if _number(connection, "application_id") != APPLICATION_ID:
+    if number_of(connection, "application_id") != APPLICATION_ID:
         return False
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone():
-        return False
-    return bool(connection.execute(_REVISION).fetchone() == (LATEST,))
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone()
+    return bool(known and connection.execute(_REVISION).fetchone() == (LATEST,))
 
 
 def _bring_up_to_date(path: Path, lock_folder: Path | None, wait_seconds: float) -> None:
@@ -289,7 +298,3 @@ def _insert(connection: sqlite3.Connection, predictions: Sequence[Logged]) -> No
             part = predictions[done : done + size]
             connection.execute(statement, [value for one in part for value in as_row(one)])
             done += size
-
-
-def _number(connection: sqlite3.Connection, pragma: str, database: str = "main") -> int:
-    return int(connection.execute(f"PRAGMA {database}.{pragma}").fetchone()[0])

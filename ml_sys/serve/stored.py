@@ -8,10 +8,14 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from ml_sys.durable import storage_errors
+from ml_sys.outcomes.database.revisions import APPLICATION_ID
 from ml_sys.outcomes.lists import storable
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ml_sys.serve.prediction_log import Logged
 
@@ -63,3 +67,32 @@ def time_text(at: float) -> str:
 @lru_cache(maxsize=8)  # a batch holds thousands of predictions of the same second
 def _as_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def mark_of(connection: sqlite3.Connection, name: str, database: str) -> str | None:
+    """Return what identifies an old log once it has been imported; None if it is not such a log."""
+    if number_of(connection, "application_id", database) != APPLICATION_ID:
+        return None
+    first = connection.execute(f"SELECT rowid, at FROM {database}.predictions ORDER BY rowid LIMIT 1")  # noqa: S608 - our constants
+    return f"{name} {first.fetchone()}"
+
+
+def remove(old: Path) -> None:
+    """Remove a file of SQLite and what belongs to it."""
+    with storage_errors(old):
+        for path in (old, old.with_name(f"{old.name}-wal"), old.with_name(f"{old.name}-shm")):
+            path.unlink(missing_ok=True)
+
+
+def number_of(connection: sqlite3.Connection, pragma: str, database: str = "main") -> int:
+    """Return a number that SQLite keeps in the head of a file."""
+    return int(connection.execute(f"PRAGMA {database}.{pragma}").fetchone()[0])
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

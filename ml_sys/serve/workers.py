@@ -9,6 +9,8 @@ import sys
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
+from ml_sys.serve.http.ending import ending_signals
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
@@ -32,7 +34,7 @@ def run_workers(
         Closed here once the workers are told to end: they would take what nobody answers.
     """
     told: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *ending_signals()):
         signal.signal(number, lambda number, _: told.append(number))
     context = multiprocessing.get_context("spawn")
 

@@ -88,6 +88,17 @@ def test_each_route_and_status_is_counted_by_its_template(served):
     assert "nobody-of-this-name" not in served.client.get("/metrics").text
 
 
+def test_methods_that_nobody_knows_are_counted_as_one(served):
+    def count():
+        return served.metric("mlsys_requests_total", method="OTHER", route="/health", status="405")
+
+    before = count()
+    for at in range(3):
+        assert served.client.request(f"BREW{at}", "/health").status_code == 405
+    assert count() == before + 3
+    assert "BREW" not in served.client.get("/metrics").text
+
+
 def test_a_batch_counts_its_predictions_and_is_one_request(served):
     def now():
         text = served.client.get("/metrics").text

@@ -6,13 +6,14 @@ import json
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ml_sys.errors import SettingsError, StorageError
 from ml_sys.serve.http.hosts import is_loopback
 from ml_sys.serve.http.keys import accepts, new_key
-from ml_sys.serve.server import check_exposure, listen
+from ml_sys.serve.server import allow_connections, check_exposure, listen
 from tests.serve.conftest import serving
 from tests.serve.servers import PATIENCE
 
@@ -176,3 +177,17 @@ def test_a_server_that_is_told_to_end_ends_well_and_leaves_its_address(artifacts
         assert server.process.wait(timeout=PATIENCE) in {0, -15}
         assert "Traceback" not in server.log.read_text()
         listen("127.0.0.1", server.port).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither such limits nor hang-ups")
+def test_as_many_files_may_be_open_as_the_system_allows():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    least = max(int(one.name) for one in Path("/dev/fd").iterdir()) + 10
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, before[1]))
+        allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -13,7 +13,7 @@ import pytest
 from ml_sys.errors import StorageError
 from ml_sys.serve import sqlite_sink
 from ml_sys.serve.sqlite_sink import SqliteSink
-from tests.serve.test_prediction_log import PATIENCE
+from tests.serve.test_prediction_log import PATIENCE, kept, logged
 
 
 def test_the_index_finds_a_company_s_predictions_in_order_of_time(tmp_path: Path) -> None:
@@ -84,6 +84,21 @@ def test_a_new_file_waits_for_another_process_that_prepares_it(
         else:
             with pytest.raises(sqlite3.OperationalError, match="database is locked"):
                 sqlite_sink._switch_to_wal(ours)
+
+
+def test_a_file_that_was_removed_or_restored_meanwhile_is_the_one_that_is_written(tmp_path: Path) -> None:
+    path, copy = tmp_path / "log", tmp_path / "copy"
+    with closing(SqliteSink(path)) as sink:
+        sink.write([logged(1, "in the copy")])
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        for file in tmp_path.glob("log*"):
+            file.unlink()
+        sink.write([logged(2, "in a new file")])
+        assert kept(path, "company") == [("in a new file",)]
+        copy.replace(path)
+        sink.write([logged(3, "in the restored one")])
+        assert kept(path, "company") == [("in the copy",), ("in the restored one",)]
 
 
 def test_a_log_that_is_not_there_is_not_made_and_another_database_is_left_alone(tmp_path: Path) -> None:

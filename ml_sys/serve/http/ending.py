@@ -58,24 +58,27 @@ class Ending:
             await asyncio.sleep(_WORKERS_APART_SECONDS)
 
     def follow_sigterm(self, seconds: float) -> None:
-        """Keep answering for a while after SIGTERM, so that balancers see that the process is not ready."""
+        """Keep answering for a while after SIGTERM, so that balancers see that the process is not ready.
+
+        A hang-up means the same, unless it is ignored, as by nohup.
+        """
         server_ends, loop, parent = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop(), os.getppid()
 
-        def end(number: int) -> None:
+        def end() -> None:
             if callable(server_ends):
-                server_ends(number, None)
+                server_ends(signal.SIGTERM, None)
 
-        def gather(number: int) -> None:
+        def gather() -> None:
             self.is_near = True
-            loop.call_later(_GATHERING_SECONDS, end, number)
+            loop.call_later(_GATHERING_SECONDS, end)
 
-        def drain(number: int, _: Any) -> None:
+        def drain(_number: int, _frame: Any) -> None:
             if self.is_begun:  # told twice: at once
                 self.is_near = True
-                end(number)
+                end()
                 return
             self.is_begun = True
-            loop.call_soon_threadsafe(loop.call_later, seconds, gather, number)
+            loop.call_soon_threadsafe(loop.call_later, seconds, gather)
 
         def watch_parent() -> None:
             if os.getppid() != parent and multiprocessing.parent_process() is not None:
@@ -84,5 +87,14 @@ class Ending:
                 loop.call_later(_PARENT_SECONDS, watch_parent)
 
         if threading.current_thread() is threading.main_thread():  # elsewhere there are no signals to hear
-            signal.signal(signal.SIGTERM, drain)
+            for number in ending_signals():
+                signal.signal(number, drain)
             watch_parent()
+
+
+def ending_signals() -> list[int]:
+    """Return the signals that end a server: SIGTERM, and SIGHUP where there is one and nobody ignores it."""
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is None or signal.getsignal(hang_up) == signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hang_up]

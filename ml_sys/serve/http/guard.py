@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPMethod
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 ALWAYS_ANSWERED = frozenset({"/health", "/ready"})
 UNKNOWN_ROUTE = "/unknown"
+# Whoever asks may call a method anything; each name that is counted takes memory for good.
+UNKNOWN_METHOD = "OTHER"
+_METHODS = frozenset(HTTPMethod)
 # What is observed and logged for a caller that left before it was answered; nobody receives it.
 CLIENT_LEFT = 499
 # Requests of this process that the guard refused, by status.
@@ -231,6 +235,7 @@ class Guard:
         seconds = perf_counter() - exchange.began
         route = getattr(exchange.scope.get("route"), "path_format", None) or UNKNOWN_ROUTE
         method, status = exchange.scope["method"], exchange.status or CLIENT_LEFT
+        method = method if method in _METHODS else UNKNOWN_METHOD
         self._observe(method, route, status, seconds)
         self._access.record(
             request_id=exchange.id,
