@@ -21,7 +21,7 @@ from ml_sys.sample.simulation import NEVER, draw_firms, draw_portals, free_usage
 from ml_sys.sample.tables import CompanyBlock, SampleTables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -103,28 +103,46 @@ def generate(
     StorageError
         If they cannot be written; what was there before is still there.
     """
-    for name, value, least in (("companies", companies, 1), ("weeks", weeks, 1), ("seed", seed, 0)):
-        if value < least:
-            raise UsageError(f"sample: {name} is {value}, the least is {least}")
-    shuffled = np.random.default_rng([seed, _ID_STREAM]).permutation(np.arange(companies, dtype=np.int32))
+    blocks = drawn_blocks(companies, weeks, seed, _BLOCK_COMPANIES, on_progress)
     with ExitStack() as stack:
         tables = SampleTables(folder, stack, unknown_from=FIRST_ID + companies)
-        for number, start in enumerate(range(0, companies, _BLOCK_COMPANIES)):
-            rng = np.random.default_rng([seed, number])
-            ids = FIRST_ID + shuffled[start : start + _BLOCK_COMPANIES].astype(np.int64)
-            tables.write(rng, _draw(rng, ids, weeks))
-            if on_progress is not None:
-                on_progress(start + len(ids))
+        for rng, ids in blocks:
+            tables.write(rng, _draw(rng, FIRST_ID + ids, weeks))
     return SampleReport(
         folder=folder,
         companies=companies,
         customers=tables.rows["customers"],
         noncustomers=tables.rows["noncustomers"],
-        usage_rows=tables.rows["usage"],
+        usage_rows=tables.rows["usage_actions"],
         truth_rows=tables.rows["truth"],
         monthly_rate=tables.probability / max(tables.rows["truth"], 1),
         anomalies=dict(tables.anomalies),
     )
+
+
+def drawn_blocks(
+    companies: int, weeks: int, seed: int, size: int, on_progress: Callable[[int], None] | None
+) -> Iterator[tuple[np.random.Generator, NDArray[np.int64]]]:
+    """Return, block by block, a random stream and the companies drawn from it: numbers in random order.
+
+    Raises
+    ------
+    UsageError
+        As :func:`generate`.
+    """
+    for name, value, least in (("companies", companies, 1), ("weeks", weeks, 1), ("seed", seed, 0)):
+        if value < least:
+            raise UsageError(f"sample: {name} is {value}, the least is {least}")
+    shuffled = np.random.default_rng([seed, _ID_STREAM]).permutation(np.arange(companies, dtype=np.int32))
+
+    def blocks() -> Iterator[tuple[np.random.Generator, NDArray[np.int64]]]:
+        for number, start in enumerate(range(0, companies, size)):
+            numbers = shuffled[start : start + size].astype(np.int64)
+            yield np.random.default_rng([seed, number]), numbers
+            if on_progress is not None:
+                on_progress(start + len(numbers))
+
+    return blocks()
 
 
 def _draw(rng: np.random.Generator, ids: NDArray[np.int64], weeks: int) -> CompanyBlock:

@@ -29,21 +29,23 @@ from ml_sys.sample.simulation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import ExitStack
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-CUSTOMER_COLUMNS = ("CLOSEDATE", "MRR", "ALEXA_RANK", "EMPLOYEE_RANGE", "INDUSTRY", "id")
-NONCUSTOMER_COLUMNS = ("ALEXA_RANK", "EMPLOYEE_RANGE", "INDUSTRY", "id")
-USAGE_COLUMNS = (
-    "WHEN_TIMESTAMP",
-    *(f"ACTIONS_{name}" for name in OBJECTS),
-    *(f"USERS_{name}" for name in OBJECTS),
-    "id",
-)
-TRUTH_COLUMNS = ("cutoff", "id", "probability")
+COLUMNS = {
+    "customers": ("CLOSEDATE", "MRR", "ALEXA_RANK", "EMPLOYEE_RANGE", "INDUSTRY", "id"),
+    "noncustomers": ("ALEXA_RANK", "EMPLOYEE_RANGE", "INDUSTRY", "id"),
+    "usage_actions": (
+        "WHEN_TIMESTAMP",
+        *(f"ACTIONS_{name}" for name in OBJECTS),
+        *(f"USERS_{name}" for name in OBJECTS),
+        "id",
+    ),
+    "truth": ("cutoff", "id", "probability"),
+}
 
 _PROBABILITY_DIGITS = 8
 _MRR_LOG = (5.5, 0.75)  # mean and deviation of the logarithm of MRR
@@ -79,8 +81,8 @@ class CompanyBlock:
     truth: dict[int, NDArray[np.float64]]
 
 
-class SampleTables:
-    """The four open files, and counts of what went into them.
+class OpenTables:
+    """The open files of a sample, and counts of what went into them.
 
     Parameters
     ----------
@@ -88,28 +90,58 @@ class SampleTables:
         An existing folder; files of these names in it are replaced.
     stack : ExitStack
         Closes the files.
+    columns : mapping of str to tuple of str
+        Header by table.
     unknown_from : int
         Ids from here on belong to nobody.
 
     Attributes
     ----------
     rows : Counter
-        Rows by table; a company's second row is not counted.
+        Rows by table.
     anomalies : Counter
         Rows by kind of fault.
     probability : float
         Sum over truth.csv.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack, *, unknown_from: int) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, columns: Mapping[str, Sequence[str]], *, unknown_from: int
+    ) -> None:
         self.unknown_from = unknown_from
         self.rows: Counter[str] = Counter()
         self.anomalies: Counter[str] = Counter()
         self.probability = 0.0
-        self._customers = open_table(stack, folder / "customers.csv", CUSTOMER_COLUMNS)
-        self._noncustomers = open_table(stack, folder / "noncustomers.csv", NONCUSTOMER_COLUMNS)
-        self._usage = open_table(stack, folder / "usage_actions.csv", USAGE_COLUMNS)
-        self._truth = open_table(stack, folder / "truth.csv", TRUTH_COLUMNS)
+        self._columns = columns
+        self._files: dict[str, IO[bytes]] = {}
+        for name, header in columns.items():
+            self._files[name] = stack.enter_context(replacing(folder / f"{name}.csv"))
+            self._files[name].write((",".join(header) + "\n").encode())
+
+    def _append(self, table: str, columns: Sequence[pa.Array[Any]]) -> None:
+        """Append columns whose cells need no quotes."""
+        options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
+        names = list(self._columns[table])
+        pyarrow.csv.write_csv(pa.table(list(columns), names=names), self._files[table], options)
+        self.rows[table] += len(columns[0])
+
+    def _write_truth(
+        self, ids: pa.Array[Any], truth: Mapping[int, NDArray[np.float64]], start: np.datetime64
+    ) -> None:
+        """Append the probabilities of all cutoffs, given by week of a log that begins on a day."""
+        for week, probability in truth.items():
+            free = np.flatnonzero(~np.isnan(probability))
+            known = probability[free].round(_PROBABILITY_DIGITS)
+            cutoff = pa.array(np.full(len(free), str(start + 7 * week)))
+            self._append("truth", [cutoff, ids.take(pa.array(free, pa.int64())), pa.array(known)])
+            self.probability += float(known.sum())
+
+
+class SampleTables(OpenTables):
+    """The four files of companies; a company's second row is not counted."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, unknown_from: int) -> None:
+        super().__init__(folder, stack, COLUMNS, unknown_from=unknown_from)
 
     def write(self, rng: np.random.Generator, block: CompanyBlock) -> None:
         """Append a block of companies to all four files."""
@@ -117,7 +149,7 @@ class SampleTables:
         self._write_customers(rng, block, np.flatnonzero(paid))
         self._write_noncustomers(rng, block, np.flatnonzero(~paid))
         self._write_usage(rng, block)
-        self._write_truth(block)
+        self._write_truth(pa.array(block.ids), block.truth, LOG_START)
 
     def _write_customers(
         self, rng: np.random.Generator, block: CompanyBlock, which: NDArray[np.intp]
@@ -135,7 +167,7 @@ class SampleTables:
         ]
         again = np.flatnonzero(rng.random(n) < _UNPARSABLE_CLOSEDATES)
         rows += [[_CLOSEDATE_NOBODY_CAN_READ, *rows[at][1:]] for at in again]
-        _write_shuffled(rng, self._customers, rows)
+        _write_shuffled(rng, self._files["customers"], rows)
         self.rows["customers"] += n
         self.anomalies["customers: MRR not above zero"] += int(odd.sum())
         self.anomalies["customers: unparsable CLOSEDATE"] += len(again)
@@ -150,7 +182,7 @@ class SampleTables:
             rng, len(rows), _REPEATED_NONCUSTOMERS, self.anomalies["noncustomers: repeated"] == 0
         )
         rows += [["", rows[at][1], "", rows[at][3]] for at in again]  # agrees, and is less complete
-        _write_shuffled(rng, self._noncustomers, rows)
+        _write_shuffled(rng, self._files["noncustomers"], rows)
         self.rows["noncustomers"] += len(which)
         self.anomalies["noncustomers: repeated"] += len(again)
 
@@ -177,21 +209,11 @@ class SampleTables:
         ids[unknown] = self.unknown_from + rng.integers(0, 1000, len(unknown))
 
         columns = [stamps.take(pa.array(week)), *(pa.array(column) for column in counts.T), pa.array(ids)]
-        append_columns(self._usage, columns, USAGE_COLUMNS)
-        self.rows["usage"] += len(order)
+        self._append("usage_actions", columns)
         self.anomalies["usage: repeated"] += len(again)
         self.anomalies["usage: unparsable WHEN_TIMESTAMP"] += len(unreadable)
         self.anomalies["usage: negative count"] += len(negative)
         self.anomalies["usage: unknown id"] += len(unknown)
-
-    def _write_truth(self, block: CompanyBlock) -> None:
-        for week, probability in block.truth.items():
-            free = np.flatnonzero(~np.isnan(probability))
-            known = probability[free].round(_PROBABILITY_DIGITS)
-            cutoff = pa.array(np.full(len(free), str(LOG_START + 7 * week)))
-            append_columns(self._truth, [cutoff, pa.array(block.ids[free]), pa.array(known)], TRUTH_COLUMNS)
-            self.rows["truth"] += len(free)
-            self.probability += float(known.sum())
 
 
 def some_rows(rng: np.random.Generator, n: int, share: float, at_least_one: bool) -> NDArray[np.int64]:
@@ -211,20 +233,7 @@ def _firm_cells(
         ]
 
 
-def open_table(stack: ExitStack, path: Path, header: Sequence[str]) -> IO[bytes]:
-    """Open a table that replaces a file whole when the stack is closed, and write its header."""
-    file: IO[bytes] = stack.enter_context(replacing(path))
-    file.write((",".join(header) + "\n").encode())
-    return file
-
-
 def _write_shuffled(rng: np.random.Generator, file: IO[bytes], rows: list[list[Any]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows[at] for at in rng.permutation(len(rows)))
     file.write(text.getvalue().encode())
-
-
-def append_columns(file: IO[bytes], columns: Sequence[pa.Array[Any]], names: Sequence[str]) -> None:
-    """Append columns whose cells need no quotes."""
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
-    pyarrow.csv.write_csv(pa.table(list(columns), names=list(names)), file, options)

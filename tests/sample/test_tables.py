@@ -77,7 +77,7 @@ def test_a_block_is_written_as_it_was_drawn(tmp_path):
     assert (tmp_path / "truth.csv").read_text().splitlines() == [
         "cutoff,id,probability", "2019-01-21,13,0.12345679", "2019-01-14,11,0.5", "2019-01-14,13,0.25",
     ]  # fmt: skip
-    assert tables.rows == {"customers": 2, "noncustomers": 1, "usage": 2, "truth": 3}
+    assert tables.rows == {"customers": 2, "noncustomers": 1, "usage_actions": 2, "truth": 3}
     assert tables.probability == pytest.approx(0.12345679 + 0.75)
 
 
@@ -99,7 +99,7 @@ def test_the_first_large_block_has_a_fault_of_every_kind_and_a_second_only_by_lu
         first = dict(tables.rows), dict(tables.anomalies)
         tables.write(rng, block)
     assert tables.rows["noncustomers"] == 2 * first[0]["noncustomers"] == 2 * n
-    assert n < first[0]["usage"] < tables.rows["usage"]
+    assert n < first[0]["usage_actions"] < tables.rows["usage_actions"]
     assert all(tables.anomalies[name] >= count for name, count in first[1].items())
     assert first == (once[1], once[0])
     with ExitStack() as stack:
@@ -108,7 +108,7 @@ def test_the_first_large_block_has_a_fault_of_every_kind_and_a_second_only_by_lu
     faults = {name: count for name, count in tables.anomalies.items() if name.startswith(("usage", "non"))}
     assert all(1 <= count <= 3 for count in faults.values())
     assert len(faults) == 5
-    assert tables.rows["usage"] == n + faults["usage: repeated"]
+    assert tables.rows["usage_actions"] == n + faults["usage: repeated"]
     with (tmp_path / "usage_actions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["id"]) >= 1000 for row in rows) == faults["usage: unknown id"]

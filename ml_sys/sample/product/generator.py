@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ml_sys.errors import UsageError
+from ml_sys.sample.generator import drawn_blocks
 from ml_sys.sample.hazard import draw_purchases, true_probability
 from ml_sys.sample.product.hazard import weekly_hazard
 from ml_sys.sample.product.simulation import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 FIRST_ID = 1000
 
 _BLOCK_WORKSPACES = 1000
-_ID_STREAM = 2**32 - 1  # the blocks' streams are numbered from 0
 _HOSTS = 0.03  # workspaces that a member of another one belongs to, too
 _BOUGHT_AT_ONCE = 0.004
 _GUEST = 1000  # a member by this number is no one of the workspace's own
@@ -101,21 +100,14 @@ def generate(
     StorageError
         If they cannot be written; what was there before is still there.
     """
-    for name, value, least in (("companies", companies, 1), ("weeks", weeks, 1), ("seed", seed, 0)):
-        if value < least:
-            raise UsageError(f"sample: {name} is {value}, the least is {least}")
-    shuffled = np.random.default_rng([seed, _ID_STREAM]).permutation(companies)
     buyers = 0
+    blocks = drawn_blocks(companies, weeks, seed, _BLOCK_WORKSPACES, on_progress)
     with ExitStack() as stack:
         tables = ProductTables(folder, stack, unknown_from=FIRST_ID + companies)
-        for number, start in enumerate(range(0, companies, _BLOCK_WORKSPACES)):
-            rng = np.random.default_rng([seed, number])
-            names = FIRST_ID + shuffled[start : start + _BLOCK_WORKSPACES].astype(np.int64)
-            block = _draw(rng, names, weeks)
+        for rng, numbers in blocks:
+            block = _draw(rng, FIRST_ID + numbers, weeks)
             tables.write(rng, block, weeks)
             buyers += int((block.bought < WEEK_DAYS * NEVER).sum())
-            if on_progress is not None:
-                on_progress(start + len(names))
     return ProductReport(
         folder=folder,
         workspaces=companies,

@@ -6,7 +6,6 @@ few. Rows are shuffled within a block of workspaces, so their order says nothing
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from ml_sys.sample.product.simulation import (
     Workspaces,
 )
 from ml_sys.sample.simulation import NEVER, NO_VALUE
-from ml_sys.sample.tables import append_columns, open_table, some_rows
+from ml_sys.sample.tables import OpenTables, some_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +44,6 @@ COLUMNS = {
 }
 DESCRIPTION = "mlsys.toml"
 
-_PROBABILITY_DIGITS = 8
 _FIRST_USER, _FIRST_EVENT = 500_000, 10_000_000
 _AMOUNT_LOG = (4.0, 0.6)  # mean and deviation of the logarithm of the first payment
 _RENEWED, _RENEWAL_DAYS = 0.85, 30
@@ -80,35 +78,12 @@ class WorkspaceBlock:
     truth: dict[int, NDArray[np.float64]]
 
 
-class ProductTables:
-    """The open files, and counts of what went into them.
-
-    Parameters
-    ----------
-    folder : Path
-        An existing folder; files of these names in it are replaced.
-    stack : ExitStack
-        Closes the files.
-    unknown_from : int
-        Numbers of workspaces from here on are nobody's.
-
-    Attributes
-    ----------
-    rows : Counter
-        Rows by table.
-    anomalies : Counter
-        Rows by kind of fault.
-    probability : float
-        Sum over truth.csv.
-    """
+class ProductTables(OpenTables):
+    """The five tables of workspaces, and their description."""
 
     def __init__(self, folder: Path, stack: ExitStack, *, unknown_from: int) -> None:
-        self.unknown_from = unknown_from
-        self.rows: Counter[str] = Counter()
-        self.anomalies: Counter[str] = Counter()
-        self.probability = 0.0
+        super().__init__(folder, stack, COLUMNS, unknown_from=unknown_from)
         self._users = _FIRST_USER
-        self._files = {name: open_table(stack, folder / f"{name}.csv", own) for name, own in COLUMNS.items()}
         description = stack.enter_context(replacing(folder / DESCRIPTION))
         description.write(files("ml_sys.sample.product").joinpath(DESCRIPTION).read_bytes())
 
@@ -121,7 +96,7 @@ class ProductTables:
         self._write_members(rng, block, start, users)
         self._write_events(rng, block.log, users[start[block.log.workspace] + block.log.member])
         self._write_purchases(rng, block, weeks)
-        self._write_truth(block)
+        self._write_truth(_named(block.names), block.truth, LOG_START)
 
     def _write_workspaces(self, rng: np.random.Generator, block: WorkspaceBlock) -> None:
         n, ones = len(block.names), block.ones
@@ -194,18 +169,6 @@ class ProductTables:
         columns = [_named(names[order]), _days(days[at][order]), pa.array(amounts[at][order].round(2))]
         self._append("purchases", columns)
         self.anomalies["purchases: unknown workspace"] += len(strangers)
-
-    def _write_truth(self, block: WorkspaceBlock) -> None:
-        for week, probability in block.truth.items():
-            free = np.flatnonzero(~np.isnan(probability))
-            known = probability[free].round(_PROBABILITY_DIGITS)
-            cutoff = pa.array(np.full(len(free), str(LOG_START + WEEK_DAYS * week)))
-            self._append("truth", [cutoff, _named(block.names[free]), pa.array(known)])
-            self.probability += float(known.sum())
-
-    def _append(self, table: str, columns: list[Any]) -> None:
-        append_columns(self._files[table], columns, COLUMNS[table])
-        self.rows[table] += len(columns[0])
 
 
 def _named(numbers: NDArray[np.int64]) -> Any:
