@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from ml_sys.settings.base import Frozen, Share
 
@@ -40,67 +40,46 @@ class CanarySettings(Frozen):
     )
 
 
-LAXER_WHEN_LOWER: dict[str, JsonValue] = {"laxer": "lower"}
-LAXER_WHEN_HIGHER: dict[str, JsonValue] = {"laxer": "higher"}
-# One that some criterion is stricter with, and another laxer.
-LAXER_WHEN_OTHER: dict[str, JsonValue] = {"laxer": "other"}
+def _limit(default: Any, laxer: Literal["lower", "higher", "other"], description: str) -> Any:
+    """Declare a limit of the gate, and which way it is laxer: "other" where either way may be."""
+    return Field(default, json_schema_extra={"laxer": laxer}, description=description)
 
 
 class GateSettings(Frozen):
     """What `promote` asks of a version; each limit says which way it is laxer."""
 
-    primary_metric: Literal["average_precision", "roc_auc"] = Field(
-        "average_precision",
-        json_schema_extra=LAXER_WHEN_OTHER,
-        description="Metric by which champion and challenger are compared.",
+    primary_metric: Literal["average_precision", "roc_auc"] = _limit(
+        "average_precision", "other", "Metric by which champion and challenger are compared."
     )
-    tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1,
-        json_schema_extra=LAXER_WHEN_HIGHER,
-        description="How far below the champion's metric a challenger may lie, as a share of its worth.",
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = _limit(
+        0.1, "higher", "How far below the champion's metric a challenger may lie, as a share of its worth."
     )
-    max_probability_worse: Share = Field(
-        0.5,
-        json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Refuse when being worse by more than the tolerance is more probable than this.",
+    max_probability_worse: Share = _limit(
+        0.5, "higher", "Refuse when being worse by more than the tolerance is more probable than this."
     )
-    resamples: Annotated[int, Field(ge=100)] = Field(
-        2000,
-        json_schema_extra=LAXER_WHEN_LOWER,
-        description="Paired bootstrap resamples, clustered by entity; 100 at least.",
+    resamples: Annotated[int, Field(ge=100)] = _limit(
+        2000, "lower", "Paired bootstrap resamples, clustered by entity; 100 at least."
     )
-    confidence: Share = Field(
-        0.95, json_schema_extra=LAXER_WHEN_OTHER, description="Confidence of the gate's intervals."
+    confidence: Share = _limit(0.95, "other", "Confidence of the gate's intervals.")
+    min_lift: Annotated[float, Field(ge=1)] = _limit(
+        3.0, "lower", "The interval of average precision must lie above this many times the prevalence."
     )
-    min_lift: Annotated[float, Field(ge=1)] = Field(
-        3.0,
-        json_schema_extra=LAXER_WHEN_LOWER,
-        description="The interval of average precision must lie above this many times the prevalence.",
+    min_positives: PositiveInt = _limit(
+        10, "lower", "Entities that must convert in a holdout before a version can be judged."
     )
-    min_positives: PositiveInt = Field(
-        10,
-        json_schema_extra=LAXER_WHEN_LOWER,
-        description="Entities that must convert in a holdout before a version can be judged.",
+    max_calibration_error: PositiveFloat = _limit(
+        0.65, "higher", "Largest calibration error, as a share of the prevalence; a clear excess is refused."
     )
-    max_calibration_error: PositiveFloat = Field(
-        0.65,
-        json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Largest calibration error, as a share of the prevalence; a clear excess is refused.",
+    max_calibration_ratio: Annotated[float, Field(gt=1)] = _limit(
+        1.5, "higher", "Factor by which predicted over observed may be off; a clear excess is refused."
     )
-    max_calibration_ratio: Annotated[float, Field(gt=1)] = Field(
-        1.5,
-        json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Factor by which predicted over observed may be off; a clear excess is refused.",
+    require_rule: bool = _limit(
+        True, "lower", "Refuse a version that is not as good as the best simple rule; if off, only report it."
     )
-    require_rule: bool = Field(
-        True,
-        json_schema_extra=LAXER_WHEN_LOWER,
-        description="Refuse a version that is not as good as the best simple rule; if off, only report it.",
-    )
-    rule_converters: PositiveInt = Field(
+    rule_converters: PositiveInt = _limit(
         30,
-        json_schema_extra=LAXER_WHEN_HIGHER,
-        description="Entities that must convert in a holdout before a version is compared with simple rules.",
+        "higher",
+        "Entities that must convert in a holdout before a version is compared with simple rules.",
     )
 
     def laxer_than(self, standard: GateSettings) -> dict[str, tuple[Any, Any]]:
