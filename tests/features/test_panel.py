@@ -55,13 +55,13 @@ def one_company(closed: int = NEVER_CLOSED, stamps: tuple[int, ...] = (CUTOFF - 
         }
     )
     return Snapshot(
-        "0" * 16,
-        Path(),
-        companies,
-        np.array([closed, NEVER_CLOSED], dtype=np.int32),
-        np.zeros(len(stamps), dtype=np.int32),
-        np.array(stamps, dtype=np.int32),
-        values,
+        id="0" * 16,
+        path=Path(),
+        companies=companies,
+        closed=np.array([closed, NEVER_CLOSED], dtype=np.int32),
+        usage_company=np.zeros(len(stamps), dtype=np.int32),
+        usage_stamp=np.array(stamps, dtype=np.int32),
+        usage_values=values,
         as_of=CUTOFF + 100,
         form=SchemaSettings().form(),
         since=np.full(2, NEVER_BEGAN, dtype=np.int32),

@@ -21,32 +21,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """A snapshot in memory as :class:`Snapshot`, its companies as they are stored."""
-
-    id: str
-    companies: pa.Table
-    closed: NDArray[np.int32]
-    usage_company: NDArray[np.int32]
-    usage_stamp: NDArray[np.int32]
-    usage_values: NDArray[Any]
-    as_of: int
-    form: Form
-    since: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A snapshot in memory: n companies and m usage rows.
+class _InMemory:
+    """What both ways to hold a snapshot of n companies and m usage rows have in common.
 
     Attributes
     ----------
     id : str
         The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
-    companies : pandas.DataFrame
-        Sorted by id; columns id (text), value (float64; NaN for none), and the attributes of the form: a
-        number is float64 (infinite where there is none, NaN for blank), a flag is 0, 1 or NaN, anything else
-        text or missing.
     closed : ndarray of shape (n,), int32
         Day it converted, since 1970-01-01; `NEVER_CLOSED` for the others.
     usage_company : ndarray of shape (m,), int32
@@ -65,8 +46,6 @@ class Snapshot:
     """
 
     id: str
-    path: Path
-    companies: pd.DataFrame
     closed: NDArray[np.int32]
     usage_company: NDArray[np.int32]
     usage_stamp: NDArray[np.int32]
@@ -74,6 +53,31 @@ class Snapshot:
     as_of: int
     form: Form
     since: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Tables(_InMemory):
+    """A snapshot in memory, its companies as they are stored."""
+
+    companies: pa.Table
+
+
+@dataclass(frozen=True)
+class Snapshot(_InMemory):
+    """A snapshot in memory.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    companies : pandas.DataFrame
+        Sorted by id; columns id (text), value (float64; NaN for none), and the attributes of the form: a
+        number is float64 (infinite where there is none, NaN for blank), a flag is 0, 1 or NaN, anything else
+        text or missing.
+    """
+
+    path: Path
+    companies: pd.DataFrame
 
     @property
     def n_usage_rows(self) -> int:
@@ -83,18 +87,7 @@ class Snapshot:
     @classmethod
     def of(cls, tables: Tables, path: Path) -> Snapshot:
         """Return tables that were read from a folder with their companies as pandas has them."""
-        return cls(
-            id=tables.id,
-            path=path,
-            companies=tables.companies.to_pandas(),
-            closed=tables.closed,
-            usage_company=tables.usage_company,
-            usage_stamp=tables.usage_stamp,
-            usage_values=tables.usage_values,
-            as_of=tables.as_of,
-            form=tables.form,
-            since=tables.since,
-        )
+        return cls(**{**vars(tables), "path": path, "companies": tables.companies.to_pandas()})
 
 
 def whole(manifest: Manifest) -> Tables:

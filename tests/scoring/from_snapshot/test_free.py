@@ -35,13 +35,13 @@ def known(
     values[:, 0] = [count for _, _, count in rows]
     blank = dict.fromkeys(("alexa_rank", "employee_range", "industry"))
     return Snapshot(
-        "0" * 16,
-        Path(),
-        pd.DataFrame({"id": names, "value": np.nan, **blank}),
-        np.array(closed, dtype=np.int32),
-        np.array([who for who, _, _ in rows], dtype=np.int32),
-        np.array([stamp for _, stamp, _ in rows], dtype=np.int32),
-        values,
+        id="0" * 16,
+        path=Path(),
+        companies=pd.DataFrame({"id": names, "value": np.nan, **blank}),
+        closed=np.array(closed, dtype=np.int32),
+        usage_company=np.array([who for who, _, _ in rows], dtype=np.int32),
+        usage_stamp=np.array([stamp for _, stamp, _ in rows], dtype=np.int32),
+        usage_values=values,
         as_of=as_of,
         form=SCHEMA.form(),
         since=np.array(since, dtype=np.int32),
