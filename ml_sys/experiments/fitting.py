@@ -8,9 +8,9 @@ import numpy as np
 
 from ml_sys.experiments.schedule import PLAIN, Term, TermScores
 from ml_sys.metrics.scored_lists import MODEL
-from ml_sys.model.pipeline import build_pipeline, fit_pipeline, raw_scores
+from ml_sys.model.pipeline import fit_pipeline, raw_scores
 from ml_sys.model.split import Source, learn, rolling, sampled, training_cutoffs, training_part
-from ml_sys.model.train import fit_model
+from ml_sys.model.train import fit_model, pipeline_from
 from ml_sys.settings import XGBOOST, ModelSettings, PanelSettings, ResampleSettings, Settings
 
 if TYPE_CHECKING:
@@ -85,14 +85,8 @@ def learn_features(source: Source, terms: Sequence[Term], settings: Settings) ->
 
 def _plain_scores(train: Panel, panel: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
     """Score by XGBoost as settings have it by default: no resampling, no early stopping, no calibration."""
-    pipeline = build_pipeline(
-        spec,
-        features=settings.features,
-        resample=ResampleSettings(sampling_strategy="none"),
-        model=_PLAIN_MODEL,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    plain = {"resample": ResampleSettings(sampling_strategy="none"), "model": _PLAIN_MODEL}
+    pipeline = pipeline_from(settings.model_copy(update=plain), spec)
     fit_pipeline(pipeline, train.rows, train.label)
     return raw_scores(pipeline, panel.rows)
 

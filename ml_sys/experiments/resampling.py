@@ -19,7 +19,7 @@ from ml_sys.metrics.paired import Paired, paired_bootstrap
 from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metrics
 from ml_sys.model.calibration import fit_calibrator
 from ml_sys.model.folds import company_folds
-from ml_sys.model.pipeline import build_pipeline
+from ml_sys.model.train import pipeline_from
 from ml_sys.model.validation import validation_scores
 from ml_sys.resolve import resolve
 from ml_sys.settings import ResampleSettings
@@ -174,14 +174,7 @@ def _chosen(resample: ResampleSettings, model: ModelSettings) -> str:
 
 
 def _scores(part: Part, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
-    pipeline = build_pipeline(
-        spec,
-        features=settings.features,
-        resample=settings.resample,
-        model=settings.model,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    pipeline = pipeline_from(settings, spec)
     fold = company_folds(part.validation, settings.split.validation_folds, settings.seed)
     return validation_scores(pipeline, part.train, part.validation, fold, settings.model)[0]
 

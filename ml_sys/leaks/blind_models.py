@@ -11,8 +11,9 @@ import numpy as np
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.metrics.ranking import Outcomes
-from ml_sys.model.pipeline import build_estimator, build_pipeline, fit_pipeline, raw_scores
+from ml_sys.model.pipeline import build_estimator, fit_pipeline, raw_scores
 from ml_sys.model.split import Part, Source
+from ml_sys.model.train import pipeline_from
 from ml_sys.settings import XGBOOST, ResampleSettings
 from ml_sys.settings.checking.xgboost_params import is_xgboost
 
@@ -112,14 +113,8 @@ def _by_company(panel: Panel) -> Outcomes:
 
 
 def _remembered(train: Panel, holdout: Panel, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
-    pipeline = build_pipeline(
-        spec,
-        features=settings.features,
-        resample=ResampleSettings(sampling_strategy="none"),  # the sample is rich in positives already
-        model=settings.model,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    plain = ResampleSettings(sampling_strategy="none")  # the sample is rich in positives already
+    pipeline = pipeline_from(settings.model_copy(update={"resample": plain}), spec)
     if is_xgboost(settings.model.estimator):
         pipeline["model"].set_params(n_estimators=_TREES, **_REMEMBER)
     fit_pipeline(pipeline, train.rows, train.label)

@@ -121,6 +121,18 @@ def spec_from(settings: Settings, form: Form | None = None) -> FeatureSpec:
     )
 
 
+def pipeline_from(settings: Settings, spec: FeatureSpec) -> Pipeline:
+    """Return the unfitted Pipeline that settings describe; see :func:`build_pipeline`."""
+    return build_pipeline(
+        spec,
+        features=settings.features,
+        resample=settings.resample,
+        model=settings.model,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+
+
 def fit_model(
     panel: Panel,
     validation: Panel,
@@ -153,14 +165,7 @@ def fit_model(
     NotEnoughDataError
         If fewer than two companies convert.
     """
-    pipeline = build_pipeline(
-        spec,
-        features=settings.features,
-        resample=settings.resample,
-        model=settings.model,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    pipeline = pipeline_from(settings, spec)
     label = panel.label.astype(np.int64)
     with threadpool_limits(settings.threads or None):  # for estimators that take no number of threads
         fold = company_folds(
