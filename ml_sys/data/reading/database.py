@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -156,11 +157,13 @@ class DatabaseSource:
         """Connect, to read only, with moments in UTC."""
         is_server = self._engine.dialect.name == "postgresql"
         try:
-            connection = self._engine.connect()
-            if is_server:
-                connection = connection.execution_options(postgresql_readonly=True)
-                for one in _SESSION:
-                    connection.execute(text(one))
+            with ExitStack() as failing:
+                connection = failing.enter_context(self._engine.connect())
+                if is_server:
+                    connection = connection.execution_options(postgresql_readonly=True)
+                    for one in _SESSION:
+                        connection.execute(text(one))
+                failing.pop_all()
         except SQLAlchemyError as error:
             hint = _NO_ANSWER if is_server else "is it an SQLite file?"
             raise InputError(f"{where}: {_said(error)}", hint=hint) from error

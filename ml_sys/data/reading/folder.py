@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -39,5 +40,5 @@ def open_folder(
 
 def _parts(tables: Iterator[RawTable]) -> Iterator[Part]:
     for table in tables:
-        yield from table.parts
-        table.close()
+        with closing(table):
+            yield from table.parts

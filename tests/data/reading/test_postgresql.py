@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -42,9 +43,8 @@ def things(address):
 
 def read(source: Any, location: str, *columns: str) -> list[tuple[str, ...]]:
     """Read columns of a table as the texts that validation is given."""
-    raw = source.open("t", location, {one: one for one in columns})
-    parts = [part().texts for part in raw.parts]
-    raw.close()
+    with closing(source.open("t", location, {one: one for one in columns})) as raw:
+        parts = [part().texts for part in raw.parts]
     return [row for one in parts for row in zip(*(one[name].to_pylist() for name in columns), strict=True)]
 
 
@@ -103,9 +103,9 @@ def test_days_are_those_of_the_described_zone(tmp_path, address) -> None:
 
 def test_a_table_that_no_memory_holds_is_read_batch_by_batch(address) -> None:
     source = open_source("sql", database=address)
-    raw = source.open("t", "SELECT generate_series(1, 2000000000) AS id", {"id": "id"})
-    lines = np.concatenate([part().lines for part in islice(raw.parts, 2)])
-    raw.close()
+    query = "SELECT generate_series(1, 2000000000) AS id"
+    with closing(source.open("t", query, {"id": "id"})) as raw:
+        lines = np.concatenate([part().lines for part in islice(raw.parts, 2)])
     np.testing.assert_array_equal(lines, np.arange(1, 2 * 65_536 + 1))
 
 
