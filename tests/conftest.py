@@ -27,28 +27,30 @@ if TYPE_CHECKING:
     from ml_sys.model.split import Source
     from ml_sys.settings import Settings
 
-hypothesis.settings.register_profile("dev", max_examples=30, deadline=None)
-hypothesis.settings.register_profile(
-    "ci",
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# Made-up examples are the same in every run, so that what passes here passes elsewhere; the option
+# --hypothesis-profile=explore looks for others. A slow machine is no mistake of a test.
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("same", max_examples=30, derandomize=True, **_PATIENT)
+hypothesis.settings.register_profile("explore", max_examples=300, print_blob=True, **_PATIENT)
+hypothesis.settings.load_profile("same")
 
+
+# What whoever runs the tests may have set, and what changes how a command looks, what make or git does with a
+# folder of a test, or whom a client on this machine asks.
+for _name in [
+    *("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"),
+    *("TTY_INTERACTIVE", "PYTHONWARNINGS", "PYTHON", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"),
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"),
+    *(name for name in os.environ if name.upper().startswith("MLSYS_")),
+]:
+    os.environ.pop(_name, None)
+os.environ |= {"NO_PROXY": "*", "no_proxy": "*"}
 
 # Folders of tests; others follow in the order of chance.
 LONGEST_FIRST = (
     *("e2e", "tests", "models", "proposing", "outcomes", "serve", "registry"),
     *("experiments", "judging", "features", "leaks", "report"),
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.upper().startswith("MLSYS_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
 def test_what_a_killed_ingest_left_is_removed_by_the_next(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDS_EVENTS]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env={"TMPDIR": str(tmp_path)}, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(tmp_path)}, text=True, **pipes
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)

@@ -28,7 +28,9 @@ def binaries() -> Path | None:
 @contextmanager
 def running(programs: Path) -> Iterator[Path]:
     """Start a server, and yield the folder of its socket; as it refuses to be root, it is somebody else."""
-    folder = Path(tempfile.mkdtemp(prefix="mlsys-postgresql-"))
+    # The name of a socket has to be short, and another user has to get there.
+    place = "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108 - for a folder of our own
+    folder = Path(tempfile.mkdtemp(prefix="mlsys-postgresql-", dir=place))
     user = _nobody() if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, *user)
@@ -43,9 +45,10 @@ def running(programs: Path) -> Iterator[Path]:
 
     data = folder / "data"
     try:
-        run("initdb", "-D", data, "-U", "mlsys", "-A", "trust", "--no-sync", "--no-instructions")
+        run("initdb", "-D", data, "-U", "mlsys", "-A", "trust", "--no-sync", "--no-instructions",
+            "--no-locale", "-E", "UTF8")  # fmt: skip
         options = " ".join([f"-k {folder} -p {_PORT}", *(f"-c {one}" for one in _FAST)])
-        run("pg_ctl", "start", "-w", "-D", data, "-l", folder / "log", "-o", options)
+        run("pg_ctl", "start", "-w", "-t", 240, "-D", data, "-l", folder / "log", "-o", options)
         try:
             yield folder
         finally:
