@@ -91,12 +91,17 @@ class Generator:
         due = self._due(ended) if self.rate else self.sent
         unsent = max(0, due - self.sent)
         if self.on_their_way:
+            self.done.clear()
             await self._finished(_GRACE_SECONDS)
         for connection in all_of_them:
             connection.stop()
         for task in self.opening:
             task.cancel()
         return self._outcome(ended - self.started, in_time, unsent)
+
+    def stop(self) -> None:
+        """End the load before its time; answers on their way are waited for."""
+        self.done.set()
 
     def free(self, connection: _Connection, now: float) -> None:
         """Give a connection its next request, or have it wait for one."""

@@ -9,8 +9,10 @@ whoever asked.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -27,6 +29,10 @@ class Load:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+
+    def stop(self) -> None:
+        """End it before its time, once it has begun."""
+        self._process.terminate()
 
     def outcome(self) -> Outcome:
         """Wait for the end and return what came of it."""
@@ -107,6 +113,7 @@ def main() -> None:
     async def run() -> tuple[Generator, Outcome]:
         generator = Generator(options.url, requests, options.rate, options.count)
         generator.records = [] if options.record else None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, generator.stop)
         return generator, await generator.run(options.connections, options.seconds)
 
     generator, outcome = uvloop.run(run())

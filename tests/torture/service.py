@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -20,10 +20,10 @@ from ml_sys.registry.audit import Change
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.loading import open_scorer
 from tests.bench.serving import holdout_features, plain_rows
+from tests.serve.servers import ADDRESS, resident_bytes, workers_of
 from tests.torture.place import Place
 
 STARTS_WITHIN, ENDS_WITHIN = 300.0, 120.0
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROOT = Path(__file__).parents[2]
 # As many trees as make versions that say different things.
 _TREES = (5, 4, 3)
@@ -61,27 +61,23 @@ class Service:
         finally:
             connection.close()
 
-    def workers(self) -> set[int]:
+    def workers(self) -> list[int]:
         """Return the processes that answer, where there are several."""
-        found = subprocess.run(
-            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        lines = [line.split(None, 1) for line in found.stdout.splitlines()]
-        return {int(pid) for pid, args in lines if "spawn_main" in args}
+        return workers_of(self.process.pid)
 
     def resident(self) -> int:
         """Return the bytes of memory that all its processes hold."""
-        pids = [self.process.pid, *self.workers()]
-        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
-        return sum(pages) * _PAGE_BYTES
+        return sum(map(resident_bytes, [self.process.pid, *self.workers()]))
 
-    def counted(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
+    def counted(self, name: str, label: str = "") -> float:
+        """Return the sum of a metric over its labels, or where one of them is so."""
         lines = self.ask("/metrics")[1].splitlines()
-        return sum(
-            float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} "))
-        )
+        found = [line for line in lines if line.startswith((f"{name}{{", f"{name} ")) and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def answered(self, version: str = "") -> float:
+        """Return how many predictions it has made, with a version or all."""
+        return self.counted("mlsys_predictions_total", f'model_version="{version}"' if version else "")
 
     def end(self) -> int:
         """Tell it to end and wait until it has; return its exit code."""
@@ -92,28 +88,35 @@ class Service:
 @contextmanager
 def serving(artifacts: Path, workers: int = 1, **options: Any) -> Iterator[Service]:
     """Run the service until the block ends, with settings of the group ``serve``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MLSYS_", "COV"))
     }
     environment |= {f"MLSYS_SERVE__{name.upper()}": str(value) for name, value in options.items()}
-    command = [sys.executable, "-m", "ml_sys", "serve", "--port", str(port), "--workers", str(workers)]
+    command = [sys.executable, "-m", "ml_sys", "serve", "--port", "0", "--workers", str(workers)]
     command += ["--artifacts", str(artifacts)]
     log = artifacts.parent / "serve.log"
+    before = len(log.read_text()) if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, cwd=artifacts.parent,
             env={**environment, "PYTHONPATH": str(_ROOT)},
         )  # fmt: skip
-    service = Service(process, port, log)
-    try:
-        deadline = time.monotonic() + STARTS_WITHIN
-        while service.ask("/ready")[0] != 200 or service.counted("mlsys_model_workers") < workers:
+    service, deadline = Service(process, 0, log), time.monotonic() + STARTS_WITHIN
+
+    def wait_for(condition: Callable[[], object]) -> None:
+        while not condition():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the service did not start:\n{log.read_text()}")
             time.sleep(0.05)
+
+    def address() -> re.Match[str] | None:
+        return ADDRESS.search(log.read_text(), before)
+
+    try:
+        wait_for(address)
+        service = Service(process, int(address()[1]), log)
+        wait_for(lambda: service.ask("/ready")[0] == 200)
+        wait_for(lambda: service.counted("mlsys_model_workers") == workers)
         yield service
     finally:
         if process.poll() is None:
@@ -157,5 +160,7 @@ def recorded(path: Path) -> list[dict[str, Any]]:
 
 def logged(artifacts: Path) -> int:
     """Return how many predictions the prediction log holds."""
+    if not (artifacts / "outcomes.sqlite").exists():
+        return 0
     with closing(sqlite3.connect(artifacts / "outcomes.sqlite")) as connection:
         return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])

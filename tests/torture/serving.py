@@ -33,6 +33,7 @@ from tests.torture.service import (
 Found = tuple[dict[str, Any], list[str]]
 
 CONNECTIONS, TIMES_AS_MANY = 32, 10
+ROOM = CONNECTIONS + 8  # for them and for who asks how it goes
 # As many as one worker takes while it still holds those that the lost one's callers have left.
 LEFT_ALONE = 24
 SWAP_SECONDS = RECOVERY_SECONDS = 2.0
@@ -40,6 +41,8 @@ MOST_GROWTH, MOST_TAIL = 0.05, 2.0
 WARM_UP_SECONDS = 4.0
 WARM_UP_ROUNDS, SETTLED_SHARE = 10, 0.01
 MALFORMED_SHARE = 0.1
+# Of a load that is stopped, and of a service that says that it is ending.
+ENDLESS, DRAIN_SECONDS = 3600.0, 5.0
 _MAX_BODY = 200_000
 _SAMPLE_SECONDS = 0.25
 _OK, _BUSY, _SERVER_ERROR = 200, 503, 500
@@ -60,12 +63,17 @@ def swap(
     registry, record = Registry(artifacts), artifacts.parent / "swap.jsonl"
     _forced(registry, min(should))
     moves, sizes = [(0.0, min(should))], []
-    with serving(artifacts, workers) as service:
+    with serving(artifacts, workers, max_concurrency=ROOM) as service:
         _warm_up(service, predictions_to_ask(bodies), judge_speed=judge_speed)
         load = start(
-            service.url, predictions_to_ask(bodies), connections=CONNECTIONS, seconds=seconds, record=record
+            service.url,
+            predictions_to_ask(bodies),
+            connections=CONNECTIONS,
+            seconds=seconds if judge_speed else ENDLESS,
+            record=record,
         )
         began = time.monotonic()
+        sizes.append(service.resident())
         for number in range(changes):
             while (left := began + (number + 0.5) * seconds / changes - time.monotonic()) > 0:
                 time.sleep(min(left, _SAMPLE_SECONDS))
@@ -73,6 +81,10 @@ def swap(
             moves.append((time.monotonic(), _moved(registry, chance)))
             if not judge_speed:
                 _until(lambda: f'"{moves[-1][1]}"' in service.ask("/health")[1], STARTS_WITHIN)
+                before = service.answered(moves[-1][1])
+                _until(lambda before=before: service.answered(moves[-1][1]) > before, STARTS_WITHIN)
+        if not judge_speed:
+            load.stop()
         outcome = load.outcome()
     answers = recorded(record)
     failures = _not_ok(answers)
@@ -114,7 +126,7 @@ def soak(artifacts: Path, seconds: float, workers: int, seed: int, *, judge_spee
         _warm_up(service, requests, judge_speed=judge_speed)
         load = start(service.url, requests, connections=8, seconds=seconds, record=record)
         began = time.monotonic()
-        while time.monotonic() < began + seconds:
+        while not sizes or time.monotonic() < began + seconds:
             time.sleep(_SAMPLE_SECONDS)
             sizes.append(service.resident())
         outcome = load.outcome()
@@ -190,26 +202,27 @@ def overload(artifacts: Path, seconds: float, workers: int, options: dict[str, A
 def term(artifacts: Path, seconds: float, workers: int, *, judge_speed: bool = True) -> Found:
     """End the service under load: what it took is answered, and the log holds what was answered."""
     bodies = bodies_of(artifacts)
-    record, before = artifacts.parent / "term.jsonl", 0
-    with serving(artifacts, workers) as service:
+    record, before = artifacts.parent / "term.jsonl", logged(artifacts)
+    with serving(artifacts, workers, max_concurrency=ROOM, drain_seconds=DRAIN_SECONDS) as service:
         _warm_up(service, predictions_to_ask(bodies), judge_speed=judge_speed)
-        _until(lambda: service.counted("mlsys_prediction_log_waiting") == 0, STARTS_WITHIN)
-        time.sleep(1)  # the log's writer catches up
-        before = logged(artifacts)
+        _until(lambda: logged(artifacts) - before == service.answered(), STARTS_WITHIN)
+        before, begun = logged(artifacts), service.answered()
         load = start(
             service.url,
             predictions_to_ask(bodies),
             connections=CONNECTIONS,
-            seconds=seconds + 3,
+            seconds=ENDLESS,
             record=record,
         )
+        _until(lambda: service.answered() > begun, STARTS_WITHIN)
         time.sleep(seconds)
         told = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
-        unready = _until(lambda: service.ask("/ready")[0] != _OK, ENDS_WITHIN)
-        first = service.ask("/ready")[0]
+        ready = [_OK]
+        unready = _until(lambda: ready.append(service.ask("/ready")[0]) or ready[-1] != _OK, ENDS_WITHIN)
         code = service.process.wait(ENDS_WITHIN)
         ended = time.monotonic()
+        load.stop()
         load.outcome()
     answers = recorded(record)
     good = [one for one in answers if one.get("status") == _OK]
@@ -221,8 +234,8 @@ def term(artifacts: Path, seconds: float, workers: int, *, judge_speed: bool = T
         failures.append(f"{kept} predictions in the log, and {len(good)} answered")
     if code not in {0, -signal.SIGTERM}:  # which uvicorn, having ended in order, sends itself again
         failures.append(f"exit code {code}")
-    if first != _BUSY or not any(one["done"] > told + unready for one in good):
-        failures.append(f"/ready says {first} and not 503 while requests are answered")
+    if ready[-1] != _BUSY or not any(one["done"] > told + unready for one in good):
+        failures.append(f"/ready says {ready[-1]} and not 503 while requests are answered")
     figures = {
         "answered": len(good), "in the log": kept,
         "after the signal": sum(one["done"] > told for one in good),
@@ -239,20 +252,23 @@ def worker(artifacts: Path, seconds: float, workers: int, *, judge_speed: bool =
     with serving(artifacts, workers) as service:
         _warm_up(service, predictions_to_ask(bodies), judge_speed=judge_speed)
         known = {"", *(service.answering() for _ in range(20 * workers))}
-        counted = service.counted("mlsys_predictions_total")
+        before = service.answered()
         load = start(
-            service.url, predictions_to_ask(bodies), connections=LEFT_ALONE, seconds=seconds, record=record
+            service.url, predictions_to_ask(bodies), connections=LEFT_ALONE, seconds=ENDLESS, record=record
         )
+        _until(lambda: service.answered() > before, STARTS_WITHIN)
         time.sleep(seconds / 3)
         victim = min(service.workers())
         killed = time.monotonic()
         os.kill(victim, signal.SIGKILL)
         back = _until(lambda: service.answering() not in known, STARTS_WITHIN)
-        load.outcome()
-        counted = service.counted("mlsys_predictions_total") - counted
-        _until(lambda: service.counted("mlsys_model_workers") == workers, RECOVERY_SECONDS)
+        _until(lambda: service.counted("mlsys_model_workers") == workers, STARTS_WITHIN)
         alive = service.counted("mlsys_model_workers")
-    answers = recorded(record)
+        time.sleep(seconds / 3)
+        load.stop()
+        load.outcome()
+        counted = service.answered() - before
+        answers = recorded(record)
     good = [one for one in answers if one.get("status") == _OK]
     lost = Counter(one["failure"] for one in answers if "failure" in one)
     gaps = [later["done"] - one["done"] for one, later in pairwise(good) if later["done"] > killed]
@@ -328,8 +344,8 @@ def _waits(answers: list[dict[str, Any]], moves: Sequence[tuple[float, str]]) ->
 
 def _growth(sizes: Sequence[int]) -> float:
     """Return by how much of it the memory of the second quarter grew until the last one."""
-    quarter = len(sizes) // 4
-    return median(sizes[-quarter:]) / median(sizes[quarter : 2 * quarter]) - 1
+    quarter = max(1, len(sizes) // 4)
+    return median(sizes[-quarter:]) / median(sizes[quarter : 2 * quarter] or sizes) - 1
 
 
 def _p99(outcome: Outcome) -> float:

@@ -58,7 +58,10 @@ ENDS = {"page.html": "</html>", "week.md": "."}
 
 @dataclass(frozen=True)
 class Point:
-    """Where a week is killed: after so many seconds of a step, or at so many-th thing it does to the disk."""
+    """Where a week is killed: after so many seconds of a step, or at so many-th thing it does to the disk.
+
+    A step that is sooner done than when it was measured is killed at its end.
+    """
 
     step: str
     seconds: float = 0.0
@@ -195,11 +198,16 @@ def _watch_the_week(point: Point | None) -> Callable[[], dict[str, list[float]]]
     took: dict[str, list[float]] = {}
     step, began = "", 0.0
 
+    def leave(now: float) -> None:
+        took[step][0] = now - began
+        if point is not None and point.step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def enter(name: str) -> None:
         nonlocal step, began
         now = time.monotonic()
         if step:
-            took[step][0] = now - began
+            leave(now)
         step, began = name, now
         took[name] = [0.0, 0]
         Path("step").write_text(name)
@@ -225,7 +233,7 @@ def _watch_the_week(point: Point | None) -> Callable[[], dict[str, list[float]]]
         event.listen(Engine, name, on_statement)
 
     def ended() -> dict[str, list[float]]:
-        took[step][0] = time.monotonic() - began
+        leave(time.monotonic())
         return took
 
     return ended
