@@ -23,7 +23,7 @@ import pytest
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from tests.engine.s3 import s3_server
-from tests.serve.servers import until
+from tests.serve.servers import free_port, until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "cluster.md"
 COMMANDS = [
@@ -65,14 +65,14 @@ class Guide:
     def followed(self, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         """Start scheduler and workers as the guide says, in a folder."""
         with started(f"{self.scheduler} --no-dashboard", folder) as scheduler:
-            until(self.answers)
+            until(self.answers, PATIENCE)
             with started(f"{self.worker} --no-dashboard", folder):
                 self.wait_for_workers()
                 yield scheduler
 
     def wait_for_workers(self) -> None:
         with distributed_client(self.address) as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=PATIENCE)
 
     def answers(self) -> bool:
         with socket.socket() as tried:
@@ -115,12 +115,11 @@ def started(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def guide() -> Guide:
+def guide() -> Iterator[Guide]:
     pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return Guide(*(one.replace("10.0.0.5", "127.0.0.1").replace("8786", str(port)) for one in COMMANDS), port)
+    with free_port() as port:
+        typed = (one.replace("10.0.0.5", "127.0.0.1").replace("8786", str(port)) for one in COMMANDS)
+        yield Guide(*typed, port)
 
 
 Said = Callable[..., dict]
@@ -261,7 +260,7 @@ def test_a_killed_command_leaves_nothing_registered_and_the_workers_free(
         ):
             until(lambda: at_work({key for keys in beside.processing().values() for key in keys}), PATIENCE)
             command.kill()
-            until(lambda: not any(beside.processing().values()))
+            until(lambda: not any(beside.processing().values()), PATIENCE)
         assert json.loads(mlsys("history", "--json", artifacts=artifacts).stdout) == {"records": []}
         assert said(guide.train, artifacts)["version"] == "1.0.0"
     assert mlsys("verify", artifacts=artifacts).returncode == 0

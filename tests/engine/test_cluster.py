@@ -20,7 +20,7 @@ from ml_sys.engine import cluster
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import EngineError
 from tests.engine import tasks
-from tests.serve.servers import until
+from tests.serve.servers import is_alive, until
 
 distributed = pytest.importorskip("distributed", reason="Dask is an extra, and not installed")
 
@@ -159,14 +159,6 @@ def test_one_of_two_workers_with_other_code_is_enough_to_be_refused() -> None:
             engine.map(tasks.where, range(20), code=partial(own, "second"))
 
 
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 @pytest.mark.slow  # starts processes
 def test_a_cluster_that_was_held_leaves_no_process_no_file_and_no_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +173,7 @@ def test_a_cluster_that_was_held_leaves_no_process_no_file_and_no_variable(
                 workers.append({*held.client.run(os.getpid).values()})
         assert list(tmp_path.iterdir())
     assert workers[0] == workers[1]
-    until(lambda: not any(map(alive, workers[0])))
+    until(lambda: not any(map(is_alive, workers[0])))
     assert list(tmp_path.iterdir()) == []
     assert dict(os.environ) == before
 
@@ -213,7 +205,7 @@ def test_a_killed_command_takes_its_workers_along_and_the_next_one_clears_what_i
         workers = [int(word) for word in command.stdout.readline().split()]
         command.kill()
     assert len(workers) == 2
-    until(lambda: not any(map(alive, workers)))
+    until(lambda: not any(map(is_alive, workers)))
     left = {one.name for one in (tmp_path / "temporary").glob("*mlsys-dask*")}
     assert left
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))

@@ -30,7 +30,18 @@ from ml_sys.registry.audit import Change
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from tests.data.tables import MEASURES
-from tests.serve.servers import DIGEST, NEXT_DIGEST, PATIENCE, STARTS_WITHIN, TIMEOUT, Running, running, until
+from tests.serve.servers import (
+    ADDRESS,
+    DIGEST,
+    NEXT_DIGEST,
+    PATIENCE,
+    STARTS_WITHIN,
+    TIMEOUT,
+    Running,
+    running,
+    until,
+    workers_of,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # Of those that there are: same features; and other features, so that the requests change with the version.
@@ -39,7 +50,6 @@ FIRST, SECOND, OTHER = "1.0.0", "1.1.0", "2.0.0"
 UNRANKED = 16_000_001
 JSON = {"content-type": "application/json"}
 EPOCH = np.datetime64(0, "D")
-_ADDRESS = re.compile(r"http://\S+:(\d+)")
 
 
 @pytest.fixture(scope="session")
@@ -87,17 +97,8 @@ class Serving:
         return metric(self.client.get("/metrics").text, name, **labels)
 
     def workers(self) -> list[int]:
-        """Return the processes that were spawned to answer; one that ends meanwhile is not among them."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in command_of(int(child))]
-
-
-def command_of(pid: int) -> bytes:
-    """Return what a process was started with, nothing of one that is gone or going."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+        """Return the processes that were spawned to answer."""
+        return workers_of(self.process.pid)
 
 
 def metric(text: str, name: str, **labels: str) -> float:
@@ -127,8 +128,8 @@ def serving(
             list(map(str, command)), stdout=stderr, stderr=stderr, cwd=folder, env={**os.environ, **own}
         )
     try:
-        until(lambda: bool(_ADDRESS.search(log.read_text())) or process.poll() is not None, STARTS_WITHIN)
-        found = _ADDRESS.search(log.read_text())
+        until(lambda: bool(ADDRESS.search(log.read_text())) or process.poll() is not None, STARTS_WITHIN)
+        found = ADDRESS.search(log.read_text())
         assert found, log.read_text()
         port = int(found[1])
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, headers=JSON) as client:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -44,6 +46,9 @@ DEFAULTS: dict[str, Any] = {
     "keep_alive": int(PATIENCE),
 }
 INNERMOST = "what only the application knows"
+# What `mlsys serve` says once it listens, with the whole of its port.
+ADDRESS = re.compile(r"http://\S+:(\d+),")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def create_app() -> FastAPI:
@@ -240,20 +245,46 @@ class Running:
 
     def notes(self, of: str = "", *, let_go: bool = False) -> dict[str, Any]:
         """Return what was observed (of a route), what was refused, and how many requests are in hand."""
-        notes: dict[str, Any] = self.ask("GET", f"/ready?of={of}&let_go={let_go}").json
+        while (answer := self.ask("GET", f"/ready?of={of}&let_go={let_go}")).status != 200:
+            pass  # a server of little patience gave up on it
+        notes: dict[str, Any] = answer.json
         return notes
 
     def connect(self) -> Connection:
         return Connection(self.port)
 
     def records(self, logger: str) -> list[dict[str, Any]]:
-        """Return what a logger of the process has written so far."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Return what a logger of the process has written so far, in whole lines."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line["logger"] == logger]
 
     def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * 4096
+        return resident_bytes(self.pid)
+
+
+def of_process(pid: int, file: str) -> str:
+    """Return a file that the system keeps of a process, nothing of one that is gone or going."""
+    try:
+        return Path(f"/proc/{pid}/{file}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the processes that a server spawned to answer; one that ends meanwhile is not among them."""
+    children = of_process(pid, f"task/{pid}/children").split()
+    return [int(child) for child in children if "spawn_main" in of_process(int(child), "cmdline")]
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds, none where it is gone."""
+    return int([*of_process(pid, "statm").split(), 0, 0][1]) * _PAGE_BYTES
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody has waited for does not."""
+    return of_process(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
 
 
 def until(condition: Callable[[], bool], within: float = PATIENCE) -> None:
@@ -262,6 +293,18 @@ def until(condition: Callable[[], bool], within: float = PATIENCE) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Yield a port where nobody answers, and which nobody is given by chance until the end of the block.
+
+    Whoever names it can listen there all the same: servers reuse addresses.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.serve.servers import PATIENCE, Connection, Running, running, until
+from tests.serve.servers import PATIENCE, Connection, Running, free_port, running, until
 
 CONFIGURATION = Path(__file__).parents[2] / "conf" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -58,13 +58,6 @@ class Proxy:
             return connection.ask(method, path, body, **headers)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def certificate(folder: Path) -> None:
     """Write a certificate of our own with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -82,18 +75,22 @@ def certificate(folder: Path) -> None:
 @contextmanager
 def proxy(folder: Path, *ports: int) -> Iterator[Proxy]:
     """Run nginx with the shipped configuration in front of servers on these ports of this machine."""
-    assert NGINX is not None
     certificate(folder)
-    port, plain = free_port(), free_port()
-    text = CONFIGURATION.read_text()
+    with free_port() as port, free_port() as plain:
+        yield from _behind(folder, ports, port, plain)
+
+
+def _behind(folder: Path, ports: Sequence[int], port: int, plain: int) -> Iterator[Proxy]:
+    assert NGINX is not None
+    text, here = CONFIGURATION.read_text(), str(folder).replace(" ", r"\ ")
     servers = re.search(r"server mlsys:8000 (.*);", text)
     assert servers is not None
     for old, new in (
         (servers[0], " ".join(f"server 127.0.0.1:{one} {servers[1]};" for one in ports)),
         ("listen 8443", f"listen 127.0.0.1:{port}"),
         ("listen 8080", f"listen 127.0.0.1:{plain}"),
-        ("/etc/mlsys/", f"{folder}/"),
-        ("/tmp/mlsys-nginx", f"{folder}/nginx"),  # noqa: S108 - what the configuration says
+        ("/etc/mlsys/", f"{here}/"),
+        ("/tmp/mlsys-nginx", f"{here}/nginx"),  # noqa: S108 - what the configuration says
         ("client_header_timeout 10s", f"client_header_timeout {SHORT}s"),
         ("client_body_timeout 10s", f"client_body_timeout {SHORT}s"),
     ):
@@ -236,6 +233,6 @@ def test_a_service_that_dies_fails_what_it_had_in_hand_and_nothing_is_asked_twic
 
 
 def test_without_a_service_there_is_a_problem_document(tmp_path):
-    with proxy(tmp_path, free_port()) as alone:
+    with free_port() as port, proxy(tmp_path, port) as alone:
         answer = alone.ask("POST", "/length", b"abc")
     assert (answer.status, answer.is_problem) == (502, True)

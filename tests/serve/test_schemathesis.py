@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.serve.servers import PATIENCE, STARTS_WITHIN
+from tests.serve.conftest import serving
+from tests.serve.servers import PATIENCE
 
 EXAMPLES = 40
 LEAST_CASES = 1000
@@ -27,34 +25,10 @@ LEAST_CASES = 1000
 @pytest.fixture(scope="module")
 def address(trained, tmp_path_factory):
     """The address of a running server of version 1.0.0 with a registry of its own."""
-    folder = tmp_path_factory.mktemp("described")
-    shutil.copytree(trained, folder / "artifacts")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    command = [sys.executable, "-m", "ml_sys", "serve", "--port", found.rpartition(":")[2]]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--artifacts", str(folder / "artifacts"), "--version", "1.0.0"],
-            stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + STARTS_WITHIN
-            while not is_ready(found):
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield found
-        finally:
-            process.terminate()
-            process.wait(timeout=PATIENCE)
-
-
-def is_ready(address):
-    try:
-        return httpx.get(f"{address}/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+    root = shutil.copytree(trained, tmp_path_factory.mktemp("described") / "artifacts")
+    patient = {"MLSYS_SERVE__REQUEST_TIMEOUT_SECONDS": str(PATIENCE)}
+    with serving(root, "--version", "1.0.0", **patient) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.mark.slow
@@ -68,6 +42,7 @@ def test_no_request_that_the_description_allows_or_forbids_gets_a_wrong_answer(a
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", str(tmp_path / "schemathesis.toml"), "run", f"{address}/openapi.json"),
         *("--checks", "all", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-color"),
+        *("--seed", "1", "--request-timeout", str(PATIENCE), "--suppress-health-check", "too_slow"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout[-8000:]
