@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -329,14 +328,11 @@ def test_a_read_only_folder_is_named_by_writers_and_no_matter_to_readers(small_d
 
 
 SOMEBODY = """
-import os, sys
+import sys
 from pathlib import Path
 from ml_sys.errors import StorageError
 from ml_sys.registry.store import Registry
 from tests.registry.test_faults import ACTS
-if os.geteuid() == 0:  # whom no rights bind
-    os.setgid(65534)
-    os.setuid(65534)
 registry = Registry(Path(sys.argv[1]), actor="tester")
 for act in ACTS.values():
     try:
@@ -349,28 +345,28 @@ registry.open("1.0.0")
 """
 
 
-def test_a_folder_without_the_right_to_write_is_named_by_writers_and_no_matter_to_readers():
-    with tempfile.TemporaryDirectory() as folder:  # one that others may enter, which tmp_path is not
-        Path(folder).chmod(0o755)
-        root = Path(folder) / "artifacts"
-        old = state(begun(root, "promote"))
-        for path in (root / "models", root):
-            path.chmod(0o555)
-        (root / "registry.lock").chmod(0o444)
-        done = subprocess.run(
-            [sys.executable, "-c", SOMEBODY, str(root)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        root.chmod(0o755)
-        (root / "models").chmod(0o755)
-        assert done.returncode == 0, done.stderr
-        refusals = done.stdout.splitlines()
-        assert len(refusals) == len(ACTS)
-        assert all("Permission denied" in line and "check the rights" in line for line in refusals)
-        assert state(Registry(root)) == old
+def test_a_folder_without_the_right_to_write_is_named_by_writers_and_no_matter_to_readers(
+    tmp_path, bound_by_rights
+):
+    root = tmp_path / "artifacts"
+    old = state(begun(root, "promote"))
+    for path in (root / "models", root):
+        path.chmod(0o555)
+    (root / "registry.lock").chmod(0o444)
+    done = subprocess.run(
+        [*bound_by_rights, sys.executable, "-c", SOMEBODY, str(root)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    root.chmod(0o755)
+    (root / "models").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    refusals = done.stdout.splitlines()
+    assert len(refusals) == len(ACTS)
+    assert all("Permission denied" in line and "check the rights" in line for line in refusals)
+    assert state(Registry(root)) == old
 
 
 def test_a_registry_cannot_be_made_where_a_file_stands_in_the_way(tmp_path):

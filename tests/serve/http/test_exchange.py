@@ -116,7 +116,7 @@ def test_a_client_that_never_reads_keeps_its_place_only_for_so_long(impatient, p
         quiet = [silent(impatient, request, stack) for _ in range(SLOTS)]
         until(lambda: not any(is_held(impatient, one) for one in quiet))
         until(lambda: impatient.notes("/sleep")["in_hand"] == 0)
-        assert impatient.ask("GET", "/sleep/0").status == 200
+        until(lambda: impatient.ask("GET", "/sleep/0").status == 200)  # it may be too slow for its patience
 
 
 ENDLESS = {
@@ -189,7 +189,7 @@ def test_small_bodies_that_come_slowly_take_no_slot(impatient, start):
         slow = [stack.enter_context(impatient.connect()) for _ in range(5 * SLOTS)]
         for connection in slow:
             connection.send(start)
-        assert impatient.ask("GET", "/sleep/0").status == 200
+        until(lambda: impatient.ask("GET", "/sleep/0").status == 200)
         assert impatient.notes("/sleep")["in_hand"] == 0
         for connection in slow[: 3 * SLOTS]:
             answer = connection.answer()

@@ -99,7 +99,8 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server, pat
         connection.send(f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
         answer = connection.answer()
         assert (answer.status, answer.is_problem, answer.headers["connection"]) == (413, True, "close")
-        connection.send(b"x" * (LIMIT + 1))  # a client may send it all before it listens
+        with suppress(ConnectionError):  # it is waited for, but not for long
+            connection.send(b"x" * (LIMIT + 1))  # a client may send it all before it listens
         assert connection.is_closed()
 
 
@@ -110,7 +111,8 @@ def test_a_chunked_body_is_counted_as_it_comes(server, path):
     with server.connect() as connection:
         connection.send(head + chunk * 10 + b"0\r\n\r\n")
         assert connection.answer().status == 200
-        connection.send(head + chunk * 200 + b"0\r\n\r\n")
+        with suppress(ConnectionError):
+            connection.send(head + chunk * 200 + b"0\r\n\r\n")
         answer = connection.answer()
         assert (answer.status, answer.is_problem) == (413, True)
         assert connection.is_closed()
@@ -131,14 +133,15 @@ def test_a_chunked_body_of_a_gigabyte_takes_no_memory(server):
     before = most = server.resident_bytes()
     chunk = b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"
     answer = None
-    with server.connect() as connection, suppress(ConnectionError):
-        connection.send(CHUNKED)
-        for _ in range(1024):
-            connection.send(chunk)
-            most = max(most, server.resident_bytes())
-            if answer is None and select.select([connection.sock], [], [], 0)[0]:
-                answer = connection.answer()
-    assert answer is not None
+    with server.connect() as connection:
+        with suppress(ConnectionError):
+            connection.send(CHUNKED)
+            for _ in range(1024):
+                connection.send(chunk)
+                most = max(most, server.resident_bytes())
+                if answer is None and select.select([connection.sock], [], [], 0)[0]:
+                    answer = connection.answer()
+        answer = answer or connection.answer()
     assert (answer.status, answer.is_problem) == (413, True)
     assert most - before < 20 * MEGABYTE
     assert server.ask("GET", "/health").status == 200
@@ -173,7 +176,7 @@ def test_an_application_that_takes_too_long_gets_its_caller_503(impatient, metho
         answer = connection.ask(method, path, b"{}" if method == "POST" else b"")
         assert (answer.status, answer.is_problem, answer.headers["retry-after"]) == (503, True, "1")
         assert time.monotonic() - began > TIMEOUT * 0.9
-        assert connection.ask("GET", "/health").status == 200
+        until(lambda: connection.ask("GET", "/health").status == 200)
     (seen,) = impatient.notes(route)["observed"][len(before) :]
     assert seen[:3] == [method, route, 503]
 
@@ -338,18 +341,21 @@ def test_the_log_holds_no_key_no_query_and_no_path(locked):
     locked.ask("GET", f"/{mark}", X_API_Key=WRONG_KEY)
     locked.ask("GET", f"/{mark}", X_API_Key=KEY)
     locked.ask("POST", "/length", mark.encode(), **bearer(NEXT_KEY))
-    until(lambda: locked.records("ml_sys.access")[-1]["route"] == "/length")
-    text = locked.log.read_text()
-    for private in (mark, KEY, NEXT_KEY, WRONG_KEY, DIGEST, "127.0.0.1", "/sleep/0"):
-        assert private not in text
-    last = locked.records("ml_sys.access")[-4:]
-    seen = [(line["method"], line["route"], line["status"], line["version"]) for line in last]
-    assert seen == [
+    seen = [
         ("GET", "/sleep/{seconds}", 200, "1.2.3"),
         ("GET", "/unknown", 401, None),
         ("GET", "/unknown", 404, None),
         ("POST", "/length", 200, None),
     ]
+
+    def last() -> list[tuple[Any, ...]]:
+        lines = locked.records("ml_sys.access")[-4:]
+        return [(line["method"], line["route"], line["status"], line["version"]) for line in lines]
+
+    until(lambda: last() == seen)
+    text = locked.log.read_text()
+    for private in (mark, KEY, NEXT_KEY, WRONG_KEY, DIGEST, "127.0.0.1", "/sleep/0"):
+        assert private not in text
 
 
 def test_each_request_is_observed_once_with_its_template(server):
