@@ -32,12 +32,12 @@ def impact(
 ) -> None:
     """Show what the lists brought: promised against realised, and the effect of being called."""
     from ml_sys import console
-    from ml_sys.jobs.outcomes.impact import Asked, impact_of_lists
+    from ml_sys.jobs.outcomes.impact import ImpactRequest, impact_of_lists
     from ml_sys.views import impact as views
 
     if as_of is not None and customers is None:
         raise UsageError("--as-of is about a file of customers", hint="add --customers FILE")
-    asked = Asked(parse_day(since, "--since"), customers, parse_day(as_of, "--as-of"), called, page)
+    asked = ImpactRequest(parse_day(since, "--since"), customers, parse_day(as_of, "--as-of"), called, page)
     with console.steps() as on_step:
         result = impact_of_lists(ctx.obj.load().settings, asked, on_step)
     ctx.obj.show(result, views.brought)

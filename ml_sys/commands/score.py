@@ -94,7 +94,7 @@ def score(
     """Rank prospects by their probability of paying within the horizon."""
     from ml_sys import console
     from ml_sys.jobs.lists.by_rule import rank
-    from ml_sys.jobs.lists.listed import Request
+    from ml_sys.jobs.lists.listed import ListRequest
     from ml_sys.views import score as views
 
     if keep_order and out is None:
@@ -115,7 +115,7 @@ def score(
     tables = places({}, table)
     if tables and usage is not None:
         raise UsageError("--usage and --table both say where usage is", hint="leave one of them out")
-    asked = Request(
+    asked = ListRequest(
         prospects,
         tables or usage,
         parse_day(as_of, "--as-of"),

@@ -57,7 +57,7 @@ def weekly(
 ) -> None:
     """Ingest, monitor, score, hand out, say what lists brought: the same week again changes nothing."""
     from ml_sys import console
-    from ml_sys.jobs.outcomes.weekly import Asked
+    from ml_sys.jobs.outcomes.weekly import WeeklyRequest
     from ml_sys.jobs.outcomes.weekly import weekly as the_week
     from ml_sys.views import weekly as views
 
@@ -66,7 +66,7 @@ def weekly(
     tables = places({"customers": customers, "noncustomers": noncustomers, "usage": usage}, table)
     configuration = ctx.obj.load(ingest__files=tables, ingest__as_of=as_of)
     registry = open_registry(configuration.settings)
-    asked = Asked(
+    asked = WeeklyRequest(
         prospects, capacity, out, with_controls, page, summary, retrain, replace_other, reason
     )  # fmt: skip
     with console.steps() as on_step:

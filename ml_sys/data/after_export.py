@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ml_sys.data.coverage import Export
+    from ml_sys.data.coverage import ExportDates
     from ml_sys.form import Words
 
 
@@ -33,7 +33,7 @@ class DatesAfterExport:
         Latest stamp of any usage row, in microseconds.
     """
 
-    export: Export
+    export: ExportDates
     unclaimed: NDArray[np.int32]
     latest_stamp: int
 

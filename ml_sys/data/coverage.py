@@ -63,7 +63,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportDates:
     """The time that the tables cover, in days since 1970-01-01.
 
     Attributes
@@ -86,7 +86,7 @@ class Export:
 
 def date_export(
     over: OverUsage, closed: NDArray[np.int32], coverage: Coverage, *, as_of: str, now: datetime
-) -> Export:
+) -> ExportDates:
     """Work out on which day the tables were exported.
 
     Parameters
@@ -120,7 +120,7 @@ def date_export(
                 hint="check the dates in the tables, and this machine's clock",
             )
         day = int(past.max())
-    return Export(day, end, clock, given is not None)
+    return ExportDates(day, end, clock, given is not None)
 
 
 def covered_until(

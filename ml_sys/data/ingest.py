@@ -15,7 +15,7 @@ from ml_sys.data import ingest_report
 from ml_sys.data.after_export import DatesAfterExport
 from ml_sys.data.companies import free_again, reconcile, without_tables
 from ml_sys.data.company_index import CompanyIndex, GrowingIndex
-from ml_sys.data.coverage import Coverage, Export, date_export
+from ml_sys.data.coverage import Coverage, ExportDates, date_export
 from ml_sys.data.events.tables import EventsOfTable, kinds_of, opened_events, read_events
 from ml_sys.data.fields import CONVERTED_ON, ID, columns_of, fields_of
 from ml_sys.data.ingest_report import CONVERTED, FREE, LINKS, PURCHASES, USAGE, TableRead, span
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ml_sys.data.ingesting.run import OnProgress
     from ml_sys.data.ingesting.usage_seen import UsageSeen
     from ml_sys.data.parts.spill import Spill
-    from ml_sys.data.reading.rows import Source
+    from ml_sys.data.reading.rows import TableSource
     from ml_sys.form import Form
     from ml_sys.settings import SchemaSettings
 
@@ -60,7 +60,7 @@ class Origin:
 
     Attributes
     ----------
-    source : Source
+    source : TableSource
         See `ml_sys.data.sources.open_source`.
     schema : SchemaSettings
         What the tables mean.
@@ -68,7 +68,7 @@ class Origin:
         File, table or query by table, where it differs from what the description says.
     """
 
-    source: Source
+    source: TableSource
     schema: SchemaSettings
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -217,7 +217,7 @@ def ingest(
     )
 
 
-def _converted_later(companies: pd.DataFrame, export: Export) -> dict[str, int]:
+def _converted_later(companies: pd.DataFrame, export: ExportDates) -> dict[str, int]:
     """Return conversion days after the day of the export; none where the user named that day."""
     closed = companies[CONVERTED_ON]
     later = companies[(closed > export.as_of) & (closed != NEVER_CLOSED)]

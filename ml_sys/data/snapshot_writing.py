@@ -73,7 +73,7 @@ _USAGE_ENCODING: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class SnapshotPart:
     """The companies of some buckets, and their usage.
 
     Attributes
@@ -134,7 +134,7 @@ class Writing:
         self._sha256: dict[str, str] = {}
         self._buckets = np.zeros((BUCKETS, 32), np.uint8)
 
-    def add(self, number: int, part: Part, form: Form) -> None:
+    def add(self, number: int, part: SnapshotPart, form: Form) -> None:
         """Write one part; several may be written side by side."""
         companies, usage, names, counts = part.companies, part.usage, form.measure_names, values_dtype(form)
         told: dict[str, Any] = {str(name): _told(name, column) for name, column in companies.items()}

@@ -15,7 +15,7 @@ from ml_sys.data.reading import columnar
 from ml_sys.data.reading.delimited import open_csv
 from ml_sys.data.reading.folder import open_folder
 from ml_sys.data.reading.jsonlines import is_jsonlines, open_jsonlines
-from ml_sys.data.reading.rows import RawTable, Source
+from ml_sys.data.reading.rows import RawTable, TableSource
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.data.reading.textfile import GZIP, PARQUET, ZIP, ZSTD, magic, reading
 from ml_sys.data.schema import lacking, matched_columns
@@ -31,14 +31,14 @@ _QUERY = re.compile(r"\s*(SELECT|FROM|WITH)\s", re.IGNORECASE)
 _PROMISES = {".gz": GZIP, ".zst": ZSTD, ".parquet": PARQUET}
 
 
-def open_source(kind: str, *, database: str = "") -> Source:
+def open_source(kind: str, *, database: str = "") -> TableSource:
     """Return the source that ``ingest.source`` names.
 
     Parameters
     ----------
     kind : str
         ``file``, ``sql`` or ``package.module:Class``. Such a class is made without arguments and has either a
-        method ``read(table) -> pandas.DataFrame`` or the method of `Source`.
+        method ``read(table) -> pandas.DataFrame`` or the method of `TableSource`.
     database : str
         For ``sql``: a file of DuckDB or SQLite, a folder of Parquet files, or an address of PostgreSQL.
 
@@ -56,7 +56,7 @@ def open_source(kind: str, *, database: str = "") -> Source:
     return _own_source(kind)
 
 
-def _open_database(database: str) -> Source:
+def _open_database(database: str) -> TableSource:
     from ml_sys.data.reading.database import SQLITE, DatabaseSource, is_address  # few need SQLAlchemy here
 
     if is_address(database):
@@ -81,7 +81,7 @@ class FileSource:
     def open(
         self, table: str, location: str, columns: Mapping[str, str], may_lack: Collection[str] = ()
     ) -> RawTable:
-        """Open a file, or run a query over files; see `Source`."""
+        """Open a file, or run a query over files; see `TableSource`."""
         if _QUERY.match(location):
             where = f"{table}: {' '.join(location.split())}"
             try:
@@ -136,7 +136,7 @@ class SqlSource:
         columns: Mapping[str, str],
         may_lack: Collection[str] = (),
     ) -> RawTable:
-        """Run a query, or read a table by name; see `Source`."""
+        """Run a query, or read a table by name; see `TableSource`."""
         where = f"{self._database}: {' '.join(location.split())}"
         hint = "name one of its tables, or write a query"
         try:
@@ -193,7 +193,7 @@ class FrameSource:
         columns: Mapping[str, str],
         may_lack: Collection[str] = (),
     ) -> RawTable:
-        """Ask for the frame; see `Source`. The location is not used."""
+        """Ask for the frame; see `TableSource`. The location is not used."""
         where = f"{self._name}: {table}"
         try:
             frame = self._read(table)
@@ -250,7 +250,7 @@ def _batches(where: str, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatc
         raise InputError(f"{where}: {_first_line(error)}") from error
 
 
-def _own_source(path: str) -> Source:
+def _own_source(path: str) -> TableSource:
     made = resolve(path)
     try:
         source: Any = made()
@@ -261,7 +261,7 @@ def _own_source(path: str) -> Source:
     if callable(getattr(source, "read", None)):
         return FrameSource(source.read, path)
     if callable(getattr(source, "open", None)):
-        own: Source = source
+        own: TableSource = source
         return own
     raise InputError(f"{path}: has no method read(table)", hint="add one that returns a pandas.DataFrame")
 

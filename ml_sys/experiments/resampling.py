@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
-    from ml_sys.model.split import Part
+    from ml_sys.model.split import TrainingPart
     from ml_sys.settings import ModelSettings, Settings
 
 # Folds at most: three variants are fitted once for each.
@@ -86,12 +86,12 @@ class Resampling:
     converters: int
 
 
-def compare_resampling(part: Part, spec: FeatureSpec, settings: Settings) -> Resampling:
+def compare_resampling(part: TrainingPart, spec: FeatureSpec, settings: Settings) -> Resampling:
     """Compare what the settings do about the imbalance with doing nothing and with class weights.
 
     Parameters
     ----------
-    part : Part
+    part : TrainingPart
         The training part.
     spec : FeatureSpec
         Its features.
@@ -173,7 +173,7 @@ def _chosen(resample: ResampleSettings, model: ModelSettings) -> str:
     return CLASS_WEIGHT if any(name in _WEIGHTS for name in model.params) else NONE
 
 
-def _scores(part: Part, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
+def _scores(part: TrainingPart, spec: FeatureSpec, settings: Settings) -> NDArray[np.float64]:
     pipeline = pipeline_from(settings, spec)
     fold = company_folds(part.validation, settings.split.validation_folds, settings.seed)
     return validation_scores(pipeline, part.train, part.validation, fold, settings.model)[0]

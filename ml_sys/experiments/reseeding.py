@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
-    from ml_sys.model.split import Part
+    from ml_sys.model.split import TrainingPart
     from ml_sys.settings import Settings
 
 STEADINESS = ("average_precision", "precision_at_10", "roc_auc")
@@ -52,7 +52,7 @@ class SeedSpread:
 
 
 def seed_spreads(
-    part: Part, holdout: Panel, spec: FeatureSpec, settings: Settings, *, shares: tuple[float, float]
+    part: TrainingPart, holdout: Panel, spec: FeatureSpec, settings: Settings, *, shares: tuple[float, float]
 ) -> tuple[SeedSpread, ...]:
     """Fit again with the seeds that follow the settings' own, and judge each fit on the holdout.
 
@@ -60,7 +60,7 @@ def seed_spreads(
 
     Parameters
     ----------
-    part : Part
+    part : TrainingPart
         The training part.
     settings : Settings
         ``report.seeds`` says how many; none gives nothing.
@@ -85,7 +85,12 @@ def seed_spreads(
 
 
 def _judged(
-    part: Part, holdout: Panel, spec: FeatureSpec, settings: Settings, shares: tuple[float, float], seed: int
+    part: TrainingPart,
+    holdout: Panel,
+    spec: FeatureSpec,
+    settings: Settings,
+    shares: tuple[float, float],
+    seed: int,
 ) -> dict[str, float]:
     single = settings.model_copy(update={"seed": seed, "threads": 1})
     model, _ = fit_model(part.train, part.validation, spec, single, share=shares[0])

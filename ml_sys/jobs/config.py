@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Known:
+class SettingValue:
     """The value of a setting, as JSON knows it, and where it came from."""
 
     value: Any
     origin: str
 
 
-def known_settings(configuration: Configuration) -> dict[str, Known]:
+def known_settings(configuration: Configuration) -> dict[str, SettingValue]:
     """Return every setting by its dotted key, in the order of the settings file."""
     values = effective(configuration.settings)
-    return {key: Known(value, configuration.origins[key]) for key, value in values.items()}
+    return {key: SettingValue(value, configuration.origins[key]) for key, value in values.items()}
 
 
 def settings_schema() -> dict[str, Any]:

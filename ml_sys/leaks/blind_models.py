@@ -12,7 +12,7 @@ from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.metrics.ranking import Outcomes
 from ml_sys.model.pipeline import build_estimator, fit_pipeline, raw_scores
-from ml_sys.model.split import Part, Source
+from ml_sys.model.split import Source, TrainingPart
 from ml_sys.model.train import pipeline_from
 from ml_sys.settings import XGBOOST, ResampleSettings
 from ml_sys.settings.checking.xgboost_params import is_xgboost
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.settings import Settings
 
-Split = Callable[[Source, "FeatureSpec", "Settings"], tuple[Part, Panel]]
+Split = Callable[[Source, "FeatureSpec", "Settings"], tuple[TrainingPart, Panel]]
 
 # Negative rows that a model of shuffled labels is fitted to, beside all positive ones. A sample costs little
 # however large the tables are, and what a model remembers of positive rows is not drowned by the others.

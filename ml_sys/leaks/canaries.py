@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ml_sys.leaks.canary import Figures, Status
     from ml_sys.leaks.separation import Separation
     from ml_sys.metrics.ranking import Outcomes
-    from ml_sys.model.split import Part, Source
+    from ml_sys.model.split import Source, TrainingPart
     from ml_sys.settings import CanarySettings, Settings
 
 # What chance brings about less often than this is not put down to chance.
@@ -51,13 +51,19 @@ _COLLAPSED = 0.5
 
 
 def run_canaries(
-    source: Source, spec: FeatureSpec, settings: Settings, part: Part, holdout: Panel, *, cut: Split = split
+    source: Source,
+    spec: FeatureSpec,
+    settings: Settings,
+    part: TrainingPart,
+    holdout: Panel,
+    *,
+    cut: Split = split,
 ) -> tuple[Canary, ...]:
     """Run every canary.
 
     Parameters
     ----------
-    part : Part
+    part : TrainingPart
         What a model was fitted to.
     holdout : Panel
         What it was judged on.
@@ -83,7 +89,7 @@ def run_canaries(
     return tuple(replace(one, words=spec.form.words) for one in found)
 
 
-def label_windows_apart(part: Part, holdout: Panel, horizon_days: int) -> Canary:
+def label_windows_apart(part: TrainingPart, holdout: Panel, horizon_days: int) -> Canary:
     """Check that training rows reveal no outcome from the days on which their company is evaluated."""
     panels = (part.train, part.validation)
     size = 1 + max(int(panel.company.max(initial=-1)) for panel in (*panels, holdout))
@@ -182,7 +188,7 @@ def blank_attributes(source: Source, *, counts_as_feature: bool) -> Canary:
 
 def conversions_go_on(
     closed: NDArray[np.int32],
-    part: Part,
+    part: TrainingPart,
     holdout: Panel,
     horizon_days: int,
     since: NDArray[np.int32] | None = None,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingPart:
     """Training rows, and every row of the same companies and cutoffs to validate on, or a sample of both."""
 
     train: Panel
@@ -107,7 +107,7 @@ class Source:
         return panel.rows.standing_for() / prospects if prospects else 1.0
 
 
-def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
+def split(source: Source, spec: FeatureSpec, settings: Settings) -> tuple[TrainingPart, Panel]:
     """Return the training part and the holdout that the settings ask for.
 
     Raises
@@ -148,7 +148,7 @@ def training_part(
     panel: PanelSettings,
     seed: int,
     companies: NDArray[np.bool_] | None = None,
-) -> Part:
+) -> TrainingPart:
     """Return what was mature by the day ``before``: every label window has closed by then.
 
     Parameters
@@ -244,7 +244,7 @@ def _part(
     seed: int,
     companies: NDArray[np.bool_] | None = None,
     sample: Sample | None = None,
-) -> Part:
+) -> TrainingPart:
     sample = sample or sampled(source, cutoffs, panel, seed, companies)
     if sample is None:
         every = rolling(source, cutoffs, spec)
@@ -253,13 +253,13 @@ def _part(
         every = sampled_panel(source.known, sample, spec)
     every = replace(every, rows=every.rows.in_memory())
     if panel.kind == "rolling":
-        return Part(every, every)
+        return TrainingPart(every, every)
     order = None if sample is None else by_content(source.inputs, source.closed, int(cutoffs[-1]))
     one_each = canonical(
         snapshot_panel(source.known, source.closed, cutoffs, source.timeline.horizon_days, spec, order)
     )
     one_each = replace(one_each, rows=one_each.rows.in_memory())
-    return Part(one_each if companies is None else one_each.take(companies[one_each.company]), every)
+    return TrainingPart(one_each if companies is None else one_each.take(companies[one_each.company]), every)
 
 
 def _some(cutoffs: NDArray[np.int32], what: str) -> NDArray[np.int32]:

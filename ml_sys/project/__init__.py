@@ -238,14 +238,14 @@ class Project(OutcomeMethods):
             Calls a week whose worth is told.
         """
         from ml_sys.jobs.lists.by_rule import rank
-        from ml_sys.jobs.lists.listed import Request
+        from ml_sys.jobs.lists.listed import ListRequest
 
         day = parse_day(as_of, "as_of")
         if isinstance(usage, Mapping):
             places = {name: str(where) for name, where in usage.items()}
-            asked = Request(path_of(prospects), places, day, capacity, path_of(out))
+            asked = ListRequest(path_of(prospects), places, day, capacity, path_of(out))
         else:
-            asked = Request(path_of(prospects), path_of(usage), day, capacity, path_of(out))
+            asked = ListRequest(path_of(prospects), path_of(usage), day, capacity, path_of(out))
         now, registry = datetime.now(UTC), open_registry(self.settings)
         listed = rank(registry, version, self.settings, asked, on_step=self._on_step, now=now)
         if listed.unrecorded is not None:

@@ -13,7 +13,7 @@ from ml_sys.registry.store import open_registry
 if TYPE_CHECKING:
     from ml_sys.jobs.outcomes.experiment import ExperimentPlan
     from ml_sys.jobs.outcomes.impact import Brought
-    from ml_sys.jobs.outcomes.weekly import Asked
+    from ml_sys.jobs.outcomes.weekly import WeeklyRequest
     from ml_sys.outcomes.monitoring import Monitoring
     from ml_sys.report.week import Week
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 class OutcomeMethods(Opened):
     """What is asked once lists are handed out."""
 
-    def weekly(self, asked: Asked | None = None, *, as_of: Day | None = None) -> Week:
+    def weekly(self, asked: WeeklyRequest | None = None, *, as_of: Day | None = None) -> Week:
         """Do all that is done once a week, or was ``as_of`` a day of the past; see ``mlsys weekly``."""
         from ml_sys.jobs.outcomes import weekly
 
         chosen = self._load(self._config, {} if as_of is None else {"ingest.as_of": str(as_of)})
-        registry, asked, now = open_registry(self.settings), asked or weekly.Asked(), datetime.now(UTC)
+        registry, asked, now = (
+            open_registry(self.settings),
+            asked or weekly.WeeklyRequest(),
+            datetime.now(UTC),
+        )
         return weekly.weekly(registry, chosen, asked, now=now, on_step=self._on_step)
 
     def impact(
@@ -57,7 +61,7 @@ class OutcomeMethods(Opened):
 
         if as_of is not None and customers is None:
             raise UsageError("as_of is about a file of customers", hint="name it: customers=FILE")
-        asked = impact.Asked(
+        asked = impact.ImpactRequest(
             parse_day(since, "since"),
             path_of(customers),
             parse_day(as_of, "as_of"),

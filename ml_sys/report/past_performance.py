@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_sys.data.snapshot import Outline, Snapshot
-    from ml_sys.model.split import Part, Source
+    from ml_sys.model.split import Source, TrainingPart
     from ml_sys.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def play_past(
     root: Path,
     snapshot: Snapshot | Outline,
     source: Source,
-    part: Part,
+    part: TrainingPart,
     settings: Settings,
     on_step: Callable[..., None],
 ) -> Past:
@@ -43,7 +43,7 @@ def play_past(
         The artifacts folder, in which lists are remembered.
     source : Source
         Of the snapshot.
-    part : Part
+    part : TrainingPart
         The training part.
     on_step : callable
         Called with the name of each step as it begins, and with the share of it that is done as it goes on.

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from ml_sys.data.quarantine import Quarantine
     from ml_sys.features.compute import Columns
-    from ml_sys.scoring.batch import Found
+    from ml_sys.scoring.batch import ScoredSoFar
     from ml_sys.scoring.reasons import Explained
-    from ml_sys.scoring.scored_list import Asked
+    from ml_sys.scoring.scored_list import ListOptions
     from ml_sys.scoring.scorer import Scorer
 
 _SHOWN_LEVELS = 3
@@ -35,10 +35,10 @@ _SHOWN_LEVELS = 3
 
 def ranked(
     scorer: Scorer,
-    found: Found,
+    found: ScoredSoFar,
     ids: Any,
     top: Callable[[NDArray[np.integer[Any]]], Columns],
-    asked: Asked,
+    asked: ListOptions,
     told: tuple[list[str], list[str]],
     rejected: Sequence[tuple[Quarantine, str]],
 ) -> ScoredList:
@@ -110,7 +110,7 @@ def order_of(probability: NDArray[np.float64], group: NDArray[np.object_]) -> ND
     return put_last(order, group != "") if group.strides[0] else order
 
 
-def groups_of(ids: Any, listed_on: NDArray[np.int32] | None, asked: Asked) -> NDArray[np.object_]:
+def groups_of(ids: Any, listed_on: NDArray[np.int32] | None, asked: ListOptions) -> NDArray[np.object_]:
     """Return why each company is put last; empty for the others."""
     nobody = np.broadcast_to(np.array([""], dtype=object), len(ids))
     if listed_on is None and not asked.waiting:
@@ -133,7 +133,7 @@ def _explained(scorer: Scorer, columns: Columns, top: int) -> tuple[Explained, .
     )
 
 
-def _told_unseen(scorer: Scorer, found: Found) -> Iterator[str]:
+def _told_unseen(scorer: Scorer, found: ScoredSoFar) -> Iterator[str]:
     """Say which values no training row had."""
     for category, counts in found.levels.items():
         levels = unseen_levels(scorer, category, counts)

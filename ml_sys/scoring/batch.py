@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import Columns
     from ml_sys.features.windows import UsageLog
     from ml_sys.form import Words
-    from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
-    from ml_sys.scoring.scored_list import Asked, ScoredList
+    from ml_sys.scoring.prospects import ProspectTable, ProspectUsage, Ready
+    from ml_sys.scoring.scored_list import ListOptions, ScoredList
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.scoring.streaming.features import Features
     from ml_sys.scoring.streaming.held import HeldRows
 
 
 @dataclass
-class Found:
+class ScoredSoFar:
     """What is kept of the prospects scored so far: n that are ranked, and who is excluded.
 
     Attributes
@@ -55,20 +55,20 @@ class Found:
 
 
 @dataclass(frozen=True)
-class UsageSeen:
+class UsageSummary:
     """What usage says of prospects by a cutoff: how many have any, and on which day the last of it ends."""
 
     companies: int
     ends: int | None
 
     @classmethod
-    def of(cls, log: UsageLog, cutoff: int) -> UsageSeen:
+    def of(cls, log: UsageLog, cutoff: int) -> UsageSummary:
         """Look at the usage of prospects."""
         complete = log.day <= cutoff
         ends = int(log.day[complete].max()) if complete.any() else None
         return cls(np.unique(log.company[complete]).size, ends)
 
-    def told(self, n: int, asked: Asked, words: Words) -> tuple[list[str], list[str]]:
+    def told(self, n: int, asked: ListOptions, words: Words) -> tuple[list[str], list[str]]:
         """Return a note, and a warning where usage ends early, on n prospects."""
         cutoff, ends = asked.cutoff, self.ends
         notes = [f"{self.companies:,} of {n:,} prospects have usage complete by {date_of(cutoff)}"]
@@ -83,7 +83,7 @@ class UsageSeen:
         ]
 
 
-def score_ready(scorer: Scorer, prospects: Ready, asked: Asked) -> ScoredList:
+def score_ready(scorer: Scorer, prospects: Ready, asked: ListOptions) -> ScoredList:
     """Score prospects whose features are given; usage is not needed."""
     features = ReadyFeatures(scorer.spec)
     found = scored(scorer, prospects.rows, features, asked)
@@ -92,9 +92,9 @@ def score_ready(scorer: Scorer, prospects: Ready, asked: Asked) -> ScoredList:
 
 def score_companies(
     scorer: Scorer,
-    prospects: Companies,
+    prospects: ProspectTable,
     usage: ProspectUsage,
-    asked: Asked,
+    asked: ListOptions,
     *,
     customers: dict[str, int],
 ) -> ScoredList:
@@ -102,7 +102,7 @@ def score_companies(
 
     Parameters
     ----------
-    prospects : Companies
+    prospects : ProspectTable
         Of n companies.
     usage : ProspectUsage
         Of the same companies by position.
@@ -112,7 +112,7 @@ def score_companies(
     spec, n, cutoff, words = scorer.spec, len(prospects.rows), asked.cutoff, scorer.spec.form.words
     entity, customer = words.entity, words.customer
     log = log_of((usage.company, usage.stamp, usage.values), spec, n)  # noqa: PD011 - no column of pandas
-    notes, warnings = UsageSeen.of(log, cutoff).told(n, asked, words)
+    notes, warnings = UsageSummary.of(log, cutoff).told(n, asked, words)
     if usage.strangers:
         belong = counted(usage.strangers, "usage row belongs", "usage rows belong")
         notes.insert(0, f"{belong} to {entity.many} that are not in the list")
@@ -130,8 +130,8 @@ def score_companies(
 
 
 def scored(
-    scorer: Scorer, rows: HeldRows, features: Features, asked: Asked, *, is_part: bool = False
-) -> Found:
+    scorer: Scorer, rows: HeldRows, features: Features, asked: ListOptions, *, is_part: bool = False
+) -> ScoredSoFar:
     """Compute features and probabilities batch by batch, several at once, and keep the probabilities.
 
     Parameters
@@ -139,9 +139,9 @@ def scored(
     is_part : bool
         Whether others are ranked together with these, so that the first places of texts are kept.
     """
-    found = Found(levels={category: Counter() for category in scorer.spec.categories()})
+    found = ScoredSoFar(levels={category: Counter() for category in scorer.spec.categories()})
 
-    def of(start: int, batch: pa.RecordBatch, keep: NDArray[np.bool_]) -> Found:
+    def of(start: int, batch: pa.RecordBatch, keep: NDArray[np.bool_]) -> ScoredSoFar:
         return _of_batch(scorer, features, asked, start, batch, keep, is_part)
 
     jobs = ((start, batch, features.ranked(batch)) for start, batch in rows.batches())
@@ -160,12 +160,12 @@ def scored(
 def _of_batch(
     scorer: Scorer,
     features: Features,
-    asked: Asked,
+    asked: ListOptions,
     start: int,
     batch: pa.RecordBatch,
     keep: NDArray[np.bool_],
     is_part: bool,
-) -> Found:
+) -> ScoredSoFar:
     """Score a batch whose first row has a place, and of which some rows are ranked."""
     probability = np.empty(batch.num_rows)
     levels = {name: np.empty(batch.num_rows, dtype=object) for name in scorer.spec.categories()}
@@ -173,7 +173,7 @@ def _of_batch(
         probability[places] = _probabilities(scorer, columns)
         for category, texts in levels.items():
             texts[places] = columns[category]
-    found = Found()
+    found = ScoredSoFar()
     group = groups_of_those_out(batch.column("id"), asked.excluded, asked.paid_since)
     out = keep & (group != "")
     if out.any():
@@ -204,10 +204,10 @@ def _probabilities(scorer: Scorer, columns: Columns) -> NDArray[np.float64]:
 
 def _of_file(
     scorer: Scorer,
-    prospects: Companies | Ready,
+    prospects: ProspectTable | Ready,
     features: Features,
-    asked: Asked,
-    found: Found,
+    asked: ListOptions,
+    found: ScoredSoFar,
     told: tuple[list[str], list[str]],
     usage: Quarantine | None,
 ) -> ScoredList:

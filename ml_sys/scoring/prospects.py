@@ -17,7 +17,7 @@ from ml_sys.data.checking.values import amounts, free_texts, ids
 from ml_sys.data.companies import CompanyRows, reconcile
 from ml_sys.data.fields import ID, columns_of, id_column, prospect_fields
 from ml_sys.data.quarantine import Quarantine
-from ml_sys.data.reading.rows import BadRow, Rows, TypedTexts
+from ml_sys.data.reading.rows import BadRow, RawRows, TypedTexts
 from ml_sys.data.schema import NONCUSTOMERS
 from ml_sys.data.sources import FileSource
 from ml_sys.errors import EmptyTableError, NotEnoughDataError
@@ -39,7 +39,7 @@ DUPLICATE, NO_CLOCK, LINE = "duplicate id", int(np.iinfo(np.int32).max), "line"
 
 
 @dataclass(frozen=True)
-class Companies:
+class ProspectTable:
     """Prospects as exported, one row each, in the order of the file.
 
     Attributes
@@ -101,7 +101,7 @@ class ProspectUsage:
     covered_until: int | None
 
 
-def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Companies | Ready:
+def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> ProspectTable | Ready:
     """Read a file of prospects.
 
     A file that has every feature column of the model is taken as ready; any other one must have the columns
@@ -145,7 +145,7 @@ def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> Com
         raise NotEnoughDataError(
             f"{path}: none of its {read:,} rows can be scored", hint=f"rejected: {_reasons(quarantine)}"
         )
-    return Companies(rows, quarantine, read)
+    return ProspectTable(rows, quarantine, read)
 
 
 def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) -> Ready:
@@ -200,13 +200,13 @@ def _one_each(rows: HeldRows, form: Form, fields: list[str], where: str, quarant
     return rows.without(dropped, pa.RecordBatch.from_pydict(columns), places[first])
 
 
-def _pieces(opened: RawTable) -> Iterator[tuple[Rows]]:
+def _pieces(opened: RawTable) -> Iterator[tuple[RawRows]]:
     for part in opened.parts:
         for piece in part().pieces(BATCH_ROWS):
             yield (piece,)
 
 
-def _checked(rows: Rows, fields: Mapping[str, Field], form: Form) -> tuple[Checked, pa.RecordBatch]:
+def _checked(rows: RawRows, fields: Mapping[str, Field], form: Form) -> tuple[Checked, pa.RecordBatch]:
     """Check rows, and return the good ones with every attribute; one that the file lacks is blank."""
     checked = check(rows, fields)
     n = len(checked.lines)
@@ -218,7 +218,7 @@ def _checked(rows: Rows, fields: Mapping[str, Field], form: Form) -> tuple[Check
 
 
 def _numbers(
-    rows: Rows, names: list[str], categories: set[str], id_column: str
+    rows: RawRows, names: list[str], categories: set[str], id_column: str
 ) -> tuple[pa.RecordBatch, list[BadRow]]:
     """Read ready feature columns; also return the rows that are set aside, such as one without a number."""
     named = ids(rows.texts["id"])
@@ -240,7 +240,7 @@ def _numbers(
     return batch.filter(pa.array(good)) if reasons else batch, bad
 
 
-def _amounts(rows: Rows, name: str) -> Column:
+def _amounts(rows: RawRows, name: str) -> Column:
     """Read a column of finite numbers, from the texts that they have unless they are numbers already."""
     typed = rows.texts.columns[name] if isinstance(rows.texts, TypedTexts) else None
     if typed is None or not (pa.types.is_integer(typed.type) or pa.types.is_floating(typed.type)):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListOptions:
     """What a list is asked to contain besides the ranking.
 
     Attributes

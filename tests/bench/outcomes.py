@@ -27,7 +27,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.data.sources import open_source
 from ml_sys.jobs.models.train import train_version
-from ml_sys.jobs.outcomes.impact import Asked, impact_of_lists
+from ml_sys.jobs.outcomes.impact import ImpactRequest, impact_of_lists
 from ml_sys.jobs.outcomes.monitor import monitor
 from ml_sys.outcomes import store
 from ml_sys.outcomes.lists import HandedOutList
@@ -112,7 +112,7 @@ def measured(part: str, folder: Path, url: str) -> dict[str, float]:
     settings = _settings(folder, url)
     wall, cpu = time.perf_counter(), time.process_time()
     if part == "impact":
-        brought = impact_of_lists(settings, Asked(page=folder / "impact.html")).impact
+        brought = impact_of_lists(settings, ImpactRequest(page=folder / "impact.html")).impact
         read, served = len(brought.lists), sum(one.rows for one in brought.served)
     else:
         found = monitor(Registry(settings.artifacts_dir), settings, day=latest(settings.artifacts_dir).as_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ml_sys.data.after_export import DatesAfterExport
-from ml_sys.data.coverage import Export
+from ml_sys.data.coverage import ExportDates
 from ml_sys.data.quarantine import UNCOVERED, in_words
 from ml_sys.data.usage import LATER
 from ml_sys.days import DAY_MICROSECONDS
@@ -15,7 +15,7 @@ AS_OF, TODAY = 18_288, 18_300  # 27 January and 8 February 2020
 
 
 def warnings(*unclaimed: int, usage_end: int | None = AS_OF, **rejected: int) -> list[str]:
-    export = Export(AS_OF, usage_end, TODAY, was_given=False)
+    export = ExportDates(AS_OF, usage_end, TODAY, was_given=False)
     latest = (AS_OF + 9) * DAY_MICROSECONDS + 1
     reasons = {{"later": LATER, "uncovered": UNCOVERED}[name]: count for name, count in rejected.items()}
     return DatesAfterExport(export, np.array(unclaimed, dtype=np.int32), latest).warnings(
@@ -54,7 +54,7 @@ def test_conversions_up_to_the_clock_s_day_can_be_claimed_and_those_after_it_can
 
 def test_reasons_are_known_by_what_a_description_calls_entities_and_days_by_which_of_them_is_meant() -> None:
     words = Words(entity=Noun("account", "accounts"), customer=Noun("buyer", "buyers"))
-    export = Export(AS_OF, AS_OF - 7, TODAY, was_given=True)
+    export = ExportDates(AS_OF, AS_OF - 7, TODAY, was_given=True)
     dates = DatesAfterExport(export, np.array([AS_OF + 1], dtype=np.int32), 0)
     few, past = dates.warnings({in_words(UNCOVERED, words): 2}, words)
     assert few == (

@@ -36,7 +36,7 @@ from ml_sys.leaks.canaries import (
 from ml_sys.leaks.lookahead import _differ, _known_by
 from ml_sys.leaks.separation import column_separations
 from ml_sys.metrics.ranking import Outcomes
-from ml_sys.model.split import Part, Source, rolling, split
+from ml_sys.model.split import Source, TrainingPart, rolling, split
 from ml_sys.model.train import spec_from
 from ml_sys.settings import CanarySettings, Settings
 from tests.model import world as w
@@ -52,12 +52,14 @@ STRATIFIED = w.settings(split={"kind": "stratified", "holdout_share": 0.3})
 LOGISTIC = w.settings(model={"estimator": "sklearn.linear_model:LogisticRegression", "params": {}}, threads=0)
 
 
-def cut_with(gap_days: int, source: Source, spec: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
+def cut_with(
+    gap_days: int, source: Source, spec: FeatureSpec, settings: Settings
+) -> tuple[TrainingPart, Panel]:
     """Cut so that the last training cutoff lies ``gap_days`` before the last holdout cutoff."""
     timeline = source.timeline
     held = timeline.grid(timeline.latest_mature(), 28, 2)
     train = rolling(source, timeline.grid(int(held[-1]) - gap_days, 28, 12), spec)
-    return Part(train, train), rolling(source, held, spec)
+    return TrainingPart(train, train), rolling(source, held, spec)
 
 
 holdout_in_training: Split = partial(cut_with, 0)
@@ -69,7 +71,10 @@ def shuffled(cut: Split = split, settings: Settings = SETTINGS, source: Source =
 
 
 def by_ids(
-    ids: NDArray[np.object_], limits: CanarySettings = LIMITS, part: Part = PART, holdout: Panel = HOLDOUT
+    ids: NDArray[np.object_],
+    limits: CanarySettings = LIMITS,
+    part: TrainingPart = PART,
+    holdout: Panel = HOLDOUT,
 ) -> Canary:
     return ids_alone(id_rankings(ids, part.train, holdout, seed=7, threads=1), limits, seed=7)
 
@@ -174,8 +179,8 @@ def test_one_day_on_which_training_rows_tell_of_a_judged_company_is_too_many() -
 def test_a_forgotten_embargo_is_found_in_the_rows_that_only_validate_as_well() -> None:
     late, holdout = no_embargo(SOURCE, SPEC, SETTINGS)
     assert label_windows_apart(late, holdout, w.HORIZON).figures["days"] == w.HORIZON - 7
-    assert label_windows_apart(Part(TRAIN, late.validation), holdout, w.HORIZON).status == "failed"
-    assert label_windows_apart(Part(late.train, TRAIN), holdout, w.HORIZON).status == "failed"
+    assert label_windows_apart(TrainingPart(TRAIN, late.validation), holdout, w.HORIZON).status == "failed"
+    assert label_windows_apart(TrainingPart(late.train, TRAIN), holdout, w.HORIZON).status == "failed"
 
 
 # Labels shuffled
@@ -203,7 +208,7 @@ def test_holdout_rows_in_training_are_found_where_few_companies_convert(
 def test_shuffles_without_conversions_are_passed_over() -> None:
     calls = []
 
-    def barren_at_first(*cut: object) -> tuple[Part, Panel]:
+    def barren_at_first(*cut: object) -> tuple[TrainingPart, Panel]:
         calls.append(cut)
         part, holdout = split(*cut)
         return part, holdout if len(calls) > 1 else holdout.take(~holdout.label)
@@ -214,7 +219,7 @@ def test_shuffles_without_conversions_are_passed_over() -> None:
 
 
 def test_shuffles_that_never_hold_conversions_cannot_be_judged() -> None:
-    def barren(*cut: object) -> tuple[Part, Panel]:
+    def barren(*cut: object) -> tuple[TrainingPart, Panel]:
         part, holdout = split(*cut)
         return part, holdout.take(~holdout.label)
 
@@ -240,7 +245,7 @@ def test_what_chance_brings_about_once_in_a_thousand_times_is_no_leak_and_what_i
 def test_a_shuffle_of_a_sampled_panel_needs_few_negatives(asked: int, used: int) -> None:
     seen = []
 
-    def barren(_: Source, __: FeatureSpec, settings: Settings) -> tuple[Part, Panel]:
+    def barren(_: Source, __: FeatureSpec, settings: Settings) -> tuple[TrainingPart, Panel]:
         seen.append(settings.panel.negatives_per_positive)
         return PART, HOLDOUT.take(~HOLDOUT.label)
 
@@ -264,7 +269,7 @@ def test_knowing_at_which_cutoffs_more_companies_convert_is_no_learning() -> Non
     def converting_late_at_random() -> Panel:
         return replace(dated, label=late & (rng.random(late.size) < 0.1))
 
-    cut = Part(converting_late_at_random(), PART.validation), converting_late_at_random()
+    cut = TrainingPart(converting_late_at_random(), PART.validation), converting_late_at_random()
     assert shuffled(lambda *_: cut).status == "passed"
 
 
@@ -553,8 +558,8 @@ def test_a_decline_over_several_windows_is_told_of_all_their_days_since_the_firs
     found = conversions_go_on(closed, PART, HOLDOUT, w.HORIZON)
     assert (found.status, found.figures["days"], found.figures["conversions"]) == ("failed", 90, 3)
     later = TRAIN.take(TRAIN.cutoff > first)
-    assert conversions_go_on(closed, Part(TRAIN, later), HOLDOUT, w.HORIZON).figures == found.figures
-    assert conversions_go_on(closed, Part(later, TRAIN), HOLDOUT, w.HORIZON).figures != found.figures
+    assert conversions_go_on(closed, TrainingPart(TRAIN, later), HOLDOUT, w.HORIZON).figures == found.figures
+    assert conversions_go_on(closed, TrainingPart(later, TRAIN), HOLDOUT, w.HORIZON).figures != found.figures
 
 
 # The limits themselves

@@ -15,16 +15,16 @@ from ml_sys.form import Noun, Words
 from ml_sys.scoring import scorer as scorer_module
 from ml_sys.scoring.batch import score_companies, score_ready, scored
 from ml_sys.scoring.cooldown import COOLING, WAITING
-from ml_sys.scoring.prospects import Companies, ProspectUsage, Ready
+from ml_sys.scoring.prospects import ProspectTable, ProspectUsage, Ready
 from ml_sys.scoring.reasons import explain
-from ml_sys.scoring.scored_list import Asked
+from ml_sys.scoring.scored_list import ListOptions
 from ml_sys.scoring.streaming import held
 from ml_sys.scoring.streaming.features import ReadyFeatures
 from ml_sys.scoring.streaming.held import held_frame
 from tests.scoring.test_reasons import NARROW, fitted, random_frame
 
 CUTOFF = 18_000  # 2019-04-14
-ASKED = Asked("1.2.0", CUTOFF, 14)
+ASKED = ListOptions("1.2.0", CUTOFF, 14)
 IDS = np.array([f"c{at}" for at in range(12)], dtype=object)
 FRAME = random_frame(NARROW, 12, 5)
 
@@ -150,7 +150,7 @@ def test_rows_not_taken_are_counted_by_reason_merged_ones_apart(scorer):
     assert sorted(found.quarantine["line"].to_pylist()) == [2, 3, 4, 5]
 
 
-def companies(*industries: str) -> Companies:
+def companies(*industries: str) -> ProspectTable:
     n = len(industries)
     frame = pd.DataFrame(
         {
@@ -160,7 +160,7 @@ def companies(*industries: str) -> Companies:
             "industry": np.array(industries, dtype=object),
         }
     )
-    return Companies(held_frame(frame), Quarantine(), n)
+    return ProspectTable(held_frame(frame), Quarantine(), n)
 
 
 def usage(company: list[int], stamp: list[int], strangers: int = 0, rejected: int = 0) -> ProspectUsage:
@@ -237,7 +237,7 @@ def test_every_company_keeps_its_own_usage(scorer):
     rows = usage([0, 0, 2], [ON_TIME - 7, ON_TIME, ON_TIME])
     together = score_companies(scorer, three, rows, ASKED, customers={}).table.set_index("id")["probability"]
     for at in range(3):
-        alone = Companies(held_frame(three.frame.iloc[[at]]), Quarantine(), 1)
+        alone = ProspectTable(held_frame(three.frame.iloc[[at]]), Quarantine(), 1)
         mine = rows.company == at
         own = usage([0] * int(mine.sum()), rows.stamp[mine].tolist())
         (probability,) = score_companies(scorer, alone, own, ASKED, customers={}).table["probability"]

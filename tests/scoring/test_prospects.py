@@ -18,7 +18,7 @@ from ml_sys.data.reading.columnar import as_text
 from ml_sys.data.schema import NEVER_BEGAN, USAGE
 from ml_sys.features.compute import FeatureSpec
 from ml_sys.form import Noun
-from ml_sys.scoring.prospects import Companies, Ready, read_prospects
+from ml_sys.scoring.prospects import ProspectTable, Ready, read_prospects
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import SchemaSettings
 from tests.data.described import VISITS
@@ -73,7 +73,7 @@ def test_prospects_keep_the_order_of_the_file_and_their_first_row(tmp_path: Path
     path = tmp_path / "prospects.csv"
     path.write_text("ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id\n7,,RETAIL,b\n5,1,,a\n,2 to 5,RETAIL,b\n1,1,,\n")
     found = read_prospects(path, SCHEMA, SPEC)
-    assert isinstance(found, Companies)
+    assert isinstance(found, ProspectTable)
     assert found.frame["id"].tolist() == ["b", "a"]
     assert found.frame["employee_range"].tolist() == ["2 to 5", "1"]
     assert found.frame["alexa_rank"].tolist() == [7, 5]
@@ -146,7 +146,7 @@ def test_each_of_several_repeated_prospects_is_merged_in_the_place_of_its_first_
     rows = ("5,1,,a", ",1,RETAIL,a", "7,,,c", "8,2 to 5,,b", "8,,FINANCE,b")
     path.write_text("\n".join(["ALEXA_RANK,EMPLOYEE_RANGE,INDUSTRY,id", *rows, ""]))
     found = read_prospects(path, SCHEMA, SPEC)
-    assert isinstance(found, Companies)
+    assert isinstance(found, ProspectTable)
     assert found.frame["id"].tolist() == ["a", "c", "b"]
     assert found.frame["alexa_rank"].tolist() == [5, 7, 8]
     assert found.frame["industry"].fillna("").tolist() == ["RETAIL", "", "FINANCE"]
@@ -169,7 +169,7 @@ def test_prospects_are_read_by_the_description_with_since_and_attributes_of_any_
     path = tmp_path / "list.csv"
     path.write_text("name,born,land,is_demo\nb,2024-03-01,?,yes\na,,DE,perhaps\n")
     found = read_prospects(path, schema, SPEC)
-    assert isinstance(found, Companies)
+    assert isinstance(found, ProspectTable)
     assert found.frame["id"].tolist() == ["b", "a"]
     assert found.frame["since"].tolist() == [day("2024-03-01"), NEVER_BEGAN]
     assert found.frame["land"].isna().tolist() == [True, False]
@@ -177,7 +177,7 @@ def test_prospects_are_read_by_the_description_with_since_and_attributes_of_any_
     assert sum(found.quarantine.blanked("noncustomers").values()) == 1
     path.write_text("name,born,land\na,,DE\n")
     without = read_prospects(path, schema, SPEC)
-    assert isinstance(without, Companies)
+    assert isinstance(without, ProspectTable)
     assert without.frame["demo"].isna().all()
 
 
@@ -190,7 +190,7 @@ def test_a_folder_of_files_is_one_file_and_an_id_that_is_in_two_of_them_is_merge
     columns = {"id": ["c", "b", "a"], "ALEXA_RANK": [1, 7, 6], "EMPLOYEE_RANGE": ranges, "INDUSTRY": [""] * 3}
     pq.write_table(pa.table(columns), folder / "2.parquet")
     found = read_prospects(folder, SCHEMA, SPEC)
-    assert isinstance(found, Companies)
+    assert isinstance(found, ProspectTable)
     assert found.frame["id"].tolist() == ["b", "c"]
     assert found.frame["employee_range"].tolist() == ["2 to 5", "1"]
     assert found.read == 5

@@ -12,7 +12,7 @@ import pytest
 
 from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.sources import open_source
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.registry.loading import load_scorer
 from ml_sys.registry.store import Registry
@@ -60,7 +60,7 @@ def from_file(server, prospects, places, folder):
     )
     scored = score_file(
         Registry(server.root), FIRST, Settings(artifacts_dir=server.root),
-        Request(file, as_of=prospects.cutoff), capacity=50, on_step=lambda _: None,
+        ListRequest(file, as_of=prospects.cutoff), capacity=50, on_step=lambda _: None,
     )  # fmt: skip
     return scored.table.set_index("id")["probability"][table["id"]].tolist()
 
@@ -183,7 +183,7 @@ def dirty(versions, tmp_path_factory):
 def scored(folder, **options):
     found = score_file(
         Registry(folder / "artifacts"), FIRST, Settings(artifacts_dir=folder / "artifacts"),
-        Request(folder / "noncustomers.csv", as_of=int(np.datetime64(CUTOFF).astype(int)), **options),
+        ListRequest(folder / "noncustomers.csv", as_of=int(np.datetime64(CUTOFF).astype(int)), **options),
         capacity=50, on_step=lambda _: None,
     )  # fmt: skip
     return found.table.set_index("id")["probability"].sort_index().tolist()

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ml_sys.data.checking.columns import Column
 from ml_sys.data.checking.scalars import Fault
-from ml_sys.data.reading.rows import BadRow, CountedPart, Rows
+from ml_sys.data.reading.rows import BadRow, CountedPart, RawRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def check_part(part: Part, fields: Mapping[str, Field]) -> Checked:
     return check(part.counted(counts), fields)
 
 
-def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
+def check(rows: RawRows, fields: Mapping[str, Field]) -> Checked:
     """Read every value of a batch.
 
     Parameters
@@ -106,7 +106,7 @@ def check(rows: Rows, fields: Mapping[str, Field]) -> Checked:
     )
 
 
-def _headers(rows: Rows, fields: Mapping[str, Field]) -> list[int]:
+def _headers(rows: RawRows, fields: Mapping[str, Field]) -> list[int]:
     """Return the places of rows that say the names of the columns, as joined exports do."""
     if rows.counts:
         return []

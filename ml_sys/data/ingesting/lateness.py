@@ -12,11 +12,11 @@ from ml_sys.data.usage import LATER, UNFINISHED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_sys.data.coverage import Coverage, Export
+    from ml_sys.data.coverage import Coverage, ExportDates
 
 
 def late_rows(
-    export: Export, stamps: NDArray[np.int64], coverage: Coverage
+    export: ExportDates, stamps: NDArray[np.int64], coverage: Coverage
 ) -> tuple[NDArray[np.intp], list[str]]:
     """Return which rows were not complete when covered usage ended, and why each does not count."""
     end = export.as_of if export.usage_end is None else export.usage_end

@@ -11,7 +11,7 @@ import numpy as np
 from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.ingesting.usage_seen import UsageSeen
 from ml_sys.data.parts.buckets import Cut, first_bucket
-from ml_sys.data.snapshot_writing import Part
+from ml_sys.data.snapshot_writing import SnapshotPart
 from ml_sys.data.usage import UsageRows, one_per_stamp, set_aside, united
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.data.company_index import CompanyIndex
-    from ml_sys.data.coverage import Coverage, Export
+    from ml_sys.data.coverage import Coverage, ExportDates
     from ml_sys.data.ingesting.run import IngestRun, UsageOfTable
     from ml_sys.data.parts.overflow import Overflow, Stored
     from ml_sys.data.parts.spill import Spill
@@ -85,7 +85,7 @@ class UsageParts:
         """Call a function with companies and the days on which their rows are complete, part by part."""
         return self._each(lambda number: look(*self._dated(number)))
 
-    def set_aside(self, export: Export) -> None:
+    def set_aside(self, export: ExportDates) -> None:
         """Put rows of periods into quarantine that were not complete when covered usage ended."""
 
         def look(number: int) -> None:
@@ -127,7 +127,7 @@ class UsageParts:
             del tables
             rows = replace(rows, company=self._cut.local[rows.company])
             mine = self._cut.members(number)
-            begun.add(number, Part(companies.iloc[mine], mine, self._index.buckets[mine], rows), form)
+            begun.add(number, SnapshotPart(companies.iloc[mine], mine, self._index.buckets[mine], rows), form)
             return mine, UsageSeen.of(rows, len(mine))
 
         return UsageSeen.joined(self._each(write), len(companies))

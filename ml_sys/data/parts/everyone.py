@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_sys.data.parts.parted import InParts
-from ml_sys.data.parts.stored import USAGE, Companies
+from ml_sys.data.parts.stored import USAGE, StoredCompanies
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.days import days_of_stamps
 
@@ -52,7 +52,7 @@ class Everyone(InParts):
         """
         found, tables = [], []
         for number in range(len(parts)):
-            one = Companies.read(parts.manifest, number)
+            one = StoredCompanies.read(parts.manifest, number)
             found.append((one.closed, one.since, one.position))
             tables.append(one.table.select(["id", "value"]))
         together = pa.concat_tables(tables)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.data.parts.stored import QUARANTINE, Companies
+from ml_sys.data.parts.stored import QUARANTINE, StoredCompanies
 from ml_sys.data.parts.whole import Snapshot, one_part
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Parts:
         SnapshotError
             As :meth:`part`.
         """
-        found = Companies.read(self.manifest, number)
+        found = StoredCompanies.read(self.manifest, number)
         return np.arange(len(found.closed), dtype=np.int32) if found.position is None else found.position
 
 

@@ -134,7 +134,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Companies:
+class StoredCompanies:
     """The n companies of a part, as they are stored.
 
     Attributes
@@ -155,7 +155,7 @@ class Companies:
     n_rows: NDArray[np.int32] | None
 
     @classmethod
-    def read(cls, manifest: Manifest, part: int) -> Companies:
+    def read(cls, manifest: Manifest, part: int) -> StoredCompanies:
         """Read those of a part."""
         table = manifest.table(COMPANIES, part)
         closed = numbers(table["converted_on"].cast(pa.int32()), blank=NEVER_CLOSED)
@@ -171,7 +171,7 @@ class Companies:
 
 
 @dataclass(frozen=True)
-class Usage:
+class StoredUsage:
     """The m usage rows of a part, sorted by company and stamp.
 
     Attributes
@@ -188,7 +188,7 @@ class Usage:
     counted: NDArray[Any]
 
     @classmethod
-    def read(cls, manifest: Manifest, part: int) -> Usage:
+    def read(cls, manifest: Manifest, part: int) -> StoredUsage:
         """Read those of a part."""
         table = manifest.table(USAGE, part)
         stamps = days_of_stamps(numbers(table["stamp"].cast(pa.int64())))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_sys.data.parts.stored import QUARANTINE, Companies, Usage
+from ml_sys.data.parts.stored import QUARANTINE, StoredCompanies, StoredUsage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def whole(manifest: Manifest) -> Tables:
     """
     manifest.verified(QUARANTINE)
     if len(manifest.sizes) == 1:
-        return _tables(manifest, Companies.read(manifest, 0), Usage.read(manifest, 0))
+        return _tables(manifest, StoredCompanies.read(manifest, 0), StoredUsage.read(manifest, 0))
     return _tables(manifest, *_united(manifest))
 
 
@@ -112,10 +112,10 @@ def one_part(manifest: Manifest, part: int) -> Tables:
     SnapshotError
         If a file of it is missing or was changed.
     """
-    return _tables(manifest, Companies.read(manifest, part), Usage.read(manifest, part))
+    return _tables(manifest, StoredCompanies.read(manifest, part), StoredUsage.read(manifest, part))
 
 
-def _tables(manifest: Manifest, companies: Companies, usage: Usage) -> Tables:
+def _tables(manifest: Manifest, companies: StoredCompanies, usage: StoredUsage) -> Tables:
     return Tables(
         id=manifest.id,
         companies=companies.table,
@@ -129,13 +129,13 @@ def _tables(manifest: Manifest, companies: Companies, usage: Usage) -> Tables:
     )
 
 
-def _united(manifest: Manifest) -> tuple[Companies, Usage]:
+def _united(manifest: Manifest) -> tuple[StoredCompanies, StoredUsage]:
     """Put every company where it is among all, and its usage where that of those before it ends."""
-    parts = [Companies.read(manifest, part) for part in range(len(manifest.sizes))]
+    parts = [StoredCompanies.read(manifest, part) for part in range(len(manifest.sizes))]
     places = [one.position for one in parts if one.position is not None]
     order = np.argsort(np.concatenate(places))
     n_rows = np.concatenate([one.n_rows for one in parts if one.n_rows is not None])[order]
-    companies = Companies(
+    companies = StoredCompanies(
         pa.concat_tables([one.table for one in parts]).take(order),
         np.concatenate([one.closed for one in parts])[order],
         np.concatenate([one.since for one in parts])[order],
@@ -149,7 +149,7 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
     stamp = np.empty(len(company), np.int32)
     values: NDArray[Any] | None = None
     for number, mine in enumerate(places):
-        usage = Usage.read(manifest, number)
+        usage = StoredUsage.read(manifest, number)
         counted = usage.counted
         counted = counted.astype(narrowest(counted), copy=False)
         if values is None:
@@ -159,7 +159,7 @@ def _united(manifest: Manifest) -> tuple[Companies, Usage]:
         first = np.cumsum(n_rows[mine], dtype=np.int64) - n_rows[mine]
         at = (starts[mine] - first)[usage.company] + np.arange(len(usage.company))
         stamp[at], values[at] = usage.stamp, counted
-    return companies, Usage(company, stamp, np.zeros((0, 0), np.int32) if values is None else values)
+    return companies, StoredUsage(company, stamp, np.zeros((0, 0), np.int32) if values is None else values)
 
 
 def narrowest(counted: NDArray[Any]) -> np.dtype[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ml_sys.data.reading.rows import RAW_LIMIT, BadRow, Rows
+from ml_sys.data.reading.rows import RAW_LIMIT, BadRow, RawRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ class Layout:
     places: Mapping[str, int]
 
 
-def read_carefully(block: Block, layout: Layout, *, is_last: bool) -> tuple[Rows, int]:
+def read_carefully(block: Block, layout: Layout, *, is_last: bool) -> tuple[RawRows, int]:
     """Read a block line by line.
 
     Returns the rows and how many lines are done with: all of them when ``is_last``, otherwise those before a
@@ -115,10 +115,10 @@ def shown(line: bytes) -> str:
 
 def collect(
     texts: Mapping[str, Sequence[str]], starts: Sequence[int], raws: Sequence[str], bad: Sequence[BadRow]
-) -> Rows:
+) -> RawRows:
     """Return rows: texts by field, the line and raw text of each, and the lines that are not rows."""
     columns = {field: pa.array(values, pa.string()) for field, values in texts.items()}
-    return Rows(columns, np.array(starts, dtype=np.int64), raws.__getitem__, bad)
+    return RawRows(columns, np.array(starts, dtype=np.int64), raws.__getitem__, bad)
 
 
 def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | None, str]:

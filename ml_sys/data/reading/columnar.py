@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_sys.data.reading.rows import RAW_LIMIT, Part, Rows, TypedTexts
+from ml_sys.data.reading.rows import RAW_LIMIT, Part, RawRows, TypedTexts
 from ml_sys.errors import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class _Part:
     columns: Mapping[str, str]
     first_line: int
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         given = {field: self.batch.column(column) for field, column in self.columns.items()}
         texts = TypedTexts(given, self._as_text)
         lines = np.arange(self.first_line, self.first_line + self.batch.num_rows, dtype=np.int64)
-        return Rows(texts, lines, lambda i: ",".join(text[i].as_py() for text in texts.values())[:RAW_LIMIT])
+        return RawRows(
+            texts, lines, lambda i: ",".join(text[i].as_py() for text in texts.values())[:RAW_LIMIT]
+        )
 
     def _as_text(self, field: str, values: Any) -> Any:
         return as_text(self.where, self.columns[field], values, is_id=field == "id")

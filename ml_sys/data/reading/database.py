@@ -131,7 +131,7 @@ class DatabaseSource:
         columns: Mapping[str, str],
         may_lack: Collection[str] = (),
     ) -> RawTable:
-        """Run a query, or read a table by name; see `Source`."""
+        """Run a query, or read a table by name; see `TableSource`."""
         where = f"{self.name}: {' '.join(location.split())}"
         quoted = self._engine.dialect.identifier_preparer.quote_identifier
         query = location.rstrip("; \n")

@@ -17,7 +17,7 @@ import pyarrow.csv
 
 from ml_sys.data.reading.careful import QUOTED_LINES, Layout, collect, decode, read_carefully, shown
 from ml_sys.data.reading.preamble import SOME_LINES, preamble
-from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
+from ml_sys.data.reading.rows import BadRow, Part, RawRows, RawTable
 from ml_sys.data.reading.textfile import LINE_LIMIT, Block, block_of, blocks, open_text
 from ml_sys.data.schema import lacking, matched_columns
 from ml_sys.errors import EmptyTableError, InputError, UnreadableFileError
@@ -142,15 +142,15 @@ class TextPart:
     layout: Layout
     so_far: _SoFar = field(default_factory=_SoFar)
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         """Read its columns as texts."""
         return self._read(frozenset())
 
-    def counted(self, fields: Collection[str]) -> Rows:
+    def counted(self, fields: Collection[str]) -> RawRows:
         """See :class:`ml_sys.data.reading.rows.CountedPart`."""
         return self._read(frozenset(fields))
 
-    def _read(self, counts: frozenset[str]) -> Rows:
+    def _read(self, counts: frozenset[str]) -> RawRows:
         if counts and self.so_far.counts_are_numbers:
             rows = _read_fast(self.block, self.layout, counts)
             if rows is not None:
@@ -164,9 +164,9 @@ class TextPart:
 class _Ready:
     """Rows that had to be read while the file was cut."""
 
-    rows: Rows
+    rows: RawRows
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         return self.rows
 
 
@@ -177,11 +177,11 @@ class _Single:
     layout: Layout
     bad: BadRow
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         return collect({name: [] for name in self.layout.places}, [], [], [self.bad])
 
 
-def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset()) -> Rows | None:
+def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset()) -> RawRows | None:
     """Read a block in which every line is one row; None if that is not certain.
 
     Nor is it read if any field of those named as counts is not a whole number from 0.
@@ -223,7 +223,7 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
     if any(one.min(initial=0) < 0 for one in numbers.values()):
         return None
     lines = np.arange(block.first_line, block.first_line + n_lines, dtype=np.int64)
-    return Rows(texts, lines, lambda i: shown(block.line(i)), counts=numbers)
+    return RawRows(texts, lines, lambda i: shown(block.line(i)), counts=numbers)
 
 
 def _single_chunk(column: Any) -> Any:

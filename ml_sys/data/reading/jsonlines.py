@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_sys.data.reading.careful import NOT_TEXT, collect, decode, shown
-from ml_sys.data.reading.rows import BadRow, Part, RawTable, Rows
+from ml_sys.data.reading.rows import BadRow, Part, RawRows, RawTable
 from ml_sys.data.reading.textfile import Block, blocks, open_text
 from ml_sys.data.schema import lacking, matched_columns
 from ml_sys.errors import EmptyTableError, InputError
@@ -73,7 +73,7 @@ class _Part:
     block: Block
     keys: Mapping[str, str]
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         """Take the values out of a block of lines."""
         first, raw = self.block.first_line, self.block.data.split(b"\n")[:-1]
         texts = [decode(line) for line in raw]
@@ -87,7 +87,7 @@ class _Part:
         kept = np.flatnonzero(objects)
         places = np.array(at, np.int64)[kept]
         columns = {field: values[i].take(kept) for i, field in enumerate(self.keys)}
-        return Rows(columns, places + first, lambda i: shown(raw[int(places[i])]), bad)
+        return RawRows(columns, places + first, lambda i: shown(raw[int(places[i])]), bad)
 
 
 def _values(texts: list[str | None], keys: list[str]) -> tuple[NDArray[np.bool_], list[Any]]:

@@ -71,7 +71,7 @@ class TypedTexts(Mapping[str, Any]):
 
 
 @dataclass(frozen=True)
-class Rows:
+class RawRows:
     """A batch of n rows.
 
     Attributes
@@ -94,10 +94,10 @@ class Rows:
     bad: Sequence[BadRow] = ()
     counts: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
-    def pieces(self, n_rows: int) -> Iterator[Rows]:
+    def pieces(self, n_rows: int) -> Iterator[RawRows]:
         """Cut the batch, so that what is made of it takes little memory at a time; at least one piece."""
         for start in range(0, max(len(self.lines), 1), n_rows):
-            yield Rows(
+            yield RawRows(
                 self.texts.slice(start, n_rows)
                 if isinstance(self.texts, TypedTexts)
                 else {name: column.slice(start, n_rows) for name, column in self.texts.items()},
@@ -112,18 +112,18 @@ def _from(raw: Callable[[int], str], start: int, at: int) -> str:
     return raw(start + at)
 
 
-Part = Callable[[], Rows]
+Part = Callable[[], RawRows]
 
 
 @runtime_checkable
 class CountedPart(Protocol):
     """A part of a file of texts, whose counts need not go through them."""
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> RawRows:
         """Read all fields as texts."""
         ...
 
-    def counted(self, fields: Collection[str]) -> Rows:
+    def counted(self, fields: Collection[str]) -> RawRows:
         """Read some fields as numbers if all that they hold are whole numbers from 0, else as texts."""
         ...
 
@@ -156,7 +156,7 @@ class RawTable:
     parquet: Path | None = None
 
 
-class Source(Protocol):
+class TableSource(Protocol):
     """Where tables come from."""
 
     def open(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ml_sys.form import Form
     from ml_sys.jobs.lists.handing_out import HandedOut
-    from ml_sys.jobs.lists.listed import Request
+    from ml_sys.jobs.lists.listed import ListRequest
     from ml_sys.registry.store import Registry
     from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
@@ -32,7 +32,7 @@ def rank(
     registry: Registry,
     version: str | None,
     settings: Settings,
-    asked: Request,
+    asked: ListRequest,
     *,
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
@@ -56,7 +56,7 @@ def rank(
 
 def rank_by_rule(
     settings: Settings,
-    asked: Request,
+    asked: ListRequest,
     standing: str = "",
     *,
     on_step: Callable[[str], None] = lambda _: None,
@@ -68,7 +68,7 @@ def rank_by_rule(
 
     Parameters
     ----------
-    asked : Request
+    asked : ListRequest
         Its ``rule`` names the rule.
     standing : str
         Where it names none: the rule, as :func:`ml_sys.text.rule_version` has it.
@@ -141,7 +141,7 @@ def _form(settings: Settings) -> Form:
 
 
 def _recorded(
-    settings: Settings, asked: Request, scored: ScoredList, rule: str, now: datetime | None
+    settings: Settings, asked: ListRequest, scored: ScoredList, rule: str, now: datetime | None
 ) -> HandedOut:
     """Record the list under the rule's name; the store holds 0 where nothing is promised."""
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ml_sys.jobs.lists.records import Known
+    from ml_sys.jobs.lists.records import KnownConversions
     from ml_sys.outcomes.lists import HandedOutList
     from ml_sys.outcomes.store import Store
     from ml_sys.scoring.scored_list import ScoredList
@@ -68,7 +68,7 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
     return replace(scored, ranked=table, notes=(*scored.notes, told))
 
 
-def tier_records(store: Store, before: Sequence[HandedOutList], known: Known) -> dict[str, str]:
+def tier_records(store: Store, before: Sequence[HandedOutList], known: KnownConversions) -> dict[str, str]:
     """Return what became of the companies of each tier on the latest mature lists, in words.
 
     Lists that were taken over from files hold none but those that were called, and say nothing of a tier.
@@ -111,7 +111,7 @@ def _told(counts: Counter[str], before: HandedOutList, paid: int, entities: str)
     return f"since the list of {date_of(before.cutoff)}: {said}; of all {entities} on it {paid:,} paid"
 
 
-def _paid(known: Known, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:
+def _paid(known: KnownConversions, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:
     """Count who on the list before became a customer since."""
     days = np.array([known.closed.get(name, -1) for name in entries["entity_id"]])
     return int(((days >= before.cutoff) & (days < cutoff)).sum())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
+class ListRequest:
     """What is asked of a list.
 
     Attributes

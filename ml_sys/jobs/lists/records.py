@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownConversions:
     """What the latest snapshot knows of conversions.
 
     Attributes
@@ -177,12 +177,12 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     return Shown(overview, tuple(companies), words)
 
 
-def what_is_known(settings: Settings) -> Known:
+def what_is_known(settings: Settings) -> KnownConversions:
     """Return what the latest snapshot knows of conversions; nothing without one."""
     if not snapshot.exists(settings.artifacts_dir):
-        return Known({}, -1)
+        return KnownConversions({}, -1)
     latest = snapshot.everyone(settings.artifacts_dir)
-    return Known(latest.days_by_name(), latest.as_of)
+    return KnownConversions(latest.days_by_name(), latest.as_of)
 
 
 def plain_overview(one: Overview) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def opened_if_there(settings: Settings) -> Iterator[Store | None]:
         yield opened
 
 
-def _overviews(opened: Store, lists: list[HandedOutList], known: Known) -> Iterator[Overview]:
+def _overviews(opened: Store, lists: list[HandedOutList], known: KnownConversions) -> Iterator[Overview]:
     frame = opened.entries([one.list_id for one in lists], only_called=True)
     called = {name: group["entity_id"].tolist() for name, group in frame.groupby("list_id")}
     for listed in lists:
@@ -227,7 +227,7 @@ def _overviews(opened: Store, lists: list[HandedOutList], known: Known) -> Itera
         yield Overview(listed, len(names), listed.is_mature(known.as_of), converted)
 
 
-def _came(entry: ListEntry, listed: HandedOutList, known: Known) -> Company:
+def _came(entry: ListEntry, listed: HandedOutList, known: KnownConversions) -> Company:
     came = known.came(listed, entry.entity_id)
     return Company(entry, came, known.closed[entry.entity_id] if came == "paid" else None)
 

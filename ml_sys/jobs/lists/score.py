@@ -26,7 +26,7 @@ from ml_sys.jobs.lists.handing_out import (
     whom_to_call,
     with_controls,
 )
-from ml_sys.jobs.lists.listed import Listed, Request
+from ml_sys.jobs.lists.listed import Listed, ListRequest
 from ml_sys.jobs.lists.paid_since import NOBODY, Payers, payers, with_warning
 from ml_sys.metrics.money import Worth, worth_of
 from ml_sys.registry.loading import load_scorer
@@ -35,10 +35,10 @@ from ml_sys.scoring.cooldown import WEEK_DAYS
 from ml_sys.scoring.excluded import read_excluded
 from ml_sys.scoring.from_snapshot.by_part import score_free
 from ml_sys.scoring.from_snapshot.free import all_free, covered_by, free_day, usage_of
-from ml_sys.scoring.prospects import NO_CLOCK, Companies, Ready, read_prospects
+from ml_sys.scoring.prospects import NO_CLOCK, ProspectTable, Ready, read_prospects
 from ml_sys.scoring.ranking import plan_capacity, write_pages, write_table
 from ml_sys.scoring.reasons import check_reasons
-from ml_sys.scoring.scored_list import Asked
+from ml_sys.scoring.scored_list import ListOptions
 from ml_sys.settings.description import local_time
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def score_prospects(
     registry: Registry,
     version: str | None,
     settings: Settings,
-    asked: Request,
+    asked: ListRequest,
     *,
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
@@ -122,7 +122,7 @@ def score_file(
     registry: Registry,
     version: str,
     settings: Settings,
-    asked: Request,
+    asked: ListRequest,
     *,
     capacity: int,
     on_step: Callable[[str], None],
@@ -157,7 +157,7 @@ def score_by(
     scorer: Scorer,
     version: str,
     settings: Settings,
-    asked: Request,
+    asked: ListRequest,
     *,
     capacity: int,
     on_step: Callable[[str], None],
@@ -174,7 +174,7 @@ def score_by(
         at = now or datetime.now(UTC)
         return payers(settings, known if is_latest else None, cutoff, at, anew=asked.replace_other)
 
-    read: Companies | Ready
+    read: ProspectTable | Ready
     if prospects is None:
         everyone = snapshot.everyone(settings.artifacts_dir) if known is None else known
         day = free_day(everyone, scorer.spec, as_of)
@@ -252,13 +252,13 @@ def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, 
         return None, error.message
 
 
-def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: Payers) -> Asked:
+def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: Payers) -> ListOptions:
     chosen = settings.score
     listed = None
     if chosen.cooldown_weeks:
         since = cutoff - WEEK_DAYS * chosen.cooldown_weeks
         listed = called_lately(settings, after=since, before=cutoff)
-    return Asked(
+    return ListOptions(
         version,
         cutoff,
         chosen.stale_days,
@@ -272,7 +272,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: P
     )
 
 
-def _cutoff(day: int | None, asked: Request, settings: Settings) -> int:
+def _cutoff(day: int | None, asked: ListRequest, settings: Settings) -> int:
     """Return the day of a list, which usage or the request says."""
     if day is not None:
         return day

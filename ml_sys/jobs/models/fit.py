@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_sys.engine.mapping import Engine
 from ml_sys.errors import UsageError
 from ml_sys.metrics.holdout import Evaluation, evaluate_holdout
-from ml_sys.model.split import Part, Source, split
+from ml_sys.model.split import Source, TrainingPart, split
 from ml_sys.model.train import FitReport, FittedModel, fit_model
 from ml_sys.settings.training import BLENDED
 
@@ -35,7 +35,7 @@ class Fit:
 
     Attributes
     ----------
-    part : Part
+    part : TrainingPart
         Rows that it learnt from.
     holdout : Panel
         n_rows rows.
@@ -43,7 +43,7 @@ class Fit:
     """
 
     source: Source
-    part: Part
+    part: TrainingPart
     model: FittedModel
     report: FitReport
     holdout: Panel

@@ -53,7 +53,7 @@ _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImpactRequest:
     """What impact is asked of.
 
     Attributes
@@ -110,14 +110,14 @@ class Brought:
 
 
 def impact_of_lists(
-    settings: Settings, asked: Asked, on_step: Callable[[str], None] = lambda _: None
+    settings: Settings, asked: ImpactRequest, on_step: Callable[[str], None] = lambda _: None
 ) -> Brought:
     """Say what lists have brought, and write the page where one is asked for.
 
     Parameters
     ----------
     settings : Settings
-    asked : Asked
+    asked : ImpactRequest
     on_step : callable
         Called with the name of each step as it begins.
 

@@ -20,7 +20,7 @@ from ml_sys.durable import make_folder, replacing, storage_errors
 from ml_sys.errors import BusyError, NotEnoughDataError
 from ml_sys.jobs.data.ingest import ingest_tables
 from ml_sys.jobs.lists.by_rule import rank, standing_rule
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.models.promote import promote
 from ml_sys.jobs.models.train import train_version
 from ml_sys.jobs.outcomes import impact as impacts
@@ -53,7 +53,7 @@ _REASONS = 3
 
 
 @dataclass(frozen=True)
-class Asked:
+class WeeklyRequest:
     """What is asked of a week.
 
     Attributes
@@ -90,7 +90,7 @@ class Asked:
 def weekly(
     registry: Registry,
     configuration: Configuration,
-    asked: Asked,
+    asked: WeeklyRequest,
     *,
     now: datetime,
     on_step: Callable[[str], None] = lambda _: None,
@@ -182,7 +182,7 @@ def _alone(settings: Settings, on_wait: Callable[[str], None]) -> Iterator[None]
 
 
 def _monitored(
-    registry: Registry, settings: Settings, asked: Asked, day: int, on_step: Callable[[str], None]
+    registry: Registry, settings: Settings, asked: WeeklyRequest, day: int, on_step: Callable[[str], None]
 ) -> Monitoring:
     """Monitor what is in production; a rule was judged on nothing that data could be held against."""
     rule = registry.read().production
@@ -198,7 +198,7 @@ def _monitored(
 def _handed_out(
     registry: Registry,
     settings: Settings,
-    asked: Asked,
+    asked: WeeklyRequest,
     found: Monitoring,
     now: datetime,
     on_step: Callable[[str], None],
@@ -209,7 +209,7 @@ def _handed_out(
     if not reasons and not is_rule(version) and registry.open(version).manifest["compiled"]:
         reasons = _REASONS
     score = settings.score.model_copy(update={"hand_out": True, "reasons": reasons})
-    request = Request(
+    request = ListRequest(
         asked.prospects,
         capacity=asked.capacity or settings.threshold.capacity,
         out=asked.out,
@@ -243,10 +243,10 @@ def _version_of(settings: Settings, day: str) -> str | None:
     return there[0].version or None if there else None
 
 
-def _impact(settings: Settings, asked: Asked, on_step: Callable[[str], None]) -> Impact | None:
+def _impact(settings: Settings, asked: WeeklyRequest, on_step: Callable[[str], None]) -> Impact | None:
     """Say what lists brought, and write the page; None while there is no list."""
     try:
-        return impacts.impact_of_lists(settings, impacts.Asked(page=asked.page), on_step).impact
+        return impacts.impact_of_lists(settings, impacts.ImpactRequest(page=asked.page), on_step).impact
     except NotEnoughDataError:
         return None
 

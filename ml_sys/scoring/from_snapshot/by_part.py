@@ -18,7 +18,7 @@ import pyarrow as pa
 from ml_sys.data.quarantine import Quarantine
 from ml_sys.features.inputs import log_of
 from ml_sys.scoring.assembly import groups_of, order_of, ranked, unseen_levels
-from ml_sys.scoring.batch import Found, UsageSeen, scored
+from ml_sys.scoring.batch import ScoredSoFar, UsageSummary, scored
 from ml_sys.scoring.cooldown import days_of
 from ml_sys.scoring.from_snapshot.free import are_free, free_companies, usage_in
 from ml_sys.scoring.streaming.features import ComputedFeatures
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.snapshot import Everyone, Parts, Snapshot
     from ml_sys.features.compute import Columns
-    from ml_sys.scoring.scored_list import Asked, ScoredList
+    from ml_sys.scoring.scored_list import ListOptions, ScoredList
     from ml_sys.scoring.scorer import Scorer
 
 Mapped = Callable[[Callable[[int], Any], Sequence[int]], list[Any]]
@@ -41,9 +41,9 @@ class PartScored:
     Attributes
     ----------
     ids : pyarrow.StringArray of length n
-    found : Found
+    found : ScoredSoFar
         Its places are those among all companies of the snapshot.
-    seen : UsageSeen
+    seen : UsageSummary
     top : ndarray of shape (k,), int
         Positions among the n of those that may be among the first of all.
     columns : dict of str to ndarray of shape (k,)
@@ -51,13 +51,13 @@ class PartScored:
     """
 
     ids: Any
-    found: Found
-    seen: UsageSeen
+    found: ScoredSoFar
+    seen: UsageSummary
     top: NDArray[np.integer[Any]]
     columns: Columns
 
 
-def score_free(scorer: Scorer, known: Everyone, asked: Asked, day: int, mapped: Mapped) -> ScoredList:
+def score_free(scorer: Scorer, known: Everyone, asked: ListOptions, day: int, mapped: Mapped) -> ScoredList:
     """Score the companies of a snapshot that are free on the day of the list.
 
     Parameters
@@ -76,7 +76,7 @@ def score_free(scorer: Scorer, known: Everyone, asked: Asked, day: int, mapped: 
         ids = ids.take(order)
         together.probability = [together.probability[0][order]]
     n = sum(len(one.ids) for one in results) + sum(len(one) for one in together.excluded)
-    seen = UsageSeen(
+    seen = UsageSummary(
         sum(one.seen.companies for one in results),
         max((one.seen.ends for one in results if one.seen.ends is not None), default=None),
     )
@@ -85,7 +85,9 @@ def score_free(scorer: Scorer, known: Everyone, asked: Asked, day: int, mapped: 
     return ranked(scorer, together, ids, partial(_features, results, order), asked, told, rejected)
 
 
-def score_part(number: int, *, parts: Parts, scorer: Scorer, asked: Asked, day: int) -> PartScored | None:
+def score_part(
+    number: int, *, parts: Parts, scorer: Scorer, asked: ListOptions, day: int
+) -> PartScored | None:
     """Score the free companies of one part; None where it holds none."""
     part, spec = parts.part(number), scorer.spec
     prospects = free_companies(part, day)
@@ -114,7 +116,7 @@ def score_part(number: int, *, parts: Parts, scorer: Scorer, asked: Asked, day: 
     }
     found.places, found.probability = [place[kept]], [probability]
     found.gone = [place[one] for one in found.gone]
-    return PartScored(ids, found, UsageSeen.of(log, asked.cutoff), top, columns)
+    return PartScored(ids, found, UsageSummary.of(log, asked.cutoff), top, columns)
 
 
 def _places(parts: Parts, number: int, part: Snapshot, day: int) -> NDArray[np.int32]:
@@ -122,9 +124,9 @@ def _places(parts: Parts, number: int, part: Snapshot, day: int) -> NDArray[np.i
     return parts.positions(number)[are_free(part, day)]
 
 
-def _together(found: list[Found]) -> Found:
+def _together(found: list[ScoredSoFar]) -> ScoredSoFar:
     """Return what several parts hold as if they were one, texts in the order of their first places."""
-    every = Found(
+    every = ScoredSoFar(
         places=[np.concatenate([np.empty(0, np.int32), *(one for part in found for one in part.places)])],
         probability=[np.concatenate([np.empty(0), *(one for part in found for one in part.probability)])],
     )

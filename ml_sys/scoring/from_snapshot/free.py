@@ -14,7 +14,7 @@ from ml_sys.data.quarantine import Quarantine
 from ml_sys.days import latest_cutoff
 from ml_sys.errors import NotEnoughDataError
 from ml_sys.features.inputs import measures_of
-from ml_sys.scoring.prospects import Companies, ProspectUsage
+from ml_sys.scoring.prospects import ProspectTable, ProspectUsage
 from ml_sys.scoring.streaming.held import held_frame
 from ml_sys.text import with_article
 
@@ -50,13 +50,13 @@ def are_free(known: Everyone | Snapshot, day: int) -> NDArray[np.bool_]:
     return free
 
 
-def free_companies(part: Snapshot, day: int) -> Companies:
+def free_companies(part: Snapshot, day: int) -> ProspectTable:
     """Return the companies of a snapshot, or of a part of one, that are free on a day."""
     frame = _free_frame(part, day)
-    return Companies(held_frame(frame), Quarantine(), len(frame))
+    return ProspectTable(held_frame(frame), Quarantine(), len(frame))
 
 
-def all_free(known: Everyone, day: int) -> Companies:
+def all_free(known: Everyone, day: int) -> ProspectTable:
     """Return the companies of all parts of a snapshot that are free on a day, in its order."""
     places, frames = [], []
     for number in range(len(known.parts)):
@@ -65,7 +65,7 @@ def all_free(known: Everyone, day: int) -> Companies:
         frames.append(_free_frame(part, day))
     frame = pd.concat(frames, ignore_index=True)
     order = np.argsort(np.concatenate(places), kind="stable")
-    return Companies(held_frame(frame.iloc[order].reset_index(drop=True)), Quarantine(), len(frame))
+    return ProspectTable(held_frame(frame.iloc[order].reset_index(drop=True)), Quarantine(), len(frame))
 
 
 def usage_of(known: Everyone, prospects: Any, spec: FeatureSpec) -> ProspectUsage:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.features.windows import UsageLog
 
 
-class Part(NamedTuple):
+class FeatureBlock(NamedTuple):
     """Rows of a batch that are alike in how their features come about.
 
     Attributes
@@ -42,7 +42,7 @@ class Features(Protocol):
     def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
         """Return which rows of a batch are ranked, and count the others."""
 
-    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[Part]:
+    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
         """Return the features of the rows from a place on; every row is in one part."""
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
@@ -59,9 +59,9 @@ class ReadyFeatures:
         """Return that all are ranked."""
         return np.ones(rows.num_rows, dtype=bool)
 
-    def __call__(self, _start: int, rows: pa.RecordBatch, /) -> list[Part]:
+    def __call__(self, _start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
         """Return the features of the rows."""
-        return [Part(slice(None), self._columns(rows))]
+        return [FeatureBlock(slice(None), self._columns(rows))]
 
     def of(self, _places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of rows."""
@@ -93,16 +93,18 @@ class ComputedFeatures:
         self.are_new += int(is_new.sum())
         return ~is_customer & ~is_new
 
-    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[Part]:
+    def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
         """Return the features of the rows from a place on; those without usage or a first day are a part."""
         usage = self.usage.between(start, start + rows.num_rows)
         idle = self._since(rows) == NEVER_BEGAN
         idle[usage.company] = False
         n_idle = np.count_nonzero(idle)
         if n_idle in {0, rows.num_rows}:
-            return [Part(slice(None), self._columns(usage, rows))]
+            return [FeatureBlock(slice(None), self._columns(usage, rows))]
         parts = np.flatnonzero(idle), np.flatnonzero(~idle)
-        return [Part(places, self._columns(usage.take(places), rows.take(places))) for places in parts]
+        return [
+            FeatureBlock(places, self._columns(usage.take(places), rows.take(places))) for places in parts
+        ]
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of the rows at some places."""

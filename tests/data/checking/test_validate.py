@@ -9,7 +9,7 @@ import pytest
 from ml_sys.data.checking import values
 from ml_sys.data.checking.validate import HEADER, Checked, check
 from ml_sys.data.fields import Field
-from ml_sys.data.reading.rows import BadRow, Rows
+from ml_sys.data.reading.rows import BadRow, RawRows
 
 FIELDS = {
     "id": Field("Key", values.ids),
@@ -22,7 +22,7 @@ def checked(*rows: tuple[str, str, str], bad: tuple[BadRow, ...] = ()) -> Checke
     """Check rows of id, visits and size that stand in every second line, from 10 on."""
     texts = {name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(FIELDS)}
     lines = np.arange(10, 10 + 2 * len(rows), 2)
-    return check(Rows(texts, lines, lambda at: ";".join(rows[at]), bad), FIELDS)
+    return check(RawRows(texts, lines, lambda at: ";".join(rows[at]), bad), FIELDS)
 
 
 def test_a_row_is_listed_once_with_its_first_fault_by_the_user_s_name_of_the_column() -> None:

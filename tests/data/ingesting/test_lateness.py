@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_sys.data.coverage import Coverage, Export
+from ml_sys.data.coverage import Coverage, ExportDates
 from ml_sys.data.ingesting.lateness import late_rows
 from ml_sys.data.quarantine import UNCOVERED
 from ml_sys.data.usage import LATER, UNFINISHED
@@ -24,6 +24,6 @@ from ml_sys.days import DAY_MICROSECONDS
 def test_a_row_is_late_by_the_day_on_which_its_period_is_complete(
     usage_end: int | None, stamps: list[int], late: list[int], reasons: list[str]
 ) -> None:
-    export = Export(as_of=70, usage_end=usage_end, today=100, was_given=False)
+    export = ExportDates(as_of=70, usage_end=usage_end, today=100, was_given=False)
     found = late_rows(export, np.array(stamps, np.int64) * DAY_MICROSECONDS, Coverage())
     assert (found[0].tolist(), found[1]) == (late, reasons)

@@ -10,7 +10,7 @@ from ml_sys.data.checking import moments, values
 from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import Field
 from ml_sys.data.ingesting.run import IngestRun, OpenTable, UsageOfTable
-from ml_sys.data.reading.rows import RawTable, Rows
+from ml_sys.data.reading.rows import RawRows, RawTable
 from ml_sys.data.usage import UNKNOWN_ID, UsageMeasures, UsageRows
 from ml_sys.errors import EmptyTableError
 from ml_sys.form import Form, Measure, Noun, UsageTable
@@ -27,9 +27,9 @@ def run_of(
 ) -> tuple[IngestRun, list[tuple[str, int]]]:
     """Return a run over one table, of parts of rows with a line each, and what it tells of its progress."""
 
-    def rows(first: int, part: list[tuple[str, ...]]) -> Rows:
+    def rows(first: int, part: list[tuple[str, ...]]) -> RawRows:
         texts = {name: pa.array([row[at] for row in part], pa.string()) for at, name in enumerate(fields)}
-        return Rows(texts, np.arange(first, first + len(part)), lambda at: ",".join(part[at]))
+        return RawRows(texts, np.arange(first, first + len(part)), lambda at: ",".join(part[at]))
 
     starts = np.cumsum([2, *(len(part) for part in parts)]).tolist()
     reads = [

@@ -14,7 +14,7 @@ from ml_sys.errors import UsageError
 from ml_sys.features.inputs import FeatureInputs
 from ml_sys.features.rules import rule_scores
 from ml_sys.jobs.lists.by_rule import _unpromised, rank, rank_by_rule
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.lists.records import handed_out_lists, show_list
 from ml_sys.jobs.lists.score import score_prospects
 from ml_sys.model.train import spec_from
@@ -26,7 +26,7 @@ from ml_sys.settings import Settings
 def test_a_rule_ranks_the_free_of_a_snapshot_without_any_model(ingested, snapshot, tmp_path):
     settings = Settings(artifacts_dir=ingested)
     cutoff = int(snapshot.usage_stamp.max()) + 7
-    listed = rank_by_rule(settings, Request(out=tmp_path / "list.csv", rule="users"))
+    listed = rank_by_rule(settings, ListRequest(out=tmp_path / "list.csv", rule="users"))
     written = pd.read_csv(tmp_path / "list.csv", dtype={"id": str})
     free = np.flatnonzero(snapshot.closed >= cutoff)
     inputs = FeatureInputs.from_snapshot(snapshot, spec_from(settings, snapshot.form))
@@ -42,7 +42,7 @@ def test_a_rule_ranks_the_free_of_a_snapshot_without_any_model(ingested, snapsho
 
 
 def test_days_ago_are_shown_as_such_and_the_latest_comes_first(ingested):
-    table = rank_by_rule(Settings(artifacts_dir=ingested), Request(rule="recency")).scored.table
+    table = rank_by_rule(Settings(artifacts_dir=ingested), ListRequest(rule="recency")).scored.table
     assert table["rule_score"].is_monotonic_increasing
     assert table["rule_score"].iloc[0] >= 0
 
@@ -52,7 +52,7 @@ def test_what_promises_nothing_is_not_valued_or_drawn_by_lot(ingested, drawn):
     chosen = {"experiment": {"design": "lottery"}, "score": {"hand_out": True}} if drawn else {}
     settings = Settings.model_validate({"artifacts_dir": ingested, **chosen})
     with pytest.raises(UsageError, match="a rule gives no probabilities"):
-        rank_by_rule(settings, Request(rule="users", capacity=10))
+        rank_by_rule(settings, ListRequest(rule="users", capacity=10))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def handed_out(ingested, once):
         shutil.copytree(ingested, artifacts, dirs_exist_ok=True)
         settings = handing(artifacts)
         assert Project(artifacts).promote_rule("users").promoted
-        rank(Registry(artifacts), None, settings, Request(capacity=7))
+        rank(Registry(artifacts), None, settings, ListRequest(capacity=7))
 
     return once("handed-out-by-rule", fill)
 
@@ -73,7 +73,7 @@ def handing(artifacts):
 
 
 def test_the_rule_in_production_ranks_and_its_list_is_recorded_under_its_name(handed_out, mlsys):
-    again = rank(Registry(handed_out), None, handing(handed_out), Request(capacity=7))
+    again = rank(Registry(handed_out), None, handing(handed_out), ListRequest(capacity=7))
     assert again.handed_out.recorded == "same"
     assert again.table["probability"].isna().all()
     listed = again.handed_out.listed
@@ -89,7 +89,7 @@ def test_the_rule_in_production_ranks_and_its_list_is_recorded_under_its_name(ha
 def test_a_later_list_knows_whom_the_rule_has_called_and_compares_no_probability(handed_out, registered):
     settings = Settings.model_validate({"artifacts_dir": handed_out, "score": {"cooldown_weeks": 4}})
     (before,) = [one.listed for one in handed_out_lists(settings).lists]
-    later = Request(as_of=before.cutoff + 7)
+    later = ListRequest(as_of=before.cutoff + 7)
     listed = score_prospects(Registry(registered), "1.0.0", settings, later)
     assert set(listed.table["since_last_week"]) <= {"called", "new", ""}
     assert (listed.table["since_last_week"] == "called").sum() == 7
@@ -117,7 +117,7 @@ class Ruled(Registry):
     ("rule", "found"), [("users", "most users in 30 days"), ("", "most actions in 30 days")]
 )
 def test_a_rule_that_is_asked_for_goes_before_the_one_in_production(ingested, rule, found):
-    listed = rank(Ruled(ingested), None, Settings(artifacts_dir=ingested), Request(rule=rule))
+    listed = rank(Ruled(ingested), None, Settings(artifacts_dir=ingested), ListRequest(rule=rule))
     assert set(listed.table["model_version"]) == {f"rule: {found}"}
     assert listed.handed_out is None
 

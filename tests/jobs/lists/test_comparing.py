@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml_sys.jobs.lists.comparing import COLUMN, RECORD, _paid, record, tier_records, with_history
-from ml_sys.jobs.lists.records import Known
+from ml_sys.jobs.lists.records import KnownConversions
 from ml_sys.outcomes.lists import ListEntry
 from ml_sys.outcomes.store import opened_store
 from ml_sys.settings import Settings
@@ -35,13 +35,16 @@ def test_a_tier_s_record_counts_mature_lists_and_conversions_within_their_horizo
     free = {f"{tier}{n}": 10**6 for tier in "ab" for n in range(200)}
     closed = free | {"a0": MONDAY, "a1": MONDAY + 29, "a2": MONDAY + 36, "a3": MONDAY + 37, "a4": MONDAY - 1}
     lists = store.lists()
-    young = tier_records(store, lists, Known(closed, MONDAY + 30))
+    young = tier_records(store, lists, KnownConversions(closed, MONDAY + 30))
     assert young == {"A": "of 100 like this, 1 paid"}  # a0 and a1 of 200; of B there are too few
-    both = tier_records(store, lists, Known(closed, LATER + 30))
+    both = tier_records(store, lists, KnownConversions(closed, LATER + 30))
     assert both == {"A": "of 100 like this, 1 paid", "B": "of 100 like this, none paid"}
-    assert tier_records(store, lists, Known(closed, MONDAY + 29)) == {}
+    assert tier_records(store, lists, KnownConversions(closed, MONDAY + 29)) == {}
     assert (
-        tier_records(store, [replace(one, settings_digest="") for one in lists], Known(closed, 10**5)) == {}
+        tier_records(
+            store, [replace(one, settings_digest="") for one in lists], KnownConversions(closed, 10**5)
+        )
+        == {}
     )
 
 
@@ -74,7 +77,7 @@ def test_a_tier_has_a_record_from_a_hundred_companies_on(tmp_path):
         companies = [ListEntry(f"a{n}", n + 1, 0.1, "A", False, 0.0) for n in range(100)]
         companies += [ListEntry(f"b{n}", n + 101, 0.01, "B", False, 0.0) for n in range(99)]
         opened.hand_out(listed("one", MONDAY), companies)
-        known = Known({}, MONDAY + 30)
+        known = KnownConversions({}, MONDAY + 30)
         assert tier_records(opened, opened.lists(), known) == {"A": "of 100 like this, none paid"}
 
 
@@ -83,14 +86,14 @@ def test_a_tier_s_record_is_of_the_latest_twenty_six_mature_lists(tmp_path):
         companies = [ListEntry(f"a{n}", n + 1, 0.1, "A", False, 0.0) for n in range(4)]
         for week in range(27):
             opened.hand_out(listed(f"list {week:02d}", MONDAY + 7 * week), companies)
-        known = Known({"a0": MONDAY, "a1": 10**6}, MONDAY + 7 * 27 + 30)
+        known = KnownConversions({"a0": MONDAY, "a1": 10**6}, MONDAY + 7 * 27 + 30)
         # Only on the first list, the twenty-seventh from the end, would a0 count as paid.
         assert tier_records(opened, opened.lists(), known) == {"A": "of 104 like this, none paid"}
 
 
 def test_who_paid_on_the_day_of_the_list_before_did_so_since():
     entries = pd.DataFrame({"entity_id": ["a", "b", "c", "d", "stranger"]})
-    known = Known({"a": MONDAY - 1, "b": MONDAY, "c": LATER - 1, "d": LATER}, LATER)
+    known = KnownConversions({"a": MONDAY - 1, "b": MONDAY, "c": LATER - 1, "d": LATER}, LATER)
     assert _paid(known, entries, listed("one", MONDAY), LATER) == 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import UsageError
 from ml_sys.jobs.lists.handing_out import Handing, hand_out
-from ml_sys.jobs.lists.listed import Listed, Request
+from ml_sys.jobs.lists.listed import Listed, ListRequest
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.outcomes.lists import HandedOutList, ListEntry
 from ml_sys.outcomes.store import FILE, opened_store
@@ -65,7 +65,7 @@ def score(place, three_tables):
             Registry(place),
             "1.0.0",
             settings,
-            Request(prospects, as_of=None if as_of is None else day(as_of)),
+            ListRequest(prospects, as_of=None if as_of is None else day(as_of)),
             capacity=calls,
             on_step=lambda step: None,
         )

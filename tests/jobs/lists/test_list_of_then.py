@@ -14,7 +14,7 @@ from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
 from ml_sys.data.sources import FileSource
 from ml_sys.days import day_number
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.lists.score import score_file
 from ml_sys.model.split import Source
 from ml_sys.registry.loading import load_scorer
@@ -66,7 +66,7 @@ def listed(artifacts: Path, prospects: Path, *, as_of: datetime | None = None, u
         Registry(artifacts),
         "1.0.0",
         Settings(artifacts_dir=artifacts),
-        Request(prospects, usage, None if as_of is None else day_number(as_of.date())),
+        ListRequest(prospects, usage, None if as_of is None else day_number(as_of.date())),
         capacity=50,
         on_step=lambda step: None,
         now=EXPORTED,

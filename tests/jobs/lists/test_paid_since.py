@@ -14,7 +14,7 @@ import pytest
 
 from ml_sys.data import snapshot
 from ml_sys.data.schema import NEVER_CLOSED
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.lists.paid_since import NOBODY, Payers, with_warning
 from ml_sys.jobs.lists.paid_since import payers as paid_by
 from ml_sys.jobs.lists.score import score_prospects
@@ -62,7 +62,7 @@ def score(artifacts, *, hand_out=False, as_of=None, replace_other=False, design=
     settings = Settings.model_validate(
         {"artifacts_dir": artifacts, "score": {"hand_out": hand_out}, "experiment": {"design": design}}
     )
-    asked = Request(as_of=as_of, capacity=CALLS, replace_other=replace_other, reason="they have paid")
+    asked = ListRequest(as_of=as_of, capacity=CALLS, replace_other=replace_other, reason="they have paid")
     return score_prospects(Registry(artifacts), "1.0.0", settings, asked, now=now)
 
 

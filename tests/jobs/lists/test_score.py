@@ -24,13 +24,13 @@ from ml_sys.errors import (
 )
 from ml_sys.features.compute import FeatureSpec, feature_frame
 from ml_sys.features.inputs import FeatureInputs
-from ml_sys.jobs.lists.listed import Request
+from ml_sys.jobs.lists.listed import ListRequest
 from ml_sys.jobs.lists.score import keep_rejects, score_file, score_prospects, worth_of_top
 from ml_sys.outcomes.store import FILE
 from ml_sys.registry.loading import load_version
 from ml_sys.registry.store import Registry
 from ml_sys.scoring.from_snapshot.free import usage_of
-from ml_sys.scoring.prospects import Companies, Ready, read_prospects
+from ml_sys.scoring.prospects import ProspectTable, Ready, read_prospects
 from ml_sys.scoring.usage_file import read_usage
 from ml_sys.settings import Settings
 
@@ -62,7 +62,7 @@ def score(trained, tmp_path):
             Registry(trained),
             "1.0.0",
             Settings(artifacts_dir=artifacts),
-            Request(prospects, usage, day),
+            ListRequest(prospects, usage, day),
             capacity=50,
             on_step=lambda step: None,
         )
@@ -362,7 +362,7 @@ def test_names_of_columns_come_from_the_settings(model, tmp_path):
         }
     )
     read = read_prospects(path, settings.schema_, model.spec)
-    assert isinstance(read, Companies)
+    assert isinstance(read, ProspectTable)
     assert read.frame["id"].tolist() == ["a", "b", "c"]
     assert read.frame["alexa_rank"].tolist() == [8, np.inf, np.inf]
 
@@ -376,7 +376,7 @@ def place(registered, tmp_path_factory):
 def listed_from(place, prospects, steps=None, settings=None, **asked):
     chosen = Settings.model_validate({"artifacts_dir": place, **(settings or {})})
     told = [] if steps is None else steps
-    request = Request(prospects=prospects, **asked)
+    request = ListRequest(prospects=prospects, **asked)
     return score_prospects(Registry(place), None, chosen, request, on_step=told.append, now=NOW)
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 from ml_sys.data.snapshot import latest
 from ml_sys.errors import ExitCode
 from ml_sys.jobs.models.train import train_version
-from ml_sys.jobs.outcomes.weekly import LOCK, MESSAGE, Asked, _trained_on, write_summary
+from ml_sys.jobs.outcomes.weekly import LOCK, MESSAGE, WeeklyRequest, _trained_on, write_summary
 from ml_sys.model.files.serialization import read_settings
 from ml_sys.outcomes.store import opened_store
 from ml_sys.project import Project
@@ -195,7 +195,7 @@ def test_a_second_week_waits_for_the_first_and_says_so(place, week, sundays):
 
 def test_a_project_plays_the_week_as_well(place, three_tables, sundays, tmp_path):
     project = Project(place, ingest__files=files_in(three_tables), bootstrap__resamples=50)
-    done = project.weekly(Asked(capacity=CALLS, out=tmp_path / "list.csv"), as_of=sundays[3])
+    done = project.weekly(WeeklyRequest(capacity=CALLS, out=tmp_path / "list.csv"), as_of=sundays[3])
     assert done.listed is not None
     assert done.listed.called == CALLS
     assert done.monitoring.cutoff == date_of(done.listed.record.cutoff)

@@ -14,7 +14,7 @@ from ml_sys.engine.mapping import Engine
 from ml_sys.scoring.batch import score_companies
 from ml_sys.scoring.from_snapshot.by_part import score_free
 from ml_sys.scoring.from_snapshot.free import all_free, usage_of
-from ml_sys.scoring.scored_list import Asked, ScoredList
+from ml_sys.scoring.scored_list import ListOptions, ScoredList
 from tests.data.tables import Tables, usage_row
 from tests.scoring.test_prospects import day
 from tests.scoring.test_reasons import NARROW, fitted
@@ -30,9 +30,9 @@ def scorer():
 
 
 @pytest.fixture(scope="module")
-def asked() -> Asked:
+def asked() -> ListOptions:
     """With everything that a list may hold: some taken out, cooling down, waiting; reasons of the first."""
-    return Asked(
+    return ListOptions(
         "1.2.0",
         CUTOFF,
         14,
@@ -79,7 +79,7 @@ def same(one: ScoredList, other: ScoredList) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(scorer, asked: Asked, stored: dict[int, Everyone]) -> ScoredList:
+def expected(scorer, asked: ListOptions, stored: dict[int, Everyone]) -> ScoredList:
     """What a file of the same companies is given."""
     known = stored[1]
     free = all_free(known, CUTOFF)
@@ -96,7 +96,7 @@ def test_a_list_is_the_same_from_however_many_parts(scorer, asked, stored, expec
 
 
 def test_a_list_without_reasons_and_exclusions_is_the_same_too(scorer, stored) -> None:
-    plain = Asked("1.2.0", CUTOFF, 14)
+    plain = ListOptions("1.2.0", CUTOFF, 14)
     one, several = (score_free(scorer, stored[n], plain, CUTOFF, HERE.map) for n in (1, 16))
     pd.testing.assert_frame_equal(one.table, several.table, check_exact=True)
     assert one.notes == several.notes
@@ -104,7 +104,7 @@ def test_a_list_without_reasons_and_exclusions_is_the_same_too(scorer, stored) -
 
 
 def test_usage_that_is_complete_too_late_is_told_of_all_parts_together(scorer, stored) -> None:
-    early = Asked("1.2.0", day("2020-01-05"), 14)
+    early = ListOptions("1.2.0", day("2020-01-05"), 14)
     for known in stored.values():
         (told,) = [
             one
