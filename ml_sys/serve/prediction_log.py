@@ -171,6 +171,7 @@ class PredictionLog:
             while self._queue:
                 size = min(len(self._queue), BATCH_ROWS)
                 if not self._write([self._queue.popleft() for _ in range(size)]):
+                    is_last = True  # the time to close is over, and what comes later is not tried
                     break
             if not is_last and time.monotonic() >= self._prune_at:
                 self._prune()
