@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 _CHUNK_BYTES = 2 << 20
-_HEXADECIMAL = (b"0x", b"0X")  # Arrow takes 0x1F for 31
+_HEXADECIMAL = (b"x", b"X")  # Arrow takes 0x1F for 31
 
 
 def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] = ()) -> RawTable:
@@ -194,7 +194,8 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
     is_quoted = b'"' in data
     if is_quoted and block.line(n_lines - 1).count(b'"') % 2:
         return None
-    if counts and any(mark in data for mark in _HEXADECIMAL):
+    # A single byte is found twenty times as fast as the two of which one, a zero, is everywhere.
+    if counts and any(one in data and b"0" + one in data for one in _HEXADECIMAL):
         return None
     names = [str(i) for i in range(layout.n_fields)]
     as_texts = {i for name, i in layout.places.items() if name not in counts}
