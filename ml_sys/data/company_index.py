@@ -60,6 +60,8 @@ class CompanyIndex:
             found: NDArray[np.int32] = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy()
             return found
         beyond = numbers >= len(self._table)
+        if not beyond.any():
+            return self._table.take(numbers)
         return np.where(beyond, np.int32(-1), self._table[np.where(beyond, 0, numbers)])
 
 

@@ -5,6 +5,7 @@ Invariant: rows accepted, merged and quarantined add up to rows read, for every 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -253,9 +254,12 @@ def _read(
     run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack, room: tuple[Overflow, int]
 ) -> tuple[pd.DataFrame, Sequence[Spill], Sequence[EventsOfTable], CompanyIndex]:
     """Read every table; return one row per entity, the usage and events of each, and where entities are."""
+    usage_of = list(schema.of(PeriodTable))
+    beside = stack.enter_context(ThreadPoolExecutor(1))
+    for name in usage_of[:1]:
+        run.begin(name, beside)
     purchases = [run.purchases(name, table) for name, table in schema.of(PurchaseTable).items()]
     unclear = unusable(purchases)
-    usage_of = list(schema.of(PeriodTable))
     events = opened_events(schema, stack)
     entities = [run.companies(name) for name in schema.of(EntityTable)]
     if entities:

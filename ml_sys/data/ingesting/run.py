@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int], None]
 _WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
+_AHEAD = 3  # parts of usage, which take as long to check as half a million companies to read
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -96,6 +98,7 @@ class IngestRun:
         self.opened = opened
         self._form = form
         self._on_progress = on_progress
+        self._begun: dict[str, list[Future[Checked]]] = {}
 
     def place(self, table: str) -> tuple[str, str]:
         """Return the name of a table and where it comes from, as the quarantine has them."""
@@ -105,6 +108,12 @@ class IngestRun:
         """Count rows of a table that were read."""
         self.read[table] += n_read
         self._on_progress(table, self.read[table])
+
+    def begin(self, table: str, pool: Executor) -> None:
+        """Check the first parts of a table in a pool, beside tables that have to be read before it."""
+        opened = self.opened[table]
+        first = islice(opened.raw.parts, _AHEAD)
+        self._begun[table] = [pool.submit(check_part, part, opened.fields) for part in first]
 
     def companies(self, table: str) -> CompanyRows:
         """Read a table of entities."""
@@ -166,11 +175,15 @@ class IngestRun:
         """Check the parts of a table side by side, and give back what comes of them, in order."""
         opened = self.opened[table]
 
-        def work(part: Part) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
-            checked = check_part(part, opened.fields)
+        def work(
+            part: Part | Future[Checked],
+        ) -> tuple[int, Sequence[BadRow], Mapping[str, Sequence[int]], _T]:
+            checked = part.result() if isinstance(part, Future) else check_part(part, opened.fields)
             return len(checked.lines) + len(checked.bad), checked.bad, checked.blanked, then(checked)
 
-        for n_read, bad, blanked, result in _in_order(work, opened.raw.parts):
+        begun: Iterable[Part | Future[Checked]] = self._begun.pop(table, ())
+        parts = chain(begun, opened.raw.parts)
+        for n_read, bad, blanked, result in _in_order(work, parts):
             self.quarantine.add(table, opened.where, bad)
             self.quarantine.add_blanked(table, blanked)
             self.count(table, n_read)
@@ -186,7 +199,7 @@ def _as_objects(columns: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _in_order(work: Callable[[Part], _U], parts: Iterator[Part]) -> Iterator[_U]:
+def _in_order(work: Callable[[_T], _U], parts: Iterator[_T]) -> Iterator[_U]:
     """Map in threads, in order, with only a few parts in memory at a time."""
     waiting: deque[Future[_U]] = deque()
     with ThreadPoolExecutor(_WORKERS) as pool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 _CHUNK_BYTES = 2 << 20
+# Arrow's own pool gives memory back between blocks, and fresh memory of the system's is slow.
+_POOL = pa.system_memory_pool()
 _HEXADECIMAL = (b"x", b"X")  # Arrow takes 0x1F for 31
 
 
@@ -79,8 +81,9 @@ def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Bloc
     if at is None:
         raise EmptyTableError(path)
     header, delimiter = _header_fields(path, first.line(at), above.delimiter)
-    rest = first.data[int(first.ends[at]) + 1 :]
-    body = chain([block_of(rest, first.first_line + at + 1)] if rest else [], pieces)
+    start = int(first.ends[at]) + 1
+    rest = Block(first.data[start:], first.first_line + at + 1, first.ends[at + 1 :] - start)
+    body = chain([rest] if rest.data else [], pieces)
     return body, header, delimiter
 
 
@@ -213,6 +216,7 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
             pyarrow.csv.ConvertOptions(
                 include_columns=list(wanted), column_types=wanted, strings_can_be_null=False, null_values=[]
             ),
+            memory_pool=_POOL,
         )
     except pa.ArrowInvalid:
         return None
@@ -228,4 +232,4 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
 
 
 def _single_chunk(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks(memory_pool=_POOL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -55,6 +57,17 @@ def test_rows_of_all_parts_stand_in_their_order_and_bad_ones_of_any_part_are_kno
     assert run.read == {"t": 11}
     assert progress == [("t", n) for n in (1, 3, 4, 5, 6, 7, 8, 10, 11)]
     assert sum(run.quarantine.rejected("t").values()) == 2
+
+
+def test_parts_that_were_checked_beside_other_tables_are_given_once_and_first() -> None:
+    run, progress = run_of(FIELDS, *([(f"n{at}", "2024-01-01")] for at in range(9)), [("", "")])
+    with ThreadPoolExecutor(1) as beside:
+        run.begin("t", beside)
+        assert progress == []
+        found = run.purchases("t", BOUGHT)
+    assert found.frame["id"].tolist() == [f"n{at}" for at in range(9)]
+    assert progress == [("t", n) for n in range(1, 11)]
+    assert sum(run.quarantine.rejected("t").values()) == 1
 
 
 def test_money_that_a_table_of_purchases_has_is_kept() -> None:
