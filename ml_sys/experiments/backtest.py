@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ml_sys.experiments.past_lists import joined_lists, make_lists
+from ml_sys.metrics.calibration import probability_metrics
 from ml_sys.metrics.campaign import Season, play_season
 from ml_sys.metrics.holdout import population_rows
 from ml_sys.metrics.list_averages import list_estimates, paired_lists
-from ml_sys.metrics.ranking import probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.ranking import random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import numpy as np
 
 from ml_sys.engine.mapping import Engine
 from ml_sys.experiments.cache import own_code
+from ml_sys.metrics.calibration import probability_metrics
 from ml_sys.metrics.paired import Paired, paired_bootstrap
-from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metrics
+from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.calibration import fit_calibrator
 from ml_sys.model.folds import company_folds
 from ml_sys.model.train import pipeline_from

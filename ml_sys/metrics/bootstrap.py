@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
     from ml_sys.metrics.ranking import Values, Weights
 
+    Measure = Callable[[Weights | "Drawn"], dict[str, Values]]
+
 # Weights held at once; with what is made of them some 50 MB.
 _CELLS_AT_ONCE = 2_000_000
 # Of very many rows too so many, whose weights then lie side by side in the processor's cache.
 _LEAST_AT_ONCE = 8
+# The same where a weight takes a byte, and is looked up by cluster.
+_LEAST_DRAWN = 64
+# Clusters whose weights are made numbers of eight bytes at a time.
+_CLUSTERS_AT_ONCE = 2**16
 # Where a resample is further off than the rows themselves: mean distances, which luck makes larger.
 _BIASED = frozenset({"calibration_error"})
 # Where a single converter at the end of the list outweighs the others.
@@ -35,15 +41,54 @@ class Estimate:
     high: float
 
 
-def cluster_weights(company: NDArray[np.int32], resamples: int, seed: int) -> Iterator[Weights]:
-    """Yield how often each row is drawn, in chunks of shape (some resamples, n_rows), float64.
+@dataclass(frozen=True)
+class Drawn:
+    """Weights of rows in resamples that draw whole clusters, which are looked up and not laid out.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_clusters, n_resamples), uint8
+        How often each cluster is drawn; nobody is by chance 256 times.
+    cluster : ndarray of shape (n_rows,), int64
+    """
+
+    counts: NDArray[np.uint8]
+    cluster: NDArray[np.intp]
+    _summed: dict[int, tuple[Values, Values]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return int(self.counts.shape[1])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Weights:
+        rows: Weights = np.array(self.counts.T[:, self.cluster], dtype=dtype or np.float64, copy=copy)
+        return rows
+
+    def __matmul__(self, values: Values) -> Values:
+        """Return the sum of values of rows in each resample; chunks share what is added up by cluster."""
+        if id(values) not in self._summed:
+            summed = np.bincount(self.cluster, values, len(self.counts)).astype(np.float64)
+            self._summed[id(values)] = values, summed  # the array is kept, so that no other has its id
+        summed = self._summed[id(values)][1]
+        some, total = np.flatnonzero(summed), np.zeros(len(self))
+        for start in range(0, some.size, _CLUSTERS_AT_ONCE):
+            block = some[start : start + _CLUSTERS_AT_ONCE]
+            total += summed[block] @ self.counts[block].astype(np.float64)
+        return total
+
+
+def cluster_weights(company: NDArray[np.int32], resamples: int, seed: int) -> Iterator[Drawn]:
+    """Yield how often each row is drawn, some resamples at a time.
 
     Every resample draws as many companies as there are, with replacement.
     """
     _, cluster = np.unique(company, return_inverse=True)
-    n_clusters = int(cluster.max(initial=-1)) + 1
-    for counts in cluster_counts(n_clusters, company.size, resamples, seed):
-        yield counts[:, cluster]
+    n_clusters, rng = int(cluster.max(initial=-1)) + 1, np.random.default_rng(seed)
+    step, summed = max(_LEAST_DRAWN, _CELLS_AT_ONCE // max(company.size, 1)), dict[int, Any]()
+    for start in range(0, resamples, step):
+        counts = np.empty((n_clusters, min(step, resamples - start)), dtype=np.uint8)
+        for one in range(counts.shape[1]):
+            counts[:, one] = _drawn(rng, n_clusters)
+        yield Drawn(counts, cluster, summed)
 
 
 def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> Iterator[Weights]:
@@ -57,12 +102,17 @@ def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> I
     for start in range(0, resamples, step):
         counts = np.empty((min(step, resamples - start), n_clusters))
         for row in counts:
-            row[:] = np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)
+            row[:] = _drawn(rng, n_clusters)
         yield counts
 
 
+def _drawn(rng: np.random.Generator, n_clusters: int) -> NDArray[np.intp]:
+    """Draw as many clusters as there are, with replacement, and count each."""
+    return np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)
+
+
 def estimate(
-    metrics: Callable[[Weights], dict[str, Values]],
+    metrics: Measure,
     company: NDArray[np.int32],
     *,
     resamples: int,
@@ -75,7 +125,8 @@ def estimate(
     Parameters
     ----------
     metrics : callable
-        From weights of shape (n_resamples, n_rows) to values of shape (n_resamples,) by name.
+        From weights of shape (n_resamples, n_rows), an array or `Drawn`, to values of shape (n_resamples,) by
+        name.
     company : ndarray of shape (n_rows,), int32
         Cluster of each row.
     confidence : float
@@ -93,7 +144,7 @@ def estimate(
 
 
 def estimates(
-    rankers: Mapping[str, Callable[[Weights], dict[str, Values]]],
+    rankers: Mapping[str, Measure],
     company: NDArray[np.int32],
     *,
     resamples: int,

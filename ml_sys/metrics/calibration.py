@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_sys.metrics.ranking import CALIBRATION_BINS
+from ml_sys.metrics.ranking import CumulatedRanking, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ml_sys.metrics.ranking import Outcomes
+    from ml_sys.metrics.bootstrap import Drawn
+    from ml_sys.metrics.ranking import Outcomes, Values, Weights
+
+CALIBRATION_BINS = 10
+# Log loss is infinite where a probability is exactly wrong; scikit-learn clips at the dtype's epsilon.
+_EPSILON = np.finfo(np.float64).eps
+# Ends of groups of equal scores that are passed over until it is known between which of them a bin ends.
+_ENDS_AT_ONCE = 256
 
 # Bins with fewer conversions are merged with the next one: their rates would say nothing.
 LEAST_POSITIVES = 5
@@ -97,6 +104,80 @@ def wilson(successes: int, trials: int, z: float) -> tuple[float, float]:
     middle = (share + spread / 2) / (1 + spread)
     half = z * float(np.sqrt(share * (1 - share) / trials + spread / (4 * trials))) / (1 + spread)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def probability_metrics(outcomes: Outcomes, weights: Weights | Drawn, threshold: float) -> dict[str, Values]:
+    """Return the metrics that need a probability and a threshold.
+
+    The calibration error is the mean distance between predicted and observed rate over ten bins of equally
+    many rows. Arguments and result are those of :func:`ml_sys.metrics.ranking.ranking_metrics`.
+    """
+    if threshold not in outcomes.summands:
+        outcomes.summands[threshold] = _summands(outcomes, threshold)
+    total, positives, tp, fp, squares, losses, probability = (
+        weights @ one for one in outcomes.summands[threshold]
+    )
+    fn = positives - tp
+    tn = total - positives - fp
+    return {
+        "precision": ratio(tp, tp + fp, empty=0.0),
+        "recall": ratio(tp, positives),
+        "f1": ratio(2 * tp, tp + fp + positives, empty=0.0),
+        "accuracy": (tp + tn) / total,
+        "true_positives": tp,
+        "false_positives": fp,
+        "false_negatives": fn,
+        "true_negatives": tn,
+        "brier": squares / total,
+        "log_loss": losses / total,
+        "calibration_error": _calibration_error(outcomes, weights),
+        "mean_probability": probability / total,
+        "conversion_rate": positives / total,
+    }
+
+
+def _summands(outcomes: Outcomes, threshold: float) -> tuple[Values, ...]:
+    """Return what is added up of rows: themselves, those that convert, right and wrong calls, and errors."""
+    probability, label, above = outcomes.score, outcomes.label.astype(np.float64), outcomes.score >= threshold
+    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
+    losses = -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
+    called, squares = above * label, (probability - label) ** 2
+    return np.ones(label.size), label, called, above - called, squares, losses, probability
+
+
+def _calibration_error(outcomes: Outcomes, weights: Weights | Drawn) -> Values:
+    bins = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    if isinstance(weights, np.ndarray):
+        gap = CumulatedRanking.along(outcomes.gaps, weights)
+        total, edges = gap.total, gap.hits_at(gap.total[:, None] * bins)
+    else:
+        total, edges = _edges(outcomes, weights, bins)
+    return np.asarray(np.abs(np.diff(np.ascontiguousarray(edges.T), axis=0)).sum(axis=0) / total)
+
+
+def _edges(outcomes: Outcomes, drawn: Drawn, bins: Values) -> tuple[Values, Values]:
+    """Return the weight of each resample, and the gaps added up down to some shares of it.
+
+    Of each resample the gaps are laid out only between those few ends where a bin ends.
+    """
+    order = outcomes.gaps
+    coarse = np.append(order.turns[_ENDS_AT_ONCE - 1 : -1 : _ENDS_AT_ONCE], order.turns[-1:])
+    ranked = CumulatedRanking.along(replace(order, ends=coarse, turns=coarse), drawn)
+    edges = np.empty((len(drawn), bins.size))
+    for one, (weight, hits) in enumerate(zip(ranked.weight, ranked.hits, strict=True)):
+        edges[one] = hits[-1]
+        depths = weight[-1] * bins
+        block = np.searchsorted(weight, depths, side="right") - 1
+        for at in np.flatnonzero(block < coarse.size):
+            number = int(block[at])
+            ends = order.turns[number * _ENDS_AT_ONCE : (number + 1) * _ENDS_AT_ONCE]
+            start = int(coarse[number - 1]) + 1 if number else 0
+            rows = order.places[start : int(ends[-1]) + 1]
+            counts = drawn.counts[drawn.cluster[rows], one].astype(np.float64)
+            upto = np.cumsum(np.append(weight[number], counts))[np.append(0, ends - start + 1)]
+            found = np.cumsum(np.append(hits[number], counts * order.hit[rows]))
+            edges[one, at] = np.interp(depths[at], upto, found[np.append(0, ends - start + 1)])
+    return ranked.total, edges
 
 
 def calibration_curve(outcomes: Outcomes, *, z: float) -> tuple[CalibrationBin, ...]:

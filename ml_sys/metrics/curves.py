@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml_sys.metrics.bootstrap import Drawn
     from ml_sys.metrics.ranking import Outcomes, Values, Weights
 
     Reader = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
@@ -117,9 +118,8 @@ def working_depths(
     longest = max((one.places.size for one in outcomes.lists), default=0)
     wanted = [depth for depth in depths if depth * outcomes.share <= longest]
 
-    def judged(weights: Weights) -> dict[str, Values]:
-        across = np.ascontiguousarray(weights.T)
-        ranked = [CumulatedRanking.along(one, across) for one in outcomes.lists]
+    def judged(weights: Weights | Drawn) -> dict[str, Values]:
+        ranked = [CumulatedRanking.along(one, weights) for one in outcomes.lists]
         values = {}
         for depth in wanted:
             called = [np.minimum(depth * outcomes.share, one.total) for one in ranked]
@@ -145,10 +145,9 @@ def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: flo
     Both are judged on the same resamples, so that what is hard for both does not count.
     """
 
-    def difference(weights: Weights) -> dict[str, Values]:
-        across = np.ascontiguousarray(weights.T)
+    def difference(weights: Weights | Drawn) -> dict[str, Values]:
         ours, theirs = (
-            CumulatedRanking.along(one.order, across).average_precision() for one in (outcomes, other)
+            CumulatedRanking.along(one.order, weights).average_precision() for one in (outcomes, other)
         )
         return {"lead": ours - theirs}
 
@@ -160,8 +159,8 @@ def lead(outcomes: Outcomes, other: Outcomes, *, resamples: int, confidence: flo
 def _curve(outcomes: Outcomes, read: Reader, resamples: int, confidence: float, seed: int) -> Curve:
     """Read a curve off the rows, and its band off resamples of their companies."""
 
-    def values(weights: Weights) -> NDArray[np.float64]:
-        ranked = CumulatedRanking.along(outcomes.order, np.ascontiguousarray(weights.T))
+    def values(weights: Weights | Drawn) -> NDArray[np.float64]:
+        ranked = CumulatedRanking.along(outcomes.order, weights)
         return np.array([read(w, h) for w, h in zip(ranked.weight, ranked.hits, strict=True)])
 
     line = values(np.ones((1, outcomes.score.size)))[0]

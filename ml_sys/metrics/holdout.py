@@ -10,7 +10,8 @@ import numpy as np
 
 from ml_sys.features.rules import signed_up_lately
 from ml_sys.metrics.bootstrap import Estimate, estimates
-from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.calibration import probability_metrics
+from ml_sys.metrics.ranking import Outcomes, Weights, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_sys.features.panel import Panel
+    from ml_sys.metrics.bootstrap import Drawn
     from ml_sys.settings import BootstrapSettings
 
 ALL, SEEN, SIGN_UPS = "all prospects", "seen in usage", "sign-ups of this week"
@@ -89,10 +91,10 @@ def _population(
 ) -> dict[str, dict[str, Estimate]]:
     model = everyone.take(rows)
 
-    def judged(weights: Weights) -> dict[str, NDArray[np.float64]]:
+    def judged(weights: Weights | Drawn) -> dict[str, NDArray[np.float64]]:
         return {**ranking_metrics(model, weights), **probability_metrics(model, weights, threshold)}
 
-    asked: dict[str, Callable[[Weights], dict[str, NDArray[np.float64]]]] = {MODEL: judged}
+    asked: dict[str, Callable[[Weights | Drawn], dict[str, NDArray[np.float64]]]] = {MODEL: judged}
     for rule, score in rules.items():
         asked[rule] = partial(ranking_metrics, replace(model, score=score[rows].astype(np.float64)))
     rankers = estimates(

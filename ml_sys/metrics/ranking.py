@@ -19,14 +19,13 @@ from ml_sys.kernel import kernel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ml_sys.metrics.bootstrap import Drawn
+
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
 
 LIST_DEPTHS = (10, 50)
 DECILE = 0.1
-CALIBRATION_BINS = 10
-# Log loss is infinite where a probability is exactly wrong; scikit-learn clips at the dtype's epsilon.
-_EPSILON = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,13 @@ class Outcomes:
         """All rows, adding up how far each probability lies above what happened."""
         return Order.of(self.score, self.score - self.label)
 
+    @cached_property
+    def summands(self) -> dict[float, tuple[Values, ...]]:
+        """By threshold what :func:`ml_sys.metrics.calibration.probability_metrics` adds up of each row."""
+        return {}
 
-def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
+
+def ranking_metrics(outcomes: Outcomes, weights: Weights | Drawn) -> dict[str, Values]:
     """Return the metrics that depend only on the order of the rows.
 
     Average precision, ROC-AUC and the top decile are of all rows ranked together; precision and recall at a
@@ -91,15 +95,14 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
 
     Parameters
     ----------
-    weights : ndarray of shape (n_resamples, n_rows), float64
+    weights : ndarray of shape (n_resamples, n_rows), float64, or Drawn
 
     Returns
     -------
     dict of str to ndarray of shape (n_resamples,), float64
         NaN where a metric is not defined, as without positives.
     """
-    across = np.ascontiguousarray(weights.T)
-    ranked = CumulatedRanking.along(outcomes.order, across)
+    ranked = CumulatedRanking.along(outcomes.order, weights)
     share = ranked.positives / ranked.total
     decile = DECILE * ranked.total
     decile_hits = ranked.hits_at(decile)
@@ -107,49 +110,19 @@ def ranking_metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
         "roc_auc": ranked.roc_auc(),
         "average_precision": ranked.average_precision(),
         "precision_top_decile": decile_hits / decile,
-        "recall_top_decile": _ratio(decile_hits, ranked.positives),
-        "lift_top_decile": _ratio(decile_hits / decile, share),
+        "recall_top_decile": ratio(decile_hits, ranked.positives),
+        "lift_top_decile": ratio(decile_hits / decile, share),
     }
-    lists = [CumulatedRanking.along(one, across) for one in outcomes.lists]
+    lists = [CumulatedRanking.along(one, weights) for one in outcomes.lists]
     for depth in LIST_DEPTHS:
         calls = [np.minimum(depth * outcomes.share, one.total) for one in lists]
         hits = [one.hits_at(called) for one, called in zip(lists, calls, strict=True)]
-        precision = [_ratio(h, called) for h, called in zip(hits, calls, strict=True)]
-        recall = [_ratio(h, one.positives) for h, one in zip(hits, lists, strict=True)]
+        precision = [ratio(h, called) for h, called in zip(hits, calls, strict=True)]
+        recall = [ratio(h, one.positives) for h, one in zip(hits, lists, strict=True)]
         metrics[f"precision_at_{depth}"] = mean_of_defined(precision)
         metrics[f"recall_at_{depth}"] = mean_of_defined(recall)
-        metrics[f"lift_at_{depth}"] = _ratio(metrics[f"precision_at_{depth}"], share)
+        metrics[f"lift_at_{depth}"] = ratio(metrics[f"precision_at_{depth}"], share)
     return metrics
-
-
-def probability_metrics(outcomes: Outcomes, weights: Weights, threshold: float) -> dict[str, Values]:
-    """Return the metrics that need a probability and a threshold; arguments and result as above.
-
-    The calibration error is the mean distance between predicted and observed rate over ten bins of equally
-    many rows.
-    """
-    probability, label = outcomes.score, outcomes.label.astype(np.float64)
-    total = weights.sum(axis=1)
-    above = (probability >= threshold).astype(np.float64)
-    tp, fp = weights @ (above * label), weights @ (above * (1 - label))
-    fn, tn = weights @ ((1 - above) * label), weights @ ((1 - above) * (1 - label))
-    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
-    loss = -(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
-    return {
-        "precision": _ratio(tp, tp + fp, empty=0.0),
-        "recall": _ratio(tp, tp + fn),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn, empty=0.0),
-        "accuracy": (tp + tn) / total,
-        "true_positives": tp,
-        "false_positives": fp,
-        "false_negatives": fn,
-        "true_negatives": tn,
-        "brier": weights @ (probability - label) ** 2 / total,
-        "log_loss": weights @ loss / total,
-        "calibration_error": _calibration_error(outcomes, weights),
-        "mean_probability": weights @ probability / total,
-        "conversion_rate": weights @ label / total,
-    }
 
 
 def random_metrics(outcomes: Outcomes) -> dict[str, float]:
@@ -207,19 +180,27 @@ class CumulatedRanking:
 
     @classmethod
     def build(
-        cls, score: NDArray[np.float64], hit: NDArray[np.bool_] | NDArray[np.float64], weights: Weights
+        cls,
+        score: NDArray[np.float64],
+        hit: NDArray[np.bool_] | NDArray[np.float64],
+        weights: Weights | Drawn,
     ) -> CumulatedRanking:
         """Rank rows by their scores, under weights of shape (n_resamples, n_rows)."""
-        return cls.along(Order.of(score, hit), np.ascontiguousarray(weights.T))
+        return cls.along(Order.of(score, hit), weights)
 
     @classmethod
-    def along(cls, order: Order, across: Weights) -> CumulatedRanking:
-        """Add up in an order that is known, under weights of shape (n_rows, n_resamples)."""
+    def along(cls, order: Order, weights: Weights | Drawn) -> CumulatedRanking:
+        """Add up in an order that is known."""
         # NumPy adds up a single row in pairs: with fewer of them its last bits would be others.
-        ends = order.ends if across.shape[1] == 1 else order.turns
-        running, hits = (np.zeros((ends.size + 1, across.shape[1])) for _ in range(2))
+        ends = order.ends if len(weights) == 1 else order.turns
         # Side by side in memory lie the resamples' weights of a row, so that all are added up at once.
-        add_up.run(across, order.places, ends, order.hit, running, hits)
+        across: NDArray[Any]
+        if isinstance(weights, np.ndarray):
+            across, rows = np.ascontiguousarray(weights.T), order.places
+        else:
+            across, rows = weights.counts, weights.cluster[order.places]
+        running, hits = (np.zeros((ends.size + 1, across.shape[1])) for _ in range(2))
+        add_up.run(across, rows, ends, order.hit[order.places], running, hits)
         return cls(running.T, hits.T)
 
     @property
@@ -240,61 +221,55 @@ class CumulatedRanking:
     def average_precision(self) -> Values:
         """Return the mean precision at the ranks of positives; NaN when there are none."""
         precision = np.divide(self.hits, self.weight, out=np.zeros_like(self.hits), where=self.weight > 0)
-        return _ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
+        return ratio((np.diff(self.hits, axis=1) * precision[:, 1:]).sum(axis=1), self.positives)
 
     def roc_auc(self) -> Values:
         """Return the share of positive-negative pairs in the right order; NaN when either is missing."""
         misses = self.weight - self.hits
         area = (np.diff(misses, axis=1) * (self.hits[:, 1:] + self.hits[:, :-1]) / 2).sum(axis=1)
-        return _ratio(area, self.positives * misses[:, -1])
+        return ratio(area, self.positives * misses[:, -1])
 
 
 def _add_up_types(numba: Any) -> Any:
     def read(kind: Any, dimensions: int) -> Any:
         return numba.types.Array(kind, dimensions, "C", readonly=True)
 
-    rows, places = read(numba.float64, 2), read(numba.int64, 1)
-    sums = numba.float64[:, ::1]
-    return numba.void(rows, places, places, read(numba.float64, 1), sums, sums)
+    places, hit, sums = read(numba.int64, 1), read(numba.float64, 1), numba.float64[:, ::1]
+    weighed = [read(kind, 2) for kind in (numba.float64, numba.uint8)]
+    return [numba.void(one, places, places, hit, sums, sums) for one in weighed]
 
 
-def _add_up_in_numpy(weights: Any, order: Any, ends: Any, hit: Any, running: Any, hits: Any) -> None:
-    ordered = weights[order]
+def _add_up_in_numpy(weights: Any, rows: Any, ends: Any, hit: Any, running: Any, hits: Any) -> None:
+    ordered = weights[rows].astype(np.float64)
     running[1:] = np.cumsum(ordered, axis=0)[ends]
-    hits[1:] = np.cumsum(ordered * hit[order, None], axis=0)[ends]
+    hits[1:] = np.cumsum(ordered * hit[:, None], axis=0)[ends]
 
 
 @kernel(_add_up_types, meanwhile=_add_up_in_numpy)
-def add_up(weights, order, ends, hit, running, hits):  # type: ignore[no-untyped-def]  # the types above
-    """Add up weights, and weights times hits, of rows in order; write both at each end, after a first row."""
+def add_up(weights, rows, ends, hit, running, hits):  # type: ignore[no-untyped-def]  # the types above
+    """Add up weights of rows, and weights times hits, in order; write both at each end, after a first row."""
     resamples, group = weights.shape[1], 0
     total, found = np.zeros(resamples), np.zeros(resamples)
-    for place in range(order.size):
-        row = order[place]
+    for place in range(rows.size):
+        row = weights[rows[place]]
         for one in range(resamples):
-            total[one] += weights[row, one]
-        if hit[row] != 0:
+            total[one] += row[one]
+        if hit[place] != 0:
             for one in range(resamples):
-                found[one] += weights[row, one] * hit[row]
+                found[one] += row[one] * hit[place]
         if place == ends[group]:
             group += 1
             running[group] = total
             hits[group] = found
 
 
-def _calibration_error(outcomes: Outcomes, weights: Weights) -> Values:
-    gap = CumulatedRanking.along(outcomes.gaps, np.ascontiguousarray(weights.T))
-    depths = gap.total[:, None] * np.linspace(0, 1, CALIBRATION_BINS + 1)
-    edges = np.ascontiguousarray(gap.hits_at(depths).T)
-    return np.asarray(np.abs(np.diff(edges, axis=0)).sum(axis=0) / gap.total)
-
-
 def mean_of_defined(values: Sequence[Values]) -> Values:
     """Return the elementwise mean of arrays, ignoring NaN; NaN where all are NaN."""
     stacked = np.array(values)
     known = ~np.isnan(stacked)
-    return _ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0).astype(np.float64))
 
 
-def _ratio(above: Values, below: Values, *, empty: float = float("nan")) -> Values:
+def ratio(above: Values, below: Values, *, empty: float = float("nan")) -> Values:
+    """Return what is divided, ``empty`` where that would be by nothing."""
     return np.divide(above, below, out=np.full_like(above, empty), where=below > 0)

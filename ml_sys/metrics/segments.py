@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.features.panel import Panel
     from ml_sys.form import Attribute
+    from ml_sys.metrics.bootstrap import Drawn
     from ml_sys.metrics.ranking import Values, Weights
 
 # Below this a figure of a segment would be noise.
@@ -101,8 +102,8 @@ def segments(
     return tuple(found)
 
 
-def _metrics(outcomes: Outcomes, weights: Weights) -> dict[str, Values]:
-    ranked = CumulatedRanking.along(outcomes.order, np.ascontiguousarray(weights.T))
+def _metrics(outcomes: Outcomes, weights: Weights | Drawn) -> dict[str, Values]:
+    ranked = CumulatedRanking.along(outcomes.order, weights)
     return {"roc_auc": ranked.roc_auc(), "average_precision": ranked.average_precision()}
 
 

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_sys.metrics.bootstrap import Estimate, estimate
-from ml_sys.metrics.ranking import Outcomes, Weights, probability_metrics, ranking_metrics
+from ml_sys.metrics.calibration import probability_metrics
+from ml_sys.metrics.ranking import Outcomes, Weights, ranking_metrics
 from ml_sys.sample.hazard import true_probability, weekly_hazard
 from ml_sys.sample.simulation import draw_firms, draw_portals, free_usage
 

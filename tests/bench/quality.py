@@ -23,8 +23,9 @@ from ml_sys.data.snapshot import Snapshot, latest
 from ml_sys.experiments.cache import TermStore
 from ml_sys.experiments.past_lists import joined_lists, make_lists
 from ml_sys.experiments.schedule import PLAIN, plan_terms
+from ml_sys.metrics.calibration import probability_metrics
 from ml_sys.metrics.holdout import population_rows
-from ml_sys.metrics.ranking import probability_metrics, ranking_metrics
+from ml_sys.metrics.ranking import ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, ScoredLists
 from ml_sys.model.split import Source
 from ml_sys.settings import Settings

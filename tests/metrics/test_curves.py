@@ -190,7 +190,7 @@ def test_a_perfect_ranking_finds_all_before_its_first_mistake() -> None:
 def test_resamples_that_all_miss_the_only_converter_draw_no_band() -> None:
     n = np.arange(3)
     one = Outcomes(-n.astype(float), n < 1, np.zeros(3, np.int32), n.astype(np.int32))
-    seed = next(s for s in range(50) if next(cluster_weights(one.company, 1, s))[0, 0] == 0)
+    seed = next(s for s in range(50) if np.asarray(next(cluster_weights(one.company, 1, s)))[0, 0] == 0)
     curve = curves.roc(one, resamples=1, seed=seed)
     assert (curve.low, curve.high) == ((), ())
     assert curve == curves.roc(one)
@@ -214,7 +214,7 @@ def test_depths_are_means_over_the_lists_that_have_a_converter_with_intervals_fo
         shares = []
         for day in range(3):
             rows = one.cutoff == day
-            ranked = CumulatedRanking.build(one.score[rows], label[rows], weights[:, rows])
+            ranked = CumulatedRanking.build(one.score[rows], label[rows], np.asarray(weights)[:, rows])
             calls = np.minimum(2, ranked.total)
             shares.append(np.where(calls > 0, ranked.hits_at(calls) / np.maximum(calls, 1), np.nan))
         return {"precision": np.nanmean(shares, axis=0)}

@@ -12,8 +12,9 @@ from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Rows
 from ml_sys.features.rules import NEWEST
 from ml_sys.metrics.bootstrap import Estimate, estimate
+from ml_sys.metrics.calibration import probability_metrics
 from ml_sys.metrics.holdout import ALL, SEEN, SIGN_UPS, evaluate_holdout, from_plain, table_of, to_plain
-from ml_sys.metrics.ranking import Outcomes, probability_metrics, random_metrics, ranking_metrics
+from ml_sys.metrics.ranking import Outcomes, random_metrics, ranking_metrics
 from ml_sys.metrics.scored_lists import MODEL, RANDOM
 from ml_sys.settings import BootstrapSettings
 

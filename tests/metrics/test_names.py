@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml_sys.metrics.calibration import probability_metrics
 from ml_sys.metrics.names import HEADLINE, METRICS, REPORTED, heading, label, named
-from ml_sys.metrics.ranking import Outcomes, probability_metrics, ranking_metrics
+from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 
 ROWS = Outcomes(
     np.array([0.9, 0.1]), np.array([True, False]), np.zeros(2, np.int32), np.arange(2, dtype=np.int32)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from ml_sys.metrics.calibration import bin_shares
+from ml_sys.metrics.bootstrap import cluster_weights
+from ml_sys.metrics.calibration import bin_shares, probability_metrics
 from ml_sys.metrics.ranking import (
     CumulatedRanking,
     Outcomes,
     add_up,
     mean_of_defined,
-    probability_metrics,
     random_metrics,
     ranking_metrics,
 )
@@ -302,6 +302,22 @@ def test_resamples_of_a_long_list_are_added_up_around_its_converters_alone() -> 
     )
     assert few.roc_auc()[0] == every.roc_auc()[0]
     assert few.average_precision()[0] == pytest.approx(every.average_precision()[0], rel=1e-12)
+
+
+def test_weights_that_are_looked_up_by_company_give_what_those_written_down_for_rows_give() -> None:
+    rng = np.random.default_rng(6)
+    score, company = rng.integers(0, 900, 2400) / 1000, np.sort(rng.integers(0, 700, 2400))
+    one = Outcomes(score, rng.random(2400) < score / 9, rng.integers(0, 3, 2400), company.astype(np.int32))
+    (drawn,) = cluster_weights(one.company, 20, 5)
+    written = np.asarray(drawn)
+    ranked, expected = ranking_metrics(one, drawn), ranking_metrics(one, written)
+    assert {name: each.tolist() for name, each in ranked.items()} == {
+        name: each.tolist() for name, each in expected.items()
+    }
+    found, expected = (probability_metrics(one, weights, 0.5) for weights in (drawn, written))
+    for name, each in expected.items():
+        np.testing.assert_allclose(found[name], each, rtol=1e-9, err_msg=name)
+    assert found["true_positives"].tolist() == expected["true_positives"].tolist()
 
 
 def test_a_mean_over_lists_is_of_those_that_define_it() -> None:
