@@ -6,20 +6,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pandas as pd
 
-from ml_sys.features.compute import feature_frame
+from ml_sys.features.compute import feature_columns, feature_frame
 from ml_sys.features.rows import Different, Rows, together
 from ml_sys.features.rules import rule_scores
 from ml_sys.features.stored.rows import StoredPile, United
 from ml_sys.features.windows import BLOCK_COMPANIES, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from ml_sys.features.compute import FeatureSpec
-    from ml_sys.features.inputs import FeatureInputs, Inputs
+    from ml_sys.features.compute import Columns, FeatureSpec
+    from ml_sys.features.inputs import FeatureInputs, InputPart, Inputs
 
 # (Company, cutoff) pairs whose features are computed at a time.
 _BLOCK_ROWS = 2**18
@@ -91,8 +92,6 @@ class Pile(Protocol):
             The known ones and those added.
         numbers : list of ndarray, int32
             The number among them of each row that was added, in the order in which they were.
-        moved : ndarray of shape (n_known,), int32, or None
-            The number of each that was known; None where it is what it was.
         """
 
 
@@ -189,16 +188,14 @@ class KnownFeatures:
             return
         pile, places = self._pile(spec), []
         for part in self.inputs.parts():
-            for one, wanted in missing:
-                local = part.local(wanted)
-                here = local >= 0
-                if here.any():
-                    some = part.inputs.take(local[here])
-                    pile.add(rows_of_part(some, np.array([one], np.int32), spec))
-                    places.append((one, wanted[here]))
+            for pairs, columns in _of_pairs(part, missing, spec):
+                pile.add(Rows.merged(pd.DataFrame(columns, copy=False)))
+                places += pairs
+        number = np.concatenate(self._added(pile, spec))
+        ends = np.cumsum([companies.size for _, companies in places])
         found = dict[int, Any]()
-        for (one, companies), number in zip(places, self._added(pile, spec), strict=True):
-            found.setdefault(one, []).append((companies, number))
+        for (one, companies), mine in zip(places, np.split(number, ends[:-1]), strict=True):
+            found.setdefault(one, []).append((companies, mine))
         for one, learned in found.items():
             self._known[spec].add(one, *(np.concatenate(two) for two in zip(*learned, strict=True)))
 
@@ -215,10 +212,7 @@ class KnownFeatures:
         whole, some = ({}, {}) if known is None else (known.whole, known.some)
         before = [] if known is None else [known.different]
         del known
-        different, numbers, moved = pile.united(before)
-        if moved is not None:
-            whole = {one: moved[number] for one, number in whole.items()}
-            some = {one: (there, moved[number]) for one, (there, number) in some.items()}
+        different, numbers = pile.united(before)
         self._known[spec] = _Known(different, whole, some)
         return numbers
 
@@ -251,7 +245,29 @@ class _InMemory:
 
     def united(self, known: list[Different]) -> United:
         """Keep equal rows once; see :class:`Pile`."""
-        return *together(self._found, known), None
+        return together(self._found, known)
+
+
+def _of_pairs(
+    part: InputPart, wanted: Sequence[tuple[int, NDArray[np.int32]]], spec: FeatureSpec
+) -> Iterator[tuple[list[tuple[int, NDArray[np.int32]]], Columns]]:
+    """Yield, of a part, companies by cutoff that are wanted, and their features, many pairs at a time."""
+    local = part.local(np.concatenate([companies for _, companies in wanted]))
+    ends = np.cumsum([companies.size for _, companies in wanted])
+    pairs: list[tuple[int, NDArray[np.int32]]] = []
+    found: list[Columns] = []
+    for number, ((cutoff, companies), mine) in enumerate(
+        zip(wanted, np.split(local, ends[:-1]), strict=True), start=1
+    ):
+        here = mine >= 0
+        if here.any():
+            pairs.append((cutoff, companies[here]))
+            at = np.array([cutoff], dtype=np.int32)
+            found.append(feature_columns(part.inputs.take(mine[here]), at, spec))
+        enough = sum(one.size for _, one in pairs) >= _BLOCK_ROWS or number == len(wanted)
+        if pairs and enough:
+            yield pairs, {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+            pairs, found = [], []
 
 
 def _company_by_company(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

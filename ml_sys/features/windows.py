@@ -10,6 +10,7 @@ running sums: cost grows with rows plus panel rows, not with rows × cutoffs × 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,10 +129,15 @@ class UsageLog:
                 values = np.add.reduceat(values, starts, axis=0, dtype=np.int64)
         return cls(company, day, values, n_companies, n_activity, digits)
 
+    @cached_property
+    def _begins(self) -> NDArray[np.intp]:
+        """Where the rows of each company begin, and behind them those of none."""
+        return np.searchsorted(self.company, np.arange(self.n_companies + 1, dtype=np.int32))
+
     def take(self, companies: NDArray[np.integer[Any]]) -> UsageLog:
         """Return the log of some companies, numbered from 0 in the order given."""
-        begin, end = (np.searchsorted(self.company, companies, side) for side in ("left", "right"))
-        n_rows = end - begin
+        begin = self._begins[companies]
+        n_rows = self._begins[companies + 1] - begin
         first = np.cumsum(n_rows) - n_rows
         rows = np.arange(int(n_rows.sum())) + np.repeat(begin - first, n_rows)
         return UsageLog(

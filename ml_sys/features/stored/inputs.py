@@ -6,18 +6,24 @@ it began to exist, and that of its first usage.
 
 from __future__ import annotations
 
+import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml_sys.data.parts.whole import narrowest
+from ml_sys.durable import storage_errors
 from ml_sys.features.attributes import Attributes
 from ml_sys.features.inputs import FeatureInputs, InputPart
+from ml_sys.features.stored.rows import SCRATCH
 from ml_sys.features.windows import NEVER, UsageLog
+from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,8 +36,70 @@ if TYPE_CHECKING:
 
 # Usage rows that are read at a time: some hundred megabytes, and computing is not all beginnings and ends.
 ROWS_AT_ONCE = 4_000_000
-# Of a snapshot with fewer usage rows all that was read stays in memory.
+# Of a snapshot with fewer usage rows all that was read stays in memory; of another it lies in a file as it is
+# in memory, so that parts are compared with their digests and taken apart once.
 ROWS_KEPT = 16_000_000
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Some entities whose usage lies in a file.
+
+    Attributes
+    ----------
+    part : InputPart
+        Without usage.
+    n_rows : ndarray of shape (n,), intp
+        Of each.
+    """
+
+    part: InputPart
+    n_rows: NDArray[np.intp]
+    path: Path
+
+    @classmethod
+    def down(cls, part: InputPart, path: Path) -> _Laid:
+        """Write usage into a file."""
+        log = part.inputs.usage
+        n_rows = np.bincount(log.company, minlength=log.n_companies)
+        with storage_errors(path.parent), path.open("wb") as file:
+            for column in (log.day, log.values):
+                file.write(np.ascontiguousarray(column).data)
+        bare = replace(log, company=log.company[:0], day=log.day[:0], values=log.values[:0].copy())
+        return cls(replace(part, inputs=replace(part.inputs, usage=bare)), n_rows, path)
+
+    def read(self) -> InputPart:
+        """Return the entities with their usage."""
+        bare, n = self.part.inputs.usage, int(self.n_rows.sum())
+        n_measures = bare.values.shape[1]
+        with storage_errors(self.path.parent), self.path.open("rb") as file:
+            day = np.fromfile(file, bare.day.dtype, n)
+            values = np.fromfile(file, bare.values.dtype, n * n_measures).reshape(n, n_measures)
+        company = np.repeat(np.arange(bare.n_companies, dtype=np.int32), self.n_rows)
+        usage = replace(bare, company=company, day=day, values=values)
+        return replace(self.part, inputs=replace(self.part.inputs, usage=usage))
+
+
+class _Kept:
+    """What was read: parts by their numbers, in memory, or beyond that in a folder that goes with it."""
+
+    def __init__(self) -> None:
+        self.parts: dict[tuple[int, ...], InputPart | _Laid] = {}
+        self._folder: Path | None = None
+
+    def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
+        return _Kept, ()  # in another process nothing was read
+
+    def keep(self, numbers: tuple[int, ...], part: InputPart, *, in_memory: bool) -> None:
+        """Keep a part."""
+        self.parts[numbers] = part if in_memory else _Laid.down(part, self._place() / str(numbers[0]))
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            stack = ExitStack()
+            self._folder = stack.enter_context(scratch_folder(SCRATCH))
+            weakref.finalize(self, stack.close)
+        return self._folder
 
 
 @dataclass(frozen=True)
@@ -53,7 +121,7 @@ class StoredInputs:
     attributes: Attributes
     since: NDArray[np.int32]
     first: NDArray[np.int32]
-    _kept: dict[tuple[int, ...], InputPart] = field(default_factory=dict, repr=False, compare=False)
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @classmethod
     def of(cls, outline: Outline, spec: FeatureSpec) -> StoredInputs:
@@ -97,24 +165,22 @@ class StoredInputs:
         SnapshotError
             If a file of the snapshot is missing or was changed.
         """
-        keeps = sum(self.stored.n_rows) <= ROWS_KEPT
+        in_memory = sum(self.stored.n_rows) <= ROWS_KEPT
         for numbers in self._together():
-            found = self._kept.get(numbers) or self._read(numbers)
-            if keeps:
-                self._kept[numbers] = found
+            known = self._kept.parts.get(numbers)
+            found = known.read() if isinstance(known, _Laid) else known or self._read(numbers)
+            if known is None:
+                self._kept.keep(numbers, found, in_memory=in_memory)
             yield found
 
     def shared(self, storage: Storage) -> StoredInputs:
         """Return the same inputs, read from a storage; what is not there yet is put there."""
-        return replace(self, stored=self.stored.shared(storage), _kept={})
+        return replace(self, stored=self.stored.shared(storage), _kept=_Kept())
 
     def whole(self) -> FeatureInputs:
         """Read all usage into memory, companies in their order."""
         every = _united(list(self.parts()))
         return every.inputs.take(np.argsort(every.companies))
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_kept": {}}
 
     def _together(self) -> list[tuple[int, ...]]:
         """Return the numbers of the parts that are read at a time."""

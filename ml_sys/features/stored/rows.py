@@ -6,7 +6,6 @@ rows in canonical order are read in runs.
 
 from __future__ import annotations
 
-import shutil
 import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -19,31 +18,41 @@ from ml_sys.features.rows import Different, leaders, together
 from ml_sys.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ml_sys.features.rows import Rows
 
-# How the names of temporary folders begin that hold features.
+# How the names of temporary folders begin that hold features, or the usage that they are computed from.
 SCRATCH = "mlsys-features"
 # Rows between two that are wanted that are read as well, since another read costs as much.
 _GAP = 2048
 # Rows that wait to be written at a time.
 _AT_ONCE = 2**17
 _CELL = np.dtype(np.int32).itemsize
+_NONE = np.empty(0, dtype=np.int32)
 
 
 # See :class:`ml_sys.features.known.Pile`.
-United = tuple[Different, list["NDArray[np.int32]"], "NDArray[np.int32] | None"]
+United = tuple[Different, list["NDArray[np.int32]"]]
+
+
+class _Files:
+    """A folder with a file for each column, which goes with what refers to it in the process that made it."""
+
+    def __init__(self) -> None:
+        stack = ExitStack()
+        self.folder: Path = stack.enter_context(scratch_folder(SCRATCH))
+        weakref.finalize(self, stack.close)
 
 
 class StoredDifferent(Different):
     """Rows that differ, in files; see :class:`ml_sys.features.rows.Different`.
 
-    Numbers are kept as they are, bit for bit, texts as numbers of their levels. The files go with the
-    instance that wrote them; one that was sent to another process reads them, and leaves them.
+    Numbers are kept as they are, bit for bit, texts as numbers of their levels. The files go with the last
+    that refers to them; one that was sent to another process reads them, and leaves them.
 
     Parameters
     ----------
@@ -58,9 +67,7 @@ class StoredDifferent(Different):
         texts = [str(name) for name in like.columns if like[name].dtype != np.float32]
         self._levels_of = {name: {} for name in texts} if levels is None else levels
         self._exact: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-        stack = ExitStack()
-        self._folder: Path = stack.enter_context(scratch_folder(SCRATCH))
-        weakref.finalize(self, stack.close)
+        self.files: list[tuple[_Files, int]] = []  # with how many rows lie in each
 
     def __len__(self) -> int:
         return self.digests().size
@@ -85,75 +92,84 @@ class StoredDifferent(Different):
     def taken(self, rows: NDArray[np.integer[Any]]) -> pd.DataFrame:
         """Return some rows, in the order given."""
         wanted, place = np.unique(rows, return_inverse=True)
-        runs = list(_runs(wanted))
-        starts = np.cumsum([0, *(run.stop - run.start for run in runs)])
-        which = np.searchsorted([run.start for run in runs], wanted, side="right") - 1
-        first = np.array([run.start for run in runs], dtype=np.int64)
-        at = (starts[which] + wanted - first[which])[place] if runs else place
-        columns = {name: self._told(name, self._cells(name, runs)[at]) for name in self.names()}
+        columns = {name: self._told(name, self.picked(name, wanted)[place]) for name in self.names()}
         return pd.DataFrame(columns, copy=False)
 
     def add(self, rows: Different) -> None:
         """Write rows behind those that are there, in memory or in files as they may be."""
-        with storage_errors(self._folder):
-            for name in self.names():
-                self._append(name, self._numbered(name, rows.column(name)))
+        self._append({name: self._numbered(name, rows.column(name)) for name in self.names()}, len(rows))
         self._digests = np.concatenate([self.digests(), rows.digests()])
         self._exact = np.concatenate([self._exact, rows.exact_digests()])
 
-    def copy(self) -> StoredDifferent:
-        """Return the same rows in files of their own."""
-        found = StoredDifferent(self.frame, self._levels_of)
-        with storage_errors(found._folder):
-            for path in self._folder.iterdir():
-                shutil.copyfile(path, found._folder / path.name)
-        found._digests, found._exact = self.digests(), self._exact
-        return found
-
-    def once(self) -> tuple[StoredDifferent, NDArray[np.int32]]:
+    def once(self, known: StoredDifferent | None = None) -> tuple[StoredDifferent, NDArray[np.int32]]:
         """Return the rows each once, near each other by digest, and of each row its number among them.
 
-        Rows are grouped by digest and compared value by value with the first of their group; see
+        Those that are known come first, in the files that they are in; a row that is equal to one of them has
+        its number. Rows are grouped by digest and compared value by value with the first of their group; see
         :meth:`ml_sys.features.rows.Rows.merged`.
         """
-        digest = self.digests()
+        digest, every = self.digests(), [slice(0, len(self))]
+        before = StoredDifferent(self.frame, self._levels_of) if known is None else known
         leader = leaders(digest)
         follows = np.flatnonzero(leader != np.arange(leader.size))
-        differ = np.zeros(follows.size, dtype=bool)
-        every = [slice(0, len(self))]
-        for name in self.names() if follows.size else ():
+        theirs = leaders(np.concatenate([before.digests(), digest]))[len(before) :] if known else leader
+        there = np.flatnonzero(theirs < len(before))
+        wanted, place = np.unique(theirs[there], return_inverse=True)
+        differ, unlike = np.zeros(follows.size, dtype=bool), np.zeros(there.size, dtype=bool)
+        for name in self.names() if follows.size or there.size else ():
             cells = self._cells(name, every)
             differ |= cells[follows] != cells[leader[follows]]
+            unlike |= cells[there] != before.picked(name, wanted)[place]
         leader[follows[differ]] = follows[differ]
-        kept = np.flatnonzero(leader == np.arange(leader.size))
+        number = np.full(leader.size, -1, dtype=np.int32)
+        number[there[~unlike]] = theirs[there[~unlike]]
+        kept = np.flatnonzero((leader == np.arange(leader.size)) & (number < 0))
         kept = kept[np.argsort(digest[kept], kind="stable")]
-        number = np.empty(leader.size, dtype=np.int32)
-        number[kept] = np.arange(kept.size, dtype=np.int32)
+        number[kept] = len(before) + np.arange(kept.size, dtype=np.int32)
+        number = np.where(number < 0, number[leader], number)
         found = StoredDifferent(self.frame, self._levels_of)
-        with storage_errors(found._folder):
-            for name in self.names():
-                found._append(name, self._cells(name, every)[kept])
-        found._digests, found._exact = digest[kept], self._exact[kept]
-        return found, number[leader]
+        found._append({name: self._cells(name, every)[kept] for name in self.names()}, kept.size)
+        found.files = [*before.files, *found.files]
+        found._digests = np.concatenate([before.digests(), digest[kept]])
+        found._exact = np.concatenate([before.exact_digests(), self._exact[kept]])
+        return found, number
 
-    def _append(self, name: str, cells: NDArray[np.int32]) -> None:
-        with self._path(name).open("ab") as file:
-            file.write(np.ascontiguousarray(cells).data)
+    def _append(self, columns: Mapping[str, NDArray[np.int32]], n_rows: int) -> None:
+        if not self.files:
+            self.files = [(_Files(), 0)]
+        [(files, before)] = self.files
+        with storage_errors(files.folder):
+            for name, cells in columns.items():
+                with (files.folder / self._place(name)).open("ab") as file:
+                    file.write(np.ascontiguousarray(cells).data)
+        self.files = [(files, before + n_rows)]
+
+    def picked(self, name: str, rows: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Read some rows of a column, ascending."""
+        runs = list(_runs(rows))
+        starts = np.cumsum([0, *(run.stop - run.start for run in runs)])
+        first = np.array([run.start for run in runs], dtype=np.int64)
+        which = np.searchsorted(first, rows, side="right") - 1
+        return self._cells(name, runs)[starts[which] + rows - first[which]] if runs else _NONE
 
     def _cells(self, name: str, runs: Sequence[slice]) -> NDArray[np.int32]:
-        """Read runs of rows of a column, one behind the other."""
+        """Read runs of rows of a column, ascending, one behind the other."""
         found = np.empty(sum(run.stop - run.start for run in runs), dtype=np.int32)
-        if not found.size:
-            return found
-        start, view = 0, found.view(np.uint8).data
-        with storage_errors(self._folder), self._path(name).open("rb", buffering=0) as file:
-            for run in runs:
-                size = (run.stop - run.start) * _CELL
-                file.seek(run.start * _CELL)
-                left = view[start : start + size]
-                while left and (read := file.readinto(left)):
-                    left = left[read:]
-                start += size
+        start, view, first = 0, found.view(np.uint8).data, 0
+        for files, n_rows in self.files:
+            inside = [(max(run.start - first, 0), min(run.stop - first, n_rows)) for run in runs]
+            with (
+                storage_errors(files.folder),
+                (files.folder / self._place(name)).open("rb", buffering=0) as file,
+            ):
+                for low, high in inside:
+                    size = max(high - low, 0) * _CELL
+                    file.seek(low * _CELL)
+                    left = view[start : start + size]
+                    while left and (read := file.readinto(left)):
+                        left = left[read:]
+                    start += size
+            first += n_rows
         return found
 
     def _numbered(self, name: str, column: NDArray[Any]) -> NDArray[np.int32]:
@@ -173,8 +189,8 @@ class StoredDifferent(Different):
             texts = [np.nan if text is None else text for text in texts]
         return np.array([*texts, None], dtype=object)[cells]
 
-    def _path(self, name: str) -> Path:
-        return self._folder / str(self.names().index(name))
+    def _place(self, name: str) -> str:
+        return str(self.names().index(name))
 
 
 class StoredPile:
@@ -187,8 +203,8 @@ class StoredPile:
     """
 
     def __init__(self, known: Different | None) -> None:
-        self._written = known.copy() if isinstance(known, StoredDifferent) else None
-        self._n_known = 0 if known is None else len(known)
+        self._known = known if isinstance(known, StoredDifferent) else None
+        self._written: StoredDifferent | None = None
         self._which: list[NDArray[np.int32]] = []
         self._waiting: list[Rows] = []
         self._n_waiting = 0
@@ -201,15 +217,16 @@ class StoredPile:
             self._write()
 
     def united(self, known: list[Different]) -> United:
-        """Keep equal rows once, beside those that were known to begin with."""
+        """Keep equal rows once, beside those that were known to begin with, which keep their numbers."""
         known.clear()
-        different, number = self._write().once()
-        self._written = None
-        return different, [number[one] for one in self._which], number[: self._n_known]
+        written, self._written = self._write(), None
+        different, number = written.once(self._known)
+        return different, [number[one] for one in self._which]
 
     def _write(self) -> StoredDifferent:
         if self._written is None:
-            self._written = StoredDifferent(self._waiting[0].different.frame)
+            levels = None if self._known is None else self._known._levels_of  # noqa: SLF001 - of its own kind
+            self._written = StoredDifferent(self._waiting[0].different.frame, levels)
         if self._waiting:
             different, numbers = together(self._waiting, [])
             self._which += [number + np.int32(len(self._written)) for number in numbers]
