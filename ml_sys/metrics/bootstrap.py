@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 # Weights held at once; with what is made of them some 50 MB.
 _CELLS_AT_ONCE = 2_000_000
-# Of very many rows too so many, whose weights then lie side by side in the processor's cache.
-_LEAST_AT_ONCE = 8
-# The same where a weight takes a byte, and is looked up by cluster.
-_LEAST_DRAWN = 64
+# Resamples at once of very many rows: where a weight takes eight bytes, and where it takes one.
+_LEAST_AT_ONCE, _LEAST_DRAWN = 8, 64
 # Clusters whose weights are made numbers of eight bytes at a time.
-_CLUSTERS_AT_ONCE = 2**16
+_CLUSTERS_AT_ONCE = 2**12
 # Where a resample is further off than the rows themselves: mean distances, which luck makes larger.
 _BIASED = frozenset({"calibration_error"})
 # Where a single converter at the end of the list outweighs the others.
@@ -49,53 +47,58 @@ class Drawn:
     ----------
     counts : ndarray of shape (n_clusters, n_resamples), uint8
         How often each cluster is drawn; nobody is by chance 256 times.
-    cluster : ndarray of shape (n_rows,), int64
+    cluster : ndarray of shape (n_rows,), int32
     """
 
     counts: NDArray[np.uint8]
-    cluster: NDArray[np.intp]
-    _summed: dict[int, tuple[Values, Values]] = field(default_factory=dict, repr=False, compare=False)
+    cluster: NDArray[np.int32]
+    # Shared by the chunks of one bootstrap; by the id of what it was made of, which is kept beside it.
+    _made: dict[int, tuple[Any, NDArray[Any]]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return int(self.counts.shape[1])
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Weights:
-        rows: Weights = np.array(self.counts.T[:, self.cluster], dtype=dtype or np.float64, copy=copy)
-        return rows
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.counts.T[:, self.cluster], dtype=dtype or np.float64, copy=copy)
 
-    def __matmul__(self, values: Values) -> Values:
-        """Return the sum of values of rows in each resample; chunks share what is added up by cluster."""
-        if id(values) not in self._summed:
-            summed = np.bincount(self.cluster, values, len(self.counts)).astype(np.float64)
-            self._summed[id(values)] = values, summed  # the array is kept, so that no other has its id
-        summed = self._summed[id(values)][1]
-        some, total = np.flatnonzero(summed), np.zeros(len(self))
-        for start in range(0, some.size, _CLUSTERS_AT_ONCE):
-            block = some[start : start + _CLUSTERS_AT_ONCE]
-            total += summed[block] @ self.counts[block].astype(np.float64)
+    def __matmul__(self, values: Values) -> Any:
+        return self.sums((values,))[0]
+
+    def clusters(self, places: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the clusters of some rows, in their order."""
+        if id(places) not in self._made:
+            self._made[id(places)] = places, self.cluster[places]
+        return self._made[id(places)][1]
+
+    def sums(self, values: tuple[Values, ...]) -> Weights:
+        """Return what some values of shape (n_rows,) add up to, shape (n_values, n_resamples)."""
+        if id(values) not in self._made:
+            summed = [np.bincount(self.cluster, one, len(self.counts)) for one in values]
+            self._made[id(values)] = values, np.stack(summed).astype(np.float64)
+        total = np.zeros((len(values), len(self)))
+        for start in range(0, len(self.counts), _CLUSTERS_AT_ONCE):
+            block = slice(start, start + _CLUSTERS_AT_ONCE)
+            total += self._made[id(values)][1][:, block] @ self.counts[block].astype(np.float64)
         return total
 
 
 def cluster_weights(company: NDArray[np.int32], resamples: int, seed: int) -> Iterator[Drawn]:
-    """Yield how often each row is drawn, some resamples at a time.
-
-    Every resample draws as many companies as there are, with replacement.
-    """
-    _, cluster = np.unique(company, return_inverse=True)
-    n_clusters, rng = int(cluster.max(initial=-1)) + 1, np.random.default_rng(seed)
-    step, summed = max(_LEAST_DRAWN, _CELLS_AT_ONCE // max(company.size, 1)), dict[int, Any]()
+    """Yield how often each row is drawn where as many companies as there are are, with replacement."""
+    _, which = np.unique(company, return_inverse=True)
+    cluster, n_clusters = which.astype(np.int32), int(which.max(initial=-1)) + 1
+    step, made = max(_LEAST_DRAWN, _CELLS_AT_ONCE // max(company.size, 1)), dict[int, Any]()
+    rng = np.random.default_rng(seed)
     for start in range(0, resamples, step):
         counts = np.empty((n_clusters, min(step, resamples - start)), dtype=np.uint8)
         for one in range(counts.shape[1]):
             counts[:, one] = _drawn(rng, n_clusters)
-        yield Drawn(counts, cluster, summed)
+        yield Drawn(counts, cluster, made)
 
 
 def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> Iterator[Weights]:
     """Yield how often each cluster is drawn, in chunks of shape (some resamples, n_clusters), float64.
 
-    ``n_rows`` is what the counts will be spread over; the more rows, the fewer resamples at once. What is
-    drawn does not depend on it.
+    ``n_rows`` is what the counts will be spread over; the more rows, the fewer resamples at once.
     """
     rng = np.random.default_rng(seed)
     step = max(_LEAST_AT_ONCE, _CELLS_AT_ONCE // max(n_rows, 1))
@@ -107,7 +110,6 @@ def cluster_counts(n_clusters: int, n_rows: int, resamples: int, seed: int) -> I
 
 
 def _drawn(rng: np.random.Generator, n_clusters: int) -> NDArray[np.intp]:
-    """Draw as many clusters as there are, with replacement, and count each."""
     return np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)
 
 

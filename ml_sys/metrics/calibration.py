@@ -114,9 +114,9 @@ def probability_metrics(outcomes: Outcomes, weights: Weights | Drawn, threshold:
     """
     if threshold not in outcomes.summands:
         outcomes.summands[threshold] = _summands(outcomes, threshold)
-    total, positives, tp, fp, squares, losses, probability = (
-        weights @ one for one in outcomes.summands[threshold]
-    )
+    of_rows = outcomes.summands[threshold]
+    sums = [weights @ one for one in of_rows] if isinstance(weights, np.ndarray) else weights.sums(of_rows)
+    total, positives, tp, fp, squares, losses, probability = sums
     fn = positives - tp
     tn = total - positives - fp
     return {
@@ -172,10 +172,10 @@ def _edges(outcomes: Outcomes, drawn: Drawn, bins: Values) -> tuple[Values, Valu
             number = int(block[at])
             ends = order.turns[number * _ENDS_AT_ONCE : (number + 1) * _ENDS_AT_ONCE]
             start = int(coarse[number - 1]) + 1 if number else 0
-            rows = order.places[start : int(ends[-1]) + 1]
-            counts = drawn.counts[drawn.cluster[rows], one].astype(np.float64)
+            here = slice(start, int(ends[-1]) + 1)
+            counts = drawn.counts[drawn.clusters(order.places)[here], one].astype(np.float64)
             upto = np.cumsum(np.append(weight[number], counts))[np.append(0, ends - start + 1)]
-            found = np.cumsum(np.append(hits[number], counts * order.hit[rows]))
+            found = np.cumsum(np.append(hits[number], counts * order.hit[here]))
             edges[one, at] = np.interp(depths[at], upto, found[np.append(0, ends - start + 1)])
     return ranked.total, edges
 

@@ -138,8 +138,8 @@ class Order:
 
     Attributes
     ----------
-    places, hit : ndarray of shape (n_ranked,), int64, and of shape (n_rows,), float64
-        Rows, best score first; what is added up.
+    places, hit : ndarray of shape (n_ranked,), int64 and float64
+        Rows, best score first; what is added up of each.
     ends, turns : ndarray, int64
         Place of the last row of each group of equal scores; of those alone around which hits change.
     """
@@ -164,7 +164,7 @@ class Order:
         found = np.append(np.searchsorted(ends, np.flatnonzero(hit[places])), ends.size - 1)
         turning = np.zeros(ends.size, dtype=bool)
         turning[found] = turning[np.maximum(found - 1, 0)] = True
-        return cls(places, ends, ends[turning], hit.astype(np.float64))
+        return cls(places, ends, ends[turning], hit[places].astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -195,12 +195,13 @@ class CumulatedRanking:
         ends = order.ends if len(weights) == 1 else order.turns
         # Side by side in memory lie the resamples' weights of a row, so that all are added up at once.
         across: NDArray[Any]
+        rows: NDArray[Any]
         if isinstance(weights, np.ndarray):
             across, rows = np.ascontiguousarray(weights.T), order.places
         else:
-            across, rows = weights.counts, weights.cluster[order.places]
+            across, rows = weights.counts, weights.clusters(order.places)
         running, hits = (np.zeros((ends.size + 1, across.shape[1])) for _ in range(2))
-        add_up.run(across, rows, ends, order.hit[order.places], running, hits)
+        add_up.run(across, rows, ends, order.hit, running, hits)
         return cls(running.T, hits.T)
 
     @property
@@ -234,9 +235,9 @@ def _add_up_types(numba: Any) -> Any:
     def read(kind: Any, dimensions: int) -> Any:
         return numba.types.Array(kind, dimensions, "C", readonly=True)
 
-    places, hit, sums = read(numba.int64, 1), read(numba.float64, 1), numba.float64[:, ::1]
-    weighed = [read(kind, 2) for kind in (numba.float64, numba.uint8)]
-    return [numba.void(one, places, places, hit, sums, sums) for one in weighed]
+    ends, hit, sums = read(numba.int64, 1), read(numba.float64, 1), numba.float64[:, ::1]
+    weighed = [(read(numba.float64, 2), ends), (read(numba.uint8, 2), read(numba.int32, 1))]
+    return [numba.void(*one, ends, hit, sums, sums) for one in weighed]
 
 
 def _add_up_in_numpy(weights: Any, rows: Any, ends: Any, hit: Any, running: Any, hits: Any) -> None:
