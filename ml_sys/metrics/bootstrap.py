@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _CELLS_AT_ONCE = 2_000_000
 # Resamples at once of very many rows: where a weight takes eight bytes, and where it takes one.
 _LEAST_AT_ONCE, _LEAST_DRAWN = 8, 64
-# Clusters whose weights are made numbers of eight bytes at a time.
-_CLUSTERS_AT_ONCE = 2**12
+# Clusters whose weights are made numbers of eight bytes at a time: they stay in the cache, and in one thread.
+_CLUSTERS_AT_ONCE = 2**9
 # Where a resample is further off than the rows themselves: mean distances, which luck makes larger.
 _BIASED = frozenset({"calibration_error"})
 # Where a single converter at the end of the list outweighs the others.
