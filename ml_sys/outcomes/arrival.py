@@ -55,20 +55,6 @@ class Export:
     merged: Mapping[str, int]
 
 
-def usage_checks(export: Export, day: int, covers: Period, limits: Limits) -> list[Check]:
-    """Check that usage reaches up to a day, and that as many rows and companies report as usual.
-
-    Parameters
-    ----------
-    day : int
-        The day taken as today, since 1970-01-01.
-    covers : Period
-        What a usage row covers.
-    """
-    ends = int(export.complete_on.max()) if export.complete_on.size else None
-    return checks_of_arrival(ends, [arrived(export, ends, covers)], day, covers, limits)
-
-
 def arrived(export: Export, ends: int | None, covers: Period) -> NDArray[np.int64]:
     """Return how many usage rows of an export, or of a part of one, and companies fall into each stretch.
 
@@ -95,7 +81,19 @@ def arrived(export: Export, ends: int | None, covers: Period) -> NDArray[np.int6
 def checks_of_arrival(
     ends: int | None, counts: Sequence[NDArray[np.int64]], day: int, covers: Period, limits: Limits
 ) -> list[Check]:
-    """Check usage by what :func:`arrived` counts in each part; see :func:`usage_checks`."""
+    """Check that usage reaches up to a day, and that as many rows and companies report as usual.
+
+    Parameters
+    ----------
+    ends : int or None
+        Day on which the last usage is complete.
+    counts : sequence of ndarray
+        What :func:`arrived` counts, by part.
+    day : int
+        The day taken as today, since 1970-01-01.
+    covers : Period
+        What a usage row covers.
+    """
     name, period = "days since usage ends", float(covers.longest_days())
     limit = period - 1 + limits.late_days
     if ends is None:  # as if a period more than may be late were missing
@@ -156,15 +154,6 @@ def volume_check(now: int, before: float, limits: Limits) -> Check:
     return Check("arrival", "prospects", now, before, "companies", effect, limits.max_volume_change)
 
 
-def history_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
-    """Check that the companies and the usage rows of an earlier export are found again.
-
-    Usage is compared only where the companies are the same ones: those that are found say the same of
-    themselves.
-    """
-    return checks_of_history([found_again(now, before)], limits)
-
-
 @dataclass(frozen=True)
 class Again:
     """How many companies and usage rows of an earlier export, or of a part of one, are found again.
@@ -205,7 +194,16 @@ def found_again(now: Export, before: Export, asked: NDArray[np.bool_] | None = N
 
 
 def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
-    """Check by what was found again in each part; see :func:`history_checks`."""
+    """Check that the companies and the usage rows of an earlier export are found again.
+
+    Usage is compared only where the companies are the same ones: those that are found say the same of
+    themselves.
+
+    Parameters
+    ----------
+    again : sequence of Again
+        By part.
+    """
     n, there, alike, rows, found = (
         sum(getattr(one, name) for one in again) for name in ("companies", "there", "alike", "rows", "kept")
     )

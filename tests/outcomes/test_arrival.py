@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from ml_sys.days import WEEKLY, Period
 from ml_sys.form import Noun, Words
-from ml_sys.outcomes.arrival import Export, history_checks, in_words, row_checks, usage_checks, volume_check
+from ml_sys.outcomes.arrival import (
+    Export,
+    arrived,
+    checks_of_arrival,
+    checks_of_history,
+    found_again,
+    in_words,
+    row_checks,
+    volume_check,
+)
 from ml_sys.outcomes.counts import rate_p_value
 from ml_sys.outcomes.monitoring import Check, change
 from tests.outcomes.watched import LIMITS, beyond, by_name
@@ -35,6 +44,17 @@ def export():
 
 def only(one, rows):
     return replace(one, company=one.company[rows], complete_on=one.complete_on[rows], values=one.values[rows])
+
+
+def usage_checks(one, day, covers, limits):
+    """Check usage that is one part."""
+    ends = int(one.complete_on.max()) if one.complete_on.size else None
+    return checks_of_arrival(ends, [arrived(one, ends, covers)], day, covers, limits)
+
+
+def history_checks(now, before, limits):
+    """Check two exports of one part each."""
+    return checks_of_history([found_again(now, before)], limits)
 
 
 def test_usage_that_reaches_today_rings_nothing():

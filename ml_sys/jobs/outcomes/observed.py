@@ -114,7 +114,7 @@ def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None
 
 
 def usage_checks_of(data: Data, spec: FeatureSpec, day: int, limits: Limits) -> list[Check]:
-    """Check that usage has come; see :func:`ml_sys.outcomes.arrival.usage_checks`."""
+    """Check that usage has come; see :func:`ml_sys.outcomes.arrival.checks_of_arrival`."""
     stamps = spec.period.complete_on(data.usage_stamp)
     ends = int(stamps.max()) if stamps.size else None
     counts = [arrived(export_of(piece, spec), ends, spec.period) for piece, _ in pieces(data)]
@@ -124,7 +124,7 @@ def usage_checks_of(data: Data, spec: FeatureSpec, day: int, limits: Limits) -> 
 def earlier_checks_of(
     latest: Data, then: Data, prospects: Prospects, spec: FeatureSpec, limits: Limits
 ) -> list[Check]:
-    """Check that what was there then is there now; see `row_checks` and `history_checks` of arrival."""
+    """Check that what was there then is there now; see `row_checks` and `checks_of_history` of arrival."""
     again: list[Again] = []
     checks: list[Check] = []
     for theirs, ours, asked in pairs(then, latest):
