@@ -27,6 +27,7 @@ from ml_sys.registry.criteria import (
     RULE,
     SIGNAL,
     UNSEEN,
+    asked,
     signal,
 )
 from ml_sys.registry.gate import (
@@ -41,7 +42,7 @@ from ml_sys.registry.gate import (
 )
 from ml_sys.settings import GateSettings, Settings
 
-ABSOLUTE = [FILES, CANARIES, CONVERTERS, SIGNAL, CALIBRATED, RULE]
+ABSOLUTE = list(asked(GateSettings(), beside_champion=False))
 QUICK_GATE = GateSettings(resamples=200)
 
 

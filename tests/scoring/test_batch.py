@@ -16,6 +16,7 @@ from ml_sys.scoring import scorer as scorer_module
 from ml_sys.scoring.batch import score_companies, score_ready, scored
 from ml_sys.scoring.cooldown import COOLING, WAITING
 from ml_sys.scoring.prospects import ProspectTable, ProspectUsage, Ready
+from ml_sys.scoring.ranking import COLUMNS
 from ml_sys.scoring.reasons import explain
 from ml_sys.scoring.scored_list import ListOptions
 from ml_sys.scoring.streaming import held
@@ -46,9 +47,7 @@ def test_a_plain_list_ranks_everybody_and_has_nothing_beside_it(scorer):
     found = score_ready(scorer, ready(), ASKED)
     probability = probabilities(scorer)
     order = np.argsort(-probability, kind="stable")
-    assert found.table.columns.tolist() == [
-        "rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff",
-    ]  # fmt: skip
+    assert tuple(found.table) == COLUMNS
     assert found.table["rank"].tolist() == list(range(1, 13))
     assert found.table["id"].tolist() == IDS[order].tolist()
     np.testing.assert_array_equal(found.table["probability"], probability[order])
