@@ -13,22 +13,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import Snapshot, latest
-from ml_sys.data.sources import open_source
 from ml_sys.features.panel import Panel
 from ml_sys.features.rows import Different, Rows
 from ml_sys.metrics.ranking import Outcomes, ranking_metrics
 from ml_sys.model.split import Source, split
 from ml_sys.model.train import fit_model, spec_from
 from ml_sys.sample.generator import generate
-from ml_sys.settings import SchemaSettings, Settings
+from ml_sys.settings import Settings
+from tests import made
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "hubspot"
 TOP = 50
@@ -104,20 +102,7 @@ def _snapshot(folder: Path, *, real: bool, small: bool) -> Snapshot:
     if not real:
         generate(folder, companies=1500 if small else 5000, weeks=56 if small else 74, seed=11)
     print(f"on {'the real tables' if real else 'generated tables'}, {os.cpu_count()} cores", flush=True)
-    ingest(
-        Origin(
-            open_source("file"),
-            SchemaSettings(),
-            {
-                "customers": str(tables / "customers.csv"),
-                "noncustomers": str(tables / "noncustomers.csv"),
-                "usage": str(tables / "usage_actions.csv"),
-            },
-        ),
-        Rules(max_rejected_share=0.05),
-        folder,
-        now=datetime.now(UTC),
-    )
+    made.snapshot(folder, tables)
     return latest(folder)
 
 

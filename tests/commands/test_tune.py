@@ -10,18 +10,14 @@ import subprocess
 import sys
 import time
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ml_sys.data.ingest import Origin, Rules, ingest
-from ml_sys.data.sources import open_source
 from ml_sys.experiments.study import JOURNAL, opened
 from ml_sys.experiments.tuning import STUDIES
 from ml_sys.sample.generator import generate
-from ml_sys.settings import SchemaSettings
-from tests import commandline
+from tests import commandline, made
 from tests.conftest import hear_ctrl_c
 
 SETTINGS = """
@@ -50,20 +46,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifacts folder with a snapshot that a trial on takes a second."""
     folder = tmp_path_factory.mktemp("small")
     generate(folder, companies=900, weeks=60, seed=11)
-    ingest(
-        Origin(
-            open_source("file"),
-            SchemaSettings(),
-            {
-                "customers": str(folder / "customers.csv"),
-                "noncustomers": str(folder / "noncustomers.csv"),
-                "usage": str(folder / "usage_actions.csv"),
-            },
-        ),
-        Rules(max_rejected_share=0.05),
-        folder / "artifacts",
-        now=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    made.snapshot(folder / "artifacts", folder)
     return folder / "artifacts"
 
 

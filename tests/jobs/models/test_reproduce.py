@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_sys.data.ingest import Origin, Rules, ingest
 from ml_sys.data.snapshot import latest
-from ml_sys.data.sources import open_source
 from ml_sys.errors import SnapshotError
 from ml_sys.features.stored import inputs
 from ml_sys.jobs.models.fit import fit_snapshot
@@ -28,7 +25,6 @@ from ml_sys.model.files.golden import PROBABILITY_TOLERANCE
 from ml_sys.model.files.serialization import booster_bytes
 from ml_sys.registry.environment import cpu_model
 from ml_sys.registry.store import Registry
-from ml_sys.settings import SchemaSettings
 from tests import made
 from tests.registry.forgery import forge
 
@@ -64,20 +60,7 @@ def test_rows_in_another_order_give_the_same_bytes(registered, three_tables, che
     for name in ("customers", "noncustomers", "usage_actions"):
         frame = pd.read_csv(three_tables / f"{name}.csv", dtype=str, keep_default_na=False)
         frame.sample(frac=1, random_state=3).to_csv(tmp_path / f"{name}.csv", index=False)
-    ingest(
-        Origin(
-            open_source("file"),
-            SchemaSettings(),
-            {
-                "customers": str(tmp_path / "customers.csv"),
-                "noncustomers": str(tmp_path / "noncustomers.csv"),
-                "usage": str(tmp_path / "usage_actions.csv"),
-            },
-        ),
-        Rules(max_rejected_share=0.05),
-        tmp_path,
-        now=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    made.snapshot(tmp_path, tmp_path)
     fit = fit_snapshot(latest(tmp_path), cheap_settings)
     stored = (Registry(registered).folder("1.0.0") / "booster.json").read_bytes()
     assert hashlib.sha256(booster_bytes(fit.model)).digest() == hashlib.sha256(stored).digest()
