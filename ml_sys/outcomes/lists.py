@@ -11,7 +11,7 @@ from ml_sys.errors import UsageError
 from ml_sys.text import date_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -112,19 +112,20 @@ class ListEntry:
     reasons: tuple[dict[str, Any], ...] = ()
 
 
-def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: pd.DataFrame) -> str:
+def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: Iterable[pd.DataFrame]) -> str:
     """Return the id of a list: the same for the same ranking, by the same version under the same settings.
 
     Parameters
     ----------
     cutoff : int
     version, settings_digest : str
-    ranked : DataFrame
-        With the columns ``id``, ``probability`` and ``group``, in its order.
+    ranked : iterable of DataFrame
+        Its pages, with the columns ``id``, ``probability`` and ``group``.
     """
     digest = sha256(json.dumps([cutoff, version, settings_digest]).encode())
-    for entity, probability, group in zip(ranked["id"], ranked["probability"], ranked["group"], strict=True):
-        digest.update(json.dumps([entity, float(probability), group]).encode())
+    for page in ranked:
+        for row in zip(page["id"], page["probability"].astype(float), page["group"], strict=True):
+            digest.update(json.dumps(row).encode())
     return f"{date_of(cutoff)}-{digest.hexdigest()[:_ID_DIGITS]}"
 
 

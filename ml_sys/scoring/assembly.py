@@ -69,7 +69,8 @@ def ranked(
     shown_on = None
     if listed_on is not None:
         cooling = group == COOLING
-        shown_on = np.where(cooling, listed_on.astype("datetime64[D]").astype(str), "").astype(object)
+        shown_on = np.full(len(ids), "", dtype=object)
+        shown_on[cooling] = listed_on[cooling].astype("datetime64[D]").astype(str)
         if cooling.any():
             was = entity.counted(int(cooling.sum()), "was", "were")
             notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +28,13 @@ class Earlier:
 
 
 def changes_since(
-    ids: NDArray[np.object_], probability: NDArray[np.float64], earlier: Mapping[str, Earlier]
+    ids: Any, probability: NDArray[np.float64], earlier: Mapping[str, Earlier]
 ) -> NDArray[np.object_]:
     """Return what changed for each company.
 
     Parameters
     ----------
-    ids : ndarray of shape (n,), object
+    ids : pyarrow.StringArray of length n
     probability : ndarray of shape (n,), float64
         Of this list.
     earlier : mapping of str to Earlier
@@ -47,18 +49,19 @@ def changes_since(
     Examples
     --------
     >>> before = {"a": Earlier(0.1, True), "b": Earlier(0.1, False), "c": Earlier(0.1, False)}
-    >>> changes_since(np.array(["a", "b", "c", "d"]), np.array([0.1, 0.2, 0.05, 0.1]), before).tolist()
+    >>> changes_since(pa.array(["a", "b", "c", "d"]), np.array([0.1, 0.2, 0.05, 0.1]), before).tolist()
     ['called', 'rising', 'cooling', 'new']
     """
-    return np.array(
-        [_change(earlier.get(name), now) for name, now in zip(ids, probability.tolist(), strict=True)],
-        dtype=object,
-    )
+    there = np.flatnonzero(pc.is_in(ids, pa.array(earlier, pa.string())).to_numpy(zero_copy_only=False))
+    changes = np.full(len(ids), NEW, dtype=object)
+    names = ids.take(pa.array(there)).to_pylist()
+    changes[there] = [
+        _change(earlier[name], now) for name, now in zip(names, probability[there].tolist(), strict=True)
+    ]
+    return changes
 
 
-def _change(then: Earlier | None, now: float) -> str:
-    if then is None:
-        return NEW
+def _change(then: Earlier, now: float) -> str:
     if then.selected:
         return CALLED
     if now == then.probability:  # of two that are zero, either is as many times the other

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ml_sys.form import PLAIN_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_sys.form import Words
@@ -108,10 +108,40 @@ class ScoredList:
         one = self.ranked
         return one["probability"].to_numpy() if isinstance(one, pd.DataFrame) else one.probability
 
+    @property
+    def ids(self) -> Any:
+        """Ids as a `pyarrow.StringArray`, the first to call first."""
+        one = self.ranked
+        return pa.array(one["id"], pa.string()) if isinstance(one, pd.DataFrame) else one.ids.take(one.order)
+
+    @property
+    def tier(self) -> NDArray[Any]:
+        """Tiers, the first to call first."""
+        one = self.ranked
+        return (
+            one["tier"].to_numpy() if isinstance(one, pd.DataFrame) else one.scorer.tiers.of(one.probability)
+        )
+
     def head(self, rows: int) -> pd.DataFrame:
         """Return the rows at the top."""
-        one, rows = self.ranked, min(rows, len(self))
-        return one.head(rows) if isinstance(one, pd.DataFrame) else one.rows(np.arange(rows))
+        return self.rows(np.arange(min(rows, len(self))))
+
+    def rows(self, at: NDArray[np.integer[Any]]) -> pd.DataFrame:
+        """Return some rows, in the order given."""
+        return self.ranked.iloc[at] if isinstance(self.ranked, pd.DataFrame) else self.ranked.rows(at)
+
+    def beside(self, columns: Mapping[str, NDArray[np.object_]]) -> ScoredList:
+        """Return the list with further columns of few texts behind the cutoff, in its order."""
+        one = self.ranked
+        if isinstance(one, pd.DataFrame):
+            at, one = list(one.columns).index("cutoff") + 1, one.copy()
+            for number, (name, texts) in enumerate(columns.items()):
+                one.insert(at + number, name, texts)
+            return replace(self, ranked=one)
+        return replace(
+            self,
+            ranked=replace(one, beside={name: pd.Categorical(column) for name, column in columns.items()}),
+        )
 
     def pages(self, *, keep_order: bool) -> Iterator[pd.DataFrame]:
         """Yield the list in parts, as it is or in the order of the prospects."""

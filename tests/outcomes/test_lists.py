@@ -47,12 +47,13 @@ def test_a_list_is_mature_once_the_data_hold_its_whole_window(as_of, mature):
 
 def test_the_id_of_a_list_is_its_day_and_a_digest_of_all_that_it_was_made_from():
     def name(cutoff=MONDAY, version="1.0.0", digest="d", ranked=RANKED):
-        return list_id_of(cutoff, version, digest, ranked)
+        return list_id_of(cutoff, version, digest, [ranked])
 
     first = name()
     assert first.startswith("2020-01-06-")
     assert len(first) == len("2020-01-06-") + 8
     assert name(ranked=RANKED.assign(tier=["A", "B"])) == first
+    assert list_id_of(MONDAY, "1.0.0", "d", (RANKED[:1], RANKED[1:])) == first  # however it is cut
     others = {
         name(version="1.0.1"),
         name(digest="e"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, STEADY, Earlier, changes_since
@@ -25,4 +26,4 @@ from ml_sys.scoring.changes import CALLED, COOLING, NEW, RISING, STEADY, Earlier
 )
 def test_a_quarter_more_is_rising_and_a_fifth_less_is_cooling(then, now, change):
     earlier = {} if then is None else {"a": then}
-    assert changes_since(np.array(["a"], dtype=object), np.array([now]), earlier).tolist() == [change]
+    assert changes_since(pa.array(["a"]), np.array([now]), earlier).tolist() == [change]

@@ -56,16 +56,13 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
             entries["entity_id"], entries["probability"].tolist(), entries["selected"].tolist(), strict=True
         )
     }
-    table = scored.table
-    changes = changes_since(table["id"].to_numpy(), table["probability"].to_numpy(), earlier)
-    at = list(table.columns).index("cutoff") + 1
-    table = table.copy()
-    table.insert(at, COLUMN, changes)
+    changes = changes_since(scored.ids, scored.probability, earlier)
+    columns = {COLUMN: changes}
     if records:
-        table.insert(at + 1, RECORD, table["tier"].map(records).fillna("").astype(object))
+        columns[RECORD] = np.array([records.get(one, "") for one in scored.tier.tolist()], dtype=object)
     paid, entities = _paid(known, entries, before[-1], cutoff), scored.words.entity.many
     told = _told(Counter(changes.tolist()), before[-1], paid, entities)
-    return replace(scored, ranked=table, notes=(*scored.notes, told))
+    return replace(scored.beside(columns), notes=(*scored.notes, told))
 
 
 def tier_records(store: Store, before: Sequence[HandedOutList], known: KnownConversions) -> dict[str, str]:

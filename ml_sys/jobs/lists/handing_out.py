@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Groups of settings that a list depends on beside its version; those of the version stand in its folder.
 _GROUPS = ("schema", "usage", "score", "threshold", "experiment")
+# A draw looks at so many times its pool first.
+_DRAWN_FROM = 2
 # How a list looks makes no other list of it.
 _LOOKS = frozenset(
     f"score.{name}" for name in ("top", "exclude", "hand_out", "reasons", "reasons_top", "stale_days")
@@ -97,16 +99,17 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     """
     from ml_sys.outcomes.store import opened_store  # with SQLAlchemy, which few lists need
 
-    table, group = handing.scored.table, handing.scored.group
-    cutoff = day_number_of(str(table["cutoff"].iloc[0]))
+    scored, group = handing.scored, handing.scored.group
+    cutoff = day_number_of(str(scored.head(1)["cutoff"].iloc[0]))
     digest = settings_digest(settings, handing.capacity)
-    name = list_id_of(cutoff, handing.version, digest, table.assign(group=group))
+    pages = (page.assign(group=group[rows]) for rows, page in _pages(scored))
+    name = list_id_of(cutoff, handing.version, digest, pages)
     design = design_of(settings, capacity=handing.capacity, horizon_days=handing.horizon_days)
-    drawn = _drawn(handing.scored, design, name, cutoff)
+    drawn = _drawn(scored, design, name, cutoff)
     kept = np.flatnonzero(
-        drawn.selected | (drawn.group != "") | (np.arange(len(table)) < settings.store.entries)
+        drawn.selected | (drawn.group != "") | (np.arange(len(scored)) < settings.store.entries)
     )
-    excluded = handing.scored.excluded
+    excluded = scored.excluded
     listed = HandedOutList(
         list_id=name,
         cutoff=cutoff,
@@ -117,12 +120,12 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
         capacity=handing.capacity,
         design=design.kind,
         seed=design.seed,
-        prospects=len(table),
-        expected=float(table["probability"].sum()),
+        prospects=len(scored),
+        expected=float(pd.Series(scored.probability).sum()),
         recorded=len(kept) + (0 if excluded is None else len(excluded)),
         reason=handing.reason,
     )
-    companies = [*_entries(handing.scored, kept, drawn), *_taken_out(excluded)]
+    companies = [*_entries(scored, kept, drawn), *_taken_out(excluded)]
     with opened_store(settings) as opened:
         recorded, record = opened.hand_out(listed, companies, replace_other=handing.replace_other)
     return HandedOut(record, recorded, drawn)
@@ -155,7 +158,7 @@ def reach(settings: Settings, capacity: int) -> int:
 def whom_to_call(scored: ScoredList, drawn: Drawn) -> ScoredList:
     """Return the part of a list that sales see: whom to call, numbered from 1."""
     chosen = np.flatnonzero(drawn.selected)
-    table = scored.table.iloc[chosen].reset_index(drop=True).assign(rank=np.arange(1, chosen.size + 1))
+    table = scored.rows(chosen).reset_index(drop=True).assign(rank=np.arange(1, chosen.size + 1))
     before = np.argsort(scored.input_order)[chosen]  # the row of each in the file of prospects
     return replace(
         scored,
@@ -166,14 +169,23 @@ def whom_to_call(scored: ScoredList, drawn: Drawn) -> ScoredList:
     )
 
 
-def with_controls(scored: ScoredList, drawn: Drawn) -> pd.DataFrame:
-    """Return the whole list for the analyst: how each company was drawn, and whether it is to be called."""
-    return scored.table.assign(
-        selected=drawn.selected,
-        inclusion_probability=drawn.inclusion_probability,
-        group=drawn.group,
-        waits_until=[date_of(day) if day != NO_WAIT else "" for day in drawn.waits_until.tolist()],
-    )
+def with_controls(scored: ScoredList, drawn: Drawn) -> Iterator[pd.DataFrame]:
+    """Yield the list for the analyst in parts: how each company was drawn, and whether it is to be called."""
+    for rows, page in _pages(scored):
+        yield page.assign(
+            selected=drawn.selected[rows],
+            inclusion_probability=drawn.inclusion_probability[rows],
+            group=drawn.group[rows],
+            waits_until=[date_of(day) if day != NO_WAIT else "" for day in drawn.waits_until[rows].tolist()],
+        )
+
+
+def _pages(scored: ScoredList) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """Yield the list in parts, and where each stands."""
+    start = 0
+    for page in scored.pages(keep_order=False):
+        yield slice(start, start + len(page)), page
+        start += len(page)
 
 
 def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, int]:
@@ -212,16 +224,23 @@ def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
 
 def _drawn(scored: ScoredList, design: Design, list_id: str, cutoff: int) -> Drawn:
     """Draw from the companies that nothing puts last; without a design take the first."""
-    table, group = scored.table, scored.group
+    group, n = scored.group, len(scored)
     free = np.flatnonzero(group == "")
-    n = len(table)
     drawn = Drawn(np.zeros(n, dtype=bool), np.zeros(n), group.copy(), np.full(n, NO_WAIT, dtype=np.int32))
     if design.kind == "none":
         drawn.selected[free[: design.capacity]] = True
         drawn.inclusion_probability[free[: design.capacity]] = 1.0
         return drawn
-    probability = table["probability"].to_numpy()[free]
-    found = draw(table["id"].to_numpy()[free].tolist(), probability, design, list_id=list_id, cutoff=cutoff)
+    probability = scored.probability[free]
+    reached, found = 0, None
+    # Whom the draw comes to stands far above the end of a long list, and equal ones are drawn together.
+    while found is None or (reached < free.size and found.selected.sum() < design.capacity):
+        reached = min(max(2 * reached, round(_DRAWN_FROM * design.pool * design.capacity)), free.size)
+        if reached:
+            reached = int((probability >= probability[reached - 1]).sum())
+        ids = scored.rows(free[:reached])["id"].tolist()
+        found = draw(ids, probability[:reached], design, list_id=list_id, cutoff=cutoff)
+    free = free[:reached]
     drawn.selected[free] = found.selected
     drawn.inclusion_probability[free] = found.inclusion_probability
     drawn.group[free] = found.group
@@ -230,11 +249,9 @@ def _drawn(scored: ScoredList, design: Design, list_id: str, cutoff: int) -> Dra
 
 
 def _entries(scored: ScoredList, kept: NDArray[np.integer], drawn: Drawn) -> Iterator[ListEntry]:
-    table, reasons = scored.table, scored.reasons
+    table, reasons = scored.rows(kept), scored.reasons
     columns = (table[name].tolist() for name in ("id", "rank", "probability", "tier"))
-    rows = list(zip(*columns, strict=True))
-    for at in kept.tolist():
-        entity, rank, probability, tier = rows[at]
+    for at, entity, rank, probability, tier in zip(kept.tolist(), *columns, strict=True):
         waits = int(drawn.waits_until[at])
         yield ListEntry(
             entity,

@@ -17,7 +17,7 @@ from ml_sys.scoring.remembered import FOLDER
 from ml_sys.text import date_of, is_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ml_sys.form import Words
     from ml_sys.outcomes.lists import Came
@@ -32,7 +32,7 @@ class KnownConversions:
     Attributes
     ----------
     closed : dict of str to int
-        Day on which each company became a customer, far in the future where it has not.
+        Day on which each company became a customer; of others, asked for by name, one far in the future.
     as_of : int
         Last day that it covers; before all lists without a snapshot.
     """
@@ -159,14 +159,14 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
             raise NotEnoughDataError(
                 "no list was handed out yet", hint="hand one out: mlsys score FILE --hand-out"
             )
-        known = what_is_known(settings)
         listed = _meant(opened, named)
-        (overview,) = _overviews(opened, [listed], known)
         if company is None:
             frame = opened.entries([listed.list_id], only_called=True)
             names = frame["entity_id"].tolist()
         else:
             names = [company]
+        known = what_is_known(settings, names)
+        (overview,) = _overviews(opened, [listed], known)
         found = [opened.company(listed.list_id, name) for name in names]
     companies = [_came(one, listed, known) for one in found if one is not None]
     if company is not None and not companies:
@@ -177,12 +177,12 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     return Shown(overview, tuple(companies), words)
 
 
-def what_is_known(settings: Settings) -> KnownConversions:
-    """Return what the latest snapshot knows of conversions; nothing without one."""
+def what_is_known(settings: Settings, names: Iterable[str] = ()) -> KnownConversions:
+    """Return what the latest snapshot knows of customers and of companies by name; nothing without one."""
     if not snapshot.exists(settings.artifacts_dir):
         return KnownConversions({}, -1)
     latest = snapshot.everyone(settings.artifacts_dir)
-    return KnownConversions(latest.days_by_name(), latest.as_of)
+    return KnownConversions(latest.days_by_name([*latest.named(latest.customers), *names]), latest.as_of)
 
 
 def plain_overview(one: Overview) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from ml_sys.scoring.excluded import read_excluded
 from ml_sys.scoring.from_snapshot.by_part import score_free
 from ml_sys.scoring.from_snapshot.free import all_free, covered_by, free_day, usage_of
 from ml_sys.scoring.prospects import NO_CLOCK, ProspectTable, Ready, read_prospects
-from ml_sys.scoring.ranking import plan_capacity, write_pages, write_table
+from ml_sys.scoring.ranking import plan_capacity, write_pages
 from ml_sys.scoring.reasons import check_reasons
 from ml_sys.scoring.scored_list import ListOptions
 from ml_sys.settings.description import local_time
@@ -92,7 +92,7 @@ def score_prospects(
     everyone = scored.probability
     if handed_out is not None:
         if asked.with_controls is not None:
-            write_table(with_controls(scored, handed_out.drawn), asked.with_controls)
+            write_pages(partial(with_controls, scored, handed_out.drawn), asked.with_controls)
         if settings.experiment.design != "none":
             everyone = everyone[np.argsort(~handed_out.drawn.selected, kind="stable")]
             scored = whom_to_call(scored, handed_out.drawn)

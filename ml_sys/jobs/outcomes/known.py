@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ml_sys.data import snapshot
 from ml_sys.data.checking.moments import days
 from ml_sys.data.checking.validate import check
 from ml_sys.data.checking.values import ids
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.data.fields import AT, CONVERTED_ON, ID, VALUE, Field, columns_of, fields_of, id_column
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.data.sources import FileSource
@@ -23,7 +25,7 @@ from ml_sys.settings.description import zone_of
 from ml_sys.settings.tables import EntityTable, PurchaseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,8 +45,8 @@ class Conversions:
 
     Attributes
     ----------
-    ids : Index of shape (n,)
-        Distinct.
+    index : CompanyIndex
+        Of the ids.
     closed : ndarray of shape (n,), int32
         Day since 1970-01-01, ``NEVER_CLOSED`` where a company did not.
     money : ndarray of shape (n,), float64
@@ -55,19 +57,20 @@ class Conversions:
         Whether companies that have not converted are among them as well.
     """
 
-    ids: pd.Index[Any]
+    index: CompanyIndex
     closed: NDArray[np.int32]
     money: NDArray[np.float64]
     as_of: int
     everybody: bool
 
-    def strangers(self, names: Iterable[str]) -> int:
+    def strangers(self, names: Any) -> int:
         """Return how many companies are not known; 0 where only customers are."""
-        return int((self.ids.get_indexer(pd.Index(list(names))) < 0).sum()) if self.everybody else 0
+        known = self.index.positions(pa.array(names, pa.string())) >= 0
+        return int((~known).sum()) if self.everybody else 0
 
     def add_to(self, rows: pd.DataFrame, horizon_days: NDArray[np.int32]) -> pd.DataFrame:
         """Return rows of lists with whether each company paid within the horizon of its list, and what."""
-        at = self.ids.get_indexer(pd.Index(rows["entity_id"], dtype=object))
+        at = self.index.positions(pa.array(rows["entity_id"], pa.string()))
         closed = np.where(at >= 0, self.closed[at], NEVER_CLOSED)
         cutoff = rows["cutoff"].to_numpy()
         converted = (closed >= cutoff) & (closed < cutoff + horizon_days) & (closed <= self.as_of)
@@ -93,8 +96,8 @@ def of_snapshot(settings: Settings) -> Conversions:
 def conversions_of(known: snapshot.Everyone) -> Conversions:
     """Return what a snapshot knows."""
     money = _money(known.value, known.customers)
-    names = pd.Index(known.ids.to_pylist(), dtype=object)
-    return Conversions(names, known.closed, money, known.as_of, everybody=True)
+    index = CompanyIndex(known.ids, frozenset())
+    return Conversions(index, known.closed, money, known.as_of, everybody=True)
 
 
 def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
@@ -127,8 +130,8 @@ def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversio
     last = int(closed[1:][near].max(initial=int(closed[0])))
     value = found[VALUE].to_numpy(np.float64) if VALUE in found else np.full(len(found), np.nan)
     money = _money(value, np.ones(len(found), dtype=bool))
-    names = pd.Index(found[ID], dtype=object)
-    return Conversions(names, closed, money, last if as_of is None else as_of, everybody=False)
+    index = CompanyIndex(found[ID], frozenset())
+    return Conversions(index, closed, money, last if as_of is None else as_of, everybody=False)
 
 
 @dataclass(frozen=True)

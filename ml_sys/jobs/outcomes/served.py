@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from ml_sys.data.schema import NEVER_CLOSED
 from ml_sys.errors import MlsysError, StorageError
@@ -158,12 +159,11 @@ def _add_up(
     connection: Connection, windows: Windows, known: Conversions, sums: dict[str, NDArray[np.float64]]
 ) -> int:
     """Add up what versions promised and what came; return how many companies are not known."""
-    closed = {
-        storable(name): day
-        for name, day in zip(known.ids, known.closed.tolist(), strict=True)
-        if day != NEVER_CLOSED and day <= known.as_of
-    }
-    everybody = {storable(name) for name in known.ids} if known.everybody else None
+    ids = known.index.ids
+    paid = np.flatnonzero((known.closed != NEVER_CLOSED) & (known.closed <= known.as_of))
+    names = map(storable, ids.take(pa.array(paid)).to_pylist())
+    closed = dict(zip(names, known.closed[paid].tolist(), strict=True))
+    everybody = {storable(name) for name in ids.to_pylist()} if known.everybody else None
     strangers = set()
     for company, version, count, total, squares in served_log.promised(connection, windows):
         if company in closed:

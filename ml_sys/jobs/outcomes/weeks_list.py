@@ -18,7 +18,8 @@ def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
     """Gather what a summary says of a list: its first calls, and what changed since the list before."""
     handed_out, scored = listed.handed_out, listed.scored
     assert handed_out is not None  # noqa: S101 - the caller has seen to it
-    table = scored.table.head(min(settings.score.top, handed_out.called))
+    to_call = scored.head(handed_out.called)
+    table = to_call.head(settings.score.top)
     score = table[RULE_SCORE].tolist() if RULE_SCORE in table else [None] * len(table)
     columns = (table["id"].tolist(), table["probability"].tolist(), table["tier"].tolist(), score)
     first = tuple(
@@ -31,14 +32,13 @@ def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
         )
         for at, (company, probability, tier, by_rule) in enumerate(zip(*columns, strict=True))
     )
-    called = scored.table["id"].head(handed_out.called)
     return WeeksList(
         handed_out.listed,
         handed_out.recorded,
         handed_out.called,
-        float(scored.table["probability"].head(handed_out.called).sum(skipna=False)),
+        float(to_call["probability"].sum(skipna=False)),
         first,
-        _since(settings, set(called), handed_out.listed.cutoff),
+        _since(settings, set(to_call["id"]), handed_out.listed.cutoff),
         scored.notes + scored.warnings,
         listed.out,
     )

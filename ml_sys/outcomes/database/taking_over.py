@@ -43,7 +43,7 @@ def remembered_lists(
             }
         )
         listed = HandedOutList(
-            list_id=list_id_of(day, version, "", ranked),
+            list_id=list_id_of(day, version, "", [ranked]),
             cutoff=day,
             version=version,
             made_at=f"{date_of(day)}T00:00:00.000+00:00",

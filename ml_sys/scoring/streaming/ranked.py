@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from ml_sys.scoring.ranking import REASON, ranked_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class Ranked:
         Of the companies at the top.
     reasons : int
         Columns of reasons.
+    beside : mapping of str to Categorical
+        Further columns of few texts, behind the cutoff, in the order of the list.
     """
 
     scorer: Scorer
@@ -56,6 +58,7 @@ class Ranked:
     listed_on: NDArray[np.object_] | None = None
     given: tuple[Explained, ...] = ()
     reasons: int = 0
+    beside: Mapping[str, pd.Categorical] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.order.size)
@@ -83,6 +86,8 @@ class Ranked:
             cutoff=self.cutoff,
         )
         table["rank"] = at.astype(np.int64) + 1
+        for name, texts in self.beside.items():
+            table[name] = np.asarray(texts.take(at), dtype=object)
         if self.listed_on is not None:
             table["listed_on"] = self.listed_on[places]
         self._tell_reasons(table, at)

@@ -69,7 +69,7 @@ def test_a_plain_list_is_recorded_whole(tmp_path):
     found = handed(settings)
     digest = settings_digest(settings, 2)
     assert found.listed == HandedOutList(
-        list_id=list_id_of(MONDAY, "1.2.0", digest, made.table.assign(group=made.group)),
+        list_id=list_id_of(MONDAY, "1.2.0", digest, [made.table.assign(group=made.group)]),
         cutoff=MONDAY,
         version="1.2.0",
         made_at="2020-01-06T06:00:00.123+00:00",
@@ -139,6 +139,23 @@ def test_a_lottery_draws_from_those_who_are_free_and_the_pool_waits(tmp_path):
     assert waiting(settings, MONDAY + 7) == {f"c{at}": MONDAY + 35 for at in range(4)}
     assert waiting(settings_of(tmp_path), MONDAY + 7) == {}
     assert waiting(settings_of(tmp_path / "none", experiment={"design": "lottery"}), MONDAY + 7) == {}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_held_out_share_is_drawn_as_far_down_the_list_as_there_are_calls(tmp_path, share):
+    settings, made = settings_of(tmp_path, experiment={"design": "holdout", "share": share}), scored(90, 0)
+    made.table.loc[2:60, "probability"] = made.table["probability"][2]
+    found = handed(settings, made=made)
+    whole = draw(
+        made.table["id"].tolist(),
+        made.table["probability"].to_numpy(),
+        Design("holdout", 2, 5, 30, share=share),
+        list_id=found.listed.list_id,
+        cutoff=MONDAY,
+    )
+    assert whole.selected.sum() == found.called == 2
+    for name in ("selected", "inclusion_probability", "group", "waits_until"):
+        assert getattr(found.drawn, name).tolist() == getattr(whole, name).tolist()
 
 
 def test_another_list_of_the_day_needs_leave_and_keeps_its_reason(tmp_path):
@@ -218,7 +235,7 @@ def test_those_to_call_keep_the_order_of_their_file():
 
 def test_the_analyst_sees_everybody_and_how_each_was_drawn():
     made = scored(3)
-    found = with_controls(made, drawn_of(made, 1))
+    (found,) = with_controls(made, drawn_of(made, 1))
     assert found["id"].tolist() == ["c0", "c1", "c2"]
     assert found["selected"].tolist() == [False, True, False]
     assert found["inclusion_probability"].tolist() == [0, 0.1, 0.2]

@@ -44,9 +44,11 @@ def settings(tmp_path):
 
 
 def test_what_is_known_is_that_of_the_latest_snapshot(settings, tmp_path):
-    known = what_is_known(settings)
+    known = what_is_known(settings, ["n1", "stranger"])
     assert known.closed["c1"] == MONDAY + 28
     assert known.closed["n1"] > 10**6
+    assert known.closed.keys() >= {"c1", "c2"}
+    assert known.closed.keys().isdisjoint({"n2", "stranger"})
     nothing = what_is_known(Settings(artifacts_dir=tmp_path / "none"))
     assert (nothing.closed, nothing.as_of) == ({}, -1)
 

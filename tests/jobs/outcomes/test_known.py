@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml_sys.data.company_index import CompanyIndex
 from ml_sys.errors import EmptyTableError, InputError
 from ml_sys.jobs.outcomes.known import Conversions, _money, calls_made, of_customers
 from ml_sys.settings import Settings
@@ -25,7 +26,7 @@ def test_a_file_of_purchases_names_the_first_of_each(tmp_path):
     path = tmp_path / "bought.csv"
     path.write_text("account,at,euros\na,05.03.2024,7\na,02.03.2024 10:00,5\nb,03.03.2024,\n")
     found = of_customers(path, settings_of(bought=BOUGHT), None)
-    assert found.ids.tolist() == ["a", "b"]
+    assert found.index.ids.to_pylist() == ["a", "b"]
     assert found.closed.tolist() == [day("2024-03-02"), day("2024-03-03")]
     assert found.money.tolist() == [5, 5]
     assert found.as_of == day("2024-03-03")
@@ -35,7 +36,7 @@ def test_of_a_table_of_all_entities_those_with_a_day_converted(tmp_path):
     path = tmp_path / "teams.csv"
     path.write_text("team,paid\na,\nb,2024-03-02\n")
     found = of_customers(path, settings_of(teams=TEAMS), day("2024-03-09"))
-    assert (found.ids.tolist(), found.closed.tolist()) == (["b"], [day("2024-03-02")])
+    assert (found.index.ids.to_pylist(), found.closed.tolist()) == (["b"], [day("2024-03-02")])
     path.write_text("team,paid\na,\n")
     with pytest.raises(EmptyTableError):
         of_customers(path, settings_of(teams=TEAMS), None)
@@ -46,7 +47,7 @@ def test_entities_without_a_day_of_conversion_leave_that_to_purchases(tmp_path):
     path.write_text("account,at,euros\na,05.03.2024,7\n")
     people = {"kind": "entities", "id": "account", "since": "began"}
     found = of_customers(path, settings_of(people=people, bought=BOUGHT), None)
-    assert (found.ids.tolist(), found.closed.tolist()) == (["a"], [day("2024-03-05")])
+    assert (found.index.ids.to_pylist(), found.closed.tolist()) == (["a"], [day("2024-03-05")])
 
 
 def test_called_companies_are_named_by_the_id_of_the_description(tmp_path):
@@ -84,7 +85,7 @@ def test_a_company_converted_from_the_day_of_the_list_to_before_the_horizon_as_f
 ):
     names = [name for name, _ in DAYS]
     known = Conversions(
-        pd.Index(names, dtype=object),
+        CompanyIndex(names, frozenset()),
         np.array([day for _, day in DAYS], dtype=np.int32),
         np.arange(1.0, 7.0),
         as_of,
@@ -102,7 +103,8 @@ def test_a_company_converted_from_the_day_of_the_list_to_before_the_horizon_as_f
 
 
 def test_each_list_has_its_own_horizon():
-    known = Conversions(pd.Index(["a"], dtype=object), np.array([110]), np.array([5.0]), 200, everybody=True)
+    one = CompanyIndex(["a"], frozenset())
+    known = Conversions(one, np.array([110]), np.array([5.0]), 200, everybody=True)
     rows = pd.DataFrame({"entity_id": ["a", "a"], "cutoff": [100, 101]})
     assert known.add_to(rows, np.array([10, 10]))["converted"].tolist() == [False, True]
 
@@ -138,8 +140,8 @@ def test_the_first_conversion_of_a_company_counts_whatever_the_order_of_the_file
     path = tmp_path / "bought.csv"
     path.write_text("account,at,euros\na,07.03.2024,9\nb,01.03.2024,1\na,02.03.2024 23:59,5\n")
     found = of_customers(path, settings_of(bought=BOUGHT), None)
-    assert dict(zip(found.ids, found.closed.tolist(), strict=True)) == {
+    assert dict(zip(found.index.ids.to_pylist(), found.closed.tolist(), strict=True)) == {
         "a": day("2024-03-02"),
         "b": day("2024-03-01"),
     }
-    assert dict(zip(found.ids, found.money.tolist(), strict=True)) == {"a": 5, "b": 1}
+    assert dict(zip(found.index.ids.to_pylist(), found.money.tolist(), strict=True)) == {"a": 5, "b": 1}
