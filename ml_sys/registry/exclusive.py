@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from ml_sys.durable import clear_temporaries, make_folder, storage_errors, write_durably
-from ml_sys.errors import BusyError
+from ml_sys.errors import BusyError, UsageError
+from ml_sys.registry.versioning import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,11 +85,13 @@ def note(root: Path, begun: Registering) -> None:
 
 
 def noted(root: Path) -> Registering | None:
-    """Return the version that was about to be registered, or None."""
+    """Return the version that was about to be registered, or None where nothing says of one."""
     try:
-        return Registering(**json.loads((root / NOTE).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        begun = Registering(**json.loads((root / NOTE).read_bytes()))
+        parse(begun.version)
+    except (FileNotFoundError, ValueError, TypeError, RecursionError, UsageError):
         return None
+    return begun
 
 
 def forget(root: Path) -> None:

@@ -104,3 +104,26 @@ def test_who_holds_the_lock_first_clears_what_killed_writers_left_in_both_folder
         assert not list(tmp_path.rglob(".tmp-*"))
     assert (tmp_path / "kept").exists()
     assert (models / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "[]",
+            "[" * 200_000,
+            "\udcff",
+            '{"version": 5, "seal": "0"}',
+            '{"version": null, "seal": null}',
+        ),
+        '{"version": "../../elsewhere/1.2.0", "seal": "0"}',
+    ],
+    ids=lambda content: content[:40],
+)
+def test_a_note_that_names_no_version_is_passed_over_and_stops_nobody(tmp_path, content):
+    registry = registry_with(tmp_path, "1.0.0")
+    (tmp_path / "registering.json").write_bytes(content.encode(errors="surrogateescape"))
+    assert noted(tmp_path) is None
+    promote(registry, "1.0.0")
+    assert not (tmp_path / "registering.json").exists()

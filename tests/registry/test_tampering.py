@@ -309,6 +309,7 @@ def test_a_file_that_becomes_a_link_while_it_is_read_is_refused(plain, monkeypat
         b'{"files": {}, "entry": {"version": 1}}',
         b'{"files": {"weights": 7}, "entry": {"version": "1.0.0"}}',
         b'{"files": ["weights"], "entry": {"version": "1.0.0"}}',
+        b"[" * 200_000,
     ],
 )
 def test_a_manifest_that_is_none_is_named(tmp_path, content):
@@ -380,6 +381,18 @@ def test_what_the_file_says_is_trusted_does_not_count(plain):
         archive.writestr("trusted.json", json.dumps([f"{__name__}.greet"]))
     forge(plain, replaced(PIPELINE, content.getvalue()))
     with pytest.raises(UnverifiedError, match="untrusted types"):
+        load_version(plain, VERSION)
+
+
+@pytest.mark.usefixtures("_nothing_is_built")
+def test_a_file_that_unpacks_to_more_than_it_holds_is_refused_before_it_does(plain):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * 1_000_000)
+    forge(plain, replaced(PIPELINE, content.getvalue()))
+    with pytest.raises(
+        UnverifiedError, match=r"pipeline\.skops: cannot be read: .* unpacks to 1,000,000 bytes"
+    ):
         load_version(plain, VERSION)
 
 

@@ -176,7 +176,7 @@ def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
                 f"has format {manifest['format']}, and this mlsys reads format {FORMAT}",
                 hint="use the mlsys that wrote it, or train again",
             )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnverifiedError(folder / MANIFEST, "is not a manifest") from error
     if not whole:
         raise UnverifiedError(folder / MANIFEST, "is not a manifest")

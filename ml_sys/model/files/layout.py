@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from ml_sys.days import Period
 from ml_sys.errors import MlsysError, SchemaDriftError
@@ -110,3 +112,18 @@ def drift(spec: FeatureSpec, schema: Mapping[str, Any]) -> str:
 def as_json(content: Any) -> bytes:
     """Return plain data as the bytes of a JSON file that people can read."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def unpacked_as_held(content: bytes) -> bytes:
+    """Return a Pipeline file, having refused one that unpacks to more than it holds; ours are not compressed.
+
+    Raises
+    ------
+    ValueError
+        If it does, or is no such file.
+    """
+    with ZipFile(BytesIO(content)) as archive:
+        size = sum(one.file_size for one in archive.infolist())
+    if size > len(content):
+        raise ValueError(f"of {len(content):,} bytes, it unpacks to {size:,} bytes")
+    return content

@@ -37,6 +37,7 @@ from ml_sys.model.files.layout import (
     SCORER,
     SETTINGS,
     as_json,
+    unpacked_as_held,
     usable_spec,
 )
 from ml_sys.model.files.sklearn_trees import has_stray_tree
@@ -175,7 +176,7 @@ def load_model(artifact: Artifact) -> FittedModel:
     """
     place, content = artifact.folder / PIPELINE, artifact.file(PIPELINE)
     with _unreadable(place):
-        unknown = _untrusted(content)
+        unknown = _untrusted(unpacked_as_held(content))
     if unknown:
         raise UnverifiedError(place, f"holds untrusted types: {', '.join(unknown)}")
     scorer = artifact.json(SCORER)
