@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -92,6 +93,16 @@ class Service:
         return sound
 
 
+def settle() -> None:
+    """Do what need not be done before the first answer: until then loops are interpreted.
+
+    What is there by then stays: to look through all of it for garbage again would stop every request, for a
+    tenth of a second each time.
+    """
+    kernel.load()
+    gc.freeze()
+
+
 @asynccontextmanager
 async def lifespan(service: Service) -> AsyncIterator[None]:
     """Load the model before the first request, follow the registry, and keep every prediction at the end."""
@@ -102,7 +113,7 @@ async def lifespan(service: Service) -> AsyncIterator[None]:
     every = service.settings.reload_seconds
     tasks = [
         asyncio.create_task(service.current.watch(every, service.tick)),
-        asyncio.create_task(asyncio.to_thread(kernel.load)),  # until then loops are interpreted
+        asyncio.create_task(asyncio.to_thread(settle)),
     ]
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from ml_sys.serve.companies import CompanyLookup
 from ml_sys.serve.hotswap import Current
 from ml_sys.serve.prometheus import Metrics
 from ml_sys.serve.served import load_served
+from ml_sys.serve.service import settle
 from ml_sys.settings import SchemaSettings, ServeSettings
 from tests.data.tables import MEASURES
 from tests.serve.conftest import EPOCH, FIRST, finite, produce, said, serving
@@ -42,6 +44,13 @@ def service(versions):
     """A service in this process, with nothing in production."""
     metrics, root = Metrics(), Registry(versions)
     return Service(Current(root, None, metrics), metrics, None, CompanyLookup(versions), ServeSettings())
+
+
+def test_what_a_server_began_with_is_not_looked_through_for_garbage_again():
+    held = [[] for _ in range(1000)]
+    before = gc.get_freeze_count()
+    settle()
+    assert gc.get_freeze_count() >= before + len(held)
 
 
 def test_health_says_which_version_is_served(served):

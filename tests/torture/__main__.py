@@ -6,7 +6,7 @@
     python -m tests.torture race --seconds 60 --processes 8
     python -m tests.torture swap --seconds 60 --changes 100
     python -m tests.torture soak --seconds 30
-    python -m tests.torture overload --seconds 10 --set max_concurrency=32
+    python -m tests.torture overload --seconds 14 --set max_concurrency=32
     python -m tests.torture term --workers 2
     python -m tests.torture worker --workers 2
 
@@ -35,7 +35,7 @@ from tests.torture.service import make_versions
 from tests.torture.weeks import KillingWeeks
 
 # Of the service, with how long each takes and with how many workers.
-SERVING = {"swap": (60.0, 1), "soak": (30.0, 1), "overload": (10.0, 1), "term": (2.0, 1), "worker": (9.0, 2)}
+SERVING = {"swap": (60.0, 1), "soak": (30.0, 1), "overload": (14.0, 1), "term": (2.0, 1), "worker": (9.0, 2)}
 
 
 def main() -> int:
