@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ml_sys.outcomes.monitoring import Monitoring
 
 FOLDER, LATEST = "monitoring", "latest.json"
+# What whoever asks is told of it.
+_TOLD = {"day", "version", "checks"}
 
 
 def keep(found: Monitoring, artifacts_dir: Path) -> Path:
@@ -41,10 +43,10 @@ def keep(found: Monitoring, artifacts_dir: Path) -> Path:
 def last(artifacts_dir: Path) -> dict[str, Any] | None:
     """Return the last monitoring as plain data; None if none can be read."""
     try:
-        plain: dict[str, Any] = json.loads((artifacts_dir / FOLDER / LATEST).read_bytes())
-    except (OSError, ValueError):
+        plain = json.loads((artifacts_dir / FOLDER / LATEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    return plain
+    return plain if isinstance(plain, dict) and plain.keys() >= _TOLD else None
 
 
 def _finite(value: Any) -> Any:

@@ -31,9 +31,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         keep(found("2020-02-03"), tmp_path)
 
 
-def test_a_damaged_file_is_no_monitoring(tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"checks": []}', "[" * 200_000, "null"])
+def test_a_damaged_file_is_no_monitoring(tmp_path, content):
     keep(found("2020-02-03"), tmp_path)
-    (tmp_path / "monitoring" / "latest.json").write_text("{")
+    (tmp_path / "monitoring" / "latest.json").write_text(content)
     assert last(tmp_path) is None
 
 

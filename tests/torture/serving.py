@@ -204,7 +204,8 @@ def overload(artifacts: Path, seconds: float, workers: int, options: dict[str, A
     half = [round(median(one[at].latency_ms[_OK]["p50"] for one in rounds), 1) for at in (0, 1)]
     figures = {
         "answered 200": statuses[_OK], "refused": statuses[_BUSY],
-        "p50 ms, steady and overload": half, "p99 ms": [usual, tail], "p99 times steady": round(tail / usual, 2),
+        "p50 ms, steady and overload": half, "p99 ms": [usual, tail],
+        "p99 times steady": round(tail / usual, 2),
         "in single rounds": [round(times[0], 2), round(times[-1], 2)],
         "slow after, by second": dict(sorted(by_second.items())),
     }  # fmt: skip
