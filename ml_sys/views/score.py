@@ -75,6 +75,11 @@ def scored(listed: Listed) -> None:
         console.note(f"rejected rows, with their reasons: {listed.kept}")
     if listed.handed_out is not None:
         console.note(handed_out(listed.handed_out, result.words.entity))
+        if listed.handed_out.later and listed.handed_out.recorded != "same":
+            console.warn(
+                f"list {listed.handed_out.later} of a later day is out: who waits or cools down after that "
+                "one is not spared by this one"
+            )
     if listed.with_controls is not None:
         console.line(f"Written, for the analyst: {listed.with_controls}")
     if listed.out is not None:

@@ -126,3 +126,6 @@ def test_what_became_of_a_list_that_is_handed_out_is_a_note(capsys, recorded, to
     drawn = Drawn(np.ones(1, bool), np.ones(1), np.array([""], dtype=object), np.full(1, NO_WAIT, np.int32))
     score.scored(Listed(ranked(1), 1, handed_out=HandedOut(listed, recorded, drawn)))
     assert capsys.readouterr().err == f"{told}\n"
+    score.scored(Listed(ranked(1), 1, handed_out=HandedOut(listed, recorded, drawn, later="2020-01-13-cd")))
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("warning: list 2020-01-13-cd of a later day is out" in said) == (recorded != "same")

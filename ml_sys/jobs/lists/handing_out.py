@@ -45,11 +45,14 @@ class HandedOut:
         Whether it is new, was handed out before, or took another one's place.
     drawn : Drawn
         Who is to be called, by row of the ranked list.
+    later : str
+        The last of the lists of later days, which this one knows nothing of; empty where none is out.
     """
 
     listed: HandedOutList
     recorded: Recorded
     drawn: Drawn
+    later: str = ""
 
     @property
     def called(self) -> int:
@@ -58,7 +61,12 @@ class HandedOut:
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {"listed": self.listed, "recorded": self.recorded, "called": self.called}
+        return {
+            "listed": self.listed,
+            "recorded": self.recorded,
+            "called": self.called,
+            "later": self.later,
+        }
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     companies = [*_entries(scored, kept, drawn), *_taken_out(excluded)]
     with opened_store(settings) as opened:
         recorded, record = opened.hand_out(listed, companies, replace_other=handing.replace_other)
-    return HandedOut(record, recorded, drawn)
+        later = opened.lists(since=cutoff + 1)
+    return HandedOut(record, recorded, drawn, later[-1].list_id if later else "")
 
 
 def design_of(settings: Settings, *, capacity: int, horizon_days: int) -> Design:

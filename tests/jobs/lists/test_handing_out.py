@@ -83,7 +83,7 @@ def test_a_plain_list_is_recorded_whole(tmp_path):
         recorded=5,
     )
     assert (found.recorded, found.called) == ("new", 2)
-    assert found.to_plain() == {"listed": found.listed, "recorded": "new", "called": 2}
+    assert found.to_plain() == {"listed": found.listed, "recorded": "new", "called": 2, "later": ""}
     with opened_store(settings) as store:
         entries = [store.company(found.listed.list_id, name) for name in ("c0", "c1", "c2", "c3", "c5", "x")]
     assert entries == [
@@ -169,6 +169,18 @@ def test_another_list_of_the_day_needs_leave_and_keeps_its_reason(tmp_path):
         assert [one.list_id for one in store.lists()] == [second.listed.list_id]
         assert store.lists(replaced=True)[0].replaced_by in {second.listed.list_id, None}
     assert first.listed.list_id != second.listed.list_id
+
+
+def test_a_list_of_an_earlier_day_than_one_that_is_out_says_so(tmp_path):
+    settings = settings_of(tmp_path)
+    first, out = (
+        handed(settings, made=scored(day="2020-01-13")),
+        handed(settings, made=scored(day="2020-01-20")),
+    )
+    assert (first.later, out.later) == ("", "")
+    assert handed(settings, made=scored(day="2020-01-06")).later == out.listed.list_id
+    again = handed(settings, made=scored(day="2020-01-13"))
+    assert (again.recorded, again.later) == ("same", out.listed.list_id)
 
 
 def test_who_was_called_lately_is_known_between_two_days_and_nothing_is_made_to_know_it(tmp_path):
