@@ -72,8 +72,8 @@ class TableDraft:
         column = self.base.columns[self.roles[role]]
         return dates.moment(quoted(column.name), column.format, self.zone)
 
-    def _bought_at(self) -> str:
-        """Return SQL of the moment of a row's purchase; NULL where it is money given back, or for nothing."""
+    def _not_bought(self) -> str:
+        """Return SQL of whether a row is money given back, or for nothing; empty where no column says so."""
         asked = []
         if "value" in self.roles:
             asked.append(
@@ -83,14 +83,24 @@ class TableDraft:
             values = ", ".join(literal(type_key(one)) for one in self.refunds)
             column = quoted(self.roles["type"])
             asked.append(f"regexp_replace(lower(trim({column})), '[_-]', ' ', 'g') IN ({values})")
-        at = self.date("at")
-        return f"CASE WHEN {' OR '.join(asked)} THEN NULL ELSE {at} END" if asked else at
+        return " OR ".join(asked)
+
+    def _bought_at(self) -> str:
+        """Return SQL of the moment of a row's purchase; NULL where it is none."""
+        at, none = self.date("at"), self._not_bought()
+        return f"CASE WHEN {none} THEN NULL ELSE {at} END" if none else at
 
     @property
     def source(self) -> str:
         """SQL to select the loaded rows from."""
         view = self.base.table.view
         return f"(SELECT * FROM {view} WHERE {self.where})" if self.where else view
+
+    @property
+    def bought(self) -> str:
+        """SQL to select the loaded rows from that count as purchases."""
+        none = self._not_bought()
+        return f"(SELECT * FROM {self.source} WHERE ({none}) IS DISTINCT FROM true)" if none else self.source
 
     def part(self, columns: dict[str, str], numbers: frozenset[str] = frozenset()) -> JudgedTable:
         """Return the table as judged: columns are names and SQL."""

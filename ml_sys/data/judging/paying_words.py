@@ -16,6 +16,7 @@ _SAYS = {
     "stage": "a stage changes when an entity pays",
     "lifecycle": "a stage changes when an entity pays",
     "churn": "only who pays can leave",
+    "delinquent": "only who has to pay can be late",
     "churned": "only who pays can leave",
     "cancelled": "only who pays can leave",
     "canceled": "only who pays can leave",

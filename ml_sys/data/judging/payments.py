@@ -143,7 +143,7 @@ def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Dou
         if not says_state(column):
             continue
         back = draft.refunds if draft.roles.get("type") == column.name else ()
-        says = states(connection, draft.source, column, back)
+        says = states(connection, draft.bought, column, back)
         for values, sure in (
             (unpaid(column, says), True),
             ([one for one in says if type_key(one) in _ENDED and not column.is_flag], False),

@@ -28,9 +28,10 @@ _RANGE = rf"{_ROUND}\s*(to|-|–|through)\s*{_ROUND}|{_ROUND}\s*(\+|or more|and 
 _VALUES = {"email": _EMAIL, "ip": _IP, "phone": _PHONE, "range": _RANGE, **dates.PATTERNS}
 _FLAGS = {"yes", "no", "true", "false", "0", "1", "t", "f", "y", "n"}
 
+EMAIL = "an e-mail address"
 _PERSONAL = {
-    "email": "an e-mail address",
-    "mail": "an e-mail address",
+    "email": EMAIL,
+    "mail": EMAIL,
     "phone": "a phone number",
     "mobile": "a phone number",
     "telephone": "a phone number",
@@ -210,7 +211,7 @@ def _judged(connection: duckdb.DuckDBPyConnection, table: Sniffed, column: SeenC
 def _personal(column: SeenColumn, shares: dict[str, float], *, is_number: bool) -> str:
     words = set(column.words)
     if shares["email"] >= 0.5:
-        return "an e-mail address"
+        return EMAIL
     if shares["ip"] >= 0.8:
         return "an IP address"
     if shares["phone"] >= 0.8 and not is_number and not any(shares[one] >= 0.5 for one in dates.PATTERNS):

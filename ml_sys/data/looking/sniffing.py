@@ -227,7 +227,9 @@ def _opened_csv(connection: duckdb.DuckDBPyConnection, made: Sniffed, first: Pat
     columns = connection.sql(f"FROM {relation} LIMIT 0").columns[:last]
     named = columns if has_header else [f"column{at}" for at in range(1, len(columns) + 1)]
     twice = named_twice(rows[0]) if has_header else frozenset()
+    trimmed = has_header and any(one and one != one.strip() for one in rows[0])  # DuckDB calls them so
     plain = made.is_plain and has_header and skip == above.lines and delimiter in _PLAIN_DELIMITERS
+    plain = plain and not trimmed
     return replace(
         made,
         relation=relation,

@@ -82,6 +82,8 @@ class Converted:
 def money(one: Looked) -> str:
     """Return the one column of money; empty if there is none, or several."""
     found = [name for name in kinds.named_like_money(one) if one.columns[name].looks in {"whole", "number"}]
+    if len(found) > 1:  # what was due, and what was paid
+        found = [name for name in found if "paid" in one.columns[name].words]
     return found[0] if len(found) == 1 else ""
 
 
@@ -117,12 +119,13 @@ def find(
         named = asker.choose("Which of these shows who converted, and when?", list(candidates), "--converted")
         return candidates[named] if named in candidates else _answered(named, by_name, links)
     with_money = [one for one in candidates.values() if any(money(by_name[table]) for table in one.purchases)]
+    with_money.sort(key=lambda one: any(kinds.is_of_contracts(by_name[table]) for table in one.purchases))
     return next(iter(with_money or candidates.values()))
 
 
 def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
     """Return what may say who converted although no name does: dates or tables that few have."""
-    entities = sum(one.table.rows for one in looked if one.name in links.entities)
+    entities = sum(one.table.rows for one in looked if one.name in links.of_their_own)
     found = []
     for one in looked:
         if one.name not in links.ids:
@@ -138,7 +141,7 @@ def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
 
 
 def _bought(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Converted]:
-    entities = sum(one.table.rows for one in looked if one.name in links.entities)
+    entities = sum(one.table.rows for one in looked if one.name in links.of_their_own)
     found = {}
     for one in looked:
         if one.name in links.entities or one.name not in links.ids or not kinds.is_of_purchases(one):
@@ -146,10 +149,8 @@ def _bought(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Conver
         buyers = one.columns[links.ids[one.name]].distinct
         if entities and buyers > _FEW * entities:
             continue
-        moments = kinds.moments(one)
-        at = moments[0].name if len(moments) == 1 else ""
-        bought = [column.name for column in kinds.conversion_columns(one)]
-        at = at or (bought[0] if len(bought) == 1 else "")
+        dated = (kinds.moments(one), kinds.conversion_columns(one))
+        at = next((few[0].name for few in dated if len(few) == 1), "")
         if at:
             share = f" of {entities:,}" if entities else ""
             why = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_sys.data.judging.parts import key
+from ml_sys.data.looking.columns import EMAIL
 from ml_sys.data.proposing.answers import matches
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import duckdb
 
@@ -54,6 +55,8 @@ ENTITY_WORDS = {
 }
 
 Place = tuple[str, str]
+_SURE, _LEAST_SCORE, _ONE_EACH = 0.9, 0.25, 0.98
+LEAST_SHARED = 0.3
 
 
 def singular(word: str) -> str:
@@ -94,7 +97,7 @@ def by_email(looked: Sequence[Looked]) -> list[str]:
     tables: dict[str, list[str]] = {}
     for one in looked:
         for column in one.columns.values():
-            if column.personal == "an e-mail address":
+            if column.personal == EMAIL:
                 tables.setdefault(column.name, []).append(one.name)
     return [
         f"{name} of {', '.join(several)} is an e-mail address; to use it as the id, with addresses "
@@ -102,6 +105,29 @@ def by_email(looked: Sequence[Looked]) -> list[str]:
         for name, several in tables.items()
         if len(several) > 1
     ]
+
+
+def by_email_alone(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], linked: Collection[str]
+) -> list[tuple[Looked, str, str]]:
+    """Return tables that only an e-mail address would link, with its column and what they lead to."""
+    found = []
+    places = [
+        (one, column.name)
+        for one in looked
+        for column in one.columns.values()
+        if column.personal == EMAIL and column.filled
+    ]
+    for one, column in (place for place in places if place[0].name not in linked and place[0].dates()):
+        for other, theirs in (place for place in places if place[0].name in linked):
+            ((share,),) = connection.execute(
+                f"SELECT avg(CAST(m IN (SELECT {quoted(theirs)} FROM {other.table.view}) AS INT)) FROM "
+                f"(SELECT DISTINCT {quoted(column)} AS m FROM {one.table.view} WHERE m IS NOT NULL)"
+            ).fetchall()
+            if share and share >= LEAST_SHARED:
+                found.append((one, column, other.name))
+                break
+    return found
 
 
 class Identifiers:
@@ -112,6 +138,11 @@ class Identifiers:
     ) -> None:
         self.connection, self.answers = connection, answers
         self.looked = {one.name: one for one in looked}
+        self.is_email_said = bool(answers.id) and any(
+            matches(answers.id, one.name, column.name) and column.personal == EMAIL
+            for one in looked
+            for column in one.columns.values()
+        )
         self.tables: dict[Place, str] = {}
         for one in looked:
             for column in one.columns.values():
@@ -197,3 +228,27 @@ class Identifiers:
             if not self.looked[of[0]].table.has_header or not self.looked[among[0]].table.has_header
             else 0.2
         )
+
+    def by_another(self, table: str, ids: Mapping[str, str]) -> tuple[float, str, Place]:
+        """Return how well a table leads to another identifier of entities, such as a payment service's.
+
+        Returns
+        -------
+        score : float
+            Zero where it leads to none.
+        column : str
+            Of the table.
+        place : Place
+            The second identifier, in a table that knows the first.
+        """
+        best = (0.0, "", ("", ""))
+        for place in (one for one in self.tables if one[0] == table):
+            for other in (one for one in self.tables if one[0] in ids and one[1] != ids[one[0]]):
+                column = self.column(other)
+                if other[0] == table or column.distinct < _ONE_EACH * column.filled:
+                    continue
+                shared = self.shared(place, other)
+                score = shared * self.agreement(place, other)
+                if shared >= _SURE and score > max(best[0], _LEAST_SCORE):
+                    best = (score, place[1], other)
+        return best

@@ -77,17 +77,8 @@ _BEGAN = (
 _IN_CHINESE = ("支付", "付款", "购买", "下单")
 _FIRST_BOUGHT = ("order", "invoice", "charge", "sale", "contract", "billing", "checkout")
 _CHANGES = {
-    "updated",
-    "modified",
-    "last",
-    "latest",
-    "deleted",
-    "synced",
-    "loaded",
-    "exported",
-    "changed",
-    "refreshed",
-    *("letzte", "letzter", "letztes", "letzten"),
+    *("updated", "modified", "last", "latest", "deleted", "synced", "loaded", "exported", "changed"),
+    *("refreshed", "letzte", "letzter", "letztes", "letzten"),
 }
 _LOST = {"next", "cancelled", "canceled", "cancel", "failed", "refunded", "renewal", "churned", "lost"}
 _ENDS = {
@@ -158,6 +149,11 @@ def is_of_purchases(one: Looked) -> bool:
         _begins(column.words, ("purchase", "paid", "ordered", "bought", *_IN_CHINESE)) for column in full
     )
     return paid and not any(_begins(column.words, _BEGAN) for column in full)
+
+
+def is_of_contracts(one: Looked) -> bool:
+    """Tell whether a table's name speaks of what may begin before anything is paid, as a trial does."""
+    return _begins(one.name.split("_"), ("subscription", "contract", "vertrag", "abonne"))
 
 
 def conversion_columns(one: Looked) -> list[SeenColumn]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ml_sys.data.judging.parts import key
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.answers import matches
-from ml_sys.data.proposing.identifiers import ENTITY_WORDS, Identifiers, Place, nouns
+from ml_sys.data.proposing.identifiers import ENTITY_WORDS, LEAST_SHARED, Identifiers, Place, nouns
+from ml_sys.data.proposing.joining import with_identifier
 from ml_sys.data.reading.sql import quoted
 from ml_sys.errors import InputError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.answers import Answers, Asker
 
-_LEAST_SHARED, _LEAST_SCORE, _DISJOINT, _SURE = 0.3, 0.25, 0.1, 0.9
+_LEAST_SCORE, _DISJOINT, _SURE = 0.25, 0.1, 0.9
 _CLOSE, _HITS, _MANY_ALIKE = 0.15, 0.005, 3
 _RAW = 0.98
 
@@ -47,6 +48,10 @@ class LinkingColumns:
         By table, the share of its entities (or users) that are known.
     differ : frozenset of str
         Tables that write identifiers in another way than the entity tables.
+    joined : mapping of str to Looked
+        Tables that know entities by another identifier, with that of the entity beside it.
+    notes : tuple of str
+        What leads to entities otherwise than by their own identifier.
     """
 
     entities: tuple[str, ...]
@@ -55,6 +60,13 @@ class LinkingColumns:
     link_users: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, float] = field(default_factory=dict)
     differ: frozenset[str] = frozenset()
+    joined: Mapping[str, Looked] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def of_their_own(self) -> set[str]:
+        """Entity tables without those that are known to hold entities of others."""
+        return set(self.entities) - self.known.keys()
 
 
 def link(
@@ -73,7 +85,13 @@ def link(
         return found.without_entities()
     scores = {at: found.score(group) for at, group in enumerate(groups)}
     best, *others = sorted(scores, key=lambda at: -scores[at])
-    close = [at for at in others if scores[best] > 0 and scores[at] >= (1 - _CLOSE) * scores[best]]
+    close = [
+        at
+        for at in others
+        if groups[at][0][0] != groups[best][0][0]
+        and scores[best] > 0
+        and scores[at] >= (1 - _CLOSE) * scores[best]
+    ]
     if close and not answers.entity and not found.is_one_to_one(groups[best], groups[close[0]]):
         among = {groups[at][0][0]: at for at in (best, *close)}
         chosen = asker.choose(
@@ -88,10 +106,11 @@ class _Linking(Identifiers):
 
     def groups(self) -> list[list[Place]]:
         """Return columns that may identify one entity a row; tables that hold different ones go together."""
+        said = self.answers.id if not self.is_email_said else ""
         unique = [
             place
             for place in self.tables
-            if self.column(place).is_unique and not (self.answers.id and not matches(self.answers.id, *place))
+            if self.column(place).is_unique and (not said or matches(said, *place))
         ]
         if self.answers.entity:
             unique = [one for one in unique if one[0].casefold() == self.answers.entity.casefold()]
@@ -138,7 +157,7 @@ class _Linking(Identifiers):
             together = min(sum(self.shared(place, one) for one in group), 1.0)
             names = max(self.agreement(place, one) for one in group)
             score = together * names
-            if together >= _LEAST_SHARED and score >= _LEAST_SCORE and score > best[0]:
+            if together >= LEAST_SHARED and score >= _LEAST_SCORE and score > best[0]:
                 best = (score, place[1])
         return best
 
@@ -148,7 +167,10 @@ class _Linking(Identifiers):
         total = 0.0
         for name, one in self.looked.items():
             if name not in inside:
-                score, _ = self.best_link(name, group)
+                score = self.best_link(name, group)[0]
+                if not score:
+                    score, _, other = self.by_another(name, dict(group))
+                    score *= not score or not self.column(other).is_unique  # else it is a group of its own
                 total += score * (1.5 if kinds.is_of_purchases(one) else 1.0)
             elif kinds.conversion_columns(one):
                 total += 1.0
@@ -173,8 +195,34 @@ class _Linking(Identifiers):
             known[name] = min(sum(self.shared((name, column), one) for one in group), 1.0)
             if self.column((name, column)).is_unique and not kinds.is_of_purchases(self.looked[name]):
                 entities.append(name)  # more of the same entities, such as profiles
+        differ = self._differ(ids, group)
+        led = self._led(ids, entities)
+        joined = {
+            name: with_identifier(
+                self.connection, self.looked[name], column, self.looked[table], (another, ids[table])
+            )
+            for name, (column, (table, another)) in led.items()
+        }
+        for name, (column, other) in led.items():
+            ids[name] = list(joined[name].columns)[-1]
+            known[name] = self.shared((name, column), other)
         through, users = self._through(ids, entities, known)
-        return LinkingColumns(tuple(entities), ids, through, users, known, self._differ(ids, group))
+        notes = tuple(
+            f"{name}: {column} leads to {other[0]}.{other[1]}, and from there to {ids[other[0]]}"
+            for name, (column, other) in led.items()
+        )
+        differ |= {name for name, (_, other) in led.items() if other[0] in differ}
+        return LinkingColumns(tuple(entities), ids, through, users, known, differ, joined, notes)
+
+    def _led(self, ids: Mapping[str, str], entities: Sequence[str]) -> dict[str, tuple[str, Place]]:
+        """Return the tables that know entities, or purchases of their users, by another identifier only."""
+        found = {}
+        for name, one in self.looked.items():
+            if name not in ids:
+                score, column, other = self.by_another(name, ids)
+                if score and (other[0] in entities or kinds.is_of_purchases(one)):
+                    found[name] = (column, other)
+        return found
 
     def _through(
         self, ids: Mapping[str, str], entities: list[str], known: dict[str, float]
@@ -194,7 +242,7 @@ class _Linking(Identifiers):
                         continue
                     shared = self.shared(place, (table, column))
                     score = shared * self.agreement(place, (table, column))
-                    if shared >= _LEAST_SHARED and score > max(best[0], _LEAST_SCORE):
+                    if shared >= LEAST_SHARED and score > max(best[0], _LEAST_SCORE):
                         best = (score, (place[1], table), column)
             if best[0]:
                 through[name] = best[1]

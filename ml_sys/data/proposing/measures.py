@@ -58,11 +58,14 @@ _SAYS_NOTHING = {
         "total",
         "sum",
         "of",
+        "anzahl",
+        "nombre",
     ),
     *("daily", "weekly", "monthly", "active", "unique", "distinct"),
 }
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden"), ("second", "seconds")),
+    **dict.fromkeys(("ms", "millis", "milliseconds"), ("millisecond", "milliseconds")),
     **dict.fromkeys(("min", "mins", "minute", "minutes", "minuten"), ("minute", "minutes")),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "stunden"), ("hour", "hours")),
     **{unit: (unit.upper(), unit.upper()) for unit in ("kb", "mb", "gb", "tb")},
@@ -286,6 +289,8 @@ def _spoken(column: SeenColumn) -> dict[str, Any]:
     if verbs and rest[0] in {"to", "from", "into"}:  # added to a cart, so many times
         return {"one": f"time {' '.join(words)}", "many": f"times {' '.join(words)}"}
     units = [_UNITS[word] for word in rest if word in _UNITS]
+    if not units and {"anzahl", "nombre"} & set(words):  # numbers of things, which are several already
+        return {"one": " ".join(rest), "many": " ".join(rest)}
     one, many = units[-1] if units else (" ".join([*rest[:-1], singular(rest[-1])]), "")
     many = many or (" ".join([*rest[:-1], plural(singular(rest[-1]))]) if column.name.isascii() else one)
     found: dict[str, Any] = {"one": one, "many": many}

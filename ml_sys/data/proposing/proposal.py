@@ -18,7 +18,7 @@ from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_days, with_formats
-from ml_sys.data.proposing.identifiers import by_email
+from ml_sys.data.proposing.identifiers import by_email, by_email_alone
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
 from ml_sys.data.reading.sql import quoted
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.judging.drafts import TableDraft
     from ml_sys.data.proposing.answers import Answers, Asker
+    from ml_sys.data.proposing.linking import LinkingColumns
 
 _LONG, _MIDDLE = 450, 150
 _ORDER_TELLS = 0.9
@@ -97,10 +98,13 @@ def propose(
         on_step("linking tables")
         try:
             links = link(connection, looked, answers, asker)
+            looked = [links.joined.get(one.name, one) for one in looked]
+            notes += links.notes
             made = plan(connection, looked, links, answers, asker)
         except InputError as error:
             said = "; ".join([error.message, *unread, *by_email(looked)])
             raise InputError(said, hint=error.hint) from error
+        notes += _by_email_alone(connection, looked, links)
         notes += [
             f"{table}: only {share:.0%} of its ids are known; rows with other ids are set aside"
             for table, share in links.known.items()
@@ -108,6 +112,28 @@ def propose(
         ]
         on_step("judging columns")
         return _described(connection, made, notes, asker, files[0] if is_database(files[0]) else "")
+
+
+def _by_email_alone(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
+) -> list[str]:
+    """Name the tables that only an e-mail address would link.
+
+    Raises
+    ------
+    InputError
+        If most of the rows with dates are in such a table.
+    """
+    linked = links.ids.keys() | links.through.keys()
+    most = max((one.table.rows for one in looked if one.name in linked and one.dates()), default=0)
+    said = []
+    for one, column, other in by_email_alone(connection, looked, linked):
+        text = f"{one.name} is linked to {other} only by {column}, an e-mail address"
+        hint = f"say --id {column} if e-mail addresses may be read (they may then stand in the quarantine)"
+        if one.table.rows > most:
+            raise InputError(text, hint=f"{hint}, or leave {one.name} out of the files")
+        said.append(f"{text}, and is left out; {hint}")
+    return said
 
 
 def _described(

@@ -186,3 +186,6 @@ def test_only_rows_of_the_table_are_doubted_and_how_to_leave_them_out_is_told():
             "orders: rows whose status is expired (1) count as conversions; if nothing was paid before that, "
             "leave them out with a query, WHERE status NOT IN ('expired')"
         )
+        rows = [("1", "cancelled", "-9"), ("2", "paid", "9"), ("3", "expired", "0")]
+        back = seen(connection, "bills", "id status amount", rows)
+        assert payments.doubts(connection, draft("purchases", back, id="id", value="amount")) == []

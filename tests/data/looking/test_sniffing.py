@@ -282,6 +282,8 @@ def test_parts_that_are_called_by_numbers_alone_are_called_as_their_folder(tmp_p
         ("a.csv", b"id,n\na1,2\n", True),
         ("a.csv", b"id\tn\na1\t2\n", True),
         ("a.csv", b"id|n\na1|2\n", False),  # which only a query reads
+        ("a.csv", b"\xef\xbb\xbfid,n\na1,2\n", True),
+        ("a.csv", b"id ,n\na1,2\n", False),  # which only a query calls id
         ("a.jsonl", b'{"id": "a1", "n": 2}\n', True),
         ("a.json", b'[{"id": "a1", "n": 2}]', False),
         ("a.json.gz", gzip.compress(b'[{"id": "a1", "n": 2}]', mtime=0), False),

@@ -208,7 +208,12 @@ def test_of_several_that_agree_the_one_with_money_counts():
         orders_ = seen(connection, "orders", "id day amount", rows)
         links = LinkingColumns(("users",), {"users": "id", "sales": "id", "orders": "id"})
         one = find(connection, [USERS, sales, orders_], links, Answers(), Asker())
-    assert one.purchases == {"orders": "day"}
+        assert one.purchases == {"orders": "day"}
+        plans = seen(connection, "subscriptions", "id day amount", rows)
+        bills = seen(connection, "invoices", "id day amount_due amount_paid", [[*row, 3] for row in rows])
+        links = LinkingColumns(("users",), {"users": "id", "subscriptions": "id", "invoices": "id"})
+        one = find(connection, [USERS, plans, bills], links, Answers(), Asker())
+    assert (one.purchases, money(bills)) == ({"invoices": "day"}, "amount_paid")
 
 
 def test_dates_that_few_have_and_tables_of_few_are_asked_about():

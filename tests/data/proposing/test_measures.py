@@ -90,6 +90,8 @@ def test_people_and_actions_are_called_so_and_said_to_be_on_their_object():
         ("total", "total", "totals", ""),
         ("shared", "shared", "shareds", "shared"),
         ("Flüge", "flüge", "flüge", ""),
+        ("Anzahl Angebote", "angebote", "angebote", ""),
+        ("load_ms", "millisecond", "milliseconds", ""),
     ],
 )
 def test_a_quantity_is_spoken_of_by_its_unit_its_noun_and_what_was_done(name, one, many, verb):

@@ -784,6 +784,74 @@ def test_ids_that_no_number_holds_say_nothing_by_their_order(made: World, tmp_pa
     assert not [note for note in found.notes if "ids alone" in note]
 
 
+def test_accounts_that_a_payment_service_knows_by_its_own_ids_are_the_entities(
+    made: World, tmp_path: Path
+) -> None:
+    service = {one["user_id"]: f"cus_{one['user_id']}" for one in made.users if one["user_id"] % 3 == 0}
+    service |= {user: f"cus_{user}" for user in made.bought}
+    users = with_column(made.users, "service_customer_id ", lambda row: service.get(row["user_id"], ""))
+    bills = [
+        {"id": f"in_{one['order_id']}", "customer": service[one["user_id"]], "paid_at": one["purchased_on"],
+         "amount_due": one["amount"], "amount_paid": one["amount"]}
+        for one in made.purchases
+    ]  # fmt: skip
+    trials = [
+        {"id": f"in_{user}", "customer": named, "paid_at": "2023-03-01", "amount_due": 0, "amount_paid": 0}
+        for user, named in service.items()
+    ]
+    customers = [{"id": named, "Delinquent": "false"} for named in service.values()]
+    found = proposed(
+        write(
+            tmp_path,
+            {"users": users, "events": made.events, "invoices": bills + trials, "customers": customers},
+        )
+    )
+    assert {name: kind for name, kind in kinds(found).items() if name != "customers"} == {
+        "users": "entities", "events": "events", "invoices": "purchases"
+    }  # fmt: skip
+    assert roles(found, "invoices") == {"id": "user_id", "at": "paid_at", "value": "amount_paid"}
+    bought = {int(user): day for user, day, paid in rows(found, "invoices") if int(paid)}
+    assert bought.keys() == made.bought.keys()
+    assert (found.known.entities, found.known.converters) == (len(users), len(made.bought))
+    assert "delinquent" not in found.attributes
+    said = "invoices: customer leads to users.service_customer_id, and from there to user_id"
+    assert said in found.notes
+
+
+def test_usage_that_only_an_e_mail_address_links_is_asked_about_and_never_left_out_in_silence(
+    made: World, tmp_path: Path
+) -> None:
+    teams = renamed(made.users, user_id="team_id")
+    members = [
+        {
+            "team_id": one["user_id"],
+            "user_email": f"{name}{one['user_id']}@example.org",
+            "joined_at": one["signed_up"],
+        }
+        for one in made.users
+        for name in ("anna", "ben")
+    ]
+    events = [
+        {
+            "user_email": f"anna{one['user_id']}@example.org",
+            **{k: v for k, v in one.items() if k != "user_id"},
+        }
+        for one in made.events
+    ]
+    tables = {"teams": teams, "members": members, "events": events}
+    write(tmp_path, {**tables, "purchases": renamed(made.purchases, user_id="team_id")})
+    with pytest.raises(
+        InputError, match="events is linked to members only by user_email, an e-mail"
+    ) as caught:
+        proposed(tmp_path)
+    assert caught.value.hint.startswith("say --id user_email if e-mail addresses may be read")
+    found = proposed(tmp_path, id="user_email")
+    assert kinds(found) == {
+        "teams": "entities", "members": "links", "events": "events", "purchases": "purchases"
+    }  # fmt: skip
+    assert found.known.entities == len(teams)
+
+
 def test_chinese_tables_with_days_in_three_columns_and_records_in_one_object_need_no_answer(
     made: World, tmp_path: Path
 ) -> None:
