@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,13 @@ def running(
     kind: str, artifacts: Path, workers: int = 1, ready: str = "/health"
 ) -> Iterator[tuple[str, float]]:
     """Run a server; yield its address and the seconds from its start until ``ready`` answered 200."""
-    port = _free_port()
+    from tests.serve.servers import free_port  # what it imports is no part of the servers that are compared
+
+    with free_port() as port:
+        yield from _running(kind, artifacts, workers, ready, port)
+
+
+def _running(kind: str, artifacts: Path, workers: int, ready: str, port: int) -> Iterator[tuple[str, float]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSYS_")}
     environment |= {"PYTHONPATH": str(_ROOT), "MLSYS_ARTIFACTS_DIR": str(artifacts)}
     if kind == OURS:
@@ -136,13 +141,6 @@ def _answers(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

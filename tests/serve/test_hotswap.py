@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ def test_a_server_without_a_version_in_production_picks_up_the_first_promotion(v
     with serving(root, ready=503) as server:
         told = server.log.read_text()
         assert "no version is in production" in told
-        assert f"mlsys promote {OTHER} --artifacts {root}" in told
+        assert f"mlsys promote {OTHER} --artifacts {shlex.quote(str(root))}" in told
         assert server.version() is None
         assert server.client.post("/predict", json={}).status_code == 503
         produce(root, FIRST)
@@ -134,8 +135,9 @@ def test_a_first_server_says_at_once_how_to_get_a_version_and_waits(tmp_path, in
     with serving(root, ready=503) as server:
         told = server.log.read_text()
         assert told.index("no version is in production") > told.index("http://")
-        train = f"mlsys train --artifacts {root}, then mlsys promote 1.0.0 --artifacts {root}"
-        assert (train if has_snapshot else f"mlsys ingest --artifacts {root}, then {train}") in told
+        where = f"--artifacts {shlex.quote(str(root))}"
+        train = f"mlsys train {where}, then mlsys promote 1.0.0 {where}"
+        assert (train if has_snapshot else f"mlsys ingest {where}, then {train}") in told
         assert server.client.get("/health").status_code == 200
         assert server.client.post("/predict", json={}).status_code == 503
         assert server.process.poll() is None

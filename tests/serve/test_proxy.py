@@ -82,15 +82,15 @@ def proxy(folder: Path, *ports: int) -> Iterator[Proxy]:
 
 def _behind(folder: Path, ports: Sequence[int], port: int, plain: int) -> Iterator[Proxy]:
     assert NGINX is not None
-    text, here = CONFIGURATION.read_text(), str(folder).replace(" ", r"\ ")
+    text = CONFIGURATION.read_text()
     servers = re.search(r"server mlsys:8000 (.*);", text)
     assert servers is not None
     for old, new in (
         (servers[0], " ".join(f"server 127.0.0.1:{one} {servers[1]};" for one in ports)),
         ("listen 8443", f"listen 127.0.0.1:{port}"),
         ("listen 8080", f"listen 127.0.0.1:{plain}"),
-        ("/etc/mlsys/", f"{here}/"),
-        ("/tmp/mlsys-nginx", f"{here}/nginx"),  # noqa: S108 - what the configuration says
+        ("/etc/mlsys/", ""),  # in the folder of the configuration
+        ("/tmp/mlsys-nginx", "nginx"),  # noqa: S108 - what the configuration says
         ("client_header_timeout 10s", f"client_header_timeout {SHORT}s"),
         ("client_body_timeout 10s", f"client_body_timeout {SHORT}s"),
     ):
