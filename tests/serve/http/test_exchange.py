@@ -171,7 +171,7 @@ def test_a_large_body_is_no_large_head(server):
 
 def test_idle_and_slow_sockets_do_not_hurt_others(server):
     with ExitStack() as stack:
-        for number in range(300):
+        for number in range(150):  # many, and fewer than some systems let a process open
             connection = stack.enter_context(server.connect())
             if number % 2:
                 connection.send(START + b"X-Slow: ")
