@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +18,14 @@ _numbers = count(1)
 
 
 def binaries() -> Path | None:
-    """The folder of initdb and pg_ctl; Debian keeps them off the path."""
+    """The folder of initdb and pg_ctl, which Debian keeps off the path; they refuse a user without a name."""
+    with suppress(KeyError):
+        pwd.getpwuid(os.geteuid())
+        return _binaries()
+    return None
+
+
+def _binaries() -> Path | None:
     found = shutil.which("pg_ctl")
     if found:
         return Path(found).resolve().parent

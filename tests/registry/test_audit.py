@@ -419,7 +419,10 @@ def test_an_author_signs_every_record_with_name_or_user_and_host_and_leaves_its_
     assert replace(accepted, at="", by="") == Record(0, "", "", "accept", "", reason="why")
     user, _, host = accepted.by.partition("@")
     assert host == socket.gethostname()
-    assert user in {getpass.getuser(), "unknown"}
+    try:
+        assert user == getpass.getuser()
+    except (KeyError, OSError):  # in a container users may have no names
+        assert user == "unknown"
     for record in (added, moved, accepted):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record.at)
 
