@@ -156,7 +156,7 @@ def test_wrong_usage_exits_2_and_prints_no_result(mlsys, arguments):
         (["models", "--set", 'registry.signing_key="none.pem"'], "none.pem", "mlsys keygen"),
         (["score", "prospects.csv"], "contains no model", "mlsys train"),
         (["serve", "--version", "1.0.0"], "contains no model", "mlsys train"),
-        (["serve", "--host", "192.0.2.1"], "no API key is asked for", "mlsys apikey new"),
+        (["serve", "--host", "192.0.2.1"], "no API key is required", "mlsys apikey new"),
         (["ingest", "--customers", "custmers.csv"], "custmers.csv: there is no such file", "--customers"),
         (["config", "--set", "sed=1"], "--set: sed: is not a setting", "did you mean seed?"),
         (["config", "--set", "seed=many"], "--set: seed: input should be", "seed"),

@@ -1,4 +1,4 @@
-"""Puts a version to work over HTTP."""
+"""Serve a version over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key that a caller shows, and the digest that the settings know it by."""
+    """An API key for a caller, and its digest for the settings."""
 
     key: str
     digest: str
@@ -28,16 +28,16 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class Start:
-    """What a server begins with.
+    """The state of a server at its start.
 
     Attributes
     ----------
     version : str or None
-        None where no version is in production.
+        None if no version is in production.
     unlogged : str
-        Why predictions are given and not kept; empty where they are.
+        Why predictions are not stored; empty if they are.
     missing : tuple of str
-        Commands that put a first version into production; empty where there is one.
+        Commands that put a first version into production; empty if there is one.
     """
 
     host: str
@@ -59,18 +59,18 @@ def serve_settings(
     Parameters
     ----------
     version : str, optional
-        The only one to serve; by default production's, whichever that becomes.
+        The only version to serve; by default the one in production at any time.
     logging : tuple of (bool, str)
-        How worker processes set up logging: as JSON lines or not, and the level.
+        How worker processes set up logging: whether as JSON lines, and the level.
     on_start : callable
-        Called once the address listens.
+        Called once the server listens.
 
     Raises
     ------
     SettingsError
-        If other machines could call without a key and that is not asked for.
+        If other machines could call without a key and the settings do not allow that.
     StorageError
-        If the address cannot be had, or the prediction log cannot be used.
+        If the address or the prediction log cannot be used.
     """
     chosen = settings.serve
     server.check_exposure(chosen.host, has_keys=bool(chosen.api_keys), insecure=chosen.insecure)
@@ -78,7 +78,7 @@ def serve_settings(
     production = None if is_rule(registry.read().production) else registry.read().production
     served = registry.resolve(version) if version else production
     sink, problem = server.open_sink(settings)
-    if sink is not None:  # whether it can be used is better known now than in a worker
+    if sink is not None:  # fail now rather than in a worker
         sink.close()
     with server.listen(chosen.host, chosen.port) as listening:
         port = listening.getsockname()[1]

@@ -1,1 +1,1 @@
-"""Lists that were handed out, the experiment inside them, and what came of both."""
+"""Handed-out lists, the experiment inside them, and their outcomes."""

@@ -1,4 +1,4 @@
-"""Whether the data have come: all of them, in time, of the companies that are known, with the same past."""
+"""Check that the data arrived: complete, on time, for the same companies and with an unchanged past."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 # Checks whose names speak of companies.
 REPORTING, FOUND_AGAIN = "companies that report in it", "companies found again"
-# Stretches of usage before the latest one that tell what is usual: their middle one.
+# Earlier stretches of usage whose median is what is usual.
 _BEFORE = 8
-# Two exports are of the same companies when this share of them say the same of themselves. Of two that have
-# nothing to do with each other a tenth do: many leave everything blank.
+# Two exports cover the same companies when this share of them has the same attributes. Among unrelated
+# exports a tenth do, because many companies leave everything blank.
 _ALIKE = 0.5
 
 
 @dataclass(frozen=True)
 class Export:
-    """What one export holds.
+    """The contents of one export.
 
     Attributes
     ----------
     ids : ndarray of shape (n,), object
         All companies.
     about : ndarray of shape (n,), object
-        What they say of themselves that hardly changes.
+        Their attributes that hardly change.
     company : ndarray of shape (m,), int
         Position of the company of each usage row.
     complete_on : ndarray of shape (m,), int32
@@ -56,7 +56,7 @@ class Export:
 
 
 def arrived(export: Export, ends: int | None, covers: Period) -> NDArray[np.int64]:
-    """Return how many usage rows of an export, or of a part of one, and companies fall into each stretch.
+    """Count the usage rows and the companies of each stretch, in an export or a part of one.
 
     Parameters
     ----------
@@ -122,18 +122,18 @@ def checks_of_arrival(
 
 
 def _stretch(covers: Period) -> Period:
-    """Return over which stretches usage is counted: periods, or weeks where those are longer."""
+    """Return the stretch that usage is counted by: a period, or a week if that is longer."""
     return covers if covers.longest_days() >= WEEKLY.longest_days() else WEEKLY
 
 
 def in_words(checks: Sequence[Check], words: Words) -> list[Check]:
-    """Return checks with what they say of companies in a description's words."""
+    """Rename checks of companies in the words of the description."""
     of_companies = {REPORTING, FOUND_AGAIN}
     return [replace(one, name=words.spoken(one.name)) if one.name in of_companies else one for one in checks]
 
 
 def row_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
-    """Check that no more rows than before are wrong, or say what others say already."""
+    """Check that no more rows than before are bad or repeated."""
     checks = []
     for what, those in (("set aside", "rejected"), ("merged", "merged")):
         for table in now.read:
@@ -149,7 +149,7 @@ def row_checks(now: Export, before: Export, limits: Limits) -> list[Check]:
 
 
 def volume_check(now: int, before: float, limits: Limits) -> Check:
-    """Check how many prospects there are; growth counts half, since companies grow and seldom shrink."""
+    """Check the number of prospects; growth counts half, since it usually grows and seldom shrinks."""
     effect = change(now, before) / (1 if now < before else 2)
     return Check("arrival", "prospects", now, before, "companies", effect, limits.max_volume_change)
 
@@ -161,11 +161,11 @@ class Again:
     Attributes
     ----------
     companies, there, alike : int
-        Of the earlier export; of them found again; of those such as say the same of themselves.
+        Companies of the earlier export; those found again; and, of these, those with the same attributes.
     any_rows : bool
         Whether the earlier export has usage.
     rows, kept : int
-        Usage rows of companies that are there, and of them found again.
+        Usage rows of the companies found again, and how many of these rows are found again.
     """
 
     companies: int
@@ -177,7 +177,7 @@ class Again:
 
 
 def found_again(now: Export, before: Export, asked: NDArray[np.bool_] | None = None) -> Again:
-    """Look for companies of an earlier export, all or those asked for, and for their usage rows."""
+    """Look for all or some companies of an earlier export, and for their usage rows."""
     known = dict(zip(now.ids.tolist(), range(now.ids.size), strict=True))
     at = np.array([known.get(name, -1) for name in before.ids.tolist()], dtype=np.int64)
     asked = np.ones(at.size, dtype=np.bool_) if asked is None else asked
@@ -217,7 +217,7 @@ def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
 
 
 def _among(rows: NDArray[np.uint64], others: NDArray[np.uint64]) -> int:
-    """Return how many numbers are among others, either in any order; some may be there several times."""
+    """Return how many of some numbers are among others, in any order and with repetitions."""
     if not others.size:
         return 0
     rows, others = np.sort(rows), np.sort(others)
@@ -230,7 +230,7 @@ def _hashed(
     day: NDArray[np.integer[Any]],
     values: NDArray[np.integer[Any]],
 ) -> NDArray[np.uint64]:
-    """Return a number for what a row says, the same for the same."""
+    """Return a hash of each row: equal rows have equal hashes."""
     mixed = np.zeros(len(day), dtype=np.uint64)
     for column in (company, day, *values.T):
         mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)

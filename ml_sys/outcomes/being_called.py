@@ -1,4 +1,4 @@
-"""What being on the call list did, over the lists of one design."""
+"""Estimate what being on the call list did, over the lists of one design."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.outcomes.lists import HandedOutList
 
 _REDRAWS = 499
-# Conversions on either side of the lottery below which its interval is not to be relied on.
+# With fewer conversions on either side of the lottery, its interval is not reliable.
 FEW = 5
 
 
@@ -62,7 +62,7 @@ class After:
 
 @dataclass(frozen=True)
 class Called:
-    """What being on the call list did, estimated from those whom chance decided on.
+    """What being on the call list did, estimated from the companies that the lottery decided on.
 
     Attributes
     ----------
@@ -74,16 +74,16 @@ class Called:
         Companies drawn, and left waiting, over all lists.
     drawn_paid, waited_paid : int
     anyway : float
-        How many of those drawn would have paid uncalled: those that waited and paid, each weighted by the
-        odds of its chance.
+        How many of those drawn would have paid without a call: those that waited and paid, each weighted by
+        the odds of its inclusion probability.
     extra, money : Estimate
         Conversions, and money a month, that being called brought a list.
     chance : float
-        How often the draw alone would show as much if calling did nothing.
+        How often the draw alone would show an effect this large if calling did nothing.
     more_lists : int or None
-        Lists that would settle an effect as large as it now looks; 0 where it is settled.
+        Further lists needed to confirm an effect of this size; 0 if it is confirmed.
     complied : Complied or None
-        Where it is known who was really called.
+        Present if it is known who was really called.
     running : tuple of After
     """
 
@@ -104,7 +104,7 @@ class Called:
 
     @property
     def too_few(self) -> bool:
-        """Whether too few have paid on one side for the interval to be relied on."""
+        """Whether too few have paid on one side for the interval to be reliable."""
         return min(self.drawn_paid, self.waited_paid) < FEW
 
 

@@ -1,4 +1,4 @@
-"""Counts compared with what was expected: conversions with their probabilities, or with a usual rate."""
+"""Compare counts with what was expected: conversions with their probabilities, or with the usual rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import binom, norm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Up to as many probabilities the distribution is exact; beyond, a refined normal one is as good.
+# Up to this many probabilities the distribution is exact; beyond, a refined normal one is as good.
 _EXACT = 2_000
 
 
@@ -36,7 +36,7 @@ def poisson_binomial(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cumulative(probability: NDArray[np.float64], counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Return how likely at most so many successes are, exactly or, of many, by the refined normal form.
+    """Return the probability of at most this many successes: exact, or by the refined normal form for many.
 
     References
     ----------
@@ -70,20 +70,20 @@ def expected_interval(probability: NDArray[np.float64], confidence: float) -> tu
 
 
 def count_p_value(probability: NDArray[np.float64], came: int) -> float:
-    """Return how likely a count as far out as this one is, on either side."""
+    """Return the two-sided p-value of a count."""
     below, above = cumulative(probability, np.array([came, came - 1]))
     return float(min(1.0, 2 * min(below, 1 - above)))
 
 
 def rate_p_value(now: int, before: int, share: float) -> float:
-    """Return how likely a count is if events come at the rate of before.
+    """Return the p-value of a count if events still come at the earlier rate.
 
     Parameters
     ----------
     now, before : int
-        Events in the time looked at, and in the time that it is held against.
+        Events in the time looked at, and in the earlier time that it is compared with.
     share : float
-        How much of both times together is the former.
+        Length of the time looked at, as a share of both together.
     """
     total = now + before
     below, above = binom.cdf(now, total, share), binom.sf(now - 1, total, share)

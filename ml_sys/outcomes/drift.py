@@ -1,7 +1,7 @@
-"""How far apart two groups of rows are, and whether chance explains it.
+"""Measure how far apart two groups of rows are, and whether chance explains it.
 
-Rows of one company hang together, so chance is what happens when whole companies change sides: those on both
-swap theirs, the others are dealt out anew. Companies keep their numbers on each side.
+Rows of one company are not independent, so permutations move whole companies: those on both sides swap them,
+and the others are assigned anew. The number of companies on each side stays the same.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _BINS, _EMPTY = 10, 0.5
 # Cells (permutations × rows) in memory at a time.
 _BLOCK_CELLS = 4_000_000
-# When as many permutations reach what was found, more of them would tell nothing: it is chance.
+# Once this many permutations reach the distance found, it is chance and no more are needed.
 _ENOUGH = 20
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Rows of companies, each in the reference or now.
+    """Rows of companies, each either in the reference or in today's data.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Sides:
 
     @classmethod
     def of(cls, reference: NDArray[Any], now: NDArray[Any]) -> Sides:
-        """Put two sides together, by the ids of their rows' companies; rows of the reference come first."""
+        """Join two sides, given the company id of each row; rows of the reference come first."""
         _, company = np.unique(np.concatenate((reference, now)), return_inverse=True)
         return cls(company.reshape(-1), np.arange(company.size) >= reference.size)
 
@@ -51,7 +51,7 @@ class Sides:
         return Sides(company.reshape(-1), self.is_now[rows])
 
     def permuted(self, rng: np.random.Generator, times: int) -> NDArray[np.bool_]:
-        """Return, as ``is_now`` of shape (times, n_rows), what sides rows might as well have been on."""
+        """Return permuted sides: ``is_now`` of shape (times, n_rows)."""
         n = int(self.company.max(initial=-1)) + 1
         now = np.bincount(self.company[self.is_now], minlength=n) > 0
         before = np.bincount(self.company[~self.is_now], minlength=n) > 0
@@ -124,14 +124,14 @@ class JensenShannon:
 def p_value(
     sides: Sides, distance: Distance, *, permutations: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return how far apart two sides are, and how often chance alone would make it as much.
+    """Return the distance of two sides, and its permutation p-value.
 
-    Permutations end early where many have come as far, as Besag and Clifford have it.
+    Permutations stop early once many have reached the distance (Besag and Clifford).
 
     Returns
     -------
     found, p : float
-        ``p`` is never below one over the permutations plus one.
+        ``p`` is at least 1 / (permutations + 1).
 
     References
     ----------
@@ -149,7 +149,7 @@ def p_value(
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that those below a level hold at most that share of false ones.
+    """Adjust p-values to control the false discovery rate.
 
     References
     ----------
@@ -170,9 +170,9 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
 
 
 def stability_index(reference: NDArray[Any], now: NDArray[Any]) -> float:
-    """Return the population stability index of numbers, in tenths of the reference, or of levels.
+    """Return the population stability index, by deciles of the reference for numbers, or by level for texts.
 
-    0 is no change; by custom 0.1 is worth a look and 0.25 is large.
+    0 is no change; by convention 0.1 is worth a look and 0.25 is large.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def stability_index(reference: NDArray[Any], now: NDArray[Any]) -> float:
 
 
 class Stability:
-    """The stability index of numbers that come part by part: counts in bins, which add up.
+    """The stability index of values that arrive part by part, as counts in bins that add up.
 
     Parameters
     ----------
@@ -200,11 +200,11 @@ class Stability:
         self._before, self._after = self._counted(reference), Counter[Any]()
 
     def add(self, now: NDArray[Any]) -> None:
-        """Count some of the numbers or texts of today."""
+        """Count some of today's values."""
         self._after.update(self._counted(now))
 
     def index(self) -> float:
-        """Return the index of all that were counted; see :func:`stability_index`."""
+        """Return the index of all values counted so far; see :func:`stability_index`."""
         if not self._before or not self._after:
             return 0.0
         if self._edges is None:

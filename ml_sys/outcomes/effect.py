@@ -1,7 +1,7 @@
-"""What being on the call list does: extra conversions per list, an interval and a test by the draw itself.
+"""Estimate what being on the call list does: extra conversions per list, with an interval and a test.
 
-Only companies that chance decided on are counted, so that called and waiting differ by luck alone. A called
-company counts once and a waiting one by the odds of being called, so that both sides stand for the same
+Only companies that the lottery decided on count, so that called and waiting companies differ by luck alone. A
+called company has weight 1 and a waiting one the odds of being called, so that both sides represent the same
 companies: those that the list calls by lot.
 """
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 
     Weight = float | NDArray[np.float64]
 
-# How surely the weeks that are still to wait would show an effect as large as it now looks.
+# Power with which the further lists would show an effect of the present size.
 POWER = 0.8
 # Beyond ten years nobody waits.
 _MOST_LISTS = 520
-# Conversions that the promise counts for while an arm has seen few of its own.
+# Conversions that the prediction counts as while an arm has few of its own.
 _TRUST = 1.0
 
 
 @dataclass(frozen=True)
 class DrawnCalls:
-    """Companies whose call was drawn by lot, one row for each list they stood on, and what came of it.
+    """Companies whose call was drawn by lot, with one row for each list, and their outcomes.
 
     Attributes
     ----------
     week : ndarray of shape (n,), int
         Position of the list, from 0, ascending.
     company : ndarray of shape (n,), int
-        Numbers the company, from 0; its rows are one cluster.
+        Number of the company, from 0; its rows are one cluster.
     probability : ndarray of shape (n,), float64
-        Promised at the time.
+        Predicted at the time.
     inclusion : ndarray of shape (n,), float64
         Probability of being called, in (0, 1).
     called : ndarray of shape (n,), bool
         Drawn to be called.
     outcome : ndarray of shape (n,), float64
-        1 where the company paid within the horizon, else 0; or the money that it brought.
+        1 if the company paid within the horizon, else 0; or the money that it brought.
     lists : int
-        How many lists there are, also those without a row.
+        Number of lists, including those without a row.
     """
 
     week: NDArray[np.intp]
@@ -79,14 +79,14 @@ class DrawnCalls:
 
 @dataclass(frozen=True)
 class Complied:
-    """What calls that were really made did, where it is known which were.
+    """What the calls that were really made did.
 
     Attributes
     ----------
     made : float
-        Share of those drawn that were called.
+        Share of the drawn companies that were called.
     strayed : float
-        Share of those left waiting that were called nevertheless.
+        Share of the waiting companies that were called nevertheless.
     per_call : Estimate
         Extra outcome of a call that was made because the company was drawn.
     """
@@ -97,11 +97,11 @@ class Complied:
 
 
 def extra_per_list(trial: DrawnCalls, confidence: float) -> Estimate:
-    """Estimate what the calls by lot bring a list, beyond what would have come without them.
+    """Estimate what the calls by lot add per list, beyond what would have come without them.
 
     Intention to treat: whoever was drawn counts as called. The calibrated probability, scaled in each arm to
-    what came, is taken off first (augmented inverse-probability weighting); since the probabilities of the
-    draw are known exactly, no error of it biases the result.
+    the outcomes, is subtracted first (augmented inverse-probability weighting). The probabilities of the draw
+    are known exactly, so an error of the calibrated probability does not bias the result.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def extra_per_list(trial: DrawnCalls, confidence: float) -> Estimate:
 
     Notes
     -----
-    The interval is that of the jackknife by company: how the effect changes with each left out over all its
-    lists. Adding up what is left of each company after the fit (Liang and Zeger) comes out too narrow where
-    few of those that wait have paid, as the fit runs after each of them: of 4,000 programmes with a holdout
-    of a tenth and without any effect it held the truth in 92.9 %, the jackknife in 95.3 %. It reaches out by
-    Student's t with Satterthwaite's degrees of freedom: about two for each company that paid.
-    ``python -m tests.bench impact`` holds it against programmes with a known effect.
+    The interval is a jackknife by company: it leaves out each company with all its lists and looks at how the
+    effect changes. Adding up each company's residuals (Liang and Zeger) gives intervals that are too narrow
+    when few waiting companies have paid, because the fit follows each of them: in 4,000 programmes with a
+    holdout of a tenth and no effect it covered the truth in 92.9 %, and the jackknife in 95.3 %. Its width
+    uses Student's t with Satterthwaite's degrees of freedom: about two for each company that paid. ``python
+    -m tests.bench impact`` checks it against programmes with a known effect.
 
     References
     ----------
@@ -141,13 +141,13 @@ def running(trial: DrawnCalls, confidence: float) -> tuple[Estimate, ...]:
 
 
 def effect_of_calls_made(trial: DrawnCalls, made: NDArray[np.bool_], confidence: float) -> Complied:
-    """Estimate what a call does that is made because the company was drawn.
+    """Estimate the effect of a call that is made because the company was drawn.
 
     Parameters
     ----------
     trial : DrawnCalls
     made : ndarray of shape (n,), bool
-        Which companies were really called.
+        Whether the company was really called.
     confidence : float
 
     References
@@ -169,9 +169,9 @@ def effect_of_calls_made(trial: DrawnCalls, made: NDArray[np.bool_], confidence:
 
 
 def chance_of_as_much(trial: DrawnCalls, *, by_company: bool, redraws: int, seed: int) -> float:
-    """Return how often the draw alone would show as large a difference if calling did nothing.
+    """Return how often the draw alone would show a difference this large if calling did nothing.
 
-    Lists are drawn again by the design's own rule, outcomes stay as they are.
+    Lists are drawn again by the design's own rule; outcomes stay as they are.
 
     Parameters
     ----------
@@ -206,9 +206,9 @@ def chance_of_as_much(trial: DrawnCalls, *, by_company: bool, redraws: int, seed
 
 
 def more_lists(found: Estimate, lists: int, confidence: float) -> int | None:
-    """Return how many more lists would show an effect as large as it now looks, four times in five.
+    """Return how many more lists would show an effect of this size, four times in five.
 
-    0 where the interval shows it already, None where nobody would wait as long.
+    0 if the interval shows it already, None if it would take more than ten years.
     """
     if found.low > 0 or found.high < 0:
         return 0
@@ -225,7 +225,7 @@ def more_lists(found: Estimate, lists: int, confidence: float) -> int | None:
 def _total(
     trial: DrawnCalls, outcome: NDArray[np.float64], covariate: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return the effect over all lists, and how much of it goes with each company."""
+    """Return the effect over all lists, and how much of it each company contributes."""
     chance, called = trial.inclusion, trial.called
     by_call, by_wait = called / chance, ~called / (1 - chance)
     of_rows = contributions(outcome, covariate, chance, called)
@@ -242,7 +242,7 @@ def contributions(
     chance: NDArray[np.float64],
     called: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return what each row adds to the sums that :func:`effect_of` takes."""
+    """Return what each row adds to the sums for :func:`effect_of`."""
     by_call, by_wait = called / chance, ~called / (1 - chance)
     sign = (called - chance) / (1 - chance)
     return (
@@ -252,10 +252,11 @@ def contributions(
 
 
 def effect_of(sums: NDArray[np.float64], weights: tuple[Weight, Weight]) -> NDArray[np.float64]:
-    """Return the effect from sums over rows: outcome less what is expected of it, called against waiting.
+    """Return the effect from sums over rows: called against waiting, outcome less expectation.
 
-    In each arm the outcome over the covariate is drawn a little towards what all rows together have. The sums
-    are those of :func:`contributions`, the weights those of one row called, and one waiting, on average.
+    In each arm the ratio of outcome to covariate is shrunk a little towards that of all rows together. The
+    sums are those of :func:`contributions`; the weights are the average weight of a called and of a waiting
+    row.
     """
     outcome, covariate, called_paid, called_base, waited_paid, waited_base, paid, calls, waits = sums
     overall = np.divide(outcome, covariate, out=np.zeros_like(outcome), where=covariate > 0)
@@ -268,7 +269,7 @@ def effect_of(sums: NDArray[np.float64], weights: tuple[Weight, Weight]) -> NDAr
 
 
 def _each(weight: NDArray[np.float64]) -> float:
-    """Return what one row of an arm weighs on average."""
+    """Return the average weight of a row in an arm."""
     return float(weight[weight > 0].mean()) if weight.any() else 1.0
 
 
@@ -278,7 +279,7 @@ def _overall(outcome: NDArray[np.float64], covariate: NDArray[np.float64]) -> fl
 
 
 def _estimate(total: float, lost: NDArray[np.float64], trial: DrawnCalls, confidence: float) -> Estimate:
-    """Return an effect per list, with the interval of what it loses without each company."""
+    """Return an effect per list, with its interval from leaving out each company."""
     value = total / trial.lists if trial.lists else float("nan")
     squares = lost**2
     variance = float(squares.sum())

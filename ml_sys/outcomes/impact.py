@@ -1,6 +1,6 @@
-"""What lists that were handed out have brought: promised against realised, and what being called did.
+"""Say what handed-out lists have brought: promised against realised, and what being called did.
 
-Invariant: a list counts only when the data reach the end of its window; until then it waits.
+Invariant: a list counts only once the data reach the end of its window.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListOutcome:
-    """What a list promised its calls, and what came.
+    """The conversions that a list promised for its calls, and those that came.
 
     Attributes
     ----------
@@ -39,15 +39,15 @@ class ListOutcome:
     cutoff : int
     calls : int
     promised : float
-        Conversions among the calls; NaN of a list by a rule, which promises nothing.
+        Expected conversions among the calls; NaN for a list by a rule, which promises nothing.
     realised : int or None
         None while its window is open.
     money : float or None
-        What those that paid bring a month.
+        Money a month from those that paid.
     matures_on : int
-        Day that data have to reach.
+        Day that the data have to reach.
     may_gain : bool
-        Whether conversions recorded late may still come.
+        Whether late conversions may still be recorded.
     """
 
     list_id: str
@@ -69,24 +69,24 @@ class Impact:
     ----------
     as_of : int
     lists : tuple of ListOutcome
-        The earliest first, also those that wait.
+        The earliest first, including lists that are not mature yet.
     compared : int
-        Lists whose windows do not overlap, of which the following figures are.
+        Lists whose windows do not overlap; the following figures are about these.
     tiers, ranks : tuple of Band
     total : Band or None
         None while no list is mature.
     called, first, by_rule : ListPart or None
-        What was called; the first of each list, called or not; and the most active companies of the same
-        days, as many each; all of companies that neither waited nor cooled down.
+        The companies called; the first of each list, called or not; and the most active companies of the same
+        days. Each part has as many companies, none of which was waiting or cooling down.
     effect : Called or None
         None without an experiment.
     confidence : float
     rule : str
-        Which says who is most active.
+        The rule that says who is most active.
     words : Words
         What entities and their money are called.
     served : tuple of Band
-        What the service's predictions promised, by version.
+        Conversions that the service's predictions promised, by version.
     """
 
     as_of: int
@@ -115,11 +115,11 @@ def impact(
     lists : sequence of HandedOutList
         The earliest first.
     entries : DataFrame
-        Companies on them, those of lists not among :func:`compared_lists` only as far as they could have been
-        called: ``list_id``, ``cutoff``, ``entity_id``, ``probability``, ``rank``, ``tier``,
-        ``selected``, ``inclusion_probability`` and ``group``; ``converted`` (whether it paid within the
-        horizon), ``money`` (a month, 0 where it did not) and ``rule`` (what the simple rule ranks by, NaN
-        where it does not); with ``made`` also ``made`` (whether it was really called).
+        Their companies; for lists not among :func:`compared_lists`, only those that could have been called.
+        Columns: ``list_id``, ``cutoff``, ``entity_id``, ``probability``, ``rank``, ``tier``, ``selected``,
+        ``inclusion_probability`` and ``group``; ``converted`` (whether it paid within the horizon), ``money``
+        (a month, 0 if it did not) and ``rule`` (the rule's score, NaN if it has none); with ``made`` also
+        ``made`` (whether it was really called).
     reading : Reading
     made : bool
         Whether it is known who was really called.
@@ -154,7 +154,7 @@ def impact(
 
 
 def compared_lists(lists: Sequence[HandedOutList], as_of: int) -> frozenset[str]:
-    """Return the mature lists whose windows do not overlap, the latest among them."""
+    """Return mature lists whose windows do not overlap, starting from the latest."""
     mature = [one for one in lists if one.is_mature(as_of)]
     if not mature:
         return frozenset()
@@ -179,7 +179,7 @@ def _outcome(listed: HandedOutList, called: pd.DataFrame, reading: Reading) -> L
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Put those who had paid by the hand-out where they would have ranked: the promise included them."""
+    """Rank companies that had paid by the hand-out where they belong, as the promise included them."""
     paid = (rows["group"] == PAID_SINCE).to_numpy()
     if not paid.any():
         return rows
@@ -191,7 +191,7 @@ def _placed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first(rows: pd.DataFrame, score: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Choose as many companies of each list as were called, by falling score."""
+    """Choose the companies with the highest scores, as many from each list as were called."""
     chosen = np.zeros(len(rows), dtype=bool)
     selected = rows["selected"].to_numpy(dtype=bool)
     for at in rows.groupby("list_id", observed=True).indices.values():

@@ -1,4 +1,4 @@
-"""The last monitoring, as kept beside the registry: what rings and how far each check is, for whoever asks.
+"""Keep and read the last monitoring: its alarms and the effect of each check.
 
 Each day has a file, and the last one is copied as a whole to ``latest.json``.
 """

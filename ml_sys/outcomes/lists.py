@@ -1,4 +1,4 @@
-"""What a list was that was handed out, and what came of a company on it."""
+"""A handed-out list, its companies, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ class HandedOutList:
     Attributes
     ----------
     list_id : str
-        Its cutoff, and a digest of what it was made from; the draw plays no part in it.
+        Its cutoff, and a digest of what it was made from, apart from the draw.
     cutoff : int
         Day since 1970-01-01.
     version : str
-        That ranked it; or a rule, as :func:`ml_sys.text.rule_version` has it.
+        The version that ranked it, or a rule in the form of :func:`ml_sys.text.rule_version`.
     made_at : str
-        When it was handed out first, in ISO 8601, UTC.
+        When it was first handed out, in ISO 8601, UTC.
     settings_digest : str
         Of the settings that lists depend on.
     horizon_days : int
-        Of the version: a company counts as converted when it pays within so many days from the cutoff.
+        Of the version: a company counts as converted if it pays within this many days from the cutoff.
     capacity : int
-        Calls that it was made for.
+        Number of calls that it was made for.
     design : {"none", "lottery", "holdout"}
-        How it was drawn who is called.
+        How the companies to call were drawn.
     seed : int
         Of the draw, beside ``list_id``.
     prospects : int
         Companies that were ranked.
     expected : float
-        Conversions expected among all of them; 0 of a list by a rule, which promises nothing.
+        Conversions expected among all of them; 0 for a list by a rule, which promises nothing.
     recorded : int
-        Companies of which the store holds an entry.
+        Companies with an entry in the store.
     replaced_by : str or None
-        The list that counts in its place.
+        The list that replaced it.
     reason : str
-        Why it replaced another one; empty where it did not.
+        Why it replaced another one; empty if it did not.
     """
 
     list_id: str
@@ -72,7 +72,7 @@ class HandedOutList:
     reason: str = ""
 
     def is_mature(self, as_of: int) -> bool:
-        """Return whether data that end on a day hold all that came of it."""
+        """Return whether data up to this day cover the list's whole window."""
         return self.cutoff + self.horizon_days <= as_of
 
 
@@ -84,17 +84,17 @@ class ListEntry:
     ----------
     entity_id : str
     rank : int
-        From 1; 0 of a company that was taken out.
+        From 1; 0 for a company that was taken out.
     probability : float
-        0 on a list by a rule, which promises nothing.
+        0 on a list by a rule, which has no probabilities.
     tier : str
     selected : bool
         Whether it is to be called.
     inclusion_probability : float
-        With which it was drawn; without a draw 1 for those that are called, and 0 for the others.
+        Probability of being drawn; without a draw, 1 for companies that are called and 0 for the others.
     group : str
-        What the draw made of it; ``excluded`` or ``paid since`` of those that were taken
-        out; ``cooling`` or ``waiting`` of those that come last; or empty.
+        Its group in the draw; ``excluded`` or ``paid since`` for companies that were taken out; ``cooling``
+        or ``waiting`` for those that are ranked last; or empty.
     waits_until : int or None
         Day before which it is not drawn again.
     reasons : tuple of dict
@@ -130,7 +130,7 @@ def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: Iterable
 
 
 def storable(text: str) -> str:
-    """Escape what no database can hold: halves of surrogate pairs, and the character 0."""
+    """Escape characters that no database can hold: lone surrogates, and NUL."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
@@ -142,12 +142,12 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 
 
 def what_came(closed: int | None, listed: HandedOutList, as_of: int) -> Came:
-    """Say what came of a company on a list, as data know that end on a day.
+    """Return the outcome of a company on a list, by data up to a day.
 
     Parameters
     ----------
     closed : int or None
-        Day on which it became a customer; None of a company that the data do not hold.
+        Day on which it became a customer; None if the data do not contain the company.
     listed : HandedOutList
     as_of : int
     """
@@ -159,16 +159,17 @@ def what_came(closed: int | None, listed: HandedOutList, as_of: int) -> Came:
 
 
 def called(entries: Sequence[ListEntry]) -> tuple[ListEntry, ...]:
-    """Return those that are to be called, the first to call first."""
+    """Return the companies to call, in calling order."""
     return tuple(sorted((one for one in entries if one.selected), key=lambda one: one.rank))
 
 
 class OtherListError(UsageError):
-    """Another list of the same day was handed out."""
+    """Another list for the same day was handed out."""
 
     def __init__(self, ours: HandedOutList, there: HandedOutList) -> None:
         super().__init__(
-            f"another list of {date_of(ours.cutoff)} is out: {there.list_id} (version {there.version})",
-            hint=f"see it: mlsys lists show {date_of(ours.cutoff)}; to put this one in its place: "
+            f"another list of {date_of(ours.cutoff)} was handed out: {there.list_id} "
+            f"(version {there.version})",
+            hint=f"see it with mlsys lists show {date_of(ours.cutoff)}; to replace it, give "
             '--replace --reason "…"',
         )

@@ -1,9 +1,9 @@
-"""Who is called, drawn with known probabilities: the lottery at the margin, and the held-out share.
+"""Draw whom to call with known probabilities: the lottery at the margin, and the held-out share.
 
-Invariants: probabilities are fixed before anyone is drawn and sum to the calls; the draw is a function of the
-design, the list's id and the companies' ids and probabilities, never of the order of rows; and every company
-of a pool waits afterwards, so that no outcome window holds a second call and no pool depends on who was
-drawn before.
+Invariants: probabilities are fixed before anyone is drawn, and sum to the number of calls. The draw depends
+on the design, the list's id and the companies' ids and probabilities, never on the order of rows. Every
+company of a pool waits afterwards, so that no outcome window contains a second call and no pool depends on
+earlier draws.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Kind = Literal["none", "lottery", "holdout"]
 CERTAIN, DRAWN, CONTROL, BEYOND = "certain", "drawn", "control", ""
 NO_WAIT = -1
 WEEK_DAYS = 7
-# How far probabilities fall over the lottery, as a share of the room around their mean: with twice the calls
-# in the pool from four fifths to a fifth, so that no company weighs much more than another.
+# How far probabilities fall over the lottery, as a share of the room around their mean. In a pool of twice
+# the calls they fall from four fifths to one fifth, so that no company weighs much more than another.
 _FALL = 0.6
 _WHOLE = 1e-9  # what sums of a hundred probabilities are off a whole number by rounding, and more
 
 
 @dataclass(frozen=True)
 class Design:
-    """How it is decided who is called.
+    """The rule by which companies are chosen for a call.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class Design:
     certain_share : float
         For the lottery: share of the capacity that is always called, from the top.
     wait_weeks : int
-        Weeks for which a company of a pool is in no other; 0 takes the horizon.
+        Weeks for which a company of a pool stays out of other pools; 0 takes the horizon.
     share : float
-        For the holdout: share of the companies that is not called.
+        For the holdout: share of the companies that are not called.
     hold_weeks : int
-        For the holdout: weeks after which other entities are held out instead.
+        For the holdout: weeks after which other companies are held out instead.
     """
 
     kind: Kind
@@ -67,7 +67,7 @@ class Design:
 
     @property
     def wait_days(self) -> int:
-        """Days for which a company of a pool waits: whole weeks."""
+        """Days for which a company of a pool waits, in whole weeks."""
         return WEEK_DAYS * (self.wait_weeks or math.ceil(self.horizon_days / WEEK_DAYS))
 
 
@@ -83,7 +83,7 @@ class Drawn:
     group : ndarray of shape (n,), object
         ``CERTAIN``, ``DRAWN``, ``CONTROL`` or ``BEYOND``.
     waits_until : ndarray of shape (n,), int32
-        Day before which a company is in no other pool, ``NO_WAIT`` where it need not wait.
+        Day before which a company is in no other pool; ``NO_WAIT`` if it need not wait.
     """
 
     selected: NDArray[np.bool_]
@@ -102,7 +102,7 @@ def draw(
     ids : sequence of str
         Distinct; without companies that wait, cool down or are excluded.
     probability : ndarray of shape (n,), float64
-        Of converting; of two equal ones the company's hash decides which ranks first.
+        Of converting; ties are ranked by the company's hash.
     design : Design
     list_id : str
         Fixed before the draw.
@@ -133,22 +133,22 @@ def draw(
 
 
 def in_lottery(inclusion: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which companies chance decides on: those alone tell what a call does."""
+    """Flag the companies that chance decides on: only they show what a call does."""
     by_lot: NDArray[np.bool_] = (inclusion > 0) & (inclusion < 1)
     return by_lot
 
 
 def inclusion_probabilities(companies: int, design: Design) -> NDArray[np.float64]:
-    """Return the probability of being called by rank, the best first, for those that may be called.
+    """Return the probability of being called by rank, best first.
 
-    The first ``certain_share`` of the capacity have 1; from there on it falls in equal steps to the end of
-    the pool, and all together sum to the capacity, or to the companies where there are fewer.
+    It is 1 for the first ``certain_share`` of the capacity, then falls in equal steps to the end of the pool.
+    The sum is the capacity, or the number of companies if there are fewer.
 
     Parameters
     ----------
     companies : int
     design : Design
-        A lottery or none.
+        A lottery, or ``none``.
 
     Returns
     -------
@@ -172,17 +172,17 @@ def inclusion_probabilities(companies: int, design: Design) -> NDArray[np.float6
 
 
 def pivotal(chance: NDArray[np.float64], lots: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Draw samples of fixed size in which each unit has exactly the probability stated.
+    """Draw samples of fixed size in which each unit has exactly its stated probability.
 
-    Neighbours fight for their joint probability one after the other, so that every stretch of the ranking is
-    called about as often as its probabilities say.
+    Neighbours compete for their joint probability one after the other, so that every stretch of the ranking
+    is called about as often as its probabilities say.
 
     Parameters
     ----------
     chance : ndarray of shape (n,) or (..., n), float64
-        In [0, 1], of a whole sum; in the order of the ranking.
+        In [0, 1], with a whole sum; in ranked order.
     lots : ndarray of shape (..., n), float64
-        Uniform in [0, 1); the one of the last unit is not used.
+        Uniform in [0, 1); the last one is not used.
 
     Returns
     -------
@@ -217,12 +217,12 @@ def pivotal(chance: NDArray[np.float64], lots: NDArray[np.float64]) -> NDArray[n
 
 
 def _lot(seed: int, list_id: str, name: str) -> float:
-    """Return a number in [0, 1) that seed, list and company decide."""
+    """Return a number in [0, 1) that depends on seed, list and company."""
     return _uniform(f"{seed}\n{list_id}\n{name}")
 
 
 def _is_held(name: str, design: Design, cutoff: int) -> bool:
-    """Return whether a company is held out in the period of weeks that a day falls into."""
+    """Return whether a company is held out in the weeks that contain this day."""
     stretch = cutoff // (WEEK_DAYS * design.hold_weeks)
     return _uniform(f"{design.seed}\nholdout {stretch}\n{name}") < design.share
 

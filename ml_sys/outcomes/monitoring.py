@@ -1,7 +1,7 @@
-"""What a monitoring finds: one check a line, each with what is seen, what was expected, and whether it rings.
+"""The result of a monitoring: checks, each with what is seen, what was expected, and whether it rings.
 
-Every effect is measured so that more is worse, and a check rings when it passes its limit. Where chance could
-have brought it about, the p-value, adjusted for all checks of its kind, has to be small as well.
+Every effect is measured so that more is worse, and a check rings when its effect passes the limit. If chance
+could explain it, the p-value, adjusted for all checks of its kind, has to be small as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FAMILIES = {"scores": "inputs"}
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on a check rings; the settings' group ``monitor`` says what each is."""
+    """Limits beyond which checks ring; the settings' group ``monitor`` describes each."""
 
     alpha: float
     permutations: int
@@ -51,18 +51,18 @@ class Check:
     Attributes
     ----------
     group : str
-        What kind of thing it is.
+        Its kind.
     name : str
-        What it is; stands for itself in every output.
+        What it looks at; the same in every output.
     now, reference : float
-        What is seen and what was expected, in ``unit``; NaN where there is nothing to see.
+        What is seen and what was expected, in ``unit``; NaN if there is nothing to see.
     unit : str
     effect : float
-        How far apart they are; more is worse.
+        How far apart the two are; more is worse.
     limit : float
-        It rings where the effect is larger.
+        The check rings if the effect is larger.
     p : float or None
-        How often chance alone would do as much, adjusted; None where chance has no part in it.
+        Adjusted p-value; None if chance plays no part.
     alarm : bool
     """
 
@@ -87,7 +87,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Matured:
-    """A past list whose outcome is known: made again by the version, or as it was handed out.
+    """A past list whose outcome is known, either made again by the version or as it was handed out.
 
     Attributes
     ----------
@@ -95,9 +95,9 @@ class Matured:
     expected : float
         Sum of the probabilities of all prospects.
     low, high : int
-        Between which the count lies in 95 % of cases if the probabilities are right.
+        Bounds of the count in 95 % of cases if the probabilities are right.
     came : int
-        How many converted.
+        Number of conversions.
     """
 
     cutoff: str
@@ -115,15 +115,15 @@ class Challenger:
     Attributes
     ----------
     shared : int
-        Companies that both would call today, of ``capacity``.
+        Companies among the first ``capacity`` of both today.
     lists, converters : int
-        Matured lists that neither has learnt from, and who converted on them.
+        Matured lists that neither has learnt from, and conversions on them.
     average_precision, production : float
         Means over those lists; NaN without any.
     probability_better : float
         How likely it ranks better, by a paired bootstrap of companies.
     problem : str
-        Why it could not be looked at; empty where it could.
+        Why it could not be looked at; empty if it could.
     """
 
     version: str
@@ -139,17 +139,18 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """All that a monitoring finds.
+    """The result of a monitoring.
 
     Attributes
     ----------
     version, snapshot : str
-        What scores (of a rule nothing is checked), and what it scored.
+        The version that scores (for a rule nothing is checked), and the snapshot that it scored.
     day, cutoff, reference : str
-        The day taken as today, the cutoff looked at, and the one that it is held against.
+        The day taken as today, the cutoff looked at, and the cutoff that it is compared with.
     checks : tuple of Check
     features : tuple of Moved
-        Shown only: features are made of the inputs, which are checked, and move with the time of the year.
+        Shown but not checked: features follow from the inputs, which are checked, and change with the
+        seasons.
     matured : tuple of Matured
         Lists that the version has made again.
     handed_out : tuple of Matured
@@ -184,10 +185,10 @@ class Monitoring:
 
 
 def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:
-    """Return checks with their p-values adjusted, and say which ring.
+    """Adjust p-values and flag the checks that ring.
 
-    What companies do, are and score is adjusted together; rows that arrived and what came of companies are
-    adjusted apart from it, or their few counts would drown among all inputs.
+    Checks of inputs and scores are adjusted together. Checks of arrival and of outcomes are adjusted apart
+    from them, or their few counts would be lost among all inputs.
     """
     families: dict[str, dict[int, float]] = {}
     for at, one in enumerate(checks):
@@ -204,7 +205,7 @@ def rung(checks: Sequence[Check], alpha: float) -> tuple[Check, ...]:
 
 
 def change(now: float, reference: float) -> float:
-    """Return how large a change is: 0 for none, 1/2 for a half or the double, 1 for all or nothing.
+    """Return the size of a change: 0 for none, 1/2 for half or double, 1 for all or nothing.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How many lists a design needs until it shows an effect, by playing it through before it starts."""
+"""Simulate how many lists a design needs until it shows an effect, before it starts."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
     from ml_sys.outcomes.lottery import Design
 
-# Who would have to wait longer is told so.
+# Longer waits are reported as such.
 MOST_YEARS = 5
-# Looks in a row at which the effect has to show often enough, since few programmes are a little luck.
+# The effect has to show often enough at this many looks in a row, since few simulated programmes are noisy.
 _SETTLED = 3
 _YEAR_DAYS = 365
 _ROUNDING = 0.01  # of a list: months are not of one length
 _AT_ONCE = 50  # programmes that are judged side by side
-# Places of a pool, as a share of it, for those who step in where calls have made others pay.
+# Spare places of a pool, as a share of it, for companies that replace those that paid because of a call.
 _SPARE = 0.25
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a design needs and brings.
+    """What a design needs, and what it costs.
 
     Attributes
     ----------
     design : Design
     lists : int or None
-        Lists until the effect shows in four of five programmes; None beyond ``MOST_YEARS``.
+        Lists until the effect shows in four of five programmes; None if it takes longer than ``MOST_YEARS``.
     drawn : float
-        Calls a list that are drawn by lot.
+        Calls per list that are drawn by lot.
     in_lottery : float
-        Conversions a list without any call among the companies that chance decides on.
+        Conversions per list, without any call, among the companies that chance decides on.
     reached : float
-        Conversions a list without any call among those that are called.
+        Conversions per list, without any call, among the companies that are called.
     best_reached : float
-        The same if the first of the list were called in their order.
+        The same if the companies at the top of the list were always called.
     power : tuple of float
         How often the effect shows after each list.
     """
@@ -64,11 +64,11 @@ class Pools:
     Attributes
     ----------
     probability : ndarray of shape (n_lists, n_pool), float64
-        0 where the companies do not suffice.
+        0 if there are too few companies.
     company : ndarray of shape (n_lists, n_pool), int
         Numbered from 0 over all lists.
     every_days : float
-        From one list to the next.
+        Days from one list to the next.
     """
 
     probability: NDArray[np.float64]
@@ -77,24 +77,24 @@ class Pools:
 
     @property
     def most_lists(self) -> int:
-        """Lists of ``MOST_YEARS``."""
+        """Number of lists in ``MOST_YEARS``."""
         return most_lists(self.every_days)
 
     def lists_in(self, days: int) -> int:
-        """Return how many lists it takes until so many days are over."""
+        """Return the number of lists in this many days."""
         return max(1, math.ceil(days / self.every_days - _ROUNDING))
 
 
 def most_lists(every_days: float) -> int:
-    """Return how many lists fit into ``MOST_YEARS``."""
+    """Return the number of lists in ``MOST_YEARS``."""
     return int(MOST_YEARS * _YEAR_DAYS / every_days)
 
 
 def pools(probability: NDArray[np.float64], design: Design, every_days: float = WEEK_DAYS) -> Pools:
-    """Return the pool of each list; companies that were in one lately wait.
+    """Return the pool of each list; companies that were in a recent pool wait.
 
-    The lists are gone through twice, and the second time counts: the first lists of an experiment, at which
-    nobody waits yet, are richer than all that follow.
+    The lists are gone through twice, and only the second time counts: nobody is waiting yet at the first
+    lists of an experiment, so they are richer than later ones.
 
     Parameters
     ----------
@@ -102,12 +102,12 @@ def pools(probability: NDArray[np.float64], design: Design, every_days: float = 
         The oldest list first; NaN where a company is not on the list.
     design : Design
     every_days : float
-        From one list to the next.
+        Days from one list to the next.
 
     Returns
     -------
     Pools
-        With some to spare: those who step in for others in a lottery, or whom a deep holdout reaches.
+        With spare companies, for replacements in a lottery or for a deep holdout.
     """
     companies, lists = probability.shape
     if design.kind == "holdout":
@@ -142,22 +142,22 @@ def play(
     Parameters
     ----------
     every : Pools
-        Played in turn, starting again after the last.
+        Used in turn, starting again after the last.
     design : Design
     effect : float
-        Of a call, as a share of the probability: 0.5 for half as many again.
+        Of a call, as a share of the probability: 0.5 means half as many conversions again.
     programmes : int
-        How often it is played.
+        Number of simulations.
     confidence : float
         In (0, 1).
     most_lists : int, optional
-        By default those of ``MOST_YEARS``.
+        By default the number in ``MOST_YEARS``.
 
     Notes
     -----
-    Each programme is judged as ``mlsys impact`` judges it, jackknife by company included: an interval that
-    takes the probabilities for true is narrower by what both arms' rates cost. Who pays because of a call is
-    on no later list, and others, who are less likely to pay, take the place. Without both it is hopeful.
+    Each programme is judged as ``mlsys impact`` judges it, with the jackknife by company; an interval that
+    took the probabilities as true would be too narrow. A company that pays because of a call is on no later
+    list, and a less likely one takes its place. Without these two the result would be too optimistic.
     """
     most = most_lists or every.most_lists
     rng = np.random.default_rng(design.seed)
@@ -216,7 +216,7 @@ def _draws(
 
 
 def _is_looked_at(lists: int) -> bool:
-    """Say whether programmes are judged after so many lists: each of the first, then a tenth apart."""
+    """Return whether programmes are judged after this many lists: after each at first, later every tenth."""
     at = 1
     while at < lists:
         at += max(1, at // 10)
@@ -250,7 +250,7 @@ class _Sums:
         called: NDArray[np.bool_],
         paid: NDArray[np.bool_],
     ) -> None:
-        """Add a list; the chance is NaN for companies that it does not decide on."""
+        """Add a list; ``chance`` is NaN for companies that are not drawn by lot."""
         by_lot, programme = ~np.isnan(chance), np.arange(len(company))[:, None]
         every = contributions(paid.astype(np.float64), probability, chance, called)
         for part, one in zip(self.parts, every, strict=True):

@@ -1,4 +1,4 @@
-"""Whether free companies look as they did when the version was judged: what they do, are, and score."""
+"""Check whether free companies look as they did when the version was judged: usage, attributes and scores."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLANK = "missing"
-# Companies that are looked at; of more a sample tells as much.
+# At most this many companies are looked at; a sample of more shows as much.
 MOST_COMPANIES = 20_000
-# Share of a list whose expected conversions say how steep its ranking is.
+# Share of a list whose expected conversions show how steep its ranking is.
 _TOP = 0.1
 
 
@@ -46,9 +46,9 @@ class Population:
     levels : mapping of str to ndarray of shape (n,), object
         Texts; ``BLANK`` where blank.
     blank : mapping of str to ndarray of shape (n,), bool
-        Where a value was not given.
+        True where a value was not given.
     unseen : mapping of str to ndarray of shape (n,), bool
-        Where a level is none that the version learnt.
+        True where a level was not in the version's training data.
     score_company : ndarray of shape (k,), object
     score_cutoff : ndarray of shape (k,), int32
     probability : ndarray of shape (k,), float64
@@ -68,18 +68,18 @@ class Population:
 
 
 class Comparison:
-    """Holds today's population against the reference; the same seed gives the same p-values."""
+    """Compare today's population with the reference; the same seed gives the same p-values."""
 
     def __init__(self, now: Population, before: Population, limits: Limits, seed: int) -> None:
         self._now, self._before, self._limits = now, before, limits
         self._rng = np.random.default_rng([seed, 0xD81F7])
 
     def input_checks(self) -> list[Check]:
-        """Check what companies do and what they are."""
+        """Check usage and attributes."""
         return [*self._measures(), *self._attributes()]
 
     def score_checks(self) -> list[Check]:
-        """Check what the version makes of them."""
+        """Check the probabilities."""
         now, before, limits = self._now, self._before, self._limits
         sides = Sides.of(before.score_company, now.score_company)
         both = np.concatenate((before.probability, now.probability))
@@ -177,7 +177,7 @@ def moved(now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -
     Parameters
     ----------
     now, before : mapping of str to ndarray
-        Features of today's prospects and of the reference; numbers with NaN or texts with None for blanks.
+        Features of today's prospects and of the reference: numbers, with NaN for blanks, or texts, with None.
     """
     moves = Moves(before)
     moves.add(now)
@@ -185,7 +185,7 @@ def moved(now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]]) -
 
 
 class Moves:
-    """How far each feature has moved, where prospects come part by part; see :func:`moved`."""
+    """Measure how far each feature has moved, with prospects arriving part by part; see :func:`moved`."""
 
     def __init__(self, before: Mapping[str, NDArray[Any]]) -> None:
         self._features = {name: Stability(_told(values)) for name, values in before.items()}
@@ -198,13 +198,13 @@ class Moves:
             self._features[name].add(_told(values))
 
     def found(self) -> tuple[Moved, ...]:
-        """Return how far each feature that today's have has moved, the furthest first."""
+        """Return how far each feature has moved, the furthest first."""
         found = [Moved(name, self._features[name].index()) for name in self._names]
         return tuple(sorted(found, key=lambda one: (-one.stability_index, one.feature)))
 
 
 def _told(values: NDArray[Any]) -> NDArray[Any]:
-    """Return what values say: texts with a word for blanks, or the numbers that there are."""
+    """Return texts with a word for blanks, or numbers without blanks."""
     if values.dtype == object:
         return np.array([text(value) for value in values], dtype=object)
     known: NDArray[Any] = values[~np.isnan(values)]
@@ -212,12 +212,12 @@ def _told(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def text(value: object) -> str:
-    """Return a level; ``BLANK`` for anything that means "none"."""
+    """Return a level as text; ``BLANK`` for a missing value."""
     return value if isinstance(value, str) and value else BLANK
 
 
 def _share_of_top(probability: NDArray[np.float64], cutoff: NDArray[np.int32]) -> float:
-    """Return which share of the expected conversions the best tenth of each list holds, on average."""
+    """Return the share of expected conversions in the best tenth of each list, on average."""
     shares = []
     for one in np.unique(cutoff):
         ranked = np.sort(probability[cutoff == one])[::-1]

@@ -1,4 +1,4 @@
-"""Conversions promised and realised, and what a part of the lists brought beside all of them."""
+"""Compare promised and realised conversions, and what parts of the lists brought."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # First ranks of the bands.
 RANKS = (1, 11, 26, 51, 101)
-# Beyond so many rows the normal distribution is as good as the exact one, and takes no time.
+# Beyond this many rows the normal distribution is as good as the exact one, and faster.
 _EXACT_UP_TO = 20_000
 _REACH = 12  # standard deviations beyond which no number of conversions has any weight
 
@@ -37,7 +37,7 @@ class Band:
     realised : int
         How many of them paid within the horizon.
     low, high : int
-        Bounds that hold the number who pay, with the confidence asked for, if the probabilities are true.
+        Bounds of the number who pay, at the given confidence, if the probabilities are true.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Band:
 
     @property
     def kept(self) -> bool:
-        """Whether what came is what such a promise allows."""
+        """Whether the conversions lie within the bounds."""
         return self.low <= self.realised <= self.high
 
 
 @dataclass(frozen=True)
 class ListPart:
-    """What some rows of the lists brought.
+    """What a part of the lists brought.
 
     Attributes
     ----------
@@ -68,9 +68,9 @@ class ListPart:
     recall : float
         Share of all that paid.
     lift : float
-        Precision over that of all rows.
+        Its precision over that of all rows.
     money : float
-        What those that paid bring a month.
+        Money a month from those that paid.
     """
 
     rows: int
@@ -130,7 +130,7 @@ def part(rows: pd.DataFrame, chosen: NDArray[np.bool_], confidence: float) -> Li
 
 
 def allowed(probability: NDArray[np.float64], confidence: float) -> tuple[int, int]:
-    """Return the bounds that hold how many of independent events happen: exact up to 20,000 of them.
+    """Return bounds for the number of independent events that happen; exact for up to 20,000 of them.
 
     Parameters
     ----------

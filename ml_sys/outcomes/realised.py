@@ -1,4 +1,4 @@
-"""What came: conversions against their usual rate, and lists against what they promised."""
+"""Check outcomes: conversions against their usual rate, and lists against what they promised."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Windows before the latest one that tell how many conversions are usual.
+# Windows before the latest one that show how many conversions are usual.
 _BEFORE = 6
 _CONFIDENCE = 0.95
-# Added to both counts, so that none at all is a finite factor.
+# Added to both counts, so that zero conversions give a finite factor.
 _HALF = 0.5
 
 
 def rate_check(
     closed: NDArray[np.int32], as_of: int, since: int, horizon_days: int, limits: Limits
 ) -> list[Check]:
-    """Check that companies go on converting at the rate of the windows before.
+    """Check that companies still convert at the rate of the windows before.
 
     Parameters
     ----------
     closed : ndarray of shape (n,), int32
         Days on which companies became customers.
     as_of, since : int
-        The last day that is known, and the first one.
+        The last and the first known day.
 
     Returns
     -------
     list of Check
-        None where there is no window before.
+        Empty if there is no earlier window.
     """
     start = as_of - horizon_days
     days = min(_BEFORE * horizon_days, start - since)
@@ -51,7 +51,7 @@ def rate_check(
 
 
 def matured(cutoff: int, probability: NDArray[np.float64], converted: NDArray[np.bool_]) -> Matured:
-    """Put what a list promised beside what came of it."""
+    """Compare what a list promised with what came of it."""
     low, high = expected_interval(probability, _CONFIDENCE)
     return Matured(
         date_of(cutoff), probability.size, float(probability.sum()), low, high, int(converted.sum())
@@ -61,7 +61,7 @@ def matured(cutoff: int, probability: NDArray[np.float64], converted: NDArray[np
 def promise_check(
     name: str, probabilities: Sequence[NDArray[np.float64]], lists: Sequence[Matured], limits: Limits
 ) -> list[Check]:
-    """Check that lists brought as many conversions as they promised, all of them together.
+    """Check that all lists together brought as many conversions as they promised.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def promise_check(
 
 
 def age_check(days: int, limits: Limits) -> Check:
-    """Check how old the data are that the version has learnt from."""
+    """Check the age of the version's training data."""
     limit = float(limits.max_model_days)
     return Check("age", "days since the model's data end", float(days), 0.0, "days", float(days), limit)
 

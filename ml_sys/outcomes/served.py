@@ -1,6 +1,6 @@
-"""What the service has served: how much, how its probabilities spread, and what its promises came to.
+"""Check what the service has served: how much, how its probabilities spread, and whether they came true.
 
-Predictions are those of whoever asked, and need not be of the same companies as lists.
+Predictions are for whichever companies callers ask about, which need not be those on the lists.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WEEK_DAYS, WEEKS_BEFORE = 7, 8
-# Predictions a week from which on anything is said of them.
+# With fewer predictions a week nothing is checked.
 ENOUGH = 100
 _TOP = 0.1
-# Where the bins of probabilities lie, as shares of the reference: closer together at the top.
+# Edges of the bins of probabilities, as shares of the reference; closer together at the top.
 _SHARES = (*np.arange(0.05, 0.95, 0.05).tolist(), 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 VOLUME, PROBABILITIES = "served predictions of a week", "served probabilities"
 SERVED_INPUT = "served {}"
@@ -50,7 +50,7 @@ class Spread:
 
     @property
     def mean(self) -> float:
-        """The probability on average."""
+        """The average probability."""
         return float(self.total.sum() / self.count.sum())
 
     def distance(self, other: Spread) -> float:
@@ -60,7 +60,7 @@ class Spread:
         return float(np.abs(ours - theirs).max())
 
     def of_top(self) -> float:
-        """Return which share of the expected conversions the best tenth of the predictions holds."""
+        """Return the share of expected conversions in the best tenth of the predictions."""
         if not self.width or not self.total.sum():
             return _TOP
         left, held = _TOP * self.count.sum(), 0.0
@@ -72,7 +72,7 @@ class Spread:
 
 
 def edges_of(probability: NDArray[np.float64]) -> list[float]:
-    """Return edges of bins that hold about the same shares of some probabilities, finer at the top."""
+    """Return the edges of bins with fixed shares of the probabilities, finer at the top."""
     edges: list[float] = np.unique(np.quantile(probability, _SHARES)).tolist()
     return edges
 
@@ -97,23 +97,23 @@ def served_checks(
         Of the week and the eight before, as of :func:`ml_sys.outcomes.database.served_log.by_day` with
         the edges of ``held``.
     version : str
-        Whose probabilities are looked at; the number of predictions is that of all versions.
+        The version whose probabilities are checked; the number of predictions is that of all versions.
     held : ndarray of shape (n,), float64
-        What it gave the list that it was judged on: the reference until it has served enough for one.
+        Its probabilities on the list that it was judged on: the reference until it has served enough itself.
     day : int
     limits : Limits
 
     Returns
     -------
     list of Check
-        None where fewer than ``ENOUGH`` predictions a week are usual.
+        Empty if fewer than ``ENOUGH`` predictions a week are usual.
     """
     start = date_of(day - WEEK_DAYS)
     recent, checks = (rows["day"] >= start).to_numpy(), []
     now = int(rows["predictions"][recent].sum())
     usual = _usual_week(rows, day)
     if usual >= ENOUGH:
-        # Who asks more often is no fault; growth counts half.
+        # Growth is not a fault, so it counts half.
         effect = change(now, usual) / (1 if now < usual else 2)
         checks.append(Check("arrival", VOLUME, now, usual, "rows", effect, limits.max_arrival_change))
     ours = (rows["version"] == version).to_numpy()
@@ -124,7 +124,7 @@ def served_checks(
     if before.count.sum() < ENOUGH:
         before = spread_of(held, edges)
     top = fresh.of_top(), before.of_top()
-    # A constant says nothing, whatever was usual.
+    # A constant probability says nothing, whatever was usual.
     flat = 1 - (top[0] - _TOP) / max(top[1] - _TOP, 1e-9) if fresh.width else 1.0
     return [
         *checks,
@@ -137,14 +137,14 @@ def served_checks(
 
 
 def is_of_one_company(name: str) -> bool:
-    """Say whether a check is of what each request shows: a blank, or what a version has not learnt."""
+    """Return whether a check is about values of single requests: blanks, or values unknown to the version."""
     return name.endswith((BLANK_INPUT.format(""), UNSEEN_INPUT.format("")))
 
 
 def input_checks(
     rows: pd.DataFrame, version: str, held: Mapping[str, float], day: int, limits: Limits
 ) -> list[Check]:
-    """Check how often a version was sent blanks and values that it has not learnt in the week before a day.
+    """Check how often a version was sent blanks or unknown values in the week before a day.
 
     Parameters
     ----------
@@ -152,16 +152,16 @@ def input_checks(
         Of the week and the eight before, as of :func:`ml_sys.outcomes.database.served_log.inputs_by_day`.
     version : str
     held : mapping of str to float
-        How often each is found on the list that it was judged on: the reference until it has served enough
-        for one.
+        How often each occurs on the list that it was judged on: the reference until it has served enough
+        itself.
     day : int
     limits : Limits
 
     Returns
     -------
     list of Check
-        None where it has given fewer than ``ENOUGH`` predictions that week. The same companies are asked
-        about again and again, so that a share is held against all that those of earlier weeks were.
+        Empty if it gave fewer than ``ENOUGH`` predictions that week. Callers ask about the same companies
+        again and again, so a share is compared with the whole range of earlier weeks.
     """
     from scipy.stats import binom  # only where something was served
 
@@ -198,7 +198,7 @@ def _inputs_by_week(rows: pd.DataFrame, day: int) -> list[dict[str, int]]:
 def kept_promise(
     version: str, predictions: int, total: float, squares: float, came: int, confidence: float
 ) -> Band:
-    """Put what predictions promised beside what came.
+    """Compare what predictions promised with what came.
 
     Parameters
     ----------
@@ -208,8 +208,7 @@ def kept_promise(
         Sums of their probabilities, and of the squares.
     came : int
     confidence : float
-        Of the numbers that true probabilities allow, in (0, 1): by the binomial distribution of the same mean
-        and variance.
+        Of the bounds, in (0, 1), which come from the binomial distribution with the same mean and variance.
     """
     from scipy.stats import binom  # only where something was served
 
@@ -220,7 +219,7 @@ def kept_promise(
 
 
 def _usual_week(rows: pd.DataFrame, day: int) -> float:
-    """Return the predictions of the middle one of the weeks before the last; 0 without any week before."""
+    """Return the median number of predictions of the earlier weeks; 0 without any."""
     weeks = []
     for back in range(1, WEEKS_BEFORE + 1):
         first, after = date_of(day - WEEK_DAYS * (back + 1)), date_of(day - WEEK_DAYS * back)

@@ -1,7 +1,7 @@
-"""The store of the lists that were handed out.
+"""The store of handed-out lists.
 
-A list that was handed out never changes. At most one list counts for each day: another one of that day is
-the same, or replaces it and says why.
+A handed-out list never changes. At most one list counts for each day: another list for that day is either the
+same, or replaces it with a reason.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ Recorded = Literal["new", "same", "replaced"]
 
 
 class Store:
-    """Lists that were handed out, in a database.
+    """Handed-out lists in a database.
 
     Parameters
     ----------
     engine : Engine
-        Of a database that is up to date.
+        Of a database at the latest revision.
     place : Path or str
-        What errors name.
+        Named in errors.
     """
 
     def __init__(self, engine: Engine, place: Path | str) -> None:
@@ -64,12 +64,12 @@ class Store:
     def hand_out(
         self, listed: HandedOutList, companies: Iterable[ListEntry], *, replace_other: bool = False
     ) -> tuple[Recorded, HandedOutList]:
-        """Record a list; return whether it is there already, is new or replaces another one, and its record.
+        """Record a list; return whether it is the same, new or a replacement, and its record.
 
         Parameters
         ----------
         listed : HandedOutList
-            With the reason why it replaces another one, if it is to.
+            With the reason for replacing another one, if it is to.
         companies : iterable of ListEntry
         replace_other : bool
             Whether it may replace another list of the day.
@@ -77,7 +77,7 @@ class Store:
         Raises
         ------
         OtherListError
-            If there is one, and it may not.
+            If there is another list, and it may not be replaced.
         StorageError
             If the database cannot be written.
         """
@@ -122,7 +122,7 @@ class Store:
         since, until : int, optional
             First and last cutoff, inclusive.
         replaced : bool
-            Whether those are among them that another one has replaced.
+            Whether to include lists that were replaced.
         """
         wanted = select(*OF_LIST).order_by(lists_table.c.cutoff, lists_table.c.number)
         if since is not None:
@@ -148,17 +148,17 @@ class Store:
         ----------
         list_ids : sequence of str
         only_called : bool
-            Return only companies that are to be called,
+            Return only the companies to call.
         only_pool : bool
-            or only those that could have been drawn.
+            Return only the companies that could have been drawn.
         columns : sequence of str
             Columns to return; the rank must be among them.
 
         Returns
         -------
         DataFrame
-            With the columns ``list_id``, ``cutoff`` and those wanted; ``waits_until`` is nullable. Companies
-            that were taken out have the rank 0.
+            With the columns ``list_id``, ``cutoff`` and those asked for; ``waits_until`` is nullable.
+            Companies that were taken out have rank 0.
         """
         condition: ColumnElement[bool] | None = entries_table.c.selected if only_called else None
         if only_pool:
@@ -167,7 +167,7 @@ class Store:
             return read_entries(connection, list_ids, columns, condition)
 
     def companies_by_tier(self, list_ids: Sequence[str]) -> dict[str, int]:
-        """Return how many companies of each tier some lists recorded, one on several lists several times."""
+        """Count the companies of each tier on some lists; one on several lists counts several times."""
         wanted = (
             select(entries_table.c.tier, func.count())
             .join(lists_table)
@@ -207,7 +207,7 @@ class Store:
         return ListEntry(**{**held, "reasons": tuple(json.loads(held["reasons"]))})
 
     def last_called(self, *, after: int, before: int) -> dict[str, int]:
-        """Return the latest day on which each company was to be called, between two other days."""
+        """Return the latest day on which each company was to be called, between two days (exclusive)."""
         wanted = (
             select(entries_table.c.entity_id, func.max(lists_table.c.cutoff))
             .join(lists_table)
@@ -222,7 +222,7 @@ class Store:
         return self._days(wanted)
 
     def waiting(self, cutoff: int) -> dict[str, int]:
-        """Return until when each company of earlier lists waits that may not be drawn at a cutoff."""
+        """Return the companies that may not be drawn at a cutoff, and until when each waits."""
         wanted = (
             select(entries_table.c.entity_id, func.max(entries_table.c.waits_until))
             .join(lists_table)
@@ -238,7 +238,7 @@ class Store:
         return self._days(wanted)
 
     def paid_before(self, cutoff: int) -> frozenset[str] | None:
-        """Return who was left off a day's list because they had paid; None if there is no such list."""
+        """Return the companies left off a day's list because they had paid; None if there is no list."""
         with database_errors(self.place), self._engine.connect() as connection:
             there = standing(connection, cutoff)
             if there is None:
@@ -248,7 +248,7 @@ class Store:
         return frozenset(found["entity_id"])
 
     def forget(self, entity_id: str, *, dry_run: bool = False) -> int:
-        """Delete a company from every list, and return from how many; the others keep their ranks."""
+        """Delete a company from every list and return the number of lists; the others keep their ranks."""
         named = entries_table.c.entity_id == storable(entity_id)
         with database_errors(self.place):
             if dry_run:
@@ -272,7 +272,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
     Raises
     ------
     StorageError
-        If it cannot be opened, a newer mlsys wrote it, or it is a database of something else.
+        If it cannot be opened, or belongs to a newer mlsys or another program.
     """
     address = settings.store.url
     place = address or settings.artifacts_dir / FILE

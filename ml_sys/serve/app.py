@@ -30,7 +30,7 @@ _OURS = (RequestError, UnavailableError, NoReasonsError)
 
 
 def create_app(service: Service) -> ASGIApp:
-    """Build the guarded application around what it serves."""
+    """Build the application with its guard."""
     settings = service.settings
     app = FastAPI(
         title="mlsys",
@@ -64,7 +64,7 @@ def create_app(service: Service) -> ASGIApp:
 
 
 def _allowed_hosts(settings: ServeSettings) -> tuple[str, ...]:
-    """Return the hosts that requests may name: where no key is asked for, only this machine's own."""
+    """Return the hosts that requests may name: without API keys, only this machine's own."""
     if settings.allowed_hosts or (is_loopback(settings.host) and not settings.api_keys):
         return settings.allowed_hosts
     return (ANY,)
@@ -76,7 +76,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 async def _answer_to(request: Request, error: Exception) -> Response:
-    """Return the problem document of an error that has one."""
+    """Return the problem document for an error."""
     given: str = request.state.request_id
     if isinstance(error, RequestError):
         title = "The request does not fit the model's schema."
@@ -89,9 +89,9 @@ async def _answer_to(request: Request, error: Exception) -> Response:
 
 
 class _Shortcut:
-    """Answers one route without the framework around it, which takes longer than a prediction.
+    """Answer one route without the framework, which takes longer than a prediction.
 
-    The application has the same route with the same endpoint, and describes it.
+    The application has the same route with the same endpoint, for the description.
     """
 
     def __init__(self, app: FastAPI, router: APIRouter, path: str) -> None:

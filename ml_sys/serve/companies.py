@@ -1,4 +1,4 @@
-"""Companies of the current snapshot, by id: what was known of one at the end of its usage."""
+"""Look up companies of the current snapshot by id, as they were at the end of its usage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import FeatureSpec
     from ml_sys.serve.contract.inputs import Values
 
-# Usage rows of the parts in memory, of twenty bytes or so each; the part asked for last always stays.
+# Usage rows kept in memory, some twenty bytes each; the part used last always stays.
 MOST_ROWS = 8_000_000
 
 
@@ -50,13 +50,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Absent:
-    """Why there is no such prospect."""
+    """The reason why there is no such prospect."""
 
     reason: str
 
 
 class CompanyLookup:
-    """The latest snapshot: of its parts those in memory that were asked for last."""
+    """The latest snapshot, with its most recently used parts in memory."""
 
     def __init__(self, artifacts_dir: Path, most_rows: int = MOST_ROWS) -> None:
         self._artifacts_dir = artifacts_dir
@@ -77,12 +77,12 @@ class CompanyLookup:
         ids: Any = tables.companies["id"]
         at = bisect_left(range(len(ids)), company, key=lambda place: ids[place].as_py())
         if at == len(ids) or ids[at].as_py() != company:
-            return Absent(f"The current snapshot holds no {words.entity.one} of this id.")
+            return Absent(f"The current snapshot has no {words.entity.one} with this id.")
         if not current.stamps.size:
-            return Absent("The current snapshot holds no usage.")
+            return Absent("The current snapshot has no usage.")
         cutoff = latest_cutoff(current.stamps, tables.as_of, spec.period)
         if tables.closed[at] < cutoff:
-            return Absent(f"The {words.entity.one} is {with_article(words.customer.one)} already.")
+            return Absent(f"The {words.entity.one} is already {with_article(words.customer.one)}.")
         if tables.since[at] >= cutoff:
             began = f"The {words.entity.one} had not existed for a whole day"
             return Absent(f"{began} when the snapshot's usage ended.")
@@ -101,7 +101,7 @@ class CompanyLookup:
 
 
 class _Current:
-    """A snapshot, and those of its parts that are in memory; one at a time is read."""
+    """A snapshot and its parts in memory; parts are read one at a time."""
 
     def __init__(self, parts: Parts, most_rows: int) -> None:
         self.parts = parts
@@ -144,7 +144,7 @@ class _Current:
         return replace(tables, usage_values=counted.astype(narrowest(counted), copy=False))
 
     def _keep(self, number: int, tables: Tables) -> None:
-        """Keep a part, and let go of those not asked for the longest while there are too many rows."""
+        """Keep a part, and drop the least recently used ones while there are too many rows."""
         with self._order:
             self._held[number] = tables
             while len(self._held) > 1 and sum(self.parts.n_rows[one] for one in self._held) > self._most_rows:

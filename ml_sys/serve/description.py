@@ -1,4 +1,4 @@
-"""The service's description of itself: OpenAPI built from the served model's own features, and its page."""
+"""The service's description: OpenAPI built from the served model's features, and its page."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 _SCHEMAS = "#/components/schemas/"
 _TITLES = {
     401: "An API key is needed.",
-    404: "No such prospect.",
+    404: "There is no such prospect.",
     408: "The request took too long to arrive.",
     413: "The request is too large.",
-    415: "The body is not said to be JSON.",
-    422: "The request does not fit; each field in error is named.",
-    503: "Nothing can be predicted now; try again after Retry-After seconds.",
+    415: "The Content-Type is not JSON.",
+    422: "The request does not fit the schema; each invalid field is named.",
+    503: "No prediction can be made now; try again after Retry-After seconds.",
 }
 
 
@@ -50,7 +50,7 @@ _REASONS = {
     "name": "reasons",
     "in": "query",
     "required": False,
-    "description": "How many of the strongest reasons to give, at most; each is counter-checked.",
+    "description": "Maximum number of reasons, strongest first; each is counter-checked.",
     "schema": {"type": "integer", "minimum": 0, "maximum": MAX_REASONS, "default": 0},
     "example": 3,
 }
@@ -72,7 +72,7 @@ BATCH = {
                     "properties": {
                         "companies": {
                             "type": "array",
-                            "description": "Each one as in /predict. One that is not gets its errors.",
+                            "description": "Each as in /predict. An invalid one gets its errors.",
                             "items": {},
                         }
                     },
@@ -150,7 +150,7 @@ def add(app: FastAPI, served: Callable[[], Served | None], *, with_keys: bool) -
 
 
 def _assets() -> Path:
-    """Return the folder of Swagger UI's files; the package itself is not imported."""
+    """Return the folder of Swagger UI's files, without importing the package."""
     found = find_spec("fastapi_offline")
     assert found is not None  # noqa: S101 - a dependency of this package
     assert found.origin is not None  # noqa: S101 - it is no namespace
@@ -186,7 +186,7 @@ def _document(app: FastAPI, contract: Contract | None, with_keys: bool) -> dict[
         schemas.setdefault(name, {"type": "object", "description": "No version is served."})
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            # FastAPI describes an error of its own form for every parameter; ours come as problems.
+            # FastAPI describes its own form of error for every parameter; ours are problem documents.
             if "HTTPValidationError" in str(operation["responses"].get("422", "")):
                 operation["responses"]["422"] = problems(422)[422]
             if with_keys and path not in ALWAYS_ANSWERED:

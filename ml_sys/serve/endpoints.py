@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ml_sys.serve.served import Served
     from ml_sys.serve.service import Service
 
-# Larger bodies are answered in a thread, so that others need not wait for them.
+# Larger bodies are answered in a thread, so that other requests need not wait for them.
 _INLINE_BYTES = 32_768
-# Companies of a batch that are read or predicted for before another batch has its turn.
+# Companies of a batch that are handled before another batch has its turn.
 _SLICE = 50
 _JSON = "application/json"
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class UnavailableError(Exception):
 
 
 def status_router(service: Service) -> APIRouter:
-    """Return the endpoints that say how the service and its model are."""
+    """Return the endpoints that report on the service and its model."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health", response_model=Status)
@@ -53,12 +53,12 @@ def status_router(service: Service) -> APIRouter:
 
     @router.get("/ready", response_model=Status, responses=description.problems(503, with_key=False))
     async def ready() -> Response:
-        """Say whether predictions can be had: a version is served and reproduces its golden rows."""
+        """Say whether predictions are available: a version is served and reproduces its golden rows."""
         served = _served(service)
         if service.ending.is_begun:
-            raise UnavailableError("The service is about to end.")
+            raise UnavailableError("The service is shutting down.")
         if not await run_in_threadpool(service.is_itself, served):
-            raise UnavailableError("The model no longer says what it said when it was made.")
+            raise UnavailableError("The model no longer reproduces its golden rows.")
         return _json({"status": "ready", "model_version": served.version})
 
     @router.get("/model", response_model=ModelResult, responses=description.problems(503))
@@ -105,7 +105,7 @@ def prediction_router(service: Service) -> APIRouter:
         openapi_extra=description.BATCH,
     )
     async def predict_batch(request: Request) -> Response:
-        """Predict for many companies; one that does not fit gets its errors, the others are predicted."""
+        """Predict for many companies; an invalid one gets its errors, and the others their predictions."""
         served, n_reasons = _asked(service, request)
         _check_type(request)
         return await _batch(service, served, await read_body(request.receive), n_reasons)
@@ -123,7 +123,7 @@ def prediction_router(service: Service) -> APIRouter:
             found = await run_in_threadpool(service.companies.find, id, served.scorer.spec)
         except SnapshotError as error:
             _log.error("%s", error.message)
-            raise UnavailableError("There is no snapshot that can be used.") from None
+            raise UnavailableError("There is no usable snapshot.") from None
         if isinstance(found, Absent):
             return problem(404, found.reason, request_id=request.state.request_id)
         prediction, logged = served.say(found.values, id, n_reasons)
@@ -150,7 +150,7 @@ def _one(service: Service, served: Served, body: bytes, n_reasons: int) -> Respo
 
 
 async def _batch(service: Service, served: Served, body: bytes, n_reasons: int) -> Response:
-    """Answer for many companies, one slice after another, in the thread that all batches share."""
+    """Answer for many companies, slice by slice, in the thread that all batches share."""
     settings, contract = service.settings, served.contract
     most = min(settings.max_predict_bytes, settings.max_body_bytes)
     parts = await service.aside(split, body, settings.max_batch_rows)
@@ -193,7 +193,7 @@ def _answer_of_batch(
 
 
 def _check_type(request: Request) -> None:
-    """Refuse a body that does not say that it is JSON, as a form of any web page might send one.
+    """Refuse a body whose Content-Type is not JSON, as any web page's form could send.
 
     Raises
     ------
@@ -207,12 +207,12 @@ def _check_type(request: Request) -> None:
 
 
 def _account(service: Service, logged: list[Logged], predictions: list[dict[str, Any]]) -> None:
-    """Log and count predictions before they are given.
+    """Log and count predictions before they are sent.
 
     Raises
     ------
     UnavailableError
-        If the log is full: what is not kept is not given.
+        If the log is full: a prediction that cannot be logged is not sent.
     """
     if not service.keep(logged):
         raise UnavailableError("The prediction log is behind.")
@@ -228,14 +228,14 @@ def _served(service: Service) -> Served:
 
 
 def _asked(service: Service, request: Request) -> tuple[Served, int]:
-    """Return the version that answers, noted for the access log, and how many reasons are asked for."""
+    """Return the version that answers, noted for the access log, and the number of reasons asked for."""
     served = _served(service)
     request.state.version = served.version
     return served, _n_reasons(request)
 
 
 def _n_reasons(request: Request) -> int:
-    """Return how many reasons the query asks for.
+    """Return the number of reasons that the query asks for.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def _n_reasons(request: Request) -> int:
         return 0
     asked = request.query_params.get("reasons", "0")
     if not asked.isascii() or not asked.isdigit() or len(asked) > 2 or int(asked) > MAX_REASONS:
-        raise RequestError([{"field": "reasons", "problem": f"is a number from 0 to {MAX_REASONS}"}])
+        raise RequestError([{"field": "reasons", "problem": f"must be a number from 0 to {MAX_REASONS}"}])
     return int(asked)
 
 

@@ -1,7 +1,7 @@
 """Keep a process on the production version, so that a promotion or rollback needs no restart.
 
 The new version is loaded and verified beside the old one, in a thread, and takes its place by one assignment.
-One that may not be used leaves the old one where it is, and an alarm.
+If it cannot be used, the old one stays and an alarm is raised.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Current:
     Attributes
     ----------
     served : Served or None
-        What answers now; a request takes it once and keeps it.
+        The version that answers now; each request reads it once.
     """
 
     def __init__(self, registry: Registry, pinned: str | None, metrics: Metrics) -> None:
@@ -51,14 +51,14 @@ class Current:
         self._failed = ""
 
     def refresh(self) -> None:
-        """Look for another version and take it into service; what is wrong with it goes to the log."""
+        """Look for another version and serve it; problems go to the log."""
         try:
             wanted = self._pinned or self._registry.read().production
             if wanted is None:
-                self._fail("no version is in production: mlsys promote VERSION")
+                self._fail("no version is in production; promote one with mlsys promote VERSION")
                 return
             if is_rule(wanted):
-                self._fail(f"{named(wanted)} is in production, which gives no probabilities: pin a version")
+                self._fail(f"{named(wanted)} is in production and gives no probabilities; pin a version")
                 return
             if self.served is not None and not self._differs(wanted):
                 self._recovered()
@@ -74,7 +74,7 @@ class Current:
             self._failed = ""
             self._metrics.serving(served)
             if before is not None:
-                _log.info("serving version %s, after %s", served.version, before.version)
+                _log.info("serving version %s in place of %s", served.version, before.version)
             if not served.facts["compiled"]:
                 _log.warning("version %s is scored through its Pipeline, which is slower", served.version)
 
@@ -91,7 +91,7 @@ class Current:
             try:
                 tick()
             except Exception:  # a full disk under the shared counters must not end the watch
-                _log.exception("the metrics cannot be brought up to date")
+                _log.exception("the metrics cannot be updated")
             mark = await asyncio.to_thread(self._mark)
             again = bool(self._failed) and loop.time() - tried >= _RETRY_SECONDS
             changed = mark != self._seen and self._pinned is None
@@ -107,8 +107,8 @@ class Current:
         )
 
     def _fail(self, why: str) -> None:
-        if why != self._failed:  # one line a problem, not one a try
-            now = f"version {self.served.version} goes on" if self.served else "nothing is served"
+        if why != self._failed:  # one line per problem, not per attempt
+            now = f"version {self.served.version} stays in service" if self.served else "nothing is served"
             _log.error("the production version cannot be used, %s: %s", now, why)
             self._metrics.reload_failed()
         self._failed = why

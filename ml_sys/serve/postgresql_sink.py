@@ -1,4 +1,4 @@
-"""Keeps predictions in a PostgreSQL store that several servers write at once.
+"""Store predictions in a PostgreSQL database that several servers may write at once.
 
 A batch is one transaction, and is durable when `PostgresqlSink.write` returns.
 """
@@ -55,12 +55,12 @@ class PostgresqlSink:
     address : str
         Of the database.
     lock_folder : Path
-        The folder of the registry, whose lock is held while the database is brought up to date.
+        The folder of the registry, whose lock is held while the database is migrated.
 
     Raises
     ------
     StorageError
-        If it cannot be reached or written, or a newer mlsys wrote it.
+        If it cannot be reached or written, or belongs to a newer mlsys.
     """
 
     def __init__(self, address: str, lock_folder: Path, wait_seconds: float) -> None:
@@ -88,7 +88,7 @@ class PostgresqlSink:
                 connection.execute(_COUNT_INPUTS, counts)
 
     def prune(self, before: float) -> bool:
-        """Delete some of the predictions given before a time, and say whether there may be more."""
+        """Delete some of the predictions from before a time, and return whether there may be more."""
         until = time_text(before)
         chosen = {"before": until, "some": _AT_ONCE}
         with database_errors(self._place), writing(self._engine) as connection:
@@ -96,7 +96,7 @@ class PostgresqlSink:
             return int(connection.execute(_PRUNE, chosen).rowcount) == _AT_ONCE
 
     def forget(self, company: str, *, dry_run: bool = False) -> int:
-        """Delete, or only count, the predictions of a company; return how many."""
+        """Delete the predictions of a company, or only count them; return their number."""
         named = {"company": storable(company)}
         with database_errors(self._place), writing(self._engine) as connection:
             if dry_run:
@@ -104,7 +104,7 @@ class PostgresqlSink:
             return int(connection.execute(_FORGET, named).rowcount)
 
     def take_over(self, old: Path) -> None:
-        """Take over the predictions of a file from before there was a store, and remove it.
+        """Import the predictions of a file from before there was a store, and remove the file.
 
         Raises
         ------
@@ -126,7 +126,9 @@ class PostgresqlSink:
                         while some := rows.fetchmany(_AT_ONCE):
                             connection.execute(insert(table), [_named(one) for one in some])
         except sqlite3.Error as error:
-            raise StorageError(f"{old}: {error}", hint="move it away; its predictions stay in it") from error
+            raise StorageError(
+                f"{old}: {error}", hint="move the file away; it keeps its predictions"
+            ) from error
         remove(old)
 
     def close(self) -> None:

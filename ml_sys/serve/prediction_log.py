@@ -1,7 +1,8 @@
 """Log every prediction: the event loop queues them, and a thread writes them in batches.
 
-What `PredictionLog.offer` has accepted is written, in order, or counted as lost by `PredictionLog.close`.
-A sink that fails is tried again for as long as that takes, and at most ``capacity`` predictions wait.
+Predictions that `PredictionLog.offer` accepts are written in order, or counted as lost by
+`PredictionLog.close`. A sink that fails is tried again until it works; meanwhile at most ``capacity``
+predictions wait.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Logged(NamedTuple):
     company : str or None
         The company's id, if the caller named one.
     row : bytes
-        The float32 row that the model saw. A sink stores its digest and not the row.
+        The float32 row that the model saw. A sink stores its digest, not the row.
     noticed : tuple of str
-        What was blank, and which texts the model has not learnt: a sink counts them.
+        Blank attributes and texts unknown to the model; a sink counts them.
     """
 
     at: float
@@ -54,17 +55,17 @@ class Logged(NamedTuple):
 class Sink(Protocol):
     """Where predictions are kept; ``serve.prediction_log`` names a class, which is made with a path.
 
-    Its methods are called by one thread at a time, which need not be the one that made it. It may have two
-    more: ``prune(before)``, which deletes some of the predictions given before a time (seconds since
-    1970-01-01) and says whether there are more, and ``forget(company)``, which deletes those of a company and
-    says how many there were.
+    Its methods are called by one thread at a time, not necessarily the one that made it. It may have two more
+    methods: ``prune(before)`` deletes some of the predictions from before a time (seconds since 1970-01-01)
+    and returns whether there are more; ``forget(company)`` deletes those of a company and returns their
+    number.
     """
 
     def write(self, predictions: Sequence[Logged]) -> None:
-        """Keep the predictions, all or none: they are durable when it returns.
+        """Store the predictions, all or none; they are durable when it returns.
 
-        Whatever it raises counts as a failure, and the same predictions come again. The first line of the
-        error's text goes to the service's log, so it must name no company.
+        Any exception counts as a failure, and the same predictions come again. The first line of its text
+        goes to the service's log, so it must not name a company.
         """
 
     def close(self) -> None:
@@ -77,14 +78,14 @@ class PredictionLog:
     Parameters
     ----------
     capacity : int
-        Predictions that may wait, those being written included.
+        Predictions that may wait, including those being written.
     keep_days : int
-        Older ones are deleted, a few at a time, when the log starts and once a day; 0 keeps them for ever.
+        Older predictions are deleted, a few at a time, at the start and once a day; 0 keeps them for ever.
 
     Attributes
     ----------
     problem : str
-        Why the last write failed; empty when it did not.
+        Why the last write failed; empty if it succeeded.
     """
 
     def __init__(self, sink: Sink, capacity: int, keep_days: int = 0) -> None:
@@ -105,25 +106,25 @@ class PredictionLog:
 
     @property
     def waiting(self) -> int:
-        """Predictions accepted and not written yet."""
+        """Number of predictions accepted but not written yet."""
         return self._accepted - self._written
 
     @property
     def written(self) -> int:
-        """Predictions that are durable."""
+        """Number of predictions written so far."""
         return self._written
 
     def start(self) -> None:
-        """Start the writer; once, and in the process that is to write."""
+        """Start the writer, once, in the process that is to write."""
         self._writer.start()
 
     def offer(self, predictions: Sequence[Logged]) -> bool:
-        """Take predictions, all or none; does not wait for any disk and may be called from any thread.
+        """Queue predictions, all or none; never waits for a disk and may be called from any thread.
 
         Returns
         -------
         bool
-            False if they do not fit beside those that wait, or the log is closed.
+            False if the queue has no room for them, or the log is closed.
         """
         with self._lock:
             waiting = self._accepted - self._written + len(predictions)
@@ -136,7 +137,7 @@ class PredictionLog:
         return True
 
     def close(self, timeout: float) -> int:
-        """Accept nothing more, write what waits and close the sink.
+        """Accept no more, write what is waiting and close the sink.
 
         Parameters
         ----------
@@ -159,7 +160,7 @@ class PredictionLog:
         self._writer.join(timeout)
         lost = self.waiting
         if lost:
-            _log.error("%d predictions could not be kept: %s", lost, self.problem or "no time was left")
+            _log.error("%d predictions could not be stored: %s", lost, self.problem or "time ran out")
         return lost
 
     def _run(self) -> None:
@@ -181,7 +182,7 @@ class PredictionLog:
             _log.warning("the prediction log did not close: %s", _reason(error))
 
     def _write(self, batch: list[Logged]) -> bool:
-        """Write a batch, however often that takes; False if the time to close is over."""
+        """Write a batch, retrying until it works; False if the time to close is over."""
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
@@ -203,7 +204,7 @@ class PredictionLog:
             delay = min(2 * delay, LAST_RETRY_SECONDS)
 
     def _prune(self) -> None:
-        """Delete a few of the predictions that are too old; what waits to be written comes first."""
+        """Delete a few of the predictions that are too old, unless some are waiting to be written."""
         sink: Any = self._sink
         try:
             has_more = sink.prune(time.time() - self._keep_seconds)
@@ -216,17 +217,17 @@ class PredictionLog:
 
     def _note_failure(self, reason: str) -> None:
         if not self.problem:
-            _log.error("predictions cannot be kept, trying again: %s", reason)
+            _log.error("predictions cannot be stored, trying again: %s", reason)
         self.problem = reason
 
     def _note_success(self) -> None:
         if self.problem:
-            _log.info("predictions are kept again; none was lost")
+            _log.info("predictions are stored again; none was lost")
         self.problem = ""
 
 
 def _reason(error: Exception) -> str:
-    """Say on one line what failed; later lines of a database's message may quote the row."""
+    """Return the first line of an error; later lines of a database's message may quote the row."""
     if isinstance(error, MlsysError):
         return error.message
     return f"{type(error).__name__}: {error}".partition("\n")[0]

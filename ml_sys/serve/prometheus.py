@@ -1,7 +1,6 @@
-"""What Prometheus scrapes; exact across workers, which count in files that they share.
+"""The metrics that Prometheus scrapes; exact across workers, which count in shared files.
 
-Import this module only after :func:`share` where several workers are to be counted together: the client
-library decides when it is imported.
+With several workers, import this module only after :func:`share`: the client library decides at import.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _PROBABILITIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 
 
 
 def share(folder: Path | None) -> None:
-    """Say where the workers of this service count; None for one worker, which counts in memory."""
+    """Set the folder in which workers count; None for one worker, which counts in memory."""
     if folder is None:
         os.environ.pop(_SHARED, None)
     else:
@@ -39,7 +38,7 @@ class Metrics:
     Parameters
     ----------
     artifacts_dir : Path, optional
-        Where the last monitoring is kept, whose gauges are given as well.
+        Where the last monitoring is kept; its gauges are included.
     """
 
     def __init__(self, artifacts_dir: Path | None = None) -> None:
@@ -47,7 +46,7 @@ class Metrics:
 
         self._artifacts = artifacts_dir
 
-        # Each worker's values are files of its own in the shared folder; then a scrape adds them up.
+        # Each worker has its own files in the shared folder, and a scrape adds them up.
         self._registry = registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
         gauge = partial(Gauge, registry=registry)
@@ -77,15 +76,15 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._reloads = counter(
-            "mlsys_model_reloads_total", "Versions taken into service, or not.", ("result",)
+            "mlsys_model_reloads_total", "Attempts to load another version, by result.", ("result",)
         )
         self._stale = gauge(
             "mlsys_model_reload_failing",
-            "Workers whose latest reload failed: they go on with the version before.",
+            "Workers whose latest reload failed and that still serve the previous version.",
             multiprocess_mode="livesum",
         )
         self._waiting = gauge(
-            "mlsys_prediction_log_waiting", "Predictions that wait to be kept.", multiprocess_mode="livesum"
+            "mlsys_prediction_log_waiting", "Predictions waiting to be stored.", multiprocess_mode="livesum"
         )
         self._log_failing = gauge(
             "mlsys_prediction_log_failing",
@@ -117,7 +116,7 @@ class Metrics:
         counted[1].observe(probability)
 
     def serving(self, served: Served) -> None:
-        """Note the version that answers from now on."""
+        """Record the version that answers from now on."""
         if self._version is not None:
             self._workers.labels(self._version).set(0)
         self._version = served.version
@@ -126,25 +125,25 @@ class Metrics:
         self._stale.set(0)
 
     def reload_failed(self) -> None:
-        """Raise the alarm: another version is in production and cannot be used."""
+        """Raise the alarm: the version in production cannot be used."""
         self._reloads.labels("failed").inc()
         self._stale.set(1)
 
     def settled(self) -> None:
-        """Clear the alarm: the version in production is the one that is served."""
+        """Clear the alarm: the version in production is served."""
         self._stale.set(0)
 
     def tick(self, served: Served | None, refused: dict[int, int], waiting: int, log_problem: str) -> None:
-        """Bring up to date what changes by itself.
+        """Update the gauges that no event updates.
 
         Parameters
         ----------
         refused : dict of int to int
             Requests refused before the application, by status, since the process began.
         waiting : int
-            Predictions that wait to be kept.
+            Predictions waiting to be stored.
         log_problem : str
-            Why they cannot be kept; empty where they can.
+            Why they cannot be stored; empty if they can.
         """
         if served is not None:
             self._age.set(time.time() - served.trained_at)
@@ -157,7 +156,7 @@ class Metrics:
         self._log_failing.set(1 if log_problem else 0)
 
     def text(self) -> bytes:
-        """Return what Prometheus reads, of all workers."""
+        """Return the metrics of all workers in Prometheus' text format."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -168,7 +167,7 @@ class Metrics:
         return generate_latest(together) + self._watched()
 
     def _watched(self) -> bytes:
-        """Return the gauges of the last monitoring, which all workers read from the same file."""
+        """Return the gauges of the last monitoring, which all workers read from one file."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         if self._artifacts is None:

@@ -39,13 +39,13 @@ class Served:
     Attributes
     ----------
     seal : str
-        Of its files; two versions of one name are told apart by it.
+        Digest of its files; distinguishes two versions of the same name.
     contract : Contract
         Its requests.
     golden : dict
         Its golden rows.
     facts : dict
-        What ``/model`` says of it.
+        The answer of ``/model``.
     trained_at : float
         Seconds since 1970-01-01.
     """
@@ -64,7 +64,7 @@ class Served:
         Raises
         ------
         ArtifactError
-            If the model does not say what it said when it was made.
+            If the model does not reproduce them.
         """
         scorer = self.scorer
         replay(
@@ -75,12 +75,12 @@ class Served:
         )
 
     def predict(self, request: BaseModel, n_reasons: int = 0) -> tuple[dict[str, Any], Logged]:
-        """Predict for one company, and say what is to be logged of it.
+        """Predict for one company; return the answer and the log entry.
 
         Raises
         ------
         NoReasonsError
-            If reasons are asked of a model that has none.
+            If reasons are asked for and the model cannot give any.
         """
         asked = input_of(request, self.contract)
         return self.say(asked.values, request.__dict__["id"], n_reasons, asked.remarks)
@@ -98,7 +98,7 @@ class Served:
     def say(
         self, values: Values, company: str | None, n_reasons: int = 0, remarks: tuple[str, ...] = ()
     ) -> tuple[dict[str, Any], Logged]:
-        """Predict from the values of the features, in their order; remarks come before other warnings."""
+        """Predict from feature values in order; remarks come before other warnings."""
         scorer = self.scorer
         row = scorer.row(values)
         probability = scorer.probability(row)
@@ -116,7 +116,7 @@ class Served:
         return prediction, logged
 
     def _noticed(self, values: Values) -> tuple[str, ...]:
-        """Return what of the attributes is blank, and which texts the model has not learnt."""
+        """Return the blank attributes, and texts unknown to the model."""
         found = []
         for at, blank, unseen in self.contract.told:
             value = values[at]
@@ -138,7 +138,7 @@ class Served:
             missing = (name for name, value in zip(self.contract.names, values, strict=True) if value is None)
             names = ", ".join(islice(missing, _SHOWN_NAMES)) + ("…" if n_missing > _SHOWN_NAMES else "")
             are = counted(n_missing, "feature is", "features are")
-            warnings.append(f"{are} missing, and taken as typical: {names}")
+            warnings.append(f"{are} missing and taken as typical: {names}")
         return warnings
 
     def _reasons(self, row: Any, values: Values, top: int) -> list[dict[str, Any]]:
@@ -155,12 +155,12 @@ def load_served(registry: Registry, version: str, known: Served | None = None) -
     Parameters
     ----------
     known : Served, optional
-        One whose contract is used again where the features are the same.
+        A version whose contract is reused if the features are the same.
 
     Raises
     ------
     ArtifactError
-        If there is no such version, or it may not be used.
+        If there is no such version, or it cannot be used.
     """
     artifact = registry.open(version)
     scorer = scorer_of(registry, artifact)

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _CONNECTIONS_PER_TURN = 32
-# What is in hand may take its whole time before it is given up at the end.
+# At shutdown, requests in progress may take their whole time before they are given up.
 _GRACE_SECONDS = 5
-# A head that comes in pieces may be so many times too large before the server, which knows no problem
-# documents, refuses it.
+# A head that arrives in pieces may be this many times too large before the server itself refuses it, without
+# a problem document.
 _PARTIAL_HEADS = 4
 _MILLISECONDS = 1000
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Application:
-    """Makes the application in the process that serves it; goes to workers by pickle.
+    """Make the application in the process that serves it; is pickled for workers.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Application:
     shared : Path or None
         Folder that several workers count in.
     logging : tuple of (bool, str) or None
-        How workers set up logging: as JSON lines or not, and the level; None leaves it.
+        How workers set up logging: whether as JSON lines, and the level; None leaves it as it is.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class Application:
     logging: tuple[bool, str] | None = None
 
     def __call__(self, ending: Ending | None = None) -> ASGIApp:
-        """Make it, for a process that ends like this."""
+        """Make the application, for a process that shuts down by ``ending``."""
         from ml_sys.serve.app import create_app
 
         if self.logging is not None:
@@ -102,16 +102,16 @@ class Application:
 
 
 def open_sink(settings: Settings) -> tuple[Sink | None, str]:
-    """Open what keeps predictions, and say why nothing does where the artifacts folder can only be read.
+    """Open the sink for predictions; if the artifacts folder is read-only, return why there is none.
 
-    A place of its own that the settings name has to be writable.
+    A place that the settings name has to be writable.
 
     Raises
     ------
     ResolveError
         If it cannot be found or made.
     StorageError
-        If its file cannot be used.
+        If its database cannot be used.
     """
     from ml_sys.serve.sinks import make_sink
 
@@ -130,15 +130,15 @@ def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
     Raises
     ------
     SettingsError
-        If that is asked for.
+        If other machines could call without a key.
     """
     if has_keys or insecure or is_loopback(host):
         return
     raise SettingsError(
         "serve.host",
         host,
-        "is reached from other machines, and no API key is asked for",
-        hint="make a key: mlsys apikey new; or, behind something that checks callers, add --insecure",
+        "can be reached from other machines, but no API key is required",
+        hint="make a key with mlsys apikey new; or, behind a proxy that checks callers, add --insecure",
     )
 
 
@@ -148,15 +148,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     StorageError
-        If the address cannot be had.
+        If the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise StorageError(
-            f"{host}:{port}: cannot be listened to: {error.strerror or error}",
-            hint="choose another one: --host, --port",
+            f"{host}:{port}: cannot listen on this address: {error.strerror or error}",
+            hint="choose another one with --host and --port",
         ) from error
     listening.set_inheritable(True)
     return listening
@@ -168,7 +168,7 @@ def run(listening: socket.socket, application: Application) -> None:
     Parameters
     ----------
     application : Application
-        Its ``shared`` is set here where there are several workers.
+        Its ``shared`` is set here if there are several workers.
     """
     serve = application.settings.serve
     allow_connections()
@@ -183,7 +183,7 @@ def run(listening: socket.socket, application: Application) -> None:
 
 
 def work(application: Application, sockets: list[socket.socket]) -> None:
-    """Answer on these sockets, in this process, until it is told to end."""
+    """Answer on these sockets in this process until it is told to end."""
     serve = application.settings.serve
     ending = Ending(sockets[0], apart=serve.workers > 1)
     serve_http(partial(application, ending), sockets, serve)
@@ -197,12 +197,12 @@ def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve:
     make : callable
         Makes the application.
     sockets : list of socket
-        Closed when the server stops to listen.
+        Closed when the server stops listening.
     """
     options = uvicorn.Config(
         make,
         factory=True,
-        # Of uvicorn's parsers the one that reads the body of a request that also asks for an upgrade.
+        # The uvicorn parser that also reads the body of a request that asks for an upgrade.
         http="h11",
         ws="none",
         h11_max_incomplete_event_size=_PARTIAL_HEADS * serve.max_header_bytes,
@@ -232,9 +232,9 @@ def allow_connections() -> None:
 
 
 def cut_off_silent_readers(listening: socket.socket, seconds: float) -> None:
-    """Let the system close connections whose client reads nothing for so long, where it can.
+    """Let the system close connections whose client reads nothing for this long, if it can.
 
-    Connections inherit this from the socket that they come in by.
+    Connections inherit this from their listening socket.
     """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None:

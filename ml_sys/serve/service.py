@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.serve.served import Served
     from ml_sys.settings import ServeSettings
 
-# A model that was itself a moment ago is not asked again.
+# A model that reproduced its golden rows this recently is not checked again.
 _CHECK_SECONDS = 1.0
 _LOG_CLOSE_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ class Service:
     current : Current
         The version that answers.
     log_problem : str
-        Why predictions are not kept although the settings ask for it; empty where they are.
+        Why predictions are not stored although the settings ask for it; empty if they are.
     thread : ThreadPoolExecutor
-        One thread for what would hold the event loop up.
+        One thread for work that would block the event loop.
     """
 
     current: Current
@@ -59,14 +59,14 @@ class Service:
     _checked: tuple[Served | None, float, bool] = (None, 0.0, False)
 
     def aside(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
-        """Run anything slow in the one thread for it, so that the event loop is never blocked.
+        """Run slow work in its one thread, so that the event loop is never blocked.
 
-        More threads would only take turns with the event loop, and make it wait for each of them.
+        More threads would only take turns with the event loop and make it wait for each of them.
         """
         return asyncio.get_running_loop().run_in_executor(self.thread, function, *arguments)
 
     def tick(self) -> None:
-        """Bring the metrics up to date."""
+        """Update the metrics."""
         log = self.log
         self.metrics.tick(
             self.current.served,

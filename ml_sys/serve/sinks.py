@@ -25,7 +25,7 @@ def make_sink(settings: Settings) -> Sink | None:
     Raises
     ------
     ResolveError
-        If a class cannot be found or made, or is no sink.
+        If a class cannot be found or made, or is not a sink.
     StorageError
         If the database cannot be used.
     """
@@ -36,7 +36,7 @@ def make_sink(settings: Settings) -> Sink | None:
 
 
 def predictions_place(settings: Settings) -> Path | str:
-    """Return the file, or the address, at which predictions are kept."""
+    """Return the file or the address at which predictions are stored."""
     chosen, root = settings.serve, settings.artifacts_dir
     if chosen.prediction_log_path:
         return Path(chosen.prediction_log_path)
@@ -46,7 +46,7 @@ def predictions_place(settings: Settings) -> Path | str:
 
 
 def _store_sink(settings: Settings) -> Sink:
-    """Open the store, and take over the file that the log had before there was one."""
+    """Open the store, and import the log's file from before there was one."""
     place, root = predictions_place(settings), settings.artifacts_dir
     wait = settings.registry.lock_timeout_seconds
     sink: PostgresqlSink | SqliteSink
@@ -73,12 +73,12 @@ def _own_sink(name: str, path: Path) -> Sink:
         raise
     except Exception as error:  # whatever the user's own code raises
         raise ResolveError(
-            f"{name}: {type(error).__name__}: {error}", hint="a sink is made with the path of its file"
+            f"{name}: {type(error).__name__}: {error}", hint="the class must take the path of its file"
         ) from error
     for method in ("write", "close"):
         if not callable(getattr(sink, method, None)):
             raise ResolveError(
-                f"{name}: has no method {method}", hint="a sink has write(predictions) and close()"
+                f"{name}: has no method {method}", hint="a sink needs write(predictions) and close()"
             )
     own: Sink = sink
     return own

@@ -1,7 +1,7 @@
-"""Keeps predictions in an SQLite store that several processes write at once.
+"""Store predictions in an SQLite file that several processes may write at once.
 
-A batch is one transaction, and is on the disk when `SqliteSink.write` returns. Time is text in ISO 8601, UTC:
-it sorts, SQLite's own date functions and other tools understand it, and so do people.
+A batch is one transaction, and is on the disk when `SqliteSink.write` returns. Times are text in ISO 8601,
+UTC, which sorts and which SQLite's date functions, other tools and people can read.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from ml_sys.serve.prediction_log import Logged
 
-# SQLite works without Python's lock, which the event loop wants: too few rows a statement hand it over too
-# often, too many hold it for long while they are prepared.
+# SQLite works without Python's lock, which the event loop needs: with too few rows per statement the lock
+# changes hands too often, and with too many it is held for long while they are prepared.
 _INSERTS = {
     rows: f"INSERT INTO predictions VALUES {','.join(['(?,?,?,?,?)'] * rows)}"  # noqa: S608 - only placeholders
     for rows in (64, 8, 1)
@@ -72,18 +72,18 @@ class SqliteSink:
     Parameters
     ----------
     path : Path
-        The file, on a local disk; made where it is missing, with the folders above it.
+        The file, on a local disk; created with its folders if missing.
     lock_folder : Path, optional
-        The folder of the registry, whose lock is held while the file is brought up to date.
+        The folder of the registry, whose lock is held while the file is migrated.
     wait_seconds : float
-        How long to wait for it.
+        How long to wait for the lock.
 
     Raises
     ------
     UnwritableError
         If this user may not write there.
     StorageError
-        If the file cannot be made or opened, is no database, or is one of something else.
+        If the file cannot be created or opened, or is not a database of mlsys.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class SqliteSink:
             raise StorageError(f"{self._path}: {error}", hint="check the disk") from error
 
     def prune(self, before: float) -> bool:
-        """Delete predictions given before a time, some at each call, in the order in which they were kept.
+        """Delete predictions from before a time, some at each call, in the order in which they were stored.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class SqliteSink:
         Returns
         -------
         bool
-            Whether there are more to look at; the call after the last one begins anew.
+            Whether there are more to look at; after the last one it starts again.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class SqliteSink:
         return True
 
     def take_over(self, old: Path) -> None:
-        """Take over the predictions of a file from before there was a store, and remove it.
+        """Import the predictions of a file from before there was a store, and remove the file.
 
         Raises
         ------
@@ -191,25 +191,27 @@ class SqliteSink:
             finally:
                 self._connection.execute("DETACH old")
         except sqlite3.Error as error:
-            raise StorageError(f"{old}: {error}", hint="move it away; its predictions stay in it") from error
+            raise StorageError(
+                f"{old}: {error}", hint="move the file away; it keeps its predictions"
+            ) from error
         remove(old)
 
     def close(self) -> None:
-        """Close the file; the last process to do so moves what is in the write-ahead log into it."""
+        """Close the file; the last process to do so empties the write-ahead log into it."""
         self._connection.close()
 
 
 def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool = False) -> int:
-    """Delete every prediction of a company from a log, servers may write it meanwhile; return how many.
+    """Delete every prediction of a company from a log that servers may be writing; return their number.
 
     Parameters
     ----------
     path : Path
-        May be missing, and is then not made.
+        May be missing, and is then not created.
     dry_run : bool
         Only count.
     with_lists : bool
-        From the lists in the file as well, where it holds some; for what nobody opens as a store.
+        Whether to delete from lists in the file, too; for a file that is not opened as a store.
 
     Raises
     ------
@@ -233,7 +235,8 @@ def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool 
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             deleted = sum(connection.execute(_DELETE[one], named).rowcount for one in held)
-        # The write-ahead log holds what was deleted until it is emptied; who is writing now does so later.
+        # The write-ahead log still holds deleted rows until it is emptied; a process writing now does so
+        # later.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise _refused(path, error, "", "check the disk, and try again") from error
@@ -252,7 +255,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageError:
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
-        return UnwritableError(f"{path}: {error}", hint="check the rights of the file and its folder")
+        return UnwritableError(f"{path}: {error}", hint="check the permissions of the file and its folder")
     return StorageError(f"{path}: {what}{error}", hint=hint)
 
 
@@ -278,7 +281,7 @@ def _bring_up_to_date(path: Path, lock_folder: Path | None, wait_seconds: float)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Let readers and a writer work at once; SQLite itself does not wait for others that do the same."""
+    """Let readers and a writer work at once, waiting for others that do the same, as SQLite does not."""
     give_up_at = time.monotonic() + _BUSY_SECONDS
     while True:
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 8
 _DATE_DIGITS = 10
-# Adds to what is counted already; as SQLite and PostgreSQL both have it, but for the marks of parameters.
+# Adds to the stored counts; the same in SQLite and PostgreSQL, apart from the parameter marks.
 COUNT_INPUTS = (
     "INSERT INTO served_inputs (day, version, input, predictions) VALUES ({})"
     " ON CONFLICT (day, version, input)"
@@ -30,7 +30,7 @@ COUNT_INPUTS = (
 FORGET_INPUTS = "DELETE FROM served_inputs WHERE day < {}"
 # The columns of a row, in the order of what `as_row` returns.
 COLUMNS = ("at", "version", "company", "features", "probability")
-# How the log of predictions was called when it had a file of its own.
+# Name of the prediction log's file before there was a store.
 OLD_FILE = "predictions.sqlite"
 
 
@@ -46,9 +46,9 @@ def as_row(prediction: Logged) -> tuple[object, ...]:
 
 
 def inputs_of(predictions: Sequence[Logged]) -> list[tuple[str, str, str, int]]:
-    """Count by day, version and input how many predictions there are (""), and what was noticed of them.
+    """Count predictions by day and version: all of them (""), and those with each noticed input.
 
-    In order, so that servers that write at once wait for each other and never crosswise.
+    Sorted, so that servers that write at once wait for each other but never deadlock.
     """
     found: Counter[tuple[str, str, str]] = Counter()
     for one in predictions:

@@ -1,4 +1,4 @@
-"""What the last monitoring found, as gauges: read when Prometheus asks, and not before."""
+"""The result of the last monitoring as gauges, read whenever Prometheus asks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LastMonitoring:
-    """Collects the gauges of an artifacts folder; none where nothing was monitored yet."""
+    """Collect the gauges of an artifacts folder; none if nothing was monitored yet."""
 
     def __init__(self, artifacts_dir: Path) -> None:
         self._artifacts = artifacts_dir
@@ -37,8 +37,8 @@ class LastMonitoring:
         effect = GaugeMetricFamily(
             "mlsys_monitor_effect", "How far off each check is; more is worse.", labels=("check",)
         )
-        limit = GaugeMetricFamily("mlsys_monitor_limit", "From where on it rings.", labels=("check",))
-        alarm = GaugeMetricFamily("mlsys_monitor_alarm", "Whether it rings.", labels=("check",))
+        limit = GaugeMetricFamily("mlsys_monitor_limit", "Limit of each check.", labels=("check",))
+        alarm = GaugeMetricFamily("mlsys_monitor_alarm", "Whether each check rings.", labels=("check",))
         for one in checks:
             if one["effect"] is not None:
                 effect.add_metric((one["name"],), one["effect"])

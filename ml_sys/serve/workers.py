@@ -1,4 +1,4 @@
-"""Run several processes on one socket, and restart any that dies."""
+"""Run several processes on one socket, and restart any that die."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 def run_workers(
     work: Callable[..., None], application: Any, sockets: Sequence[socket.socket], n: int
 ) -> None:
-    """Keep ``n`` processes that run ``work(application, sockets)`` until this one is told to end.
+    """Keep ``n`` processes running ``work(application, sockets)`` until this one is told to end.
 
     Parameters
     ----------
     application : object
-        Goes to each process by pickle.
+        Pickled for each process.
     sockets : sequence of socket
-        Closed here once the workers are told to end: they would take what nobody answers.
+        Closed here once the workers are told to end, or connections would be accepted that nobody answers.
     """
     told: list[int] = []
     for number in (signal.SIGINT, *ending_signals()):
@@ -53,7 +53,7 @@ def run_workers(
             failed = worker.exitcode == CANNOT_START
             if failed:
                 break
-            _log.warning("worker %s ended with code %s; another takes its place", worker.pid, worker.exitcode)
+            _log.warning("worker %s ended with code %s; starting another", worker.pid, worker.exitcode)
             workers[at] = start()
     for worker in workers:
         worker.terminate()

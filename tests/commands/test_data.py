@@ -62,7 +62,7 @@ def test_a_settings_file_that_is_there_is_kept_unless_forced(
     write(tmp_path / "export", weekly(made))
     (tmp_path / "mine.toml").write_text("seed = 1\n")
     kept = mlsys("init", "export", "--out", "mine.toml")
-    assert (kept.returncode, kept.stderr.splitlines()[0]) == (2, "error: mine.toml is there already")
+    assert (kept.returncode, kept.stderr.splitlines()[0]) == (2, "error: mine.toml exists already")
     assert (tmp_path / "mine.toml").read_text() == "seed = 1\n"
     forced = mlsys("init", "export", "--out", "mine.toml", "--force", "--json")
     assert forced.returncode == 0, forced.stderr

@@ -89,7 +89,7 @@ def test_those_to_call_come_by_rank():
 
 def test_another_list_of_the_day_is_named_with_the_way_out():
     error = OtherListError(listed("ours"), replace(listed("theirs"), version="2.0.0"))
-    assert error.message == "another list of 2020-01-06 is out: theirs (version 2.0.0)"
+    assert error.message == "another list of 2020-01-06 was handed out: theirs (version 2.0.0)"
     assert error.hint == (
-        'see it: mlsys lists show 2020-01-06; to put this one in its place: --replace --reason "…"'
+        'see it with mlsys lists show 2020-01-06; to replace it, give --replace --reason "…"'
     )

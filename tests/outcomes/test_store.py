@@ -64,7 +64,7 @@ def test_handing_the_same_list_out_again_changes_nothing(store):
 def test_another_list_of_the_day_is_refused_unless_it_replaces_the_one_that_is_there(store):
     store.hand_out(listed(), THREE)
     other = listed("b", reason="a caller fell ill")
-    with pytest.raises(OtherListError, match="2020-01-06 is out: a") as caught:
+    with pytest.raises(OtherListError, match="2020-01-06 was handed out: a") as caught:
         store.hand_out(other, THREE[:1])
     assert "--replace --reason" in caught.value.hint
     assert store.lists() == [listed()]

@@ -433,10 +433,10 @@ def test_a_failing_sink_is_tried_until_it_works_and_told_of_once(caplog: pytest.
     assert log.close(PATIENCE) == 0
     assert sink.kept == [logged(3, "company-77"), logged(4, "company-77")]
     assert [record.getMessage() for record in caplog.records] == [
-        "predictions cannot be kept, trying again: /disk/log: database or disk is full",
-        "predictions are kept again; none was lost",
-        "predictions cannot be kept, trying again: ValueError: odd",
-        "predictions are kept again; none was lost",
+        "predictions cannot be stored, trying again: /disk/log: database or disk is full",
+        "predictions are stored again; none was lost",
+        "predictions cannot be stored, trying again: ValueError: odd",
+        "predictions are stored again; none was lost",
     ]
 
 
@@ -465,7 +465,7 @@ def test_what_could_not_be_written_in_time_is_counted_and_said(caplog: pytest.Lo
     assert log.close(0.2) == 4100
     assert time.monotonic() - began < PATIENCE
     assert caplog.messages[-1] == (
-        "4100 predictions could not be kept: OSError: [Errno 28] No space left on device"
+        "4100 predictions could not be stored: OSError: [Errno 28] No space left on device"
     )
     wait_until(lambda: sink.is_closed)
     assert sink.seen == {logged(0)}  # what comes later is not tried before what could not be written

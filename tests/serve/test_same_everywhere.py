@@ -222,7 +222,7 @@ def test_dirty_companies_get_the_same_bits_from_a_file_a_snapshot_and_a_request(
         ("a row twice in other spellings", ["1 usage row repeats another one, and does not count"]),
         (
             "several rows that contradict each other",
-            ["1 usage row contradicts a busier one of its stamp, and does not count"],
+            ["1 usage row contradicts a busier one with the same stamp, and does not count"],
         ),
         ("out of all time", ["3 usage rows lie outside 1970 to 2099, and do not count"]),
     ],

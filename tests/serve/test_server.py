@@ -90,17 +90,17 @@ def test_the_command_refuses_other_machines_before_it_listens(mlsys, versions):
 def test_an_address_in_use_is_one_clear_line(mlsys, versions):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StorageError, match=f"127.0.0.1:{port}: cannot be listened to"):
+        with pytest.raises(StorageError, match=f"127.0.0.1:{port}: cannot listen on this address"):
             listen("127.0.0.1", port)
         done = mlsys("serve", "--port", port, artifacts=versions)
     assert done.returncode == StorageError.exit_code
-    assert f"127.0.0.1:{port}: cannot be listened to" in done.stderr
+    assert f"127.0.0.1:{port}: cannot listen on this address" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_host_that_is_none_is_one_clear_line():
-    with pytest.raises(StorageError, match="cannot be listened to"):
+    with pytest.raises(StorageError, match="cannot listen on this address"):
         listen("host.invalid", 0)
 
 

@@ -221,7 +221,7 @@ def test_a_batch_of_more_rows_than_allowed_is_refused_whole(served):
     assert served.client.post("/predict/batch", json={"companies": [{}] * 40}).status_code == 200
     answer = served.client.post("/predict/batch", json={"companies": [{}] * 41})
     assert answer.status_code == 413
-    assert answer.json()["errors"] == [{"field": "companies", "problem": "at most 40 at a time"}]
+    assert answer.json()["errors"] == [{"field": "companies", "problem": "at most 40 companies at a time"}]
 
 
 def test_a_company_is_looked_up_with_its_features(served, prospects, some):

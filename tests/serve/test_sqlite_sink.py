@@ -46,7 +46,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path, 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"theirs\.sqlite: is a database of something else") as caught:
+    with pytest.raises(StorageError, match=r"theirs\.sqlite: is not a database of mlsys") as caught:
         SqliteSink(path)
     assert "serve.prediction_log_path" in caught.value.hint
     assert path.read_bytes() == before
@@ -58,7 +58,7 @@ def test_a_log_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     SqliteSink(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(StorageError, match="a newer mlsys has written it"):
+    with pytest.raises(StorageError, match="was written by a newer mlsys"):
         SqliteSink(path)
 
 

@@ -1,1 +1,1 @@
-"""Use cases of data: read the tables of a company, and forget one company."""
+"""Use cases of data: propose, check and ingest tables, and forget a company."""

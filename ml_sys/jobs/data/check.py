@@ -1,4 +1,4 @@
-"""Judge the description that the settings hold, without storing anything."""
+"""Judge the tables that the settings describe, without storing anything."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_tables(settings: Settings) -> DescriptionCheck:
 def _of_source(
     connection: duckdb.DuckDBPyConnection, settings: Settings, where: Mapping[str, str]
 ) -> dict[str, Looked]:
-    """Look at tables of a database, or of the user's own class."""
+    """Look at the tables of a database or of the user's own class."""
     source = open_source(settings.ingest.source, database=settings.ingest.database)
     opened = {}
     for name, location in where.items():

@@ -1,7 +1,7 @@
 """Remove a company from every store that may change, and list those that never do.
 
-Each place is changed whole or not at all, and a place without the company is left alone, so that the same
-call after a crash finishes what was begun.
+Each place is changed whole or not at all, and a place without the company is left alone, so repeating the
+call after a crash completes it.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Place:
     kind : str
         ``LOG``, ``STORE``, ``COPY``, ``LIST``, ``QUARANTINE``, ``SNAPSHOT`` or ``VERSION``.
     path : Path or str
-        The address of what is no file.
+        An address if the place is not a file.
     found : int or None
-        Rows that hold it; None where nobody can say.
+        Rows with the company; None if unknown.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A place that could not be read or changed, and why."""
+    """A place that could not be read or changed, with the reason."""
 
     kind: str
     path: Path | str
@@ -82,9 +82,9 @@ class Forgotten:
     Attributes
     ----------
     dry_run : bool
-        Whether ``removed`` is only what would be.
+        Whether ``removed`` is only what would be removed.
     kept : tuple of Place
-        What holds the company and is never changed: snapshots, versions, logs that cannot forget.
+        Places with the company that are never changed: snapshots, versions, logs that cannot forget.
     """
 
     company: str
@@ -95,14 +95,14 @@ class Forgotten:
 
 
 def forget_company(settings: Settings, company: str, *, dry_run: bool = False) -> Forgotten:
-    """Remove a company from the prediction log, the lists that were handed out and quarantined rows.
+    """Remove a company from the prediction log, handed-out lists and quarantined rows.
 
     Parameters
     ----------
     company : str
         Its id, exactly as the tables have it.
     dry_run : bool
-        Only say what would be removed.
+        Only report what would be removed.
     """
     removed: list[Place] = []
     kept: list[Place] = []
@@ -137,7 +137,7 @@ def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
     if store.exists(settings):
         where = settings.store.url or root / store.FILE
         yield STORE, where, False, partial(_in_store, settings, company, dry_run)
-    for path in sorted(root.glob(f"{store.FILE}.0*")):  # from before it was brought up to date
+    for path in sorted(root.glob(f"{store.FILE}.0*")):  # from before its migration
         yield (
             COPY,
             path,
@@ -156,7 +156,7 @@ def _places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
 
 
 def _log_places(settings: Settings, company: str, dry_run: bool) -> Iterator[_Step]:
-    """Yield the step of the prediction log; one of the user's own forgets where it has a method for that."""
+    """Yield the step for the prediction log; the user's own log needs a method ``forget``."""
     name, place, root = settings.serve.prediction_log, predictions_place(settings), settings.artifacts_dir
     if name not in {SINK, NONE}:
         can_forget = hasattr(resolve(name), "forget")
@@ -166,7 +166,7 @@ def _log_places(settings: Settings, company: str, dry_run: bool) -> Iterator[_St
 
         yield LOG, place, not can_forget, ask
         return
-    # One that was switched off may still be there, as may a file that was not taken over.
+    # A log that was switched off, or a file that was not imported, may still be there.
     files = [place] if isinstance(place, Path) else []
     if not files:
         yield LOG, place, False, partial(_in_postgresql_log, settings, company, dry_run)
@@ -198,7 +198,7 @@ def _in_store(settings: Settings, company: str, dry_run: bool) -> int:
 
 
 def _clear_leftovers(root: Path) -> None:
-    """Remove what writers left half-written that were killed long ago: it may hold the company."""
+    """Remove half-written files of writers that were killed long ago: they may hold the company."""
     for folder in (root / remembered.FOLDER, root / snapshot.QUARANTINE_FOLDER):
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
             with suppress(OSError):
@@ -210,7 +210,7 @@ def _clear_leftovers(root: Path) -> None:
 
 
 def _inside(folder: Path, suffix: str = "") -> list[Path]:
-    """Return the files of a suffix in a folder that may be missing, or without one the folders."""
+    """Return the files with a suffix in a folder, or its folders if no suffix is given; it may be missing."""
     if not folder.is_dir():
         return []
     every = sorted(path for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX))
@@ -228,7 +228,7 @@ def _forget_rows(path: Path, company: str, dry_run: bool) -> int:
 
 
 def _rows_that_name(quarantine: pa.Table, company: str) -> list[bool]:
-    """Say which quarantined rows, kept as raw text, have the id in a cell."""
+    """Flag the quarantined rows, kept as raw text, that have the id in a cell."""
     ids = "|".join(re.escape(one) for one in {company, company.replace('"', '""')})
     named = re.compile(rf"""(?:^|[,;\t\n"'])\s*(?:{ids})\s*(?:$|[,;\t\r\n"'])""")
     return [bool(named.search(raw or "")) for raw in quarantine["raw"].to_pylist()]
@@ -241,7 +241,7 @@ def _in_snapshot(folder: Path, company: str) -> int:
 
 
 def _in_storage(storage: Storage, snapshots: Path, company: str) -> int | None:
-    """Count where the files of a storage are those of snapshots that are here as well."""
+    """Count rows in the files of a storage that belong to snapshots that are here as well."""
     folders = [snapshots / name for name in storage.folders()]
     if not all(map(Path.is_dir, folders)):
         return None
@@ -260,14 +260,14 @@ def _rows_with_id(path: Path, company: str) -> int:
         return 0
     try:
         wanted = pa.scalar(company, pa.string())
-    except UnicodeEncodeError:  # halves of surrogate pairs, which no file can hold
+    except UnicodeEncodeError:  # lone surrogates, which no file can hold
         return 0
     ids = pq.read_table(path, columns=["id"])["id"].cast(pa.string())
     return sum(one is True for one in pc.equal(ids, wanted).to_pylist())
 
 
 def _count_text(content: Any, text: str) -> int:
-    """Count where a text stands as a value in plain data."""
+    """Count how often a text occurs as a value in plain data."""
     if isinstance(content, dict):
         return sum(_count_text(one, text) for one in content.values())
     if isinstance(content, list):

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def refuse_unknown(files: Mapping[str, str], schema: SchemaSettings) -> None:
-    """Refuse a place of a table that is not described, which would be passed over otherwise."""
+    """Refuse a file given for a table that is not described, instead of ignoring it."""
     for name in files:
         if name not in schema.tables:
             near = nearest(name, schema.tables)
             meant = f"did you mean {near}? " if near else ""
             raise UsageError(
-                f"ingest.files: {name!r} is no table of the description",
+                f"ingest.files: {name!r} is not a table of the description",
                 hint=f"{meant}described: {', '.join(schema.tables)}",
             )
 
@@ -55,7 +55,7 @@ def ingest_tables(
 
 
 def _held_out_days(settings: Settings) -> int:
-    """Return how many of the last days can belong to the holdout and to its outcomes, at most."""
+    """Return the most days at the end that can belong to the holdout and its outcomes."""
     period, horizon = settings.usage.row_period, settings.label.horizon_days
     step = max(period.whole_days(settings.split.holdout_step_days), period.whole_days(horizon))
     return horizon + (settings.split.holdout_cutoffs - 1) * step + period.longest_days()

@@ -43,7 +43,7 @@ class Initiated:
     out : Path
         The settings file.
     entities, converters, first_day : int
-        Who there is, who converted, and who did so on the first day.
+        Number of entities, of those that converted, and of those that converted on their first day.
     """
 
     out: Path
@@ -71,22 +71,22 @@ def describe_files(
     Parameters
     ----------
     out : Path
-        The settings file that is written.
+        The settings file to write.
     force : bool
-        Whether one that is there already is replaced.
+        Whether to replace an existing file.
     ask : callable, optional
-        Asks what the files do not tell, at most three times; without it that is an error.
+        Asks the user what the files do not show, at most three times; without it, that is an error.
 
     Raises
     ------
     UsageError
-        If the settings file is there already.
+        If the settings file exists already.
     InputError
-        If a file cannot be read, or does not tell what is needed.
+        If a file cannot be read, or does not show what is needed.
     """
     if out.exists() and not force:
         raise UsageError(
-            f"{out} is there already", hint="name another place, --out FILE, or replace it, --force"
+            f"{out} exists already", hint="choose another file with --out FILE, or replace it with --force"
         )
     made = propose(files, answers, Asker(ask), on_step=on_step)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Rank by a simple rule: the list there is before a model can be judged, or where a rule is in production."""
+"""Rank by a simple rule: before a model can be judged, or while a rule is in production."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def rank(
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
 ) -> Listed:
-    """Rank prospects by the version or the rule asked for, or else by what is in production.
+    """Rank prospects by the given version or rule, or else by what is in production.
 
-    Other arguments and errors are those of :func:`ml_sys.jobs.lists.score.score_prospects` and
-    :func:`rank_by_rule`.
+    See :func:`ml_sys.jobs.lists.score.score_prospects` and :func:`rank_by_rule` for other arguments and
+    errors.
 
     Parameters
     ----------
     version : str, optional
-        Or a rule, as :func:`ml_sys.text.rule_version` has it.
+        A version, or a rule in the form of :func:`ml_sys.text.rule_version`.
     """
     if version is None and not asked.rule:
         version = registry.read().production
@@ -62,34 +62,34 @@ def rank_by_rule(
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
 ) -> Listed:
-    """Rank prospects by a simple rule, write the list, and hand it out where the settings say so.
+    """Rank prospects by a simple rule, write the list, and hand it out if the settings say so.
 
-    It says in every row that a rule made it.
+    Every row says that a rule made it.
 
     Parameters
     ----------
     asked : ListRequest
         Its ``rule`` names the rule.
     standing : str
-        Where it names none: the rule, as :func:`ml_sys.text.rule_version` has it.
+        The rule to use if it names none, in the form of :func:`ml_sys.text.rule_version`.
 
     Raises
     ------
     UsageError
-        If the tables do not allow the rule; or the list was to be valued or drawn by lot, which goes by
+        If the tables do not allow the rule, or if the list is to be valued or drawn by lot, which needs
         probabilities.
     InputError, SnapshotError, OtherListError
-        As of :func:`ml_sys.jobs.lists.score.score_prospects`.
+        As for :func:`ml_sys.jobs.lists.score.score_prospects`.
     """
     handing = settings.score.hand_out
     if asked.capacity is not None and not handing:
         raise UsageError(
-            "a rule gives no probabilities: its list cannot be valued",
-            hint="leave --capacity out, or train a model",
+            "a rule gives no probabilities, so its list cannot be valued",
+            hint="leave out --capacity, or train a model",
         )
     if handing and settings.experiment.design != "none":
         raise UsageError(
-            f"a rule gives no probabilities to draw a {settings.experiment.design} by",
+            f"a rule gives no probabilities, which a {settings.experiment.design} is drawn by",
             hint='set experiment.design = "none" until a model is in production',
         )
     root = settings.artifacts_dir
@@ -122,12 +122,12 @@ def rank_by_rule(
 
 
 def standing_rule(settings: Settings, version: str) -> RuleScorer:
-    """Return the scorer of a rule in the place of a version.
+    """Return the scorer of a rule that stands in for a version.
 
     Raises
     ------
     UsageError
-        If the tables know it no more.
+        If the tables no longer allow the rule.
     """
     name = version.removeprefix(rule_version(""))
     return RuleScorer.named(name, _form(settings), settings.usage.row_period)
@@ -143,7 +143,7 @@ def _form(settings: Settings) -> Form:
 def _recorded(
     settings: Settings, asked: ListRequest, scored: ScoredList, rule: str, now: datetime | None
 ) -> HandedOut:
-    """Record the list under the rule's name; the store holds 0 where nothing is promised."""
+    """Record the list under the rule's name, with probabilities of 0, as a rule promises nothing."""
     calls = settings.threshold.capacity if asked.capacity is None else asked.capacity
     handing = Handing(
         replace(scored, ranked=scored.table.assign(probability=0.0), excluded=_unpromised(scored)),

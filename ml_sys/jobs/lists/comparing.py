@@ -1,4 +1,4 @@
-"""Puts beside a list what earlier lists tell: what changed for each company, and what became of its tier."""
+"""Compare a list with earlier ones: what changed for each company, and how its tier has converted."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
 
 COLUMN, RECORD = "since_last_week", "tier_record"
-_LISTS = 26  # mature lists whose tiers are looked at, the latest
-_ENOUGH = 100  # companies of a tier from which on its record says something
+_LISTS = 26  # latest mature lists whose tiers are looked at
+_ENOUGH = 100  # with fewer companies a tier's record says nothing
 
 
 def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
-    """Return a list with what earlier ones tell that were handed out before its day; the same without one."""
+    """Add to a list what lists handed out before its day show; unchanged if there were none."""
     if not len(scored):
         return scored
     cutoff = day_number_of(str(scored.head(1)["cutoff"].iloc[0]))
@@ -45,10 +45,10 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
             entries = entries[~entries["group"].isin(TAKEN_OUT)]
             known = what_is_known(settings)
             records = tier_records(store, before, known)
-    except StorageError as error:  # who may only read gets a list all the same
-        unknown = f"what changed since the last list is not known: {error.message}"
+    except StorageError as error:  # a user with read access only still gets a list
+        unknown = f"changes since the last list are unknown: {error.message}"
         return replace(scored, notes=(*scored.notes, unknown))
-    if is_rule(before[-1].version):  # it promised nothing that a probability could be held against
+    if is_rule(before[-1].version):  # a rule's list has no probabilities to compare with
         entries["probability"] = np.nan
     earlier = {
         name: Earlier(probability, selected)
@@ -68,7 +68,7 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
 def tier_records(store: Store, before: Sequence[HandedOutList], known: KnownConversions) -> dict[str, str]:
     """Return what became of the companies of each tier on the latest mature lists, in words.
 
-    Lists that were taken over from files hold none but those that were called, and say nothing of a tier.
+    Lists imported from files are left out: they contain only companies that were called.
     """
     mature = {
         one.list_id: one
@@ -90,7 +90,7 @@ def tier_records(store: Store, before: Sequence[HandedOutList], known: KnownConv
 
 
 def record(paid: int, companies: int) -> str:
-    """Say what became of some companies, by the hundred or, where that would be under one, by the thousand.
+    """Say how many of some companies paid, per hundred, or per thousand if that would be less than one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Hands a ranked list out: draws whom to call where the settings ask for it, and records the list."""
+"""Hand out a ranked list: draw whom to call if the settings ask for it, and record the list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.scoring.scored_list import ScoredList
     from ml_sys.settings import Settings
 
-# Groups of settings that a list depends on beside its version; those of the version stand in its folder.
+# Groups of settings that a list depends on besides its version, whose own settings are in its folder.
 _GROUPS = ("schema", "usage", "score", "threshold", "experiment")
 # A draw looks at so many times its pool first.
 _DRAWN_FROM = 2
@@ -42,7 +42,7 @@ class HandedOut:
     Attributes
     ----------
     recorded : {"new", "same", "replaced"}
-        Whether it is new, was handed out before, or took another one's place.
+        Whether it is new, was handed out before, or replaced another one.
     drawn : Drawn
         Who is to be called, by row of the ranked list.
     later : str
@@ -56,7 +56,7 @@ class HandedOut:
 
     @property
     def called(self) -> int:
-        """Companies that are to be called."""
+        """Number of companies to call."""
         return int(self.drawn.selected.sum())
 
     def to_plain(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class HandedOut:
 
 @dataclass(frozen=True)
 class Handing:
-    """What is handed out, and how.
+    """A list to hand out, and how.
 
     Attributes
     ----------
@@ -80,11 +80,11 @@ class Handing:
     horizon_days : int
         Of the version.
     capacity : int
-        Calls.
+        Number of calls.
     replace_other : bool
         Whether the list may replace another one of the same day.
     reason : str
-        Why it does.
+        Why it replaces another one.
     """
 
     scored: ScoredList
@@ -101,7 +101,7 @@ def hand_out(settings: Settings, handing: Handing, now: datetime) -> HandedOut:
     Raises
     ------
     OtherListError
-        If another list of the same day was, and this one may not replace it.
+        If another list of the same day was handed out, and this one may not replace it.
     StorageError
         If the store cannot be written.
     """
@@ -157,7 +157,7 @@ def design_of(settings: Settings, *, capacity: int, horizon_days: int) -> Design
 
 
 def reach(settings: Settings, capacity: int) -> int:
-    """Return about how far down a list a company may stand and still be drawn."""
+    """Return about how far down a list a company can still be drawn."""
     chosen = settings.experiment
     if chosen.design == "lottery":
         return round(chosen.pool * capacity)
@@ -165,7 +165,7 @@ def reach(settings: Settings, capacity: int) -> int:
 
 
 def whom_to_call(scored: ScoredList, drawn: Drawn) -> ScoredList:
-    """Return the part of a list that sales see: whom to call, numbered from 1."""
+    """Return the part of a list for sales: the companies to call, numbered from 1."""
     chosen = np.flatnonzero(drawn.selected)
     table = scored.rows(chosen).reset_index(drop=True).assign(rank=np.arange(1, chosen.size + 1))
     before = np.argsort(scored.input_order)[chosen]  # the row of each in the file of prospects
@@ -200,7 +200,7 @@ def _pages(scored: ScoredList) -> Iterator[tuple[slice, pd.DataFrame]]:
 def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, int]:
     """Return the latest day on which each company was to be called, between two days (exclusive)."""
     if not (exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
-        return {}  # and nothing is made where nothing was handed out
+        return {}  # no store is created if nothing was handed out
     from ml_sys.outcomes.store import opened_store  # as above
 
     with opened_store(settings) as opened:
@@ -208,7 +208,7 @@ def called_lately(settings: Settings, *, after: int, before: int) -> dict[str, i
 
 
 def settings_digest(settings: Settings, capacity: int) -> str:
-    """Return a digest of the settings that a list for so many calls depends on."""
+    """Return a digest of the settings that a list for this many calls depends on."""
     plain = settings.model_dump(mode="json", by_alias=True)
     chosen = {f"{group}.{name}": value for group in _GROUPS for name, value in plain[group].items()}
     return digest_of(

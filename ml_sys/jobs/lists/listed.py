@@ -30,23 +30,23 @@ class ListRequest:
     prospects : Path or None
         File of the companies; None ranks the free companies of the latest snapshot.
     usage : Path or mapping of str to str, or None
-        Usage rows, or where each table of usage is; those of the latest snapshot where it is left out.
+        File of usage rows, or the file of each usage table; None takes the latest snapshot's.
     as_of : int or None
         Cutoff; by default the end of covered usage.
     capacity : int or None
-        Calls a week whose worth is told; by default none is, and the settings' capacity is handed out.
+        Calls a week to value; None values none, and hands out the settings' capacity.
     out : Path or None
-        File that the whole list is written to or, of one that was drawn, whom to call.
+        File for the whole list or, if it was drawn, for the companies to call.
     keep_order : bool
-        Write it in the order of the prospects.
+        Whether to write the list in the order of the prospects.
     with_controls : Path or None
-        File for the analyst: every company with whether and how it was drawn.
+        File for the analyst: every company, and whether and how it was drawn.
     replace_other : bool
         Whether the list may replace another one of the same day.
     reason : str
-        Why it does.
+        Why it replaces another one.
     rule : str
-        A simple rule that ranks in place of a model, one of :data:`ml_sys.scoring.rule_scorer.RULES`.
+        A simple rule to rank by instead of a model, one of :data:`ml_sys.scoring.rule_scorer.RULES`.
     """
 
     prospects: Path | None = None
@@ -68,15 +68,15 @@ class Listed:
     Attributes
     ----------
     shown : int
-        Rows at the top that are shown.
+        Number of top rows to show.
     out, with_controls, kept : Path or None
-        Files of the list, of that for the analyst, and of the rows that were not taken.
+        Files of the list, of the analyst's list, and of the rejected rows.
     unkept : str
-        Why the rows that were not taken could not be written.
+        Why the rejected rows could not be written.
     handed_out : HandedOut or None
-        The record of it, where it was handed out.
+        Its record, if it was handed out.
     unrecorded : StorageError or None
-        Why it could not be recorded; no later list knows of it.
+        Why it could not be recorded; later lists then do not know of it.
     """
 
     scored: ScoredList
@@ -99,7 +99,7 @@ class Listed:
         return titled(f"{len(self.table):,} prospects, best first", self.table)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as plain data: the rows shown, or where all of them were written."""
+        """Return it as plain data: the rows shown, or the file with all of them."""
         return {
             "prospects": len(self.scored),
             "list": self._rows(),

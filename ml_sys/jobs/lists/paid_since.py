@@ -1,7 +1,7 @@
-"""Who has paid between the cutoff of a list and the day on which it is handed out: nobody calls a customer.
+"""Find companies that paid between a list's cutoff and its hand-out, so that nobody calls a customer.
 
-Only a list that is handed out goes without them, so that a list of a past day knows nothing of what came
-later; and one that is out already is made again without those, and only those, that it went without then.
+Only a list that is handed out leaves them out, so a list for a past day uses nothing that came later. A list
+that was handed out before is made again without exactly the companies that it left out then.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Payers:
-    """Who has paid since the cutoff of a list.
+    """Companies that have paid since the cutoff of a list.
 
     Attributes
     ----------
     known : frozenset of str
-        As the latest tables say today; nobody for a list of the past.
+        By the latest tables; empty for a list of the past.
     out : frozenset of str
-        Who is taken out of the list.
+        Companies to take out of the list.
     is_out : bool
         Whether the list of that day was handed out before.
     """
@@ -48,19 +48,19 @@ NOBODY = Payers(frozenset(), frozenset(), is_out=False)
 def payers(
     settings: Settings, latest: Everyone | None, cutoff: int, now: datetime, *, anew: bool = False
 ) -> Payers:
-    """Return who has paid since a cutoff, and which of them the list leaves out.
+    """Return the companies that paid since a cutoff, and which of them the list leaves out.
 
     Parameters
     ----------
     settings : Settings
     latest : Everyone or None
-        Says who has paid; None for a list of the past, which knows nothing of what came later.
+        Source of the conversions; None for a list of the past, which uses nothing that came later.
     cutoff : int
         Of the list.
     now : datetime
         Aware; conversions dated later are not believed.
     anew : bool
-        Whether it replaces a list that is out.
+        Whether it replaces a list that was handed out.
     """
     known = frozenset() if latest is None else _known(settings, latest, cutoff, now)
     recorded = None if anew else _recorded(settings, cutoff)
@@ -70,7 +70,7 @@ def payers(
 
 
 def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
-    """Return the list with a warning about those at its top who have paid since its day."""
+    """Add a warning to a list if companies at its top have paid since its day."""
     table = scored.head(first)
     there = int(table["id"].isin(paid.known - paid.out).sum())
     if not there:
@@ -81,13 +81,13 @@ def with_warning(scored: ScoredList, paid: Payers, first: int) -> ScoredList:
     how = (
         "the list was handed out before; do not call them"
         if paid.is_out
-        else "a list that is handed out goes without them (--hand-out)"
+        else "a list that is handed out leaves them out (--hand-out)"
     )
     return replace(scored, warnings=(*scored.warnings, f"{told}: {how}"))
 
 
 def _known(settings: Settings, latest: Everyone, cutoff: int, now: datetime) -> frozenset[str]:
-    """Return who has paid since, by the latest snapshot and the tables it was made from."""
+    """Return the companies that have paid since, by the latest snapshot and the tables it was made from."""
     clock = today(local_time(now, settings.schema_.time_zone))
     paid = latest.named((latest.closed >= cutoff) & latest.customers)
     later = snapshot.converted_later(settings.artifacts_dir)
@@ -95,9 +95,9 @@ def _known(settings: Settings, latest: Everyone, cutoff: int, now: datetime) -> 
 
 
 def _recorded(settings: Settings, cutoff: int) -> frozenset[str] | None:
-    """Return who the list of a day went without when it was handed out; None where none was."""
+    """Return the companies left out of a day's list when it was handed out; None if there is no list."""
     try:
         with opened_if_there(settings) as store:
             return None if store is None else store.paid_before(cutoff)
-    except StorageError:  # who may only read gets a list all the same
+    except StorageError:  # a user with read access only still gets a list
         return None

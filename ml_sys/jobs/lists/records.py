@@ -1,4 +1,4 @@
-"""Looks into the lists that were handed out: which there were, what they said, and what came of it."""
+"""Look up handed-out lists: which there are, what they said, and what came of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class KnownConversions:
     closed : dict of str to int
         Day on which each company became a customer; of others, asked for by name, one far in the future.
     as_of : int
-        Last day that it covers; before all lists without a snapshot.
+        Last day that it covers; without a snapshot, a day before all lists.
     """
 
     closed: dict[str, int]
@@ -47,7 +47,7 @@ class KnownConversions:
 
 @dataclass(frozen=True)
 class Overview:
-    """A list in few words.
+    """A summary of a list.
 
     Attributes
     ----------
@@ -55,9 +55,9 @@ class Overview:
     called : int
         Companies that were to be called.
     mature : bool
-        Whether all that came of it is known.
+        Whether all its outcomes are known.
     converted : int
-        Of those to be called, how many paid within the horizon, as far as is known.
+        How many of the companies to call paid within the horizon, as far as is known.
     """
 
     listed: HandedOutList
@@ -83,7 +83,7 @@ class Shown:
     ----------
     overview : Overview
     companies : tuple of Company
-        Those that were to be called; or the one that was asked for, also where it was not.
+        The companies that were to be called; or the one asked for, whether it was to be called or not.
     """
 
     overview: Overview
@@ -124,11 +124,11 @@ class Overviews:
 
 
 class NoSuchListError(InputError):
-    """No list is meant by what was named."""
+    """No list fits the given id or day."""
 
 
 def handed_out_lists(settings: Settings, *, replaced: bool = False) -> Overviews:
-    """Return the lists that were handed out, with those that were replaced if asked for."""
+    """Return the handed-out lists, including replaced ones if asked for."""
     words = settings.schema_.words.words()
     with opened_if_there(settings) as opened:
         if opened is None:
@@ -144,9 +144,9 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     ----------
     settings : Settings
     named : str
-        Its id or the beginning of it; or a day, which means the last list of that day or before.
+        An id or the beginning of one; or a day, which means the last list up to that day.
     company : str, optional
-        Only this one; by default all that were to be called.
+        Return only this company; by default all that were to be called.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     with opened_if_there(settings) as opened:
         if opened is None:
             raise NotEnoughDataError(
-                "no list was handed out yet", hint="hand one out: mlsys score FILE --hand-out"
+                "no list was handed out yet", hint="hand one out with mlsys score FILE --hand-out"
             )
         listed = _meant(opened, named)
         if company is None:
@@ -172,7 +172,7 @@ def show_list(settings: Settings, named: str, company: str | None = None) -> Sho
     if company is not None and not companies:
         raise NoSuchListError(
             f"{company!r} is not recorded on list {listed.list_id}",
-            hint=f"of its {listed.prospects:,} {words.entity.many} {listed.recorded:,} are recorded",
+            hint=f"{listed.recorded:,} of its {listed.prospects:,} {words.entity.many} are recorded",
         )
     return Shown(overview, tuple(companies), words)
 
@@ -186,7 +186,7 @@ def what_is_known(settings: Settings, names: Iterable[str] = ()) -> KnownConvers
 
 
 def plain_overview(one: Overview) -> dict[str, Any]:
-    """Return a list in few words as plain data."""
+    """Return the summary of a list as plain data."""
     listed = one.listed
     return {
         "list_id": listed.list_id,
@@ -208,7 +208,7 @@ def plain_overview(one: Overview) -> dict[str, Any]:
 
 @contextmanager
 def opened_if_there(settings: Settings) -> Iterator[Store | None]:
-    """Open the store; None where nothing was ever handed out, and nothing is made then."""
+    """Open the store; None, without creating one, if nothing was ever handed out."""
     if not (exists(settings) or (settings.artifacts_dir / FOLDER).is_dir()):
         yield None
         return
@@ -233,7 +233,7 @@ def _came(entry: ListEntry, listed: HandedOutList, known: KnownConversions) -> C
 
 
 def _meant(opened: Store, named: str) -> HandedOutList:
-    """Return the list of an id, of the beginning of one, or of a day."""
+    """Return the list with an id or the beginning of one, or the list of a day."""
     every = opened.lists(replaced=True)
     standing = [one for one in every if one.replaced_by is None]
     try:
@@ -246,10 +246,10 @@ def _meant(opened: Store, named: str) -> HandedOutList:
         near = nearest(named, [one.list_id for one in every])
         raise NoSuchListError(
             f"{named}: {what} has an id that begins like this",
-            hint=f"did you mean {near}? See: mlsys lists" if near else "see: mlsys lists",
+            hint=f"did you mean {near}? See mlsys lists" if near else "see mlsys lists",
         ) from None
     before = [one for one in standing if one.cutoff <= day]
     if not before:
         first = f"the first is of {date_of(standing[0].cutoff)}" if standing else "none was handed out yet"
-        raise NoSuchListError(f"{named}: no list is of that day or before", hint=first)
+        raise NoSuchListError(f"{named}: there is no list of that day or before", hint=first)
     return before[-1]

@@ -60,10 +60,10 @@ def score_prospects(
     on_step: Callable[[str], None] = lambda _: None,
     now: datetime | None = None,
 ) -> Listed:
-    """Score a file of prospects, write the list, and hand it out where the settings say so.
+    """Score prospects, write the list, and hand it out if the settings say so.
 
-    Arguments and errors are those of :func:`score_file`; a StorageError says that the list cannot be written.
-    Without a version it is the one in production or else the latest.
+    See :func:`score_file` for arguments and errors; a StorageError means that the list cannot be written. By
+    default the version is the one in production, or else the latest.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def score_prospects(
         except StorageError as error:  # the list is there and is shown first
             unrecorded = StorageError(f"the list is not recorded: {error.message}", hint=error.hint)
     if settings.score.cooldown_weeks and not settings.score.hand_out:
-        unknown = "no later list knows of this one: hand it out with --hand-out"
+        unknown = "later lists will not know of this one unless you hand it out with --hand-out"
         scored = replace(scored, notes=(*scored.notes, unknown))
     if asked.out is not None or asked.with_controls is not None:
         on_step("writing the list")
@@ -133,18 +133,18 @@ def score_file(
     Parameters
     ----------
     capacity : int
-        Companies that are called; as many have reasons, unless the settings say otherwise.
+        Number of companies to call; as many get reasons, unless the settings say otherwise.
     on_step : callable
         Called with the name of each step as it begins.
     now : datetime, optional
-        Aware. Usage in a file that is dated later does not move the cutoff.
+        Time-zone aware. Usage dated later does not move the cutoff.
 
     Raises
     ------
     InputError
         If a file cannot be used.
     SnapshotError
-        If usage is neither given nor in a snapshot.
+        If there is neither a usage file nor a snapshot.
     """
     on_step("loading the model")
     scorer = load_scorer(registry, version)
@@ -163,7 +163,7 @@ def score_by(
     on_step: Callable[[str], None],
     now: datetime | None = None,
 ) -> ScoredList:
-    """Score prospects by a scorer that is at hand; see :func:`score_file`."""
+    """Score prospects with a loaded scorer; see :func:`score_file`."""
     prospects, usage, as_of, chosen = asked.prospects, asked.usage, asked.as_of, settings.score
     on_step("reading prospects")
     known = _latest(settings.artifacts_dir)
@@ -194,8 +194,8 @@ def score_by(
         end = as_of if as_of is not None or known is None else covered_by(known, scorer.spec)
         if end is None and (chosen.cooldown_weeks or chosen.hand_out):
             raise UsageError(
-                "there is no usage to take the day of the list from, which it is recorded under",
-                hint="name it: --as-of DATE",
+                "there is no usage to take the list's day from, under which it is recorded",
+                hint="give the day with --as-of DATE",
             )
         day, paid = (0, NOBODY) if end is None else (end, who_paid(end))
         ranked = score_ready(scorer, read, _asked(settings, version, day, capacity, paid))
@@ -214,7 +214,7 @@ def score_by(
     else:
         raise SnapshotError(
             f"{settings.artifacts_dir}: there is no snapshot to take usage from",
-            hint="run `mlsys ingest` first, or name a usage file: --usage FILE",
+            hint="run `mlsys ingest` first, or give a usage file with --usage FILE",
         )
     cutoff = _cutoff(rows.covered_until if as_of is None else as_of, asked, settings)
     customers = {} if known is None else _customers(known)
@@ -226,7 +226,7 @@ def score_by(
 
 
 def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth | None:
-    """Estimate what the first companies of a list are worth a month; None where no money is known."""
+    """Estimate what the first companies of a list are worth a month; None if no money is known."""
     known = _latest(settings.artifacts_dir)
     if known is None:
         return None
@@ -243,7 +243,7 @@ def worth_of_top(scored: ScoredList, capacity: int, settings: Settings) -> Worth
 
 
 def keep_rejects(scored: ScoredList, artifacts_dir: Path) -> tuple[Path | None, str]:
-    """Write the rows that were not taken; return where, None without any, and what prevented it."""
+    """Write the rejected rows; return their file, None without any, and why it could not be written."""
     if not scored.quarantine.num_rows:
         return None, ""
     try:
@@ -278,7 +278,7 @@ def _cutoff(day: int | None, asked: ListRequest, settings: Settings) -> int:
         return day
     place = asked.usage if isinstance(asked.usage, Path) else asked.prospects
     raise UnreadableFileError(
-        place or settings.artifacts_dir, "no usage row to take a cutoff from", hint="name one: --as-of DATE"
+        place or settings.artifacts_dir, "no usage row to take a cutoff from", hint="give --as-of DATE"
     )
 
 

@@ -1,1 +1,1 @@
-"""Use cases of models: train a version, judge it, put it into production, make it again."""
+"""Use cases of models: train a version, judge it, promote it, reproduce it."""

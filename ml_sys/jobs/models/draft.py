@@ -51,11 +51,11 @@ class Draft:
     Attributes
     ----------
     facts : dict
-        What the manifest says, but for the line in the registry and the parent.
+        The manifest, without the line in the registry and the parent.
     evidence : Evidence
-        Under no version's name yet.
+        Without a version's name yet.
     files : dict of str to bytes
-        Those that depend on neither.
+        The files that depend on neither.
     """
 
     fit: Fit
@@ -68,7 +68,7 @@ class Draft:
 
 
 def drafted(root: Path, snapshot: Snapshot | Outline, settings: Settings, on_step: OnStep) -> Draft:
-    """Fit a model and make every part of its report; past lists are cached below ``root``."""
+    """Fit a model and make all parts of its report; past lists are cached below ``root``."""
     with Engine.of(settings.engine).held():
         return _drafted(root, snapshot, settings, on_step)
 

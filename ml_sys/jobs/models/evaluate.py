@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ml_sys.registry.store import Registry
 
 
-# Relative: a metric adds up every row, and the library that multiplies matrices adds in an order of its own
-# on each CPU. The probabilities themselves have the same bits everywhere.
+# Relative: a metric is a sum over all rows, and matrix libraries add in another order on each CPU. The
+# probabilities themselves have the same bits everywhere.
 METRIC_TOLERANCE = 1e-9
 
 
@@ -36,13 +36,13 @@ class Reevaluation:
     Attributes
     ----------
     identical : bool
-        Whether not a bit differs.
+        Whether they are equal to the bit.
     differing : tuple of str
         Metrics that differ by more than `METRIC_TOLERANCE`.
     closeness : Closeness or None
-        To the truth, where that was named.
+        To the truth, if it was given.
     report : Path or None
-        File that the report was written to.
+        File with the report, if it was written.
     """
 
     version: str
@@ -78,7 +78,7 @@ class Reevaluation:
 def evaluate_version(
     registry: Registry, version: str | None, truth: Path | None = None, report: Path | None = None
 ) -> Reevaluation:
-    """Score a version's holdout again, and compare with the stored metrics and, if known, the truth.
+    """Score a version's holdout again, and compare with the stored metrics and, if given, the truth.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def evaluate_version(
     truth : Path, optional
         The ``truth.csv`` of a generated sample.
     report : Path, optional
-        File that the version's report is written to.
+        File to write the version's report to.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def evaluate_version(
 
 
 def differences(a: Any, b: Any, path: str = "", *, tolerance: float = 0.0) -> list[str]:
-    """Return the paths at which two trees of plain data differ, allowing numbers a relative tolerance."""
+    """Return the paths at which two trees of plain data differ, with a relative tolerance for numbers."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = list(dict.fromkeys([*a, *b]))
         return [

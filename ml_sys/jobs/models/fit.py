@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ml_sys.features.panel import Panel
     from ml_sys.settings import Settings
 
-# Called with the name of each step as it begins and, as it goes on, with the share of it that is done.
+# Called with the name of each step as it begins, and with the share that is done as it proceeds.
 OnStep = Callable[..., None]
 
 
@@ -64,7 +64,7 @@ def fit_snapshot(snapshot: Snapshot | Outline, settings: Settings, on_step: OnSt
     NotEnoughDataError
         If the snapshot is too small for training and a holdout.
     UsageError
-        If trees are to grow on a cluster and the settings name none, or an estimator that cannot.
+        If trees are to be grown on a cluster, but the settings name none or an estimator that cannot.
     """
     check_distributed(settings)
     source = Source.of(snapshot, settings)
@@ -99,20 +99,20 @@ def fit_snapshot(snapshot: Snapshot | Outline, settings: Settings, on_step: OnSt
 
 
 def check_distributed(settings: Settings) -> None:
-    """Refuse to grow trees on a cluster where the settings name none, or an estimator that cannot.
+    """Check that the settings allow growing trees on a cluster, if they ask for it.
 
     Raises
     ------
     UsageError
-        Saying which setting is in the way.
+        If they do not; names the setting in the way.
     """
     if not settings.model.distributed:
         return
     if settings.engine.kind != "dask":
         raise UsageError(
-            "model.distributed = true grows trees on a Dask cluster, and engine.kind is "
+            "model.distributed = true grows trees on a Dask cluster, but engine.kind is "
             f"{settings.engine.kind!r}",
-            hint='set engine.kind = "dask" and engine.address, or leave model.distributed out',
+            hint='set engine.kind = "dask" and engine.address, or leave out model.distributed',
         )
     params = settings.model.params
     hindered = {
@@ -124,14 +124,14 @@ def check_distributed(settings: Settings) -> None:
     for what, hinders in hindered.items():
         if hinders:
             raise UsageError(
-                f"model.distributed = true cannot grow trees where {what}",
-                hint=f"it grows those of {BLENDED} by histograms; leave one of the two out",
+                f"model.distributed = true cannot grow trees if {what}",
+                hint=f"it only grows the trees of {BLENDED}, by histograms; leave out one of the two",
             )
 
 
 @contextmanager
 def _growing(settings: Settings) -> Iterator[Cluster | None]:
-    """Return the cluster that trees grow on; None where they grow here."""
+    """Return the cluster to grow trees on; None to grow them here."""
     if not settings.model.distributed:
         yield None
         return

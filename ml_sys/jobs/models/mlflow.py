@@ -1,7 +1,8 @@
 """Log a version to MLflow, for teams that already use its tracking server.
 
 The registry stays the place of record: nothing is ever read back, and a failure to log leaves the version as
-it is. What is logged is what the version's folder holds. Telemetry of MLflow is off before it is imported.
+it is. The contents of the version's folder are logged. MLflow's telemetry is switched off before it is
+imported.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
 ADDRESS = "MLFLOW_TRACKING_URI"
 FOLDER, ARTIFACTS = "mlruns", "version"
-# Under MLflow's own settings a server that is down is waited for during several minutes.
+# With MLflow's own settings it would wait several minutes for a server that is down.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 _SILENCE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-# MLflow takes no more parameters in one request.
+# The most parameters that MLflow accepts in one request.
 _PARAMS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Tracker:
-    """An experiment that runs can be logged to.
+    """An MLflow experiment to log runs to.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class Tracker:
 
 
 def open_tracker(uri: str, experiment: str) -> Tracker:
-    """Find or create the experiment, so that a wrong address fails before training.
+    """Find or create the experiment before training, so that a wrong address fails early.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def open_tracker(uri: str, experiment: str) -> Tracker:
     ResolveError
         If MLflow is not installed.
     TrackingError
-        If the address does not answer, or refuses.
+        If the server does not answer, or refuses.
     """
     if find_spec("mlflow") is None:
         raise ResolveError("--mlflow: MLflow is not installed", hint='pip install "ml-sys[mlflow]"')
@@ -92,7 +93,7 @@ def log_version(tracker: Tracker, result: Trained, settings: Settings) -> str:
     Raises
     ------
     TrackingError
-        If the address does not take it; what was logged so far is marked as failed where that can be.
+        If the server refuses it; the run is then marked as failed if possible.
     """
     from mlflow.entities import Metric, Param
 
@@ -141,15 +142,15 @@ def _tags(result: Trained, settings: Settings) -> dict[str, str]:
 
 
 def _is_told(key: str) -> bool:
-    """Return whether a setting is about the model: addresses, keys and folders stay where they are."""
+    """Return whether to log a setting: those of the model, but no addresses, keys or folders."""
     return key.partition(".")[0] not in {"artifacts_dir", "ingest", "mlflow", "registry", "serve"}
 
 
 def _address(text: str) -> str:
-    """Return a folder as the URI that MLflow wants, and an address as it is."""
+    """Return a folder as the URI that MLflow wants, and an address unchanged."""
     return text if ":" in text else Path(text).absolute().as_uri()
 
 
 def _mark_failed(client: Any, run_id: str) -> None:
-    with suppress(Exception):  # what is told is why the logging failed in the first place
+    with suppress(Exception):  # the first failure is the one to report
         client.set_terminated(run_id, status="FAILED")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ml_sys.settings import Settings
     from ml_sys.settings.loading import Configuration
 
-# How often a verdict is made anew because another process changed the champion meanwhile.
+# How often to judge again because another process changed the champion meanwhile.
 _ATTEMPTS = 5
 
 
@@ -31,11 +31,11 @@ class Promotion:
     Attributes
     ----------
     version : str
-        Or the rule.
+        The version, or the rule.
     verdict : Verdict or None
-        None where the version was in production already, and of a rule, which the gate does not judge.
+        None if the version was in production already, and for a rule, which the gate does not judge.
     replaced : str or None
-        The version in production before; it still is where nothing was promoted.
+        The version in production before; it still is if nothing was promoted.
     promoted : bool
         Whether the version is in production now.
     """
@@ -83,32 +83,32 @@ def promote(
     Parameters
     ----------
     configuration : Configuration
-        Criteria laxer than those of its settings file have to be forced.
+        Criteria laxer than in its settings file need ``force``.
     dry_run : bool
         Judge, but change nothing.
     force : bool
-        Promote in spite of the verdict; never a version whose files do not verify.
+        Promote despite the verdict, but never a version whose files do not verify.
     reason : str
-        Kept in the audit trail; needed with ``force``.
+        Kept in the audit trail; required with ``force``.
     on_step : callable
         Called with the name of each step as it begins.
 
     Returns
     -------
     Promotion
-        With ``promoted`` False where the gate refused, or for a dry run.
+        ``promoted`` is False if the gate refused, or for a dry run.
 
     Raises
     ------
     UsageError
-        If ``force`` comes without a reason.
+        If ``force`` is given without a reason.
     UnverifiedError, SchemaDriftError
-        If ``force`` is asked for a version that cannot be used.
+        If ``force`` is given for a version that cannot be used.
     """
     if force and not reason.strip():
-        raise UsageError("--force needs a reason", hint='say why: --force --reason "…"')
+        raise UsageError("--force needs a reason", hint='give one: --force --reason "…"')
     if not dry_run:
-        registry.recover()  # a version whose writer was killed before it could register it may be promoted
+        registry.recover()  # registers a version whose writer was killed before it could
     version, settings = registry.resolve(version), configuration.settings
     for attempt in range(_ATTEMPTS):
         champion = registry.read().production
@@ -137,7 +137,7 @@ def promote(
 def promote_rule(
     registry: Registry, rule: str, settings: Settings, *, dry_run: bool = False, reason: str = ""
 ) -> Promotion:
-    """Put a simple rule into production: lists are ranked by it until a version takes its place.
+    """Put a simple rule into production, to rank lists until a version takes its place.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def promote_rule(
     dry_run : bool
         Change nothing.
     reason : str
-        Kept in the audit trail; needed where a version leaves production, as no gate judges that.
+        Kept in the audit trail; required if a version leaves production, as no gate judges that.
 
     Raises
     ------
@@ -160,8 +160,8 @@ def promote_rule(
     champion = registry.read().production
     if champion is not None and not is_rule(champion) and not reason.strip():
         raise UsageError(
-            f"putting a rule in the place of version {champion} needs a reason",
-            hint='no gate judges it; say why: --reason "…"',
+            f"replacing version {champion} by a rule needs a reason, as no gate judges it",
+            hint='give one: --reason "…"',
         )
     if champion != named and not dry_run:
         registry.promote(named, champion, Change(reason))
@@ -169,7 +169,7 @@ def promote_rule(
 
 
 def rollback(registry: Registry, to: str | None = None, reason: str = "") -> Rollback:
-    """Go back to the production version before, or to an earlier one, after proving that it can be used.
+    """Go back to the previous production version or an earlier one, after checking that it can be used.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A version's report, as it was written at training: the page to read and the figures behind it."""
+"""Read or export a version's report as written at training: the page, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = (".html", ".json")
 
 @dataclass(frozen=True)
 class Report:
-    """What a version's report says.
+    """A version's report.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Report:
     page : str
         HTML that needs no other file.
     figures : dict
-        What ``evidence.json`` holds.
+        The contents of ``evidence.json``.
     """
 
     version: str
@@ -52,28 +52,28 @@ def read_report(artifact: Artifact) -> Report:
 
 
 def check_report(path: Path) -> None:
-    """Refuse a name that no report can be written to, before anything is judged.
+    """Refuse a file name that a report cannot be written to, before anything is judged.
 
     Raises
     ------
     UsageError
-        If it is neither a page nor figures, or in no folder.
+        If it ends neither in .html nor .json, or its folder does not exist.
     """
     if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{path}: a report is .html or .json", hint="choose such a name")
+        raise UsageError(f"{path}: not the name of a report", hint="let the name end in .html or .json")
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no such folder", hint="create it, or choose another file")
+        raise UsageError(f"{path}: its folder does not exist", hint="create it, or choose another file")
 
 
 def write_report(artifact: Artifact, path: Path) -> None:
-    """Write a version's report to a file: the page or, for a name that ends in ``.json``, its figures.
+    """Write a version's report to a file: the page, or its figures if the name ends in ``.json``.
 
     Raises
     ------
     ArtifactError
         If the version was made before versions had a report.
     StorageError
-        If the file cannot be written; what was there before is still there.
+        If the file cannot be written; an existing file is then unchanged.
     """
     content = artifact.file(_present(artifact, EVIDENCE if path.suffix.lower() == ".json" else REPORT))
     with replacing(path) as sink:
@@ -83,7 +83,7 @@ def write_report(artifact: Artifact, path: Path) -> None:
 def _present(artifact: Artifact, name: str) -> str:
     if name not in artifact.files:
         raise ArtifactError(
-            f"version {artifact.folder.name} has no {name}: it was made before there was one",
-            hint="train it again: mlsys train",
+            f"version {artifact.folder.name} has no {name}, as it was made before there was one",
+            hint="train again with mlsys train",
         )
     return name

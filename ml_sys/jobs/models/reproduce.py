@@ -31,15 +31,15 @@ class Reproduction:
     Attributes
     ----------
     booster : bool or None
-        Whether XGBoost's trees are the same bytes; None for another estimator.
+        Whether XGBoost's trees are byte for byte the same; None for other estimators.
     metrics : tuple of str
         Metrics that differ from the stored ones.
     same_rows : bool
         Whether the holdout has the same companies, cutoffs and outcomes.
     largest_difference : float or None
-        Between stored and new probabilities of the holdout; None where the rows are not the same.
+        Between stored and new probabilities of the holdout; None if the rows are not the same.
     environment : tuple of str
-        What differs from when the version was made, as "numpy 2.3.0 → 2.4.1".
+        What has changed since the version was made, such as "numpy 2.3.0 → 2.4.1".
     """
 
     version: str
@@ -78,18 +78,18 @@ def reproduce_version(
     Parameters
     ----------
     threads : int, optional
-        Threads of the estimator instead of those that the version was trained with.
+        Threads of the estimator; by default as many as the version was trained with.
     engine : EngineSettings, optional
-        The cluster for a version whose trees grew on one, instead of the one that it was trained on.
+        The cluster to grow trees on; by default the one that the version was trained on.
     on_step : callable
         Called with the name of each step as it begins.
 
     Raises
     ------
     UnverifiedError
-        If a file of the version is not what was registered.
+        If a file of the version is not the registered one.
     SnapshotError
-        If its snapshot is not there any more, or changed.
+        If its snapshot is missing or has changed.
     """
     artifact = registry.open(version)
     on_step("loading the snapshot")
@@ -136,7 +136,7 @@ def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     names = dict.fromkeys((*then["packages"], *now["packages"]))
     pairs = [(name, then["packages"].get(name), now["packages"].get(name)) for name in names]
     pairs += [(name, then[name], now[name]) for name in ("python", "platform", "threads")]
-    # Versions of older code do not say the rest.
+    # Versions made by older code do not have the rest.
     late = [name for name in ("workers", "cpu", "gpu") if name in then]
     pairs += [(name, then[name] or None, now[name] or None) for name in late]
     return [f"{name} {_or_none(old)} → {_or_none(new)}" for name, old, new in pairs if old != new]

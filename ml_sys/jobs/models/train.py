@@ -1,4 +1,4 @@
-"""Trains a model on a snapshot, judges it on the holdout and registers it as a version."""
+"""Train a model on a snapshot, judge it on the holdout and register it as a version."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A new version, what it learnt from and how it did.
+    """A new version, its data and its results.
 
     Attributes
     ----------
@@ -59,13 +59,13 @@ class Trained:
     holdout : dict
         Cutoffs (dates), rows, positives and companies of the holdout, and its share of whole lists.
     seeds : tuple of SeedSpread
-        How much headline figures depend on the seed of the fit; empty where not asked for.
+        How much headline figures depend on the seed of the fit; empty if not asked for.
     compiled : bool
-        Whether a scorer is compiled for it; without one its Pipeline scores, which is slower.
+        Whether its scorer is compiled; if not, its Pipeline scores, which is slower.
     git : dict
         Commit of the working folder and whether it is dirty; empty outside a repository.
     sufficiency : Sufficiency
-        Whether there are enough conversions to judge a model, and else when there will be.
+        Whether there are enough conversions to judge a model, and if not, when there will be.
     words : Words
         What entities are called.
     """
@@ -124,7 +124,7 @@ class Trained:
 
 
 def quick(settings: Settings) -> Settings:
-    """Leave past lists, resampling and other seeds out of the report; the model is the same."""
+    """Return settings without past lists, resampling and other seeds in the report; the model is the same."""
     left_out = {"backtest": False, "resampling": False, "seeds": 0}
     return settings.model_copy(update={"report": settings.report.model_copy(update=left_out)})
 
@@ -144,31 +144,31 @@ def train_version(
     Parameters
     ----------
     now : datetime
-        Moment of the training, UTC.
+        Time of the training, UTC.
     version : str, optional
-        Its version; derived from what changed where it is left out.
+        Its version number; by default derived from what changed.
     message : str
-        What its author says of it.
+        The author's remark.
     on_step : callable
         Called with the name of each step as it begins.
 
     Raises
     ------
     NotEnoughDataError
-        If the snapshot cannot carry training and holdout.
+        If the snapshot is too small for training and a holdout.
     ArtifactError
         If the version exists already.
     SnapshotError
-        If the folder of artifacts was lost meanwhile; nothing is registered.
+        If the artifacts folder disappeared meanwhile; nothing is registered.
     """
     if version is not None:
         parse(version)
         if version in registry.read().versions:
             raise ArtifactError(
                 f"version {version} exists already",
-                hint="versions are never overwritten; leave --version out or name a new one",
+                hint="versions are never overwritten; leave out --version, or give a new number",
             )
-    message = message.encode(errors="replace").decode()  # half a character from a shell would fail in the end
+    message = message.encode(errors="replace").decode()  # half a character from a shell would fail at the end
     enough = sufficient(snapshot, settings)
     try:
         draft = drafted(registry.root, snapshot, settings, on_step)
@@ -176,7 +176,7 @@ def train_version(
         until = until_enough(enough)
         raise NotEnoughDataError(error.message, hint="; ".join(filter(None, (until, error.hint)))) from error
     on_step("registering")
-    parts(snapshot.path)  # in a shared folder that was lost meanwhile another registry would begin
+    parts(snapshot.path)  # if a shared folder disappeared meanwhile, a new registry would be begun
 
     def build(folder: Path, index: Index) -> Entry:
         parent, before, hash_before = _parent(registry, index)
@@ -211,14 +211,14 @@ def train_version(
 
 
 def sufficient(snapshot: Snapshot | Outline, settings: Settings) -> Sufficiency:
-    """Say whether a snapshot's conversions suffice to learn from and to judge by, and else when they will."""
+    """Say whether a snapshot has enough conversions to train and judge a model, and if not, when it will."""
     completed = settings.usage.row_period.complete_on(snapshot.usage_stamp)
     first = int(completed.min(initial=snapshot.as_of))
     return sufficiency(snapshot.closed, first, snapshot.as_of, settings.gate.min_positives)
 
 
 def _written(folder: Path, draft: Draft, entry: Entry, parent: str | None, registry: Registry) -> Entry:
-    """Write a version's files, which name it and its parent, and return its line with their seal."""
+    """Write a version's files, and return its registry entry with their seal."""
     facts = {
         "entry": {name: value for name, value in asdict(entry).items() if name != "seal"},
         "parent": parent,
@@ -240,9 +240,9 @@ def _headline(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def _parent(registry: Registry, index: Index) -> tuple[str | None, dict[str, Any] | None, str | None]:
-    """Return the version that a new one is compared with, its settings and the digest of its features.
+    """Return the version to compare a new one with, its settings and the digest of its features.
 
-    It is the one in production or, where there is none or its files are damaged, the latest.
+    It is the one in production or, if there is none or its files are damaged, the latest.
     """
     if not index.versions:
         return None, None, None

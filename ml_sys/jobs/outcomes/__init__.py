@@ -1,1 +1,1 @@
-"""Use cases on lists that were handed out: the experiment inside them, and what came of both."""
+"""Use cases on handed-out lists: the experiment inside them, and the outcomes of both."""

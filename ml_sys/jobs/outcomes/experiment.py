@@ -1,4 +1,4 @@
-"""How long an experiment has to run, by this company's own lists, before it is switched on."""
+"""Simulate on past lists how long an experiment has to run, before it is switched on."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from ml_sys.scoring.scorer import Scorer
     from ml_sys.settings import Settings
 
-# Past lists that programmes are played on; of weekly ones half a year, with busy months and quiet ones.
+# Past lists to simulate on; half a year of weekly lists, with busy and quiet months.
 LISTS = 26
 # Shares of the capacity that are always called, to see what they cost.
 _TOPS = (0.0, 0.1, 0.2)
-# The share of programmes in which an effect shows is then known to within two points.
+# With this many programmes, the share in which an effect shows is known to within two points.
 _PROGRAMMES = 500
 
 
 @dataclass(frozen=True)
 class ExperimentPlan:
-    """What each design asks for.
+    """What each design needs.
 
     Attributes
     ----------
     version : str
-        Whose lists the programmes are played on.
+        The version that made the lists.
     first, last : int
-        Days of the lists.
+        Days of the first and the last list.
     lists, capacity : int
     every_days : float
-        From one list to the next, as the data have it: a week, or a period that is longer.
+        Days from one list to the next: a week, or a longer period of the data.
     effect : float
-        Of a call, as a share of the probability to pay.
+        Of a call, as a share of the probability of paying.
     confidence : float
     designs : tuple of Waiting
     """
@@ -102,15 +102,15 @@ class ExperimentPlan:
 
     @property
     def most_lists(self) -> int:
-        """Lists that are played at most."""
+        """Maximum number of lists that are simulated."""
         return most_lists(self.every_days)
 
     def days(self, design: Waiting) -> int | None:
-        """Return how many days pass from the first to the last of the lists that a design asks for."""
+        """Return the days from the first to the last of the lists that a design needs."""
         return None if design.lists is None else round((design.lists - 1) * self.every_days)
 
     def given_up(self, design: Waiting) -> float:
-        """Return the conversions per list that a design gives up by not always calling the first."""
+        """Return the conversions per list that a design gives up by not always calling the top."""
         return self.effect * (design.best_reached - design.reached)
 
 
@@ -123,18 +123,18 @@ def plan_experiment(
     effect: float,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> ExperimentPlan:
-    """Play each design through on the latest lists of a version.
+    """Simulate each design on the latest lists of a version.
 
     Parameters
     ----------
     registry : Registry
     version : str or None
-        The one in production, or else the latest, by default.
+        By default the one in production, or else the latest.
     settings : Settings
     capacity : int
-        Calls a list.
+        Calls per list.
     effect : float
-        Of a call, as a share of the probability to pay: 0.5 for half as many again.
+        Of a call, as a share of the probability of paying: 0.5 means half as many conversions again.
     on_step : callable
         Called with the name of each step as it begins.
 
@@ -152,7 +152,7 @@ def plan_experiment(
     on_step("making past lists")
     known, engine = snapshot.everyone(settings.artifacts_dir), Engine.of(settings.engine)
     cutoffs, probability = latest_lists(scorer, known, horizon, engine)
-    on_step("playing the designs")
+    on_step("simulating the designs")
     design = design_of(settings, horizon_days=horizon, capacity=capacity)
     confidence = settings.bootstrap.confidence
     every_days = float(np.diff(cutoffs).mean()) if cutoffs.size > 1 else float(WEEK_DAYS)
@@ -182,7 +182,7 @@ def latest_lists(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the cutoffs of the latest lists, and the probability of every company on each.
 
-    They lie a week apart, or a period of the usage that is longer: more often nothing is new.
+    They lie a week apart, or a period of usage if that is longer, since nothing is new more often.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def latest_lists(
     cutoffs = timeline.grid(timeline.usage_end, spec.period.whole_days(WEEK_DAYS), LISTS)
     if not cutoffs.size:
         raise NotEnoughDataError(
-            "the snapshot holds no usage to make a list from", hint="ingest a longer history"
+            "the snapshot has no usage to make a list from", hint="ingest a longer history"
         )
     parts = known.parts
     probability = np.full((len(known), cutoffs.size), np.nan)
@@ -246,7 +246,7 @@ def compare(
     confidence: float,
     every_days: float = WEEK_DAYS,
 ) -> tuple[Waiting, ...]:
-    """Return what each design asks for on the same lists; see :mod:`ml_sys.outcomes.plan`."""
+    """Return what each design needs on the same lists; see :mod:`ml_sys.outcomes.plan`."""
     return tuple(
         play(pools(probability, one, every_days), one, effect, programmes=programmes, confidence=confidence)
         for one in designs
@@ -254,12 +254,12 @@ def compare(
 
 
 def alternatives(design: Design) -> tuple[Design, ...]:
-    """Return the designs to hold beside each other: the lottery as set and with a fixed top, and a holdout.
+    """Return the designs to compare: the lottery as set, lotteries with a fixed top, and a holdout.
 
     Parameters
     ----------
     design : Design
-        As the settings have it.
+        The design in the settings.
     """
     lottery = replace(design, kind="lottery")
     shares = sorted({lottery.certain_share, *_TOPS})

@@ -1,4 +1,4 @@
-"""What the lists that were handed out have brought: the edge around :mod:`ml_sys.outcomes.impact`."""
+"""Report what handed-out lists have brought: the edge around :mod:`ml_sys.outcomes.impact`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ _COLUMNS = (
     "entity_id", "probability", "rank", "tier", "selected", "inclusion_probability", "group",
 )  # fmt: skip
 _UNDATED = (
-    "ids without days (called_on); each company counts as called on the day of the list that was to call it"
+    "ids without days (called_on), so each company counts as called on the day of the list "
+    "that was to call it"
 )
 _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
@@ -59,15 +60,15 @@ class ImpactRequest:
     Attributes
     ----------
     since : int or None
-        Day of the first list that counts.
+        Day of the first list to count.
     customers : Path or None
-        A file of customers to take conversions from, in place of the latest snapshot.
+        A file of customers to take conversions from, instead of the latest snapshot.
     as_of : int or None
         Day up to which that file is complete.
     called : Path or None
         A file of the companies that were really called.
     page : Path or None
-        File that the page is written to.
+        File to write the page to.
     """
 
     since: int | None = None
@@ -79,16 +80,16 @@ class ImpactRequest:
 
 @dataclass(frozen=True)
 class Brought:
-    """What lists have brought, and how well the data know the companies on them.
+    """What lists have brought, and how many of their companies are in the data.
 
     Attributes
     ----------
     impact : Impact
     companies, strangers : int
-        Companies that could have been called, and those of them that the data do not hold.
+        Companies that could have been called, and how many of them are not in the data.
     page : Path or None
     notes : tuple of str
-        How what was given is read.
+        How the given files were read.
     """
 
     impact: Impact
@@ -112,7 +113,7 @@ class Brought:
 def impact_of_lists(
     settings: Settings, asked: ImpactRequest, on_step: Callable[[str], None] = lambda _: None
 ) -> Brought:
-    """Say what lists have brought, and write the page where one is asked for.
+    """Report what lists have brought, and write the page if asked for.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def impact_of_lists(
 
 
 def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) -> pd.DataFrame:
-    """Read companies: all of the lists that are compared as a whole, of the others the pool."""
+    """Read companies: all of them for the compared lists, and the pool of the others."""
     whole = compared_lists(lists, known.as_of)
     rows = pd.concat(
         (
@@ -190,11 +191,11 @@ def _entries(opened: Store, lists: Sequence[HandedOutList], known: Conversions) 
 def _made(
     entries: pd.DataFrame, calls: CallsMade, lists: Sequence[HandedOutList], settings: Settings
 ) -> tuple[NDArray[np.bool_], int]:
-    """Say which companies were called for which list, and how many calls with a day were for none.
+    """Return which companies were called for which list, and how many dated calls belong to no list.
 
-    A call with a day is for the lists on which the company stands that were out by then and whose window was
-    still open. Of one without, ids alone tell: a company that a list was to have called was called on that
-    list's day, and on no other; one that no list was to have called may have been called on each.
+    A dated call belongs to the company's lists that were handed out by then and whose window was still open.
+    For an undated call only the id is known: a company that a list was to have called counts as called on
+    that list's day only; one that no list was to have called may have been called for each.
     """
     named, selected = entries["entity_id"].isin(calls.undated).to_numpy(), entries["selected"].to_numpy()
     drawn = entries["entity_id"].isin(set(entries["entity_id"][named & selected])).to_numpy()
@@ -211,7 +212,7 @@ def _made(
 
 
 def _out_on(listed: HandedOutList, settings: Settings) -> int:
-    """Return the day on which a list was handed out; of one made up later, that of its cutoff."""
+    """Return the day on which a list was handed out; for a list made up later, its cutoff."""
     if not listed.made_at:
         return listed.cutoff
     day = today(local_time(datetime.fromisoformat(listed.made_at), settings.schema_.time_zone))
@@ -224,15 +225,15 @@ def _about_calls(calls: CallsMade, outside: int, words: Words) -> Iterable[str]:
         yield words.spoken(_UNDATED)
     if outside:
         yield (
-            f"{outside:,} of {counted(len(calls.dated), 'call')} with a day made while no list was out that "
-            f"names the {words.entity.one}: counted for none"
+            f"{outside:,} of {counted(len(calls.dated), 'call')} with a day not counted: the "
+            f"{words.entity.one} was on no current list that day"
         )
 
 
 def _rule(
     entries: pd.DataFrame, lists: Sequence[HandedOutList], as_of: int, settings: Settings
 ) -> tuple[NDArray[np.float64], str]:
-    """Return what the strongest rule ranks compared lists by, NaN where not known, and its name."""
+    """Return the scores by which the strongest rule ranks compared lists, NaN if unknown, and its name."""
     rule = np.full(len(entries), np.nan)
     whole = compared_lists(lists, as_of)
     cutoffs = np.array(sorted({one.cutoff for one in lists if one.list_id in whole}), dtype=np.int32)
@@ -263,7 +264,7 @@ def _rule(
 def _rule_scores(
     asked: tuple[int, Any], *, parts: snapshot.Parts, spec: FeatureSpec, cutoffs: NDArray[np.int32], rule: str
 ) -> NDArray[np.float32]:
-    """Return what a rule gives companies of one part at each cutoff, NaN for those that are not there.
+    """Return a rule's scores of companies in one part at each cutoff; NaN for companies that are not there.
 
     Parameters
     ----------
@@ -287,8 +288,8 @@ def _rule_scores(
 
 def _no_lists() -> NotEnoughDataError:
     return NotEnoughDataError(
-        "no list was handed out, so nothing can have come of one",
-        hint="hand one out: mlsys score FILE --hand-out",
+        "no list was handed out yet, so there is no impact to report",
+        hint="hand one out with mlsys score FILE --hand-out",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is known of conversions and of calls made: from the latest snapshot, or from newer files."""
+"""Known conversions and calls made, from the latest snapshot or from newer files."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from ml_sys.settings import Settings
 
-# The last conversion of a file is not followed by another; one that stands so many days alone is a slip.
+# A last conversion in a file that comes this many days after the others is a mistake.
 _ALONE_DAYS = 30
 # The column of a file of calls that says when each was made.
 CALLED_ON = "called_on"
-_DAYS_HINT = "write days as YYYY-MM-DD; leave blank when a call was made where nobody knows"
+_DAYS_HINT = "write days as YYYY-MM-DD; leave the day blank if it is not known"
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Conversions:
     index : CompanyIndex
         Of the ids.
     closed : ndarray of shape (n,), int32
-        Day since 1970-01-01, ``NEVER_CLOSED`` where a company did not.
+        Day since 1970-01-01, ``NEVER_CLOSED`` for companies that did not.
     money : ndarray of shape (n,), float64
-        A month; what customers pay on average where it is not known, and 0 where it is less.
+        A month; the customers' average if it is unknown, and 0 if it is negative.
     as_of : int
         Day up to which conversions are known.
     everybody : bool
-        Whether companies that have not converted are among them as well.
+        Whether companies that have not converted are included.
     """
 
     index: CompanyIndex
@@ -78,7 +78,7 @@ class Conversions:
 
 
 def of_snapshot(settings: Settings) -> Conversions:
-    """Return what the latest snapshot knows.
+    """Return the conversions in the latest snapshot.
 
     Raises
     ------
@@ -88,27 +88,27 @@ def of_snapshot(settings: Settings) -> Conversions:
     if not snapshot.exists(settings.artifacts_dir):
         raise SnapshotError(
             f"{settings.artifacts_dir}: there is no snapshot to take outcomes from",
-            hint="run `mlsys ingest` first, or name a file of customers: --customers FILE",
+            hint="run `mlsys ingest` first, or give a file of customers with --customers FILE",
         )
     return conversions_of(snapshot.everyone(settings.artifacts_dir))
 
 
 def conversions_of(known: snapshot.Everyone) -> Conversions:
-    """Return what a snapshot knows."""
+    """Return the conversions in a snapshot."""
     money = _money(known.value, known.customers)
     index = CompanyIndex(known.ids, frozenset())
     return Conversions(index, known.closed, money, known.as_of, everybody=True)
 
 
 def of_customers(path: Path, settings: Settings, as_of: int | None) -> Conversions:
-    """Return what a file of customers knows.
+    """Return the conversions in a file of customers.
 
     Parameters
     ----------
     path : Path
     settings : Settings
     as_of : int, optional
-        Day up to which it is complete; by default that of its last conversion that does not stand alone.
+        Day up to which it is complete; by default its last conversion that is not far from the others.
 
     Raises
     ------
@@ -141,9 +141,9 @@ class CallsMade:
     Attributes
     ----------
     undated : frozenset of str
-        Those of which it is not said when.
+        Companies whose call has no day.
     dated : DataFrame
-        With the columns ``entity_id`` and ``day``, a call a row.
+        One row per call, with the columns ``entity_id`` and ``day``.
     """
 
     undated: frozenset[str]
@@ -151,12 +151,12 @@ class CallsMade:
 
 
 def calls_made(path: Path, settings: Settings) -> CallsMade:
-    """Return the companies that a file says were called, and when where it has a column ``called_on``.
+    """Return the companies that a file says were called, with the day if it has a column ``called_on``.
 
     Raises
     ------
     InputError
-        As for :func:`of_customers`, and where a day is not a valid one; a blank is none.
+        As for :func:`of_customers`, and if a day is invalid; it may be blank.
     """
     schema = settings.schema_
     when = partial(days, zone=zone_of(schema.time_zone), blank=NEVER_CLOSED)
@@ -173,7 +173,7 @@ def calls_made(path: Path, settings: Settings) -> CallsMade:
 
 
 def _read(path: Path, table: str, fields: Mapping[str, Field], strict: str = "") -> pd.DataFrame:
-    """Read a file; rows with a fault are passed over, but for one in the column that has to be right."""
+    """Read a file; bad rows are skipped, except that a bad value in the column ``strict`` is an error."""
     may_lack = {name for name, one in fields.items() if one.may_lack}
     frames = []
     with closing(FileSource().open(table, str(path), columns_of(fields), may_lack)) as opened:

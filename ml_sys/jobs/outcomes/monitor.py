@@ -1,4 +1,4 @@
-"""Looks at the latest data with the eyes of the version in production, and says what is unusual."""
+"""Compare the latest data with what the version in production was judged on, and report what is unusual."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ def monitor(
     page: Path | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Monitoring:
-    """Hold the latest snapshot against what a version was judged on, and keep what is found.
+    """Compare the latest snapshot with what a version was judged on, and keep the result.
 
     Parameters
     ----------
     day : int
         The day taken as today, since 1970-01-01.
     version : str, optional
-        By default the one in production or else the latest.
+        By default the one in production, or else the latest.
     prospects : Path, optional
         File of prospects; by default all free companies of the snapshot.
     page : Path, optional
-        File that the page is written to.
+        File to write the page to.
     on_step : callable
         Called with the name of each step as it begins.
 
@@ -89,7 +89,7 @@ def monitor(
     ArtifactError
         If there is no such version, or its files do not verify.
     StorageError
-        If the page or what is kept cannot be written.
+        If the page or the result cannot be written.
     """
     on_step("loading the version")
     chosen = registry.resolve(version)
@@ -105,12 +105,12 @@ def monitor(
     )
     served, unserved = watched(settings, chosen, judged_on, day, watch.limits)
     checks += served
-    on_step("looking at what came")
+    on_step("checking outcomes")
     promised, outcomes = watch.outcomes()
     handed_out, probabilities, unread = promises_kept(settings, chosen, watch.latest)
     checks += [*outcomes, *promise_check(_HANDED_OUT, probabilities, handed_out, watch.limits)]
     checks += [age_check(day - watch.learnt_until, watch.limits)]
-    on_step("letting challengers score")
+    on_step("scoring with challengers")
     found = Monitoring(
         version=chosen,
         snapshot=watch.latest.id,
@@ -146,7 +146,7 @@ class _Held:
     @classmethod
     def of(cls, artifact: Artifact) -> _Held:
         panel, known = read_holdout(artifact)
-        # One list, as today is one: a company that changes sides has as many weeks on either.
+        # One list, like today's: a company that changes sides then has as many weeks on either.
         rows = panel.cutoff == panel.cutoff.max()
         return cls(panel.take(rows), known[rows], artifact.manifest["holdout"].get("share", 1.0))
 
@@ -160,7 +160,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Watch:
-    """A version, the data that it scores today, and those that it was judged on."""
+    """A version, the data that it scores today, and the data that it was judged on."""
 
     settings: Settings
     limits: Limits
@@ -215,7 +215,7 @@ class _Watch:
         )
 
     def arrival(self, day: int) -> list[Check]:
-        """Check whether the data have come."""
+        """Check whether the data have arrived."""
         spec, limits = self.scorer.spec, self.limits
         checks = usage_checks_of(self.latest, spec, day, limits)
         checks.append(volume_check(self.n_prospects, len(self.held.panel) / self.held.share, limits))
@@ -224,7 +224,7 @@ class _Watch:
         return in_words(checks, spec.form.words)
 
     def comparison(self) -> list[Check]:
-        """Check whether companies look as those that the version was judged on."""
+        """Check whether companies look like those that the version was judged on."""
         limits, now = self.limits, self.today.some
         share = MOST_COMPANIES / max(self.n_prospects, len(self.held.panel), 1)
         panel, known = self.held.panel, self.held.known
@@ -243,7 +243,7 @@ class _Watch:
         return [*compared.input_checks(), *compared.score_checks()]
 
     def outcomes(self) -> tuple[tuple[Matured, ...], list[Check]]:
-        """Put what lists promised beside what came, and check both."""
+        """Compare what lists promised with what came, and check both."""
         lists = np.unique(self.again.outcomes.cutoff).tolist()
         promised = tuple(matured(one, *self.again.of(one)) for one in lists)
         since = _timeline(self.latest, self.scorer.spec, self.horizon_days).first_usage
@@ -253,7 +253,7 @@ class _Watch:
         ]
 
     def challengers(self, registry: Registry, production: str) -> tuple[Challenger, ...]:
-        """Let the latest candidates score what production scores."""
+        """Score with the latest candidates what production scores."""
         settings, index = self.settings, registry.read()
         others = [
             one for one in index.versions.values() if one.status == "candidate" and one.version != production
@@ -284,14 +284,14 @@ def _timeline(snapshot: Everyone, spec: FeatureSpec, horizon_days: int) -> Timel
 
 
 def _snapshot_of(entry: Entry, artifacts_dir: Path) -> tuple[Everyone | None, tuple[str, ...]]:
-    """Return the snapshot that a version was trained on, and what there is to say where it is gone."""
+    """Return the snapshot that a version was trained on, or None and a note if it is missing."""
     try:
         path = artifacts_dir / snapshots.FOLDER / entry.snapshot
         return snapshots.Everyone.of(snapshots.parts(path)), ()
     except SnapshotError:
         return None, (
-            f"snapshot {entry.snapshot}, which version {entry.version} was trained on, is gone: usage is "
-            "compared within the latest snapshot, and whether the past was rewritten is not checked",
+            f"snapshot {entry.snapshot}, which version {entry.version} was trained on, is missing: usage is "
+            "compared within the latest snapshot, and changes of the past are not checked",
         )
 
 

@@ -1,4 +1,4 @@
-"""Gathers what a monitoring compares: an export, its free companies, and those a version was judged on."""
+"""Gather what a monitoring compares: an export, its free companies, and those a version was judged on."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _BUCKETS = 2**32
 
 @dataclass(frozen=True)
 class Prospects:
-    """Companies to score today, and rows of their table that were read and merged; None of a snapshot's.
+    """Companies to score today and, if they come from a file, its table and the rows read and merged.
 
-    Without a table they are all that are free in the data.
+    Without a table they are all free companies of the data.
     """
 
     frame: pd.DataFrame | None
@@ -72,19 +72,19 @@ def number_of(prospects: Prospects, data: Data, cutoff: int) -> int:
 
 
 def prospects_in(path: Path, schema: SchemaSettings, spec: FeatureSpec, data: Data, cutoff: int) -> Prospects:
-    """Read a file of prospects, and leave out whom a snapshot knows as a customer by a cutoff.
+    """Read a file of prospects, without companies that were customers by a cutoff.
 
     Raises
     ------
     UsageError
-        If it holds ready features, which say nothing of the inputs.
+        If it contains ready features, which do not show the inputs.
     """
     read = read_prospects(path, schema, spec)
     if isinstance(read, Ready):
         raise UsageError(
-            f"{path}: holds ready features, so its inputs cannot be looked at",
+            f"{path}: contains ready features, so its inputs cannot be checked",
             hint=spec.form.words.spoken(
-                "name a file like the noncustomers, or none for the companies of the latest snapshot"
+                "give a file like the noncustomers, or none for the companies of the latest snapshot"
             ),
         )
     counts = (sum(one(NONCUSTOMERS).values()) for one in (read.quarantine.rejected, read.quarantine.merged))
@@ -94,7 +94,7 @@ def prospects_in(path: Path, schema: SchemaSettings, spec: FeatureSpec, data: Da
 
 
 def export_of(snapshot: Snapshot, spec: FeatureSpec, prospects: Prospects | None = None) -> Export:
-    """Return what a snapshot holds; of the prospects' table what their own file does, where there is one."""
+    """Return the export in a snapshot; if prospects come from a file, with the counts of that file."""
     counts = ingest_counts(snapshot.path)
     read, rejected, merged = dict(counts.read), dict(counts.rejected), dict(counts.merged)
     ids, about = snapshot.companies["id"], _about(snapshot.companies, spec.form)
@@ -135,7 +135,7 @@ def earlier_checks_of(
 
 
 def features_of(prospects: Prospects, snapshot: Snapshot, cutoff: int, spec: FeatureSpec) -> Columns:
-    """Compute the features of prospects at a cutoff, from the usage that a snapshot holds of them."""
+    """Compute the features of prospects at a cutoff from the usage in a snapshot."""
     frame = prospects_of(snapshot, cutoff).frame if prospects.frame is None else prospects.frame
     assert frame is not None  # noqa: S101 - a snapshot in memory gives a table
     ids = pa.array(frame["id"], pa.string())
@@ -159,16 +159,16 @@ class Scored:
 
 
 def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: float) -> Population:
-    """Return companies as they are, or as they were.
+    """Return the population of scored companies.
 
     Parameters
     ----------
     data : Snapshot or Everyone
-        Holds their usage.
+        The source of their usage.
     weeks : int
-        Before each cutoff, whose usage is looked at.
+        Weeks of usage before each cutoff to look at.
     share : float
-        Of the companies that are looked at.
+        Share of the companies to look at.
     """
     ids, cutoff, columns, form = scored.ids, scored.cutoff, scored.columns, scorer.spec.form
     kept = sampled(ids, share)
@@ -204,7 +204,7 @@ def population(scored: Scored, scorer: Scorer, data: Data, weeks: int, share: fl
 
 
 def sampled(ids: NDArray[np.object_], share: float) -> NDArray[np.bool_]:
-    """Say which companies are looked at: a share of them, always the same ones."""
+    """Flag the companies to look at: a share of them, always the same ones."""
     if share >= 1:
         return np.ones(ids.size, dtype=np.bool_)
     hashed = pd.util.hash_array(ids.astype(str).astype(object)) % _BUCKETS
@@ -220,7 +220,7 @@ def _unseen(scorer: Scorer, name: str, column: NDArray[np.object_]) -> NDArray[n
 def _usage(
     data: Data, who: dict[int, frozenset[str]], spec: FeatureSpec, weeks: int
 ) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
-    """Return the usage rows of companies in the weeks before cutoffs, by cutoff and place of the company."""
+    """Return the usage rows of companies in the weeks before cutoffs, by cutoff and company."""
     names = data.form.measure_names
     companies, values, keys = [], [], []
     for piece, position in pieces(data):
@@ -242,7 +242,7 @@ def _usage(
 
 
 def _about(companies: pd.DataFrame, form: Form) -> NDArray[np.object_]:
-    """Return what companies say of themselves that hardly changes."""
+    """Return the attributes of companies that hardly change."""
     texts = [one.name for one in form.attributes if one.kind in {"category", "range", "ordered"}]
     about = np.full(len(companies), "", dtype=object)
     for at, name in enumerate(texts):
@@ -252,7 +252,7 @@ def _about(companies: pd.DataFrame, form: Form) -> NDArray[np.object_]:
 
 
 def _since_of(ids: pd.Series, snapshot: Snapshot) -> NDArray[np.int32]:
-    """Return since when each company exists; those that a snapshot does not know are of any time."""
+    """Return the first day of each company; companies that the snapshot does not know have always existed."""
     at = pd.Index(snapshot.companies["id"]).get_indexer(pd.Index(ids))
     since: NDArray[np.int32] = np.where(at >= 0, snapshot.since[at], NEVER_BEGAN).astype(np.int32)
     return since

@@ -1,4 +1,4 @@
-"""Data to be looked at one part after the other: a snapshot in memory is one, one on disk has several."""
+"""Go through data part by part: a snapshot in memory is one part, a snapshot on disk has several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Data = Snapshot | Everyone
 
 
 def pieces(data: Data) -> Iterator[tuple[Snapshot, NDArray[np.int32]]]:
-    """Yield each part of the data, and where its companies are among all."""
+    """Yield each part of the data, and the positions of its companies among all."""
     if isinstance(data, Snapshot):
         yield data, np.arange(len(data.closed), dtype=np.int32)
         return
@@ -28,7 +28,7 @@ def pieces(data: Data) -> Iterator[tuple[Snapshot, NDArray[np.int32]]]:
 
 
 def pairs(before: Data, now: Data) -> Iterator[tuple[Snapshot, Snapshot, NDArray[np.bool_]]]:
-    """Yield parts of earlier and of later data that hold the same companies, and which of the earlier."""
+    """Yield matching parts of earlier and later data, and a mask of the earlier companies they share."""
     n_before, n_now = n_pieces(before), n_pieces(now)
     last, held = -1, None
     for number, (piece, _) in enumerate(pieces(before)):
@@ -44,5 +44,5 @@ def pairs(before: Data, now: Data) -> Iterator[tuple[Snapshot, Snapshot, NDArray
 
 
 def n_pieces(data: Data) -> int:
-    """Return how many parts there are."""
+    """Return the number of parts."""
     return 1 if isinstance(data, Snapshot) else len(data.parts)

@@ -1,4 +1,4 @@
-"""What the lists that a version handed out have promised, beside what came of them."""
+"""Compare what the handed-out lists of a version promised with what came of them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Promises = tuple[tuple["Matured", ...], list["NDArray[np.float64]"], tuple[str, 
 
 
 def promises_kept(settings: Settings, version: str, known: Everyone) -> Promises:
-    """Read from the store what the latest mature lists of a version promised; see what came in a snapshot.
+    """Read what a version's latest mature lists promised from the store, and what came from a snapshot.
 
     Returns
     -------
     lists : tuple of Matured
-        At most ``monitor.lists``, a horizon apart, over all companies that are recorded of each.
+        At most ``monitor.lists``, a horizon apart, each over all its recorded companies.
     probabilities : list of ndarray
         Of each list.
     notes : tuple of str
@@ -46,8 +46,8 @@ def promises_kept(settings: Settings, version: str, known: Everyone) -> Promises
                 return (), [], ()
             rows = opened.entries([one.list_id for one in chosen], columns=_COLUMNS)
     except StorageError as error:
-        return (), [], (f"the lists that were handed out are not looked at: {error.message}",)
-    rows = rows[rows["group"] != EXCLUDED]  # who had paid by the hand-out was promised to
+        return (), [], (f"handed-out lists are not checked: {error.message}",)
+    rows = rows[rows["group"] != EXCLUDED]  # those that had paid by the hand-out are part of the promise
     horizon = {one.cutoff: one.horizon_days for one in chosen}
     cutoff = rows["cutoff"].to_numpy()
     days = np.array([horizon[day] for day in cutoff.tolist()], dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Reads the service's log of predictions for `impact` and `monitor`: the edge around `outcomes.served`."""
+"""Read the service's prediction log for `impact` and `monitor`: the edge around `outcomes.served`."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Held:
-    """What a version was judged on.
+    """The list that a version was judged on.
 
     Attributes
     ----------
     probability : ndarray of shape (n,), float64
         Of each company.
     inputs : mapping of str to float
-        In which share of them each attribute is blank, or a text that the version has not learnt.
+        Share of companies for which each attribute is blank, or a text unknown to the version.
     """
 
     probability: NDArray[np.float64]
@@ -61,17 +61,17 @@ class Held:
 def served_promises(
     settings: Settings, known: Conversions, since: int | None
 ) -> tuple[tuple[Band, ...], tuple[str, ...]]:
-    """Hold what served predictions promised against what came, by version.
+    """Compare what served predictions promised with what came, by version.
 
-    Of each company the last prediction counts in each window as long as the horizon, once data reach the end
-    of its horizon; none that was given after it had paid.
+    For each company, the last prediction counts in each window as long as the horizon, once the data reach
+    the end of its horizon. Predictions made after it had paid do not count.
 
     Returns
     -------
     bands : tuple of Band
         The earliest version first.
     notes : tuple of str
-        What could not be judged.
+        Predictions that could not be judged.
     """
     confidence = settings.bootstrap.confidence
     sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(4))
@@ -115,14 +115,14 @@ def watched(
             rows = served_log.by_day(connection, start, day, edges_of(held.probability))
             inputs = served_log.inputs_by_day(connection, start, day)
     except StorageError as error:
-        return [], (f"the service's predictions are not looked at: {error.message}",)
+        return [], (f"the service's predictions are not checked: {error.message}",)
     checks = served_checks(rows, version, held.probability, day, limits)
     return [*checks, *input_checks(inputs, version, held.inputs, day, limits)], ()
 
 
 @contextmanager
 def opened_log(settings: Settings) -> Iterator[Connection | None]:
-    """Open the log of predictions; None if there is none, or the user's own sink keeps it.
+    """Open the prediction log; None if there is none, or if it is in the user's own sink.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def opened_log(settings: Settings) -> Iterator[Connection | None]:
 
 
 def _horizons(registry: Registry, versions: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
-    """Return the versions of each horizon, but for those that the registry does not hold."""
+    """Return the versions by horizon, without those that are not in the registry."""
     found: dict[int, tuple[str, ...]] = {}
     for version in versions:
         try:

@@ -1,4 +1,4 @@
-"""Lists that a version makes again from the latest snapshot, and the same lists by other versions."""
+"""Make a version's past lists again from the latest snapshot, and the same lists with other versions."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class MadeAgain:
 
 
 def matured_cutoffs(timeline: Timeline, learnt_until: int, at_most: int) -> NDArray[np.int32]:
-    """Return the latest cutoffs whose outcome is known now and was not when a version was trained."""
+    """Return the latest cutoffs whose outcome is known now but was not when a version was trained."""
     cutoffs = timeline.grid(timeline.latest_mature(), timeline.days_apart, at_most)
     return cutoffs[cutoffs >= learnt_until]
 
 
 def made_again(data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_days: int) -> MadeAgain:
-    """Score the free companies of past cutoffs, from what was known on their days."""
+    """Score the free companies of past cutoffs from what was known on those days."""
     parts = []
     for piece, position in pieces(data) if cutoffs.size else ():
         for cutoff in cutoffs.tolist():
@@ -71,7 +71,7 @@ def made_again(data: Data, scorer: Scorer, cutoffs: NDArray[np.int32], horizon_d
 
 @dataclass(frozen=True)
 class Shadow:
-    """What production scores, for other versions to score as well.
+    """What production has scored, for other versions to score as well.
 
     Attributes
     ----------
@@ -96,12 +96,12 @@ class Shadow:
     def challenge(
         self, registry: Registry, version: str, learnt_until: int, bootstrap: BootstrapSettings, seed: int
     ) -> Challenger:
-        """Let a version score the same, and hold it against production on lists that neither learnt from.
+        """Score the same with another version, and compare both on lists that neither learnt from.
 
         Parameters
         ----------
         learnt_until : int
-            Day up to which its data reach.
+            Last day of its training data.
         """
         try:
             scorer = load_scorer(registry, version)

@@ -1,4 +1,4 @@
-"""What a version makes of today's prospects, one part of the data after the other."""
+"""Score today's prospects with a version, part by part."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def features_by_part(
     prospects: Prospects, data: Data, cutoff: int, spec: FeatureSpec
 ) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.object_], Columns]]:
-    """Yield places, ids and features of prospects, one part of the data after the other.
+    """Yield positions, ids and features of prospects, part by part.
 
-    Places are those among all companies or, of prospects that have a table, in that.
+    Positions are among all companies or, for prospects from a file, in its table.
     """
     frame = prospects.frame
     part = None if frame is None else part_of(buckets_of(pa.array(frame["id"], pa.string())), n_pieces(data))
@@ -48,15 +48,15 @@ def features_by_part(
 
 @dataclass(frozen=True)
 class Today:
-    """What a version makes of today's prospects.
+    """Today's prospects as a version scores them.
 
     Attributes
     ----------
     probability : ndarray of shape (n,), float64
     some : Scored
-        The prospects that are looked at.
+        The sampled prospects.
     moves : tuple of Moved
-        How far features have moved from those of the reference.
+        How far each feature has moved from the reference.
     """
 
     probability: NDArray[np.float64]
@@ -67,7 +67,7 @@ class Today:
 def today_of(
     prospects: Prospects, data: Data, cutoff: int, scorer: Scorer, share: float, reference: Columns
 ) -> Today:
-    """Score prospects, and keep of a share of them what they are like."""
+    """Score prospects, and keep the features of a sample."""
     spec, moves = scorer.spec, Moves(reference)
     places, scores, kept = [], [], []
     for place, ids, columns in features_by_part(prospects, data, cutoff, spec):
@@ -94,7 +94,7 @@ def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
 
 
 def probabilities_of(prospects: Prospects, data: Data, cutoff: int, scorer: Scorer) -> NDArray[np.float64]:
-    """Return what a version gives prospects, in their order."""
+    """Return a version's probabilities of prospects, in their order."""
     places, scores = [], []
     for place, _, columns in features_by_part(prospects, data, cutoff, scorer.spec):
         places.append(place)

@@ -1,8 +1,8 @@
-"""The week in one line: ingest, monitor, score and hand out, say what lists brought, retrain where asked for.
+"""Do the week in one go: ingest, monitor, score and hand out, report impact, and retrain if asked to.
 
-There is no record of how far a week has come: each step is the same again when it is repeated, because a
-snapshot is known by its content, a list by its id and a version by the snapshot it was trained on. What was
-killed at any instant is completed by running it again.
+Progress is not recorded, because every step can be repeated: a snapshot is known by its content, a list by
+its id and a version by the snapshot it was trained on. A week that was killed at any instant is completed by
+running it again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 LOCK = "weekly.lock"
 MESSAGE = "trained by mlsys weekly"
 _HTML = frozenset({".html", ".htm"})
-# Reasons of a company where the settings ask for none: a list without them is no list to call from.
+# Reasons per company if the settings ask for none, as sales cannot call from a list without reasons.
 _REASONS = 3
 
 
@@ -61,19 +61,19 @@ class WeeklyRequest:
     prospects : Path or None
         File of the companies to rank; by default the free companies of the week's snapshot.
     capacity : int or None
-        Calls; by default the settings'.
+        Number of calls; by default the settings'.
     out, with_controls : Path or None
-        Files that whom to call, and for the analyst everyone, are written to.
+        Files for the companies to call, and for everyone (for the analyst).
     page : Path or None
-        File of the page of what lists brought.
+        File for the page of what lists brought.
     summary : Path or None
-        File of the summary: HTML where it ends so, else Markdown.
+        File for the summary: HTML if its name ends so, else Markdown.
     retrain : bool
-        Train a version on the week's snapshot, and promote it if the gate passes it.
+        Whether to train a version on the week's snapshot, and promote it if it passes the gate.
     replace_other : bool
         Whether the list may replace another one of the same day.
     reason : str
-        Why it does.
+        Why it replaces another one.
     """
 
     prospects: Path | None = None
@@ -96,27 +96,27 @@ def weekly(
     on_step: Callable[[str], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Week:
-    """Do everything that is done once a week; the same week again changes nothing.
+    """Do everything that is done once a week; repeating the same week changes nothing.
 
     Parameters
     ----------
     configuration : Configuration
-        ``ingest.as_of`` plays a week of the past forward: it is taken as today as well.
+        ``ingest.as_of`` is taken as today as well, to play a past week.
     now : datetime
         Aware.
     on_step : callable
         Called with the name of each step as it begins.
     on_wait : callable
-        Called with a sentence where another process is at the week already.
+        Called with a sentence if another process is already doing the week.
 
     Raises
     ------
     BusyError
-        If another process is at it for longer than ``weekly.wait_seconds``.
+        If another process takes longer than ``weekly.wait_seconds``.
     OtherListError
         If another list of the week was handed out, and this one may not replace it.
     MlsysError
-        What the steps raise; those before stay done.
+        Errors of the steps; earlier steps stay done.
     """
     settings = configuration.settings
     with _alone(settings, on_wait):
@@ -145,7 +145,7 @@ def weekly(
 
 
 def write_summary(week: Week, path: Path) -> None:
-    """Replace a summary whole: as HTML where the file's name ends so, else as Markdown."""
+    """Write a summary, replacing the whole file: HTML if its name ends so, else Markdown."""
     page = summary_page(week)
     if path.suffix.lower() in _HTML:
         from ml_sys.report.rendering import as_html  # templates take time to import
@@ -167,12 +167,12 @@ def _alone(settings: Settings, on_wait: Callable[[str], None]) -> Iterator[None]
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            on_wait(f"{root}: another `mlsys weekly` is at work; waiting for it, {seconds:g} s at most")
+            on_wait(f"{root}: another `mlsys weekly` is running; waiting for it, {seconds:g} s at most")
             try:
                 lock.acquire(timeout=seconds)
             except Timeout as error:
                 raise BusyError(
-                    f"{root}: another `mlsys weekly` has been at work for {seconds:g} s",
+                    f"{root}: another `mlsys weekly` was still running after {seconds:g} s",
                     hint="wait for it, or raise weekly.wait_seconds",
                 ) from error
     try:
@@ -184,7 +184,7 @@ def _alone(settings: Settings, on_wait: Callable[[str], None]) -> Iterator[None]
 def _monitored(
     registry: Registry, settings: Settings, asked: WeeklyRequest, day: int, on_step: Callable[[str], None]
 ) -> Monitoring:
-    """Monitor what is in production; a rule was judged on nothing that data could be held against."""
+    """Monitor the version in production; for a rule there is nothing to compare with."""
     rule = registry.read().production
     if rule is None or not is_rule(rule):
         return monitor(registry, settings, day=day, prospects=asked.prospects, on_step=on_step)
@@ -203,7 +203,7 @@ def _handed_out(
     now: datetime,
     on_step: Callable[[str], None],
 ) -> WeeksList | None:
-    """Rank and hand out; a list of the week that is out already is made again by its own version."""
+    """Rank and hand out; if the week's list was handed out before, make it again with its own version."""
     version = (None if asked.replace_other else _version_of(settings, found.cutoff)) or found.version
     reasons = settings.score.reasons
     if not reasons and not is_rule(version) and registry.open(version).manifest["compiled"]:
@@ -227,14 +227,14 @@ def _handed_out(
     if version == found.version:
         return made
     told = (
-        f"{named(version)} made it, and {named(found.version)} is in production: to make it anew, "
+        f"{named(version)} made it, but {named(found.version)} is in production: to make it again, give "
         '--replace --reason "…"'
     )
     return replace(made, notes=(*made.notes, told))
 
 
 def _version_of(settings: Settings, day: str) -> str | None:
-    """Return the version of the list of a day; None where there is no list."""
+    """Return the version that made the list of a day; None if there is no list."""
     if not store.exists(settings):
         return None
     cutoff = parse_day(day, "cutoff")
@@ -257,7 +257,7 @@ def _retrained(
     """Train on the week's snapshot, unless that is done, and ask the gate."""
     settings = configuration.settings
     latest = snapshots.opened_latest(settings.artifacts_dir)
-    registry.recover()  # a version whose writer was killed before it could register it is found then
+    registry.recover()  # registers a version whose writer was killed before it could
     version = _trained_on(registry, settings, latest.id)
     if version is None:
         made = train_version(registry, latest, settings, now=now, message=MESSAGE, on_step=on_step)
@@ -273,7 +273,7 @@ def _retrained(
 
 
 def _trained_on(registry: Registry, settings: Settings, snapshot: str) -> str | None:
-    """Return the version that a week has trained on a snapshot under the same settings."""
+    """Return the version that was trained on a snapshot in a week with the same settings."""
     wanted = json.loads(json.dumps(effective(settings) | {"snapshot": snapshot}))
     for version, entry in reversed(registry.read().versions.items()):
         if entry.snapshot == snapshot and entry.message == MESSAGE:

@@ -1,4 +1,4 @@
-"""The list of a week: its first calls, and how they differ from those of the list before."""
+"""The list of a week: its first calls, and what changed since the list before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def weeks_list(settings: Settings, listed: Listed) -> WeeksList:
-    """Gather what a summary says of a list: its first calls, and what changed since the list before."""
+    """Gather a list's first calls, and what changed since the list before, for a summary."""
     handed_out, scored = listed.handed_out, listed.scored
     assert handed_out is not None  # noqa: S101 - the caller has seen to it
     to_call = scored.head(handed_out.called)

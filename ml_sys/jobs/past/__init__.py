@@ -1,1 +1,1 @@
-"""Use cases of the past: make past lists again to judge, compare or search settings."""
+"""Use cases of past lists: make them again to judge, compare or tune settings."""

@@ -1,4 +1,4 @@
-"""Make past lists again with the settings, and evaluate them."""
+"""Make past lists again with the current settings, and evaluate them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PastLists:
-    """Lists of the past, made again and judged.
+    """Past lists, made again and judged.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class PastLists:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a list: when it was made, how many companies it has, and the model's metrics."""
+        """One row per list: its day, its number of companies, and the model's metrics."""
         rows = [
             {
                 "cutoff": date_of(one.cutoff),
@@ -97,16 +97,16 @@ def backtest_settings(
     Parameters
     ----------
     days : tuple of int or None
-        First and last list, in days since 1970-01-01; by default what the settings say.
+        First and last list, in days since 1970-01-01; by default those of the settings.
     predictions : Path, optional
-        File that every prediction is written to, as Parquet or CSV.
+        File to write every prediction to, as Parquet or CSV.
     on_progress : callable
-        Called with how many lists are done, and of how many.
+        Called with the number of lists done, and of all lists.
 
     Raises
     ------
     NotEnoughDataError
-        If nothing was mature on the first day of a term.
+        If no outcome was mature on the first day of a term.
     StorageError
         If the predictions cannot be written.
     """

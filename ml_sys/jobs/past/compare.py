@@ -1,4 +1,4 @@
-"""Past lists made with several settings, side by side: two settings, or with and without features."""
+"""Compare past lists made with two settings, or with and without features."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from ml_sys.metrics.scored_lists import ScoredLists
     from ml_sys.settings import Settings
 
-    # Called with how many lists are done, and of how many.
+    # Called with the number of lists done, and of all lists.
     OnProgress = Callable[[int, int], None]
     Days = tuple[int | None, int | None]
 
 
 class Side(NamedTuple):
-    """Settings, and what they are called: a file or a version."""
+    """Settings and their name: a file or a version."""
 
     name: str
     settings: Settings
@@ -47,7 +47,7 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Dates:
-    """The lists that sides are compared on.
+    """The lists on which the sides are compared.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Dates:
 
     @classmethod
     def of(cls, lists: ScoredLists, words: Words = PLAIN_WORDS) -> Dates:
-        """Return those of some lists."""
+        """Return the dates of some lists."""
         cutoffs = tuple(int(day) for day in np.unique(lists.cutoff))
         return cls(cutoffs, int(np.unique(lists.company[lists.label]).size), words)
 
@@ -79,7 +79,7 @@ class Compared:
     Attributes
     ----------
     settings : dict of str to tuple
-        Settings that reach a fit and differ: their values in A and in B.
+        Settings that affect the fit and differ: their values in A and in B.
     paired : dict
         Population → metric → B as challenger of A.
     """
@@ -92,7 +92,7 @@ class Compared:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Means over lists of A and B and their difference with its interval, by population and metric."""
+        """Means of A and B over the lists and their difference with interval, by population and metric."""
         metrics = self.to_plain()["metrics"]
         rows = {(of, metric): one for of, found in metrics.items() for metric, one in found.items()}
         index = pd.MultiIndex.from_tuples(rows, names=("population", "metric"))
@@ -140,16 +140,16 @@ class Ablated:
 
 
 def side_of(name: str, base: Settings, read: Callable[[Path], Settings]) -> Side:
-    """Return the settings that a name stands for.
+    """Return the settings of a file or a version.
 
     Parameters
     ----------
     name : str
         A TOML file, or a version.
     base : Settings
-        Says where versions are.
+        With the folder of the versions.
     read : callable
-        Reads the settings of a TOML file.
+        Reads settings from a TOML file.
 
     Raises
     ------
@@ -168,20 +168,20 @@ def compare_settings(base: Settings, a: Side, b: Side, days: Days, on_progress: 
     Parameters
     ----------
     base : Settings
-        Says which lists are made and how intervals are drawn.
+        Decides which lists are made and how intervals are drawn.
     days : tuple of int or None
-        First and last list; by default what the settings say.
+        First and last list; by default those of the settings.
 
     Raises
     ------
     UsageError
-        If the two do not predict the same.
+        If the two do not predict the same thing.
     """
     sides = [at_dates_of(base, one.settings) for one in (a, b)]
     if sides[0].label != sides[1].label or sides[0].usage != sides[1].usage:
         raise UsageError(
-            f"{a.name} and {b.name} do not predict the same: [label] or [usage] differ",
-            hint="compare settings that agree in both",
+            f"{a.name} and {b.name} do not predict the same thing: [label] or [usage] differ",
+            hint="compare settings with the same [label] and [usage]",
         )
     one, other = _lists_of(base, sides, days, on_progress)
     paired = compare_lists(other, one, base.bootstrap, base.seed)
@@ -189,12 +189,12 @@ def compare_settings(base: Settings, a: Side, b: Side, days: Days, on_progress: 
 
 
 def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_progress: OnProgress) -> Ablated:
-    """Make past lists with all features and without each group, and say what each adds.
+    """Make past lists with all features and without each group, and report what each group adds.
 
     Parameters
     ----------
     groups : sequence of str
-        Groups or features; each group where none is named.
+        Groups or features; by default each group.
     """
     sizes = groups_of(settings, groups, snapshots.parts(snapshots.latest_path(settings.artifacts_dir)).form)
     sides = [settings, *(without(settings, name) for name in sizes)]
@@ -207,7 +207,7 @@ def ablate_groups(settings: Settings, groups: Sequence[str], days: Days, on_prog
 
 
 def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:
-    """Return the settings that reach a fit and differ, each with its value in A and in B."""
+    """Return the settings that affect the fit and differ, with their values in A and in B."""
     one, other = effective(a), effective(b)
     keys = [
         key
@@ -218,7 +218,7 @@ def differing(a: Settings, b: Settings) -> dict[str, tuple[Any, Any]]:
 
 
 def at_dates_of(base: Settings, side: Settings) -> Settings:
-    """Make the same lists with both sides, in the same place; what each learns from is its own."""
+    """Return a side's settings with the base's lists and folder; its training data stay its own."""
     backtest = base.backtest.model_copy(update={"window": side.backtest.window})
     return side.model_copy(update={"backtest": backtest, "engine": base.engine})
 
@@ -226,7 +226,7 @@ def at_dates_of(base: Settings, side: Settings) -> Settings:
 def _lists_of(
     base: Settings, sides: Sequence[Settings], days: Days, on_progress: OnProgress
 ) -> list[ScoredLists]:
-    """Make the lists of each settings on the same days."""
+    """Make the lists of all settings on the same days."""
     snapshot = snapshots.opened_latest(base.artifacts_dir)
     plans = [
         plan_terms(
@@ -234,7 +234,7 @@ def _lists_of(
         )
         for one in sides
     ]
-    terms = max(plans, key=lambda plan: plan[0].trained)  # where each has enough to learn from
+    terms = max(plans, key=lambda plan: plan[0].trained)  # each then has enough to learn from
     lists = sum(len(term.cutoffs) for term in terms)
     on_progress(0, lists * len(sides))
     made = []
@@ -253,7 +253,7 @@ def _lists_of(
 def _renamed(
     paired: dict[str, dict[ListMetric, Paired]], names: dict[str, str], *, better: str
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return pairs by population and metric, with the names that they have in this comparison."""
+    """Return pairs by population and metric, with the names used in this comparison."""
     names = {**names, "low": "low", "high": "high", better: "probability_better"}
     return {
         population: {

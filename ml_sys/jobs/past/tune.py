@@ -1,4 +1,4 @@
-"""Search for better settings, resume an earlier search, and write down the best."""
+"""Search for better settings, resume an earlier search, and write the best to a file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Search:
-    """A search for better settings, as far as it has come.
+    """A search for better settings, so far.
 
     Attributes
     ----------
     asked : int
-        Trials that the study is to have.
+        Number of trials asked for.
     written : Path or None
         File of the best settings.
     """
@@ -42,7 +42,7 @@ class Search:
 
     @property
     def done(self) -> int:
-        """Trials that are done, those stopped early among them."""
+        """Number of trials done, including those stopped early."""
         return len(self.tuned.trials) + self.tuned.pruned
 
     def to_plain(self) -> dict[str, Any]:
@@ -70,23 +70,23 @@ def tune_settings(
     clock: Callable[[], float],
     on_trial: Callable[[int, float], None] = lambda *_: None,
 ) -> Search:
-    """Search on cutoffs before the holdout.
+    """Search for better settings on cutoffs before the holdout.
 
     Parameters
     ----------
     settings : Settings
-        Those in force, around which the search goes.
+        The settings to start from.
     out : Path, optional
-        TOML file that the best settings are written to.
+        TOML file to write the best settings to.
     clock : callable
-        Seconds from any moment.
+        Returns seconds from any fixed moment.
     on_trial : callable
-        Called with how many trials are done and the best value so far.
+        Called with the number of trials done and the best value so far.
 
     Raises
     ------
     NotEnoughDataError
-        If the snapshot cannot carry a search.
+        If the snapshot is too small for a search.
     StorageError
         If the study or the settings cannot be written.
     """
@@ -113,14 +113,14 @@ def tune_settings(
 
 
 def _head(result: Tuned, key: str) -> list[str]:
-    """Return the comment that says which search a settings file came from."""
+    """Return the comment that names the search a settings file came from."""
     gain = result.gain
     return [
         f"Found by mlsys tune in study {key}: trial {result.best.number} of "
         f"{len(result.trials) + result.pruned}.",
         f"Mean average precision at {counted(len(result.cutoffs), 'past cutoff')}: {gain.best:.{_DIGITS}f}; "
         f"settings in force then: {gain.in_force:.{_DIGITS}f}; nested estimate: {gain.nested:.{_DIGITS}f}.",
-        "It holds every setting that differs from its default, and stands alone.",
+        "It has every setting that differs from its default, and needs no other file.",
     ]
 
 

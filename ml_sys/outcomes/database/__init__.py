@@ -1,1 +1,1 @@
-"""The database below the store: its tables, how it is opened, and how an older one is brought up to date."""
+"""The store's database: its tables, how it is opened, and how an older one is migrated."""

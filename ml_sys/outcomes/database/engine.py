@@ -1,7 +1,7 @@
-"""Opens the database: an SQLite file beside the registry, or PostgreSQL at an address.
+"""Open the database: an SQLite file beside the registry, or PostgreSQL at an address.
 
-A transaction that is begun for writing holds SQLite's lock from its start, so that what it has read still
-holds when it writes.
+A writing transaction holds SQLite's lock from its start, so that what it has read is still true when it
+writes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _CONNECT_SECONDS = 10
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """Return an engine on an SQLite file, which is made, empty, where it is missing.
+    """Return an engine on an SQLite file; a missing file is created.
 
-    One that this user may only read can be read.
+    A file that this user may only read is opened for reading.
 
     Raises
     ------
     UnwritableError
-        If there is none, and this user may not make it.
+        If the file is missing and this user may not create it.
     StorageError
-        If the file cannot be made.
+        If the file cannot be created.
     """
     name = os.path.abspath(path)  # noqa: PTH100 - SQLite knows names of its own, such as :memory:
     try:
@@ -69,7 +69,7 @@ def postgresql_engine(address: str) -> Engine:
     Raises
     ------
     SettingsError
-        If that is no address of one.
+        If it is not a PostgreSQL address.
     ResolveError
         If its driver is not installed.
     """
@@ -81,14 +81,14 @@ def postgresql_engine(address: str) -> Engine:
         ) from error
     if find_spec("psycopg") is None:
         raise ResolveError(
-            "store.url: the driver of PostgreSQL is not installed", hint='pip install "ml-sys[postgres]"'
+            "store.url: the PostgreSQL driver is not installed", hint='pip install "ml-sys[postgres]"'
         )
     return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_SECONDS})
 
 
 @contextmanager
 def database_errors(place: Path | str) -> Iterator[None]:
-    """Turn what the database refuses within the block into one line that names the place.
+    """Turn a database error within the block into one line that names the database.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def database_errors(place: Path | str) -> Iterator[None]:
     except DBAPIError as error:
         said = str(error.orig).strip().partition("\n")[0]
         if "readonly" in said or "permission denied" in said:
-            hint = "check the rights of this user, or name another place"
+            hint = "check this user's permissions, or choose another place with store.url"
             raise UnwritableError(f"{place}: {said}", hint=hint) from error
         raise StorageError(f"{place}: {said}", hint="check the disk and the server") from error
     except SQLAlchemyError as error:
@@ -112,13 +112,13 @@ def database_errors(place: Path | str) -> Iterator[None]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction that writes; it counts as a whole or not at all."""
+    """Begin a writing transaction: all of it takes effect, or nothing."""
     with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
 def empty_wal(engine: Engine) -> None:
-    """Move what SQLite's write-ahead log holds into the file: until then it holds what was deleted, too."""
+    """Empty SQLite's write-ahead log into the file; until then it still holds deleted rows."""
     if engine.dialect.name == "sqlite":
         connection = engine.raw_connection()  # not in a transaction
         try:

@@ -1,6 +1,6 @@
-"""Brings a database up to what this code knows, under the registry's lock, after a copy of it was made.
+"""Migrate a database to the latest revision, under the registry's lock and after copying it.
 
-A migration is one transaction: it counts as a whole or not at all. What a newer mlsys has written is refused.
+A migration is one transaction: all of it takes effect, or nothing. A database of a newer mlsys is refused.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def bring_up_to_date(
     engine: Engine, place: Path | str, lock_folder: Path | None, wait_seconds: float
 ) -> None:
-    """Migrate a database to the latest revision; costs one query where it is there already.
+    """Migrate a database to the latest revision; one query if it is already there.
 
     Parameters
     ----------
     place : Path or str
-        What errors name; of an SQLite file its path, beside which the copy goes.
+        Named in errors; for an SQLite file its path, beside which the copy goes.
     lock_folder : Path or None
-        The folder of the registry whose lock is held meanwhile; without one the database's own has to do.
+        The folder of the registry whose lock is held meanwhile; without one, only the database's own lock.
     wait_seconds : float
-        How long to wait for it.
+        How long to wait for the lock.
 
     Raises
     ------
     StorageError
-        If the database is of something else, a newer mlsys wrote it, or it cannot be written.
+        If the database belongs to another program or to a newer mlsys, or cannot be written.
     BusyError
-        If another process holds the lock for longer.
+        If another process holds the lock for longer than that.
     """
     with database_errors(place):
         with engine.connect() as connection:
@@ -69,14 +69,14 @@ def bring_up_to_date(
 
 
 def _checked_revision(connection: Connection, place: Path | str) -> str | None:
-    """Return the revision of a database; None of an empty one."""
+    """Return the revision of a database; None for an empty one."""
     tables = set(inspect(connection).get_table_names())
     if REVISION_TABLE in tables:
         found = connection.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()  # noqa: S608 - our constant
         if found is None or found in REVISIONS:
             return found
         raise StorageError(
-            f"{place}: a newer mlsys has written it (schema {found}, this one knows {LATEST})",
+            f"{place}: was written by a newer mlsys (schema {found}; this one knows {LATEST})",
             hint="run the newer mlsys, or go back to the copy that it made beside the file",
         )
     if connection.dialect.name != "sqlite":
@@ -88,13 +88,13 @@ def _checked_revision(connection: Connection, place: Path | str) -> str | None:
     if ours == APPLICATION_ID and version == OLD_LOG_VERSION and "predictions" in tables:
         return REVISIONS[0]  # a log of predictions from before there was a store
     raise StorageError(
-        f"{place}: is a database of something else",
-        hint="move it away, or name another one: store.url, serve.prediction_log_path",
+        f"{place}: is not a database of mlsys",
+        hint="move it away, or set store.url or serve.prediction_log_path to another one",
     )
 
 
 def _migrate(connection: Connection) -> None:
-    """Run what is missing, in the transaction of the connection."""
+    """Run the missing migrations in the connection's transaction."""
     from alembic import command  # only where there is something to do
     from alembic.config import Config
 
@@ -116,13 +116,13 @@ def _switch_to_wal(engine: Engine, place: Path) -> None:
     try:
         connection.cursor().execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
-        raise StorageError(f"{place}: {error}", hint="try again once nobody else has it open") from error
+        raise StorageError(f"{place}: {error}", hint="try again when no other program has it open") from error
     finally:
         connection.close()
 
 
 def _copy(path: Path, revision: str) -> None:
-    """Copy a database beside itself, as it is before its migration; one that is there is replaced."""
+    """Copy a database beside itself before its migration, replacing an earlier copy."""
     temporary = path.with_name(temporary_name())
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as target:
         temporary.chmod(path.stat().st_mode)

@@ -1,4 +1,4 @@
-"""Reads companies of lists column by column; SQLAlchemy's objects for each row cost more than the rows."""
+"""Read the companies of lists column by column, which is faster than SQLAlchemy's row objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_entries(
     columns : sequence of str
         Of the table of entries, the rank among them.
     condition : ColumnElement, optional
-        Which companies are wanted; without parameters.
+        Which companies to return; without parameters.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Whether there is a store, and which form its database has: known without the library of databases."""
+"""Whether there is a store, and the revisions of its database; needs no database library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 LATEST = REVISIONS[-1]
 # The table in which alembic keeps it.
 REVISION_TABLE = "alembic_version"
-# What tells our files from any other database: set by the store and by the log of predictions before it.
+# Marks a file as ours: set by the store, and by the prediction log before there was a store.
 APPLICATION_ID = 0x6D6C7379  # "mlsy"
 # What the log of predictions called its form when it had a file of its own.
 OLD_LOG_VERSION = 1

@@ -1,4 +1,4 @@
-"""How a list and its companies are rows of the database."""
+"""Convert lists and their companies to database rows and back."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ COLUMNS = (
 
 
 def standing(connection: Connection, cutoff: int) -> HandedOutList | None:
-    """Return the list of a day that counts."""
+    """Return the current list of a day; None if there is none."""
     wanted = select(*OF_LIST).where(lists_table.c.cutoff == cutoff, lists_table.c.replaced_by.is_(None))
     row = connection.execute(wanted).first()
     return None if row is None else as_list(row)
 
 
 def put(connection: Connection, listed: HandedOutList, companies: Iterable[ListEntry]) -> None:
-    """Let a list count: write it, or take it back that was replaced before."""
+    """Make a list the current one of its day: write it, or reinstate it if it was replaced before."""
     again = (
         update(lists_table)
         .where(lists_table.c.list_id == listed.list_id)

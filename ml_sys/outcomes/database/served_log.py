@@ -1,4 +1,4 @@
-"""Adds predictions of the service up in the database: its log holds too many rows to be loaded."""
+"""Add up the service's predictions inside the database, as its log is too large to load."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _AT_ONCE = 500  # companies that one statement names
 _ROWS = 10_000
 _EPOCH_JULIAN = 2440587.5  # 1970-01-01 as SQLite counts days
 _DATE_DIGITS = 10
-# Predictions of a company from which on looking it up in each window is quicker than going through all.
+# With this many predictions a company, looking it up in each window is quicker than reading all in order.
 _OFTEN = 20
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Predictions whose outcome is known, in windows as long as the horizon.
+    """Windows as long as the horizon, of predictions whose outcome is known.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class Windows:
         Of one horizon.
     horizon_days : int
     until : int
-        First day of which the outcome is not known yet; the last window ends before it.
+        First day whose outcome is not known yet; the last window ends before it.
     since : int or None
-        First day that counts.
+        First day to count.
     """
 
     versions: tuple[str, ...]
@@ -71,15 +71,15 @@ def versions_served(connection: Connection) -> tuple[str, ...]:
 
 
 def by_day(connection: Connection, since: int, until: int, edges: Sequence[float]) -> pd.DataFrame:
-    """Count predictions by day, version and how high they are.
+    """Count predictions by day, version and bin of probability.
 
     Parameters
     ----------
     connection : Connection
     since, until : int
-        First day, and the first one that does not count, in UTC.
+        First day, and the day after the last, in UTC.
     edges : sequence of float
-        Ascending; the first bin lies below the first of them.
+        Ascending; the first bin lies below the first edge.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def inputs_by_day(connection: Connection, since: int, until: int) -> pd.DataFram
 
 
 def promised(connection: Connection, windows: Windows) -> Iterator[tuple[str, str, int, float, float]]:
-    """Yield of each company and version what its last predictions in each window promised together.
+    """Yield for each company and version the sum of its last prediction in each window.
 
     Yields
     ------
@@ -157,7 +157,7 @@ def last_of(
     connection : Connection
     windows : Windows
     paid : mapping of str to int
-        Day on which each company did; predictions after it do not count.
+        Day on which each company paid; later predictions do not count.
     """
     names, starts = list(paid), _starts(connection, windows) if paid else None
     for at in range(0, len(names), _AT_ONCE):
@@ -169,10 +169,10 @@ def last_of(
 
 
 def _starts(connection: Connection, windows: Windows) -> range | None:
-    """Return on which days windows begin if each company is to be looked up in each; None to go through all.
+    """Return the first days of windows to look each company up in; None to read all predictions in order.
 
-    Where companies are asked about often, SQLite looks a few million predictions up in a third of the time in
-    which it goes through all of them in order.
+    If companies are asked about often, looking them up takes SQLite a third of the time that reading a few
+    million predictions in order takes.
     """
     if connection.dialect.name != "sqlite":
         return None

@@ -1,4 +1,4 @@
-"""Takes over what was kept before there was a store: remembered lists, one CSV file for each day."""
+"""Import lists from before there was a store: one CSV file for each day."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def remembered_lists(
     folder: Path, but_not: Collection[int], horizon_days: int
 ) -> Iterator[tuple[HandedOutList, Sequence[ListEntry]]]:
-    """Yield the remembered lists of a folder, but for those of some days; all on them were to be called.
+    """Yield the remembered lists of a folder except for some days; everyone on them was to be called.
 
     Raises
     ------
     RememberedListError
-        If a file is no list, or was damaged.
+        If a file is not a list, or is damaged.
     """
     for day, path in remembered.lists_of(folder):
         if day in but_not:

@@ -1,4 +1,4 @@
-"""The service's answers as OpenAPI describes them; endpoints return plain data of these forms."""
+"""The service's answers as OpenAPI describes them; endpoints return plain data in these forms."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    conversion_probability: float = Field(ge=0, le=1, description="Calibrated; within the horizon.")
+    conversion_probability: float = Field(
+        ge=0, le=1, description="Calibrated probability of converting within the horizon."
+    )
     will_convert: bool = Field(description="Whether the probability reaches the threshold.")
     tier: str = Field(description="A, B or C")
     threshold: float
-    model_version: str = Field(description="The version that said so.")
-    warnings: list[str] = Field(description="Values that no training row had, and features that are missing.")
+    model_version: str = Field(description="The version that made this prediction.")
+    warnings: list[str] = Field(description="Values unknown to the model, and missing features.")
     reasons: list[Reason] | None = Field(
-        None, description="The strongest ones that a counter-check confirms; only where asked for."
+        None, description="The strongest reasons that a counter-check confirms; only if asked for."
     )
 
 
@@ -90,14 +92,14 @@ class ModelResult(BaseModel):
     data_through: str
     horizon_days: int
     threshold: float
-    compiled: bool = Field(description="Whether its trees are compiled; its Pipeline answers otherwise.")
+    compiled: bool = Field(description="Whether its trees are compiled; if not, its Pipeline answers.")
     features: dict[str, str] = Field(description="Each feature and its group.")
     metrics: dict[str, Any]
     card: str = Field(description="Markdown.")
 
 
 class Status(BaseModel):
-    """Whether the service lives, or can answer."""
+    """Whether the service is alive or ready."""
 
     model_config = ConfigDict(protected_namespaces=())
 

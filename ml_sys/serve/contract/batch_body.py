@@ -1,7 +1,7 @@
-"""Cuts the body of a batch into its companies without building what it holds.
+"""Split the body of a batch into its companies without parsing it as a whole.
 
-A body of some megabytes takes a JSON parser up to half a second in one go, in which no other thread runs. The
-bytes alone say where each company ends; each is then read by itself.
+Parsing some megabytes of JSON takes up to half a second, during which no other thread runs. The bytes alone
+show where each company ends, and each is then parsed by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_ENVELOPE_BYTES = 65_536
 _QUOTE, _COMMA, _BRACKET = b'",['
 # A bracket and a brace differ in this bit alone.
 _ROUND, _OPENS, _CLOSES = 0x20, b"{"[0], b"}"[0]
-_FORM = {"field": FIELD, "problem": 'the body is {"companies": [...]}'}
+_FORM = {"field": FIELD, "problem": 'the body must be {"companies": [...]}'}
 
 
 @dataclass
@@ -50,11 +50,11 @@ def split(body: bytes, most: int) -> list[bytes]:
     Raises
     ------
     RequestError
-        If the body is something else, or holds more companies. What is between two commas may be no JSON.
+        If the body is something else, or holds more companies. A part need not be valid JSON.
     """
     places = _find(body, most)
     if places.n_commas >= most:
-        raise RequestError([{"field": FIELD, "problem": f"at most {most} at a time"}], 413)
+        raise RequestError([{"field": FIELD, "problem": f"at most {most} companies at a time"}], 413)
     whole = places.end >= 0
     envelope = body[: places.start + 1] + body[places.end :] if whole else body
     if len(envelope) > _MAX_ENVELOPE_BYTES:
@@ -75,7 +75,7 @@ def split(body: bytes, most: int) -> list[bytes]:
 
 
 def _find(body: bytes, most: int) -> _Places:
-    """Find the list at depth 2, in blocks, so that no step takes long; stops where there are too many."""
+    """Find the list at depth 2, in blocks, so that no step takes long; stop if there are too many."""
     found = _Places(commas=[])
     quotes = depth = 0
     for offset, block in _blocks(body):
@@ -119,7 +119,7 @@ def _note(
 
 
 def _blocks(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield pieces with their places, none of which ends within an escape, escapes made harmless."""
+    """Yield pieces with their positions; escapes are masked, and no piece ends within one."""
     at = 0
     while at < len(body):
         block = body[at : at + _BLOCK_BYTES]

@@ -1,4 +1,4 @@
-"""Types of the fields of requests: strict about what a value is, as lenient as ingest about what it says."""
+"""Types of request fields: strict about the type of a value, and as lenient as ingest about its content."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MAX_AMOUNT = 2**50
 _MAX_NUMBER = 3.4028234663852886e38
 
 
-# Companies are stamped on the same days, so that nearly every stamp was read before.
+# Companies are stamped on the same days, so nearly every stamp was parsed before.
 @lru_cache(maxsize=4096)
 def _stamp(text: str, zone: ZoneInfo | None) -> tuple[int, Fault]:
     return scalars.stamp(text, zone)
 
 
-_MOMENT = "Input should be a date or a date with a time, as 2020-06-01T00:00:00Z"
+_MOMENT = "Input should be a date, with or without a time, such as 2020-06-01T00:00:00Z"
 
 
 def _whole(number: float) -> int:
@@ -61,17 +61,17 @@ class _Whole:
 
 
 def amount(digits: int) -> Any:
-    """Return the type of an amount of which so many digits behind the point are kept."""
+    """Return the type of an amount with this many decimals."""
     return Annotated[float, Field(ge=0, le=_MAX_AMOUNT / 10**digits)]
 
 
 def moment(zone: ZoneInfo | None) -> Any:
-    """Return the type of a moment whose day is that of the clocks in a zone, which is UTC by default."""
+    """Return the type of a moment whose day is that of a time zone, by default UTC."""
     return Annotated[int | None, _Moment(zone)]
 
 
 def _microseconds(text: str, zone: ZoneInfo | None) -> int | None:
-    """Read a stamp as ingest does, in microseconds since 1970-01-01; None for one out of all time."""
+    """Read a stamp as ingest does, in microseconds since 1970-01-01; None if it is out of range."""
     microseconds, fault = _stamp(text, zone)
     if fault in {Fault.NONE, Fault.OUT_OF_TIME}:
         return None if fault else microseconds

@@ -1,7 +1,7 @@
 """Turn requests into feature values; raw companies take the same path as ingested ones.
 
-Invariant: a value that ingest would blank is blank here, and a usage row that it would set aside does not
-count here. Each is said, so that nothing is dropped in silence.
+Invariant: a value that ingest would blank is blank here, and a usage row that ingest would set aside does not
+count. Each is reported, so that nothing is dropped silently.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Input:
     values : list
         Its features, None for blanks.
     remarks : tuple of str
-        What of the request was blanked or does not count.
+        What was blanked or does not count.
     """
 
     values: Values
@@ -70,7 +70,7 @@ def input_of(request: BaseModel, contract: Contract) -> Input:
 
 
 def inputs_of(requests: Sequence[BaseModel], contract: Contract) -> list[Input]:
-    """Return the input of each company; raw ones of one cutoff are computed together."""
+    """Return the input of each company; raw companies with the same cutoff are computed together."""
     found: list[Input] = [Input([])] * len(requests)
     by_cutoff: dict[date, list[int]] = {}
     for at, request in enumerate(requests):
@@ -114,7 +114,7 @@ def _computed(companies: Sequence[Raw], contract: Contract) -> list[Input]:
 def _periods(
     companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, remarks: list[list[str]]
 ) -> Rows:
-    """Return the rows of a table that count, and say of each company which do not."""
+    """Return the rows of a table that count, and remark on those that do not."""
     given = [
         (at, row.__dict__) for at, company in enumerate(companies) for row in getattr(company, table.name)
     ]
@@ -137,8 +137,8 @@ def _periods(
         (company[repeats], f"{one} repeats another one", f"{one}s repeat another one"),
         (
             company[~repeats],
-            f"{one} contradicts a busier one of its stamp",
-            f"{one}s contradict a busier one of their stamp",
+            f"{one} contradicts a busier one with the same stamp",
+            f"{one}s contradict a busier one with the same stamp",
         ),
         (undated, f"{one} lies {lie}", f"{one}s lie {lie}"),
     ):
@@ -148,7 +148,7 @@ def _periods(
 
 
 def _events(companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, remarks: list[list[str]]) -> Rows:
-    """Return what a table's events come to in each period, and say of each company which do not count."""
+    """Return the counts of a table's events by period, and remark on events that do not count."""
     given = [
         (at, row.__dict__) for at, company in enumerate(companies) for row in getattr(company, table.name)
     ]
@@ -177,7 +177,7 @@ def _events(companies: Sequence[Raw], table: UsageTable, spec: FeatureSpec, rema
 
 
 def _of_form(values: NDArray[Any], table: UsageTable, form: Form) -> NDArray[Any]:
-    """Put the values of a table's measures at their places in the form, 0 elsewhere."""
+    """Put the values of a table's measures into the form's columns, 0 elsewhere."""
     if table.measures == form.measure_names:
         return values
     every = np.zeros((len(values), len(form.measures)), dtype=values.dtype)
@@ -190,7 +190,7 @@ def _int_type(form: Form) -> Any:
 
 
 def _remark(remarks: list[list[str]], places: NDArray[np.int32], one: str, several: str) -> None:
-    """Say of each company among ``places`` how many of its rows do not count, and why."""
+    """Add to each company among ``places`` how many of its rows do not count, and why."""
     for at, count in zip(*np.unique(places, return_counts=True), strict=True):
         does, do = _DO_NOT
         remarks[at].append(counted(int(count), f"{one}, {does}", f"{several}, {do}"))
@@ -214,7 +214,7 @@ def _value(one: Attribute, given: Mapping[str, Any], said: list[str]) -> float |
     if one.none is not None and (given[none_field(one)] or value == one.none):
         return np.inf
     if value is not None and one.scale == "log" and not value > 0:
-        said.append(f"{one.name} {Fault.NOT_POSITIVE.reason}, and counts as blank")
+        said.append(f"{one.name} {Fault.NOT_POSITIVE.reason}, so it counts as blank")
         return None
     return None if value is None else float(value)
 
@@ -226,7 +226,7 @@ def _since(companies: Sequence[Raw], cutoff: int, remarks: list[list[str]]) -> N
         if given is None:
             continue
         if day_number(given) >= cutoff:
-            remarks[at].append("since is not before as_of, and counts as blank")
+            remarks[at].append("since is not before as_of, so it counts as blank")
         else:
             since[at] = day_number(given)
     return since

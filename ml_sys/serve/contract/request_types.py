@@ -1,6 +1,6 @@
-"""Types of the bodies of requests: a raw company by the form of the model, or its flat features.
+"""Types of request bodies: a raw company in the model's form, or its flat features.
 
-They are strict: a text is no number, a number no date, and an unknown field is refused.
+They are strict: text is not accepted for a number, nor a number for a date, and unknown fields are refused.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MAX_ROWS = 1000
 
 
 class Strict(BaseModel):
-    """No unknown fields, no infinite numbers, no text that passes for a number."""
+    """A strict model: no unknown fields, no infinite numbers, no text for a number."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Raw(Strict):
-    """What every raw company has, whatever the form."""
+    """The fields that every raw company has."""
 
     id: CompanyId | None = Field(None, description="Kept in the prediction log; never a feature.")
     as_of: date = Field(description="Cutoff: only usage complete by this day counts.")
@@ -44,20 +44,18 @@ def raw_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> type[R
     Raises
     ------
     SettingsError
-        If two things are called the same.
+        If two fields have the same name.
     """
     form, fields = spec.form, dict[str, Any]()
     for one in form.attributes:
         for name, what in _attribute_fields(one).items():
             _take(fields, name, what)
     if form.has_since:
-        _take(fields, SINCE, (date | None, Field(None, description="Day on which it began to exist.")))
+        _take(fields, SINCE, (date | None, Field(None, description="Day on which it was created.")))
     for table in form.tables:
-        rows = "One row a period; later ones do not count, and of several of a stamp only the busiest."
+        rows = "One row per period; later ones do not count, and of rows with one stamp only the busiest."
         if table.kind == "events":
-            rows = (
-                "One row a thing that happened; those that lie in a period that is not complete do not count."
-            )
+            rows = "One row per event; events in a period that is not complete do not count."
         many: Any = Field(default_factory=list, max_length=MAX_ROWS, description=rows)
         _take(fields, table.name, (list[row_type(table, form)], many))  # type: ignore[misc]  # made just now
 
@@ -71,9 +69,9 @@ def raw_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> type[R
 
 def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
     """Return the type of a row of a usage table."""
-    stamp = f"Stamp of the period; {form.time_zone} where it names no zone."
+    stamp = f"Stamp of the period; {form.time_zone} if no time zone is given."
     if table.kind == "events":
-        stamp = f"When it happened; {form.time_zone} where it names no zone."
+        stamp = f"When it happened; {form.time_zone} if no time zone is given."
     fields: dict[str, Any] = {table.at: (moment(zone_of(form.time_zone)), Field(description=stamp))}
     named = {one.name: one for one in form.measures}
     if table.kind == "periods":
@@ -81,27 +79,27 @@ def row_type(table: UsageTable, form: Form) -> type[BaseModel]:
             fields[name] = (_value_type(named[name]), Field(0, description=_value_text(named[name])))
     else:
         if table.event:
-            fields[table.event] = (Name | None, Field(None, description="What kind of thing happened."))
+            fields[table.event] = (Name | None, Field(None, description="The kind of event."))
         for name in table.amounts:
             fields[name] = (_value_type(named[name]), Field(0, description=f"{_value_text(named[name])}"))
-        for name, text in ((table.user, "Who did it."), (table.event_id, "Its own identifier.")):
+        for name, text in ((table.user, "Who did it."), (table.event_id, "Identifier of the event.")):
             if name:
                 fields[name] = (Name | None, Field(None, description=text))
-    doc = "Usage of one period." if table.kind == "periods" else "Something that happened."
+    doc = "Usage of one period." if table.kind == "periods" else "An event."
     name = "".join(part.capitalize() for part in table.name.split("_"))
     made: type[BaseModel] = create_model(f"{name}Row", __base__=Strict, __doc__=doc, **fields)
     return made
 
 
 def none_field(one: Attribute) -> str:
-    """Return the field that says that a number has no value; empty where it always has one."""
+    """Return the field that says that a number has no value; empty if it always has one."""
     return one.none_feature if one.none is not None else ""
 
 
 def _take(fields: dict[str, Any], name: str, what: Any) -> None:
     if name in fields or name in {ID, AS_OF}:
         raise SettingsError(
-            "schema", name, "is a field of requests twice", hint="describe it by another name"
+            "schema", name, "would be two fields of a request", hint="give one of the two another name"
         )
     fields[name] = what
 
@@ -117,9 +115,9 @@ def _attribute_fields(one: Attribute) -> dict[str, Any]:
         return {one.name: (Name | None, Field(None, description=f"{label}{example}."))}
     text = f"{label}."
     if one.none is not None:
-        text += " The number that means none in the exported tables means it here, too."
+        text += " The number that stands for none in the tables stands for none here, too."
     if one.scale == "log":
-        text += " One that is not positive counts as blank, with a warning."
+        text += " A value that is not positive counts as blank, with a warning."
     fields: dict[str, Any] = {one.name: (float | None, Field(None, description=text))}
     if none_field(one):
         said = one.none_label[:1].upper() + one.none_label[1:]
@@ -156,7 +154,7 @@ def flat_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> Any:
     """
     groups, categories = spec.groups(), set(spec.categories())
     for taken in {ID, AS_OF} & set(groups):
-        raise SettingsError("features", taken, "is a field of requests", hint="rename the feature")
+        raise SettingsError("features", taken, "is a field of every request", hint="rename the feature")
     fields: dict[str, Any] = {ID: (CompanyId | None, Field(None, description="Kept in the prediction log."))}
     for name, group in groups.items():
         number = NotNegative if group == BASE_GROUP else Number
@@ -169,6 +167,6 @@ def flat_type(spec: FeatureSpec, levels: Mapping[str, str] = NO_LEVELS) -> Any:
     return create_model(
         "FlatFeatures",
         __base__=Flat,
-        __doc__="Ready features; what is left out or null counts as blank.",
+        __doc__="Ready features; a feature that is left out or null counts as blank.",
         **fields,
     )

@@ -1,8 +1,8 @@
 """The service's requests; the flat form is built from the served model's feature schema.
 
-Requests are read straight from the bytes of their body, and strictly as to types: a text is no number, a
-number no date, and what is not a field is refused with the nearest one that is. Values of the right type mean
-what they mean at ingest: what would be blanked or set aside there is so here, and said.
+Requests are read straight from the bytes of their body, with strict types: text is not accepted for a number,
+nor a number for a date, and an unknown field is refused with the nearest known one. Values of the right type
+are treated as at ingest: what would be blanked or set aside there is blanked or set aside here, and reported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_REASONS = 20
 _MAX_ERRORS = 50
-# Looking for the nearest name takes milliseconds, which nobody shall have us spend at will.
+# Looking for the nearest name takes milliseconds, so one request may not ask for many.
 _MAX_SUGGESTIONS = 3
 _MAX_NAME = 100
 
@@ -52,7 +52,7 @@ class RequestError(Exception):
 
 
 class NoJsonError(RequestError):
-    """A request that is not JSON."""
+    """A request that is not valid JSON."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,9 @@ class Contract:
     names : tuple of str
         Its features, in order.
     categories : tuple of (int, str)
-        Place and name of those that are texts.
+        Position and name of the features that are text.
     told : tuple of (int, str, str)
-        Of each attribute, the place of the feature that is blank where it is; what a blank is logged as, and
-        a text that the model has not learnt.
+        For each attribute: the position of its feature, and how a blank and an unknown text are logged.
     flat : TypeAdapter
         Ready features.
     raw : tuple of str
@@ -97,7 +96,7 @@ class Contract:
         Parameters
         ----------
         levels : mapping of str to str
-            By category, a value of it that examples give.
+            For each category, a value to use in examples.
 
         Raises
         ------
@@ -123,17 +122,17 @@ class Contract:
         Parameters
         ----------
         suggest : bool
-            Look for what an unknown field may have meant.
+            Whether to name the nearest field for an unknown one.
 
         Raises
         ------
         RequestError
-            If it does not fit.
+            If it does not fit the schema.
         NoJsonError
-            If it is not even JSON.
+            If it is not valid JSON.
         """
-        # A raw company is known by its as_of; where no such text is in the body, plain or escaped, there is
-        # none to look for.
+        # A raw company is recognised by its as_of; if this text is not in the body, plain or escaped, it is
+        # not one.
         adapter = self.either if b'"as_of"' in body or b"\\u" in body else self.flat
         if body.count(b":") > len(self.names) + _MAX_ERRORS:
             body = self._bounded(body)
@@ -148,12 +147,12 @@ class Contract:
     def many(
         self, parts: Sequence[bytes], max_bytes: int, *, suggest: bool = True
     ) -> list[BaseModel | RequestError]:
-        """Read some companies of a batch, each as in :meth:`one`, or say what is wrong with it.
+        """Read some companies of a batch; each is what :meth:`one` returns, or the error it would raise.
 
         Raises
         ------
         RequestError
-            If one is not even JSON, so that the whole body is not.
+            If one is not valid JSON, and so the whole body is not.
         """
         return [self._tried(part, max_bytes, suggest) for part in parts]
 
@@ -168,7 +167,7 @@ class Contract:
             return error
 
     def _bounded(self, body: bytes) -> bytes:
-        """Return a request without unknown fields beyond those that are shown: each costs an error."""
+        """Drop unknown fields beyond those that will be shown, since each costs an error."""
         try:
             content = from_json(body)
         except ValueError:
@@ -186,12 +185,12 @@ class Contract:
         return body if bounded == content else to_json(bounded)
 
     def _errors(self, error: ValidationError, suggest: bool) -> list[dict[str, str]]:
-        """Name each field in error; its place begins with the kind of request where that was looked at."""
+        """Name each invalid field; its location begins with the kind of request if that was looked at."""
         found = error.errors(include_url=False, include_context=False, include_input=False)
         most = _MAX_SUGGESTIONS if suggest else 0
         shown = [self._plain(one, at < most) for at, one in enumerate(found[:_MAX_ERRORS])]
         if len(found) > _MAX_ERRORS:
-            shown.append({"field": "body", "problem": "has more fields in error"})
+            shown.append({"field": "body", "problem": "has more invalid fields"})
         return shown
 
     def _plain(self, one: Any, suggest: bool) -> dict[str, str]:
@@ -206,12 +205,12 @@ class Contract:
 
 
 def unknown_fields(names: Sequence[str]) -> list[dict[str, str]]:
-    """Name fields that nothing like exists of, the first of them."""
+    """Return errors for the first few unknown fields."""
     return [_unknown(name[:_MAX_NAME], ()) for name in names[:_MAX_ERRORS]]
 
 
 def _cut(content: dict[str, Any], known: Container[str]) -> dict[str, Any]:
-    """Leave out unknown fields beyond those that are shown."""
+    """Drop unknown fields beyond those that will be shown."""
     unknown = [name for name in content if name not in known]
     dropped = set(unknown[_MAX_ERRORS + 1 :])
     return (

@@ -1,7 +1,7 @@
 """Request ids, and the access log.
 
-A line of the log holds the request's id, method, route, status, time and the version that answered. It never
-holds an address, a query, a path as it was asked for (it may name a company), a key or a body.
+A line of the log has the request's id, method, route, status, time and the version that answered. It never
+has an address, a query, the requested path (which may name a company), a key or a body.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _log = logging.getLogger("ml_sys.access")
 
 
 def request_id(shown: bytes | None) -> str:
-    """Return the id that the caller gave its request, or a new one where it gave none or an unfit one."""
+    """Return the caller's request id, or a new one if it gave none or an invalid one."""
     if shown is not None and _ID.fullmatch(shown):
         return shown.decode("ascii")
     return f"{_PREFIX}-{next(_NUMBERS):x}"
 
 
 class AccessLog:
-    """Writes a line for a share of the requests, and for each that the service failed.
+    """Write a line for a share of the requests, and for each request that failed with 500 or more.
 
     Parameters
     ----------

@@ -14,33 +14,34 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.005
 _LONGEST_POLL_SECONDS = 2.0
-# The server ends connections that wait for nothing when it stops to listen. So the answers wait this long
-# before, in which busy callers send their next request.
+# The server closes idle connections when it stops listening. So answers wait this long before, in which busy
+# callers send their next request.
 _GATHERING_SECONDS = 0.3
-# Workers stop to listen within this time of each other, on busy cores too.
+# Workers stop listening within this time of each other, even on busy cores.
 _WORKERS_APART_SECONDS = 0.5
 _PARENT_SECONDS = 1.0
 
 
 class Ending:
-    """The end of this process, as the parts that answer see it.
+    """The shutdown of this process, as seen by the parts that answer.
 
-    A caller whose connection ends opens another one. So no connection may end before nobody listens any more:
-    once the end is near, answers wait for that moment, and each ends its connection.
+    A caller whose connection is closed opens another one. So no connection may be closed before all workers
+    have stopped listening: once the end is near, answers wait for that moment, and each closes its
+    connection.
 
     Parameters
     ----------
     listening : socket, optional
-        The server closes it when it stops to listen.
+        The server closes it when it stops listening.
     apart : bool
-        Other workers listen too, and stop a little later.
+        Whether other workers listen too, and stop a little later.
 
     Attributes
     ----------
     is_begun : bool
-        The process was told to end: it answers, and says that it is not ready for more.
+        Whether the process was told to end: it still answers, but says that it is not ready.
     is_near : bool
-        The server was told: it is about to stop listening, or has.
+        Whether the server was told to end: it is about to stop listening, or has.
     """
 
     def __init__(self, listening: socket.socket | None = None, *, apart: bool = False) -> None:
@@ -49,7 +50,7 @@ class Ending:
         self._apart = apart
 
     async def stopped_listening(self) -> None:
-        """Wait until no worker takes connections any more."""
+        """Wait until no worker accepts connections any more."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + _LONGEST_POLL_SECONDS
         while self._listening is not None and self._listening.fileno() >= 0 and loop.time() < latest:

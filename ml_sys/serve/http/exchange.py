@@ -1,4 +1,4 @@
-"""One request and its response: what the application receives and sends goes through here."""
+"""One request and its response: everything the application receives and sends passes through here."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 CLOSE = (b"connection", b"close")
 RETRY_AFTER = (b"retry-after", b"1")
-# A body up to this size is awaited before its request counts as one in hand.
+# A body up to this size is received before its request counts as in progress.
 _SMALL_BODY_BYTES = 65_536
-# After a refusal the body is read on for this long: a client that is still sending would meet a reset, and
-# not the answer.
+# After a refusal the body is still read for this long: a client that is sending would otherwise get a reset
+# instead of the answer.
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 1 << 30
 _SERVER_ERROR = 500
@@ -31,19 +31,19 @@ class BodyTooLargeError(Exception):
 
 
 class ClientLeftError(Exception):
-    """The connection ended before the body was complete; nobody is left to answer."""
+    """The client closed the connection before the body was complete."""
 
 
 async def read_body(receive: Receive) -> bytes:
     """Return the whole body of a request.
 
-    Size and time are limited by the guard that ``receive`` comes from. It answers for what is raised here:
-    let it pass.
+    The guard that ``receive`` comes from limits size and time, and answers for errors raised here: do not
+    catch them.
 
     Raises
     ------
     BodyTooLargeError
-        As soon as more has arrived than is allowed.
+        As soon as more than the limit has arrived.
     ClientLeftError
         If the client leaves before the body is complete.
     """
@@ -61,7 +61,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 class Slots:
-    """Places for the requests that one process has in hand."""
+    """Places for the requests in progress in one process."""
 
     __slots__ = ("_left",)
 
@@ -88,11 +88,11 @@ class Exchange:
     began : float
         By ``time.perf_counter``.
     status : int
-        Of the response that has begun; 0 before.
+        Of the response, once it has begun; 0 before.
     expired : bool
-        Its time is up, and its task was cancelled for that.
+        Whether its time is up and its task was cancelled.
     sending : bool
-        The server waits for the client to read.
+        Whether the server is waiting for the client to read.
     """
 
     __slots__ = (
@@ -142,13 +142,13 @@ class Exchange:
         return False
 
     def free(self) -> None:
-        """Count as one no more."""
+        """Stop counting as a request in progress."""
         if self._slots is not None:
             self._slots.free()
             self._slots = None
 
     async def await_small_body(self) -> None:
-        """Receive a small body whole, so that a client that sends it slowly takes no one's place."""
+        """Receive a small body whole, so that a slow client does not take up a place."""
         message = await self.receive()
         if message.get("more_body", False):
             pieces = bytearray(message.get("body", b""))
@@ -160,7 +160,7 @@ class Exchange:
         self._first = message
 
     async def receive(self) -> Message:
-        """Pass on a piece of the body while the sum is within the limit."""
+        """Pass on a piece of the body while the total is within the limit."""
         if self._first is not None:
             message, self._first = self._first, None
             return message
@@ -178,7 +178,7 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on the application's response, with our headers, unless it is ours to answer."""
+        """Pass on the application's response with our headers, unless the guard has to answer."""
         if self._too_large or self.expired:
             # Frameworks make a response of their own out of our exception.
             if self.status:
@@ -192,7 +192,7 @@ class Exchange:
             await self._pass(message)
 
     async def conclude(self, error: Exception | None) -> None:
-        """Answer what the application did not, once it has returned or raised."""
+        """Answer in place of the application if it returned or raised without answering."""
         left = isinstance(error, ClientLeftError)
         if error is not None and not left and not self._too_large and not self.expired:
             _log.error("request %s failed", self.id, exc_info=error)
@@ -214,7 +214,7 @@ class Exchange:
         await send_problem(self._pass, status, title, detail=detail, request_id=self.id, headers=headers)
 
     async def refuse_body(self) -> None:
-        """Say that the body is too large, then read on for a while, since a client may listen only then."""
+        """Say that the body is too large, then read on, since a client may listen only after sending."""
         title = "The request's body is too large."
         await send_problem(self._pass, 413, title, request_id=self.id, headers=(CLOSE,), finish=False)
         left = _LINGER_BYTES

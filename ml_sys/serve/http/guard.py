@@ -1,8 +1,8 @@
 """The guard around every request: its id, host, key, size, time, and a clean answer.
 
-:class:`Guard` is plain ASGI around the application, so that it covers what a framework answers as well. It
-holds what an application can hold. What happens below (how long a head takes to arrive, connections that ask
-for nothing, TLS) is the server's and the proxy's.
+:class:`Guard` is plain ASGI around the application, so it also covers the framework's own answers. It
+enforces the limits that an application can enforce. What happens below (slow heads, idle connections, TLS) is
+up to the server and the proxy.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ CLIENT_LEFT = 499
 # Requests of this process that the guard refused, by status.
 REFUSED: Counter[int] = Counter()
 
-# Callers that ask again at once after a refusal must not crowd out the requests in hand, nor all come back
-# at the same moment: each waits for its refusal, for a share of this between the two.
+# Callers that retry at once after a refusal must not crowd out the requests in progress, nor all come back at
+# the same moment. So each waits for its refusal, for a share of the busy seconds between these two.
 _BUSY_SECONDS = 0.9
 _BUSY_SHARES = (1 / 3, 1.0)
-# What is said to a caller whose time is up has to be taken within this time.
+# A caller whose time is up has to take the answer within this time.
 _LAST_WORD_SECONDS = 1.0
 _SWEEPS_PER_TIMEOUT = 20
 _LONGEST_SWEEP_SECONDS = 0.5
@@ -57,22 +57,22 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """What one request, and all together, may ask of a server process.
+    """The limits of one request, and of all requests to a server process.
 
     Attributes
     ----------
     max_header_bytes : int
         Size of a request's line and headers together; more gets 431.
     max_body_bytes : int
-        Larger bodies get 413, whether they say their size or not.
+        Larger bodies get 413, whether they state their size or not.
     max_body_bytes_of : mapping of str to int
-        The same for paths that take less.
+        The same for paths with a lower limit.
     timeout_seconds : float
-        From the end of the head to the last byte that the server has taken of the answer. The clock is read
-        every twentieth of it, or every half second. A handler in a thread goes on to its end; its answer is
+        From the end of the head to the last byte of the answer that the server has accepted. The clock is
+        read every twentieth of it, or every half second. A handler in a thread runs to its end; its answer is
         dropped.
     max_concurrency : int
-        Requests in hand; beyond it callers get 503.
+        Requests in progress; beyond it callers get 503.
     """
 
     max_header_bytes: int = 16_384
@@ -83,16 +83,16 @@ class RequestLimits:
 
 
 class Guard:
-    """Protects an ASGI application and observes what it answers.
+    """Protect an ASGI application, and observe its answers.
 
     Parameters
     ----------
     app : callable
         The ASGI application.
     digests : tuple of str
-        Digests of API keys; with any, every path but ``/health`` and ``/ready`` asks for a key.
+        Digests of API keys; if there are any, every path but ``/health`` and ``/ready`` needs a key.
     hosts : Hosts
-        Those that a request may name, except for the same two paths.
+        The hosts that a request may name, except for the same two paths.
     observe : callable
         Called once for each request, after its response was sent, with method, route, status and seconds.
     ending : Ending, optional
@@ -123,7 +123,7 @@ class Guard:
         self._busy_seconds = min(_BUSY_SECONDS, limits.timeout_seconds / 2)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; other kinds of ASGI scope pass."""
+        """Answer one request; pass on other kinds of ASGI scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -143,7 +143,7 @@ class Guard:
             self._note(exchange, state.get("version"))
 
     async def _within_time(self, exchange: Exchange, headers: dict[bytes, bytes], most: int) -> None:
-        """Answer, and answer for the application where it does not."""
+        """Answer, in place of the application if it does not."""
         error: Exception | None = None
         try:
             await self._answer(exchange, headers, most)
@@ -172,8 +172,8 @@ class Guard:
         elif exchange.scope.get("http_version", "1.1") not in _VERSIONS:
             await self._refuse(exchange, 505, "Only HTTP/1.1 is spoken here.", CLOSE)
         elif b"transfer-encoding" in headers and b"content-length" in headers:
-            # Where the body ends is told in two ways, of which a proxy may have followed the other one.
-            await self._refuse(exchange, 400, "The request says twice how long its body is.", CLOSE)
+            # The end of the body is given in two ways, and a proxy may have followed the other one.
+            await self._refuse(exchange, 400, "The request states its body's length twice.", CLOSE)
         elif not free and not self._hosts.allows(headers.get(b"host", b"")):
             title = "The request names a host that is not served."
             detail = "serve.allowed_hosts lists the hosts that are."
@@ -190,12 +190,12 @@ class Guard:
             if not close:
                 await exchange.await_small_body()
             if exchange.take(self._slots):
-                # Those that came with it take their places before any is answered, and the rest is refused.
+                # Requests that came with it take their places first, and the rest are refused.
                 await asyncio.sleep(0)
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             else:
                 await asyncio.sleep(self._busy_seconds * random.uniform(*_BUSY_SHARES))  # noqa: S311 - no secret
-                title = "The service has too many requests in hand."
+                title = "The service has too many requests in progress."
                 await self._refuse(exchange, 503, title, RETRY_AFTER, *close)
 
     async def _refuse(
@@ -219,7 +219,7 @@ class Guard:
         return any(accepts(key, self._digests) for key in shown)
 
     def _sweep(self) -> None:
-        """Cancel what takes too long; one timer for all costs a request less than one of its own."""
+        """Cancel requests that take too long; one timer for all is cheaper than one for each."""
         self._sweeping = bool(self._open)
         if not self._sweeping:
             return

@@ -1,7 +1,7 @@
-"""Which hosts a request may name: a web page must not reach this service through a name of its own.
+"""The hosts that a request may name, so that no web page reaches this service through its own name.
 
-A page can make its own host name lead to this machine (DNS rebinding), and then ask as if it were from here.
-The name it asks for is what gives it away.
+A page can make its own host name point to this machine (DNS rebinding) and then send requests as if from
+here. The host that it names gives it away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Hosts:
     ----------
     names : iterable of str
         Names and addresses without a port; ``*.example.com`` stands for every name below it, ``*`` for any.
-        None at all stands for this machine's own: ``localhost`` and its loopback addresses.
+        If empty, only this machine's own names: ``localhost`` and its loopback addresses.
     """
 
     def __init__(self, names: Iterable[str]) -> None:

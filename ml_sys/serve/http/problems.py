@@ -1,7 +1,7 @@
-"""Problem documents (RFC 9457): every error that the service answers with has this one form.
+"""Problem documents (RFC 9457), the one form of every error that the service answers with.
 
-A document says what is wrong and carries the request's id. It never holds a path of this machine, a stack
-trace or a key, so callers write the texts themselves and never pass on an exception's.
+A document says what is wrong and has the request's id. It never has a path of this machine, a stack trace or
+a key, so the calling code writes the text itself and never passes on an exception's message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = b"x-request-id"
-# What an answer may decide for itself: the documentation page needs scripts, other pages may be kept.
+# Headers that an answer may set itself: the documentation page needs scripts, and some pages may be cached.
 OVERRIDABLE_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
@@ -38,7 +38,7 @@ def document(
     errors: Sequence[Mapping[str, Any]] = (),
     request_id: str = "",
 ) -> bytes:
-    """Return a problem document as JSON; what is empty is left out."""
+    """Return a problem document as JSON, without empty fields."""
     content: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         content["detail"] = detail
@@ -63,11 +63,11 @@ def problem(
     Parameters
     ----------
     title : str
-        What kind of problem this is, the same for every request that has it.
+        The kind of problem; the same for every request that has it.
     detail : str, optional
-        What is special about this one.
+        What is specific to this request.
     errors : sequence of mapping, optional
-        One for each field in error.
+        One for each invalid field.
     request_id : str, optional
     headers : mapping, optional
         More headers, e.g. ``Retry-After``.
@@ -94,7 +94,7 @@ async def send_problem(
         As in :func:`problem`.
     headers : iterable of pairs of bytes, optional
     finish : bool
-        False leaves the response open although its body is complete, so that the server goes on reading.
+        False leaves the response open after its body is complete, so that the server goes on reading.
     """
     body = document(status, title, detail=detail, request_id=request_id)
     start = {"type": "http.response.start", "status": status, "headers": [*_entity(body), *headers]}

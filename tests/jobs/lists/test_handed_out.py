@@ -222,7 +222,7 @@ def test_a_list_without_a_day_is_not_recorded_under_a_wrong_one(
     free = snapshot.companies["id"].tail(5)
     pd.DataFrame({**model_features(free), "id": free.to_numpy()}).to_csv(tmp_path / "ready.csv", index=False)
     shutil.rmtree(place / "snapshots")
-    with pytest.raises(UsageError, match="no usage to take the day of the list from") as caught:
+    with pytest.raises(UsageError, match="no usage to take the list's day from") as caught:
         score(None, tmp_path / "ready.csv", hand_out=True)
     assert "--as-of" in caught.value.hint
     assert len(score(SUNDAYS[0], tmp_path / "ready.csv", hand_out=True).table) == 5
@@ -238,7 +238,7 @@ def test_the_command_shows_the_reasons_and_says_the_same_as_json(place, three_ta
     said = mlsys(*args, "--reasons", 3, "--top", 4, "--json", artifacts=place)
     told = json.loads(said.stdout)
     assert told["handed_out"] is None
-    assert "no later list knows of this one: hand it out with --hand-out" in told["notes"]
+    assert "later lists will not know of this one unless you hand it out with --hand-out" in told["notes"]
     lines = shown.stdout.splitlines()
     for row in told["list"]:
         at = next(at for at, line in enumerate(lines) if f"│ {row['id']} │" in line)
@@ -294,7 +294,10 @@ def test_what_was_said_on_a_day_and_what_came_of_it(place, score, mlsys, snapsho
     assert "not in the data" in shown.stdout
     assert "not to call" in shown.stdout
     assert "│ 2020-01-05-ab │" in mlsys("lists", artifacts=place).stdout
-    for named, problem in (("2020-01-01", "no list is of that day or before"), ("x", "no list has an id")):
+    for named, problem in (
+        ("2020-01-01", "there is no list of that day or before"),
+        ("x", "no list has an id"),
+    ):
         refused = mlsys("lists", "show", named, artifacts=place)
         assert refused.returncode == 1
         assert problem in refused.stderr
@@ -318,7 +321,7 @@ def test_a_changed_list_of_the_same_day_needs_a_reason_and_writes_no_file(
     other = (*args, "--capacity", 6, "--out", tmp_path / "list.csv")
     refused = mlsys(*other, artifacts=place)
     assert refused.returncode == 2
-    assert "another list of 2020-01-05 is out" in refused.stderr
+    assert "another list of 2020-01-05 was handed out" in refused.stderr
     assert not (tmp_path / "list.csv").exists()
     assert mlsys(*other, "--replace", artifacts=place).returncode == 2
     taken = json.loads(

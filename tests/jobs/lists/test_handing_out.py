@@ -161,7 +161,7 @@ def test_a_held_out_share_is_drawn_as_far_down_the_list_as_there_are_calls(tmp_p
 def test_another_list_of_the_day_needs_leave_and_keeps_its_reason(tmp_path):
     settings = settings_of(tmp_path)
     first = handed(settings)
-    with pytest.raises(UsageError, match="another list of 2020-01-06 is out"):
+    with pytest.raises(UsageError, match="another list of 2020-01-06 was handed out"):
         handed(settings, capacity=3)
     second = handed(settings, capacity=3, replace_other=True, reason="one more caller")
     assert (second.recorded, second.listed.reason, second.called) == ("replaced", "one more caller", 3)

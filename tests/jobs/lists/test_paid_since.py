@@ -105,7 +105,7 @@ def test_a_list_that_is_only_looked_at_warns_of_them(place):
     shown = score(place)
     (warning,) = (one for one in shown.scored.warnings if "become" in one)
     assert "have become customers since 2020-01-27, of the first 40" in warning or "1 company has" in warning
-    assert warning.endswith("a list that is handed out goes without them (--hand-out)")
+    assert warning.endswith("a list that is handed out leaves them out (--hand-out)")
     assert with_warning(shown.scored, NOBODY, CALLS) is shown.scored
 
 
@@ -174,7 +174,7 @@ def test_conversions_that_the_tables_date_after_their_usage_stand_beside_the_sna
         ({"c1"}, {"c1"}, False, ""),  # who is left out is not there to be called
         ({"c9"}, set(), False, ""),  # below the first that are looked at
         ({"c1"}, set(), False, "1 company has become customers since 2020-01-06, of the first 3: a list that "
-         "is handed out goes without them (--hand-out)"),
+         "is handed out leaves them out (--hand-out)"),
         ({"c1", "c2", "stranger"}, set(), True, "2 companies have become customers since 2020-01-06, of the "
          "first 3: the list was handed out before; do not call them"),
     ],

@@ -139,7 +139,7 @@ def test_a_company_that_was_not_to_be_called_is_shown_where_it_is_asked_for(sett
     with pytest.raises(NoSuchListError) as none:
         show_list(settings, "2020-01-06-aa", "n9")
     assert none.value.message == "'n9' is not recorded on list 2020-01-06-aa"
-    assert none.value.hint == "of its 9 companies 3 are recorded"
+    assert none.value.hint == "3 of its 9 companies are recorded"
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_a_list_is_named_by_its_id_the_beginning_of_it_or_a_day(settings, named,
 def test_what_names_no_list_or_several_is_said_with_the_way_out(settings, tmp_path):
     for named, said, hint in (
         ("2020-01-", "2020-01-: more than one list has an id that begins like this", "See: mlsys lists"),
-        ("nonsense", "nonsense: no list has an id that begins like this", "see: mlsys lists"),
-        ("2020-01-05", "2020-01-05: no list is of that day or before", "the first is of 2020-01-06"),
+        ("nonsense", "nonsense: no list has an id that begins like this", "see mlsys lists"),
+        ("2020-01-05", "2020-01-05: there is no list of that day or before", "the first is of 2020-01-06"),
         (
             "2020-01-13-aa",
             "2020-01-13-aa: no list has an id that begins like this",
-            "did you mean 2020-01-13-ab? See: mlsys lists",
+            "did you mean 2020-01-13-ab? See mlsys lists",
         ),
     ):
         with pytest.raises(NoSuchListError) as none:
@@ -175,7 +175,7 @@ def test_what_names_no_list_or_several_is_said_with_the_way_out(settings, tmp_pa
         assert hint in none.value.hint
     with pytest.raises(NotEnoughDataError, match="no list was handed out yet") as nothing:
         show_list(Settings(artifacts_dir=tmp_path / "none"), "2020-01-06")
-    assert nothing.value.hint == "hand one out: mlsys score FILE --hand-out"
+    assert nothing.value.hint == "hand one out with mlsys score FILE --hand-out"
     assert handed_out_lists(Settings(artifacts_dir=tmp_path / "none")).to_plain() == {"lists": []}
     empty = Settings(artifacts_dir=tmp_path / "empty")
     with opened_store(empty):

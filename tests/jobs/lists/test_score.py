@@ -400,7 +400,10 @@ def test_a_list_is_made_without_a_trace_where_nothing_else_is_asked_for(place, t
 def test_a_list_that_cools_down_and_is_not_handed_out_says_so(place, three_tables):
     cooled = {"score": {"cooldown_weeks": 2}}
     found = listed_from(place, three_tables / "noncustomers.csv", None, cooled)
-    assert found.scored.notes[-1] == "no later list knows of this one: hand it out with --hand-out"
+    assert (
+        found.scored.notes[-1]
+        == "later lists will not know of this one unless you hand it out with --hand-out"
+    )
     assert set(found.table["listed_on"]) == {""}
 
 
@@ -450,7 +453,5 @@ def test_a_store_that_cannot_be_written_costs_the_record_and_not_the_list(regist
     assert found.handed_out is None
     assert found.unrecorded.message.startswith("the list is not recorded: ")
     assert str(fresh / FILE) in found.unrecorded.message
-    assert any(
-        note.startswith("what changed since the last list is not known: ") for note in found.scored.notes
-    )
+    assert any(note.startswith("changes since the last list are unknown: ") for note in found.scored.notes)
     assert len(found.table) > 0

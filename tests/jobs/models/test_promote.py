@@ -433,7 +433,7 @@ def test_to_force_without_a_reason_is_refused_before_anything_is_judged(registry
     for reason in ("", "  "):
         with pytest.raises(UsageError, match="--force needs a reason") as caught:
             go(registry, "1.0.0", force=True, reason=reason)
-        assert caught.value.hint == 'say why: --force --reason "…"'
+        assert caught.value.hint == 'give one: --force --reason "…"'
 
 
 def test_what_a_champion_has_learnt_from_is_said_with_both_days():
@@ -468,7 +468,7 @@ def test_lists_move_from_a_rule_to_a_version_and_back_on_record(registry):
 
 def test_a_rule_takes_the_place_of_a_version_only_with_a_reason(registry):
     go(registry, "1.0.0")
-    with pytest.raises(UsageError, match=r"in the place of version 1\.0\.0 needs a reason"):
+    with pytest.raises(UsageError, match=r"replacing version 1\.0\.0 by a rule needs a reason"):
         promote_rule(registry, "users", Settings(), reason=" ")
     assert not promote_rule(registry, "users", Settings(), reason="it drifts", dry_run=True).promoted
     assert registry.read().production == "1.0.0"

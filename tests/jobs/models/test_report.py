@@ -33,7 +33,7 @@ def test_a_report_is_read_as_it_was_written(registered: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("report.pdf", "a report is .html or .json"), ("none/report.html", "no such folder")]
+    ("name", "said"), [("report.pdf", "not the name of a report"), ("none/report.html", "does not exist")]
 )
 def test_a_name_that_no_report_can_have_is_refused_before_anything_is_judged(
     tmp_path: Path, name: str, said: str

@@ -219,7 +219,7 @@ def test_a_company_called_from_one_list_counts_as_called_on_that_list_alone(
     told = json.loads(done.stdout)
     assert (told["effect"]["complied"]["made"], told["effect"]["complied"]["strayed"]) == (0.5, 0)
     assert told["notes"] == [
-        f"{path}: ids without days (called_on); each company counts as called on the day of the list "
+        f"{path}: ids without days (called_on), so each company counts as called on the day of the list "
         "that was to call it"
     ]
     assert "ids without days" in mlsys("impact", "--called", path, artifacts=place).stderr
@@ -256,7 +256,7 @@ def test_a_call_with_a_day_counts_between_the_hand_out_and_the_end_of_the_window
     # All chances are a half: two more of the drawn paid, and one call more was made among them.
     assert complied["per_call"]["value"] == pytest.approx((2 - 0) / (2 - 1))
     assert told["notes"] == [
-        f"{path}: 2 of 5 calls with a day made while no list was out that names the company: counted for none"
+        f"{path}: 2 of 5 calls with a day not counted: the company was on no current list that day"
     ]
     path.write_text(f"id,called_on\n{names[0]},yesterday\n")
     failed = mlsys("impact", "--called", path, artifacts=place)

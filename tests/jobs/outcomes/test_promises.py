@@ -92,4 +92,4 @@ def test_a_store_that_cannot_be_read_is_said_and_stops_no_monitor(settings, snap
     (settings.artifacts_dir / "outcomes.sqlite").write_bytes(b"no database" * 100)
     lists, _, (note,) = promises_kept(settings, "1.0.0", everyone)
     assert lists == ()
-    assert note.startswith("the lists that were handed out are not looked at: ")
+    assert note.startswith("handed-out lists are not checked: ")

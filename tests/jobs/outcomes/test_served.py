@@ -138,4 +138,4 @@ def test_a_log_that_cannot_be_read_is_said_and_stops_no_monitor(place, snapshot)
     (place / FILE).write_bytes(b"no database" * 100)
     checks, (note,) = watched(Settings(artifacts_dir=place), "1.0.0", np.array([0.1]), snapshot.as_of, None)
     assert checks == []
-    assert note.startswith("the service's predictions are not looked at: ")
+    assert note.startswith("the service's predictions are not checked: ")

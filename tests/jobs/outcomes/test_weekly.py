@@ -188,7 +188,7 @@ def test_a_second_week_waits_for_the_first_and_says_so(place, week, sundays):
     lock.acquire()
     refused = week(sundays[3], "--set", "weekly.wait_seconds=0", code=ExitCode.FAILED)
     lock.release()
-    assert "another `mlsys weekly` is at work; waiting for it" in refused
+    assert "another `mlsys weekly` is running; waiting for it" in refused
     assert "wait for it" in refused
     assert week(sundays[3])["list"]["recorded"] == "new"
 

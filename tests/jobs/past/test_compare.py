@@ -99,7 +99,9 @@ def test_a_side_is_a_file_by_its_ending_or_else_a_version(several: Path) -> None
 
 @pytest.mark.parametrize("other", [{"label": {"horizon_days": 14}}, {"usage": {"period": "day"}}])
 def test_what_does_not_predict_the_same_is_not_compared(other: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"a and b do not predict the same: \[label\] or \[usage\] differ"):
+    with pytest.raises(
+        UsageError, match=r"a and b do not predict the same thing: \[label\] or \[usage\] differ"
+    ):
         compare_settings(
             settings(), Side("a", settings()), Side("b", settings(**other)), (None, None), lambda *_: None
         )

@@ -84,7 +84,7 @@ def test_what_a_newer_mlsys_has_written_is_refused_in_one_line(settings):
     with pytest.raises(StorageError) as caught:
         open_and_close(settings)
     assert caught.value.message.endswith(
-        f"a newer mlsys has written it (schema 0999, this one knows {LATEST})"
+        f"was written by a newer mlsys (schema 0999; this one knows {LATEST})"
     )
     assert "\n" not in caught.value.message
     assert "newer mlsys" in caught.value.hint
@@ -115,7 +115,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(in_file, tmp_path)
 def test_a_database_of_something_else_is_refused_and_left_alone(in_file, tmp_path, statement):
     statements(tmp_path / FILE, statement)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(StorageError, match="is a database of something else") as caught:
+    with pytest.raises(StorageError, match="is not a database of mlsys") as caught:
         open_and_close(in_file)
     assert "store.url" in caught.value.hint
     assert (tmp_path / FILE).read_bytes() == before
@@ -170,7 +170,7 @@ def test_what_is_deleted_is_overwritten_and_what_is_written_is_on_the_disk(in_fi
 )
 def test_a_log_of_predictions_is_known_by_its_mark_its_number_and_its_table(in_file, tmp_path, changed):
     statements(tmp_path / FILE, *OLD_LOG, *changed)
-    with pytest.raises(StorageError, match="a database of something else"):
+    with pytest.raises(StorageError, match="is not a database of mlsys"):
         open_and_close(in_file)
 
 

@@ -46,7 +46,7 @@ def test_the_number_that_means_unranked_means_it_in_a_request(rank):
 
 @pytest.mark.parametrize("rank", [0, -5, -0.0, -1e300])
 def test_a_rank_that_is_not_positive_counts_as_blank_and_is_remarked(rank):
-    assert asked(alexa_rank=rank) == (asked()[0], ("alexa_rank is not positive, and counts as blank",))
+    assert asked(alexa_rank=rank) == (asked()[0], ("alexa_rank is not positive, so it counts as blank",))
 
 
 def test_a_usage_row_that_is_repeated_counts_once():
@@ -63,7 +63,7 @@ def test_of_usage_rows_of_one_stamp_that_contradict_each_other_the_busiest_count
     rows = [("2020-05-04", QUIET), ("2020-05-04", BUSY)][::order]
     found, remarks = asked(**usage(*rows))
     assert found == asked(**usage(("2020-05-04", BUSY)))[0]
-    assert remarks == ("1 usage row contradicts a busier one of its stamp, and does not count",)
+    assert remarks == ("1 usage row contradicts a busier one with the same stamp, and does not count",)
 
 
 def test_usage_rows_of_one_day_at_other_times_add_up():

@@ -142,7 +142,7 @@ def test_a_request_of_events_has_the_features_of_the_same_rows_in_files_to_the_b
     assert sum(sum(value or 0 for value in one if isinstance(value, float)) for one in values) > 10_000
     zero = students["age"] == "0"
     assert [one.remarks for one in asked] == [
-        ("age is not positive, and counts as blank",) * bool(z) for z in zero
+        ("age is not positive, so it counts as blank",) * bool(z) for z in zero
     ]
     assert load_tables(path).form == spec.form
 
@@ -174,6 +174,6 @@ def test_one_that_begins_on_the_cutoff_or_later_has_an_unknown_age(course: tuple
     contract = Contract.of(FeatureSpec((7,), period=Period("day"), form=course[0].form))
     body = contract.one(b'{"as_of": "2024-01-01", "since": "2024-01-01"}')
     found = inputs_of([body], contract)[0]
-    assert found.remarks == ("since is not before as_of, and counts as blank",)
+    assert found.remarks == ("since is not before as_of, so it counts as blank",)
     at = contract.names.index("days_since_began")
     assert found.values[at] is None  # noqa: PD011 - no column of pandas

@@ -95,7 +95,7 @@ def test_errors_stop_at_the_first_fifty(served):
     answer = served.client.post("/predict", json={f"unknown {at}": 1 for at in range(2000)})
     fields = errors(answer)
     assert len(fields) == 51
-    assert answer.json()["errors"][-1] == {"field": "body", "problem": "has more fields in error"}
+    assert answer.json()["errors"][-1] == {"field": "body", "problem": "has more invalid fields"}
     assert len(answer.content) < 10_000
 
 
