@@ -1,12 +1,12 @@
-"""Unite tables that may repeat, contradict and overlap each other into one row per entity.
+"""Unite tables whose rows may repeat or contradict each other into one row per entity.
 
-Invariant: which rows are kept depends on what they say, never on their order.
+Invariant: which rows are kept depends on their content, never on their order.
 
-Rows of one id that agree wherever both say something are merged field by field, so that no value is lost.
-If they contradict each other none is kept: nobody can say which is right, and a wrong day of conversion is a
-wrong label; its usage goes to quarantine with it. An id that converted in any table has converted, its blanks
-filled with what its other rows say; if the row that says so cannot be used the others do not count either,
-because it did convert. An entity exists from the earliest day that any row of it says.
+Rows of one id that agree wherever both have a value are merged field by field, so no value is lost. If they
+contradict each other, none is kept, and the id's usage goes to quarantine, too: nobody can say which row is
+right, and a wrong conversion day is a wrong label. An id that converted in any table has converted; its
+blanks are filled from its other rows. If the row with its conversion cannot be used, its other rows do not
+count either, because it did convert. An entity exists from the earliest day in any of its rows.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def reconcile(
     quarantine : Quarantine
         Gets the rows that are set aside.
     unusable : frozenset of str
-        Ids that another table says converted, without saying when.
+        Ids that converted by another table, on an unknown day.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def reconcile(
         Sorted by id; columns id, converted_on (int32 days, `NEVER_CLOSED` for none), value, since where the
         form has it (int32 days, `NEVER_BEGAN` where unknown), and the attributes.
     lost : frozenset of str
-        Ids that were read but are not among them.
+        Ids that were read but not kept.
     """
     reject = _Rejecting(tables, form, quarantine)
     attributes = [one.name for one in form.attributes]
@@ -125,12 +125,12 @@ def reconcile(
 
 
 def _among(ids: pd.Series[Any], some: Any) -> NDArray[np.bool_]:
-    """Say which ids are among some, a `pyarrow.StringArray`."""
+    """Flag the ids that are in a `pyarrow.StringArray`."""
     return as_flags(pc.is_in(arrow_texts(ids), value_set=some))
 
 
 def _are_distinct(ids: Any) -> bool:
-    """Say whether no two ids of a `pyarrow.StringArray` are alike; most tables are sorted by them."""
+    """Return whether the ids of a `pyarrow.StringArray` are distinct; fast if they are sorted."""
     ordered = ids.take(pc.sort_indices(ids))
     return not as_flags(pc.equal(ordered[1:], ordered[:-1])).any()
 
@@ -143,14 +143,14 @@ def by_id(companies: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_tables(ids: Sequence[str], form: Form) -> pd.DataFrame:
-    """Return entities of which only the ids are known; ids must be sorted."""
+    """Return the table of entities of which only the (sorted) ids are known."""
     frame = pd.DataFrame({ID: np.array(ids, dtype=object)})
     frame[CONVERTED_ON], frame[VALUE] = np.int32(NEVER_CLOSED), np.nan
     return frame.assign(**{one.name: np.nan for one in form.attributes})
 
 
 def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """Return companies as they stood on a day: those that converted after it are prospects."""
+    """Return companies as of a day: those that converted later are prospects."""
     closed = companies[CONVERTED_ON]
     later = (closed > as_of) & (closed != NEVER_CLOSED)
     if not later.any():
@@ -163,7 +163,7 @@ def free_again(companies: pd.DataFrame, as_of: int) -> pd.DataFrame:
 
 
 def _united(tables: Sequence[CompanyRows], said: Sequence[str]) -> pd.DataFrame:
-    """Stack tables; a column that one lacks is blank there, and a row without a day has not converted."""
+    """Stack tables; missing columns are blank, and a row without a conversion day has not converted."""
     frames = []
     for number, one in enumerate(tables):
         frame = one.frame.assign(**{_TABLE: np.int16(number)})
@@ -176,7 +176,7 @@ def _united(tables: Sequence[CompanyRows], said: Sequence[str]) -> pd.DataFrame:
 
 
 def _since(rows: pd.DataFrame) -> pd.Series[Any] | None:
-    """Return the earliest day of each id, by id; None where no table has such days."""
+    """Return the earliest first day of each id, by id; None if no table has such days."""
     if SINCE not in rows:
         return None
     days = rows[SINCE].where(rows[SINCE] != NEVER_BEGAN)
@@ -184,7 +184,7 @@ def _since(rows: pd.DataFrame) -> pd.Series[Any] | None:
 
 
 def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Split rows into one per id, those that contradict another of the same id, and repetitions."""
+    """Split rows into one per id, rows that contradict another of the same id, and repetitions."""
     if _are_distinct(arrow_texts(rows[ID])):
         return rows, rows[:0], rows[:0]
     several = rows[ID].duplicated(keep=False)
@@ -204,7 +204,7 @@ def _one_each(rows: pd.DataFrame, said: Sequence[str]) -> tuple[pd.DataFrame, pd
 
 
 def _filled(paying: pd.DataFrame, others: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """Fill blanks of those that converted with what their other rows say, unless these contradict."""
+    """Fill blanks of entities that converted from their other rows, unless these contradict each other."""
     if others.empty or not attributes:
         return paying
     by_entity = others.groupby(ID)[list(attributes)]
@@ -216,7 +216,7 @@ def _filled(paying: pd.DataFrame, others: pd.DataFrame, attributes: Sequence[str
 
 
 class _Rejecting:
-    """Puts rows into quarantine as they were written, each with the fields of its own table."""
+    """Put rows into quarantine as they were written, each with the fields of its own table."""
 
     def __init__(self, tables: Sequence[CompanyRows], form: Form, quarantine: Quarantine) -> None:
         self._tables = tables

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Whole numbers in a range not much wider than there are ids are looked up in a table, without hashing.
+# Whole-number ids in a dense range are looked up in a table, without hashing.
 _TABLE_PER_COMPANY, _TABLE_ALWAYS = 8, 1 << 20
 _MOST_DIGITS = 9
 
 
 class CompanyIndex:
-    """Positions of companies.
+    """The position of each company.
 
     Parameters
     ----------
     ids : iterable of str
-        Distinct, by position.
+        Distinct ids, in order of position.
     lost : frozenset of str
         Ids of companies whose every row is in quarantine.
     """
@@ -46,7 +46,7 @@ class CompanyIndex:
 
     @cached_property
     def buckets(self) -> NDArray[np.uint16]:
-        """The bucket of each company; only ingest asks."""
+        """The bucket of each company; used by ingest only."""
         return buckets_of(self.ids)
 
     def buckets_at(self, positions: NDArray[np.int32]) -> NDArray[np.uint16]:
@@ -54,7 +54,7 @@ class CompanyIndex:
         return self.buckets[positions]
 
     def positions(self, ids: Any) -> NDArray[np.int32]:
-        """Return the position of each id of a `pyarrow.StringArray`, -1 for an unknown one."""
+        """Return the position of each id of a `pyarrow.StringArray`, -1 if it is unknown."""
         numbers = _whole_numbers(ids) if self._table is not None else None
         if self._table is None or numbers is None:
             found: NDArray[np.int32] = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy()
@@ -66,7 +66,7 @@ class CompanyIndex:
 
 
 class GrowingIndex:
-    """Positions of companies that are known by their usage alone, in the order in which they turn up.
+    """Positions of companies that are known from usage alone, in order of appearance.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ class GrowingIndex:
         self._lock = Lock()
 
     def add(self, ids: Iterable[str]) -> None:
-        """Make companies known."""
+        """Add companies."""
         for name in ids:
             if name not in self.lost:
                 self._positions.setdefault(name, len(self._positions))
 
     def positions(self, ids: Any) -> NDArray[np.int32]:
-        """Return the position of each id of a `pyarrow.StringArray`, -1 for a lost one."""
+        """Return the position of each id of a `pyarrow.StringArray`, -1 if it is lost."""
         encoded = ids.dictionary_encode()
         distinct = encoded.dictionary.to_pylist()
         with self._lock:
@@ -106,7 +106,7 @@ class GrowingIndex:
             return self._buckets[positions]
 
     def settled(self) -> tuple[CompanyIndex, NDArray[np.int32]]:
-        """Return the index of all that turned up, sorted by id, and what positions became there."""
+        """Return an index of all companies, sorted by id, and the new position of each old one."""
         ids = pa.array(list(self._positions), pa.string())
         order = pc.sort_indices(ids).to_numpy()
         moved = np.empty(len(order), np.int32)
@@ -115,7 +115,7 @@ class GrowingIndex:
 
 
 def _whole_numbers(ids: Any) -> NDArray[np.int32] | None:
-    """Return ids as integers, if each of them is written as its integer is."""
+    """Return ids as integers, if all are whole numbers in canonical form."""
     offsets, data = buffers(ids)
     lengths = np.diff(offsets)
     if not len(lengths) or not (lengths.all() and lengths.max() <= _MOST_DIGITS):

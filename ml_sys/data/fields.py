@@ -1,7 +1,7 @@
-"""Which columns of a described table are read, and what a value of each may be.
+"""The columns to read of a described table, and how each is parsed.
 
-Invariant: outside the sources a field is known by the name that the description gives it; the user's own
-columns come back in reasons and messages.
+Invariant: outside the sources a field goes by its name in the description; the user's own column names appear
+in reasons and messages.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ USER, EVENT, EVENT_ID = "user", "event", "event_id"
 
 @dataclass(frozen=True)
 class Field:
-    """A column that is read.
+    """A column to read.
 
     Attributes
     ----------
     column : str
-        The user's name of it.
+        The user's name for it.
     read : callable
         Takes n texts, returns n values and their faults.
     blanked : bool
-        A bad value is left blank and counted; one of any other field costs the row.
+        Whether a bad value is blanked and counted; otherwise it rejects the row.
     may_lack : bool
-        Whether the table may do without it.
+        Whether the column may be missing.
     """
 
     column: str
@@ -54,7 +54,7 @@ class Field:
 
 
 def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
-    """Return the fields of a described table, by name, in the order in which faults are looked for."""
+    """Return the fields of a described table, by name, in the order in which they are checked."""
     table = schema.tables[name]
     zone = zone_of(schema.time_zone)
     if isinstance(table, LinkTable):
@@ -82,7 +82,7 @@ def fields_of(schema: SchemaSettings, name: str) -> dict[str, Field]:
 
 
 def counted_by(measure: Measure, *, blank_is_zero: bool = False) -> Callable[[Any], Column]:
-    """Return the reader of a measure: of counts, or of amounts with the digits that it keeps."""
+    """Return the reader of a measure: of counts, or of amounts with their decimals."""
     if measure.role != "amount" and not measure.digits:
         return values.counts
     return partial(values.scaled, digits=measure.digits, blank_is_zero=blank_is_zero)
@@ -105,10 +105,9 @@ def attribute_reader(attribute: Attribute) -> Callable[[Any], Column]:
 
 
 def prospect_fields(schema: SchemaSettings) -> dict[str, Field]:
-    """Return the fields of a file of prospects: of a table of entities what is known before they convert.
+    """Return the fields of a file of prospects: those of entities that have not converted.
 
-    It is like the table of entities that have not converted; an attribute that this one has no column of may
-    be there.
+    The file is like the table of these entities; it may have attributes that this table has no column for.
     """
     entities = schema.of(EntityTable)
     free = [name for name, one in entities.items() if not one.converted_on] or list(entities)
@@ -123,7 +122,7 @@ def prospect_fields(schema: SchemaSettings) -> dict[str, Field]:
 
 
 def id_column(schema: SchemaSettings) -> str:
-    """Return the column of the identifier in a table of entities, or else in any other that has one."""
+    """Return the id column of a table of entities, or else of any table with one."""
     entities = list(schema.of(EntityTable).values())
     named = entities[-1].id if entities else next(one.id for one in schema.tables.values() if one.id)
     return schema.column(named)
@@ -158,7 +157,7 @@ def _of_entities(schema: SchemaSettings, table: EntityTable, when: dict[str, Any
 def _of_events(table: EventTable, stamp: Callable[[Any], Column]) -> dict[str, Field]:
     found = {} if table.link else {ID: Field(table.id, values.ids)}
     if table.user:
-        # Whose user is not known still did something; a link leads nowhere without one.
+        # An event without a user still counts; a link without a user is useless.
         found[USER] = Field(table.user, values.ids if table.link else values.free_texts)
     found[AT] = Field(table.at, stamp)
     if table.event:

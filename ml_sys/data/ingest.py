@@ -64,9 +64,9 @@ class Origin:
     source : TableSource
         See `ml_sys.data.sources.open_source`.
     schema : SchemaSettings
-        What the tables mean.
+        The description of the tables.
     files : mapping of str to str
-        File, table or query by table, where it differs from what the description says.
+        File, table or query by table, if it differs from the description.
     """
 
     source: TableSource
@@ -74,7 +74,7 @@ class Origin:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def opened(self) -> dict[str, OpenTable]:
-        """Open each table; all are closed again where one cannot be opened."""
+        """Open all tables; if one cannot be opened, close the others."""
         with ExitStack() as stack:
             tables = {}
             for name, table in self.schema.tables.items():
@@ -82,7 +82,7 @@ class Origin:
                 fields = fields_of(self.schema, name)
                 columns = columns_of(fields)
                 may_lack = {one for one, about in fields.items() if about.may_lack}
-                # A source of one's own need not know of columns that may lack where none may.
+                # A user's own source need not know ``may_lack`` if no column may be missing.
                 asked = (name, location, columns, may_lack) if may_lack else (name, location, columns)
                 raw = self.source.open(*asked)
                 stack.callback(raw.close)
@@ -93,7 +93,7 @@ class Origin:
         return tables
 
     def _refuse_without(self, tables: Mapping[str, OpenTable]) -> None:
-        """Raise if no table of entities has the column of an attribute."""
+        """Raise if no table of entities has an attribute's column."""
         entities = [tables[name] for name in self.schema.of(EntityTable)]
         for name, one in self.schema.attributes.items():
             if entities and not any(name in table.fields for table in entities):
@@ -103,19 +103,19 @@ class Origin:
 
 @dataclass(frozen=True)
 class Rules:
-    """Which rows of the tables count.
+    """The rules for which rows count.
 
     Attributes
     ----------
     max_rejected_share : float
-        Of the rows of one table, from 0 to 1. Merged rows do not count, nor usage of a period that is not
-        complete, nor usage later than a day that was given.
+        Largest share of rejected rows in one table, from 0 to 1. Merged rows do not count as rejected, nor
+        does usage of an incomplete period or after a given ``as_of``.
     as_of : str
-        Day of the export, YYYY-MM-DD; without it the end of covered usage.
+        Day of the export, YYYY-MM-DD; if empty, the end of covered usage.
     coverage : Coverage
         What a usage row stands for, and how many companies have to report.
     unseen_days : int
-        Days before that of the export that do not say which kinds of event there are: those of holdouts.
+        Days before the export that are not used to choose the kinds of event: those of holdouts.
     """
 
     max_rejected_share: float
@@ -141,25 +141,24 @@ def ingest(
     artifacts_dir : Path
         Folder of all artifacts.
     now : datetime
-        Aware. Nothing that is dated later counts.
+        Time-zone aware. Nothing dated later counts.
     on_progress : callable
-        Gets a table's name and the rows of it read so far.
+        Called with a table's name and the number of its rows read so far.
     partitions : int
-        Parts that the snapshot is stored in, which change nothing that it says; 0 for as many as suit its
-        usage.
+        Number of parts to store the snapshot in, which does not change its content; 0 chooses by its usage.
     rows_in_memory : int
-        Usage rows of a table beyond which they go to a temporary file, and come back part by part.
+        If a table has more usage rows, they go to a temporary file and are read back part by part.
 
     Raises
     ------
     InputError
         If a table is missing, unreadable, empty or lacks a column.
     TooManyRejectedError
-        If too many rows of a table are bad; the quarantine is kept and named.
+        If too many rows of a table are bad; the error names the quarantine file.
     SnapshotError
         If the snapshot cannot be written.
     StorageError
-        If there is no room for what does not fit into memory.
+        If there is not enough room for temporary files.
     """
     schema, form = origin.schema, origin.schema.form()
     opened = origin.opened()
@@ -178,7 +177,7 @@ def ingest(
         clock = local_time(now, schema.time_zone)
         try:
             export = date_export(usage.over, closed, coverage, as_of=rules.as_of, now=clock)
-        except NotEnoughDataError as nothing:  # what is wrong with the rows says why there is none left
+        except NotEnoughDataError as nothing:  # bad rows explain better why there are none left
             kept = run.quarantine.to_table()
             refuse_bad(run, kept, rules.max_rejected_share, artifacts_dir, was_given=True)
             raise NotEnoughDataError(form.words.spoken(nothing.message), hint=nothing.hint) from nothing
@@ -187,7 +186,7 @@ def ingest(
             late, reasons = late_rows(export, stamps, coverage)
             one.take_out(run, index, days[late], reasons)
         usage.set_aside(export)
-        dated.clear()  # they are many, and are counted anew without those that are late
+        dated.clear()  # they take much memory, and are counted again without the late ones
         if events:
             last = latest_form(artifacts_dir)
             form = schema.form(kinds_of(events, form, last, export.as_of - rules.unseen_days))
@@ -230,7 +229,7 @@ def _converted_later(companies: pd.DataFrame, export: ExportDates) -> dict[str, 
 def _tables(
     run: IngestRun, schema: SchemaSettings, closed: NDArray[np.int32], usage: UsageSeen
 ) -> list[TableRead]:
-    """Describe each table: what it is and which days it covers."""
+    """Return the role, the counts and the days of each table."""
     converted, used = span(closed), span(np.array(usage.days or (), np.int64))
     found = []
     for name, table in schema.tables.items():

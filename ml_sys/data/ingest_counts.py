@@ -1,4 +1,4 @@
-"""How many rows of each table an ingest read, refused and merged: what a snapshot on disk says of it."""
+"""Rows that an ingest read, rejected and merged, by table, from a snapshot on disk."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Rows that are not wrong, but of days that the export does not cover.
+# Rows that are not bad, but dated on days that the export does not cover.
 _NOT_YET = frozenset({UNFINISHED, UNCOVERED, LATER})
 
 
 @dataclass(frozen=True)
 class IngestCounts:
-    """Rows by table: read, refused since they are wrong, and merged into others."""
+    """Rows by table: read, rejected as bad, and merged into others."""
 
     read: Mapping[str, int]
     rejected: Mapping[str, int]
@@ -32,12 +32,12 @@ class IngestCounts:
 
 
 def ingest_counts(snapshot: Path) -> IngestCounts:
-    """Return what was read and not taken as it stands.
+    """Count the rows that were read, rejected and merged.
 
     Parameters
     ----------
     snapshot : Path
-        Folder of a snapshot that was loaded, and so verified.
+        Folder of a snapshot that was loaded and so verified.
     """
     manifest = json.loads((snapshot / MANIFEST).read_bytes())
     read, words = manifest["read"], form_from_plain(manifest["form"]).words

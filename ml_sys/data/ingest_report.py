@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_sys.form import Form, Words
 
 CONVERTED, FREE, PURCHASES, USAGE, LINKS = "converted", "free", "purchases", "usage", "links"
-# Blank rates of customers and others that differ by more are worth a note: blanks are filled in after paying.
+# A larger difference between the blank rates of customers and others gets a note: blanks get filled in later.
 _BLANK_GAP = 0.02
 
 
@@ -44,9 +44,9 @@ class TableReport:
     rejected, merged : mapping of str to int
         Rows by reason, the most frequent first. All are in quarantine; only the rejected count for the limit.
     blanked : mapping of str to int
-        Bad optional values of accepted rows by reason; blank instead.
+        Bad optional values of accepted rows that were blanked, by reason.
     first_day, last_day : str or None
-        YYYY-MM-DD, of the accepted rows; None where a table has no dates.
+        YYYY-MM-DD, of the accepted rows; None if the table has no dates.
     """
 
     where: str
@@ -61,17 +61,17 @@ class TableReport:
 
 @dataclass(frozen=True)
 class MonthConversion:
-    """How many entities converted in a calendar month, beside those that did on their first day.
+    """Conversions in a calendar month, without those on an entity's first day.
 
     Attributes
     ----------
     month : str
         YYYY-MM.
     free, conversions : int
-        Entities that had not converted when the month began and existed before it ended, and those of them
-        that converted in it.
+        Entities that had not converted when the month began and existed before it ended, and how many of them
+        converted in it.
     active, active_conversions : int
-        The same of entities that had done anything by the start of the month.
+        The same among entities with any usage by the start of the month.
     """
 
     month: str
@@ -87,13 +87,13 @@ class MonthConversion:
 
     @property
     def active_rate(self) -> float:
-        """The same among active ones."""
+        """Conversions over free entities, among active ones."""
         return self.active_conversions / self.active if self.active else float("nan")
 
 
 @dataclass(frozen=True)
 class BlankRates:
-    """Share of blanks in a column, by outcome: a difference means that blanks are filled in after paying."""
+    """Share of blanks in a column by outcome; a difference means that blanks get filled in after paying."""
 
     column: str
     customers: float
@@ -107,25 +107,25 @@ class BlankRates:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest found.
+    """The result of an ingest.
 
     Attributes
     ----------
     id : str
         Of the snapshot.
     is_new : bool
-        False if a snapshot of the same content was there already.
+        False if a snapshot with the same content exists already.
     as_of : str
         YYYY-MM-DD.
     companies, customers, usage_rows : int
         In the snapshot.
     tables : mapping of str to TableReport
     conversion : tuple of MonthConversion
-        Months in which usage is known, the last one perhaps in part.
+        Months with known usage; the last one may be incomplete.
     blanks : tuple of BlankRates
-        Canary.
+        Blank rates by outcome, as a leak canary.
     notes, warnings : tuple of str
-        Sentences worth reading, and what to look into.
+        Remarks, and problems to look into.
     words : Words
         What entities are called.
     """
@@ -152,17 +152,17 @@ class TableRead:
     Attributes
     ----------
     name, where : str
-        In the description; file or table.
+        Name in the description; file or table.
     role : {"converted", "free", "purchases", "usage", "links"}
-        Whether it holds entities that converted, those of which it does not say so, or something else.
+        ``converted`` if it has conversion days, ``free`` for other entities.
     read : int
-        Rows.
+        Number of rows.
     extra, lacks : tuple of str
-        Columns that were ignored; attributes that it has no column of.
+        Ignored columns; attributes that it has no column for.
     first_day, last_day : str or None
-        YYYY-MM-DD, of the accepted rows; None where a table has no dates.
+        YYYY-MM-DD, of the accepted rows; None if the table has no dates.
     no_purchases : int
-        Rows of purchases that are money given back, or for nothing.
+        Rows of purchases that are refunds, or for which nothing was paid.
     """
 
     name: str
@@ -186,12 +186,12 @@ def build(
     is_new: bool,
     tables: Sequence[TableRead],
 ) -> IngestReport:
-    """Describe a snapshot and what did not get into it.
+    """Report on a snapshot and what did not get into it.
 
     Parameters
     ----------
     usage : UsageSeen
-        What of it is in the snapshot.
+        The usage in the snapshot.
     path : Path
         Folder of the snapshot.
     tables : sequence of TableRead
@@ -241,7 +241,7 @@ def conversion_by_month(
     as_of : int
         Days since 1970-01-01.
     since : ndarray of shape (n_companies,), int32, optional
-        Days on which they began to exist: they count from the next one on.
+        First day of each company; it counts from the next day on.
     """
     if usage.days is None:
         return ()
@@ -260,7 +260,7 @@ def conversion_by_month(
 
 
 def blank_rates(companies: pd.DataFrame, closed: NDArray[np.int32], form: Form) -> tuple[BlankRates, ...]:
-    """Compare how often attributes are blank for customers and for the others."""
+    """Return how often each attribute is blank for customers and for the others."""
     paid = closed != NEVER_CLOSED
     if paid.all() or not paid.any():
         return ()
@@ -272,5 +272,5 @@ def blank_rates(companies: pd.DataFrame, closed: NDArray[np.int32], form: Form) 
 
 
 def span(days: NDArray[np.generic]) -> tuple[str | None, str | None]:
-    """Return the first and the last of some days as dates; None without any."""
+    """Return the first and the last day as dates; None if there are no days."""
     return (day_text(int(days.min())), day_text(int(days.max()))) if len(days) else (None, None)

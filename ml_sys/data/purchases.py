@@ -1,7 +1,7 @@
-"""Conversions out of tables of purchases: the first purchase of an entity is its conversion.
+"""Find conversions in tables of purchases: an entity's first purchase is its conversion.
 
-Money that is given back, and purchases for nothing, are no conversions. What is given back before the next
-purchase comes off the money of the first.
+Refunds, and purchases for which nothing was paid, are not conversions. Refunds before the second purchase are
+subtracted from the money of the first.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class PurchaseRows:
     table : str
         Its name in the description.
     frame : pandas.DataFrame
-        Columns line, id, at (microseconds), value, which is NaN where it is not known and below zero where it
-        was given back, and converts, whether the row may be the conversion.
+        Columns line, id, at (microseconds), value (NaN if unknown, below zero for a refund) and converts
+        (whether the row may be the conversion).
     where : str
         File or table.
     bad_ids : frozenset of str
@@ -56,7 +56,7 @@ class PurchaseRows:
 
 
 def judged(frame: pd.DataFrame, table: PurchaseTable) -> pd.DataFrame:
-    """Return rows of purchases with whether each may be the conversion, money given back below zero."""
+    """Add to rows of purchases whether each may be the conversion, and make refunds negative."""
     if VALUE not in frame:
         frame[VALUE] = np.nan
     refund = frame[VALUE].lt(0)
@@ -69,13 +69,12 @@ def judged(frame: pd.DataFrame, table: PurchaseTable) -> pd.DataFrame:
 
 
 def first_of_each(tables: Sequence[PurchaseRows]) -> pd.DataFrame:
-    """Return day and money of the first purchase of each id; of several at one moment the dearest.
+    """Return day and money of each id's first purchase; of several at one moment, the largest.
 
     Returns
     -------
     DataFrame
-        By id; columns converted_on (int32 days) and value, without what was given back before the next
-        purchase.
+        By id; columns converted_on (int32 days) and value, less refunds before the next purchase.
     """
     rows = pd.concat([one.frame[[ID, AT, VALUE, CONVERTS]] for one in tables], ignore_index=True)
     bought = rows[rows[CONVERTS]].sort_values([AT, VALUE], ascending=[True, False], na_position="last")
@@ -90,18 +89,18 @@ def first_of_each(tables: Sequence[PurchaseRows]) -> pd.DataFrame:
 
 
 def _of_each(moments: pd.Series, ids: pd.Series) -> NDArray[np.float64]:
-    """Return the moment of each id, NaN where it has none."""
+    """Return the moment of each id, NaN if it has none."""
     return moments.reindex(ids).to_numpy(np.float64)
 
 
 def unusable(tables: Sequence[PurchaseRows]) -> frozenset[str]:
-    """Return the ids that bought something, but nobody knows when."""
+    """Return the ids that bought something on an unknown day."""
     bad = frozenset().union(*(one.bad_ids for one in tables))
     return bad.difference(*(set(one.frame[ID][one.frame[CONVERTS]]) for one in tables)) if bad else bad
 
 
 def converted_by(companies: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
-    """Return companies that converted with their first purchase, unless they had done so before it."""
+    """Let companies convert with their first purchase, unless they had converted before it."""
     day = first[CONVERTED_ON].reindex(companies[ID]).fillna(NEVER_CLOSED).to_numpy(np.int32)
     money = first[VALUE].reindex(companies[ID]).to_numpy(np.float64)
     own, paid = companies[CONVERTED_ON].to_numpy(), companies[VALUE].to_numpy(np.float64)
@@ -113,7 +112,7 @@ def converted_by(companies: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
 def reject_strangers(
     tables: Sequence[PurchaseRows], known: pd.Series, lost: frozenset[str], quarantine: Quarantine
 ) -> None:
-    """Put purchases of ids that are not known into quarantine."""
+    """Put purchases of unknown ids into quarantine."""
     for table in tables:
         strange = table.frame[~table.frame[ID].isin(known)]
         bad = [

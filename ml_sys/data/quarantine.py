@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 FIELDS = ("table", "file", "line", "reason", "raw")
 
-# What a merged row says is in the company that is kept; it is counted apart from rows that are wrong.
+# The content of a merged row is in the company that is kept, so it is counted apart from bad rows.
 MERGED_DUPLICATE = "duplicate company, merged"
 MERGED_CUSTOMER = "also a customer"
 MERGED_EVENT = "repeated event, merged"
 MERGED = frozenset({MERGED_DUPLICATE, MERGED_CUSTOMER, MERGED_EVENT})
-# What is said of companies and customers, whatever a description calls these.
+# Reasons about companies and customers, whatever a description calls them.
 CONFLICT = "conflicting company rows"
 CUSTOMER_IN_QUARANTINE = "its customer row is in quarantine"
 LOST_COMPANY = "its company is in quarantine"
@@ -35,17 +35,17 @@ _OF_ENTITIES = frozenset(
 
 
 def in_words(reason: str, words: Words) -> str:
-    """Return a reason as a description has it; one of a column stays as it is."""
+    """Return a reason in the words of a description; reasons about a column stay unchanged."""
     return words.spoken(reason) if reason in _OF_ENTITIES else reason
 
 
 class Quarantine:
-    """Collects rows, and counts values that were blanked in rows that were taken, table by table.
+    """Collect rejected rows, and count blanked values in accepted rows, by table.
 
     Parameters
     ----------
     words : Words
-        In which reasons are given.
+        The words to use in reasons.
     """
 
     def __init__(self, words: Words = PLAIN_WORDS) -> None:
@@ -57,7 +57,7 @@ class Quarantine:
         self._lock = Lock()
 
     def add(self, table: str, file: str, rows: Sequence[BadRow]) -> None:
-        """Add rows of a table that came from a file; several threads may."""
+        """Add rows of a table from a file; safe to call from several threads."""
         if rows:
             reasons = [self.said(row.reason) for row in rows]
             batch = _batch(table, file, rows, reasons)
@@ -66,35 +66,35 @@ class Quarantine:
                 self._counts.setdefault(table, Counter()).update(reasons)
 
     def said(self, reason: str) -> str:
-        """Return a reason as rows have it here."""
+        """Return a reason in the words used here."""
         return in_words(reason, self._words)
 
     @property
     def tables(self) -> list[str]:
-        """Names of the tables that anything is of."""
+        """Names of the tables with any entries."""
         return sorted({*self._counts, *self._blanked})
 
     def rejected(self, table: str) -> Mapping[str, int]:
-        """Return reason to rows for what was wrong, the most frequent first."""
+        """Return the number of rejected rows by reason, the most frequent first."""
         return {reason: n for reason, n in self._counted(table) if reason not in self._merged}
 
     def merged(self, table: str) -> Mapping[str, int]:
-        """Return reason to rows for what was merged into a row that is kept."""
+        """Return the number of rows merged into a row that is kept, by reason."""
         return {reason: n for reason, n in self._counted(table) if reason in self._merged}
 
     def add_blanked(self, table: str, found: Mapping[str, Sequence[int]]) -> None:
-        """Add values of a table that were blanked: reason to the lines that they stand in."""
+        """Add blanked values of a table: reason to the lines with such values."""
         lines = self._blanked.setdefault(table, {})
         for reason, more in found.items():
             lines.setdefault(reason, []).extend(more)
 
     def blanked(self, table: str) -> Mapping[str, int]:
-        """Return reason to values that were blanked, the most frequent first."""
+        """Return the number of blanked values by reason, the most frequent first."""
         counts = {reason: len(lines) for reason, lines in self._blanked.get(table, {}).items()}
         return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
     def told_blanked(self, table: str, called: str) -> list[str]:
-        """Say of each kind of value that was blanked in how many rows, and where the first one is."""
+        """Say for each kind of blanked value in how many rows it occurs, and where first."""
         first = {reason: min(lines) for reason, lines in self._blanked.get(table, {}).items()}
         return [
             f"{called}: {reason} in {counted(count, 'row')}, first in line {first[reason]:,}; read as blank"
@@ -102,7 +102,7 @@ class Quarantine:
         ]
 
     def to_table(self) -> pa.Table:
-        """Return all rows, with columns `FIELDS`, in an order that does not depend on how they came."""
+        """Return all rows, with columns `FIELDS`, in an order independent of when they were added."""
         table = pa.Table.from_batches(self._batches)
         return table.sort_by([(name, "ascending") for name in ("table", "reason", "raw", "file", "line")])
 

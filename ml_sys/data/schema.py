@@ -1,7 +1,7 @@
-"""The columns of tables, and the constants of days that never came.
+"""Match the columns of tables, and constants for days that never came.
 
-Invariant: outside the sources a field is known by the name that the description gives it; the user's own
-columns come back in reasons and messages.
+Invariant: outside the sources a field goes by its name in the description; the user's own column names appear
+in reasons and messages.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ NEVER_BEGAN: Final = int(np.iinfo(np.int32).min)
 def matched_columns(
     where: str, present: Sequence[str], columns: Mapping[str, str], may_lack: Collection[str] = ()
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Check that every column of a table is there exactly once.
+    """Match the fields of a table with its columns, each of which must be there exactly once.
 
     Parameters
     ----------
     where : str
         File or table, for messages.
     present : sequence of str
-        Columns found.
+        Columns of the table.
     columns : mapping of str to str
         Field to column.
     may_lack : collection of str
-        Fields that need not be there.
+        Fields that may be missing.
 
     Returns
     -------
     columns : dict of str to str
-        Those that are there.
+        Field to column, for the columns that are there.
     extra : tuple of str
-        Columns that nobody asked for.
+        Other columns.
 
     Raises
     ------
     RepeatedColumnError
-        If a column that is asked for appears twice; extra columns may.
+        If a needed column appears twice; extra columns may.
     MissingColumnError
-        If one is missing; case and surrounding spaces count, and the nearest match is named.
+        If a column is missing; names must match exactly, and the error names the nearest one.
     """
     found = Counter(present)
     kept = {}
@@ -68,5 +68,5 @@ def matched_columns(
 
 
 def lacking(columns: Mapping[str, str], found: Mapping[str, str]) -> frozenset[str]:
-    """Return the fields whose column is not there."""
+    """Return the fields whose column is missing."""
     return frozenset(columns.keys() - found.keys())

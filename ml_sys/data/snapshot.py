@@ -1,8 +1,8 @@
-"""Snapshots: tables as they were at one moment, on disk under a name derived from what they say.
+"""Snapshots: tables as they were at one moment, on disk under a name derived from their content.
 
 ``artifacts/snapshots/<id>/`` holds companies.parquet, usage.parquet, quarantine.parquet and manifest.json,
-and never changes. Where there is much usage, the first two are several files each: :func:`parts` reads the
-companies of one at a time. Invariant: nothing of it is given out before its digest was compared.
+and never changes. If there is much usage, the first two are several files each, and :func:`parts` reads one
+part at a time. Invariant: nothing is returned before its digest was compared.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def parts(path: Path) -> Parts:
     Raises
     ------
     SnapshotError
-        If it is not there, or of another version; what is in a part is looked at when that is read.
+        If it is missing, or of another version; parts are checked when they are read.
     """
     return Parts(Manifest.read(path))
 
@@ -95,7 +95,7 @@ def everyone(artifacts_dir: Path) -> Everyone:
 
 
 def opened(path: Path) -> Snapshot | Outline:
-    """Load a snapshot like :func:`load` if it is one part, and else all of it but its usage.
+    """Load a snapshot like :func:`load` if it has one part, and otherwise without its usage.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def load(path: Path) -> Snapshot:
     Raises
     ------
     SnapshotError
-        If it is not there, incomplete, changed or of another version; the message names the file.
+        If it is missing, incomplete, changed or of another version; the message names the file.
     """
     return Snapshot.of(load_tables(path), path)
 
@@ -134,7 +134,7 @@ def load_tables(path: Path) -> Tables:
 
 
 def latest_form(artifacts_dir: Path) -> Form | None:
-    """Return what the tables meant that were ingested last; None if there were none that can be read."""
+    """Return the form of the tables ingested last; None if there is no readable snapshot."""
     try:
         form: Form = Manifest.read(latest_path(artifacts_dir)).form
     except SnapshotError:
@@ -184,10 +184,10 @@ def latest_path(artifacts_dir: Path) -> Path:
 
 
 def converted_later(artifacts_dir: Path) -> dict[str, int]:
-    """Return the days after that of the latest snapshot on which its tables say companies converted.
+    """Return conversion days after the latest snapshot's day, by company.
 
-    No label and no feature knows of them, for usage does not reach that far; a list must not name who has
-    paid all the same.
+    Labels and features ignore them, as usage does not reach that far. But a list must not contain companies
+    that have paid.
 
     Raises
     ------
@@ -199,18 +199,18 @@ def converted_later(artifacts_dir: Path) -> dict[str, int]:
 
 
 def stored(artifacts_dir: Path, name: str) -> Snapshot:
-    """Load the snapshot of an id.
+    """Load the snapshot with an id.
 
     Raises
     ------
     SnapshotError
-        If it is not there, or does not verify.
+        If it is missing, or does not verify.
     """
     return load(artifacts_dir / FOLDER / name)
 
 
 def verifies(path: Path) -> bool:
-    """Return whether a whole snapshot is there, every file as its manifest says."""
+    """Return whether a snapshot is complete and every file matches its manifest."""
     try:
         manifest = Manifest.read(path)
         for name in manifest.files():
@@ -221,7 +221,7 @@ def verifies(path: Path) -> bool:
 
 
 def _pointer(artifacts_dir: Path) -> dict[str, Any]:
-    """Return what is kept of the latest ingest."""
+    """Return the stored facts of the latest ingest."""
     pointer = artifacts_dir / FOLDER / LATEST
     try:
         held = json.loads(pointer.read_bytes())

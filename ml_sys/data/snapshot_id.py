@@ -1,10 +1,10 @@
-"""What a snapshot says, and the name that follows from it.
+"""Derive the name of a snapshot from its content.
 
 Invariant: the name depends on the kept rows, the day of the export and the quarantined rows; never on the
-order they came in, on files' names, on how many parts they are stored in, or on how Parquet writes them.
+order they came in, on file names, on how many parts they are stored in, or on how Parquet writes them.
 
-The name is the SHA-256 of those of all buckets of companies, each over the companies of the bucket by id and
-over their usage by time. Parts are whole buckets, so that each part's are made beside it.
+The name is the SHA-256 over the digests of all buckets of companies. The digest of a bucket is over its
+companies by id and their usage by time. Parts are whole buckets, so each part can compute its own digests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NULL_LENGTH = -1
 
 @dataclass(frozen=True)
 class Content:
-    """What a snapshot says besides usage, before it has a name.
+    """The content of a snapshot besides usage, before it has a name.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Content:
     as_of : int
         Days since 1970-01-01.
     form : Form
-        What the tables mean.
+        The form of the tables.
     time_zone : str
-        What days are those of.
+        Time zone of the days.
     """
 
     companies: pd.DataFrame
@@ -59,12 +59,12 @@ class Content:
 
 
 def identity(content: Content, buckets: NDArray[np.uint8]) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of what a snapshot says.
+    """Return the first 16 hexadecimal digits of the SHA-256 of a snapshot's content.
 
     Parameters
     ----------
     buckets : ndarray of shape (`BUCKETS`, 32), uint8
-        Of :func:`bucket_digests`, whose rows of different parts add up.
+        The sum of :func:`bucket_digests` over all parts.
     """
     digest = hashlib.sha256(f"mlsys snapshot {SCHEMA_VERSION} as of {content.as_of}".encode())
     meant = [asdict(content.form), content.time_zone]
@@ -79,18 +79,18 @@ def bucket_digests(
     usage: UsageRows,
     counts: np.dtype[Any] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the SHA-256 of each bucket, zeros where none of the companies is in it.
+    """Return the SHA-256 of each bucket; zeros for buckets without companies here.
 
     Parameters
     ----------
     companies : pandas.DataFrame
-        All those of some buckets, sorted by id.
+        All companies of some buckets, sorted by id.
     buckets : ndarray of shape (n,), uint16
-        Of each company.
+        The bucket of each company.
     usage : UsageRows
-        Of these companies by their positions here, sorted by company and stamp.
+        Usage of these companies by position, sorted by company and stamp.
     counts : numpy.dtype, optional
-        Of the form's values, where those of ``usage`` are narrower.
+        Type of the form's values, if those of ``usage`` are narrower.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def bucket_digests(
         for column in columns:
             column.add(digest, start, end)
         row_end = int(row_ends[end - 1])
-        mine = at[row_start:row_end]  # a bucket at a time, which the processor's own memory holds
+        mine = at[row_start:row_end]  # a bucket at a time, which fits into the processor's cache
         digest.update(usage.stamp.take(mine).data)
         digest.update(usage.measures.take(mine, axis=0).astype(counts, copy=False).data)
         found[bucket] = np.frombuffer(digest.digest(), np.uint8)
@@ -125,7 +125,7 @@ def bucket_digests(
 
 @dataclass(frozen=True)
 class _Column:
-    """Values one after the other, or texts and where each one ends."""
+    """The bytes of a column: values, or texts and the end of each."""
 
     values: NDArray[Any]
     texts: NDArray[np.uint8] | None = None
@@ -133,7 +133,7 @@ class _Column:
 
     @classmethod
     def of(cls, column: pd.Series[Any]) -> _Column:
-        """Return one as its bytes are."""
+        """Make one from a column."""
         if column.dtype.kind in "if":
             return cls.numbers(column.to_numpy())
         texts = arrow_texts(column)
@@ -141,11 +141,11 @@ class _Column:
 
     @classmethod
     def numbers(cls, values: NDArray[Any]) -> _Column:
-        """Return one of numbers."""
+        """Make one from numbers."""
         return cls(np.ascontiguousarray(values))
 
     def add(self, digest: Any, start: int, end: int) -> None:
-        """Add some values; texts with their lengths, so that no two lists look alike."""
+        """Add some values to a digest; texts with their lengths, so that no two lists look alike."""
         digest.update(self.values[start:end].data)
         if self.texts is not None and self.ends is not None:
             low, high = self.ends[start] - self.ends[0], self.ends[end] - self.ends[0]
@@ -153,17 +153,17 @@ class _Column:
 
 
 def arrow_texts(texts: pd.Series[Any]) -> Any:
-    """Return a column of text as a `pyarrow.StringArray`, whatever pandas keeps it in."""
+    """Convert a column of text to a `pyarrow.StringArray`, whatever its type in pandas."""
     if texts.dtype.name == "str":
         found: Any = pa.array(texts.array, pa.string())
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
-        if np.maximum(_lengths(found), 0).sum() == len(buffers(found)[1]):  # nothing lies below a blank
+        if np.maximum(_lengths(found), 0).sum() == len(buffers(found)[1]):  # no bytes are hidden under nulls
             return found
     return pa.array(texts.to_numpy(dtype=object), pa.string(), from_pandas=True)
 
 
 def quarantine_identity(quarantine: pa.Table) -> str:
-    """Return the same digest for a quarantine alone, including its file names."""
+    """Return such a digest for a quarantine alone, including its file names."""
     return _with_quarantine(hashlib.sha256(), quarantine, ("table", "file", "reason", "raw"))
 
 
@@ -175,12 +175,12 @@ def _with_quarantine(digest: Any, quarantine: pa.Table, names: tuple[str, ...]) 
 
 
 def _add_texts(digest: Any, texts: Any) -> None:
-    """Add texts with their lengths, so that no two lists look alike."""
+    """Add texts to a digest with their lengths, so that no two lists look alike."""
     digest.update(_lengths(texts).data)
     digest.update(buffers(texts)[1].data)
 
 
 def _lengths(texts: Any) -> NDArray[np.int64]:
-    """Return how long each text is; that of none is unlike that of a blank one."""
+    """Return the length of each text; a null has another length than a blank."""
     lengths = pc.binary_length(texts).fill_null(_NULL_LENGTH).to_numpy()
     return np.ascontiguousarray(lengths.astype(np.int64))

@@ -1,6 +1,6 @@
 """Write a snapshot and its quarantine below the artifacts folder.
 
-Invariant: a snapshot's folder appears by one rename after everything in it is on the disk. A dying process
+Invariant: a snapshot's folder appears by one rename after all its files are on the disk. A killed process
 leaves no snapshot or a whole one, and at worst temporary names, which the next write removes.
 """
 
@@ -61,9 +61,9 @@ if TYPE_CHECKING:
     from ml_sys.form import Form
 
 _LOCK = ".lock"
-# Columns that hold days, and the number that stands for none.
+# Columns of days, and the number that means none.
 _DAYS = {"converted_on": NEVER_CLOSED, "since": NEVER_BEGAN}
-# Small integers packed as differences: as small as with Parquet's defaults, in half the time.
+# Small integers packed as differences: as small as Parquet's defaults, in half the time.
 _PACKED = "DELTA_BINARY_PACKED"
 _USAGE_ENCODING: dict[str, Any] = {
     "compression": "none",
@@ -81,11 +81,11 @@ class SnapshotPart:
     companies : pandas.DataFrame
         Sorted by id.
     position : ndarray of shape (n,), int32
-        Of each among all companies, ascending.
+        Position of each company among all companies, ascending.
     buckets : ndarray of shape (n,), uint16
-        Of each.
+        The bucket of each company.
     usage : UsageRows
-        By the positions of companies here, sorted by company and stamp.
+        By position of the company here, sorted by company and stamp.
     """
 
     companies: pd.DataFrame
@@ -96,7 +96,7 @@ class SnapshotPart:
 
 @dataclass(frozen=True)
 class Told:
-    """What a manifest says of how a snapshot came about.
+    """How a snapshot came about, for its manifest.
 
     Attributes
     ----------
@@ -105,9 +105,9 @@ class Told:
     read : mapping of str to int
         Table to rows read.
     now : datetime
-        Aware.
+        Time-zone aware.
     converted_later : mapping of str to int
-        Day after the snapshot's on which companies converted, as the same tables say; kept beside it.
+        Company to its conversion day, if that is after the snapshot's day; kept beside the snapshot.
     """
 
     sources: Mapping[str, str]
@@ -117,12 +117,12 @@ class Told:
 
 
 class Writing:
-    """A snapshot that is being written: part by part, and under its name once all is said.
+    """A snapshot that is being written, part by part, and gets its name at the end.
 
     Parameters
     ----------
     folder : Path
-        Of all snapshots, locked.
+        The locked folder of all snapshots.
     n_parts : int
     """
 
@@ -153,12 +153,13 @@ class Writing:
         self._buckets += bucket_digests(companies, part.buckets, usage, counts)
 
     def finish(self, content: Content, told: Told) -> tuple[Path, bool]:
-        """Give the snapshot its name, unless it is there already, and make it the latest.
+        """Give the snapshot its name, unless it exists already, and make it the latest.
 
         Returns
         -------
         is_new : bool
-            False if the same content was stored before. A stored one that no longer verifies is replaced.
+            False if the same content was stored before. A stored snapshot that no longer verifies is
+            replaced.
         """
         name = identity(content, self._buckets)
         written_at = told.now.astimezone(UTC).isoformat(timespec="seconds")
@@ -178,7 +179,7 @@ class Writing:
         return final, is_new
 
     def clear(self) -> None:
-        """Remove what was written and has no name."""
+        """Remove what was written if it has no name yet."""
         clear_folder(self._staging)
 
     def _write(self, table: pa.Table, name: str, **options: Any) -> None:
@@ -207,7 +208,7 @@ class Writing:
 
 @contextmanager
 def writing(artifacts_dir: Path, n_parts: int) -> Iterator[Writing]:
-    """Write a snapshot below the folder of all artifacts; what has no name at the end is removed.
+    """Write a snapshot below the artifacts folder; it is removed if it has no name at the end.
 
     Raises
     ------
@@ -241,7 +242,7 @@ def keep_quarantine(quarantine: pa.Table, artifacts_dir: Path) -> Path:
 
 
 def _told(name: Any, column: pd.Series[Any]) -> Any:
-    """Return a column of companies as it is stored: days as dates, numbers as they are, texts as texts."""
+    """Convert a column of companies for storage: days as dates, numbers and texts unchanged."""
     if name in _DAYS:
         days = column.to_numpy()
         return pa.array(days, mask=days == _DAYS[name]).cast(pa.date32())
@@ -250,7 +251,7 @@ def _told(name: Any, column: pd.Series[Any]) -> Any:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Lock a folder, and remove what a dead process left in it."""
+    """Lock a folder, and remove what a killed process left in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK):

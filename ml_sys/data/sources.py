@@ -40,7 +40,7 @@ def open_source(kind: str, *, database: str = "") -> TableSource:
         ``file``, ``sql`` or ``package.module:Class``. Such a class is made without arguments and has either a
         method ``read(table) -> pandas.DataFrame`` or the method of `TableSource`.
     database : str
-        For ``sql``: a file of DuckDB or SQLite, a folder of Parquet files, or an address of PostgreSQL.
+        For ``sql``: a DuckDB or SQLite file, a folder of Parquet files, or a PostgreSQL address.
 
     Raises
     ------
@@ -72,9 +72,9 @@ def _open_database(database: str) -> TableSource:
 class FileSource:
     """CSV, JSON lines (plain, gzip or Zstandard) and Parquet files, and folders of them as one table.
 
-    What a file holds decides, not only its name.
+    The content of a file counts, not only its name.
 
-    A query of DuckDB stands for what is no such file, or must be brought into form first, such as
+    A DuckDB query can be given instead of a file, for other kinds of file or to transform one, such as
     ``SELECT * FROM read_json_auto('events.jsonl')``.
     """
 
@@ -98,7 +98,7 @@ class FileSource:
 
 
 def _open_file(path: Path, columns: Mapping[str, str], may_lack: Collection[str]) -> RawTable:
-    """Open one file, by what it holds."""
+    """Open one file, by its content."""
     start = magic(path)
     promised = _PROMISES.get(path.suffix.lower())
     if promised and start and not start.startswith(promised):
@@ -111,12 +111,12 @@ def _open_file(path: Path, columns: Mapping[str, str], may_lack: Collection[str]
 
 
 class SqlSource:
-    """Tables and queries of DuckDB, over a database file (opened read-only) or a folder of Parquet files.
+    """DuckDB tables and queries over a database file (opened read-only) or a folder of Parquet files.
 
     Parameters
     ----------
     database : Path
-        The file or folder. In a folder each ``NAME.parquet`` is a table NAME, whatever other files there are.
+        The file or folder. In a folder each ``NAME.parquet`` is a table NAME; other files are ignored.
     """
 
     def __init__(self, database: Path) -> None:
@@ -147,7 +147,7 @@ class SqlSource:
             raise InputError(f"{where}: {_first_line(error)}", hint=hint) from error
 
     def _connect(self) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-        """Open the database; of a folder, also return files that no view can be made of."""
+        """Open the database; for a folder, also return unreadable files."""
         if self._database.is_file():
             return duckdb.connect(str(self._database), read_only=True), []
         connection, unreadable = duckdb.connect(), []
@@ -159,7 +159,7 @@ class SqlSource:
         return connection, unreadable
 
     def _query(self, location: str) -> str:
-        """Return the query of a location: a file of the folder, a table, or a query as it is."""
+        """Return the query of a location: a file of the folder, a table, or a query unchanged."""
         if location in (files := self._files()):
             return f"FROM {_parquet(files[location])}"
         if _TABLE_NAME.fullmatch(location):
@@ -167,12 +167,12 @@ class SqlSource:
         return location.rstrip("; \n")
 
     def _files(self) -> dict[str, Path]:
-        """Return the Parquet files of a folder by the name of their table; a database file has none."""
+        """Return the Parquet files of a folder by table name; empty for a database file."""
         return {path.stem: path for path in sorted(self._database.glob("*.parquet"))}
 
 
 class FrameSource:
-    """A source of the user's own: a function from a table's name to a data frame.
+    """The user's own source: a function from a table's name to a data frame.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _queried(
     columns: Mapping[str, str],
     may_lack: Collection[str],
 ) -> RawTable:
-    """Run a query for some of its columns."""
+    """Run a query, selecting some of its columns."""
     present = [str(row[0]) for row in connection.execute(f"DESCRIBE {query}").fetchall()]
     found, extra = matched_columns(where, present, columns, may_lack)
     wanted = ", ".join(quoted(column) for column in dict.fromkeys(found.values()))

@@ -1,7 +1,7 @@
 """Reduce usage rows to one per company and timestamp, sorted by company and time.
 
-Invariant: which rows are kept depends on what they say, never on their order. Of two rows that contradict
-each other the one with the most actions and users is kept: an export taken during a period counts too few.
+Invariant: which rows are kept depends on their content, never on their order. If rows contradict each other,
+the one with the most actions and users is kept, because an export taken during a period counts too few.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class UsageRows:
     company : ndarray of shape (n,), int32
         Position in the table of companies.
     stamp : ndarray of shape (n,), int64
-        Microseconds since 1970-01-01, of the clocks in the description's time zone.
+        Microseconds of local time since 1970-01-01, in the description's time zone.
     measures : ndarray of shape (n, n_measures), of integers
-        In the order of the table's measures; whole numbers of their digits behind the point, in as few bytes
-        as hold them or more.
+        In the order of the table's measures, scaled by their decimals to whole numbers; possibly in a narrow
+        type.
     lines : ndarray of shape (n,), of integers
     digits : tuple of int
-        Of the measures; none where nothing is behind the point.
+        Decimals of the measures; empty if none has any.
     """
 
     company: NDArray[np.int32]
@@ -70,7 +70,7 @@ class UsageRows:
 
 @dataclass(frozen=True)
 class UsageMeasures:
-    """The measures that a usage table gives of those of the form.
+    """The measures of the form that are in one usage table.
 
     Attributes
     ----------
@@ -79,11 +79,11 @@ class UsageMeasures:
     names : tuple of str
         In the order of the form.
     places : tuple of int
-        Where each of them is among those of the form.
+        The position of each among the measures of the form.
     digits : tuple of int
-        Empty where nothing is behind the point.
+        Decimals; empty if none has any.
     dtype : numpy.dtype
-        Of the form's values.
+        Type of the form's values.
     """
 
     table: str
@@ -94,19 +94,19 @@ class UsageMeasures:
 
     @classmethod
     def of(cls, form: Form, table: UsageTable) -> UsageMeasures:
-        """Return those of a table."""
+        """Return the measures of a table."""
         places = tuple(at for at, one in enumerate(form.measures) if one.name in set(table.measures))
         digits = tuple(form.measures[at].digits for at in places)
         names = tuple(form.measures[at].name for at in places)
         return cls(table.name, names, places, digits if any(digits) else (), values_dtype(form))
 
     def of_form(self, form: Form) -> UsageMeasures:
-        """Return those of the same table among the measures of another form."""
+        """Return the measures of the same table in another form."""
         return UsageMeasures.of(form, next(one for one in form.tables if one.name == self.table))
 
 
 def values_dtype(form: Form) -> np.dtype[Any]:
-    """Return the type of usage values: int32 where all of them are counts, else int64."""
+    """Return the type of usage values: int32 if all of them are counts, else int64."""
     counts = all(one.role != "amount" and not one.digits for one in form.measures)
     return np.dtype(np.int32 if counts else np.int64)
 
@@ -121,14 +121,14 @@ def of_companies(
     checked : Checked
         A batch of usage rows.
     measures : UsageMeasures
-        Of their table.
+        The measures of their table.
 
     Returns
     -------
     UsageRows
-        Those of known companies, in the order of the batch.
+        Rows of known companies, in the order of the batch.
     list of BadRow
-        The others.
+        The other rows.
     """
     named = checked.columns["id"]
     columns = [checked.columns[name] for name in measures.names]
@@ -144,7 +144,7 @@ def of_companies(
 
 
 def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:
-    """Put batches together, and empty the list on the way, so that no row is in memory twice for long."""
+    """Concatenate batches, emptying the list on the way so that no row is in memory twice for long."""
     n = sum(len(batch.stamp) for batch in batches)
     joined = UsageRows(
         np.empty(n, np.int32),
@@ -164,17 +164,17 @@ def join(batches: list[UsageRows], measures: UsageMeasures) -> UsageRows:
 
 
 def united(tables: Sequence[tuple[UsageRows, UsageMeasures]], form: Form) -> UsageRows:
-    """Put the measures of several tables side by side; where one has no row, its measures are 0.
+    """Put the measures of several tables side by side; if a table has no row, its measures are 0.
 
     Parameters
     ----------
     tables : sequence of (UsageRows, UsageMeasures)
-        One row of each company and stamp, sorted by both.
+        One row per company and stamp, sorted by both.
 
     Returns
     -------
     UsageRows
-        Alike, with all measures of the form. Lines are those of no file, unless there is one table.
+        Sorted likewise, with all measures of the form. Lines are meaningful only if there is one table.
     """
     n_measures = len(form.measures)
     if len(tables) == 1 and tables[0][1].places == tuple(range(n_measures)):
@@ -203,9 +203,9 @@ def one_per_stamp(
     Parameters
     ----------
     place : (str, str)
-        Name of the table in the description; file or table that it comes from.
+        Name of the table in the description; file or table it comes from.
     quarantine : Quarantine
-        Is added to: repetitions of a row, and rows that contradict the one kept.
+        Gets repeated rows, and rows that contradict the one kept.
     """
     kept, dropped, repeats = one_of_each(rows)
     if dropped.size:
@@ -218,7 +218,7 @@ def one_per_stamp(
 def one_of_each(
     rows: UsageRows,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Choose one row of each company and stamp, wherever the rows come from: a file or a request.
+    """Choose one row of each company and stamp, for rows of a file or of a request.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def one_of_each(
     dropped : ndarray of shape (n_dropped,), int64
         Positions of the others.
     repeats : ndarray of shape (n_dropped,), bool
-        Whether a dropped row says what another one of its stamp says; it contradicts them otherwise.
+        Whether a dropped row equals another one with its stamp; otherwise it contradicts them.
     """
     order, same = _sorted(rows)
     if not same.any():
@@ -253,7 +253,7 @@ def set_aside(
     place: tuple[str, str],
     quarantine: Quarantine,
 ) -> UsageRows:
-    """Put the rows at some positions into quarantine, each for its reason, and return the others."""
+    """Put the rows at some positions into quarantine, each with its reason, and return the others."""
     dropped = rows.take(at)
     quarantine.add(*place, _bad(dropped, index.ids.take(dropped.company).to_pylist(), reasons))
     keep = np.ones(len(rows.stamp), np.bool_)
@@ -262,7 +262,7 @@ def set_aside(
 
 
 def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the order by company and stamp, and which rows in it share both with the row before."""
+    """Return the order by company and stamp, and a mask of rows in it that share both with the row before."""
     n = len(rows.stamp)
     if not n:
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
@@ -271,7 +271,7 @@ def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     span = int(offset.max()) + 1
     place_bits = n.bit_length()
     if ((int(rows.company.max()) + 1) * span).bit_length() + place_bits <= _SORTABLE_BITS:
-        # All three fit into one integer, and sorting integers is twice as fast as ordering rows.
+        # All three fit into one integer, and sorting integers is twice as fast as sorting rows.
         key = rows.company * np.int64(span)
         key += offset
         key <<= place_bits
@@ -286,7 +286,7 @@ def _sorted(rows: UsageRows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def _bad(rows: UsageRows, ids: list[str], reasons: list[str]) -> list[BadRow]:
-    """Write rows as id, stamp and measures, whatever they looked like: what they said made them bad."""
+    """Write rows as id, stamp and measures, whatever they looked like: their content made them bad."""
     stamps = np.datetime_as_string(rows.stamp.astype("datetime64[us]"), unit="us").tolist()
     stamps = [stamp.replace("T", " ") for stamp in stamps]
     numbers = rows.measures.tolist()

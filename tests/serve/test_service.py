@@ -294,7 +294,7 @@ def test_a_company_that_is_a_customer_already_is_no_prospect(served, prospects):
     customer = int(np.flatnonzero(prospects.snapshot.closed < prospects.cutoff)[0])
     answer = served.client.get(f"/companies/{prospects.id(customer)}")
     assert answer.status_code == 404
-    assert "customer already" in answer.json()["title"]
+    assert "already a customer" in answer.json()["title"]
 
 
 def test_a_company_that_becomes_a_customer_on_the_day_of_the_cutoff_is_a_prospect_still(odd_companies):

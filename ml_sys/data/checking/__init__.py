@@ -1,1 +1,1 @@
-"""What a value may be, and which rows of a table are good."""
+"""Check values and rows: what a value may be, and which rows of a table are good."""

@@ -1,6 +1,6 @@
-"""Columns of texts: their distinct ones, their bytes, their numbers, and a fault for each that is wrong.
+"""Read columns of text: distinct values, bytes, numbers, and a fault for each bad value.
 
-Clean columns are read without a Python loop; whatever is unusual is looked at once per distinct text.
+Clean columns are read without a Python loop; unusual texts are looked at once per distinct text.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PLAIN_NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,15})?$"
 
 
 class Column(NamedTuple):
-    """The values of a column, and a `Fault` for each as int8; None if nothing is wrong with any."""
+    """The values of a column, and a `Fault` for each as int8; None if there are no faults."""
 
     values: Any
     faults: NDArray[np.int8] | None
 
 
 def read_numbers(texts: Any) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Read finite numbers; a blank is NaN without a fault."""
+    """Read finite numbers; a blank is NaN and not a fault."""
     text = stripped(texts)
     plain = as_flags(pc.match_substring_regex(text, _PLAIN_NUMBER))
     odd = ~plain & ~is_blank(text)
@@ -49,25 +49,25 @@ def read_numbers(texts: Any) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
 def read_each(
     texts: Any, read: Callable[[str], tuple[float, Fault]], dtype: type[np.generic]
 ) -> tuple[NDArray[Any], NDArray[np.int8]]:
-    """Read texts one by one into values of a type, each with its fault."""
+    """Read texts one by one into values of a given type, each with its fault."""
     values, faults = zip(*map(read, texts.to_pylist()), strict=True) if len(texts) else ((), ())
     return np.array(values, dtype), np.array(faults, np.int8)
 
 
 def distinct_of(texts: Any) -> tuple[NDArray[np.int32], Any]:
-    """Return which of the distinct texts each one is, and those."""
+    """Return the code of each text, and the distinct texts that codes stand for."""
     encoded = texts.dictionary_encode()
     return encoded.indices.to_numpy(), encoded.dictionary
 
 
 def stripped(texts: Any) -> Any:
-    """Strip, if any byte could be white space (which beyond ASCII takes several bytes)."""
+    """Strip texts, if any byte could be white space (beyond ASCII it takes several bytes)."""
     _, data = buffers(texts)
     return pc.utf8_trim_whitespace(texts) if ((data <= ord(" ")) | (data >= 128)).any() else texts
 
 
 def buffers(texts: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Return the offsets of n texts, of shape (n + 1,), and the bytes that they point into."""
+    """Return the offsets of n texts, of shape (n + 1,), and the bytes they point into."""
     _, offsets, data = texts.buffers()
     if not len(texts) or offsets is None:
         return np.zeros(1, np.int32), np.zeros(0, np.uint8)
@@ -77,13 +77,13 @@ def buffers(texts: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
 
 
 def is_blank(stripped: Any) -> NDArray[np.bool_]:
-    """Say which texts without white space around them are blank."""
+    """Flag the blank ones among stripped texts."""
     blank: NDArray[np.bool_] = np.diff(buffers(stripped)[0]) == 0
     return blank
 
 
 def as_flags(values: Any) -> NDArray[np.bool_]:
-    """Return an Arrow array of flags as one of NumPy."""
+    """Convert an Arrow array of flags to NumPy."""
     flags: NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
     return flags
 
@@ -91,7 +91,7 @@ def as_flags(values: Any) -> NDArray[np.bool_]:
 def faults_of(
     *found: tuple[NDArray[np.bool_], Fault], first: NDArray[np.int8] | None = None
 ) -> NDArray[np.int8] | None:
-    """Give each value the first fault that it has, or None if none has any."""
+    """Return the first fault of each value; None if there are no faults."""
     faults = first
     for where, fault in found:
         if where.any():
@@ -101,7 +101,7 @@ def faults_of(
 
 
 def without(texts: Any, missing: tuple[str, ...]) -> Any:
-    """Strip, and blank the texts that mean that nothing is known."""
+    """Strip texts, and blank those that stand for a missing value."""
     text = stripped(texts)
     if not missing:
         return text

@@ -1,4 +1,4 @@
-"""Parse columns of days and moments, however they are written, as what the clocks of a time zone say."""
+"""Parse columns of days and times in several formats, as local time of a time zone."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _QUARTER_SECONDS, _SECOND = 900, 1_000_000
 
 
 def stamps(texts: Any, *, dates: Dates = "iso", zone: ZoneInfo | None = None) -> Column:
-    """Read moments. Values are int64 microseconds of the clocks in a zone, since 1970-01-01.
+    """Read moments as int64 microseconds of local time since 1970-01-01.
 
     Parameters
     ----------
     dates : str
-        How they are written; ISO dates are read where the day or the month comes first, too.
+        The format; ISO dates are read as well if it is day-first or month-first.
     zone : ZoneInfo, optional
-        What days are those of; UTC where it is left out. A moment that names no zone is local.
+        Time zone of the days, by default UTC. A moment without a time zone is local.
     """
     if dates in _EPOCH_UNITS:
         return _epochs(texts, _EPOCH_UNITS[dates], zone)
@@ -76,14 +76,14 @@ def stamps(texts: Any, *, dates: Dates = "iso", zone: ZoneInfo | None = None) ->
 def days(
     texts: Any, *, dates: Dates = "iso", zone: ZoneInfo | None = None, blank: int | None = None
 ) -> Column:
-    """Read days. Values are int32 days since 1970-01-01, times cut off.
+    """Read days as int32 days since 1970-01-01, without times.
 
     Parameters
     ----------
     dates, zone
         See :func:`stamps`.
     blank : int, optional
-        Value of a blank and of what is no day; without it a blank is a fault.
+        Value for blanks and invalid days; without it a blank is a fault.
     """
     microseconds, faults = stamps(texts, dates=dates, zone=zone)
     found = (microseconds // DAY_MICROSECONDS).astype(np.int32)
@@ -101,7 +101,7 @@ def _epochs(texts: Any, per_unit: int, zone: ZoneInfo | None) -> Column:
     faults = np.where(faults != 0, np.int8(Fault.NOT_EPOCH), faults)
     with np.errstate(invalid="ignore"):
         whole = np.rint(numbers * per_unit)
-        # Seconds taken for milliseconds would all lie in the first weeks of 1970.
+        # Seconds mistaken for milliseconds would all lie in the first weeks of 1970.
         slip = (
             (per_unit == _EPOCH_UNITS["epoch_ms"]) & (np.abs(numbers) < _LEAST_MILLISECONDS) & (numbers != 0)
         )
@@ -115,10 +115,10 @@ def _epochs(texts: Any, per_unit: int, zone: ZoneInfo | None) -> Column:
 
 
 def local(microseconds: NDArray[np.int64], zone: ZoneInfo | None) -> NDArray[np.int64]:
-    """Return what the clocks of a zone say at moments in UTC, all in microseconds since 1970-01-01."""
+    """Convert moments from UTC to local time, both in microseconds since 1970-01-01."""
     if zone is None or not microseconds.size:
         return microseconds
-    # Clocks are changed at the quarters of an hour, nowhere in between.
+    # Clocks change only at quarters of an hour.
     quarters, at = np.unique(microseconds // (_QUARTER_SECONDS * _SECOND), return_inverse=True)
     moments = [
         datetime.fromtimestamp(one * _QUARTER_SECONDS, UTC).astimezone(zone) for one in quarters.tolist()
@@ -129,7 +129,7 @@ def local(microseconds: NDArray[np.int64], zone: ZoneInfo | None) -> NDArray[np.
 
 
 def _year_first(texts: Any, *, day_first: bool) -> Any:
-    """Write dates that begin with a day or a month as ISO dates begin, whatever they are separated by."""
+    """Rewrite dates that begin with a day or a month as ISO dates, whatever their separator."""
     order = r"\3-0\2-0\1" if day_first else r"\3-0\1-0\2"
     turned = pc.replace_substring_regex(
         stripped(texts), r"^([0-9]{1,2})[-./]([0-9]{1,2})[-./]([0-9]{4})", order

@@ -1,7 +1,7 @@
-"""Parse single values from text, and describe what is wrong with the others.
+"""Parse single values from text, and describe what is wrong with bad ones.
 
-Columns, files and requests share these rules, so that a value means the same wherever it comes from. Nothing
-here needs more than the standard library and NumPy.
+Columns, files and requests share these rules, so a value means the same wherever it comes from. Needs only
+the standard library and NumPy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Fault(IntEnum):
 
     @property
     def reason(self) -> str:
-        """The fault in words, to follow the column's name."""
+        """The fault in words, which follow the column's name."""
         return _REASONS[self]
 
 

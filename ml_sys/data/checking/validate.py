@@ -1,6 +1,6 @@
 """Validate rows: turn texts into typed values, and set bad rows aside with a reason.
 
-Invariant: a bad value of an optional field is blanked and counted; it never costs the row.
+Invariant: a bad value of an optional field is blanked and counted; the row is kept.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Checked:
     bad : list of BadRow
         All other rows of the batch.
     bad_ids : list of str
-        Ids of the bad rows that have one.
+        Ids of the bad rows, as far as they have one.
     blanked : dict of str to list of int
-        Reason to the lines of good rows in which an optional value was bad and is blank instead.
+        Reason to the lines of good rows in which a bad optional value was blanked.
     """
 
     columns: dict[str, Any]
@@ -53,10 +53,10 @@ class Checked:
 
 
 def check_part(part: Part, fields: Mapping[str, Field]) -> Checked:
-    """Read a part and check it as :func:`check` does; counts without going through their texts."""
+    """Read a part and check it like :func:`check`, reading counts without making texts of them."""
     if not isinstance(part, CountedPart):
         return check(part(), fields)
-    # The name of a column may be repeated among its rows, and must not be taken for a count.
+    # The name of a column may be repeated among its rows, and must not be read as a count.
     counts = [name for name, one in fields.items() if one.is_count and not one.column.isdigit()]
     return check(part.counted(counts), fields)
 
@@ -72,7 +72,7 @@ def check(rows: RawRows, fields: Mapping[str, Field]) -> Checked:
     Returns
     -------
     Checked
-        A row with several faults is listed once, with the fault of the first column in that order.
+        A row with several faults is listed once, with the fault of the first such column.
     """
     found = {
         name: Column(rows.counts[name], None) if name in rows.counts else field.read(rows.texts[name])

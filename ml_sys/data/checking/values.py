@@ -1,4 +1,4 @@
-"""Parse columns of values: ids, counts, amounts, numbers, flags, levels and free text.
+"""Parse columns of ids, counts, amounts, numbers, flags, levels and free text.
 
 Every reader takes n texts and returns n values and n faults.
 """
@@ -33,19 +33,19 @@ _CERTAIN_INT32_DIGITS = 9
 
 
 def ids(texts: Any) -> Column:
-    """Read identifiers: any text, stripped, but not blank. Values are a `pyarrow.StringArray`."""
+    """Read identifiers as a `pyarrow.StringArray`: any text, stripped; a blank is a fault."""
     text = stripped(texts)
     return Column(text, faults_of((is_blank(text), Fault.BLANK)))
 
 
 def free_texts(texts: Any, *, missing: tuple[str, ...] = ()) -> Column:
-    """Read free text, stripped; a blank is null. Values are a `pyarrow.StringArray`."""
+    """Read free text as a `pyarrow.StringArray`, stripped; a blank is null."""
     text = without(texts, missing)
     return Column(pc.if_else(pa.array(is_blank(text)), pa.scalar(None, pa.string()), text), None)
 
 
 def counts(texts: Any) -> Column:
-    """Read whole numbers from 0 to 2^31 - 1, also written as "12.0". Values are int32."""
+    """Read whole numbers from 0 to 2^31 - 1, also written as "12.0", as int32."""
     offsets, data = buffers(texts)
     lengths = np.diff(offsets)
     only_digits = bool((data - ord("0") <= 9).all())  # in uint8, so that what is below "0" wraps around
@@ -66,7 +66,7 @@ def counts(texts: Any) -> Column:
 
 
 def scaled(texts: Any, *, digits: int, blank_is_zero: bool = False) -> Column:
-    """Read numbers from 0 as int64 of so many digits behind the point, halves rounded to even."""
+    """Read numbers from 0 as int64, scaled by this many decimals; halves are rounded to even."""
     numbers, faults = read_numbers(texts)
     blank = np.isnan(numbers) & (faults == 0)
     with np.errstate(invalid="ignore"):
@@ -84,7 +84,7 @@ def scaled(texts: Any, *, digits: int, blank_is_zero: bool = False) -> Column:
 def numbers(
     texts: Any, *, none: float | None = None, positive: bool = False, missing: tuple[str, ...] = ()
 ) -> Column:
-    """Read numbers of an attribute as float64: a blank or bad one is NaN, and ``none`` is infinite."""
+    """Read an attribute's numbers as float64; a blank or bad one is NaN, and ``none`` is infinite."""
     given, faults = read_numbers(without(texts, missing))
     odd = (given <= 0) & (given != none) if positive else np.zeros(len(given), np.bool_)
     return Column(
@@ -94,13 +94,13 @@ def numbers(
 
 
 def amounts(texts: Any) -> Column:
-    """Read any finite numbers; a blank is NaN. Values are float64."""
+    """Read finite numbers as float64; a blank is NaN."""
     numbers, faults = read_numbers(texts)
     return Column(numbers, faults_of(first=faults))
 
 
 def flags(texts: Any, *, missing: tuple[str, ...] = ()) -> Column:
-    """Read yes and no as 1 and 0; a blank or bad one is NaN. Values are float64."""
+    """Read yes and no as 1 and 0, in float64; a blank or bad value is NaN."""
     codes, distinct = distinct_of(without(texts, missing))
     read = [(np.nan, Fault.NONE) if not one else scalars.flag(one) for one in distinct.to_pylist()]
     values = np.array([value for value, _ in read], np.float64)
@@ -109,7 +109,7 @@ def flags(texts: Any, *, missing: tuple[str, ...] = ()) -> Column:
 
 
 def levels(texts: Any, *, levels: tuple[str, ...], missing: tuple[str, ...] = ()) -> Column:
-    """Read one of some texts; a blank or bad one is null. Values are a `pyarrow.StringArray`."""
+    """Read texts that must be one of the levels as a `pyarrow.StringArray`; a blank or bad one is null."""
     codes, distinct = distinct_of(without(texts, missing))
     read = [(None, Fault.NONE) if not one else scalars.level(one, levels) for one in distinct.to_pylist()]
     meant = pa.array([value for value, _ in read], pa.string())

@@ -1,7 +1,7 @@
-"""What of events is counted, and the rules that hold wherever they come from.
+"""Rules for counting events, wherever they come from.
 
-Invariant: every value is a whole number, rounded before anything is added, so that no order of events can
-change a bit. Needs NumPy and the standard library alone.
+Invariant: every value is a whole number, rounded before anything is added, so the order of events does not
+matter. Needs only NumPy and the standard library.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ml_sys.days import Period
     from ml_sys.form import Form
 
-# Of one event, in units of its last digit: up to here a float64 holds every whole number.
+# Largest amount of one event, in units of its last digit: up to here a float64 is exact for whole numbers.
 AMOUNT_LIMIT = 2**53
-# Of a row. What adds up to more is taken as this.
+# Largest sum of a row; larger sums are capped.
 SUM_LIMIT = 2**62
 # The first Monday after 1970-01-01, which was a Thursday.
 _MONDAY = 4
@@ -33,15 +33,14 @@ _MONDAY = 4
 
 @dataclass(frozen=True)
 class Counting:
-    """What of a table of events is counted, in the order of its measures.
+    """What to count in a table of events, in the order of its measures.
 
     Attributes
     ----------
     kinds : tuple of str or None
-        Kinds that are counted under their own names; all others are one more count. None where all events are
-        of one kind.
+        Kinds with a count of their own; all others share one more count. None if there is only one kind.
     digits : tuple of int
-        Decimal digits that are kept of each amount.
+        Decimals to keep of each amount.
     has_users : bool
         Whether distinct users are counted.
     period : Period
@@ -55,7 +54,7 @@ class Counting:
 
     @classmethod
     def of(cls, form: Form, table: str, period: Period) -> Counting:
-        """Return what a form counts of its table of events."""
+        """Return what a form counts in one of its tables of events."""
         usage = next(one for one in form.tables if one.name == table)
         digits = {one.name: one.digits for one in form.measures}
         return cls(
@@ -67,7 +66,7 @@ class Counting:
 
     @property
     def n_counts(self) -> int:
-        """Number of leading measures that are counts of events."""
+        """Number of counts of events, which are the first measures."""
         return 1 if self.kinds is None else len(self.kinds) + 1
 
     @property
@@ -78,7 +77,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class EventRows:
-    """n usage rows that were made of events, sorted by entity and period.
+    """n usage rows made from events, sorted by entity and period.
 
     Attributes
     ----------
@@ -87,7 +86,7 @@ class EventRows:
     stamp : ndarray of shape (n,), int64
         Of the period, in microseconds of local time since 1970-01-01.
     values : ndarray of shape (n, n_measures), int64
-        Counts, amounts as whole numbers of their digits, distinct users.
+        Counts, scaled amounts, distinct users.
     """
 
     entity: NDArray[np.int32]
@@ -96,7 +95,7 @@ class EventRows:
 
 
 def scaled(amounts: NDArray[np.float64], digits: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    """Return amounts as whole numbers of so many digits, rounded half to even.
+    """Scale amounts to whole numbers with this many decimals, rounded half to even.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def scaled(amounts: NDArray[np.float64], digits: int) -> tuple[NDArray[np.int64]
     Returns
     -------
     ndarray of shape (n,), int64
-        Zero where there is a fault.
+        Zero if there is a fault.
     ndarray of shape (n,), int8
         `Fault` of each.
 
@@ -126,7 +125,7 @@ def scaled(amounts: NDArray[np.float64], digits: int) -> tuple[NDArray[np.int64]
 
 
 def stamps_of(days: NDArray[np.int32], period: Period) -> NDArray[np.int32]:
-    """Return the stamps, as days, of the rows that events of some days belong to.
+    """Return the stamp, as a day, of the row that each day's events belong to.
 
     Weeks begin on Monday; periods of several units are counted from 1970 on.
 
@@ -144,9 +143,9 @@ def stamps_of(days: NDArray[np.int32], period: Period) -> NDArray[np.int32]:
 
 
 def choose_kinds(counts: Mapping[str, int], max_kinds: int) -> tuple[str, ...]:
-    """Return the kinds that are counted under their own names: the most frequent, ties by name.
+    """Return the kinds that get a count of their own: the most frequent, ties by name.
 
-    A kind that would be called as one before it, or as another measure, is one of the others.
+    A kind whose measure would have the name of an earlier kind or of another measure is left out.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Count the few events of a request as those of a file are counted."""
+"""Count the few events of a request by the same rules as those of a file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Events:
-    """n events that were checked.
+    """n checked events.
 
     Attributes
     ----------
     entity : ndarray of shape (n,), int32
-        Position of the entity; zeros where all are of one.
+        Position of the entity; zeros if there is only one.
     moment : ndarray of shape (n,), int64
         Microseconds of local time since 1970-01-01.
     kinds, users, event_ids : sequence of str, of length n, or None
-        Stripped; blank where not known. None where the table has no such column.
+        Stripped; blank if unknown. None if the table has no such column.
     amounts : ndarray of shape (n, n_amounts), float64
         Neither negative nor infinite; NaN for a blank.
     """
@@ -41,10 +41,10 @@ class Events:
 
 
 def count_few(events: Events, counting: Counting) -> EventRows:
-    """Return a row per entity and period, as `EventLog.rows` does for many.
+    """Return a row per entity and period, like `EventLog.rows`.
 
-    Of events of an entity that share an identifier the earliest counts; at one moment, the least by what
-    they say.
+    If events of an entity share an identifier, only the earliest counts; at the same moment, the one with the
+    smallest content.
     """
     columns = [
         scaled(column, digits)[0] for column, digits in zip(events.amounts.T, counting.digits, strict=True)
@@ -68,7 +68,7 @@ def count_few(events: Events, counting: Counting) -> EventRows:
 
 
 def _one_of_each_id(events: Events, amounts: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Return the positions of events without those that repeat an identifier of their entity."""
+    """Return the positions of events that do not repeat an identifier of their entity."""
     n = len(events.moment)
     if events.event_ids is None:
         return np.arange(n)
@@ -82,7 +82,7 @@ def _one_of_each_id(events: Events, amounts: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _places(events: Events, kept: NDArray[np.intp], counting: Counting) -> NDArray[np.intp]:
-    """Return the measure that each event is counted under."""
+    """Return the position of the measure that counts each event."""
     if counting.kinds is None or events.kinds is None:
         return np.zeros(len(kept), np.intp)
     place = {kind: at for at, kind in enumerate(counting.kinds)}

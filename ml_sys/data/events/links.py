@@ -1,4 +1,4 @@
-"""Lead from users to the entities that they belong to."""
+"""Map users to the entities that they belong to."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """The entities of each user; a user of several belongs to all of them.
+    """The entities of each user; a user may belong to several.
 
     Parameters
     ----------
     users : pyarrow.StringArray of length n
-        Rows of a table of links, in any order and repeated or not.
+        Column of a table of links, in any order; rows may be repeated.
     entities : ndarray of shape (n,), int32
         Position of the entity of each row.
     """
@@ -38,7 +38,7 @@ class Links:
         self._starts = np.searchsorted(pairs[:, 0], np.arange(len(self._users) + 1))
 
     def pairs(self) -> tuple[Any, NDArray[np.int32]]:
-        """Return each user, as a `pyarrow.StringArray`, and the position of each entity of it."""
+        """Return pairs of user, as a `pyarrow.StringArray`, and position of the entity."""
         return self._users.take(np.repeat(np.arange(len(self._users)), np.diff(self._starts))), self._entities
 
     def of(self, users: Any) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
@@ -51,7 +51,7 @@ class Links:
         Returns
         -------
         ndarray of shape (m,), intp
-            Positions in ``users``, ascending: once for each entity of the user, and none of an unknown one.
+            Positions in ``users``, ascending: one for each entity of the user, and none for unknown users.
         ndarray of shape (m,), int32
             Position of the entity.
 

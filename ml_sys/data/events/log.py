@@ -1,7 +1,7 @@
-"""Count many events: they are kept in a database of their own while they are read, and counted in it.
+"""Count many events: collect them in a temporary database, and count them there.
 
-Invariant: what is in memory does not grow with the number of events; what does not fit lies in a temporary
-folder, which is removed at the end.
+Invariant: memory does not grow with the number of events; what does not fit is in a temporary folder, which
+is removed at the end.
 """
 
 # ruff: noqa: S608 - statements are made of names of our own; values are passed as parameters
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ml_sys.data.events.reading import Batch
     from ml_sys.days import Period
 
-# How the names of temporary folders begin that hold events.
+# Prefix of the temporary folders for events.
 SCRATCH = "mlsys-events"
 MEMORY_MB = 1500
 _THREADS = 2
@@ -46,25 +46,26 @@ _END_OF_TIME = 2**31 - 1
 class EventLog:
     """The events of one table, counted on demand.
 
-    Use it as a context: :meth:`add` them in one pass, or a file with `ml_sys.data.events.parquet`, and
-    :meth:`merge_repeated` ones where they have identifiers. Then find the :meth:`periods` that there are,
-    :meth:`take_out` days that do not count, choose kinds from :meth:`kind_counts`, and take the :meth:`rows`.
+    Use it as a context manager. :meth:`add` all events in one pass, or add a file with
+    `ml_sys.data.events.parquet`, and :meth:`merge_repeated` events if they have identifiers. Then find the
+    :meth:`periods`, :meth:`take_out` days that do not count, choose kinds by :meth:`kind_counts`, and get the
+    :meth:`rows`.
 
     Parameters
     ----------
     n_amounts : int
     folder : Path, optional
-        Where its temporary folder is made; by default where the system makes them.
+        Where to create its temporary folder; by default the system's place.
     memory_mb : int
-        Most memory that the database takes.
+        Memory limit of the database.
 
     Attributes
     ----------
     database : duckdb.DuckDBPyConnection
-        Its table ``event`` has ``entity, moment, day``, an ``amount_0`` for each amount, ``line, kind, user,
-        event_id``; the user is missing where not known, and the other texts are blank.
+        Its table ``event`` has ``entity, moment, day``, a column such as ``amount_0`` for each amount, and
+        ``line, kind, user, event_id``. An unknown user is null; other unknown texts are blank.
     amounts : list of str
-        Names of these columns.
+        Names of the columns of amounts.
     """
 
     def __init__(self, n_amounts: int, *, folder: Path | None = None, memory_mb: int = MEMORY_MB) -> None:
@@ -98,7 +99,7 @@ class EventLog:
         self._scratch.close()
 
     def add(self, batches: Iterable[Batch]) -> None:
-        """Keep events, reading each batch once and letting go of it."""
+        """Add events, reading each batch once."""
         schema = arrow_schema(len(self.amounts))
         self.run("BEGIN")
         for batch in batches:
@@ -108,7 +109,7 @@ class EventLog:
         self.run("COMMIT")
 
     def move(self, order: NDArray[np.int32]) -> None:
-        """Let entities be at other positions from now on.
+        """Renumber the entities.
 
         Parameters
         ----------
@@ -118,9 +119,9 @@ class EventLog:
         self._order = order
 
     def merge_repeated(self, ids: Any) -> Iterator[BadRow]:
-        """Keep one event of those of an entity that share an identifier, and return the others.
+        """Keep one event per entity and identifier, and return the others.
 
-        The earliest is kept; at one moment, the least by what it says.
+        The earliest is kept; at the same moment, the one with the smallest content.
 
         Parameters
         ----------
@@ -140,7 +141,7 @@ class EventLog:
         return self._without_dropped(MERGED_EVENT, ids)
 
     def take_out(self, first_day: int, last_day: int, reason: str, ids: Any) -> Iterator[BadRow]:
-        """Take events of some days out, both ends included, and return them.
+        """Remove the events of some days, both ends included, and return them.
 
         Parameters
         ----------
@@ -157,7 +158,7 @@ class EventLog:
         return self._without_dropped(reason, ids)
 
     def kind_counts(self, before: int = _END_OF_TIME) -> dict[str, int]:
-        """Return the number of events of each kind, of those before a day."""
+        """Return the number of events of each kind before a day."""
         found = self.database.execute(
             "SELECT kind, count(*) FROM event WHERE day < ? GROUP BY kind", [before]
         )
@@ -170,7 +171,7 @@ class EventLog:
     def rows(self, counting: Counting) -> EventRows:
         """Return a row per entity and period.
 
-        Sums are exact; what adds up to more than `SUM_LIMIT` is taken as that.
+        Sums are exact; sums above `SUM_LIMIT` are capped.
         """
         return self._grouped(counting.period, *_measures(counting, self.amounts))
 
@@ -200,12 +201,12 @@ class EventLog:
         return EventRows(moved[order], rows.stamp[order], rows.values[order])
 
     def days(self) -> NDArray[np.int32]:
-        """Return the days that events lie on, ascending."""
+        """Return the days with events, ascending."""
         found = self.database.execute("SELECT DISTINCT day FROM event ORDER BY day").fetchall()
         return np.array([day for (day,) in found], np.int32)
 
     def _make_calendar(self, period: Period) -> None:
-        """Write the stamp of each day that events lie on."""
+        """Write a table of the stamp of each day with events."""
         days = self.days()
         self.database.register(
             "days", pa.table({"day": pa.array(days), "stamp": pa.array(stamps_of(days, period))})
@@ -214,7 +215,7 @@ class EventLog:
         self.database.unregister("days")
 
     def _without_dropped(self, reason: str, ids: Any) -> Iterator[BadRow]:
-        """Remove the dropped rows, and return the lines that no entity is left with, as they were read."""
+        """Remove the dropped rows, and return lines that no entity has any more, as they were read."""
         self._taken_out += 1
         gone = f"gone_{self._taken_out}"
         self.run(
@@ -252,7 +253,7 @@ class EventLog:
         Raises
         ------
         StorageError
-            If the temporary folder has no room for what does not fit into memory.
+            If there is not enough room in the temporary folder.
         """
         try:
             self.database.execute(statement, list(parameters)).complete()
@@ -266,12 +267,12 @@ class EventLog:
             raise
 
     def number(self, query: str) -> int:
-        """Return the number that a query finds."""
+        """Return the single number that a query selects."""
         return int(self.database.execute(query).fetchall()[0][0])
 
 
 def _measures(counting: Counting, amounts: list[str]) -> tuple[list[str], list[Any]]:
-    """Return what is selected for each measure, in order, and the kinds that it names."""
+    """Return the SQL of each measure, in order, and the kinds that are its parameters."""
     if counting.kinds is None:
         counts, kinds = ["count(*)"], []
     else:

@@ -1,6 +1,6 @@
-"""Read a typed Parquet file of events straight into an `EventLog`, with the rules that rows of text have.
+"""Read a typed Parquet file of events straight into an `EventLog`, by the rules for rows of text.
 
-Invariant: what is taken, what is not, and why, is what reading the same file as text comes to.
+Invariant: rows taken, rows rejected and reasons are the same as if the file were read as text.
 """
 
 # ruff: noqa: S608 - statements name columns, which are quoted; values are passed as parameters
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ml_sys.data.events.log import EventLog
 
 _BATCH_ROWS = 1 << 16
-# What is white space; most texts are ASCII, in which there is less of it to look for.
+# White space; most texts are ASCII, where there are fewer characters to look for.
 _ASCII_WHITE = "".join(map(chr, [*range(9, 14), *range(28, 33)]))
 _WHITE = (
     _ASCII_WHITE
@@ -51,7 +51,7 @@ class EventColumns:
     amounts : tuple of (str, int)
         Column and digits of each.
     id, user, event, event_id : str
-        Empty where there is none; without an id the user leads to the entity.
+        Empty if there is none; without an id, the user determines the entity.
     """
 
     at: str
@@ -63,7 +63,7 @@ class EventColumns:
 
     @property
     def named(self) -> str:
-        """The column that leads to the entity."""
+        """The column that determines the entity: the id or the user."""
         return self.id or self.user
 
     @property
@@ -75,7 +75,7 @@ class EventColumns:
 
 @dataclass(frozen=True)
 class NamePairs:
-    """n pairs of what names an entity, an identifier or a user, and its position; users may have several."""
+    """n pairs of an id or user and the position of its entity; users may have several."""
 
     names: Any
     entity: NDArray[Any]
@@ -83,9 +83,9 @@ class NamePairs:
 
 
 def is_typed(path: Path, columns: EventColumns) -> bool:
-    """Say whether every column of a Parquet file has a type that needs no reading of texts.
+    """Return whether all columns of a Parquet file have types that need no parsing of text.
 
-    Moments that name a zone, numbers stored as texts, and identifiers stored as fractions do.
+    Moments with a time zone, numbers stored as text, and identifiers stored as fractions do need it.
     """
     schema = pq.read_schema(path)
     texts = [columns.id, columns.user, columns.event, columns.event_id]
@@ -107,16 +107,16 @@ def read_parquet(
     Parameters
     ----------
     log : EventLog
-        With as many amounts.
+        With as many amounts as ``columns``.
     path : Path
-        For which :func:`is_typed`.
+        A file for which :func:`is_typed` holds.
 
     Returns
     -------
     int
-        Rows of the file.
+        Number of rows in the file.
     iterator of BadRow
-        Those that were not taken, by line.
+        Rejected rows, by line.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def read_parquet(
         log.run('ALTER TABLE event ALTER "user" TYPE BIGINT')
     faults = _faults(columns)
     log.run("ALTER TABLE event ADD COLUMN fault UTINYINT DEFAULT 0")
-    # A file's statistics leave NaN out, and DuckDB would conclude from them that there is none.
+    # A file's statistics ignore NaN, and DuckDB would conclude from them that there is none.
     log.run("SET disabled_optimizers = 'statistics_propagation'")
     try:
         log.run(f"INSERT INTO event BY NAME {_selected(log, columns, schema, faults)}", [str(path)])
@@ -162,7 +162,7 @@ def _pairs(known: NamePairs, kind: pa.DataType) -> pa.Table:
 
 
 def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: list[tuple[str, str]]) -> str:
-    """Return the query of all rows, with the number of the first fault of each."""
+    """Return the query that selects all rows, with the number of each row's first fault."""
     cases = " ".join(f"WHEN {test} THEN {number}" for number, (test, _) in enumerate(faults, 1))
     moment = f"epoch_us(file.{quoted(columns.at)}::TIMESTAMP)"
     user = _value(columns.user, schema) if columns.user else "NULL"
@@ -191,7 +191,7 @@ def _selected(log: EventLog, columns: EventColumns, schema: pa.Schema, faults: l
 
 
 def _faults(columns: EventColumns) -> list[tuple[str, str]]:
-    """Return what is wrong with a row, and the reason in words, in the order in which it is looked for."""
+    """Return conditions for bad rows, each with its reason in words, in the order of checking."""
     at = f"file.{quoted(columns.at)}"
     found = [
         ("coalesce(file.named::VARCHAR, '') = ''", f"{columns.named} {Fault.BLANK.reason}"),
@@ -214,7 +214,7 @@ def _faults(columns: EventColumns) -> list[tuple[str, str]]:
 def _bad_rows(
     log: EventLog, path: Path, columns: EventColumns, reasons: list[str], lost: frozenset[str]
 ) -> Iterator[BadRow]:
-    """Read the bad rows again, as the file has them."""
+    """Read the bad rows again as they are in the file."""
     said = ", ".join(f"coalesce(file.{quoted(name)}::VARCHAR, '')" for name in columns.all)
     found = log.database.sql(
         f"SELECT line, fault, file.{quoted(columns.named)}::VARCHAR, concat_ws(',', {said}) "
@@ -231,7 +231,7 @@ def _bad_rows(
 
 
 def _value(name: str, schema: pa.Schema) -> str:
-    """Return a column of identifiers: integers as they are, texts stripped."""
+    """Return SQL of a column of identifiers: integers unchanged, texts stripped."""
     column = f"file.{quoted(name)}"
     if _is_integer(schema.field(name).type):
         return f"{column}::BIGINT"
@@ -242,7 +242,7 @@ def _value(name: str, schema: pa.Schema) -> str:
 
 
 def _text(name: str, schema: pa.Schema) -> str:
-    """Return a column as text, blank where missing; or a blank where there is no column."""
+    """Return SQL of a column as text, with blanks for nulls; a blank if there is no column."""
     if not name:
         return "''"
     if _is_integer(schema.field(name).type):
@@ -251,7 +251,7 @@ def _text(name: str, schema: pa.Schema) -> str:
 
 
 def _amount(name: str) -> str:
-    """Return a column of numbers; NaN is missing, as a blank is."""
+    """Return SQL of a column of numbers; NaN is null, like a blank."""
     value = f"file.{quoted(name)}::DOUBLE"
     return f"(CASE WHEN NOT isnan({value}) THEN {value} END)"
 

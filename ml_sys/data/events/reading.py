@@ -1,4 +1,4 @@
-"""Batches of events: of checked rows of a table, and as Arrow."""
+"""Make batches of events from checked rows, and convert them to Arrow."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """n checked events of known entities, and where they stand in their file.
+    """n checked events of known entities, with their lines in the file.
 
-    An event of a user who belongs to several entities is there once for each, with the same line.
+    An event of a user who belongs to several entities is repeated for each, with the same line.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Batch:
         See :func:`ml_sys.data.events.counting.scaled`.
     lines : ndarray of shape (n,), int64
     kinds, users, event_ids : pyarrow.StringArray of length n, or None
-        Stripped; blank or missing where not known. None where the table has no such column.
+        Stripped; blank or null if unknown. None if the table has no such column.
     """
 
     entity: NDArray[np.int32]
@@ -63,13 +63,13 @@ def batch_of(
     Parameters
     ----------
     columns : mapping of str to array of length n
-        ``at`` in int64 microseconds of local time, each amount in int64 of its digits, and as
-        `pyarrow.StringArray` ``id`` or ``user``, and what there is of ``user``, ``event`` and ``event_id``.
+        ``at`` in int64 microseconds of local time, each amount as scaled int64, and as `pyarrow.StringArray`:
+        ``id`` or ``user``, and any of ``user``, ``event`` and ``event_id``.
     lines : ndarray of shape (n,), int64
     amounts : sequence of str
         Names of the amounts, in the order of the measures.
     entities : Links or callable
-        Leads from users to their entities; or from ids to positions, -1 for an unknown one.
+        Maps users to their entities; or ids to positions, -1 if unknown.
     lost : frozenset of str
         Ids of entities whose every row is in quarantine.
 
@@ -78,7 +78,7 @@ def batch_of(
     Batch
         The events of known entities.
     list of BadRow
-        The others.
+        The other rows.
     """
     if callable(entities):
         named, position = columns[ID], entities(columns[ID])
@@ -125,7 +125,7 @@ def amount_columns(n_amounts: int) -> list[str]:
 
 
 def arrow_schema(n_amounts: int) -> pa.Schema:
-    """Return the columns of events as Arrow has them: a missing user is null, and other texts are blank."""
+    """Return the Arrow schema of events; an unknown user is null, and other unknown texts are blank."""
     return pa.schema(
         [("entity", pa.int32()), ("moment", pa.int64()), ("day", pa.int32())]
         + [(name, pa.int64()) for name in amount_columns(n_amounts)]

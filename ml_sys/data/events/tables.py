@@ -1,4 +1,4 @@
-"""The described tables of events, from their rows to usage rows of an ingest."""
+"""Read the described tables of events during an ingest, and count them into usage rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _KEPT_ROWS = 1 << 16
 
 
 def opened_events(schema: SchemaSettings, stack: ExitStack) -> list[EventsOfTable]:
-    """Return the described tables of events, with nothing read; the stack closes them."""
+    """Open the described tables of events without reading them; the stack closes them."""
     return [
         EventsOfTable(name, one, stack.enter_context(EventLog(len(one.amounts))))
         for name, one in schema.of(EventTable).items()
@@ -62,17 +62,17 @@ def read_events(
 def kinds_of(
     events: Sequence[EventsOfTable], form: Form, last: Form | None, before: int
 ) -> dict[str, tuple[str, ...]]:
-    """Return the kinds of event that are counted under their own names, by table.
+    """Return the kinds of event that get a count of their own, by table.
 
-    They are those that are described; or else those of the last time, so that a model finds what it was
-    fitted on; or else the most frequent ones before a day, so that they do not know the future.
+    They are the described kinds; or else those of the last ingest, so that a model finds the features it was
+    fitted on; or else the most frequent kinds before a day, so that the choice does not depend on the future.
 
     Parameters
     ----------
     form : Form
-        Of the description alone.
+        The form of the description.
     last : Form or None
-        Of the tables that were ingested last.
+        The form of the last ingest.
     """
     known = {replace(one, kinds=(), measures=()): one.kinds for one in last.tables} if last else {}
     same = {one.name: known.get(replace(one, kinds=(), measures=()), ()) for one in form.tables}
@@ -81,7 +81,7 @@ def kinds_of(
 
 @dataclass(frozen=True)
 class EventsOfTable:
-    """The events that one table gives of known entities, read and not yet counted.
+    """The events of known entities in one table, read but not yet counted.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class EventsOfTable:
         In the description.
     described : EventTable
     log : EventLog
-        Of as many amounts as are described.
+        With as many amounts as are described.
     """
 
     name: str
@@ -99,12 +99,12 @@ class EventsOfTable:
     def read(
         self, run: IngestRun, entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]
     ) -> None:
-        """Read every row, and put those of nobody into quarantine.
+        """Read every row, and put rows of unknown entities into quarantine.
 
         Parameters
         ----------
         entities : CompanyIndex or GrowingIndex or Links
-            Positions of ids, or the entities of users.
+            Maps ids to positions, or users to entities.
         lost : frozenset of str
             Ids of entities whose every row is in quarantine.
         """
@@ -129,14 +129,14 @@ class EventsOfTable:
         self.log.add(batches())
 
     def merge_repeated(self, run: IngestRun, index: CompanyIndex) -> None:
-        """Count an event of an entity once, however often its identifier is there."""
+        """Count each event of an entity once, however often its identifier occurs."""
         if self.described.event_id:
             self._quarantine(run, self.log.merge_repeated(index.ids))
 
     def take_out(
         self, run: IngestRun, index: CompanyIndex, days: NDArray[np.int32], reasons: Sequence[str]
     ) -> None:
-        """Put the events of some days into quarantine, for a reason each; days of one follow each other."""
+        """Put the events of some days into quarantine; days with the same reason must be consecutive."""
         for reason in dict.fromkeys(reasons):
             of_it = days[[one == reason for one in reasons]]
             gone = self.log.take_out(int(of_it.min()), int(of_it.max()), reason, index.ids)
@@ -149,19 +149,19 @@ class EventsOfTable:
         return choose_kinds(self.log.kind_counts(before), self.described.max_kinds)
 
     def days(self, period: Period) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return the days that events lie on, ascending, and the stamps of the rows that they belong to."""
+        """Return the days with events, ascending, and the stamp of each day's row."""
         days = self.log.days()
         return days, stamps_of(days, period).astype(np.int64) * DAY_MICROSECONDS
 
     def dated(self, form: Form, period: Period) -> UsageOfTable:
-        """Return which rows there are, all of their values being 0."""
+        """Return the rows that there are, with all values 0."""
         measures = self._measures(form)
         rows = self.log.periods(period)
         values = np.broadcast_to(np.zeros(1, measures.dtype), (len(rows.stamp), len(measures.names)))
         return UsageOfTable(_usage(rows.entity, rows.stamp, values, measures), measures)
 
     def counted(self, form: Form, period: Period) -> UsageOfTable:
-        """Return the rows that events come to."""
+        """Return the counted rows."""
         measures = self._measures(form)
         rows = self.log.rows(Counting.of(form, self.name, period))
         values = rows.values.astype(measures.dtype, copy=False)
@@ -187,7 +187,7 @@ class EventsOfTable:
 
 
 def _known(entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]) -> NamePairs | None:
-    """Return names and positions; None where they are only known once everything was read."""
+    """Return names and positions; None if they are known only after everything was read."""
     if isinstance(entities, Links):
         return NamePairs(*entities.pairs(), lost)
     if isinstance(entities, CompanyIndex):
@@ -198,5 +198,5 @@ def _known(entities: CompanyIndex | GrowingIndex | Links, lost: frozenset[str]) 
 def _usage(
     entity: NDArray[np.int32], stamp: NDArray[np.int64], values: NDArray[np.integer], measures: UsageMeasures
 ) -> UsageRows:
-    lines = np.broadcast_to(np.int64(0), len(stamp))  # rows that were counted stand in no file
+    lines = np.broadcast_to(np.int64(0), len(stamp))  # counted rows have no line in a file
     return UsageRows(entity, stamp, values, lines, measures.digits)

@@ -1,1 +1,1 @@
-"""Reads the tables of an ingest, and makes usage of them."""
+"""Read the tables of an ingest, and turn them into usage."""

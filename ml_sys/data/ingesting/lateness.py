@@ -1,4 +1,4 @@
-"""Usage that was not complete when covered usage ended."""
+"""Find usage that was not complete when covered usage ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def late_rows(
     export: ExportDates, stamps: NDArray[np.int64], coverage: Coverage
 ) -> tuple[NDArray[np.intp], list[str]]:
-    """Return which rows were not complete when covered usage ended, and why each does not count."""
+    """Return the positions of rows that were not complete by then, and the reason for each."""
     end = export.as_of if export.usage_end is None else export.usage_end
     complete_on = coverage.complete_on(stamps)
     day = complete_on[late := np.flatnonzero(complete_on > end)]

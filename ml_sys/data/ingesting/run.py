@@ -1,4 +1,4 @@
-"""Reads opened tables one after the other, counting rows and filling the quarantine."""
+"""Read opened tables one after the other, counting rows and filling the quarantine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _U = TypeVar("_U")
 
 @dataclass(frozen=True)
 class OpenTable:
-    """A described table that was opened, and the fields that it has."""
+    """An opened table, with its description and fields."""
 
     name: str
     raw: RawTable
@@ -51,34 +51,34 @@ class OpenTable:
 
     @property
     def where(self) -> str:
-        """File, table or class that it comes from."""
+        """The file, table or class it comes from."""
         return self.raw.where
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """Columns that are ignored."""
+        """Ignored columns."""
         return self.raw.extra
 
 
 @dataclass(frozen=True)
 class UsageOfTable:
-    """The usage that one table gives of known companies, by their positions."""
+    """The usage of known companies in one table, by position."""
 
     rows: UsageRows
     measures: UsageMeasures
 
     def with_rows(self, rows: UsageRows) -> UsageOfTable:
-        """Return the same of other rows."""
+        """Return the same table with other rows."""
         return replace(self, rows=rows)
 
     def moved(self, order: NDArray[np.int32]) -> UsageOfTable:
-        """Return the same with companies at other positions."""
+        """Return the same table with renumbered companies."""
         return self.with_rows(replace(self.rows, company=order[self.rows.company]))
 
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """Let Python not look for cycles: there are few, and looking through millions of texts takes long."""
+    """Switch off garbage collection: there are few cycles, and searching millions of texts takes long."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -89,7 +89,7 @@ def without_collecting() -> Iterator[None]:
 
 
 class IngestRun:
-    """Reads tables one after the other, counting rows and filling the quarantine."""
+    """Read tables one after the other, counting rows and filling the quarantine."""
 
     def __init__(self, opened: Mapping[str, OpenTable], form: Form, on_progress: OnProgress) -> None:
         self.quarantine = Quarantine(form.words)
@@ -101,11 +101,11 @@ class IngestRun:
         self._begun: dict[str, list[Future[Checked]]] = {}
 
     def place(self, table: str) -> tuple[str, str]:
-        """Return the name of a table and where it comes from, as the quarantine has them."""
+        """Return the name and the origin of a table, as shown in the quarantine."""
         return table, self.opened[table].where
 
     def count(self, table: str, n_read: int) -> None:
-        """Count rows of a table that were read."""
+        """Add to the number of rows read from a table."""
         self.read[table] += n_read
         self._on_progress(table, self.read[table])
 
@@ -121,7 +121,7 @@ class IngestRun:
         return CompanyRows(table, frame, self.opened[table].where, bad_ids)
 
     def purchases(self, table: str, described: PurchaseTable) -> PurchaseRows:
-        """Read a table of purchases, and count the rows that are none."""
+        """Read a table of purchases, and count the rows that are not purchases."""
         frame, bad_ids = self._frame(table)
         frame = judged(frame, described)
         self.no_purchases[table] = int((~frame[CONVERTS]).sum())
@@ -138,7 +138,7 @@ class IngestRun:
         return UsageOfTable(join(batches, measures), measures)
 
     def spilled(self, table: str, index: CompanyIndex | GrowingIndex, overflow: Overflow, most: int) -> Spill:
-        """Read the usage of known companies, of which only so many rows stay in memory."""
+        """Read the usage of known companies, keeping at most this many rows in memory."""
         described = next(one for one in self._form.tables if one.name == table)
         spill = Spill(overflow, UsageMeasures.of(self._form, described), most)
 
@@ -152,7 +152,7 @@ class IngestRun:
         return spill
 
     def links(self, table: str, index: CompanyIndex | GrowingIndex) -> Links:
-        """Read which known entities users belong to."""
+        """Read which known entities each user belongs to."""
         users, entities = [pa.array([], pa.string())], [np.empty(0, np.int32)]
         for found, strangers in self.checked(table, lambda checked: links_of(checked, index)):
             self.quarantine.add(*self.place(table), strangers)
@@ -172,7 +172,7 @@ class IngestRun:
         return pd.concat(frames, ignore_index=True), bad_ids
 
     def checked(self, table: str, then: Callable[[Checked], _T]) -> Iterator[_T]:
-        """Check the parts of a table side by side, and give back what comes of them, in order."""
+        """Check the parts of a table in parallel, and yield the results of ``then`` in order."""
         opened = self.opened[table]
 
         def work(

@@ -1,4 +1,4 @@
-"""Usage of an ingest, part by part: sorted, dated and stored without all of it being in memory."""
+"""Sort, date and store the usage of an ingest part by part, without holding all of it in memory."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ml_sys.data.snapshot_writing import Writing
     from ml_sys.form import Form
 
-_WORKERS = 2  # NumPy and Parquet let go of the interpreter lock; more would hold more parts in memory
+_WORKERS = 2  # NumPy and Parquet release the interpreter lock; more would hold more parts in memory
 _T = TypeVar("_T")
 
 
 class UsageParts:
     """The usage of an ingest.
 
-    First :meth:`sort` it, date it :meth:`over` its parts, :meth:`set_aside` what is late, then :meth:`store`
+    Call :meth:`sort` first, date it :meth:`over` its parts, :meth:`set_aside` late rows, then :meth:`store`
     it.
 
     Parameters
@@ -43,11 +43,11 @@ class UsageParts:
     run : IngestRun
         Its quarantine gets the rows that do not count.
     cut : Cut
-        Of the companies of the index.
+        How the companies of the index are cut into parts.
     spills : sequence of Spill
-        Tables of rows of periods.
+        Tables with a row per period.
     overflow : Overflow
-        Where sorted parts wait whose rows did not fit into memory.
+        Holds sorted parts whose rows did not fit into memory.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class UsageParts:
         Parameters
         ----------
         events : sequence of UsageOfTable
-            Which rows tables of events come to; they are sorted.
+            The rows of tables of events, sorted.
         """
         self._events = [_Whole.of(one, self._cut) for one in events]
         stamps = [one.usage.rows.stamp.max(initial=0) for one in self._events]
         self.latest_stamp = int(max([*stamps, *self._each(self._sort), 0]))
 
     def over(self, look: Callable[[NDArray[np.int32], NDArray[np.int32]], _T]) -> list[_T]:
-        """Call a function with companies and the days on which their rows are complete, part by part."""
+        """Call a function part by part with companies and the days on which their rows are complete."""
         return self._each(lambda number: look(*self._dated(number)))
 
     def set_aside(self, export: ExportDates) -> None:
@@ -101,7 +101,7 @@ class UsageParts:
                     self._sorted[at] = _Waiting.of(rest, self._overflow) if away else rest
 
         self._each(look)
-        self._events.clear()  # dated by now
+        self._events.clear()  # they were needed for dating only
 
     def store(
         self, begun: Writing, companies: pd.DataFrame, form: Form, events: Sequence[UsageOfTable]
@@ -111,9 +111,9 @@ class UsageParts:
         Parameters
         ----------
         begun : Writing
-            Of as many parts as there are.
+            With as many parts as there are here.
         events : sequence of UsageOfTable
-            What tables of events come to, without those that are late.
+            The rows of tables of events, without late ones.
         """
         counted = [_Whole.of(one, self._cut) for one in events]
 
@@ -140,7 +140,7 @@ class UsageParts:
             return list(pool.map(work, numbers))
 
     def _sort(self, number: int) -> int:
-        """Sort a part, let it wait, and return its latest stamp."""
+        """Sort and keep a part, and return its latest stamp."""
         first, end = (first_bucket(one, self._cut.n_parts) for one in (number, number + 1))
         latest = 0
         for spill in self._spills:
@@ -152,7 +152,7 @@ class UsageParts:
         return latest
 
     def _dated(self, number: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return company and day of each row of a part, one of each company and stamp."""
+        """Return company and day of each row of a part, with one row per company and stamp."""
         waiting = (self._sorted[spill.measures.table, number] for spill in self._spills)
         found = [self._when(one) for one in waiting]
         found += [(rows.company, rows.stamp) for rows in (one.part(number) for one in self._events)]
@@ -173,7 +173,7 @@ class UsageParts:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """Rows that lie in a file."""
+    """Rows in a file."""
 
     columns: tuple[Stored, ...]
     digits: tuple[int, ...]
@@ -183,19 +183,19 @@ class _Waiting:
         return cls(tuple(overflow.put(rows.company, rows.stamp, rows.measures, rows.lines)), rows.digits)
 
     def when(self, overflow: Overflow) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return company and stamp alone."""
+        """Return the company and the stamp of each row."""
         company, stamp = self.columns[:2]
         return overflow.take(company), overflow.take(stamp)
 
     def rows(self, overflow: Overflow) -> UsageRows:
-        """Return all of them."""
+        """Return the rows."""
         company, stamp, measures, lines = (overflow.take(one) for one in self.columns)
         return UsageRows(company, stamp, measures, lines, self.digits)
 
 
 @dataclass(frozen=True)
 class _Whole:
-    """Rows in memory, and which of them each part has; None where there is one part."""
+    """Rows in memory, and the rows of each part; None if there is only one part."""
 
     usage: UsageOfTable
     order: NDArray[np.intp] | None

@@ -1,4 +1,4 @@
-"""What an ingest says of the usage that it took."""
+"""Summarise the usage that an ingest took."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class UsageSeen:
     ----------
     n_rows : int
     days : (int, int) or None
-        Of the first and the last stamp, since 1970-01-01; None where there are no rows.
+        First and last stamp, in days since 1970-01-01; None if there are no rows.
     active_from : ndarray of shape (n_companies,), int64
-        Day of the first row of each company that counts anything; `NEVER_ACTIVE` for none.
+        Day of each company's first row that is not all zero; `NEVER_ACTIVE` if there is none.
     """
 
     n_rows: int
@@ -40,7 +40,7 @@ class UsageSeen:
 
     @classmethod
     def of(cls, usage: UsageRows, n_companies: int) -> UsageSeen:
-        """Look at rows that are sorted by company and stamp."""
+        """Summarise rows that are sorted by company and stamp."""
         counts = np.zeros(len(usage.stamp), usage.measures.dtype)
         for one in usage.measures.T:  # much faster than along the rows, which are short
             counts |= one
@@ -57,7 +57,7 @@ class UsageSeen:
 
     @classmethod
     def joined(cls, parts: Iterable[tuple[NDArray[np.int32], UsageSeen]], n_companies: int) -> UsageSeen:
-        """Put parts together, each with the positions of its companies among all."""
+        """Join parts, each with the positions of its companies among all."""
         n_rows, days, active_from = 0, None, np.full(n_companies, NEVER_ACTIVE, np.int64)
         for members, seen in parts:
             n_rows += seen.n_rows

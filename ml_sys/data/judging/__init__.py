@@ -1,1 +1,1 @@
-"""Judge tables as they are described: who there is, who converted, and what is known only after paying."""
+"""Judge described tables: which entities there are, who converted, and what is known only after paying."""

@@ -1,4 +1,4 @@
-"""Judge a description without storing anything: rows, dates, links, conversions, leaks, what is thin."""
+"""Judge a description without storing anything: rows, dates, links, conversions, leaks, thin data."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _ROLES = ("id", "at", "converted_on", "since", "value", "type", "event", "user",
 
 @dataclass(frozen=True)
 class TableCheck:
-    """What a described table holds.
+    """The result for one described table.
 
     Attributes
     ----------
     rows : int
-        That were looked at.
+        Number of rows looked at.
     first_day, last_day : str or None
-        Of its dates; None where it has none.
+        Of its dates; None if it has none.
     known : float or None
-        Share of its ids that entity tables (or links) know; None of those tables themselves.
+        Share of its ids that are in entity tables (or links); None for those tables themselves.
     """
 
     name: str
@@ -68,18 +68,18 @@ class Month:
 
 @dataclass(frozen=True)
 class DescriptionCheck:
-    """What a check found.
+    """The result of a check.
 
     Attributes
     ----------
     verdicts : tuple of Leak
         Columns and tables that look known only after paying.
     problems : tuple of str
-        What stops an ingest or spoils it.
+        Problems that stop or spoil an ingest.
     thin : tuple of str
         What there is too little of.
     notes : tuple of str
-        What may be meant so, or not.
+        What may or may not be intended.
     """
 
     tables: tuple[TableCheck, ...]
@@ -92,19 +92,19 @@ class DescriptionCheck:
 
     @property
     def has_leak(self) -> bool:
-        """Whether a leak is sure."""
+        """Whether there is a certain leak."""
         return any(one.sure for one in self.verdicts)
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model needs to be judged.
+    """What is needed to judge a model.
 
     Attributes
     ----------
     horizon_days, holdout_cutoffs : int
     positives : int
-        That must convert in the holdout.
+        Number that must convert in the holdout.
     """
 
     horizon_days: int
@@ -120,7 +120,7 @@ def check(
     Raises
     ------
     MissingColumnError
-        If a table lacks a column that is described.
+        If a table lacks a described column.
     """
     drafts = {name: _draft(name, looked[name], schema) for name in schema.tables}
     for name, table in schema.of(EventTable).items():
@@ -157,7 +157,7 @@ def check(
 def _doubtful(
     connection: duckdb.DuckDBPyConnection, drafts: Iterable[TableDraft]
 ) -> tuple[list[str], list[str]]:
-    """Name rows that are not entities, or not conversions: those that surely are not, and maybe not."""
+    """Name rows that are certainly not entities or conversions, and rows that may not be."""
     problems: list[str] = []
     notes: list[str] = []
     for draft in drafts:
@@ -185,7 +185,7 @@ def _draft(name: str, looked: Looked, schema: SchemaSettings) -> TableDraft:
 
 
 def _as_described(looked: Looked, said: str, roles: Mapping[str, str]) -> Looked:
-    """Take dates for written as the description says."""
+    """Assume the date format that the description gives."""
     columns = dict(looked.columns)
     for name, role in roles.items():
         one = columns[name]
@@ -201,7 +201,7 @@ def _present(looked: Looked, column: str) -> None:
 
 
 def _part(draft: TableDraft, schema: SchemaSettings) -> JudgedTable:
-    """Return a table as it is judged, with its attributes or measures."""
+    """Return the form of a table for judging, with its attributes or measures."""
     table: Any = schema.tables[draft.name]
     columns: dict[str, str] = {}
     numbers: set[str] = set()

@@ -1,4 +1,4 @@
-"""Tables of a description before they are written: what each column is for, and how the file is read."""
+"""Drafts of described tables: the role of each column, and how the file is read."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ class TableDraft:
     base : Looked
         The table that was looked at.
     roles : dict of str to str
-        What is described, such as ``id`` or ``at``, and its column.
+        Role, such as ``id`` or ``at``, to column.
     why : dict of str to str
-        One line on each of them.
+        One line on each role.
     where : str
-        SQL of the rows that belong to it; empty where all do.
+        SQL condition of the rows that belong to it; empty if all do.
     one_a : bool
-        Whether rows are brought to one an entity.
+        Whether rows are reduced to one per entity.
     all_converted : bool
-        Whether every row has a day of conversion.
+        Whether every row has a conversion day.
     differs : bool
-        Whether identifiers are brought to one way of writing.
+        Whether identifiers have to be normalised.
     link : TableDraft or None
-        Of events that know only users, the table that leads from them.
+        For events with users only: the table that links users to entities.
     refunds, zero_converts : tuple of str, bool
-        Of purchases, the types of rows that are money given back, and whether one for nothing converts.
+        For purchases: the types of rows that are refunds, and whether a purchase for nothing is a conversion.
     zone : str
-        What days are those of.
+        Time zone of the days.
     attributes, measures : dict of str to dict
-        Described by name.
+        Descriptions by name.
     """
 
     name: str
@@ -66,7 +66,7 @@ class TableDraft:
     measures: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def date(self, role: str) -> str:
-        """Return SQL of the moment in a role, of the rows that were loaded; empty where nothing has it."""
+        """Return SQL of the moment in a role, for the loaded rows; empty if no column has the role."""
         if role not in self.roles:
             return ""
         column = self.base.columns[self.roles[role]]
@@ -103,7 +103,7 @@ class TableDraft:
         return f"(SELECT * FROM {self.source} WHERE ({none}) IS DISTINCT FROM true)" if none else self.source
 
     def part(self, columns: dict[str, str], numbers: frozenset[str] = frozenset()) -> JudgedTable:
-        """Return the table as judged: columns are names and SQL."""
+        """Return the form of the table for judging; ``columns`` gives names and SQL."""
         source, ident = self.source, key(self.roles["id"]) if "id" in self.roles else ""
         if self.link:
             link = self.link.roles
@@ -128,7 +128,7 @@ class TableDraft:
         )
 
     def used(self) -> dict[str, str]:
-        """Return every column that is described, and what its role is."""
+        """Return every described column and its role."""
         found = {column: role for role, column in self.roles.items()}
         for described in (self.attributes, self.measures):
             found.update({str(one["column"]): "" for one in described.values()})
@@ -136,7 +136,7 @@ class TableDraft:
 
     @property
     def is_plain(self) -> bool:
-        """Whether mlsys reads the file as it is, once it is said how dates are written."""
+        """Whether mlsys can read the file as it is, given its date format."""
         used = self.used()
         odd = [
             name
@@ -150,19 +150,19 @@ class TableDraft:
 
     @property
     def dates(self) -> str:
-        """How the dates are written, as the description says it; empty for ISO dates."""
+        """The date format in the description's terms; empty for ISO dates."""
         return (self._dates() or "") if self.is_plain else ""
 
     def _dates(self) -> str | None:
-        """Return the one way in which all dates are written; None where a description has no word for it."""
+        """Return the format of all dates; None if a description has no term for it."""
         columns = [self.base.columns[name] for name in self.used()]
         formats = {dates.described(one.format) for one in columns if one.looks == "date"}
         if formats & {dates.DAY_FIRST, dates.MONTH_FIRST}:
-            formats -= {""}  # ISO dates are read beside these
+            formats -= {""}  # ISO dates can be read as well
         return next(iter(formats), "") if len(formats) <= 1 else None
 
     def file(self) -> str:
-        """Return where the table is: the file where mlsys reads it as it is, else a query that does."""
+        """Return the location of the table: the file if mlsys can read it as it is, else a query that can."""
         table, used = self.base.table, self.used()
         if self.is_plain:
             return table.location
@@ -181,7 +181,7 @@ class TableDraft:
         return f"SELECT {', '.join(chosen)} FROM {table.relation}{where}{grouped}"
 
     def _refuse_what_only_duckdb_reads(self, name: str) -> None:
-        """Refuse values that a query of another database would have to write otherwise.
+        """Refuse values that would need a query in another database's SQL.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class TableDraft:
         )
 
     def _where(self) -> str:
-        """Return the condition on the file's own columns."""
+        """Return the condition in terms of the file's own columns."""
         text = self.where
         for name, sql in self.base.table.columns.items():
             text = text.replace(quoted(name), sql)

@@ -1,7 +1,7 @@
-"""Judge columns and tables that are known only after paying: by their values first, and by their names.
+"""Find columns and tables that are known only after paying, by their values first, and by their names.
 
-A verdict is sure where values show it; one that only a name speaks for is a warning. A proposal leaves both
-out; the check of a description fails on the sure ones.
+A verdict is certain if values show it, and a warning if only a name suggests it. A proposal leaves both out;
+the check of a description fails on certain ones.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _SEPARATES, _SUSPICIOUS = 0.97, 0.85
 _FOLLOWS, _FOLLOWS_NAMED = 0.9, 0.5
 _COMMON = 0.5
 _SAME_ORDER = 0.98
-# Days before a conversion that its own traces may lie, and the share of converters that makes it so.
+# Traces of a conversion may lie this many days before it, for this share of converters.
 _SHORTLY_BEFORE, _MOSTLY = 3, 0.5
-# Blanks of converters beside those of the others: fewer than this share, and not by luck.
+# Blanks leak if converters have less than this share of the others' blanks, and not by chance.
 _FILLED_LATER, _BY_LUCK = 0.5, 1.645
 
 
@@ -39,11 +39,11 @@ class Leak:
     Attributes
     ----------
     table, column : str
-        Column is empty where the table as a whole is meant.
+        Column is empty if the whole table is meant.
     reason : str
-        In words with figures.
+        In words, with figures.
     sure : bool
-        Whether values show it, and not only a name.
+        Whether values show it, not only a name.
     """
 
     table: str
@@ -53,14 +53,14 @@ class Leak:
 
     @property
     def where(self) -> str:
-        """Table and column as users name them."""
+        """The table and column in the user's notation."""
         return f"{self.table}.{self.column}" if self.column else self.table
 
 
 def judge_attributes(
     connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], known: JudgedTables
 ) -> list[Leak]:
-    """Judge every attribute; one that several tables hold is judged over all of them."""
+    """Judge every attribute; one in several tables is judged over all of them."""
     names = dict.fromkeys(name for one in parts if one.kind == "entities" for name in one.columns)
     found = []
     series = of_one_period(
@@ -82,7 +82,7 @@ def judge_attributes(
 
 
 def _judged(name: str, shape: Shape, known: JudgedTables) -> tuple[str, bool]:
-    """Say what is wrong with an attribute, and whether it is sure; nothing where nothing is."""
+    """Return what is wrong with an attribute, and whether it is certain; an empty text if nothing is."""
     enough = known.converters >= ENOUGH and known.rate < _COMMON
     others = shape.filled - shape.filled_converters
     if enough and shape.filled_converters >= ENOUGH and shape.filled_converters >= _ONLY * shape.filled:
@@ -120,10 +120,10 @@ def _judged(name: str, shape: Shape, known: JudgedTables) -> tuple[str, bool]:
 
 
 def _only_converters(connection: duckdb.DuckDBPyConnection, known: JudgedTables, *, number: bool) -> str:
-    """Say which value of the attribute that was measured last is one of converters; nothing where none is."""
+    """Name a value of the last measured attribute that only converters have; empty if there is none."""
     if known.converters < ENOUGH or known.rate >= _COMMON:
         return ""
-    # Numbers are compared with the one that most have, as 0 of what is counted only once they pay.
+    # Numbers are compared with the most frequent one, such as 0 for something counted only after paying.
     level = "CASE WHEN v > (SELECT mode(v) FROM column_judged) THEN 'more' END" if number else "v"
     found = connection.execute(
         f"SELECT {level} AS level, count(*) FILTER (paid) AS mine, count(*) AS everyone, "
@@ -143,7 +143,7 @@ def _only_converters(connection: duckdb.DuckDBPyConnection, known: JudgedTables,
 def blanks_leak(
     connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], name: str
 ) -> tuple[bool, str]:
-    """Tell whether blanks of an attribute are filled in for those that convert, and the shares in words."""
+    """Return whether blanks of an attribute get filled in for converters, and the shares in words."""
     holding = [one for one in parts if one.kind == "entities" and name in one.columns]
     shape = shape_of(connection, holding, name, number=False)
     if not shape.converters or not shape.others:
@@ -156,7 +156,7 @@ def blanks_leak(
 
 
 def judge_usage(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> list[Leak]:
-    """Judge a usage table: whether only converters have rows, values above zero, or a kind of event."""
+    """Judge whether only converters have rows of a usage table, values above zero, or a kind of event."""
     if known.converters < ENOUGH or known.rate >= _COMMON:
         return []
     asked = [("", "true"), *((name, f"TRY_CAST({sql} AS DOUBLE) > 0") for name, sql in part.columns.items())]
@@ -186,9 +186,9 @@ def judge_usage(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known:
 
 
 def paying_kinds(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> list[Leak]:
-    """Return the kinds of event that happen to converters only, and mostly from the day of conversion on.
+    """Return the kinds of event that only converters have, mostly from the conversion day on.
 
-    One that comes earlier is no leak, however well it tells who will convert.
+    A kind that comes earlier is not a leak, however well it predicts conversion.
     """
     if not part.event or known.converters < ENOUGH or known.rate >= _COMMON:
         return []
@@ -214,7 +214,7 @@ def paying_kinds(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known
 
 
 def _with_outcome(part: JudgedTable) -> str:
-    """Return SQL of a usage table with the entity and its day of conversion, as ``_k`` and ``_day``."""
+    """Return SQL of a usage table with the entity as ``_k`` and its conversion day as ``_day``."""
     return (
         f"(SELECT u.*, people.day AS _day FROM (SELECT u.*, {part.id} AS _k FROM {part.source} AS u) AS u "
         "JOIN people ON people.id = u._k)"
@@ -224,7 +224,7 @@ def _with_outcome(part: JudgedTable) -> str:
 def all_of(
     connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], known: JudgedTables
 ) -> Iterator[Leak]:
-    """Yield every verdict on described attributes, usage tables and kinds of events."""
+    """Yield all verdicts on described attributes, usage tables and kinds of event."""
     yield from judge_attributes(connection, parts, known)
     for part in parts:
         if part.kind == "usage":
@@ -235,7 +235,7 @@ def all_of(
 def judge_blanks(
     connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable], names: Sequence[str]
 ) -> list[Leak]:
-    """Judge attributes whose blanks are a feature: whether blanks are filled in for those that convert."""
+    """Judge attributes whose blanks are a feature by whether blanks get filled in for converters."""
     found = []
     for name in names:
         leaks, shares = blanks_leak(connection, parts, name)

@@ -1,6 +1,6 @@
-"""Described tables as SQL, and what they say together: who there is, who converted when, who used how much.
+"""Described tables as SQL, and what they show together: entities, conversions and usage.
 
-Both a proposal and the check of a description are judged from these, so that they cannot disagree.
+A proposal and the check of a description both judge these, so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     import duckdb
 
-# Others than converters that columns are judged by, at most.
+# Most entities other than converters that columns are judged by.
 _MOST_OTHERS = 200_000
-# Measures of a table that attributes are held against.
+# Measures of a table that attributes are compared with.
 _MOST_MEASURES = 8
 
 
 @dataclass(frozen=True)
 class JudgedTable:
-    """A table, with SQL of what its columns mean.
+    """A table, with SQL for its roles.
 
     Attributes
     ----------
@@ -34,13 +34,13 @@ class JudgedTable:
     id : str
         Key of the entity.
     at, converted_on, since : str
-        Moments; empty where there is none.
+        Moments; empty if there is none.
     event : str
-        Kind of an event; empty where there is none.
+        Kind of event; empty if there is none.
     columns : mapping of str to str
-        Attributes of entities, or measures of usage: SQL of each one's text.
+        Attributes of entities, or measures of usage, each with SQL of its text.
     numbers : frozenset of str
-        Those that are numbers.
+        The columns that are numbers.
     """
 
     name: str
@@ -57,15 +57,15 @@ class JudgedTable:
 
 @dataclass(frozen=True)
 class JudgedTables:
-    """What the parts say together; by id it is in tables ``people``, ``used``, ``amounts``, ``judged``.
+    """Totals over all tables; the SQL tables ``people``, ``used``, ``amounts`` and ``judged`` have details.
 
     Attributes
     ----------
     entities, converters : int
     first_day : int
-        Converters on the day on which they began to exist, or before.
+        Entities that converted on their first day, or before.
     used : int
-        Entities with a row of usage.
+        Entities with usage.
     """
 
     entities: int
@@ -80,18 +80,18 @@ class JudgedTables:
 
 
 def key(name: str) -> str:
-    """Return SQL of an identifier as it is compared: 1001, 01001 and 1001.0 are one."""
+    """Return SQL of an identifier for comparison: 1001, 01001 and 1001.0 are equal."""
     text = quoted(name)
     return f"CASE WHEN starts_with({text}, '0') OR ends_with({text}, '0') THEN {key_of(text)} ELSE {text} END"
 
 
 def key_of(text: str) -> str:
-    """Return SQL of the same of any SQL text, without a look whether it has to be changed."""
+    """Return SQL of the same for any SQL text, whether or not it has to be changed."""
     return f"regexp_replace(regexp_replace({text}, '^(-?[0-9]+)[.]0+$', '\\1'), '^0+([0-9])', '\\1')"
 
 
 def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable]) -> JudgedTables:
-    """Gather people, conversions and usage of all parts."""
+    """Gather entities, conversions and usage of all parts."""
     entities = [one for one in parts if one.kind == "entities"]
     said = [
         f"SELECT {one.id} AS id, {_day(one.converted_on)} AS day, {_day(one.since)} AS "
@@ -108,7 +108,7 @@ def gather(connection: duckdb.DuckDBPyConnection, parts: Sequence[JudgedTable]) 
         for one in parts
         if one.kind == "usage"
     ]
-    if not entities:  # then those are entities that did something
+    if not entities:  # the entities are then those with usage
         said += [f"SELECT id, NULL::DATE AS day, NULL::DATE AS since FROM ({one})" for one in used]
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE people AS SELECT id, min(day) AS day, min(since) AS since "
@@ -147,7 +147,7 @@ def _day(sql: str) -> str:
 
 
 def through_link(events: str, user: str, link: str, link_user: str, link_id: str) -> str:
-    """Return SQL of events with the entity that a link leads each user to, as ``_entity``."""
+    """Return SQL of events with the entity that each user is linked to, as ``_entity``."""
     return (
         f"(SELECT e.*, l._entity FROM {events} AS e JOIN (SELECT {key(link_user)} AS _user, "
         f"any_value({key(link_id)}) AS _entity FROM {link} GROUP BY 1) AS l ON {key(user)} = l._user)"

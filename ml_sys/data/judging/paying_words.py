@@ -1,10 +1,10 @@
-"""Names of columns that are known, or filled, only once an entity pays; and of those that only sound so."""
+"""Column names that suggest values known only after paying, and names that only sound so."""
 
 from __future__ import annotations
 
 from ml_sys.data.looking.columns import words_of
 
-# Words that say it, with what they say.
+# Words that suggest it, with the reason.
 _SAYS = {
     "plan": "names the plan that is paid for",
     "tier": "names what is paid for",
@@ -50,8 +50,8 @@ _SAYS = {
     "prediction": "a prediction may be made of what came after",
     "propensity": "a prediction may be made of what came after",
 }
-# Words beside which the others keep their meaning; any other word makes a name mean something else, as
-# "marital status" and "city tier" do.
+# Next to these words the words above keep their meaning; any other word changes it, as in "marital status"
+# and "city tier".
 _NEUTRAL = {
     *(
         "account",
@@ -130,7 +130,7 @@ _COUNTS = {
     "views",
     "times",
 }
-# What an entity has many of without doing anything.
+# Things that an entity has many of without doing anything.
 _FIRM = {
     *(
         "employee",
@@ -175,7 +175,7 @@ _DAYS = {"days", "months", "weeks", "tenure", "age"}
 
 
 def says_paying(name: str) -> str:
-    """Return why a column of this name is known only after paying; empty where its name does not say so.
+    """Return why a column with this name is known only after paying; empty if the name does not suggest it.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def says_paying(name: str) -> str:
 
 
 def says_lifetime(name: str) -> str:
-    """Return why a column of this name counts the whole life up to the export; else nothing."""
+    """Return why a column with this name covers the whole life up to the export; empty if it does not."""
     words = set(words_of(name))
     if words & _FIRM and not words & _LAST:
         return ""

@@ -1,4 +1,4 @@
-"""What rows of purchases say of themselves: given back, not paid, ended, and in which currency."""
+"""Find purchases that were refunded, unpaid or ended, and the currencies of amounts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SAYS_TYPE = {
 }
 _SAYS_PAID = {"paid", "succeeded", "success", "successful", "captured", "settled", "completed", "bezahlt"}
 _NO = {"0", "no", "false", "f", "n"}
-# Nothing was paid for such a row, or not yet.
+# Rows for which nothing was paid, or not yet.
 _NOT_PAID = {
     *("failed", "declined", "rejected", "incomplete", "incomplete expired", "abandoned", "draft", "unpaid"),
     *("void", "voided", "error", "not paid", "uncaptured", "fehlgeschlagen", "abgelehnt", "unbezahlt"),
@@ -51,7 +51,7 @@ _NOT_PAID = {
     *("trial", "trialing", "trialling", "ausstehend", "offen", "in bearbeitung"),
     *("待支付", "待付款", "未支付", "支付失败", "处理中"),
 }
-# An order that is cancelled may never have been paid; a subscription was paid before that.
+# A cancelled order may never have been paid; a cancelled subscription was paid before.
 _ENDED = {
     *("cancelled", "canceled", "expired", "past due", "terminated", "ended", "paused", "disputed"),
     *("gekündigt", "gekuendigt", "beendet", "abgelaufen", "storniert", "已取消", "已过期"),
@@ -62,15 +62,15 @@ _CURRENCY = {"currency", "ccy", "waehrung", "wahrung", "währung", "devise", "mo
 
 @dataclass(frozen=True)
 class Doubt:
-    """Rows of purchases that count as conversions though a column says otherwise, or may do so.
+    """Rows of purchases that count as conversions although a column suggests that they should not.
 
     Attributes
     ----------
     table, column : str
     values : dict of str to int
-        What the column says, and in how many rows.
+        Values of the column, and their numbers of rows.
     sure : bool
-        Whether nothing was paid; else it ended, and may have been paid before.
+        Whether nothing was paid; otherwise the purchase ended, and may have been paid before.
     """
 
     table: str
@@ -80,7 +80,7 @@ class Doubt:
 
     @property
     def text(self) -> str:
-        """In words, with what to do."""
+        """The doubt in words, with what to do."""
         says = ", ".join(f"{value} ({rows:,})" for value, rows in self.values.items())
         among = ", ".join(literal(value) for value in self.values)
         without = f"WHERE {self.column} NOT IN ({among})"
@@ -102,24 +102,24 @@ def is_type_of_row(column: SeenColumn) -> bool:
 
 
 def says_state(column: SeenColumn) -> bool:
-    """Tell whether a column says what happened to each row: by its type, or by a yes and a no."""
+    """Return whether a column gives the state of each row: as a type, or as yes and no."""
     if column.is_flag:
         return bool(set(column.words) & _SAYS_PAID)
     return is_type_of_row(column) and column.distinct <= _MOST_STATES
 
 
 def is_not_paid(value: str) -> bool:
-    """Tell whether a payment of this type or status was never made, or has not been made yet."""
+    """Return whether a payment of this type or status was never made, or has not been made yet."""
     return type_key(value) in _NOT_PAID
 
 
 def is_refund(value: str) -> bool:
-    """Tell whether a row of this type is money given back."""
+    """Return whether a row of this type is a refund."""
     return type_key(value) in REFUNDS
 
 
 def unpaid(column: SeenColumn, values: Iterable[str]) -> list[str]:
-    """Return what a column says of rows for which nothing was paid; nothing where it says so of all."""
+    """Return a column's values that mean that nothing was paid; empty if all of them do."""
     among = list(values)
     found = [one for one in among if (one.casefold() in _NO if column.is_flag else is_not_paid(one))]
     return found if len(found) < len(among) else []
@@ -128,7 +128,7 @@ def unpaid(column: SeenColumn, values: Iterable[str]) -> list[str]:
 def states(
     connection: duckdb.DuckDBPyConnection, source: str, column: SeenColumn, but: Iterable[str] = ()
 ) -> dict[str, int]:
-    """Return what a column says of the rows of a source, but for some values, and of how many."""
+    """Count the rows of each value of a column, except for some values."""
     name, others = quoted(column.name), {type_key(one) for one in but}
     found = connection.execute(
         f"SELECT {name}, count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1"
@@ -137,7 +137,7 @@ def states(
 
 
 def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Doubt]:
-    """Return the rows of a table of purchases that count as conversions, and perhaps should not."""
+    """Return doubts about rows of purchases that count as conversions, and perhaps should not."""
     found = []
     for column in draft.base.columns.values():
         if not says_state(column):
@@ -154,7 +154,7 @@ def doubts(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Dou
 
 
 def currencies(connection: duckdb.DuckDBPyConnection, draft: TableDraft, money: str) -> list[str]:
-    """Return the currencies of amounts where there are several: by another column, or their own symbols."""
+    """Return the currencies of amounts if there are several, by another column or by their symbols."""
     asked = [
         f"upper({quoted(one.name)})"
         for one in draft.base.columns.values()

@@ -1,6 +1,6 @@
-"""Names of columns that hold one period each, such as ``logins_2024_01``.
+"""Recognise columns for one period each, such as ``logins_2024_01``, by their names.
 
-At a cutoff nobody knows yet what the columns of later periods will hold.
+At a cutoff, the columns for later periods are not known yet.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _OF_A_YEAR = re.compile(
 _NUMBERED = re.compile(
     r"(?<![0-9a-z])(?:month|week|day|quarter|monat|woche|tag|m|w|d|q)[-_ ]?(\d{1,3})(?![0-9a-z])"
 )
-# As many that go on from one another are no accident.
+# This many consecutive periods are no accident.
 _SEVERAL = 3
 
 
 def of_one_period(names: Iterable[str]) -> dict[str, int]:
-    """Return the names that say of which period a column is, and how many there are of its kind.
+    """Return the names of columns for one period, each with the number of such columns of its kind.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def of_one_period(names: Iterable[str]) -> dict[str, int]:
 
 
 def why(several: int) -> tuple[str, bool]:
-    """Say what is wrong with one of several columns of a period each, and whether it is sure."""
+    """Return what is wrong with one of several columns for one period, and whether it is certain."""
     if several >= _SEVERAL:
         return (
             f"one of {several} columns for one period each: the later ones are not known at earlier cutoffs",
@@ -59,7 +59,7 @@ def why(several: int) -> tuple[str, bool]:
 
 
 def wide(names: Iterable[str]) -> tuple[str, str, int] | None:
-    """Return the first and the last column of a table that has one for each period, and their number."""
+    """Return the first and the last of a table's columns for one period each, and their number."""
     found = of_one_period(names)
     most = max(found.values(), default=0)
     if most < _SEVERAL:

@@ -1,4 +1,4 @@
-"""How a column is distributed among converters and the others, and how it follows usage and dates."""
+"""Measure how a column is distributed among converters and others, and how it follows usage and dates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ml_sys.data.judging.parts import JudgedTable
 
-# With fewer converters nothing is sure: a share of few is anything.
+# With fewer converters nothing is certain, as shares are too noisy.
 ENOUGH = 15
 _LEVEL_ROWS = 20
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a column's values are distributed by outcome, and how they follow usage and dates."""
+    """The distribution of a column's values by outcome, and how they follow usage and dates."""
 
     filled: int
     converters: int
@@ -38,7 +38,7 @@ class Shape:
 def shape_of(
     connection: duckdb.DuckDBPyConnection, holding: Sequence[JudgedTable], name: str, number: bool
 ) -> Shape:
-    """Measure a column among the people that are judged."""
+    """Measure a column over the entities to judge by."""
     values = " UNION ALL ".join(
         f"SELECT {one.id} AS id, {one.columns[name]} AS v FROM {one.source}" for one in holding
     )
@@ -68,7 +68,7 @@ def shape_of(
 
 
 def _follows_an_amount(connection: duckdb.DuckDBPyConnection) -> float:
-    """Return the greatest correlation with what an entity has used of any measure in all its life."""
+    """Return the greatest correlation with the lifetime total of any measure."""
     measures = connection.execute("SELECT DISTINCT measure FROM amounts ORDER BY 1").fetchall()
     totals = "(SELECT v, total FROM column_judged JOIN amounts USING (id) WHERE measure = {})"
     return max(
@@ -80,7 +80,7 @@ def _follows_an_amount(connection: duckdb.DuckDBPyConnection) -> float:
 def _rank_correlation(
     connection: duckdb.DuckDBPyConnection, other: str, among: str, source: str = "column_judged"
 ) -> float:
-    """Return Spearman's correlation, without its sign; 0 where there are too few or too alike."""
+    """Return the absolute value of Spearman's correlation; 0 if there are too few or too similar values."""
     found = connection.execute(
         "SELECT corr(a, b), count(*), count(DISTINCT a), count(DISTINCT b) FROM (SELECT "
         "rank() OVER (ORDER BY v) + (count(*) OVER (PARTITION BY v)) / 2.0 AS a, "
@@ -93,7 +93,7 @@ def _rank_correlation(
 
 
 def _numbers_separate(connection: duckdb.DuckDBPyConnection) -> float:
-    """Return the ROC-AUC of a number, or of its negative."""
+    """Return the ROC-AUC of a number or of its negative, whichever is larger."""
     found = connection.execute(
         "SELECT sum(r) FILTER (paid), count(*) FILTER (paid), count(*) FILTER (NOT paid) FROM (SELECT paid, "
         "rank() OVER (ORDER BY v) + (count(*) OVER (PARTITION BY v) - 1) / 2.0 AS r FROM "
@@ -103,7 +103,7 @@ def _numbers_separate(connection: duckdb.DuckDBPyConnection) -> float:
 
 
 def _levels_separate(connection: duckdb.DuckDBPyConnection) -> float:
-    """Return the ROC-AUC of the levels of a text by their rates; rare levels and blanks are one each."""
+    """Return the ROC-AUC of a text's levels, scored by their rates; rare levels and blanks are one each."""
     rows = connection.execute(
         "SELECT sum(n) FILTER (paid), sum(n) FILTER (NOT paid) FROM (SELECT paid, CASE "
         "WHEN v IS NULL THEN 'blank' "

@@ -1,4 +1,4 @@
-"""Rows that add up the others, as at the end of spreadsheets and reports: they are not entities."""
+"""Find rows that are totals of the others, as at the end of spreadsheets, and so not entities."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _TOTALS = (
     *("gesamt", "gesamtsumme", "gesamtergebnis", "summe", "insgesamt", "total general", "totale", "totaal"),
 )
 _COUNTED = "[(]?[0-9][0-9,. ]* (rows?|records?|results?|entries|zeilen)( affected| returned)?[)]?"
-# Share of identifiers that may be words without a number, so that one called Total is none of them.
+# If at most this share of identifiers are words without a number, one called Total is a total.
 _WORDS = 0.02
 
 
 @dataclass(frozen=True)
 class Total:
-    """Rows that are called a total where others have an identifier.
+    """Rows that have "total" or the like in place of an identifier.
 
     Attributes
     ----------
     table, column, value : str
     rows : int
     sure : bool
-        Whether no other identifier is a word, so that it can be none.
+        Whether it is certainly not an identifier, because no other identifier is a word.
     """
 
     table: str
@@ -42,18 +42,18 @@ class Total:
 
     @property
     def condition(self) -> str:
-        """SQL of the other rows."""
+        """SQL condition of the other rows."""
         name = quoted(self.column)
         return f"({name} IS NULL OR trim({name}) <> {literal(self.value)})"
 
     @property
     def what(self) -> str:
-        """In words, without what comes of it."""
+        """The rows in words."""
         return f"{self.table}: {counted(self.rows, 'row')} of {self.column} {self.value!r}"
 
 
 def totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[Total]:
-    """Find rows of a table that are called a total, or how many there are."""
+    """Find rows of a table whose identifier is a word for a total."""
     found = []
     for role in ("id", "user"):
         if role not in draft.roles:

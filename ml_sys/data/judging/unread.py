@@ -1,4 +1,4 @@
-"""Dates of a described table that ingest cannot read: not written as the description says."""
+"""Find dates of a described table that ingest cannot read, as they are not in the described format."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.columns import SeenColumn
     from ml_sys.settings.description import SchemaSettings
 
-# Roles of dates, in the order in which a table is dated by them.
+# Roles of dates, in order of preference for dating a table.
 MOMENTS = ("at", "converted_on", "since")
 _EPOCHS = ("epoch_s", "epoch_ms")
 _MOST_UNREAD = 0.05
 
 
 def is_other_epoch(column: SeenColumn, said: str) -> bool:
-    """Tell whether dates are numbers since 1970 in another unit than the description says."""
+    """Return whether dates are numbers since 1970 in another unit than the description says."""
     return column.looks == "date" and dates.described(column.format) in {*_EPOCHS} - {said}
 
 
 def unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, schema: SchemaSettings) -> list[str]:
-    """Name the dates that ingest does not read, and how to describe them where that can be seen."""
+    """Name the dates that ingest cannot read, with how to describe them if it can be told."""
     found = []
     said = getattr(schema.tables[draft.name], "dates", "iso")
     for role in MOMENTS:
@@ -47,7 +47,7 @@ def unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, schema: Sch
 
 
 def _share_unread(connection: duckdb.DuckDBPyConnection, draft: TableDraft, role: str, said: str) -> float:
-    """Return the share of values that are read neither so nor, beside days and months, as ISO dates."""
+    """Return the share of values that cannot be read in the described format, nor as ISO dates if allowed."""
     text = quoted(draft.roles[role])
     iso = "" if said in _EPOCHS else f" AND TRY_CAST({text} AS TIMESTAMP) IS NULL"
     is_unread = f"CAST({draft.date(role)} IS NULL{iso} AS INT)"

@@ -1,1 +1,1 @@
-"""Open files of unknown form, and say what each of their columns holds."""
+"""Open files of unknown form, and find out what each of their columns holds."""

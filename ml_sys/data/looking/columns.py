@@ -1,4 +1,4 @@
-"""What a column holds: numbers, dates or texts, how many of them, and whether they are personal."""
+"""Find out what a column holds: numbers, dates or texts, how many, and whether they are personal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from ml_sys.data.looking.sniffing import Sniffed
 
-# Rows whose values are compared with patterns.
+# Number of rows whose values are compared with patterns.
 _SAMPLE = 20_000
-# Whole numbers up to so many times the rows number them.
+# Distinct whole numbers up to this many times the number of rows are row numbers.
 _CLOSE = 4
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _IP = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
@@ -69,15 +69,15 @@ _PERSONAL = {
     "longitude": "a place",
     "linkedin": "a personal page",
 }
-# Whose name it is.
+# Words that say whose name it is.
 _NAMED = {
     *("first", "last", "full", "middle", "given", "family", "display", "nick", "owner"),
     *("user", "customer", "contact", "company", "account", "student", "member", "workspace", "team"),
     *("organisation", "organization", "org"),
 }
-# Beside these a name is a person's, however many have the same.
+# Next to these a name is a person's, however many have the same name.
 _OF_PERSONS = {"first", "last", "full", "middle", "given", "family", "nick", "contact", "owner"}
-# Beside one of the words above these say that something is counted, or done by mail.
+# Next to one of the words above, these mean that something is counted, or done by mail.
 _COUNTED = {
     *("count", "number", "verified", "has", "opens", "opened", "clicks", "sent", "actions", "users", "in"),
 }
@@ -95,19 +95,19 @@ class SeenColumn:
         As in the table.
     looks : {"whole", "number", "date", "text"}
     filled : int
-        Rows with a value.
+        Number of rows with a value.
     distinct : int
-        Different values.
+        Number of different values.
     rows : int
-        Of the table.
+        Number of rows in the table.
     low, high : float
-        Least and greatest number; NaN where it has none.
+        Smallest and largest number; NaN if it has none.
     format : str
         Of dates; see :mod:`ml_sys.data.looking.dates`.
     personal : str
-        What of a person it holds; empty for anything else.
+        The kind of personal data; empty if there is none.
     is_range, is_flag : bool
-        Whether texts are ranges of numbers, or a yes and a no.
+        Whether texts are ranges of numbers, or yes and no.
     """
 
     name: str
@@ -129,12 +129,12 @@ class SeenColumn:
 
     @property
     def is_unique(self) -> bool:
-        """Whether (nearly) every row has a value of its own."""
+        """Whether (nearly) every row has a unique value."""
         return self.filled >= 0.98 * self.rows and self.distinct >= 0.98 * self.filled
 
     @property
     def is_serial(self) -> bool:
-        """Whether it numbers the rows: distinct whole numbers that are close together."""
+        """Whether it numbers the rows: distinct whole numbers in a dense range."""
         return self.looks == "whole" and self.is_unique and self.high - self.low < _CLOSE * self.rows
 
     @property
@@ -155,7 +155,7 @@ def words_of(name: str) -> list[str]:
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> dict[str, SeenColumn]:
-    """Return what each column of a table holds, by name."""
+    """Return the description of each column of a table, by name."""
     names = list(table.columns)
     whole = _asked(
         connection,

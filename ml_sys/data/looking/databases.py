@@ -1,4 +1,4 @@
-"""Look at the tables and views of a database, which is only read: DuckDB, SQLite or PostgreSQL."""
+"""Look at the tables and views of a database (DuckDB, SQLite or PostgreSQL), read-only."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Inside:
     Attributes
     ----------
     schema : str
-        Empty for the one that is meant where none is named.
+        Empty for the default schema.
     columns : mapping of str to str
         Name of each column, and SQL of its value.
     notes : tuple of str
-        Columns that hold no single values.
+        Remarks on columns that are left out.
     """
 
     schema: str
@@ -58,26 +58,26 @@ class Inside:
 
     @property
     def location(self) -> str:
-        """What a description says of it: its name, or a query where that has other characters."""
+        """Its location in a description: its name, or a query if the name has special characters."""
         names = [one for one in (self.schema, self.table) if one]
         is_plain = all(_PLAIN_NAME.fullmatch(one) for one in names)
         return self.spoken if is_plain else f"SELECT * FROM {self.relation}"
 
 
 def is_database(text: str) -> bool:
-    """Tell whether what was named is a database, by its address or by its first bytes."""
+    """Return whether an argument is a database, by its address or by its first bytes."""
     return is_address(text) or _begins(text)[: len(SQLITE)] == SQLITE or _is_duckdb(text)
 
 
 def look_at_all(
     connection: duckdb.DuckDBPyConnection, named: Sequence[str], most_rows: int
 ) -> tuple[list[Sniffed], list[str]]:
-    """Look at files and folders, or at a database and the tables of it that are named after it.
+    """Look at files and folders, or at a database and the tables named after it.
 
     Raises
     ------
     InputError
-        If something that was named cannot be read, or an address holds a password.
+        If one of them cannot be read, or an address contains a password.
     """
     databases = [one for one in named if is_database(one)]
     if not databases:
@@ -107,14 +107,14 @@ def look_into(
     Parameters
     ----------
     chosen : sequence of str
-        Tables and views that are looked at; by default all, but for views that show what a table holds.
+        Tables and views to look at; by default all, except views that repeat a table.
 
     Returns
     -------
     tables : list of Sniffed
-        Each with a name of its own.
+        With distinct names.
     notes : list of str
-        What was not looked at.
+        What was skipped.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def look_into(
 
 
 class _DuckDb:
-    """A file of DuckDB, which reads itself."""
+    """A DuckDB file."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, database: str) -> None:
         self._connection, self.name = connection, database
@@ -179,7 +179,7 @@ class _DuckDb:
         made = Inside("" if schema == "main" else schema, table, is_view, {})
         try:
             read = self._connection.sql(f"FROM {_CATALOG}.{quoted(schema)}.{quoted(table)} LIMIT 0")
-        except duckdb.Error:  # such as a view of a file that has gone, which is said when it is loaded
+        except duckdb.Error:  # such as a view of a missing file, which is reported when it is loaded
             return made
         columns, lists = flattened(read)
         return replace(
@@ -195,7 +195,7 @@ class _DuckDb:
 
 
 class _OfSource:
-    """A file of SQLite or a server of PostgreSQL, read in batches of rows."""
+    """An SQLite file or a PostgreSQL server, read in batches of rows."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, database: str) -> None:
         self._connection = connection
@@ -244,7 +244,7 @@ def _named(name: str, inside: Sequence[Inside], database: str) -> Inside:
 
 
 def _without_repetitions(inside: Sequence[Inside]) -> tuple[list[Inside], list[str]]:
-    """Leave out views that show the columns of a table, whose rows would count twice."""
+    """Leave out views that repeat columns of a table, whose rows would count twice."""
     tables = [one for one in inside if not one.is_view]
     kept, notes = list(tables), []
     for view in (one for one in inside if one.is_view):

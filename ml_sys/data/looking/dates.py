@@ -1,4 +1,4 @@
-"""Which columns are dates, and how they are written: days or months first, or as seconds."""
+"""Recognise columns of dates and their format: day first, month first, or as numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS, MILLISECONDS, MICROSECONDS = "seconds", "milliseconds", "microseconds"
 # Days since 1899-12-30, as spreadsheets keep them.
 SPREADSHEET = "days of a spreadsheet"
 NAMED_MONTH = "%d-%b-%Y"
-# What looks written as a date, in whichever way.
+# Text that looks like a date in any format.
 SOME_DATE = "[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/., ]+[0-9]{2,4}.*"
 AMBIGUOUS = "ambiguous"
 # An identifier of ten or thirteen digits is no moment.
@@ -34,7 +34,7 @@ _NAMES_A_ZONE = ":[0-9.]+ ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _WEEK = "[0-9]{2}[- ]?[KC]?W ?[0-9]{1,2}"
 _TIME = "( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 _SEPARATORS = {"dashed": "-", "dotted": "[.]", "slashed": "/"}
-# How the share of a column's values that are written so is counted, by name.
+# Conditions for the values in each format, by name.
 PATTERNS: Mapping[str, str] = {
     ISO: f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_ZONED}",
     "months": "(19|20)[0-9]{2}-(0[1-9]|1[0-2])",
@@ -45,7 +45,7 @@ PATTERNS: Mapping[str, str] = {
     **{name: f"[0-9]{{1,2}}{sign}[0-9]{{1,2}}{sign}[0-9]{{4}}{_TIME}" for name, sign in _SEPARATORS.items()},
 }
 _SIGNS = {"dashed": "-", "dotted": ".", "slashed": "/"}
-# Words of names that promise a date, and beginnings of words that do.
+# Words in names that suggest a date, and beginnings of such words.
 _WORDS = re.compile(
     r"(^|_)(at|on|day|ts|when|since|month|week|start|end|up)(_|$)|date|time|creat|regist|sign|join|paid|purchas"
     r"|subscri|clos|convert|upgrad"
@@ -53,12 +53,12 @@ _WORDS = re.compile(
 
 
 def is_named_like_a_date(name: str) -> bool:
-    """Tell whether a name, in lower case with underscores, promises a date."""
+    """Return whether a name, in lower case with underscores, suggests a date."""
     return bool(_WORDS.search(name))
 
 
 def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -> str:
-    """Return how a column's dates are written; empty where it has none.
+    """Return the format of a column's dates; empty if it has none.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
     shares : mapping of str to float
         Of its values, by pattern of `PATTERNS`.
     low, high : float
-        Its least and greatest number; NaN where it has none.
+        Its smallest and largest number; NaN if it has none.
 
     Returns
     -------
     str
-        One of the constants above, or a pattern whose parts :func:`parts_format` tells apart.
+        One of the constants above, or a pattern to be resolved by :func:`parts_format`.
     """
     promised = is_named_like_a_date(name)
     if shares[ISO] >= 0.9:
@@ -101,13 +101,13 @@ def format_of(name: str, shares: Mapping[str, float], low: float, high: float) -
 
 
 def parts_format(pattern: str, first: int, second: int) -> str:
-    """Tell days from months by the greatest first and second part of all values.
+    """Tell days from months by the largest first and second part of all values.
 
     Returns
     -------
     str
-        A format; ambiguous, with its sign, where no day is after the 12th, or where both parts are. One that
-        is always 1 is the day of months that are stamped on their first.
+        A format. It is the ambiguous one, with its separator, if no part is above 12, or if both are. A part
+        that is always 1 is the day, of months stamped on the first.
     """
     sign = _SIGNS[pattern]
     if first > 12 and second > 12:
@@ -119,9 +119,9 @@ def parts_format(pattern: str, first: int, second: int) -> str:
 
 
 def moment(sql: str, format_: str, zone: str = "UTC") -> str:
-    """Return SQL of the moment that a text means, in a time zone; NULL if it is not a moment."""
-    if format_ in {ISO, ""}:  # what is written in no known way is no moment
-        cast = f"TRY_CAST({sql} AS TIMESTAMP)"  # in UTC where the text names a zone
+    """Return SQL of the moment in a text, in a time zone; NULL if it is not a moment."""
+    if format_ in {ISO, ""}:  # text in no known format is not a moment
+        cast = f"TRY_CAST({sql} AS TIMESTAMP)"  # in UTC if the text names a time zone
         if zone == "UTC":
             return cast
         return f"CASE WHEN regexp_matches({sql}, '{_NAMES_A_ZONE}') THEN {_local(cast, zone)} ELSE {cast} END"
@@ -145,12 +145,12 @@ def _local(sql: str, zone: str) -> str:
 
 
 def written_iso(sql: str, format_: str) -> str:
-    """Return SQL of the same as ISO text; what is not a date stays as it is, to be reported."""
+    """Return SQL of a date as ISO text; invalid dates are kept unchanged, to be reported."""
     return f"coalesce(strftime({moment(sql, format_)}, '%Y-%m-%d %H:%M:%S'), {sql})"
 
 
 def described(format_: str) -> str | None:
-    """Return a format as a description says it; empty for ISO dates, None where it has no word for it."""
+    """Return a format in a description's terms; empty for ISO dates, None if there is no term for it."""
     words = {ISO: "", SECONDS: "epoch_s", MILLISECONDS: "epoch_ms"}
     if format_ == NAMED_MONTH:
         return None
@@ -162,7 +162,7 @@ def described(format_: str) -> str | None:
 
 
 def as_described(format_: str, said: str) -> str:
-    """Return the format of dates that a description says are written in a way."""
+    """Return the format that a description's term stands for."""
     if said in {DAY_FIRST, MONTH_FIRST}:
         sign = next((one for one in "-./" if one in format_ and not format_.startswith("%Y")), "")
         order = ("%d", "%m", "%Y") if said == DAY_FIRST else ("%m", "%d", "%Y")
@@ -171,7 +171,7 @@ def as_described(format_: str, said: str) -> str:
 
 
 def spoken(format_: str) -> str:
-    """Return a format as users write it, such as DD-MM-YYYY."""
+    """Return a format in the user's notation, such as DD-MM-YYYY."""
     if format_ in _PER_SECOND:
         return f"{format_} since 1970"
     if format_ == SPREADSHEET:

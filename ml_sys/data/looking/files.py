@@ -1,4 +1,4 @@
-"""Find the files that are tables: those named, those of folders, and those that are parts of one table."""
+"""Find the files that are tables: named ones, those in folders, and those that are parts of one table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ A_PART = re.compile(
 
 
 def kind_of(path: Path) -> str:
-    """Return what kind of table a file is by its name; empty for anything else."""
+    """Return the kind of table by a file's name; empty for other files."""
     ending = path.suffix.lower()
     if ending in PACKED:
         ending = Path(path.stem).suffix.lower()
@@ -40,7 +40,7 @@ def kind_of(path: Path) -> str:
 
 
 def files_of(named: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Return the files that are looked at; a folder is its files, and those below it."""
+    """Return the files to look at; a folder stands for all files in and below it."""
     found: list[Path] = []
     notes = []
     for text in named:
@@ -88,12 +88,12 @@ def encoding_of(path: Path) -> str:
 
 
 def parts_together(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> list[list[Path]]:
-    """Put the parts of one table together: of one folder and kind, called alike but for a number."""
+    """Group the parts of one table: of the same folder and kind, with names that differ by a number."""
     groups: dict[tuple[Any, ...], list[Path]] = {}
     for path in files:
         stem = A_PART.sub("", path.name.partition(".")[0]).strip("-_. ")
         folder = path.parent
-        if kind_of(path) == "parquet" and "=" in folder.name:  # a partition of a folder
+        if kind_of(path) == "parquet" and "=" in folder.name:  # a partitioned folder
             folder, stem = next(one for one in path.parents if "=" not in one.name), ""
         groups.setdefault((folder, path.suffix, stem.casefold()), []).append(path)
     together = []
@@ -119,19 +119,19 @@ def _header(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
 
 
 def common_folder(paths: Sequence[Path]) -> Path:
-    """Return the folder that all files are in, or below."""
+    """Return the deepest folder that contains all files."""
     return next(one for one in paths[0].parents if all(one in path.parents for path in paths))
 
 
 def is_whole_folder(paths: Sequence[Path]) -> bool:
-    """Tell whether files are all that a folder holds, so that it can be named in their place."""
+    """Return whether files are all that a folder contains, so that it can be named instead."""
     folder = paths[0].parent
     inside = {one for one in folder.iterdir() if one.is_file() and not one.name.startswith((".", "_"))}
     return inside == set(paths)
 
 
 def paths_sql(paths: Sequence[Path]) -> str:
-    """Return the files as SQL names them."""
+    """Return SQL that names the files."""
     if len(paths) == 1:
         return literal(str(paths[0]))
     folder, ending = common_folder(paths), paths[0].suffix
@@ -144,5 +144,5 @@ def paths_sql(paths: Sequence[Path]) -> str:
     ]
     for begin in (re.sub(r"[^-_. ]+$", "", alike), alike.rstrip("0123456789")):
         if begin and escape(begin) == begin and set(folder.glob(f"{begin}*{ending}")) == set(paths):
-            return literal(f"{folder}/{begin}*{ending}")  # which takes in the file of the next month
+            return literal(f"{folder}/{begin}*{ending}")  # which will include next month's file
     return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

@@ -1,4 +1,4 @@
-"""Whether the first line of a file names its columns, how many it names, and which of them twice."""
+"""Decide whether a file's first line is a header, how many columns it names, and which of them twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def above_header(path: Path) -> Preamble:
 
 
 def is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
-    """Judge whether the first line names columns: DuckDB cannot tell where every value is text."""
+    """Return whether the first line is a header, also if every value is text, as DuckDB cannot tell then."""
     texts = [str(one or "").strip() for one in values]
     months = [one for one in texts if _A_MONTH.fullmatch(one)]
     if len(months) >= _SEVERAL and months == sorted(set(months)):  # one column for each
@@ -53,12 +53,12 @@ def is_header(values: Sequence[Any], *, says: bool, sure: bool) -> bool:
 def without_names(
     connection: duckdb.DuckDBPyConnection, opened: str, first_line: Sequence[Any], path: Path
 ) -> int:
-    """Count the columns, without a last one that has no name and no values, as lines that end in a comma do.
+    """Count the columns, without a last one that has no name and no values, as if lines end in a comma.
 
     Raises
     ------
     UnreadableFileError
-        If rows have values for which the first line has no name.
+        If rows have more values than the first line has names.
     """
     n = len(first_line)
     if n < 3 or first_line[-1] or not all(_A_NAME.fullmatch(str(one or "")) for one in first_line[1:-1]):
@@ -78,6 +78,6 @@ def without_names(
 
 
 def named_twice(names: Sequence[Any]) -> frozenset[int]:
-    """Return the places of names that several columns have: nobody can say which is meant."""
+    """Return the positions of columns that share a name, so that the name is ambiguous."""
     folded = [str(one or "").strip().casefold() for one in names]
     return frozenset(at for at, one in enumerate(folded) if one and folded.count(one) > 1)

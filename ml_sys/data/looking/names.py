@@ -1,4 +1,4 @@
-"""Names of tables, attributes and measures in a description, made of those of files and columns."""
+"""Make names of tables, attributes and measures for a description from names of files and columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ml_sys.form import name_of
 
 _LONGEST = 50
 
-# Names of months, as a pattern of lower case.
+# Pattern of month names in lower case.
 MONTHS = (
     "jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
     "|dec(ember)?"
@@ -17,7 +17,7 @@ MONTHS = (
 
 
 def name_for(text: str, other: str = "table") -> str:
-    """Return a name for what a text names; ``other`` begins it where it would not begin with a letter.
+    """Turn a text into a name, which begins with ``other`` if it would not begin with a letter.
 
     Of another alphabet each letter is its number, so that two names stay two.
 

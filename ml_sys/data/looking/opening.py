@@ -1,4 +1,4 @@
-"""Open the tables that a description names, for a look: files, and queries over files or a database."""
+"""Open the tables of a description to look at them: files, and queries over files or a database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def look_at(connection: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> dict[str, Looked]:
-    """Load a part of each table, and say what its columns hold.
+    """Load a part of each table, and describe its columns.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def look_at(connection: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> 
     Raises
     ------
     InputError
-        If one cannot be read.
+        If one of them cannot be read.
     """
     found = {}
     for at, (name, location) in enumerate(where.items()):
@@ -53,15 +53,15 @@ def look_at(connection: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> 
 
 
 def look_at_rows(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, RawTable]) -> dict[str, Looked]:
-    """Load a part of each table that a source has opened, and say what its columns hold.
+    """Load a part of each table that a source has opened, and describe its columns.
 
     Parameters
     ----------
     tables : mapping of str to RawTable
-        By name; their fields are called as their columns.
+        By name; fields have the names of their columns.
     """
     given = {}
-    for at, (name, raw) in enumerate(tables.items()):  # before anything else is asked of the connection
+    for at, (name, raw) in enumerate(tables.items()):  # before the connection is used for anything else
         names = given_rows(connection, raw, f"given_{at}", MOST_ROWS)
         given[name] = Sniffed(name, raw.where, f"given_{at}", "", {one: quoted(one) for one in names})
     found = {}
@@ -95,7 +95,7 @@ def given_rows(connection: duckdb.DuckDBPyConnection, raw: RawTable, view: str, 
 
 
 def is_query(location: str) -> bool:
-    """Tell whether a table is a query, and not a file."""
+    """Return whether the location of a table is a query rather than a file."""
     return (
         location.lstrip().split(None, 1)[0].upper() in {"SELECT", "FROM", "WITH"}
         and len(location.split()) > 1

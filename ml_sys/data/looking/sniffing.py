@@ -1,6 +1,6 @@
 """Open files of unknown form and load a bounded part of each into DuckDB, every value as text.
 
-Invariant: a blank is NULL, and text is stripped; what a column means is decided elsewhere.
+Invariant: a blank is NULL, and text is stripped; the meaning of columns is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.reading.preamble import Preamble
 
-# Rows that are judged of each table: enough for shares, and seconds for any file.
+# Rows to judge each table by: enough for shares, and only seconds for any file.
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
 # What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
@@ -47,24 +47,24 @@ class Sniffed:
     Attributes
     ----------
     name : str
-        Made of the file's name.
+        Made from the file's name.
     location : str
-        The file, as it was named; of several, what they have in common.
+        The file as named by the user; for several files, their common part.
     relation : str
         SQL that reads all of it.
     view : str
-        SQL name of the rows that were loaded.
+        SQL name of the loaded rows.
     columns : mapping of str to str
         Name of each column, and SQL of its value in the relation.
     rows : int
-        That were loaded.
+        Number of loaded rows.
     is_plain : bool
-        Whether mlsys reads the file as it is, without a query.
+        Whether mlsys can read the file as it is, without a query.
     has_header : bool
     is_duckdb : bool
         Whether a query of the table may be written in DuckDB's SQL.
     notes : tuple of str
-        What the user should know, such as that only a part was looked at.
+        Remarks for the user, such as that only a part was looked at.
     """
 
     name: str
@@ -87,7 +87,7 @@ def sniff(
     prefix: str = "looked_at_",
     as_one: bool = False,
 ) -> tuple[list[Sniffed], list[str]]:
-    """Load the tables that files and folders hold.
+    """Load the tables in files and folders.
 
     Parameters
     ----------
@@ -97,14 +97,14 @@ def sniff(
     Returns
     -------
     tables : list of Sniffed
-        In the order given, each with a name of its own.
+        In the given order, with distinct names.
     notes : list of str
-        Files of folders that are no tables.
+        Files in folders that are not tables.
 
     Raises
     ------
     MissingFileError, UnreadableFileError, EmptyTableError
-        If something that was named is no table.
+        If a named file is not a table.
     """
     found, notes = files_of(files)
     tables: list[Sniffed] = []
@@ -137,7 +137,7 @@ def sniff(
 
 
 def _opened(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> Sniffed:
-    """Say how a table is read, and of which columns it is."""
+    """Work out how to read a table, and its columns."""
     first = paths[0]
     stem = first.name.partition(".")[0]
     location = str(first)
@@ -185,7 +185,7 @@ def _records(connection: duckdb.DuckDBPyConnection, relation: str, paths: Sequen
 
 
 def flattened(read: duckdb.DuckDBPyRelation) -> tuple[dict[str, str], list[str]]:
-    """Return the columns of a relation with the SQL of each, those of nested records too, and its lists."""
+    """Return the columns of a relation, including nested ones, with the SQL of each, and its lists."""
     columns: dict[str, str] = {}
     lists: list[str] = []
     for column, kind in zip(read.columns, read.types, strict=True):
@@ -194,7 +194,7 @@ def flattened(read: duckdb.DuckDBPyRelation) -> tuple[dict[str, str], list[str]]
 
 
 def _flatten(sql: str, name: str, kind: Any, columns: dict[str, str], lists: list[str]) -> None:
-    """Name the fields of nested records as columns of their own."""
+    """Make columns of the fields of nested records."""
     if kind.id == "struct":
         for child, below in kind.children:
             _flatten(f"{sql}.{quoted(child)}", f"{name}_{child}", below, columns, lists)
@@ -273,7 +273,7 @@ def _sniffed_csv(
 
 
 def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sniffed:
-    """Return the table that a query gives."""
+    """Return the table that a query selects."""
     bare = query.rstrip("; \n")
     relation = f"({bare}\n)"
     columns = connection.sql(f"FROM {relation} LIMIT 0").columns
@@ -281,12 +281,12 @@ def queried(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Sni
 
 
 def load(connection: duckdb.DuckDBPyConnection, table: Sniffed, view: str, most_rows: int) -> Sniffed:
-    """Load the first rows of a table as text, under a name."""
+    """Load the first rows of a table as text into a view."""
     chosen = ", ".join(
         f"NULLIF(TRIM(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, sql in table.columns.items()
     )
     careless = table.relation
-    if careless.startswith("read_csv("):  # bad lines are put into quarantine when the table is read for good
+    if careless.startswith("read_csv("):  # bad lines go to quarantine when the table is ingested
         careless = careless[:-1] + ", ignore_errors = true)"
     connection.execute(f"CREATE TEMP TABLE {view} AS SELECT {chosen} FROM {careless} LIMIT {most_rows}")
     ((rows,),) = connection.execute(f"SELECT count(*) FROM {view}").fetchall()

@@ -1,4 +1,4 @@
-"""Values that mean the same as others written plainly: NULL for a blank, 1.234,5 for 1234.5."""
+"""Normalise other spellings of values: NULL for a blank, 1.234,5 for 1234.5."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.looking.sniffing import Sniffed
 
-# What exports of databases and data frames write where there is nothing.
+# What database and data frame exports write for a missing value.
 BLANKS = ("\\N", "NULL", "null", "NaN", "nan", "NaT", "<NA>", "#N/A")
 _SAMPLE, _MOSTLY = 20_000, 0.98
 _COMMAS = "[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)(,[0-9]+)?"
@@ -23,7 +23,7 @@ _POINTS = "[+-]?[0-9]+([.][0-9]+)?"
 
 
 def plainly_written(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> Sniffed:
-    """Write such values plainly, in the rows that were loaded and in the SQL of their columns."""
+    """Normalise such values in the loaded rows and in the SQL of their columns."""
     if table.relation.startswith("read_parquet"):  # its columns have types
         return table
     blanks = ", ".join(literal(one) for one in BLANKS)
@@ -49,7 +49,7 @@ def plainly_written(connection: duckdb.DuckDBPyConnection, table: Sniffed) -> Sn
 
 
 def _is_money(connection: duckdb.DuckDBPyConnection, view: str, c: str) -> bool:
-    """Tell whether a column holds amounts of one currency, each with its symbol."""
+    """Return whether a column holds amounts of one currency, each with its symbol."""
     money = f"({_SYMBOL})[-+]?[0-9][0-9.,]*|[-+]?[0-9][0-9.,]*({_SYMBOL})"
     ((n, written, symbols),) = connection.execute(
         f"SELECT count(*), count(*) FILTER (regexp_full_match({c}, '{money}')), "
@@ -60,7 +60,7 @@ def _is_money(connection: duckdb.DuckDBPyConnection, view: str, c: str) -> bool:
 
 
 def _number(connection: duckdb.DuckDBPyConnection, view: str, c: str) -> str:
-    """Return how numbers with commas are brought to a point, as a format of SQL; else nothing."""
+    """Return an SQL template that turns decimal commas into points; empty if there are none."""
     asked = (_COMMAS, _FRACTION, f"{_THOUSANDS}|{_POINTS}", _THOUSANDS)
     counts = ", ".join(f"count(*) FILTER (regexp_full_match({c}, '{one}'))" for one in asked)
     found = (

@@ -1,1 +1,1 @@
-"""Cuts what is known of companies into parts, which lie apart and are read one at a time."""
+"""Cut snapshots into parts that are stored separately and read one at a time."""

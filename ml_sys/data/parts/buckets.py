@@ -1,7 +1,7 @@
-"""Which part a company belongs to: its id alone tells, on every machine and in every year.
+"""Assign companies to parts by their id alone, so that it is the same on every machine and in every year.
 
-Ids are dealt into `BUCKETS` buckets by a hash, and a part is some buckets that follow each other. What is
-said of a bucket so does not depend on how many parts there are.
+A hash deals ids into `BUCKETS` buckets, and a part is a run of buckets. So nothing that is known of a bucket
+depends on how many parts there are.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 BUCKETS = 1024
 _BUCKET_BITS = 10
-# Usage rows that stay in one part, and those of each where there are several: few enough that their memory is
-# used again for the next part, which fresh memory of the system's costs a tenth of an ingest; enough that
-# files stay few.
+# Usage rows up to which there is only one part, and rows of each part otherwise. Few enough that memory is
+# reused for the next part (fresh memory costs a tenth of an ingest), and enough that there are few files.
 ROWS_OF_ONE_PART, ROWS_PER_PART = 1_000_000, 500_000
 _WORD = 8
 _MULTIPLIER, _OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
@@ -52,7 +51,7 @@ def buckets_of(ids: Any) -> NDArray[np.uint16]:
 
 
 def parts_for(n_rows: int) -> int:
-    """Return how many parts suit so many usage rows."""
+    """Return the number of parts for this many usage rows."""
     return 1 if n_rows <= ROWS_OF_ONE_PART else min(BUCKETS, -(-n_rows // ROWS_PER_PART))
 
 
@@ -65,9 +64,9 @@ class Cut:
     n_parts : int
         At most `BUCKETS`.
     part : ndarray of shape (n,), int16
-        Of each company.
+        The part of each company.
     local : ndarray of shape (n,), int32
-        The position of each within its part, in the order of the whole.
+        The position of each company within its part, in overall order.
     """
 
     n_parts: int
@@ -76,7 +75,7 @@ class Cut:
 
     @classmethod
     def of(cls, buckets: NDArray[np.uint16], n_parts: int) -> Cut:
-        """Cut companies whose buckets are known."""
+        """Cut companies by their buckets."""
         part = part_of(buckets, n_parts)
         order = np.argsort(part, kind="stable")
         sizes = np.bincount(part, minlength=n_parts)
@@ -85,17 +84,17 @@ class Cut:
         return cls(n_parts, part, local)
 
     def members(self, number: int) -> NDArray[np.int32]:
-        """Return the positions in the whole of the companies of a part, ascending."""
+        """Return the overall positions of the companies in a part, ascending."""
         return np.flatnonzero(self.part == number).astype(np.int32)
 
 
 def part_of(buckets: NDArray[np.uint16], n_parts: int) -> NDArray[np.int16]:
-    """Return the part that each bucket is in, of so many."""
+    """Return the part of each bucket, given the number of parts."""
     return (buckets.astype(np.int64) * n_parts // BUCKETS).astype(np.int16)
 
 
 def first_bucket(part: int, n_parts: int) -> int:
-    """Return the first bucket of a part; that of the part behind the last is `BUCKETS`."""
+    """Return the first bucket of a part; `BUCKETS` for the part after the last one."""
     return -(-part * BUCKETS // n_parts)
 
 

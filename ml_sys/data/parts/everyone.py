@@ -1,4 +1,4 @@
-"""All companies of a snapshot without their usage: what most questions about conversions need."""
+"""All companies of a snapshot without their usage, which is enough for most questions about conversions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Everyone(InParts):
-    """The n companies of a snapshot, sorted by id; some thirty bytes each.
+    """The n companies of a snapshot, sorted by id, in some thirty bytes each.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Everyone(InParts):
     value : ndarray of shape (n,), float64
         Money a month, NaN for none.
     closed, since : ndarray of shape (n,), int32
-        As of :class:`~ml_sys.data.snapshot.Snapshot`.
+        See :class:`~ml_sys.data.snapshot.Snapshot`.
     """
 
     ids: Any
@@ -68,13 +68,13 @@ class Everyone(InParts):
 
     @property
     def customers(self) -> NDArray[np.bool_]:
-        """Which companies have converted, ever."""
+        """Mask of the companies that have ever converted."""
         have: NDArray[np.bool_] = self.closed != NEVER_CLOSED
         return have
 
     @cached_property
     def usage_stamp(self) -> NDArray[np.int32]:
-        """The first and the last day of the stamps of all usage; empty where there is none.
+        """The first and the last stamp of all usage; empty if there is none.
 
         Raises
         ------
@@ -84,13 +84,13 @@ class Everyone(InParts):
         return stamps_of(self.parts)
 
     def named(self, which: NDArray[Any]) -> list[str]:
-        """Return the ids of some companies, by a mask or by position."""
+        """Return the ids of some companies, given a mask or positions."""
         at = np.flatnonzero(which) if which.dtype == np.bool_ else which
         names: list[str] = self.ids.take(pa.array(at)).to_pylist()
         return names
 
     def days_by_name(self, names: Iterable[str] | None = None) -> dict[str, int]:
-        """Return the day on which each company converted, by id: of all, or of those among some names."""
+        """Return the conversion day of all companies, or of the named ones, by id."""
         if names is None:
             return dict(zip(self.ids.to_pylist(), self.closed.tolist(), strict=True))
         asked = pa.array(sorted(set(names)), pa.string())
@@ -99,7 +99,7 @@ class Everyone(InParts):
 
 
 def stamps_of(parts: Parts) -> NDArray[np.int32]:
-    """Return the first and the last day of the stamps of all usage; empty where there is none."""
+    """Return the first and the last stamp of all usage; empty if there is none."""
     ends: list[int] = []
     for number, n_rows in enumerate(parts.n_rows):
         if n_rows:

@@ -1,4 +1,4 @@
-"""A snapshot but for its usage, which stays on disk and is read part by part."""
+"""A snapshot without its usage, which stays on disk and is read part by part."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
     from ml_sys.data.parts.parted import Parts
 
-# Where a company has no usage.
+# Marks a company without usage.
 NEVER_USED = np.iinfo(np.int32).min
 
 
 @dataclass(frozen=True)
 class Outline(InParts):
-    """What a snapshot says of its n companies, and when there was usage; see `Snapshot` for the rest.
+    """The n companies of a snapshot, and the days with usage; see `Snapshot` for other attributes.
 
     Attributes
     ----------
     companies : pandas.DataFrame
     closed, since : ndarray of shape (n,), int32
     first_stamp : ndarray of shape (n,), int32
-        Day of the first stamp of each company; `NEVER_USED` where it has none.
+        Day of each company's first stamp; `NEVER_USED` if it has none.
     usage_stamp : ndarray of shape (n_days,), int32
-        The days on which there are stamps, each once, ascending.
+        The distinct days with stamps, ascending.
     """
 
     companies: pd.DataFrame
@@ -48,7 +48,7 @@ class Outline(InParts):
         SnapshotError
             If a file is missing or was changed.
         """
-        import pandas as pd  # which the service, that looks a company up in its part, does not load
+        import pandas as pd  # not loaded by the service, which looks companies up in their part
 
         n = parts.n_companies
         closed, since = np.empty(n, np.int32), np.empty(n, np.int32)
@@ -68,5 +68,5 @@ class Outline(InParts):
 
     @property
     def n_usage_rows(self) -> int:
-        """How many usage rows there are."""
+        """Number of usage rows."""
         return sum(self.parts.n_rows)

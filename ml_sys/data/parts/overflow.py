@@ -1,4 +1,4 @@
-"""What does not fit into memory: arrays in a file that is gone afterwards."""
+"""Keep arrays that do not fit into memory in a temporary file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# How the names of temporary folders begin that hold usage.
+# Prefix of the temporary folders for usage.
 SCRATCH = "mlsys-usage"
 
 
-# What whole numbers of microseconds are often multiples of: days, hours, seconds.
+# Units that microseconds are often multiples of: days, hours, seconds.
 _UNITS = (86_400_000_000, 3_600_000_000, 1_000_000)
 _NARROW = (np.int8, np.int16, np.int32)
 
 
 @dataclass(frozen=True)
 class Narrow:
-    """Integers in as few bytes as hold them: each is ``base`` + ``unit`` times what is kept.
+    """Integers in as few bytes as possible: each is ``base`` + ``unit`` × the kept number.
 
     Attributes
     ----------
     kept : ndarray
     dtype : numpy.dtype
-        What they were.
+        The original type.
     """
 
     kept: NDArray[Any]
@@ -44,7 +44,7 @@ class Narrow:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Narrow:
-        """Look for the narrowest form of integers."""
+        """Find the narrowest form of integers."""
         if not array.size:
             return cls(array, 0, 1, array.dtype)
         low, high = int(array.min()), int(array.max())
@@ -62,7 +62,7 @@ class Narrow:
         return cls((moved if unit == 1 else moved // unit).astype(kind), base, unit, array.dtype)
 
     def take(self, at: NDArray[np.integer[Any]]) -> Narrow:
-        """Return those at some places."""
+        """Return the integers at some positions."""
         return Narrow(self.kept.take(at, axis=0), self.base, self.unit, self.dtype)
 
     @staticmethod
@@ -72,7 +72,7 @@ class Narrow:
 
 @dataclass(frozen=True)
 class Stored:
-    """Where an array lies, and how: see `Narrow`."""
+    """The place and the form of a stored array; see `Narrow`."""
 
     offset: int
     kept: np.dtype[Any]
@@ -83,21 +83,21 @@ class Stored:
 
     @property
     def held(self) -> np.dtype[Any]:
-        """The narrowest type that holds it as it was."""
+        """The narrowest type that holds the original values."""
         return self.kept if (self.base, self.unit) == (0, 1) else self.dtype
 
 
 class Overflow:
-    """A file of arrays, made once the first is put there.
+    """A file of arrays, created with the first one.
 
-    What a killed process left is removed at once.
+    Files left behind by killed processes are removed at once.
 
     Parameters
     ----------
     stack : ExitStack
-        Removes it.
+        Removes the file when it closes.
     folder : Path, optional
-        Where its temporary folder is made; by default where the system makes them.
+        Where to create the temporary folder; by default the system's place.
     """
 
     def __init__(self, stack: ExitStack, folder: Path | None = None) -> None:
@@ -109,12 +109,12 @@ class Overflow:
         clear_scratch(SCRATCH, folder)
 
     def put(self, *arrays: NDArray[Any] | Narrow) -> list[Stored]:
-        """Keep arrays of integers, and return where each lies.
+        """Store arrays of integers, and return the place of each.
 
         Raises
         ------
         StorageError
-            If there is no room.
+            If there is not enough room.
         """
         narrow = [one if isinstance(one, Narrow) else Narrow.of(one) for one in arrays]
         with self._lock:
@@ -137,7 +137,7 @@ class Overflow:
         return found
 
     def take_into(self, target: NDArray[Any], stored: Stored, start: int = 0) -> None:
-        """Fill contiguous memory with what lies from a place of an array on."""
+        """Fill contiguous memory from an array, starting at a position."""
         if not target.nbytes or self._file is None:
             return
         is_same = stored.kept == target.dtype

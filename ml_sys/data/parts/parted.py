@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """A snapshot that is read part by part, so that memory follows the largest part and not the whole.
+    """A snapshot that is read part by part, so that memory depends on the largest part and not on the whole.
 
-    Which part a company is in follows from a hash of its id; how many parts there are, from the number of
-    usage rows. All rows of a company are in its part. Nothing is read before it is asked for, and an instance
-    may be sent to other processes: it holds what the manifest says.
+    A hash of its id decides which part a company is in, and the number of usage rows decides how many parts
+    there are. All rows of a company are in its part. Parts are read only when asked for, and an instance can
+    be sent to other processes, as it holds just the manifest.
 
     Examples
     --------
-    Add up, by company of the whole, what each part says::
+    Add up a measure for each company, part by part::
 
         several = snapshot.parts(path)
         totals = np.zeros(several.n_companies, np.int64)
@@ -42,13 +42,13 @@ class Parts:
     Attributes
     ----------
     manifest : Manifest
-        What is written beside the files.
+        The manifest beside the files.
     """
 
     manifest: Manifest
 
     def __len__(self) -> int:
-        """Return how many parts there are, at least one."""
+        """Return the number of parts, at least one."""
         return len(self.manifest.sizes)
 
     @property
@@ -68,21 +68,21 @@ class Parts:
 
     @property
     def form(self) -> Form:
-        """What the tables mean."""
+        """The form of the tables."""
         return self.manifest.form
 
     @property
     def n_companies(self) -> int:
-        """How many companies there are in all parts."""
+        """Number of companies in all parts."""
         return sum(companies for companies, _ in self.manifest.sizes)
 
     @property
     def n_rows(self) -> tuple[int, ...]:
-        """How many usage rows there are in each part."""
+        """Number of usage rows in each part."""
         return tuple(rows for _, rows in self.manifest.sizes)
 
     def shared(self, storage: Storage | None) -> Parts:
-        """Return the same, to be read by workers elsewhere: what is not yet in a storage is put there.
+        """Return the same parts for workers elsewhere; files that are not in the storage yet are put there.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Parts:
         SnapshotError
             If a file is missing or was changed.
         EngineError
-            If the storage does not answer, or refuses to be written to.
+            If the storage does not answer, or cannot be written.
         """
         if storage is None:
             return self
@@ -115,8 +115,8 @@ class Parts:
         Returns
         -------
         Snapshot
-            Of the companies of the part alone, sorted by id: ``usage_company`` counts from 0 within it.
-            ``id``, ``path``, ``as_of`` and ``form`` are those of the whole.
+            Only the companies of the part, sorted by id; ``usage_company`` counts from 0 within it.
+            ``id``, ``path``, ``as_of`` and ``form`` are those of the whole snapshot.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Parts:
         return Snapshot.of(one_part(self.manifest, number), self.path)
 
     def positions(self, number: int) -> NDArray[np.int32]:
-        """Return where the companies of a part are among all of them, in id order; ascending.
+        """Return the positions of a part's companies among all companies, ascending.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class InParts:
-    """What is kept of a snapshot in memory while the rest stays in its parts.
+    """The part of a snapshot that is in memory while the rest stays on disk.
 
     Attributes
     ----------
@@ -166,5 +166,5 @@ class InParts:
 
     @property
     def form(self) -> Form:
-        """What the tables mean."""
+        """The form of the tables."""
         return self.parts.form

@@ -1,7 +1,7 @@
-"""Usage rows as they are read: in memory while they are few, then in a file, dealt into buckets.
+"""Collect usage rows as they are read: in memory while they are few, then in a file, by bucket.
 
-A batch lies in the file sorted by bucket, so that the rows of a part are one piece of each batch, however
-many parts there will be.
+Batches in the file are sorted by bucket, so that the rows of a part are one piece of each batch, however many
+parts there will be.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOBODY = np.zeros(0, np.intp)
 
 
 class Dealt(NamedTuple):
-    """A batch, the bucket of each row, and for the file its columns sorted by bucket."""
+    """A batch, the bucket of each row and, for the file, its columns sorted by bucket."""
 
     rows: UsageRows
     buckets: NDArray[np.uint16]
@@ -42,7 +42,7 @@ class _Sorted(NamedTuple):
 
 @dataclass(frozen=True)
 class _Piece:
-    """A batch in the file: where its columns lie, and where each bucket begins."""
+    """A batch in the file: the places of its columns, and where each bucket begins."""
 
     columns: list[Stored]
     bounds: NDArray[np.int64]
@@ -54,9 +54,9 @@ class Spill:
     Parameters
     ----------
     overflow : Overflow
-        Where they go that are too many.
+        The file for rows that are too many.
     most : int
-        Rows that stay in memory.
+        Number of rows that stay in memory.
     """
 
     def __init__(self, overflow: Overflow, measures: UsageMeasures, most: int = ROWS_IN_MEMORY) -> None:
@@ -70,22 +70,22 @@ class Spill:
 
     @property
     def has_overflown(self) -> bool:
-        """Whether the rows lie in the file."""
+        """Whether the rows are in the file."""
         return bool(self._pieces)
 
     def dealt(self, rows: UsageRows, buckets: NDArray[np.uint16]) -> Dealt:
-        """Prepare a batch, beside others; what will go to the file is sorted."""
+        """Prepare a batch, in parallel with others; rows for the file are sorted."""
         if not self._pieces:
             return Dealt(rows, buckets)
         return Dealt(rows.take(_NOBODY), buckets, _sorted(rows, buckets))
 
     def add(self, batch: Dealt) -> None:
-        """Keep a batch, in the order of the file.
+        """Add a batch; batches must come in the order of the file.
 
         Raises
         ------
         StorageError
-            If there is no room.
+            If there is not enough room.
         """
         self.n_rows += len(batch.buckets)
         if not self._pieces and self.n_rows <= self._most:
@@ -97,11 +97,11 @@ class Spill:
         self._held.clear()
 
     def move(self, order: NDArray[np.int32]) -> None:
-        """Let companies be at other positions from now on: at those of ``order``, by their present ones."""
+        """Renumber the companies: ``order`` gives the new position of each present one."""
         self._moved = order
 
     def take(self, first: int, end: int) -> UsageRows:
-        """Return the rows of the buckets from one to before another; in memory, all are let go of.
+        """Return the rows of buckets ``first`` to ``end`` (exclusive); rows in memory are released.
 
         Rows of a bucket are in the order in which they came.
         """
@@ -122,7 +122,7 @@ class Spill:
     def _read(self, first: int, end: int) -> UsageRows:
         sizes = [int(one.bounds[end] - one.bounds[first]) for one in self._pieces]
         n, measures = sum(sizes), self.measures
-        # Counts and lines stay as narrow as they lie in the file: they are many, and only looked at.
+        # Counts and lines stay as narrow as in the file: they are many, and only looked at.
         counted, lines = (np.result_type(*{one.columns[at].held for one in self._pieces}) for at in (2, 3))
         rows = UsageRows(
             np.empty(n, np.int32),

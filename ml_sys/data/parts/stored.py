@@ -1,6 +1,6 @@
-"""The files of a snapshot: what its manifest says, and one part of it at a time.
+"""Read the files of a snapshot: its manifest, and one part at a time.
 
-Invariant: nothing of a file is given out before its digest was compared.
+Invariant: no content of a file is returned before its digest was compared.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 COMPANIES, USAGE, QUARANTINE = "companies.parquet", "usage.parquet", "quarantine.parquet"
 TABLES = (COMPANIES, USAGE, QUARANTINE)
 MANIFEST = "manifest.json"
-# Columns of companies that say where a part's are among all, and how many usage rows each has; no attribute
-# has such a name.
+# Columns with the position of a part's companies among all, and their number of usage rows; attributes cannot
+# have these names.
 POSITION, N_ROWS = "@position", "@usage_rows"
 AGAIN = "run `mlsys ingest` again"
 _LOST = f"{AGAIN}; if the file is there, make sure that workers can reach this folder, or set engine.storage"
-# Whole in one part, as those of the present version are that are small; only their ids were made otherwise.
+# In one part, like small snapshots of the present version; only their ids were computed differently.
 _BEFORE_PARTS = 2
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot says of itself.
+    """The manifest of a snapshot.
 
     Attributes
     ----------
@@ -55,9 +55,9 @@ class Manifest:
     sizes : tuple of (int, int)
         Companies and usage rows of each part.
     sha256 : mapping of str to str
-        Digest by name of the file.
+        Digest by file name.
     storage : Storage, optional
-        Where the files are read instead of the folder, under the id and their digests.
+        Where to read files from instead of the folder, under the id and their digests.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class Manifest:
         Raises
         ------
         SnapshotError
-            If it is not there, makes no sense, or is of another version.
+            If it is missing, invalid, or of another version.
         """
         with readable(path / MANIFEST) as file:
             content = file.read_bytes()
@@ -94,11 +94,11 @@ class Manifest:
         raise SnapshotError(f"{path / MANIFEST}: has version {version}, not {SCHEMA_VERSION}", hint=AGAIN)
 
     def files(self) -> list[str]:
-        """Return the names of all files beside the manifest."""
+        """Return the names of all files except the manifest."""
         return [*names_of(COMPANIES, len(self.sizes)), *names_of(USAGE, len(self.sizes)), QUARANTINE]
 
     def size(self, name: str) -> int:
-        """Return how many bytes a file in the folder has.
+        """Return the size of a file in the folder, in bytes.
 
         Raises
         ------
@@ -109,14 +109,14 @@ class Manifest:
             return path.stat().st_size
 
     def verified(self, name: str) -> bytes:
-        """Return what is in a file.
+        """Return the content of a file after comparing its digest.
 
         Raises
         ------
         SnapshotError
-            If it cannot be read, or is not what the manifest says.
+            If it cannot be read, or differs from the manifest.
         EngineError
-            The same, of a storage.
+            The same for a file in a storage.
         """
         if self.storage is not None and name in self.sha256:
             return self.storage.read(self.id, self.sha256[name])
@@ -128,7 +128,7 @@ class Manifest:
         return content
 
     def table(self, kind: str, part: int, columns: list[str] | None = None) -> pa.Table:
-        """Read the companies or the usage of a part, all or some of their columns."""
+        """Read the companies or the usage of a part, with all or some columns."""
         name = names_of(kind, len(self.sizes))[part]
         return pq.ParquetFile(pa.BufferReader(self.verified(name))).read(columns)
 
@@ -143,9 +143,9 @@ class StoredCompanies:
         Columns id, value and the attributes.
     closed, since : ndarray of shape (n,), int32
     position : ndarray of shape (n,), int32, or None
-        Of each among all companies, ascending; None where all are in this part.
+        Of each among all companies, ascending; None if all are in this part.
     n_rows : ndarray of shape (n,), int32, or None
-        Usage rows of each; None there too.
+        Number of usage rows of each; None if all are in this part.
     """
 
     table: pa.Table
@@ -204,12 +204,12 @@ class StoredUsage:
 
 @contextmanager
 def readable(path: Path) -> Iterator[Path]:
-    """Say in one line that a snapshot's file cannot be read within the block.
+    """Turn an error of the file system within the block into a one-line error.
 
     Raises
     ------
     SnapshotError
-        If the file system refuses it.
+        If a snapshot's file cannot be read.
     """
     try:
         yield path
@@ -218,7 +218,7 @@ def readable(path: Path) -> Iterator[Path]:
 
 
 def names_of(kind: str, n_parts: int) -> list[str]:
-    """Return the names of the files that hold the companies or the usage, by part."""
+    """Return the names of the files with the companies or the usage, by part."""
     if n_parts == 1:
         return [kind]
     stem, _, suffix = kind.partition(".")
@@ -226,12 +226,12 @@ def names_of(kind: str, n_parts: int) -> list[str]:
 
 
 def digest(content: bytes) -> str:
-    """Return the digest that a manifest keeps of a file."""
+    """Return the digest of a file's content, as in a manifest."""
     return hashlib.sha256(content).hexdigest()
 
 
 def numbers(column: Any, blank: int = 0) -> NDArray[Any]:
-    """Return integers as an array, with ``blank`` for blanks; pyarrow's own way imports pandas."""
+    """Convert integers to an array, with ``blank`` for nulls; pyarrow's own way would import pandas."""
     dtype = np.dtype(f"int{column.type.bit_width}")
     parts = [np.empty(0, dtype)]
     for chunk in column.chunks:

@@ -1,4 +1,4 @@
-"""A snapshot in memory: put together from its parts, or one of them alone."""
+"""A snapshot in memory: all its parts together, or one part."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class _InMemory:
     id : str
         The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
     closed : ndarray of shape (n,), int32
-        Day it converted, since 1970-01-01; `NEVER_CLOSED` for the others.
+        Conversion day, since 1970-01-01; `NEVER_CLOSED` for the others.
     usage_company : ndarray of shape (m,), int32
         Position in ``companies``, ascending.
     usage_stamp : ndarray of shape (m,), int32
         Day of the stamp, rounded up: a stamp at 13:00 counts as the next day. Ascending within a company.
     usage_values : ndarray of shape (m, n_measures), int32 or int64; of several parts also uint8 or uint16
-        In the order of the form's measures; each a whole number of its digits behind the point. Of several
-        parts they are kept in as few bytes as hold them, since they are many.
+        In the order of the form's measures, each scaled by its decimals to a whole number. Values of several
+        parts are kept in as few bytes as possible, since they are many.
     as_of : int
         Day after which nothing is known.
     form : Form
         What the tables mean.
     since : ndarray of shape (n,), int32
-        Day on which each began to exist, since 1970-01-01; `NEVER_BEGAN` where that is not known.
+        First day of each, since 1970-01-01; `NEVER_BEGAN` if unknown.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Snapshot(_InMemory):
 
     @property
     def n_usage_rows(self) -> int:
-        """How many usage rows there are."""
+        """Number of usage rows."""
         return self.usage_stamp.size
 
     @classmethod
@@ -105,7 +105,7 @@ def whole(manifest: Manifest) -> Tables:
 
 
 def one_part(manifest: Manifest, part: int) -> Tables:
-    """Read one part, its companies being numbered from 0.
+    """Read one part, with its companies numbered from 0.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _united(manifest: Manifest) -> tuple[StoredCompanies, StoredUsage]:
         if values is None:
             values = np.empty((len(company), counted.shape[1]), counted.dtype)
         values = values.astype(np.promote_types(values.dtype, counted.dtype), copy=False)
-        # A row is as far behind its company's first one here as there.
+        # The distance of a row from its company's first row is the same here and there.
         first = np.cumsum(n_rows[mine], dtype=np.int64) - n_rows[mine]
         at = (starts[mine] - first)[usage.company] + np.arange(len(usage.company))
         stamp[at], values[at] = usage.stamp, counted
@@ -163,7 +163,7 @@ def _united(manifest: Manifest) -> tuple[StoredCompanies, StoredUsage]:
 
 
 def narrowest(counted: NDArray[Any]) -> np.dtype[Any]:
-    """Return the narrowest type that holds counts; one of four bytes or more is signed, as others expect."""
+    """Return the narrowest type that holds counts; types of four bytes or more are signed."""
     low, high = counted.min(initial=0), counted.max(initial=0)
     for kind in (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32)):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:

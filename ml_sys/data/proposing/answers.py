@@ -1,4 +1,4 @@
-"""What a proposal starts from and leaves behind: answers, questions, and what is left out."""
+"""Answers and questions of a proposal, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ MOST_QUESTIONS = 3
 
 @dataclass(frozen=True)
 class Answers:
-    """What the user said ahead; each is a column, or a table and a column such as ``users.created``.
+    """The user's answers given by flags: columns, or a table and a column such as ``users.created``.
 
     Attributes
     ----------
     id : str
         Column that identifies an entity, in every table that has it.
     at : str
-        Moment of usage.
+        Column of the moment of usage.
     converted : str
-        Column of the day of conversion, or table of purchases.
+        Column of the conversion day, or table of purchases.
     entity : str
-        Table that has one row for each entity.
+        Table with one row for each entity.
     since : str
-        Column of the day on which an entity began to exist.
+        Column of the first day of an entity.
     dates : str
-        ``DD/MM/YYYY`` or ``MM/DD/YYYY``, where the files do not tell.
+        ``DD/MM/YYYY`` or ``MM/DD/YYYY``, if the files do not show it.
     """
 
     id: str = ""
@@ -43,7 +43,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A column or table that the description does without, and why."""
+    """A column or table that is left out of the description, and why."""
 
     table: str
     column: str
@@ -51,13 +51,13 @@ class LeftOut:
 
     @property
     def where(self) -> str:
-        """Table and column as users name them."""
+        """The table and column in the user's notation."""
         return f"{self.table}.{self.column}" if self.column else self.table
 
 
 @dataclass
 class Asker:
-    """Asks what files cannot tell: a person where there is one, else nobody.
+    """Ask the user what the files do not show, if there is one to ask.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Asker:
         Raises
         ------
         InputError
-            Where there is nobody to ask, or enough was asked.
+            If there is nobody to ask, or enough was asked already.
         """
         if self.ask is None or self.asked >= MOST_QUESTIONS:
             raise InputError(question, hint=f"answer with {flag} {'|'.join(among)}")
@@ -83,6 +83,6 @@ class Asker:
 
 
 def matches(answer: str, table: str, column: str) -> bool:
-    """Tell whether an answer, a column or table.column, names a column."""
+    """Return whether an answer, a column or table.column, names this column."""
     before, _, name = answer.rpartition(".")
     return name.casefold() == column.casefold() and (not before or before.casefold() == table.casefold())

@@ -1,4 +1,4 @@
-"""Describe the columns of entity tables as attributes, leaving out those that are not, or that leak."""
+"""Describe columns of entity tables as attributes, leaving out unsuitable and leaking ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LADDERS = (
     ("bronze", "silver", "gold", "platinum"),
     ("junior", "mid", "senior", "lead"),
 )
-# Whole numbers under such names stand for something else than their size.
+# Whole numbers with such names are codes rather than quantities.
 _CODES = {
     *(
         "code",
@@ -49,7 +49,7 @@ _CODES = {
     ),
     *("gender", "sex", "industry", "source", "kind", "language"),
 }
-# What ranges under such names are of.
+# Units of ranges with such names.
 _SIZED_BY = {
     "age": "year",
     **dict.fromkeys(("company", "organization", "organisation", "firm", "business"), "employee"),
@@ -59,7 +59,7 @@ _NONE_SHARE, _NONE_TIMES = 0.02, 5
 
 
 def candidates(drafts: Sequence[TableDraft]) -> list[LeftOut]:
-    """Choose the columns that may be attributes, by table, and return those that are not."""
+    """Choose the columns that may be attributes, by table, and return the ones left out."""
     left = []
     fullest: dict[str, SeenColumn] = {}  # of the columns of one name in several tables
     for column in (one for draft in drafts for one in draft.base.columns.values()):
@@ -84,7 +84,7 @@ def _name(column: str) -> str:
 
 
 def _unfit(column: SeenColumn) -> str:
-    """Say why a column is not an attribute, judged alone; empty if it may be one."""
+    """Return why a column by itself is not an attribute; empty if it may be one."""
     if column.personal:
         return f"personal: {column.personal}"
     if not column.filled:
@@ -104,7 +104,7 @@ def _unfit(column: SeenColumn) -> str:
 
 
 def part(draft: TableDraft) -> JudgedTable:
-    """Return an entity table with its candidates, as it is judged."""
+    """Return the form of an entity table for judging, with its candidates."""
     numbers = {
         name
         for name, one in draft.attributes.items()
@@ -125,7 +125,7 @@ def describe(
     Returns
     -------
     attributes : dict of str to dict
-        Described by name.
+        Descriptions by name.
     why : dict of str to str
         One line on each.
     left : list of LeftOut
@@ -169,13 +169,13 @@ def describe(
 
 
 def _owner(draft: TableDraft) -> set[str]:
-    """Return the words that say whose an attribute is, such as student in student_country."""
+    """Return words that name the entity in attribute names, such as student in student_country."""
     ident = draft.base.columns[draft.roles["id"]]
     return nouns(ident.name, ident.words)
 
 
 def _column(drafts: Sequence[TableDraft], name: str) -> str:
-    """Return the column of a name that is left out."""
+    """Return the column of an attribute that is left out."""
     return next(
         (one for draft in drafts for one in draft.base.columns if _name(one) == name or one == name), name
     )
@@ -184,7 +184,7 @@ def _column(drafts: Sequence[TableDraft], name: str) -> str:
 def _kind(
     connection: duckdb.DuckDBPyConnection, drafts: Sequence[TableDraft], column: SeenColumn
 ) -> tuple[str, str, dict[str, Any]]:
-    """Return the kind of an attribute, one line on why, and what else describes it."""
+    """Return the kind of an attribute, one line on why, and the rest of its description."""
     rows = " UNION ALL ".join(
         f"SELECT {quoted(column.name)} AS v FROM {one.source}"
         for one in drafts
@@ -224,7 +224,7 @@ def _kind(
 
 
 def _number(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[str, str, dict[str, Any]]:
-    """Describe a number: over orders of magnitude, and with a value that means none, such as -1 or 999999."""
+    """Describe a number: whether it spans orders of magnitude, and which value means none, such as -1."""
     value = "TRY_CAST(v AS DOUBLE)"
     numbers = f"(SELECT {value} AS v FROM ({rows}) WHERE isfinite({value}))"
     often = connection.execute(

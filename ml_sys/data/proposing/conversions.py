@@ -31,18 +31,18 @@ _SAYS_WHO = (
 
 @dataclass
 class Converted:
-    """Where conversions are.
+    """Where to find conversions.
 
     Attributes
     ----------
     purchases : dict of str to str
-        Table of purchases, and its column of the day.
+        Table of purchases to its column of the day.
     columns : dict of str to str
-        Table, and its column of the day of conversion.
+        Table to its column of the conversion day.
     kinds : dict of str to (str, str)
-        Table of events, its column of kinds, and the kind that is a conversion.
+        Table of events to its column of kinds and the kind that is a conversion.
     repeated : dict of str to str
-        Usage table whose rows repeat the day of conversion, and that column.
+        Usage table whose rows repeat the conversion day, to that column.
     why : str
     """
 
@@ -54,7 +54,7 @@ class Converted:
     notes: list[str] = field(default_factory=list)
 
     def derived(self, drafts: Sequence[TableDraft]) -> list[TableDraft]:
-        """Return tables that are made of others, and take their rows out of those."""
+        """Return tables derived from others, and remove their rows from those."""
         made = []
         taken = {draft.name for draft in drafts}
         for draft in drafts:
@@ -80,7 +80,7 @@ class Converted:
 
 
 def money(one: Looked) -> str:
-    """Return the one column of money; empty if there is none, or several."""
+    """Return the only column of money; empty if there is none, or more than one."""
     found = [name for name in kinds.named_like_money(one) if one.columns[name].looks in {"whole", "number"}]
     if len(found) > 1:  # what was due, and what was paid
         found = [name for name in found if "paid" in one.columns[name].words]
@@ -99,7 +99,7 @@ def find(
     Raises
     ------
     InputError
-        If the files do not tell and nobody can be asked.
+        If the files do not show it and nobody can be asked.
     """
     candidates = {**_bought(looked, links), **_dated(looked, links)}
     by_name = {one.name: one for one in looked}
@@ -191,7 +191,7 @@ def _dated(looked: Sequence[Looked], links: LinkingColumns) -> dict[str, Convert
 def _of_kinds(
     connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
 ) -> dict[str, Converted]:
-    """Find kinds of events whose names say that something was bought."""
+    """Find kinds of event whose names mean that something was bought."""
     found = {}
     for one in looked:
         if one.name not in links.ids or one.name in links.entities:
@@ -222,7 +222,7 @@ def _of_kinds(
 def _repeated(
     connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], links: LinkingColumns
 ) -> dict[str, Converted]:
-    """Find usage tables whose rows repeat one day of conversion for each entity."""
+    """Find usage tables whose rows repeat each entity's conversion day."""
     found = {}
     for one in looked:
         if one.name not in links.ids or one.name in links.entities:
@@ -246,7 +246,7 @@ def _agree(
     links: LinkingColumns,
     candidates: dict[str, Converted],
 ) -> bool:
-    """Tell whether several candidates give (nearly) the same day of conversion."""
+    """Return whether several candidates give (nearly) the same conversion days."""
     said = []
     for one in candidates.values():
         for table, column in {**one.purchases, **one.columns}.items():
@@ -267,7 +267,7 @@ def _agree(
 
 
 def _answered(answer: str, looked: dict[str, Looked], links: LinkingColumns) -> Converted:
-    """Return what an answer means: a table, a column, or a kind of event as ``events.kind=purchase``."""
+    """Interpret an answer: a table, a column, or a kind of event such as ``events.kind=purchase``."""
     why = "as answered"
     if answer in looked and answer in links.ids:
         moments = kinds.conversion_columns(looked[answer]) or kinds.moments(looked[answer])

@@ -1,4 +1,4 @@
-"""The dates of the files that a description is proposed for: how they are written, and which are not read."""
+"""Decide the date formats of the files that a description is proposed for."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def with_days(connection: duckdb.DuckDBPyConnection, one: Looked) -> Looked:
 
 
 def are_dates(looked: list[Looked], answers: Answers) -> None:
-    """See that what was answered about dates names some.
+    """Check that answers about dates name columns of dates and a known format.
 
     Raises
     ------
     InputError
-        If a column that was named holds no dates, or dates are not written in such a way.
+        If they do not.
     """
     present = [(table.name, column.name) for table in looked for column in table.dates()]
     for flag, answer in (("--at", answers.at), ("--since", answers.since)):
@@ -73,7 +73,7 @@ def are_dates(looked: list[Looked], answers: Answers) -> None:
 
 
 def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]) -> list[Looked]:
-    """Decide dates that may be read in two ways, by others that have the same sign, or ask."""
+    """Decide ambiguous date formats by other dates with the same separator, or ask."""
     numbered = {
         one.format
         for table in looked
@@ -81,7 +81,7 @@ def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]
         if one.format.startswith(("%d", "%m")) and one.format != dates.NAMED_MONTH
     }
     signs = [form[2] for form in numbered]
-    # Where files speak against each other, they decide nothing.
+    # If files contradict each other, they decide nothing.
     told = {form[2]: form for form in numbered if signs.count(form[2]) == 1}
     notes += [
         f"{table.name}.{one.name} is read as spreadsheet days, such as 45000 for 2023-03-15"
@@ -118,7 +118,7 @@ def with_formats(looked: list[Looked], said: str, asker: Asker, notes: list[str]
 
 
 def unread_dates(connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked]) -> list[str]:
-    """Name the columns that seem to hold dates, but written in a form that cannot be read."""
+    """Name the columns that seem to hold dates in a format that cannot be read."""
     found = []
     for table in looked:
         for one in table.columns.values():

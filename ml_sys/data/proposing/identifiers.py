@@ -1,4 +1,4 @@
-"""Columns that may identify something: which values they share, and how well their names agree."""
+"""Compare columns that may be identifiers: the values they share, and how well their names agree."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ml_sys.data.looking.looked import Looked
     from ml_sys.data.proposing.answers import Answers
 
-# Words that say that a column identifies something.
+# Words in the names of identifiers.
 ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "pk", "fk", "ref", "no", "nr", "code"}
-# What entities are usually called: two of these may be the same thing under two names.
+# Usual names of entities: two of these may be the same thing under two names.
 ENTITY_WORDS = {
     *(
         "user",
@@ -60,7 +60,7 @@ LEAST_SHARED = 0.3
 
 
 def singular(word: str) -> str:
-    """Return a word without its plural.
+    """Return the singular of a word.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def singular(word: str) -> str:
 
 
 def nouns(column: str, words: Sequence[str]) -> set[str]:
-    """Return what an identifier is of, by its name; nothing where it is just an id."""
+    """Return what an identifier identifies, by its name; empty if it is just "id"."""
     found = {singular(word) for word in words if word not in ID_WORDS}
     folded = column.casefold()
     if not found or len(words) > 1:
@@ -93,7 +93,7 @@ def nouns(column: str, words: Sequence[str]) -> set[str]:
 
 
 def by_email(looked: Sequence[Looked]) -> list[str]:
-    """Say which e-mail addresses would lead from table to table, as they identify nobody unless they may."""
+    """Name e-mail addresses that would link tables; they are used as ids only if the user says so."""
     tables: dict[str, list[str]] = {}
     for one in looked:
         for column in one.columns.values():
@@ -131,7 +131,7 @@ def by_email_alone(
 
 
 class Identifiers:
-    """Compares the values of columns that may be identifiers."""
+    """Compare the values of columns that may be identifiers."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], answers: Answers
@@ -151,7 +151,7 @@ class Identifiers:
         unique = {
             name.casefold() for table, name in self.tables if self.looked[table].columns[name].is_unique
         }
-        for one in looked:  # what identifies in one table leads to it from the others
+        for one in looked:  # an identifier in one table links other tables to it
             for column in one.columns.values():
                 missing = (one.name, column.name) not in self.tables and one.table.has_header
                 if missing and column.name.casefold() in unique and column.looks in {"whole", "text"}:
@@ -187,7 +187,7 @@ class Identifiers:
         self.tables[one.name, column.name] = name
 
     def shared(self, of: Place, among: Place) -> float:
-        """Return the share of a column's values that another column has."""
+        """Return the share of a column's values that occur in another column."""
         if (of, among) not in self._shared:
             asked = self.connection.execute(
                 f"SELECT count(b.k) / count(*) FROM {self.tables[of]} AS a LEFT JOIN "
@@ -197,16 +197,16 @@ class Identifiers:
         return self._shared[of, among]
 
     def column(self, place: Place) -> SeenColumn:
-        """Return the column of a place."""
+        """Return the column at a place."""
         return self.looked[place[0]].columns[place[1]]
 
     def nouns(self, place: Place) -> set[str]:
-        """Return what an identifier is of, by its name; nothing in a table without a header."""
+        """Return what an identifier identifies, by its name; empty in a table without a header."""
         has_header = self.looked[place[0]].table.has_header
         return nouns(place[1], self.column(place).words) if has_header else set()
 
     def agreement(self, of: Place, among: Place) -> float:
-        """Say how well the names of two identifiers agree, from 0 to 1."""
+        """Return how well the names of two identifiers agree, from 0 to 1."""
         if self.answers.id and matches(self.answers.id, *of):
             return 1.0
         own, other = self.nouns(of), self.nouns(among)

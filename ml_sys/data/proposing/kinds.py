@@ -1,4 +1,4 @@
-"""What a table is by its names and rows: purchases, usage by period, events."""
+"""Recognise purchases, usage and events by the names and rows of a table."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _MONEY = {"amount", "price", "revenue", "mrr", "arr", "value", "paid", "fee", "t
     *("金额", "价格", "实付金额", "订单金额", "支付金额"),
 }
 
-# Of a moment: an hour, a minute, a second, a day, a week, a month, a quarter, of a year.
+# Ranges of the parts of a moment: hour, minute, second, day, week, month, quarter, of a year.
 _PARTS = {"hour", "minute", "second", "weekday", "dow", "day", "week", "month", "quarter", "year", "stunde"}
 _BESIDE_PARTS = {"of", "the", "number", "iso", "local", "utc", "event"}
 _MOST_OF_A_PART, _FIRST_YEAR = 59, 1900
@@ -137,7 +137,7 @@ def _begins(words: list[str], stems: tuple[str, ...]) -> bool:
 
 
 def is_of_purchases(one: Looked) -> bool:
-    """Tell whether the names of a table speak of purchases."""
+    """Return whether the names of a table suggest purchases."""
     full = [column for column in one.dates() if column.filled_share >= 0.9]
     if not full:
         return False
@@ -157,7 +157,7 @@ def is_of_contracts(one: Looked) -> bool:
 
 
 def conversion_columns(one: Looked) -> list[SeenColumn]:
-    """Return the dates of a table whose names say that an entity converted."""
+    """Return the dates of a table whose names suggest conversion."""
     dates = [column for column in one.dates() if not set(column.words) & (_CHANGES | _ENDS | _LOST)]
     named = [
         column
@@ -170,7 +170,7 @@ def conversion_columns(one: Looked) -> list[SeenColumn]:
 
 
 def nobody_says(entities: list[Looked]) -> str:
-    """Say that no file tells who converted, or that all of them did."""
+    """Say that no file shows who converted, or that everyone did."""
     for one in entities:
         for column in conversion_columns(one):
             if column.filled_share >= _ALL:
@@ -182,7 +182,7 @@ def nobody_says(entities: list[Looked]) -> str:
 
 
 def _is_deal(column: SeenColumn) -> bool:
-    """Tell whether what was closed is a deal, and not an account."""
+    """Return whether a closing date is that of a deal rather than an account."""
     words = set(column.words)
     return (
         column.filled_share >= 0.98
@@ -192,12 +192,12 @@ def _is_deal(column: SeenColumn) -> bool:
 
 
 def _is_first_bought(column: SeenColumn) -> bool:
-    """Tell whether the name of a date says that something was bought for the first time."""
+    """Return whether the name of a date means a first purchase."""
     return "first" in column.words and _begins(column.words, _FIRST_BOUGHT)
 
 
 def began(columns: list[SeenColumn]) -> list[SeenColumn]:
-    """Return the dates whose names say that an entity began to exist."""
+    """Return the dates whose names mean that an entity was created."""
     named = [
         column
         for column in columns
@@ -208,12 +208,12 @@ def began(columns: list[SeenColumn]) -> list[SeenColumn]:
 
 
 def changes(column: SeenColumn) -> bool:
-    """Tell whether the name of a date says that it changes later, as that of the last login does."""
+    """Return whether the name of a date means that it changes later, such as the last login."""
     return bool(set(column.words) & _CHANGES)
 
 
 def moments(one: Looked) -> list[SeenColumn]:
-    """Return the dates of a usage table that may say when it happened; one where names tell."""
+    """Return the dates of a usage table that may be when it happened; only one if names decide."""
     dates = [column for column in one.dates() if column.filled_share >= 0.9]
     for unlike in (_ENDS, _CHANGES, _RECORDED):
         others = [column for column in dates if not set(column.words) & unlike]
@@ -223,7 +223,7 @@ def moments(one: Looked) -> list[SeenColumn]:
 
 
 def named_like_money(one: Looked) -> list[str]:
-    """Return the columns whose names promise money."""
+    """Return the columns whose names suggest money."""
     return [
         column.name
         for column in one.columns.values()
@@ -232,7 +232,7 @@ def named_like_money(one: Looked) -> list[str]:
 
 
 def is_part_of_moment(column: SeenColumn) -> bool:
-    """Tell whether a number is a part of a date or a time of day, as an hour from 0 to 23 is."""
+    """Return whether a number is a part of a date or time, such as an hour from 0 to 23."""
     words = set(column.words)
     if column.looks != "whole" or not words & _PARTS or words - _PARTS - _BESIDE_PARTS:
         return False
@@ -242,7 +242,7 @@ def is_part_of_moment(column: SeenColumn) -> bool:
 
 
 def is_event_name(name: str) -> bool:
-    """Tell whether a column's name promises kinds of events."""
+    """Return whether a column's name suggests kinds of event."""
     words = set(words_of(name))
     return bool(
         words
@@ -265,7 +265,7 @@ def is_event_name(name: str) -> bool:
 
 
 def says_bought(kind: str) -> bool:
-    """Tell whether a kind of event is, by its name, that something was bought."""
+    """Return whether a kind of event is, by its name, a purchase."""
     words = words_of(kind)
     doing = {
         "viewed",

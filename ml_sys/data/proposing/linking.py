@@ -1,6 +1,6 @@
-"""Find the column that identifies an entity in each table, by the values that tables share and by names.
+"""Find the column that identifies an entity in each table, by shared values and by names.
 
-Invariant: values alone never decide between two columns whose names speak against it; that is asked.
+Invariant: values alone never decide between two columns if their names contradict that; the user is asked.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _RAW = 0.98
 
 @dataclass(frozen=True)
 class LinkingColumns:
-    """Which columns lead to an entity.
+    """The columns that link tables to entities.
 
     Attributes
     ----------
     entities : tuple of str
-        Tables with one row for each.
+        Tables with one row for each entity.
     ids : mapping of str to str
-        By table, its column of the entity.
+        Table to its column of the entity.
     through : mapping of str to (str, str)
-        By table that knows only users: its column of the user, and the table that leads on from it.
+        Table that has only users, to its column of the user and the table that links users to entities.
     link_users : mapping of str to str
-        By such a table, its column of the user.
+        Table of links to its column of the user.
     known : mapping of str to float
-        By table, the share of its entities (or users) that are known.
+        Table to the share of its entities (or users) that are known.
     differ : frozenset of str
         Tables that write identifiers in another way than the entity tables.
     joined : mapping of str to Looked
@@ -72,12 +72,12 @@ class LinkingColumns:
 def link(
     connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], answers: Answers, asker: Asker
 ) -> LinkingColumns:
-    """Find entities and how every table leads to them.
+    """Find the entities, and how every table is linked to them.
 
     Raises
     ------
     InputError
-        If the files do not tell and nobody can be asked.
+        If the files do not show it and nobody can be asked.
     """
     found = _Linking(connection, looked, answers)
     groups = found.groups()
@@ -102,7 +102,7 @@ def link(
 
 
 class _Linking(Identifiers):
-    """Groups what identifies entities, and finds how tables lead to them."""
+    """Group identifiers of entities, and find how tables are linked to them."""
 
     def groups(self) -> list[list[Place]]:
         """Return columns that may identify one entity a row; tables that hold different ones go together."""
@@ -129,7 +129,7 @@ class _Linking(Identifiers):
         return groups
 
     def _goes_with(self, place: Place, first: Place) -> bool:
-        """Tell whether two tables hold different entities of one kind, such as customers and the others."""
+        """Return whether two tables hold different entities of one kind, such as customers and others."""
         tables = [self.looked[place[0]], self.looked[first[0]]]
         if place[0] == first[0]:
             return False
@@ -140,7 +140,7 @@ class _Linking(Identifiers):
             {name.casefold() for name in self.looked[one[0]].columns} - {one[1].casefold()}
             for one in (place, first)
         )
-        # Where ids are not called alike, as of leads and customers, the other columns have to say more.
+        # If the ids have different names, as for leads and customers, more of the other columns must agree.
         least = 0 if same_name else _MANY_ALIKE
         alike = len(mine & theirs) >= max(0.5 * min(len(mine), len(theirs)), least)
         if not alike or max(self.shared(place, first), self.shared(first, place)) >= _DISJOINT:
@@ -149,7 +149,7 @@ class _Linking(Identifiers):
         return any(min(self.shared(one, place), self.shared(one, first)) >= _HITS for one in third)
 
     def best_link(self, table: str, group: Sequence[Place]) -> tuple[float, str]:
-        """Return how well a table leads to entities, and by which of its columns."""
+        """Return how well a table links to entities, and by which of its columns."""
         best = (0.0, "")
         for place in self.tables:
             if place[0] != table:
@@ -162,7 +162,7 @@ class _Linking(Identifiers):
         return best
 
     def score(self, group: Sequence[Place]) -> float:
-        """Say how many tables lead to entities; those that say who paid count more."""
+        """Count the tables that link to entities; tables that show who paid count more."""
         inside = {table for table, _ in group}
         total = 0.0
         for name, one in self.looked.items():
@@ -177,13 +177,13 @@ class _Linking(Identifiers):
         return total
 
     def is_one_to_one(self, first: Sequence[Place], second: Sequence[Place]) -> bool:
-        """Tell whether two groups are the same entities, in other tables."""
+        """Return whether two groups are the same entities in different tables."""
         return self.agreement(second[0], first[0]) >= 0.7 and (
             max(self.shared(second[0], first[0]), self.shared(first[0], second[0])) >= _SURE
         )
 
     def from_entities(self, group: Sequence[Place]) -> LinkingColumns:
-        """Return how every table leads to these entities."""
+        """Return how every table links to these entities."""
         ids, entities, known = dict(group), [table for table, _ in group], {}
         for name in self.looked:
             if name in ids:
@@ -227,7 +227,7 @@ class _Linking(Identifiers):
     def _through(
         self, ids: Mapping[str, str], entities: list[str], known: dict[str, float]
     ) -> tuple[dict[str, Place], dict[str, str]]:
-        """Find tables that lead from users to entities, and those that know only users."""
+        """Find tables that link users to entities, and tables that have only users."""
         through: dict[str, Place] = {}
         users: dict[str, str] = {}
         for name in self.looked:
@@ -251,7 +251,7 @@ class _Linking(Identifiers):
         return through, users
 
     def _differ(self, ids: Mapping[str, str], group: Sequence[Place]) -> frozenset[str]:
-        """Return tables whose identifiers are written in another way, such as 1001.0 or 01001 for 1001."""
+        """Return tables whose identifiers are written differently, such as 1001.0 or 01001 for 1001."""
         views = " UNION ALL ".join(
             f"SELECT {quoted(column)} AS k FROM {self.looked[table].table.view}" for table, column in group
         )
@@ -270,7 +270,7 @@ class _Linking(Identifiers):
         return frozenset(otherwise if missed else ())
 
     def without_entities(self) -> LinkingColumns:
-        """Return the identifier that most tables share by name, where none has one row for each entity."""
+        """Return the identifier that most tables share by name, if no table has one row for each entity."""
         by_name: dict[str, list[Place]] = defaultdict(list)
         for place in self.tables:
             by_name[place[1].casefold()].append(place)

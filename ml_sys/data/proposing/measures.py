@@ -1,4 +1,4 @@
-"""Describe columns of usage tables as measures: things done, people, quantities; and their words."""
+"""Describe columns of usage tables as measures (things done, people, quantities), with their words."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _FEW_BELOW = 0.01
 def describe(
     connection: duckdb.DuckDBPyConnection, draft: TableDraft, known: JudgedTables, users: Sequence[str]
 ) -> tuple[JudgedTable, list[LeftOut]]:
-    """Describe the measures of a usage table, or what of its events is counted and added up.
+    """Describe the measures of a usage table, or what to count and add up in its events.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def describe(
     Returns
     -------
     part : JudgedTable
-        The table as it was judged.
+        The form of the table for judging.
     left : list of LeftOut
-        Columns that are no measures, or leak.
+        Columns that are not measures, or that leak.
     """
     left: list[LeftOut] = []
     numbers = []
@@ -139,7 +139,7 @@ _TAKEN = "taken"
 def _unfit(
     connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn, users: Sequence[str]
 ) -> str:
-    """Say why a column is not a measure, or give it its role in events; empty if it is a measure."""
+    """Return why a column is not a measure, or give it its role in events; empty if it is a measure."""
     if column.personal:
         return f"personal: {column.personal}"
     words = set(column.words)
@@ -214,7 +214,7 @@ def _below_zero(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column
 
 
 def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> bool:
-    """Tell whether a number rises from row to row of each entity, and never falls."""
+    """Return whether a number only ever rises from row to row of each entity."""
     if "id" not in draft.roles or column.low < 0:
         return False
     at = dates.moment(quoted(draft.roles["at"]), draft.base.columns[draft.roles["at"]].format)
@@ -269,7 +269,7 @@ def _measures(draft: TableDraft, numbers: list[SeenColumn]) -> None:
 
 
 def _object(column: SeenColumn, same: Sequence[SeenColumn]) -> str:
-    """Return what was used: the words of a name that not (nearly) all of its kind have; perhaps none."""
+    """Return what was used: the words of a name that are not common to (nearly) all columns of its kind."""
     words = [word for word in column.words if word not in _SAYS_NOTHING | _PEOPLE]
     common = {
         word for word in words if len(same) > 1 and sum(word in one.words for one in same) > 0.5 * len(same)
@@ -286,7 +286,7 @@ def _spoken(column: SeenColumn) -> dict[str, Any]:
         if one in _IRREGULAR or (one.endswith("ed") and len(one) > 4 and one not in _NOT_DONE)
     ]
     rest = [one for one in words if one not in verbs and one not in _SAYS_NOTHING] or words
-    if verbs and rest[0] in {"to", "from", "into"}:  # added to a cart, so many times
+    if verbs and rest[0] in {"to", "from", "into"}:  # such as added to a cart
         return {"one": f"time {' '.join(words)}", "many": f"times {' '.join(words)}"}
     units = [_UNITS[word] for word in rest if word in _UNITS]
     if not units and {"anzahl", "nombre"} & set(words):  # numbers of things, which are several already

@@ -1,4 +1,4 @@
-"""Propose a description of files: what each is, what leaks, which period and horizon."""
+"""Propose a description of files: the role of each, what leaks, period and horizon."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Proposal:
     why : dict of str to str
         One line on each attribute, and on ``words``, ``usage`` and ``horizon``.
     left : list of LeftOut
-        What it does without.
+        What it leaves out.
     notes : list of str
-        What the user should know, or the files could not tell.
+        Remarks for the user.
     settings : dict of str to dict
         Groups of settings besides the description.
     known : JudgedTables
-        Who there is, and who converted.
+        Numbers of entities and converters.
     """
 
     drafts: list[TableDraft]
@@ -82,7 +82,7 @@ def propose(
     Raises
     ------
     InputError
-        If a file cannot be read, or the files do not tell what is needed and nobody can be asked.
+        If a file cannot be read, or the files do not show what is needed and nobody can be asked.
     """
     with duckdb.connect() as connection:
         on_step("looking at the files")
@@ -195,9 +195,9 @@ def _described(
 
 def _unread(draft: TableDraft) -> list[LeftOut]:
     """Return the columns of a table of purchases, or of links, that are not read."""
-    reason = "of links only the ids are read"
+    reason = "only the ids of links are read"
     if draft.kind == "purchases":
-        reason = "of purchases only the day and the money are read"
+        reason = "only the day and the money of purchases are read"
     return [
         LeftOut(draft.name, name, f"personal: {column.personal}" if column.personal else reason)
         for name, column in draft.base.columns.items()
@@ -206,7 +206,7 @@ def _unread(draft: TableDraft) -> list[LeftOut]:
 
 
 def _begin_by_use(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> None:
-    """Take the one full date of an entity table for its beginning where nothing was used before it."""
+    """Take the only complete date of an entity table as its first day if nothing was used before it."""
     full = [
         one
         for one in draft.base.dates()

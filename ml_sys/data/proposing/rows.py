@@ -1,4 +1,4 @@
-"""Which rows of a file belong to a table, and which of its money counts."""
+"""Decide which rows of a file belong to a table, and whether its money can be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def without_totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[str]:
-    """Leave out rows that add up the others, but where such a word may be a name; say either."""
+    """Leave out rows that are totals of the others, unless the word may be a name; return notes on both."""
     notes = []
     for one in totals(connection, draft):
         if one.sure:
@@ -29,7 +29,7 @@ def without_totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> 
 
 
 def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[LeftOut]:
-    """Leave out money of several currencies, which cannot be added up."""
+    """Leave out money in several currencies, which cannot be added up."""
     one = draft.base
     left: list[LeftOut] = []
     if draft.kind != "purchases" and "converted_on" not in draft.roles:

@@ -1,4 +1,4 @@
-"""Decide what each table is: entities, purchases, usage by period, events, links; and which dates count."""
+"""Decide the role of each table (entities, purchases, usage by period, events, links) and of its dates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ON_GRID = 0.99
 
 @dataclass
 class Plan:
-    """What the tables are, and what is left out."""
+    """The roles of the tables, and what is left out."""
 
     drafts: list[TableDraft] = field(default_factory=list)
     left: list[LeftOut] = field(default_factory=list)
@@ -51,12 +51,12 @@ def plan(
     answers: Answers,
     asker: Asker,
 ) -> Plan:
-    """Decide what each table is.
+    """Decide the role of each table.
 
     Raises
     ------
     InputError
-        If the files do not tell who converted or when usage happened, and nobody can be asked.
+        If the files do not show who converted or when usage happened, and nobody can be asked.
     """
     made = Plan()
     converted = conversions.find(connection, looked, links, answers, asker)
@@ -96,7 +96,7 @@ def plan(
 
 
 def _wide(one: Looked) -> str:
-    """Say that a table has a column for each period, where others have a row."""
+    """Say that a table has a column, rather than a row, for each period; empty if not."""
     found = wide(one.columns)
     if not found:
         return ""
@@ -108,7 +108,7 @@ def _wide(one: Looked) -> str:
 
 
 def _unlinked(one: Looked, links: LinkingColumns) -> str:
-    """Say that a table has no link to an entity, and whether a column of that name holds other values."""
+    """Say that a table has no link to an entity, and whether a column of the same name has other values."""
     ids = {links.ids[table].casefold() for table in links.entities}
     same = next((name for name in one.columns if name.casefold() in ids), "")
     values = f": the values of {same} do not occur in {links.entities[0]}" if same else ""
@@ -135,7 +135,7 @@ def _purchases(
 
 
 def _types(connection: duckdb.DuckDBPyConnection, draft: TableDraft, column: SeenColumn) -> None:
-    """Recognise refunds, and payments that were never made, by a column of types."""
+    """Recognise refunds and payments that were never made by a column of types."""
     name = quoted(column.name)
     values = list(payments.states(connection, draft.base.table.view, column))
     back = [one for one in values if payments.is_refund(one)]
@@ -182,7 +182,7 @@ def _entities(
 
 
 def _began(one: Looked, converted_on: str, answers: Answers, asker: Asker) -> tuple[str, str]:
-    """Return the column of the day on which an entity began to exist, and why it is that."""
+    """Return the column of an entity's first day, and why it is this one."""
     said = [
         column for column in one.dates() if answers.since and matches(answers.since, one.name, column.name)
     ]
@@ -253,7 +253,7 @@ def _add_usage(
 
 
 def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: SeenColumn) -> str:
-    """Return the period that rows are stamped by, one for each entity and stamp; else nothing."""
+    """Return the period of a table with one row for each entity and stamp; empty if it has none."""
     moment = dates.moment(quoted(at.name), at.format)
     found = connection.execute(
         f"SELECT count(*), count(DISTINCT (k, d)), count(*) FILTER (d = date_trunc('day', d)), "
@@ -273,7 +273,7 @@ def _grid(connection: duckdb.DuckDBPyConnection, one: Looked, ident: str, at: Se
 
 
 def choose_period(connection: duckdb.DuckDBPyConnection, made: Plan) -> None:
-    """Choose the period that usage is counted by: that of rows, else by the length of the history."""
+    """Choose the period to count usage by: that of the rows, or else by the length of the history."""
     units = {one.why.get("unit", "") for one in made.of("periods")}
     for unit in ("month", "week", "day"):
         if unit in units:

@@ -1,4 +1,4 @@
-"""Describe the usage tables of a plan, and leave out those that leak or say too little."""
+"""Describe the usage tables of a plan, leaving out those that leak or cover too few entities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _THIN = 0.05
 def judged(
     connection: duckdb.DuckDBPyConnection, made: Plan, entities: list[JudgedTable]
 ) -> tuple[list[JudgedTable], JudgedTables, list[LeftOut]]:
-    """Describe usage tables, and leave out those that only converters have, or (nearly) nobody."""
+    """Describe usage tables, leaving out those of converters only, or of (nearly) nobody."""
     bought = [one.part({}) for one in made.of("purchases")]
     usage = [one.part({}) for one in made.of("periods", "events")]
     known = gather(connection, [*entities, *bought, *usage])
@@ -68,7 +68,7 @@ def judged(
 
 
 def _name_apart(drafts: list[TableDraft]) -> None:
-    """Give measures of several tables that are called alike names of their own."""
+    """Rename measures of different tables that have the same name."""
     names = [name for draft in drafts for name in draft.measures]
     for draft in drafts:
         draft.measures = {
@@ -80,7 +80,7 @@ def _name_apart(drafts: list[TableDraft]) -> None:
 def _leave_paying_kinds(
     connection: duckdb.DuckDBPyConnection, draft: TableDraft, known: JudgedTables, left: list[LeftOut]
 ) -> None:
-    """Take kinds of events out that happen to converters only."""
+    """Leave out kinds of event that only converters have."""
     found = leaks.paying_kinds(connection, draft.part({}), known)
     if not found:
         return
@@ -99,7 +99,7 @@ def _leave_paying_kinds(
 
 
 def _is_thin(connection: duckdb.DuckDBPyConnection, part: JudgedTable, known: JudgedTables) -> str:
-    """Say why a usage table says too little of those that may convert; nothing where it says enough."""
+    """Return why a usage table covers too few of those that may convert; empty if it covers enough."""
     found = connection.execute(
         "SELECT count(DISTINCT k) FILTER (d < coalesce(day, DATE '2262-01-01')) FROM "
         f"(SELECT {part.id} AS k, CAST({part.at} AS DATE) AS d FROM {part.source}) JOIN people ON id = k"

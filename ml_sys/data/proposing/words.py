@@ -1,4 +1,4 @@
-"""Words for entities, their usage and their money, by the names of columns and tables."""
+"""Choose words for entities, their usage and their money from the names of columns and tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DEFAULT = "account"
 
 
 def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
-    """Return what an entity is called, and why."""
+    """Return the word for an entity, and why."""
     led = [one for one in drafts if "id" in one.roles]
     for draft in led:
         column = draft.base.columns[draft.roles["id"]]
@@ -49,7 +49,7 @@ def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
 
 
 def words(drafts: Sequence[TableDraft]) -> tuple[dict[str, Any], str]:
-    """Return the words of a description, and one line on them."""
+    """Return the words of a description, and one line on why."""
     one, why = entity(drafts)
     found: dict[str, Any] = {"entity": {"one": one, "many": plural(one)}}
     if one == "user":
@@ -61,7 +61,7 @@ def words(drafts: Sequence[TableDraft]) -> tuple[dict[str, Any], str]:
 
 
 def events(draft: TableDraft) -> tuple[str, str]:
-    """Return what an event of a table is called, by the table's name."""
+    """Return the singular and the plural for events of a table, from the table's name."""
     found = [
         word
         for word in draft.name.split("_")

@@ -1,4 +1,4 @@
-"""Write a proposal as a settings file: each choice with a line on why, and what is left out."""
+"""Write a proposal as a settings file, with a reason for each choice and for what is left out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SETTINGS = {
 
 
 def as_toml(proposal: Proposal, files: Sequence[str]) -> str:
-    """Return the text of a settings file that holds a proposal."""
+    """Return the text of a settings file with a proposal."""
     return "\n".join(_lines(proposal, files)) + "\n"
 
 
@@ -106,12 +106,12 @@ def _entries(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return a text as TOML writes it; a query, which has quotes of its own, as it is."""
+    """Write a text in TOML; a query, which contains quotes, as a literal."""
     if '"' in text and "'''" not in text and not text.endswith("'"):
         return f"'''{text}'''"
     return literal(text)
 
 
 def comment(text: str) -> list[str]:
-    """Return a text as lines of comment."""
+    """Wrap a text into comment lines."""
     return [f"# {line}" for line in textwrap.wrap(" ".join(text.split()), _WIDTH, break_long_words=False)]

@@ -1,1 +1,1 @@
-"""Rows of text with line numbers, whatever they are read from."""
+"""Read rows of text with line numbers from any kind of source."""

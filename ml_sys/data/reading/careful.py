@@ -1,7 +1,7 @@
 """Read a block of CSV line by line, handling quotes, bytes that are not text, and malformed lines.
 
 Invariant: every line is part of one row, quarantined once, or blank. A line that is not UTF-8 is read as
-Windows-1252, if it is text in that.
+Windows-1252 if it is text in that encoding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ml_sys.data.reading.textfile import Block
 
-QUOTED_LINES = 10  # a quoted field may go on over this many lines; beyond, its quote was a stray one
+QUOTED_LINES = 10  # a quoted field may span this many lines; beyond that, its quote was a stray one
 
 UNCLOSED_QUOTE = "unclosed quote"
 
@@ -35,14 +35,14 @@ NO_FIELDS = "cannot be split into fields"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file's lines are to be read.
+    """The layout of a file's lines.
 
     Attributes
     ----------
     n_fields : int
-        Columns of the header.
+        Number of columns in the header.
     places : mapping of str to int
-        Canonical name to position in a row.
+        Field to position in a row.
     """
 
     delimiter: str
@@ -53,8 +53,8 @@ class Layout:
 def read_carefully(block: Block, layout: Layout, *, is_last: bool) -> tuple[RawRows, int]:
     """Read a block line by line.
 
-    Returns the rows and how many lines are done with: all of them when ``is_last``, otherwise those before a
-    quoted field that may go on in the next block.
+    Returns the rows and the number of lines used: all of them if ``is_last``, otherwise those before a quoted
+    field that may continue in the next block.
     """
     texts: dict[str, list[str]] = {field: [] for field in layout.places}
     starts: list[int] = []
@@ -95,7 +95,7 @@ def read_carefully(block: Block, layout: Layout, *, is_last: bool) -> tuple[RawR
 
 
 def decode(line: bytes) -> str | None:
-    """Return a line as text; None where it is text neither in UTF-8 nor in Windows-1252."""
+    """Return a line as text; None if it is text neither in UTF-8 nor in Windows-1252."""
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -108,7 +108,7 @@ def decode(line: bytes) -> str | None:
 
 
 def shown(line: bytes) -> str:
-    """Return the beginning of a line as quarantine keeps it."""
+    """Return the beginning of a line for the quarantine."""
     line = line[: 4 * RAW_LIMIT].removesuffix(b"\r")
     return (decode(line) or line.decode("utf-8", "replace"))[:RAW_LIMIT]
 
@@ -122,7 +122,7 @@ def collect(
 
 
 def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | None, str]:
-    """Read the row at the start of some lines with a quote in the first: lines taken, fields, reason."""
+    """Read a row whose first line has a quote; return the lines used, its fields, and a reason if bad."""
     taken = 0
 
     def feed() -> Iterator[str]:
@@ -133,7 +133,7 @@ def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | N
                 break
             taken += 1
             yield text + "\n"
-        taken += 1  # asked for more than there is: the quote is open
+        taken += 1  # more lines were needed than there are: the quote is open
 
     try:
         fields = next(csv.reader(feed(), delimiter=layout.delimiter))
@@ -144,7 +144,7 @@ def _quoted(window: Sequence[bytes], layout: Layout) -> tuple[int, list[str] | N
 
 
 def _is_row(lines: Sequence[bytes], layout: Layout) -> bool:
-    """Return whether lines make a row without a stray quote: two of those would swallow what is between."""
+    """Return whether lines are a row without stray quotes: two stray quotes would swallow all in between."""
     try:
         text = [f"{line.decode('utf-8', 'replace')}\n" for line in lines]
         return len(next(csv.reader(text, delimiter=layout.delimiter, strict=True))) == layout.n_fields

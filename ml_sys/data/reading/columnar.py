@@ -1,4 +1,4 @@
-"""Typed tables (Parquet, a database, a data frame) as the same rows of text that a CSV file gives."""
+"""Convert typed tables (Parquet, a database, a data frame) to the rows of text that a CSV file would give."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 BATCH_ROWS = 1 << 18
-# From here on a float no longer has all the digits of a whole number: 15 are certain in a float64.
+# From here on a float may not have all digits of a whole number: 15 are certain in a float64.
 _LOST_DIGITS = {pa.float16(): 2.0**11, pa.float32(): 2.0**24, pa.float64(): 1e15}
 
 
@@ -58,7 +58,7 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     values : pyarrow.Array
         Of any flat type.
     is_id : bool
-        Whether integral floats are integers that lost their type, as a column of ids with a blank has.
+        Whether whole floats are integers that lost their type, as in a column of ids with a blank.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
     Raises
     ------
     UnreadableFileError
-        If the column's type cannot be written as text (a list, a calendar interval), its bytes are not
-        text, or ids are floats so large that they have lost digits.
+        If the column's type cannot be written as text (a list, a calendar interval), if its bytes are not
+        text, or if ids are floats so large that they have lost digits.
     """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -105,7 +105,7 @@ def as_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
 
 
 def _extension_text(where: str, column: str, values: Any, *, is_id: bool) -> Any:
-    """Write values of an extension type: UUIDs in their usual spelling, others as they are stored."""
+    """Write values of an extension type: UUIDs in their usual form, others as they are stored."""
     if not isinstance(values.type, pa.UuidType):
         return as_text(where, column, values.storage, is_id=is_id)
     encoded = values.storage.dictionary_encode()
@@ -115,7 +115,7 @@ def _extension_text(where: str, column: str, values: Any, *, is_id: bool) -> Any
 
 
 def _check_digits(where: str, column: str, values: Any) -> None:
-    """Refuse ids that a float may have rounded, so that several companies would be one."""
+    """Refuse ids that a float may have rounded, which would merge companies."""
     limit: Any = pa.scalar(_LOST_DIGITS[values.type], pa.float64())
     lost = pc.greater_equal(pc.abs(values.cast(pa.float64())), limit)
     first = values.filter(lost)

@@ -1,4 +1,4 @@
-"""Tables and queries of SQLite and PostgreSQL, through SQLAlchemy, batch by batch."""
+"""Read tables and queries of SQLite and PostgreSQL through SQLAlchemy, batch by batch."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ _POSTGRESQL = re.compile(r"postgres(ql)?(\+\w+)?://")
 _TABLE_NAME = re.compile(r"[\w.]+")
 _BATCH_ROWS = 1 << 16
 _CONNECT_SECONDS = 10
-# Read as PostgreSQL writes them: a date that Python has none for, or a NaN, is then one bad value.
+# Read as text: a date that Python cannot represent, or a NaN, is then just one bad value.
 _AS_TEXT = ("date", "timestamp", "timestamptz", "numeric")
 _SESSION = "SET LOCAL TimeZone TO 'UTC'", "SET LOCAL DateStyle TO 'ISO'"
 _NO_ANSWER = "is the server up, and may this user log in? Put the password into PGPASSWORD or ~/.pgpass"
-# Values of these are no single text, number or date.
+# Types whose values are not a single text, number or date.
 _NO_VALUES = (types.JSON, types.ARRAY, types.LargeBinary, types.Interval)
 
 
 def is_address(database: str) -> bool:
-    """Say whether a database is an address of PostgreSQL, and no file."""
+    """Return whether a database is a PostgreSQL address rather than a file."""
     return bool(_POSTGRESQL.match(database))
 
 
 @dataclass(frozen=True)
 class DatabaseTable:
-    """A table or view that a database has.
+    """A table or view of a database.
 
     Attributes
     ----------
     schema : str
-        Empty for the one that is meant where none is named.
+        Empty for the default schema.
     columns : mapping of str to str
-        By name, the type of a column whose values are none that can be read; else nothing.
+        By name, the type of a column that cannot be read; empty for other columns.
     """
 
     schema: str
@@ -60,7 +60,7 @@ class DatabaseTable:
 
 
 class DatabaseSource:
-    """Tables of SQLite or PostgreSQL, which are only read.
+    """Tables of SQLite or PostgreSQL, opened read-only.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class DatabaseSource:
         Raises
         ------
         InputError
-            If that is no address of one.
+            If it is not a PostgreSQL address.
         ResolveError
             If its driver is not installed.
         """
@@ -103,14 +103,14 @@ class DatabaseSource:
 
     @classmethod
     def of_file(cls, path: Path) -> DatabaseSource:
-        """Return the tables of a file of SQLite."""
+        """Return the tables of an SQLite file."""
         url = URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"})
-        # Batches may be fetched by another thread than the one that opened it; never by two at once.
+        # Batches may be fetched by another thread than the one that opened it, but never by two at once.
         engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
         return cls(engine, str(path))
 
     def tables(self) -> list[DatabaseTable]:
-        """Return its tables and views, but for those of the database itself.
+        """Return its tables and views, without system tables.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class DatabaseSource:
         return RawTable(where, extra, parts, connection.close, lacking(columns, found))
 
     def _connected(self, where: str) -> Connection:
-        """Connect, to read only, with moments in UTC."""
+        """Connect read-only, with moments in UTC."""
         is_server = self._engine.dialect.name == "postgresql"
         try:
             with ExitStack() as failing:
@@ -183,7 +183,7 @@ class DatabaseSource:
         for schema, name, is_view in places:
             try:
                 columns = inspector.get_columns(name, schema or None)
-            except SQLAlchemyError:  # such as a view of a table that has gone, which reading it says
+            except SQLAlchemyError:  # such as a view of a missing table, which is reported when it is read
                 columns = []
             kinds = {
                 one["name"]: str(one["type"]) if isinstance(one["type"], _NO_VALUES) else ""
@@ -193,7 +193,7 @@ class DatabaseSource:
         return found
 
 
-# Tables and views of users; not the partitions of a table, which are parts of it.
+# Tables and views of users, without the partitions of a table, which are parts of it.
 _RELATIONS = """
 SELECT n.nspname, c.relname, c.relkind IN ('v', 'm') AS is_view, n.nspname = current_schema() AS is_default
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,6 +1,6 @@
-"""Read CSV in two ways: fast for clean blocks, line by line for the others.
+"""Read CSV in two ways: fast for clean blocks, and line by line for others.
 
-Invariant: both levels give the same rows for a clean block, and every line of the file is part of one row,
+Invariant: both ways give the same rows for a clean block, and every line of the file is part of one row,
 quarantined once, or blank.
 """
 
@@ -42,16 +42,16 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
     columns : mapping of str to str
         Field to column.
     may_lack : collection of str
-        Fields whose column need not be there.
+        Fields whose column may be missing.
 
     Raises
     ------
     EmptyTableError
         If there is not even a header.
     UnreadableFileError
-        If the file is damaged or no text.
+        If the file is damaged or not text.
     MissingColumnError, RepeatedColumnError
-        As the header shows.
+        If the header lacks or repeats a column.
     """
     pieces = blocks(path, open_text(path))
     try:
@@ -65,7 +65,7 @@ def open_csv(path: Path, columns: Mapping[str, str], may_lack: Collection[str] =
 
 
 def _header(path: Path, pieces: Iterator[Block | BadRow]) -> tuple[Iterator[Block | BadRow], list[str], str]:
-    """Read the first line of the table: what follows it, its fields and their delimiter."""
+    """Read the header; return the blocks that follow it, its fields and their delimiter."""
     first = next(pieces, None)
     while isinstance(first, Block) and not first.data.strip():
         first = next(pieces, None)
@@ -103,7 +103,7 @@ def _header_fields(path: Path, line: bytes, delimiter: str = "") -> tuple[list[s
 
 
 def _parts(pieces: Iterator[Block | BadRow], layout: Layout) -> Iterator[Part]:
-    """Make a block a part of its own, unless a quoted field may go on into the next one."""
+    """Make each block a part, unless a quoted field may continue in the next one."""
     held, so_far = b"", _SoFar()
     for piece in pieces:
         if isinstance(piece, BadRow):
@@ -132,14 +132,14 @@ def _may_go_on(block: Block) -> bool:
 
 @dataclass
 class _SoFar:
-    """What the parts of a file have shown: whether it is worth trying to read counts as numbers at once."""
+    """What the parts of a file have shown so far: whether trying to read counts as numbers is worthwhile."""
 
     counts_are_numbers: bool = True
 
 
 @dataclass(frozen=True)
 class TextPart:
-    """A block that is read when it is called for."""
+    """A block that is read when called."""
 
     block: Block
     layout: Layout
@@ -165,7 +165,7 @@ class TextPart:
 
 @dataclass(frozen=True)
 class _Ready:
-    """Rows that had to be read while the file was cut."""
+    """Rows that had to be read while cutting the file."""
 
     rows: RawRows
 
@@ -187,12 +187,12 @@ class _Single:
 def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset()) -> RawRows | None:
     """Read a block in which every line is one row; None if that is not certain.
 
-    Nor is it read if any field of those named as counts is not a whole number from 0.
+    Also None if a field that should be a count is not a whole number from 0.
     """
     data, n_lines = block.data, len(block.ends)
     if b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return None
-    if np.diff(block.ends, prepend=-1).min() <= len(b"\r\n"):  # perhaps a blank line, and that is no row
+    if np.diff(block.ends, prepend=-1).min() <= len(b"\r\n"):  # perhaps a blank line, which is not a row
         return None
     is_quoted = b'"' in data
     if is_quoted and block.line(n_lines - 1).count(b'"') % 2:
@@ -207,8 +207,8 @@ def _read_fast(block: Block, layout: Layout, counts: frozenset[str] = frozenset(
     try:
         table = pyarrow.csv.read_csv(
             source,
-            # One thread, because parts are read side by side. Small chunks are kind to the cache, but an open
-            # quote could hide at their edge.
+            # One thread, because parts are read in parallel. Small chunks suit the cache, but an open quote
+            # could hide at their edge.
             pyarrow.csv.ReadOptions(
                 column_names=names, use_threads=False, block_size=len(data) if is_quoted else _CHUNK_BYTES
             ),

@@ -1,4 +1,4 @@
-"""Read the files of a folder as the parts of one table."""
+"""Read the files of a folder as parts of one table."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def open_folder(
     may_lack: Collection[str],
     open_file: Callable[[Path, Mapping[str, str], Collection[str]], RawTable],
 ) -> RawTable:
-    """Open a folder; its files are read in the order of their names, hidden ones left out.
+    """Open a folder; its files are read in order of their names, without hidden ones.
 
-    Every file has the columns that the first one has. Lines are counted in each file from its start.
+    All files must have the columns of the first one. Lines are counted from the start of each file.
 
     Raises
     ------
     UnreadableFileError
-        If it holds no file.
+        If it contains no files.
     """
     files = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith((".", "_")))
     if not files:

@@ -1,4 +1,4 @@
-"""Read files with a JSON object on each line, compressed or not; DuckDB takes the values out of them.
+"""Read files with a JSON object on each line, compressed or not; DuckDB extracts the values.
 
 Invariant: every line is one row, quarantined once, or blank.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
 NOT_JSON = "not a JSON object"
-# Types are asked of what is valid alone.
+# Types are asked only of valid JSON.
 _IS_OBJECT = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
 
 
@@ -37,9 +37,9 @@ def open_jsonlines(path: Path, columns: Mapping[str, str], may_lack: Collection[
     Parameters
     ----------
     columns : mapping of str to str
-        Field to key. A row without a key is blank there.
+        Field to key. A row without the key has a blank.
     may_lack : collection of str
-        Fields whose key need not be there.
+        Fields whose key may be missing.
 
     Raises
     ------
@@ -91,7 +91,7 @@ class _Part:
 
 
 def _values(texts: list[str | None], keys: list[str]) -> tuple[NDArray[np.bool_], list[Any]]:
-    """Return which texts are objects, and the value of each key as text; blank where there is none."""
+    """Return a mask of texts that are objects, and the value of each key as text; blank if missing."""
     lines = pa.table([pa.array(texts, pa.string()), pa.array(range(len(texts)))], names=["line", "place"])
     taken = ", ".join(["coalesce(json_extract_string(line, ?), '')"] * len(keys))
     query = (
@@ -123,5 +123,5 @@ def _path(key: str) -> str:
 
 
 def is_jsonlines(path: Path) -> bool:
-    """Say whether a file's name promises JSON lines."""
+    """Return whether a file's name is that of JSON lines."""
     return path.name.lower().endswith(ENDINGS)

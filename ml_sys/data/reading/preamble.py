@@ -1,6 +1,6 @@
-"""What stands above the header of a table: ``sep=;``, comments, the title of a report.
+"""Find lines above the header of a table: ``sep=;``, comments, the title of a report.
 
-Invariant: a line is passed over only where the lines below it show that it is no part of the table.
+Invariant: a line is skipped only if the lines below it show that it is not part of the table.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Lines that are looked at, and how many of them may stand above a header.
+# Lines to look at, and how many of them may be above a header.
 SOME_LINES, _MOST = 60, 20
 _DELIMITERS = (",", ";", "\t", "|")
 _SAYS_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(#|//|--)")
 _SPACED_COMMENT = re.compile(r"\s*(#|//|--)\s")
 _NAME = re.compile(r"\s*[^\W\d].*|_.*")
-# A header of fewer fields than this may lack the last of its names, and is no title.
+# A line that lacks only the last of this many fields is a header and not a title.
 _LEAST_FIELDS = 3
 
 
 @dataclass(frozen=True)
 class Preamble:
-    """What stands above a header.
+    """The lines above a header.
 
     Attributes
     ----------
     lines : int
-        How many there are, blank ones included.
+        Their number, including blank ones.
     delimiter : str
-        The one that the first of them names; empty where none does.
+        The delimiter that the first line names; empty if it names none.
     """
 
     lines: int = 0
@@ -42,7 +42,7 @@ class Preamble:
 
 
 def preamble(lines: Sequence[str]) -> Preamble:
-    """Find what stands above the header in the first lines of a file, given without their ends.
+    """Find the lines above the header in the first lines of a file, given without line ends.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def preamble(lines: Sequence[str]) -> Preamble:
 
 
 def _shape(lines: Sequence[str], named: str) -> tuple[str, int]:
-    """Return the delimiter, and how many fields most lines have."""
+    """Return the delimiter, and the number of fields of most lines."""
     found = []
     for delimiter in (named,) if named else _DELIMITERS:
         counts = Counter(len(_fields(line, delimiter)) for line in lines if line.strip())
@@ -88,7 +88,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _is_comment(lines: Sequence[str], at: int, delimiter: str, n: int) -> bool:
-    """Tell whether a line with as many fields as the table is a comment all the same."""
+    """Return whether a line is a comment although it has as many fields as the table."""
     if not _SPACED_COMMENT.match(lines[at]):
         return False
     below = next((line for line in lines[at + 1 :] if line.strip() and not _COMMENT.match(line)), "")
@@ -104,6 +104,6 @@ def _may_be_passed(passed: Sequence[str], header: Sequence[str], delimiter: str,
 
 
 def _are_names(fields: Sequence[str]) -> bool:
-    """Tell whether fields may be names of columns, the last of which may be empty."""
+    """Return whether fields may be column names, of which the last may be empty."""
     *most, last = (one.strip() for one in fields)
     return all(_NAME.fullmatch(one) for one in most) and (not last or bool(_NAME.fullmatch(last)))

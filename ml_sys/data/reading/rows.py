@@ -1,6 +1,6 @@
 """Raw rows: text columns with line numbers, whatever the source.
 
-Every kind of source ends in these types, so that files, databases and frames share one validation.
+Every kind of source produces these types, so that files, databases and frames share one validation.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-RAW_LIMIT = 2000  # characters of a row that its quarantine keeps
+RAW_LIMIT = 2000  # characters of a row that the quarantine keeps
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot even be split into fields.
+    """A rejected row.
 
     Attributes
     ----------
     line : int
         Line of the file (the header is line 1), or row of the table, from 1.
     raw : str
-        The row as it stands, at most `RAW_LIMIT` characters of it.
+        The row as it is, up to `RAW_LIMIT` characters.
     """
 
     line: int
@@ -38,14 +38,14 @@ class BadRow:
 
 
 class TypedTexts(Mapping[str, Any]):
-    """Columns of typed values as texts, each made when it is first asked for.
+    """Columns of typed values as texts, each made at its first use.
 
     Parameters
     ----------
     columns : mapping of str to pyarrow.Array
         The values by field.
     as_text : callable
-        From a field and its values to their texts.
+        Takes a field and its values, returns their texts.
     """
 
     def __init__(self, columns: Mapping[str, Any], as_text: Callable[[str, Any], Any]) -> None:
@@ -77,15 +77,15 @@ class RawRows:
     Attributes
     ----------
     texts : mapping of str to pyarrow.StringArray of length n
-        One per field that is there; a blank is "".
+        One per field; a blank is "".
     lines : ndarray of shape (n,), int64
         As in `BadRow`.
     raw : callable
-        From a position in the batch to the row as it stands, at most `RAW_LIMIT` characters.
+        Takes a position in the batch, returns the row as it is, up to `RAW_LIMIT` characters.
     bad : sequence of BadRow
-        Rows that are in none of the above.
+        Rejected rows, which are not counted among the n.
     counts : mapping of str to ndarray of shape (n,), int32
-        Fields that were read as the whole numbers from 0 that they are; they are not among the texts.
+        Fields that were read directly as whole numbers from 0; they are not among the texts.
     """
 
     texts: Mapping[str, pa.StringArray]
@@ -117,7 +117,7 @@ Part = Callable[[], RawRows]
 
 @runtime_checkable
 class CountedPart(Protocol):
-    """A part of a file of texts, whose counts need not go through them."""
+    """A part of a text file whose counts can be read without making texts of them."""
 
     def __call__(self) -> RawRows:
         """Read all fields as texts."""
@@ -130,22 +130,22 @@ class CountedPart(Protocol):
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table that was opened and whose columns were checked.
+    """An opened table with checked columns.
 
     Attributes
     ----------
     where : str
         File, table or class it comes from, for messages and the quarantine.
     extra : tuple of str
-        Columns that are ignored.
+        Ignored columns.
     parts : iterator of callables
         Each reads a batch when called; they may be called in any order and from several threads.
     close : callable
-        Lets go of the file; parts that were given out can still be called.
+        Closes the file; parts already returned can still be called.
     lacks : frozenset of str
-        Fields that it may do without, and does.
+        Optional fields that are missing.
     parquet : Path or None
-        The file, if it is one of Parquet.
+        The file, if it is a Parquet file.
     """
 
     where: str
@@ -169,11 +169,11 @@ class TableSource(Protocol):
         table : str
             Its name in the description.
         location : str
-            What the settings say of it: a file, a table or a query.
+            From the settings: a file, a table or a query.
         columns : mapping of str to str
             Field to column.
         may_lack : collection of str
-            Fields whose column need not be there.
+            Fields whose column may be missing.
 
         Raises
         ------

@@ -1,6 +1,6 @@
-"""Text files of any size as blocks of whole lines: decompressed, UTF-8, numbered.
+"""Read text files of any size as blocks of whole lines: decompressed, UTF-8, numbered.
 
-Invariant: memory stays within a few blocks, however long the file or one line of it.
+Invariant: memory stays within a few blocks, however long the file or any line is.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_BYTES = 16 << 20
-_LOOKED_AT = 1 << 18  # bytes at a time, so that what is made of them stays in the processor's memory
+_LOOKED_AT = 1 << 18  # bytes at a time, so that intermediate results stay in the processor's cache
 LINE_LIMIT = 1 << 20  # bytes; no row of these tables comes near it
 LINE_TOO_LONG = "line longer than 1 MiB"
 
 GZIP, ZSTD, PARQUET, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04"
-# The four-byte marks come first: the mark of UTF-16 is how that of UTF-32 begins.
+# The four-byte marks come first, as the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -41,10 +41,10 @@ _MARKS = (
 
 
 class ByteStream(Protocol):
-    """What bytes are read from."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, none at the end."""
+        """Return up to ``size`` bytes, none at the end."""
         ...
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Block:
     Attributes
     ----------
     data : bytes
-        Whole lines, the last one ended too.
+        Whole lines; the last one has its line end, too.
     first_line : int
         Line number of the first, from 1.
     ends : ndarray of shape (n_lines,), int64
@@ -78,7 +78,7 @@ class Block:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one error that names it."""
+    """Turn any error while reading a file into one that names it."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -97,7 +97,7 @@ def magic(path: Path) -> bytes:
 
 
 def open_text(path: Path) -> ByteStream:
-    """Open a file as UTF-8 without a byte order mark, decompressed if it is gzip or Zstandard inside."""
+    """Open a file as UTF-8 without byte order mark, decompressing gzip and Zstandard."""
     start = magic(path)
     stream: ByteStream
     if start.startswith(GZIP):
@@ -121,7 +121,7 @@ def open_text(path: Path) -> ByteStream:
 
 
 def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, None]:
-    """Cut a stream into blocks of whole lines and the lines that are too long to be one.
+    """Cut a stream into blocks of whole lines, and lines that are too long.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, No
                 chunk = b"\n"
             cut = chunk.rfind(b"\n") + 1
             begun, rest = pending, chunk[cut : cut + LINE_LIMIT + 1]
-            # Of a line that is too long only the beginning matters, and that it is too long.
+            # Only the beginning of a line that is too long is needed.
             pending = rest if cut else (begun + rest)[: LINE_LIMIT + 1]
             if cut:
                 data = chunk = b"".join((begun, memoryview(chunk)[:cut]))  # one copy while it is read
@@ -157,7 +157,7 @@ def blocks(path: Path, stream: ByteStream) -> Generator[Block | BadRow, None, No
 
 
 def block_of(data: bytes, first_line: int) -> Block:
-    """Make a block of bytes that end with a line's end."""
+    """Make a block from bytes that end with a line end."""
     content = np.frombuffer(data, np.uint8)
     starts = range(0, len(content), _LOOKED_AT)
     found = [np.flatnonzero(content[at : at + _LOOKED_AT] == ord("\n")) + at for at in starts]

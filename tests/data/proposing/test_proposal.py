@@ -106,7 +106,7 @@ def test_three_plain_tables_need_no_query(made: World, tmp_path: Path) -> None:
     assert {one.file() for one in found.drafts} == {
         str(tmp_path / f"{one}.csv") for one in ("users", "events", "purchases")
     }
-    assert left(found) == {"purchases.order_id": "of purchases only the day and the money are read"}
+    assert left(found) == {"purchases.order_id": "only the day and the money of purchases are read"}
 
 
 def test_semicolons_are_read_as_they_are(made: World, tmp_path: Path) -> None:
@@ -1009,7 +1009,7 @@ def test_columns_that_are_not_read_are_said_with_what_is_read() -> None:
     )
     made = draft("purchases", base, id="id", at="at")
     assert [(one.where, one.reason) for one in _unread(made)] == [
-        ("orders.note", "of purchases only the day and the money are read"),
+        ("orders.note", "only the day and the money of purchases are read"),
         ("orders.mail", "personal: an e-mail address"),
     ]
-    assert _unread(draft("links", base, user="at", id="id"))[0].reason == "of links only the ids are read"
+    assert _unread(draft("links", base, user="at", id="id"))[0].reason == "only the ids of links are read"

@@ -160,7 +160,7 @@ def test_a_list_is_named_by_its_id_the_beginning_of_it_or_a_day(settings, named,
 
 def test_what_names_no_list_or_several_is_said_with_the_way_out(settings, tmp_path):
     for named, said, hint in (
-        ("2020-01-", "2020-01-: more than one list has an id that begins like this", "See: mlsys lists"),
+        ("2020-01-", "2020-01-: more than one list has an id that begins like this", "See mlsys lists"),
         ("nonsense", "nonsense: no list has an id that begins like this", "see mlsys lists"),
         ("2020-01-05", "2020-01-05: there is no list of that day or before", "the first is of 2020-01-06"),
         (

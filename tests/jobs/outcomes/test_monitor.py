@@ -106,7 +106,7 @@ def test_without_the_snapshot_of_its_training_a_version_is_watched_by_its_holdou
     latest = place / "snapshots" / "latest.json"
     latest.write_text(json.dumps({**json.loads(latest.read_text()), "id": moved.name}))
     found = look(place, cheap_settings, day)
-    assert "is gone" in found.notes[0]
+    assert "is missing" in found.notes[0]
     assert found.alarms == ()
     assert "companies found again" not in {one.name for one in found.checks}
 
