@@ -260,7 +260,7 @@ def _refused(path: Path, error: sqlite3.Error, what: str, hint: str) -> StorageE
 
 
 def _is_latest(connection: sqlite3.Connection) -> bool:
-    """Return whether the file is a store that this code knows; a server needs no more to start."""
+    """Return whether the file is a store at the latest revision, which is all a server needs to start."""
     if number_of(connection, "application_id") != APPLICATION_ID:
         return False
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchone()

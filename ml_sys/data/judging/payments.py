@@ -96,7 +96,7 @@ class Doubt:
 
 
 def is_type_of_row(column: SeenColumn) -> bool:
-    """Tell whether a column's name suggests that it says what a purchase row is, or what happened to it."""
+    """Return whether a column's name suggests the type or the state of a purchase."""
     words = column.words
     return column.looks == "text" and (bool(set(words) & _SAYS_TYPE) or words[-1].endswith("status"))
 

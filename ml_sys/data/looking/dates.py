@@ -20,7 +20,7 @@ SOME_DATE = "[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/., ]+[0-9]{2,4}.*"
 AMBIGUOUS = "ambiguous"
 # An identifier of ten or thirteen digits is no moment.
 _IDENTIFIES = re.compile(r"(^|_)(id|key|no|nr|number|uid)(_|$)|id$")
-# As a description of a table says it.
+# The formats in a description's terms.
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 
 # Days from 2000 to 2050 in a spreadsheet.

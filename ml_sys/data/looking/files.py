@@ -22,7 +22,7 @@ _CSV, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".json", ".jsonl", ".ndjson")
 PACKED = (".gz", ".zst")
 AS_UTF8 = "save it as CSV in UTF-8"
 _BEGINNING = 1 << 20
-# What the names of the parts of one table differ by: numbers and months.
+# Names of the parts of one table differ only by numbers and months.
 A_PART = re.compile(
     rf"(part|chunk|export|data)|[-_.]?\d+|[0-9a-f]{{8,}}|(?<![a-z])({MONTHS})(?![a-z])", re.IGNORECASE
 )

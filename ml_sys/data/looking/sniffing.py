@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Rows to judge each table by: enough for shares, and only seconds for any file.
 MOST_ROWS = 1_000_000
 _PLAIN_DELIMITERS = {",", ";", "\t"}
-# What pandas calls the numbers of rows that it writes along; in CSV they mostly have no name at all.
+# Name of the row numbers that pandas writes to Parquet; in CSV they usually have no name.
 _INDEX = {"__index_level_0__", "Unnamed: 0"}
 
 
@@ -258,7 +258,7 @@ def _notes(
 def _sniffed_csv(
     connection: duckdb.DuckDBPyConnection, path: Path, above: Preamble
 ) -> tuple[dict[str, Any], str]:
-    """Return what DuckDB's sniffer finds, and the option for an encoding other than UTF-8."""
+    """Return the result of DuckDB's sniffer, and the option for an encoding other than UTF-8."""
     name = encoding_of(path)
     encoding = f", encoding = {literal(name)}" if name else ""
     known = f", skip = {above.lines}" if above.lines else ""

@@ -27,7 +27,7 @@ class _InMemory:
     Attributes
     ----------
     id : str
-        The first 16 hexadecimal digits of the SHA-256 of what it says, whatever order the rows came in.
+        The first 16 hexadecimal digits of the SHA-256 of its content, whatever order the rows came in.
     closed : ndarray of shape (n,), int32
         Conversion day, since 1970-01-01; `NEVER_CLOSED` for the others.
     usage_company : ndarray of shape (m,), int32
@@ -72,8 +72,8 @@ class Snapshot(_InMemory):
         Its folder.
     companies : pandas.DataFrame
         Sorted by id; columns id (text), value (float64; NaN for none), and the attributes of the form: a
-        number is float64 (infinite where there is none, NaN for blank), a flag is 0, 1 or NaN, anything else
-        text or missing.
+        number is float64 (infinite for "none", NaN for a blank), a flag is 0, 1 or NaN, anything else is text
+        or missing.
     """
 
     path: Path
@@ -86,7 +86,7 @@ class Snapshot(_InMemory):
 
     @classmethod
     def of(cls, tables: Tables, path: Path) -> Snapshot:
-        """Return tables that were read from a folder with their companies as pandas has them."""
+        """Convert tables that were read from a folder, with their companies as a data frame."""
         return cls(**{**vars(tables), "path": path, "companies": tables.companies.to_pandas()})
 
 

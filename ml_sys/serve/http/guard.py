@@ -37,7 +37,7 @@ UNKNOWN_ROUTE = "/unknown"
 # Whoever asks may call a method anything; each name that is counted takes memory for good.
 UNKNOWN_METHOD = "OTHER"
 _METHODS = frozenset(HTTPMethod)
-# What is observed and logged for a caller that left before it was answered; nobody receives it.
+# Status that is observed and logged for a caller that left before it was answered; nobody receives it.
 CLIENT_LEFT = 499
 # Requests of this process that the guard refused, by status.
 REFUSED: Counter[int] = Counter()
