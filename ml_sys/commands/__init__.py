@@ -1,1 +1,1 @@
-"""The commands, a module per subject; each parses, calls one use case and shows its result."""
+"""The commands, one module per subject; each parses, calls one use case and shows its result."""

@@ -51,20 +51,21 @@ def init(
     out: Annotated[Path, typer.Option(help="Settings file to write.")] = Path("conf/mlsys.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace it if it already exists.")] = False,
     id_: Annotated[
-        str, typer.Option("--id", metavar="COLUMN", help="Column that identifies those that may pay.")
+        str, typer.Option("--id", metavar="COLUMN", help="Column that identifies the accounts that may pay.")
     ] = "",
     at: Annotated[str, typer.Option(metavar="COLUMN", help="Column that says when usage happened.")] = "",
     converted: Annotated[
         str,
         typer.Option(
-            metavar="TABLE|COLUMN", help="Purchases, or day of conversion; TABLE.COLUMN=KIND of an event."
+            metavar="TABLE|COLUMN",
+            help="Purchases, or conversion day; or a kind of event, TABLE.COLUMN=KIND.",
         ),
     ] = "",
     entity: Annotated[
-        str, typer.Option(metavar="TABLE", help="Table with one row for each that may pay.")
+        str, typer.Option(metavar="TABLE", help="Table with one row for each account that may pay.")
     ] = "",
     since: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column with the day on which each began to exist.")
+        str, typer.Option(metavar="COLUMN", help="Column with the day on which each was created.")
     ] = "",
     dates: Annotated[
         str,
@@ -73,7 +74,7 @@ def init(
         ),
     ] = "",
 ) -> None:
-    """Look at any tables, write a commented description of them, and ingest them by it."""
+    """Look at any tables, write a commented description of them, and ingest them."""
     from ml_sys import console
     from ml_sys.data.proposing.answers import Answers
     from ml_sys.jobs.data.ingest import ingest_tables
@@ -121,7 +122,7 @@ def ingest(
 
 
 def _check(ctx: typer.Context, settings: Settings) -> None:
-    """Judge a description; a leak that is sure is a failure."""
+    """Judge a description; a certain leak is a failure."""
     from ml_sys.jobs.data.check import check_tables
     from ml_sys.views import data as views
 
@@ -143,7 +144,7 @@ def forget(
     from ml_sys.views import data as views
 
     if not company.strip():
-        raise UsageError("the id is blank", hint="say whose: mlsys forget ID")
+        raise UsageError("the id is blank", hint="give one: mlsys forget ID")
     done = forget_company(ctx.obj.load().settings, company, dry_run=dry_run)
     ctx.obj.show(done, views.forgotten)
     if done.failed:
@@ -151,9 +152,9 @@ def forget(
 
 
 def _ask(question: str, among: list[str]) -> str:
-    """Ask on the terminal until the answer is one of the possible ones; results do not go there."""
+    """Ask on stderr until the answer is one of the possible ones; results go to stdout."""
     while True:
         answer = str(typer.prompt(f"{question} ({', '.join(among)})", default=among[0], err=True))
         if answer in among:
             return answer
-        typer.echo(f"{answer!r} is none of these", err=True)
+        typer.echo(f"{answer!r} is not one of these", err=True)

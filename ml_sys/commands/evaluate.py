@@ -59,7 +59,7 @@ def evaluate(
         if version is not None or truth is not None or report is not None:
             raise UsageError(
                 "a backtest retrains with the settings, not with a version",
-                hint="leave VERSION, --truth and --report out",
+                hint="leave out VERSION, --truth and --report",
             )
         _backtest(ctx, settings, (first, last), predictions)
         return
@@ -95,7 +95,7 @@ def _evaluate(
 
 
 def _refuse(**flags: object) -> None:
-    """Refuse what only a backtest takes."""
+    """Refuse options that only a backtest takes."""
     given = [flag for flag, value in flags.items() if value is not None]
     if given:
         raise UsageError(f"only a backtest takes {' and '.join(given)}", hint="add --backtest")

@@ -24,7 +24,7 @@ def verify(
     from ml_sys.views import integrity as views
 
     if every and version is not None:
-        raise UsageError("--all means every version", hint="leave VERSION or --all out")
+        raise UsageError("--all and VERSION exclude each other", hint="leave out one of them")
     registry = open_registry(ctx.obj.load().settings)
     with console.counting("versions") as on_progress:
         findings = verification.verify(registry, version, every=every, on_progress=on_progress)

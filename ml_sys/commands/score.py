@@ -17,8 +17,8 @@ from ml_sys.errors import UsageError
 _ProspectsArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="Noncustomers-like file, or one with ready feature columns; by default all that are free in the "
-        "latest snapshot."
+        help="File like the noncustomers, or with ready feature columns; by default all free companies of "
+        "the latest snapshot."
     ),
 ]
 _UsageOption = Annotated[
@@ -98,7 +98,7 @@ def score(
     from ml_sys.views import score as views
 
     if keep_order and out is None:
-        raise UsageError("--keep-order is about the file that is written", hint="add --out FILE")
+        raise UsageError("--keep-order needs a file to write", hint="add --out FILE")
     settings = ctx.obj.load(
         score__top=top,
         score__reasons=reasons,
@@ -107,7 +107,7 @@ def score(
         score__hand_out=hand_out or None,
     ).settings
     if with_controls is not None and not settings.score.hand_out:
-        raise UsageError("--with-controls is about a list that is handed out", hint="add --hand-out")
+        raise UsageError("--with-controls needs a list that is handed out", hint="add --hand-out")
     if replace_other and not (settings.score.hand_out and reason.strip()):
         raise UsageError(
             "replacing a list that was handed out needs a reason", hint='add --hand-out --reason "…"'
@@ -128,12 +128,12 @@ def score(
         rule=rule or "",
     )
     if rule and version is not None:
-        raise UsageError("--rule ranks without a model", hint="leave --rule or --version out")
+        raise UsageError("--rule ranks without a model", hint="leave out --rule or --version")
     shown = settings.score.top if out is None or top is not None else 0
     with console.steps() as on_step:
         result = rank(open_registry(settings), version, settings, asked, on_step=on_step, now=now())
     if result.unkept:
-        console.warn(f"rows that were not taken are not kept either: {result.unkept}")
+        console.warn(f"rejected rows could not be written: {result.unkept}")
     ctx.obj.show(replace(result, shown=shown), views.scored)
     if result.unrecorded is not None:
         raise result.unrecorded

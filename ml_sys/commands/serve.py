@@ -1,4 +1,4 @@
-"""Commands that serve predictions over HTTP, and make keys for those who call."""
+"""Commands that serve predictions over HTTP, and make API keys."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def tune(
     from ml_sys.views import tune as views
 
     if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no such folder", hint="create it, or choose another file")
+        raise UsageError(f"{out}: its folder does not exist", hint="create it, or choose another file")
     settings = ctx.obj.load(tune__trials=trials, tune__minutes=minutes, seed=seed, threads=threads).settings
     with console.counting("trials", settings.tune.trials) as on_progress:
 

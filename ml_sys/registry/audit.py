@@ -1,8 +1,8 @@
 """The audit trail: what happened to the registry, when, by whom, why and what the gate said.
 
-``audit.jsonl`` only grows. Each line is a record that holds the digest of the one before and its own, so that
-a record which was edited, dropped or moved breaks the chain at a place that can be named. Order is that of
-the sequence numbers; clocks may jump. A record counts once its line is complete, newline included.
+``audit.jsonl`` only grows. Each line is a record with the digest of the one before and its own, so a record
+that was edited, dropped or moved breaks the chain at a known place. Records are ordered by sequence number,
+as clocks may jump. A record counts once its line is complete, including the newline.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ml_sys.registry.index import Entry
 
-# Fields of records under other names, by the names that they had: a line stays as it was written.
+# Former names of fields in records, to their present names: lines stay as they were written.
 _ONCE_CALLED = {"evidence": "verdict"}
 
 Action = Literal["add", "adopt", "promote", "rollback", "accept"]
@@ -42,20 +42,20 @@ class Record:
     by : str
         Who did it.
     action : {"add", "adopt", "promote", "rollback", "accept"}
-        Adopt: the folder of a version was registered that its writer had not, as it was killed, or that
-        somebody accepts. Accept: somebody goes on from a trail that was not the one remembered.
+        Adopt: a version's folder was registered after its writer was killed, or because somebody accepted it.
+        Accept: somebody accepted a trail that was not the one remembered.
     version : str
-        That was registered, or went into production; empty for a trail that was accepted.
+        The version that was registered or promoted; empty for an accepted trail.
     replaced : str or None
         Version that left production.
     reason : str
-        In the words of who did it.
+        In the words of whoever did it.
     forced : bool
         Whether the gate's refusal was overridden.
     verdict : dict or None
-        The gate's, as plain data; for a trail that was accepted, what was wrong with it (``found``).
+        The gate's, as plain data; for an accepted trail, what was wrong with it (``found``).
     entry : dict or None
-        The index's entry, for a version that was registered.
+        The index's entry, for a registered version.
     previous, hash : str
         Digests of the record before (empty for the first) and of this one.
     """
@@ -92,7 +92,7 @@ class Change:
 
 
 class Author:
-    """Who writes the trail, and the records they write; a record gets its place in it later.
+    """The author of records; records get their place in the trail later.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Author:
         )
 
     def accepted(self, reason: str) -> Record:
-        """Return the record that says from which trail somebody carried on."""
+        """Return the record that somebody accepted the trail."""
         return Record(0, _now(), self._signed(), "accept", "", reason=reason)
 
     def _signed(self) -> str:
@@ -137,14 +137,14 @@ class Author:
 
 @dataclass(frozen=True)
 class Trail:
-    """An audit trail that was read and verified.
+    """A verified audit trail.
 
     Attributes
     ----------
     size : int
-        Bytes that they take; whatever stands behind them was never completed.
+        Size of its records in bytes; anything after them is an incomplete record.
     torn : bool
-        Whether something does.
+        Whether there is an incomplete record.
     """
 
     records: tuple[Record, ...] = ()
@@ -158,14 +158,14 @@ class Trail:
 
 
 def sealed(record: Record, trail: Trail) -> Record:
-    """Return a record as the one that follows a trail, numbered, with its digests, and as it is read back."""
+    """Return a record with its number and digests as the next one of a trail, as it would be read back."""
     numbered = replace(record, sequence=len(trail.records) + 1, previous=trail.head)
     stored = json.loads(_canonical(asdict(numbered)))
     return Record(**{**stored, "hash": _digest(stored)})
 
 
 def line(record: Record) -> bytes:
-    """Return a record's line."""
+    """Return the line of a record."""
     return _canonical(asdict(record)) + b"\n"
 
 
@@ -182,7 +182,7 @@ def read(path: Path) -> Trail:
     content = _content(path)
     size = content.rfind(b"\n") + 1
     lines = content[:size].split(b"\n")[:-1]
-    if lines and b"\0" in lines[-1]:  # the power went before every block of it was on the disk
+    if lines and b"\0" in lines[-1]:  # the power failed before all of it was on the disk
         size -= len(lines.pop()) + 1
     records: list[Record] = []
     for at, text in enumerate(lines):
@@ -196,7 +196,7 @@ def read(path: Path) -> Trail:
 
 
 def length(path: Path) -> int:
-    """Return the number of lines of a trail; nothing is verified.
+    """Return the number of lines of a trail, without verifying anything.
 
     Raises
     ------
@@ -230,15 +230,15 @@ def _intact(path: Path, number: int, text: bytes) -> Record:
 
 
 def _out_of_place(found: int, expected: int, rest: list[bytes]) -> str:
-    """Say whether a record is missing or only stands elsewhere."""
+    """Say whether a record is missing or only in another place."""
     if found < expected:
-        return f"record {found} stands again where record {expected} belongs"
+        return f"record {found} is repeated in place of record {expected}"
     later = any(f'"sequence":{expected},'.encode() in text for text in rest)
-    return f"record {found} stands before record {expected}" if later else f"record {expected} was dropped"
+    return f"record {found} comes before record {expected}" if later else f"record {expected} was dropped"
 
 
 def _digest(plain: Mapping[str, Any]) -> str:
-    """Digest what a line says, not what a record of this code holds: a later one may have more fields."""
+    """Digest the fields of a line rather than of a `Record`, as lines of later code may have more fields."""
     body = {name: value for name, value in plain.items() if name != "hash"}
     return hashlib.sha256(_canonical(body)).hexdigest()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ml_sys.registry.store import Registry
     from ml_sys.settings import GateSettings
 
-# Calls a list at which converters are counted; the mean over them says more of the top than of the rest.
+# Numbers of calls per list at which converters are counted; their mean gives more weight to the top.
 DEPTHS = (10, 25, 50)
 
 
@@ -46,17 +46,17 @@ def as_good_as_rules(
 ) -> Finding:
     """Check that a version ranks at least as well as the best rule, and reaches at least as many converters.
 
-    The best rule by the metric and the best by converters reached may differ. As beside a champion, a
-    comparison is lost where being worse by more than the tolerance is more probable than the settings allow.
+    The best rule by the metric and the best by converters reached may differ. As with a champion, the version
+    fails if being worse by more than the tolerance is more probable than the settings allow.
 
     Parameters
     ----------
     model : Outcomes
         n_rows rows.
     rules : mapping of str to ndarray of shape (n_rows,)
-        What each rule ranks by.
+        Scores of each rule.
     standing : bool
-        Whether a rule is in production: it then counts as a champion does, however few convert.
+        Whether a rule is in production: it is then compared like a champion, however few convert.
     """
     converters, least = converters_of(model), 1 if standing else settings.rule_converters
     required = settings.require_rule or standing
@@ -114,7 +114,7 @@ def rules_of(registry: Registry, artifact: Artifact, found: Judged) -> dict[str,
         return panel.rules
     inputs = FeatureInputs.from_snapshot(snapshot, spec)
     if panel.company.max(initial=-1) >= inputs.usage.n_companies:
-        return panel.rules  # the holdout is not of this snapshot, for which the gate refuses it
+        return panel.rules  # the holdout is not from this snapshot, which the gate refuses
     cutoffs, at = np.unique(panel.cutoff, return_inverse=True)
     _, scores = rule_scores(inputs, cutoffs)
     rows = panel.company.astype(np.intp) * cutoffs.size + at

@@ -39,7 +39,7 @@ PERMUTATIONS = 2000
 
 @dataclass(frozen=True)
 class Finding:
-    """What a criterion found: whether it passed, a text, figures, and whether failing it blocks."""
+    """The finding of a criterion: whether it passed, a text, figures, and whether failing it blocks."""
 
     passed: bool
     text: str
@@ -64,7 +64,7 @@ def asked(
     beside_rule: bool = False,
     entity: Noun = PLAIN_WORDS.entity,
 ) -> dict[str, str]:
-    """Return the criteria in order, each with what it asks for, beside a version or a rule in production."""
+    """Return the criteria in order, with what each asks for, given what is in production."""
     error, ratio = settings.max_calibration_error, settings.max_calibration_ratio
     absolute = {
         FILES: "every file as it was written",
@@ -106,20 +106,20 @@ def canaries(failed: tuple[str, ...]) -> Finding:
 
 
 def laxness(settings: GateSettings, standard: GateSettings) -> tuple[str, str]:
-    """Return the limits laxer than the settings file's, and the file's own; both empty when none is."""
+    """Return the limits laxer than the settings file's, and the file's own; both empty if there are none."""
     laxer = settings.laxer_than(standard)
     found, asked = (", ".join(f"gate.{name} = {one[at]}" for name, one in laxer.items()) for at in (0, 1))
     return found, asked
 
 
 def unseen(overlap: str, left_out: int, entity: Noun = PLAIN_WORDS.entity) -> Finding:
-    """Check that the champion has not seen these rows, and count the companies left out to make sure."""
+    """Check that the champion was not trained on these rows, and count the companies left out for that."""
     told = f"it has not; {entity.counted(left_out)} left out" if left_out else "it has not"
     return Finding(not overlap, overlap or told, finite(left_out=left_out))
 
 
 def converters(outcomes: Outcomes, settings: GateSettings, entity: Noun = PLAIN_WORDS.entity) -> Finding:
-    """Check that enough companies convert; a company counts once, at however many cutoffs it does."""
+    """Check that enough companies convert; each counts once, at however many cutoffs it converts."""
     positives, rows = int(outcomes.label.sum()), outcomes.label.size
     companies = converters_of(outcomes)
     of_lists = f", {outcomes.share:.0%} of each list" if outcomes.share < 1 else ""
@@ -134,10 +134,11 @@ def converters(outcomes: Outcomes, settings: GateSettings, entity: Noun = PLAIN_
 def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
     """Check that the ranking beats chance: by its interval and by a permutation test.
 
-    Chance lets (1 - confidence) / 2 of random rankings through, the interval 0.2 to 2.2 % at a confidence of
-    0.95, and both together at most 0.6 %: 500 rankings in each of five settings with 10 to 120 conversions in
-    about 10,000 rows or more. The interval has to clear the rate by a factor besides: a model that learnt
-    from noise may rank active companies first by accident, which is better than chance and no signal.
+    The permutation test passes (1 - confidence) / 2 of random rankings, the interval 0.2 to 2.2 % at a
+    confidence of 0.95, and both together at most 0.6 % (500 rankings in each of five settings with 10 to 120
+    conversions in about 10,000 rows or more). Besides, the interval has to exceed the rate by a factor: a
+    model that learnt from noise may rank active companies first by accident, which is better than chance but
+    not a signal.
     """
     if not outcomes.label.any():
         return not_judged("there are no conversions")
@@ -166,12 +167,11 @@ def signal(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
 def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding:
     """Check that the probabilities are accurate enough to multiply by money.
 
-    The calibration error counts as a share of the conversion rate: ten bins of equally many rows, and in each
-    how many conversions were promised too many or too few, over all that came. Probabilities of zero have an
-    error of 1. With a few dozen converters luck alone makes it .3 to .8, so that the lower bound of its
-    interval is what decides. On 14 holdouts of real data with 20 to 40 conversions it lay at .00 to .54 for
-    honest models, at .72 to 1.5 for the same probabilities in reverse, at 1 for zeros and beyond 60 for
-    scores learnt at equal classes.
+    The calibration error is relative to the conversion rate: the conversions promised too many or too few in
+    ten bins with equally many rows, over all that came. Probabilities of zero have an error of 1. With a few
+    dozen converters, luck alone makes it .3 to .8, so the lower bound of its interval decides. On 14 holdouts
+    of real data with 20 to 40 conversions this bound was .00 to .54 for honest models, .72 to 1.5 for the
+    same probabilities in reverse, 1 for zeros and above 60 for scores learnt with equal classes.
     """
     if not outcomes.label.any():
         return not_judged("there are no conversions")
@@ -194,7 +194,7 @@ def calibrated(outcomes: Outcomes, settings: GateSettings, seed: int) -> Finding
 
 
 def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Finding:
-    """Check that the challenger is no worse; an obstacle is why they could not be compared."""
+    """Check that the challenger is no worse; ``obstacle`` says why they could not be compared."""
     metric = label(settings.primary_metric)
     if paired is None:
         return not_judged(obstacle or f"{metric} is not defined on these rows")
@@ -209,14 +209,14 @@ def no_worse(paired: Paired | None, settings: GateSettings, obstacle: str) -> Fi
 
 
 def _least(rate: float, lift: float) -> float:
-    """Return the average precision to clear; where many convert, at most halfway from the rate to 1."""
+    """Return the average precision to exceed; if many convert, at most halfway from the rate to 1."""
     return min(lift * rate, (1 + rate) / 2)
 
 
 def _chance_limit(confidence: float) -> float:
-    """Return the largest p-value that passes: what an interval leaves out below it.
+    """Return the largest p-value that passes: the tail that an interval leaves out below it.
 
-    However confident the settings are, a ranking that none of the permutations reaches passes.
+    Whatever the confidence, a ranking that none of the permutations reaches passes.
     """
     return max((1 - confidence) / 2, 1 / (PERMUTATIONS + 1))
 
@@ -242,14 +242,15 @@ def _relative_calibration_error(outcomes: Outcomes, settings: GateSettings, seed
 
 
 def _predicted_over_observed(outcomes: Outcomes, settings: GateSettings, seed: int) -> Estimate:
-    """Return the ratio with its interval, clustered by company; infinite where nothing converts."""
+    """Return the ratio with its interval, clustered by company; infinite if nothing converts."""
     _, cluster = np.unique(outcomes.company, return_inverse=True)
     sums = [np.bincount(cluster, weights=of) for of in (outcomes.score, outcomes.label)]
     draws = cluster_counts(sums[0].size, cluster.size, settings.resamples, seed)
     predicted, observed = np.concatenate(
         [[(counts * one).sum(axis=1) for one in sums] for counts in draws], axis=1
     )
-    # Resamples without a conversion have an infinite ratio; its inverse is zero, which percentiles can take.
+    # Resamples without a conversion have an infinite ratio; its inverse is zero, which percentiles can
+    # handle.
     inverse = observed[predicted > 0] / predicted[predicted > 0]
     if not inverse.size:
         return Estimate(0.0, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""What can change a result besides data and settings: packages, Python, platform, processor, GPU and code."""
+"""What can change a result besides data and settings: packages, Python, platform, processor, GPU, code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def environment() -> dict[str, Any]:
     for name in _PACKAGES:
         try:
             packages[name] = package_version(name)
-        except PackageNotFoundError:  # xgboost goes by either name, and LightGBM is the user's choice
+        except PackageNotFoundError:  # xgboost has two names, and LightGBM is optional
             continue
     return {
         "packages": packages,

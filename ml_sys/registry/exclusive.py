@@ -1,7 +1,7 @@
 """Exclusive writing to the registry: its lock, and a note of the version being registered.
 
-The note is written before a version's folder gets its name and removed once its record stands, so that the
-next writer can finish what this one was killed in the middle of, and takes no other folder for a version.
+The note is written before a version's folder gets its name, and removed once its record is written. So the
+next writer can finish the work of a killed one, and does not mistake any other folder for a version.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK, NOTE = "registry.lock", "registering.json"
 
 @dataclass(frozen=True)
 class Registering:
-    """A version whose registration was begun, and the seal of its files."""
+    """A version whose registration has begun, and the seal of its files."""
 
     version: str
     seal: str
@@ -75,7 +75,7 @@ def locked(root: Path, wait_seconds: float) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):  # the lock ends with the process, and what was done is done
+            with suppress(OSError):  # the lock ends with the process anyway
                 lock.release()
 
 
@@ -95,6 +95,6 @@ def noted(root: Path) -> Registering | None:
 
 
 def forget(root: Path) -> None:
-    """Remove the note; if that fails, the next writer finds that it is done with."""
+    """Remove the note; if that fails, the next writer sees that it is obsolete."""
     with suppress(OSError):
         (root / NOTE).unlink()

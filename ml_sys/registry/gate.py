@@ -1,7 +1,7 @@
 """The promotion gate: judge a challenger, criterion by criterion.
 
 A pure function of arrays: the same case and seed give the same verdict, whatever the order of the rows.
-No case raises an error or puts a number that is not finite into a verdict: what cannot be judged fails.
+No case raises an error or puts a non-finite number into a verdict: a criterion that cannot be judged fails.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Contender:
     Attributes
     ----------
     probability : ndarray of shape (n_rows,), float64, or None
-        None where it could not score them.
+        None if it could not score them.
     problems : tuple of str
-        Why its files do not verify; empty where they do.
+        Why its files do not verify; empty if they do.
     """
 
     version: str
@@ -49,27 +49,27 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """What a verdict is based on: which versions are compared, on which rows.
+    """The basis of a verdict: the versions that are compared, and the rows.
 
     Attributes
     ----------
     champion : Contender or None
-        None before the first promotion, and where a rule is in production.
+        None before the first promotion, and if a rule is in production.
     label : ndarray of shape (n_rows,), bool
     cutoff, company : ndarray of shape (n_rows,), int32
-        The challenger's holdout, which both have scored; may be empty where its files do not verify.
+        The challenger's holdout, scored by both; may be empty if its files do not verify.
     failed_canaries : tuple of str
-        What the challenger's leak canaries found.
+        The challenger's failed leak canaries.
     overlap : str
-        A sentence where the champion has trained on these rows, else empty.
+        A sentence if the champion was trained on these rows, else empty.
     share : float
-        Share of each whole list that the rows are.
+        The rows' share of each whole list.
     left_out : int
-        Companies of the holdout whose rows are left out, as the champion has learnt from them.
+        Companies of the holdout that are left out, as the champion has learnt from them.
     unmatched : str
         Why the champion could not be scored on these rows, else empty.
     rules : dict of str to ndarray of shape (n_rows,)
-        What simple rules rank the rows by.
+        Scores of the simple rules.
     entity : Noun
         What is ranked.
     rule_stands : bool
@@ -113,13 +113,13 @@ class Criterion:
     Attributes
     ----------
     name : str
-        What is asked, in plain words.
+        The criterion in plain words.
     found, asked : str
         Short texts for people.
     figures : dict of str to float or None
-        The numbers behind them; None where one is not defined.
+        The numbers behind them; None if undefined.
     blocking : bool
-        Whether a version is refused for it; otherwise it is only said.
+        Whether failing it refuses a version; otherwise it is only reported.
     """
 
     name: str
@@ -137,13 +137,13 @@ class Verdict:
     Attributes
     ----------
     verified : bool
-        Whether the version's own files verify; where they do not, nothing else was judged.
+        Whether the version's own files verify; if not, nothing else was judged.
     criteria : tuple of Criterion
-        In the order of the checks; those about the champion only where there is one.
+        In the order of the checks; those about the champion only if there is one.
     conclusion : {"better", "no worse", "worse", "first", "not judged"}
-        Beside the champion; "first" without one, "not judged" where they could not be compared.
+        Compared with the champion; "first" without one, "not judged" if they could not be compared.
     comparison : Paired or None
-        The figures behind the conclusion; None where the two could not be compared.
+        The figures behind the conclusion; None if the two could not be compared.
     """
 
     version: str
@@ -185,9 +185,9 @@ def judge(case: Case, settings: GateSettings, *, seed: int, standard: GateSettin
     Parameters
     ----------
     seed : int
-        Of everything drawn.
+        Of all random draws.
     standard : GateSettings, optional
-        What the settings file asks. A limit that is laxer fails a criterion of its own, which says so.
+        The limits in the settings file. Laxer limits fail a criterion of their own.
     """
     challenger, champion, rows = case.challenger, case.champion, case.label.size
     own_problems = _problems(challenger, rows)
@@ -273,9 +273,9 @@ def _problems(contender: Contender, rows: int, *, excuse: str = "") -> tuple[str
 def _rankings(
     case: Case, *, with_champion: bool
 ) -> tuple[Outcomes, Outcomes | None, dict[str, NDArray[np.float32]]]:
-    """Return what contenders and rules say of the rows, put into an order that depends on the rows alone.
+    """Return outcomes and rules' scores in an order that depends on the rows alone.
 
-    The last digits of sums of probabilities depend on the order, and so does what falls on random rows.
+    The last digits of sums of probabilities depend on the order, and so do random draws of rows.
     """
     contenders = (case.challenger, case.champion) if with_champion else (case.challenger,)
     scores = [np.asarray(one.probability, dtype=np.float64) for one in contenders if one is not None]

@@ -1,4 +1,4 @@
-"""Read the audit trail: which version was in production when, who put it there, why, and on what verdict."""
+"""Read the audit trail: which version was in production when, who promoted it, why, and on what verdict."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Stint:
 
 @dataclass(frozen=True)
 class RegistryHistory:
-    """What happened, first to last."""
+    """All records, first to last."""
 
     records: tuple[Record, ...]
 
@@ -66,8 +66,8 @@ class Catalogue:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a version, first to last: what it is, and its headline metrics."""
-        import pandas as pd  # commands that show versions do without it
+        """One row per version, first to last, with its headline metrics."""
+        import pandas as pd  # commands that show versions do not need it
 
         rows = []
         for entry in self.index.versions.values():
@@ -105,7 +105,7 @@ def stints(records: Sequence[Record]) -> dict[str, list[Stint]]:
 def live_at(records: Sequence[Record], moment: datetime) -> Record | None:
     """Return the record that promoted the version in production at a given time.
 
-    Order is that of the records: of those stamped by then, the last one counts, whatever the clock did.
+    Among the records stamped by then, the last one counts, whatever the clock did.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The index: all versions, the one in production, and the one it replaced.
 
-A simple rule may be in production in the place of a version; it has no entry.
+A simple rule may be in production instead of a version; it has no entry.
 
-An index follows from the audit trail alone: :func:`apply` says what each record does to it. Its file holds
-its own digest, so that an edit by hand does not pass for it.
+An index follows from the audit trail alone: :func:`apply` applies each record. Its file contains its own
+digest, so that an edit by hand is noticed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Entry:
     metrics : dict of str to float
         Headline metrics on its holdout.
     message : str
-        What its author said of it.
+        The author's remark.
     seal : str
         Digest of its manifest and signature; empty only in the manifest itself.
     """
@@ -71,11 +71,11 @@ class Index:
     versions : dict of str to Entry
         In the order of their registration.
     production : str or None
-        A version, or a rule as :func:`ml_sys.text.rule_version` has it.
+        A version, or a rule in the form of :func:`ml_sys.text.rule_version`.
     replaced : tuple of str
         Production versions that a rollback goes back to, latest last.
     sequence : int
-        Number of the last audit record that it follows from; 0 without any.
+        Number of the last audit record applied; 0 if there is none.
     head : str
         Digest of that record.
     """
@@ -93,7 +93,7 @@ def apply(index: Index, record: Record) -> Index:
     Raises
     ------
     ValueError
-        If it cannot follow on this index, as a promotion of a version that does not exist.
+        If it does not fit this index, such as a promotion of a version that does not exist.
     """
     if record.action in {"add", "adopt"}:
         if record.version in index.versions or record.entry is None:
@@ -104,7 +104,7 @@ def apply(index: Index, record: Record) -> Index:
     elif not (record.version in index.versions or is_rule(record.version)):
         raise ValueError(f"version {record.version} was never registered")
     elif record.replaced != index.production:
-        raise ValueError(f"{record.replaced} was not in production, but {index.production}")
+        raise ValueError(f"{index.production} was in production, not {record.replaced}")
     elif record.action == "promote":
         replaced = index.replaced if index.production is None else (*index.replaced, index.production)
         changed = _with_production(index, record.version, replaced)
@@ -146,10 +146,10 @@ def resolved(index: Index, version: str | None, root: Path) -> str:
     Raises
     ------
     ArtifactError
-        If there is no such version, or none at all; ``root`` is where.
+        If there is no such version, or none at all; ``root`` is named in the error.
     """
     if not index.versions:
-        raise ArtifactError(f"{root}: contains no model", hint="train one: mlsys train")
+        raise ArtifactError(f"{root}: contains no model", hint="train one with mlsys train")
     if version is None:
         return index.production if index.production in index.versions else latest(index)
     if version not in index.versions:
@@ -171,13 +171,13 @@ def earlier(index: Index, to: str | None, root: Path) -> tuple[str, str]:
     if now is None or not index.replaced:
         raise ArtifactError(
             "there is no earlier production version to go back to",
-            hint="mlsys models lists what there is; mlsys promote VERSION chooses one, and mlsys promote "
+            hint="mlsys models lists all versions; mlsys promote VERSION chooses one, and mlsys promote "
             "--rule RULE a simple rule",
         )
     target = index.replaced[-1] if to is None else to if is_rule(to) else resolved(index, to, root)
     if target == now:
         raise ArtifactError(
-            f"{named(target)} is in production already", hint="see what was before it: mlsys history"
+            f"{named(target)} is in production already", hint="mlsys history shows what was before it"
         )
     if target not in index.replaced:
         before = ", ".join(one for one in dict.fromkeys(reversed(index.replaced)) if one != now)
@@ -194,16 +194,16 @@ def new_entry(plain: Mapping[str, Any]) -> Entry:
     Raises
     ------
     ValueError, TypeError
-        If it is none, or says that the version is or was in production.
+        If it is invalid, or says that the version is or was in production.
     """
     entry = Entry(**plain)
     texts = [value for name, value in asdict(entry).items() if name != "metrics"]
     if not all(isinstance(text, str) for text in texts) or not isinstance(entry.metrics, dict):
-        raise TypeError("an entry holds texts and metrics")
+        raise TypeError("an entry must contain texts and metrics")
     if not all(value is None or isinstance(value, int | float) for value in entry.metrics.values()):
-        raise TypeError("a metric is a number or missing")
+        raise TypeError("a metric must be a number or missing")
     if entry.status not in _WHEN_NEW:
-        raise ValueError(f"a new version is {' or '.join(_WHEN_NEW)}, not {entry.status}")
+        raise ValueError(f"a new version must be {' or '.join(_WHEN_NEW)}, not {entry.status}")
     return entry
 
 

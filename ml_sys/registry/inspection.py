@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml_sys.registry.index import Entry
     from ml_sys.registry.store import Registry
 
-# Settings that say where things lie, not what a model is.
+# Settings of places, which are not part of a model.
 _PLACES = ("artifacts_dir", "snapshot")
 
 
@@ -96,7 +96,7 @@ def describe(registry: Registry, version: str) -> Description:
     Raises
     ------
     UnverifiedError
-        If one of its files is not what was registered.
+        If one of its files is not the registered one.
     """
     artifact, records = registry.open(version), registry.trail().records
     facts = {name: value for name, value in artifact.manifest.items() if name not in {"files", "entry"}}
@@ -121,7 +121,7 @@ def compare(registry: Registry, first: str, second: str) -> Difference:
     Raises
     ------
     UnverifiedError
-        If a file of one of them is not what was registered.
+        If a file of one of them is not the registered one.
     """
     a, b = describe(registry, first), describe(registry, second)
     settings = [flat(one.facts["settings"]) for one in (a, b)]

@@ -42,7 +42,7 @@ def judge_version(
     on_step: Callable[[str], None],
     standard: GateSettings | None = None,
 ) -> Verdict:
-    """Let champion and challenger score the challenger's holdout and judge them; nothing is changed.
+    """Score the challenger's holdout with champion and challenger, and judge them; nothing is changed.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _with_champion(
             features = _features_for(registry, scorer.spec, artifact, ours.scorer.spec, panel)
             probability = scorer.probabilities(scorer.rows(columns_of(features, scorer.spec)))
         except MlsysError as error:
-            unmatched = f"{champion} needs other features, and they cannot be computed: {error.message}"
+            unmatched = f"{champion} needs other features, which cannot be computed: {error.message}"
     both = replace(
         case,
         champion=Contender(champion, probability, ()),
@@ -136,7 +136,7 @@ def _features_for(
 
 
 def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
-    """Explain how a champion has trained on rows of a challenger's holdout; empty if it has not.
+    """Explain how a champion was trained on rows of a challenger's holdout; empty if it was not.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def overlap(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
         return ""
     if _by_company(champion, challenger):  # rows of companies that it has learnt from are left out
         return ""
-    return f"it was trained on outcomes up to {last}, and this holdout begins on {first}"
+    return f"it was trained on outcomes up to {last}, but this holdout begins on {first}"
 
 
 def _by_company(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> bool:
@@ -169,7 +169,7 @@ def _doubts(registry: Registry, artifact: Artifact, panel: Panel, known: pd.Data
         panel.company.max(initial=-1) >= ids.size
         or (ids[panel.company] != known["id"].to_numpy(dtype=object)).any()
     ):
-        return (f"its holdout names other {snapshot.form.words.entity.many} than its snapshot",)
+        return (f"its holdout has other {snapshot.form.words.entity.many} than its snapshot",)
     day = snapshot.closed[panel.company].astype(np.int64)
     if ((day >= panel.cutoff) & (day < panel.cutoff + horizon) != panel.label).any():
         return ("its holdout has other outcomes than its snapshot",)

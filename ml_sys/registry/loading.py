@@ -35,7 +35,7 @@ class Judged:
     Attributes
     ----------
     scorer : Scorer
-        Proven equal to the Pipeline.
+        Checked against the Pipeline.
     panel : Panel
         The holdout; n_rows.
     known : DataFrame
@@ -51,16 +51,17 @@ class Judged:
 
 
 def load_version(registry: Registry, version: str) -> FittedModel:
-    """Load a version's model: files verified, features the same as then, golden rows replayed.
+    """Load a version's model after verifying its files and features and replaying its golden rows.
 
     Raises
     ------
     ArtifactError
-        If there is not a version.
+        If there is no such version.
     UnverifiedError
-        If its files are not what was registered, or the model computes something else than when it was made.
+        If its files are not the registered ones, or the model does not reproduce its golden rows.
     SchemaDriftError
-        If its features mean something else to this code; the hint names the mlsys and the versions that can.
+        If its features have another meaning in this code; the hint names the mlsys and the versions that
+        work.
     """
     return built(registry, registry.open(version))
 
@@ -68,7 +69,7 @@ def load_version(registry: Registry, version: str) -> FittedModel:
 def built(registry: Registry, artifact: Artifact) -> FittedModel:
     """Build the model of a version whose files are verified; raises like :func:`load_version`."""
     from ml_sys.model.files.serialization import (
-        load_model,  # who scores only, does without all that it imports
+        load_model,  # scoring alone does not need its imports
     )
 
     with _drift_explained(registry, artifact):
@@ -92,8 +93,8 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
     Raises
     ------
     UnverifiedError
-        If the scorer is not made of the Pipeline's encoder and trees, or differs on a row of the holdout from
-        it or from what was stored; and like :func:`load_version`.
+        If the scorer does not have the Pipeline's encoder and trees, or differs on a row of the holdout from
+        the Pipeline or from the stored probabilities; and like :func:`load_version`.
     SchemaDriftError
         Like :func:`load_version`.
     """
@@ -119,14 +120,14 @@ def judged(registry: Registry, artifact: Artifact) -> Judged:
 
 
 def columns_of(features: pd.DataFrame, spec: FeatureSpec) -> Columns:
-    """Return a frame's features as the columns that a scorer takes."""
+    """Convert a frame's features to the columns that a scorer takes."""
     return {name: features[name].to_numpy() for name in spec.names()}
 
 
 def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
-    """Refuse a compiled scorer of another encoder, other trees or another line than the Pipeline's.
+    """Refuse a compiled scorer with another encoder, other trees or another linear part than the Pipeline's.
 
-    What no row of the holdout comes by would not be seen in their probabilities.
+    Differences that no row of the holdout touches would not show in the probabilities.
     """
     from ml_sys.model.files.serialization import blend_plain, booster_bytes
 
@@ -136,7 +137,7 @@ def _refuse_other_parts(artifact: Artifact, model: FittedModel) -> None:
     if artifact.json(SCORER)["encoder"] != encoder:
         raise UnverifiedError(artifact.folder / SCORER, "encodes differently from the Pipeline")
     if read_trees(artifact.file(BOOSTER)).as_bytes() != read_trees(booster_bytes(model) or b"").as_bytes():
-        raise UnverifiedError(artifact.folder / BOOSTER, "holds different trees from the Pipeline")
+        raise UnverifiedError(artifact.folder / BOOSTER, "has different trees from the Pipeline")
 
 
 @contextmanager
@@ -155,7 +156,7 @@ def _way_out(registry: Registry, artifact: Artifact) -> str:
         made += f" (commit {facts['git']['commit'][:12]}{' with changes' if facts['git']['dirty'] else ''})"
     sound = [one.version for one in registry.read().versions.values() if one.status != "rejected"]
     usable = [version for version in sound if _is_usable(registry, version)]
-    others = f"use version {' or '.join(usable)}, which this mlsys can" if usable else "train again"
+    others = f"use version {' or '.join(usable)}, which works with this mlsys" if usable else "train again"
     return f"use {made}, which trained it; or {others}"
 
 

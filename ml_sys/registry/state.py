@@ -1,10 +1,10 @@
 """The registry's state on disk: the audit trail, which is the truth, and the index that follows from it.
 
-A change counts from the moment that its record is complete on the disk. ``registry.json`` is replaced as a
-whole by one rename after that; where its writer died in between, or was refused, readers look at the trail
-and the next writer catches up. So the index may lag behind the trail, and is never ahead of it. It is made
-before the first record and remembers the last one it followed from: a trail that is shorter or another, or
-that has no index, was tampered with, and nothing goes on from it until somebody accepts it.
+A change counts from the moment when its record is complete on the disk. After that ``registry.json`` is
+replaced as a whole by one rename. If its writer was killed or failed in between, readers look at the trail
+and the next writer catches up. So the index may lag behind the trail, but is never ahead of it. It is created
+before the first record and remembers the last record it followed from. A trail that is shorter or different,
+or that has no index, was tampered with, and no writer continues it until somebody accepts it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ INDEX, TRAIL = "registry.json", "audit.jsonl"
 DAMAGED = "registry.json.damaged"
 
 _ACCEPT = (
-    "restore it from a copy; or, if you know how it came about, go on from the trail as it stands: "
+    "restore it from a copy; or, if you know how it came about, accept the trail as it is: "
     "mlsys accept --reason TEXT"
 )
 _log = logging.getLogger(__name__)
 
 
 class State:
-    """The two files under an artifacts folder; whoever changes them holds the registry's lock."""
+    """The two files under an artifacts folder; they are changed only under the registry's lock."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -46,12 +46,12 @@ class State:
         return audit.read(self._trail_file)
 
     def index(self) -> Index:
-        """Return the index: what its file says or, where that lags behind, the audit trail.
+        """Return the index from its file or, if that lags behind, from the audit trail.
 
         Raises
         ------
         AuditError
-            If the index is missing or damaged beside a trail, whose end nobody can vouch for then.
+            If there is a trail but the index is missing or damaged: later records may then have been cut off.
         StorageError
             If a file cannot be read.
         """
@@ -62,7 +62,7 @@ class State:
             self._refuse(self._forgotten(content, stored, trail))
         if stored is None:
             return Index()
-        with suppress(AuditError, StorageError):  # what was registered before the damage can still be used
+        with suppress(AuditError, StorageError):  # versions registered before the damage can still be used
             if audit.length(self._trail_file) > stored.sequence:
                 return self._replayed(self.trail())
         return stored
@@ -70,7 +70,7 @@ class State:
     def problem(self) -> str:
         """Explain how the index file disagrees with the audit trail; empty if it does not.
 
-        One that lags behind is sound: its writer was killed.
+        An index that lags behind is sound: its writer was killed.
 
         Raises
         ------
@@ -84,13 +84,12 @@ class State:
         return "" if stored is None else self._rewritten(stored, trail) or self._mistaken(stored, trail)
 
     def caught_up(self) -> tuple[Trail, Index]:
-        """Bring the index up to date with the trail, and return both.
+        """Update the index from the trail, and return both.
 
         Raises
         ------
         AuditError
-            If the trail is damaged, is not the one that the index followed from, or has no index that
-            remembers where it ended.
+            If the trail is damaged, is not the one that the index followed from, or has no index.
         """
         content, trail = self._files()
         stored = from_bytes(content or b"")
@@ -101,22 +100,22 @@ class State:
             if content is not None and self._mistaken(stored, trail):
                 _log.warning("%s was damaged and is rebuilt from the audit trail", self._index_file)
                 write_durably(self._root / DAMAGED, content)
-        if stored != index:  # without any it is made before the first record, which it has to remember
+        if stored != index:  # a first index is written before the first record
             write_durably(self._index_file, to_bytes(index))
         return trail, index
 
     def accept(self, record: Record) -> str:
-        """Go on from the trail as it stands, whatever was remembered of it, and return what was wrong.
+        """Accept the trail as it is, whatever was remembered of it, and return what was wrong.
 
         Parameters
         ----------
         record : Record
-            What is to be said of it in the trail; the index follows from the trail once it is written.
+            The record of accepting it; once it is written, the index follows from the trail.
 
         Returns
         -------
         str
-            Empty where nothing was wrong; nothing is written then.
+            Empty if nothing was wrong; nothing is written then.
 
         Raises
         ------
@@ -139,7 +138,7 @@ class State:
         OSError
             If it failed and nothing was changed.
         StorageError
-            If it failed and the record may stand all the same.
+            If it failed, but the record may have been written.
         """
         record = audit.sealed(record, trail)
         changed = apply(index, record)
@@ -150,7 +149,7 @@ class State:
             try:
                 staged.replace(self._index_file)
                 sync_folder(self._root)
-            except OSError as error:  # the record stands, and the next writer catches up
+            except OSError as error:  # the record is written, and the next writer catches up
                 _log.warning("%s lags behind the audit trail: %s", self._index_file, error.strerror)
         finally:
             with suppress(OSError):
@@ -158,14 +157,14 @@ class State:
         return Trail((*trail.records, record), trail.size + len(text)), changed
 
     def knows(self, version: str) -> bool:
-        """Return whether a version is registered, or may be: where the files cannot be read."""
+        """Return whether a version is registered, or may be if the files cannot be read."""
         try:
             return version in self._replayed(self.trail()).versions
         except (AuditError, StorageError):
             return True
 
     def _files(self) -> tuple[bytes | None, Trail]:
-        """Return the index's file, None where it is missing, and the trail, which is read after it."""
+        """Return the content of the index's file, None if it is missing, and the trail, read after it."""
         content, trail = self._content(), self.trail()
         if content is None and (trail.records or trail.torn):  # the first writer may have come in between
             content = self._content()
@@ -192,11 +191,11 @@ class State:
             raise AuditError(self._trail_file, alarm, hint=_ACCEPT)
 
     def _forgotten(self, content: bytes | None, stored: Index | None, trail: Trail) -> str:
-        """Say why nothing records where the trail ended; empty if something does, or there is no trail."""
+        """Say why the end of the trail is not known; empty if it is, or if there is no trail."""
         if stored is not None or (content is None and not (trail.records or trail.torn)):
             return ""
         what = "is missing" if content is None else "was edited or damaged"
-        return f"{self._index_file} {what}, which remembers the last record: later ones may have been cut off"
+        return f"{self._index_file} {what}; it remembers the last record, so later ones may have been cut off"
 
     def _rewritten(self, stored: Index, trail: Trail) -> str:
         """Say how the trail differs from the one that an index was derived from."""

@@ -1,11 +1,11 @@
 """The registry: which model versions exist, which one is in production, and how that came about.
 
-The audit trail is the truth: a change counts from the moment that its record is complete on the disk, and
+The audit trail is the truth: a change counts from the moment when its record is complete on the disk, and
 ``registry.json`` is the readable index that follows from it (:mod:`ml_sys.registry.state`). A version's
-folder appears by one rename and never changes. What is about to be registered is noted beforehand, so that
-the next writer can finish it where this one died before the record was written; any other folder is nobody's
-until somebody accepts it. So at any instant there is the old state or the new one, and a write that fails
-takes back what it did.
+folder appears by one rename and never changes. A version about to be registered is noted beforehand, so that
+the next writer can finish it if this one is killed before writing the record. Any other folder does not count
+until somebody accepts it. So at any instant there is either the old state or the new one, and a write that
+fails undoes what it did.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class Registry:
     Parameters
     ----------
     root : Path
-        The artifacts folder, local or mounted; made at the first write.
+        The artifacts folder, local or mounted; created at the first write.
     keys : Keys
-        What new versions are signed with, and whose signatures are asked for.
+        The key to sign new versions with, and the keys whose signatures are required.
     actor : str
-        Who the audit trail names; by default the user and the host.
+        Named in the audit trail; by default the user and the host.
     wait_seconds : float
         How long a writer waits for another one.
     named : frozenset of str
-        Import paths that the current settings name; what else a version names is not imported.
+        Import paths that the current settings name; others that a version names are not imported.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Registry:
         self._wait_seconds = wait_seconds
 
     def read(self) -> Index:
-        """Return the index: what ``registry.json`` says or, where that lags, the audit trail.
+        """Return the index from ``registry.json`` or, if that lags behind, from the audit trail.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Registry:
         return self.models / version
 
     def resolve(self, version: str | None) -> str:
-        """Return the version asked for, or without one the production version, or else the latest.
+        """Return the given version, or by default the one in production, or else the latest.
 
         Raises
         ------
@@ -117,16 +117,16 @@ class Registry:
         Raises
         ------
         ArtifactError
-            If there is not a version.
+            If there is no such version.
         UnverifiedError
-            If a file of it, its manifest or its signature is not what it has to be.
+            If its manifest, its signature or one of its files does not verify.
         """
         index = self.read()
         seal = index.versions[resolved(index, version, self.root)].seal
         return replace(open_artifact(self.folder(version), seal, self.keys), named=self._named)
 
     def add(self, build: Callable[[Path, Index], Entry]) -> Entry:
-        """Create a version: ``build`` fills a staging folder and says what it is called.
+        """Create a version: ``build`` fills a staging folder and returns its entry.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Registry:
                 self._state.append(trail, index, self._author.added("add", entry))
             except BaseException:
                 if not self._state.knows(entry.version):
-                    with suppress(OSError):  # one that stays is registered by the next writer
+                    with suppress(OSError):  # if it stays, the next writer registers it
                         target.rename(staging)
                         exclusive.forget(self.root)
                 raise
@@ -165,10 +165,10 @@ class Registry:
         ChampionChangedError
             If another version went into production since.
         ArtifactError
-            If there is not a version.
+            If there is no such version.
         """
         if not is_rule(version):
-            self.resolve(version)  # nothing is locked or made for a version that does not exist
+            self.resolve(version)  # lock and create nothing for a version that does not exist
         with self._locked() as (trail, index):
             if index.production != champion:
                 raise ChampionChangedError(champion, index.production)
@@ -183,7 +183,7 @@ class Registry:
         Parameters
         ----------
         check : callable
-            Called with the version to go back to, unless it is a rule; raises where that cannot be used.
+            Called with the version to go back to, unless it is a rule; raises if that cannot be used.
         to : str, optional
             The earlier production version; by default the one before.
 
@@ -197,7 +197,7 @@ class Registry:
         ArtifactError
             If there is none to go back to, or ``to`` is not among them.
         """
-        earlier(self.read(), to, self.root)  # nothing is locked or made where there is nothing to go back to
+        earlier(self.read(), to, self.root)  # lock and create nothing if there is nothing to go back to
         with self._locked() as (trail, index):
             left, target = earlier(index, to, self.root)
             if not is_rule(target):
@@ -206,9 +206,9 @@ class Registry:
         return left, target
 
     def recover(self) -> None:
-        """Finish or clear what killed writers left; every writing command does so first.
+        """Finish or clear the work of killed writers; every writing command does so first.
 
-        In a folder that holds no registry nothing is made.
+        Nothing is created in a folder without a registry.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class Registry:
                 pass
 
     def accept_version(self, version: str, reason: str) -> Entry:
-        """Register a folder among the versions that nobody registered, whoever made it.
+        """Register a folder among the versions that is not registered, whoever made it.
 
         Raises
         ------
@@ -234,32 +234,32 @@ class Registry:
         parse(version)
         with self._locked() as (trail, index):
             if version in index.versions:
-                raise ArtifactError(f"version {version} is registered already", hint="see: mlsys models")
+                raise ArtifactError(f"version {version} is registered already", hint="see mlsys models")
             entry = entry_of(self.folder(version), self.keys)
             self._state.append(trail, index, self._author.added("adopt", entry, reason))
         return entry
 
     def accept_trail(self, reason: str) -> str:
-        """Go on from the audit trail as it stands, and return what was wrong with it.
+        """Accept the audit trail as it is, and return what was wrong with it.
 
         Raises
         ------
         ArtifactError
             If nothing was wrong.
         AuditError
-            If a record was edited, dropped or moved: such a trail says nothing.
+            If a record was edited, dropped or moved, which cannot be accepted.
         """
         with self._alone():
             found = self._state.accept(self._author.accepted(reason))
         if not found:
             raise ArtifactError(
                 f"{self.root}: the audit trail is the one that registry.json remembers",
-                hint="there is nothing to accept; to register a version name it: mlsys accept VERSION",
+                hint="there is nothing to accept; to register a version, name it: mlsys accept VERSION",
             )
         return found
 
     def index_problem(self) -> str:
-        """Say how ``registry.json`` disagrees with the trail, empty if not; raises like :meth:`trail`."""
+        """Say how ``registry.json`` disagrees with the trail; empty if not. Raises like :meth:`trail`."""
         return self._state.problem()
 
     def strangers(self) -> list[str]:
@@ -268,7 +268,7 @@ class Registry:
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Trail, Index]]:
-        """Hold the registry alone, in a state that nobody left half-written."""
+        """Lock the registry, and finish or clear the work of killed writers."""
         with self._alone():
             trail, index = self._state.caught_up()
             entry = half_registered(self.root, self.models, index, self.keys)

@@ -27,9 +27,9 @@ def entry_of(folder: Path, keys: Keys) -> Entry:
     Raises
     ------
     ArtifactError
-        If the folder's name is not that of a version.
+        If the folder's name is not a version number.
     UnverifiedError
-        If it is not a whole version.
+        If it is not a complete version.
     """
     parse(folder.name)
     artifact = open_artifact(folder, None, keys)
@@ -40,7 +40,7 @@ def entry_of(folder: Path, keys: Keys) -> Entry:
 
 
 def half_registered(root: Path, models: Path, index: Index, keys: Keys) -> Entry | None:
-    """Return the entry of the version whose writer was killed after naming its folder; None without one."""
+    """Return the entry of a version whose writer was killed after naming its folder; else None."""
     begun = noted(root)
     if begun is None or begun.version in index.versions:
         return None
@@ -76,7 +76,7 @@ def refuse_taken(target: Path, *, registered: bool) -> None:
     Raises
     ------
     ArtifactError
-        Saying whether that is a version.
+        If it does; says whether it is a version.
     """
     if registered:
         raise ArtifactError(
@@ -85,6 +85,6 @@ def refuse_taken(target: Path, *, registered: bool) -> None:
         )
     if os.path.lexists(target):
         raise ArtifactError(
-            f"{target}: exists already, and does not verify as a version",
-            hint="move it out of the folder of models, or name another one with --version",
+            f"{target}: exists already, but does not verify as a version",
+            hint="move it out of the folder of models, or give another number with --version",
         )

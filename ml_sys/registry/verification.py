@@ -36,7 +36,7 @@ class Examined:
     status : {"passed", "warned", "failed"}
         Warned: nothing is damaged, but it cannot be used here.
     found : str
-        In words.
+        The finding in words.
     hint : str
         What to do about it.
     """
@@ -65,7 +65,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What was accepted, although nobody had vouched for it.
+    """The version or audit trail that was accepted.
 
     Attributes
     ----------
@@ -94,10 +94,10 @@ def verify(
     every: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[Examined, ...]:
-    """Verify the audit trail, the index and one version or all, and look for anything else among them.
+    """Verify the audit trail, the index and one version or all, and report anything else among them.
 
-    Half-written work of a killed process is finished or cleared first, as by any writing command; in a folder
-    that cannot be written it is only looked past. A folder that nobody registered stays as it is.
+    Half-written work of a killed process is finished or cleared first, as by any writing command; in a
+    read-only folder it is ignored. A folder that nobody registered stays as it is.
 
     Parameters
     ----------
@@ -111,23 +111,21 @@ def verify(
     Returns
     -------
     tuple of Examined
-        Of the audit trail, the index, each version, then each thing that is no version.
+        The audit trail, the index, each version, then anything that is not a version.
 
     Raises
     ------
     ArtifactError
         If the version does not exist, or there is none.
     """
-    index_finding = _index(registry)  # before a recovery mends it
+    index_finding = _index(registry)  # before a recovery repairs it
     trail_finding = _trail(registry)
-    if trail_finding.status == "failed":  # it says what to do, and nothing is made anew meanwhile
+    if trail_finding.status == "failed":  # it says what to do, and nothing is rebuilt meanwhile
         index_finding = replace(index_finding, hint="")
     findings = [trail_finding, index_finding]
     try:
         index = registry.read()
-    except (
-        AuditError
-    ):  # the trail's finding has it, and without it nobody knows what versions there should be
+    except AuditError:  # the trail's finding has it, and without it the versions are not known
         return tuple(findings)
     for done, name in enumerate(index.versions if every else [registry.resolve(version)]):
         findings.append(_version(registry, index, name))
@@ -152,7 +150,7 @@ def _trail(registry: Registry) -> Examined:
     try:
         registry.recover()
     except StorageError:
-        pass  # read-only: what is there can be verified all the same
+        pass  # read-only: everything can still be verified
     except AuditError as error:
         return Examined(AUDIT, "failed", error.message, error.hint)
     try:
@@ -168,9 +166,9 @@ def _index(registry: Registry) -> Examined:
     try:
         problem = registry.index_problem()
     except MlsysError:
-        return Examined(INDEX, "warned", "cannot be compared with the audit trail while that is damaged")
+        return Examined(INDEX, "warned", "cannot be compared with the audit trail, as that is damaged")
     if problem:
-        hint = "it is rebuilt from the audit trail; the one found is kept as registry.json.damaged"
+        hint = "it is rebuilt from the audit trail; the present one is kept as registry.json.damaged"
         return Examined(INDEX, "failed", problem, hint)
     return Examined(INDEX, "passed", "follows from the audit trail")
 

@@ -48,10 +48,10 @@ def derive(
     Parameters
     ----------
     versions : iterable of str
-        All that exist; the next one lies above them.
+        All existing versions; the next one is higher.
     before, after : mapping
-        Effective settings by dotted key, and ``"snapshot"``, of the parent (None where it cannot be read) and
-        of the new version.
+        Effective settings by dotted key, and ``"snapshot"``, of the parent (None if it cannot be read) and of
+        the new version.
     schema_hashes : tuple of str
         Feature schema of the parent and of the new version.
     """
@@ -80,7 +80,7 @@ def _of(changes: list[str], groups: tuple[str, ...]) -> list[str]:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each setting that differs; for a table, only the entries that do."""
+    """Yield each setting that differs; for a table, only its entries that differ."""
     for key in after:
         old, new = before.get(key), after[key]
         if isinstance(old, dict) and isinstance(new, dict):

@@ -163,7 +163,7 @@ def list_sentence(week: Week) -> str:
         return "No list was handed out."
     record, calls = listed.record, week.words.entity.counted(listed.called)
     if listed.recorded == "same":
-        said = f"List {record.list_id} was handed out on {record.made_at[:10]} already, and is the same: "
+        said = f"List {record.list_id} was already handed out on {record.made_at[:10]} and is unchanged: "
     elif listed.recorded == "replaced":
         said = f"List {record.list_id} replaces the one before ({record.reason}): "
     else:

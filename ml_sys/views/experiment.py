@@ -18,7 +18,7 @@ _MONTH_DAYS, _MONTHS_FROM = 30.44, 90
 
 
 def planned(plan: ExperimentPlan) -> None:
-    """Show what each design asks for, and how the lottery is switched on."""
+    """Show what each design needs, and how to switch the lottery on."""
     rows = [
         (
             _design(one.design, plan.capacity),
@@ -56,7 +56,7 @@ def _design(design: Design, capacity: int) -> str:
 
 
 def _time(days: float) -> str:
-    """Return about how long so many days are.
+    """Return an approximate duration in words.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def accepted(result: Accepted) -> None:
         console.line(f"Version {result.version} is registered as {result.status}.")
         return
     console.line(f"The audit trail is accepted as it stands: {result.found}.")
-    console.line(f"In production: {short(result.production or 'none')}. See: mlsys history")
+    console.line(f"In production: {short(result.production or 'none')}. See mlsys history")
 
 
 def keys(made: KeyFiles) -> None:
@@ -53,7 +53,7 @@ def keys(made: KeyFiles) -> None:
 
 
 def reproduced(result: Reproduction) -> None:
-    """Show whether a version came out the same again."""
+    """Show whether a version was reproduced."""
     metrics = "identical"
     if result.metrics:
         differ = counted(len(result.metrics), "differs", "differ")
@@ -66,7 +66,7 @@ def reproduced(result: Reproduction) -> None:
     ]
     console.table(_verdict(result), ("what", "trained again"), rows, left=2)
     if result.environment:
-        console.line("Otherwise than when it was trained: " + "; ".join(result.environment))
+        console.line("Changed since it was trained: " + "; ".join(result.environment))
 
 
 def _verdict(result: Reproduction) -> str:

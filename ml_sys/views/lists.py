@@ -15,7 +15,7 @@ def lists(found: Overviews) -> None:
     """Show which lists were handed out."""
     if not found.lists:
         console.line("No list was handed out yet.")
-        console.note("hand one out: mlsys score FILE --hand-out")
+        console.note("hand one out with mlsys score FILE --hand-out")
         return
     rows = [
         (
@@ -58,11 +58,11 @@ def shown(one: Shown) -> None:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     console.table(title, columns, rows, left=0, texts=("", "outcome", "reasons"))
     if listed.replaced_by:
-        console.warn(f"it does not count: {listed.replaced_by} replaced it")
+        console.warn(f"it no longer counts: {listed.replaced_by} replaced it")
     if listed.reason:
         console.note(f"it replaced another list for the same day: {listed.reason}")
     if not one.overview.mature:
-        console.note(f"its outcome is known from {date_of(listed.cutoff + listed.horizon_days)} on")
+        console.note(f"its outcome will be known on {date_of(listed.cutoff + listed.horizon_days)}")
 
 
 def _converted(one: Overview) -> str:

@@ -42,7 +42,7 @@ def rolled_back(result: Rollback) -> None:
 
 
 def told(version: str) -> str:
-    """Return how a sentence begins that is about a version, or the rule in its place."""
+    """Return the beginning of a sentence about a version, or about the rule in its place."""
     text = named(version)
     return text[:1].upper() + text[1:]
 
@@ -58,7 +58,7 @@ def _without_verdict(result: Promotion) -> str:
 
 
 def criteria(verdict: Mapping[str, Any]) -> None:
-    """Show a verdict's criteria, each with what was found and what is asked."""
+    """Show a verdict's criteria, with what was found and what is asked."""
     rows = [(one["name"], _outcome(one), one["found"], one["asked"]) for one in verdict["criteria"]]
     console.table(f"Gate: {conclusion(verdict)}", ("criterion", "", "found", "asked"), rows, left=4)
 
@@ -88,10 +88,10 @@ def _outcome(criterion: Mapping[str, Any]) -> str:
 
 
 def _unmet(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the criteria that a version is refused for; every one was, in trails of older versions."""
+    """Return the criteria that a version was refused for; older trails contain only blocking ones."""
     return [one for one in verdict["criteria"] if not one["passed"] and one.get("blocking", True)]
 
 
 def short(version: str) -> str:
-    """Return a version, or how the rule in its place is called."""
+    """Return a version, or the name of the rule in its place."""
     return named(version) if is_rule(version) else version

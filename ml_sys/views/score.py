@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ml_sys.jobs.lists.listed import Listed
     from ml_sys.scoring.ranking import CapacityPlan
 
-# Characters that reasons need beside the other columns; else they stand below the table.
+# Width that reasons need beside the other columns; with less room they are shown below the table.
 _LEAST_REASON = 24
-# Columns that the terminal shows, where the list has them: heading, and how a value is written.
+# Columns that the terminal shows if the list has them: heading, and how to write a value.
 _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "rank": ("rank", str),
     "id": ("id", str),
@@ -87,7 +87,7 @@ def scored(listed: Listed) -> None:
 
 
 def _reasons(table: pd.DataFrame) -> list[str]:
-    """Return the reasons of each row, below each other."""
+    """Return the reasons of each row, one below the other."""
     told = table[[name for name in table if str(name).startswith(REASON)]].to_numpy().tolist()
     return ["\n".join(visible(text) for text in one if text) for one in told]
 
@@ -96,7 +96,7 @@ def handed_out(one: HandedOut, entity: Noun) -> str:
     """Say what happened to a list that was handed out."""
     name, calls = one.listed.list_id, entity.counted(one.called)
     if one.recorded == "same":
-        return f"list {name} was handed out on {one.listed.made_at[:10]} already, and is the same"
+        return f"list {name} was already handed out on {one.listed.made_at[:10]} and is unchanged"
     told = f"handed out as list {name}: {calls} to call"
     if one.recorded == "new":
         return told

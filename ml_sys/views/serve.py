@@ -1,4 +1,4 @@
-"""Show a server that starts, and a new key."""
+"""Show the start of a server, and a new key."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def started(start: Start, artifacts_dir: Path | None) -> None:
-    """Show where a server listens and what it lacks; commands name the artifacts folder that was named."""
+    """Show where a server listens and what it lacks; shown commands include the given artifacts folder."""
     host = f"[{start.host}]" if ":" in start.host else start.host
     where = f"http://{host}:{start.port}, Ctrl-C to stop"
     console.note(f"serving version {start.version} on {where}" if start.version else f"serving on {where}")
     if start.unlogged:
         console.warn(
-            f"predictions are given but not kept, because the log cannot be written: {start.unlogged} "
+            f"predictions are not stored, because the log cannot be written: {start.unlogged} "
             "(let this user write there, or set serve.prediction_log_path; then start again)"
         )
     if start.version is None:
@@ -31,8 +31,8 @@ def started(start: Start, artifacts_dir: Path | None) -> None:
 
 
 def key(made: ApiKey) -> None:
-    """Show a new key, and what becomes of it."""
+    """Show a new key, and what to do with it."""
     console.line(made.key)
     console.note(
-        f"Give the key to its user; it is not kept. Add its digest to serve.api_keys:\n  {made.digest}"
+        f"Give the key to its user; it is not stored. Add its digest to serve.api_keys:\n  {made.digest}"
     )

@@ -67,7 +67,7 @@ def said_of(gain: Gain) -> str:
         return start + (
             f"chosen without the cutoff that judges it, none of that is left "
             f"({signed(held, _DIGITS, plus=True)}): "
-            "the gain comes only from choosing."
+            "the gain comes from choosing alone."
         )
     return start + (
         f"chosen without the cutoff that judges it, {held:.{_DIGITS}f} is left, "

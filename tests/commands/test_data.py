@@ -99,7 +99,7 @@ def test_on_a_terminal_it_asks_until_the_answer_is_one(
     monkeypatch.setattr(sys, "stdin", Terminal("neither\ndate_b\n"))
     done = mlsys("init", "export")
     assert "events: which column says when it happened? (date_a, date_b)" in done.stderr
-    assert "'neither' is none of these" in done.stderr
+    assert "'neither' is not one of these" in done.stderr
     assert 'at = "date_b"' in (tmp_path / "conf" / "mlsys.toml").read_text(encoding="utf-8")
 
 

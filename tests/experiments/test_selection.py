@@ -40,7 +40,7 @@ def test_a_trial_that_is_better_everywhere_keeps_its_whole_gain():
 def test_a_gain_that_does_not_hold_is_called_the_choosing():
     judged = gain(np.array([[0.2, 0.2], [0.5, 0.0], [0.0, 0.45]]))
     assert judged.best > judged.in_force > judged.nested
-    assert said_of(judged).endswith("the gain comes only from choosing.")
+    assert said_of(judged).endswith("the gain comes from choosing alone.")
 
 
 def test_each_cutoff_judges_the_trial_that_the_others_choose():

@@ -166,13 +166,13 @@ def test_two_records_that_changed_places_are_named(judged, lines):
         for second in range(first + 1, RECORDS):
             swapped = lines.copy()
             swapped[first], swapped[second] = swapped[second], swapped[first]
-            assert judged(b"".join(swapped)) == f"record {second + 1} stands before record {first + 1}"
+            assert judged(b"".join(swapped)) == f"record {second + 1} comes before record {first + 1}"
 
 
 @pytest.mark.parametrize("number", range(1, RECORDS + 1))
 def test_a_repeated_record_is_named(judged, lines, number):
     repeated = lines[:number] + lines[number - 1 :]
-    expected = f"record {number} stands again where record {number + 1} belongs"
+    expected = f"record {number} is repeated in place of record {number + 1}"
     assert judged(b"".join(repeated)) == expected
 
 
@@ -270,15 +270,15 @@ def moved(action: str, version: str, replaced: str | None = None) -> Record:
     [
         (moved("promote", "9.0.0", "2.0.0"), "version 9.0.0 was never registered"),
         (moved("rollback", "2.0.0", "2.0.0"), "version 2.0.0 was not in production before"),
-        (moved("promote", "1.0.0", "1.0.0"), "1.0.0 was not in production, but 2.0.0"),
-        (moved("promote", "1.0.0"), "None was not in production, but 2.0.0"),
+        (moved("promote", "1.0.0", "1.0.0"), "2.0.0 was in production, not 1.0.0"),
+        (moved("promote", "1.0.0"), "2.0.0 was in production, not None"),
         (moved("delete", "1.0.0", "2.0.0"), "unknown action 'delete'"),
         (added("1.0.0"), "version 1.0.0 is registered twice"),
         (moved("add", "3.0.0"), "version 3.0.0 is registered twice or without an entry"),
-        (added("3.0.0", status="production"), "a new version is candidate or rejected, not production"),
-        (added("3.0.0", message=7), "an entry holds texts and metrics"),
-        (added("3.0.0", metrics=[0.5]), "an entry holds texts and metrics"),
-        (added("3.0.0", metrics={"average_precision": "high"}), "a metric is a number or missing"),
+        (added("3.0.0", status="production"), "a new version must be candidate or rejected, not production"),
+        (added("3.0.0", message=7), "an entry must contain texts and metrics"),
+        (added("3.0.0", metrics=[0.5]), "an entry must contain texts and metrics"),
+        (added("3.0.0", metrics={"average_precision": "high"}), "a metric must be a number or missing"),
         (added("3.0.0", colour="red"), "unexpected keyword argument 'colour'"),
     ],
 )

@@ -82,8 +82,8 @@ def test_an_index_remembers_the_record_that_it_follows_from() -> None:
         (Record(4, "", "", "add", A, entry=asdict(small_entry(A))), f"version {A} is registered twice or"),
         (Record(4, "", "", "add", "3.0.0"), "version 3.0.0 is registered twice or without an entry"),
         (Record(4, "", "", "promote", "3.0.0", replaced=A), "version 3.0.0 was never registered"),
-        (Record(4, "", "", "promote", B, replaced=C), f"{C} was not in production, but {A}"),
-        (Record(4, "", "", "promote", B), f"None was not in production, but {A}"),
+        (Record(4, "", "", "promote", B, replaced=C), f"{A} was in production, not {C}"),
+        (Record(4, "", "", "promote", B), f"{A} was in production, not None"),
         (Record(4, "", "", "rollback", B, replaced=A), f"version {B} was not in production before"),
         (Record(4, "", "", "burn", B, replaced=A), "unknown action 'burn'"),  # type: ignore[arg-type]
     ],
@@ -116,7 +116,7 @@ def test_the_version_meant_by_default_is_that_in_production_or_the_highest() -> 
     assert far.value.hint == "See: mlsys models"
     with pytest.raises(ArtifactError, match="there: contains no model") as nothing:
         resolved(Index(), None, root)
-    assert nothing.value.hint == "train one: mlsys train"
+    assert nothing.value.hint == "train one with mlsys train"
 
 
 def test_a_rollback_goes_back_to_the_one_before_or_to_one_that_was_there() -> None:

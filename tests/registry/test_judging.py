@@ -63,7 +63,7 @@ def test_a_label_is_that_of_a_window_from_the_cutoff_up_to_a_horizon_after_it(
 
 def test_a_company_that_is_none_of_the_snapshot_or_has_another_id_is_doubted(stored: Registry) -> None:
     n = len(latest(stored.root).companies)
-    others = "its holdout names other companies than its snapshot"
+    others = "its holdout has other companies than its snapshot"
     place = np.array([n - 1, 0], dtype=np.int32)
     known = latest(stored.root).companies["id"].tolist()
     assert doubts(stored, day("2019-01-07"), [False, False], [known[-1], known[0]]) == ""

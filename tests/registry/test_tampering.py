@@ -503,7 +503,7 @@ def test_a_version_of_features_that_are_not_produced_any_more_is_refused_with_th
         load_version(plain, VERSION)
     made = f"use mlsys {facts['packages']['ml-sys']}"
     trainer = f"{made} (commit 0123456789ab with changes), which trained it"
-    assert caught.value.hint == f"{trainer}; or use version 1.1.0, which this mlsys can"
+    assert caught.value.hint == f"{trainer}; or use version 1.1.0, which works with this mlsys"
     assert load_version(plain, "1.1.0").spec.windows_days != (7,)
 
 

@@ -168,7 +168,7 @@ def test_an_orphan_that_is_not_whole_is_left_alone_and_stops_nobody(tmp_path, ha
     assert tree(tmp_path / "models") == before
     # And it is not written over by a version of its name.
     with pytest.raises(
-        ArtifactError, match=r"1\.1\.0: exists already, and does not verify as a version"
+        ArtifactError, match=r"1\.1\.0: exists already, but does not verify as a version"
     ) as caught:
         add(registry, "1.1.0")
     assert "move it out" in caught.value.hint

@@ -87,7 +87,7 @@ def test_a_trail_whose_index_is_gone_fails_with_the_way_out_however_long_it_is(r
     (registry.root / "registry.json").unlink()
     findings = {one.subject: one for one in verify(registry, every=True)}
     assert {name: one.status for name, one in findings.items()} == {AUDIT: "failed", INDEX: "failed"}
-    assert "registry.json is missing, which remembers the last record" in findings[AUDIT].found
+    assert "registry.json is missing; it remembers the last record" in findings[AUDIT].found
     assert "mlsys accept --reason" in findings[AUDIT].hint
     assert not (registry.root / "registry.json").exists()
 
@@ -187,7 +187,7 @@ def test_trail_and_index_are_told_of_in_words(tmp_path):
     content = (tmp_path / "audit.jsonl").read_bytes()
     (tmp_path / "audit.jsonl").write_bytes(content.replace(b"promote", b"pr0mote"))
     assert _index(small) == Examined(
-        "index", "warned", "cannot be compared with the audit trail while that is damaged"
+        "index", "warned", "cannot be compared with the audit trail, as that is damaged"
     )
     assert _trail(small).status == "failed"
     assert "record 2 was edited" in _trail(small).found
@@ -195,5 +195,5 @@ def test_trail_and_index_are_told_of_in_words(tmp_path):
     (tmp_path / "registry.json").write_bytes(to_bytes(replace(small.read(), production=None)))
     found = _index(small)
     assert (found.status, found.hint) == (
-        "failed", "it is rebuilt from the audit trail; the one found is kept as registry.json.damaged",
+        "failed", "it is rebuilt from the audit trail; the present one is kept as registry.json.damaged",
     )  # fmt: skip

@@ -132,7 +132,7 @@ def test_the_last_list_whose_outcome_is_known_may_be_one_on_which_nobody_paid(we
     ("recorded", "begin"),
     [
         ("new", "List 2020-03-09-00aa is handed out: "),
-        ("same", "List 2020-03-09-00aa was handed out on 2020-03-15 already, and is the same: "),
+        ("same", "List 2020-03-09-00aa was already handed out on 2020-03-15 and is unchanged: "),
         ("replaced", "List 2020-03-09-00aa replaces the one before (late data): "),
     ],
 )

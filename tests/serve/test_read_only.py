@@ -54,7 +54,7 @@ def test_score_gives_its_list_and_says_what_it_could_not_keep(score, tmp_path):
     assert json.loads(done.stdout)["prospects"] > 1000
     assert (tmp_path / "list.csv").is_file()
     (told,) = [line for line in done.stderr.splitlines() if "not kept" in line]
-    assert told.startswith("warning: rows that were not taken are not kept either: ")
+    assert told.startswith("warning: rejected rows could not be written: ")
     assert "Permission denied" in told
 
 

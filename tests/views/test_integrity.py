@@ -30,7 +30,7 @@ SAME = {"booster": True, "metrics": (), "same_rows": True, "largest_difference":
                 "other bytes",
                 "differ by up to 3e-08",
                 "1 differs: a / b",
-                "Otherwise than when it was trained: threads 1 → 2",
+                "Changed since it was trained: threads 1 → 2",
             ],
         ),
         (

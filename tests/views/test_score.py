@@ -112,7 +112,7 @@ def test_reasons_are_parts_of_their_row_as_plain_data():
     ("recorded", "told"),
     [
         ("new", "handed out as list 2020-01-06-ab: 1 company to call"),
-        ("same", "list 2020-01-06-ab was handed out on 2020-01-07 already, and is the same"),
+        ("same", "list 2020-01-06-ab was already handed out on 2020-01-07 and is unchanged"),
         (
             "replaced",
             "handed out as list 2020-01-06-ab: 1 company to call, replacing the one before (why)",

@@ -1,4 +1,4 @@
-"""What commands start from: the global options, the registry, the latest snapshot, the clock, a date."""
+"""The starting point of commands: global options, registry, latest snapshot, clock, dates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class GlobalOptions:
-    """What holds for every command."""
+    """The options that apply to every command."""
 
     config_file: Path | None
     artifacts_dir: Path | None
@@ -49,7 +49,7 @@ class GlobalOptions:
     def load_past(
         self, every_days: int | None, retrain_days: int | None, jobs: int | None, **flags: Any
     ) -> Settings:
-        """Read the settings under the flags that commands with past lists share, and some of their own."""
+        """Read the settings with the flags that commands on past lists share, and some of their own."""
         return self.load(
             backtest__every_days=every_days,
             backtest__retrain_days=retrain_days,
@@ -58,7 +58,7 @@ class GlobalOptions:
         ).settings
 
     def show(self, result: Result, view: Callable[[Result], None]) -> None:
-        """Print a result: as its view shows it or, with ``--json``, as plain data."""
+        """Print a result through its view or, with ``--json``, as plain data."""
         if self.as_json:
             from ml_sys import console
             from ml_sys.views.frame.cells import plain

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-SeedOption = Annotated[int | None, typer.Option(min=0, help="The one seed.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is random.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=0, help="Threads; 0 takes every core.")]
 VersionArgument = Annotated[
     str | None, typer.Argument(help="Version; by default the one in production, or the latest.")

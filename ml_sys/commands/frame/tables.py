@@ -1,4 +1,4 @@
-"""Where tables are, as flags say it."""
+"""Flags that say where tables are."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TablesOption = Annotated[
 
 
 def places(named: Mapping[str, str | None], tables: Sequence[str] | None) -> dict[str, str] | None:
-    """Return the place of each table that a flag names; None where none does.
+    """Return the place of each table that a flag names; None if there are none.
 
     Parameters
     ----------
     named : mapping of str to (str or None)
-        Of tables that have a flag of their own.
+        Places of tables that have their own flag.
     tables : sequence of str, optional
-        As ``--table`` has them.
+        Values of ``--table``.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""How a cell is written, the same in every view."""
+"""Cells and tables that several views share."""

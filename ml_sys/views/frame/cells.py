@@ -34,7 +34,7 @@ def interval(one: Estimate, digits: int) -> str | None:
 
 
 def bar(value: float, most: float) -> str:
-    """Return a bar whose length says how much of ``most`` a value is, in eighths of a character.
+    """Return a bar for a value between 0 and ``most``, in eighths of a character.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def bar(value: float, most: float) -> str:
 def plain(value: Any) -> Any:
     """Return dataclasses, mappings and sequences as plain JSON data; NaN becomes None.
 
-    A class with another plain form defines ``to_plain``. Words that a text is made of are no data.
+    A class with another plain form defines ``to_plain``. Words for texts are left out.
     """
     if hasattr(value, "to_plain"):
         return plain(value.to_plain())

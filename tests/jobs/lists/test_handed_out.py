@@ -317,7 +317,7 @@ def test_a_changed_list_of_the_same_day_needs_a_reason_and_writes_no_file(
     assert mlsys(*args, "--capacity", 5, artifacts=place).returncode == 0
     again = mlsys(*args, "--capacity", 5, artifacts=place)
     assert again.returncode == 0
-    assert "already, and is the same" in again.stderr
+    assert "and is unchanged" in again.stderr
     other = (*args, "--capacity", 6, "--out", tmp_path / "list.csv")
     refused = mlsys(*other, artifacts=place)
     assert refused.returncode == 2

@@ -362,7 +362,7 @@ def test_a_feature_that_is_gone_is_named_and_so_is_the_version_that_does_without
     monkeypatch.setattr(compute, "_groups_of", lambda spec: spec._groups())
     with pytest.raises(SchemaDriftError, match=f"does not produce its features: {gone} gone") as caught:
         load_version(registry, "1.0.0")
-    assert "use version 2.0.0, which this mlsys can" in caught.value.hint
+    assert "use version 2.0.0, which works with this mlsys" in caught.value.hint
     assert load_version(registry, "2.0.0")
 
 
@@ -439,7 +439,7 @@ def test_to_force_without_a_reason_is_refused_before_anything_is_judged(registry
 def test_what_a_champion_has_learnt_from_is_said_with_both_days():
     learnt = manifest(["2020-01-01", "2020-03-03"], [])
     assert overlap(learnt, manifest([], ["2020-04-01", "2020-05-01"])) == (
-        "it was trained on outcomes up to 2020-04-02, and this holdout begins on 2020-04-01"
+        "it was trained on outcomes up to 2020-04-02, but this holdout begins on 2020-04-01"
     )
 
 
