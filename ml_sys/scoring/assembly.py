@@ -42,18 +42,18 @@ def ranked(
     told: tuple[list[str], list[str]],
     rejected: Sequence[tuple[Quarantine, str]],
 ) -> ScoredList:
-    """Rank what was scored, and say what is worth knowing of it.
+    """Rank scored prospects, and add notes and warnings.
 
     Parameters
     ----------
     ids : pyarrow.StringArray
-        Of the companies that are ranked, in the order of the prospects, as their probabilities.
+        Ids of the ranked companies, in the order of the prospects, like their probabilities.
     top : callable
         Returns the features of companies by their positions among those.
     told : tuple of (list of str, list of str)
         Notes and warnings so far.
     rejected : sequence of (Quarantine, str)
-        Rows that were not taken, and what they are.
+        Rejected rows, and what they are called.
     """
     notes, warnings = told
     cutoff, entity = asked.cutoff, scorer.spec.form.words.entity
@@ -73,11 +73,11 @@ def ranked(
         shown_on[cooling] = listed_on[cooling].astype("datetime64[D]").astype(str)
         if cooling.any():
             was = entity.counted(int(cooling.sum()), "was", "were")
-            notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')}, and put last")
+            notes.append(f"{was} listed in the last {counted(asked.cooldown_weeks, 'week')} and put last")
     if (group == WAITING).any():
         waiting = int((group == WAITING).sum())
         wait, was = entity.counted(waiting, "waits", "wait"), "was" if waiting == 1 else "were"
-        notes.append(f"{wait} for what comes of an earlier draw, and {was} put last")
+        notes.append(f"{wait} for the outcome of an earlier draw and {was} put last")
     first = order[: asked.reasons_top] if asked.reasons else order[:0]
     given = _explained(scorer, top(first), asked.reasons) if first.size else ()
     input_order = np.empty_like(order)
@@ -106,7 +106,7 @@ def ranked(
 
 
 def order_of(probability: NDArray[np.float64], group: NDArray[np.object_]) -> NDArray[np.integer[Any]]:
-    """Return the places of companies, the first to call first, in as few bytes as they need."""
+    """Return the positions of companies in calling order, in as few bytes as possible."""
     order: NDArray[np.integer[Any]] = best_first(probability).astype(np.int32)
     return put_last(order, group != "") if group.strides[0] else order
 
@@ -126,7 +126,7 @@ def groups_of(ids: Any, listed_on: NDArray[np.int32] | None, asked: ListOptions)
 
 
 def _explained(scorer: Scorer, columns: Columns, top: int) -> tuple[Explained, ...]:
-    """Explain companies by their features."""
+    """Explain the probabilities of companies."""
     numbers = scorer.rows(columns)
     return tuple(
         explain(scorer, numbers[at : at + 1], {name: column[at] for name, column in columns.items()}, top)

@@ -39,11 +39,11 @@ class ScoredSoFar:
     Attributes
     ----------
     places, gone : list of ndarray, int32
-        Of those that are ranked, and of those that are excluded.
+        Positions of ranked and of excluded prospects.
     levels : dict of str to Counter
-        How often each text occurs among the ranked, by category.
+        How often each text occurs among the ranked prospects, by category.
     first : dict of str to dict of str to int
-        The first place of each text that no training row had.
+        The first position of each text that did not occur in the training rows.
     """
 
     places: list[NDArray[np.int32]] = field(default_factory=list)
@@ -73,7 +73,7 @@ class UsageSummary:
         cutoff, ends = asked.cutoff, self.ends
         notes = [f"{self.companies:,} of {n:,} prospects have usage complete by {date_of(cutoff)}"]
         if ends is None:
-            rests = "the ranking rests on attributes alone"
+            rests = "the ranking uses attributes only"
             return notes, [f"no usage is complete by {date_of(cutoff)}: {rests}"]
         if cutoff - ends <= asked.stale_days:
             return notes, []
@@ -105,9 +105,9 @@ def score_companies(
     prospects : ProspectTable
         Of n companies.
     usage : ProspectUsage
-        Of the same companies by position.
+        Their usage, by position.
     customers : dict of str to int
-        Closing day of companies known to be customers; those who closed before the cutoff are left out.
+        Closing day of known customers; those who closed before the cutoff are left out.
     """
     spec, n, cutoff, words = scorer.spec, len(prospects.rows), asked.cutoff, scorer.spec.form.words
     entity, customer = words.entity, words.customer
@@ -125,7 +125,7 @@ def score_companies(
         (features.are_new, no_day, no_day),
     ):
         if out:
-            notes.append(f"{entity.counted(out, one, several)} {date_of(cutoff)}, and left out")
+            notes.append(f"{entity.counted(out, one, several)} {date_of(cutoff)} and left out")
     return _of_file(scorer, prospects, features, asked, found, (notes, warnings), usage.quarantine)
 
 
@@ -137,7 +137,7 @@ def scored(
     Parameters
     ----------
     is_part : bool
-        Whether others are ranked together with these, so that the first places of texts are kept.
+        Whether other prospects are ranked together with these, so that the first positions of texts are kept.
     """
     found = ScoredSoFar(levels={category: Counter() for category in scorer.spec.categories()})
 

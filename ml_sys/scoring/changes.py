@@ -1,4 +1,4 @@
-"""What changed for a company since the list before: it is new, rose, cooled, or was to be called."""
+"""Classify companies by what changed since the list before: new, rising, cooling, or to be called then."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEW, RISING, COOLING, CALLED, STEADY = "new", "rising", "cooling", "called", ""
-# From so many times its probability on a company counts as rising, and below one over it as cooling.
+# A company is rising from this multiple of its former probability on, and cooling below its inverse.
 _FACTOR = 1.25
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What the list before said of a company."""
+    """A company on the list before."""
 
     probability: float
     selected: bool
@@ -43,7 +43,7 @@ def changes_since(
     Returns
     -------
     ndarray of shape (n,), object
-        ``CALLED`` if the list before had it to be called; else ``NEW`` if it was not recorded there,
+        ``CALLED`` if it was to be called on the list before; else ``NEW`` if it was not recorded there,
         ``RISING`` or ``COOLING`` if its probability is a quarter higher or a fifth lower, or ``STEADY``.
 
     Examples
@@ -64,7 +64,7 @@ def changes_since(
 def _change(then: Earlier, now: float) -> str:
     if then.selected:
         return CALLED
-    if now == then.probability:  # of two that are zero, either is as many times the other
+    if now == then.probability:  # also if both are zero
         return STEADY
     if now >= _FACTOR * then.probability:
         return RISING

@@ -23,7 +23,7 @@ WEEK_DAYS = 7
 
 
 def days_of(ids: Any, listed: Mapping[str, int], other: int = NEVER_LISTED) -> NDArray[np.int32]:
-    """Return the day on which each id of a `pyarrow.StringArray` was last listed, or another day."""
+    """Return the day on which each id of a `pyarrow.StringArray` was last listed, or ``other``."""
     place = pc.index_in(ids, value_set=pa.array(listed, pa.string())).fill_null(-1).to_numpy()
     days: NDArray[np.int32] = np.array([*listed.values(), other], dtype=np.int32)[place]
     return days
@@ -43,7 +43,7 @@ def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArr
     cutoff : int
         Day since 1970-01-01.
     weeks : int
-        0 lets every company be listed again at once.
+        0 allows every company to be listed again at once.
     """
     since = cutoff - WEEK_DAYS * weeks
     cooling: NDArray[np.bool_] = (listed_on > since) & (listed_on < cutoff)
@@ -51,14 +51,14 @@ def cooling_down(listed_on: NDArray[np.int32], cutoff: int, weeks: int) -> NDArr
 
 
 def put_last(order: NDArray[np.integer], behind: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """Put some companies behind all others; either part keeps its order.
+    """Put some companies behind all others, keeping the order within both parts.
 
     Parameters
     ----------
     order : ndarray of shape (m,), int
         Positions of companies, best first.
     behind : ndarray of shape (n,), bool
-        Who comes last, by position.
+        Which companies come last, by position.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Says who is taken out of a list: those that a file names, such as competitors, and those that have paid."""
+"""Take companies out of a list: those named in a file, such as competitors, and those that have paid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
-    """Return the ids of a file; a blank one is passed over, and a file without any row takes nobody out.
+    """Return the ids in a file, without blanks; a file without rows takes nobody out.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def read_excluded(path: Path, schema: SchemaSettings) -> frozenset[str]:
 def groups_of_those_out(
     names: Any, excluded: Collection[str], paid_since: Collection[str]
 ) -> NDArray[np.object_]:
-    """Return why each of some ids is taken out, ``PAID_SINCE`` or ``EXCLUDED``; empty where it is not.
+    """Return why each id is taken out, ``PAID_SINCE`` or ``EXCLUDED``; empty if it is not.
 
     Examples
     --------
@@ -63,15 +63,15 @@ def groups_of_those_out(
 
 
 def told_out(group: NDArray[np.object_], cutoff: str, words: Words) -> list[str]:
-    """Say how many are taken out, and why."""
+    """Say how many companies are taken out, and why."""
     notes, excluded, paid = [], int((group == EXCLUDED).sum()), int((group == PAID_SINCE).sum())
     if excluded:
         were = words.entity.counted(excluded, "was", "were")
-        notes.append(f"{were} taken out of the list, as score.exclude asks for")
+        notes.append(f"{were} taken out of the list by score.exclude")
     if paid:
         became = words.entity.counted(
             paid, f"became {with_article(words.customer.one)}", f"became {words.customer.many}"
         )
         since = "was taken out of the list" if paid == 1 else "were taken out of the list"
-        notes.append(f"{became} since {cutoff}, and {since}")
+        notes.append(f"{became} since {cutoff} and {since}")
     return notes

@@ -1,4 +1,4 @@
-"""Load a version's scorer from its verified files, and prove that it agrees with the Pipeline."""
+"""Load a version's scorer from its verified files, and check that it agrees with the Pipeline."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def open_scorer(artifact: Artifact) -> Scorer:
     Raises
     ------
     UnverifiedError
-        If no scorer can be made of its files, or a golden row gets another probability than it had.
+        If no scorer can be made from its files, or a golden row gets another probability.
     SchemaDriftError
-        If the version means features that this code does not produce.
+        If the version needs features that this code does not produce.
     """
     spec = usable_spec(artifact)
     try:
@@ -38,7 +38,7 @@ def open_scorer(artifact: Artifact) -> Scorer:
     except NotCompilableError:
         return _of_pipeline(artifact)
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UnverifiedError(artifact.folder, f"holds no scorer that can be compiled: {error!r}") from error
+        raise UnverifiedError(artifact.folder, f"has no scorer that can be compiled: {error!r}") from error
     replay(
         artifact.json(GOLDEN),
         spec,
@@ -58,14 +58,14 @@ def prove_equal(
     plain, booster
         See :func:`ml_sys.scoring.compiled.compile.compile_scorer`.
     features : Rows
-        Of the holdout, n_rows.
+        Of the n_rows rows of the holdout.
     probability : ndarray of shape (n_rows,), float64
-        The Pipeline's, of the same rows.
+        The Pipeline's, for the same rows.
 
     Returns
     -------
     CompiledScorer or None
-        None for a model that no scorer is compiled for.
+        None for a model that cannot be compiled.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def prove_equal(
         raise ArtifactError(
             f"the compiled scorer differs from the Pipeline {found} of the holdout, so the version was not "
             "created",
-            hint="this is a fault of mlsys: please report it with the settings",
+            hint="this is a bug in mlsys: please report it with the settings",
         )
     return scorer
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PipelineScorer:
-    """A fitted model as a :class:`ml_sys.scoring.scorer.Scorer`; a row is what its encoder gives."""
+    """A fitted model as a :class:`ml_sys.scoring.scorer.Scorer`; rows are encoded."""
 
     def __init__(self, model: FittedModel) -> None:
         self._model = model

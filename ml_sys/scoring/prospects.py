@@ -45,11 +45,11 @@ class ProspectTable:
     Attributes
     ----------
     rows : HeldRows of n rows
-        id, since where it is known, and the attributes.
+        id, since if it is known, and the attributes.
     quarantine : Quarantine
-        Rows that were not taken.
+        Rejected rows.
     read : int
-        Rows of the file.
+        Number of rows in the file.
     """
 
     rows: HeldRows
@@ -58,7 +58,7 @@ class ProspectTable:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """All of them as one table, for those who look at them together."""
+        """All rows as one table."""
         batches = [batch for _, batch in self.rows.batches()]
         return pa.Table.from_batches(batches).to_pandas().drop(columns=LINE, errors="ignore")
 
@@ -88,9 +88,9 @@ class ProspectUsage:
         Position of the company; day of the stamp, rounded up.
     values : ndarray of shape (n, n_measures), int32
     strangers : int
-        Rows of companies that are not among the prospects; left out.
+        Number of rows of companies that are not among the prospects, which are left out.
     covered_until : int or None
-        Day up to which the usage of all companies is covered; None where none is.
+        Day up to which the usage of all companies is covered; None if none is.
     """
 
     company: Any
@@ -104,15 +104,15 @@ class ProspectUsage:
 def read_prospects(path: Path, schema: SchemaSettings, spec: FeatureSpec) -> ProspectTable | Ready:
     """Read a file of prospects.
 
-    A file that has every feature column of the model is taken as ready; any other one must have the columns
-    of noncustomers.
+    A file with every feature column of the model has ready features; any other file must have the columns of
+    the noncustomers.
 
     Parameters
     ----------
     path : Path
         CSV (plain, .gz, .zst) or Parquet.
     schema : SchemaSettings
-        What the tables mean.
+        The description of the tables.
     spec : FeatureSpec
         Of the model that will score.
 
@@ -180,7 +180,7 @@ def _ready(path: Path, id_column: str, names: list[str], categories: list[str]) 
 
 
 def _one_each(rows: HeldRows, form: Form, fields: list[str], where: str, quarantine: Quarantine) -> HeldRows:
-    """Keep one row per company, in the place of its first; see :func:`ml_sys.data.companies.reconcile`."""
+    """Keep one row per company, at the position of its first; see :func:`ml_sys.data.companies.reconcile`."""
     places = rows.again()
     if not places.size:
         return rows
@@ -220,7 +220,7 @@ def _checked(rows: RawRows, fields: Mapping[str, Field], form: Form) -> tuple[Ch
 def _numbers(
     rows: RawRows, names: list[str], categories: set[str], id_column: str
 ) -> tuple[pa.RecordBatch, list[BadRow]]:
-    """Read ready feature columns; also return the rows that are set aside, such as one without a number."""
+    """Read ready feature columns; also return rejected rows, such as those with an invalid number."""
     named = ids(rows.texts["id"])
     columns: dict[str, Any] = {LINE: rows.lines, ID: named.values}  # noqa: PD011 - no column of pandas
     faults = {id_column: named.faults}

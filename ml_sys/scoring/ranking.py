@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 COLUMNS = ("rank", "id", "probability", "tier", "will_convert", "model_version", "cutoff")
 # Beginning of the columns of reasons, which are numbered from 1.
 REASON = "reason_"
-# What spreadsheets run as a formula: the signs, also in the widths of East Asian scripts, behind what they
-# skip. They look at the start of a cell, and one that takes the semicolon for the delimiter sees others.
+# What spreadsheets run as a formula: these signs, also in East Asian widths, after characters that they skip.
+# They look at the start of a cell, and a spreadsheet that splits at semicolons sees other cells.
 _SKIPPED = r"[\s'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*?"
 _SIGN = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
 _FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}{_SIGN})")
 _ESCAPED = re.compile(rf"(^|[;\t\r\n])'(?={_SKIPPED}{_SIGN})")
-ENDS_A_CELL = ";\t\r"  # for some reader of CSV; the csv module alone would not quote them
+ENDS_A_CELL = ";\t\r"  # for some readers of CSV; the csv module alone would not quote them
 _NOT_PLAIN = bytes(set(range(256)) - set((ascii_letters + digits).encode()))
 _GROUP_ROWS = 1 << 20  # of a Parquet file, as pandas cuts it
 # Shares of the capacity at which the cost of stopping is shown.
@@ -47,7 +47,7 @@ _STOPS = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Stop:
-    """Calling the first ``calls`` of a list: conversions expected, and those that stopping there leaves."""
+    """The first ``calls`` of a list: conversions expected among them, and those missed by stopping there."""
 
     calls: int
     expected: float
@@ -61,13 +61,13 @@ class CapacityPlan:
     Attributes
     ----------
     calls : int
-        Companies called; fewer than the capacity where the list is shorter.
+        Companies called; fewer than the capacity if the list is shorter.
     expected : float
         Expected conversions among them.
     low, high : int
-        Bounds that hold the number of conversions with the confidence asked for.
+        Bounds of the number of conversions at the given confidence.
     share : float
-        Of the conversions expected in the whole list.
+        Share of the conversions expected in the whole list.
     """
 
     calls: int
@@ -80,7 +80,7 @@ class CapacityPlan:
 
 
 def best_first(probability: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return positions by descending probability; ties keep the input's order."""
+    """Return positions by descending probability; ties keep their order."""
     return np.argsort(-probability, kind="stable")
 
 
@@ -100,9 +100,9 @@ def ranked_list(
     ids : ndarray of shape (n,), object
     probability : ndarray of shape (n,), float64
     order : ndarray of shape (n,), int
-        Positions, the first to call first.
+        Positions in calling order.
     scorer : Scorer
-        Whose threshold and tiers apply.
+        The source of threshold and tiers.
     version, cutoff : str
         Written into every row.
 
@@ -128,13 +128,13 @@ def ranked_list(
 def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: float) -> CapacityPlan:
     """Estimate what calling the first ``capacity`` companies of a list will bring.
 
-    Conversions are a sum of independent events with the list's probabilities, so the bounds are exact for a
-    list whose probabilities hold; they know nothing of errors in the probabilities themselves.
+    Conversions are treated as independent events with the list's probabilities. So the bounds are exact if
+    the probabilities are right; they do not include errors of the probabilities.
 
     Parameters
     ----------
     probability : ndarray of shape (n,), float64
-        Of the whole list, the first to call first.
+        Of the whole list, in calling order.
     confidence : float
         In (0, 1).
 
@@ -161,7 +161,7 @@ def plan_capacity(probability: NDArray[np.float64], capacity: int, confidence: f
 
 
 def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return P(k of the events happen) for k = 0 to n, of independent events; shape (n + 1,)."""
+    """Return the probability that k of n independent events happen, for k = 0 to n; shape (n + 1,)."""
     chances = np.ones(1)
     for p in probability:
         chances = np.append(chances * (1 - p), 0.0) + np.append(0.0, chances * p)
@@ -170,7 +170,7 @@ def distribution(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def spreadsheet_safe(texts: Iterable[object]) -> list[str]:
     """Put an apostrophe before text that a spreadsheet would run; :func:`from_spreadsheet` removes it."""
-    # Most ids are letters and digits, which takes less time to see.
+    # Most ids are letters and digits, which is quick to check.
     return [text if text.isalnum() else _FORMULA.sub(r"\1'", text) for text in map(str, texts)]
 
 
@@ -187,7 +187,7 @@ def from_spreadsheet(text: str) -> str:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as :func:`write_pages` writes one."""
+    """Write a table like :func:`write_pages`."""
     write_pages(lambda: iter([table]), path)
 
 
@@ -199,7 +199,7 @@ def write_pages(pages: Callable[[], Iterator[pd.DataFrame]], path: Path) -> None
     Parameters
     ----------
     pages : callable
-        Returns the parts of the table anew; at least one, the same columns in each.
+        Returns a new iterator over the parts of the table: at least one, with the same columns.
     path : Path
 
     Raises
@@ -234,10 +234,10 @@ def write_parquet(pages: Iterator[pd.DataFrame], target: IO[bytes]) -> None:
 def write_csv(pages: Callable[[], Iterator[pd.DataFrame]], target: IO[bytes]) -> None:
     """Write a ranked list as CSV whose texts a spreadsheet does not run as formulas.
 
-    A text that holds what ends a cell elsewhere, a semicolon, a tab or a bare carriage return, has every text
-    of the table quoted.
+    If any text contains a semicolon, a tab or a bare carriage return, which end a cell for some readers, all
+    texts of the table are quoted.
     """
-    again = target.seekable()  # what is none, such as a pipe, cannot be begun anew
+    again = target.seekable()  # a pipe, for example, cannot be started over
     start = target.tell() if again else 0
     quoted = not again and any(_ends_a_cell(page) for page in pages())
     if not _written(pages(), target, quoted=quoted, check=again):
@@ -257,7 +257,7 @@ def _written(pages: Iterator[pd.DataFrame], target: IO[bytes], *, quoted: bool, 
 
 
 def _lines(page: pd.DataFrame, with_header: bool, quoted: bool, check: bool) -> bytes | None:
-    """Return a page as CSV; if checked, None where it has a text that needs every text quoted."""
+    """Return a page as CSV; if checked, None if it has a text that needs every text quoted."""
     if check and _ends_a_cell(page):
         return None
     odd = {name: page[name] for name in _foreign(page) if not _is_plain(page[name])}
@@ -272,7 +272,7 @@ def _lines(page: pd.DataFrame, with_header: bool, quoted: bool, check: bool) -> 
 
 
 def _foreign(page: pd.DataFrame) -> list[str]:
-    """Return the columns whose texts come from elsewhere."""
+    """Return the columns whose texts come from the user's data."""
     return [str(name) for name in page.columns if name == "id" or str(name).startswith(REASON)]
 
 
@@ -282,5 +282,5 @@ def _ends_a_cell(page: pd.DataFrame) -> bool:
 
 
 def _is_plain(column: pd.Series[Any]) -> bool:
-    """Say whether all of some texts are of letters and digits, or blank."""
+    """Return whether all texts consist of letters and digits, or are blank."""
     return not hold_any(texts_of(column.astype(str)), _NOT_PLAIN)

@@ -1,8 +1,8 @@
 """Explain a probability: the statements about a company that moved its prediction most.
 
-A contribution of Shapley is a mean over many rows that do not exist, so where features interact it may point
-another way than the company itself shows. Each reason is therefore counter-checked: with the features of its
-statement at their typical values, all at once, the prediction must move back, or the reason is not given.
+A Shapley contribution is a mean over many hypothetical rows, so if features interact it may have the wrong
+sign for this company. So each reason is counter-checked: with all features of its statement at their typical
+values, the prediction must move back, or the reason is not given.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Reason:
     Attributes
     ----------
     text : str
-        In the words of sales people.
+        In words for sales.
     direction : {"raises", "lowers"}
     contribution : float
-        What its features add to the calibrated log-odds, beside what the average training row has; for a
-        calibration that is no line on the log-odds, to those before it.
+        What its features add to the calibrated log-odds, compared with the average training row; if the
+        calibration is not linear in the log-odds, to the log-odds before calibration.
     features : tuple of str
-        Those that add anything, the strongest first.
+        The features that add anything, the strongest first.
     """
 
     text: str
@@ -71,7 +71,7 @@ class Explained:
     reasons : list of Reason
         The statements that moved it most, the strongest first.
     usual : float
-        Log-odds of the average training row; with the two others they are those of the company.
+        Log-odds of the average training row; the company's log-odds are the sum of this and the two below.
     who_they_are, what_they_do : float
         What the features of its attributes, and all others, add to that.
     """
@@ -100,20 +100,20 @@ def reasons(
 ) -> list[Reason]:
     """Return the statements that moved a prediction most, the strongest first.
 
-    The values of Shapley of a statement's features are added up. Its text is about the one that pulls most in
-    the direction of their sum. A statement whose sum the counter-check does not confirm is left out, and the
+    The Shapley values of a statement's features are added up. Its text is about the feature that contributes
+    most in the direction of the sum. A statement that the counter-check does not confirm is left out, and the
     next strongest takes its place; see :func:`moves`.
 
     Parameters
     ----------
     scorer : Scorer
-        Of the prediction.
+        The scorer of the prediction.
     row : ndarray of shape (1, n_features), float32
-        What ``scorer.row`` gives.
+        From ``scorer.row``.
     values : mapping
         Value of each feature, categories as texts, None for blanks.
     top : int
-        How many at most; statements that add nothing are left out.
+        Maximum number; statements that add nothing are left out.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def reasons(
 def explain(
     scorer: Scorer, row: NDArray[np.float32], values: Mapping[str, float | str | None], top: int
 ) -> Explained:
-    """Return the reasons of a prediction, see :func:`reasons`, and what both kinds of features add to it."""
+    """Return the reasons of a prediction (see :func:`reasons`) and what both kinds of features add to it."""
     compiled = check_reasons(scorer)
     added = contributions(compiled, row)
     who = math.fsum(added[at] for at in _attributes(compiled.spec))
@@ -147,7 +147,7 @@ def _strongest(
     ]
     ordered = sorted((one for one in sums if one[1]), key=lambda one: (-abs(one[1]), one[0]))
     found: list[Reason] = []
-    # Most of the strongest hold, so that those after the first few are seldom checked.
+    # Most of the strongest are confirmed, so later ones seldom need to be checked.
     for start in range(0, len(ordered), max(top, 1)):
         if len(found) >= top:
             break
@@ -160,28 +160,28 @@ def _strongest(
 
 
 def contributions(scorer: CompiledScorer, row: NDArray[np.float32]) -> list[float]:
-    """Return what each feature of a row adds to the log-odds; the last is what they are without any.
+    """Return what each feature of a row adds to the log-odds, followed by the log-odds without any feature.
 
-    They are the calibrated log-odds, without its intercept, where the calibration is a line on them; else
-    those before calibration.
+    If the calibration is linear in the log-odds, they are calibrated, without the intercept; else those
+    before calibration.
     """
     added = scorer.line.slope * shap_values(scorer.trees, row[0]) + scorer.line.added(row[0])
-    # The slope is 1 unless the calibration is a line on the log-odds.
+    # The slope is 1 unless the calibration is linear in the log-odds.
     return [scorer.calibration.slope * one for one in added.tolist()]
 
 
 def moves(scorer: CompiledScorer, row: NDArray[np.float32], features: Sequence[Sequence[int]]) -> list[float]:
     """Return how much higher the log-odds of a row are than with some features at their typical values.
 
-    Typical is what the encoder takes for a blank: the median or the most frequent level of the training rows.
-    So a blank feature moves nothing. Log-odds are compared, as a calibration may map a range of them to one
-    probability.
+    The typical value is what the encoder imputes for a blank: the median or the most frequent level of the
+    training rows. So a blank feature moves nothing. Log-odds are compared because a calibration may map a
+    range of them to one probability.
 
     Parameters
     ----------
     row : ndarray of shape (1, n_features), float32
     features : sequence of sequences of int
-        Columns that are put at their typical values together.
+        Groups of columns to set to their typical values together.
     """
     rows = np.repeat(row, len(features) + 1, axis=0)
     for at, columns in enumerate(features, start=1):
@@ -210,7 +210,7 @@ def _reason(
 
 @lru_cache(maxsize=8)
 def _statements(spec: FeatureSpec) -> dict[str, tuple[tuple[int, str], ...]]:
-    """Return place and name of the features of each statement."""
+    """Return the position and the name of each statement's features."""
     found: dict[str, list[tuple[int, str]]] = {}
     for at, name in enumerate(spec.names()):
         found.setdefault(phrase_of(name, spec).statement, []).append((at, name))
@@ -219,6 +219,6 @@ def _statements(spec: FeatureSpec) -> dict[str, tuple[tuple[int, str], ...]]:
 
 @lru_cache(maxsize=8)
 def _attributes(spec: FeatureSpec) -> tuple[int, ...]:
-    """Return the places of the features that say who a company is."""
+    """Return the positions of the features of attributes."""
     groups = spec.groups()
     return tuple(at for at, name in enumerate(spec.names()) if groups[name] == ATTRIBUTE_GROUP)

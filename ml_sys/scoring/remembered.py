@@ -1,7 +1,7 @@
 """Lists written before there was a store: one CSV file per cutoff, named after it.
 
-They are read, and a company can be taken out of them; nothing writes new ones. Ids stand as a spreadsheet may
-open them, and are read back as they were.
+They are read, and a company can be removed from them; new ones are not written. Ids were written safe for
+spreadsheets, and are read back in their original form.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RememberedListError(InputError):
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
             f"{path}: {problem}",
-            hint="put back what `score` wrote, or take the file away: it is then not taken over",
+            hint="restore the file that `score` wrote, or move it away to leave it out",
         )
 
 
@@ -63,7 +63,7 @@ def lists_of(folder: Path) -> list[tuple[int, Path]]:
         return []
     lists = []
     for path in folder.iterdir():
-        if path.name.startswith("."):  # of a writer that was killed, or of a file manager
+        if path.name.startswith("."):  # from a killed writer, or a file manager
             continue
         named = _NAME.fullmatch(path.name)
         try:
@@ -71,18 +71,18 @@ def lists_of(folder: Path) -> list[tuple[int, Path]]:
         except ValueError:
             day = None
         if day is None:
-            raise RememberedListError(path, "no list, whose name would be its date, YYYY-MM-DD.csv")
+            raise RememberedListError(path, "is not a list: its name should be a date, YYYY-MM-DD.csv")
         lists.append((day_number(day), path))
     return sorted(lists)
 
 
 def companies_of(path: Path) -> list[Remembered]:
-    """Return who is on a list, by rank.
+    """Return the companies on a list, by rank.
 
     Raises
     ------
     RememberedListError
-        If it does not read as one.
+        If the file is not a valid list.
     """
     return [
         Remembered(from_spreadsheet(name), int(rank), float(probability), tier, version)
@@ -91,12 +91,12 @@ def companies_of(path: Path) -> list[Remembered]:
 
 
 def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
-    """Remove a company from a list, and return how many rows it had; the others keep their ranks.
+    """Remove a company from a list, and return its number of rows; other companies keep their ranks.
 
     Raises
     ------
     RememberedListError
-        If the file does not read as a list.
+        If the file is not a valid list.
     StorageError
         If it cannot be written.
     """
@@ -113,7 +113,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False) -> int:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """Read the rows of a list, and hold every cell against what `score` writes."""
+    """Read the rows of a list, checking that every cell could have been written by `score`."""
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -123,7 +123,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
     last_rank = 0
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(COLUMNS):
-            raise RememberedListError(path, f"row {number}: {len(row)} cells in place of {len(COLUMNS)}")
+            raise RememberedListError(path, f"row {number}: {len(row)} cells instead of {len(COLUMNS)}")
         rank, name, probability, tier, version, cutoff = row
         holds = {
             "rank": rank.isdecimal() and int(rank) > last_rank,  # a gap is a company that was forgotten
@@ -135,7 +135,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
         }
         for column, cell in zip(COLUMNS, row, strict=True):
             if not holds[column]:
-                raise RememberedListError(path, f"row {number}, column {column!r}: {cell!r} is not possible")
+                raise RememberedListError(path, f"row {number}, column {column!r}: {cell!r} is not valid")
         last_rank = int(rank)
         yield row
 

@@ -36,17 +36,17 @@ _NO_TIERS: Final = Tiers(float("inf"), float("inf"))
 
 @dataclass(frozen=True)
 class RuleScorer:
-    """A rule in the place of a model; see :class:`ml_sys.scoring.scorer.Scorer`.
+    """A rule instead of a model; see :class:`ml_sys.scoring.scorer.Scorer`.
 
-    What it gives in place of probabilities only ranks: the sum of its features; of days ago, their negative.
-    A company for which none of them is known comes last.
+    It gives scores instead of probabilities, good for ranking only: the sum of its features, or minus the
+    days ago. A company for which none of them is known comes last.
 
     Attributes
     ----------
     name : str
-        As reports call the rule.
+        The rule's name in reports.
     sign : float
-        1 where more is better, and -1 where less is.
+        1 if more is better, and -1 if less is.
     """
 
     name: str
@@ -80,27 +80,27 @@ class RuleScorer:
             name, sign = {RECENCY: "most recently active", NEWEST: "newest"}.get(rule, ""), -1.0
         if not wanted:
             raise UsageError(
-                f"--rule: these tables know no rule {rule!r}",
-                hint=f"name one of {', '.join(possible(form))}",
+                f"--rule: these tables do not allow the rule {rule!r}",
+                hint=f"choose one of {', '.join(possible(form))}",
             )
         return cls(name, replace(every, off=tuple(sorted(set(every.names()) - set(wanted)))), sign)
 
     @classmethod
     def named(cls, name: str, form: Form, period: Period) -> RuleScorer:
-        """Return the scorer of a rule by the name that reports call it.
+        """Return the scorer of a rule, given its name in reports.
 
         Raises
         ------
         UsageError
-            If the tables of the form know no such rule.
+            If the tables of the form do not allow the rule.
         """
         for rule in possible(form):
             found = cls.of(rule, form, period)
             if found.name == name:
                 return found
         raise UsageError(
-            f"these tables know no rule {name!r}, which is in production",
-            hint=f"choose another: mlsys promote --rule {possible(form)[0]}",
+            f"these tables do not allow the rule {name!r}, which is in production",
+            hint=f"choose another with mlsys promote --rule {possible(form)[0]}",
         )
 
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
@@ -112,21 +112,21 @@ class RuleScorer:
         return np.stack([columns[name] for name in self.spec.names()], axis=1).astype(np.float32)
 
     def probability(self, row: NDArray[np.float32]) -> float:
-        """Return what one row is ranked by."""
+        """Return the score of one row."""
         return float(self.probabilities(row)[0])
 
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each row is ranked by, which is not a probability."""
+        """Return the score of each row, which is not a probability."""
         total: NDArray[np.float64] = self.sign * np.nansum(rows.astype(np.float64), axis=1)
         unknown = np.isnan(rows).all(axis=1) & (self.sign < 0)
         return np.where(unknown, LAST, total)
 
     def is_known(self, category: str, level: str) -> bool:  # noqa: ARG002 - the interface of scorers
-        """Return True: a rule looks at no category."""
+        """Return True, as rules use no categories."""
         return True
 
     def usual_levels(self) -> dict[str, str]:
-        """Return nothing: a rule looks at no category."""
+        """Return an empty dictionary, as rules use no categories."""
         return {}
 
 
@@ -137,7 +137,7 @@ def possible(form: Form) -> tuple[str, ...]:
 
 
 def without_probabilities(scored: ScoredList, scorer: RuleScorer) -> ScoredList:
-    """Mark a list as made by a rule: it has a score in place of probabilities, and no tiers."""
+    """Mark a list as made by a rule: it has scores instead of probabilities, and no tiers."""
     table, name = scored.table, scorer.name
     known = table["probability"].where(table["probability"] != LAST)
     score = {RULE_SCORE: scorer.sign * known + 0.0}  # no -0

@@ -1,4 +1,4 @@
-"""What a list is asked to contain, and the ranked list with facts about it."""
+"""The options of a list, and the ranked list with facts about it."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class ListOptions:
     cutoff : int
         Day since 1970-01-01.
     stale_days : int
-        Usage that ends longer than this before the cutoff is warned of.
+        Usage that ends more than this before the cutoff causes a warning.
     reasons : int
-        Reasons of a company at most; 0 for none.
+        Maximum number of reasons per company; 0 for none.
     reasons_top : int
-        Companies at the top that get reasons.
+        Number of companies at the top that get reasons.
     listed : dict of str to int, optional
-        Day on which a company was last to be called, by id; None without a cool-down.
+        Day on which each company was last to be called, by id; None without a cool-down.
     cooldown_weeks : int
         See :func:`ml_sys.scoring.cooldown.cooling_down`.
     waiting : collection of str
         Ids of companies that may not be drawn yet; they come last.
     excluded : collection of str
-        Ids of companies that are taken out.
+        Ids of companies to take out.
     paid_since : collection of str
-        Ids of companies that have become customers after the cutoff, and are taken out as well.
+        Ids of companies that became customers after the cutoff, which are taken out as well.
     """
 
     version: str
@@ -66,21 +66,21 @@ class ScoredList:
     Attributes
     ----------
     ranked : Ranked or DataFrame
-        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first. With a cool-down,
-        ``listed_on`` says since when a company cools down, and those that do come last. With reasons,
-        ``SUBTOTALS`` and one column for each, from ``reason_1``; empty below the top.
+        In the columns of :data:`ml_sys.scoring.ranking.COLUMNS`, best first. With a cool-down, ``listed_on``
+        is the day since which a company cools down, and these companies come last. With reasons, there are
+        ``SUBTOTALS`` and one column for each reason, from ``reason_1``; they are empty below the top.
     input_order : ndarray of shape (n,), int
         Rows of the list in the order of the prospects file.
     notes, warnings : tuple of str
-        What is worth knowing, and what to look into.
+        Remarks, and problems to look into.
     quarantine : pyarrow.Table
-        Rows that were not taken, each with its table, file, line and reason.
+        Rejected rows, each with its table, file, line and reason.
     reasons : tuple of lists of Reason
-        Of the rows at the top; empty where none were asked for.
+        Of the rows at the top; empty if none were asked for.
     group : ndarray of shape (n,), object
         Why a row comes last: ``COOLING`` or ``WAITING``; empty for the others.
     excluded : DataFrame or None
-        Id, probability, tier and group of those that were taken out.
+        Id, probability, tier and group of companies that were taken out.
     words : Words
     """
 
@@ -104,7 +104,7 @@ class ScoredList:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """Probabilities, the first to call first."""
+        """Probabilities, in calling order."""
         one = self.ranked
         return one["probability"].to_numpy() if isinstance(one, pd.DataFrame) else one.probability
 
@@ -144,7 +144,7 @@ class ScoredList:
         )
 
     def pages(self, *, keep_order: bool) -> Iterator[pd.DataFrame]:
-        """Yield the list in parts, as it is or in the order of the prospects."""
+        """Yield the list in parts, best first or in the order of the prospects."""
         order = self.input_order if keep_order else None
         if isinstance(self.ranked, pd.DataFrame):
             yield self.ranked if order is None else self.ranked.iloc[order]

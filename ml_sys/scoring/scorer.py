@@ -1,8 +1,8 @@
 """The compiled scorer: a dictionary of features, one row of float32, trees, a probability.
 
-It decides what the Pipeline decides: what the encoder does to a number is monotone, so each threshold of the
-trees was moved to the raw number at which the encoded one reaches it
-(:mod:`ml_sys.scoring.compiled.compile`). Neither pandas nor scikit-learn nor XGBoost is needed for it.
+It gives the Pipeline's results: encoding is monotone, so each threshold of the trees was translated to the
+raw number whose encoding reaches it (:mod:`ml_sys.scoring.compiled.compile`). It needs neither pandas nor
+scikit-learn nor XGBoost.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Scorer(Protocol):
     Attributes
     ----------
     threshold : float
-        Probability from which on a company counts as one that will convert.
+        Decision threshold: the lowest probability that counts as a predicted conversion.
     """
 
     @property
@@ -83,17 +83,17 @@ class CompiledScorer:
     trees : Trees
         Over raw features, in the order of ``spec.names()``; categories as codes.
     line : Line
-        Over raw features; what is made of the trees' margin.
+        The linear part over raw features.
     codes : dict of int to dict of str to float
         Code of each level, by the column of the category.
     other : dict of int to float
-        Code of every other level.
+        Code of all other levels.
     known : dict of str to frozenset of str
-        Levels of the training rows, by category; rare ones among them have no code of their own.
+        Levels of the training rows, by category, including rare ones that have no code.
     arguments : tuple
-        Trees, line and calibration in the order in which the loop for one row takes them.
+        The arguments of the loop for one row.
     packer : Struct
-        Puts a row's numbers into bytes.
+        Packs a row's numbers into bytes.
     calibration, threshold, tiers
         As in the fitted model.
     """
@@ -113,7 +113,7 @@ class CompiledScorer:
     def row(self, values: Sequence[Any]) -> NDArray[np.float32]:
         """Return a row of shape (1, n_features) from values in the order of the features, None for blanks.
 
-        A number too large for float32 comes out infinite.
+        A number too large for float32 becomes infinite.
         """
         plain = [_NAN if one is None else one for one in values]
         for at, codes in self.codes.items():
@@ -129,8 +129,8 @@ class CompiledScorer:
     def of_columns(self, columns: Columns) -> NDArray[np.float64]:
         """Return P(conversion within the horizon) of each row of feature columns.
 
-        It is what :meth:`probabilities` gives their rows. A column whose stride is 0 holds one number for all
-        rows; what follows from it is worked out once.
+        The result is that of :meth:`probabilities`. A column with stride 0 holds one number for all rows,
+        which is processed only once.
         """
         names = self.spec.names()
         n_rows = len(columns[names[0]])
@@ -191,6 +191,6 @@ class CompiledScorer:
 
 
 def usual(levels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the first level of each category, the most frequent first, that is no blank."""
+    """Return the most frequent level of each category that is not a blank."""
     found = {name: next((one for one in known if one != MISSING), "") for name, known in levels.items()}
     return {name: level for name, level in found.items() if level}

@@ -1,4 +1,4 @@
-"""Usage of prospects out of files: of rows of periods, of events, or of several tables of both."""
+"""Read the usage of prospects from files: rows of periods, events, or several tables of both."""
 
 from __future__ import annotations
 
@@ -44,30 +44,29 @@ def read_usage(
     not_after: int = NO_CLOCK,
     wanted: Form | None = None,
 ) -> ProspectUsage:
-    """Read usage and keep that of the prospects.
+    """Read usage, and keep that of the prospects.
 
     Parameters
     ----------
     where : Path or mapping of str to str
-        File of the only usage table; or file, folder or query by table, those left out being where the
-        description says.
+        File of the only usage table; or file, folder or query by table, by default those in the description.
     schema : SchemaSettings
-        What the tables mean.
+        The description of the tables.
     prospects : pyarrow.StringArray
         Ids.
     coverage : Coverage
-        When a period counts as covered; the rows of all companies tell.
+        When a period counts as covered, judged by the rows of all companies.
     not_after : int
-        Day after which none does.
+        Day after which no period counts.
     wanted : Form, optional
-        Of the model: its measures are given, and its kinds of event count; by default the description's.
+        The model's form, whose measures and kinds of event are used; by default the description's.
 
     Raises
     ------
     InputError
         If a file is missing, unreadable, empty or lacks a column.
     UsageError
-        If a table has no place, or what is named holds no usage.
+        If a table has no location, or a named table has no usage.
     """
     places = places_of(where, schema)
     form = schema.form({one.name: one.kinds for one in wanted.tables} if wanted else {})
@@ -106,48 +105,50 @@ def read_usage(
 
 
 def places_of(where: Path | Mapping[str, str], schema: SchemaSettings) -> dict[str, str]:
-    """Return where each usage table is, and each table of links; refuse what is no such table or nowhere."""
+    """Return the location of each table of usage and of links; refuse unknown and missing ones."""
     tables = [one.name for one in schema.form().tables] + list(schema.of(LinkTable))
     flags = " ".join(f"--table {name}=FILE" for name in tables)
     if not isinstance(where, Mapping):
         if len(tables) > 1:
             raise UsageError(
-                f"one file cannot hold the usage that is described: {', '.join(tables)}",
-                hint=f"name the file of each: {flags}",
+                f"one file cannot hold all described usage tables: {', '.join(tables)}",
+                hint=f"give a file for each: {flags}",
             )
         return {tables[0]: str(where)}
     for name in where:
         if name not in tables:
             near = nearest(name, tables)
             hint = f"did you mean {near}? " if near else ""
-            raise UsageError(f"--table {name}: there is no such table of usage", hint=f"{hint}Name: {flags}")
+            raise UsageError(f"--table {name}: there is no such table of usage", hint=f"{hint}Give {flags}")
     places = {name: where.get(name) or schema.tables[name].file for name in tables}
     for name, place in places.items():
         if not place:
-            raise UsageError(f"nothing says where the table {name} is", hint=f"--table {name}=FILE")
+            raise UsageError(
+                f"the location of the table {name} is not known", hint=f"give --table {name}=FILE"
+            )
     return places
 
 
 def read_everyone(
     places: Mapping[str, str], schema: SchemaSettings, form: Form, coverage: Coverage
 ) -> tuple[UsageRows, CompanyIndex, Quarantine]:
-    """Read usage tables side by side and count events, whoever they are of.
+    """Read usage tables and count events, of all companies.
 
     Parameters
     ----------
     places : mapping of str to str
-        Of :func:`places_of`.
+        From :func:`places_of`.
     form : Form
-        Says which kinds are counted under their own names.
+        Decides which kinds of event get a count of their own.
 
     Returns
     -------
     UsageRows
         Sorted by company and stamp.
     CompanyIndex
-        Of all companies that any row is of.
+        Of all companies with any row.
     Quarantine
-        Rows that were not taken.
+        Rejected rows.
     """
     opened = {}
     with ExitStack() as stack:
@@ -173,7 +174,7 @@ def read_everyone(
 def of_prospects(
     rows: UsageRows, index: CompanyIndex, prospects: Any
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.integer], int]:
-    """Return company, day and values of the rows of prospects, and how many rows are of others."""
+    """Return company, day and values of the rows of prospects, and the number of other rows."""
     position = CompanyIndex(prospects, frozenset()).positions(index.ids)
     company = position[rows.company] if len(rows.company) else rows.company
     mine = np.flatnonzero(company >= 0)
@@ -182,5 +183,5 @@ def of_prospects(
 
 
 def covered_by_all(rows: UsageRows, coverage: Coverage, not_after: int) -> int | None:
-    """Return the day up to which the usage of all companies is covered; None where none is."""
+    """Return the day up to which the usage of all companies is covered; None if none is."""
     return covered_until(rows.company, coverage.complete_on(rows.stamp), coverage, not_after=not_after)

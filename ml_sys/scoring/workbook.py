@@ -1,6 +1,6 @@
-"""Writes a list as a workbook that people work from: a fixed head, filters, widths, percentages.
+"""Write a list as a workbook to work with: frozen header, filters, column widths, percentages.
 
-Every text is written as a text, so that nothing of an id is ever run as a formula or opened as a link.
+Every text is written as text, so an id is never run as a formula or opened as a link.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ml_sys.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOST_ROWS = 1_048_575  # of a sheet, without its head
+MOST_ROWS = 1_048_575  # of a sheet, without its header
 _MOST_TEXT = 32_767  # characters of a cell
 _NARROWEST, _WIDEST = 8, 60
-_LOOKED_AT = 200  # rows that say how wide a column is
+_LOOKED_AT = 200  # rows that determine the width of a column
 _PERCENT = frozenset({"probability", "inclusion_probability"})
 
 
@@ -30,12 +30,12 @@ def write_workbook(table: pd.DataFrame, target: IO[bytes], path: Path) -> None:
     InputError
         If it has more rows than a sheet holds.
     """
-    from xlsxwriter import Workbook  # only who writes one needs it
+    from xlsxwriter import Workbook  # needed only here
 
     if len(table) > MOST_ROWS:
         raise InputError(
             f"{path}: {len(table):,} rows do not fit on a sheet, which holds {MOST_ROWS:,}",
-            hint="name a .csv or .parquet file",
+            hint="choose a .csv or .parquet file",
         )
     made = {"created": pd.Timestamp("2020-01-01").to_pydatetime()}
     with Workbook(target, {"constant_memory": True}) as book:
@@ -58,7 +58,7 @@ def write_workbook(table: pd.DataFrame, target: IO[bytes], path: Path) -> None:
 
 
 def _write(sheet: Any, row: int, at: int, value: object) -> None:
-    """Write a cell by the type of its value; what is not known stays empty."""
+    """Write a cell by the type of its value; missing values stay empty."""
     if isinstance(value, bool | np.bool_):
         sheet.write_string(row, at, "yes" if value else "no")
     elif isinstance(value, int | float | np.number):

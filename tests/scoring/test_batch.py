@@ -71,14 +71,14 @@ def test_who_was_listed_lately_or_waits_comes_last_and_is_counted(scorer):
     # One that waits is told to wait, whenever it was listed.
     assert found.table["listed_on"].tolist() == [*[""] * 9, "2019-04-07", "", ""]
     assert found.notes == (
-        "1 company was listed in the last 4 weeks, and put last",
-        "2 companies wait for what comes of an earlier draw, and were put last",
+        "1 company was listed in the last 4 weeks and put last",
+        "2 companies wait for the outcome of an earlier draw and were put last",
     )
     assert found.table["id"][found.input_order].tolist() == IDS.tolist()
     both = score_ready(scorer, ready(), replace(asked, waiting=(best[5],)))
     assert both.notes == (
-        "2 companies were listed in the last 4 weeks, and put last",
-        "1 company waits for what comes of an earlier draw, and was put last",
+        "2 companies were listed in the last 4 weeks and put last",
+        "1 company waits for the outcome of an earlier draw and was put last",
     )
 
 
@@ -105,9 +105,9 @@ def test_who_is_excluded_is_told_with_its_probability_and_changes_nothing_for_th
         "tier": scorer.tiers.of(probability).tolist(),
         "group": ["excluded", "excluded"],
     }
-    assert found.notes == ("2 companies were taken out of the list, as score.exclude asks for",)
+    assert found.notes == ("2 companies were taken out of the list by score.exclude",)
     one = score_ready(scorer, ready(), replace(ASKED, excluded={"c2"}))
-    assert one.notes == ("1 company was taken out of the list, as score.exclude asks for",)
+    assert one.notes == ("1 company was taken out of the list by score.exclude",)
     paid = score_ready(scorer, ready(), replace(ASKED, excluded={"c2"}, paid_since={"c2", "c9"}))
     assert paid.excluded["group"].tolist() == ["paid since"] * 2
     assert paid.table["id"].tolist() == found.table["id"].tolist()
@@ -201,7 +201,7 @@ def test_usage_that_ends_on_the_cutoff_counts_and_without_any_there_is_a_warning
     for rows in (usage([], []), usage([1], [ON_TIME + 1])):
         none = score_companies(scorer, two, rows, ASKED, customers={})
         assert none.notes == ("0 of 2 prospects have usage complete by 2019-04-14",)
-        assert none.warnings == ("no usage is complete by 2019-04-14: the ranking rests on attributes alone",)
+        assert none.warnings == ("no usage is complete by 2019-04-14: the ranking uses attributes only",)
 
 
 def test_customers_of_before_are_left_out_and_those_of_the_day_itself_are_not(scorer):
@@ -213,7 +213,7 @@ def test_customers_of_before_are_left_out_and_those_of_the_day_itself_are_not(sc
     assert found.notes == (
         "3 usage rows belong to companies that are not in the list",
         "4 of 4 prospects have usage complete by 2019-04-14",
-        "1 company was a customer before 2019-04-14, and left out",
+        "1 company was a customer before 2019-04-14 and left out",
     )
     assert found.warnings == ("1 usage row not taken: no date (1)",)
     assert found.quarantine["table"].to_pylist() == [USAGE]
@@ -226,7 +226,7 @@ def test_customers_of_before_are_left_out_and_those_of_the_day_itself_are_not(sc
     assert both.notes == (
         "1 usage row belongs to companies that are not in the list",
         "1 of 4 prospects have usage complete by 2019-04-14",
-        "2 companies were customers before 2019-04-14, and left out",
+        "2 companies were customers before 2019-04-14 and left out",
     )
     assert sorted(both.table["id"]) == ["c2", "c3"]
 
@@ -251,7 +251,7 @@ def test_who_did_not_exist_for_a_day_by_the_cutoff_is_left_out():
     rows = usage([0, 1, 2, 3], [ON_TIME] * 4)
     found = score_companies(fitted(spec, n_estimators=5).scorer, born, rows, ASKED, customers={})
     assert sorted(found.table["id"]) == ["c0", "c1"]
-    assert found.notes[-1] == "2 companies did not exist for a day by 2019-04-14, and left out"
+    assert found.notes[-1] == "2 companies did not exist for a day by 2019-04-14 and left out"
 
 
 def test_a_list_is_the_same_however_it_is_cut(scorer, monkeypatch):
@@ -304,9 +304,9 @@ def test_what_is_told_is_in_the_words_of_the_model(scorer):
     assert found.notes == (
         "1 usage row belongs to accounts that are not in the list",
         "1 of 3 prospects have usage complete by 2019-04-14",
-        "1 account was a buyer before 2019-04-14, and left out",
-        "1 account was listed in the last 2 weeks, and put last",
-        "1 account waits for what comes of an earlier draw, and was put last",
+        "1 account was a buyer before 2019-04-14 and left out",
+        "1 account was listed in the last 2 weeks and put last",
+        "1 account waits for the outcome of an earlier draw and was put last",
     )
     assert found.warnings == (
         "usage ends on 2019-02-03, 70 days before 2019-04-14: every account looks idle since; "

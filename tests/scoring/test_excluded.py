@@ -49,10 +49,10 @@ def test_who_is_excluded_and_has_paid_as_well_has_paid():
 def test_those_that_are_taken_out_are_told_by_why():
     told = told_out(np.array([EXCLUDED, PAID_SINCE, "", PAID_SINCE]), "2020-06-01", PLAIN_WORDS)
     assert told == [
-        "1 company was taken out of the list, as score.exclude asks for",
-        "2 companies became customers since 2020-06-01, and were taken out of the list",
+        "1 company was taken out of the list by score.exclude",
+        "2 companies became customers since 2020-06-01 and were taken out of the list",
     ]
     assert told_out(np.array([PAID_SINCE, ""]), "2020-06-01", PLAIN_WORDS) == [
-        "1 company became a customer since 2020-06-01, and was taken out of the list"
+        "1 company became a customer since 2020-06-01 and was taken out of the list"
     ]
     assert told_out(np.array(["", ""]), "2020-06-01", PLAIN_WORDS) == []

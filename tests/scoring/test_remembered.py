@@ -111,7 +111,7 @@ def test_an_id_that_a_spreadsheet_would_run_is_escaped_and_found_again(tmp_path)
         ("A,1.0.0", "D,1.0.0", "row 2, column 'tier': 'D'"),
         ("A,1.0.0", "A,", "row 2, column 'model_version': ''"),
         ("2020-01-12\n2", "2020-01-11\n2", "row 2, column 'cutoff': '2020-01-11'"),
-        ("2,c,0.25", "2,c", "row 3: 5 cells in place of 6"),
+        ("2,c,0.25", "2,c", "row 3: 5 cells instead of 6"),
         ("1,b,", '1,"b,', "cannot be read: unexpected end of data"),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_list_is_named(folder, content):
 @pytest.mark.parametrize("name", ["notes.txt", "2020-01-12 (copy).csv", "2020-02-30.csv", "12.csv"])
 def test_a_foreign_file_is_named(folder, name):
     (folder / name).write_text(",".join(COLUMNS))
-    with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
+    with pytest.raises(RememberedListError, match="is not a list: its name should be its date"):
         remembered(folder)
 
 
@@ -183,10 +183,10 @@ def test_every_row_of_a_company_is_forgotten_and_counted(tmp_path):
 
 def test_ranks_rise_from_row_to_row_and_a_file_under_another_name_is_no_list(tmp_path):
     path = remember(tmp_path, listed(["a", "b", "c"], "2020-02-03").assign(rank=[1, 3, 2]), "2020-02-03")
-    with pytest.raises(RememberedListError, match=r"row 4, column 'rank': '2' is not possible"):
+    with pytest.raises(RememberedListError, match=r"row 4, column 'rank': '2' is not valid"):
         companies_of(path)
     (tmp_path / "_2020-02-03.csv").write_text("")
-    with pytest.raises(RememberedListError, match="no list, whose name would be its date"):
+    with pytest.raises(RememberedListError, match="is not a list: its name should be its date"):
         lists_of(tmp_path)
 
 

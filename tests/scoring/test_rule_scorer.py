@@ -53,10 +53,10 @@ def test_what_was_lately_comes_first():
 def test_a_rule_that_tables_do_not_allow_is_refused_with_those_they_do():
     assert possible(WATCHED) == ("actions", "amount", "recency", "newest")
     assert possible(default_form()) == ("actions", "users", "recency")
-    with pytest.raises(UsageError, match="know no rule 'users'") as raised:
+    with pytest.raises(UsageError, match="do not allow the rule 'users'") as raised:
         RuleScorer.of("users", WATCHED, Period("day"))
-    assert raised.value.hint == "name one of actions, amount, recency, newest"
-    with pytest.raises(UsageError, match="know no rule 'luck'"):
+    assert raised.value.hint == "choose one of actions, amount, recency, newest"
+    with pytest.raises(UsageError, match="do not allow the rule 'luck'"):
         RuleScorer.of("luck", default_form(), Period())
 
 
@@ -96,11 +96,11 @@ def test_several_amounts_are_one_rule_and_a_rule_is_found_by_its_whole_name():
     for rule in possible(form):
         one = RuleScorer.of(rule, form, Period("month"))
         assert RuleScorer.named(one.name, form, Period("month")) == one
-    with pytest.raises(UsageError, match="know no rule 'most clicks in 28 days', which is in production"):
+    with pytest.raises(UsageError, match="allow the rule 'most clicks in 28 days', which is in production"):
         RuleScorer.named("most clicks in 28 days", form, Period("month"))
-    with pytest.raises(UsageError, match="know no rule 'most actions in 7 days'") as raised:
+    with pytest.raises(UsageError, match="do not allow the rule 'most actions in 7 days'") as raised:
         RuleScorer.named("most actions in 7 days", form, Period("month"))
-    assert raised.value.hint == "choose another: mlsys promote --rule actions"
+    assert raised.value.hint == "choose another with mlsys promote --rule actions"
 
 
 def test_of_a_row_alone_a_blank_is_no_zero():

@@ -117,22 +117,22 @@ def test_a_table_that_is_not_named_is_where_the_description_says(tmp_path):
     (tmp_path / "newer.csv").write_text("team,day,visits\nb,2024-03-01,7\n")
     named = {"clicks": str(tmp_path / "e.csv"), "seen": str(tmp_path / "newer.csv")}
     assert read_usage(named, schema, ["b"], DAILY).values.tolist() == [[7, 1, 0, 10]]
-    with pytest.raises(UsageError, match="nothing says where the table clicks is"):
+    with pytest.raises(UsageError, match="the location of the table clicks is"):
         read_usage({"seen": "v.csv"}, schema, ["b"], DAILY)
     for name, near in (("bought", ""), ("click", "did you mean clicks? ")):
         with pytest.raises(UsageError, match=f"--table {name}: there is no such table of usage") as caught:
             read_usage({name: "b.csv"}, schema, ["b"], DAILY)
-        assert caught.value.hint == f"{near}Name: --table seen=FILE --table clicks=FILE"
+        assert caught.value.hint == f"{near}Give --table seen=FILE --table clicks=FILE"
 
 
 def test_one_file_cannot_hold_several_usage_tables_or_users_that_need_a_link(tmp_path):
     several = schema_of(seen=VISITS, clicks=EVENTS)
-    with pytest.raises(UsageError, match="one file cannot hold the usage that is described: seen, clicks"):
+    with pytest.raises(UsageError, match="one file cannot hold all described usage tables: seen, clicks"):
         read_usage(tmp_path / "none.csv", several, [], DAILY)
     linked = schema_of(clicks=LINKED, people=PEOPLE)
     with pytest.raises(UsageError, match="one file cannot hold") as caught:
         read_usage(tmp_path / "none.csv", linked, [], DAILY)
-    assert caught.value.hint == "name the file of each: --table clicks=FILE --table people=FILE"
+    assert caught.value.hint == "give a file for each: --table clicks=FILE --table people=FILE"
 
 
 def test_the_kinds_and_the_measures_of_a_model_are_those_that_count(tmp_path):

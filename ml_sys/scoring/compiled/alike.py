@@ -1,7 +1,7 @@
-"""Log-odds of rows that differ in few features: trees are walked once for rows that they cannot tell apart.
+"""Compute log-odds of rows that differ in few features, walking trees once for rows they cannot distinguish.
 
-Prospects without usage are alike in all that usage tells. The bits are those of each row alone: the same
-leaves and the same terms are added in the same order.
+Prospects without usage have the same usage features. The results have the same bits as for each row alone:
+the same leaves and the same terms are added in the same order.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
     from ml_sys.scoring.compiled.trees import Trees
 
-# Features up to which rows are compared, which for more takes as long as to walk the trees.
+# Up to this many differing features are compared; with more it would take as long as walking the trees.
 FEW = 16
 _MOST_CELLS = 2**62
 
 
 @dataclass(frozen=True)
 class AlikeRows:
-    """Trees and line for rows that are as one row in all but some features.
+    """Trees and linear part for rows that equal one row in all but some features.
 
     Attributes
     ----------
     trees : Trees
     line : Line
-        Over the features kept; what the first terms add is in its intercept.
+        Over the kept features; the other terms are in its intercept.
     row : ndarray of shape (n_features,), float32
-        The numbers that all rows share, NaN where blank.
+        The numbers that all rows share, NaN for blanks.
     differs : ndarray of shape (n_differing,), int
-        Places of the features that rows differ in.
+        Positions of the features in which rows differ.
     kept : ndarray of shape (n_kept,), int
-        Places of those and of the others that the line still asks for, which come after them.
+        Positions of these, followed by those of other features that the line needs.
     """
 
     trees: Trees
@@ -50,14 +50,14 @@ class AlikeRows:
 
     @classmethod
     def of(cls, trees: Trees, line: Line, row: NDArray[np.float32], differs: Sequence[int]) -> AlikeRows:
-        """Work out what rows share.
+        """Precompute what the rows share.
 
         Parameters
         ----------
         row : ndarray of shape (n_features,), float32
             One of the rows.
         differs : sequence of int
-            Places of the features that they may differ in.
+            Positions of the features in which they may differ.
         """
         feature, varies = line.terms["feature"], np.zeros(row.size, dtype=np.bool_)
         varies[list(differs)] = True
@@ -80,7 +80,7 @@ class AlikeRows:
         return self.line.log_odds(rows, self.trees.margins(each)[which])
 
     def cells(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Give the same number to rows of shape (n_rows, n_kept) on the same side of every threshold."""
+        """Assign numbers to rows of shape (n_rows, n_kept), equal on the same side of all thresholds."""
         cells, n_cells = np.zeros(len(rows), dtype=np.int64), 1
         for place, feature in enumerate(self.differs.tolist()):
             thresholds = self.trees.thresholds.get(feature)

@@ -1,8 +1,8 @@
 """Compile a version's plain files into a scorer.
 
-The encoder of the Pipeline imputes a blank number, takes a signed logarithm and scales: all of it monotone.
-So instead of encoding every row, each threshold is moved to where it lies among raw numbers, and each split
-is told where the imputed value would have gone. A row is then compared as it came, with the same outcome.
+The Pipeline's encoder imputes blank numbers, takes a signed logarithm and scales, all of which is monotone.
+So instead of encoding every row, each threshold is translated to raw numbers, and each split stores the side
+to which the imputed value would have gone. A raw row then takes the same path.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def compile_scorer(plain: Mapping[str, Any], booster: bytes | None) -> CompiledS
     Parameters
     ----------
     plain : mapping
-        What its file ``scorer.json`` says.
+        The content of its file ``scorer.json``.
     booster : bytes or None
-        Its file ``booster.json``; None where it has none.
+        Its file ``booster.json``; None if it has none.
 
     Raises
     ------
     NotCompilableError
         If the model is not one of plain trees of XGBoost, or was trained before scorers were compiled.
     ValueError, KeyError, TypeError, IndexError
-        If what the files say is no such thing.
+        If the files are invalid.
     """
     if booster is None or "encoder" not in plain:
         raise NotCompilableError(
@@ -108,9 +108,9 @@ def _over_raw_features(trees: Trees, encoder: Mapping[str, Any], names: list[str
 def _first_reaching(
     threshold: NDArray[np.float32], centers: NDArray[np.float64], scales: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return the least float32 that is encoded to at least the threshold; infinity where none is.
+    """Return the smallest float32 whose encoding reaches the threshold; infinity if none does.
 
-    Found by halving the range of all finite float32, which are ordered like their bits.
+    Uses bisection over all finite float32, which are ordered like their bits.
     """
     low = np.full(threshold.shape, _position(np.float32(-_LARGEST)), dtype=np.int64)
     high = np.full(threshold.shape, _position(np.float32(_LARGEST)) + 1, dtype=np.int64)
@@ -123,7 +123,7 @@ def _first_reaching(
 
 
 def _position(number: np.float32) -> int:
-    """Return the place of a float32 in their order, 0 for 0."""
+    """Return the rank of a float32 among all of them, 0 for 0."""
     bits = int(number.view(np.int32))
     return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
 

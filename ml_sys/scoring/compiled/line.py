@@ -1,4 +1,4 @@
-"""The line of a blended model over raw features, and what it makes of the trees' margin."""
+"""The linear part of a blended model over raw features, and how it combines with the trees' margin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Line:
-    """From a margin and a row of raw features to log-odds.
+    """The map from a margin and a row of raw features to log-odds.
 
     Attributes
     ----------
@@ -33,12 +33,12 @@ class Line:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any] | None, encoder: Mapping[str, Any], names: Sequence[str]) -> Line:
-        """Move a line on encoded numbers to raw features in the order of ``names``.
+        """Translate a linear part on encoded numbers to raw features in the order of ``names``.
 
         Raises
         ------
         ValueError, KeyError, TypeError
-            If what the files say is no line on the encoder's numbers.
+            If the files do not contain one on the encoder's numbers.
         """
         if plain is None:
             return cls(np.empty(0, dtype=TERM), 1.0, 0.0)
@@ -51,14 +51,14 @@ class Line:
             terms["feature"] = [names.index(name) for name in numbers]
             terms["center"], terms["scale"] = encoder["centers"], encoder["scales"]
             terms["weight"], terms["mean"] = weights, means
-            terms["at_blank"] = np.nan  # and stays so where a median is none
+            terms["at_blank"] = np.nan  # and stays so if a median is infinite
             row = np.zeros((1, len(names)))
             terms["at_zero"] = added(terms, row)
             row[0, terms["feature"]] = encoder["medians"]
             terms["at_blank"] = added(terms, row)
         values = (*(terms[name] for name in OF_TERM), plain["slope"], plain["intercept"])
         if not all(np.isfinite(one).all() for one in values):
-            raise ValueError("the line holds a number that is not finite")
+            raise ValueError("the line has a number that is not finite")
         return cls(terms, float(plain["slope"]), float(plain["intercept"]))
 
     def log_odds(self, rows: NDArray[np.float32], margins: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -68,9 +68,9 @@ class Line:
         return out
 
     def added(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each feature adds to the log-odds, and last what they are at all features' means.
+        """Return what each feature adds to the log-odds, followed by the log-odds at all features' means.
 
-        On a line this is the value of Shapley: the weight times the distance from the mean.
+        In a linear model the Shapley value is the weight times the distance from the mean.
         """
         values = np.zeros(row.size + 1)
         values[self.terms["feature"]] = added(self.terms, row[None])
@@ -78,5 +78,5 @@ class Line:
         return values
 
     def arguments(self) -> tuple[Any, ...]:
-        """Return what the loops take of it."""
+        """Return the arguments for the compiled loops."""
         return self.terms, self.slope, self.intercept

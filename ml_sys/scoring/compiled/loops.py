@@ -1,8 +1,8 @@
 """The loops of the compiled scorer: through the trees, along the line, and to a calibrated probability.
 
-The margin has XGBoost's bits: float32 throughout, trees in their order, the base first. The line adds up in
-the order of :mod:`ml_sys.model.blend`, and what follows is that of :mod:`ml_sys.model.calibration`: both are
-as in the Pipeline.
+The margin has XGBoost's bits: float32 throughout, trees in order, the base first. The line adds up in the
+order of :mod:`ml_sys.model.blend`, and the rest follows :mod:`ml_sys.model.calibration`, both as in the
+Pipeline.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ml_sys.model.scaling import STEPS, scaled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Trees that are walked side by side: what one waits for in memory, another has already.
+# Trees that are walked in parallel: while one waits for memory, another can go on.
 GROUP = 8
-# A row whose feature is below the threshold goes to ``left``, else to the node after it; a blank one goes
-# left, or right where ``feature`` is stored as its complement. A leaf is its own left child under a threshold
-# that is no number, so that a walk of any further steps stays there.
+# A row whose feature is below the threshold goes to ``left``, else to the node after it. A blank goes left,
+# or right if ``feature`` is stored as its complement. A leaf is its own left child with NaN as threshold, so
+# that any further steps stay there.
 NODE = np.dtype([("left", np.int32), ("feature", np.int32), ("threshold", np.float32), ("value", np.float32)])
 # What a raw number adds to the log-odds: encoded, clipped, less the mean, times the weight. ``at_zero`` and
-# ``at_blank`` are worked out before, since most numbers are one of them.
+# ``at_blank`` are precomputed, since most numbers are one of them.
 OF_TERM = ("center", "scale", "mean", "weight", "at_zero", "at_blank")
 TERM = np.dtype([("feature", np.int64), *((name, np.float64) for name in OF_TERM)])
 
 
 def function_of_c(name: str) -> Any:
-    """Return a function of C's library from float to float."""
+    """Return a function of the C library from float to float."""
     function = getattr(ctypes.CDLL("ucrtbase") if os.name == "nt" else ctypes.CDLL(None), name)
     function.argtypes, function.restype = [ctypes.c_float], ctypes.c_float
     return function
@@ -102,7 +102,7 @@ def _walk_types(numba: Any) -> Any:
 
 
 def _walk_in_numpy(rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, margins: Any) -> None:
-    """Walk all trees of all rows a step at a time, then add up in the order of the trees."""
+    """Walk all trees for all rows step by step, then add up in the order of the trees."""
     row = np.arange(len(rows))[:, None]
     at = np.repeat(roots.reshape(1, -1), len(rows), axis=0)
     left, stored, threshold = nodes["left"], nodes["feature"], nodes["threshold"]
@@ -118,8 +118,8 @@ def _walk_in_numpy(rows: Any, nodes: Any, roots: Any, depths: Any, base: Any, ma
 def walk(rows, nodes, roots, depths, base, margins):  # type: ignore[no-untyped-def]  # the types above
     """Write the margin of each row.
 
-    Without a branch on what a row holds, and with several trees side by side, the processor seldom waits. No
-    position is negative; saying so to the compiler spares it a test of each.
+    Without branches on the data, and with several trees in parallel, the processor seldom waits. Positions
+    are never negative; telling the compiler so saves a check.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _blend_types(numba: Any) -> Any:
 
 def _blend_in_numpy(rows: Any, margins: Any, terms: Any, slope: float, intercept: float, out: Any) -> None:
     out[:] = intercept
-    for each in added(terms, rows).T:  # one after the other, as the loop adds
+    for each in added(terms, rows).T:  # one after the other, in the order of the loop
         out += each
     out += slope * margins.astype(np.float64)
 
@@ -162,7 +162,7 @@ def added(terms: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
 
 @kernel(_blend_types, meanwhile=_blend_in_numpy, helpers=(logarithm, _term, _log_odds))
 def blend(rows, margins, terms, slope, intercept, out):  # type: ignore[no-untyped-def]  # the types above
-    """Write the log-odds of each row of raw features, of its margin and its line."""
+    """Write the log-odds of each row of raw features from its margin and its line."""
     for row in range(rows.shape[0]):
         out[row] = _log_odds(rows, row, terms, slope, intercept, margins[row])
 
@@ -181,7 +181,7 @@ def predict(rows, trees, line, calibration):  # type: ignore[no-untyped-def]  # 
     ----------
     rows : ndarray of shape (1, n_features), float32
     trees, line, calibration : tuple
-        What `arguments` of each gives.
+        The `arguments` of each.
     """
     nodes, roots, depths, base = trees
     terms, line_slope, line_intercept = line

@@ -1,13 +1,13 @@
 """Exact path-dependent SHAP values of trees: what each feature adds to the margin of one row.
 
-A feature's value is the mean, over all orders in which features could become known, of what it changes when
-it does; where a tree asks for a feature that is not known yet, its two branches count by their cover
-(Lundberg et al. 2020). This is what XGBoost's ``pred_contribs`` gives.
+A feature's value is the change that it causes when it becomes known, averaged over all orders of features. If
+a tree splits by a feature that is not known yet, both branches count, weighted by their cover (Lundberg et
+al. 2020). XGBoost's ``pred_contribs`` gives the same values.
 
-Orders are not enumerated. Let every feature be known with probability t, independently: a leaf is then
-reached with a probability that is a product over the features on its path, and the SHAP values are the mean
-over t in (0, 1) of what one more known feature changes (Owen 1972). The product is a polynomial in t, so that
-few points of Gauss and Legendre give the mean exactly.
+Orders are not enumerated. If every feature is known with probability t, independently, the probability of
+reaching a leaf is a product over the features on its path, and the SHAP values are the mean over t in (0, 1)
+of the change caused by one more known feature (Owen 1972). The product is a polynomial in t, so a few
+Gauss-Legendre points give the mean exactly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ml_sys.scoring.compiled.trees import Trees
 
-# In place of a share of zero, which could not be divided by; the values still add up to the margin.
+# Replaces a share of zero, which cannot be a divisor; the values still add up to the margin.
 _LEAST_SHARE = 1e-30
 
 
@@ -40,7 +40,7 @@ def shap_values(trees: Trees, row: NDArray[np.float32]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (n_features + 1,), float64
-        The last is what the margin is when nothing is known; all together are the margin.
+        The last is the margin if nothing is known; the sum of all is the margin.
     """
     values = np.zeros(row.size + 1)
     roots = trees.roots.ravel()
@@ -54,10 +54,10 @@ def shap_values(trees: Trees, row: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _quadrature(depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return points in (0, 1) and weights that integrate what trees of this depth need.
+    """Return points in (0, 1) and weights that integrate exactly for trees of this depth.
 
-    A path meets at most ``depth`` features, all but one of them as factors; n points are exact up to the
-    power 2n - 1.
+    A path contains at most ``depth`` features, all but one of them as factors; n points are exact up to
+    degree 2n - 1.
     """
     points, weights = np.polynomial.legendre.leggauss(max((depth + 1) // 2, 1))
     return (points + 1) / 2, weights / 2
@@ -74,12 +74,12 @@ def _types(numba: Any) -> Any:
 
 @kernel(_types)
 def contribute(row, nodes, cover, starts, points, weights, values):  # type: ignore[no-untyped-def]  # the types above
-    """Add to ``values`` what each feature adds to the margin of a row, and what the trees say without any.
+    """Add to ``values`` each feature's contribution to a row's margin, and the margin without any feature.
 
-    A node lies behind its parent, so one pass forwards brings to each node the probability of reaching it, at
-    each point, and one pass backwards adds up the leaves below it. What a feature changes is worked out at
-    the last split by it on each path; ``same`` is the node below the split before, or the root, to which
-    every row goes whether the feature is known or not.
+    Nodes come after their parents. So a forward pass gives each node the probability of reaching it, at each
+    point, and a backward pass adds up the leaves below it. The change caused by a feature is computed at the
+    last split by it on each path; ``same`` is the node below the previous such split, or the root, which a
+    row reaches whether the feature is known or not.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def contribute(row, nodes, cover, starts, points, weights, values):  # type: ign
     points, weights : ndarray of shape (n_points,), float64
         Of the quadrature.
     values : ndarray of shape (n_features + 1,), float64
-        Added to.
+        Contributions are added here.
     """
     n_points = points.size
     largest = 0
@@ -101,9 +101,9 @@ def contribute(row, nodes, cover, starts, points, weights, values):  # type: ign
     parent = np.zeros(largest, dtype=np.int64)
     same = np.zeros(largest, dtype=np.int64)
     feature_of = np.full(largest, -1, dtype=np.int64)
-    known = np.ones(largest)  # whether the row goes to the node as far as the feature decides
-    unknown = np.ones(largest)  # the share of the training rows that do
-    share = np.ones(largest)  # of the training rows that reach the node at all
+    known = np.ones(largest)  # whether the row goes to the node, as far as the feature decides
+    unknown = np.ones(largest)  # the share of training rows that do
+    share = np.ones(largest)  # the share of training rows that reach the node at all
     inverse = np.ones((largest, n_points))  # one over the feature's factor
     mass = np.empty((largest, n_points))
     for tree in range(starts.size - 1):

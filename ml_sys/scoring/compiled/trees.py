@@ -33,13 +33,13 @@ class Trees:
     nodes : ndarray of shape (n_nodes,), NODE
         Tree by tree; the two children of a node are neighbours.
     cover : ndarray of shape (n_nodes,), float32
-        Sum of hessians of the training rows that came by; exact reasons weigh with it.
+        Sum of the training rows' hessians at each node; the weights of exact reasons.
     roots : ndarray of shape (n_groups, GROUP), int32
-        Position of each tree's root; the last group is filled up with trees that add nothing.
+        Position of each tree's root; the last group is padded with trees that add nothing.
     depths : ndarray of shape (n_groups,), int32
-        Longest way to a leaf in each group.
+        Longest path to a leaf in each group.
     base : float32
-        What every margin begins with.
+        The start of every margin.
     """
 
     nodes: NDArray[Any]
@@ -56,19 +56,19 @@ class Trees:
 
     @cached_property
     def thresholds(self) -> dict[int, NDArray[np.float32]]:
-        """The thresholds of each feature that the trees ask for, ascending, by its place."""
+        """The thresholds of each feature that the trees use, ascending, by the feature's position."""
         asks = ~np.isnan(self.nodes["threshold"])
         stored, threshold = self.nodes["feature"][asks], self.nodes["threshold"][asks]
         feature = stored ^ (stored >> 31)
         return {one: np.unique(threshold[feature == one]) for one in np.unique(feature).tolist()}
 
     def as_bytes(self) -> tuple[bytes, ...]:
-        """Return all that the trees are, to compare."""
+        """Return the trees as bytes, for comparison."""
         parts = (self.nodes, self.cover, self.roots, self.depths, self.base)
         return tuple(one.tobytes() for one in parts)
 
     def arguments(self) -> tuple[Any, ...]:
-        """Return what the loops take of it."""
+        """Return the arguments for the compiled loops."""
         return self.nodes, self.roots, self.depths, self.base
 
 
@@ -80,7 +80,7 @@ def read_trees(booster: bytes) -> Trees:
     NotCompilableError
         If the model has more than trees for one binary outcome.
     ValueError, KeyError, TypeError, IndexError
-        If it is no model file.
+        If it is not a valid model file.
     """
     document = parse_model(booster)
     learner = document["learner"]
@@ -90,7 +90,7 @@ def read_trees(booster: bytes) -> Trees:
     _need(objective == "binary:logistic", f"its objective is {objective}")
     outcome = learner["learner_model_param"]
     _need(outcome["num_class"] == "0" and outcome["num_target"] == "1", "it has several outcomes")
-    _need("best_iteration" not in learner["attributes"], "it uses a part of its trees alone")
+    _need("best_iteration" not in learner["attributes"], "it uses only a part of its trees")
     trees = learner["gradient_booster"]["model"]["trees"]
     _need(bool(trees), "it has no tree")
     _need(not any(any(tree["split_type"]) for tree in trees), "it splits by categories")
@@ -147,5 +147,5 @@ def _need(holds: bool, otherwise: str) -> None:
     if not holds:
         raise NotCompilableError(
             f"no scorer is compiled for this model: {otherwise}",
-            hint="it is used through its Pipeline, which is slower; trees of XGBClassifier are compiled",
+            hint="it is used through its Pipeline, which is slower; only trees of XGBClassifier are compiled",
         )

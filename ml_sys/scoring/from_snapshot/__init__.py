@@ -1,1 +1,1 @@
-"""Prospects that are companies of a snapshot: who is free, what they used, and their list part by part."""
+"""Score the free companies of a snapshot, part by part."""

@@ -1,6 +1,6 @@
-"""Score the free companies of a snapshot part by part: of each, id and probability stay in memory.
+"""Score the free companies of a snapshot part by part; only ids and probabilities stay in memory.
 
-Invariant: the list is the same, to the last bit, in however many parts the snapshot is and wherever they are
+Invariant: the list is the same, to the last bit, however many parts the snapshot has and wherever they are
 scored.
 """
 
@@ -36,7 +36,7 @@ Mapped = Callable[[Callable[[int], Any], Sequence[int]], list[Any]]
 
 @dataclass(frozen=True)
 class PartScored:
-    """What is kept of a part: n companies that are ranked, and what its first look like.
+    """The results for a part: n ranked companies, and the features of the first ones.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class PartScored:
         Its places are those among all companies of the snapshot.
     seen : UsageSummary
     top : ndarray of shape (k,), int
-        Positions among the n of those that may be among the first of all.
+        Positions among the n of companies that may be among the first of all.
     columns : dict of str to ndarray of shape (k,)
         Their features.
     """
@@ -63,7 +63,7 @@ def score_free(scorer: Scorer, known: Everyone, asked: ListOptions, day: int, ma
     Parameters
     ----------
     day : int
-        On which they are free.
+        Day on which they must be free.
     mapped : callable
         Maps a pure function over the numbers of parts, and returns the results in order.
     """
@@ -120,7 +120,7 @@ def score_part(
 
 
 def _places(parts: Parts, number: int, part: Snapshot, day: int) -> NDArray[np.int32]:
-    """Return where the free companies of a part are among all companies."""
+    """Return the positions of a part's free companies among all companies."""
     return parts.positions(number)[are_free(part, day)]
 
 

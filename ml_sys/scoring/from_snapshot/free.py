@@ -1,4 +1,4 @@
-"""Who of a snapshot is free on a day, and what prospects have used as a snapshot tells it."""
+"""Find the companies of a snapshot that are free on a day, and the usage of prospects in a snapshot."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 
 def free_day(known: Everyone, spec: FeatureSpec, as_of: int | None) -> int:
-    """Return the day on which companies of a snapshot are to be free, by default the latest usage covers.
+    """Return the day on which companies must be free, by default the last one that usage covers.
 
     Raises
     ------
     NotEnoughDataError
-        If none is.
+        If no company is free.
     """
     day = covered_by(known, spec) if as_of is None else as_of
     day = known.as_of if day is None else day
     words = known.form.words
     if not are_free(known, day).any():
         raise NotEnoughDataError(
-            f"{known.path}: holds no {words.entity.one} that is not {with_article(words.customer.one)}",
-            hint="name a file of prospects",
+            f"{known.path}: contains no {words.entity.one} that is not {with_article(words.customer.one)}",
+            hint="give a file of prospects",
         )
     return day
 
 
 def are_free(known: Everyone | Snapshot, day: int) -> NDArray[np.bool_]:
-    """Return which companies are free on a day: they have begun before, and have not converted."""
+    """Flag the companies that are free on a day: they existed before it, and have not converted."""
     free: NDArray[np.bool_] = (known.closed >= day) & (known.since < day)
     return free
 
@@ -69,9 +69,9 @@ def all_free(known: Everyone, day: int) -> ProspectTable:
 
 
 def usage_of(known: Everyone, prospects: Any, spec: FeatureSpec) -> ProspectUsage:
-    """Take the usage of prospects out of a snapshot, by the `pyarrow.StringArray` of their ids.
+    """Return the usage of prospects in a snapshot, given a `pyarrow.StringArray` of their ids.
 
-    Those that the snapshot does not know have none. Parts that hold none of them are not read.
+    Prospects that are not in the snapshot have none. Parts without any of them are not read.
     """
     parts, found = known.parts, [_none_of(spec)]
     part = part_of(buckets_of(prospects), len(parts))
@@ -93,7 +93,7 @@ def usage_in(
     Parameters
     ----------
     numbers : ndarray of shape (n,), int
-        What to call each of the prospects.
+        The number to give to each of the prospects.
     """
     known = CompanyIndex(pa.array(part.companies["id"], pa.string()), frozenset()).positions(prospects)
     position = np.full(len(part.companies), -1, dtype=np.int32)
@@ -101,7 +101,7 @@ def usage_in(
     position[known[found]] = numbers[found]
     company = position[part.usage_company]
     mine: Any = company >= 0
-    if (np.diff(company[mine]) < 0).any():  # prospects in another order than that of the snapshot
+    if (np.diff(company[mine]) < 0).any():  # prospects are not in the order of the snapshot
         mine = np.flatnonzero(mine)
         mine = mine[np.argsort(company[mine], kind="stable")]
     values = measures_of(part.usage_values, part.form, spec.form)
@@ -109,7 +109,7 @@ def usage_in(
 
 
 def covered_by(snapshot: Everyone | Snapshot, spec: FeatureSpec) -> int | None:
-    """Return the day up to which a snapshot's usage is covered; None where it holds none."""
+    """Return the day up to which a snapshot's usage is covered; None if it has no usage."""
     if not snapshot.usage_stamp.size:
         return None
     return latest_cutoff(snapshot.usage_stamp, snapshot.as_of, spec.period)

@@ -1,1 +1,1 @@
-"""What lets lists of millions be made in little memory: rows held outside it, and pages of a ranking."""
+"""Make lists of millions of companies in little memory: rows on disk, and a ranking in pages."""

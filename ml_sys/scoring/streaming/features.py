@@ -27,9 +27,9 @@ class FeatureBlock(NamedTuple):
     Attributes
     ----------
     places : ndarray of shape (n_part,), int, or slice
-        Of the rows in the batch.
+        Positions of the rows in the batch.
     columns : dict of str to ndarray of shape (n_part,)
-        A feature that all of them share may be one number of stride 0.
+        A feature that is equal for all of them may have stride 0.
     """
 
     places: NDArray[np.intp] | slice
@@ -46,17 +46,17 @@ class Features(Protocol):
         """Return the features of the rows from a place on; every row is in one part."""
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
-        """Return the features of the rows at some places."""
+        """Return the features of the rows at some positions."""
 
 
 @dataclass(frozen=True)
 class ReadyFeatures:
-    """Features that the file holds; see :class:`Features`."""
+    """Features in the file; see :class:`Features`."""
 
     spec: FeatureSpec
 
     def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
-        """Return that all are ranked."""
+        """Return True for all rows."""
         return np.ones(rows.num_rows, dtype=bool)
 
     def __call__(self, _start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
@@ -73,7 +73,7 @@ class ReadyFeatures:
 
 @dataclass
 class ComputedFeatures:
-    """Features from attributes and usage complete by a cutoff; counts who is not ranked.
+    """Features from attributes and usage complete by a cutoff; counts prospects that are not ranked.
 
     See :class:`Features`.
     """
@@ -86,7 +86,7 @@ class ComputedFeatures:
     are_new: int = 0
 
     def ranked(self, rows: pa.RecordBatch, /) -> NDArray[np.bool_]:
-        """Return who is ranked: no customer by the cutoff, and there for a day."""
+        """Return which rows are ranked: not a customer by the cutoff, and in existence for a day."""
         closed = days_of(rows.column("id"), self.customers, other=self.cutoff)
         is_customer, is_new = closed < self.cutoff, self._since(rows) >= self.cutoff
         self.were_customers += int(is_customer.sum())
@@ -107,7 +107,7 @@ class ComputedFeatures:
         ]
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
-        """Return the features of the rows at some places."""
+        """Return the features of the rows at some positions."""
         return self._columns(self.usage.take(places), rows)
 
     def _columns(self, usage: UsageLog, rows: pa.RecordBatch) -> Columns:
@@ -116,7 +116,7 @@ class ComputedFeatures:
         return feature_columns(inputs, np.array([self.cutoff], dtype=np.int32), self.spec)
 
     def _since(self, rows: pa.RecordBatch) -> NDArray[np.int32]:
-        """Return the day on which each began to exist; ``NEVER_BEGAN`` where that is not known."""
+        """Return the first day of each; ``NEVER_BEGAN`` if unknown."""
         if self.spec.form.has_since and "since" in rows.schema.names:
             since: NDArray[np.int32] = rows.column("since").to_numpy()
             return since

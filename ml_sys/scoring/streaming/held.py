@@ -1,7 +1,7 @@
-"""Rows between reading and scoring: ids in memory, the other columns beyond a bound in a file without a name.
+"""Hold rows between reading and scoring: ids in memory, other columns in an unnamed file if they are many.
 
-Invariant: batches have the same size whatever the parts that rows came in, so that a list does not depend on
-how its file was cut.
+Invariant: batches have the same size whatever parts the rows came in, so a list does not depend on how its
+file was cut.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH_ROWS = 1 << 16
-# As many batches stay in memory; of plain attributes they take some ten megabytes.
+# Number of batches that stay in memory; with plain attributes they take some ten megabytes.
 _IN_MEMORY = 4
 ID = "id"
 
 
 class HeldRows:
-    """Rows of prospects: one of each, in the order of their file.
+    """Rows of prospects, one for each, in the order of their file.
 
-    Rows are added until one of the other methods is called.
+    Rows can be added until one of the other methods is called.
 
     Parameters
     ----------
     in_memory : int
-        Batches that are kept in memory.
+        Number of batches to keep in memory.
     """
 
     def __init__(self, in_memory: int = _IN_MEMORY) -> None:
@@ -63,7 +63,7 @@ class HeldRows:
         return self._ids[0]
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Add rows; one column of them is the id.
+        """Add rows; one column is the id.
 
         Raises
         ------
@@ -77,9 +77,9 @@ class HeldRows:
             self._cut(BATCH_ROWS)
 
     def again(self) -> NDArray[np.intp]:
-        """Return the places of rows whose id other rows have as well; of ids seldom alike, some besides.
+        """Return the positions of rows whose id occurs more than once.
 
-        Ids are compared by their hashes.
+        Ids are compared by their hashes, so very rarely a few other rows are included.
         """
         hashes = np.empty(self._n_rows, dtype=np.uint64)
         at = 0
@@ -97,7 +97,7 @@ class HeldRows:
         return np.flatnonzero(shared[np.minimum(place, shared.size - 1)] == hashes)
 
     def batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield the place of the first row and the rows of each batch, ids among them."""
+        """Yield the position of the first row and the rows of each batch, including ids."""
         self._finish()
         for number in range(-(-self._n_rows // BATCH_ROWS)):
             start = number * BATCH_ROWS
@@ -105,7 +105,7 @@ class HeldRows:
             yield start, rows.append_column(ID, self.ids.slice(start, rows.num_rows))
 
     def take(self, places: NDArray[np.integer[Any]]) -> pa.RecordBatch:
-        """Return some rows, in the order given."""
+        """Return some rows, in the given order."""
         self._finish()
         numbers = places // BATCH_ROWS
         order = np.argsort(numbers, kind="stable")
@@ -127,9 +127,9 @@ class HeldRows:
         ----------
         dropped : ndarray of shape (n,), bool
         instead : pyarrow.RecordBatch
-            Rows in the place of others.
+            Replacement rows.
         at : ndarray of shape (instead.num_rows,), intp
-            Whose place each of them takes, ascending.
+            Positions of the rows they replace, ascending.
         """
         kept = HeldRows(self._in_memory)
         for start, rows in self.batches():
@@ -143,7 +143,7 @@ class HeldRows:
         return kept
 
     def _cut(self, at_least: int) -> None:
-        """Make batches of what is pending while that is so many rows."""
+        """Make batches of pending rows while there are at least this many."""
         n_pending = sum(one.num_rows for one in self._pending)
         if not n_pending or n_pending < at_least:
             return
@@ -183,7 +183,7 @@ class HeldRows:
 
 
 def held_frame(frame: pd.DataFrame) -> HeldRows:
-    """Return the rows of a table as they are held between reading and scoring."""
+    """Hold the rows of a table."""
     rows = HeldRows()
     columns = {str(name): as_arrow(column) for name, column in frame.items()}
     rows.add(pa.RecordBatch.from_pydict(columns))
@@ -191,5 +191,5 @@ def held_frame(frame: pd.DataFrame) -> HeldRows:
 
 
 def as_arrow(column: pd.Series[Any]) -> Any:
-    """Return a column of numbers or texts as an Arrow array."""
+    """Convert a column of numbers or texts to an Arrow array."""
     return pa.array(column.to_numpy()) if column.dtype.kind in "iuf" else arrow_texts(column)

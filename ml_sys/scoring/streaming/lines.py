@@ -1,4 +1,4 @@
-"""Pages of a table as lines of CSV, the same that pandas writes, without a Python loop over the rows."""
+"""Write pages of a table as the CSV lines that pandas would write, without a Python loop over the rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# Numbers that Arrow writes as Python does; others are written with an exponent or a zero behind the point.
+# Numbers that Arrow writes like Python; it writes others with an exponent or a trailing zero.
 _BYTES = 256
 _SAME_FROM, _SAME_BELOW = 1e-4, 1.0
 _NEEDS_QUOTES = ',"\n'
 
 
 def csv_lines(page: pd.DataFrame) -> bytes | None:
-    """Return the rows of a page as CSV with the quotes that are needed; None where a column is not plain.
+    """Return the rows of a page as CSV with the necessary quotes; None if a column is not plain.
 
-    No text may hold a bare carriage return.
+    Texts must not contain a bare carriage return.
     """
     if not len(page):
         return b""
@@ -39,7 +39,7 @@ def csv_lines(page: pd.DataFrame) -> bytes | None:
 
 
 def _texts(column: pd.Series[Any]) -> Any:
-    """Return a column as an Arrow array of what stands in its cells; None where that is not certain."""
+    """Return a column as an Arrow array of its cells' texts; None if that is not certain."""
     kind = column.dtype.kind
     if kind == "b":
         return pc.if_else(pa.array(column.to_numpy()), "True", "False")
@@ -47,7 +47,7 @@ def _texts(column: pd.Series[Any]) -> Any:
         return pa.array(column.to_numpy()).cast(pa.string())
     if column.dtype == np.float64:
         return _numbers(column.to_numpy())
-    if kind not in "OU":  # texts, whatever pandas keeps them in
+    if kind not in "OU":  # texts, whatever their type in pandas
         return None
     try:
         texts = texts_of(column)
@@ -61,21 +61,21 @@ def _texts(column: pd.Series[Any]) -> Any:
 
 
 def hold_any(texts: Any, wanted_bytes: bytes) -> bool:
-    """Return whether any of some bytes stands in the texts of a `pyarrow.StringArray`."""
+    """Return whether the texts of a `pyarrow.StringArray` contain any of some bytes."""
     wanted = np.zeros(_BYTES, dtype=np.bool_)
     wanted[list(wanted_bytes)] = True
     return bool(wanted[buffers(texts)[1]].any())
 
 
 def texts_of(column: pd.Series[Any]) -> Any:
-    """Return a column of texts as a `pyarrow.StringArray`, blanks as empty ones."""
+    """Convert a column of texts to a `pyarrow.StringArray`, with "" for blanks."""
     texts: Any = pa.array(column.array, from_pandas=True)
     whole: Any = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     return pc.fill_null(whole.cast(pa.string()), "")
 
 
 def _numbers(values: NDArray[np.float64]) -> Any:
-    """Write numbers as short as they read back the same; equal ones in a row are written once."""
+    """Write numbers in their shortest exact form; runs of equal numbers are formatted once."""
     bits = values.view(np.int64)
     starts = np.flatnonzero(np.append(True, bits[1:] != bits[:-1]))
     distinct = values[starts]

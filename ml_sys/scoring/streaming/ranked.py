@@ -1,4 +1,4 @@
-"""A ranking of millions: ids and probabilities, and the rows of the list only where they are asked for."""
+"""A ranking of millions of companies: ids and probabilities, with rows of the list made only on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ml_sys.scoring.reasons import Explained
     from ml_sys.scoring.scorer import Scorer
 
-# What the features of attributes, and all others, add to the log-odds of a company.
+# Columns of what the features of attributes, and all others, add to the log-odds of a company.
 SUBTOTALS = ("who_they_are", "what_they_do")
 PAGE_ROWS = 1 << 16
 _DIGITS = 3
@@ -27,22 +27,22 @@ _DIGITS = 3
 
 @dataclass(frozen=True)
 class Ranked:
-    """A list of n companies, the first to call first.
+    """A list of n companies in calling order.
 
     Attributes
     ----------
     scorer : Scorer
-        Whose threshold and tiers apply.
+        The source of threshold and tiers.
     version, cutoff : str
         Written into every row.
     ids : pyarrow.StringArray of length n
-        In the order of the prospects, as ``all_probabilities`` of shape (n,).
+        In the order of the prospects, like ``all_probabilities`` of shape (n,).
     order : ndarray of shape (n,), int
-        Places of the companies, the first to call first.
+        Positions of the companies in calling order.
     listed_on : ndarray of shape (n,), object, optional
-        Day of the list that a company cools down from, by place; empty for the others.
+        Day of the list that a company cools down from, by position; empty for the others.
     given : tuple of Explained
-        Of the companies at the top.
+        For the companies at the top.
     reasons : int
         Columns of reasons.
     beside : mapping of str to Categorical
@@ -65,7 +65,7 @@ class Ranked:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """Probabilities, the first to call first."""
+        """Probabilities, in calling order."""
         ranked: NDArray[np.float64] = self.all_probabilities[self.order]
         return ranked
 
@@ -75,7 +75,7 @@ class Ranked:
         return self.rows(np.arange(len(self)))
 
     def rows(self, at: NDArray[np.integer[Any]]) -> pd.DataFrame:
-        """Return some rows of the list, in the order given."""
+        """Return some rows of the list, in the given order."""
         places = self.order[at]
         table = ranked_list(
             self.ids.take(places).to_numpy(zero_copy_only=False),
@@ -94,13 +94,13 @@ class Ranked:
         return table
 
     def pages(self, order: NDArray[np.integer[Any]] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield the list page by page, as it is or in an order of its rows; at least one page."""
+        """Yield the list page by page, in calling order or another order; at least one page."""
         for start in range(0, max(len(self), 1), PAGE_ROWS):
             stop = min(start + PAGE_ROWS, len(self))
             yield self.rows(np.arange(start, stop) if order is None else order[start:stop])
 
     def _tell_reasons(self, table: pd.DataFrame, at: NDArray[np.integer[Any]]) -> None:
-        """Put reasons and their subtotals beside the companies at the top; the others have none."""
+        """Add columns of reasons and their subtotals; they are empty below the top."""
         if not self.reasons:
             return
         explained = np.flatnonzero(at < len(self.given)).tolist()

@@ -1,4 +1,4 @@
-"""Calls in threads whose results come in order, few of them at a time."""
+"""Call a function in threads, and yield results in order, with few of them at a time."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ THREADS = min(os.cpu_count() or 1, 4)
 def side_by_side(
     function: Callable[..., _T], jobs: Iterable[tuple[Any, ...]], threads: int = THREADS
 ) -> Iterator[_T]:
-    """Yield what a function returns for each job, in their order.
+    """Yield the function's result for each job, in order.
 
-    The first call is made alone: it loads what is compiled. As many results as there are threads are ahead of
-    the one that is waited for, so that memory stays bounded however many jobs there are.
+    The first call is made alone, as it loads compiled code. At most as many results as there are threads are
+    computed ahead, so memory is bounded however many jobs there are.
 
     Parameters
     ----------
     jobs : iterable of tuple
-        Arguments of each call; taken one by one from the thread of the caller.
+        Arguments of each call; consumed one by one in the caller's thread.
     threads : int
-        1 makes every call in the thread of the caller.
+        1 makes every call in the caller's thread.
     """
     waiting = iter(jobs)
     for job in waiting:

@@ -99,9 +99,7 @@ def test_three_sundays_with_a_cool_down_reach_other_companies_each_time(score):
     listed_on = dict(zip(last["id"], last["listed_on"], strict=True))
     for sunday, scored in zip(SUNDAYS[:2], cooled, strict=False):
         assert {listed_on[name] for name in first(scored)} == {sunday}
-    assert any(
-        "20 companies were listed in the last 4 weeks, and put last" in one for one in cooled[-1].notes
-    )
+    assert any("20 companies were listed in the last 4 weeks and put last" in one for one in cooled[-1].notes)
     # Nothing is lost, and within either part the better come first.
     assert sorted(last["id"]) == sorted(score(SUNDAYS[-1]).table["id"])
     for part in (last.iloc[:-n_cooling], last.iloc[-n_cooling:]):
@@ -234,7 +232,7 @@ def test_the_command_shows_the_reasons_and_says_the_same_as_json(place, three_ta
     shown = mlsys(*args, "--hand-out", "--reasons", 3, "--top", 4, artifacts=place)
     assert shown.returncode == 0, shown.stderr
     assert f"handed out as list {SUNDAYS[2]}-" in shown.stderr
-    assert "5 companies were listed in the last 4 weeks, and put last" in shown.stderr
+    assert "5 companies were listed in the last 4 weeks and put last" in shown.stderr
     said = mlsys(*args, "--reasons", 3, "--top", 4, "--json", artifacts=place)
     told = json.loads(said.stdout)
     assert told["handed_out"] is None
@@ -255,7 +253,7 @@ def test_a_damaged_list_stops_the_command_with_one_clear_error(place, three_tabl
     done = mlsys(*args, artifacts=place)
     assert done.returncode == 1
     error, hint = done.stderr.splitlines()
-    assert error.endswith(f"{SUNDAYS[1]}.csv: row 2: 2 cells in place of 6")
+    assert error.endswith(f"{SUNDAYS[1]}.csv: row 2: 2 cells instead of 6")
     assert "take the file away" in hint
 
 
@@ -371,7 +369,7 @@ def test_who_took_part_in_a_draw_takes_part_in_none_until_its_outcome_is_known(l
     assert [len(one) for one in pools] == [2 * CALLS, 2 * CALLS]
     assert not pools[0] & pools[1]
     assert set(second_week.loc[second_week["group"] == "waiting", "id"]) == pools[0]
-    assert "20 companies wait for what comes of an earlier draw, and were put last" in told["notes"]
+    assert "20 companies wait for the outcome of an earlier draw and were put last" in told["notes"]
 
 
 def test_the_same_draw_comes_out_of_the_same_list(lottery):
@@ -397,7 +395,7 @@ def test_companies_that_a_file_names_are_taken_out_and_recorded_as_such(place, t
     done = mlsys(*args, "--hand-out", "--set", f"score.exclude={tmp_path / 'deals.csv'}", artifacts=place)
     told = json.loads(done.stdout)
     assert [(one["rank"], one["id"]) for one in told["list"]][:2] == [(1, ids[0]), (2, ids[2])]
-    assert "1 company was taken out of the list, as score.exclude asks for" in told["notes"]
+    assert "1 company was taken out of the list by score.exclude" in told["notes"]
     shown = json.loads(
         mlsys("lists", "show", SUNDAYS[0], "--company", ids[1], "--json", artifacts=place).stdout
     )

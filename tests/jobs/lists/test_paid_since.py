@@ -89,7 +89,7 @@ def test_a_list_that_is_handed_out_goes_without_those_who_have_paid_since_and_st
     assert handed.table["id"].tolist() == rest["id"].tolist()
     assert handed.handed_out.called == CALLS
     count = len(paid) + 1
-    told = f"{count} companies became customers since 2020-01-27, and were taken out of the list"
+    told = f"{count} companies became customers since 2020-01-27 and were taken out of the list"
     assert told in handed.scored.notes
     found = entries(place, handed)
     gone = found[found["group"] == PAID_SINCE].set_index("entity_id")

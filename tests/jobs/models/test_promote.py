@@ -474,7 +474,7 @@ def test_a_rule_takes_the_place_of_a_version_only_with_a_reason(registry):
     assert registry.read().production == "1.0.0"
     promote_rule(registry, "users", Settings(), reason="it drifts")
     assert registry.trail().records[-1].reason == "it drifts"
-    with pytest.raises(UsageError, match="know no rule 'newest'"):
+    with pytest.raises(UsageError, match="do not allow the rule 'newest'"):
         promote_rule(registry, "newest", Settings())
 
 

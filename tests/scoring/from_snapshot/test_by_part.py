@@ -111,7 +111,7 @@ def test_usage_that_is_complete_too_late_is_told_of_all_parts_together(scorer, s
             for one in score_free(scorer, known, early, early.cutoff, HERE.map).warnings
             if "usage is complete" in one
         ]
-        assert told == "no usage is complete by 2020-01-05: the ranking rests on attributes alone"
+        assert told == "no usage is complete by 2020-01-05: the ranking uses attributes only"
 
 
 @pytest.mark.slow
