@@ -122,7 +122,7 @@ def test_a_damaged_list_is_named_with_row_and_column(folder, old, new, told):
     with pytest.raises(RememberedListError) as caught:
         remembered(folder)
     assert caught.value.message.startswith(f"{path}: {told}")
-    assert "take the file away" in caught.value.hint
+    assert "move it away" in caught.value.hint
     assert isinstance(caught.value, InputError)
 
 
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_list_is_named(folder, content):
 @pytest.mark.parametrize("name", ["notes.txt", "2020-01-12 (copy).csv", "2020-02-30.csv", "12.csv"])
 def test_a_foreign_file_is_named(folder, name):
     (folder / name).write_text(",".join(COLUMNS))
-    with pytest.raises(RememberedListError, match="is not a list: its name should be its date"):
+    with pytest.raises(RememberedListError, match="is not a list: its name should be a date"):
         remembered(folder)
 
 
@@ -186,7 +186,7 @@ def test_ranks_rise_from_row_to_row_and_a_file_under_another_name_is_no_list(tmp
     with pytest.raises(RememberedListError, match=r"row 4, column 'rank': '2' is not valid"):
         companies_of(path)
     (tmp_path / "_2020-02-03.csv").write_text("")
-    with pytest.raises(RememberedListError, match="is not a list: its name should be its date"):
+    with pytest.raises(RememberedListError, match="is not a list: its name should be a date"):
         lists_of(tmp_path)
 
 

@@ -71,7 +71,7 @@ def test_those_are_free_that_had_not_paid_before_a_day_and_had_existed_for_one(
 
 
 def test_nobody_who_is_free_is_said() -> None:
-    with pytest.raises(NotEnoughDataError, match="holds no company that is not a customer"):
+    with pytest.raises(NotEnoughDataError, match="contains no company that is not a customer"):
         free_day(known([99], [NEVER_BEGAN], []), SPEC, 100)
 
 
