@@ -36,7 +36,7 @@ def impact(
     from ml_sys.views import impact as views
 
     if as_of is not None and customers is None:
-        raise UsageError("--as-of is about a file of customers", hint="add --customers FILE")
+        raise UsageError("--as-of needs a file of customers", hint="add --customers FILE")
     asked = ImpactRequest(parse_day(since, "--since"), customers, parse_day(as_of, "--as-of"), called, page)
     with console.steps() as on_step:
         result = impact_of_lists(ctx.obj.load().settings, asked, on_step)

@@ -114,7 +114,7 @@ def score(
         )
     tables = places({}, table)
     if tables and usage is not None:
-        raise UsageError("--usage and --table both say where usage is", hint="leave one of them out")
+        raise UsageError("--usage and --table both say where usage is", hint="leave out one of them")
     asked = ListRequest(
         prospects,
         tables or usage,

@@ -218,7 +218,7 @@ def ingest(
 
 
 def _converted_later(companies: pd.DataFrame, export: ExportDates) -> dict[str, int]:
-    """Return conversion days after the day of the export; none where the user named that day."""
+    """Return conversion days after the export; none if the user gave the day of the export."""
     closed = companies[CONVERTED_ON]
     later = companies[(closed > export.as_of) & (closed != NEVER_CLOSED)]
     if export.was_given or later.empty:
@@ -252,7 +252,7 @@ def _tables(
 def _read(
     run: IngestRun, schema: SchemaSettings, form: Form, stack: ExitStack, room: tuple[Overflow, int]
 ) -> tuple[pd.DataFrame, Sequence[Spill], Sequence[EventsOfTable], CompanyIndex]:
-    """Read every table; return one row per entity, the usage and events of each, and where entities are."""
+    """Read all tables; return one row per entity, the usage and event tables, and the index of entities."""
     usage_of = list(schema.of(PeriodTable))
     beside = stack.enter_context(ThreadPoolExecutor(1))
     for name in usage_of[:1]:

@@ -196,8 +196,8 @@ def found_again(now: Export, before: Export, asked: NDArray[np.bool_] | None = N
 def checks_of_history(again: Sequence[Again], limits: Limits) -> list[Check]:
     """Check that the companies and the usage rows of an earlier export are found again.
 
-    Usage is compared only where the companies are the same ones: those that are found say the same of
-    themselves.
+    Usage is compared only if the companies are the same ones, that is, if those found again have the same
+    attributes.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ class ListEntry:
 
 
 def list_id_of(cutoff: int, version: str, settings_digest: str, ranked: Iterable[pd.DataFrame]) -> str:
-    """Return the id of a list: the same for the same ranking, by the same version under the same settings.
+    """Return the id of a list: equal for the same ranking by the same version under the same settings.
 
     Parameters
     ----------

@@ -135,7 +135,7 @@ def _explained(scorer: Scorer, columns: Columns, top: int) -> tuple[Explained, .
 
 
 def _told_unseen(scorer: Scorer, found: ScoredSoFar) -> Iterator[str]:
-    """Say which values no training row had."""
+    """Say which values did not occur in the training rows."""
     for category, counts in found.levels.items():
         levels = unseen_levels(scorer, category, counts)
         if levels:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ScoredSoFar:
-    """What is kept of the prospects scored so far: n that are ranked, and who is excluded.
+    """The results for the prospects scored so far, n of which are ranked.
 
     Attributes
     ----------
@@ -56,20 +56,20 @@ class ScoredSoFar:
 
 @dataclass(frozen=True)
 class UsageSummary:
-    """What usage says of prospects by a cutoff: how many have any, and on which day the last of it ends."""
+    """Usage of prospects by a cutoff: how many have any, and the day on which it ends."""
 
     companies: int
     ends: int | None
 
     @classmethod
     def of(cls, log: UsageLog, cutoff: int) -> UsageSummary:
-        """Look at the usage of prospects."""
+        """Summarise the usage of prospects."""
         complete = log.day <= cutoff
         ends = int(log.day[complete].max()) if complete.any() else None
         return cls(np.unique(log.company[complete]).size, ends)
 
     def told(self, n: int, asked: ListOptions, words: Words) -> tuple[list[str], list[str]]:
-        """Return a note, and a warning where usage ends early, on n prospects."""
+        """Return a note on n prospects, and a warning if usage ends early."""
         cutoff, ends = asked.cutoff, self.ends
         notes = [f"{self.companies:,} of {n:,} prospects have usage complete by {date_of(cutoff)}"]
         if ends is None:
@@ -103,7 +103,7 @@ def score_companies(
     Parameters
     ----------
     prospects : ProspectTable
-        Of n companies.
+        The n companies.
     usage : ProspectUsage
         Their usage, by position.
     customers : dict of str to int
@@ -132,7 +132,7 @@ def score_companies(
 def scored(
     scorer: Scorer, rows: HeldRows, features: Features, asked: ListOptions, *, is_part: bool = False
 ) -> ScoredSoFar:
-    """Compute features and probabilities batch by batch, several at once, and keep the probabilities.
+    """Compute features and probabilities in batches, several at once, and keep the probabilities.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def _of_batch(
     keep: NDArray[np.bool_],
     is_part: bool,
 ) -> ScoredSoFar:
-    """Score a batch whose first row has a place, and of which some rows are ranked."""
+    """Score the ranked rows of a batch, given the position of its first row."""
     probability = np.empty(batch.num_rows)
     levels = {name: np.empty(batch.num_rows, dtype=object) for name in scorer.spec.categories()}
     for places, columns in features(start, batch):

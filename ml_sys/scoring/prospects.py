@@ -207,7 +207,7 @@ def _pieces(opened: RawTable) -> Iterator[tuple[RawRows]]:
 
 
 def _checked(rows: RawRows, fields: Mapping[str, Field], form: Form) -> tuple[Checked, pa.RecordBatch]:
-    """Check rows, and return the good ones with every attribute; one that the file lacks is blank."""
+    """Check rows, and return the good ones with all attributes; missing ones are blank."""
     checked = check(rows, fields)
     n = len(checked.lines)
     lacks = (one for one in form.attributes if one.name not in checked.columns)
@@ -241,7 +241,7 @@ def _numbers(
 
 
 def _amounts(rows: RawRows, name: str) -> Column:
-    """Read a column of finite numbers, from the texts that they have unless they are numbers already."""
+    """Read a column of finite numbers, parsing texts if it does not have numbers already."""
     typed = rows.texts.columns[name] if isinstance(rows.texts, TypedTexts) else None
     if typed is None or not (pa.types.is_integer(typed.type) or pa.types.is_floating(typed.type)):
         return amounts(rows.texts[name])

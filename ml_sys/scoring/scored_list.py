@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What a list is asked to contain besides the ranking.
+    """The options of a list.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class ScoredList:
         )
 
     def head(self, rows: int) -> pd.DataFrame:
-        """Return the rows at the top."""
+        """Return the first rows."""
         return self.rows(np.arange(min(rows, len(self))))
 
     def rows(self, at: NDArray[np.integer[Any]]) -> pd.DataFrame:

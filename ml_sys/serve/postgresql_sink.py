@@ -126,9 +126,7 @@ class PostgresqlSink:
                         while some := rows.fetchmany(_AT_ONCE):
                             connection.execute(insert(table), [_named(one) for one in some])
         except sqlite3.Error as error:
-            raise StorageError(
-                f"{old}: {error}", hint="move the file away; it keeps its predictions"
-            ) from error
+            raise StorageError(f"{old}: {error}", hint="move it away; it keeps its predictions") from error
         remove(old)
 
     def close(self) -> None:

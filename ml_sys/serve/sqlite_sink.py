@@ -233,7 +233,7 @@ def forget(path: Path, company: str, *, dry_run: bool = False, with_lists: bool 
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             deleted = sum(connection.execute(_DELETE[one], named).rowcount for one in held)
-        # The write-ahead log still holds deleted rows until it is emptied, which may have to wait for writers.
+        # The write-ahead log holds deleted rows until it is emptied, which may have to wait for writers.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise _refused(path, error, "", "check the disk, and try again") from error

@@ -137,7 +137,7 @@ def test_what_was_found_is_a_settings_file_to_train_with(place):
 
 def test_a_folder_that_is_not_there_is_said_before_the_search(place):
     done = run(place, "tune", "--out", "no/such/tuned.toml", code=2)
-    assert "there is no such folder" in done.stderr
+    assert "its folder does not exist" in done.stderr
     assert not (place / "artifacts" / STUDIES).exists()
 
 

@@ -107,7 +107,7 @@ def check(rows: RawRows, fields: Mapping[str, Field]) -> Checked:
 
 
 def _headers(rows: RawRows, fields: Mapping[str, Field]) -> list[int]:
-    """Return the places of rows that say the names of the columns, as joined exports do."""
+    """Return the positions of rows that repeat the header, as in concatenated exports."""
     if rows.counts:
         return []
     first = next(iter(fields))

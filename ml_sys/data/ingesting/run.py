@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ml_sys.settings.tables import PurchaseTable
 
 OnProgress = Callable[[str, int], None]
-_WORKERS = 2  # parsing lets go of the interpreter lock; more would only hold more blocks in memory
+_WORKERS = 2  # parsing releases the interpreter lock; more would only hold more blocks in memory
 _AHEAD = 3  # parts of usage, which take as long to check as half a million companies to read
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -200,7 +200,7 @@ def _as_objects(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_order(work: Callable[[_T], _U], parts: Iterator[_T]) -> Iterator[_U]:
-    """Map in threads, in order, with only a few parts in memory at a time."""
+    """Map a function over parts in threads, in order, with only a few parts in memory at a time."""
     waiting: deque[Future[_U]] = deque()
     with ThreadPoolExecutor(_WORKERS) as pool:
         for part in parts:

@@ -86,7 +86,7 @@ class UsageParts:
         return self._each(lambda number: look(*self._dated(number)))
 
     def set_aside(self, export: ExportDates) -> None:
-        """Put rows of periods into quarantine that were not complete when covered usage ended."""
+        """Put rows that were not complete when covered usage ended into quarantine."""
 
         def look(number: int) -> None:
             for spill in self._spills:

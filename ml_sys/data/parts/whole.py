@@ -130,7 +130,7 @@ def _tables(manifest: Manifest, companies: StoredCompanies, usage: StoredUsage) 
 
 
 def _united(manifest: Manifest) -> tuple[StoredCompanies, StoredUsage]:
-    """Put every company where it is among all, and its usage where that of those before it ends."""
+    """Put every company at its overall position, and its usage after that of the companies before it."""
     parts = [StoredCompanies.read(manifest, part) for part in range(len(manifest.sizes))]
     places = [one.position for one in parts if one.position is not None]
     order = np.argsort(np.concatenate(places))

@@ -124,7 +124,7 @@ def find(
 
 
 def _weak(looked: Sequence[Looked], links: LinkingColumns) -> list[str]:
-    """Return what may say who converted although no name does: dates or tables that few have."""
+    """Return what may show conversions although no name suggests it: dates or tables that few have."""
     entities = sum(one.table.rows for one in looked if one.name in links.of_their_own)
     found = []
     for one in looked:

@@ -47,7 +47,7 @@ class LinkingColumns:
     known : mapping of str to float
         Table to the share of its entities (or users) that are known.
     differ : frozenset of str
-        Tables that write identifiers in another way than the entity tables.
+        Tables that write identifiers differently from the entity tables.
     joined : mapping of str to Looked
         Tables that know entities by another identifier, with that of the entity beside it.
     notes : tuple of str
@@ -105,7 +105,7 @@ class _Linking(Identifiers):
     """Group identifiers of entities, and find how tables are linked to them."""
 
     def groups(self) -> list[list[Place]]:
-        """Return columns that may identify one entity a row; tables that hold different ones go together."""
+        """Return columns that may identify one entity per row, grouping tables of different entities."""
         said = self.answers.id if not self.is_email_said else ""
         unique = [
             place

@@ -116,7 +116,7 @@ def shown(line: bytes) -> str:
 def collect(
     texts: Mapping[str, Sequence[str]], starts: Sequence[int], raws: Sequence[str], bad: Sequence[BadRow]
 ) -> RawRows:
-    """Return rows: texts by field, the line and raw text of each, and the lines that are not rows."""
+    """Build `Rows` from texts by field, the line and raw text of each row, and lines that are not rows."""
     columns = {field: pa.array(values, pa.string()) for field, values in texts.items()}
     return RawRows(columns, np.array(starts, dtype=np.int64), raws.__getitem__, bad)
 

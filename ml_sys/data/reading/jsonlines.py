@@ -74,7 +74,7 @@ class _Part:
     keys: Mapping[str, str]
 
     def __call__(self) -> RawRows:
-        """Take the values out of a block of lines."""
+        """Extract the values from a block of lines."""
         first, raw = self.block.first_line, self.block.data.split(b"\n")[:-1]
         texts = [decode(line) for line in raw]
         at = [i for i, text in enumerate(texts) if text is None or text.strip()]

@@ -95,7 +95,7 @@ class RawRows:
     counts: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def pieces(self, n_rows: int) -> Iterator[RawRows]:
-        """Cut the batch, so that what is made of it takes little memory at a time; at least one piece."""
+        """Cut the batch into pieces (at least one), to save memory."""
         for start in range(0, max(len(self.lines), 1), n_rows):
             yield RawRows(
                 self.texts.slice(start, n_rows)
@@ -124,7 +124,7 @@ class CountedPart(Protocol):
         ...
 
     def counted(self, fields: Collection[str]) -> RawRows:
-        """Read some fields as numbers if all that they hold are whole numbers from 0, else as texts."""
+        """Read some fields as numbers if all values are whole numbers from 0, else as texts."""
         ...
 
 

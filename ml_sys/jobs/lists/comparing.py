@@ -66,7 +66,7 @@ def with_history(settings: Settings, scored: ScoredList) -> ScoredList:
 
 
 def tier_records(store: Store, before: Sequence[HandedOutList], known: KnownConversions) -> dict[str, str]:
-    """Return what became of the companies of each tier on the latest mature lists, in words.
+    """Say for each tier how its companies on the latest mature lists have converted.
 
     Lists imported from files are left out: they contain only companies that were called.
     """
@@ -109,6 +109,6 @@ def _told(counts: Counter[str], before: HandedOutList, paid: int, entities: str)
 
 
 def _paid(known: KnownConversions, entries: pd.DataFrame, before: HandedOutList, cutoff: int) -> int:
-    """Count who on the list before became a customer since."""
+    """Count the companies on the list before that have become customers since."""
     days = np.array([known.closed.get(name, -1) for name in entries["entity_id"]])
     return int(((days >= before.cutoff) & (days < cutoff)).sum())

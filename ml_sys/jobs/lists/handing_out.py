@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _GROUPS = ("schema", "usage", "score", "threshold", "experiment")
 # A draw looks at so many times its pool first.
 _DRAWN_FROM = 2
-# How a list looks makes no other list of it.
+# Settings of its looks do not make it another list.
 _LOOKS = frozenset(
     f"score.{name}" for name in ("top", "exclude", "hand_out", "reasons", "reasons_top", "stale_days")
 )
@@ -44,7 +44,7 @@ class HandedOut:
     recorded : {"new", "same", "replaced"}
         Whether it is new, was handed out before, or replaced another one.
     drawn : Drawn
-        Who is to be called, by row of the ranked list.
+        Whom to call, by row of the ranked list.
     later : str
         The last of the lists of later days, which this one knows nothing of; empty where none is out.
     """
@@ -232,7 +232,7 @@ def waiting(settings: Settings, cutoff: int) -> dict[str, int]:
 
 
 def _drawn(scored: ScoredList, design: Design, list_id: str, cutoff: int) -> Drawn:
-    """Draw from the companies that nothing puts last; without a design take the first."""
+    """Draw from the companies that are not ranked last; without a design, take the first."""
     group, n = scored.group, len(scored)
     free = np.flatnonzero(group == "")
     drawn = Drawn(np.zeros(n, dtype=bool), np.zeros(n), group.copy(), np.full(n, NO_WAIT, dtype=np.int32))

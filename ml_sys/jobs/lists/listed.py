@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListRequest:
-    """What is asked of a list.
+    """A request for a list.
 
     Attributes
     ----------

@@ -273,7 +273,7 @@ def _asked(settings: Settings, version: str, cutoff: int, capacity: int, paid: P
 
 
 def _cutoff(day: int | None, asked: ListRequest, settings: Settings) -> int:
-    """Return the day of a list, which usage or the request says."""
+    """Return the day of a list, from the request or the usage."""
     if day is not None:
         return day
     place = asked.usage if isinstance(asked.usage, Path) else asked.prospects

@@ -36,7 +36,7 @@ class Fit:
     Attributes
     ----------
     part : TrainingPart
-        Rows that it learnt from.
+        The training rows.
     holdout : Panel
         n_rows rows.
     probability : ndarray of shape (n_rows,), float64

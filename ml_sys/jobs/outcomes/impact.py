@@ -55,7 +55,7 @@ _DAYS = frozenset({"cutoff", "matures_on", "as_of"})
 
 @dataclass(frozen=True)
 class ImpactRequest:
-    """What impact is asked of.
+    """A request for the impact of lists.
 
     Attributes
     ----------

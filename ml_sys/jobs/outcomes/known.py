@@ -64,12 +64,12 @@ class Conversions:
     everybody: bool
 
     def strangers(self, names: Any) -> int:
-        """Return how many companies are not known; 0 where only customers are."""
+        """Return how many companies are unknown; 0 if only customers are known."""
         known = self.index.positions(pa.array(names, pa.string())) >= 0
         return int((~known).sum()) if self.everybody else 0
 
     def add_to(self, rows: pd.DataFrame, horizon_days: NDArray[np.int32]) -> pd.DataFrame:
-        """Return rows of lists with whether each company paid within the horizon of its list, and what."""
+        """Add to rows of lists whether each company paid within the horizon of its list, and how much."""
         at = self.index.positions(pa.array(rows["entity_id"], pa.string()))
         closed = np.where(at >= 0, self.closed[at], NEVER_CLOSED)
         cutoff = rows["cutoff"].to_numpy()

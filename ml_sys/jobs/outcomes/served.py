@@ -158,7 +158,7 @@ def _horizons(registry: Registry, versions: tuple[str, ...]) -> dict[int, tuple[
 def _add_up(
     connection: Connection, windows: Windows, known: Conversions, sums: dict[str, NDArray[np.float64]]
 ) -> int:
-    """Add up what versions promised and what came; return how many companies are not known."""
+    """Add up what versions promised and what came; return how many companies are unknown."""
     ids = known.index.ids
     paid = np.flatnonzero((known.closed != NEVER_CLOSED) & (known.closed <= known.as_of))
     names = map(storable, ids.take(pa.array(paid)).to_pylist())

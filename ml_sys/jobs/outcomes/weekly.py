@@ -54,7 +54,7 @@ _REASONS = 3
 
 @dataclass(frozen=True)
 class WeeklyRequest:
-    """What is asked of a week.
+    """A request for a week.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ def _version_of(settings: Settings, day: str) -> str | None:
 
 
 def _impact(settings: Settings, asked: WeeklyRequest, on_step: Callable[[str], None]) -> Impact | None:
-    """Say what lists brought, and write the page; None while there is no list."""
+    """Report what lists brought, and write the page; None while there is no list."""
     try:
         return impacts.impact_of_lists(settings, impacts.ImpactRequest(page=asked.page), on_step).impact
     except NotEnoughDataError:

@@ -42,7 +42,7 @@ class PartScored:
     ----------
     ids : pyarrow.StringArray of length n
     found : ScoredSoFar
-        Its places are those among all companies of the snapshot.
+        With positions among all companies of the snapshot.
     seen : UsageSummary
     top : ndarray of shape (k,), int
         Positions among the n of companies that may be among the first of all.
@@ -88,7 +88,7 @@ def score_free(scorer: Scorer, known: Everyone, asked: ListOptions, day: int, ma
 def score_part(
     number: int, *, parts: Parts, scorer: Scorer, asked: ListOptions, day: int
 ) -> PartScored | None:
-    """Score the free companies of one part; None where it holds none."""
+    """Score the free companies of one part; None if there are none."""
     part, spec = parts.part(number), scorer.spec
     prospects = free_companies(part, day)
     if not prospects.read:
@@ -125,7 +125,7 @@ def _places(parts: Parts, number: int, part: Snapshot, day: int) -> NDArray[np.i
 
 
 def _together(found: list[ScoredSoFar]) -> ScoredSoFar:
-    """Return what several parts hold as if they were one, texts in the order of their first places."""
+    """Join the results of several parts as if they were one, with texts in the order of first appearance."""
     every = ScoredSoFar(
         places=[np.concatenate([np.empty(0, np.int32), *(one for part in found for one in part.places)])],
         probability=[np.concatenate([np.empty(0), *(one for part in found for one in part.probability)])],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FeatureBlock(NamedTuple):
-    """Rows of a batch that are alike in how their features come about.
+    """Rows of a batch whose features are computed in the same way.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Features(Protocol):
         """Return which rows of a batch are ranked, and count the others."""
 
     def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
-        """Return the features of the rows from a place on; every row is in one part."""
+        """Return the features of a batch that begins at a position; every row is in one part."""
 
     def of(self, places: NDArray[np.integer[Any]], rows: pa.RecordBatch, /) -> Columns:
         """Return the features of the rows at some positions."""
@@ -94,7 +94,7 @@ class ComputedFeatures:
         return ~is_customer & ~is_new
 
     def __call__(self, start: int, rows: pa.RecordBatch, /) -> list[FeatureBlock]:
-        """Return the features of the rows from a place on; those without usage or a first day are a part."""
+        """Return the features of a batch; rows without usage and first day are a part of their own."""
         usage = self.usage.between(start, start + rows.num_rows)
         idle = self._since(rows) == NEVER_BEGAN
         idle[usage.company] = False

@@ -44,7 +44,7 @@ class Ranked:
     given : tuple of Explained
         For the companies at the top.
     reasons : int
-        Columns of reasons.
+        Number of columns of reasons.
     beside : mapping of str to Categorical
         Further columns of few texts, behind the cutoff, in the order of the list.
     """
