@@ -209,6 +209,8 @@ def serve_http(make: Callable[[], ASGIApp], sockets: list[socket.socket], serve:
         timeout_keep_alive=serve.keep_alive_seconds,
         timeout_graceful_shutdown=ceil(serve.request_timeout_seconds) + _GRACE_SECONDS,
         log_config=None,
+        # Its warnings are each of one request, of anybody who may connect.
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -308,3 +308,10 @@ def test_a_malformed_body_is_no_error_of_the_application(server):
         time.sleep(0.05)
         assert connection.send(b"zz\r\n").answer().status == 400
     assert server.records("ml_sys.serve.http.exchange") == before
+
+
+def test_who_speaks_no_http_or_asks_for_another_protocol_fills_no_log(server):
+    with server.connect() as connection:
+        assert connection.send(b"\x16\x03\x01 hello\r\n\r\n").answer().status == 400
+    assert server.ask("GET", "/health", Connection="upgrade", Upgrade="another").status == 200
+    assert [one for one in server.records("uvicorn.error") if one["level"] == "WARNING"] == []
