@@ -99,7 +99,7 @@ class SqliteSink:
             make_folder(self._path.parent)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _ONLY_OWNER))
             sync_folder(self._path.parent)
-            self._file = identity_of(self._path)
+            opened = identity_of(self._path)
         self._connection = _connect(self._path)
         try:
             if not _is_latest(self._connection):
@@ -112,6 +112,7 @@ class SqliteSink:
         except BaseException:
             self._connection.close()
             raise
+        self._file = opened
 
     def write(self, predictions: Sequence[Logged]) -> None:
         """Write all predictions, or none; into a new file where somebody removed or replaced the one before.
@@ -122,11 +123,11 @@ class SqliteSink:
             If the disk is full or fails, or other processes hold the file for too long.
         """
         if identity_of(self._path) != self._file:
-            _log.warning("%s was removed or replaced; predictions go on in what is there now", self._path)
             with suppress(sqlite3.Error):  # else what stands in its log would be read into another file
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._open()
+            _log.warning("%s was removed or replaced; predictions go on in what is there now", self._path)
         try:
             with self._connection:  # commits, or rolls back
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -180,8 +181,7 @@ class SqliteSink:
         try:
             self._connection.execute("ATTACH ? AS old", (str(old),))
             try:
-                mark = mark_of(self._connection, old.name, "old")
-                if mark is None:
+                if (mark := mark_of(self._connection, old.name, "old")) is None:
                     return
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")

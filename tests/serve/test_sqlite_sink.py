@@ -101,6 +101,19 @@ def test_a_file_that_was_removed_or_restored_meanwhile_is_the_one_that_is_writte
         assert kept(path, "company") == [("in the copy",), ("in the restored one",)]
 
 
+def test_what_cannot_be_opened_in_place_of_a_file_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with closing(SqliteSink(path)) as sink:
+        path.unlink()
+        path.write_text("buy milk\n" * 1000)
+        for _ in range(2):
+            with pytest.raises(StorageError, match="file is not a database"):
+                sink.write([logged(1, "in a new file")])
+        path.unlink()
+        sink.write([logged(1, "in a new file")])
+    assert kept(path, "company") == [("in a new file",)]
+
+
 def test_a_log_that_is_not_there_is_not_made_and_another_database_is_left_alone(tmp_path: Path) -> None:
     assert sqlite_sink.forget(tmp_path / "none", "4711") == 0
     assert list(tmp_path.iterdir()) == []
