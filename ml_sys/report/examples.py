@@ -104,8 +104,8 @@ def _distinct(company: NDArray[np.int32], rows: NDArray[np.intp]) -> list[int]:
 def _reasons(scorer: Scorer, panel: Panel, at: int) -> tuple[Reason, ...]:
     if not isinstance(scorer, CompiledScorer):
         return ()
-    row = panel.rows.take(np.array([at]))
-    values = [_plain(row.column(name)[0]) for name in scorer.spec.names()]
+    row = panel.rows.take(np.array([at])).frame()
+    values = [_plain(row[name].iloc[0]) for name in scorer.spec.names()]
     named = dict(zip(scorer.spec.names(), values, strict=True))
     return tuple(reasons(scorer, scorer.row(values), named, _REASONS))
 
