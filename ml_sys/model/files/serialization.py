@@ -202,9 +202,10 @@ def load_model(artifact: Artifact) -> FittedModel:
 
 def read_holdout(artifact: Artifact) -> tuple[Panel, pd.DataFrame]:
     """Return the rows that a version is judged on, and their ids and stored probabilities."""
-    content = artifact.file(HOLDOUT)
+    content = pa.BufferReader(artifact.file(HOLDOUT))
     with _unreadable(artifact.folder / HOLDOUT):
-        return _holdout_of(pd.read_parquet(io.BytesIO(content)))
+        table = pq.ParquetFile(content).read()  # of which each column goes as soon as pandas has it
+        return _holdout_of(table.to_pandas(split_blocks=True, self_destruct=True))
 
 
 def _holdout_of(frame: pd.DataFrame) -> tuple[Panel, pd.DataFrame]:
