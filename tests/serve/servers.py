@@ -31,7 +31,7 @@ from ml_sys.settings import ServeSettings
 
 # Seconds that nothing needs, whatever the machine and what else it does.
 PATIENCE = 60.0
-STARTS_WITHIN = 2 * PATIENCE
+STARTS_WITHIN = 5 * PATIENCE
 TIMEOUT, LIMIT, SLOTS = 0.6, 100_000, 4  # the first of servers that are asked too slowly
 (KEY, DIGEST), (NEXT_KEY, NEXT_DIGEST) = new_key(), new_key()
 DEFAULTS: dict[str, Any] = {

@@ -33,7 +33,7 @@ from ml_sys.settings import Settings
 
 AT = 1_767_225_600.25  # 2026-01-01 00:00:00.250 UTC
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-PATIENCE = 30.0
+PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="has no such rights, limits or signals")
 
