@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int], None]
 _WORKERS = 2  # parsing releases the interpreter lock; more would only hold more blocks in memory
-_AHEAD = 3  # parts of usage, which take as long to check as half a million companies to read
+_AHEAD = 6  # parts of usage, which take as long to check as half a million companies to read
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
 _LOOKED_AT = 1 << 18  # bytes at a time, so that intermediate results stay in the processor's cache
 LINE_LIMIT = 1 << 20  # bytes; no row of these tables comes near it
 LINE_TOO_LONG = "line longer than 1 MiB"
