@@ -27,9 +27,9 @@ _HINTS = {
     errno.EFBIG: "raise the limit on the size of a file (ulimit -f) and try again; nothing was changed there",
 }
 _UNWRITABLE = {
-    errno.EROFS: "the file system is read-only: name another place",
-    errno.EACCES: "check the rights of the folder and who owns it, or name another place",
-    errno.EPERM: "check the rights of the folder and who owns it, or name another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.EACCES: "check the permissions and the owner of the folder, or choose another place",
+    errno.EPERM: "check the permissions and the owner of the folder, or choose another place",
 }
 
 

@@ -323,7 +323,7 @@ def test_a_read_only_folder_is_named_by_writers_and_no_matter_to_readers(small_d
         with pytest.raises(StorageError, match="Read-only file system") as caught:
             act(registry)
         assert str(small_disk) in caught.value.message
-        assert "name another place" in caught.value.hint
+        assert "choose another place" in caught.value.hint
         assert_usable_for_reading(small_disk, old)
 
 
@@ -365,7 +365,7 @@ def test_a_folder_without_the_right_to_write_is_named_by_writers_and_no_matter_t
     assert done.returncode == 0, done.stderr
     refusals = done.stdout.splitlines()
     assert len(refusals) == len(ACTS)
-    assert all("Permission denied" in line and "check the rights" in line for line in refusals)
+    assert all("Permission denied" in line and "check the permissions" in line for line in refusals)
     assert state(Registry(root)) == old
 
 

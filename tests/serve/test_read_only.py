@@ -53,7 +53,7 @@ def test_score_gives_its_list_and_says_what_it_could_not_keep(score, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["prospects"] > 1000
     assert (tmp_path / "list.csv").is_file()
-    (told,) = [line for line in done.stderr.splitlines() if "not kept" in line]
+    (told,) = [line for line in done.stderr.splitlines() if "rejected rows" in line]
     assert told.startswith("warning: rejected rows could not be written: ")
     assert "Permission denied" in told
 
@@ -65,12 +65,12 @@ def test_a_list_that_cannot_be_recorded_is_shown_and_the_command_fails(score, re
     assert "error: the list is not recorded: " in done.stderr
     assert "Permission denied" in done.stderr
     assert ".tmp-" not in done.stderr
-    assert "check the rights" in done.stderr
+    assert "permissions" in done.stderr
 
 
 def test_serve_answers_and_says_that_predictions_are_not_kept(read_only, bound_by_rights, prospects, some):
     with serving(read_only, behind=bound_by_rights) as server:
-        told = [line for line in server.log.read_text().splitlines() if "not kept" in line]
+        told = [line for line in server.log.read_text().splitlines() if "not stored" in line]
         assert len(told) == 1
         assert f"{read_only}/outcomes.sqlite: Permission denied" in told[0]
         assert "serve.prediction_log_path" in told[0]
@@ -82,7 +82,7 @@ def test_serve_answers_and_says_that_predictions_are_not_kept(read_only, bound_b
 def test_predictions_are_kept_elsewhere_where_the_settings_say_so(read_only, bound_by_rights, tmp_path):
     path = tmp_path / "log" / "predictions.sqlite"
     with serving(read_only, behind=bound_by_rights, MLSYS_SERVE__PREDICTION_LOG_PATH=str(path)) as server:
-        assert "not kept" not in server.log.read_text()
+        assert "not stored" not in server.log.read_text()
         server.predict({"id": "4711"})
         assert server.metric("mlsys_prediction_log_failing") == 0
     with closing(sqlite3.connect(path)) as connection:
