@@ -254,7 +254,7 @@ def test_a_damaged_list_stops_the_command_with_one_clear_error(place, three_tabl
     assert done.returncode == 1
     error, hint = done.stderr.splitlines()
     assert error.endswith(f"{SUNDAYS[1]}.csv: row 2: 2 cells instead of 6")
-    assert "take the file away" in hint
+    assert "move it away" in hint
 
 
 def test_lists_that_were_remembered_as_files_are_taken_over_once(place, score):
