@@ -240,7 +240,7 @@ def _checked(
         ids = " UNION ".join(f"SELECT {one.id} AS id FROM {one.source}" for one in entities)
         asked = connection.execute(
             f"SELECT count(id) / count(*) FROM (SELECT DISTINCT {part.id} AS k FROM {part.source}) "
-            f"LEFT JOIN ({ids}) ON id = k"
+            f"LEFT JOIN ({ids}) ON id = k WHERE k IS NOT NULL"
         ).fetchone()
         known = float(asked[0]) if asked and asked[0] is not None else None
     return TableCheck(draft.name, draft.kind, draft.base.table.rows, first, last, known)

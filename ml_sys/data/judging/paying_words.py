@@ -171,6 +171,21 @@ _FIRM = {
     ),
 }
 _LAST = {"last", "latest", "recent", "previous"}
+# What was last of it was so before anybody signed up.
+_BEFORE = {
+    *(
+        "school",
+        "university",
+        "college",
+        "degree",
+        "employer",
+        "job",
+        "position",
+        "title",
+        "vendor",
+        "provider",
+    ),
+}
 _DAYS = {"days", "months", "weeks", "tenure", "age"}
 
 
@@ -198,7 +213,7 @@ def says_lifetime(name: str) -> str:
         return ""
     if words & _TOTALS or words_of(name)[-2:] == ["to", "date"]:
         return "a total over the whole life, up to the export"
-    if words & _LAST:
+    if words & _LAST and not words & _BEFORE:
         return "what was last is known at the export, not at a cutoff"
     if words & _COUNTS:
         return "a count over the whole life, up to the export"

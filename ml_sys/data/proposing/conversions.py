@@ -10,6 +10,7 @@ from ml_sys.data.judging.parts import key
 from ml_sys.data.looking import dates
 from ml_sys.data.proposing import kinds
 from ml_sys.data.proposing.answers import matches
+from ml_sys.data.proposing.rows import states
 from ml_sys.data.reading.sql import literal, quoted
 from ml_sys.errors import InputError
 
@@ -62,7 +63,7 @@ class Converted:
             bought, others = (
                 one if one not in taken else f"{name}_{one}" for one in ("purchases", "entities")
             )
-            if name in self.kinds and draft.kind == "events":
+            if name in self.kinds and draft.kind in {"events", "periods"}:
                 column, kind = self.kinds[name]
                 is_it = f"{quoted(column)} = {literal(kind)}"
                 roles: dict[str, str] = {
@@ -108,7 +109,7 @@ def find(
     if not candidates:
         candidates = {**_of_kinds(connection, looked, links), **_repeated(connection, looked, links)}
     if not candidates:
-        weak = _weak(looked, links)
+        weak = _weak(looked, links) + states(connection, looked, links.ids)
         if not weak:
             raise InputError(kinds.nobody_says([by_name[one] for one in links.entities]), hint=_SAYS_WHO)
         named = asker.choose(

@@ -67,8 +67,9 @@ def singular(word: str) -> str:
     >>> singular("companies"), singular("students"), singular("status")
     ('company', 'student', 'status')
     """
-    if word in {"kunden", "konten"}:
-        return {"kunden": "kunde", "konten": "konto"}[word]
+    known = {"kunden": "kunde", "konten": "konto", "people": "person"}
+    if word in known:
+        return known[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):
@@ -105,6 +106,26 @@ def by_email(looked: Sequence[Looked]) -> list[str]:
         for name, several in tables.items()
         if len(several) > 1
     ]
+
+
+def lost_digits(connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked]) -> list[str]:
+    """Name the identifiers that a spreadsheet wrote as 1.00E+12, which are no longer what they were."""
+    found = []
+    for one in looked:
+        for column in one.columns.values():
+            is_number = column.looks in {"whole", "number"}
+            if is_number and (set(column.words) & ID_WORDS or column.name.casefold().endswith("id")):
+                c = quoted(column.name)
+                ((example,),) = connection.execute(
+                    f"SELECT min({c}) FROM {one.table.view} "
+                    f"WHERE regexp_full_match({c}, '[0-9.,]+[eE][+]?[0-9]+')"
+                ).fetchall()
+                if example:
+                    found.append(
+                        f"{one.name}.{column.name}: ids such as {example} have lost their last digits; "
+                        "export them as text"
+                    )
+    return found
 
 
 def by_email_alone(

@@ -279,6 +279,7 @@ def says_bought(kind: str) -> bool:
         "click",
         "open",
         "intent",
+        *("renewed", "renewal"),
     }
     return not set(words) & (doing - {"started"}) and _begins(
         words,

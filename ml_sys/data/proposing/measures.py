@@ -187,7 +187,7 @@ def _unfit(
             f"below zero in {below:.1%} of the rows, but usage can only add up; choose the rows with a query"
         )
     if _is_running_total(connection, draft, column):
-        return "a running total: it never falls, so adding it up means nothing"
+        return "a running total, which never falls: adding it up means nothing; query its increase"
     return ""
 
 
@@ -228,7 +228,7 @@ def _is_running_total(connection: duckdb.DuckDBPyConnection, draft: TableDraft, 
         f"FROM (SELECT v - lag(v) OVER (PARTITION BY k ORDER BY d) AS step FROM ({days})) "
         "WHERE step IS NOT NULL"
     ).fetchone()
-    return bool(found and found[2] >= 50 and found[0] >= _RISES and found[1] >= 0.2)
+    return bool(found and found[2] >= 50 and found[0] >= _RISES and found[1] >= 0.01)
 
 
 def _role(column: SeenColumn, among: TableDraft) -> str:

@@ -18,7 +18,7 @@ from ml_sys.data.looking.spellings import plainly_written
 from ml_sys.data.proposing import attributes, kinds, usage, words
 from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.proposing.dates_of_files import are_dates, unread_dates, with_days, with_formats
-from ml_sys.data.proposing.identifiers import by_email, by_email_alone
+from ml_sys.data.proposing.identifiers import by_email, by_email_alone, lost_digits
 from ml_sys.data.proposing.linking import link
 from ml_sys.data.proposing.tables import Plan, choose_period, plan
 from ml_sys.data.reading.sql import quoted
@@ -93,7 +93,7 @@ def propose(
         are_dates(looked, answers)
         looked = with_formats(looked, answers.dates, asker, notes)
         notes += [f"{one.name}: {text}" for one in tables for text in one.notes]
-        unread = unread_dates(connection, looked)
+        unread = unread_dates(connection, looked) + lost_digits(connection, looked)
         notes += unread
         on_step("linking tables")
         try:

@@ -11,9 +11,17 @@ from ml_sys.data.proposing.answers import LeftOut
 from ml_sys.data.reading.sql import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import duckdb
 
     from ml_sys.data.judging.drafts import TableDraft
+    from ml_sys.data.looking.looked import Looked
+
+_STATES, _MOST_STATES = (
+    {"plan", "tier", "status", "state", "subscription", "package", "edition", "license"},
+    10,
+)
 
 
 def without_totals(connection: duckdb.DuckDBPyConnection, draft: TableDraft) -> list[str]:
@@ -48,6 +56,26 @@ def of_one_currency(connection: duckdb.DuckDBPyConnection, draft: TableDraft) ->
             _keep(draft, f"coalesce(CAST({quoted(money)} AS DOUBLE) > 0, true)")
             draft.why["kind"] += f"; rows whose {money} is not above zero are not read"
     return left
+
+
+def states(
+    connection: duckdb.DuckDBPyConnection, looked: Sequence[Looked], ids: Mapping[str, str]
+) -> list[str]:
+    """Return the states of dated rows that few entities come into, such as ``accounts.plan=pro``."""
+    found = []
+    for one in looked:
+        for column in one.columns.values() if one.name in ids and kinds.moments(one) else ():
+            if column.looks != "text" or not set(column.words) & _STATES or column.distinct > _MOST_STATES:
+                continue
+            k, c = quoted(ids[one.name]), quoted(column.name)
+            many = one.columns[ids[one.name]].distinct
+            if many < one.table.rows:
+                few = connection.execute(
+                    f"SELECT {c} FROM {one.table.view} WHERE {c} IS NOT NULL GROUP BY 1 HAVING "
+                    f"count(DISTINCT {k}) <= 0.5 * {many} ORDER BY 1"
+                ).fetchall()
+                found += [f"{one.name}.{column.name}={value}" for (value,) in few]
+    return found
 
 
 def _keep(draft: TableDraft, condition: str) -> None:

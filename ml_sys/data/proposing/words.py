@@ -35,7 +35,7 @@ def entity(drafts: Sequence[TableDraft]) -> tuple[str, str]:
     led = [one for one in drafts if "id" in one.roles]
     for draft in led:
         column = draft.base.columns[draft.roles["id"]]
-        found = sorted(nouns(column.name, column.words))
+        found = sorted(nouns(column.name, column.words) - {"distinct", "pseudo", "anonymous"})
         is_named = bool(set(column.words) & ID_WORDS) or column.name.casefold().endswith("id")
         if len(found) == 1 and draft.base.table.has_header and (is_named or set(found) & ENTITY_WORDS):
             return found[0], f"from the column {column.name}"

@@ -368,6 +368,8 @@ def test_ids_are_known_once_each_by_whichever_table_of_entities_and_half_of_them
         ("teams", 2, None), ("leads", 2, None), ("seen", 6, 0.5)
     ]  # fmt: skip
     assert found.problems == ()
+    blank = small(tmp_path, teams=teams, leads=leads, seen=(SEEN, rows + " ,2020-01-05,1"))
+    assert blank.tables[-1].known == 0.5  # a row without an id names nobody
     found = small(tmp_path, teams=teams, leads=leads, seen=(SEEN, rows + " s,2020-01-05,1"))
     assert found.problems == ("seen: only 40% of its ids are known; rows with other ids are set aside",)
 

@@ -38,6 +38,7 @@ def test_a_name_speaks_of_paying_where_no_other_word_makes_it_mean_something_els
         ("lifetimeEvents", "a total over the whole life"),
         ("last_login", "what was last"),
         ("latest_employees", "what was last"),
+        ("last_school", ""),
         ("login_count", "a count over the whole life"),
         ("sessions", "a count over the whole life"),
         ("days_since_login", "counts the time up to the export"),

@@ -7,9 +7,18 @@ import pytest
 
 from ml_sys.data.looking.columns import words_of
 from ml_sys.data.proposing.answers import Answers
-from ml_sys.data.proposing.identifiers import Identifiers, by_email, nouns, singular
+from ml_sys.data.proposing.identifiers import Identifiers, by_email, lost_digits, nouns, singular
 from ml_sys.errors import InputError
 from tests.data.proposing.small import column, looked, seen
+
+
+def test_ids_that_a_spreadsheet_rounded_are_named():
+    with duckdb.connect() as connection:
+        rows = [("1.00E+12", "1E+3", "7"), ("1.02E+12", "5", "8")]
+        table = seen(connection, "orders", "account_no weight user_id", rows)
+        assert lost_digits(connection, [table]) == [
+            "orders.account_no: ids such as 1.00E+12 have lost their last digits; export them as text"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +26,7 @@ from tests.data.proposing.small import column, looked, seen
     [
         ("companies", "company"), ("ties", "tie"), ("classes", "class"), ("boxes", "box"),
         ("batches", "batch"), ("wishes", "wish"), ("users", "user"), ("status", "status"), ("basis", "basis"),
-        ("class", "class"), ("gas", "gas"), ("kunden", "kunde"), ("team", "team"),
+        ("class", "class"), ("gas", "gas"), ("kunden", "kunde"), ("team", "team"), ("people", "person"),
     ],
 )  # fmt: skip
 def test_a_word_without_its_plural(word, one):

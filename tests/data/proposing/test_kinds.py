@@ -119,6 +119,7 @@ def test_a_moment_is_there_in_nine_of_ten_rows():
         ("viewed_order_page", False),
         ("payment intent", False),
         ("subscription_cancelled", False),
+        ("Subscription Renewed", False),
         ("opened", False),
         ("reorder", False),
     ],

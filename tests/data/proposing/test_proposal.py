@@ -852,6 +852,25 @@ def test_usage_that_only_an_e_mail_address_links_is_asked_about_and_never_left_o
     assert found.known.entities == len(teams)
 
 
+def test_a_state_that_few_come_into_is_offered_as_the_conversion_of_daily_snapshots(tmp_path: Path) -> None:
+    days = [dt.date(2024, 1, 1) + dt.timedelta(at) for at in range(60)]
+    snapshots = [
+        {"day": day, "account_id": f"a{at}", "logins_total": 3 * (day - days[0]).days // 7,
+         "visits": (at * day.toordinal()) % 9,
+         "plan": "pro" if at < 40 and day > days[20 + at % 30] else "free"}
+        for day in days
+        for at in range(200)
+    ]  # fmt: skip
+    write(tmp_path, {"snapshots": snapshots})
+    with pytest.raises(InputError, match="No name shows who converted") as caught:
+        proposed(tmp_path)
+    assert caught.value.hint == "answer with --converted snapshots.plan=pro"
+    found = proposed(tmp_path, converted="snapshots.plan=pro")
+    assert kinds(found) == {"purchases": "purchases", "snapshots": "periods"}
+    assert (found.known.converters, found.known.entities) == (40, 200)
+    assert left(found)["snapshots.logins_total"].startswith("a running total")
+
+
 def test_chinese_tables_with_days_in_three_columns_and_records_in_one_object_need_no_answer(
     made: World, tmp_path: Path
 ) -> None:

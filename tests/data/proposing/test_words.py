@@ -18,6 +18,7 @@ def entities(table: str, ident: str, *, has_header: bool = True):
         ("list", "workspace_id", ("workspace", "from the column workspace_id")),
         ("list", "userid", ("user", "from the column userid")),
         ("list", "student", ("student", "from the column student")),
+        ("people", "$distinct_id", ("person", "from the table people")),
         ("list", "widget_code", ("widget", "from the column widget_code")),
         ("raw_companies_export", "id", ("company", "from the table raw_companies_export")),
         ("company_accounts", "id", ("account", "from the table company_accounts")),
