@@ -1,6 +1,6 @@
 """Assign companies to parts by their id alone, so that it is the same on every machine and in every year.
 
-A hash deals ids into `BUCKETS` buckets, and a part is a run of buckets. So nothing that is known of a bucket
+A hash puts ids into `BUCKETS` buckets, and a part is a run of buckets. So nothing that is known of a bucket
 depends on how many parts there are.
 """
 
