@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ml_sys.features.compute import Columns, FeatureSpec
     from ml_sys.features.inputs import FeatureInputs, InputPart, Inputs
 
-# (Company, cutoff) pairs whose features are computed at a time.
-_BLOCK_ROWS = 2**18
+# (Company, cutoff) pairs whose features are computed at a time, and of those that are chosen kept until they
+# are compared.
+_BLOCK_ROWS, _CHOSEN_ROWS = 2**18, 2**16
 # In place of a row's number where no feature of the pair was computed.
 _UNKNOWN = -1
 
@@ -264,7 +265,7 @@ def _of_pairs(
             pairs.append((cutoff, companies[here]))
             at = np.array([cutoff], dtype=np.int32)
             found.append(feature_columns(part.inputs.take(mine[here]), at, spec))
-        enough = sum(one.size for _, one in pairs) >= _BLOCK_ROWS or number == len(wanted)
+        enough = sum(one.size for _, one in pairs) > _CHOSEN_ROWS or number == len(wanted)
         if pairs and enough:
             yield pairs, {name: np.concatenate([one[name] for one in found]) for name in found[0]}
             pairs, found = [], []
